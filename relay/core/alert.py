@@ -1,0 +1,72 @@
+"""An alert, and the notification that brings alerts: what Alertmanager said, checked and frozen."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+AlertStatus = Literal["firing", "resolved"]
+Labels = dict[str, str]
+
+
+class Alert(Struct, frozen=True):
+    """One alert of a webhook payload.
+
+    Times are Unix seconds; `starts_at` is 0.0 and `ends_at` None when Alertmanager gave no usable time
+    (Go's zero time, or a date before 1970). https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
+    """
+
+    status: AlertStatus
+    labels: Labels
+    annotations: Labels
+    starts_at: float
+    ends_at: float | None
+    generator_url: str
+    fingerprint: str
+
+    @property
+    def name(self) -> str:
+        """The `alertname` label, or `unnamed alert`."""
+        return self.labels.get("alertname") or "unnamed alert"
+
+    @property
+    def severity(self) -> str:
+        """The `severity` label as it is, or an empty string."""
+        return self.labels.get("severity", "")
+
+
+class GroupId(Struct, frozen=True, order=True):
+    """What one alert group is known by; `groupKey` alone does not name the receiver (Alertmanager dispatch/route.go)."""
+
+    source: str
+    receiver: str
+    group_key: str
+
+
+class Notification(Struct, frozen=True):
+    """The present state of one alert group, or one part of it when a payload holds more than `PART` alerts.
+
+    `receiver` is Alertmanager's, without the regular-expression quoting it arrives with. `reason` is empty before
+    Alertmanager 0.32. `state` is a hash of the whole payload's (fingerprint, startsAt, status) set: equal payloads
+    have equal ones, whatever their order, sender or reason.
+    """
+
+    source: str
+    receiver: str
+    group_key: str
+    status: AlertStatus
+    alerts: tuple[Alert, ...]
+    group_labels: Labels
+    common_labels: Labels
+    common_annotations: Labels
+    route_labels: Labels
+    external_url: str
+    reason: str
+    truncated: int
+    state: int
+    part: int = 0
+    parts: int = 1
+
+    @property
+    def group(self) -> GroupId:
+        """The identity of the alert group."""
+        return GroupId(self.source, self.receiver, self.group_key)

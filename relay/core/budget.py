@@ -1,0 +1,38 @@
+"""Budgets: how much a platform takes, kept by us before it has to say no. Pure: rows and the time are arguments."""
+
+from msgspec import Struct
+
+
+class Limit(Struct, frozen=True):
+    """At most `count` calls within any `window` seconds, over everything that shares the budget `key`."""
+
+    key: str
+    count: int
+    window: float
+
+
+class Budget(Struct, frozen=True):
+    """The state of one budget: when calls were made (Unix seconds, oldest first) and until when all are forbidden."""
+
+    key: str
+    used: tuple[float, ...] = ()
+    blocked_until: float = 0.0
+
+
+def free_at(budget: Budget, limit: Limit, now: float) -> float:
+    """The first moment, `now` or later, at which a call fits: after any block and with less than `count` in the window."""
+    used = [at for at in budget.used if at > now - limit.window]
+    if len(used) < limit.count:
+        return max(now, budget.blocked_until)
+    return max(now, budget.blocked_until, used[-limit.count] + limit.window)
+
+
+def take(budget: Budget, limit: Limit, now: float) -> Budget:
+    """The budget after a call at `now`; what has left the window is forgotten."""
+    used = tuple(at for at in budget.used if at > now - limit.window)
+    return Budget(budget.key, (*used, now), budget.blocked_until)
+
+
+def block(budget: Budget, until: float) -> Budget:
+    """The budget with no call before `until`; a block is never shortened."""
+    return Budget(budget.key, budget.used, max(budget.blocked_until, until))

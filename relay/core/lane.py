@@ -1,0 +1,107 @@
+"""A lane: one chat as one bot or webhook reaches it, with the policy of the receiver that uses it."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from relay.core.matcher import Matcher
+from relay.core.message import Mention
+from relay.core.secret import Secret
+
+Platform = Literal["telegram", "discord"]
+MarkupName = Literal["html", "markdownv2", "markdown", "discord", "none"]
+
+
+class LaneKey(Struct, frozen=True, order=True):
+    """What a lane is known by, in the store and everywhere: nothing secret in it.
+
+    `api` is the API address, `account` the bot's or webhook's id, `chat` the chat id (empty on Discord, where the
+    webhook decides), `thread` a topic or thread id, `name:TITLE` for a forum post to be made, or empty.
+    """
+
+    platform: Platform
+    api: str
+    account: str
+    chat: str
+    thread: str = ""
+
+
+class HttpOptions(Struct, frozen=True):
+    """How requests of an endpoint travel: Alertmanager's `http_config`, as far as it makes sense for a chat API."""
+
+    proxy_url: str = ""
+    ca_file: str = ""
+    cert_file: str = ""
+    key_file: str = ""
+    server_name: str = ""
+    insecure_skip_verify: bool = False
+
+
+class Endpoint(Struct, frozen=True):
+    """A lane and what it takes to call it: `secret` is the bot token, or the webhook URL."""
+
+    lane: LaneKey
+    secret: Secret
+    http: HttpOptions = HttpOptions()
+
+
+class LinkRewrite(Struct, frozen=True):
+    """An internal address prefix and the address that works from outside in its place."""
+
+    match: str
+    replace: str
+
+
+class MentionRule(Struct, frozen=True):
+    """Who is told when a new firing alert matches."""
+
+    matchers: tuple[Matcher, ...]
+    mention: Mention
+
+
+class Lifecycle(Struct, frozen=True):
+    """Which changes of a card get which sign; the defaults are those of MESSAGES.md."""
+
+    reply_joined: bool = True
+    reply_repeated: bool = True
+    reply_resolved: bool = True
+    reopen_window: float = 1800.0
+
+
+class Policy(Struct, frozen=True):
+    """How one receiver wants its cards in one chat. Durations are seconds."""
+
+    receiver: str
+    template: str
+    markup: MarkupName
+    send_resolved: bool = True
+    silent: bool = False
+    per: Literal["group", "alert"] = "group"
+    lifecycle: Lifecycle = Lifecycle()
+    urgent: tuple[Matcher, ...] = ()
+    fallback: str = ""
+    mentions: tuple[MentionRule, ...] = ()
+    link_rewrites: tuple[LinkRewrite, ...] = ()
+    overflow: Literal["count", "document"] = "count"
+    language: str = "en"
+    timezone: str = "UTC"
+    username: str = ""
+    avatar_url: str = ""
+    dedup_window: float = 120.0
+    digest_after: float = 60.0
+    late_hold: float = 45.0
+    stale_after: float = 9 * 3600.0
+    expire_after: float = 24 * 3600.0
+
+
+class Target(Struct, frozen=True):
+    """One chat of one receiver: where it is and how it wants its messages. `place` is FILE:LINE of its entry."""
+
+    endpoint: Endpoint
+    policy: Policy
+    place: str = ""
+
+    @property
+    def lane(self) -> LaneKey:
+        """The lane it delivers to."""
+        return self.endpoint.lane

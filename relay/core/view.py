@@ -1,0 +1,65 @@
+"""What a template sees of a card: values only, computed once, the same for every platform."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from relay.core.alert import Labels
+
+Change = Literal["fired", "grew", "shrank", "resolved", "repeated", "again"]
+ShownStatus = Literal["firing", "resolved", "gone"]
+
+
+class AlertView(Struct, frozen=True):
+    """One alert of a card. `joined`: it is new since the card was last shown. Times are Unix seconds, 0.0 unknown."""
+
+    status: ShownStatus
+    labels: Labels
+    annotations: Labels
+    starts_at: float
+    ends_at: float | None
+    generator_url: str
+    fingerprint: str
+    joined: bool = False
+
+
+class Round(Struct, frozen=True):
+    """An earlier time that this card fired, Unix seconds."""
+
+    started_at: float
+    ended_at: float
+
+
+class Late(Struct, frozen=True):
+    """Why a message comes late: `seconds` after acceptance; `why` names the fault, between `since` and `until`."""
+
+    seconds: float
+    why: Literal["unreachable", "rate_limited", "restarted"]
+    since: float
+    until: float
+
+
+class View(Struct, frozen=True):
+    """A card as a template sees it. `alerts` stand most urgent first: firing before gone before resolved, then
+    severity, then the oldest. `since` is when the present round began, `until` when it ended (None: it fires)."""
+
+    receiver: str
+    status: ShownStatus
+    alerts: tuple[AlertView, ...]
+    group_labels: Labels
+    common_labels: Labels
+    common_annotations: Labels
+    route_labels: Labels
+    external_url: str
+    notification_reason: str
+    truncated_alerts: int
+    group_key: str
+    change: Change
+    now: float
+    since: float
+    until: float | None
+    rounds: tuple[Round, ...] = ()
+    late: Late | None = None
+    stale: bool = False
+    may_be_repeated: bool = False
+    about: tuple[AlertView, ...] = ()

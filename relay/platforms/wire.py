@@ -1,0 +1,39 @@
+"""What passes between a platform file and the transport: a request, and a response or none."""
+
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+from relay.core.lane import HttpOptions
+from relay.core.secret import Secret
+
+
+class Request(Struct, frozen=True):
+    """One HTTP request. `url` holds the token, so it is a secret; `name` is the API method, for metrics and logs.
+
+    `body` is JSON already encoded, or empty. `repeatable` says that sending it twice changes nothing more (an edit).
+    """
+
+    verb: Literal["GET", "POST", "PATCH", "DELETE"]
+    url: Secret
+    name: str
+    body: bytes = b""
+    content_type: str = "application/json"
+    repeatable: bool = False
+    http: HttpOptions = HttpOptions()
+
+
+class Response(Struct, frozen=True):
+    """An answer: header names in lower case, the first 1 MiB of the body."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class NoAnswer(Struct, frozen=True):
+    """None came. `sent`: bytes had left, so what the platform did is unknown. `why` never holds an address."""
+
+    sent: bool
+    why: str

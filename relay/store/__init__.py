@@ -1,0 +1,1 @@
+"""The durable state: whole transactions behind one Protocol."""
