@@ -1,0 +1,88 @@
+"""What happened, told once as a frozen value; metrics and logs listen, and nothing else does."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from relay.core.lane import Platform
+
+Settlement = Literal["delivered", "merged", "duplicate", "expired", "dead"]
+FailureReason = Literal[
+    "authError", "rateLimited", "clientError", "serverError", "contextDeadlineExceeded", "other"
+]  # Alertmanager's notify/util.go
+
+
+class Answered(Struct, frozen=True):
+    """A webhook request was answered with HTTP status `code` after `seconds`."""
+
+    code: int
+    seconds: float
+
+
+class Accepted(Struct, frozen=True):
+    """A notification was committed. `discarded` alerts reached only receivers without entries."""
+
+    source: str
+    group_key: str
+    firing: int
+    resolved: int
+    discarded: int
+    deliveries: int
+
+
+class Called(Struct, frozen=True):
+    """A platform API call ended. `code` is the HTTP status, 0 without an answer; `reason` is empty on success."""
+
+    platform: Platform
+    receiver: str
+    method: str
+    code: int
+    seconds: float
+    reason: FailureReason | Literal[""]
+    why: str
+
+
+class Settled(Struct, frozen=True):
+    """Deliveries of one receiver ended. `latencies`: seconds from acceptance to API success, for delivered ones."""
+
+    platform: Platform
+    receiver: str
+    settlement: Settlement
+    count: int
+    latencies: tuple[float, ...] = ()
+    why: str = ""
+
+
+class ChatChanged(Struct, frozen=True):
+    """A chat went down (401, 403, 404, chat not found) or came up again."""
+
+    platform: Platform
+    receiver: str
+    up: bool
+    why: str
+
+
+class TemplateFailed(Struct, frozen=True):
+    """A template failed at run time; the built-in plain text went out in its place."""
+
+    template: str
+    why: str
+
+
+class Loaded(Struct, frozen=True):
+    """The configuration was read: at `at` (Unix seconds) and taken, or refused with that many `faults`."""
+
+    ok: bool
+    at: float
+    faults: int
+
+
+class Noted(Struct, frozen=True):
+    """Anything else worth a log line: a short `message` and its values."""
+
+    level: Literal["debug", "info", "warning", "error"]
+    message: str
+    values: tuple[tuple[str, str], ...] = ()
+
+
+Event = Answered | Accepted | Called | Settled | ChatChanged | TemplateFailed | Loaded | Noted
