@@ -36,3 +36,25 @@ def take(budget: Budget, limit: Limit, now: float) -> Budget:
 def block(budget: Budget, until: float) -> Budget:
     """The budget with no call before `until`; a block is never shortened."""
     return Budget(budget.key, budget.used, max(budget.blocked_until, until))
+
+
+class Rate(Struct, frozen=True):
+    """At most `count` calls within any `window` seconds."""
+
+    count: int
+    window: float
+
+
+class Limits(Struct, frozen=True):
+    """The configured rates, a little under what the platforms state.
+
+    https://core.telegram.org/bots/faq (bot, chat, group); https://discord.com/developers/docs/topics/rate-limits
+    (address), with the figures reported for webhooks and channels (discord/discord-api-docs issue 367).
+    """
+
+    telegram_bot: Rate = Rate(27, 1.0)
+    telegram_chat: Rate = Rate(1, 1.1)
+    telegram_group: Rate = Rate(18, 60.0)
+    discord_webhook: Rate = Rate(5, 2.2)
+    discord_channel: Rate = Rate(27, 60.0)
+    discord_address: Rate = Rate(45, 1.0)
