@@ -1,0 +1,19 @@
+"""Says whether a program that a test tier needs is here: skip when it is not, or fail when every tier is required."""
+
+import os
+import shutil
+
+import pytest
+
+
+def need_program(program: str, package: str) -> str:
+    """The path of `program`; without it the test is skipped with the line that installs it.
+
+    With RELAY_TEST_REQUIRE=all an absent program is a failure, so that no tier is left out unnoticed.
+    """
+    if path := shutil.which(program):
+        return path
+    reason = f"{program} is not installed: apt-get install -y {package}"
+    if os.environ.get("RELAY_TEST_REQUIRE") == "all":
+        pytest.fail(reason)
+    pytest.skip(reason)
