@@ -13,6 +13,7 @@ class Request(Struct, frozen=True):
     """One HTTP request. `url` holds the token, so it is a secret; `name` is the API method, for metrics and logs.
 
     `body` is JSON already encoded, or empty. `repeatable` says that sending it twice changes nothing more (an edit).
+    `headers` are added to, or replace, those that the transport sets itself (Discord prescribes a `User-Agent`).
     """
 
     verb: Literal["GET", "POST", "PATCH", "DELETE"]
@@ -22,6 +23,7 @@ class Request(Struct, frozen=True):
     content_type: str = "application/json"
     repeatable: bool = False
     http: HttpOptions = HttpOptions()
+    headers: tuple[tuple[str, str], ...] = ()
 
 
 class Response(Struct, frozen=True):

@@ -1,0 +1,278 @@
+"""Outbound HTTP over real loopback sockets: what is an answer, what is none, and whether bytes had left."""
+
+import asyncio
+import contextlib
+import ssl
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+
+import pytest
+import trustme
+
+from relay.core.lane import HttpOptions
+from relay.core.secret import Secret
+from relay.platforms.wire import NoAnswer, Request, Response
+from relay.transport import MAX_BODY, USER_AGENT, Transport
+
+CANARY = "123456789:AAcanaryCanaryCanaryCanaryCanary_-x"
+Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
+
+
+@contextlib.asynccontextmanager
+async def listening(talk: Talk, tls: ssl.SSLContext | None = None) -> AsyncIterator[int]:
+    talks: list[tuple[asyncio.StreamWriter, asyncio.Task[None]]] = []
+
+    async def once(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with contextlib.suppress(OSError, asyncio.IncompleteReadError):
+            await talk(reader, writer)
+            writer.close()
+            await writer.wait_closed()
+
+    def begin(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talks.append((writer, asyncio.create_task(once(reader, writer))))
+
+    server = await asyncio.start_server(begin, "127.0.0.1", 0, ssl=tls)
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        server.close()
+        for writer, task in talks:
+            writer.transport.abort()
+            await task
+
+
+@contextlib.asynccontextmanager
+async def transport(connect: float = 2.0, total: float = 2.0) -> AsyncIterator[Transport]:
+    made = Transport(connect, total)
+    try:
+        yield made
+    finally:
+        await made.close()
+
+
+def request(port: int, path: str = "sendMessage", scheme: str = "http", http: HttpOptions | None = None) -> Request:
+    url = Secret(f"{scheme}://127.0.0.1:{port}/bot{CANARY}/{path}")
+    return Request("POST", url, "sendMessage", b'{"text": "x"}', http=http or HttpOptions())
+
+
+def saying(answer: bytes, heard: list[bytes] | None = None) -> Talk:
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        head = await reader.readuntil(b"\r\n\r\n")
+        if heard is not None:
+            heard.append(head)
+        if b"content-length: 13" in head.lower():
+            await reader.readexactly(13)
+        writer.write(answer)
+        await writer.drain()
+
+    return talk
+
+
+async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+    await reader.read(65536)
+    await reader.read()
+
+
+def ok(body: bytes = b"{}", extra: bytes = b"") -> bytes:
+    return b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n%s\r\n%s" % (len(body), extra, body)
+
+
+async def test_an_answer_has_its_status_lower_case_headers_and_body() -> None:
+    answer = b"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 4\r\n\r\nwait"
+    async with listening(saying(answer)) as port, transport() as out:
+        got = await out.send(request(port))
+    assert got == Response(429, {"retry-after": "7", "content-length": "4"}, b"wait")
+
+
+async def test_the_request_carries_our_name_its_type_and_no_cookie_of_an_earlier_answer() -> None:
+    heard: list[bytes] = []
+    answer = ok(extra=b"Set-Cookie: a=b\r\nConnection: close\r\n")
+    async with listening(saying(answer, heard)) as port, transport() as out:
+        await out.send(request(port))
+        await out.send(request(port))
+    head = heard[1].decode()
+    assert head.startswith(f"POST /bot{CANARY}/sendMessage HTTP/1.1\r\n")
+    assert f"User-Agent: {USER_AGENT}\r\n" in head
+    assert "Content-Type: application/json\r\n" in head
+    assert "cookie" not in head.lower()
+
+
+async def test_a_request_may_bring_its_own_user_agent() -> None:
+    heard: list[bytes] = []
+    async with listening(saying(ok(), heard)) as port, transport() as out:
+        url = Secret(f"http://127.0.0.1:{port}/")
+        await out.send(Request("GET", url, "get", headers=(("User-Agent", "DiscordBot (x, 1)"),)))
+    assert b"User-Agent: DiscordBot (x, 1)\r\n" in heard[0]
+    assert b"alert-relay" not in heard[0]
+
+
+async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
+    heard: list[bytes] = []
+    answer = b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"
+    async with listening(saying(answer, heard)) as port, transport() as out:
+        got = await out.send(request(port))
+    assert isinstance(got, Response)
+    assert got.status == 302
+    assert len(heard) == 1
+
+
+async def test_of_an_endless_body_one_mebibyte_is_read() -> None:
+    async def endless(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\n\r\n")
+        while True:
+            writer.write(b"x" * 65536)
+            await writer.drain()
+
+    async with listening(endless) as port, transport(total=5.0) as out:
+        got = await out.send(request(port))
+    assert isinstance(got, Response)
+    assert got.body == b"x" * MAX_BODY
+
+
+async def test_the_environment_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    async with listening(saying(ok())) as port, transport() as out:
+        assert isinstance(await out.send(request(port)), Response)
+
+
+async def test_a_configured_proxy_carries_the_request() -> None:
+    heard: list[bytes] = []
+    async with listening(saying(ok(), heard)) as proxy, transport() as out:
+        url = Secret("http://chat.invalid/api")
+        got = await out.send(Request("GET", url, "get", http=HttpOptions(proxy_url=f"http://127.0.0.1:{proxy}")))
+    assert isinstance(got, Response)
+    assert heard[0].startswith(b"GET http://chat.invalid/api HTTP/1.1\r\n")
+
+
+async def closed_port() -> int:
+    server = await asyncio.start_server(silent, "127.0.0.1", 0)
+    port: int = server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    return port
+
+
+async def test_before_a_byte_left_nothing_is_in_doubt() -> None:
+    port = await closed_port()
+    proxied = HttpOptions(proxy_url=f"http://127.0.0.1:{port}")
+    async with transport() as out:
+        assert await out.send(request(port)) == NoAnswer(sent=False, why="connection refused")
+        assert await out.send(request(port, http=proxied)) == NoAnswer(sent=False, why="proxy not reached")
+        nowhere = Request("GET", Secret(f"http://chat.invalid/{CANARY}"), "get")
+        assert await out.send(nowhere) == NoAnswer(sent=False, why="name not resolved")
+        assert await out.send(Request("GET", Secret("http://"), "get")) == NoAnswer(sent=False, why="unusable address")
+        missing = HttpOptions(ca_file="/no/such/file")
+        assert await out.send(request(port, http=missing)) == NoAnswer(sent=False, why="missing certificate file")
+
+
+async def test_a_proxy_that_refuses_the_tunnel_leaves_nothing_in_doubt() -> None:
+    refusal = b"HTTP/1.1 407 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
+    async with listening(saying(refusal)) as proxy, transport() as out:
+        got = await out.send(request(1, scheme="https", http=HttpOptions(proxy_url=f"http://127.0.0.1:{proxy}")))
+    assert got == NoAnswer(sent=False, why="proxy refused")
+
+
+async def test_a_handshake_that_never_ends_leaves_nothing_in_doubt() -> None:
+    async with listening(silent) as port, transport(connect=0.1) as out:
+        assert await out.send(request(port, scheme="https")) == NoAnswer(sent=False, why="no connection within 0.1 s")
+
+
+@pytest.mark.parametrize(
+    ("answer", "why"),
+    [
+        (b"", "connection closed"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", "answer cut off"),
+        (b"SSH-2.0-OpenSSH\r\n\r\n", "not an HTTP answer"),
+        (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", "not an HTTP answer"),
+        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope", "answer cut off"),
+    ],
+)
+async def test_once_the_request_left_a_broken_answer_is_in_doubt(answer: bytes, why: str) -> None:
+    async with listening(saying(answer)) as port, transport() as out:
+        assert await out.send(request(port)) == NoAnswer(sent=True, why=why)
+
+
+async def test_once_the_request_left_silence_and_dripping_are_in_doubt() -> None:
+    async def dripping(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n")
+        while True:
+            writer.write(b"x")
+            await writer.drain()
+            await asyncio.sleep(0.02)
+
+    timed_out = NoAnswer(sent=True, why="timed out after 0.15 s")
+    async with listening(silent) as port, listening(dripping) as drip, transport(total=0.15) as out:
+        assert await out.send(request(port)) == timed_out
+        assert await out.send(request(drip)) == timed_out
+
+
+@pytest.fixture(scope="module")
+def authority() -> trustme.CA:
+    return trustme.CA()
+
+
+@pytest.fixture
+def server_tls(authority: trustme.CA) -> ssl.SSLContext:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("chat.example").configure_cert(context)
+    return context
+
+
+async def test_a_certificate_is_trusted_by_ca_and_name_or_when_told_so(
+    authority: trustme.CA, server_tls: ssl.SSLContext, tmp_path: Path
+) -> None:
+    ca = tmp_path / "ca.pem"
+    authority.cert_pem.write_to_path(str(ca))
+    distrusted = NoAnswer(sent=False, why="certificate not trusted")
+    async with listening(saying(ok()), server_tls) as port, transport() as out:
+
+        async def ask(options: HttpOptions) -> Response | NoAnswer:
+            return await out.send(request(port, scheme="https", http=options))
+
+        assert await ask(HttpOptions()) == distrusted
+        assert await ask(HttpOptions(ca_file=str(ca))) == distrusted
+        assert isinstance(await ask(HttpOptions(ca_file=str(ca), server_name="chat.example")), Response)
+        assert isinstance(await ask(HttpOptions(insecure_skip_verify=True)), Response)
+
+
+async def test_a_client_certificate_is_shown_when_configured(authority: trustme.CA, tmp_path: Path) -> None:
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("127.0.0.1").configure_cert(context)
+    authority.configure_trust(context)
+    context.verify_mode = ssl.CERT_REQUIRED
+    ca, cert = tmp_path / "ca.pem", tmp_path / "client.pem"
+    authority.cert_pem.write_to_path(str(ca))
+    authority.issue_cert("relay").private_key_and_cert_chain_pem.write_to_path(str(cert))
+    async with listening(saying(ok()), context) as port, transport() as out:
+        with_one = HttpOptions(ca_file=str(ca), cert_file=str(cert))
+        assert isinstance(await out.send(request(port, scheme="https", http=with_one)), Response)
+        without = await out.send(request(port, scheme="https", http=HttpOptions(ca_file=str(ca))))
+    assert isinstance(without, NoAnswer)
+
+
+async def test_one_pool_serves_each_set_of_options_and_keeps_its_connection() -> None:
+    connections = 0
+
+    async def twice(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal connections
+        connections += 1
+        for _ in range(2):
+            await saying(ok())(reader, writer)
+
+    async with listening(twice) as port, transport() as out:
+        await out.send(request(port))
+        await out.send(request(port))
+        assert connections == 1
+        await out.send(request(port, http=HttpOptions(server_name="other")))
+        assert connections == 2
+
+
+async def test_no_answer_names_no_address() -> None:
+    port = await closed_port()
+    async with listening(saying(b"junk\r\n\r\n")) as open_port, transport() as out:
+        for target in (request(port), request(open_port), request(port, scheme="https")):
+            text = repr(await out.send(target)) + repr(target)
+            assert CANARY not in text
+            assert "127.0.0.1" not in text
