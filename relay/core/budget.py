@@ -20,7 +20,7 @@ class Budget(Struct, frozen=True):
 
 
 def free_at(budget: Budget, limit: Limit, now: float) -> float:
-    """The first moment, `now` or later, at which a call fits: after any block and with less than `count` in the window."""
+    """The first moment, `now` or later, at which a call fits: after any block, with less than `count` in the window."""
     used = [at for at in budget.used if at > now - limit.window]
     if len(used) < limit.count:
         return max(now, budget.blocked_until)
