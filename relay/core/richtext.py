@@ -1,6 +1,12 @@
 """Rich text: characters plus style spans. Escaping, measuring, cutting and joining work on this value."""
 
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from heapq import heapify, heappop, heappush
+from itertools import pairwise
 from typing import Literal
+from unicodedata import category
+from urllib.parse import quote
 
 from msgspec import Struct
 
@@ -23,7 +29,11 @@ Kind = Literal[
 
 
 class Span(Struct, frozen=True):
-    """A style over `text[start:end]`, in code points, `start < end`."""
+    """A style over `text[start:end]`, in code points, `start < end`.
+
+    The FORMAT of a time is Telegram's: `r` for relative, or letters out of t T (time, short or long), d D (date) and
+    w W (day of the week); without one the platform's own default holds.
+    """
 
     kind: Kind
     start: int
@@ -36,3 +46,304 @@ class RichText(Struct, frozen=True):
 
     text: str
     spans: tuple[Span, ...] = ()
+
+
+OPEN = "\ufdd0"
+CLOSE = "\ufdd1"
+
+_PLACEHOLDER = re.compile(f"{OPEN}([0-9]{{1,9}}){CLOSE}|[{OPEN}{CLOSE}]")
+_NONCHARACTERS = re.compile(f"[{OPEN}{CLOSE}]")
+_LINE_ENDS = re.compile("\r\n?|[\v\f\x85\u2028\u2029]")
+_UNWANTED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_ADDRESS = re.compile(r"https?://[^\s/?#]", re.IGNORECASE)
+_UNSAFE = re.compile(r'[\s\x00-\x20\x7f<>"]')
+_TIME = re.compile(r"[1-9][0-9]{0,9}(:([rR]|[tTdDwW]+))?")
+_LANGUAGE = re.compile(r"[\w+#.-]{1,40}")
+_INLINE: frozenset[Kind] = frozenset({"bold", "italic", "underline", "strikethrough", "spoiler", "code", "link"})
+_FAMILY: dict[Kind, Kind] = {"fold": "quote", "pre": "code"}
+_WORD = 30
+_CLUSTER = 64
+_SHORT_LINK = 60
+
+
+def plain(text: str) -> RichText:
+    """`text` without any style."""
+    return RichText(text)
+
+
+def styled(kind: Kind, content: RichText | str, value: str = "") -> RichText:
+    """`content` with one more style around all of it."""
+    inner = _rich(content)
+    if not inner.text:
+        return inner
+    return RichText(inner.text, (Span(kind, 0, len(inner.text), value), *inner.spans))
+
+
+def concat(parts: Iterable[RichText | str]) -> RichText:
+    """The parts one after the other."""
+    texts: list[str] = []
+    spans: list[Span] = []
+    offset = 0
+    for part in map(_rich, parts):
+        texts.append(part.text)
+        spans += _shifted(part.spans, offset)
+        offset += len(part.text)
+    return RichText("".join(texts), tuple(spans))
+
+
+def join(separator: RichText | str, parts: Iterable[RichText | str]) -> RichText:
+    """The parts with `separator` between each two."""
+    pieces: list[RichText | str] = []
+    for part in parts:
+        pieces += (separator, part)
+    return concat(pieces[1:])
+
+
+def cut(rich: RichText, start: int, end: int) -> RichText:
+    """The characters from `start` to `end` (code points, `0 <= start <= end`), each span clipped to them."""
+    clipped = (Span(s.kind, max(s.start, start) - start, min(s.end, end) - start, s.value) for s in rich.spans)
+    return RichText(rich.text[start:end], tuple(s for s in clipped if s.start < s.end))
+
+
+def strip(rich: RichText) -> RichText:
+    """Without the white space at both ends."""
+    start = len(rich.text) - len(rich.text.lstrip())
+    return cut(rich, start, max(start, len(rich.text.rstrip())))
+
+
+def without(rich: RichText, kinds: Collection[Kind]) -> RichText:
+    """The same text without the styles of these kinds."""
+    return RichText(rich.text, tuple(s for s in rich.spans if s.kind not in kinds))
+
+
+def utf16_length(text: str) -> int:
+    """How many UTF-16 code units `text` takes, the unit of Telegram's offsets."""
+    return len(text) if text.isascii() else len(text.encode("utf-16-le", "surrogatepass")) // 2
+
+
+def normalise(rich: RichText) -> RichText:
+    """The same look with spans in order: none empty, overlapping ones split so that they nest, a style inside itself
+    (also a quote in a quote, code in code) dropped, and equal inline neighbours joined."""
+    size = len(rich.text)
+    heap = [(s.start, -s.end, order, s) for order, s in enumerate(rich.spans) if 0 <= s.start < s.end <= size]
+    heapify(heap)
+    tree = _Tree()
+    while heap:
+        start, end, order, span = heappop(heap)
+        inside = tree.room(start)
+        if -end > inside > start:
+            heappush(heap, (inside, end, order, span))
+            end = -inside
+        tree.add(span, start, -end)
+    return RichText(rich.text, tuple(Span(n.span.kind, n.start, n.end, n.span.value) for n in tree.nodes))
+
+
+class _Node:
+    """A span that may still grow, and the last of its children."""
+
+    def __init__(self, span: Span, start: int, end: int) -> None:
+        self.span, self.start, self.end = span, start, end
+        self.last: _Node | None = None
+
+
+class _Tree:
+    """Spans put in by (start, -end), each within the open ones."""
+
+    def __init__(self) -> None:
+        self.nodes: list[_Node] = []
+        self._root = _Node(Span("bold", 0, 0), 0, 0)
+        self._open: list[_Node] = []
+
+    def room(self, start: int) -> int:
+        """Where the innermost span open at `start` ends; 0 when none is."""
+        while self._open and self._open[-1].end <= start:
+            self._open.pop()
+        return self._open[-1].end if self._open else 0
+
+    def add(self, span: Span, start: int, end: int) -> None:
+        """Put a span under the innermost open one, unless it says nothing new there."""
+        family = _family(span.kind)
+        if any(_family(node.span.kind) == family for node in self._open):
+            return
+        parent = self._open[-1] if self._open else self._root
+        last = parent.last
+        if last and last.end == start and span.kind in _INLINE and _same_style(last.span, span):
+            last.end = end
+            self._open.append(last)
+            return
+        node = _Node(span, start, end)
+        parent.last = node
+        self.nodes.append(node)
+        self._open.append(node)
+
+
+def shorten(rich: RichText, limit: int, measure: Callable[[RichText], int]) -> RichText:
+    """As much of the beginning as `measure` lets into `limit`, then an ellipsis; all of it when it fits.
+
+    The cut falls between words where one ends near, never inside a character that is written with several code points,
+    and takes a short link, a time or a mention as a whole. `measure` may count in any unit that grows with the text; it
+    is called on a logarithmic number of beginnings, none of them much longer than what fits.
+    """
+    if measure(rich) <= limit:
+        return rich
+    fits, size = 0, max(limit, 1)
+    while size < len(rich.text) and measure(_beginning(rich, size)) <= limit:
+        fits, size = size, size * 2
+    size = min(size, len(rich.text))
+    while size - fits > 1:
+        middle = (fits + size) // 2
+        if measure(_beginning(rich, middle)) <= limit:
+            fits = middle
+        else:
+            size = middle
+    best = _beginning(rich, fits)
+    return best if measure(best) <= limit else RichText("")
+
+
+def _beginning(rich: RichText, size: int) -> RichText:
+    kept = strip(cut(rich, 0, _cut_point(rich, size)))
+    return concat([kept, " …"]) if kept.text else RichText("…")
+
+
+def _cut_point(rich: RichText, size: int) -> int:
+    """The last good place for a cut at or before `size`."""
+    text, point = rich.text, size
+    whole = (i for i in range(point, max(point - _CLUSTER, 0), -1) if not _joined(text, i))
+    point = next(whole, point)
+    spaces = (i for i in range(point, max(point - _WORD, 0), -1) if text[i : i + 1].isspace())
+    point = next(spaces, point)
+    for span in rich.spans:
+        if span.start >= point:
+            break
+        if point < span.end and _indivisible(span):
+            return span.start
+    return point
+
+
+def _joined(text: str, index: int) -> bool:
+    """Whether the code point at `index` belongs to the character before it (an approximation of Unicode's UAX 29)."""
+    if index >= len(text):
+        return False
+    before, here = text[index - 1], text[index]
+    return (
+        "\u200d" in (before, here)
+        or category(here).startswith("M")
+        or "\U0001f3fb" <= here <= "\U0001f3ff"  # skin tones
+        or "\U000e0020" <= here <= "\U000e007f"  # the tags of a region's flag
+        or ("\U0001f1e6" <= before <= "\U0001f1ff" and "\U0001f1e6" <= here <= "\U0001f1ff")
+    )
+
+
+def _indivisible(span: Span) -> bool:
+    return span.kind in {"time", "mention"} or (span.kind == "link" and span.end - span.start <= _SHORT_LINK)
+
+
+def placeholder(index: int) -> str:
+    """What stands in a template's output where `substitute` is to put value `index`."""
+    return f"{OPEN}{index}{CLOSE}"
+
+
+def substitute(rich: RichText, values: Sequence[RichText | str]) -> RichText:
+    """Each placeholder replaced by its value: characters and styles as they are, never read as markup.
+
+    In the values of spans the plain text of a value is put, and the result is checked: a link that leads nowhere on
+    the web and a time that is none lose their style and keep their text.
+    """
+    safe = [_without_placeholders(_rich(value)) for value in values]
+    pieces: list[str] = []
+    spans: list[Span] = []
+    marks: list[tuple[int, int]] = [
+        (0, 0)
+    ]  # (offset in the template, offset in the result), where the distance changes
+    position = length = 0
+    for found in _PLACEHOLDER.finditer(rich.text):
+        value = _value(found, safe)
+        pieces += (rich.text[position : found.start()], value.text)
+        before = length + found.start() - position
+        length = before + len(value.text)
+        position = found.end()
+        spans += _shifted(value.spans, before)
+        marks += ((found.start(), before), (position, length))
+    pieces.append(rich.text[position:])
+    marks.append((len(rich.text), length + len(rich.text) - position))
+    styles = _moved(_settled(rich.spans, safe), marks)
+    return normalise(RichText("".join(pieces), (*styles, *spans)))
+
+
+def _value(found: re.Match[str], values: Sequence[RichText]) -> RichText:
+    index = int(found[1] or len(values))
+    return values[index] if index < len(values) else RichText("")
+
+
+def _settled(spans: Iterable[Span], values: Sequence[RichText]) -> Iterator[Span]:
+    for span in spans:
+        if OPEN not in span.value and CLOSE not in span.value:
+            yield span
+            continue
+        value = checked(span.kind, _PLACEHOLDER.sub(lambda found: _value(found, values).text, span.value))
+        if value is not None:
+            yield Span(span.kind, span.start, span.end, value)
+
+
+def _moved(spans: Iterable[Span], marks: Sequence[tuple[int, int]]) -> Iterator[Span]:
+    """The spans at their places in the result; one pass over the marks."""
+    spans = list(spans)
+    offsets = sorted({0, *(s.start for s in spans), *(s.end for s in spans)})
+    places: dict[int, int] = {}
+    steps = pairwise(marks)
+    here, there = next(steps)
+    for offset in offsets:
+        while offset > there[0]:
+            here, there = next(steps)
+        places[offset] = there[1] if offset == there[0] else min(here[1] + offset - here[0], there[1])
+    return (Span(s.kind, places[s.start], places[s.end], s.value) for s in spans)
+
+
+def checked(kind: Kind, value: str) -> str | None:
+    """The value that a span of this kind may carry, made safe, or None when the text must go without the style."""
+    match kind:
+        case "link":
+            return address(value) or None
+        case "time":
+            return value if _TIME.fullmatch(value) else None
+        case "pre":
+            return value if _LANGUAGE.fullmatch(value) else ""
+        case _:
+            return value
+
+
+def address(text: str) -> str:
+    """`text` as the address of a link, white space and angle brackets percent-encoded; empty if not http or https."""
+    text = clean(text).strip()
+    return _UNSAFE.sub(lambda found: quote(found[0]), text) if _ADDRESS.match(text) else ""
+
+
+def clean(text: str) -> str:
+    """A value from outside as text that can be shown: lines end in a line feed; controls, half surrogates and the
+    bidirectional controls that could turn the rest of a message around are gone."""
+    text = _UNWANTED.sub("", _LINE_ENDS.sub("\n", text))
+    return _SURROGATES.sub("\ufffd", text)
+
+
+def _rich(content: RichText | str) -> RichText:
+    return RichText(content) if isinstance(content, str) else content
+
+
+def _without_placeholders(rich: RichText) -> RichText:
+    if OPEN not in rich.text and CLOSE not in rich.text and not any(_NONCHARACTERS.search(s.value) for s in rich.spans):
+        return rich
+    spans = (Span(s.kind, s.start, s.end, _NONCHARACTERS.sub("\ufffd", s.value)) for s in rich.spans)
+    return RichText(_NONCHARACTERS.sub("\ufffd", rich.text), tuple(spans))
+
+
+def _shifted(spans: Iterable[Span], by: int) -> Iterator[Span]:
+    return (Span(s.kind, s.start + by, s.end + by, s.value) for s in spans) if by else iter(spans)
+
+
+def _same_style(one: Span, other: Span) -> bool:
+    return (one.kind, one.value) == (other.kind, other.value)
+
+
+def _family(kind: Kind) -> Kind:
+    return _FAMILY.get(kind, kind)
