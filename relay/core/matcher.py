@@ -33,6 +33,7 @@ _CLASSIC_VALUE = re.compile(r'"((?:[^"\\]|\\.)*)"|((?:[^"\\]|\\.)*\\?)', re.DOTA
 _CLASSIC_ESCAPE = re.compile(r'\\([n"\\])')
 _NEEDS_QUOTES = re.compile(f"[{_RESERVED}]")
 _NOT_SPACE = re.compile(rf"[^{_SPACE}]")
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _WRONG = {
     '"': 'the double quote is not closed: add "',
     "'": 'expected a double quote: write "value"',
@@ -41,7 +42,7 @@ _WRONG = {
 }
 _REGEX_OPTIONS = re2.Options()
 _REGEX_OPTIONS.log_errors = False
-_CACHED_VALUE = 1024
+_CACHED_VALUE = 256  # longer values are rare and would make the bounded cache a large one
 
 
 class MatcherError(ValueError):
@@ -100,6 +101,8 @@ def parse(text: str) -> tuple[Matcher, ...]:
 
 def parse_noting(text: str) -> tuple[tuple[Matcher, ...], str]:
     """`parse`, and a warning when the classic grammar decided; the warning is empty otherwise."""
+    if stray := _SURROGATE.search(text):
+        raise MatcherError("half of a surrogate pair is no text: write the character itself", stray.start())
     classic = _attempt(_classic, text)
     utf8 = _attempt(_utf8, text)
     if isinstance(classic, MatcherError):
@@ -118,7 +121,7 @@ def _searcher(pattern: str) -> Callable[[str], object]:
     return cast(Callable[[str], object], re2.compile(f"^(?:{pattern})$", _REGEX_OPTIONS).search)
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=16384)
 def _search(pattern: str, value: str) -> bool:
     return _searcher(pattern)(value) is not None
 
@@ -137,8 +140,6 @@ def _new(name: str, op: Op, value: str, offset: int) -> Matcher:
         except re2.error as error:
             why = error.args[0].decode().partition(": ")[0]
             raise _RegexError(f"bad regular expression ({why}): write RE2, without look-around", offset) from None
-        except UnicodeEncodeError:
-            raise MatcherError("not valid Unicode text", offset) from None
     return Matcher(name, op, value)
 
 
