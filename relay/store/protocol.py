@@ -1,0 +1,165 @@
+"""What the durable state can do: whole transactions, one method each, the same for every engine."""
+
+from collections.abc import Callable, Sequence
+from typing import Protocol, TypeVar
+
+from msgspec import Struct
+
+from relay.core.alert import GroupId, Notification
+from relay.core.balance import BalanceRow
+from relay.core.budget import Limit
+from relay.core.card import Card
+from relay.core.event import Settlement
+from relay.core.lane import LaneKey
+from relay.core.lanestate import LaneState
+from relay.core.route import Delivery
+from relay.core.step import Step
+
+
+T = TypeVar("T")
+
+
+class StoreError(Exception):
+    """The storage does not work now (full, slow, failing); nothing of the transaction was kept."""
+
+
+class NewerSchema(Exception):  # noqa: N818 - it is a state of the file, told to a person
+    """The storage was written by a newer alert-relay; the file is untouched."""
+
+
+class Arrival(Struct, frozen=True):
+    """A notification, or a part of one, with what follows from it. `body` is the notification, encoded."""
+
+    group: GroupId
+    body: bytes
+    accepted_at: float
+    deliveries: tuple[Delivery, ...]
+    last: bool = True
+
+
+class Open(Struct, frozen=True):
+    """A delivery not folded yet. `alerts` are indexes into the notification's alerts; None: all of them."""
+
+    seq: int
+    receiver: str
+    fingerprint: str
+    alerts: tuple[int, ...] | None
+    accepted_at: float
+    notification: Notification
+
+
+class Claim(Struct, frozen=True):
+    """A lane as its owner works on it: a page of open deliveries, oldest first, and the cards at hand.
+
+    With a page, the cards are those it touches; without one, the card to look at next: of those due, the most
+    urgent, then the one that waits longest. `next_due` is when the next card is due, None: none is.
+    """
+
+    lane: LaneKey
+    state: LaneState
+    page: tuple[Open, ...]
+    cards: tuple[Card, ...]
+    next_due: float | None
+
+
+class CardChange(Struct, frozen=True):
+    """A card to keep. `due`: when to look at it next. `folded` are the deliveries it took in; `ended` those of them
+    that changed nothing, with how they count."""
+
+    card: Card
+    due: float | None
+    urgent: bool
+    folded: tuple[int, ...] = ()
+    ended: tuple[tuple[int, Settlement], ...] = ()
+
+
+class Begun(Struct, frozen=True):
+    """The call may go: budgets are taken and the attempt stands written as in doubt."""
+
+
+class Denied(Struct, frozen=True):
+    """No call before `until` (Unix seconds): a budget is used up or blocked."""
+
+    until: float
+
+
+class Attempt(Struct, frozen=True):
+    """A call that was begun and never settled: what it did is unknown."""
+
+    lane: LaneKey
+    group: GroupId
+    fingerprint: str
+    step: Step
+
+
+class Outturn(Struct, frozen=True):
+    """What an attempt leaves behind. `shown`: deliveries up to `card.shown_seq` are done; `dead`: why they never
+    will be; `blocks`: budget keys and until when they are forbidden."""
+
+    lane: LaneKey
+    state: LaneState
+    change: CardChange
+    now: float
+    blocks: tuple[tuple[str, float], ...] = ()
+    shown: bool = False
+    dead: str = ""
+
+
+class Ended(Struct, frozen=True):
+    """Deliveries that ended, of one receiver. `latencies` are seconds from acceptance, for delivered ones."""
+
+    receiver: str
+    settlement: Settlement
+    count: int
+    latencies: tuple[float, ...] = ()
+
+
+class Store(Protocol):
+    """The durable state. Each method but `batch` and `close` is one whole transaction and is called inside `batch`.
+
+    All methods are synchronous and are called from one thread. They raise StoreError when the storage fails.
+    """
+
+    def batch(self, jobs: Sequence[Callable[[], T]]) -> list[T | Exception]:
+        """Runs the jobs, commits once and returns their results; a job that raised left nothing behind.
+
+        Raises StoreError when the commit itself fails: then no job left anything behind.
+        """
+
+    def accept(self, arrival: Arrival) -> tuple[LaneKey, ...]:
+        """Keeps the notification and a delivery for each of its chats, with the lane's next sequence number; an empty
+        delivery for each other open card of the group. Returns the lanes that have work now."""
+
+    def claim(self, lane: LaneKey, now: float, page: int) -> Claim:
+        """The lane's state, at most `page` open deliveries, and the cards at hand."""
+
+    def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
+        """One card, if there is one."""
+
+    def fold(self, lane: LaneKey, changes: Sequence[CardChange]) -> tuple[Ended, ...]:
+        """Keeps folded cards and binds their deliveries to them."""
+
+    def dismiss(self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str) -> tuple[Ended, ...]:
+        """Ends open deliveries that no card will take in."""
+
+    def begin(self, attempt: Attempt, limits: Sequence[Limit], now: float) -> Begun | Denied:
+        """Takes the budgets and writes the attempt as in doubt, or says when to come again."""
+
+    def settle(self, outturn: Outturn) -> tuple[Ended, ...]:
+        """Keeps the card and lane after an attempt, ends what is done, closes the attempt."""
+
+    def in_doubt(self) -> tuple[Attempt, ...]:
+        """Attempts that an earlier run began and did not settle."""
+
+    def wakes(self) -> tuple[tuple[LaneKey, float], ...]:
+        """Lanes that have work, with when (0.0: open deliveries wait)."""
+
+    def balance(self) -> tuple[BalanceRow, ...]:
+        """Per platform and receiver: what was accepted, how it ended, what is pending."""
+
+    def purge(self, before: float, most: int) -> int:
+        """Forgets at most `most` deliveries that ended and were accepted before then, with payloads nobody needs.
+        Returns how many."""
+
+    def close(self) -> None:
+        """Ends the use of the storage."""

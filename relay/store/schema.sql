@@ -1,0 +1,79 @@
+-- One notification (or part of one), encoded once, whatever the number of its chats.
+CREATE TABLE payload (
+    id INTEGER PRIMARY KEY,
+    accepted_at REAL NOT NULL,
+    body BLOB NOT NULL
+);
+
+-- last_seq orders the lane's deliveries; state is what was learnt of the chat.
+CREATE TABLE lane (
+    id INTEGER PRIMARY KEY,
+    key TEXT NOT NULL UNIQUE,
+    last_seq INTEGER NOT NULL DEFAULT 0,
+    state BLOB NOT NULL
+);
+
+-- What one chat gets of one payload. card is NULL until folded; settlement is NULL while pending.
+CREATE TABLE delivery (
+    lane INTEGER NOT NULL,
+    seq INTEGER NOT NULL,
+    payload INTEGER NOT NULL,
+    receiver TEXT NOT NULL,
+    grp TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    alerts BLOB,
+    accepted_at REAL NOT NULL,
+    card INTEGER,
+    settlement TEXT,
+    why TEXT NOT NULL DEFAULT '',
+    attempts INTEGER NOT NULL DEFAULT 0,
+    PRIMARY KEY (lane, seq)
+) WITHOUT ROWID;
+CREATE INDEX delivery_open ON delivery (lane, seq) WHERE card IS NULL AND settlement IS NULL;
+CREATE INDEX delivery_pending ON delivery (card, seq) WHERE card IS NOT NULL AND settlement IS NULL;
+CREATE INDEX delivery_receiver ON delivery (receiver, lane, accepted_at) WHERE settlement IS NULL;
+CREATE INDEX delivery_ended ON delivery (accepted_at) WHERE settlement IS NOT NULL;
+CREATE INDEX delivery_payload ON delivery (payload);
+
+-- The message of one group (or alert) in one chat. due: when to look at it next; waiting_since: age of what it owes.
+CREATE TABLE card (
+    id INTEGER PRIMARY KEY,
+    lane INTEGER NOT NULL,
+    grp TEXT NOT NULL,
+    fingerprint TEXT NOT NULL,
+    due REAL,
+    urgent INTEGER NOT NULL,
+    waiting_since REAL,
+    body BLOB NOT NULL,
+    UNIQUE (lane, grp, fingerprint)
+);
+CREATE INDEX card_due ON card (lane, due) WHERE due IS NOT NULL;
+
+-- Cards that an absent alert of their group concerns: not closed yet, or not folded yet.
+CREATE TABLE watch (
+    grp TEXT NOT NULL,
+    lane INTEGER NOT NULL,
+    fingerprint TEXT NOT NULL,
+    receiver TEXT NOT NULL,
+    PRIMARY KEY (grp, lane, fingerprint)
+) WITHOUT ROWID;
+
+-- A call begun and not settled.
+CREATE TABLE attempt (
+    lane INTEGER PRIMARY KEY,
+    body BLOB NOT NULL
+);
+
+CREATE TABLE budget (
+    key TEXT PRIMARY KEY,
+    body BLOB NOT NULL
+) WITHOUT ROWID;
+
+-- accepted, delivered, merged, duplicate, expired, dead; pending is counted from the rows themselves.
+CREATE TABLE counter (
+    platform TEXT NOT NULL,
+    receiver TEXT NOT NULL,
+    name TEXT NOT NULL,
+    value INTEGER NOT NULL,
+    PRIMARY KEY (platform, receiver, name)
+) WITHOUT ROWID;

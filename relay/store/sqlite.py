@@ -1,0 +1,334 @@
+"""The embedded store: one SQLite file, one connection, one thread, every commit synced before it is acknowledged."""
+
+import sqlite3
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TypeVar
+
+import msgspec
+
+from relay.core.alert import GroupId, Notification
+from relay.core.balance import BalanceRow
+from relay.core.budget import Budget, Limit, block, free_at, take
+from relay.core.card import Card
+from relay.core.event import Settlement
+from relay.core.lane import LaneKey
+from relay.core.lanestate import LaneState
+from relay.store.protocol import (
+    Arrival,
+    Attempt,
+    Begun,
+    CardChange,
+    Claim,
+    Denied,
+    Ended,
+    NewerSchema,
+    Open,
+    Outturn,
+    StoreError,
+)
+
+SCHEMA = 1
+T = TypeVar("T")
+_encode = msgspec.json.encode
+_lane_key = msgspec.json.Decoder(LaneKey).decode
+_lane_state = msgspec.json.Decoder(LaneState).decode
+_card = msgspec.json.Decoder(Card).decode
+_attempt = msgspec.json.Decoder(Attempt).decode
+_budget = msgspec.json.Decoder(Budget).decode
+_notification = msgspec.json.Decoder(Notification).decode
+_indexes = msgspec.json.Decoder(tuple[int, ...]).decode
+_EMPTY = b"[]"
+_NO_STATE = _encode(LaneState())
+
+
+def _text(value: LaneKey | GroupId) -> str:
+    return _encode(value).decode()
+
+
+class SqliteStore:
+    """Store over one SQLite file (see `protocol.Store`). ":memory:" keeps it in memory, for tests.
+
+    WAL with `synchronous=FULL`: a commit is on the disk before it returns (https://sqlite.org/pragma.html#pragma_synchronous).
+    Only this connection ever writes or checkpoints (https://sqlite.org/wal.html, the WAL-reset bug up to 3.51.2).
+    Raises NewerSchema for a file of a later version and StoreError for one that cannot be opened.
+    """
+
+    def __init__(self, path: Path | str, synchronous: str = "FULL") -> None:
+        self._lanes: dict[LaneKey, int] = {}
+        try:
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode=WAL")
+            self._db.execute(f"PRAGMA synchronous={synchronous}")
+            self._migrate()
+        except sqlite3.Error as error:
+            raise StoreError(f"cannot open the storage: {error}") from error
+
+    def _migrate(self) -> None:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version > SCHEMA:
+            raise NewerSchema(f"the storage has schema {version}, this alert-relay knows {SCHEMA}: upgrade it")
+        if version == 0:
+            script = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+            self._db.executescript(f"BEGIN; {script} PRAGMA user_version={SCHEMA}; COMMIT;")
+
+    def close(self) -> None:
+        """Ends the use of the storage."""
+        self._db.close()
+
+    def batch(self, jobs: Sequence[Callable[[], T]]) -> list[T | Exception]:
+        """Runs the jobs in one transaction, each under a savepoint of its own, and commits once."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            results = [self._guarded(job) for job in jobs]
+            self._db.execute("COMMIT")
+        except sqlite3.Error as error:
+            if self._db.in_transaction:
+                self._db.execute("ROLLBACK")
+            self._lanes.clear()
+            raise StoreError(str(error)) from error
+        return results
+
+    def _guarded(self, job: Callable[[], T]) -> T | Exception:
+        self._db.execute("SAVEPOINT job")
+        try:
+            result = job()
+        except Exception as error:  # noqa: BLE001 - told to the one who asked, the rest of the batch goes on
+            self._db.execute("ROLLBACK TO job")
+            self._lanes.clear()
+            return StoreError(str(error)) if isinstance(error, sqlite3.Error) else error
+        else:
+            self._db.execute("RELEASE job")
+            return result
+
+    def accept(self, arrival: Arrival) -> tuple[LaneKey, ...]:
+        """See `protocol.Store.accept`."""
+        group = _text(arrival.group)
+        deliveries = [(d.lane, d.receiver, d.fingerprint, d.alerts) for d in arrival.deliveries]
+        if arrival.last:
+            deliveries += self._absent(group, {(d.lane, d.fingerprint) for d in arrival.deliveries})
+        if not deliveries:
+            return ()
+        payload = self._db.execute(
+            "INSERT INTO payload (accepted_at, body) VALUES (?, ?)", (arrival.accepted_at, arrival.body)
+        ).lastrowid
+        for lane, receiver, fingerprint, alerts in deliveries:
+            row = self._lane(lane)
+            indexes = None if alerts is None else _encode(alerts)
+            (seq,) = self._db.execute(
+                "UPDATE lane SET last_seq = last_seq + 1 WHERE id = ? RETURNING last_seq", (row,)
+            ).fetchone()
+            self._db.execute(
+                "INSERT INTO delivery (lane, seq, payload, receiver, grp, fingerprint, alerts, accepted_at)"
+                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+                (row, seq, payload, receiver, group, fingerprint, indexes, arrival.accepted_at),
+            )
+            self._db.execute("INSERT OR IGNORE INTO watch VALUES (?, ?, ?, ?)", (group, row, fingerprint, receiver))
+        for (platform, receiver), count in Counter((d[0].platform, d[1]) for d in deliveries).items():
+            self._count(platform, receiver, "accepted", count)
+        return tuple(dict.fromkeys(delivery[0] for delivery in deliveries))
+
+    def _absent(
+        self, group: str, present: set[tuple[LaneKey, str]]
+    ) -> list[tuple[LaneKey, str, str, tuple[int, ...] | None]]:
+        rows = self._db.execute(
+            "SELECT lane.key, watch.receiver, watch.fingerprint FROM watch JOIN lane ON lane.id = watch.lane"
+            " WHERE watch.grp = ?",
+            (group,),
+        )
+        watching = [(_lane_key(key), receiver, fingerprint) for key, receiver, fingerprint in rows]
+        return [(lane, receiver, print_, ()) for lane, receiver, print_ in watching if (lane, print_) not in present]
+
+    def _lane(self, lane: LaneKey) -> int:
+        known = self._lanes.get(lane)
+        if known is not None:
+            return known
+        key = _text(lane)
+        self._db.execute("INSERT OR IGNORE INTO lane (key, state) VALUES (?, ?)", (key, _NO_STATE))
+        (row,) = self._db.execute("SELECT id FROM lane WHERE key = ?", (key,)).fetchone()
+        self._lanes[lane] = row
+        return int(row)
+
+    def claim(self, lane: LaneKey, now: float, page: int) -> Claim:
+        """See `protocol.Store.claim`."""
+        row = self._lane(lane)
+        (state,) = self._db.execute("SELECT state FROM lane WHERE id = ?", (row,)).fetchone()
+        opened = self._db.execute(
+            "SELECT seq, receiver, fingerprint, alerts, delivery.accepted_at, body, grp FROM delivery"
+            " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS NULL"
+            " ORDER BY seq LIMIT ?",
+            (row, page),
+        ).fetchall()
+        if opened:
+            touched = dict.fromkeys((grp, fingerprint) for _, _, fingerprint, _, _, _, grp in opened)
+            found = [self._card_row(row, grp, fingerprint) for grp, fingerprint in touched]
+        else:
+            found = self._db.execute(
+                "SELECT body FROM card WHERE lane = ? AND due <= ? ORDER BY urgent DESC, waiting_since, due LIMIT 1",
+                (row, now),
+            ).fetchall()
+        (next_due,) = self._db.execute("SELECT min(due) FROM card WHERE lane = ?", (row,)).fetchone()
+        deliveries = tuple(
+            Open(seq, receiver, fingerprint, None if alerts is None else _indexes(alerts), at, _notification(body))
+            for seq, receiver, fingerprint, alerts, at, body, _ in opened
+        )
+        return Claim(lane, _lane_state(state), deliveries, tuple(_card(r[0]) for r in found if r), next_due)
+
+    def _card_row(self, lane: int, group: str, fingerprint: str) -> tuple[bytes] | None:
+        found: tuple[bytes] | None = self._db.execute(
+            "SELECT body FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?", (lane, group, fingerprint)
+        ).fetchone()
+        return found
+
+    def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
+        """See `protocol.Store.card`."""
+        found = self._card_row(self._lane(lane), _text(group), fingerprint)
+        return _card(found[0]) if found else None
+
+    def fold(self, lane: LaneKey, changes: Sequence[CardChange]) -> tuple[Ended, ...]:
+        """See `protocol.Store.fold`."""
+        return tuple(ended for change in changes for ended in self._keep(lane, change))
+
+    def _keep(self, lane: LaneKey, change: CardChange) -> tuple[Ended, ...]:
+        card, row = change.card, self._lane(lane)
+        group = _text(card.group)
+        (card_id,) = self._db.execute(
+            "INSERT INTO card (lane, grp, fingerprint, due, urgent, waiting_since, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (lane, grp, fingerprint) DO UPDATE SET due = excluded.due, urgent = excluded.urgent,"
+            " waiting_since = excluded.waiting_since, body = excluded.body RETURNING id",
+            (row, group, card.fingerprint, change.due, change.urgent, card.waiting_since, _encode(card)),
+        ).fetchone()
+        if card.closed_at is not None:
+            self._db.execute(
+                "DELETE FROM watch WHERE grp = ? AND lane = ? AND fingerprint = ? AND NOT EXISTS"
+                " (SELECT 1 FROM delivery WHERE lane = watch.lane AND card IS NULL AND settlement IS NULL"
+                " AND delivery.grp = watch.grp AND delivery.fingerprint = watch.fingerprint)",
+                (group, row, card.fingerprint),
+            )
+        self._db.executemany(
+            "UPDATE delivery SET card = ? WHERE lane = ? AND seq = ?", [(card_id, row, seq) for seq in change.folded]
+        )
+        settlements = Counter(settlement for _, settlement in change.ended)
+        return tuple(
+            ended
+            for settlement in settlements
+            for ended in self._end(lane, [seq for seq, how in change.ended if how == settlement], settlement, "")
+        )
+
+    def dismiss(self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str) -> tuple[Ended, ...]:
+        """See `protocol.Store.dismiss`."""
+        return self._end(lane, seqs, settlement, why)
+
+    def _end(self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str) -> tuple[Ended, ...]:
+        row = self._lane(lane)
+        receivers: Counter[str] = Counter()
+        for seq in seqs:
+            for (receiver,) in self._db.execute(
+                "UPDATE delivery SET settlement = ?, why = ? WHERE lane = ? AND seq = ? AND settlement IS NULL"
+                " RETURNING receiver",
+                (settlement, why, row, seq),
+            ).fetchall():
+                receivers[receiver] += 1
+        for receiver, count in receivers.items():
+            self._count(lane.platform, receiver, settlement, count)
+        return tuple(Ended(receiver, settlement, count) for receiver, count in receivers.items())
+
+    def begin(self, attempt: Attempt, limits: Sequence[Limit], now: float) -> Begun | Denied:
+        """See `protocol.Store.begin`."""
+        budgets = [(limit, self._budget(limit.key)) for limit in limits]
+        until = max((free_at(budget, limit, now) for limit, budget in budgets), default=now)
+        if until > now:
+            return Denied(until)
+        for limit, budget in budgets:
+            self._keep_budget(take(budget, limit, now))
+        self._db.execute("INSERT INTO attempt VALUES (?, ?)", (self._lane(attempt.lane), _encode(attempt)))
+        return Begun()
+
+    def _budget(self, key: str) -> Budget:
+        found = self._db.execute("SELECT body FROM budget WHERE key = ?", (key,)).fetchone()
+        return _budget(found[0]) if found else Budget(key)
+
+    def _keep_budget(self, budget: Budget) -> None:
+        self._db.execute("INSERT OR REPLACE INTO budget VALUES (?, ?)", (budget.key, _encode(budget)))
+
+    def settle(self, outturn: Outturn) -> tuple[Ended, ...]:
+        """See `protocol.Store.settle`."""
+        row = self._lane(outturn.lane)
+        self._db.execute("DELETE FROM attempt WHERE lane = ?", (row,))
+        self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(outturn.state), row))
+        for key, until in outturn.blocks:
+            self._keep_budget(block(self._budget(key), until))
+        kept = self._keep(outturn.lane, outturn.change)
+        if outturn.shown or outturn.dead:
+            return kept + self._finish(outturn)
+        return kept
+
+    def _finish(self, outturn: Outturn) -> tuple[Ended, ...]:
+        card = outturn.change.card
+        rows = self._db.execute(
+            "SELECT seq, receiver, accepted_at FROM delivery WHERE settlement IS NULL AND seq <= ? AND card ="
+            " (SELECT id FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?) ORDER BY seq",
+            (card.folded_seq, self._lane(outturn.lane), _text(card.group), card.fingerprint),
+        ).fetchall()
+        if not rows:
+            return ()
+        if outturn.dead:
+            return self._end(outturn.lane, [seq for seq, _, _ in rows], "dead", outturn.dead)
+        *earlier, (last, receiver, accepted_at) = rows
+        merged = self._end(outturn.lane, [seq for seq, _, _ in earlier], "merged", "")
+        self._end(outturn.lane, [last], "delivered", "")
+        return (*merged, Ended(receiver, "delivered", 1, (outturn.now - accepted_at,)))
+
+    def _count(self, platform: str, receiver: str, name: str, by: int) -> None:
+        self._db.execute(
+            "INSERT INTO counter VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
+            (platform, receiver, name, by),
+        )
+
+    def in_doubt(self) -> tuple[Attempt, ...]:
+        """See `protocol.Store.in_doubt`."""
+        return tuple(_attempt(body) for (body,) in self._db.execute("SELECT body FROM attempt"))
+
+    def wakes(self) -> tuple[tuple[LaneKey, float], ...]:
+        """See `protocol.Store.wakes`."""
+        rows = self._db.execute(
+            "SELECT key, CASE WHEN EXISTS (SELECT 1 FROM delivery WHERE lane = lane.id AND card IS NULL"
+            " AND settlement IS NULL) THEN 0.0 ELSE (SELECT min(due) FROM card WHERE lane = lane.id) END FROM lane"
+        ).fetchall()
+        return tuple((_lane_key(key), at) for key, at in rows if at is not None)
+
+    def balance(self) -> tuple[BalanceRow, ...]:
+        """See `protocol.Store.balance`."""
+        counted: dict[tuple[str, str], dict[str, int]] = {}
+        for platform, receiver, name, value in self._db.execute("SELECT * FROM counter"):
+            counted.setdefault((platform, receiver), {})[name] = value
+        pending: dict[tuple[str, str], tuple[int, float]] = {}
+        for key, receiver, count, oldest in self._db.execute(
+            "SELECT key, receiver, count(*), min(accepted_at) FROM delivery JOIN lane ON lane.id = lane"
+            " WHERE settlement IS NULL GROUP BY receiver, lane"
+        ):
+            where = (_lane_key(key).platform, receiver)
+            had, since = pending.get(where, (0, oldest))
+            pending[where] = (had + count, min(since, oldest))
+        return tuple(_balance_row(where, counted[where], pending.get(where)) for where in sorted(counted))
+
+    def purge(self, before: float, most: int) -> int:
+        """See `protocol.Store.purge`."""
+        ended = self._db.execute(
+            "SELECT lane, seq, payload FROM delivery WHERE settlement IS NOT NULL AND accepted_at < ? LIMIT ?",
+            (before, most),
+        ).fetchall()
+        self._db.executemany("DELETE FROM delivery WHERE lane = ? AND seq = ?", [row[:2] for row in ended])
+        self._db.executemany(
+            "DELETE FROM payload WHERE id = ? AND NOT EXISTS (SELECT 1 FROM delivery WHERE payload = payload.id)",
+            [(payload,) for _, _, payload in ended],
+        )
+        return len(ended)
+
+
+def _balance_row(where: tuple[str, str], counts: dict[str, int], pending: tuple[int, float] | None) -> BalanceRow:
+    waiting, oldest = pending or (0, None)
+    names = ("accepted", "delivered", "merged", "duplicate", "expired", "dead")
+    accepted, delivered, merged, duplicate, expired, dead = (counts.get(name, 0) for name in names)
+    return BalanceRow(*where, accepted, delivered, merged, duplicate, expired, dead, waiting, oldest)
