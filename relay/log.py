@@ -1,0 +1,159 @@
+"""The log: one line for each event, logfmt or JSON, with values escaped, bounded and without secrets."""
+
+import json
+import logging
+import re
+import sys
+import traceback
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from pathlib import PurePath
+from typing import Literal, TextIO, assert_never
+
+from relay.core.event import (
+    Accepted,
+    Answered,
+    Called,
+    ChatChanged,
+    Event,
+    Loaded,
+    Noted,
+    Settled,
+    TemplateFailed,
+)
+from relay.core.secret import Secret
+
+Level = Literal["debug", "info", "warning", "error"]
+Form = Literal["logfmt", "json"]
+Pairs = tuple[tuple[str, str], ...]
+
+MAX_VALUE = 512
+_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_LEVEL_NAMES = {logging.WARNING: "WARN"}  # as Go's slog, and so Alertmanager, writes it
+_FRAMES = 4
+_SHORTEST_SECRET = 8
+_log = logging.getLogger("relay")
+
+_LEAKS: tuple[tuple[re.Pattern[str], str], ...] = (
+    (re.compile(r"\b(bot)?\d{6,}(?::|%3[Aa])[A-Za-z0-9_-]{30,}"), r"\1<secret>"),
+    (re.compile(r"/bot\d+(?::|%3[Aa])[^/\s\"']+"), "/bot<secret>"),
+    (re.compile(r"(/webhooks/\d+/)[A-Za-z0-9_-]+"), r"\1<secret>"),
+    (re.compile(r"(://)[^/\s@\"']+@"), r"\1<secret>@"),
+)
+
+
+def setup(level: Level, form: Form, secrets: Iterable[Secret] = (), stream: TextIO | None = None) -> None:
+    """Sends all logs of the process to `stream` (standard error), libraries' from warnings up.
+
+    The texts of `secrets` are masked wherever they appear, as is all that looks like a bot token, a webhook path or
+    the credentials in an address. Called again (after a reload) it replaces what was set up before.
+    """
+    handler = logging.StreamHandler(stream or sys.stderr)
+    handler.setFormatter(_Line(form, secrets))
+    root = logging.getLogger()
+    root.handlers = [handler]
+    root.setLevel(logging.WARNING)
+    _log.setLevel(_LEVELS[level])
+
+
+def listen(event: Event) -> None:
+    """Writes the event, at the level that its kind deserves."""
+    level, message, values = _told(event)
+    _log.log(_LEVELS[level], "%s", message, extra={"values": values})
+
+
+def _told(event: Event) -> tuple[Level, str, Pairs]:
+    match event:
+        case Answered(code):
+            return ("warning" if code >= 400 else "debug"), "webhook answered", _fields(event)
+        case Accepted():
+            return "debug", "alerts accepted", _fields(event)
+        case Called(reason=reason):
+            return (
+                ("warning", "chat call failed", _fields(event)) if reason else ("debug", "chat called", _fields(event))
+            )
+        case Settled(settlement=end):
+            level: Level = "warning" if end in ("expired", "dead") else "debug"
+            return level, f"deliveries {end}", _fields(event, "settlement", "latencies")
+        case ChatChanged(up=up):
+            return (("info", "chat up") if up else ("error", "chat down")) + (_fields(event, "up"),)
+        case TemplateFailed():
+            return "error", "template failed, plain text sent", _fields(event)
+        case Loaded():
+            return _loaded(event)
+        case Noted(level, message, values):
+            return level, message, values
+        case _:
+            assert_never(event)
+
+
+def _loaded(event: Loaded) -> tuple[Level, str, Pairs]:
+    if event.ok:
+        return "info", "configuration loaded", ()
+    return "error", "configuration refused, the old one stays", _fields(event, "ok", "at")
+
+
+def _fields(event: Event, *hidden: str) -> Pairs:
+    """The event's own fields as text, without the hidden and the empty ones."""
+    fields = ((name, getattr(event, name)) for name in event.__struct_fields__ if name not in hidden)
+    return tuple(
+        (name, f"{value:.6g}" if isinstance(value, float) else str(value)) for name, value in fields if value != ""
+    )
+
+
+class _Line(logging.Formatter):
+    """A record as one line. Secrets are masked before a value is cut, so that no half of one is left."""
+
+    def __init__(self, form: Form, secrets: Iterable[Secret]) -> None:
+        """`secrets` shorter than a word is long are left to the patterns."""
+        super().__init__()
+        self._form = form
+        texts = (secret.reveal() for secret in secrets)
+        self._secrets = sorted({text for text in texts if len(text) >= _SHORTEST_SECRET}, key=len, reverse=True)
+
+    def format(self, record: logging.LogRecord) -> str:
+        pairs: Pairs = (("msg", record.getMessage()), *getattr(record, "values", ()), *_error(record))
+        head = {
+            "time": datetime.fromtimestamp(record.created, UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z"),
+            "level": _LEVEL_NAMES.get(record.levelno, record.levelname),
+        }
+        line = head | {key: self._safe(value) for key, value in pairs}
+        if self._form == "json":
+            return json.dumps(line)
+        return " ".join(f"{key}={_quoted(value, always=key == 'msg')}" for key, value in line.items())
+
+    def _safe(self, value: str) -> str:
+        for secret in self._secrets:
+            value = value.replace(secret, "<secret>")
+        for pattern, mask in _LEAKS:
+            value = pattern.sub(mask, value)
+        return value if len(value) <= MAX_VALUE else value[: MAX_VALUE - 1] + "…"
+
+
+def _error(record: logging.LogRecord) -> Pairs:
+    """What was raised and the innermost frames it came through: a traceback that fits on the line."""
+    if record.exc_info is None or record.exc_info[1] is None:
+        return ()
+    error = record.exc_info[1]
+    frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
+    places = " ".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames)
+    return (("error", f"{type(error).__name__}: {error}"), ("at", places))
+
+
+def _quoted(value: str, *, always: bool) -> str:
+    plain = value != "" and value.isprintable() and not any(char in ' ="\\' for char in value)
+    if plain and not always:
+        return value
+    return '"' + "".join(_ESCAPES.get(char, char) if char.isprintable() else _escape(char) for char in value) + '"'
+
+
+_ESCAPES = {'"': '\\"', "\\": "\\\\"}
+
+
+def _escape(char: str) -> str:
+    """As Go quotes it: what cannot be printed (controls, line and direction marks, lone surrogates) as its number."""
+    named = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
+    code = ord(char)
+    return named.get(char) or (f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")

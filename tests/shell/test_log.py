@@ -1,0 +1,220 @@
+"""The log line: its form, its levels, and what must never stand in it."""
+
+import io
+import json
+import logging
+import re
+from collections.abc import Iterator
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay import log
+from relay.core.event import (
+    Accepted,
+    Answered,
+    Called,
+    ChatChanged,
+    Event,
+    Loaded,
+    Noted,
+    Settled,
+    TemplateFailed,
+)
+from relay.core.secret import Secret
+
+TOKEN = "123456789:AAcanaryCanaryCanaryCanaryCanary_-x"
+HOOK = "https://discord.com/api/webhooks/998877665544332211/canaryCanary_canary-Canary"
+
+
+@pytest.fixture(autouse=True)
+def logging_restored() -> Iterator[None]:
+    root, relay = logging.getLogger(), logging.getLogger("relay")
+    before = root.handlers, root.level, relay.level
+    yield
+    root.handlers, _, _ = before
+    root.setLevel(before[1])
+    relay.setLevel(before[2])
+
+
+def written(event: Event, level: log.Level = "debug", form: log.Form = "logfmt", *secrets: Secret) -> str:
+    stream = io.StringIO()
+    log.setup(level, form, secrets, stream)
+    log.listen(event)
+    return stream.getvalue()
+
+
+def noted(value: str) -> Noted:
+    return Noted("info", "x", (("value", value),))
+
+
+def test_a_line_reads_as_alertmanagers_do() -> None:
+    line = written(Noted("info", "listening", (("address", "127.0.0.1:9087"),)))
+    assert re.fullmatch(
+        r'time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=INFO msg="listening" address=127\.0\.0\.1:9087\n', line
+    )
+
+
+def test_json_holds_the_same_fields() -> None:
+    line = json.loads(written(Noted("warning", "slow disk", (("seconds", "3"),)), form="json"))
+    assert line | {"time": ""} == {"time": "", "level": "WARN", "msg": "slow disk", "seconds": "3"}
+
+
+@pytest.mark.parametrize(
+    ("value", "shown"),
+    [
+        ("plain", "plain"),
+        ("", '""'),
+        ("two words", '"two words"'),
+        ("a=b", '"a=b"'),
+        ('say "hi"', r'"say \"hi\""'),
+        ("back\\slash", r'"back\\slash"'),
+        ("line\nlevel=ERROR", r'"line\nlevel=ERROR"'),
+        ("\x1b[31m", r'"\u001b[31m"'),
+        ("\u2028\u202e", r'"\u2028\u202e"'),
+        ("\ud800", r'"\ud800"'),
+        ("\U000e0001", r'"\U000e0001"'),
+        ("Zürich 東京", '"Zürich 東京"'),
+    ],
+)
+def test_a_value_is_quoted_and_escaped_as_logfmt_needs(value: str, shown: str) -> None:
+    assert written(noted(value)).endswith(f' msg="x" value={shown}\n')
+
+
+@given(st.text(st.characters(), max_size=2000))
+def test_whatever_a_value_holds_the_event_is_one_bounded_printable_line(value: str) -> None:
+    line = written(noted(value))
+    assert line.endswith("\n")
+    assert line[:-1].isprintable()
+    assert len(line) < 100 + 10 * log.MAX_VALUE
+    logged = json.loads(written(noted(value), form="json"))
+    assert len(logged["value"]) <= log.MAX_VALUE
+
+
+CALLED = Called("telegram", "ops", "sendMessage", 200, 0.1234567, "", "")
+
+
+@pytest.mark.parametrize(
+    ("event", "level", "rest"),
+    [
+        (Answered(200, 0.25), "DEBUG", 'msg="webhook answered" code=200 seconds=0.25'),
+        (Answered(503, 5.0), "WARN", 'msg="webhook answered" code=503 seconds=5'),
+        (
+            Accepted("", "{}:{}", 2, 1, 0, 3),
+            "DEBUG",
+            'msg="alerts accepted" group_key={}:{} firing=2 resolved=1 discarded=0 deliveries=3',
+        ),
+        (
+            CALLED,
+            "DEBUG",
+            'msg="chat called" platform=telegram receiver=ops method=sendMessage code=200 seconds=0.123457',
+        ),
+        (
+            Called("discord", "a", "m", 0, 1.0, "other", "timed out"),
+            "WARN",
+            'msg="chat call failed" platform=discord receiver=a method=m code=0 seconds=1 reason=other why="timed out"',
+        ),
+        (
+            Settled("telegram", "a", "delivered", 3),
+            "DEBUG",
+            'msg="deliveries delivered" platform=telegram receiver=a count=3',
+        ),
+        (
+            Settled("telegram", "a", "dead", 1, (), "kicked"),
+            "WARN",
+            'msg="deliveries dead" platform=telegram receiver=a count=1 why=kicked',
+        ),
+        (
+            ChatChanged("telegram", "a", False, "kicked"),
+            "ERROR",
+            'msg="chat down" platform=telegram receiver=a why=kicked',
+        ),
+        (ChatChanged("telegram", "a", True, ""), "INFO", 'msg="chat up" platform=telegram receiver=a'),
+        (
+            TemplateFailed("t.j2", "too long"),
+            "ERROR",
+            'msg="template failed, plain text sent" template=t.j2 why="too long"',
+        ),
+        (Loaded(True, 1.0, 0), "INFO", 'msg="configuration loaded"'),
+        (Loaded(False, 1.0, 2), "ERROR", 'msg="configuration refused, the old one stays" faults=2'),
+        (Noted("warning", "odd"), "WARN", 'msg="odd"'),
+    ],
+)
+def test_each_event_has_its_level_and_its_fields(event: Event, level: str, rest: str) -> None:
+    assert written(event).split(" ", 1)[1] == f"level={level} {rest}\n"
+
+
+def test_the_level_hides_what_is_below_it() -> None:
+    assert written(CALLED, "info") == ""
+    assert written(Noted("info", "x"), "warning") == ""
+    assert written(Noted("error", "x"), "error") != ""
+
+
+LEAKS = [
+    TOKEN,
+    TOKEN.replace(":", "%3A"),
+    f"https://api.telegram.org/bot{TOKEN}/sendMessage",
+    "https://api.telegram.org/bot1:canary/getMe",
+    HOOK,
+    HOOK.replace("/api/", "/api/v10/"),
+    "http://user:canary@proxy:3128/",
+]
+
+
+@pytest.mark.parametrize("form", ["logfmt", "json"])
+@pytest.mark.parametrize("leak", LEAKS)
+@pytest.mark.parametrize("before", ["", "x" * (log.MAX_VALUE - 20) + " ", "\n\x00"])
+def test_what_looks_like_a_secret_is_masked_wherever_it_stands(leak: str, before: str, form: log.Form) -> None:
+    stream = io.StringIO()
+    log.setup("debug", form, (), stream)
+    text = f"{before}{leak} failed"
+    log.listen(Noted("error", text, (("why", text),)))
+    try:
+        raise ValueError(text)
+    except ValueError:
+        logging.getLogger("aiohttp.client").exception("from a library: %s", text)
+    assert "canary" not in stream.getvalue().lower()
+    assert len(stream.getvalue().splitlines()) == 2
+
+
+@pytest.mark.parametrize(
+    ("leak", "shown"),
+    [
+        (f"https://api.telegram.org/bot{TOKEN}/sendMessage", "https://api.telegram.org/bot<secret>/sendMessage"),
+        (HOOK, "https://discord.com/api/webhooks/998877665544332211/<secret>"),
+        ("http://user:canary@proxy:3128/", "http://<secret>@proxy:3128/"),
+    ],
+)
+def test_around_a_masked_secret_the_text_stays(leak: str, shown: str) -> None:
+    assert json.loads(written(noted(f"to {leak} now"), form="json"))["value"] == f"to {shown} now"
+
+
+def test_a_known_secret_is_masked_whatever_it_looks_like() -> None:
+    assert "hunter2-hunter2" not in written(noted("is hunter2-hunter2."), "debug", "logfmt", Secret("hunter2-hunter2"))
+
+
+def test_a_harmless_text_stays_as_it_is() -> None:
+    text = "12:30:45 group {}:{alertname=x} at https://grafana.example/d/1 /bottles 10.0.0.1:9090"
+    assert json.loads(written(noted(text), form="json"))["value"] == text
+
+
+def test_an_exception_is_one_line_with_its_place() -> None:
+    stream = io.StringIO()
+    log.setup("info", "logfmt", (), stream)
+    try:
+        raise RuntimeError("two\nlines")
+    except RuntimeError:
+        logging.getLogger("relay").exception("unexpected")
+    assert re.search(
+        r'level=ERROR msg="unexpected" error="RuntimeError: two\\nlines" at=test_log.py:\d+\n$', stream.getvalue()
+    )
+
+
+def test_libraries_are_heard_from_warnings_up() -> None:
+    stream = io.StringIO()
+    log.setup("debug", "logfmt", (), stream)
+    logging.getLogger("aiohttp.access").info("GET /")
+    assert stream.getvalue() == ""
+    logging.getLogger("asyncio").warning("slow callback")
+    assert 'level=WARN msg="slow callback"' in stream.getvalue()
