@@ -1,0 +1,31 @@
+"""What is in force: routing, templates and limits, as one frozen value that a reload replaces whole."""
+
+from functools import cached_property
+
+from msgspec import Struct
+
+from relay.core.budget import Limits
+from relay.core.lane import LaneKey, Target
+from relay.core.route import Routing
+from relay.core.template import Templates
+
+
+class InForce(Struct, frozen=True, dict=True):
+    """Everything that deliveries and messages depend on. Cards and deliveries name receivers and lanes, never this."""
+
+    routing: Routing
+    templates: Templates
+    limits: Limits = Limits()
+
+    def target(self, lane: LaneKey, receiver: str) -> Target | None:
+        """How `receiver` reaches `lane` now; how another one does, if it no longer does; None when nobody does."""
+        targets = self._by_lane.get(lane, {})
+        return targets.get(receiver) or next(iter(targets.values()), None)
+
+    @cached_property
+    def _by_lane(self) -> dict[LaneKey, dict[str, Target]]:
+        found: dict[LaneKey, dict[str, Target]] = {}
+        for targets in self.routing.targets.values():
+            for target in targets:
+                found.setdefault(target.lane, {})[target.policy.receiver] = target
+        return found

@@ -1,0 +1,231 @@
+"""The way of one delivery from the store to a chat, on one screen: claim, fold, plan, render, begin, send, settle."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
+from typing import Protocol, TypeVar, assert_never
+
+from msgspec.structs import replace
+
+from relay.core.advance import Advanced, advance
+from relay.core.alert import GroupId
+from relay.core.card import Card, Head
+from relay.core.event import Called, ChatChanged, Event, FailureReason, Noted, Settled, TemplateFailed
+from relay.core.fold import Arriving, fold, ripen
+from relay.core.inforce import InForce
+from relay.core.lane import Endpoint, LaneKey, Policy, Target
+from relay.core.lanestate import LaneState
+from relay.core.look import look
+from relay.core.message import Message
+from relay.core.outcome import (
+    BotDown,
+    ChatDown,
+    Delivered,
+    MessageGone,
+    Moved,
+    Outcome,
+    RateLimited,
+    Rejected,
+    ThreadGone,
+    Unavailable,
+    Unknown,
+)
+from relay.core.plan import due, is_urgent, plan
+from relay.core.step import Step, Wait
+from relay.core.template import render
+from relay.platforms import platform_of
+from relay.platforms.wire import NoAnswer, Request, Response
+from relay.store.protocol import Attempt, CardChange, Claim, Denied, Ended, Open, Outturn, Store, StoreError
+
+T = TypeVar("T")
+PAGE = 128  # deliveries folded at a time
+SETTLE_AGAIN = 1.0  # seconds between tries to write down what a platform has already done
+
+
+class Run(Protocol):
+    """Runs one store transaction and returns when it is committed."""
+
+    async def __call__(self, job: Callable[[], T]) -> T: ...
+
+
+class Pipeline:
+    """Turns of lanes. One lane has one turn at a time; turns of different lanes run side by side."""
+
+    def __init__(
+        self,
+        store: Store,
+        run: Run,
+        send: Callable[[Request], Awaitable[Response | NoAnswer]],
+        clock: Callable[[], float],
+        jitter: Callable[[], float],
+        tell: Callable[[Event], None],
+        in_force: InForce,
+    ) -> None:
+        """`clock` gives Unix seconds, `jitter` 0 to 1; both are arguments so that a test can own them."""
+        self._store = store
+        self._run = run
+        self._send = send
+        self._clock = clock
+        self._jitter = jitter
+        self._tell = tell
+        self.in_force = in_force
+
+    async def turn(self, lane: LaneKey) -> float | None:
+        """Folds a page of the lane's deliveries, or brings one card one step further.
+
+        Returns when to come again: a moment not after now means at once, None that nothing is to come.
+        """
+        now = self._clock()
+        claim = await self._run(partial(self._store.claim, lane, now, PAGE))
+        if claim.page:
+            await self._fold(claim, now)
+            return now
+        if claim.state.down and (claim.state.down.probe_at is None or claim.state.down.probe_at > now):
+            return claim.state.down.probe_at
+        return await self._bring(claim, claim.cards[0], now) if claim.cards else claim.next_due
+
+    async def recover(self) -> None:
+        """Settles as unknown what an earlier run began: the message may stand in the chat."""
+        for attempt in await self._run(self._store.in_doubt):
+            now = self._clock()
+            claim = await self._run(partial(self._store.claim, attempt.lane, now, 0))
+            card = await self._run(partial(self._store.card, attempt.lane, attempt.group, attempt.fingerprint))
+            target = self.in_force.target(attempt.lane, card.receiver) if card else None
+            if card and target:
+                unknown = Unknown("the relay stopped during the call")
+                advanced = advance(card, claim.state, attempt.step, unknown, now, self._jitter())
+                await self._settle(claim, target, advanced, now)
+
+    async def _fold(self, claim: Claim, now: float) -> None:
+        known = {(card.group, card.fingerprint): card for card in claim.cards}
+        arriving: dict[tuple[GroupId, str], list[Open]] = {}
+        for opened in claim.page:
+            arriving.setdefault((opened.notification.group, opened.fingerprint), []).append(opened)
+        changes: list[CardChange] = []
+        for key, page in arriving.items():
+            target = self.in_force.target(claim.lane, page[-1].receiver)
+            if target is None:
+                await self._dismiss(claim.lane, [opened.seq for opened in page])
+                continue
+            card = known.get(key) or Card(*key, receiver=target.policy.receiver)
+            changes.append(_folded(card, page, target.policy, now))
+        self._tell_ended(claim.lane, await self._run(partial(self._store.fold, claim.lane, changes)))
+
+    async def _dismiss(self, lane: LaneKey, seqs: list[int]) -> None:
+        why = "receiver_removed"
+        self._tell_ended(lane, await self._run(partial(self._store.dismiss, lane, seqs, "dead", why)), why)
+
+    async def _bring(self, claim: Claim, card: Card, now: float) -> float:
+        target = self.in_force.target(claim.lane, card.receiver)
+        if target is None:
+            orphan = Outturn(claim.lane, claim.state, CardChange(card, None, urgent=False), now, dead="receiver_removed")
+            self._tell_ended(claim.lane, await self._run(partial(self._store.settle, orphan)), orphan.dead)
+            return now
+        policy = target.policy
+        card = ripen(card, policy, now)
+        step = plan(card, policy, now)
+        if isinstance(step, Wait):
+            await self._run(partial(self._store.fold, claim.lane, [_change(card, policy, now)]))
+            return now
+        platform, endpoint = platform_of(claim.lane.platform), _endpoint(target, claim.state)
+        message = self._render(card, claim.state, step, policy, now)
+        request = platform.request(endpoint, policy, step, message, plain=card.plain)
+        attempt = Attempt(claim.lane, card.group, card.fingerprint, step)
+        limits = platform.budgets(endpoint, self.in_force.limits, claim.state.channel)
+        begun = await self._run(partial(self._store.begin, attempt, limits, now))
+        if isinstance(begun, Denied):
+            return begun.until
+        response = await self._send(request)
+        ended_at = self._clock()
+        outcome = platform.outcome(endpoint.lane, step, response)
+        self._tell(_called(target, request, response, outcome, ended_at - now))
+        advanced = advance(card, claim.state, step, outcome, ended_at, self._jitter())
+        await self._settle(claim, target, advanced, ended_at)
+        return ended_at
+
+    def _render(self, card: Card, state: LaneState, step: Step, policy: Policy, now: float) -> Message:
+        raise NotImplementedError
+
+    async def _settle(self, claim: Claim, target: Target, advanced: Advanced, now: float) -> None:
+        change = _change(advanced.card, target.policy, now)
+        outturn = Outturn(
+            claim.lane, advanced.state, change, now, advanced.blocks, shown=advanced.shown, dead=advanced.dead
+        )
+        ended = await self._insist(partial(self._store.settle, outturn))
+        self._tell_ended(claim.lane, ended, advanced.dead)
+        if (claim.state.down is None) != (advanced.state.down is None):
+            why = advanced.state.down.why if advanced.state.down else ""
+            up = advanced.state.down is None
+            self._tell(ChatChanged(claim.lane.platform, target.policy.receiver, up=up, why=why))
+
+    async def _insist(self, job: Callable[[], T]) -> T:
+        """What a platform did cannot be undone: it is written down however long the storage takes."""
+        while True:
+            try:
+                return await self._run(job)
+            except StoreError as error:
+                self._tell(Noted("error", "cannot record what was sent, trying again", (("err", str(error)),)))
+                await asyncio.sleep(SETTLE_AGAIN)
+
+    def _tell_ended(self, lane: LaneKey, ended: Sequence[Ended], why: str = "") -> None:
+        for end in ended:
+            self._tell(Settled(lane.platform, end.receiver, end.settlement, end.count, end.latencies, why))
+
+
+def _folded(card: Card, page: Sequence[Open], policy: Policy, now: float) -> CardChange:
+    folded = fold(card, [_arriving(opened) for opened in page], policy)
+    change = _change(folded.card, policy, now)
+    return replace(change, folded=tuple(opened.seq for opened in page), ended=folded.ended)
+
+
+def _arriving(opened: Open) -> Arriving:
+    told = opened.notification
+    chosen = told.alerts if opened.alerts is None else tuple(told.alerts[index] for index in opened.alerts)
+    return Arriving(
+        seq=opened.seq,
+        accepted_at=opened.accepted_at,
+        head=Head(
+            told.group_labels, told.route_labels, told.external_url, told.reason, told.truncated, told.state
+        ),
+        alerts=chosen,
+        last=told.part == told.parts - 1,
+        whole=told.truncated == 0,
+    )
+
+
+def _change(card: Card, policy: Policy, now: float) -> CardChange:
+    return CardChange(card, due(card, policy, now), is_urgent(card, policy))
+
+
+def _endpoint(target: Target, state: LaneState) -> Endpoint:
+    lane = target.lane
+    moved = replace(lane, chat=state.chat or lane.chat, thread="" if state.thread_gone else lane.thread)
+    return replace(target.endpoint, lane=moved)
+
+
+def _called(
+    target: Target, request: Request, response: Response | NoAnswer, outcome: Outcome, seconds: float
+) -> Called:
+    code = response.status if isinstance(response, Response) else 0
+    reason, why = _reason(outcome)
+    return Called(target.lane.platform, target.policy.receiver, request.name, code, seconds, reason, why)
+
+
+def _reason(outcome: Outcome) -> tuple[FailureReason | None, str]:
+    match outcome:
+        case Delivered():
+            return None, ""
+        case RateLimited(retry_after):
+            return "rateLimited", f"retry after {retry_after:g} s"
+        case Unavailable(why):
+            return "serverError", why
+        case Unknown(why):
+            return "contextDeadlineExceeded", why
+        case Moved():
+            return "clientError", "the group became a supergroup"
+        case Rejected(why) | MessageGone(why) | ThreadGone(why) | ChatDown(why):
+            return "clientError", why
+        case BotDown(why):
+            return "authError", why
+        case _:
+            assert_never(outcome)
