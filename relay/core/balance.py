@@ -1,0 +1,29 @@
+"""The balance: where the deliveries that were accepted for one receiver are now."""
+
+from msgspec import Struct
+
+from relay.core.lane import Platform
+
+
+class BalanceRow(Struct, frozen=True):
+    """The durable counts of one receiver on one platform, as the store keeps them across restarts.
+
+    `oldest_pending` is when the oldest pending delivery was accepted (Unix seconds), None when none is pending.
+    """
+
+    platform: Platform
+    receiver: str
+    accepted: int = 0
+    delivered: int = 0
+    merged: int = 0
+    duplicate: int = 0
+    expired: int = 0
+    dead: int = 0
+    pending: int = 0
+    oldest_pending: float | None = None
+
+    @property
+    def lost(self) -> int:
+        """Deliveries accepted and nowhere to be found: 0, or there is a bug."""
+        found = self.delivered + self.merged + self.duplicate + self.expired + self.dead + self.pending
+        return self.accepted - found
