@@ -42,7 +42,7 @@ _WRONG = {
 }
 _REGEX_OPTIONS = re2.Options()
 _REGEX_OPTIONS.log_errors = False
-_CACHED_VALUE = 256  # longer values are rare and would make the bounded cache a large one
+_CACHED_VALUE = 128  # longer values are rare and would make the bounded cache a large one
 
 
 class MatcherError(ValueError):
@@ -75,7 +75,10 @@ class Matcher(Struct, frozen=True):
 
 def matches(matchers: tuple[Matcher, ...], labels: Labels) -> bool:
     """Whether all matchers hold; a label that is not there has the value `""` (pkg/labels/matcher.go)."""
-    return all(holds(matcher, labels) for matcher in matchers)
+    for matcher in matchers:  # noqa: SIM110 -- on the way of every alert, and all() takes twice as long
+        if not holds(matcher, labels):
+            return False
+    return True
 
 
 def holds(matcher: Matcher, labels: Labels) -> bool:
@@ -121,7 +124,7 @@ def _searcher(pattern: str) -> Callable[[str], object]:
     return cast(Callable[[str], object], re2.compile(f"^(?:{pattern})$", _REGEX_OPTIONS).search)
 
 
-@lru_cache(maxsize=16384)
+@lru_cache(maxsize=32768)
 def _search(pattern: str, value: str) -> bool:
     return _searcher(pattern)(value) is not None
 
