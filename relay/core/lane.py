@@ -4,6 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from relay.core.interval import TimeInterval
 from relay.core.matcher import Matcher
 from relay.core.message import Mention
 from relay.core.secret import Secret
@@ -78,6 +79,7 @@ class Policy(Struct, frozen=True):
     silent: bool = False
     per: Literal["group", "alert"] = "group"
     lifecycle: Lifecycle = Lifecycle()
+    quiet: tuple[TimeInterval, ...] = ()
     urgent: tuple[Matcher, ...] = ()
     fallback: str = ""
     mentions: tuple[MentionRule, ...] = ()
@@ -95,11 +97,15 @@ class Policy(Struct, frozen=True):
 
 
 class Target(Struct, frozen=True):
-    """One chat of one receiver: where it is and how it wants its messages. `place` is FILE:LINE of its entry."""
+    """One chat of one receiver: where it is and how it wants its messages. `place` is FILE:LINE of its entry.
+
+    `when` says which alerts of the receiver it takes, for a chat that a label chooses; all of them when empty.
+    """
 
     endpoint: Endpoint
     policy: Policy
     place: str = ""
+    when: tuple[Matcher, ...] = ()
 
     @property
     def lane(self) -> LaneKey:

@@ -1,0 +1,68 @@
+"""A fault of a file: where it is, what is wrong, and how it is shown to the one who has to mend it."""
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+from msgspec import Struct
+
+# What gives a secret away wherever it stands: a bot token, a webhook's token, a password in an address.
+_SECRET_SHAPES = re.compile(
+    r"""(?:\b[0-9]{6,}:[A-Za-z0-9_-]{16,})
+      | (?:(?<=/webhooks/)[^\s"'<>]+)
+      | (?:(?<=://)[^\s/@"'<>]+(?=@))""",
+    re.VERBOSE,
+)
+_SECRET_KEYS = re.compile(
+    r"""((?:token|password|webhook_?url)["']?\s*:\s+)(?![{\[|>&*\s])([^\s,}#][^,}#]*)""", re.IGNORECASE
+)
+_WIDEST = 160
+
+
+class Fault(Struct, frozen=True):
+    """Something wrong (`fault`) or doubtful (`warning`) at a place; lines and columns count from 1.
+
+    `excerpt` is the line itself with inline secrets masked, empty when there is none to show.
+    """
+
+    file: str
+    line: int
+    column: int
+    message: str
+    severity: Literal["fault", "warning"] = "fault"
+    excerpt: str = ""
+
+
+def render(fault: Fault) -> str:
+    """`FILE:LINE:COL: what is wrong`, then the line and a caret under the column."""
+    word = "warning: " if fault.severity == "warning" else ""
+    head = f"{fault.file}:{fault.line}:{fault.column}: {word}{fault.message}"
+    if not fault.excerpt.strip():
+        return head
+    column = min(fault.column, len(fault.excerpt) + 1)
+    # A long line is shown around its column.
+    start = 0 if column < _WIDEST else column - _WIDEST // 2
+    shown = fault.excerpt[start : start + _WIDEST].replace("\t", " ")
+    return f"{head}\n    {shown.rstrip()}\n    {' ' * (column - 1 - start)}^"
+
+
+def mask(text: str) -> str:
+    """The text with what looks like a secret starred out; the width stays, so that a caret under it stays right."""
+    return _SECRET_KEYS.sub(
+        lambda found: found[1] + stars(found[2]), _SECRET_SHAPES.sub(lambda found: stars(found[0]), text)
+    )
+
+
+def stars(text: str) -> str:
+    """As many stars as the text has characters."""
+    return "*" * len(text)
+
+
+def faulty(faults: tuple[Fault, ...]) -> bool:
+    """Whether one of them is more than a warning."""
+    return any(fault.severity == "fault" for fault in faults)
+
+
+def ordered(faults: Iterable[Fault]) -> tuple[Fault, ...]:
+    """The faults in the order of the file, each once."""
+    return tuple(sorted(dict.fromkeys(faults), key=lambda fault: (fault.file, fault.line, fault.column)))
