@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Protocol, TypeVar, assert_never
+from typing import Literal, Protocol, TypeVar, assert_never
 
 from msgspec.structs import replace
 
@@ -45,7 +45,8 @@ SETTLE_AGAIN = 1.0  # seconds between tries to write down what a platform has al
 class Run(Protocol):
     """Runs one store transaction and returns when it is committed."""
 
-    async def __call__(self, job: Callable[[], T]) -> T: ...
+    async def __call__(self, job: Callable[[], T]) -> T:
+        """The job's result; raises StoreError when it could not be committed."""
 
 
 class Pipeline:
@@ -118,7 +119,9 @@ class Pipeline:
     async def _bring(self, claim: Claim, card: Card, now: float) -> float:
         target = self.in_force.target(claim.lane, card.receiver)
         if target is None:
-            orphan = Outturn(claim.lane, claim.state, CardChange(card, None, urgent=False), now, dead="receiver_removed")
+            orphan = Outturn(
+                claim.lane, claim.state, CardChange(card, None, urgent=False), now, dead="receiver_removed"
+            )
             self._tell_ended(claim.lane, await self._run(partial(self._store.settle, orphan)), orphan.dead)
             return now
         policy = target.policy
@@ -184,9 +187,7 @@ def _arriving(opened: Open) -> Arriving:
     return Arriving(
         seq=opened.seq,
         accepted_at=opened.accepted_at,
-        head=Head(
-            told.group_labels, told.route_labels, told.external_url, told.reason, told.truncated, told.state
-        ),
+        head=Head(told.group_labels, told.route_labels, told.external_url, told.reason, told.truncated, told.state),
         alerts=chosen,
         last=told.part == told.parts - 1,
         whole=told.truncated == 0,
@@ -211,10 +212,10 @@ def _called(
     return Called(target.lane.platform, target.policy.receiver, request.name, code, seconds, reason, why)
 
 
-def _reason(outcome: Outcome) -> tuple[FailureReason | None, str]:
+def _reason(outcome: Outcome) -> tuple[FailureReason | Literal[""], str]:
     match outcome:
         case Delivered():
-            return None, ""
+            return "", ""
         case RateLimited(retry_after):
             return "rateLimited", f"retry after {retry_after:g} s"
         case Unavailable(why):

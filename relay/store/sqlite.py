@@ -242,7 +242,7 @@ class SqliteStore:
             return Denied(until)
         for limit, budget in budgets:
             self._keep_budget(take(budget, limit, now))
-        self._db.execute("INSERT INTO attempt VALUES (?, ?)", (self._lane(attempt.lane), _encode(attempt)))
+        self._db.execute("INSERT OR REPLACE INTO attempt VALUES (?, ?)", (self._lane(attempt.lane), _encode(attempt)))
         return Begun()
 
     def _budget(self, key: str) -> Budget:

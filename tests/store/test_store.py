@@ -1,0 +1,253 @@
+"""What every store engine must do, as laws over whole transactions."""
+
+import sqlite3
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from relay.core.alert import GroupId, Notification
+from relay.core.budget import Limit
+from relay.core.card import Card, Shown, mark
+from relay.core.lane import LaneKey
+from relay.core.lanestate import Down, LaneState
+from relay.core.route import Delivery
+from relay.core.step import MessageRef, Post
+from relay.store.protocol import (
+    Arrival,
+    Attempt,
+    Begun,
+    CardChange,
+    Denied,
+    Ended,
+    NewerSchema,
+    Outturn,
+    Store,
+    StoreError,
+)
+from relay.store.sqlite import SqliteStore
+from tests.build import DISCORD, GROUP, T0, TELEGRAM, alert, notification
+
+Reopen = Callable[[], Store]
+OTHER = GroupId("", "relay", "{}:{}")
+POST = Post(silent=False)
+
+
+@pytest.fixture(params=["sqlite"])
+def reopen(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Reopen]:
+    """Opens the storage; again for what a new process would see."""
+    opened: list[Store] = []
+
+    def open_again() -> Store:
+        for store in opened:
+            store.close()
+        opened[:] = [{"sqlite": SqliteStore}[str(request.param)](tmp_path / "relay.db")]
+        return opened[0]
+
+    yield open_again
+    for store in opened:
+        store.close()
+
+
+@pytest.fixture
+def store(reopen: Reopen) -> Store:
+    return reopen()
+
+
+def arrival(
+    *lanes: LaneKey, at: float = T0, told: Notification | None = None, receiver: str = "ops", last: bool = True
+) -> Arrival:
+    told = told or notification(alert("a"))
+    deliveries = tuple(Delivery(lane, receiver, "", None, urgent=False) for lane in lanes)
+    return Arrival(told.group, msgspec.json.encode(told), at, deliveries, last)
+
+
+def fold_all(store: Store, lane: LaneKey, *, due: float | None = T0, urgent: bool = False) -> Card:
+    """Folds the open deliveries of the lane into the card of their group, as it is."""
+    claim = store.claim(lane, T0, 100)
+    card = claim.cards[0] if claim.cards else Card(claim.page[0].notification.group, "", "ops")
+    card = replace(card, folded_seq=claim.page[-1].seq, waiting_since=claim.page[0].accepted_at)
+    store.fold(lane, [CardChange(card, due, urgent, tuple(opened.seq for opened in claim.page))])
+    return card
+
+
+def shown(card: Card) -> Card:
+    return replace(card, shown=Shown(MessageRef("-1001", "", "7"), mark(card), T0, T0), shown_seq=card.folded_seq)
+
+
+def outturn(card: Card, lane: LaneKey = TELEGRAM, now: float = T0 + 1) -> Outturn:
+    return Outturn(lane, LaneState(), CardChange(card, None, urgent=False), now)
+
+
+def test_deliveries_of_a_lane_come_in_the_order_of_acceptance_a_page_at_a_time(store: Store) -> None:
+    for at in range(5):
+        store.accept(arrival(TELEGRAM, DISCORD, at=T0 + at))
+    page = store.claim(TELEGRAM, T0, 3).page
+    assert [(opened.seq, opened.accepted_at) for opened in page] == [(1, T0), (2, T0 + 1), (3, T0 + 2)]
+    assert page[0].notification == notification(alert("a"))
+    assert [opened.seq for opened in store.claim(DISCORD, T0, 9).page] == [1, 2, 3, 4, 5]
+
+
+def test_accept_tells_which_lanes_have_work(store: Store) -> None:
+    assert store.accept(arrival(TELEGRAM, DISCORD)) == (TELEGRAM, DISCORD)
+    assert store.accept(arrival(told=notification(alert("x"), group=OTHER))) == ()
+
+
+def test_what_was_accepted_is_there_after_a_new_start(reopen: Reopen) -> None:
+    store = reopen()
+    store.batch([partial(store.accept, arrival(TELEGRAM))])
+    again = reopen()
+    assert len(again.claim(TELEGRAM, T0, 9).page) == 1
+    assert again.wakes() == ((TELEGRAM, 0.0),)
+
+
+def test_a_card_that_a_payload_of_its_group_does_not_reach_gets_an_empty_delivery(store: Store) -> None:
+    store.accept(arrival(TELEGRAM))
+    assert store.accept(arrival(DISCORD)) == (DISCORD, TELEGRAM)
+    assert [opened.alerts for opened in store.claim(TELEGRAM, T0, 9).page] == [None, ()]
+
+
+def test_a_part_that_is_not_the_last_says_nothing_of_other_cards(store: Store) -> None:
+    store.accept(arrival(TELEGRAM))
+    assert store.accept(arrival(DISCORD, last=False)) == (DISCORD,)
+
+
+def test_another_group_and_a_closed_card_get_no_empty_delivery(store: Store) -> None:
+    store.accept(arrival(TELEGRAM))
+    card = fold_all(store, TELEGRAM)
+    assert store.accept(arrival(DISCORD, told=notification(alert("x"), group=OTHER))) == (DISCORD,)
+    store.settle(outturn(replace(shown(card), closed_at=T0)))
+    assert store.accept(arrival(DISCORD)) == (DISCORD,)
+
+
+def test_a_folded_delivery_is_not_given_out_again_and_stays_pending(store: Store) -> None:
+    store.accept(arrival(TELEGRAM))
+    fold_all(store, TELEGRAM)
+    claim = store.claim(TELEGRAM, T0, 9)
+    assert claim.page == ()
+    assert [card.folded_seq for card in claim.cards] == [1]
+    assert [row.pending for row in store.balance()] == [1]
+
+
+def test_the_most_urgent_card_comes_first_then_the_one_that_waits_longest(store: Store) -> None:
+    groups = [GroupId("", "relay", key) for key in ("late", "early", "urgent", "not due")]
+    waits = [T0 - 1, T0 - 5, T0, T0 - 9]
+    for group, since in zip(groups, waits, strict=True):
+        card = Card(group, "", "ops", waiting_since=since)
+        due = T0 + 99 if group.group_key == "not due" else T0
+        store.fold(TELEGRAM, [CardChange(card, due, urgent=group.group_key == "urgent")])
+    order = []
+    while cards := store.claim(TELEGRAM, T0 + 1, 9).cards:
+        order.append(cards[0].group.group_key)
+        store.fold(TELEGRAM, [CardChange(cards[0], None, urgent=False)])
+    assert order == ["urgent", "early", "late"]
+    assert store.claim(TELEGRAM, T0 + 1, 9).next_due == T0 + 99
+
+
+def test_what_is_shown_ends_its_deliveries_the_newest_delivered_the_earlier_merged(store: Store) -> None:
+    for at in range(3):
+        store.accept(arrival(TELEGRAM, at=T0 + at))
+    card = fold_all(store, TELEGRAM)
+    store.accept(arrival(TELEGRAM, at=T0 + 3))
+    ended = store.settle(replace(outturn(shown(card), now=T0 + 10), shown=True))
+    assert ended == (Ended("ops", "merged", 2), Ended("ops", "delivered", 1, (8.0,)))
+    (row,) = store.balance()
+    assert (row.accepted, row.delivered, row.merged, row.pending, row.oldest_pending) == (4, 1, 2, 1, T0 + 3)
+
+
+def test_what_is_dead_ends_with_its_reason(store: Store) -> None:
+    store.accept(arrival(TELEGRAM))
+    card = fold_all(store, TELEGRAM)
+    assert store.settle(replace(outturn(card), dead="refused")) == (Ended("ops", "dead", 1),)
+    assert store.balance()[0].lost == 0
+
+
+def test_duplicates_and_dismissed_deliveries_are_counted_once(store: Store) -> None:
+    for _ in range(3):
+        store.accept(arrival(TELEGRAM))
+    change = CardChange(Card(GROUP, "", "ops"), None, urgent=False, folded=(1, 2), ended=((2, "duplicate"),))
+    assert store.fold(TELEGRAM, [change]) == (Ended("ops", "duplicate", 1),)
+    assert store.dismiss(TELEGRAM, [3], "dead", "receiver_removed") == (Ended("ops", "dead", 1),)
+    assert store.dismiss(TELEGRAM, [3], "dead", "receiver_removed") == ()
+    (row,) = store.balance()
+    assert (row.accepted, row.duplicate, row.dead, row.pending, row.lost) == (3, 1, 1, 1, 0)
+
+
+def test_a_budget_that_lanes_share_is_taken_by_the_first_and_told_to_the_second(store: Store) -> None:
+    limits = (Limit("chat", 1, 1.1), Limit("group", 18, 60.0))
+    first = Attempt(TELEGRAM, GROUP, "", POST)
+    assert store.begin(first, limits, T0) == Begun()
+    assert store.begin(replace(first, lane=DISCORD), limits, T0 + 0.5) == Denied(T0 + 1.1)
+    assert store.begin(replace(first, lane=DISCORD), limits, T0 + 1.1) == Begun()
+
+
+def test_a_denied_call_takes_nothing(store: Store) -> None:
+    attempt = Attempt(TELEGRAM, GROUP, "", POST)
+    store.begin(attempt, (Limit("a", 1, 10.0),), T0)
+    assert store.begin(attempt, (Limit("a", 1, 10.0), Limit("b", 1, 100.0)), T0) == Denied(T0 + 10)
+    assert store.begin(attempt, (Limit("b", 1, 100.0),), T0) == Begun()
+
+
+def test_a_block_forbids_every_call_and_survives_a_new_start(reopen: Reopen) -> None:
+    store = reopen()
+    card = Card(GROUP, "", "ops")
+    store.batch([partial(store.settle, replace(outturn(card), blocks=(("chat", T0 + 30),)))])
+    assert reopen().begin(Attempt(TELEGRAM, GROUP, "", POST), (Limit("chat", 9, 1.0),), T0) == Denied(T0 + 30)
+
+
+def test_an_attempt_is_in_doubt_until_it_is_settled(reopen: Reopen) -> None:
+    store = reopen()
+    attempt = Attempt(TELEGRAM, GROUP, "", POST)
+    store.batch([partial(store.begin, attempt, (), T0)])
+    assert reopen().in_doubt() == (attempt,)
+    store = reopen()
+    store.settle(outturn(Card(GROUP, "", "ops")))
+    assert store.in_doubt() == ()
+
+
+def test_what_a_lane_learnt_is_kept(reopen: Reopen) -> None:
+    store = reopen()
+    state = LaneState(chat="-1002", down=Down("kicked", T0, None))
+    store.batch([partial(store.settle, replace(outturn(Card(GROUP, "", "ops")), state=state))])
+    assert reopen().claim(TELEGRAM, T0, 9).state == state
+
+
+def test_a_job_that_fails_leaves_nothing_and_harms_no_other(store: Store) -> None:
+    def faulty() -> None:
+        store.accept(arrival(DISCORD))
+        raise ValueError("a bug")
+
+    first, second, third = store.batch(
+        [partial(store.accept, arrival(TELEGRAM)), faulty, partial(store.accept, arrival(TELEGRAM))]
+    )
+    assert (first, third) == ((TELEGRAM,), (TELEGRAM,))
+    assert isinstance(second, ValueError)
+    assert store.claim(DISCORD, T0, 9).page == ()
+
+
+def test_what_ended_long_ago_is_forgotten_with_its_payload_and_nothing_else(store: Store) -> None:
+    store.accept(arrival(TELEGRAM, DISCORD))
+    store.dismiss(TELEGRAM, [1], "dead", "test")
+    assert store.purge(T0, 10) == 0
+    assert store.purge(T0 + 1, 10) == 1
+    assert len(store.claim(DISCORD, T0, 9).page) == 1
+
+
+def test_a_storage_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None:
+    path = tmp_path / "relay.db"
+    SqliteStore(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version=99")
+    db.close()
+    before = path.read_bytes()
+    with pytest.raises(NewerSchema, match="schema 99"):
+        SqliteStore(path)
+    assert path.read_bytes() == before
+
+
+def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
+    with pytest.raises(StoreError, match="cannot open"):
+        SqliteStore(tmp_path / "nowhere" / "relay.db")
