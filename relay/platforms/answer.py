@@ -1,0 +1,196 @@
+"""Reading an answer: a row of a platform's table says what it means; whatever the body holds, nothing raises."""
+
+import math
+from collections.abc import Callable
+from email.utils import parsedate_to_datetime
+from typing import Literal, assert_never
+
+import msgspec
+from msgspec import Struct
+
+from relay.core.outcome import (
+    BotDown,
+    ChatDown,
+    Delivered,
+    MessageGone,
+    Moved,
+    Outcome,
+    RateLimited,
+    Rejected,
+    ThreadGone,
+    Unavailable,
+    Unknown,
+)
+from relay.core.step import MessageRef
+from relay.platforms.wire import NoAnswer, Response
+
+Ending = Literal[
+    "Delivered",
+    "RateLimited",
+    "Unavailable",
+    "Unknown",
+    "Moved",
+    "Rejected",
+    "MessageGone",
+    "ThreadGone",
+    "ChatDown",
+    "ChatDown, for ever",
+    "BotDown",
+    "BotDown, for ever",
+]
+
+_SAID: dict[Ending, Callable[[str], Outcome]] = {
+    "Unavailable": Unavailable,
+    "Unknown": Unknown,
+    "Rejected": Rejected,
+    "MessageGone": MessageGone,
+    "ThreadGone": ThreadGone,
+}
+LONGEST_WAIT = 3600.0
+_SHORTEST_WAIT = 1.0
+_USUAL_WAIT = 5.0
+_LONGEST_WHY = 300
+_LONGEST_ID = 20
+
+
+class Row(Struct, frozen=True):
+    """One kind of answer: how it is recognised, what it comes to, what it means and what is done.
+
+    All that is named must hold: the status within `statuses`, one of `words` in the lower-case description, `code`
+    among `codes`. `own`: True only for the API's own JSON, False only for anything else, None for both.
+    """
+
+    ending: Ending
+    meaning: str
+    action: str
+    statuses: tuple[int, int] = (0, 999)
+    words: tuple[str, ...] = ()
+    codes: tuple[int, ...] = ()
+    own: bool | None = None
+
+    @property
+    def answer(self) -> str:
+        """The answer as the documentation shows it."""
+        low, high = self.statuses
+        status = "any" if (low, high) == (0, 999) else str(low) if low == high else f"{low}-{high}"
+        named = " / ".join(f"`{name}`" for name in (*map(str, self.codes), *self.words))
+        form = {True: "in the API's JSON", False: "not in the API's JSON", None: ""}[self.own]
+        return " ".join(filter(None, (status, named, form)))
+
+
+class Answer(Struct, frozen=True):
+    """What of a response decides: `description` is the API's own sentence, empty when the body is not the API's."""
+
+    status: int
+    own: bool
+    code: int
+    description: str
+
+
+def row_of(rows: tuple[Row, ...], answer: Answer) -> Row:
+    """The first row that fits; the last row of a table fits anything."""
+    words = answer.description.lower()
+    return next(row for row in rows if _fits(row, answer, words))
+
+
+def _fits(row: Row, answer: Answer, words: str) -> bool:
+    return (
+        row.statuses[0] <= answer.status <= row.statuses[1]
+        and row.own in (None, answer.own)
+        and (not row.codes or answer.code in row.codes)
+        and (not row.words or any(word in words for word in row.words))
+    )
+
+
+def outcome_of(row: Row, answer: Answer, delivered: MessageRef | None, limited: RateLimited, moved: str) -> Outcome:
+    """The row's outcome with what belongs to it. A delivery without an id and a move to no chat are not believed."""
+    why = why_of(row, answer)
+    match row.ending:
+        case "Delivered":
+            return Delivered(delivered) if delivered else Unknown("the answer names no message")
+        case "RateLimited":
+            return limited
+        case "Moved":
+            return Moved(moved) if moved else ChatDown(why)
+        case "Unavailable" | "Unknown" | "Rejected" | "MessageGone" | "ThreadGone":
+            return _SAID[row.ending](why)
+        case "ChatDown" | "ChatDown, for ever":
+            return ChatDown(why, forever=row.ending != "ChatDown")
+        case "BotDown" | "BotDown, for ever":
+            return BotDown(why, forever=row.ending != "BotDown")
+    assert_never(row.ending)
+
+
+def why_of(row: Row, answer: Answer) -> str:
+    """One sentence for people: what it means, and the platform's own words. Another's body is not repeated."""
+    said = f": {answer.description}" if answer.description else ""
+    return f"{row.meaning} ({answer.status}{said})"[:_LONGEST_WHY]
+
+
+def no_answer(answer: NoAnswer) -> Outcome:
+    """Without an answer: unknown once bytes had left, else not taken."""
+    return Unknown(answer.why) if answer.sent else Unavailable(answer.why)
+
+
+def json_object(body: bytes) -> dict[str, object]:
+    """The body as a JSON object; empty when it is anything else."""
+    try:
+        return object_of(msgspec.json.decode(body))
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return {}
+
+
+def object_of(value: object) -> dict[str, object]:
+    """`value` when it is an object, else an empty one."""
+    return value if isinstance(value, dict) else {}
+
+
+def text_of(value: object) -> str:
+    """`value` when it is text, else empty."""
+    return value if isinstance(value, str) else ""
+
+
+def int_of(value: object) -> int:
+    """`value` when it is a whole number, else 0."""
+    return value if isinstance(value, int) and not isinstance(value, bool) else 0
+
+
+def positive_id(value: object) -> str:
+    """A message's, channel's or thread's id as text; empty when `value` is no positive number of at most 20 digits."""
+    text = str(value) if isinstance(value, int) and not isinstance(value, bool) else text_of(value)
+    return text if text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID and int(text) else ""
+
+
+def wait_of(asked: object, response: Response) -> float:
+    """How many seconds to wait: as the body asks, else the `retry-after` header (a number or a date), else 5 s.
+
+    Between 1 s and an hour, whatever is asked.
+    """
+    for seconds in (seconds_of(asked), _header_seconds(response)):
+        if seconds is not None:
+            return min(max(seconds, _SHORTEST_WAIT), LONGEST_WAIT)
+    return _USUAL_WAIT
+
+
+def seconds_of(value: object) -> float | None:
+    """A number of seconds, also as text; None for anything else."""
+    if isinstance(value, bool) or not isinstance(value, int | float | str):
+        return None
+    try:
+        seconds = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return None if math.isnan(seconds) else seconds
+
+
+def _header_seconds(response: Response) -> float | None:
+    header = response.headers.get("retry-after", "")
+    seconds = seconds_of(header)
+    if seconds is not None:
+        return seconds
+    try:  # https://httpwg.org/specs/rfc9110.html#field.retry-after
+        until = parsedate_to_datetime(header)
+        now = parsedate_to_datetime(response.headers.get("date", ""))
+        return (until - now).total_seconds()
+    except (ValueError, TypeError, OverflowError):
+        return None

@@ -1,0 +1,168 @@
+"""Rich text as Discord's Markdown, in which nothing of the text is markup, a mention, an emoji or a link by itself.
+
+https://support.discord.com/hc/en-us/articles/210298617 and https://docs.discord.com/developers/reference
+"""
+
+import re
+from collections.abc import Iterator
+
+from relay.core.richtext import RichText, Span, cut
+from relay.platforms.link import spelled
+
+_GAP = "\u200b"  # between two markers that would read as another one
+_SPECIAL = re.compile(
+    r"[\\*_~|`\[\]]"  # styles, code, masked links
+    r"|<(?=[@#:/+A-Za-z])"  # mentions, custom emoji, times, links
+    r"|@(?=everyone|here)"
+    r"|:(?=//|[\w+~-]{1,60}:)"  # addresses, emoji by name
+)
+_BLOCK = re.compile(r"(\s*\d*)([#>+.)-])")
+_MARKERS = {"bold": "**", "italic": "*", "underline": "__", "strikethrough": "~~", "spoiler": "||"}
+_TICKS = re.compile("`+")
+_FENCE = re.compile("`(?=``)|`(?=`$)", re.MULTILINE)
+_SURROGATES = re.compile("[\ud800-\udfff]")
+_TIME_STYLES = {"r": "R", "t": "t", "T": "T", "d": "d", "D": "D", "dt": "f", "Dt": "f", "DT": "f"}
+
+
+def write(rich: RichText) -> str:
+    """The text as lines of Markdown, without white space at the ends."""
+    rich = RichText(_SURROGATES.sub("\ufffd", rich.text), rich.spans)
+    return "\n".join(_lines(rich)).strip()
+
+
+def write_line(rich: RichText) -> str:
+    """The text as one line without quotes, headings and code blocks: for titles and the names of fields."""
+    flat = RichText(" ".join(_SURROGATES.sub("\ufffd", rich.text).split("\n")), rich.spans)
+    return _escaped_start(_inline(flat.text, 0, len(flat.text), flat.spans)).strip()
+
+
+def write_plain(rich: RichText) -> str:
+    """The text alone, for where Discord reads no Markdown (footers)."""
+    return _SURROGATES.sub("\ufffd", rich.text).strip()
+
+
+def _lines(rich: RichText) -> Iterator[str]:
+    """The lines, each with the prefix of the quote, heading or subtext it lies in."""
+    position = 0
+    for block in (span for span in rich.spans if span.kind == "pre"):
+        if position < block.start:
+            before = cut(rich, position, block.start)
+            yield from _prose(before, drop_last=before.text.endswith("\n"))
+        prefix = "> " if any(_quotes(s) and s.start <= block.start < s.end for s in rich.spans) else ""
+        code = _FENCE.sub("`" + _GAP, rich.text[block.start : block.end])
+        yield from (prefix + line for line in (f"```{block.value}", *code.strip("\n").split("\n"), "```"))
+        position = block.end + rich.text.startswith("\n", block.end)
+    if position < len(rich.text):
+        yield from _prose(cut(rich, position, len(rich.text)), drop_last=False)
+
+
+def _prose(rich: RichText, *, drop_last: bool) -> Iterator[str]:
+    start, spans = 0, list(rich.spans)
+    lines = rich.text.split("\n")
+    for line in lines[:-1] if drop_last else lines:
+        end = start + len(line)
+        here = tuple(s for s in spans if s.start < max(end, start + 1) and s.end > start)
+        yield _prefix(here) + _escaped_start(_inline(rich.text, start, end, here))
+        start = end + 1
+
+
+def _prefix(spans: tuple[Span, ...]) -> str:
+    quote = "> " if any(_quotes(span) for span in spans) else ""
+    for span in spans:
+        if span.kind == "heading":
+            return quote + "#" * int(span.value or "1") + " "
+        if span.kind == "subtext":
+            return quote + "-# "
+    return quote
+
+
+def _quotes(span: Span) -> bool:
+    return span.kind in ("quote", "fold")
+
+
+def _escaped_start(line: str) -> str:
+    """The line so that Discord takes its beginning for no list, heading or quote."""
+    found = _BLOCK.match(line)
+    return f"{found[1]}\\{line[found.end(1) :]}" if found else line
+
+
+def _inline(text: str, start: int, end: int, spans: tuple[Span, ...]) -> str:
+    """`text[start:end]` in the styles of `spans`, each clipped to it; spans come outermost first."""
+    written, position, index = "", start, 0
+    while index < len(spans):
+        span = spans[index]
+        first, last = max(span.start, position), min(span.end, end)
+        inner = index + 1
+        while inner < len(spans) and spans[inner].start < last:
+            inner += 1
+        within = tuple(s for s in spans[index + 1 : inner] if s.end > first)
+        written = _met(written, _escape(text[position:first]))
+        written = _met(written, _styled(span, text, first, last, within))
+        position, index = last, inner
+    return _met(written, _escape(text[position:end]))
+
+
+def _styled(span: Span, text: str, start: int, end: int, within: tuple[Span, ...]) -> str:
+    if start >= end:
+        return ""
+    match span.kind:
+        case "code" | "pre":
+            return _code(text[start:end])
+        case "time":
+            return _time(span.value)
+        case "mention":
+            kind, _, number = span.value.partition(":")
+            return f"<@&{number}>" if kind == "role" else f"<@{number}>"
+        case "link":
+            return _link(span.value, text[start:end], _inline(text, start, end, within))
+        case _:
+            return _marked(_MARKERS.get(span.kind, ""), _inline(text, start, end, within))
+
+
+def _marked(marker: str, inner: str) -> str:
+    """`inner` between markers, the white space around it outside of them, where they would have no effect."""
+    core = inner.strip()
+    if not core or not marker:
+        return inner
+    lead, trail = inner[: inner.index(core)], inner[inner.index(core) + len(core) :]
+    return lead + _met(_met(marker, core), marker) + trail
+
+
+def _met(left: str, right: str) -> str:
+    """The two one after the other, apart when a marker would run into the next."""
+    apart = left and right and left[-1] == right[0] and left[-1] in "*_~|`"
+    return f"{left}{_GAP}{right}" if apart else left + right
+
+
+def _escape(text: str) -> str:
+    return _SPECIAL.sub(r"\\\g<0>", text)
+
+
+def _code(text: str) -> str:
+    """Code within a line, between as many back-ticks as the text has nowhere in a row."""
+    if not text.strip():
+        return text
+    runs = {len(run) for run in _TICKS.findall(text)}
+    if 1 not in runs:
+        fence = "`"
+    elif 2 not in runs:
+        fence = "``"
+    else:
+        text, fence = text.replace("`", "`" + _GAP), "``"
+    before, after = " " * text.startswith("`"), " " * text.endswith("`")
+    return f"{fence}{before}{text}{after}{fence}"
+
+
+def _time(value: str) -> str:
+    moment, _, form = value.partition(":")
+    if not form:
+        return f"<t:{moment}>"
+    return f"<t:{moment}:{_TIME_STYLES.get(form, 'R' if form == 'R' else 'F')}>"
+
+
+def _link(address: str, text: str, written: str) -> str:
+    """A masked link; the angle brackets keep Discord from drawing a preview."""
+    address = spelled(address)
+    if not address or not written.strip():
+        return written
+    return f"<{address}>" if spelled(text.strip()) == address else f"[{written}](<{address}>)"

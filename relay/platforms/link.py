@@ -1,0 +1,52 @@
+"""Addresses of links: which of them a platform takes, and in which spelling."""
+
+import re
+from functools import lru_cache
+from urllib.parse import SplitResult, quote, urlsplit, urlunsplit
+
+_HOST = re.compile(r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*\.?|\[[0-9a-f:.]+\]", re.IGNORECASE)
+_DOTTED = re.compile(r"[a-z0-9-]+(?:\.[a-z0-9-]+)+|\[[0-9a-f:.]+\]", re.IGNORECASE)
+_PERCENT = re.compile(r"%(?![0-9A-Fa-f]{2})")
+_PATH = "/:@!$&'()*+,;=%-._~"
+_MAX_HOST = 253
+
+
+@lru_cache(maxsize=1024)
+def spelled(address: str) -> str:
+    """`address` as RFC 3986 spells it, or empty when it is no http or https address of a host.
+
+    An address with a user name in it is none: it hides where it leads, and may hold a password.
+    """
+    try:
+        parts = urlsplit(address)
+        host = _host(parts)
+        if parts.scheme not in {"http", "https"} or not host:
+            return ""
+        port = "" if parts.port is None else f":{parts.port}"
+    except ValueError:
+        return ""
+    path, query, fragment = (
+        quote(_PERCENT.sub("%25", part), safe=safe, errors="replace")
+        for part, safe in ((parts.path, _PATH), (parts.query, _PATH + "?"), (parts.fragment, _PATH + "?"))
+    )
+    return urlunsplit((parts.scheme, host + port, path, query, fragment))
+
+
+def public(address: str) -> bool:
+    """Whether a chat app links to the host of a `spelled` address: it has a dot, or is an IPv6 address.
+
+    Telegram drops other links without a word (td/telegram/LinkManager.cpp of tdlib/td).
+    """
+    return bool(address) and bool(_DOTTED.fullmatch(_host(urlsplit(address))))
+
+
+def _host(parts: SplitResult) -> str:
+    """The host, in ASCII, IPv6 in brackets; empty when there is none that can be written."""
+    name = parts.hostname or ""
+    if "@" in parts.netloc or len(name) > _MAX_HOST:
+        return ""
+    if ":" in name:
+        name = f"[{name}]"
+    elif not name.isascii():
+        name = name.encode("idna").decode()
+    return name if _HOST.fullmatch(name) else ""

@@ -1,0 +1,189 @@
+"""Rich text as Telegram takes it: text plus entities, in which nothing becomes a link or command by itself.
+
+What Telegram would find by itself in the text (facts of td/telegram/MessageEntity.cpp in tdlib/td) becomes code, which
+stops it, looks right on a host name or path and copies as it is. Only where a message has no entity to spare, an
+invisible word joiner breaks it.
+"""
+
+import re
+from bisect import bisect_left
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+
+from msgspec import Struct
+
+from relay.core.richtext import Kind, RichText, Span, concat, cut, normalise, strip, utf16_length
+from relay.platforms.link import public, spelled
+
+MOST_ENTITIES = 100
+_JOINER = "\u2060"
+
+
+class User(Struct, frozen=True):
+    """Whom a `text_mention` tells; Telegram reads the id alone, the rest is required by its documentation."""
+
+    id: int
+    is_bot: bool
+    first_name: str
+
+
+class Entity(Struct, frozen=True, omit_defaults=True):
+    """A style of a message; offset and length are UTF-16 code units. https://core.telegram.org/bots/api#messageentity"""
+
+    type: str
+    offset: int
+    length: int
+    url: str = ""
+    language: str = ""
+    user: User | None = None
+    unix_time: int | None = None
+    date_time_format: str = ""
+
+
+_TYPES: dict[Kind, str] = {
+    "link": "text_link",
+    "mention": "text_mention",
+    "pre": "pre",
+    "code": "code",
+    "fold": "expandable_blockquote",
+    "quote": "blockquote",
+    "time": "date_time",
+    "heading": "bold",
+    "bold": "bold",
+    "underline": "underline",
+    "strikethrough": "strikethrough",
+    "spoiler": "spoiler",
+    "subtext": "italic",
+    "italic": "italic",
+}  # the most important first: what exceeds MOST_ENTITIES is left out from the end
+_RANK = {kind: rank for rank, kind in enumerate(_TYPES)}
+_GUARDING: frozenset[Kind] = frozenset({"code", "pre", "link", "mention"})
+
+# What td's find_* functions take for a link, an e-mail address, a command and so on, or a little more than that.
+_LABEL = r"[^\x00-\x2c\x2e\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7d\x7f-\xbf\s\u2000-\u200b\u200e-\u200f\u2016-\u206f]"
+_NO_LABEL = r"(?<![A-Za-z0-9_.~-])"
+_TAIL = r"(?::\d+)?(?:[/?#][^\s<>\"«»]*[^\s<>\"«».:;,('?!`])?"
+_AUTOMATIC = re.compile(
+    "|".join(
+        (
+            r"[A-Za-z][A-Za-z0-9+-]*://[^\s<>\"«»]*[^\s<>\"«».:;,('?!`]",
+            rf"(?:[\w.+:~-]+@)?{_NO_LABEL}(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?!{_LABEL}){_TAIL}",
+            rf"(?:[\w.+:~-]+@)?{_NO_LABEL}(?:{_LABEL}++\.)+(?:xn--[A-Za-z0-9]+|[^\W\d_][^\W\d_]+(?!{_LABEL})){_TAIL}",
+            r"(?<![A-Za-z0-9_])@[A-Za-z0-9_]{3,}",
+            r"(?<![A-Za-z0-9_/<>])/[A-Za-z0-9_]++(?![/<>])",
+            r"(?<![A-Za-z0-9_])#(?!\d+(?:[\s.,;:!?)]|$))[^\s#]\S*",
+            r"(?<![A-Za-z0-9_$])\$(?:1INCH|[A-Z]+)(?![A-Za-z0-9_$])",
+            r"\d(?:[ -]*\d){12,}",
+        )
+    )
+)
+_BREAKS = re.compile(r"[.@/#$:]|(?:\d[ -]*){6}")
+# Telegram turns controls into spaces and removes the others, which would join what stands on both sides.
+_REMOVED = {
+    **dict.fromkeys([*range(9), *range(11, 32)], " "),
+    **dict.fromkeys([0x0D, *range(0x202A, 0x202F), 0x030A, 0x0333, 0x033F], _JOINER),
+    **dict.fromkeys((0x2028, 0x2029), "\n"),
+    **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),
+}
+
+
+def write(rich: RichText) -> tuple[str, tuple[Entity, ...]]:
+    """The text and its entities, at most `MOST_ENTITIES`, for a call without `parse_mode`."""
+    rich = _prepared(rich)
+    found = _unguarded(rich.text, rich.spans)
+    spans = [*rich.spans, *(Span("code", start, end) for start, end in found)]
+    joints: list[int] = []
+    if len(spans) > MOST_ENTITIES:
+        spans = sorted(spans, key=lambda span: (_RANK[span.kind], span.start))[:MOST_ENTITIES]
+        joints = [
+            start + broken.end()
+            for start, end in _unguarded(rich.text, spans)
+            for broken in _BREAKS.finditer(rich.text[start:end])
+        ]
+    return _joined(rich.text, joints), tuple(_entities(rich.text, spans, joints))
+
+
+def write_plain(rich: RichText) -> str:
+    """The text alone, for a call without entities."""
+    text = _prepared(RichText(rich.text)).text
+    joints = [
+        start + broken.end() for start, end in _unguarded(text, ()) for broken in _BREAKS.finditer(text[start:end])
+    ]
+    return _joined(text, joints)
+
+
+def _prepared(rich: RichText) -> RichText:
+    """Characters that Telegram keeps, no white space around, links that it keeps; other links show their address."""
+    text = rich.text if rich.text.isascii() and rich.text.isprintable() else rich.text.translate(_REMOVED)
+    spans = [s for s in map(_spelled, rich.spans) if s.kind != "mention" or s.value.startswith("user:")]
+    lost = [s for s in spans if s.kind == "link" and not public(s.value)]
+    kept = RichText(text, tuple(s for s in spans if s not in lost))
+    for span in reversed(lost):
+        if span.value and span.value.rstrip("/") != text[span.start : span.end].rstrip("/"):
+            rest = cut(kept, span.end, len(kept.text))
+            kept = concat([cut(kept, 0, span.end), f" ({span.value})", rest])
+    return strip(normalise(kept) if lost else kept)
+
+
+def _spelled(span: Span) -> Span:
+    return Span("link", span.start, span.end, spelled(span.value)) if span.kind == "link" else span
+
+
+def _unguarded(text: str, spans: Iterable[Span]) -> list[tuple[int, int]]:
+    """Where Telegram would find something by itself that no span of ours keeps it from."""
+    guards = sorted((s.start, s.end) for s in spans if s.kind in _GUARDING)
+    ends: list[int] = []
+    for _, end in guards:
+        ends.append(max(end, ends[-1]) if ends else end)
+
+    def guarded(start: int, end: int) -> bool:
+        before = bisect_left(guards, (end, 0))
+        return before > 0 and ends[before - 1] > start
+
+    return [(m.start(), m.end()) for m in _AUTOMATIC.finditer(text) if not guarded(m.start(), m.end())]
+
+
+def _entities(text: str, spans: Iterable[Span], joints: list[int]) -> Iterator[Entity]:
+    ordered = sorted(spans, key=lambda span: (span.start, -span.end))
+    places = _units(text, sorted({offset for span in ordered for offset in (span.start, span.end)}))
+    for span in ordered:
+        start = places[span.start] + bisect_left(joints, span.start)
+        length = places[span.end] + bisect_left(joints, span.end) - start
+        yield _entity(span, start, length, text)
+
+
+def _entity(span: Span, offset: int, length: int, text: str) -> Entity:
+    kind = _TYPES[span.kind]
+    match span.kind:
+        case "link":
+            return Entity(kind, offset, length, url=span.value)
+        case "pre":
+            return Entity(kind, offset, length, language=span.value)
+        case "time":
+            moment, _, form = span.value.partition(":")
+            return Entity(kind, offset, length, unix_time=int(moment), date_time_format=form)
+        case "mention":
+            user = User(int(span.value.removeprefix("user:")), is_bot=False, first_name=text[span.start : span.end])
+            return Entity(kind, offset, length, user=user)
+        case _:
+            return Entity(kind, offset, length)
+
+
+def _units(text: str, offsets: list[int]) -> dict[int, int]:
+    """The offsets (code points, ascending) in UTF-16 units."""
+    if text.isascii():
+        return {offset: offset for offset in offsets}
+    places, before, units = {}, 0, 0
+    for offset in offsets:
+        units += utf16_length(text[before:offset])
+        places[offset] = units
+        before = offset
+    return places
+
+
+def _joined(text: str, joints: list[int]) -> str:
+    """The text with a word joiner at each of the offsets (ascending)."""
+    if not joints:
+        return text
+    edges = [0, *joints, len(text)]
+    return _JOINER.join(text[start:end] for start, end in pairwise(edges))
