@@ -1,0 +1,23 @@
+"""What a webhook body came to: the door tells the sender in its own protocol."""
+
+from msgspec import Struct
+
+
+class Taken(Struct, frozen=True):
+    """Every delivery that follows from the body is committed and synced."""
+
+
+class BadPayload(Struct, frozen=True):
+    """No payload of Alertmanager's: sending it again changes nothing. `text` names the field, never its value."""
+
+    text: str
+
+
+class Busy(Struct, frozen=True):
+    """Something passing: nothing was lost, send it again in `retry_after` seconds."""
+
+    why: str
+    retry_after: float
+
+
+Answer = Taken | BadPayload | Busy
