@@ -58,7 +58,7 @@ _UNWANTED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]"
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _ADDRESS = re.compile(r"https?://[^\s/?#]", re.IGNORECASE)
 _UNSAFE = re.compile(r'[\s\x00-\x20\x7f<>"]')
-_TIME = re.compile(r"[1-9][0-9]{0,9}(:([rR]|[tTdDwW]+))?")
+_TIME = re.compile(r"([0-9]{1,10})(?:\.[0-9]*)?(:(?:[rR]|[tTdDwW]+))?")
 _LANGUAGE = re.compile(r"[\w+#.-]{1,40}")
 _INLINE: frozenset[Kind] = frozenset({"bold", "italic", "underline", "strikethrough", "spoiler", "code", "link"})
 _FAMILY: dict[Kind, Kind] = {"fold": "quote", "pre": "code"}
@@ -168,7 +168,12 @@ class _Tree:
             return
         parent = self._open[-1] if self._open else self._root
         last = parent.last
-        if last and last.end == start and span.kind in _INLINE and _same_style(last.span, span):
+        if (
+            last
+            and last.end == start
+            and span.kind in _INLINE
+            and (last.span.kind, last.span.value) == (span.kind, span.value)
+        ):
             last.end = end
             self._open.append(last)
             return
@@ -306,7 +311,8 @@ def checked(kind: Kind, value: str) -> str | None:
         case "link":
             return address(value) or None
         case "time":
-            return value if _TIME.fullmatch(value) else None
+            found = _TIME.fullmatch(value)
+            return f"{int(found[1])}{found[2] or ''}" if found and 0 < int(found[1]) < 2**31 else None
         case "pre":
             return value if _LANGUAGE.fullmatch(value) else ""
         case _:
@@ -339,10 +345,6 @@ def _without_placeholders(rich: RichText) -> RichText:
 
 def _shifted(spans: Iterable[Span], by: int) -> Iterator[Span]:
     return (Span(s.kind, s.start + by, s.end + by, s.value) for s in spans) if by else iter(spans)
-
-
-def _same_style(one: Span, other: Span) -> bool:
-    return (one.kind, one.value) == (other.kind, other.value)
 
 
 def _family(kind: Kind) -> Kind:
