@@ -1,0 +1,110 @@
+"""Faults to script: what goes wrong, for which chat or webhook, when and how often."""
+
+import math
+from dataclasses import dataclass, field
+from typing import Literal
+
+from relay.sandbox.reply import Reply, json_reply
+
+PlatformName = Literal["telegram", "discord"]
+FaultKind = Literal["500", "502", "429", "hang", "cut before", "cut after", "not json", "ok false", "slow"]
+
+BAD_GATEWAY = (
+    b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><h1>502 Bad Gateway</h1></body>\r\n</html>"
+)
+
+
+@dataclass
+class Fault:
+    """One thing that goes wrong for calls to `target` (a chat or webhook id, `*` for all) from `since` to `until`.
+
+    `count` calls at most (None: no end). `seconds`: what a 429 asks to wait, or how late a slow answer comes.
+    Only `slow` and `cut after` let the platform take the call first.
+    """
+
+    platform: PlatformName
+    target: str
+    kind: FaultKind
+    count: int | None
+    since: float
+    until: float
+    seconds: float
+
+    def concerns(self, platform: PlatformName, target: str, now: float) -> bool:
+        """Whether it strikes a call to `target` at `now`."""
+        here = self.platform == platform and self.target in ("*", target)
+        return here and self.count != 0 and self.since <= now < self.until
+
+
+@dataclass
+class Faults:
+    """The script, and each time a fault has struck: when, where, what, whom."""
+
+    script: list[Fault] = field(default_factory=list)
+    struck: list[tuple[float, PlatformName, FaultKind, str]] = field(default_factory=list)
+
+    def add(
+        self,
+        platform: PlatformName,
+        target: str,
+        kind: FaultKind,
+        *,
+        count: int | None = None,
+        since: float = 0.0,
+        until: float = math.inf,
+        seconds: float = 1.0,
+    ) -> Fault:
+        """Script a fault; without `count` and `until` it lasts until `clear`."""
+        fault = Fault(platform, target, kind, count, since, until, seconds)
+        self.script.append(fault)
+        return fault
+
+    def clear(self) -> None:
+        """Everything works again."""
+        self.script.clear()
+
+    def take(self, platform: PlatformName, target: str, now: float) -> Fault | None:
+        """The first fault that strikes this call, counted; None when all is well."""
+        for fault in self.script:
+            if fault.concerns(platform, target, now):
+                if fault.count is not None:
+                    fault.count -= 1
+                self.struck.append((now, platform, fault.kind, target))
+                return fault
+        return None
+
+
+def spoiled(fault: Fault) -> Reply | None:
+    """The answer in place of the platform's when the call is not taken; None when it is taken first."""
+    match fault.kind:
+        case "500":
+            return json_reply(500, _failure(fault.platform, 500, "Internal Server Error"))
+        case "502":
+            return Reply(502, {"Content-Type": "text/html"}, BAD_GATEWAY)
+        case "hang":
+            return Reply(504, {}, b"", ending="hang")
+        case "cut before":
+            return Reply(502, {}, b"", ending="cut")
+        case "not json":
+            return Reply(200, {"Content-Type": "text/html"}, b"<html><body>Please log in to the network.</body></html>")
+        case "ok false":
+            return json_reply(200, _failure(fault.platform, 500, "Internal Server Error"))
+        case "429" | "cut after" | "slow":
+            return None
+
+
+def late(fault: Fault, reply: Reply) -> Reply:
+    """The platform's own answer, as a fault that strikes after it was taken lets it arrive."""
+    match fault.kind:
+        case "cut after":
+            return Reply(reply.status, reply.headers, reply.body, ending="cut")
+        case "slow":
+            return Reply(reply.status, reply.headers, reply.body, delay=fault.seconds)
+        case _:
+            return reply
+
+
+def _failure(platform: PlatformName, code: int, words: str) -> dict[str, object]:
+    if platform == "telegram":
+        return {"ok": False, "error_code": code, "description": words}
+    return {"message": f"{code}: {words}", "code": 0}

@@ -1,0 +1,70 @@
+"""The platforms' rate rules as counters that are told the time."""
+
+import math
+from collections import deque
+from dataclasses import dataclass, field
+
+
+@dataclass
+class Window:
+    """At most `limit` calls within any `per` seconds."""
+
+    limit: int
+    per: float
+    _calls: deque[float] = field(default_factory=deque)
+
+    def wait(self, now: float) -> float:
+        """Seconds until a call fits; 0.0 when it fits now."""
+        while self._calls and self._calls[0] <= now - self.per:
+            self._calls.popleft()
+        if len(self._calls) < self.limit:
+            return 0.0
+        return self._calls[-self.limit] + self.per - now
+
+    def take(self, now: float) -> None:
+        """Count a call at `now`."""
+        self._calls.append(now)
+
+
+@dataclass
+class Bucket:
+    """Discord's published kind: `limit` calls, all given back at once `per` seconds after the first."""
+
+    limit: int
+    per: float
+    reset: float = 0.0
+    _used: int = 0
+
+    def wait(self, now: float) -> float:
+        """Seconds until a call fits; 0.0 when it fits now."""
+        if now >= self.reset:
+            self._used = 0
+            self.reset = now + self.per
+        return 0.0 if self._used < self.limit else self.reset - now
+
+    def take(self) -> None:
+        """Count a call; `wait` was asked before."""
+        self._used += 1
+
+    @property
+    def remaining(self) -> int:
+        """Calls left before `reset`."""
+        return self.limit - self._used
+
+
+@dataclass
+class Flood:
+    """A caller told to wait. Asking again too early makes the wait longer, as Telegram does."""
+
+    until: float = 0.0
+    _told: int = 0
+
+    def start(self, wait: float, now: float) -> int:
+        """Forbid calls for `wait` seconds, rounded up to whole ones; returns them."""
+        self._told = max(1, math.ceil(wait))
+        self.until = now + self._told
+        return self._told
+
+    def again(self, now: float) -> int:
+        """The seconds left for a caller that did not wait, after the wait it was told has been added once more."""
+        return self.start(self.until - now + self._told, now)

@@ -1,0 +1,50 @@
+"""What a sandbox platform answers, and the record it keeps of every call."""
+
+import json
+from collections.abc import Mapping
+from typing import Literal
+
+from msgspec import Struct
+
+JsonObject = dict[str, object]
+
+
+class Reply(Struct, frozen=True):
+    """An HTTP answer. `ending` says how it travels: `hang` never sends it, `cut` closes the connection instead.
+
+    `delay` is in seconds.
+    """
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+    ending: Literal["answer", "hang", "cut"] = "answer"
+    delay: float = 0.0
+
+
+class Call(Struct, frozen=True):
+    """One request as the platform saw it: never the token. `target` is the chat or webhook id.
+
+    `early`: it came while the platform had told this caller to wait.
+    """
+
+    at: float
+    method: str
+    target: str
+    status: int
+    why: str = ""
+    early: bool = False
+
+
+class Remark(Struct, frozen=True):
+    """Something the platform tolerates and a careful client would not do, such as an unknown parameter."""
+
+    at: float
+    method: str
+    what: str
+
+
+def json_reply(status: int, value: object, headers: Mapping[str, str] | None = None) -> Reply:
+    """`value` as a JSON answer, with the content type both platforms use."""
+    body = json.dumps(value, ensure_ascii=False).encode()
+    return Reply(status, {"Content-Type": "application/json", **(headers or {})}, body)

@@ -1,0 +1,94 @@
+"""The sandbox over real HTTP on loopback: both APIs, and a page that shows all chats live."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from importlib.resources import files
+
+from aiohttp import web
+
+from relay.sandbox.discord import Discord
+from relay.sandbox.faults import Faults
+from relay.sandbox.picture import picture, revision
+from relay.sandbox.reply import Reply
+from relay.sandbox.telegram import Telegram
+
+MAX_BODY = 64 * 1024 * 1024
+
+
+@dataclass
+class Sandbox:
+    """A running sandbox. `url` is both platforms' API address: `URL/bot...` and `URL/api/webhooks/...`."""
+
+    telegram: Telegram
+    discord: Discord
+    faults: Faults
+    clock: Callable[[], float]
+    url: str = ""
+    _runner: web.AppRunner | None = None
+    _closing: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def stop(self) -> None:
+        """Close all connections, also those that hang by a fault."""
+        self._closing.set()
+        if self._runner is not None:
+            await self._runner.cleanup()
+
+    async def listen(self, host: str, port: int) -> None:
+        """Start to answer on `host` and `port` (0: a free one)."""
+        app = web.Application(client_max_size=MAX_BODY)
+        app.router.add_get("/", self._page)
+        app.router.add_get("/state", self._state)
+        app.router.add_route("*", "/api/{rest:.*}", self._discord)
+        app.router.add_route("*", "/{rest:.*}", self._telegram)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, host, port)
+        await site.start()
+        address = self._runner.addresses[0]
+        self.url = f"http://{address[0]}:{address[1]}"
+
+    async def _page(self, _request: web.Request) -> web.Response:
+        policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
+        page = files("relay.sandbox").joinpath("page.html").read_text("utf-8")
+        return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": policy})
+
+    async def _state(self, request: web.Request) -> web.Response:
+        """The picture; 204 when it is still the one of `since`."""
+        if request.query.get("since") == str(revision(self.telegram, self.discord)):
+            return web.Response(status=204)
+        return web.json_response(picture(self.telegram, self.discord))
+
+    async def _telegram(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        now = self.clock()
+        reply = self.telegram.handle(request.method, request.path, request.query, request.headers, body, now)
+        return await self._send(request, reply)
+
+    async def _discord(self, request: web.Request) -> web.StreamResponse:
+        body = await request.read()
+        now = self.clock()
+        reply = self.discord.handle(request.method, request.path, request.query, request.headers, body, now)
+        return await self._send(request, reply)
+
+    async def _send(self, request: web.Request, reply: Reply) -> web.StreamResponse:
+        if reply.ending == "hang" or reply.delay:
+            await self._wait(reply.delay if reply.delay else None)
+        if reply.ending != "answer" and request.transport is not None:
+            request.transport.abort()
+        return web.Response(status=reply.status, headers=reply.headers, body=reply.body)
+
+    async def _wait(self, seconds: float | None) -> None:
+        try:
+            await asyncio.wait_for(self._closing.wait(), seconds)
+        except TimeoutError:
+            return
+
+
+async def start(host: str = "127.0.0.1", port: int = 0, clock: Callable[[], float] = time.time) -> Sandbox:
+    """A sandbox that answers; `clock` gives the Unix time that all its rules go by."""
+    faults = Faults()
+    sandbox = Sandbox(Telegram(faults=faults), Discord(faults=faults), faults, clock)
+    await sandbox.listen(host, port)
+    return sandbox

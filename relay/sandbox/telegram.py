@@ -1,0 +1,139 @@
+"""A Telegram that keeps the Bot API's limits, errors and rate rules; time is an argument, nothing is sent anywhere.
+
+Rules: https://core.telegram.org/bots/api, https://core.telegram.org/bots/faq and the texts of tdlib/telegram-bot-api.
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from relay.sandbox.faults import Faults, late, spoiled
+from relay.sandbox.reply import Call, JsonObject, Remark, Reply, json_reply
+from relay.sandbox.telegram_chats import KICKED, Bot, Chat, ChatKind, Message, State
+from relay.sandbox.telegram_form import ApiError, Form, decode
+from relay.sandbox.telegram_methods import METHODS, too_many
+
+PATH = re.compile(r"/bot(?P<token>\d+:[\w-]+)/(?P<method>\w+)")
+SENDING = [
+    "chat_id",
+    "message_thread_id",
+    "disable_notification",
+    "protect_content",
+    "reply_parameters",
+    "reply_markup",
+]
+TEXT = ["text", "parse_mode", "entities", "link_preview_options"]
+PARAMETERS: dict[str, list[str]] = {
+    "getme": [],
+    "getchat": ["chat_id"],
+    "getchatmember": ["chat_id", "user_id"],
+    "sendmessage": [*SENDING, *TEXT, "message_effect_id", "allow_paid_broadcast"],
+    "senddocument": [*SENDING, "document", "thumbnail", "caption", "parse_mode", "caption_entities"],
+    "editmessagetext": ["chat_id", "message_id", "reply_markup", *TEXT],
+    "deletemessage": ["chat_id", "message_id"],
+    "getupdates": ["offset", "limit", "timeout", "allowed_updates"],
+    "setwebhook": ["url", "secret_token", "allowed_updates", "max_connections", "drop_pending_updates"],
+    "deletewebhook": ["drop_pending_updates"],
+    "getwebhookinfo": [],
+    "setmycommands": ["commands", "scope", "language_code"],
+    "answercallbackquery": ["callback_query_id", "text", "show_alert"],
+}
+
+
+@dataclass
+class Telegram(State):
+    """Bots, chats and messages. `calls` is every request."""
+
+    faults: Faults = field(default_factory=Faults)
+    bots: dict[str, Bot] = field(default_factory=dict)
+    calls: list[Call] = field(default_factory=list)
+
+    def add_bot(self, token: str, username: str) -> Bot:
+        """A bot; `token` is `ID:SECRET`."""
+        bot = Bot(int(token.partition(":")[0]), username)
+        self.bots[token] = bot
+        return bot
+
+    def add_chat(self, chat_id: int, kind: ChatKind, title: str, topics: Mapping[int, str] | None = None) -> Chat:
+        """A chat that every bot here is a member of; with `topics` (thread id to title) it is a forum."""
+        chat = Chat(chat_id, kind, title, dict(topics) if topics is not None else None)
+        self.chats[chat_id] = chat
+        self.revision += 1
+        return chat
+
+    def kick(self, chat_id: int) -> None:
+        """The bot is thrown out of a chat, or blocked by a person."""
+        chat = self.chats[chat_id]
+        chat.refusal = KICKED[chat.kind]
+
+    def upgrade(self, chat_id: int, new_id: int) -> Chat:
+        """A group becomes a supergroup with another id; the old one only says so from now on."""
+        old = self.chats[chat_id]
+        old.migrated_to = new_id
+        return self.add_chat(new_id, "supergroup", old.title)
+
+    def messages(self, chat_id: int) -> list[Message]:
+        """The messages that stand in a chat, oldest first."""
+        return self.chats[chat_id].shows()
+
+    def transcript(self, chat_id: int) -> str:
+        """What stands in a chat, as plain text, an empty line between messages."""
+        return "\n\n".join(m.text for m in self.messages(chat_id))
+
+    def handle(
+        self, verb: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes, now: float
+    ) -> Reply:
+        """Answer one request at `now` (Unix seconds)."""
+        matched = PATH.fullmatch(path)
+        if matched is None or verb not in ("GET", "POST"):
+            return _refusal(ApiError(404, "Not Found"))
+        method, target, early = matched["method"], "", False
+        try:
+            form = decode(query, headers, body)
+            target = form.text("chat_id")
+            early = self._early(matched["token"], target, now)
+            reply = self._answer(matched["token"], method, form, now)
+            why = ""
+        except ApiError as error:
+            reply, why = _refusal(error), error.description
+        self.calls.append(Call(now, method, target, reply.status, why, early))
+        return reply
+
+    def _answer(self, token: str, method: str, form: Form, now: float) -> Reply:
+        fault = self.faults.take("telegram", form.text("chat_id") or "*", now)
+        if fault is not None:
+            reply = spoiled(fault)
+            if reply is not None:
+                return reply
+        bot = self.bots.get(token)
+        if bot is None or bot.revoked:
+            raise ApiError(401, "Unauthorized")
+        if fault is not None and fault.kind == "429":
+            chat = self.chats.get(form.number("chat_id"))
+            flood = bot.flood if chat is None or fault.target == "*" else chat.flood
+            raise too_many(flood.start(fault.seconds, now))
+        reply = json_reply(200, {"ok": True, "result": self._result(bot, method, form, now)})
+        return reply if fault is None else late(fault, reply)
+
+    def _result(self, bot: Bot, method: str, form: Form, now: float) -> object:
+        name = method.lower()
+        if name not in METHODS:
+            raise ApiError(404, "Not Found: method not found")
+        self.remarks += [Remark(now, method, f"unknown parameter {p}") for p in form.values.keys() - PARAMETERS[name]]
+        if "parse_mode" in form.values and "entities" in form.values:
+            self.remarks.append(Remark(now, method, "parse_mode and entities together"))
+        return METHODS[name](self, bot, form, now)
+
+    def _early(self, token: str, target: str, now: float) -> bool:
+        bot = self.bots.get(token)
+        chat = self.chats.get(int(target)) if target.lstrip("-").isdigit() else None
+        return any(owner is not None and now < owner.flood.until for owner in (bot, chat))
+
+
+def _refusal(error: ApiError) -> Reply:
+    value: JsonObject = {"ok": False, "error_code": error.code, "description": error.description}
+    if error.parameters is None:
+        return json_reply(error.code, value)
+    retry_after = error.parameters.get("retry_after")
+    headers = {} if retry_after is None else {"Retry-After": str(retry_after)}
+    return json_reply(error.code, {**value, "parameters": error.parameters}, headers)

@@ -1,0 +1,70 @@
+"""The way back: what a bot can hear, by polling or by webhook, never both."""
+
+from dataclasses import dataclass, field
+from urllib.parse import urlsplit
+
+from relay.sandbox.reply import JsonObject
+from relay.sandbox.telegram_form import ApiError, Form, bad
+
+CONFLICT = (
+    "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
+)
+PORTS = {443, 80, 88, 8443}
+
+
+@dataclass
+class Updates:
+    """A bot's queue of updates, and its webhook (empty: none)."""
+
+    queue: list[JsonObject] = field(default_factory=list)
+    webhook: str = ""
+    secret: str = ""
+    _last_id: int = 0
+
+    def add(self, kind: str, what: JsonObject) -> None:
+        """Something happened: `kind` is the update's field, such as `message` or `my_chat_member`."""
+        self._last_id += 1
+        self.queue.append({"update_id": self._last_id, kind: what})
+
+    def get(self, form: Form) -> list[JsonObject]:
+        """`getUpdates`: what is not yet confirmed; an offset confirms everything before it."""
+        if self.webhook:
+            raise ApiError(409, CONFLICT)
+        offset = form.number("offset")
+        if offset > 0:
+            self.queue = [u for u in self.queue if _id(u) >= offset]
+        if offset < 0:
+            self.queue = self.queue[offset:]
+        return self.queue[: max(1, min(form.number("limit") or 100, 100))]
+
+    def set_webhook(self, form: Form) -> None:
+        """`setWebhook`: HTTPS on one of four ports, or an empty address for none."""
+        url = form.text("url")
+        if url:
+            _check_webhook(url)
+        self.webhook, self.secret = url, form.text("secret_token") if url else ""
+        if form.flag("drop_pending_updates"):
+            self.queue.clear()
+
+    def delete_webhook(self, form: Form) -> None:
+        """`deleteWebhook`: back to polling."""
+        self.webhook = self.secret = ""
+        if form.flag("drop_pending_updates"):
+            self.queue.clear()
+
+    def webhook_info(self) -> JsonObject:
+        """`getWebhookInfo`."""
+        return {"url": self.webhook, "has_custom_certificate": False, "pending_update_count": len(self.queue)}
+
+
+def _check_webhook(url: str) -> None:
+    parts = urlsplit(url)
+    if parts.scheme != "https":
+        raise bad("bad webhook: An HTTPS URL must be provided for webhook")
+    if (parts.port or 443) not in PORTS:
+        raise bad("bad webhook: Webhook can be set up only on ports 80, 88, 443 or 8443")
+
+
+def _id(update: JsonObject) -> int:
+    value = update["update_id"]
+    return value if isinstance(value, int) else 0
