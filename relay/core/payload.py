@@ -194,13 +194,12 @@ def _alert(raw: Raw) -> Alert:
     except ValidationError as error:
         return _fallback(raw, str(error))
     labels = alert.labels or {}
-    resolved = isinstance(alert, _Resolved)
     return Alert(
-        "resolved" if resolved else "firing",
+        "resolved" if isinstance(alert, _Resolved) else "firing",
         labels,
         alert.annotations or {},
         _seconds(alert.starts_at) or 0.0,
-        _seconds(alert.ends_at) if resolved else None,
+        _seconds(alert.ends_at) if isinstance(alert, _Resolved) else None,
         alert.generator_url or "",
         alert.fingerprint or _fingerprint(labels),
     )
