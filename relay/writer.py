@@ -57,7 +57,7 @@ class Writer:
             self._commit(taken)
 
     def _commit(self, taken: list[_Job]) -> None:
-        results: list[Any]
+        results: list[object]
         try:
             results = self._store.batch([job for job, _, _ in taken])
         except StoreError as error:
@@ -66,7 +66,7 @@ class Writer:
             loop.call_soon_threadsafe(partial(_resolve, future, result))
 
 
-def _resolve(future: asyncio.Future[T], result: T | Exception) -> None:
+def _resolve(future: asyncio.Future[Any], result: object) -> None:
     if future.cancelled():
         return
     if isinstance(result, Exception):

@@ -1,7 +1,7 @@
 """What the durable state can do: whole transactions, one method each, the same for every engine."""
 
 from collections.abc import Callable, Sequence
-from typing import Protocol, TypeVar
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -14,9 +14,6 @@ from relay.core.lane import LaneKey
 from relay.core.lanestate import LaneState
 from relay.core.route import Delivery
 from relay.core.step import Step
-
-
-T = TypeVar("T")
 
 
 class StoreError(Exception):
@@ -106,7 +103,7 @@ class Outturn(Struct, frozen=True):
 
 
 class Ended(Struct, frozen=True):
-    """Deliveries that ended, of one receiver. `latencies` are seconds from acceptance, for delivered ones."""
+    """Deliveries that ended, of the receiver they count under. `latencies`: seconds from acceptance, if delivered."""
 
     receiver: str
     settlement: Settlement
@@ -120,8 +117,8 @@ class Store(Protocol):
     All methods are synchronous and are called from one thread. They raise StoreError when the storage fails.
     """
 
-    def batch(self, jobs: Sequence[Callable[[], T]]) -> list[T | Exception]:
-        """Runs the jobs, commits once and returns their results; a job that raised left nothing behind.
+    def batch(self, jobs: Sequence[Callable[[], object]]) -> list[object]:
+        """Runs the jobs, commits once and returns their results, or the exception of a job that raised and left nothing.
 
         Raises StoreError when the commit itself fails: then no job left anything behind.
         """
@@ -147,6 +144,14 @@ class Store(Protocol):
 
     def settle(self, outturn: Outturn) -> tuple[Ended, ...]:
         """Keeps the card and lane after an attempt, ends what is done, closes the attempt."""
+
+    def stand_in(self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]) -> tuple[LaneKey, ...]:
+        """Copies what `receiver` has pending on a lane that is down to the lanes of its fallback, each delivery once;
+        later deliveries of those groups are copied as they arrive, until the copied card closes. A copy counts under
+        `receiver` and is not copied again. Returns the lanes that have work now."""
+
+    def expire(self, lane: LaneKey, receiver: str, before: float) -> tuple[Ended, ...]:
+        """Ends, as expired, what `receiver` has pending on the lane since before then. Cards keep what they want."""
 
     def in_doubt(self) -> tuple[Attempt, ...]:
         """Attempts that an earlier run began and did not settle."""

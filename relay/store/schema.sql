@@ -13,12 +13,14 @@ CREATE TABLE lane (
     state BLOB NOT NULL
 );
 
--- What one chat gets of one payload. card is NULL until folded; settlement is NULL while pending.
+-- What one chat gets of one payload. card is NULL until folded; settlement is NULL while pending. receiver says whose
+-- policy shapes it, owner under whose name it counts: they differ for a copy to a fallback. copied: one was made.
 CREATE TABLE delivery (
     lane INTEGER NOT NULL,
     seq INTEGER NOT NULL,
     payload INTEGER NOT NULL,
     receiver TEXT NOT NULL,
+    owner TEXT NOT NULL,
     grp TEXT NOT NULL,
     fingerprint TEXT NOT NULL,
     alerts BLOB,
@@ -26,12 +28,12 @@ CREATE TABLE delivery (
     card INTEGER,
     settlement TEXT,
     why TEXT NOT NULL DEFAULT '',
-    attempts INTEGER NOT NULL DEFAULT 0,
+    copied INTEGER NOT NULL DEFAULT 0,
     PRIMARY KEY (lane, seq)
 ) WITHOUT ROWID;
 CREATE INDEX delivery_open ON delivery (lane, seq) WHERE card IS NULL AND settlement IS NULL;
 CREATE INDEX delivery_pending ON delivery (card, seq) WHERE card IS NOT NULL AND settlement IS NULL;
-CREATE INDEX delivery_receiver ON delivery (receiver, lane, accepted_at) WHERE settlement IS NULL;
+CREATE INDEX delivery_owner ON delivery (owner, lane, accepted_at) WHERE settlement IS NULL;
 CREATE INDEX delivery_ended ON delivery (accepted_at) WHERE settlement IS NOT NULL;
 CREATE INDEX delivery_payload ON delivery (payload);
 
@@ -49,12 +51,15 @@ CREATE TABLE card (
 );
 CREATE INDEX card_due ON card (lane, due) WHERE due IS NOT NULL;
 
--- Cards that an absent alert of their group concerns: not closed yet, or not folded yet.
+-- Cards that an absent alert of their group concerns: not closed yet, or not folded yet. stands_for: the lane whose
+-- deliveries of the group are copied here while it could not be reached, and until the copied card closes.
 CREATE TABLE watch (
     grp TEXT NOT NULL,
     lane INTEGER NOT NULL,
     fingerprint TEXT NOT NULL,
     receiver TEXT NOT NULL,
+    owner TEXT NOT NULL,
+    stands_for INTEGER,
     PRIMARY KEY (grp, lane, fingerprint)
 ) WITHOUT ROWID;
 

@@ -4,7 +4,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeVar
+from typing import NamedTuple
 
 import msgspec
 
@@ -13,7 +13,7 @@ from relay.core.balance import BalanceRow
 from relay.core.budget import Budget, Limit, block, free_at, take
 from relay.core.card import Card
 from relay.core.event import Settlement
-from relay.core.lane import LaneKey
+from relay.core.lane import LaneKey, Platform
 from relay.core.lanestate import LaneState
 from relay.store.protocol import (
     Arrival,
@@ -30,7 +30,6 @@ from relay.store.protocol import (
 )
 
 SCHEMA = 1
-T = TypeVar("T")
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 _lane_state = msgspec.json.Decoder(LaneState).decode
@@ -41,6 +40,22 @@ _notification = msgspec.json.Decoder(Notification).decode
 _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 _EMPTY = b"[]"
 _NO_STATE = _encode(LaneState())
+
+
+class _Row(NamedTuple):
+    """A delivery on its way into the table."""
+
+    lane: int
+    key: LaneKey
+    receiver: str
+    owner: str
+    fingerprint: str
+    alerts: bytes | None
+    stands_for: int | None
+
+
+def _indexes_blob(alerts: tuple[int, ...] | None) -> bytes | None:
+    return None if alerts is None else _encode(alerts)
 
 
 def _text(value: LaneKey | GroupId) -> str:
@@ -77,7 +92,7 @@ class SqliteStore:
         """Ends the use of the storage."""
         self._db.close()
 
-    def batch(self, jobs: Sequence[Callable[[], T]]) -> list[T | Exception]:
+    def batch(self, jobs: Sequence[Callable[[], object]]) -> list[object]:
         """Runs the jobs in one transaction, each under a savepoint of its own, and commits once."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
@@ -90,7 +105,7 @@ class SqliteStore:
             raise StoreError(str(error)) from error
         return results
 
-    def _guarded(self, job: Callable[[], T]) -> T | Exception:
+    def _guarded(self, job: Callable[[], object]) -> object:
         self._db.execute("SAVEPOINT job")
         try:
             result = job()
@@ -105,40 +120,70 @@ class SqliteStore:
     def accept(self, arrival: Arrival) -> tuple[LaneKey, ...]:
         """See `protocol.Store.accept`."""
         group = _text(arrival.group)
-        deliveries = [(d.lane, d.receiver, d.fingerprint, d.alerts) for d in arrival.deliveries]
+        rows = [
+            _Row(self._lane(d.lane), d.lane, d.receiver, d.receiver, d.fingerprint, _indexes_blob(d.alerts), None)
+            for d in arrival.deliveries
+        ]
         if arrival.last:
-            deliveries += self._absent(group, {(d.lane, d.fingerprint) for d in arrival.deliveries})
-        if not deliveries:
+            rows += self._watching(group, {(row.lane, row.fingerprint): row for row in rows})
+        if not rows:
             return ()
         payload = self._db.execute(
             "INSERT INTO payload (accepted_at, body) VALUES (?, ?)", (arrival.accepted_at, arrival.body)
         ).lastrowid
-        for lane, receiver, fingerprint, alerts in deliveries:
-            row = self._lane(lane)
-            indexes = None if alerts is None else _encode(alerts)
-            (seq,) = self._db.execute(
-                "UPDATE lane SET last_seq = last_seq + 1 WHERE id = ? RETURNING last_seq", (row,)
-            ).fetchone()
-            self._db.execute(
-                "INSERT INTO delivery (lane, seq, payload, receiver, grp, fingerprint, alerts, accepted_at)"
-                " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-                (row, seq, payload, receiver, group, fingerprint, indexes, arrival.accepted_at),
-            )
-            self._db.execute("INSERT OR IGNORE INTO watch VALUES (?, ?, ?, ?)", (group, row, fingerprint, receiver))
-        for (platform, receiver), count in Counter((d[0].platform, d[1]) for d in deliveries).items():
-            self._count(platform, receiver, "accepted", count)
-        return tuple(dict.fromkeys(delivery[0] for delivery in deliveries))
+        for row in rows:
+            self._add(row, payload or 0, group, arrival.accepted_at)
+        self._count_accepted(rows)
+        return tuple(dict.fromkeys(row.key for row in rows))
 
-    def _absent(
-        self, group: str, present: set[tuple[LaneKey, str]]
-    ) -> list[tuple[LaneKey, str, str, tuple[int, ...] | None]]:
-        rows = self._db.execute(
-            "SELECT lane.key, watch.receiver, watch.fingerprint FROM watch JOIN lane ON lane.id = watch.lane"
-            " WHERE watch.grp = ?",
+    def _watching(self, group: str, present: dict[tuple[int, str], "_Row"]) -> list["_Row"]:
+        """Deliveries for the open cards of the group that the arrival does not reach by itself: a copy where the card
+        stands for another lane, else an empty one."""
+        found = self._db.execute(
+            "SELECT lane.id, lane.key, receiver, owner, fingerprint, stands_for FROM watch JOIN lane"
+            " ON lane.id = watch.lane WHERE watch.grp = ?",
             (group,),
+        ).fetchall()
+        rows = []
+        for lane, key, receiver, owner, fingerprint, stands_for in found:
+            if (lane, fingerprint) not in present:
+                original = present.get((stands_for, fingerprint))
+                alerts = original.alerts if original else _EMPTY
+                rows.append(_Row(lane, _lane_key(key), receiver, owner, fingerprint, alerts, stands_for))
+        return rows
+
+    def _add(self, row: "_Row", payload: int, group: str, accepted_at: float) -> None:
+        (seq,) = self._db.execute(
+            "UPDATE lane SET last_seq = last_seq + 1 WHERE id = ? RETURNING last_seq", (row.lane,)
+        ).fetchone()
+        self._db.execute(
+            "INSERT INTO delivery (lane, seq, payload, receiver, owner, grp, fingerprint, alerts, accepted_at)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (row.lane, seq, payload, row.receiver, row.owner, group, row.fingerprint, row.alerts, accepted_at),
         )
-        watching = [(_lane_key(key), receiver, fingerprint) for key, receiver, fingerprint in rows]
-        return [(lane, receiver, print_, ()) for lane, receiver, print_ in watching if (lane, print_) not in present]
+        self._db.execute(
+            "INSERT OR IGNORE INTO watch VALUES (?, ?, ?, ?, ?, ?)",
+            (group, row.lane, row.fingerprint, row.receiver, row.owner, row.stands_for),
+        )
+
+    def _count_accepted(self, rows: Sequence["_Row"]) -> None:
+        for (platform, owner), count in Counter((row.key.platform, row.owner) for row in rows).items():
+            self._count(platform, owner, "accepted", count)
+
+    def stand_in(self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]) -> tuple[LaneKey, ...]:
+        """See `protocol.Store.stand_in`."""
+        source = self._lane(lane)
+        pending = self._db.execute(
+            "UPDATE delivery SET copied = 1 WHERE lane = ? AND owner = ? AND receiver = owner AND settlement IS NULL"
+            " AND copied = 0 RETURNING seq, payload, grp, fingerprint, alerts, accepted_at",
+            (source, receiver),
+        ).fetchall()
+        for _, payload, group, fingerprint, alerts, accepted_at in sorted(pending):
+            rows = [_Row(self._lane(key), key, fallback, receiver, fingerprint, alerts, source) for key in to]
+            for row in rows:
+                self._add(row, payload, group, accepted_at)
+            self._count_accepted(rows)
+        return tuple(to) if pending else ()
 
     def _lane(self, lane: LaneKey) -> int:
         known = self._lanes.get(lane)
@@ -222,17 +267,17 @@ class SqliteStore:
 
     def _end(self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str) -> tuple[Ended, ...]:
         row = self._lane(lane)
-        receivers: Counter[str] = Counter()
+        owners: Counter[str] = Counter()
         for seq in seqs:
-            for (receiver,) in self._db.execute(
+            for (owner,) in self._db.execute(
                 "UPDATE delivery SET settlement = ?, why = ? WHERE lane = ? AND seq = ? AND settlement IS NULL"
-                " RETURNING receiver",
+                " RETURNING owner",
                 (settlement, why, row, seq),
             ).fetchall():
-                receivers[receiver] += 1
-        for receiver, count in receivers.items():
-            self._count(lane.platform, receiver, settlement, count)
-        return tuple(Ended(receiver, settlement, count) for receiver, count in receivers.items())
+                owners[owner] += 1
+        for owner, count in owners.items():
+            self._count(lane.platform, owner, settlement, count)
+        return tuple(Ended(owner, settlement, count) for owner, count in owners.items())
 
     def begin(self, attempt: Attempt, limits: Sequence[Limit], now: float) -> Begun | Denied:
         """See `protocol.Store.begin`."""
@@ -267,7 +312,7 @@ class SqliteStore:
     def _finish(self, outturn: Outturn) -> tuple[Ended, ...]:
         card = outturn.change.card
         rows = self._db.execute(
-            "SELECT seq, receiver, accepted_at FROM delivery WHERE settlement IS NULL AND seq <= ? AND card ="
+            "SELECT seq, owner, accepted_at FROM delivery WHERE settlement IS NULL AND seq <= ? AND card ="
             " (SELECT id FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?) ORDER BY seq",
             (card.folded_seq, self._lane(outturn.lane), _text(card.group), card.fingerprint),
         ).fetchall()
@@ -275,10 +320,10 @@ class SqliteStore:
             return ()
         if outturn.dead:
             return self._end(outturn.lane, [seq for seq, _, _ in rows], "dead", outturn.dead)
-        *earlier, (last, receiver, accepted_at) = rows
+        *earlier, (last, owner, accepted_at) = rows
         merged = self._end(outturn.lane, [seq for seq, _, _ in earlier], "merged", "")
         self._end(outturn.lane, [last], "delivered", "")
-        return (*merged, Ended(receiver, "delivered", 1, (outturn.now - accepted_at,)))
+        return (*merged, Ended(owner, "delivered", 1, (outturn.now - accepted_at,)))
 
     def _count(self, platform: str, receiver: str, name: str, by: int) -> None:
         self._db.execute(
@@ -300,18 +345,26 @@ class SqliteStore:
 
     def balance(self) -> tuple[BalanceRow, ...]:
         """See `protocol.Store.balance`."""
-        counted: dict[tuple[str, str], dict[str, int]] = {}
+        counted: dict[tuple[Platform, str], dict[str, int]] = {}
         for platform, receiver, name, value in self._db.execute("SELECT * FROM counter"):
             counted.setdefault((platform, receiver), {})[name] = value
-        pending: dict[tuple[str, str], tuple[int, float]] = {}
-        for key, receiver, count, oldest in self._db.execute(
-            "SELECT key, receiver, count(*), min(accepted_at) FROM delivery JOIN lane ON lane.id = lane"
-            " WHERE settlement IS NULL GROUP BY receiver, lane"
+        pending: dict[tuple[Platform, str], tuple[int, float]] = {}
+        for key, owner, count, oldest in self._db.execute(
+            "SELECT key, owner, count(*), min(accepted_at) FROM delivery JOIN lane ON lane.id = lane"
+            " WHERE settlement IS NULL GROUP BY owner, lane"
         ):
-            where = (_lane_key(key).platform, receiver)
+            where = (_lane_key(key).platform, owner)
             had, since = pending.get(where, (0, oldest))
             pending[where] = (had + count, min(since, oldest))
         return tuple(_balance_row(where, counted[where], pending.get(where)) for where in sorted(counted))
+
+    def expire(self, lane: LaneKey, receiver: str, before: float) -> tuple[Ended, ...]:
+        """See `protocol.Store.expire`."""
+        late = self._db.execute(
+            "SELECT seq FROM delivery WHERE owner = ? AND lane = ? AND accepted_at < ? AND settlement IS NULL",
+            (receiver, self._lane(lane), before),
+        ).fetchall()
+        return self._end(lane, [seq for (seq,) in late], "expired", "")
 
     def purge(self, before: float, most: int) -> int:
         """See `protocol.Store.purge`."""
@@ -327,7 +380,7 @@ class SqliteStore:
         return len(ended)
 
 
-def _balance_row(where: tuple[str, str], counts: dict[str, int], pending: tuple[int, float] | None) -> BalanceRow:
+def _balance_row(where: tuple[Platform, str], counts: dict[str, int], pending: tuple[int, float] | None) -> BalanceRow:
     waiting, oldest = pending or (0, None)
     names = ("accepted", "delivered", "merged", "duplicate", "expired", "dead")
     accepted, delivered, merged, duplicate, expired, dead = (counts.get(name, 0) for name in names)

@@ -251,3 +251,38 @@ def test_a_storage_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> No
 def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="cannot open"):
         SqliteStore(tmp_path / "nowhere" / "relay.db")
+
+
+def test_what_a_dead_lane_owes_is_copied_once_to_its_fallback_and_counts_under_its_own_receiver(store: Store) -> None:
+    store.accept(arrival(TELEGRAM))
+    fold_all(store, TELEGRAM)
+    assert store.stand_in(TELEGRAM, "ops", "spare", [DISCORD]) == (DISCORD,)
+    assert store.stand_in(TELEGRAM, "ops", "spare", [DISCORD]) == ()
+    (copy,) = store.claim(DISCORD, T0, 9).page
+    assert (copy.receiver, copy.accepted_at, copy.notification) == ("spare", T0, notification(alert("a")))
+    assert [(row.platform, row.receiver, row.accepted) for row in store.balance()] == [
+        ("discord", "ops", 1),
+        ("telegram", "ops", 1),
+    ]
+
+
+def test_a_fallback_card_gets_what_its_lane_gets_until_it_closes(store: Store) -> None:
+    store.accept(arrival(TELEGRAM))
+    store.stand_in(TELEGRAM, "ops", "spare", [DISCORD])
+    fold_all(store, DISCORD)
+    over = notification(alert("a", "resolved"))
+    assert store.accept(arrival(TELEGRAM, told=over)) == (TELEGRAM, DISCORD)
+    (copy,) = store.claim(DISCORD, T0, 9).page
+    assert (copy.alerts, copy.notification.status) == (None, "resolved")
+    card = fold_all(store, DISCORD)
+    store.settle(outturn(replace(shown(card), closed_at=T0), DISCORD))
+    assert store.accept(arrival(TELEGRAM)) == (TELEGRAM,)
+
+
+def test_what_expired_ends_its_obligation_and_leaves_its_card(store: Store) -> None:
+    store.accept(arrival(TELEGRAM, at=T0))
+    store.accept(arrival(TELEGRAM, at=T0 + 10))
+    card = fold_all(store, TELEGRAM)
+    assert store.expire(TELEGRAM, "ops", T0 + 5) == (Ended("ops", "expired", 1),)
+    assert store.card(TELEGRAM, GROUP, "") == card
+    assert [(row.expired, row.pending) for row in store.balance()] == [(1, 1)]
