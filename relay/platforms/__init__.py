@@ -1,1 +1,12 @@
 """One file per chat platform: a step becomes a request, a response becomes an outcome. Pure."""
+
+from relay.core.lane import Platform
+from relay.platforms import discord, telegram
+from relay.platforms.platform import PlatformFile
+
+PLATFORMS: dict[Platform, PlatformFile] = {"telegram": telegram, "discord": discord}
+
+
+def platform_of(name: Platform) -> PlatformFile:
+    """The file of a platform."""
+    return PLATFORMS[name]

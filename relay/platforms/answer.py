@@ -8,6 +8,7 @@ from typing import Literal, assert_never
 import msgspec
 from msgspec import Struct
 
+from relay.core.lane import LaneKey
 from relay.core.outcome import (
     BotDown,
     ChatDown,
@@ -21,7 +22,7 @@ from relay.core.outcome import (
     Unavailable,
     Unknown,
 )
-from relay.core.step import MessageRef
+from relay.core.step import Edit, MessageRef, Reply, Step
 from relay.platforms.wire import NoAnswer, Response
 
 Ending = Literal[
@@ -119,6 +120,19 @@ def outcome_of(row: Row, answer: Answer, delivered: MessageRef | None, limited: 
         case "BotDown" | "BotDown, for ever":
             return BotDown(why, forever=row.ending != "BotDown")
     assert_never(row.ending)
+
+
+def placed(outcome: Outcome, lane: LaneKey, step: Step | None) -> Outcome:
+    """The outcome where the lane stands now: an old message of a topic, thread or group that was left is gone, and
+    without a topic or thread there is only the chat to be down."""
+    left = isinstance(step, Edit | Reply) and (step.message.thread or step.message.chat != lane.chat)
+    match outcome:
+        case Moved(chat) if chat == lane.chat:
+            return MessageGone("it stands in the group from before it became a supergroup")
+        case ThreadGone(why) if not lane.thread.isdecimal():
+            return MessageGone(why) if left else ChatDown(why)
+        case _:
+            return outcome
 
 
 def why_of(row: Row, answer: Answer) -> str:

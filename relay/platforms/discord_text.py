@@ -6,7 +6,7 @@ https://support.discord.com/hc/en-us/articles/210298617 and https://docs.discord
 import re
 from collections.abc import Iterator
 
-from relay.core.richtext import RichText, Span, cut
+from relay.core.richtext import RichText, Span, cut, without
 from relay.platforms.link import spelled
 
 _GAP = "\u200b"  # between two markers that would read as another one
@@ -16,10 +16,10 @@ _SPECIAL = re.compile(
     r"|@(?=everyone|here)"
     r"|:(?=//|[\w+~-]{1,60}:)"  # addresses, emoji by name
 )
-_BLOCK = re.compile(r"(\s*\d*)([#>+.)-])")
+_BLOCK = re.compile(r"(\s*)[#>+-]|(\s*\d+)[.)]")
 _MARKERS = {"bold": "**", "italic": "*", "underline": "__", "strikethrough": "~~", "spoiler": "||"}
 _TICKS = re.compile("`+")
-_FENCE = re.compile("`(?=``)|`(?=`$)", re.MULTILINE)
+_FENCE = re.compile("`(?=``)")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _TIME_STYLES = {"r": "R", "t": "t", "T": "T", "d": "d", "D": "D", "dt": "f", "Dt": "f", "DT": "f"}
 
@@ -31,8 +31,8 @@ def write(rich: RichText) -> str:
 
 
 def write_line(rich: RichText) -> str:
-    """The text as one line without quotes, headings and code blocks: for titles and the names of fields."""
-    flat = RichText(" ".join(_SURROGATES.sub("\ufffd", rich.text).split("\n")), rich.spans)
+    """The text as one line without quotes, headings, code blocks and links: for titles and the names of fields."""
+    flat = RichText(_SURROGATES.sub("\ufffd", rich.text).replace("\n", " "), without(rich, {"link"}).spans)
     return _escaped_start(_inline(flat.text, 0, len(flat.text), flat.spans)).strip()
 
 
@@ -50,7 +50,7 @@ def _lines(rich: RichText) -> Iterator[str]:
             yield from _prose(before, drop_last=before.text.endswith("\n"))
         prefix = "> " if any(_quotes(s) and s.start <= block.start < s.end for s in rich.spans) else ""
         code = _FENCE.sub("`" + _GAP, rich.text[block.start : block.end])
-        yield from (prefix + line for line in (f"```{block.value}", *code.strip("\n").split("\n"), "```"))
+        yield from (prefix + line for line in (f"```{block.value}", *(code.strip("\n") or _GAP).split("\n"), "```"))
         position = block.end + rich.text.startswith("\n", block.end)
     if position < len(rich.text):
         yield from _prose(cut(rich, position, len(rich.text)), drop_last=False)
@@ -83,7 +83,7 @@ def _quotes(span: Span) -> bool:
 def _escaped_start(line: str) -> str:
     """The line so that Discord takes its beginning for no list, heading or quote."""
     found = _BLOCK.match(line)
-    return f"{found[1]}\\{line[found.end(1) :]}" if found else line
+    return f"{line[: found.end() - 1]}\\{line[found.end() - 1 :]}" if found else line
 
 
 def _inline(text: str, start: int, end: int, spans: tuple[Span, ...]) -> str:

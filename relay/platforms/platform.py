@@ -37,7 +37,7 @@ class PlatformFile(Protocol):
         """The budgets that every call of the lane takes from; `channel` is where its messages were seen to arrive."""
         ...
 
-    def pace(self, lane: LaneKey, response: Response, limits: Limits) -> tuple[tuple[str, float], ...]:
+    def pace(self, lane: LaneKey, response: Response) -> tuple[tuple[str, float], ...]:
         """What the headers of an answer forbid: budget keys, and for how many seconds."""
         ...
 

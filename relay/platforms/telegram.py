@@ -18,6 +18,7 @@ from relay.platforms.answer import (
     no_answer,
     object_of,
     outcome_of,
+    placed,
     positive_id,
     row_of,
     text_of,
@@ -105,7 +106,8 @@ def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> 
     chats = _chats(lane, step)
     limited = RateLimited(wait_of(parameters.get("retry_after"), response), tuple(_key(lane, "chat", c) for c in chats))
     moved = _supergroup(parameters.get("migrate_to_chat_id"), chats[-1])
-    return outcome_of(row_of(ROWS, answer), answer, _delivered(lane, step, body), limited, moved)
+    came = outcome_of(row_of(ROWS, answer), answer, _delivered(lane, step, body), limited, moved)
+    return placed(came, lane, step)
 
 
 def budgets(endpoint: Endpoint, limits: Limits, channel: str = "") -> tuple[Limit, ...]:
@@ -120,17 +122,14 @@ def budgets(endpoint: Endpoint, limits: Limits, channel: str = "") -> tuple[Limi
     return taken if chat.startswith(("-", "@")) else taken[:2]
 
 
-def pace(lane: LaneKey, response: Response, limits: Limits) -> tuple[tuple[str, float], ...]:  # noqa: ARG001  # the Protocol's
+def pace(lane: LaneKey, response: Response) -> tuple[tuple[str, float], ...]:  # noqa: ARG001 -- as the Protocol has it
     """Nothing: Telegram's answers say nothing about budgets before they are spent."""
     return ()
 
 
 def excess(message: Message) -> int:
     """How many UTF-16 units the text has over 4096. (Its bytes, at most three a unit, then keep their limit too.)"""
-    body = _shown(message)
-    if len(body.text) > 2 * MOST_UNITS:
-        return len(body.text) - MOST_UNITS
-    return max(0, _measure(body) - MOST_UNITS)
+    return max(0, _units(_shown(message)) - MOST_UNITS)
 
 
 def fits(message: Message) -> bool:
@@ -143,11 +142,12 @@ def squeeze(message: Message) -> Message:
     if fits(message):
         return message
     room = MOST_UNITS - utf16_length(_mentions(message).text)
-    return msgspec.structs.replace(message, body=shorten(_body(message), room, _measure))
+    return msgspec.structs.replace(message, body=shorten(_body(message), room, _units))
 
 
-def _measure(rich: RichText) -> int:
-    return utf16_length(write(rich)[0])
+def _units(rich: RichText) -> int:
+    """The written size; of a text that is far too large, only its length: writing it would be wasted."""
+    return len(rich.text) if len(rich.text) > 2 * MOST_UNITS else utf16_length(write(rich)[0])
 
 
 def _written(message: Message, *, plain: bool) -> tuple[str, tuple[Entity, ...]]:
