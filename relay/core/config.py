@@ -21,12 +21,14 @@ class Config(Struct, frozen=True):
     """A configuration whose structure is understood; `resolve` judges what it means.
 
     `whole` is False when faults were found: what they concern is left out, so that the meaning of the rest can be
-    judged in the same pass. `declared` are all receiver names of the file, those left out as well.
+    judged in the same pass; `routes_whole` says that of the route tree alone. `declared` are all receiver names of
+    the file, those left out as well.
     """
 
     file: File
     source: Source
     whole: bool
+    routes_whole: bool
     declared: frozenset[str]
 
 
@@ -48,8 +50,9 @@ def parse(name: str, data: bytes) -> tuple[Config | None, tuple[Fault, ...]]:
     pruned, file = _readable(source.root, errors)
     if file is None:
         return None, faults
+    routes_whole = all(error["loc"][:1] != ("route",) for error in errors)
     source = Source(source.name, source.lines, pruned, source.secrets)
-    return Config(file, source, not faults, declared), faults
+    return Config(file, source, not faults, routes_whole, declared), faults
 
 
 def _errors(data: object) -> list[ErrorDetails]:

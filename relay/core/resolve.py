@@ -1,0 +1,196 @@
+"""From a configuration to what is in force: every name followed, every fault of meaning found."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from relay.core.budget import Limits
+from relay.core.config import Config
+from relay.core.destination import Bot, Destinations, Mode
+from relay.core.duration import quote
+from relay.core.fault import Fault, faulty
+from relay.core.files import Files
+from relay.core.interval import Period, TimeInterval
+from relay.core.policy import Names, check_name
+from relay.core.report import Report
+from relay.core.route import Route, Routing, walk
+from relay.core.schema import File, LimitsConfig, Receiver
+from relay.core.schema import Period as PeriodConfig
+from relay.core.schema import Retention as RetentionConfig
+from relay.core.schema import Route as RouteConfig
+from relay.core.source import Loc
+from relay.core.tree import Tree
+
+
+class Retention(Struct, frozen=True):
+    """How long finished work is kept, and how much room it may take: seconds and bytes."""
+
+    seconds: float = 7 * 86400.0
+    bytes: int = 1 << 30
+
+
+class Rules(Struct, frozen=True):
+    """All that a configuration says, decided at load.
+
+    `templates` are the sources by name, the user's over the built-in ones. `tests` is how many the file had.
+    """
+
+    routing: Routing
+    templates: dict[str, str]
+    limits: Limits
+    retention: Retention
+    intervals: dict[str, TimeInterval]
+    notices_receiver: str
+    bots: tuple[Bot, ...]
+    tests: int
+
+
+def resolve(config: Config, files: Files, mode: Mode) -> tuple[Rules | None, tuple[Fault, ...]]:
+    """The rules, or None with all that is wrong. Warnings come with the rules.
+
+    Mode `check` is for a machine that has no secrets: a missing secret file is a warning there.
+    """
+    file, report = config.file, Report(config.source)
+    names = Names(config.declared, _intervals(file, report), frozenset({*files.builtin, *files.templates}))
+    _check_twice(file, report)
+    _check_patterns(file, files, report)
+    destinations = Destinations(file.global_, files, mode, names, report)
+    targets = {
+        receiver.name: destinations.targets(receiver, ("receivers", index))
+        for index, receiver in enumerate(file.receivers)
+    }
+    notices = _notices(file, names, report)
+    root = _routes(config, names, notices, report)
+    faults = tuple(report.faults)
+    if not config.whole or faulty(faults):
+        return None, faults
+    rules = Rules(
+        routing=Routing(root, targets),
+        templates={**files.builtin, **files.templates},
+        limits=_limits(file.limits),
+        retention=_retention(file.retention),
+        intervals=names.intervals,
+        notices_receiver=notices,
+        bots=tuple(destinations.bots.values()),
+        tests=len(file.tests),
+    )
+    return rules, faults
+
+
+def _routes(config: Config, names: Names, notices: str, report: Report) -> Route:
+    """The tree; what depends on all of it is judged only when all of it was understood."""
+    tree, before = Tree(names, report), len(report.faults)
+    root = tree.build(config.file.route)
+    if not config.routes_whole:
+        return root
+    if config.file.route.receiver is None:
+        report.fault(("route",), 'missing key "receiver": what no other route takes goes there')
+    understood = not faulty(tuple(report.faults[before:]))
+    if tree.sound:
+        tree.check_reach(root)
+    if understood:
+        _check_tests(config.file, root, names, report)
+    _check_used(config.file, {*_named(config.file.route), notices}, report)
+    return root
+
+
+def _named(route: RouteConfig) -> Iterator[str]:
+    yield from filter(None, (route.receiver,))
+    for child in route.routes:
+        yield from _named(child)
+
+
+def _check_twice(file: File, report: Report) -> None:
+    _once("receivers", [receiver.name for receiver in file.receivers], report)
+    _once("time_intervals", [interval.name for interval in file.time_intervals], report)
+
+
+def _once(key: str, names: list[str], report: Report) -> None:
+    seen: dict[str, Loc] = {}
+    for index, name in enumerate(names):
+        loc = (key, index, "name")
+        if name in seen:
+            report.fault(loc, f"a second {quote(name)}: the first is at {report.line(seen[name])}")
+        seen.setdefault(name, loc)
+
+
+def _check_patterns(file: File, files: Files, report: Report) -> None:
+    for index, pattern in enumerate(file.templates):
+        if pattern in files.problems:
+            report.fault(("templates", index), f"{pattern}: {files.problems[pattern]}")
+
+
+def _notices(file: File, names: Names, report: Report) -> str:
+    name = file.global_.notices_receiver
+    if name is not None:
+        check_name(name, names.receivers, "receiver", ("global", "notices_receiver"), report)
+    return name or file.route.receiver or ""
+
+
+def _check_used(file: File, used: set[str], report: Report) -> None:
+    used |= {fallback for receiver in file.receivers for fallback in _fallbacks(receiver)}
+    for index, receiver in enumerate(file.receivers):
+        if receiver.name not in used:
+            report.warn(("receivers", index, "name"), f"no route leads to the receiver {quote(receiver.name)}")
+
+
+def _fallbacks(receiver: Receiver) -> Iterator[str]:
+    for said in (receiver, *receiver.telegram_configs, *receiver.discord_configs):
+        if said.fallback is not None:
+            yield said.fallback
+
+
+def _check_tests(file: File, root: Route, names: Names, report: Report) -> None:
+    """Runs the file's own tests; the order of receivers does not count."""
+    for index, test in enumerate(file.tests):
+        loc = ("tests", index)
+        for at, name in enumerate(test.receivers):
+            check_name(name, names.receivers, "receiver", (*loc, "receivers", at), report)
+        reached = {route.receiver: None for route in walk(root, test.labels)}
+        if set(reached) != set(test.receivers):
+            wanted = ", ".join(test.receivers) or "nobody"
+            message = f"test {quote(test.name)} failed: the alert reaches {', '.join(reached)}, not {wanted}"
+            report.fault((*loc, "receivers"), message)
+
+
+def _limits(config: LimitsConfig) -> Limits:
+    default, telegram, discord = Limits(), config.telegram, config.discord
+    return Limits(
+        telegram_bot=telegram.bot or default.telegram_bot,
+        telegram_chat=telegram.chat or default.telegram_chat,
+        telegram_group=telegram.group or default.telegram_group,
+        discord_webhook=discord.webhook or default.discord_webhook,
+        discord_channel=discord.channel or default.discord_channel,
+        discord_address=discord.address or default.discord_address,
+    )
+
+
+def _retention(config: RetentionConfig) -> Retention:
+    default = Retention()
+    return Retention(
+        default.seconds if config.time is None else config.time, default.bytes if config.size is None else config.size
+    )
+
+
+def _intervals(file: File, report: Report) -> dict[str, TimeInterval]:
+    for index, interval in enumerate(file.time_intervals):
+        for at, period in enumerate(interval.time_intervals):
+            for number, times in enumerate(period.times):
+                if times.start_time >= times.end_time:
+                    loc = ("time_intervals", index, "time_intervals", at, "times", number)
+                    report.fault(loc, "the end is not after the start: write a night as two entries")
+    return {
+        interval.name: TimeInterval(interval.name, tuple(map(_period, interval.time_intervals)))
+        for interval in file.time_intervals
+    }
+
+
+def _period(config: PeriodConfig) -> Period:
+    return Period(
+        minutes=tuple((times.start_time, times.end_time) for times in config.times),
+        weekdays=config.weekdays,
+        days=config.days_of_month,
+        months=config.months,
+        years=config.years,
+        zone=config.location,
+    )

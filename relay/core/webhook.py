@@ -1,0 +1,56 @@
+"""Addresses of Discord webhooks: the many forms of one become the same lane."""
+
+import re
+from ipaddress import ip_address
+from urllib.parse import urlsplit
+
+from msgspec import Struct
+
+from relay.core.secret import Secret
+
+_PATH = re.compile(r"/api(?:/v[0-9]+)?/webhooks/([0-9]{1,20})/([A-Za-z0-9_-]{1,200})/?")
+# Forms of discord.com that people copy from older or test versions of the app.
+_DISCORD = re.compile(r"(?:(?:www|ptb|canary)\.)?discord(?:app)?\.com")
+
+
+class Webhook(Struct, frozen=True):
+    """A webhook: the address of its API (scheme and host), its id, and the whole URL, which is a secret."""
+
+    api: str
+    id: str
+    url: Secret
+
+
+def parse_webhook(text: str) -> Webhook:
+    """The webhook of a URL; its fault never shows the URL. Raises ValueError.
+
+    https, or http to this machine itself. https://discord.com/developers/docs/resources/webhook
+    """
+    try:
+        parts = urlsplit(text)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("this is no webhook URL") from None
+    found = _PATH.fullmatch(parts.path)
+    if found is None or not host or parts.username is not None or not text.isprintable():
+        raise ValueError(
+            "expected a webhook URL, as the channel's settings give it: https://discord.com/api/webhooks and so on"
+        )
+    if parts.query or parts.fragment:
+        raise ValueError('a webhook URL ends after its token: write a thread with "thread_id"')
+    if parts.scheme != "https" and not (parts.scheme == "http" and _loopback(host)):
+        raise ValueError("a webhook URL begins with https://")
+    if _DISCORD.fullmatch(host):
+        host = "discord.com"
+    address = f"[{host}]" if ":" in host else host
+    api = f"{parts.scheme}://{address}" + (f":{port}" if port else "")
+    return Webhook(api, found[1], Secret(f"{api}/api/webhooks/{found[1]}/{found[2]}"))
+
+
+def _loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ip_address(host).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,90 @@
+"""Reads the configuration and every file it names, and hands them to the core to judge."""
+
+import glob
+from collections.abc import Iterator
+from pathlib import Path
+
+from relay.core.config import parse
+from relay.core.destination import Mode
+from relay.core.fault import Fault, ordered
+from relay.core.files import Files, Wanted, wanted
+from relay.core.resolve import Rules, resolve
+from relay.core.secret import Secret
+
+BUILTIN = Path(__file__).parent.parent / "templates"
+_MOST_SECRET = 64 << 10
+_MOST_TEMPLATE = 1 << 20
+
+
+def load(path: Path, mode: Mode) -> tuple[Rules | None, tuple[Fault, ...]]:
+    """The rules of a configuration file, or None with all its faults; warnings come in both cases.
+
+    A file that cannot be read is a fault as well: nothing is raised.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return None, (Fault(str(path), 1, 1, f"cannot read the configuration: {_why(error)}"),)
+    config, faults = parse(str(path), data)
+    if config is None:
+        return None, ordered(faults)
+    rules, more = resolve(config, read_files(wanted(config.file), path.parent), mode)
+    return rules, ordered((*faults, *more))
+
+
+def read_files(names: Wanted, folder: Path) -> Files:
+    """What the configuration's files hold; what cannot be read is a problem in words, by its name."""
+    secrets: dict[str, Secret] = {}
+    templates: dict[str, str] = {}
+    problems: dict[str, str] = {}
+    for name in sorted(names.secrets):
+        try:
+            secrets[name] = Secret(_read(folder / name, _MOST_SECRET).strip())
+        except (OSError, ValueError) as error:
+            problems[name] = _why(error)
+    for name in sorted(names.certificates):
+        if not (folder / name).is_file():
+            problems[name] = "no such file"
+    for pattern in names.templates:
+        problem = _read_pattern(pattern, folder, templates)
+        if problem:
+            problems[pattern] = problem
+    return Files(str(folder.absolute()), secrets, templates, dict(_builtin()), problems)
+
+
+def _read_pattern(pattern: str, folder: Path, templates: dict[str, str]) -> str:
+    """Puts the templates of a pattern among the others, by file name; what is wrong, or an empty text."""
+    try:
+        paths = sorted(path for path in map(Path, glob.glob(str(folder / pattern))) if path.is_file())  # noqa: PTH207
+    except (ValueError, OSError) as error:
+        return _why(error)
+    for path in paths:
+        if path.name in templates:
+            return f"two templates have the name {path.name}"
+        try:
+            templates[path.name] = _read(path, _MOST_TEMPLATE)
+        except (OSError, ValueError) as error:
+            return f"{path.name}: {_why(error)}"
+    return "" if paths else "no such file"
+
+
+def _builtin() -> Iterator[tuple[str, str]]:
+    for path in sorted(BUILTIN.glob("*.j2")):
+        yield path.name, path.read_text(encoding="utf-8")
+
+
+def _read(path: Path, most: int) -> str:
+    with path.open("rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"larger than {most >> 10} KiB")
+    return data.decode()
+
+
+def _why(error: OSError | ValueError) -> str:
+    """What went wrong, without the path that the reader of the fault sees already."""
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    return (error.strerror or "cannot be read") if isinstance(error, OSError) else str(error)
