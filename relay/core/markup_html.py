@@ -99,6 +99,8 @@ class _Html:
         name = self._take(_TAG_NAME).lower()
         if self._here() == "":
             raise MarkupError("a tag begins here and does not end: write &lt; for a plain <", offset)
+        if not name:
+            raise MarkupError("a plain < must be written &lt;", offset)
         if name not in _TAGS:
             raise MarkupError(f"Telegram knows no tag <{name}>: remove it, or write &lt; for a plain <", offset)
         attributes = self._attributes(name, offset)

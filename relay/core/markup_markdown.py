@@ -54,9 +54,9 @@ def _style(source: str, found: re.Match[str], draft: Draft) -> int:
 
 
 def _address(source: str, text: str, position: int) -> tuple[str, int]:
-    """The address of a link and where it ends; without one the text is the address, as with Telegram."""
+    """The address of a link and where it ends. Telegram takes one without its end, and none after an empty text."""
     if not text or not source.startswith("(", position):
-        return text, position
+        return "", position
     end = source.find(")", position)
     end = len(source) if end < 0 else end
     return source[position + 1 : end], end + 1

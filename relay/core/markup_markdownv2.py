@@ -200,8 +200,6 @@ def _reserved(character: str, offset: int) -> MarkupError:
 
 
 def _unclosed(style: _Open) -> MarkupError:
-    if style.kind == "quote":
-        return MarkupError("the quote that begins here is cut by a style that began before it", style.offset)
     sign = "]" if style.kind in {"link", "time"} else _ENDS[style.kind]
     return MarkupError(
         f"the {style.kind} that begins here does not end: add {sign}, or write \\ before it for the character itself",

@@ -56,7 +56,7 @@ _NONCHARACTERS = re.compile(f"[{OPEN}{CLOSE}]")
 _LINE_ENDS = re.compile("\r\n?|[\v\f\x85\u2028\u2029]")
 _UNWANTED = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
-_ADDRESS = re.compile(r"https?://[^\s/?#]", re.IGNORECASE)
+_ADDRESS = re.compile(r"https?://[^\s/?#]+(?:[/?#]|$)", re.IGNORECASE)
 _UNSAFE = re.compile(r'[\s\x00-\x20\x7f<>"]')
 _TIME = re.compile(r"([0-9]{1,10})(?:\.[0-9]*)?(:(?:[rR]|[tTdDwW]+))?")
 _LANGUAGE = re.compile(r"[\w+#.-]{1,40}")
@@ -337,8 +337,6 @@ def _rich(content: RichText | str) -> RichText:
 
 
 def _without_placeholders(rich: RichText) -> RichText:
-    if OPEN not in rich.text and CLOSE not in rich.text and not any(_NONCHARACTERS.search(s.value) for s in rich.spans):
-        return rich
     spans = (Span(s.kind, s.start, s.end, _NONCHARACTERS.sub("\ufffd", s.value)) for s in rich.spans)
     return RichText(_NONCHARACTERS.sub("\ufffd", rich.text), tuple(spans))
 

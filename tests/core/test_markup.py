@@ -1,0 +1,430 @@
+"""The markups: Telegram's own parser judges three of them, tables say what Discord's and the errors are."""
+
+from collections import defaultdict
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from relay.core.lane import MarkupName
+from relay.core.markup import MarkupError, parse
+from relay.core.richtext import Kind, RichText, Span, checked, placeholder
+from tests.tdjson_judge import Refusal, telegram_reads
+
+P0, P1 = placeholder(0), placeholder(1)
+FAMILY: dict[Kind, str] = {"pre": "code", "fold": "quote"}
+Styles = list[dict[str, set[tuple[Kind, str]]]]
+
+
+def styles(text: str, spans: tuple[Span, ...]) -> Styles:
+    """For each character, by family of style, which styles lie over it; a language that is none does not count."""
+    found: Styles = [defaultdict(set) for _ in text]
+    for span in spans:
+        value = checked("pre", span.value) or "" if span.kind == "pre" else span.value
+        for index in range(span.start, span.end):
+            found[index][FAMILY.get(span.kind, span.kind)].add((span.kind, value))
+    return found
+
+
+def assert_reads_as_telegram(source: str, markup: MarkupName) -> None:
+    """Same verdict, same text, same styles; of styles inside their like, which Telegram reports too, we keep one."""
+    theirs = telegram_reads(source, markup)
+    if isinstance(theirs, Refusal):
+        with pytest.raises(MarkupError) as refusal:
+            parse(source, markup)
+        if theirs.offset is not None:
+            assert len(source[: refusal.value.offset].encode()) == theirs.offset, (source, theirs.message)
+        return
+    ours = parse(source, markup)
+    assert ours.text == theirs.text
+    for our, their in zip(styles(ours.text, ours.spans), styles(theirs.text, theirs.spans), strict=True):
+        assert our.keys() == their.keys(), source
+        for family, kept in our.items():
+            assert len(kept) == 1, source
+            assert kept <= their[family], source
+
+
+def spans(rich: RichText) -> list[tuple[str, str, str]]:
+    return [(s.kind, rich.text[s.start : s.end], s.value) for s in rich.spans]
+
+
+HTML = """
+<b>a</b><strong>b</strong><i>c</i><em>d</em><u>e</u><ins>f</ins><s>g</s><strike>h</strike><del>i</del>
+<tg-spoiler>a</tg-spoiler><span class="tg-spoiler">b</span><span class=TG-spoiler>c</span>
+<span>a</span>
+<span class="TG-spoiler">a</span>
+<span CLASS="tg-spoiler">a</span>
+<span class="tg-spoiler" class="x">a</span>
+<span class="tg-spoiler" class="tg-x">a</span>
+<code>a</code> <pre>b</pre> <code class="language-py">c</code>
+<pre><code class="language-py">a</code></pre>
+<code class="language-py"><pre>a</pre></code>
+<pre><b></b><code class="language-py">a</code></pre>
+<pre><b><code class="language-py">a</code></b></pre>
+<pre> <code class="language-py">a</code></pre>
+<pre><code class=language-py>a</code>b</pre>
+<pre><code class="python">a</code></pre>
+<pre class="language-py">a</pre>
+<blockquote>a</blockquote>b<blockquote expandable>c</blockquote>
+<blockquote expandable="">a</blockquote><blockquote expandable=1>b</blockquote><blockquote EXPANDABLE>c</blockquote>
+<blockquote cite>a</blockquote>
+<blockquote expandable/>a</blockquote>
+<a href="https://example.com/x?y=1&amp;z=2">a</a>
+<a href='https://example.com/'>a</a>
+<a href = "https://example.com/"title="q">a</a>
+<a href="https://example.com/1" href="https://example.com/2">a</a>
+<a href=https://example.com/>a</a>
+<a href="https://example.com/a b">a</a> <a href="https://exa mple.com/">a</a>
+<A HREF="https://example.com/">a</A>
+<a>https://example.com/</a> <a>https://<b>example.com/x</b></a>
+<a href="ftp://example.com/">a</a><a href="javascript:alert(1)">b</a><a href="/relative">c</a><a href=>d</a>
+<a href="tg://user?id=5">a</a>
+<a href="https://example.com/1">a<a href="https://example.com/2">b</a></a>
+<tg-time unix="1795308726" format="r">a</tg-time>
+<tg-time unix=1 format=wDT>a</tg-time> <tg-time unix=1 format="">b</tg-time> <tg-time unix="05">c</tg-time>
+<tg-time unix="x">a</tg-time> <tg-time>b</tg-time> <tg-time unix="-5">c</tg-time> <tg-time unix="2147483648">d</tg-time>
+<tg-time unix="5a">a</tg-time><tg-time unix=5.5>b</tg-time>
+<tg-time unix="1" format="q">a</tg-time>
+<tg-time unix="x" format="q">a</tg-time>
+<tg-time unix="1" format="q"></tg-time>
+<tg-time unix="1" format="rt">a</tg-time>
+<tg-emoji emoji-id="5">a</tg-emoji>
+<tg-emoji emoji-id="a">a</tg-emoji>
+<tg-emoji emoji-id="0">a</tg-emoji>
+<tg-emoji></tg-emoji>
+&lt; &gt; &amp; &quot; &#60; &#x3c; &#X3C; &lt&gt
+&nbsp; &apos; &copy; &ltx; &LT; &; &#; &#x; &#0; &#1114111; &#00000060; &#xFFFFFFFFFF3c;
+&amp;lt; &
+<b>&#xd800;</b>
+<b>&#xd83d;&#xde00;</b>
+<b> a </b> <b></b><i>
+</i>
+<b><b>a</b>b</b><b>a</b><b>b</b>
+<b>a<i>b<u>c<s>d</s></u></i></b>
+<b>a</>
+<b>a</b ><i>b</i\t>
+<b>a</ b>
+<b>a</i>
+<b><i>a</b></i>
+</b>
+<b
+<
+a < b
+<b>a
+<b>a</b
+<b>a</b x>
+<br>
+<b/>a
+<p>a</p>
+<!-- a -->
+<b bold>a</b><b bold=1>a</b><b é>a</b><b ,a=1>a</b><b <>a</b>
+<b a/b>a</b>
+<b "a">a</b>
+<b =a>b</b>
+<b a= />b</b>
+<b a="x
+<b a=x<b>b</b>
+<b a
+<b a=
+😀<b>😀é</b>😀<i>😀</i>
+a<b c>d<😀>
+<b>a\x0b</b\x0b>
+"""
+
+MARKDOWNV2 = r"""
+*a* _b_ __c__ ~d~ ||e|| `f` ```g```
+*a
+_a__
+__a_
+___a___
+___a_ b__
+_a __b__ c_
+__a _b_ c__
+__a____b__
+_a__b_
+*_~a~_*
+*_a*_
+**a**
+****
+***
+|a|
+a.
+a\. \* \\ \a \é \
+a!
+![
+a#b
+a >b
+[a](https://example.com/) [b\]](https://example.com/x\)y)
+[https://example\.com/]
+[a](https://example.com/
+[a](ftp://example.com/) [a]() [](https://example.com/) [b]
+[a](tg://user?id=5)
+[[a](https://example.com/1)](https://example.com/2)
+[a [b](https://example.com/1) c](https://example.com/2)
+![a](tg://time?unix=1795308726&format=wDT)
+![a](tg://time?unix=5) ![*b*](TG:TIME/?format=r&unix=5#x) ![](tg://time?unix=5)
+![a](tg://time?unix=x)
+![a](tg://time?unix=05)
+![a](tg://time?unix=2147483648)
+![a](tg://time?unix=5&format=rt)
+![](tg://time?unix=x)
+![a](https://example.com/)
+![a]
+![a](tg://time?unix=5
+![a](tg://emoji?id=5)
+![a](tg://emoji?id=0)
+`a_b*c` `a\b` `a\`` `a``b`
+`a
+```py¶a```
+```py a¶b```
+```¶a¶```
+```¶¶a```
+```py```
+```a``b```
+````a```
+`````a`````
+``````
+```a\```
+```a\\```
+>a¶>b¶c
+>a¶¶>b
+>a¶>
+>
+>¶
+>>a¶>>b
+>a>b
+\>a
+ >a
+\¶>a
+`¶`>a
+>a\¶b
+a¶>b\>c
+**>a¶>b||
+**>a¶>b¶**>c||
+>a||
+>a||¶b
+>a||␍¶b
+>a||␍
+>a||b||
+>a||b||||
+>a||b
+>||a||
+>a||||
+>||||
+>a||␠
+>a||¶>b
+>*a¶>b*
+>*a¶b*
+>*a*||
+>*a||*
+>`a¶b`
+>```py¶a¶>b```
+*a¶>b*
+*>a¶*
+*>a*
+>[a¶](https://example.com/)
+>[a¶>](https://example.com/)
+a␍¶>b
+␍>a
+😀*😀é*>
+😀*😀é*\> _😀_
+😀.
+"""
+
+MARKDOWN = r"""
+*a* _b_ `c` ```d``` [e](https://example.com/)
+a_b
+a_b c_d
+*a*b*
+*a\_b*
+*_a_*
+\_a \* \` \[ \a \\
+\\_a_
+** __ ``
+```py¶a```
+```py a```
+```py```
+```¶a```
+```a
+````
+```a```b
+[a]
+[https://example.com/]
+[a](https://example.com/
+[a](ftp://example.com/)
+[a](tg://user?id=5)
+[a] (https://example.com/)
+[a](https://example.com/)(b)
+[](https://example.com/)
+[]
+[
+[a_b](https://example.com/) [a\](https://example.com/)
+*a¶b*
+>a . ! # <b>&lt;
+![a](tg://time?unix=5)
+😀_😀é_😀
+😀_
+"""
+
+
+def lines(table: str) -> list[str]:
+    """The sources of a table, one a line; ¶ stands for a line feed, ␍ for a carriage return, ␠ for a space."""
+    characters = str.maketrans("¶␍␠", "\n\r ")
+    return [line.translate(characters) for line in table.strip("\n").split("\n")]
+
+
+CASES: list[tuple[MarkupName, str]] = [
+    *(("html", source) for source in lines(HTML)),
+    *(("markdownv2", source) for source in lines(MARKDOWNV2)),
+    *(("markdown", source) for source in lines(MARKDOWN)),
+]
+
+
+@pytest.mark.parametrize(("markup", "source"), CASES)
+def test_a_source_is_read_as_telegram_reads_it(markup: MarkupName, source: str) -> None:
+    assert_reads_as_telegram(source, markup)
+
+
+TEXT = ("a", "b ", "é", "😀", "\n", "\r", "x.y", "'", ";")
+HTML_PIECES = (
+    *TEXT,
+    *(f"<{tag}>" for tag in ("b", "i", "u", "s", "code", "pre", "blockquote", "tg-spoiler", "blockquote expandable")),
+    *(f"</{tag}>" for tag in ("b", "i", "u", "s", "code", "pre", "blockquote", "tg-spoiler", "a", "tg-time", "")),
+    '<a href="https://example.com/x">',
+    '<code class="language-py">',
+    '<tg-time unix="5" format="r">',
+    "&lt;",
+    "&",
+    "&#9731;",
+    "<",
+    ">",
+    "/",
+    '"',
+)
+MARKDOWNV2_PIECES = (
+    *TEXT,
+    *("*", "_", "__", "~", "||", "`", "```", "```py\n", "[", "]", "](https://example.com/x)", "![", "\n>", ">"),
+    *("](tg://time?unix=5&format=r)", "||\n", "||\r\n", "**>", "\\", "\\*", "\\\n", "\\\r", "\\>", "(", ")", "!"),
+)
+MARKDOWN_PIECES = (
+    *TEXT,
+    *(
+        "*",
+        "_",
+        "`",
+        "```",
+        "```py\n",
+        "```py ",
+        "[",
+        "]",
+        "](https://example.com/x)",
+        "](ftp:x)",
+        "\\",
+        "\\*",
+        "(",
+        ")",
+    ),
+)
+
+
+def soup(pieces: tuple[str, ...]) -> st.SearchStrategy[str]:
+    return st.lists(st.sampled_from(pieces), max_size=14).map("".join)
+
+
+@settings(max_examples=600, deadline=None)
+@given(soup(HTML_PIECES))
+def test_any_heap_of_html_pieces_is_read_as_telegram_reads_it(source: str) -> None:
+    assert_reads_as_telegram(source, "html")
+
+
+@settings(max_examples=1000, deadline=None)
+@given(soup(MARKDOWNV2_PIECES))
+def test_any_heap_of_markdownv2_pieces_is_read_as_telegram_reads_it(source: str) -> None:
+    assert_reads_as_telegram(source, "markdownv2")
+
+
+@settings(max_examples=400, deadline=None)
+@given(soup(MARKDOWN_PIECES))
+def test_any_heap_of_markdown_pieces_is_read_as_telegram_reads_it(source: str) -> None:
+    assert_reads_as_telegram(source, "markdown")
+
+
+def nested(styles_of: tuple[tuple[str, str], ...], leaf: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+    """Sources whose styles are well nested, each within none of its like."""
+
+    def around(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+        part = st.builds(lambda ends, text: ends[0] + text + ends[1], st.sampled_from(styles_of), inner)
+        return st.lists(part | leaf, min_size=1, max_size=4).map("".join)
+
+    return st.recursive(leaf, around, max_leaves=12)
+
+
+HTML_STYLES = (
+    *((f"<{tag}>", f"</{tag}>") for tag in ("b", "i", "u", "s", "tg-spoiler", "blockquote", "code")),
+    ('<a href="https://example.com/x">', "</a>"),
+    ('<pre><code class="language-py">', "</code></pre>"),
+    ('<tg-time unix="5">', "</tg-time>"),
+)
+MARKDOWNV2_STYLES = (
+    *(("*", "*"), ("_", "_\r"), ("__", "__"), ("~", "~"), ("||", "||")),
+    ("[", "](https://example.com/x)"),
+    ("![", "](tg://time?unix=5)"),
+    ("\n>", "\n\n"),
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(nested(HTML_STYLES, st.sampled_from(("a ", "é", "😀", "\n", "&amp;"))))
+def test_nested_html_is_read_as_telegram_reads_it(source: str) -> None:
+    assert_reads_as_telegram(source, "html")
+
+
+@settings(max_examples=300, deadline=None)
+@given(nested(MARKDOWNV2_STYLES, st.sampled_from(("a ", "é", "😀", "\\.", "`b`", "```py\nc```"))))
+def test_nested_markdownv2_is_read_as_telegram_reads_it(source: str) -> None:
+    assert_reads_as_telegram(source, "markdownv2")
+
+
+REFUSALS: list[tuple[MarkupName, str, int, str]] = [
+    ("html", "a < b", 2, "a plain < must be written &lt;"),
+    ("html", "a <b", 2, "a tag begins here and does not end: write &lt; for a plain <"),
+    ("html", "a<br>b", 1, "Telegram knows no tag <br>: remove it, or write &lt; for a plain <"),
+    ("html", "😀<b>a", 1, "<b> is never closed: end it with </b>"),
+    ("html", "<b><i>a</b></i>", 7, "</b> stands where </i> must: close the inner tag first"),
+    ("html", "a</b>", 1, "a tag ends here and none is open"),
+    ("html", "<a href=https://example.com/>a</a>", 8, 'put the value of the attribute in quotes: name="value"'),
+    ("html", '<a href="x>a</a>', 0, "the tag that begins here has a value without its closing quote"),
+    (
+        "html",
+        '<tg-time unix="1" format="H">a</tg-time>',
+        0,
+        '"H" is no time format: use r, or letters out of t T d D w W',
+    ),
+    ("markdownv2", "3.5", 1, "'.' is reserved in MarkdownV2: write '\\.' for the character itself"),
+    (
+        "markdownv2",
+        "😀*a",
+        1,
+        "the bold that begins here does not end: add *, or write \\ before it for the character itself",
+    ),
+    ("markdownv2", "[a](b", 4, "the address that begins here does not end: close it with )"),
+    (
+        "markdownv2",
+        "hi![a](b)",
+        2,
+        "after ![text] an address like (tg://time?unix=1700000000&format=r) is needed: write \\! for a plain !",
+    ),
+    (
+        "markdown",
+        "node_exporter",
+        4,
+        "the italic that begins here does not end: add _, or write \\_ for the character itself",
+    ),
+]
+
+
+@pytest.mark.parametrize(("markup", "source", "offset", "message"), REFUSALS)
+def test_a_fault_says_where_it_is_and_what_is_right(markup: MarkupName, source: str, offset: int, message: str) -> None:
+    with pytest.raises(MarkupError) as refusal:
+        parse(source, markup)
+    assert (refusal.value.offset, str(refusal.value)) == (offset, message)
