@@ -11,6 +11,7 @@ from relay.core.duration import quote
 from relay.core.fault import Fault, faulty
 from relay.core.files import Files
 from relay.core.interval import Period, TimeInterval
+from relay.core.lane import Target
 from relay.core.policy import Names, check_name
 from relay.core.report import Report
 from relay.core.route import Route, Routing, walk
@@ -60,6 +61,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[Rules | None, tup
         for index, receiver in enumerate(file.receivers)
     }
     notices = _notices(file, names, report)
+    _check_last_resort(file, targets, report)
     root = _routes(config, names, notices, report)
     faults = tuple(report.faults)
     if not config.whole or faulty(faults):
@@ -125,6 +127,17 @@ def _notices(file: File, names: Names, report: Report) -> str:
     if name is not None:
         check_name(name, names.receivers, "receiver", ("global", "notices_receiver"), report)
     return name or file.route.receiver or ""
+
+
+def _check_last_resort(file: File, targets: dict[str, tuple[Target, ...]], report: Report) -> None:
+    """What finds no chat elsewhere goes to the first route's receiver, so that one takes every label value."""
+    places: dict[str, Loc] = {file.route.receiver or "": ("route", "receiver")}
+    places.setdefault(file.global_.notices_receiver or "", ("global", "notices_receiver"))
+    for name, loc in places.items():
+        found = targets.get(name, ())
+        if found and not any(all(matcher.op == "!=" for matcher in target.when) for target in found):
+            message = f'every chat of {quote(name)} hangs on a label: one needs a "default", as the last resort'
+            report.fault(loc, message)
 
 
 def _check_used(file: File, used: set[str], report: Report) -> None:

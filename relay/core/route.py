@@ -50,11 +50,17 @@ class Unreachable(Struct, frozen=True):
     taker: Route
 
 
-class Routing(Struct, frozen=True):
+class Routing(Struct, frozen=True, dict=True):
     """The routing in force, replaced whole: the tree, and the chats of each receiver; one without chats discards."""
 
     root: Route
     targets: dict[str, tuple[Target, ...]]
+
+    @cached_property
+    def label_names(self) -> tuple[str, ...]:
+        """The labels that decide where an alert goes: alerts equal in these go to the same chats."""
+        chosen = {matcher.name for targets in self.targets.values() for target in targets for matcher in target.when}
+        return tuple(sorted(chosen.union(self.root.label_names)))
 
 
 class Delivery(Struct, frozen=True):
@@ -163,7 +169,7 @@ def deliveries(routing: Routing, notification: Notification) -> Routed:
     owners: dict[LaneKey, Target] = {}
     shares: dict[tuple[LaneKey, str], list[int]] = {}
     discarded = 0
-    for indexes in _alike(routing.root, notification.alerts):
+    for indexes in _alike(routing.label_names, notification.alerts):
         targets = _targets(routing, notification.alerts[indexes[0]].labels)
         if not targets:
             discarded += len(indexes)
@@ -182,9 +188,8 @@ def deliveries(routing: Routing, notification: Notification) -> Routed:
     )
 
 
-def _alike(root: Route, alerts: tuple[Alert, ...]) -> list[list[int]]:
-    """Indexes of the alerts, those together that no matcher of the tree tells apart."""
-    names = root.label_names
+def _alike(names: tuple[str, ...], alerts: tuple[Alert, ...]) -> list[list[int]]:
+    """Indexes of the alerts, those together that are equal in the labels `names`."""
     groups: dict[tuple[str, ...], list[int]] = {}
     for index, alert in enumerate(alerts):
         labels = alert.labels
@@ -193,11 +198,21 @@ def _alike(root: Route, alerts: tuple[Alert, ...]) -> list[list[int]]:
 
 
 def _targets(routing: Routing, labels: Labels) -> dict[LaneKey, Target]:
-    """The chats an alert reaches, each for the first receiver that leads there; at worst the root's."""
+    """The chats an alert reaches, each for the first receiver that leads there; at worst the root's.
+
+    It comes to the worst when receivers choose their chat by a label and have none for this alert's value.
+    """
     chats: dict[LaneKey, Target] = {}
+    unchosen = False
     for route in walk(routing.root, labels) or (routing.root,):
-        for target in routing.targets.get(route.receiver, ()):
+        targets = routing.targets.get(route.receiver, ())
+        taking = [target for target in targets if matches(target.when, labels)]
+        unchosen = unchosen or len(taking) < len(targets)
+        for target in taking:
             chats.setdefault(target.lane, target)
+    if unchosen and not chats:
+        last = routing.targets.get(routing.root.receiver, ())
+        return {target.lane: target for target in last if matches(target.when, labels)}
     return chats
 
 
