@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 
 from relay.core.event import Event, Noted
 from relay.core.lane import LaneKey
+from relay.pipeline import Next
 from relay.store.protocol import StoreError
 
 AFTER_FAULT = 5.0  # seconds until a lane whose turn failed has another
@@ -15,7 +16,7 @@ class Lanes:
 
     def __init__(
         self,
-        turn: Callable[[LaneKey], Awaitable[float | None]],
+        turn: Callable[[LaneKey], Awaitable[Next]],
         clock: Callable[[], float],
         tell: Callable[[Event], None],
     ) -> None:
@@ -59,22 +60,23 @@ class Lanes:
         try:
             while not self._stopping.is_set():
                 bell.clear()
-                until = await self._guarded(lane)
-                if until is None and not bell.is_set():
+                due = await self._guarded(lane)
+                self.wake(due.wake)
+                if due.until is None and not bell.is_set():
                     return
-                if until is not None:
-                    await _ring(bell, until - self._clock())
+                if due.until is not None:
+                    await _ring(bell, due.until - self._clock())
         finally:
             del self._bells[lane]
 
-    async def _guarded(self, lane: LaneKey) -> float | None:
+    async def _guarded(self, lane: LaneKey) -> Next:
         try:
             return await self._turn(lane)
         except StoreError as error:
             self._tell(Noted("error", "storage failed", (("err", str(error)),)))
         except Exception as error:  # noqa: BLE001 - a bug in one card must not silence the chat for good
             self._tell(Noted("error", "turn failed", (("err", repr(error)),)))
-        return self._clock() + AFTER_FAULT
+        return Next(self._clock() + AFTER_FAULT)
 
 
 async def _ring(bell: asyncio.Event, seconds: float) -> None:

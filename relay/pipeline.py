@@ -5,6 +5,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
 from typing import Literal, Protocol, TypeVar, assert_never
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.advance import Advanced, advance
@@ -31,8 +32,9 @@ from relay.core.outcome import (
     Unknown,
 )
 from relay.core.plan import due, is_urgent, plan
-from relay.core.step import Step, Wait
+from relay.core.step import Reply, Step, Wait
 from relay.core.template import render
+from relay.core.view import View
 from relay.platforms import platform_of
 from relay.platforms.wire import NoAnswer, Request, Response
 from relay.store.protocol import Attempt, CardChange, Claim, Denied, Ended, Open, Outturn, Store, StoreError
@@ -40,6 +42,14 @@ from relay.store.protocol import Attempt, CardChange, Claim, Denied, Ended, Open
 T = TypeVar("T")
 PAGE = 128  # deliveries folded at a time
 SETTLE_AGAIN = 1.0  # seconds between tries to write down what a platform has already done
+
+
+class Next(Struct, frozen=True):
+    """When a lane's next turn is due: a moment not after now means at once, None that nothing is to come. `wake` are
+    other lanes that have work since this turn."""
+
+    until: float | None
+    wake: tuple[LaneKey, ...] = ()
 
 
 class Run(Protocol):
@@ -71,19 +81,17 @@ class Pipeline:
         self._tell = tell
         self.in_force = in_force
 
-    async def turn(self, lane: LaneKey) -> float | None:
-        """Folds a page of the lane's deliveries, or brings one card one step further.
-
-        Returns when to come again: a moment not after now means at once, None that nothing is to come.
-        """
+    async def turn(self, lane: LaneKey) -> Next:
+        """Folds a page of the lane's deliveries, or brings one card one step further."""
         now = self._clock()
         claim = await self._run(partial(self._store.claim, lane, now, PAGE))
         if claim.page:
             await self._fold(claim, now)
-            return now
-        if claim.state.down and (claim.state.down.probe_at is None or claim.state.down.probe_at > now):
-            return claim.state.down.probe_at
-        return await self._bring(claim, claim.cards[0], now) if claim.cards else claim.next_due
+            return Next(now)
+        down = claim.state.down
+        if down and (down.probe_at is None or down.probe_at > now):
+            return Next(down.probe_at, await self._stand_in(lane))
+        return await self._bring(claim, claim.cards[0], now) if claim.cards else Next(claim.next_due)
 
     async def recover(self) -> None:
         """Settles as unknown what an earlier run began: the message may stand in the chat."""
@@ -116,38 +124,57 @@ class Pipeline:
         why = "receiver_removed"
         self._tell_ended(lane, await self._run(partial(self._store.dismiss, lane, seqs, "dead", why)), why)
 
-    async def _bring(self, claim: Claim, card: Card, now: float) -> float:
+    async def _bring(self, claim: Claim, card: Card, now: float) -> Next:
         target = self.in_force.target(claim.lane, card.receiver)
         if target is None:
-            orphan = Outturn(
-                claim.lane, claim.state, CardChange(card, None, urgent=False), now, dead="receiver_removed"
-            )
+            change = CardChange(card, None, urgent=False)
+            orphan = Outturn(claim.lane, claim.state, change, now, dead="receiver_removed")
             self._tell_ended(claim.lane, await self._run(partial(self._store.settle, orphan)), orphan.dead)
-            return now
-        policy = target.policy
-        card = ripen(card, policy, now)
-        step = plan(card, policy, now)
+            return Next(now)
+        card = ripen(card, target.policy, now)
+        step = plan(card, target.policy, now)
         if isinstance(step, Wait):
-            await self._run(partial(self._store.fold, claim.lane, [_change(card, policy, now)]))
-            return now
+            await self._run(partial(self._store.fold, claim.lane, [_change(card, target.policy, now)]))
+            return Next(now)
+        return await self._take(claim, target, card, step, now)
+
+    async def _take(self, claim: Claim, target: Target, card: Card, step: Step, now: float) -> Next:
         platform, endpoint = platform_of(claim.lane.platform), _endpoint(target, claim.state)
-        message = self._render(card, claim.state, step, policy, now)
-        request = platform.request(endpoint, policy, step, message, plain=card.plain)
+        message = self._render(look(card, claim.state, step, target.policy, now), target, step)
+        request = platform.request(endpoint, target.policy, step, message, plain=card.plain)
         attempt = Attempt(claim.lane, card.group, card.fingerprint, step)
         limits = platform.budgets(endpoint, self.in_force.limits, claim.state.channel)
         begun = await self._run(partial(self._store.begin, attempt, limits, now))
         if isinstance(begun, Denied):
-            return begun.until
+            return Next(begun.until)
         response = await self._send(request)
         ended_at = self._clock()
         outcome = platform.outcome(endpoint.lane, step, response)
         self._tell(_called(target, request, response, outcome, ended_at - now))
         advanced = advance(card, claim.state, step, outcome, ended_at, self._jitter())
+        if isinstance(response, Response):
+            paces = platform.pace(endpoint.lane, response)
+            advanced = replace(advanced, blocks=advanced.blocks + tuple((key, ended_at + s) for key, s in paces))
         await self._settle(claim, target, advanced, ended_at)
-        return ended_at
+        return Next(ended_at)
 
-    def _render(self, card: Card, state: LaneState, step: Step, policy: Policy, now: float) -> Message:
-        raise NotImplementedError
+    def _render(self, view: View, target: Target, step: Step) -> Message:
+        fits = platform_of(target.lane.platform).fits
+        reply = step.kind if isinstance(step, Reply) else None
+        rendered = render(self.in_force.templates, target.policy, view, "reply" if reply else "card", reply, fits)
+        if rendered.failed:
+            self._tell(TemplateFailed(target.policy.template, rendered.failed))
+        return rendered.message
+
+    async def _stand_in(self, lane: LaneKey) -> tuple[LaneKey, ...]:
+        """Hands what a lane that is down owes to the fallbacks of its receivers; the lanes that have work now."""
+        woken: list[LaneKey] = []
+        for target in self.in_force.targets(lane):
+            to = [other.lane for other in self.in_force.routing.targets.get(target.policy.fallback, ())]
+            if to:
+                receiver, fallback = target.policy.receiver, target.policy.fallback
+                woken += await self._run(partial(self._store.stand_in, lane, receiver, fallback, to))
+        return tuple(woken)
 
     async def _settle(self, claim: Claim, target: Target, advanced: Advanced, now: float) -> None:
         change = _change(advanced.card, target.policy, now)

@@ -69,7 +69,7 @@ def advance(card: Card, state: LaneState, step: Step, outcome: Outcome, now: flo
 
 def _delivered(card: Card, state: LaneState, step: Step, shown: Shown, now: float) -> Advanced:
     card = replace(card, attempts=0, retry_at=0.0, plain=False, refused="")
-    state = replace(state, down=None, trouble_until=now if state.trouble else state.trouble_until)
+    state = replace(state, down=None, channel=shown.message.chat, trouble_until=now if state.trouble else 0.0)
     match step:
         case Post():
             card = replace(card, shown=shown, shown_seq=card.folded_seq, owed=(), doubt=False)

@@ -17,6 +17,10 @@ class InForce(Struct, frozen=True, dict=True):
     templates: Templates
     limits: Limits = Limits()
 
+    def targets(self, lane: LaneKey) -> tuple[Target, ...]:
+        """Every receiver's way to the lane."""
+        return tuple(self._by_lane.get(lane, {}).values())
+
     def target(self, lane: LaneKey, receiver: str) -> Target | None:
         """How `receiver` reaches `lane` now; how another one does, if it no longer does; None when nobody does."""
         targets = self._by_lane.get(lane, {})

@@ -1,0 +1,98 @@
+"""A relay and its chats together, as timetables on a fake clock."""
+
+from msgspec.structs import replace
+
+from tests.build import POLICY, T0, alert, notification
+from tests.world import CHANNEL, CHAT, SPARE, SPARE_CHAT, World, discord_target, telegram_target
+
+
+async def test_a_firing_group_is_posted_and_its_resolve_turns_the_same_message() -> None:
+    world = World(telegram_target(), discord_target())
+    await world.post(notification(alert("db-1"), alert("db-2")))
+    await world.run(until=1)
+    assert "Disk" in world.telegram.transcript(CHAT)
+    assert "Disk" in world.discord.transcript(CHANNEL)
+    world.now = T0 + 60
+    await world.post(notification(alert("db-1", "resolved"), alert("db-2", "resolved")))
+    await world.run(until=70)
+    card, reply = world.telegram.messages(CHAT)
+    assert card.text.startswith("🟢 resolved Disk")
+    assert reply.text.startswith("🟢 resolved after")
+    assert [(row.platform, row.delivered, row.pending) for row in world.balance()] == [
+        ("discord", 2, 0),
+        ("telegram", 2, 0),
+    ]
+
+
+async def test_what_the_platform_refuses_for_a_while_arrives_late_and_once() -> None:
+    world = World()
+    world.faults.add("telegram", "*", "502", until=T0 + 200)
+    await world.post(notification(alert("db-1")))
+    await world.run(until=900)
+    (message,) = world.telegram.messages(CHAT)
+    assert "late" in message.text
+    assert world.balance()[0].delivered == 1
+
+
+async def test_no_call_is_made_inside_a_retry_after() -> None:
+    world = World(telegram_target(), discord_target())
+    world.faults.add("telegram", "*", "429", count=1, seconds=7)
+    world.faults.add("discord", "*", "429", count=1, seconds=5)
+    await world.post(notification(alert("db-1")))
+    await world.run(until=30)
+    calls = [*world.telegram.calls, *world.discord.calls]
+    assert [call.at - T0 for call in world.telegram.calls] == [0, 7]
+    assert [call.at - T0 for call in world.discord.calls] == [0, 5]
+    assert not any(call.early for call in calls)
+
+
+async def test_a_cut_connection_repeats_the_message_and_says_so() -> None:
+    world = World()
+    world.faults.add("telegram", "*", "cut after", count=1)
+    await world.post(notification(alert("db-1")))
+    await world.run(until=30)
+    first, second = world.telegram.messages(CHAT)
+    assert "repeated" in second.text
+    assert "repeated" not in first.text
+
+
+async def test_an_attempt_in_doubt_after_a_crash_is_repeated_and_says_so() -> None:
+    world = World()
+    await world.post(notification(alert("db-1")))
+    real_send = world.pipeline._send
+
+    async def killed(_request: object) -> None:
+        raise KeyboardInterrupt
+
+    world.pipeline._send = killed  # type: ignore[assignment] # the process dies here
+    try:
+        await world.run(until=1)
+    except KeyboardInterrupt:
+        world.pipeline._send = real_send
+    await world.restart()
+    await world.run(until=30)
+    (message,) = world.telegram.messages(CHAT)
+    assert "repeated" in message.text
+
+
+async def test_a_chat_that_threw_us_out_is_replaced_by_the_fallback_until_the_group_is_over() -> None:
+    spare = replace(POLICY, receiver="spare")
+    world = World(telegram_target(policy=replace(POLICY, fallback="spare")), telegram_target(SPARE, spare))
+    world.telegram.kick(CHAT)
+    await world.post(notification(alert("db-1")))
+    await world.run(until=10)
+    assert "Disk" in world.telegram.transcript(SPARE_CHAT)
+    world.now = T0 + 20
+    await world.post(notification(alert("db-1", "resolved")))
+    await world.run(until=100)
+    assert "🟢 resolved Disk" in world.telegram.transcript(SPARE_CHAT)
+    assert world.balance()[0].receiver == "ops"
+
+
+async def test_a_group_that_became_a_supergroup_gets_its_message_at_the_new_id_once() -> None:
+    world = World()
+    world.telegram.upgrade(CHAT, -1_000_000_000_777)
+    await world.post(notification(alert("db-1")))
+    await world.run(until=10)
+    assert len(world.telegram.messages(-1_000_000_000_777)) == 1
+    assert world.balance()[0].delivered == 1

@@ -1,0 +1,152 @@
+"""A whole relay on a fake clock: the real pipeline and store, chats of the sandbox called in-process, no sleeping."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import parse_qsl, urlsplit
+
+import msgspec
+
+from relay.core import template
+from relay.core.alert import Notification
+from relay.core.balance import BalanceRow
+from relay.core.budget import Limits
+from relay.core.event import Event, Noted
+from relay.core.inforce import InForce
+from relay.core.lane import LaneKey, Policy, Target
+from relay.core.route import Route, Routing, deliveries
+from relay.pipeline import Pipeline
+from relay.platforms.wire import NoAnswer, Request, Response
+from relay.sandbox.discord import Discord
+from relay.sandbox.faults import Faults
+from relay.sandbox.reply import Reply
+from relay.sandbox.telegram import Telegram
+from relay.store.protocol import Arrival, Store
+from relay.store.sqlite import SqliteStore
+from tests.build import POLICY, T0, target
+
+T = TypeVar("T")
+API = "http://127.0.0.1:1"
+TOKEN, CHAT, SPARE_CHAT = "111:sandbox", -1001, -1002
+HOOK, HOOK_TOKEN, CHANNEL = 222, "hooktoken", 333
+GROUP_CHAT = LaneKey("telegram", API, "111", str(CHAT))
+SPARE = LaneKey("telegram", API, "111", str(SPARE_CHAT))
+CHANNEL_HOOK = LaneKey("discord", API, str(HOOK), "")
+_LONGEST = 20_000  # turns in one run: more is a lane that never rests
+
+
+def templates() -> template.Templates:
+    """The built-in templates."""
+    folder = Path(__file__).parent.parent / "templates"
+    compiled, faults = template.compile(
+        {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.glob("*.j2"))}
+    )
+    assert faults == ()
+    return compiled
+
+
+TEMPLATES = templates()
+
+
+def telegram_target(lane: LaneKey = GROUP_CHAT, policy: Policy = POLICY) -> Target:
+    return target(lane, policy, TOKEN)
+
+
+def discord_target(policy: Policy = POLICY) -> Target:
+    discord = msgspec.structs.replace(policy, template="discord.md.j2", markup="discord")
+    return target(CHANNEL_HOOK, discord, f"{API}/api/webhooks/{HOOK}/{HOOK_TOKEN}")
+
+
+class World:
+    """Chats, a relay and a clock. `post` is what Alertmanager does; `run` lets time pass."""
+
+    def __init__(
+        self, *targets: Target, routing: Routing | None = None, limits: Limits | None = None, store: Store | None = None
+    ) -> None:
+        chosen = targets or (telegram_target(),)
+        receivers: dict[str, tuple[Target, ...]] = {}
+        for each in chosen:
+            receivers[each.policy.receiver] = (*receivers.get(each.policy.receiver, ()), each)
+        self.routing = routing or Routing(Route(chosen[0].policy.receiver), receivers)
+        self.faults = Faults()
+        self.telegram = Telegram(faults=self.faults)
+        self.telegram.add_bot(TOKEN, "relay_bot")
+        self.telegram.add_chat(CHAT, "supergroup", "On call")
+        self.telegram.add_chat(SPARE_CHAT, "supergroup", "Spare")
+        self.discord = Discord(faults=self.faults)
+        self.discord.add_channel(CHANNEL, "alerts")
+        self.discord.add_webhook(HOOK, HOOK_TOKEN, CHANNEL)
+        self.now = T0
+        self.events: list[Event] = []
+        self.wakes: dict[LaneKey, float] = {}
+        self.store = store or SqliteStore(":memory:")
+        in_force = InForce(self.routing, TEMPLATES, limits or Limits())
+        self.pipeline = Pipeline(
+            self.store, self.commit, self.send, lambda: self.now, lambda: 0.5, self.events.append, in_force
+        )
+
+    async def commit(self, job: Callable[[], T]) -> T:
+        """One transaction, at once."""
+        results: list[T] = []
+        (outcome,) = self.store.batch([lambda: results.append(job())])
+        if isinstance(outcome, Exception):
+            raise outcome
+        return results[0]
+
+    async def send(self, request: Request) -> Response | NoAnswer:
+        """The sandbox's answer, without a network."""
+        url = urlsplit(request.url.reveal())
+        platform = self.telegram if url.path.startswith("/bot") else self.discord
+        headers = {"content-type": request.content_type}
+        reply: Reply = platform.handle(
+            request.verb, url.path, dict(parse_qsl(url.query)), headers, request.body, self.now
+        )
+        self.now += reply.delay
+        if reply.ending != "answer":
+            self.now += 15.0 if reply.ending == "hang" else 0.0
+            return NoAnswer(sent=True, why="cut")
+        return Response(reply.status, {name.lower(): value for name, value in reply.headers.items()}, reply.body)
+
+    async def post(self, told: Notification) -> None:
+        """Alertmanager posts a notification; when this returns it was answered with 200."""
+        routed = deliveries(self.routing, told)
+        arrival = Arrival(told.group, msgspec.json.encode(told), self.now, routed.deliveries)
+        for lane in await self.commit(partial(self.store.accept, arrival)):
+            self.wakes[lane] = self.now
+
+    async def run(self, until: float) -> None:
+        """Lets time pass to `until` seconds after the beginning, giving lanes their turns when they are due."""
+        for _ in range(_LONGEST):
+            lane = min(self.wakes, key=lambda key: self.wakes[key], default=None)
+            if lane is None or self.wakes[lane] > T0 + until:
+                break
+            self.now = max(self.now, self.wakes[lane])
+            due = await self.pipeline.turn(lane)
+            for woken in due.wake:
+                self.wakes[woken] = self.now
+            if due.until is None:
+                del self.wakes[lane]
+            else:
+                self.wakes[lane] = due.until
+        else:
+            raise AssertionError("a lane never rests")
+        self.now = max(self.now, T0 + until)
+        assert not [event for event in self.events if isinstance(event, Noted) and event.level == "error"]
+
+    async def restart(self) -> None:
+        """What a new process does first: settle what was in doubt, ask for the wakes."""
+        self.wakes = {}
+        await self.pipeline.recover()
+        for lane, at in await self.commit(self.store.wakes):
+            self.wakes[lane] = max(at, self.now)
+
+    def telegram_calls(self, since: float = 0.0) -> Sequence[str]:
+        """The Telegram methods called since then, in order."""
+        return [call.method for call in self.telegram.calls if call.at >= T0 + since]
+
+    def balance(self) -> tuple[BalanceRow, ...]:
+        """The books; nothing may ever be lost."""
+        rows = self.store.balance()
+        assert all(row.lost == 0 for row in rows), rows
+        return rows
