@@ -4,6 +4,8 @@ https://docs.discord.com/developers/resources/message#embed-object-embed-limits 
 are never fewer than characters.
 """
 
+from collections.abc import Callable
+
 from msgspec.structs import replace
 
 from relay.core.message import Field, Message
@@ -66,16 +68,20 @@ def _beside_body(message: Message) -> int:
 
 
 def _units(rich: RichText) -> int:
-    """The written size; of a text that is far too large, only its length: writing it would be wasted."""
-    return len(rich.text) if len(rich.text) > _HUGE else utf16_length(write(rich))
+    return _size(write, rich)
 
 
 def _line_units(rich: RichText) -> int:
-    return utf16_length(write_line(rich))
+    return _size(write_line, rich)
 
 
 def _plain_units(rich: RichText) -> int:
-    return utf16_length(write_plain(rich))
+    return _size(write_plain, rich)
+
+
+def _size(form: Callable[[RichText], str], rich: RichText) -> int:
+    """The written size; of a text that is far too large, only its length: writing it would be wasted."""
+    return len(rich.text) if len(rich.text) > _HUGE else utf16_length(form(rich))
 
 
 def content_of(message: Message) -> RichText:

@@ -8,7 +8,7 @@ invisible word joiner breaks it.
 import re
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
-from itertools import pairwise
+from itertools import accumulate, pairwise
 
 from msgspec import Struct
 
@@ -17,6 +17,7 @@ from relay.platforms.link import public, spelled
 
 MOST_ENTITIES = 100
 _JOINER = "\u2060"
+_PASSES = 4
 
 
 class User(Struct, frozen=True):
@@ -60,20 +61,22 @@ _RANK = {kind: rank for rank, kind in enumerate(_TYPES)}
 _GUARDING: frozenset[Kind] = frozenset({"code", "pre", "link", "mention"})
 
 # What td's find_* functions take for a link, an e-mail address, a command and so on, or a little more than that.
-_LABEL = r"[^\x00-\x2c\x2e\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7d\x7f-\xbf\s\u2000-\u200b\u200e-\u200f\u2016-\u206f]"
-_NO_LABEL = r"(?<![A-Za-z0-9_.~-])"
-_TAIL = r"(?::\d+)?(?:[/?#][^\s<>\"«»]*[^\s<>\"«».:;,('?!`])?"
+_OUTSIDE = r"\x7f-\xbf\s\u2000-\u200b\u200e-\u200f\u2016-\u206f"
+_LABEL = rf"[^\x00-\x2c\x2e\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7d{_OUTSIDE}]"  # with digits, `-`, `_` and `~`
+_LETTER = rf"[^\x00-\x40\x5b-\x60\x7b-\x7e{_OUTSIDE}]"
+_START = rf"(?:(?<![\w.+:~-])[\w.+:~-]{{1,64}}@)?(?<!{_LABEL})(?<!\.)"
+_TAIL = r"(?::\d+)?(?:[/?#][^\s<>\"«»]{0,2048}[^\s<>\"«».:;,('?!`])?"
 _AUTOMATIC = re.compile(
     "|".join(
         (
-            r"[A-Za-z][A-Za-z0-9+-]*://[^\s<>\"«»]*[^\s<>\"«».:;,('?!`]",
-            rf"(?:[\w.+:~-]+@)?{_NO_LABEL}(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?!{_LABEL}){_TAIL}",
-            rf"(?:[\w.+:~-]+@)?{_NO_LABEL}(?:{_LABEL}++\.)+(?:xn--[A-Za-z0-9]+|[^\W\d_][^\W\d_]+(?!{_LABEL})){_TAIL}",
-            r"(?<![A-Za-z0-9_])@[A-Za-z0-9_]{3,}",
-            r"(?<![A-Za-z0-9_/<>])/[A-Za-z0-9_]++(?![/<>])",
-            r"(?<![A-Za-z0-9_])#(?!\d+(?:[\s.,;:!?)]|$))[^\s#]\S*",
-            r"(?<![A-Za-z0-9_$])\$(?:1INCH|[A-Z]+)(?![A-Za-z0-9_$])",
-            r"\d(?:[ -]*\d){12,}",
+            r"(?<![A-Za-z0-9+-])[A-Za-z0-9+-]+://[^\s<>\"«»]{0,2048}[^\s<>\"«».:;,('?!`]",  # addresses
+            rf"{_START}(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?!{_LABEL}){_TAIL}",
+            rf"{_START}(?:{_LABEL}++\.)+(?:xn--[A-Za-z0-9]+|{_LETTER}{{2,}}(?!{_LABEL})){_TAIL}",
+            r"(?<![A-Za-z0-9_])@[A-Za-z0-9_]{3,}",  # mentions
+            r"(?<![A-Za-z0-9_/<>])/[A-Za-z0-9_]++(?![/<>])",  # commands
+            r"(?<![A-Za-z0-9_])#(?!\d+(?:[\s.,;:!?)]|$))[^\s#\u2060]\S{0,256}",  # hashtags
+            r"(?<![A-Za-z0-9_$])\$(?:1INCH|[A-Z]+)(?![A-Za-z0-9_$])",  # cashtags
+            r"(?<!\d)\d(?:[ -]{0,8}\d){12,18}",  # numbers of bank cards
         )
     )
 )
@@ -90,26 +93,18 @@ _REMOVED = {
 def write(rich: RichText) -> tuple[str, tuple[Entity, ...]]:
     """The text and its entities, at most `MOST_ENTITIES`, for a call without `parse_mode`."""
     rich = _prepared(rich)
-    found = _unguarded(rich.text, rich.spans)
-    spans = [*rich.spans, *(Span("code", start, end) for start, end in found)]
-    joints: list[int] = []
+    found = _unguarded(rich)
+    spans = (*rich.spans, *(Span("code", start, end) for start, end in found))
     if len(spans) > MOST_ENTITIES:
-        spans = sorted(spans, key=lambda span: (_RANK[span.kind], span.start))[:MOST_ENTITIES]
-        joints = [
-            start + broken.end()
-            for start, end in _unguarded(rich.text, spans)
-            for broken in _BREAKS.finditer(rich.text[start:end])
-        ]
-    return _joined(rich.text, joints), tuple(_entities(rich.text, spans, joints))
+        kept = sorted(spans, key=lambda span: (_RANK[span.kind], span.start))[:MOST_ENTITIES]
+        rich = _broken(RichText(rich.text, tuple(kept)))
+        spans = rich.spans
+    return rich.text, tuple(_entities(rich.text, spans))
 
 
 def write_plain(rich: RichText) -> str:
     """The text alone, for a call without entities."""
-    text = _prepared(RichText(rich.text)).text
-    joints = [
-        start + broken.end() for start, end in _unguarded(text, ()) for broken in _BREAKS.finditer(text[start:end])
-    ]
-    return _joined(text, joints)
+    return _broken(_prepared(RichText(rich.text))).text
 
 
 def _prepared(rich: RichText) -> RichText:
@@ -129,27 +124,55 @@ def _spelled(span: Span) -> Span:
     return Span("link", span.start, span.end, spelled(span.value)) if span.kind == "link" else span
 
 
-def _unguarded(text: str, spans: Iterable[Span]) -> list[tuple[int, int]]:
+def _unguarded(rich: RichText) -> list[tuple[int, int]]:
     """Where Telegram would find something by itself that no span of ours keeps it from."""
-    guards = sorted((s.start, s.end) for s in spans if s.kind in _GUARDING)
-    ends: list[int] = []
-    for _, end in guards:
-        ends.append(max(end, ends[-1]) if ends else end)
+    guards = sorted((span.start, span.end) for span in rich.spans if span.kind in _GUARDING)
+    ends = list(accumulate((end for _, end in guards), max))
 
     def guarded(start: int, end: int) -> bool:
         before = bisect_left(guards, (end, 0))
         return before > 0 and ends[before - 1] > start
 
-    return [(m.start(), m.end()) for m in _AUTOMATIC.finditer(text) if not guarded(m.start(), m.end())]
+    return [(start, end) for start, end in _automatic(rich.text) if not guarded(start, end)]
 
 
-def _entities(text: str, spans: Iterable[Span], joints: list[int]) -> Iterator[Entity]:
+def _automatic(text: str) -> list[tuple[int, int]]:
+    """What may become something by itself; of places that overlap, all that they cover."""
+    found: list[tuple[int, int]] = []
+    match = _AUTOMATIC.search(text)
+    while match:
+        start, end = match.span()
+        if found and start < found[-1][1]:
+            start, end = found[-1][0], max(end, found.pop()[1])
+        found.append((start, end))
+        match = _AUTOMATIC.search(text, match.start() + 1)
+    return found
+
+
+def _broken(rich: RichText) -> RichText:
+    """Word joiners within all that is still unguarded; what one such place hid may show only then."""
+    for _ in range(_PASSES):
+        joints = [
+            start + broken.end() for start, end in _unguarded(rich) for broken in _BREAKS.finditer(rich.text[start:end])
+        ]
+        if not joints:
+            break
+        text = _JOINER.join(rich.text[start:end] for start, end in pairwise([0, *joints, len(rich.text)]))
+        rich = RichText(text, tuple(_moved(span, joints) for span in rich.spans))
+    return rich
+
+
+def _moved(span: Span, joints: list[int]) -> Span:
+    start, end = (offset + bisect_left(joints, offset) for offset in (span.start, span.end))
+    return Span(span.kind, start, end, span.value)
+
+
+def _entities(text: str, spans: Iterable[Span]) -> Iterator[Entity]:
     ordered = sorted(spans, key=lambda span: (span.start, -span.end))
     places = _units(text, sorted({offset for span in ordered for offset in (span.start, span.end)}))
     for span in ordered:
-        start = places[span.start] + bisect_left(joints, span.start)
-        length = places[span.end] + bisect_left(joints, span.end) - start
-        yield _entity(span, start, length, text)
+        start = places[span.start]
+        yield _entity(span, start, places[span.end] - start, text)
 
 
 def _entity(span: Span, offset: int, length: int, text: str) -> Entity:
@@ -179,11 +202,3 @@ def _units(text: str, offsets: list[int]) -> dict[int, int]:
         places[offset] = units
         before = offset
     return places
-
-
-def _joined(text: str, joints: list[int]) -> str:
-    """The text with a word joiner at each of the offsets (ascending)."""
-    if not joints:
-        return text
-    edges = [0, *joints, len(text)]
-    return _JOINER.join(text[start:end] for start, end in pairwise(edges))
