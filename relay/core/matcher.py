@@ -114,7 +114,7 @@ def parse_noting(text: str) -> tuple[tuple[Matcher, ...], str]:
         return utf8, ""
     if classic == utf8:
         return classic, ""
-    spelling = ", ".join(map(str, classic))
+    spelling = ", ".join(map(str, classic)) or "{}"
     why = utf8 if isinstance(utf8, MatcherError) else "the UTF-8 grammar reads it differently"
     return classic, f"only the classic grammar reads this so ({why}); write {spelling}"
 

@@ -1,0 +1,344 @@
+"""Webhook bodies: recorded ones, odd ones, broken ones and huge ones."""
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from relay.core.alert import Alert, Notification
+from relay.core.payload import DEEPEST, PART, PayloadError, parse
+
+RECORDED = Path(__file__).parents[1] / "payloads"
+AT = 1763773506.0  # 2025-11-22T01:05:06Z
+
+type_of_json = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def body(*alerts: object, **envelope: object) -> bytes:
+    return json.dumps({"alerts": list(alerts), **envelope}).encode()
+
+
+def one(text: bytes) -> Notification:
+    (notification,) = parse(text, "eu")
+    return notification
+
+
+def only(**fields: object) -> Alert:
+    (alert,) = one(body({"status": "firing", **fields})).alerts
+    return alert
+
+
+LIFE = [
+    # file, status, alerts firing and resolved, reason from 0.32 on, truncated
+    ("01-first.json", "firing", 1, 0, "first notification", 0),
+    ("02-joined.json", "firing", 2, 0, "new alerts added", 0),
+    ("03-some-resolved.json", "firing", 1, 1, "some alerts resolved", 0),
+    ("04-repeat.json", "firing", 1, 0, "repeat interval elapsed", 0),
+    ("05-all-resolved.json", "resolved", 0, 1, "all alerts resolved", 0),
+    ("06-truncated-unicode.json", "firing", 3, 0, "first notification", 5),
+    ("07-bare.json", "firing", 1, 0, "first notification", 0),
+]
+
+
+@pytest.mark.parametrize("version", ["alertmanager-0.25.0", "alertmanager-0.33.1"])
+@pytest.mark.parametrize(("file", "status", "firing", "resolved", "reason", "truncated"), LIFE)
+def test_a_recorded_body_is_one_notification(
+    version: str, file: str, status: str, firing: int, resolved: int, reason: str, truncated: int
+) -> None:
+    text = (RECORDED / version / file).read_bytes()
+    notification = one(text)
+    raw = json.loads(text)
+    assert (notification.status, notification.truncated, notification.part, notification.parts) == (
+        status,
+        truncated,
+        0,
+        1,
+    )
+    assert [alert.status for alert in notification.alerts].count("firing") == firing
+    assert [alert.status for alert in notification.alerts].count("resolved") == resolved
+    assert notification.reason == (reason if version > "alertmanager-0.3" else "")
+    assert notification.receiver == raw["receiver"].replace("\\", "")
+    assert (notification.group_key, notification.external_url) == (raw["groupKey"], raw["externalURL"])
+    assert notification.group_labels == raw["groupLabels"]
+    assert notification.common_labels == raw["commonLabels"]
+    assert notification.common_annotations == raw["commonAnnotations"]
+    for alert, given_ in zip(notification.alerts, raw["alerts"], strict=True):
+        assert (alert.labels, alert.annotations) == (given_["labels"], given_["annotations"])
+        assert (alert.fingerprint, alert.generator_url) == (given_["fingerprint"], given_["generatorURL"])
+        assert 1795315000 < alert.starts_at < 1795316000
+        assert (alert.ends_at is None) == (alert.status == "firing")
+
+
+def test_an_envelope_with_nothing_in_it_is_still_one_notification() -> None:
+    assert one(b'{"alerts": []}') == Notification(
+        source="eu",
+        receiver="",
+        group_key="{}:{}",
+        status="resolved",
+        alerts=(),
+        group_labels={},
+        common_labels={},
+        common_annotations={},
+        route_labels={},
+        external_url="",
+        reason="",
+        truncated=0,
+        state=0,
+    )
+
+
+ENVELOPES: list[tuple[str, object, str, object]] = [
+    ("receiver", "team\\.db", "receiver", "team.db"),
+    ("receiver", r"\\\.\+\*\?\(\)\|\[\]\{\}\^\$", "receiver", r"\.+*?()|[]{}^$"),
+    ("receiver", None, "receiver", ""),
+    ("receiver", 5, "receiver", ""),
+    ("status", "resolved", "status", "resolved"),
+    ("status", "odd", "status", "firing"),
+    ("groupLabels", None, "group_labels", {}),
+    ("groupLabels", [1], "group_labels", {}),
+    (
+        "groupLabels",
+        {"a": "b", "n": 1.5, "t": True, "x": None, "l": []},
+        "group_labels",
+        {"a": "b", "n": "1.5", "t": "true"},
+    ),
+    ("groupLabels", {"b": 'x"', "a": "y"}, "group_key", r'{}:{a="y", b="x\""}'),
+    ("groupKey", '{}/{a="b"}:{}', "group_key", '{}/{a="b"}:{}'),
+    ("commonLabels", {"a": "b"}, "common_labels", {"a": "b"}),
+    ("commonAnnotations", {"a": "b"}, "common_annotations", {"a": "b"}),
+    ("routeLabels", {"a": "b"}, "route_labels", {"a": "b"}),
+    ("externalURL", "http://am", "external_url", "http://am"),
+    ("notification_reason", "new alerts added", "reason", "new alerts added"),
+    ("truncatedAlerts", 7, "truncated", 7),
+    ("truncatedAlerts", -7, "truncated", 0),
+    ("truncatedAlerts", "7", "truncated", 0),
+]
+
+
+@pytest.mark.parametrize(("field", "value", "attribute", "expected"), ENVELOPES)
+def test_a_field_of_the_envelope_is_taken_as_far_as_it_goes(
+    field: str, value: object, attribute: str, expected: object
+) -> None:
+    assert getattr(one(body({"status": "firing"}, **{field: value})), attribute) == expected
+
+
+TIMES: list[tuple[object, float]] = [
+    ("2025-11-22T01:05:06Z", AT),
+    ("2025-11-22T01:05:06.5Z", AT + 0.5),
+    ("2025-11-22T01:05:06.189234893Z", AT + 0.189235),
+    ("2025-11-22T06:35:06+05:30", AT),
+    ("2025-11-21T20:05:06-05:00", AT),
+    ("0001-01-01T00:00:00Z", 0.0),
+    ("0001-01-01T00:00:00+14:00", 0.0),
+    ("1969-12-31T23:59:59Z", 0.0),
+    (None, 0.0),
+]
+
+
+@pytest.mark.parametrize(("text", "seconds"), TIMES)
+def test_times_are_unix_seconds_and_unusable_ones_unknown(text: object, seconds: float) -> None:
+    assert only(startsAt=text).starts_at == seconds
+    assert only(status="resolved", endsAt=text).ends_at == (seconds or None)
+
+
+@pytest.mark.parametrize("ends", ["2025-11-22T01:05:06Z", "", "tomorrow", 5, None])
+def test_a_firing_alert_has_no_end_whatever_it_says(ends: object) -> None:
+    alert = only(endsAt=ends, labels={"alertname": "Disk"})
+    assert (alert.status, alert.ends_at, alert.name) == ("firing", None, "Disk")
+
+
+def test_missing_and_null_fields_of_an_alert_are_empty() -> None:
+    bare = only(labels={"a": "b"})
+    nulls = only(labels={"a": "b"}, annotations=None, generatorURL=None, fingerprint=None, startsAt=None)
+    assert bare == nulls == Alert("firing", {"a": "b"}, {}, 0.0, None, "", bare.fingerprint)
+    assert only(labels=None).labels == only().labels == {}
+
+
+def test_a_missing_fingerprint_is_made_of_the_labels() -> None:
+    first, again, other = (only(labels=labels) for labels in ({"a": "1", "b": "2"}, {"b": "2", "a": "1"}, {"a": "1"}))
+    assert first.fingerprint == again.fingerprint == "120420d51be3bed6"
+    assert other.fingerprint != first.fingerprint
+
+
+MALFORMED: list[tuple[object, str, Mapping[str, str]]] = [
+    (5, "form", {}),
+    (None, "form", {}),
+    ("text", "form", {}),
+    ({}, "status", {}),
+    ({"status": "odd", "labels": {"alertname": "Disk"}}, "status", {"alertname": "Disk"}),
+    ({"status": "firing", "labels": {"n": 1, "b": False, "x": None}}, "labels", {"n": "1", "b": "false"}),
+    ({"status": "firing", "labels": {"alertname": 7, "deep": {}}}, "labels", {"alertname": "7"}),
+    ({"status": "firing", "labels": []}, "labels", {}),
+    ({"status": "firing", "labels": {"a": "b"}, "annotations": {"c": 5}}, "annotations", {"a": "b"}),
+    ({"status": "firing", "startsAt": "yesterday"}, "startsAt", {}),
+    ({"status": "firing", "startsAt": "2025-11-22T01:05:06"}, "startsAt", {}),
+    ({"status": "firing", "startsAt": 5}, "startsAt", {}),
+    ({"status": "firing", "generatorURL": []}, "generatorURL", {}),
+    ({"status": "firing", "fingerprint": 5}, "fingerprint", {}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("fault", "field", "labels"), MALFORMED)
+def test_a_malformed_alert_among_good_ones_arrives_as_a_fallback(
+    fault: object, field: str, labels: Mapping[str, str]
+) -> None:
+    good = {"status": "firing", "labels": {"alertname": "Good"}}
+    before, alert, after = one(body(good, fault, good)).alerts
+    assert before.name == after.name == "Good"
+    assert alert.labels == {"alertname": "Malformed alert", **labels}
+    assert alert.annotations == {
+        "summary": f"This alert arrived malformed: its {field} cannot be read",
+        "description": json.dumps(fault),
+    }
+    assert alert.status == "firing"
+    assert len(alert.fingerprint) == 16
+
+
+def test_a_malformed_alert_keeps_its_status_and_its_fingerprint_and_ends_are_checked_once_resolved() -> None:
+    alert = only(status="resolved", endsAt="tomorrow", fingerprint="00ff")
+    assert (alert.status, alert.fingerprint, alert.ends_at) == ("resolved", "00ff", None)
+    assert "its endsAt" in alert.annotations["summary"]
+
+
+def test_two_different_malformed_alerts_are_two() -> None:
+    assert len({alert.fingerprint for alert in one(body(1, 2, 1)).alerts}) == 2
+
+
+def test_a_huge_malformed_alert_is_described_in_500_characters() -> None:
+    description = only(labels={"a": 1, "b": "é🙂" * 10_000}).annotations["description"]
+    assert len(description) == 500
+    assert description.endswith("…")
+    (alert,) = one(json.dumps({"alerts": ["🙂" * 10_000]}, ensure_ascii=False).encode()).alerts
+    assert alert.annotations["description"] == '"' + "🙂" * 498 + "…"
+
+
+def test_the_end_of_a_huge_number_is_kept() -> None:
+    digits = "9" * 5_000
+    (alert,) = one(b'{"alerts": [{"status": "firing", "labels": {"n": %s}}]}' % digits.encode()).alerts
+    assert alert.labels["n"] == digits
+
+
+SURROGATES = [
+    (rb"\ud83d\ude42", "🙂"),
+    (rb"\ud83d", "�"),
+    (rb"\ude42", "�"),
+    (rb"\uD83D\uD83D\uDE42x", "�🙂x"),
+    (rb"\ude42\ude42", "��"),
+    (rb"\ud83d\u0041", "�A"),
+    (rb"\\\ud83d", "\\�"),
+    (rb"\ud83d\\ud83d", "�\\ud83d"),
+]
+
+
+@pytest.mark.parametrize(("escaped", "text"), SURROGATES)
+def test_half_a_surrogate_pair_becomes_a_replacement_character(escaped: bytes, text: str) -> None:
+    raw = b'{"groupKey": "%s", "alerts": [{"status": "firing", "labels": {"a": "%s"}}]}' % (escaped, escaped)
+    notification = one(raw)
+    assert notification.group_key == notification.alerts[0].labels["a"] == text
+    assert notification.alerts[0].annotations == {}
+
+
+def nested(depth: int) -> bytes:
+    """A body that nests `depth` deep, the body itself counted."""
+    return b'{"alerts": [], "extra": ' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
+
+
+REFUSED: list[tuple[bytes, str]] = [
+    (b"", "the body is not JSON: Input data was truncated"),
+    (b"nope", "the body is not JSON"),
+    (b'{"alerts": [}', "(byte 12)"),
+    (b'{"alerts": []} x', "(byte 16)"),
+    (b'{"alerts": [], "a": NaN}', "not JSON"),
+    (b'{"alerts": [{"a": "\\x"}]}', "not JSON"),
+    (b'\xef\xbb\xbf{"alerts": []}', "not JSON"),
+    (b"[]", "not a JSON object"),
+    (b'"{}"', "not a JSON object"),
+    (b"null", "not a JSON object"),
+    (b"{}", "alerts: expected a list"),
+    (b' {"alerts": null}', "alerts: expected a list"),
+    (b'{"alerts": {"0": {}}}', "alerts: expected a list"),
+    (b'{"alerts": ["\xff"]}', "not UTF-8 near byte 13"),
+    (b'{"alerts": ["' + b"a" * 3_000_000 + b'\xc3"]}', "not UTF-8 near byte 3000013"),
+    (nested(DEEPEST + 1), "deeper than 32"),
+    (nested(100_000), "deeper than 32"),
+    (b'{"alerts": [' + b"[" * 100_000 + b"]" * 100_000 + b"]}", "deeper than 32"),
+]
+
+
+@pytest.mark.parametrize(("text", "message"), REFUSED, ids=range(len(REFUSED)))
+def test_a_broken_envelope_is_refused_by_the_call_itself(text: bytes, message: str) -> None:
+    with pytest.raises(PayloadError) as caught:
+        parse(text, "eu")
+    assert message in str(caught.value)
+    assert len(str(caught.value)) <= 180
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        nested(DEEPEST),
+        json.dumps({"alerts": [], "a": "[{" * 500 + '"\\' * 9 + "[" * 99}).encode(),
+        json.dumps({"alerts": [], "a": ("[" * 30 + '"\\') * 100_000 + "\\" * 2_000_000, "b": ["]"]}).encode(),
+        json.dumps({"alerts": [], "a": ["[", [], ["", '"', {"{": "}"}]] * 300_000}).encode(),
+    ],
+    ids=["deep enough", "brackets in a string", "strings over slices", "many siblings"],
+)
+def test_brackets_within_strings_and_side_by_side_are_no_nesting(text: bytes) -> None:
+    assert one(text).alerts == ()
+
+
+@given(st.binary() | st.text().map(str.encode) | type_of_json.map(lambda value: json.dumps(value).encode()))
+def test_any_bytes_are_notifications_or_a_payload_error(text: bytes) -> None:
+    try:
+        list(parse(text, ""))
+    except PayloadError as error:
+        message = str(error)
+        assert len(message) <= 180
+
+
+@given(st.lists(type_of_json), type_of_json, type_of_json)
+def test_any_alerts_and_any_fields_become_alerts_that_can_be_written_again(
+    alerts: list[object], labels: object, envelope: object
+) -> None:
+    full = {"status": "firing", "labels": labels, "annotations": envelope, "startsAt": labels}
+    notification = one(body(*alerts, full, groupKey=envelope, groupLabels=labels, status=labels))
+    assert len(notification.alerts) == len(alerts) + 1
+    assert repr(notification).encode()
+
+
+def numbered(count: int) -> list[dict[str, object]]:
+    return [{"status": "firing", "labels": {"n": str(index)}, "fingerprint": f"{index:016x}"} for index in range(count)]
+
+
+@pytest.mark.parametrize(
+    ("count", "sizes"),
+    [(PART, [PART]), (PART + 1, [PART, 1]), (2 * PART, [PART, PART]), (2 * PART + 7, [PART, PART, 7])],
+)
+def test_a_large_body_comes_in_parts(count: int, sizes: list[int]) -> None:
+    notifications = list(parse(body(*numbered(count), groupKey="g"), "eu"))
+    assert [len(each.alerts) for each in notifications] == sizes
+    assert [(each.part, each.parts) for each in notifications] == [(part, len(sizes)) for part in range(len(sizes))]
+    assert [alert.labels["n"] for each in notifications for alert in each.alerts] == [str(n) for n in range(count)]
+    assert len({each.state for each in notifications}) == 1
+    assert {(each.status, each.group_key) for each in notifications} == {("firing", "g")}
+
+
+def test_the_state_depends_on_all_alerts_and_not_on_their_order_sender_or_reason() -> None:
+    alerts = numbered(PART + 3)
+    state = next(parse(body(*alerts), "eu")).state
+    assert 0 <= state < 2**63
+    assert next(parse(body(*reversed(alerts), notification_reason="x", externalURL="y"), "us")).state == state
+    for change in ({"status": "resolved"}, {"startsAt": "2025-11-22T01:05:06Z"}, {"fingerprint": "f"}):
+        assert next(parse(body(*alerts[:-1], alerts[-1] | change), "eu")).state != state
+    assert next(parse(body(*alerts[:-1]), "eu")).state != state
+
+
+def test_the_state_is_the_same_in_every_run() -> None:
+    assert one(body(*numbered(2))).state == 4316250378887387853
