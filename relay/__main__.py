@@ -1,0 +1,49 @@
+"""The command line `alert-relay`: finds the verb's file and hands it the options."""
+
+import os
+import sys
+from collections.abc import Sequence
+from importlib import import_module
+
+from relay import __version__
+from relay.cli.base import CANNOT, Parser
+
+# Each verb, the module that has its `arguments(parser)`, and its line in the help. Only the verb in use is imported.
+VERBS = (
+    ("check-config", "relay.cli.check", "check configuration files and run their tests"),
+    ("routes", "relay.cli.routes", "show the route tree, or where an alert goes"),
+    ("config", "relay.cli.config", "print the JSON Schema of the configuration"),
+)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one verb; 0 is good, 1 the checked thing is faulty, 2 wrong use or cannot start."""
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        options = _parser(words).parse_args(words)
+        status: int = options.run(options)
+        sys.stdout.flush()
+    except SystemExit as end:  # argparse's way out, for --help too
+        return end.code if isinstance(end.code, int) else CANNOT
+    except KeyboardInterrupt:
+        return 130
+    except BrokenPipeError:  # the reader, such as `head`, has seen enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 0
+    return status
+
+
+def _parser(words: Sequence[str]) -> Parser:
+    parser = Parser(prog="alert-relay", description="Alertmanager's webhooks to Telegram and Discord.")
+    parser.add_argument("--version", action="version", version=f"alert-relay {__version__}")
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    chosen = next((word for word in words if not word.startswith("-")), "")
+    for name, module, line in VERBS:
+        verb = verbs.add_parser(name, help=line, description=f"{line[0].upper()}{line[1:]}.")
+        if name == chosen:
+            import_module(module).arguments(verb)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

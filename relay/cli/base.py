@@ -1,0 +1,45 @@
+"""What the verbs share: a parser whose errors are one line, the options that several have, and plain output."""
+
+import argparse
+import sys
+from pathlib import Path
+from typing import NoReturn
+
+GOOD, FAULTY, CANNOT = 0, 1, 2
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that answers wrong use with one line and the way to help."""
+
+    def error(self, message: str) -> NoReturn:
+        """Ends with status 2."""
+        self.exit(CANNOT, f"{self.prog}: {message}; see {self.prog} --help\n")
+
+
+def say(text: str) -> None:
+    """A line of output."""
+    sys.stdout.write(f"{text}\n")
+
+
+def complain(text: str) -> None:
+    """A line on standard error."""
+    sys.stderr.write(f"{text}\n")
+
+
+def config_option(parser: argparse.ArgumentParser) -> None:
+    """`--config.file`, which every verb has that needs the configuration."""
+    parser.add_argument(
+        "--config.file",
+        dest="config_file",
+        type=Path,
+        default=Path("relay.yml"),
+        metavar="FILE",
+        help="the configuration (default: relay.yml)",
+    )
+
+
+def output_option(parser: argparse.ArgumentParser) -> None:
+    """`-o simple|json`, where something is listed."""
+    parser.add_argument(
+        "-o", "--output", choices=("simple", "json"), default="simple", help="how to print (default: simple)"
+    )
