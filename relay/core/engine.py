@@ -1,0 +1,226 @@
+"""The sandbox in which templates run: values apart from markup, names strict, and every step counted."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from difflib import get_close_matches
+from itertools import islice
+from typing import Any
+
+from jinja2 import StrictUndefined, pass_context
+from jinja2.runtime import Context, LoopContext, Undefined
+from jinja2.sandbox import ImmutableSandboxedEnvironment
+from jinja2.utils import Namespace, _PassArg, missing
+from markupsafe import Markup
+
+from relay.core.lane import LinkRewrite
+from relay.core.richtext import RichText, clean, concat, placeholder, shorten
+from relay.core.times import Printable, Reader
+
+MAX_STEPS = 200_000  # loop turns, calls, filters and output, weighed by the size of what they handle
+MAX_TEXT = 1 << 20  # characters in one computed text, items in one computed list
+MAX_RANGE = 1_000
+_MAX_BITS = 128
+_WEIGHT = 256
+RUN = "_run"
+TESTS = frozenset(
+    {"defined", "undefined", "none", "string", "number", "mapping", "sequence", "iterable", "odd", "even",
+     "divisibleby", "in", "eq", "equalto", "ne", "lt", "lessthan", "le", "gt", "greaterthan", "ge", "true", "false",
+     "==", "!=", "<", "<=", ">", ">="}
+)  # fmt: skip
+
+_METHODS: dict[type, frozenset[str]] = {
+    str: frozenset(
+        {"upper", "lower", "title", "capitalize", "strip", "lstrip", "rstrip", "split", "startswith", "endswith",
+         "removeprefix", "removesuffix"}
+    ),
+    dict: frozenset({"get", "items", "keys", "values"}),
+    Namespace: frozenset(),
+    LoopContext: frozenset(
+        {"index", "index0", "first", "last", "length", "revindex", "revindex0", "previtem", "nextitem", "cycle",
+         "changed", "depth", "depth0"}
+    ),
+}  # fmt: skip
+_CLOSED = frozenset({int, float, bool, list, type(None), Markup})
+
+
+class TooCostlyError(RuntimeError):
+    """The template does more than a message may cost; it says what."""
+
+
+class Run:
+    """One rendering: the values its output will hold, and how much work is left."""
+
+    __slots__ = ("_left", "limit", "reader", "rewrites", "values")
+
+    def __init__(self, reader: Reader, limit: int, rewrites: tuple[LinkRewrite, ...]) -> None:
+        """Values longer than `limit` characters are shortened; links are rewritten."""
+        self.rewrites = rewrites
+        self.reader = reader
+        self.limit = limit
+        self.values: list[RichText | str] = []
+        self._left = MAX_STEPS
+
+    def charge(self, steps: int) -> None:
+        """Take steps from what is left. Raises TooCostlyError."""
+        self._left -= steps
+        if self._left < 0:
+            raise TooCostlyError(f"it takes more than {MAX_STEPS} steps: loop over less")
+
+    def keep(self, value: object) -> Markup:
+        """Put a printed value aside, shortened to the limit with its length stated; its placeholder in the output."""
+        text = _fitted(shown(value), self.limit, self.reader)
+        self.charge(1 + len(text if isinstance(text, str) else text.text) // _WEIGHT)
+        self.values.append(text)
+        return Markup(placeholder(len(self.values) - 1))  # noqa: S704 - digits between two noncharacters
+
+
+def shown(value: object) -> RichText | str:
+    """What a value prints as. Raises TypeError for lists and other things that have no text of their own."""
+    if isinstance(value, str):
+        return value if value.isascii() and value.isprintable() else clean(value)
+    if isinstance(value, RichText):
+        return value
+    if isinstance(value, Printable):
+        return value.rich()
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (int, float)):
+        return f"{value:.12g}" if type(value) is float else str(value)
+    if isinstance(value, Undefined):
+        return str(value)
+    raise TypeError(
+        f"a {type(value).__name__.lower()} cannot be printed: name what of it, or write | join(', ') or | toJson"
+    )
+
+
+def _fitted(text: RichText | str, limit: int, reader: Reader) -> RichText | str:
+    size = len(text if isinstance(text, str) else text.text)
+    if size <= limit:
+        return text
+    said = reader.say("characters", size)
+    rich = RichText(text) if isinstance(text, str) else text
+    return concat([shorten(rich, limit, lambda part: len(part.text)), " ", said])
+
+
+class Missing(StrictUndefined):
+    """A name that is not there: any use of it fails and says what there is."""
+
+    @property
+    def _undefined_message(self) -> str:
+        if self._undefined_hint:
+            return self._undefined_hint
+        name = str(self._undefined_name)
+        if self._undefined_obj is missing:
+            return f"'{name}' is undefined"
+        thing = type(self._undefined_obj).__name__
+        public = [known for known in dir(self._undefined_obj) if known[:1].islower()]
+        return f"{thing.lower()} has no {name!r}{nearest(name, public)}"
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """The end of a sentence that names what was probably meant, or all there is; empty if there is nothing."""
+    known = list(known)
+    close = get_close_matches(name, known, 1, 0.6)
+    if close:
+        return f"; did you mean {close[0]!r}?"
+    return f"; there is {' '.join(known)}" if known else ""
+
+
+@pass_context
+def _finalize(context: Context, value: object) -> Markup:
+    """Only what a macro printed has passed here before: it stays as it is, but for line breaks at its ends."""
+    return value.strip("\n") if type(value) is Markup else run_of(context).keep(value)
+
+
+def run_of(context: Context) -> Run:
+    """The rendering that a context belongs to."""
+    run = context.parent[RUN]
+    assert isinstance(run, Run)  # noqa: S101 - put there by `template`, under a name that templates cannot write
+    return run
+
+
+class Sandbox(ImmutableSandboxedEnvironment):
+    """Jinja with our names alone, where output is placeholders and operations have a price."""
+
+    intercepted_binops = frozenset({"+", "*", "%", "**"})
+
+    def __init__(self, filters: Mapping[str, Callable[..., Any]], functions: Mapping[str, object]) -> None:
+        """With these filters and global functions, and no others."""
+        super().__init__(
+            trim_blocks=True,
+            lstrip_blocks=True,
+            autoescape=True,
+            optimized=False,
+            undefined=Missing,
+            finalize=_finalize,
+            cache_size=0,
+        )
+        self.filters = {name: _charged(function) for name, function in filters.items()}
+        self.globals = {**functions, "range": _range, "namespace": Namespace}
+        self.tests = {name: test for name, test in self.tests.items() if name in TESTS}
+
+    def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
+        """Of the built-in types only what is listed; of our own all that is public."""
+        allowed = _METHODS.get(type(obj))
+        if allowed is not None:
+            return attr in allowed
+        return type(obj) not in _CLOSED and super().is_safe_attribute(obj, attr, value)
+
+    def call(self, context: Context, obj: Any, *args: Any, **kwargs: Any) -> Any:
+        """Every call costs a step, and a computed text has a largest size."""
+        run_of(context).charge(1)
+        return _bounded(super().call(context, obj, *args, **kwargs))
+
+    def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
+        """Operators that can make much out of little."""
+        run_of(context).charge(1)
+        if operator == "+" and (isinstance(left, RichText) or isinstance(right, RichText)):
+            return concat([shown(left), shown(right)])
+        if operator in "**%":
+            _check_numbers(operator, left, right)
+        return _bounded(super().call_binop(context, operator, left, right))
+
+
+def _check_numbers(operator: str, left: object, right: object) -> None:
+    if not isinstance(left, (int, float)) or not isinstance(right, (int, float)):
+        raise TypeError(f"{operator} is for numbers: put texts together with ~")
+
+
+def _bounded(value: Any) -> Any:
+    if isinstance(value, (str, list, tuple)) and len(value) > MAX_TEXT:
+        raise TooCostlyError(f"a text or list of {len(value)} is too large")
+    if isinstance(value, int) and value.bit_length() > _MAX_BITS:
+        raise TooCostlyError("a number is too large")
+    return value
+
+
+def _charged(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The filter, paying for the size of what it is given. It gets the context first if it wants that."""
+    wants = getattr(function, "jinja_pass_arg", None)
+
+    @pass_context
+    def charged(context: Context, value: Any = "", *args: Any, **kwargs: Any) -> Any:
+        run = run_of(context)
+        run.charge(1 + _weight(value))
+        before = {None: (), _PassArg.context: (context,), _PassArg.eval_context: (context.eval_ctx,)}
+        result = function(*before.get(wants, (context.environment,)), value, *args, **kwargs)
+        if isinstance(result, Iterator):
+            result = list(islice(result, MAX_TEXT))
+            run.charge(len(result))
+        return _bounded(result)
+
+    return charged
+
+
+def _weight(value: object) -> int:
+    if isinstance(value, str):
+        return len(value) // _WEIGHT
+    return len(value) if isinstance(value, (list, tuple, dict)) else 0
+
+
+def _range(*bounds: int) -> range:
+    numbers = range(*bounds)
+    if len(numbers) > MAX_RANGE:
+        raise TooCostlyError(f"range() of {len(numbers)} is too long: at most {MAX_RANGE}")
+    return numbers

@@ -1,0 +1,162 @@
+"""The words of messages: one catalogue in English and French; what comes from labels is never translated."""
+
+from string import Formatter
+from types import MappingProxyType
+from typing import NamedTuple
+
+from relay.core.richtext import RichText, concat
+
+Value = RichText | str
+LANGUAGES = ("en", "fr")
+
+
+class Text(NamedTuple):
+    """One text in each language: a pattern, or two (one, other) where a count decides."""
+
+    en: str | tuple[str, str]
+    fr: str | tuple[str, str]
+
+
+CATALOGUE = MappingProxyType(
+    {
+        "firing": Text("firing", "en alerte"),
+        "resolved": Text("resolved", "résolu"),
+        "gone": Text("no longer reported", "plus signalé"),
+        "unnamed": Text("unnamed alert", "alerte sans nom"),
+        "unknown_time": Text("unknown time", "heure inconnue"),
+        "new": Text("new", "nouveau"),
+        "since": Text("since {start} ({age})", "depuis {start} ({age})"),
+        "resolved_at": Text("resolved {end} after {age}", "résolu à {end} après {age}"),
+        "gone_since": Text("no longer reported since {end}", "plus signalé depuis {end}"),
+        "from_to": Text("{start} to {end} ({age})", "de {start} à {end} ({age})"),
+        "over": Text("fired {start}, resolved {end}", "alerte à {start}, résolue à {end}"),
+        "more": Text("… and {n} more: {parts}", ("… et {n} autre : {parts}", "… et {n} autres : {parts}")),
+        "others": Text("and {n} more", ("et {n} autre", "et {n} autres")),
+        "names_more": Text("{names} and {n} more", ("{names} et {n} autre", "{names} et {n} autres")),
+        "firing_now": Text("{n} firing now", "{n} en alerte"),
+        "still": Text("still firing after {age}", "toujours en alerte après {age}"),
+        "of": Text("{n} of {all}", "{n} sur {all}"),
+        "resolved_after": Text("resolved after {age}", "résolu après {age}"),
+        "gone_after": Text("no longer reported after {age}", "plus signalé après {age}"),
+        "firing_again": Text("firing again", "de nouveau en alerte"),
+        "nth_time": Text("{nth} time in {age}", "{nth} fois en {age}"),
+        "before": Text("before: {start} to {end}", "avant : de {start} à {end}"),
+        "unreachable": Text(
+            "{age} late: this chat could not be reached from {start} to {end}",
+            "{age} de retard : cette discussion était injoignable de {start} à {end}",
+        ),
+        "rate_limited": Text(
+            "{age} late: this chat took no more messages from {start} to {end}",
+            "{age} de retard : cette discussion n'acceptait plus de messages de {start} à {end}",
+        ),
+        "restarted": Text(
+            "{age} late: the relay did not run or was behind from {start} to {end}",
+            "{age} de retard : le relais était arrêté ou en retard de {start} à {end}",
+        ),
+        "stale": Text(
+            "nothing heard of this group for {age}: it may have changed",
+            "aucune nouvelle de ce groupe depuis {age} : il a pu changer",
+        ),
+        "may_be_repeated": Text(
+            "may be repeated: no answer came when it was first sent",
+            "peut-être répété : aucune réponse au premier envoi",
+        ),
+        "truncated": Text(
+            ("Alertmanager left out {n} alert (max_alerts)", "Alertmanager left out {n} alerts (max_alerts)"),
+            ("Alertmanager a omis {n} alerte (max_alerts)", "Alertmanager a omis {n} alertes (max_alerts)"),
+        ),
+        "failed": Text("(template {template} failed: {why})", "(le modèle {template} a échoué : {why})"),
+        "characters": Text(
+            ("({n} character)", "({n} characters)"),
+            ("({n} caractère)", "({n} caractères)"),
+        ),
+        "alerts": Text(("{n} alert", "{n} alerts"), ("{n} alerte", "{n} alertes")),
+        "runbook": Text("Runbook", "Procédure"),
+        "graph": Text("Graph", "Graphe"),
+        "silence": Text("Silence", "Silence"),
+        "dashboard": Text("Dashboard", "Tableau de bord"),
+    }
+)
+
+_UNITS = {"en": ("s", "min", "h", "d"), "fr": ("s", "min", "h", "j")}
+_MONTHS = {
+    "en": ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
+    "fr": ["janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."],
+}  # fmt: skip
+_ORDINALS = {
+    "en": ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"],
+    "fr": ["première", "deuxième", "troisième", "quatrième", "cinquième", "sixième", "septième",
+           "huitième", "neuvième", "dixième"],
+}  # fmt: skip
+_FORMATTER = Formatter()
+
+
+def language(wanted: str) -> str:
+    """The language of the catalogue for a configured one; English for any other."""
+    return wanted if wanted in LANGUAGES else "en"
+
+
+def say(wanted: str, key: str, n: int | None = None, **values: Value) -> RichText:
+    """The text `key` with its values in place; `n` chooses between one and other and stands for `{n}`.
+
+    Raises KeyError for a text or value that does not exist.
+    """
+    pattern = _pattern(language(wanted), CATALOGUE[key], n)
+    if n is not None:
+        values["n"] = number(wanted, n)
+    parts: list[Value] = []
+    for literal, name, _, _ in _FORMATTER.parse(pattern):
+        parts.append(literal)
+        if name:
+            parts.append(values[name])
+    return concat(parts)
+
+
+def _pattern(wanted: str, text: Text, n: int | None) -> str:
+    found = text.fr if wanted == "fr" else text.en
+    if isinstance(found, str):
+        return found
+    # French counts zero as one thing, English as several (Unicode CLDR plural rules).
+    one = n == 1 or (n == 0 and wanted == "fr")
+    return found[0] if one else found[1]
+
+
+def duration(wanted: str, seconds: float) -> str:
+    """Seconds in two units at most: `45 s`, `12 min`, `1 h 12 min`, `3 d 4 h`; what is below them is dropped."""
+    if seconds != seconds or seconds in (float("inf"), float("-inf")):
+        return "?"
+    whole = abs(int(seconds))
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    units = _UNITS[language(wanted)]
+    if whole < 60:
+        parts = [(whole, units[0])]
+    elif minutes < 60:
+        parts = [(minutes, units[1])]
+    elif hours < 24:
+        parts = [(hours, units[2]), (minutes % 60, units[1])]
+    else:
+        parts = [(days, units[3]), (hours % 24, units[2])]
+    text = " ".join(f"{count} {unit}" for at, (count, unit) in enumerate(parts) if count or not at)
+    return f"-{text}" if seconds < 0 and whole else text
+
+
+def ordinal(wanted: str, n: int) -> str:
+    """`first`, `second` ...; feminine in French, where it stands before `fois`."""
+    words = _ORDINALS[language(wanted)]
+    if 1 <= n <= len(words):
+        return words[n - 1]
+    if language(wanted) == "fr":
+        return f"{n}e"
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th") if n % 100 not in (11, 12, 13) else "th"
+    return f"{n}{ending}"
+
+
+def number(wanted: str, n: int) -> str:
+    """The number with its thousands apart: `81,234`, in French with a narrow space."""
+    text = f"{n:,}"
+    return text.replace(",", "\u202f") if language(wanted) == "fr" else text
+
+
+def month(wanted: str, index: int) -> str:
+    """The short name of month 1 to 12."""
+    return _MONTHS[language(wanted)][index - 1]
