@@ -1,0 +1,160 @@
+"""Puts the parts together: starts them in order, reloads what is in force, stops them in the opposite order."""
+
+import asyncio
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+from msgspec import Struct
+
+from relay import log, metrics, settings
+from relay.clock import steady_clock
+from relay.core import template
+from relay.core.event import Event, Loaded
+from relay.core.fault import Fault
+from relay.core.fault import render as render_fault
+from relay.core.inforce import InForce
+from relay.core.resolve import Rules
+from relay.door import Door
+from relay.folder import CannotStart, Folder
+from relay.intake import Intake
+from relay.lanes import Lanes
+from relay.listener import Listener, Room
+from relay.pipeline import Pipeline
+from relay.server import Doors, Limits, Server
+from relay.store.protocol import NewerSchema, StoreError
+from relay.store.sqlite import SqliteStore
+from relay.transport import Transport
+from relay.upkeep import Upkeep
+from relay.webconfig import open_door
+from relay.writer import Writer
+
+TURN_SECONDS = 10.0  # for which an API call under way may go on when the relay stops
+
+
+class Options(Struct, frozen=True):
+    """How the process runs: the flags of `serve`."""
+
+    config_file: Path
+    storage_path: Path
+    host: str = "127.0.0.1"
+    port: int = 9087
+    web_config_file: Path | None = None
+    allow_unauthenticated: bool = False
+    limits: Limits = Limits()
+
+
+class App:
+    """A relay, from its storage to its listening socket. `tell` listeners beside log and metrics are for a watcher."""
+
+    def __init__(self, options: Options, listeners: tuple[Callable[[Event], None], ...] = ()) -> None:
+        """Opens the storage and reads the configuration. Raises CannotStart; a faulty configuration is one, with all
+        its faults in the text."""
+        self.options = options
+        self._clock = steady_clock()
+        self._metrics = metrics.Metrics()
+        self._listeners = (log.listen, self._metrics.listen, *listeners)
+        self._why_not_ready = "starting"
+        self.rules = self._first_rules()
+        in_force = _in_force(self.rules)
+        door = self._door()
+        self._folder = Folder(options.storage_path)
+        self._store = self._open_store()
+        self._writer = Writer(self._store)
+        self._transport = Transport()
+        run, tell = self._writer.run, self._tell
+        self._pipeline = Pipeline(self._store, run, self._transport.send, self._clock, random.random, tell, in_force)
+        self._lanes = Lanes(self._pipeline.turn, self._clock, tell)
+        self._intake = Intake(self._store, self._writer, self._lanes.wake, self._clock, tell, in_force.routing)
+        self._upkeep = Upkeep(self._store, run, self._clock, tell)
+        doors = Doors(self._intake.accept, lambda: self._why_not_ready, self.reload, self._render_metrics, tell, door)
+        self._listener = Listener(Server(doors, options.limits).handle, Room())
+        self._tls = door.tls if door else None
+
+    async def start(self) -> str:
+        """Takes up what an earlier run left, then listens. Returns `HOST:PORT`. Raises CannotStart."""
+        self._take_over(self.rules)
+        await self._pipeline.recover()
+        wakes = await self._writer.run(self._store.wakes)
+        self._lanes.wake(lane for lane, _ in wakes)
+        self._upkeep.start(lambda: (self._pipeline.in_force, self.rules.retention))
+        try:
+            address = await self._listener.open(self.options.host, self.options.port, self._tls)
+        except (OSError, RuntimeError) as error:
+            await self.stop()
+            raise CannotStart(f"cannot listen on {self.options.host}:{self.options.port}: {error}") from error
+        self._why_not_ready = ""
+        return address
+
+    async def stop(self) -> None:
+        """Not ready at once; requests under way are answered, API calls under way end, everything is written down."""
+        self._why_not_ready = "stopping"
+        await self._listener.close()
+        await self._upkeep.stop()
+        await self._lanes.stop(TURN_SECONDS)
+        await self._transport.close()
+        await asyncio.to_thread(self._writer.close)
+        self._folder.release()
+
+    async def reload(self) -> tuple[str, ...]:
+        """Reads the configuration again. A faulty one changes nothing: its faults come back, as text."""
+        rules, faults = await asyncio.to_thread(settings.load, self.options.config_file, "serve")
+        self._tell(Loaded(ok=rules is not None, at=self._clock(), faults=len(faults) if rules is None else 0))
+        if rules is None:
+            return tuple(render_fault(fault) for fault in faults)
+        self._take_over(rules)
+        self._lanes.wake_all()
+        return ()
+
+    def _take_over(self, rules: Rules) -> None:
+        in_force = _in_force(rules)
+        self.rules = rules
+        self._pipeline.in_force = in_force
+        self._intake.routing = in_force.routing
+        chats = {
+            (target.lane.platform, target.policy.receiver)
+            for targets in rules.routing.targets.values()
+            for target in targets
+        }
+        self._metrics.prime(chats, rules.templates)
+
+    def _tell(self, event: Event) -> None:
+        for listen in self._listeners:
+            listen(event)
+
+    async def _render_metrics(self) -> bytes:
+        return self._metrics.render(await self._writer.run(self._store.balance))
+
+    def _first_rules(self) -> Rules:
+        rules, faults = settings.load(self.options.config_file, "serve")
+        self._tell(Loaded(ok=rules is not None, at=self._clock(), faults=len(faults)))
+        if rules is None:
+            raise CannotStart(_list(faults))
+        return rules
+
+    def _door(self) -> Door | None:
+        path = self.options.web_config_file
+        try:
+            door = Door(path, self._tell) if path else None
+        except ValueError as error:
+            raise CannotStart(str(error)) from error
+        refusal = open_door(self.options.host, door.web if door else None)
+        if refusal and not self.options.allow_unauthenticated:
+            raise CannotStart(refusal)
+        return door
+
+    def _open_store(self) -> SqliteStore:
+        try:
+            return SqliteStore(self._folder.database)
+        except (NewerSchema, StoreError) as error:
+            self._folder.release()
+            raise CannotStart(f"{self._folder.database}: {error}") from error
+
+
+def _in_force(rules: Rules) -> InForce:
+    templates, _ = template.compile(rules.templates)  # its faults are among those of `settings.load`
+    return InForce(rules.routing, templates, rules.limits)
+
+
+def _list(faults: tuple[Fault, ...]) -> str:
+    return "\n".join(render_fault(fault) for fault in faults)

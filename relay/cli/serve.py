@@ -1,0 +1,74 @@
+"""`serve`: runs the relay until it is told to stop."""
+
+import argparse
+import asyncio
+import logging
+import signal
+from pathlib import Path
+
+from relay import log
+from relay.app import App, Options
+from relay.cli.base import CANNOT, GOOD, complain, config_option
+from relay.folder import CannotStart
+from relay.server import MEBIBYTE, Limits
+
+_log = logging.getLogger("relay")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the verb."""
+    config_option(parser)
+    add = parser.add_argument
+    add("--storage.path", dest="storage", type=Path, default=Path("data"), metavar="DIR", help="default: data/")
+    add("--web.listen-address", dest="listen", default="127.0.0.1:9087", metavar="HOST:PORT", help="port 0: a free one")
+    add("--web.config.file", dest="web", type=Path, metavar="FILE", help="TLS and authentication")
+    add("--web.external-url", dest="external", default="", metavar="URL", help="under which others reach this relay")
+    add("--web.max-body", dest="max_body", type=int, default=128 * MEBIBYTE, metavar="BYTES", help="default: 128 MiB")
+    add("--web.allow-unauthenticated", dest="open", action="store_true", help="listen to anyone without authentication")
+    add("--log.level", dest="level", choices=("debug", "info", "warning", "error"), default="info")
+    add("--log.format", dest="form", choices=("logfmt", "json"), default="logfmt")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Serves; status 2 when it cannot start."""
+    log.setup(options.level, options.form)
+    host, colon, port = options.listen.rpartition(":")
+    if not colon or not port.isdecimal() or int(port) > 65535:
+        complain(f"--web.listen-address={options.listen}: write HOST:PORT, such as 127.0.0.1:9087")
+        return CANNOT
+    chosen = Options(
+        config_file=options.config_file,
+        storage_path=options.storage,
+        host=host.strip("[]"),
+        port=int(port),
+        web_config_file=options.web,
+        allow_unauthenticated=options.open,
+        limits=Limits(max_body=options.max_body),
+    )
+    try:
+        asyncio.run(_serve(chosen))
+    except CannotStart as error:
+        complain(str(error))
+        return CANNOT
+    return GOOD
+
+
+async def _serve(options: Options) -> None:
+    app = App(options)
+    loop, stop = asyncio.get_running_loop(), asyncio.Event()
+    reloads: set[asyncio.Task[tuple[str, ...]]] = set()
+
+    def reload() -> None:
+        task = asyncio.ensure_future(app.reload())
+        reloads.add(task)
+        task.add_done_callback(reloads.discard)
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stop.set)
+    loop.add_signal_handler(signal.SIGHUP, reload)
+    address = await app.start()
+    _log.info("listening", extra={"values": (("address", address),)})
+    await stop.wait()
+    _log.info("stopping", extra={"values": ()})
+    await app.stop()

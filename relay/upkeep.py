@@ -1,0 +1,62 @@
+"""Upkeep: once a minute, obligations that are too old end, and finished work that is old enough is forgotten."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from relay.core.event import Event, Noted, Settled
+from relay.core.inforce import InForce
+from relay.core.lane import Target
+from relay.core.resolve import Retention
+from relay.pipeline import Run
+from relay.store.protocol import Store, StoreError
+
+PERIOD = 60.0  # seconds
+GRACE = 600.0  # seconds of this run before anything expires: a chat gets its chance after a long stop
+_PURGED_AT_ONCE = 1000
+
+
+class Upkeep:
+    """Keeps the storage tidy while the relay runs."""
+
+    def __init__(self, store: Store, run: Run, clock: Callable[[], float], tell: Callable[[Event], None]) -> None:
+        self._store = store
+        self._run = run
+        self._clock = clock
+        self._tell = tell
+        self._started_at = clock()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, in_force: Callable[[], tuple[InForce, Retention]]) -> None:
+        """Begins; `in_force` gives what holds at that moment."""
+        self._task = asyncio.create_task(self._go_on(in_force))
+
+    async def stop(self) -> None:
+        """Ends it between two transactions."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _go_on(self, in_force: Callable[[], tuple[InForce, Retention]]) -> None:
+        while True:
+            await asyncio.sleep(PERIOD)
+            try:
+                await self.round(*in_force())
+            except StoreError as error:
+                self._tell(Noted("error", "storage failed", (("err", str(error)),)))
+
+    async def round(self, in_force: InForce, retention: Retention) -> None:
+        """One round at the present time."""
+        now = self._clock()
+        if now >= self._started_at + GRACE:
+            for targets in in_force.routing.targets.values():
+                for target in targets:
+                    await self._expire(target, now)
+        purged = _PURGED_AT_ONCE
+        while purged == _PURGED_AT_ONCE:
+            purged = await self._run(partial(self._store.purge, now - retention.seconds, _PURGED_AT_ONCE))
+
+    async def _expire(self, target: Target, now: float) -> None:
+        receiver, before = target.policy.receiver, now - target.policy.expire_after
+        for ended in await self._run(partial(self._store.expire, target.lane, receiver, before)):
+            self._tell(Settled(target.lane.platform, ended.receiver, ended.settlement, ended.count, why="expire_after"))
