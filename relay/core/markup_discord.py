@@ -17,7 +17,7 @@ _BLOCK = re.compile(
 _QUOTED_LINES = re.compile("(?:> .*(?:\n|$))+")
 _QUOTE_SIGN = re.compile("^> ", re.MULTILINE)
 _TOKEN = re.compile(
-    rf"\\(?P<escaped>[^\w\s{OPEN}{CLOSE}])"
+    rf"\\(?P<escaped>_|[^\w\s{OPEN}{CLOSE}])"
     r"|(?P<ticks>`+)"
     rf"|<t:(?P<unix>[0-9]{{1,10}}|{OPEN}[0-9]+{CLOSE})(?::(?P<style>[tTdDfFsSR]))?>"
     r"|(?P<sign>\*\*|\*|__|_|~~|\|\||\[)"

@@ -185,8 +185,10 @@ class _Html:
     def _close_code(self, tag: _Tag, kind: Kind) -> None:
         """A block and code with a language over the same characters are one block in that language."""
         start, end, last, language = tag.mark.start, self._draft.length, self._last, tag.language
-        if last and last.kind != kind and (last.start, last.end) == (start, end) and (language or last.language):
-            kind, language = "pre", language or last.language
+        same = last is not None and last.kind != kind and (last.start, last.end) == (start, end)
+        inner = last.language if last and same else ""
+        if same and (inner if kind == "pre" else language and not inner):
+            kind, language = "pre", language or inner
         self._draft.close(tag.mark, kind, language if kind == "pre" else "")
         self._last = _Code(kind, start, end, language)
 

@@ -1,6 +1,7 @@
 """The markups: Telegram's own parser judges three of them, tables say what Discord's and the errors are."""
 
 from collections import defaultdict
+from contextlib import suppress
 
 import pytest
 from hypothesis import given, settings
@@ -8,7 +9,8 @@ from hypothesis import strategies as st
 
 from relay.core.lane import MarkupName
 from relay.core.markup import MarkupError, parse
-from relay.core.richtext import Kind, RichText, Span, checked, placeholder
+from relay.core.richtext import Kind, RichText, Span, checked, normalise, placeholder
+from tests.steps import steps
 from tests.tdjson_judge import Refusal, telegram_reads
 
 P0, P1 = placeholder(0), placeholder(1)
@@ -285,7 +287,7 @@ def test_a_source_is_read_as_telegram_reads_it(markup: MarkupName, source: str) 
     assert_reads_as_telegram(source, markup)
 
 
-TEXT = ("a", "b ", "é", "😀", "\n", "\r", "x.y", "'", ";")
+TEXT = ("a", "b ", "é", "😀", "\n", "\r", "x-y", "'", ";")
 HTML_PIECES = (
     *TEXT,
     *(f"<{tag}>" for tag in ("b", "i", "u", "s", "code", "pre", "blockquote", "tg-spoiler", "blockquote expandable")),
@@ -304,7 +306,7 @@ HTML_PIECES = (
 MARKDOWNV2_PIECES = (
     *TEXT,
     *("*", "_", "__", "~", "||", "`", "```", "```py\n", "[", "]", "](https://example.com/x)", "![", "\n>", ">"),
-    *("](tg://time?unix=5&format=r)", "||\n", "||\r\n", "**>", "\\", "\\*", "\\\n", "\\\r", "\\>", "(", ")", "!"),
+    *("](tg://time?unix=5&format=r)", "||\n", "||\r\n", "**>", "\\", "\\*", "\\\n", "\\\r", "\\>", "(", ")", "!", "="),
 )
 MARKDOWN_PIECES = (
     *TEXT,
@@ -350,7 +352,7 @@ def test_any_heap_of_markdown_pieces_is_read_as_telegram_reads_it(source: str) -
 
 
 def nested(styles_of: tuple[tuple[str, str], ...], leaf: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-    """Sources whose styles are well nested, each within none of its like."""
+    """Sources whose styles are well nested."""
 
     def around(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
         part = st.builds(lambda ends, text: ends[0] + text + ends[1], st.sampled_from(styles_of), inner)
@@ -428,3 +430,143 @@ def test_a_fault_says_where_it_is_and_what_is_right(markup: MarkupName, source: 
     with pytest.raises(MarkupError) as refusal:
         parse(source, markup)
     assert (refusal.value.offset, str(refusal.value)) == (offset, message)
+
+
+WITH_PLACEHOLDERS: list[tuple[MarkupName, str, list[tuple[str, str, str]]]] = [
+    ("html", f"<b>{P0}</b>", [("bold", P0, "")]),
+    ("html", f"<code>{P0}</code>", [("code", P0, "")]),
+    ("html", f'<a href="{P0}">{P1}</a>', [("link", P1, P0)]),
+    ("html", f'<a href="https://example.com/{P0}?q={P1}">a</a>', [("link", "a", f"https://example.com/{P0}?q={P1}")]),
+    ("html", f"<a href={P0}>a</a>", [("link", "a", P0)]),
+    ("html", f"<a>{P0}</a>", [("link", P0, P0)]),
+    ("html", f'<tg-time unix="{P0}" format="r">{P1}</tg-time>', [("time", P1, f"{P0}:r")]),
+    ("html", f'<pre><code class="language-{P0}">{P1}</code></pre>', [("pre", P1, P0)]),
+    ("markdownv2", f"*{P0}*", [("bold", P0, "")]),
+    ("markdownv2", f"_{P0}_", [("italic", P0, "")]),
+    ("markdownv2", f"`{P0}`", [("code", P0, "")]),
+    ("markdownv2", f"```\n{P0}```", [("pre", P0, "")]),
+    ("markdownv2", f"[{P1}]({P0})", [("link", P1, P0)]),
+    ("markdownv2", f">{P0}\n", [("quote", f"{P0}\n", "")]),
+    ("markdownv2", f"![{P1}](tg://time?unix={P0}&format=r)", [("time", P1, f"{P0}:r")]),
+    ("markdown", f"*{P0}*", [("bold", P0, "")]),
+    ("markdown", f"`{P0}`", [("code", P0, "")]),
+    ("markdown", f"[{P1}]({P0})", [("link", P1, P0)]),
+    ("discord", f"**{P0}**", [("bold", P0, "")]),
+    ("discord", f"_{P0}_", [("italic", P0, "")]),
+    ("discord", f"`{P0}`", [("code", P0, "")]),
+    ("discord", f"```{P0}\n{P1}```", [("pre", P1, P0)]),
+    ("discord", f"[{P1}]({P0})", [("link", P1, P0)]),
+    ("discord", f"[a](<https://example.com/{P0}>)", [("link", "a", f"https://example.com/{P0}")]),
+    ("discord", f"<t:{P0}:F>", [("time", P0, f"{P0}:WDt")]),
+    ("discord", f"> {P0}", [("quote", P0, "")]),
+    ("discord", f"### {P0}", [("heading", P0, "3")]),
+]
+
+
+@pytest.mark.parametrize(("markup", "source", "expected"), WITH_PLACEHOLDERS)
+def test_a_placeholder_stands_anywhere(markup: MarkupName, source: str, expected: list[tuple[str, str, str]]) -> None:
+    assert spans(parse(source, markup)) == expected
+
+
+@pytest.mark.parametrize("source", [P0, f"a{P0}{P1}b", f"\\{P0}", f"a {P0}\n{P1}"])
+@pytest.mark.parametrize("markup", ["html", "markdownv2", "markdown", "discord", "none"])
+def test_a_placeholder_passes_untouched_in_every_markup(markup: MarkupName, source: str) -> None:
+    assert parse(source, markup) == RichText(source)
+
+
+DISCORD: list[tuple[str, str, list[tuple[str, str, str]]]] = [
+    ("**a** *b* _c_ __d__ ~~e~~ ||f||", "a b c d e f", [
+        ("bold", "a", ""),
+        ("italic", "b", ""),
+        ("italic", "c", ""),
+        ("underline", "d", ""),
+        ("strikethrough", "e", ""),
+        ("spoiler", "f", ""),
+    ]),
+    ("***a***", "a", [("bold", "a", ""), ("italic", "a", "")]),
+    ("___a___", "a", [("underline", "a", ""), ("italic", "a", "")]),
+    ("**a *b* c**", "a b c", [("bold", "a b c", ""), ("italic", "b", "")]),
+    ("*a **b** c*", "a b c", [("italic", "a b c", ""), ("bold", "b", "")]),
+    ("**a\nb**", "a\nb", [("bold", "a\nb", "")]),
+    ("**a *b**", "a *b", [("bold", "a *b", "")]),
+    ("node_exporter_up and _a_", "node_exporter_up and a", [("italic", "a", "")]),
+    ("* a *b*\n* c", "* a b\n* c", [("italic", "b", "")]),
+    ("a ** b", "a ** b", []),
+    ("**a", "**a", []),
+    ("****", "****", []),
+    (r"\*a\* \_ \\ \a", r"*a* _ \ \a", []),
+    ("`a **b** \\` c", "a **b** \\ c", [("code", "a **b** \\", "")]),
+    ("``a`b``", "a`b", [("code", "a`b", "")]),
+    ("`a", "`a", []),
+    ("```py\na\n\nb\n```c", "a\n\nbc", [("pre", "a\n\nb", "py")]),
+    ("```a b```", "a b", [("pre", "a b", "")]),
+    ("```\n> a\n# b\n```", "> a\n# b", [("pre", "> a\n# b", "")]),
+    ("```a", "```a", []),
+    ("``````", "``````", []),
+    ("> a\n> *b*\nc", "a\nb\nc", [("quote", "a\nb", ""), ("italic", "b", "")]),
+    ("> a\n\n> b", "a\n\nb", [("quote", "a", ""), ("quote", "b", "")]),
+    ("a\n>>> b\n> c", "a\nb\n> c", [("quote", "b\n> c", "")]),
+    ("> # a", "a", [("quote", "a", ""), ("heading", "a", "1")]),
+    ("a > b", "a > b", []),
+    ("# a **b**\n## c\n### d\n-# e\nf", "a b\nc\nd\ne\nf", [
+        ("heading", "a b", "1"),
+        ("bold", "b", ""),
+        ("heading", "c", "2"),
+        ("heading", "d", "3"),
+        ("subtext", "e", ""),
+    ]),
+    ("#a\n#### b", "#a\n#### b", []),
+    ("**a\n# b**", "**a\nb**", [("heading", "b**", "1")]),
+    ("[a](https://example.com/x_(y))", "a", [("link", "a", "https://example.com/x_(y)")]),
+    ("[**a** b](https://example.com/)", "a b", [("link", "a b", "https://example.com/"), ("bold", "a", "")]),
+    ("[[a](https://example.com/)", "[a", [("link", "a", "https://example.com/")]),
+    ("[a](ftp://example.com/) [b](c) [d]", "a b [d]", []),
+    ("[a](b c) []()", "[a](b c) []()", []),
+    ("<t:1795308726:R>", "2026-11-22 00:52 UTC", [("time", "2026-11-22 00:52 UTC", "1795308726:R")]),
+    ("<t:5> <t:5:x>", "1970-01-01 00:00 UTC <t:5:x>", [("time", "1970-01-01 00:00 UTC", "5")]),
+    ("<@123> <@&4> @everyone <#5>", "<@123> <@&4> @everyone <#5>", []),
+    ("- a\n1. b", "- a\n1. b", []),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("source", "text", "expected"), DISCORD)
+def test_discords_markdown_is_read(source: str, text: str, expected: list[tuple[str, str, str]]) -> None:
+    rich = parse(source, "discord")
+    assert (rich.text, spans(rich)) == (text, expected)
+
+
+@settings(max_examples=500, deadline=None)
+@given(soup((*MARKDOWNV2_PIECES, "# ", "-# ", "> ", ">>> ", "**", "***", "<t:5:R>", "~~")) | st.text())
+def test_discords_markdown_is_never_a_fault(source: str) -> None:
+    rich = parse(source, "discord")
+    assert rich == normalise(rich)
+    assert all(0 <= span.start < span.end <= len(rich.text) for span in rich.spans)
+
+
+def test_plain_text_has_no_markup() -> None:
+    assert parse("<b>*a*</b> [b](https://example.com/)", "none") == RichText("<b>*a*</b> [b](https://example.com/)")
+
+
+GROWING: list[tuple[MarkupName, str]] = [
+    ("html", "<b>a</b>&amp;"),
+    ("html", "<a>b"),
+    ("html", "&#"),
+    ("markdownv2", "*a* \\. "),
+    ("markdownv2", "[a*b*"),
+    ("markdownv2", ">a||b||\n"),
+    ("markdown", "*a* [b](c) \\_"),
+    ("discord", "**a *b"),
+    ("discord", "[a](b `c "),
+    ("discord", "> a\n# b\n```c "),
+    ("discord", "***"),
+]
+
+
+@pytest.mark.parametrize(("markup", "piece"), GROWING)
+def test_twice_the_source_is_twice_the_work(markup: MarkupName, piece: str) -> None:
+    def work(times: int) -> int:
+        with suppress(MarkupError):
+            parse(piece * times, markup)
+        return times
+
+    assert steps(lambda: work(800)) < 2.3 * steps(lambda: work(400))
