@@ -33,7 +33,6 @@ from relay.core.event import (
 )
 from relay.core.lane import Platform
 
-CONTENT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _PREFIX = "alert_relay"
 _CODES = (200, 400, 401, 404, 405, 413, 415, 503)
 _ANSWER_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)

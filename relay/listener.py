@@ -1,0 +1,167 @@
+"""The listening socket: how many connections there may be, how long each may dawdle, and how they end."""
+
+import asyncio
+import json
+import math
+import ssl
+from collections.abc import Awaitable, Callable
+
+from aiohttp import http_parser, web
+from msgspec import Struct
+
+Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
+MAX_ANSWER = 200
+_TLS_SECONDS = 5.0
+_BACKLOG = 1024
+
+
+class Room(Struct, frozen=True):
+    """How many connections there may be, and how many seconds one may take for its first request, lie idle after
+    one, have the rest of a refused body read so that it hears the answer, and work on when the relay stops."""
+
+    connections: int = 512
+    first_seconds: float = 10.0
+    idle_seconds: float = 75.0
+    linger_seconds: float = 2.0
+    drain_seconds: float = 4.0
+
+
+def answer(status: int, text: str, retry_after: float | None = None) -> web.Response:
+    """A JSON answer of at most 200 bytes; `retry_after` seconds are rounded up to whole ones."""
+    word = "status" if status < 400 else "error"
+    text = text[:MAX_ANSWER]
+    while len(body := json.dumps({word: text})) > MAX_ANSWER:
+        text = text[:-1]
+    headers = {} if retry_after is None else {"Retry-After": str(max(1, math.ceil(retry_after)))}
+    return web.Response(status=status, text=body, content_type="application/json", headers=headers)
+
+
+def _signed(response: web.StreamResponse) -> web.StreamResponse:
+    """Names us alone: aiohttp would name Python's version and its own."""
+    response.headers["Server"] = "alert-relay"
+    return response
+
+
+class Listener:
+    """An open listening socket and its connections."""
+
+    def __init__(self, handle: Handle, room: Room) -> None:
+        """Opens nothing yet. Needs a running loop."""
+        self._handle = handle
+        self._crowd = _Crowd(room)
+        self._room = room
+        self._server = web.Server(self._one)
+        self._socket: asyncio.Server | None = None
+
+    async def open(self, host: str, port: int, tls: ssl.SSLContext | None) -> str:
+        """Listens (host empty: on every address; port 0: on a free one). Returns `HOST:PORT`.
+
+        Raises OSError when the address cannot be had, RuntimeError when aiohttp is built without its C parser.
+        """
+        if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
+            raise RuntimeError("aiohttp has no C parser here: install its wheel, and unset AIOHTTP_NO_EXTENSIONS")
+        self._socket = await asyncio.get_running_loop().create_server(
+            lambda: _Connection(self._server, self._crowd, self._room),
+            host or None,
+            port,
+            ssl=tls,
+            ssl_handshake_timeout=_TLS_SECONDS if tls else None,
+            backlog=_BACKLOG,
+        )
+        bound, number = self._socket.sockets[0].getsockname()[:2]
+        return f"[{bound}]:{number}" if ":" in bound else f"{bound}:{number}"
+
+    async def close(self) -> None:
+        """Takes no new connection, lets those at work end within `drain_seconds` (twice that at most)."""
+        if self._socket is not None:
+            self._socket.close()
+        await asyncio.sleep(0)  # requests that have come already begin
+        self._server.pre_shutdown()
+        await self._server.shutdown(self._room.drain_seconds)
+
+    async def _one(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
+        self._crowd.begin(connection)
+        try:
+            return _signed(await self._handle(request))
+        finally:
+            self._crowd.end(connection)
+
+
+class _Crowd:
+    """The open connections: when there is no room for one more, the one that has been idle longest goes."""
+
+    def __init__(self, room: Room) -> None:
+        self._most = room.connections
+        self._idle: dict[web.RequestHandler, None] = {}
+        self._busy: set[web.RequestHandler] = set()
+
+    def enter(self, connection: web.RequestHandler) -> None:
+        """Has room for the connection, or closes it at once when all others are at work."""
+        if len(self._idle) + len(self._busy) >= self._most:
+            leaving = next(iter(self._idle), connection)
+            self._idle.pop(leaving, None)
+            leaving.force_close()
+            if leaving is connection:
+                return
+        self._idle[connection] = None
+
+    def begin(self, connection: web.RequestHandler) -> None:
+        if connection in self._idle:
+            del self._idle[connection]
+            self._busy.add(connection)
+
+    def end(self, connection: web.RequestHandler) -> None:
+        if connection in self._busy:
+            self._busy.remove(connection)
+            self._idle[connection] = None
+
+    def leave(self, connection: web.RequestHandler) -> None:
+        self._idle.pop(connection, None)
+        self._busy.discard(connection)
+
+
+class _Connection(web.RequestHandler):
+    """aiohttp's connection, without decompression, without an access log, and with answers of our own to bad HTTP."""
+
+    def __init__(self, server: web.Server, crowd: _Crowd, room: Room) -> None:
+        loop = asyncio.get_running_loop()
+        super().__init__(
+            server,
+            loop=loop,
+            keepalive_timeout=room.idle_seconds,
+            lingering_time=room.linger_seconds,
+            auto_decompress=False,
+            access_log=None,  # type: ignore[arg-type]  # its own way to say that there is none
+        )
+        self._crowd = crowd
+        self._first = loop.call_later(room.first_seconds, self._give_up)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Enters the crowd, if there is room."""
+        super().connection_made(transport)
+        self._crowd.enter(self)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """Leaves the crowd."""
+        self._first.cancel()
+        self._crowd.leave(self)
+        super().connection_lost(exc)
+
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,  # noqa: ARG002 - aiohttp's signature; its text repeats the request
+        message: str | None = None,  # noqa: ARG002 - likewise
+    ) -> web.StreamResponse:
+        """The answer to what is no HTTP request."""
+        if request.writer.output_size > 0:
+            raise ConnectionError("part of an answer is sent already")
+        response = answer(400, "not an HTTP request") if status == 400 else answer(503, "internal error", 1)
+        response.force_close()
+        return _signed(response)
+
+    def _give_up(self) -> None:
+        if self._request_count == 0:
+            self.force_close()
