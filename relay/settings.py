@@ -1,7 +1,6 @@
 """Reads the configuration and every file it names, and hands them to the core to judge."""
 
 import glob
-from collections.abc import Iterator
 from pathlib import Path
 
 from relay.core.config import parse
@@ -27,15 +26,15 @@ def load(path: Path, mode: Mode) -> tuple[Rules | None, tuple[Fault, ...]]:
         return None, (Fault(str(path), 1, 1, f"cannot read the configuration: {_why(error)}"),)
     config, faults = parse(str(path), data)
     if config is None:
-        return None, ordered(faults)
+        return None, ordered(faults, str(path))
     rules, more = resolve(config, read_files(wanted(config.file), path.parent), mode)
-    return rules, ordered((*faults, *more))
+    return rules, ordered((*faults, *more), str(path))
 
 
 def read_files(names: Wanted, folder: Path) -> Files:
     """What the configuration's files hold; what cannot be read is a problem in words, by its name."""
     secrets: dict[str, Secret] = {}
-    templates: dict[str, str] = {}
+    templates: dict[str, Path] = {}
     problems: dict[str, str] = {}
     for name in sorted(names.secrets):
         try:
@@ -45,32 +44,42 @@ def read_files(names: Wanted, folder: Path) -> Files:
     for name in sorted(names.certificates):
         if not (folder / name).is_file():
             problems[name] = "no such file"
+    sources: dict[str, str] = {}
     for pattern in names.templates:
-        problem = _read_pattern(pattern, folder, templates)
+        problem = _find(pattern, folder, templates) or _read_all(templates, sources)
         if problem:
             problems[pattern] = problem
-    return Files(str(folder.absolute()), secrets, templates, dict(_builtin()), problems)
+    builtin = {path.name: path for path in sorted(BUILTIN.glob("*.j2"))}
+    return Files(
+        folder=str(folder.absolute()),
+        secrets=secrets,
+        templates=sources,
+        builtin={name: path.read_text(encoding="utf-8") for name, path in builtin.items()},
+        paths={name: str(path) for name, path in {**builtin, **templates}.items()},
+        problems=problems,
+    )
 
 
-def _read_pattern(pattern: str, folder: Path, templates: dict[str, str]) -> str:
-    """Puts the templates of a pattern among the others, by file name; what is wrong, or an empty text."""
+def _find(pattern: str, folder: Path, templates: dict[str, Path]) -> str:
+    """Puts the files of a pattern among the others, by file name; says what is wrong, or nothing."""
     try:
-        paths = sorted(path for path in map(Path, glob.glob(str(folder / pattern))) if path.is_file())  # noqa: PTH207
+        paths = [path for path in map(Path, glob.glob(str(folder / pattern))) if path.is_file()]  # noqa: PTH207 - absolute patterns
     except (ValueError, OSError) as error:
         return _why(error)
-    for path in paths:
-        if path.name in templates:
+    for path in sorted(paths):
+        if templates.setdefault(path.name, path) != path:
             return f"two templates have the name {path.name}"
-        try:
-            templates[path.name] = _read(path, _MOST_TEMPLATE)
-        except (OSError, ValueError) as error:
-            return f"{path.name}: {_why(error)}"
     return "" if paths else "no such file"
 
 
-def _builtin() -> Iterator[tuple[str, str]]:
-    for path in sorted(BUILTIN.glob("*.j2")):
-        yield path.name, path.read_text(encoding="utf-8")
+def _read_all(templates: dict[str, Path], sources: dict[str, str]) -> str:
+    for name, path in templates.items():
+        if name not in sources:
+            try:
+                sources[name] = _read(path, _MOST_TEMPLATE)
+            except (OSError, ValueError) as error:
+                return f"{name}: {_why(error)}"
+    return ""
 
 
 def _read(path: Path, most: int) -> str:

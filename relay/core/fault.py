@@ -63,6 +63,8 @@ def faulty(faults: tuple[Fault, ...]) -> bool:
     return any(fault.severity == "fault" for fault in faults)
 
 
-def ordered(faults: Iterable[Fault]) -> tuple[Fault, ...]:
-    """The faults in the order of the file, each once."""
-    return tuple(sorted(dict.fromkeys(faults), key=lambda fault: (fault.file, fault.line, fault.column)))
+def ordered(faults: Iterable[Fault], first: str) -> tuple[Fault, ...]:
+    """The faults by file, line and column, each once; those of the file `first` before all others."""
+    return tuple(
+        sorted(dict.fromkeys(faults), key=lambda fault: (fault.file != first, fault.file, fault.line, fault.column))
+    )

@@ -19,14 +19,16 @@ class Wanted(Struct, frozen=True):
 class Files(Struct, frozen=True):
     """What was read. Keys are the names as the configuration writes them; white space around secrets is gone.
 
-    `templates` are sources by file name, `builtin` those that come with the relay. `problems` says for a secret file,
-    pattern or certificate why there is nothing. `folder` is where relative names begin.
+    `templates` are sources by file name, `builtin` those that come with the relay, `paths` where each was found.
+    `problems` says for a secret file, pattern or certificate why there is nothing. `folder` is where relative names
+    begin.
     """
 
     folder: str = ""
     secrets: dict[str, Secret] = {}
     templates: dict[str, str] = {}
     builtin: dict[str, str] = {}
+    paths: dict[str, str] = {}
     problems: dict[str, str] = {}
 
     def path(self, name: str) -> str:

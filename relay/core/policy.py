@@ -15,10 +15,12 @@ from relay.core.schema import DiscordConfig, Global, Receiver, Shared, TelegramC
 from relay.core.schema import Lifecycle as LifecycleConfig
 from relay.core.schema import Mention as MentionConfig
 from relay.core.source import Loc
+from relay.core.template import BUILT_IN
 
 T = TypeVar("T")
 
 URGENT = parse('severity=~"critical|page"')
+_BUILT_IN = {markup: name for name, markup in BUILT_IN.items()}
 _DEFAULT = Policy(receiver="", template="", markup="none", urgent=URGENT)
 
 
@@ -69,7 +71,7 @@ def policy(
     markup = _markup(entry)
     return Policy(
         receiver=receiver.name,
-        template=entry.template or _builtin(entry, markup),
+        template=entry.template or _BUILT_IN[markup],
         markup=markup,
         send_resolved=entry.send_resolved,
         silent=entry.disable_notifications,
@@ -148,18 +150,3 @@ _TELEGRAM_MARKUP: dict[str, MarkupName] = {
     "none": "none",
 }
 _DISCORD_MARKUP: dict[str, MarkupName] = {"Markdown": "discord", "HTML": "html", "none": "none"}
-
-
-def _builtin(entry: TelegramConfig | DiscordConfig, markup: MarkupName) -> str:
-    """The name of the built-in template for a platform and a markup."""
-    platform = "discord" if isinstance(entry, DiscordConfig) else "telegram"
-    return f"{platform}.{_ENDINGS[markup]}.j2"
-
-
-_ENDINGS: dict[MarkupName, str] = {
-    "html": "html",
-    "markdownv2": "mdv2",
-    "markdown": "markdown",
-    "discord": "md",
-    "none": "txt",
-}

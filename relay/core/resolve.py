@@ -10,6 +10,7 @@ from relay.core.destination import Bot, Destinations, Mode
 from relay.core.duration import quote
 from relay.core.fault import Fault, faulty
 from relay.core.files import Files
+from relay.core.inforce import InForce
 from relay.core.interval import Period, TimeInterval
 from relay.core.lane import Target
 from relay.core.policy import Names, check_name
@@ -21,6 +22,7 @@ from relay.core.schema import Retention as RetentionConfig
 from relay.core.schema import Route as RouteConfig
 from relay.core.source import Loc
 from relay.core.tree import Tree
+from relay.core.trial import try_templates
 
 
 class Retention(Struct, frozen=True):
@@ -36,14 +38,23 @@ class Rules(Struct, frozen=True):
     `templates` are the sources by name, the user's over the built-in ones. `tests` is how many the file had.
     """
 
-    routing: Routing
+    in_force: InForce
     templates: dict[str, str]
-    limits: Limits
     retention: Retention
     intervals: dict[str, TimeInterval]
     notices_receiver: str
     bots: tuple[Bot, ...]
     tests: int
+
+    @property
+    def routing(self) -> Routing:
+        """The routing in force."""
+        return self.in_force.routing
+
+    @property
+    def limits(self) -> Limits:
+        """The rates in force."""
+        return self.in_force.limits
 
 
 def resolve(config: Config, files: Files, mode: Mode) -> tuple[Rules | None, tuple[Fault, ...]]:
@@ -63,13 +74,13 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[Rules | None, tup
     notices = _notices(file, names, report)
     _check_last_resort(file, targets, report)
     root = _routes(config, names, notices, report)
-    faults = tuple(report.faults)
+    templates, found = try_templates(files, [target for each in targets.values() for target in each])
+    faults = (*report.faults, *found)
     if not config.whole or faulty(faults):
         return None, faults
     rules = Rules(
-        routing=Routing(root, targets),
+        in_force=InForce(Routing(root, targets), templates, _limits(file.limits)),
         templates={**files.builtin, **files.templates},
-        limits=_limits(file.limits),
         retention=_retention(file.retention),
         intervals=names.intervals,
         notices_receiver=notices,
