@@ -56,6 +56,7 @@ CLASSIC_DECIDES: list[tuple[str, list[tuple[str, Op, str]]]] = [
     ("foo==bar", [("foo", "=", "=bar")]),
     ("tricky=~~~", [("tricky", "=~", "~~")]),
     (r"trickier==\\=\=\"", [("trickier", "=", r'=\=\="')]),
+    (r"foo=a\",b=c", [("foo", "=", 'a"'), ("b", "=", "c")]),
     (r"foo=bar\n", [("foo", "=", "bar\n")]),
     ("foo=bar\\", [("foo", "=", "bar\\")]),
     (r'foo=~"\d+"', [("foo", "=~", r"\d+")]),
@@ -94,6 +95,10 @@ REFUSED = [
     ('a="1", foo=~"a**"', 12, "bad repetition operator"),
     ('foo=~"(?=x)"', 5, "without look-around"),
     (r'"é"=~"(a)\\1"', 5, "invalid escape sequence"),
+    # A bad expression in text whose escapes only the classic grammar takes.
+    (r'foo=~"\d("', 5, "missing )"),
+    # To the classic grammar a backslash before a comma escapes the quote behind it.
+    (r'foo="\,",b="x"', 4, "bad escape"),
     ('foo="\ud800"', 5, "surrogate"),
 ]
 

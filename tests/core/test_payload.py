@@ -266,6 +266,7 @@ REFUSED: list[tuple[bytes, str]] = [
     (b'{"alerts": {"0": {}}}', "alerts: expected a list"),
     (b'{"alerts": ["\xff"]}', "not UTF-8 near byte 13"),
     (b'{"alerts": ["' + b"a" * 3_000_000 + b'\xc3"]}', "not UTF-8 near byte 3000013"),
+    (b'{"alerts": []}\xc3', "not UTF-8 near byte 14"),
     (nested(DEEPEST + 1), "deeper than 32"),
     (nested(100_000), "deeper than 32"),
     (b'{"alerts": [' + b"[" * 100_000 + b"]" * 100_000 + b"]}", "deeper than 32"),
@@ -284,7 +285,7 @@ def test_a_broken_envelope_is_refused_by_the_call_itself(text: bytes, message: s
     "text",
     [
         nested(DEEPEST),
-        json.dumps({"alerts": [], "a": "[{" * 500 + '"\\' * 9 + "[" * 99}).encode(),
+        json.dumps({"alerts": [], "a": "\\", "b": "[{" * 500 + '"\\' * 9 + "[" * 99}).encode(),
         json.dumps({"alerts": [], "a": ("[" * 30 + '"\\') * 100_000 + "\\" * 2_000_000, "b": ["]"]}).encode(),
         json.dumps({"alerts": [], "a": ["[", [], ["", '"', {"{": "}"}]] * 300_000}).encode(),
     ],
