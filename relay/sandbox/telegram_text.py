@@ -147,6 +147,8 @@ def _checked(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
         start, end = number(entity, "offset"), number(entity, "offset") + number(entity, "length")
         if start < 0 or end < start:
             raise bad("received an entity with incorrect offset or length")
+        if start == end:
+            continue
         if start > end_of_text:
             raise bad(f"entity begins after the end of the text at UTF-16 offset {start}")
         if end > end_of_text:
