@@ -59,7 +59,7 @@ def setup(level: Level, form: Form, secrets: Iterable[Secret] = (), stream: Text
 def listen(event: Event) -> None:
     """Writes the event, at the level that its kind deserves."""
     level, message, values = _told(event)
-    _log.log(_LEVELS[level], "%s", message, extra={"values": values})
+    _log.log(_LEVELS[level], message, extra={"values": values})
 
 
 def _told(event: Event) -> tuple[Level, str, Pairs]:

@@ -136,7 +136,7 @@ class Server:
         codings = [*headers.getall("Content-Encoding", ()), *headers.getall("Transfer-Encoding", ())]
         if any(coding.strip().lower() not in ("", "identity", "chunked") for coding in codings):
             return answer(415, "the body must not be encoded or compressed")
-        kind = request.content_type.lower()
+        kind = request.content_type
         if kind != "application/json" and not kind.endswith("+json"):
             return answer(415, "the content type must be application/json")
         if (request.content_length or 0) > self._limits.max_body:
@@ -146,7 +146,6 @@ class Server:
     async def _body(self, request: web.BaseRequest, share: "_Share") -> bytes | web.Response:
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            request.writer.output_size = 0
         try:
             async with asyncio.timeout(self._limits.body_seconds):
                 return await self._received(request, share)

@@ -135,7 +135,7 @@ async def test_an_unknown_name_costs_what_a_known_one_does(house: House, hashed:
 
 
 async def test_a_flood_of_guesses_is_bounded_and_shuts_out_nobody_who_is_known(
-    house: House, monkeypatch: pytest.MonkeyPatch
+    house: House, monkeypatch: pytest.MonkeyPatch, hashed: list[bytes]
 ) -> None:
     monkeypatch.setattr(door_module, "_REMEMBERED", 32)
     door = house.door(USERS)
@@ -150,6 +150,7 @@ async def test_a_flood_of_guesses_is_bounded_and_shuts_out_nobody_who_is_known(
         await door.admits(basic("am", f"slow guess {number}"))
     assert await door.admits(basic("am", PASSWORD)) == "in"
     assert len(door._known) <= 32
+    assert hashed.count(PASSWORD.encode()) == 1
 
 
 async def test_a_rotated_token_counts_at_once(house: House) -> None:

@@ -92,6 +92,11 @@ def test_whatever_a_value_holds_the_event_is_one_bounded_printable_line(value: s
     assert len(logged["value"]) <= log.MAX_VALUE
 
 
+def test_a_long_value_is_cut_and_says_so() -> None:
+    assert json.loads(written(noted("x" * 5000), form="json"))["value"] == "x" * (log.MAX_VALUE - 1) + "…"
+    assert json.loads(written(noted("x" * log.MAX_VALUE), form="json"))["value"] == "x" * log.MAX_VALUE
+
+
 CALLED = Called("telegram", "ops", "sendMessage", 200, 0.1234567, "", "")
 
 
