@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
-from itertools import pairwise
+from itertools import pairwise, takewhile
 from typing import Literal
 from unicodedata import category
 from urllib.parse import quote
@@ -102,7 +102,8 @@ def join(separator: RichText | str, parts: Iterable[RichText | str]) -> RichText
 
 def cut(rich: RichText, start: int, end: int) -> RichText:
     """The characters from `start` to `end` (code points, `0 <= start <= end`), each span clipped to them."""
-    clipped = (Span(s.kind, max(s.start, start) - start, min(s.end, end) - start, s.value) for s in rich.spans)
+    spans = takewhile(lambda span: span.start < end, rich.spans)
+    clipped = (Span(s.kind, max(s.start, start) - start, min(s.end, end) - start, s.value) for s in spans)
     return RichText(rich.text[start:end], tuple(s for s in clipped if s.start < s.end))
 
 
@@ -207,8 +208,8 @@ def shorten(rich: RichText, limit: int, measure: Callable[[RichText], int]) -> R
 
 
 def _beginning(rich: RichText, size: int) -> RichText:
-    kept = strip(cut(rich, 0, _cut_point(rich, size)))
-    return concat([kept, " …"]) if kept.text else RichText("…")
+    end = len(rich.text[: _cut_point(rich, size)].rstrip())
+    return concat([cut(rich, 0, end), " …"]) if end else RichText("…")
 
 
 def _cut_point(rich: RichText, size: int) -> int:
