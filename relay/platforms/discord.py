@@ -239,8 +239,9 @@ def _key(lane: LaneKey, scope: str, number: str = "") -> str:
 
 
 def _answer(status: int, body: dict[str, object]) -> Answer:
-    """The API's own answers have a message and a code, or are an object with an id."""
-    own = isinstance(body.get("message"), str) or bool(positive_id(body.get("id")))
+    """The API's own answers have a message with a code or a time to wait, or are an object with an id."""
+    error = isinstance(body.get("message"), str) and not {"code", "retry_after"}.isdisjoint(body)
+    own = error or bool(positive_id(body.get("id")))
     if not own:
         return Answer(status, own=False, code=0, description="")
     places = "; ".join(islice(_places(body.get("errors"), ""), _MOST_PLACES))

@@ -43,9 +43,9 @@ def squeeze(message: Message) -> Message:
     body to what is left."""
     if fits(message):
         return message
-    room = _CONTENT - _units(_mentions(message)) - 1
     message = replace(message, title=shorten(message.title, _TITLE, _line_units))
-    message = replace(message, content=shorten(message.content, room, _units))
+    told = _mentions(message)
+    message = replace(message, content=shorten(message.content, _CONTENT, lambda rich: _units(_beside(told, rich))))
     message = _shortened(message, _NAME, _VALUE, _FOOTER)
     if _SUM - _beside_body(message) < min(_units(cut(message.body, 0, _LEAST_BODY)), _LEAST_BODY):
         message = _shortened(message, _SHORT_NAME, _SHORT_VALUE, _SHORT_FOOTER)
@@ -86,8 +86,11 @@ def _size(form: Callable[[RichText], str], rich: RichText) -> int:
 
 def content_of(message: Message) -> RichText:
     """The content with whom to tell before it."""
-    parts = (_mentions(message), message.content)
-    return join(" ", [part for part in parts if part.text])
+    return _beside(_mentions(message), message.content)
+
+
+def _beside(told: RichText, content: RichText) -> RichText:
+    return join(" ", [part for part in (told, content) if part.text])
 
 
 def _mentions(message: Message) -> RichText:

@@ -72,7 +72,7 @@ class _GetChat(Struct, frozen=True):
 
 def request(endpoint: Endpoint, policy: Policy, step: Step, message: Message, *, plain: bool = False) -> Request:
     """sendMessage or editMessageText; without `parse_mode`, so that no alert can break the markup."""
-    text, entities = _written(squeeze(message), plain=plain)
+    text, entities = _written(message, plain=plain)
     preview = _Preview(is_disabled=True)
     if isinstance(step, Edit):
         at = step.message
@@ -141,8 +141,9 @@ def squeeze(message: Message) -> Message:
     """The message with its body shortened to what fits beside the mentions."""
     if fits(message):
         return message
-    room = MOST_UNITS - utf16_length(_mentions(message).text)
-    return msgspec.structs.replace(message, body=shorten(_body(message), room, _units))
+    mentions = _mentions(message)
+    body = shorten(_body(message), MOST_UNITS, lambda rich: _units(concat([rich, mentions])))
+    return msgspec.structs.replace(message, body=body)
 
 
 def _units(rich: RichText) -> int:
@@ -150,8 +151,14 @@ def _units(rich: RichText) -> int:
     return len(rich.text) if len(rich.text) > 2 * MOST_UNITS else utf16_length(write(rich)[0])
 
 
+def _plain_units(rich: RichText) -> int:
+    return len(rich.text) if len(rich.text) > 2 * MOST_UNITS else utf16_length(write_plain(rich))
+
+
 def _written(message: Message, *, plain: bool) -> tuple[str, tuple[Entity, ...]]:
-    return (write_plain(_shown(message)), ()) if plain else write(_shown(message))
+    if plain:
+        return write_plain(shorten(_shown(message), MOST_UNITS, _plain_units)), ()
+    return write(_shown(squeeze(message)))
 
 
 def _shown(message: Message) -> RichText:
@@ -161,15 +168,15 @@ def _shown(message: Message) -> RichText:
 def _body(message: Message) -> RichText:
     """The body, or the first other part that has something to read: Telegram refuses empty text."""
     parts = (message.body, message.title, message.content)
-    return next((part for part in parts if part.text.strip()), _NOTHING)
+    return next((part for part in parts if any(c.isprintable() and not c.isspace() for c in part.text)), _NOTHING)
 
 
 def _mentions(message: Message) -> RichText:
     """A last line with the users to tell whom the body does not mention. Telegram knows no roles."""
     there = {span.value for span in message.body.spans if span.kind == "mention"}
-    missing = [m for m in message.mentions if m.kind == "user" and f"user:{m.id}" not in there][:_MOST_MENTIONS]
-    names = (styled("mention", (m.name or m.id)[:_LONGEST_NAME], f"user:{m.id}") for m in missing)
-    return concat(["\n", join(" ", names)]) if missing else EMPTY
+    users = {f"user:{m.id}": m.name or m.id for m in message.mentions[:_MOST_MENTIONS] if m.kind == "user"}
+    names = [styled("mention", name[:_LONGEST_NAME], user) for user, name in users.items() if user not in there]
+    return concat(["\n", join(" ", names)]) if names else EMPTY
 
 
 def _call(endpoint: Endpoint, method: str, body: Struct, *, repeatable: bool = False) -> Request:
