@@ -10,7 +10,7 @@ from relay.core.duration import quote
 from relay.core.fault import Fault
 from relay.core.scalar import Unknown, nearest
 from relay.core.schema import File
-from relay.core.source import Branch, Loc, Node, Source, Table, plain
+from relay.core.source import Branch, Loc, Node, Place, Source, Table, place_of, plain
 from relay.core.yamlnode import read
 
 _ROUNDS = 8
@@ -21,14 +21,15 @@ class Config(Struct, frozen=True):
     """A configuration whose structure is understood; `resolve` judges what it means.
 
     `whole` is False when faults were found: what they concern is left out, so that the meaning of the rest can be
-    judged in the same pass; `routes_whole` says that of the route tree alone. `declared` are all receiver names of
-    the file, those left out as well.
+    judged in the same pass; `routes_whole` says that of the route tree alone, and `torn` is where keys were left out.
+    `declared` are all receiver names of the file, those left out as well.
     """
 
     file: File
     source: Source
     whole: bool
     routes_whole: bool
+    torn: frozenset[Place]
     declared: frozenset[str]
 
 
@@ -47,12 +48,12 @@ def parse(name: str, data: bytes) -> tuple[Config | None, tuple[Fault, ...]]:
     structural = (_fault(source, error) for error in errors[:_MOST_FAULTS])
     faults += tuple(fault for fault in structural if (fault.line, fault.column) not in trapped)
     declared = frozenset(_names(source.root))
-    pruned, file = _readable(source.root, errors)
+    pruned, file, torn = _readable(source.root, errors)
     if file is None:
         return None, faults
     routes_whole = all(error["loc"][:1] != ("route",) for error in errors)
     source = Source(source.name, source.lines, pruned, source.secrets)
-    return Config(file, source, not faults, routes_whole, declared), faults
+    return Config(file, source, not faults, routes_whole, torn, declared), faults
 
 
 def _errors(data: object) -> list[ErrorDetails]:
@@ -63,18 +64,20 @@ def _errors(data: object) -> list[ErrorDetails]:
     return []
 
 
-def _readable(root: Node, errors: list[ErrorDetails]) -> tuple[Node | None, File | None]:
-    """The file without what is faulty; what misses a key through that goes too, up to the next list or option."""
+def _readable(root: Node, errors: list[ErrorDetails]) -> tuple[Node | None, File | None, frozenset[Place]]:
+    """The file without what is faulty, and where it was; what misses a key through that goes too."""
     node: Node | None = root
+    torn: set[Place] = set()
     for _ in range(_ROUNDS):
         if node is None or len(errors) > _MOST_FAULTS:
-            return None, None
+            break
         if not errors:
-            return node, File.model_validate(plain(node))
+            return node, File.model_validate(plain(node)), frozenset(torn)
         for loc in sorted({_culprit(node, error) for error in errors}, key=_order, reverse=True):
+            torn.add(place_of(node, loc[:-1]))
             node = _without(node, loc) if node is not None else None
         errors = [] if node is None else _errors(plain(node))
-    return None, None
+    return None, None, frozenset()
 
 
 def _order(loc: Loc) -> tuple[tuple[int, str], ...]:

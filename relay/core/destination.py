@@ -86,7 +86,7 @@ class Destinations:
         path = entry.bot_token_file if own else self._global.telegram_bot_token_file
         if inline is None and path is None:
             advice = 'write "bot_token_file" here or "telegram_bot_token_file" under "global"'
-            self._report.fault(loc, f"this chat has no bot: {advice}")
+            self._report.lack(loc, f"this chat has no bot: {advice}")
             return "", Secret("")
         token, at = self._secret(inline, path, (*where, key))
         if token is None:
@@ -126,7 +126,7 @@ class Destinations:
 
     def _chats(self, entry: TelegramConfig, loc: Loc) -> Iterator[tuple[When, str]]:
         if (entry.chat_id is None) == (entry.chat_id_file is None):
-            self._report.fault(loc, 'a chat needs one of "chat_id" and "chat_id_file"')
+            self._report.lack(loc, 'a chat needs one of "chat_id" and "chat_id_file"')
         elif entry.chat_id_file is not None:
             yield (), self._chat_of_file(entry.chat_id_file, (*loc, "chat_id_file"))
         else:
@@ -169,20 +169,22 @@ class Destinations:
         if entry.webhook_url is not None and entry.webhook_url_file is not None:
             self._report.fault((*loc, "webhook_url"), 'write one of "webhook_url" and "webhook_url_file"')
         elif entry.webhook_url is not None:
-            yield (), self._webhook(entry.webhook_url, (*loc, "webhook_url"))
+            yield from self._webhook((), entry.webhook_url, (*loc, "webhook_url"))
         elif entry.webhook_url_file is not None:
             for when, path, at in _expand(entry.webhook_url_file, (*loc, "webhook_url_file")):
                 url = self._file(path, at)
-                yield when, Webhook("", f"file:{path}", Secret("")) if url is None else self._webhook(url, at)
+                if url is None:
+                    yield when, Webhook("", f"file:{path}", Secret(""))
+                else:
+                    yield from self._webhook(when, url, at)
         else:
-            self._report.fault(loc, 'a channel needs "webhook_url_file" or "webhook_url"')
+            self._report.lack(loc, 'a channel needs "webhook_url_file" or "webhook_url"')
 
-    def _webhook(self, url: Secret, loc: Loc) -> Webhook:
+    def _webhook(self, when: When, url: Secret, loc: Loc) -> Iterator[tuple[When, Webhook]]:
         try:
-            return parse_webhook(url.reveal())
+            yield when, parse_webhook(url.reveal())
         except ValueError as error:
             self._report.fault(loc, str(error))
-            return Webhook("", "", Secret(""))
 
     def _http(self, config: HttpConfig | None, loc: Loc) -> HttpOptions:
         where: Loc = ("global",) if config is None else loc

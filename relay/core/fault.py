@@ -47,10 +47,16 @@ def render(fault: Fault) -> str:
 
 
 def mask(text: str) -> str:
-    """The text with what looks like a secret starred out; the width stays, so that a caret under it stays right."""
-    return _SECRET_KEYS.sub(
-        lambda found: found[1] + stars(found[2]), _SECRET_SHAPES.sub(lambda found: stars(found[0]), text)
-    )
+    """The text with what looks like a secret starred out."""
+    return _SECRET_SHAPES.sub(lambda found: stars(found[0]), text)
+
+
+def mask_line(text: str) -> str:
+    """A line of a file with what looks like a secret, or stands behind a secret's key, starred out.
+
+    The width stays, so that a caret under it stays right.
+    """
+    return _SECRET_KEYS.sub(lambda found: found[1] + stars(found[2]), mask(text))
 
 
 def stars(text: str) -> str:

@@ -115,7 +115,7 @@ def _quiet(shared: Shared, loc: Loc, names: Names, report: Report) -> tuple[Time
 def _mention(mention: MentionConfig, loc: Loc, report: Report) -> MentionRule:
     matchers = report.matchers(mention.matchers, (*loc, "matchers"))
     if (mention.user is None) == (mention.role is None):
-        report.fault(loc, 'a mention needs one of "user" and "role"')
+        report.lack(loc, 'a mention needs one of "user" and "role"')
     kind, key = ("user", mention.user) if mention.user is not None else ("role", mention.role)
     number = key or ""
     if key is not None and not number.isdecimal():

@@ -10,13 +10,19 @@ from relay.core.source import Leaf, Loc, Place, Source
 class Report:
     """The faults found so far, and what there is to say where they stand."""
 
-    def __init__(self, source: Source) -> None:
+    def __init__(self, source: Source, torn: frozenset[Place]) -> None:
         self.source = source
+        self._torn = torn
         self.faults: list[Fault] = []
 
     def fault(self, loc: Loc, message: str) -> None:
         """Something is wrong with the value at `loc`."""
         self.faults.append(self.source.fault(self.source.place(loc), message))
+
+    def lack(self, loc: Loc, message: str) -> None:
+        """Something is missing from the value at `loc`, unless that is because a faulty key was left out of it."""
+        if self.source.place(loc) not in self._torn:
+            self.fault(loc, message)
 
     def warn(self, loc: Loc, message: str) -> None:
         """Something is doubtful at the key that ends `loc`."""

@@ -62,7 +62,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[Rules | None, tup
 
     Mode `check` is for a machine that has no secrets: a missing secret file is a warning there.
     """
-    file, report = config.file, Report(config.source)
+    file, report = config.file, Report(config.source, config.torn)
     names = Names(config.declared, _intervals(file, report), frozenset({*files.builtin, *files.templates}))
     _check_twice(file, report)
     _check_patterns(file, files, report)
@@ -97,13 +97,14 @@ def _routes(config: Config, names: Names, notices: str, report: Report) -> Route
     if not config.routes_whole:
         return root
     if config.file.route.receiver is None:
-        report.fault(("route",), 'missing key "receiver": what no other route takes goes there')
+        report.lack(("route",), 'missing key "receiver": what no other route takes goes there')
+        return root
     understood = not faulty(tuple(report.faults[before:]))
     if tree.sound:
         tree.check_reach(root)
     if understood:
         _check_tests(config.file, root, names, report)
-    _check_used(config.file, {*_named(config.file.route), notices}, report)
+        _check_used(config.file, {*_named(config.file.route), notices}, report)
     return root
 
 
@@ -168,8 +169,12 @@ def _check_tests(file: File, root: Route, names: Names, report: Report) -> None:
     """Runs the file's own tests; the order of receivers does not count."""
     for index, test in enumerate(file.tests):
         loc = ("tests", index)
-        for at, name in enumerate(test.receivers):
+        known = [
             check_name(name, names.receivers, "receiver", (*loc, "receivers", at), report)
+            for at, name in enumerate(test.receivers)
+        ]
+        if not all(known):
+            continue
         reached = {route.receiver: None for route in walk(root, test.labels)}
         if set(reached) != set(test.receivers):
             wanted = ", ".join(test.receivers) or "nobody"

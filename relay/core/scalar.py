@@ -80,7 +80,9 @@ def _zone(name: str) -> str:
     try:
         ZoneInfo(name)
     except (ValueError, OSError, LookupError):
-        advice = nearest(name, available_timezones()) or ", write one such as Europe/Paris"
+        zones = sorted(available_timezones())
+        city = next((zone for zone in zones if zone.lower().endswith("/" + name.lower())), name)
+        advice = nearest(city, zones) or ", write one such as Europe/Paris"
         raise ValueError(f"unknown timezone {quote(name)}{advice}") from None
     return name
 

@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from relay.core.fault import Fault, mask, stars
+from relay.core.fault import Fault, mask, mask_line, stars
 
 Scalar = str | int | float | bool | None
 Loc = tuple[str | int, ...]
@@ -67,19 +67,15 @@ class Source(Struct, frozen=True):
                 start = secret.column if line == secret.line else 0
                 end = secret.end_column if line == secret.end_line else len(text)
                 text = text[:start] + stars(text[start:end]) + text[end:]
-        return mask(text)
+        return mask_line(text)
 
     def node(self, loc: Loc) -> Node | None:
         """The node at a path of keys and indexes; parts that name nothing are passed over."""
-        node = self.root
-        for part in loc:
-            node = _child(node, part) or node
-        return node
+        return _follow(self.root, loc)
 
     def place(self, loc: Loc) -> Place:
         """Where the value at a path stands, or the nearest thing around it that exists."""
-        node = self.node(loc)
-        return START if node is None else node.place
+        return place_of(self.root, loc)
 
     def key_place(self, loc: Loc) -> Place:
         """Where the key at the end of a path stands; for an index, the value."""
@@ -90,6 +86,18 @@ class Source(Struct, frozen=True):
 
 
 START = Place(0, 0, 0, 0)
+
+
+def place_of(root: Node | None, loc: Loc) -> Place:
+    """Where the value at a path stands, or the nearest thing around it that exists."""
+    node = _follow(root, loc)
+    return START if node is None else node.place
+
+
+def _follow(node: Node | None, loc: Loc) -> Node | None:
+    for part in loc:
+        node = _child(node, part) or node
+    return node
 
 
 def _child(node: Node | None, part: str | int) -> Node | None:
