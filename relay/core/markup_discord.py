@@ -144,7 +144,6 @@ def _inner_first(tokens: list[_Token], index: int, waiting: list[int]) -> None:
 
 def _tokens(source: str) -> Iterator[_Token]:
     position = 0
-    hopeless: set[int] = set()
     while found := _TOKEN.search(source, position):
         if found.start() > position:
             yield _Token(source[position : found.start()])
@@ -156,7 +155,7 @@ def _tokens(source: str) -> Iterator[_Token]:
         elif found["sign"]:
             yield _sign(source, found)
         elif found["ticks"]:
-            token, position = _code(source, found, hopeless)
+            token, position = _code(source, found)
             yield token
         else:
             yield _Token(found[0], value=found["address"], sign="[", ends=True)
@@ -180,7 +179,7 @@ def _time(found: re.Match[str]) -> _Token:
     return _Token(text, kind="time", value=value)
 
 
-def _code(source: str, found: re.Match[str], hopeless: set[int]) -> tuple[_Token, int]:
+def _code(source: str, found: re.Match[str]) -> tuple[_Token, int]:
     """Code, a block of it, or plain ticks when they do not end, and where to go on."""
     size, begin = len(found[0]), found.end()
     if size >= 3:
@@ -190,9 +189,6 @@ def _code(source: str, found: re.Match[str], hopeless: set[int]) -> tuple[_Token
             language = _LANGUAGE.match(source, begin, end)
             body = source[language.end() if language else begin : end].strip("\n")
             return _Token(body, kind="pre", value=language[1] if language else ""), end + 3
-    elif size not in hopeless:
-        close = re.compile(f"(?<!`){found[0]}(?!`)").search(source, begin)
-        if close:
-            return _Token(source[begin : close.start()], kind="code"), close.end()
-        hopeless.add(size)
+    elif close := re.compile(f"(?<!`){found[0]}(?!`)").search(source, begin):
+        return _Token(source[begin : close.start()], kind="code"), close.end()
     return _Token(found[0]), found.end()

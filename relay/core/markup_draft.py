@@ -42,12 +42,12 @@ class Draft:
         return Mark(self.length, len(self._pieces), len(self._spans) - 1)
 
     def close(self, mark: Mark, kind: Kind, value: str = "") -> bool:
-        """End a style; False when nothing is under it or its value cannot stand, so that the text stays without.
+        """End a style; False when its value cannot stand, so that the text stays without.
 
         A value with a placeholder is kept as it is, for `substitute` to judge.
         """
         accepted = value if OPEN in value else checked(kind, value)
-        if accepted is None or mark.start == self.length:
+        if accepted is None:
             return False
         self._spans[mark.span] = Span(kind, mark.start, self.length, accepted)
         return True

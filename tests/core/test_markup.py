@@ -62,6 +62,7 @@ HTML = """
 <pre><code class="language-py">a</code></pre>
 <code class="language-py"><pre>a</pre></code>
 <pre><b></b><code class="language-py">a</code></pre>
+<pre><code class="language-py"><pre><code class="language-py">a</code></pre></code></pre>
 <pre><b><code class="language-py">a</code></b></pre>
 <pre> <code class="language-py">a</code></pre>
 <pre><code class=language-py>a</code>b</pre>
@@ -228,6 +229,7 @@ a¶>b\>c
 >[a¶>](https://example.com/)
 a␍¶>b
 ␍>a
+*a*␍>b
 😀*😀é*>
 😀*😀é*\> _😀_
 😀.

@@ -232,17 +232,19 @@ def test_a_shortened_text_fits_and_is_the_beginning(
     assert nests(short.spans)
 
 
-def test_shortening_a_megabyte_looks_at_little_more_than_what_fits() -> None:
+@pytest.mark.parametrize("characters_in_a_unit", [1, 8])
+def test_shortening_a_megabyte_looks_at_little_more_than_what_fits(characters_in_a_unit: int) -> None:
     measured: list[int] = []
 
-    def counted(rich: RichText) -> int:
+    def measure(rich: RichText) -> int:
         measured.append(len(rich.text))
-        return utf16_length(rich.text)
+        return -(-utf16_length(rich.text) // characters_in_a_unit)
 
     spans = tuple(Span("bold", i, i + 2) for i in range(0, 1_000_000, 20))
-    short = shorten(RichText("word and 😀" * 100_000, spans), 4096, counted)
-    assert 4000 < utf16_length(short.text) <= 4096
-    assert sum(measured[1:]) < 25 * 4096
+    fits = 1000 * characters_in_a_unit
+    short = shorten(RichText("word and 😀" * 100_000, spans), 1000, measure)
+    assert fits - 50 < utf16_length(short.text) <= fits
+    assert sum(measured[1:]) < 20 * fits
 
 
 def test_values_stand_where_their_placeholders_stood() -> None:
