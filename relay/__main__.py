@@ -10,6 +10,7 @@ from relay.cli.base import CANNOT, Parser
 
 # Each verb, the module that has its `arguments(parser)`, and its line in the help. Only the verb in use is imported.
 VERBS = (
+    ("demo", "relay.cli.demo", "play an incident on a local Telegram and Discord: no account, no network"),
     ("serve", "relay.cli.serve", "run the relay"),
     ("check-config", "relay.cli.check", "check configuration files and run their tests"),
     ("routes", "relay.cli.routes", "show the route tree, or where an alert goes"),

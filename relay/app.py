@@ -10,6 +10,7 @@ from msgspec import Struct
 from relay import log, metrics, settings
 from relay.clock import steady_clock
 from relay.core import template
+from relay.core.balance import BalanceRow
 from relay.core.event import Event, Loaded
 from relay.core.fault import Fault
 from relay.core.fault import render as render_fault
@@ -122,8 +123,12 @@ class App:
         for listen in self._listeners:
             listen(event)
 
+    async def balance(self) -> tuple[BalanceRow, ...]:
+        """Where the accepted deliveries are now."""
+        return await self._writer.run(self._store.balance)
+
     async def _render_metrics(self) -> bytes:
-        return self._metrics.render(await self._writer.run(self._store.balance))
+        return self._metrics.render(await self.balance())
 
     def _first_rules(self) -> Rules:
         rules, faults = settings.load(self.options.config_file, "serve")

@@ -46,8 +46,8 @@ class Notification(Struct, frozen=True):
     """The present state of one alert group, or one part of it when a payload holds more than `PART` alerts.
 
     `receiver` is Alertmanager's, without the regular-expression quoting it arrives with. `reason` is empty before
-    Alertmanager 0.32. `state` is a hash of the whole payload's (fingerprint, startsAt, status) set: equal payloads
-    have equal ones, whatever their order, sender or reason.
+    Alertmanager 0.32. `state` is a hash over the fingerprints of all alerts that fire in the whole payload: the same
+    alerts firing give the same one, whatever their order, sender, reason and starts.
     """
 
     source: str

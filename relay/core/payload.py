@@ -153,8 +153,9 @@ def _notifications(envelope: _Envelope, source: str) -> Iterator[Notification]:
     state = 0
     firing = False
     for alert in alerts or map(_alert, raws):
-        state += _digest(f"{alert.fingerprint}\0{alert.starts_at}\0{alert.status}".encode())
-        firing = firing or alert.status == "firing"
+        if alert.status == "firing":
+            state += _digest(alert.fingerprint.encode())
+            firing = True
     whole = _whole(envelope, source, state % 2**63, "firing" if firing else "resolved")
     if parts == 1:
         yield replace(whole, alerts=alerts)

@@ -118,7 +118,7 @@ class Store(Protocol):
     """
 
     def batch(self, jobs: Sequence[Callable[[], object]]) -> list[object]:
-        """Runs the jobs, commits once and returns their results, or the exception of a job that raised and left nothing.
+        """Runs the jobs, commits once and returns their results, or the exception of one that raised and left nothing.
 
         Raises StoreError when the commit itself fails: then no job left anything behind.
         """

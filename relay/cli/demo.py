@@ -1,0 +1,171 @@
+"""`demo`: the main job without an account, token or network: a relay, a local Telegram and Discord, one incident."""
+
+import argparse
+import asyncio
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import aiohttp
+
+from relay import log
+from relay.app import App, Options
+from relay.cli.base import FAULTY, GOOD, say
+from relay.core.balance import BalanceRow
+from relay.core.event import Called, Event
+from relay.core.lane import Platform
+from relay.sandbox import incident
+from relay.sandbox.bubbles import draw
+from relay.sandbox.server import Sandbox, start
+
+LOOK_EVERY = 0.1  # seconds
+PATIENCE = 60.0  # seconds for the chats to come to rest after the incident
+_QUIET = "\x1b[2m{}\x1b[0m"
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the verb."""
+    parser.add_argument(
+        "--once", action="store_true", help="end after the incident, with status 1 if anything was lost"
+    )
+    parser.add_argument("--page-port", type=int, default=0, metavar="PORT", help="of the page (default: a free one)")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Plays the incident; status 1 if anything was lost."""
+    log.setup("error", "logfmt")
+    with tempfile.TemporaryDirectory(prefix="alert-relay-demo-") as folder:
+        return asyncio.run(_demo(Path(folder), once=options.once, port=options.page_port))
+
+
+class _Tally:
+    """What the relay tells while it works."""
+
+    def __init__(self) -> None:
+        self.calls = 0
+        self.retried = 0
+
+    def listen(self, event: Event) -> None:
+        """Counts the calls, and those that have to be made again."""
+        if isinstance(event, Called):
+            self.calls += 1
+            self.retried += bool(event.reason)
+
+
+async def _demo(folder: Path, *, once: bool, port: int) -> int:
+    sandbox, tally = await start(port=port), _Tally()
+    incident.furnish(sandbox.telegram, sandbox.discord)
+    config = folder / "relay.yml"
+    config.write_text(incident.config(sandbox.url, sandbox.url), encoding="utf-8")
+    app = App(Options(config, folder / "data", port=0), (tally.listen,))
+    try:
+        address = await app.start()
+        say(f"The relay listens on http://{address}/alerts; the chats are at {sandbox.url}/ as they change.")
+        say(f"Now {incident.LENGTH:.0f} seconds of two teams' night; the platforms fail for a while as well.\n")
+        posted = await _play(sandbox, address)
+        rows = await _come_to_rest(app, sandbox)
+        lost = _summary(sandbox, tally, rows, posted)
+        if not once:
+            say(f"\nThe chats stay at {sandbox.url}/ until you press Ctrl-C.")
+            await asyncio.Event().wait()
+    finally:
+        await app.stop()
+        await sandbox.stop()
+    return FAULTY if lost else GOOD
+
+
+async def _play(sandbox: Sandbox, address: str) -> int:
+    """Posts the incident while the chats are drawn; returns how many notifications were answered with 200."""
+    began, drawn = time.time(), _Drawn(sandbox, time.time())
+    incident.schedule(sandbox.faults, began)
+    watching = asyncio.create_task(drawn.watch())
+    posted = 0
+    async with aiohttp.ClientSession() as session:
+        for beat in incident.SCRIPT:
+            await asyncio.sleep(max(0.0, began + beat.at - time.time()))
+            drawn.remark(f"Alertmanager: {incident.RULES[beat.rule].name[:24]}: {beat.reason}")
+            async with session.post(f"http://{address}/alerts", json=incident.payload(beat, began)) as response:
+                posted += response.status == 200
+    await asyncio.sleep(max(0.0, began + incident.LENGTH - time.time()))
+    watching.cancel()
+    await asyncio.gather(watching, return_exceptions=True)
+    drawn.look()
+    return posted
+
+
+async def _come_to_rest(app: App, sandbox: Sandbox) -> tuple[BalanceRow, ...]:
+    """Waits until nothing is pending and the chats no longer change."""
+    drawn, until = _Drawn(sandbox, time.time(), seen=True), time.time() + PATIENCE
+    while time.time() < until:
+        await asyncio.sleep(LOOK_EVERY)
+        changed = drawn.look()
+        rows = await app.balance()
+        if not changed and not sum(row.pending for row in rows):
+            break
+    return rows
+
+
+def _summary(sandbox: Sandbox, tally: _Tally, rows: tuple[BalanceRow, ...], posted: int) -> int:
+    shown = "\n".join(text for _, _, text in _versions(sandbox))
+    named = {(beat.rule, each) for beat in incident.SCRIPT for each in beat.firing + beat.resolved}
+    unseen = sum(each not in shown for _, each in named)
+    total = BalanceRow("telegram", "all", *(sum(getattr(row, name) for row in rows) for name in _COUNTS))
+    lost = total.lost + total.pending + unseen + len(incident.SCRIPT) - posted
+    say(f"received={posted} notifications, {len(named)} alerts: {total.accepted} deliveries to 4 chats")
+    say(f"delivered={total.delivered} merged={total.merged} duplicate={total.duplicate} dead={total.dead}")
+    say(f"calls={tally.calls} retried={tally.retried} (answers 429 and 502, and time-outs)")
+    say(f"lost={lost}")
+    return lost
+
+
+_COUNTS = ("accepted", "delivered", "merged", "duplicate", "expired", "dead", "pending")
+
+
+def _versions(sandbox: Sandbox) -> Iterator[tuple[str, str, str]]:
+    """Every version of every message: where it stands, its id with the version's number, and its body as text."""
+    for chat in sandbox.telegram.chats.values():
+        for telegram in chat.messages.values():
+            for number, version in enumerate(telegram.versions):
+                said = {"text": version.content.text, "entities": version.content.entities}
+                yield f"Telegram · {chat.title}", f"{telegram.id}.{number}", json.dumps(said, ensure_ascii=False)
+    for channel in sandbox.discord.channels.values():
+        for discord in channel.messages.values():
+            for number, kept in enumerate(discord.versions):
+                body = {"username": discord.username, **kept.body}
+                yield f"Discord · #{channel.name}", f"{discord.id}.{number}", json.dumps(body, ensure_ascii=False)
+
+
+class _Drawn:
+    """Draws what is new in the chats since the last look."""
+
+    def __init__(self, sandbox: Sandbox, began: float, *, seen: bool = False) -> None:
+        self._sandbox = sandbox
+        self._began = began
+        self._colour = sys.stdout.isatty()
+        self._seen = {(where, key) for where, key, _ in _versions(sandbox)} if seen else set()
+
+    async def watch(self) -> None:
+        """Looks until it is cancelled."""
+        while True:
+            self.look()
+            await asyncio.sleep(LOOK_EVERY)
+
+    def look(self) -> bool:
+        """Draws what is new; whether there was any."""
+        new = [(where, key, text) for where, key, text in _versions(self._sandbox) if (where, key) not in self._seen]
+        for where, key, text in new:
+            self._seen.add((where, key))
+            edited = "" if key.endswith(".0") else "edited"
+            self.remark(f"{where}{' · edited' if edited else ''}")
+            platform: Platform = "telegram" if where.startswith("Telegram") else "discord"
+            say(draw(platform, json.loads(text), colour=self._colour, foot=edited) + "\n")
+        return bool(new)
+
+    def remark(self, text: str) -> None:
+        """A line of what happens, with the seconds since the beginning."""
+        line = f"{time.time() - self._began:5.1f} s  {text}"
+        say(_QUIET.format(line) if self._colour else line)
