@@ -1,6 +1,6 @@
 """The sandbox in which templates run: values apart from markup, names strict, and every step counted."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any
@@ -15,7 +15,7 @@ from relay.core.lane import LinkRewrite
 from relay.core.richtext import RichText, clean, concat, placeholder, shorten
 from relay.core.times import Printable, Reader
 
-MAX_STEPS = 200_000  # loop turns, calls, filters and output, weighed by the size of what they handle
+MAX_STEPS = 50_000  # loop turns, calls, filters and output, weighed by the size of what they handle
 MAX_TEXT = 1 << 20  # characters in one computed text, items in one computed list
 MAX_RANGE = 1_000
 _MAX_BITS = 128
@@ -33,7 +33,6 @@ _METHODS: dict[type, frozenset[str]] = {
          "removeprefix", "removesuffix"}
     ),
     dict: frozenset({"get", "items", "keys", "values"}),
-    Namespace: frozenset(),
     LoopContext: frozenset(
         {"index", "index0", "first", "last", "length", "revindex", "revindex0", "previtem", "nextitem", "cycle",
          "changed", "depth", "depth0"}
@@ -89,9 +88,8 @@ def shown(value: object) -> RichText | str:
         return f"{value:.12g}" if type(value) is float else str(value)
     if isinstance(value, Undefined):
         return str(value)
-    raise TypeError(
-        f"a {type(value).__name__.lower()} cannot be printed: name what of it, or write | join(', ') or | toJson"
-    )
+    name = type(value).__name__.lower()
+    raise TypeError(f"{name} cannot be printed as it is: name what of it, or write | join(', ') or | toJson")
 
 
 def _fitted(text: RichText | str, limit: int, reader: Reader) -> RichText | str:
@@ -114,6 +112,8 @@ class Missing(StrictUndefined):
         if self._undefined_obj is missing:
             return f"'{name}' is undefined"
         thing = type(self._undefined_obj).__name__
+        if not isinstance(self._undefined_name, str):
+            return f"{thing.lower()} has no item {name}"
         public = [known for known in dir(self._undefined_obj) if known[:1].islower()]
         return f"{thing.lower()} has no {name!r}{nearest(name, public)}"
 
@@ -167,6 +167,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return attr in allowed
         return type(obj) not in _CLOSED and super().is_safe_attribute(obj, attr, value)
 
+    def wrap_str_format(self, value: Any) -> None:
+        """Jinja would let `str.format` through; its widths have no bound, so it is an attribute like any other here."""
+
     def call(self, context: Context, obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Every call costs a step, and a computed text has a largest size."""
         run_of(context).charge(1)
@@ -216,7 +219,7 @@ def _charged(function: Callable[..., Any]) -> Callable[..., Any]:
 def _weight(value: object) -> int:
     if isinstance(value, str):
         return len(value) // _WEIGHT
-    return len(value) if isinstance(value, (list, tuple, dict)) else 0
+    return len(value) if isinstance(value, Sized) else 0
 
 
 def _range(*bounds: int) -> range:

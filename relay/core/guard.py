@@ -2,16 +2,17 @@
 
 import re
 from collections.abc import Collection, Iterator
+from difflib import get_close_matches
 
 from jinja2 import nodes
 from msgspec import Struct
 
 from relay.core.engine import MAX_RANGE, TESTS, nearest
+from relay.core.objects import Alert
 from relay.core.richtext import CLOSE, OPEN
 
 BLOCKS = ("card", "reply", "digest", "title", "fields", "footer", "color", "content")
 MAX_SOURCE = 1 << 16
-_LONGEST_REPEAT = 10_000
 
 _ADVICE: dict[type[nodes.Node], str] = {
     nodes.Pow: "** is not available: write the number itself",
@@ -22,8 +23,7 @@ _ADVICE: dict[type[nodes.Node], str] = {
     nodes.Import: "{% import %} is not available: a template is one file, put the macro into it",
     nodes.FromImport: "{% from %} is not available: a template is one file, put the macro into it",
     nodes.Extends: "{% extends %} is not available: blocks that are left out have the built-in default",
-    nodes.ScopedEvalContextModifier: "{% autoescape %} is not available: values are escaped by themselves",
-    nodes.EvalContextModifier: "{% autoescape %} is not available: values are escaped by themselves",
+    nodes.Scope: "{% autoescape %} is not available: values are escaped by themselves",
 }
 _FILTER_ADVICE = {
     "safe": "values are escaped by themselves; for a style write | bold, | code or link(text, url)",
@@ -94,29 +94,25 @@ def _walk(tree: nodes.Node) -> Iterator[nodes.Node]:
 
 def _refused(node: nodes.Node) -> Finding | None:
     if type(node) not in _ALLOWED:
-        return Finding(node.lineno, _ADVICE.get(type(node), f"{type(node).__name__} is not available in templates"))
+        line = node.lineno or next((child.lineno for child in node.iter_child_nodes()), 1)
+        return Finding(line, _ADVICE.get(type(node), f"{type(node).__name__} is not available in templates"))
     if isinstance(node, nodes.For) and node.recursive:
         return Finding(node.lineno, "recursive loops are not available", "recursive")
     if isinstance(node, (nodes.Name, nodes.Macro)) and node.name.startswith("_"):
         return Finding(node.lineno, f"names that begin with an underscore are not available: {node.name}", node.name)
-    if isinstance(node, nodes.Getattr) and node.attr.startswith("_"):
+    if isinstance(node, (nodes.Getattr, nodes.NSRef)) and node.attr.startswith("_"):
         return Finding(node.lineno, f"write ['{node.attr}'] for a label that begins with an underscore", node.attr)
     if isinstance(node, nodes.TemplateData) and (OPEN in node.data or CLOSE in node.data):
         return Finding(node.lineno, "U+FDD0 and U+FDD1 are no characters: take them out")
-    if isinstance(node, nodes.Mul) and _repeats(node):
-        return Finding(node.lineno, f"a repeat of more than {_LONGEST_REPEAT} is too much for a message")
+    if isinstance(node, (nodes.Mul, nodes.Mod)) and (_textual(node.left) or _textual(node.right)):
+        return Finding(node.lineno, f"{node.operator} is for numbers: put texts together with ~", node.operator)
     if isinstance(node, nodes.Call) and _long_range(node):
         return Finding(node.lineno, f"range() of more than {MAX_RANGE} is too much for a message", "range")
     return None
 
 
-def _repeats(node: nodes.Mul) -> bool:
-    sides = (node.left, node.right)
-    counts = (side.value for side in sides if isinstance(side, nodes.Const) and isinstance(side.value, int))
-    return any(count > _LONGEST_REPEAT for count in counts) and any(
-        isinstance(side, nodes.List) or (isinstance(side, nodes.Const) and isinstance(side.value, str))
-        for side in sides
-    )
+def _textual(node: nodes.Expr) -> bool:
+    return isinstance(node, nodes.List) or (isinstance(node, nodes.Const) and isinstance(node.value, str))
 
 
 def _long_range(node: nodes.Call) -> bool:
@@ -131,19 +127,26 @@ def _long_range(node: nodes.Call) -> bool:
 def _unknown(node: nodes.Node, names: Collection[str], filters: Collection[str]) -> Finding | None:
     if isinstance(node, nodes.Name) and node.ctx == "load" and node.name not in names:
         advice = _NAME_ADVICE.get(node.name)
-        message = (
-            f"{node.name}: {advice}" if advice else f"'{node.name}' is undefined{nearest(node.name, sorted(names))}"
-        )
+        message = f"{node.name}: {advice}" if advice else f"'{node.name}' is undefined{_meant(node.name, names)}"
         return Finding(node.lineno, message, node.name)
     if isinstance(node, nodes.Filter) and (node.name.startswith("_") or node.name not in filters):
-        public = sorted(name for name in filters if not name.startswith("_"))
         advice = _FILTER_ADVICE.get(node.name)
-        return Finding(
-            node.lineno, f"no filter {node.name!r}{f': {advice}' if advice else nearest(node.name, public)}", node.name
-        )
+        public = sorted(name for name in filters if not name.startswith("_"))
+        hint = f": {advice}" if advice else nearest(node.name, public)
+        return Finding(node.lineno, f"no filter {node.name!r}{hint}", node.name)
     if isinstance(node, nodes.Test) and node.name not in TESTS:
         return Finding(node.lineno, f"no test {node.name!r}{nearest(node.name, sorted(TESTS))}", node.name)
     return None
+
+
+def _meant(name: str, names: Collection[str]) -> str:
+    """The nearest name, or the attribute of an alert that was meant; else all names."""
+    ours = sorted(known for known in names if known[:1].islower())
+    attributes = [known for known in dir(Alert) if known[:1].islower()]
+    close = get_close_matches(name, [*names, *attributes], 1)
+    if close and close[0] not in names:
+        return f"; did you mean 'alert.{close[0]}'? An alert has {' '.join(attributes)}"
+    return nearest(name, [*names] if close else ours)
 
 
 def _macro_misuse(node: nodes.Node, macros: Collection[str], printed: Collection[int]) -> Finding | None:
@@ -222,6 +225,12 @@ def _replaced(parent: nodes.Node, field: str, node: nodes.Node) -> nodes.Node:
 
 def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:
     return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
+
+
+def quoted(message: str) -> str:
+    """The first word in quotes of a message: what to point at."""
+    found = re.search(r"'([^']+)'", message)
+    return found[1] if found else ""
 
 
 def column(source: str, line: int, word: str) -> int:

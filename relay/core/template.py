@@ -1,6 +1,7 @@
 """Templates: compiled and tried at load, rendered and fitted at run time, never silent when one fails."""
 
 from collections.abc import Callable, Iterable, Mapping
+from itertools import product
 from typing import Literal, NamedTuple
 
 from jinja2 import Template as JinjaTemplate
@@ -35,6 +36,7 @@ BUILT_IN: Mapping[str, MarkupName] = {
 _TELEGRAM, _DISCORD, *_ = BUILT_IN
 _SANDBOX = Sandbox(FILTERS, FUNCTIONS)
 _REPLIES: tuple[ReplyKind, ...] = ("joined", "repeated", "resolved", "again")
+_MOST_FAILURES = 10  # of one template on the samples; a costly one would go on for long
 _TRIED = (Shape(99, 99, WHOLE), Shape(1, 2, 80))
 
 
@@ -119,10 +121,15 @@ def _compiled(name: str, source: str, known: set[str]) -> Compiled | list[Templa
         return _built(name, source, tree)
     except TemplateSyntaxError as error:
         return [
-            TemplateFault(name, error.lineno, guard.column(source, error.lineno, ""), error.message or "bad syntax")
+            TemplateFault(
+                name,
+                error.lineno,
+                guard.column(source, error.lineno, guard.quoted(str(error.message).rpartition("got")[2])),
+                error.message or "bad syntax",
+            )
         ]
-    except (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError) as error:
-        return [TemplateFault(name, 1, 1, f"too deeply nested or too large a number: {error}")]
+    except (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError):
+        return [TemplateFault(name, 1, 1, "too deeply nested, or a number that is too large")]
 
 
 def _built(name: str, source: str, tree: nodes.Template) -> Compiled:
@@ -143,13 +150,14 @@ def _block(name: str, body: list[nodes.Node]) -> _Block:
 
 def check(templates: Templates, name: str, markup: MarkupName) -> tuple[TemplateFault, ...]:
     """The template rendered on all samples, in full and in short: each thing that fails, once."""
-    found: dict[TemplateFault, None] = {}
-    for view in sample.VIEWS.values():
-        for reply in (None, *_REPLIES):
-            fault = _tried(templates, name, markup, view, reply)
-            if fault:
-                found[fault] = None
-    return tuple(found)
+    found: list[TemplateFault] = []
+    for view, reply in product(sample.VIEWS.values(), (None, *_REPLIES)):
+        fault = _tried(templates, name, markup, view, reply)
+        if fault:
+            found.append(fault)
+        if len(found) == _MOST_FAILURES:
+            break
+    return tuple(dict.fromkeys(found))
 
 
 def _tried(
@@ -164,7 +172,9 @@ def _tried(
                 raise TemplateError(name, 1, f"block {'reply' if reply else 'card'} prints nothing")
     except TemplateError as error:
         source = templates.by_name[error.template].source if error.template in templates.by_name else ""
-        return TemplateFault(error.template, error.line, guard.column(source, error.line, ""), str(error))
+        return TemplateFault(
+            error.template, error.line, guard.column(source, error.line, guard.quoted(str(error))), str(error)
+        )
     return None
 
 

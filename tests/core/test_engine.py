@@ -1,0 +1,75 @@
+"""The sandbox at run time: nothing reaches out of it, nothing costs more than a message may."""
+
+import time
+
+import pytest
+
+from relay.core import sample, template
+from relay.core.lane import Policy
+
+VIEW = sample.VIEWS["three"]
+
+
+def _failure(source: str) -> str:
+    templates, faults = template.compile({"t": source})
+    assert faults == ()
+    before = time.process_time()
+    rendered = template.render(templates, Policy("ops", "t", "html"), VIEW, "card", None, lambda _: True)
+    assert time.process_time() - before < 2.0
+    assert "KubePodCrashLooping" in rendered.message.body.text
+    return rendered.failed
+
+
+LOOP = "{% set ns = namespace(x=START) %}{% for i in range(100) %}{% set ns.x = GROWN %}{% endfor %}{{ ns.x | length }}"
+
+
+def _loop(start: str, grown: str) -> str:
+    return LOOP.replace("START", start).replace("GROWN", grown)
+
+
+@pytest.mark.parametrize(
+    ("source", "why"),
+    [
+        (_loop("'aaaaaaaaaa'", "ns.x ~ ns.x"), "too large"),
+        (_loop("'aaaaaaaaaa'", "ns.x + ns.x"), "too large"),
+        (_loop("[1, 2]", "ns.x + ns.x"), "too large"),
+        (_loop("10", "ns.x * ns.x"), "a number is too large"),
+        (_loop("[1]", "[ns.x, ns.x]"), "a list in a list"),
+        (_loop("(1,)", "(ns.x, ns.x)"), "a list in a list"),
+        (_loop("{}", "{'a': ns.x}"), "a list in a list"),
+        (_loop("'aaaaaaaaaa'", "ns.x | replace('a', 'aa')"), "too large"),
+        (_loop("'aaaaaaaaaa'", "ns.x | reReplaceAll('a', 'aaaaaaaa')"), "too large"),
+        ("{% for i in range(999) %}{% for j in range(999) %}{% endfor %}{% endfor %}", "steps"),
+        ("{% set n = 100000 %}{{ name * n * n }}", "* is for numbers"),
+        ("{% set n = 100000 %}{% for i in range(n) %}x{% endfor %}", "range() of 100000 is too long"),
+        ("{{ '{:>1000000000}'.format('a') }}", "'format'"),
+        ("{{ ''['format'](1) }}", "'format'"),
+        ("{{ 'a'.ljust(1000000000) }}", "'ljust'"),
+        ("{{ alerts['__class__'] }}", "'__class__'"),
+        ("{{ alerts | map(attribute='__class__') | join }}", "'__class__'"),
+        ("{{ alerts[0].labels['__class__'].nope }}", "'nope'"),
+        ("{{ t['__globals__'] }}", "'__globals__'"),
+        ("{{ {}.update({'a': 1}) }}", "'update'"),
+        ("{{ [].append(1) }}", "'append'"),
+        ("{{ alerts | map('safe') | join }}", "No filter named 'safe'"),
+        ("{{ 1 // 0 }}", "division"),
+        ("{{ alerts.fring }}", "alerts has no 'fring'; did you mean 'firing'?"),
+        ("{{ alerts[0].lables.pod }}", "alert has no 'lables'; did you mean 'labels'?"),
+        ("{{ t('nope') }}", "no text 'nope'"),
+        ("{{ t('since') }}", "start"),
+        ("{{ alerts[99].name }}", "alerts has no item 99"),
+    ],
+)
+def test_it_fails_in_time_and_the_plain_text_stands_in(source: str, why: str) -> None:
+    assert why in _failure(source)
+
+
+def test_calls_of_macros_are_counted_however_they_are_stacked() -> None:
+    macros = "".join(
+        f"{{% macro m{i}() %}}{{{{ m{i - 1}() }}}}{{{{ m{i - 1}() }}}}{{% endmacro %}}" for i in range(1, 60)
+    )
+    assert "steps" in _failure(f"{{% macro m0() %}}x{{% endmacro %}}{macros}{{{{ m59() }}}}")
+
+
+def test_a_failure_names_its_line() -> None:
+    assert _failure("ok\n{% for a in alerts %}\n{{ a.nope }}\n{% endfor %}").startswith("t:3: ")
