@@ -3,6 +3,9 @@
 import argparse
 import json
 
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
 from relay.cli.base import GOOD, say
 from relay.core.schema import File
 
@@ -22,5 +25,20 @@ def print_schema(_: argparse.Namespace) -> int:
 
 def schema_text() -> str:
     """The schema as it stands in config/relay.schema.json."""
-    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **File.model_json_schema()}
-    return json.dumps(schema, indent=2)
+    schema = File.model_json_schema(schema_generator=_Schema)
+    return json.dumps({"$schema": _Schema.schema_dialect, **schema}, indent=2)
+
+
+class _Schema(GenerateJsonSchema):
+    """pydantic's generator without titles made from names and without `null`: a key without a value is absent."""
+
+    def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's signature
+        return False
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        if schema.get("default") is None:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)

@@ -11,7 +11,8 @@ from relay.core.lane import Endpoint, HttpOptions, LaneKey, Policy, Target
 from relay.core.matcher import Matcher
 from relay.core.policy import Names, check_name, choices, policy
 from relay.core.report import Report
-from relay.core.schema import ByLabel, DiscordConfig, Global, HttpConfig, Receiver, TelegramConfig, Updates
+from relay.core.schema import Global
+from relay.core.schema_receiver import ByLabel, DiscordConfig, HttpConfig, Receiver, TelegramConfig, Updates
 from relay.core.secret import Secret
 from relay.core.source import Loc
 from relay.core.webhook import Webhook, parse_webhook

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
-from relay.core.schema import ByLabel, File, HttpConfig
+from relay.core.schema import File
+from relay.core.schema_receiver import ByLabel, HttpConfig
 from relay.core.secret import Secret
 
 

@@ -11,9 +11,10 @@ from relay.core.matcher import Matcher, parse
 from relay.core.message import Mention
 from relay.core.report import Report
 from relay.core.scalar import nearest
-from relay.core.schema import DiscordConfig, Global, Receiver, Shared, TelegramConfig
-from relay.core.schema import Lifecycle as LifecycleConfig
-from relay.core.schema import Mention as MentionConfig
+from relay.core.schema import Global
+from relay.core.schema_receiver import DiscordConfig, Receiver, Shared, TelegramConfig
+from relay.core.schema_receiver import Lifecycle as LifecycleConfig
+from relay.core.schema_receiver import Mention as MentionConfig
 from relay.core.source import Loc
 from relay.core.template import BUILT_IN
 

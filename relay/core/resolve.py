@@ -16,10 +16,11 @@ from relay.core.lane import Target
 from relay.core.policy import Names, check_name
 from relay.core.report import Report
 from relay.core.route import Route, Routing, walk
-from relay.core.schema import File, LimitsConfig, Receiver
+from relay.core.schema import File, LimitsConfig
 from relay.core.schema import Period as PeriodConfig
 from relay.core.schema import Retention as RetentionConfig
 from relay.core.schema import Route as RouteConfig
+from relay.core.schema_receiver import Receiver
 from relay.core.source import Loc
 from relay.core.tree import Tree
 from relay.core.trial import try_templates

@@ -29,7 +29,7 @@ class Model(BaseModel):
     `advice` says more than the nearest name about keys that people are likely to paste.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
     advice: ClassVar[dict[str, str]] = {}
 
     @classmethod
@@ -105,14 +105,15 @@ def _chat_id(value: object) -> int:
 
 
 _STRING = WithJsonSchema({"type": "string"})
+_TEXT = WithJsonSchema({"type": ["string", "integer"]})
 
 Many = Annotated[tuple[T, ...], Strict(strict=False)]
-Text = Annotated[str, BeforeValidator(_text)]
+Text = Annotated[str, BeforeValidator(_text), _TEXT]
 Texts = Annotated[
     tuple[Text, ...],
     Strict(strict=False),
     BeforeValidator(_one_or_many),
-    WithJsonSchema({"anyOf": [{"type": "string"}, {"type": "array", "items": {"type": "string"}}]}),
+    WithJsonSchema({"type": ["string", "array"], "items": {"type": ["string", "integer"]}}),
 ]
 Duration = Annotated[float, _read(parse_duration, "a duration such as 90s"), _STRING]
 Size = Annotated[int, _read(parse_size, "a size such as 512MB"), _STRING]
@@ -123,6 +124,6 @@ Address = Annotated[str, _read(_address, "an address"), _STRING]
 ChatId = Annotated[int, PlainValidator(_chat_id), WithJsonSchema({"type": "integer"})]
 Clock = Annotated[int, _read(parse_clock, 'a time such as "09:30"'), _STRING]
 Weekdays = Annotated[Range, _read(parse_weekdays, "weekdays such as monday:friday"), _STRING]
-Days = Annotated[Range, _read(parse_days, 'days such as "1:5"'), _STRING]
-Months = Annotated[Range, _read(parse_months, "months such as january:march"), _STRING]
-Years = Annotated[Range, _read(parse_years, 'years such as "2026:2028"'), _STRING]
+Days = Annotated[Range, _read(parse_days, 'days such as "1:5"'), _TEXT]
+Months = Annotated[Range, _read(parse_months, "months such as january:march"), _TEXT]
+Years = Annotated[Range, _read(parse_years, 'years such as "2026:2028"'), _TEXT]

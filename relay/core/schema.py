@@ -3,13 +3,12 @@
 Names are Alertmanager's where it has one: https://prometheus.io/docs/alerting/latest/configuration/
 """
 
-from typing import Annotated, ClassVar, Generic, Literal, TypeVar
+from typing import ClassVar
 
-from pydantic import Discriminator, Field, Tag
+from pydantic import Field
 
 from relay.core.scalar import (
     Address,
-    ChatId,
     Clock,
     Days,
     Duration,
@@ -25,229 +24,147 @@ from relay.core.scalar import (
     Weekdays,
     Years,
 )
-
-T = TypeVar("T")
-Language = Literal["en", "fr"]
-Updates = Literal["polling", "webhook", "none"]
-
-_AS_FILE = ': messages are Jinja2 here, write a template file and name it with "template"'
-
-
-class ByLabel(Model, Generic[T]):
-    """A value that a label of the alert chooses among those named here; `default` is for every other value."""
-
-    label: str
-    allow: Annotated[dict[Text, T], Field(min_length=1)]
-    default: T | None = None
-
-
-def _shape(value: object) -> str:
-    return "chosen" if isinstance(value, dict | ByLabel) else "fixed"
-
-
-Chat = Annotated[Annotated[ChatId, Tag("fixed")] | Annotated[ByLabel[ChatId], Tag("chosen")], Discriminator(_shape)]
-FileName = Annotated[Annotated[str, Tag("fixed")] | Annotated[ByLabel[str], Tag("chosen")], Discriminator(_shape)]
-
-
-class TlsConfig(Model):
-    """Alertmanager's `tls_config`, the parts that a chat API may need."""
-
-    ca_file: str = ""
-    cert_file: str = ""
-    key_file: str = ""
-    server_name: str = ""
-    insecure_skip_verify: bool = False
-
-
-class HttpConfig(Model):
-    """Alertmanager's `http_config`: how requests travel."""
-
-    proxy_url: Address = ""
-    tls_config: TlsConfig = TlsConfig()
-
-
-class Lifecycle(Model):
-    """Which changes of a card get a reply, and how long a resolved one counts as the same incident."""
-
-    reply_joined: bool = True
-    reply_repeated: bool = True
-    reply_resolved: bool = True
-    reopen_window: Duration | None = None
-
-
-class Mention(Model):
-    """Who is told when a new firing alert matches: a numeric user id, or on Discord a role id."""
-
-    matchers: Texts
-    user: Text | None = None
-    role: Text | None = None
-    name: str = ""
-
-
-class LinkRewrite(Model):
-    """An address prefix that works inside only, and what stands in its place in messages."""
-
-    match: str
-    replace: Address
-
-
-class Shared(Model):
-    """What an entry may say, and its receiver for all its entries. An absent key has the default of `Policy`."""
-
-    fallback: str | None = None
-    lifecycle: Lifecycle | None = None
-    per: Literal["group", "alert"] | None = None
-    quiet: Texts | None = None
-    urgent: Texts | None = None
-    digest_after: Duration | None = None
-    late_hold: Duration | None = None
-    stale_after: Duration | None = None
-    expire_after: Duration | None = None
-    mentions: Many[Mention] | None = None
-    overflow: Literal["count", "document"] | None = None
-    link_rewrites: Many[LinkRewrite] | None = None
-    language: Language | None = None
-    timezone: Timezone | None = None
-
-
-class Entry(Shared):
-    """What the entries of both platforms share."""
-
-    advice: ClassVar[dict[str, str]] = {"message": _AS_FILE, "title": _AS_FILE}
-
-    send_resolved: bool = True
-    disable_notifications: bool = False
-    template: str | None = None
-    http_config: HttpConfig | None = None
-
-
-class TelegramConfig(Entry):
-    """A chat, as one bot reaches it."""
-
-    chat_id: Chat | None = None
-    chat_id_file: str | None = None
-    message_thread_id: int | None = None
-    parse_mode: Literal["HTML", "MarkdownV2", "Markdown", "none", ""] = "HTML"
-    bot_token: SecretText | None = None
-    bot_token_file: str | None = None
-    api_url: Address | None = None
-    updates: Updates | None = None
-    webhook_url: Address | None = None
-
-
-class DiscordConfig(Entry):
-    """A channel, as one webhook reaches it."""
-
-    webhook_url: SecretText | None = None
-    webhook_url_file: FileName | None = None
-    parse_mode: Literal["Markdown", "HTML", "none", ""] = "Markdown"
-    username: str = ""
-    avatar_url: Address = ""
-    thread_id: Text = ""
-    thread_name: str = ""
-
-
-class Receiver(Shared):
-    """A name that routes lead to, and the chats behind it."""
-
-    name: str
-    telegram_configs: Many[TelegramConfig] = ()
-    discord_configs: Many[DiscordConfig] = ()
+from relay.core.schema_receiver import HttpConfig, Language, Receiver, Updates
 
 
 class Route(Model):
     """A node of the route tree; what it does not say it has from its parent."""
 
     receiver: str | None = None
+    """Who gets what ends here; default: the parent's."""
     matchers: Texts = ()
+    """All of them have to match."""
     match: dict[str, Text] | None = None
+    """Old form of `matchers`: labels and values."""
     match_re: dict[str, Text] | None = None
+    """Old form of `matchers`: labels and regular expressions."""
     continue_: bool = Field(alias="continue", default=False)
+    """Whether the routes after this one are tried as well."""
     routes: "Many[Route]" = ()
+    """Tried in order before this one takes the alert."""
     mute_time_intervals: Texts = ()
+    """Time intervals in which this route sends nothing."""
     active_time_intervals: Texts = ()
+    """Time intervals outside of which this route sends nothing."""
     group_by: Texts | None = None
+    """Without effect: Alertmanager groups."""
     group_wait: Duration | None = None
+    """Without effect: Alertmanager groups."""
     group_interval: Duration | None = None
+    """Without effect: Alertmanager groups."""
     repeat_interval: Duration | None = None
+    """Without effect: Alertmanager repeats."""
 
 
 class Times(Model):
     """Minutes of a day, from `start_time` up to and without `end_time`."""
 
     start_time: Clock
+    """HH:MM."""
     end_time: Clock
+    """HH:MM, up to 24:00."""
 
 
 class Period(Model):
     """One way to be inside a time interval: every part that is given holds."""
 
     times: Many[Times] = ()
+    """Parts of a day."""
     weekdays: Many[Weekdays] = ()
+    """Such as monday:friday."""
     days_of_month: Many[Days] = ()
+    """Such as 1:5; -1 is the last."""
     months: Many[Months] = ()
+    """Such as january:march or 1:3."""
     years: Many[Years] = ()
+    """Such as 2026:2028."""
     location: Timezone = "UTC"
+    """Time zone of the above."""
 
 
 class TimeInterval(Model):
     """A named time interval, for routes and for quiet hours."""
 
     name: str
+    """What routes and `quiet` call it."""
     time_intervals: Many[Period] = ()
+    """Inside one of these is inside."""
 
 
 class TelegramLimits(Model):
     """Calls per bot, per chat, and per group chat."""
 
     bot: RateText | None = None
+    """Calls of one bot (27/1s)."""
     chat: RateText | None = None
+    """Messages to one chat (1/1100ms)."""
     group: RateText | None = None
+    """Messages to one group (18/60s)."""
 
 
 class DiscordLimits(Model):
     """Calls per webhook, per channel, and per address that the relay calls from."""
 
     webhook: RateText | None = None
+    """Calls of one webhook (5/2200ms)."""
     channel: RateText | None = None
+    """Messages to one channel (27/60s)."""
     address: RateText | None = None
+    """Calls from this machine (45/1s)."""
 
 
 class LimitsConfig(Model):
     """How much each platform takes, `COUNT/DURATION`."""
 
     telegram: TelegramLimits = TelegramLimits()
+    """Telegram's."""
     discord: DiscordLimits = DiscordLimits()
+    """Discord's."""
 
 
 class Retention(Model):
     """How long finished work is kept, and how much room it may take."""
 
     time: Duration | None = None
+    """How long (7d)."""
     size: Size | None = None
+    """How much (1GB)."""
 
 
 class RouteTest(Model):
     """An alert with these labels reaches these receivers."""
 
     name: str
+    """What should hold, in a few words."""
     labels: dict[str, Text]
+    """Labels of the alert."""
     receivers: Texts
+    """Who gets it."""
 
 
 class Global(Model):
     """What holds for every receiver that does not say otherwise."""
 
     telegram_api_url: Address = "https://api.telegram.org"
+    """Address of the Bot API server."""
     telegram_bot_token: SecretText | None = None
+    """Token of the bot; better in a file."""
     telegram_bot_token_file: str | None = None
+    """File that holds the token of the bot."""
     telegram_updates: Updates = "none"
+    """How the bots hear from Telegram."""
     telegram_webhook_url: Address | None = None
+    """Public address of this relay, where updates come by webhook."""
     http_config: HttpConfig | None = None
+    """How requests travel."""
     dedup_window: Duration | None = None
+    """The same state again within this time is a duplicate (2m)."""
     notices_receiver: str | None = None
+    """Who gets the relay's own notices; default: the first route's receiver."""
     language: Language = "en"
+    """Language of the built-in words."""
     timezone: Timezone = "UTC"
+    """Time zone of times that are written out."""
 
 
 class File(Model):
@@ -258,10 +175,18 @@ class File(Model):
     }
 
     global_: Global = Field(Global(), alias="global")
+    """What holds for every receiver that does not say otherwise."""
     templates: Texts = ()
+    """Template files, patterns relative to this file."""
     limits: LimitsConfig = LimitsConfig()
+    """How much the platforms take."""
     retention: Retention = Retention()
+    """How long finished work is kept."""
     time_intervals: Many[TimeInterval] = ()
+    """Named time intervals."""
     route: Route
+    """The route tree."""
     receivers: Many[Receiver]
+    """Names that routes lead to, and the chats behind them."""
     tests: Many[RouteTest] = ()
+    """Alerts and who should get them, checked at each load."""
