@@ -6,9 +6,9 @@ invisible word joiner breaks it.
 """
 
 import re
-from bisect import bisect_left
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from itertools import accumulate, pairwise
+from itertools import pairwise
 
 from msgspec import Struct
 
@@ -65,11 +65,11 @@ _OUTSIDE = r"\x7f-\xbf\s\u2000-\u200b\u200e-\u200f\u2016-\u206f"
 _LABEL = rf"[^\x00-\x2c\x2e\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7d{_OUTSIDE}]"  # with digits, `-`, `_` and `~`
 _LETTER = rf"[^\x00-\x40\x5b-\x60\x7b-\x7e{_OUTSIDE}]"
 _START = rf"(?:(?<![\w.+:~-])[\w.+:~-]{{1,64}}@)?(?<!{_LABEL})(?<!\.)"
-_TAIL = r"(?::\d+)?(?:[/?#][^\s<>\"«»]{0,2048}[^\s<>\"«».:;,('?!`])?"
+_TAIL = r"(?::\d+)?(?:[/?#][^\s<>\"«»]{0,2048}[^\s<>\"«».:;,()\]}'?!`])?"
 _AUTOMATIC = re.compile(
     "|".join(
         (
-            r"(?<![A-Za-z0-9+-])[A-Za-z0-9+-]+://[^\s<>\"«»]{0,2048}[^\s<>\"«».:;,('?!`]",  # addresses
+            r"(?<![A-Za-z0-9+-])[A-Za-z0-9+-]+://[^\s<>\"«»]{0,2048}[^\s<>\"«».:;,()\]}'?!`]",  # addresses
             rf"{_START}(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?!{_LABEL}){_TAIL}",
             rf"{_START}(?:{_LABEL}++\.)+(?:xn--[A-Za-z0-9]+|{_LETTER}{{2,}}(?!{_LABEL})){_TAIL}",
             r"(?<![A-Za-z0-9_])@[A-Za-z0-9_]{3,}",  # mentions
@@ -93,13 +93,13 @@ _REMOVED = {
 def write(rich: RichText) -> tuple[str, tuple[Entity, ...]]:
     """The text and its entities, at most `MOST_ENTITIES`, for a call without `parse_mode`."""
     rich = _prepared(rich)
-    found = _unguarded(rich)
-    spans = (*rich.spans, *(Span("code", start, end) for start, end in found))
-    if len(spans) > MOST_ENTITIES:
-        kept = sorted(spans, key=lambda span: (_RANK[span.kind], span.start))[:MOST_ENTITIES]
+    found = [Span("code", start, end) for start, end in _unguarded(rich)]
+    if found:
+        rich = normalise(RichText(rich.text, (*rich.spans, *found)))
+    if len(rich.spans) > MOST_ENTITIES:
+        kept = sorted(rich.spans, key=lambda span: (_RANK[span.kind], span.start))[:MOST_ENTITIES]
         rich = _broken(RichText(rich.text, tuple(kept)))
-        spans = rich.spans
-    return rich.text, tuple(_entities(rich.text, spans))
+    return rich.text, tuple(_entities(rich))
 
 
 def write_plain(rich: RichText) -> str:
@@ -125,28 +125,34 @@ def _spelled(span: Span) -> Span:
 
 
 def _unguarded(rich: RichText) -> list[tuple[int, int]]:
-    """Where Telegram would find something by itself that no span of ours keeps it from."""
-    guards = sorted((span.start, span.end) for span in rich.spans if span.kind in _GUARDING)
-    ends = list(accumulate((end for _, end in guards), max))
+    """Where Telegram would find something by itself, without what spans of ours keep it from."""
+    guards = _merged(sorted((span.start, span.end) for span in rich.spans if span.kind in _GUARDING))
+    starts, ends = [guard[0] for guard in guards], [guard[1] for guard in guards]
+    free: list[tuple[int, int]] = []
+    for start, end in _merged(_automatic(rich.text)):
+        within = guards[bisect_right(ends, start) : bisect_left(starts, end)]
+        edges = [start, *(edge for guard in within for edge in guard), end]
+        free += [(left, right) for left, right in zip(edges[::2], edges[1::2], strict=True) if left < right]
+    return free
 
-    def guarded(start: int, end: int) -> bool:
-        before = bisect_left(guards, (end, 0))
-        return before > 0 and ends[before - 1] > start
 
-    return [(start, end) for start, end in _automatic(rich.text) if not guarded(start, end)]
-
-
-def _automatic(text: str) -> list[tuple[int, int]]:
-    """What may become something by itself; of places that overlap, all that they cover."""
-    found: list[tuple[int, int]] = []
+def _automatic(text: str) -> Iterator[tuple[int, int]]:
+    """What may become something by itself, also within another such place, in the order of the beginnings."""
     match = _AUTOMATIC.search(text)
     while match:
-        start, end = match.span()
-        if found and start < found[-1][1]:
-            start, end = found[-1][0], max(end, found.pop()[1])
-        found.append((start, end))
+        yield match.span()
         match = _AUTOMATIC.search(text, match.start() + 1)
-    return found
+
+
+def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The ranges (sorted), those that overlap as one."""
+    merged: list[tuple[int, int]] = []
+    for start, end in ranges:
+        if merged and start < merged[-1][1]:
+            merged[-1] = (merged[-1][0], max(end, merged[-1][1]))
+        else:
+            merged.append((start, end))
+    return merged
 
 
 def _broken(rich: RichText) -> RichText:
@@ -167,8 +173,8 @@ def _moved(span: Span, joints: list[int]) -> Span:
     return Span(span.kind, start, end, span.value)
 
 
-def _entities(text: str, spans: Iterable[Span]) -> Iterator[Entity]:
-    ordered = sorted(spans, key=lambda span: (span.start, -span.end))
+def _entities(rich: RichText) -> Iterator[Entity]:
+    text, ordered = rich.text, sorted(rich.spans, key=lambda span: (span.start, -span.end))
     places = _units(text, sorted({offset for span in ordered for offset in (span.start, span.end)}))
     for span in ordered:
         start = places[span.start]
