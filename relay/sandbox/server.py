@@ -42,7 +42,7 @@ class Sandbox:
         app.router.add_get("/state", self._state)
         app.router.add_route("*", "/api/{rest:.*}", self._discord)
         app.router.add_route("*", "/{rest:.*}", self._telegram)
-        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
         await self._runner.setup()
         site = web.TCPSite(self._runner, host, port)
         await site.start()

@@ -3,7 +3,7 @@
 import re
 
 from relay.sandbox import incident
-from tests.sandbox.client import Client
+from tests.sandbox.client import GROUP, T0, Client
 
 HOSTILE = "<img src=x onerror=alert(1)>"
 
@@ -30,9 +30,11 @@ async def test_the_picture_has_every_chat_and_is_sent_only_when_it_changed(clien
     assert discord["embeds"][0]["title"]["text"] == "T"
     async with client.session.get(f"{client.sandbox.url}/state?since={picture['revision']}") as response:
         assert response.status == 204
-    await client.say()
+    client.clock.now += 5
+    await client.telegram("editMessageText", chat_id=GROUP, message_id=1, text="edited")
     async with client.session.get(f"{client.sandbox.url}/state?since={picture['revision']}") as response:
-        assert response.status == 200
+        edited = (await response.json())["chats"][1]["messages"][0]
+    assert (edited["text"]["text"], edited["at"], edited["edited"]) == ("edited", T0, T0 + 5)
 
 
 async def test_a_sandbox_can_be_furnished_for_the_incident(client: Client) -> None:

@@ -65,7 +65,7 @@ REFUSALS = [
         {
             "chat_id": GROUP,
             "text": "x",
-            "reply_markup": {"inline_keyboard": [[{"text": "A", "callback_data": "é" * 33}]]},
+            "reply_markup": {"inline_keyboard": [[{"text": "A", "callback_data": "é" * 32 + "x"}]]},
         },
         TOKEN,
         400,

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from tdjson import td_execute
 
@@ -41,6 +41,10 @@ def sandbox_takes(text: str, entities: list[dict[str, object]]) -> bool:
 
 
 @given(TEXTS, ENTITY)
+@example("x😀", {"type": "bold", "offset": 0, "length": 2})
+@example("x😀", {"type": "bold", "offset": 2, "length": 1})
+@example("x😀", {"type": "bold", "offset": 1, "length": 3})
+@example("", {"type": "bold", "offset": 1, "length": 0})
 def test_an_entity_is_taken_when_telegram_takes_it(text: str, entity: dict[str, object]) -> None:
     assert sandbox_takes(text, [entity]) == telegram_takes(text, [entity])
 
