@@ -8,9 +8,9 @@ from typing import Literal, Protocol, TypeVar, assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.advance import Advanced, advance
+from relay.core.advance import Advanced, advance, rest
 from relay.core.alert import GroupId
-from relay.core.card import Card, Head
+from relay.core.card import Card, Head, is_settled
 from relay.core.event import Called, ChatChanged, Event, FailureReason, Noted, Settled, TemplateFailed
 from relay.core.fold import Arriving, fold, ripen
 from relay.core.inforce import InForce
@@ -134,7 +134,8 @@ class Pipeline:
         card = ripen(card, target.policy, now)
         step = plan(card, target.policy, now)
         if isinstance(step, Wait):
-            await self._run(partial(self._store.fold, claim.lane, [_change(card, target.policy, now)]))
+            rested = _change(rest(card, now), target.policy, now)
+            self._tell_ended(claim.lane, await self._run(partial(self._store.fold, claim.lane, [rested])))
             return Next(now)
         return await self._take(claim, target, card, step, now)
 
@@ -205,7 +206,7 @@ class Pipeline:
 def _folded(card: Card, page: Sequence[Open], policy: Policy, now: float) -> CardChange:
     folded = fold(card, [_arriving(opened) for opened in page], policy)
     change = _change(folded.card, policy, now)
-    return replace(change, folded=tuple(opened.seq for opened in page), ended=folded.ended)
+    return replace(change, folded=tuple(opened.seq for opened in page), duplicates=folded.duplicates)
 
 
 def _arriving(opened: Open) -> Arriving:
@@ -222,7 +223,7 @@ def _arriving(opened: Open) -> Arriving:
 
 
 def _change(card: Card, policy: Policy, now: float) -> CardChange:
-    return CardChange(card, due(card, policy, now), is_urgent(card, policy))
+    return CardChange(card, due(card, policy, now), is_urgent(card, policy), settled=is_settled(card))
 
 
 def _endpoint(target: Target, state: LaneState) -> Endpoint:

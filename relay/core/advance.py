@@ -85,7 +85,7 @@ def _delivered(card: Card, state: LaneState, step: Step, shown: Shown, now: floa
 
 def rest(card: Card, now: float) -> Card:
     """The card, no longer waiting when the chat shows all of it, and closed when nothing of it fires either."""
-    if not is_settled(card, mark(card)):
+    if not is_settled(card):
         return card
     closed = card.closed_at if card.closed_at is not None else now
     return replace(card, waiting_since=None, closed_at=None if is_firing(card) else closed)

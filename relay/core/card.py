@@ -125,8 +125,8 @@ def urgency(entry: Entry) -> tuple[int, int, float, str]:
     return (_ORDER[entry.status], rank(entry.severity), entry.starts_at, entry.fingerprint)
 
 
-def is_settled(card: Card, now_mark: str) -> bool:
+def is_settled(card: Card) -> bool:
     """The chat shows all there is to show, and nothing is held back for a moment."""
-    shown = card.shown is not None and card.shown.mark == now_mark
+    shown = card.shown is not None and card.shown.mark == mark(card)
     held = any(entry.absent_since is not None or entry.held_since is not None for entry in card.entries)
     return shown and not card.owed and not held

@@ -40,7 +40,7 @@ class Scene:
         self._visible = view.alerts[:MOST_SHOWN]
         self._totals = Counter(dict(telling.severities(view.alerts)))
         self._alerts = self._told(self._visible)
-        self._brief = [alert.shortened() for alert in self._alerts]
+        self._brief = self._told(self._visible, brief=True)
         self._fixed = self._names(reply or "")
 
     def names(self, shape: Shape) -> dict[str, object]:
@@ -58,10 +58,10 @@ class Scene:
         summaries = {telling.summary(alert.annotations, "") for alert in self._visible}
         return summaries.pop() if len(summaries) == 1 else ""
 
-    def _told(self, alerts: Iterable[AlertView]) -> Alerts:
+    def _told(self, alerts: Iterable[AlertView], *, brief: bool = False) -> Alerts:
         keys = telling.telling_keys(self._visible, self.view.group_labels, self.view.common_labels)
         said = self.said
-        return Alerts(Alert(alert, keys, said, self.reader) for alert in alerts)
+        return Alerts(Alert(alert, keys, said, self.reader, brief=brief) for alert in alerts)
 
     def _hidden(self, shown: int) -> Hidden:
         hidden = Hidden(len(self.view.alerts) - shown)

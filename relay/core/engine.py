@@ -114,7 +114,7 @@ class Missing(StrictUndefined):
         thing = type(self._undefined_obj).__name__
         if not isinstance(self._undefined_name, str):
             return f"{thing.lower()} has no item {name}"
-        public = [known for known in dir(self._undefined_obj) if known[:1].islower()]
+        public = sorted(known for known in {*dir(self._undefined_obj)} - {*dir(())} if known[:1].islower())
         return f"{thing.lower()} has no {name!r}{nearest(name, public)}"
 
 

@@ -26,6 +26,7 @@ _LARGE = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 _SMALL = ("", "m", "u", "n", "p", "f", "a", "z", "y")
 _BINARY = ("", "ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi")
 _MOST_ITEMS = 10_000
+_FIND = 100  # what one find costs, in characters
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
 
@@ -90,15 +91,17 @@ def match(value: object, pattern: str) -> bool:
 
 def re_replace_all(value: object, pattern: str, replacement: str) -> str:
     """Every find of the RE2 pattern replaced; `$1`, `${1}` and `${name}` stand for groups."""
-    source = text(value)
-    if (len(source) + 1) * (len(replacement) + 1) > 16 * MAX_TEXT:
-        raise TooCostlyError("reReplaceAll on so long a text with so long a replacement")
-    compiled = _regex(pattern)
+    size = 0
 
     def one(found: Any) -> str:
-        return _GO_GROUP.sub(lambda name: _group(found, name), replacement)
+        nonlocal size
+        replaced = _GO_GROUP.sub(lambda name: _group(found, name), replacement)
+        size += _FIND + len(replaced)
+        if size > MAX_TEXT:
+            raise TooCostlyError("reReplaceAll finds too much, or makes a text that is too large")
+        return replaced
 
-    return str(compiled.sub(one, source))
+    return str(_regex(pattern).sub(one, text(value)))
 
 
 def _group(found: Any, name: re.Match[str]) -> str:

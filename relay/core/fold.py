@@ -7,7 +7,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.alert import Alert, Labels
-from relay.core.card import Card, Entry, Head, Owed, is_firing, is_settled, mark, status, urgency
+from relay.core.card import Card, Entry, Head, Owed, is_firing, is_settled, status, urgency
 from relay.core.lane import Policy
 from relay.core.view import Change, Round
 
@@ -32,10 +32,10 @@ class Arriving(Struct, frozen=True):
 
 
 class Folded(Struct, frozen=True):
-    """A card after a page of deliveries. `ended` are those that changed nothing, with how they are counted."""
+    """A card after a page of deliveries. `duplicates` are those (by `seq`) that brought nothing new."""
 
     card: Card
-    ended: tuple[tuple[int, Literal["duplicate", "merged"]], ...]
+    duplicates: tuple[int, ...]
 
 
 def fold(card: Card, arriving: Sequence[Arriving], policy: Policy) -> Folded:
@@ -44,20 +44,18 @@ def fold(card: Card, arriving: Sequence[Arriving], policy: Policy) -> Folded:
     The set of (fingerprint, startsAt, status) decides: the same again within `dedup_window` is a duplicate whatever
     its reason says; later it is a repeat, unless its reason tells of a change elsewhere in the group.
     """
-    ended: list[tuple[int, Literal["duplicate", "merged"]]] = []
+    duplicates: list[int] = []
     for delivery in arriving:
         was_same, card = _lay(card, delivery, policy)
         if was_same and not _is_repeat(card, delivery, policy):
-            ended.append((delivery.seq, "duplicate"))
+            duplicates.append(delivery.seq)
         else:
             card = _count(card, delivery, repeated=was_same, policy=policy)
         card = replace(card, head=delivery.head, heard_at=delivery.accepted_at, folded_seq=delivery.seq)
     card = replace(card, entries=_ordered(card.entries))
-    if is_settled(card, mark(card)):
-        done = {seq for seq, _ in ended}
-        ended.extend((delivery.seq, "merged") for delivery in arriving if delivery.seq not in done)
+    if is_settled(card):
         card = replace(card, waiting_since=None)
-    return Folded(card, tuple(ended))
+    return Folded(card, tuple(duplicates))
 
 
 def ripen(card: Card, policy: Policy, now: float) -> Card:

@@ -89,16 +89,10 @@ class Alert:
 
     __slots__ = ("_keys", "_reader", "_said", "_view", "brief")
 
-    def __init__(self, view: AlertView, keys: tuple[str, ...], said: str, reader: Reader) -> None:
+    def __init__(self, view: AlertView, keys: tuple[str, ...], said: str, reader: Reader, *, brief: bool) -> None:
         """`keys` tell it from its group, `said` is the summary that the head has; `brief` asks for one short line."""
         self._view, self._keys, self._said, self._reader = view, keys, said, reader
-        self.brief = False
-
-    def shortened(self) -> "Alert":
-        """The same alert, to be told in one short line."""
-        copy = Alert(self._view, self._keys, self._said, self._reader)
-        copy.brief = True
-        return copy
+        self.brief = brief
 
     @property
     def status(self) -> str:

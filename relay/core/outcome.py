@@ -69,14 +69,5 @@ class BotDown(Struct, frozen=True, tag=True):
 
 
 Outcome = (
-    Delivered
-    | RateLimited
-    | Unavailable
-    | Unknown
-    | Moved
-    | Rejected
-    | MessageGone
-    | ThreadGone
-    | ChatDown
-    | BotDown
+    Delivered | RateLimited | Unavailable | Unknown | Moved | Rejected | MessageGone | ThreadGone | ChatDown | BotDown
 )

@@ -36,7 +36,7 @@ class Retention(Struct, frozen=True):
 class Rules(Struct, frozen=True):
     """All that a configuration says, decided at load.
 
-    `templates` are the sources by name, the user's over the built-in ones. `tests` is how many the file had.
+    `templates` are the sources by name, the user's and the built-in ones. `tests` is how many the file had.
     """
 
     in_force: InForce
@@ -81,7 +81,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[Rules | None, tup
         return None, faults
     rules = Rules(
         in_force=InForce(Routing(root, targets), templates, _limits(file.limits)),
-        templates={**files.builtin, **files.templates},
+        templates=files.builtin | files.templates,
         retention=_retention(file.retention),
         intervals=names.intervals,
         notices_receiver=notices,

@@ -16,7 +16,7 @@ def try_templates(files: Files, targets: Iterable[Target]) -> tuple[Templates, t
 
     Each is tried in the markup that its users write it in; one that nobody uses as plain text.
     """
-    sources = {**files.builtin, **files.templates}
+    sources = files.builtin | files.templates
     templates, found = template.compile(sources)
     uses: dict[Use, None] = {(target.policy.template, target.policy.markup): None for target in targets}
     used = {name for name, _ in uses}

@@ -80,13 +80,14 @@ def _syntax(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> tuple[Place,
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return START, "this is not YAML"
-    place = Place(mark.line, mark.column, mark.line, mark.column)
+    if error.context_mark is not None and not "".join(lines[mark.line :]).strip():
+        mark = error.context_mark  # found out at the end of the file only: it began here
     line = lines[mark.line] if mark.line < len(lines) else ""
     indent = line[: len(line) - len(line.lstrip())]
     if "\t" in indent:
         column = indent.index("\t")
         return Place(mark.line, column, mark.line, column), "a tab in the indentation: YAML wants spaces"
-    return place, f"this is not YAML: {error.problem or error.context}"
+    return Place(mark.line, mark.column, mark.line, mark.column), f"this is not YAML: {error.problem or error.context}"
 
 
 class _Stop(Exception):  # noqa: N818 - no error by itself: it carries the place of one out of the recursion

@@ -60,14 +60,15 @@ class Claim(Struct, frozen=True):
 
 
 class CardChange(Struct, frozen=True):
-    """A card to keep. `due`: when to look at it next. `folded` are the deliveries it took in; `ended` those of them
-    that changed nothing, with how they count."""
+    """A card to keep. `due`: when to look at it next. `folded` are the deliveries it took in, `duplicates` those of
+    them that brought nothing new. `settled`: the chat shows all of it, so whatever is pending was merged into that."""
 
     card: Card
     due: float | None
     urgent: bool
     folded: tuple[int, ...] = ()
-    ended: tuple[tuple[int, Settlement], ...] = ()
+    duplicates: tuple[int, ...] = ()
+    settled: bool = False
 
 
 class Begun(Struct, frozen=True):

@@ -254,12 +254,16 @@ class SqliteStore:
         self._db.executemany(
             "UPDATE delivery SET card = ? WHERE lane = ? AND seq = ?", [(card_id, row, seq) for seq in change.folded]
         )
-        settlements = Counter(settlement for _, settlement in change.ended)
-        return tuple(
-            ended
-            for settlement in settlements
-            for ended in self._end(lane, [seq for seq, how in change.ended if how == settlement], settlement, "")
+        ended = self._end(lane, change.duplicates, "duplicate", "")
+        return (
+            ended + self._end(lane, self._pending(card_id, card.folded_seq), "merged", "") if change.settled else ended
         )
+
+    def _pending(self, card_id: int, up_to: int) -> list[int]:
+        rows = self._db.execute(
+            "SELECT seq FROM delivery WHERE card = ? AND seq <= ? AND settlement IS NULL ORDER BY seq", (card_id, up_to)
+        )
+        return [seq for (seq,) in rows]
 
     def dismiss(self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str) -> tuple[Ended, ...]:
         """See `protocol.Store.dismiss`."""
@@ -304,10 +308,8 @@ class SqliteStore:
         self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(outturn.state), row))
         for key, until in outturn.blocks:
             self._keep_budget(block(self._budget(key), until))
-        kept = self._keep(outturn.lane, outturn.change)
-        if outturn.shown or outturn.dead:
-            return kept + self._finish(outturn)
-        return kept
+        finished = self._finish(outturn) if outturn.shown or outturn.dead else ()
+        return finished + self._keep(outturn.lane, outturn.change)
 
     def _finish(self, outturn: Outturn) -> tuple[Ended, ...]:
         card = outturn.change.card

@@ -96,3 +96,16 @@ async def test_a_group_that_became_a_supergroup_gets_its_message_at_the_new_id_o
     await world.run(until=10)
     assert len(world.telegram.messages(-1_000_000_000_777)) == 1
     assert world.balance()[0].delivered == 1
+
+
+async def test_a_held_firing_that_is_contradicted_leaves_nothing_pending() -> None:
+    world = World()
+    await world.post(notification(alert("db-1")))
+    await world.run(until=1)
+    for at, status in ((60, "resolved"), (70, "firing"), (80, "resolved")):
+        world.now = T0 + at
+        await world.post(notification(alert("db-1", "resolved" if status == "resolved" else "firing")))
+        await world.run(until=at + 5)
+    await world.run(until=200)
+    assert len(world.telegram.messages(CHAT)) == 2
+    assert [row.pending for row in world.balance()] == [0]

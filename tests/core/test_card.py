@@ -27,7 +27,7 @@ class Chat:
         self.policy = policy
         self.state = LaneState()
         self.seq = 0
-        self.ended: list[str] = []
+        self.duplicates: list[int] = []
         self.messages = 6
 
     def arrive(self, at: float, *alerts: Alert, reason: str = "", truncated: int = 0) -> None:
@@ -35,7 +35,7 @@ class Chat:
         delivery = arriving(self.seq, T0 + at, *alerts, reason=reason, truncated=truncated)
         folded = fold(ripen(self.card, self.policy, T0 + at), [delivery], self.policy)
         self.card = folded.card
-        self.ended += [settlement for _, settlement in folded.ended]
+        self.duplicates += folded.duplicates
 
     def step(self, at: float) -> Step | Wait:
         self.card = ripen(self.card, self.policy, T0 + at)
@@ -114,27 +114,27 @@ def test_without_send_resolved_the_card_turns_and_nothing_is_said() -> None:
 
 
 @pytest.mark.parametrize(
-    ("after", "reason", "said", "ended"),
+    ("after", "reason", "said", "duplicates"),
     [
-        (15, "", [], ["duplicate"]),
-        (15, "repeat interval elapsed", [], ["duplicate"]),
-        (119, "first notification", [], ["duplicate"]),
-        (121, "first notification", [], ["duplicate"]),
-        (121, "new alerts added", [], ["duplicate"]),
-        (121, "some alerts resolved", [], ["duplicate"]),
+        (15, "", [], [2]),
+        (15, "repeat interval elapsed", [], [2]),
+        (119, "first notification", [], [2]),
+        (121, "first notification", [], [2]),
+        (121, "new alerts added", [], [2]),
+        (121, "some alerts resolved", [], [2]),
         (121, "repeat interval elapsed", ["repeated"], []),
         (121, "", ["repeated"], []),
     ],
 )
 def test_the_same_again_is_a_duplicate_or_a_repeat(
-    after: float, reason: str, said: list[str], ended: list[str]
+    after: float, reason: str, said: list[str], duplicates: list[int]
 ) -> None:
     chat = Chat()
     chat.arrive(0, alert("a"))
     chat.drain(0)
     chat.arrive(after, alert("a"), reason=reason)
     assert chat.drain(after) == said
-    assert chat.ended == ended
+    assert chat.duplicates == duplicates
 
 
 def test_a_copy_with_another_start_from_a_second_prometheus_changes_nothing() -> None:
@@ -143,7 +143,7 @@ def test_a_copy_with_another_start_from_a_second_prometheus_changes_nothing() ->
     chat.drain(0)
     chat.arrive(15, alert("a", at=T0 + 3))
     assert chat.drain(15) == []
-    assert chat.ended == ["duplicate"]
+    assert chat.duplicates == [2]
 
 
 def test_a_firing_that_arrives_after_its_resolve_is_held_and_dropped_when_contradicted() -> None:

@@ -168,7 +168,7 @@ def test_what_is_dead_ends_with_its_reason(store: Store) -> None:
 def test_duplicates_and_dismissed_deliveries_are_counted_once(store: Store) -> None:
     for _ in range(3):
         store.accept(arrival(TELEGRAM))
-    change = CardChange(Card(GROUP, "", "ops"), None, urgent=False, folded=(1, 2), ended=((2, "duplicate"),))
+    change = CardChange(Card(GROUP, "", "ops"), None, urgent=False, folded=(1, 2), duplicates=(2,))
     assert store.fold(TELEGRAM, [change]) == (Ended("ops", "duplicate", 1),)
     assert store.dismiss(TELEGRAM, [3], "dead", "receiver_removed") == (Ended("ops", "dead", 1),)
     assert store.dismiss(TELEGRAM, [3], "dead", "receiver_removed") == ()
@@ -286,3 +286,9 @@ def test_what_expired_ends_its_obligation_and_leaves_its_card(store: Store) -> N
     assert store.expire(TELEGRAM, "ops", T0 + 5) == (Ended("ops", "expired", 1),)
     assert store.card(TELEGRAM, GROUP, "") == card
     assert [(row.expired, row.pending) for row in store.balance()] == [(1, 1)]
+
+
+def test_a_card_that_the_chat_shows_whole_merges_what_is_pending(store: Store) -> None:
+    store.accept(arrival(TELEGRAM))
+    card = fold_all(store, TELEGRAM)
+    assert store.fold(TELEGRAM, [CardChange(card, None, urgent=False, settled=True)]) == (Ended("ops", "merged", 1),)
