@@ -74,5 +74,4 @@ def test_a_resolved_card_offers_no_silence() -> None:
 def test_without_any_address_there_is_no_link() -> None:
     view = replace(VIEWS["bare"], alerts=(), external_url="")
     found = links(view, (), (), READER)
-    assert found == ()
-    assert found.first == ""
+    assert (len(found), found.first) == (0, "")
