@@ -42,8 +42,8 @@ class _Telegram(msgspec.Struct, frozen=True):
 def faults(request: Request) -> list[str]:
     """What the specification and the rules beside it find wrong with a request; empty when nothing is."""
     if request.name in _DISCORD_BODIES:
-        return _schema_faults(_discord(request.name), request) + _discord_faults(request)
-    return _schema_faults(_telegram(request.name), request) + _telegram_faults(request)
+        return _schema_faults(_discord(request.name), request) or _discord_faults(request)
+    return _schema_faults(_telegram(request.name), request) or _telegram_faults(request)
 
 
 def _schema_faults(validator: jsonschema_rs.Validator, request: Request) -> list[str]:
