@@ -6,7 +6,7 @@ https://support.discord.com/hc/en-us/articles/210298617 and https://docs.discord
 import re
 from collections.abc import Iterator
 
-from relay.core.richtext import RichText, Span, cut, without
+from relay.core.richtext import RichText, Span, cut, strip, without
 from relay.platforms.link import spelled
 
 _GAP = "\u200b"  # between two markers that would read as another one
@@ -18,6 +18,7 @@ _SPECIAL = re.compile(
 )
 _BLOCK = re.compile(r"(\s*)[#>+-]|(\s*\d+)[.)]")
 _MARKERS = {"bold": "**", "italic": "*", "underline": "__", "strikethrough": "~~", "spoiler": "||"}
+_HEADINGS = {"2": "## ", "3": "### "}
 _TICKS = re.compile("`+")
 _FENCE = re.compile("`(?=``)")
 _SURROGATES = re.compile("[\ud800-\udfff]")
@@ -26,7 +27,7 @@ _TIME_STYLES = {"r": "R", "t": "t", "T": "T", "d": "d", "D": "D", "dt": "f", "Dt
 
 def write(rich: RichText) -> str:
     """The text as lines of Markdown, without white space at the ends."""
-    rich = RichText(_SURROGATES.sub("\ufffd", rich.text), rich.spans)
+    rich = strip(RichText(_SURROGATES.sub("\ufffd", rich.text), rich.spans))
     return "\n".join(_lines(rich)).strip()
 
 
@@ -62,15 +63,15 @@ def _prose(rich: RichText, *, drop_last: bool) -> Iterator[str]:
     for line in lines[:-1] if drop_last else lines:
         end = start + len(line)
         here = tuple(s for s in spans if s.start < max(end, start + 1) and s.end > start)
-        yield _prefix(here) + _escaped_start(_inline(rich.text, start, end, here))
+        yield _prefix(here, blank=not line.strip()) + _escaped_start(_inline(rich.text, start, end, here))
         start = end + 1
 
 
-def _prefix(spans: tuple[Span, ...]) -> str:
+def _prefix(spans: tuple[Span, ...], *, blank: bool) -> str:
     quote = "> " if any(_quotes(span) for span in spans) else ""
-    for span in spans:
+    for span in () if blank else spans:
         if span.kind == "heading":
-            return quote + "#" * int(span.value or "1") + " "
+            return quote + _HEADINGS.get(span.value, "# ")
         if span.kind == "subtext":
             return quote + "-# "
     return quote
