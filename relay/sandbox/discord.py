@@ -196,7 +196,7 @@ class Discord:
 
     def _execute(self, request: Request) -> tuple[int, object]:
         clean = checked(request.body, files=bool(request.files))
-        if request.query.get("with_components") != "true":
+        if not request.wants("with_components"):
             clean.pop("components", None)
         check_not_empty(clean, request.files)
         self._number += 1
@@ -209,14 +209,14 @@ class Discord:
         message = Message(identity, request.webhook.id, thread, name, number, [version], request.files)
         request.channel.messages[identity] = message
         self.revision += 1
-        if request.query.get("wait") != "true":
+        if not request.wants("wait"):
             return 204, None
         return 200, message_json(request.webhook, request.channel, message)
 
     def _edit(self, request: Request) -> tuple[int, object]:
         message = message_of(request)
         clean = checked(request.body, files=bool(request.files))
-        if request.query.get("with_components") != "true":
+        if not request.wants("with_components"):
             clean.pop("components", None)
         after = {**message.shown.body, **clean, "allowed_mentions": clean.get("allowed_mentions")}
         check_not_empty(after, message.files + request.files)

@@ -150,7 +150,7 @@ def _pings(mention: str, rules: JsonObject) -> bool:
 def message_json(webhook: Webhook, channel: Channel, message: Message) -> JsonObject:
     """The API's Message object."""
     shown = message.shown
-    author = {"id": str(webhook.id), "username": message.username, "avatar": None, "discriminator": "0000", "bot": True}
+    author = {**_user(str(webhook.id), message.username), "bot": True}
     edited = len(message.versions) > 1
     return {
         "id": str(message.id),
@@ -161,10 +161,8 @@ def message_json(webhook: Webhook, channel: Channel, message: Message) -> JsonOb
         "content": shown.content,
         "embeds": shown.embeds,
         "components": shown.body.get("components") or [],
-        "attachments": [
-            {"id": str(n), "filename": f.name, "size": len(f.content)} for n, f in enumerate(message.files)
-        ],
-        "mentions": [{"id": p[5:], "username": p[5:]} for p in shown.pings if p.startswith("user:")],
+        "attachments": [_attachment(number, file) for number, file in enumerate(message.files)],
+        "mentions": [_user(ping[5:], ping[5:]) for ping in shown.pings if ping.startswith("user:")],
         "mention_roles": [p[5:] for p in shown.pings if p.startswith("role:")],
         "mention_everyone": any(":" not in p for p in shown.pings),
         "flags": message.flags,
@@ -178,3 +176,13 @@ def message_json(webhook: Webhook, channel: Channel, message: Message) -> JsonOb
 def iso(moment: float) -> str:
     """Unix seconds as Discord writes a time."""
     return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds")
+
+
+def _user(identity: str, name: str) -> JsonObject:
+    return {"id": identity, "username": name, "avatar": None, "discriminator": "0000"}
+
+
+def _attachment(number: int, file: File) -> JsonObject:
+    address = f"https://cdn.example.org/{number}/{file.name}"
+    place = {"url": address, "proxy_url": address}
+    return {"id": str(number), "filename": file.name, "size": len(file.content), **place}

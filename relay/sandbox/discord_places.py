@@ -23,6 +23,10 @@ class Request:
     files: tuple[File, ...]
     now: float
 
+    def wants(self, name: str) -> bool:
+        """A Boolean of the query, as `true` or `1`."""
+        return self.query.get(name, "").lower() in ("true", "1")
+
 
 def message_of(request: Request) -> Message:
     """The webhook's own message; one in a thread is found only with its `thread_id`."""

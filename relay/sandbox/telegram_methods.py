@@ -46,7 +46,10 @@ def _get_me(_state: State, bot: Bot, _form: Form, _now: float) -> object:
 
 
 def _get_chat(state: State, _bot: Bot, form: Form, _now: float) -> object:
-    return {**state.chat(form).json(), "accent_color_id": 0, "max_reaction_count": 11}
+    gifts = dict.fromkeys(
+        ("unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscription", "gifts_from_channels"), False
+    )
+    return {**state.chat(form).json(), "accent_color_id": 0, "max_reaction_count": 11, "accepted_gift_types": gifts}
 
 
 def _get_chat_member(state: State, bot: Bot, form: Form, _now: float) -> object:
