@@ -92,7 +92,7 @@ class Scene:
             "name": self._name(),
             "where": telling.where(view),
             "summary": self.said,
-            "description": "" if common.description == self.said else common.description,
+            "description": "" if common.description.strip() == self.said else common.description.strip(),
             "counts": self._counts(),
             "links": self._links(),
             "since": reader.time(view.since),

@@ -296,7 +296,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "base64encode": base64_encode, "base64decode": base64_decode, "toDate": moment,
     # ours
     "time": moment, "clock": clock, "duration": duration, "code": code, "bold": bold, "italic": italic, "link": link,
-    "urlescape": lambda value: quote(text(value), safe=""),
+    "urlescape": lambda value: quote(text(value), safe="", errors="replace"),
     # Jinja's, those that cannot grow
     "upper": lambda value: text(value).upper(), "lower": lambda value: text(value).lower(),
     "trim": lambda value: text(value).strip(), "capitalize": lambda value: text(value).capitalize(),

@@ -49,7 +49,7 @@ def silence(external_url: str, labels: Labels) -> str:
     if not external_url or not labels:
         return ""
     matchers = ", ".join(f"{name}={_quoted(value)}" for name, value in sorted(labels.items()))
-    return f"{external_url.rstrip('/')}/#/silences/new?filter={quote('{' + matchers + '}', safe='')}"
+    return f"{external_url.rstrip('/')}/#/silences/new?filter={quote('{' + matchers + '}', safe='', errors='replace')}"
 
 
 def outside(url: str, rewrites: tuple[LinkRewrite, ...] = ()) -> str:

@@ -127,6 +127,16 @@ def _huge() -> View:
     return view(tuple(alerts), now=9)
 
 
+def _thirty() -> View:
+    nodes = (
+        alert(at / 10, labels={"alertname": "NodeNotReady", "severity": "warning" if at < 28 else "info",
+                               "cluster": "prod-1", "node": f"node-{at:02}.example.org"},
+              annotations={"summary": "Node is not ready"})
+        for at in range(30)
+    )  # fmt: skip
+    return view(tuple(nodes), now=9, group={"alertname": "NodeNotReady", "cluster": "prod-1"})
+
+
 def _mixed() -> View:
     alerts = (
         alert(4, labels={**_HEAD, "alertname": "HighErrorRate", "severity": "critical", "instance": "api-1"},
@@ -185,6 +195,7 @@ VIEWS = {
     "some resolved": view((*_three(), alert(3, "resolved", _pod("worker-09"), lasted=4.0)), "shrank", 9),
     "mixed": _mixed(),
     "resolved": _resolved(),
+    "thirty": _thirty(),
     "huge": _huge(),
     "hostile": _hostile(),
     "late": _late(),

@@ -1,0 +1,69 @@
+"""Golden files: what each built-in template makes of each sample. `RELAY_GOLDEN=update` writes them anew."""
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from relay.core import sample, template
+from relay.core.lane import Policy
+from relay.core.step import ReplyKind
+from relay.core.view import View
+from relay.platforms import discord, telegram
+from relay.settings import BUILTIN
+from tests.golden.drawing import drawn
+
+FOLDER = Path(__file__).parent / "messages"
+TEMPLATES, _ = template.compile({path.name: path.read_text() for path in BUILTIN.glob("*.j2")})
+REPLIES: tuple[tuple[str, ReplyKind], ...] = (
+    ("three", "joined"),
+    ("some resolved", "repeated"),
+    ("resolved", "resolved"),
+    ("again", "again"),
+)
+
+
+def _messages(name: str) -> Iterator[tuple[str, str]]:
+    """Each sample's title and message."""
+    for title, view in sample.VIEWS.items():
+        yield title, _message(name, view)
+    for title, kind in REPLIES:
+        yield f"reply, {kind}", _message(name, sample.VIEWS[title], kind)
+    for title in ("three", "resolved", "again", "late"):
+        yield f"french, {title}", _message(name, sample.VIEWS[title], language="fr")
+    for title, kind in REPLIES:
+        yield f"french, reply, {kind}", _message(name, sample.VIEWS[title], kind, language="fr")
+
+
+def _message(name: str, view: View, reply: ReplyKind | None = None, language: str = "en") -> str:
+    policy = Policy("ops", name, template.BUILT_IN[name], timezone="Europe/Paris", language=language)
+    fits = discord.fits if policy.markup == "discord" else telegram.fits
+    rendered = template.render(TEMPLATES, policy, view, "reply" if reply else "card", reply, fits)
+    assert rendered.failed == ""
+    return drawn(rendered.message)
+
+
+@pytest.mark.parametrize("name", template.BUILT_IN)
+def test_messages_are_as_they_were_read_and_found_good(name: str) -> None:
+    made = "\n".join(f"===== {title}\n{message}\n" for title, message in _messages(name))
+    path = FOLDER / f"{name}.txt"
+    if os.environ.get("RELAY_GOLDEN") == "update":
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(made, encoding="utf-8")
+    assert made.splitlines() == path.read_text(encoding="utf-8").splitlines()
+
+
+@pytest.mark.parametrize("name", template.BUILT_IN)
+@pytest.mark.parametrize("title", sample.VIEWS)
+def test_the_first_eighty_characters_carry_state_severity_name_and_place(name: str, title: str) -> None:
+    view = sample.VIEWS[title]
+    message = _message(name, view).removeprefix("title: ")
+    first = message.splitlines()[0].replace("‹b›", "").replace("‹/b›", "")[:80]
+    assert first[0] in "🔴🟠🔵🟢⚪"
+    state = {"resolved": "resolved", "gone": "no longer reported"}.get(view.status)
+    assert (state or view.alerts[0].labels.get("severity", "firing")) in first
+    if title not in ("hostile", "mixed"):
+        assert view.alerts[0].labels["alertname"] in first
+    places = [value for key, value in view.group_labels.items() if key != "alertname"]
+    assert all(place in first for place in places)
