@@ -5,7 +5,7 @@ from typing import assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.card import Card, Shown, is_firing, is_settled, mark
+from relay.core.card import Card, Shown, is_firing, is_held, is_settled, mark
 from relay.core.lanestate import Down, LaneState, Trouble
 from relay.core.outcome import (
     BotDown,
@@ -41,11 +41,15 @@ class Advanced(Struct, frozen=True):
     dead: str = ""
 
 
-def advance(card: Card, state: LaneState, step: Step, outcome: Outcome, now: float, jitter: float) -> Advanced:
-    """The card and lane after `step` came to `outcome` at `now`. `jitter` is 0 to 1."""
+def advance(
+    card: Card, state: LaneState, step: Step, outcome: Outcome, now: float, jitter: float, sent: str = ""
+) -> Advanced:
+    """The card and lane after `step` came to `outcome` at `now`. `jitter` is 0 to 1; `sent` is the mark of what was
+    sent, when it is not the card's own."""
+    sent = sent or mark(card)
     match outcome:
         case Delivered(message):
-            return _delivered(card, state, step, Shown(message, mark(card), now, now), now)
+            return _delivered(card, state, step, Shown(message, sent, now, now), now)
         case RateLimited(retry_after, budgets):
             blocks = tuple((key, now + retry_after) for key in budgets)
             return Advanced(card, _trouble(state, "rate_limited", now), blocks)
@@ -56,7 +60,7 @@ def advance(card: Card, state: LaneState, step: Step, outcome: Outcome, now: flo
         case Moved(chat):
             return Advanced(replace(card, shown=None), replace(state, chat=chat))
         case Rejected(why):
-            return _rejected(card, state, step, why)
+            return _rejected(card, state, step, why, sent)
         case MessageGone():
             return Advanced(_message_gone(card, step), state)
         case ThreadGone():
@@ -80,12 +84,13 @@ def _delivered(card: Card, state: LaneState, step: Step, shown: Shown, now: floa
             card = replace(card, owed=tuple(owed for owed in card.owed if owed.kind != kind))
         case _:
             assert_never(step)
-    return Advanced(rest(card, now), state, shown=card.shown is not None and card.shown.mark == mark(card))
+    return Advanced(rest(card, now), state, shown=card.shown is not None and card.shown.mark == shown.mark)
 
 
 def rest(card: Card, now: float) -> Card:
     """The card, no longer waiting when the chat shows all of it, and closed when nothing of it fires either."""
-    if not is_settled(card):
+    in_digest = card.absorbed and card.waiting_since is None and not is_held(card)
+    if not is_settled(card) and not in_digest:
         return card
     closed = card.closed_at if card.closed_at is not None else now
     return replace(card, waiting_since=None, closed_at=None if is_firing(card) else closed)
@@ -110,12 +115,12 @@ def _blind(card: Card, step: Step, now: float, jitter: float) -> Card:
             assert_never(step)
 
 
-def _rejected(card: Card, state: LaneState, step: Step, why: str) -> Advanced:
+def _rejected(card: Card, state: LaneState, step: Step, why: str, sent: str) -> Advanced:
     if isinstance(step, Reply):
         return Advanced(replace(card, owed=tuple(owed for owed in card.owed if owed.kind != step.kind)), state)
     if not card.plain:
         return Advanced(replace(card, plain=True), state)
-    return Advanced(replace(card, plain=False, refused=mark(card), owed=(), waiting_since=None), state, dead=why)
+    return Advanced(replace(card, plain=False, refused=sent, owed=(), waiting_since=None), state, dead=why)
 
 
 def _message_gone(card: Card, step: Step) -> Card:

@@ -72,7 +72,8 @@ class Card(Struct, frozen=True):
     `waiting_since` is the acceptance of the oldest delivery that the chat does not show yet. `counted_at` is that of
     the last payload that was no duplicate. `attempts` counts failures since the last success, `retry_at` forbids a
     call before it. `doubt`: a post may stand in the chat unseen by us. `plain`: the platform refused the markup.
-    `refused`: the mark that it refused even so. `previous` is the message of the round before this one.
+    `refused`: the mark that it refused even so. `previous` is the message of the round before this one. `absorbed`:
+    the lane's digest shows it, so it has no message of its own.
     """
 
     group: GroupId
@@ -97,6 +98,7 @@ class Card(Struct, frozen=True):
     doubt: bool = False
     plain: bool = False
     refused: str = ""
+    absorbed: bool = False
 
 
 def mark(card: Card) -> str:
@@ -125,8 +127,12 @@ def urgency(entry: Entry) -> tuple[int, int, float, str]:
     return (_ORDER[entry.status], rank(entry.severity), entry.starts_at, entry.fingerprint)
 
 
+def is_held(card: Card) -> bool:
+    """Something is held back for a moment: an alert may be gone, or fire after all."""
+    return any(entry.absent_since is not None or entry.held_since is not None for entry in card.entries)
+
+
 def is_settled(card: Card) -> bool:
-    """The chat shows all there is to show, and nothing is held back for a moment."""
+    """The chat shows all there is to show, and nothing is held back."""
     shown = card.shown is not None and card.shown.mark == mark(card)
-    held = any(entry.absent_since is not None or entry.held_since is not None for entry in card.entries)
-    return shown and not card.owed and not held
+    return shown and not card.owed and not is_held(card)

@@ -18,7 +18,7 @@ def plan(card: Card, policy: Policy, now: float) -> Step | Wait:
     now_mark = mark(card)
     if card.retry_at > now:
         return Wait(card.retry_at)
-    if not card.entries or card.refused == now_mark:
+    if not card.entries or card.absorbed or card.refused == now_mark:
         return Wait(ripens_at(card, policy))
     if card.shown is None:
         return Post(silent=policy.silent or not is_firing(card), reply_to=card.previous)

@@ -9,6 +9,7 @@ from relay.core.alert import GroupId, Notification
 from relay.core.balance import BalanceRow
 from relay.core.budget import Limit
 from relay.core.card import Card
+from relay.core.digest import Line
 from relay.core.event import Settlement
 from relay.core.lane import LaneKey
 from relay.core.lanestate import LaneState
@@ -49,7 +50,8 @@ class Claim(Struct, frozen=True):
     """A lane as its owner works on it: a page of open deliveries, oldest first, and the cards at hand.
 
     With a page, the cards are those it touches; without one, the card to look at next: of those due, the most
-    urgent, then the one that waits longest. `next_due` is when the next card is due, None: none is.
+    urgent, then the one that waits longest. `next_due` is when the next card is due, None: none is. `owed` is how many
+    cards wait for a call; `lines` are those of the digest, when the card at hand is one or stands in one.
     """
 
     lane: LaneKey
@@ -57,6 +59,8 @@ class Claim(Struct, frozen=True):
     page: tuple[Open, ...]
     cards: tuple[Card, ...]
     next_due: float | None
+    owed: int = 0
+    lines: tuple[Line, ...] = ()
 
 
 class CardChange(Struct, frozen=True):
@@ -90,9 +94,17 @@ class Attempt(Struct, frozen=True):
     step: Step
 
 
+class DigestShown(Struct, frozen=True):
+    """Which cards a digest names (their deliveries are delivered, those of the others merged), and whether it closes:
+    then no card is part of it any more."""
+
+    named: frozenset[tuple[GroupId, str]]
+    closes: bool
+
+
 class Outturn(Struct, frozen=True):
     """What an attempt leaves behind. `shown`: deliveries up to `card.shown_seq` are done; `dead`: why they never
-    will be; `blocks`: budget keys and until when they are forbidden."""
+    will be; `blocks`: budget keys and until when they are forbidden. `digest`: the card is the lane's digest."""
 
     lane: LaneKey
     state: LaneState
@@ -101,6 +113,7 @@ class Outturn(Struct, frozen=True):
     blocks: tuple[tuple[str, float], ...] = ()
     shown: bool = False
     dead: str = ""
+    digest: DigestShown | None = None
 
 
 class Ended(Struct, frozen=True):
@@ -145,6 +158,10 @@ class Store(Protocol):
 
     def settle(self, outturn: Outturn) -> tuple[Ended, ...]:
         """Keeps the card and lane after an attempt, ends what is done, closes the attempt."""
+
+    def absorb(self, lane: LaneKey, digest: CardChange, now: float, look_again: float) -> None:
+        """Puts every card that waits for its first message and is not urgent into the lane's digest; each is looked
+        at again at `look_again` if nothing comes before."""
 
     def stand_in(self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]) -> tuple[LaneKey, ...]:
         """Copies what `receiver` has pending on a lane that is down to the lanes of its fallback, each delivery once;

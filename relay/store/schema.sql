@@ -37,7 +37,8 @@ CREATE INDEX delivery_owner ON delivery (owner, lane, accepted_at) WHERE settlem
 CREATE INDEX delivery_ended ON delivery (accepted_at) WHERE settlement IS NOT NULL;
 CREATE INDEX delivery_payload ON delivery (payload);
 
--- The message of one group (or alert) in one chat. due: when to look at it next; waiting_since: age of what it owes.
+-- The message of one group (or alert) in one chat. due: when to look at it next; waiting_since: age of what it owes;
+-- posted: it has a message; absorbed: the lane's digest shows it instead, by its line.
 CREATE TABLE card (
     id INTEGER PRIMARY KEY,
     lane INTEGER NOT NULL,
@@ -46,10 +47,15 @@ CREATE TABLE card (
     due REAL,
     urgent INTEGER NOT NULL,
     waiting_since REAL,
+    posted INTEGER NOT NULL,
+    firing INTEGER NOT NULL,
+    absorbed INTEGER NOT NULL DEFAULT 0,
+    line BLOB NOT NULL,
     body BLOB NOT NULL,
     UNIQUE (lane, grp, fingerprint)
 );
 CREATE INDEX card_due ON card (lane, due) WHERE due IS NOT NULL;
+CREATE INDEX card_absorbed ON card (lane) WHERE absorbed = 1;
 
 -- Cards that an absent alert of their group concerns: not closed yet, or not folded yet. stands_for: the lane whose
 -- deliveries of the group are copied here while it could not be reached, and until the copied card closes.

@@ -12,9 +12,11 @@ from relay.core.alert import GroupId, Notification
 from relay.core.balance import BalanceRow
 from relay.core.budget import Budget, Limit, block, free_at, take
 from relay.core.card import Card
+from relay.core.digest import DIGEST
 from relay.core.event import Settlement
 from relay.core.lane import LaneKey, Platform
 from relay.core.lanestate import LaneState
+from relay.store import sqlite_cards
 from relay.store.protocol import (
     Arrival,
     Attempt,
@@ -22,6 +24,7 @@ from relay.store.protocol import (
     CardChange,
     Claim,
     Denied,
+    DigestShown,
     Ended,
     NewerSchema,
     Open,
@@ -33,7 +36,7 @@ SCHEMA = 1
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 _lane_state = msgspec.json.Decoder(LaneState).decode
-_card = msgspec.json.Decoder(Card).decode
+_group = msgspec.json.Decoder(GroupId).decode
 _attempt = msgspec.json.Decoder(Attempt).decode
 _budget = msgspec.json.Decoder(Budget).decode
 _notification = msgspec.json.Decoder(Notification).decode
@@ -207,29 +210,29 @@ class SqliteStore:
         ).fetchall()
         if opened:
             touched = dict.fromkeys((grp, fingerprint) for _, _, fingerprint, _, _, _, grp in opened)
-            found = [self._card_row(row, grp, fingerprint) for grp, fingerprint in touched]
+            found = [sqlite_cards.find(self._db, row, grp, fingerprint) for grp, fingerprint in touched]
+            at_hand = tuple(card for card in found if card)
         else:
-            found = self._db.execute(
-                "SELECT body FROM card WHERE lane = ? AND due <= ? ORDER BY urgent DESC, waiting_since, due LIMIT 1",
-                (row, now),
-            ).fetchall()
+            at_hand = sqlite_cards.first_due(self._db, row, now)
+        in_digest = not opened and any(card.absorbed or card.group == DIGEST for card in at_hand)
         (next_due,) = self._db.execute("SELECT min(due) FROM card WHERE lane = ?", (row,)).fetchone()
         deliveries = tuple(
             Open(seq, receiver, fingerprint, None if alerts is None else _indexes(alerts), at, _notification(body))
             for seq, receiver, fingerprint, alerts, at, body, _ in opened
         )
-        return Claim(lane, _lane_state(state), deliveries, tuple(_card(r[0]) for r in found if r), next_due)
-
-    def _card_row(self, lane: int, group: str, fingerprint: str) -> tuple[bytes] | None:
-        found: tuple[bytes] | None = self._db.execute(
-            "SELECT body FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?", (lane, group, fingerprint)
-        ).fetchone()
-        return found
+        return Claim(
+            lane=lane,
+            state=_lane_state(state),
+            page=deliveries,
+            cards=at_hand,
+            next_due=next_due,
+            owed=0 if opened else sqlite_cards.owed(self._db, row, now),
+            lines=sqlite_cards.lines(self._db, row) if in_digest else (),
+        )
 
     def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
         """See `protocol.Store.card`."""
-        found = self._card_row(self._lane(lane), _text(group), fingerprint)
-        return _card(found[0]) if found else None
+        return sqlite_cards.find(self._db, self._lane(lane), _text(group), fingerprint)
 
     def fold(self, lane: LaneKey, changes: Sequence[CardChange]) -> tuple[Ended, ...]:
         """See `protocol.Store.fold`."""
@@ -238,12 +241,7 @@ class SqliteStore:
     def _keep(self, lane: LaneKey, change: CardChange) -> tuple[Ended, ...]:
         card, row = change.card, self._lane(lane)
         group = _text(card.group)
-        (card_id,) = self._db.execute(
-            "INSERT INTO card (lane, grp, fingerprint, due, urgent, waiting_since, body) VALUES (?, ?, ?, ?, ?, ?, ?)"
-            " ON CONFLICT (lane, grp, fingerprint) DO UPDATE SET due = excluded.due, urgent = excluded.urgent,"
-            " waiting_since = excluded.waiting_since, body = excluded.body RETURNING id",
-            (row, group, card.fingerprint, change.due, change.urgent, card.waiting_since, _encode(card)),
-        ).fetchone()
+        card_id = sqlite_cards.keep(self._db, row, change)
         if card.closed_at is not None:
             self._db.execute(
                 "DELETE FROM watch WHERE grp = ? AND lane = ? AND fingerprint = ? AND NOT EXISTS"
@@ -308,8 +306,30 @@ class SqliteStore:
         self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(outturn.state), row))
         for key, until in outturn.blocks:
             self._keep_budget(block(self._budget(key), until))
+        if outturn.digest:
+            return self._settle_digest(outturn, row, outturn.digest)
         finished = self._finish(outturn) if outturn.shown or outturn.dead else ()
         return finished + self._keep(outturn.lane, outturn.change)
+
+    def _settle_digest(self, outturn: Outturn, row: int, shown: DigestShown) -> tuple[Ended, ...]:
+        self._keep(outturn.lane, outturn.change)
+        if not outturn.shown:
+            return ()
+        named, counted = [], []
+        for seq, grp, fingerprint, owner, accepted_at in sqlite_cards.pending(self._db, row):
+            if (_group(grp), fingerprint) in shown.named:
+                named.append(seq)
+            else:
+                counted.append(seq)
+        sqlite_cards.digest_shown(self._db, row, outturn.now)
+        if shown.closes:
+            sqlite_cards.release(self._db, row)
+        return self._end(outturn.lane, named, "delivered", "") + self._end(outturn.lane, counted, "merged", "")
+
+    def absorb(self, lane: LaneKey, digest: CardChange, now: float, look_again: float) -> None:
+        """See `protocol.Store.absorb`."""
+        sqlite_cards.absorb(self._db, self._lane(lane), now, look_again)
+        self._keep(lane, digest)
 
     def _finish(self, outturn: Outturn) -> tuple[Ended, ...]:
         card = outturn.change.card

@@ -1,0 +1,142 @@
+"""A digest: one message in which a chat that cannot keep up shows many cards at once."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from hashlib import blake2b
+
+import msgspec
+from msgspec import Struct
+
+from relay.core.alert import GroupId
+from relay.core.budget import Limit
+from relay.core.card import Card, status
+from relay.core.lane import Policy
+from relay.core.severity import rank
+from relay.core.step import Edit, Post, Step, Wait
+from relay.core.view import ShownStatus
+
+DIGEST = GroupId("", "", "digest")  # the group under which a lane keeps its digest: no Alertmanager group has it
+EDIT_GAP = 5.0  # seconds between edits of a digest: a storm changes it all the time
+RENEW_AFTER = 1800.0  # seconds after which cards that come to a digest are worth a new message with sound
+_PLACES = ("instance", "pod", "node", "service", "namespace", "cluster", "team", "job")
+_PLACES_KEPT = 5
+
+
+class Line(Struct, frozen=True):
+    """A card as its digest tells of it. `where` is its most telling label value, `firing` how many alerts fire."""
+
+    group: GroupId
+    fingerprint: str
+    status: ShownStatus
+    name: str
+    severity: str
+    where: str
+    firing: int
+    since: float
+
+
+class Name(Struct, frozen=True):
+    """All groups of one alert name and severity: how many, and where the first of them are."""
+
+    name: str
+    severity: str
+    count: int
+    where: tuple[str, ...]
+    cards: tuple[tuple[GroupId, str], ...]
+
+
+class DigestView(Struct, frozen=True):
+    """What a template sees of a digest. `names` stand most urgent first, those of the most groups first among equals.
+
+    `firing` groups fire, `urgent` of them with the highest severity, `over` are over since the digest began at
+    `since`. `per_minute` is what the chat takes.
+    """
+
+    firing: int
+    urgent: int
+    over: int
+    since: float
+    now: float
+    per_minute: int
+    names: tuple[Name, ...]
+
+
+def line(card: Card) -> Line:
+    """The line of a card."""
+    first = card.entries[0] if card.entries else None
+    labels = first.labels if first else {}
+    return Line(
+        group=card.group,
+        fingerprint=card.fingerprint,
+        status=status(card),
+        name=labels.get("alertname", ""),
+        severity=labels.get("severity", ""),
+        where=next((labels[key] for key in _PLACES if labels.get(key)), ""),
+        firing=sum(entry.status == "firing" for entry in card.entries),
+        since=min((entry.starts_at for entry in card.entries if entry.starts_at), default=card.heard_at),
+    )
+
+
+def view(lines: Sequence[Line], limits: Iterable[Limit], now: float) -> DigestView:
+    """The digest of these lines."""
+    firing = [each for each in lines if each.status == "firing"]
+    together: dict[tuple[str, str], list[Line]] = {}
+    for each in firing:
+        together.setdefault((each.severity, each.name), []).append(each)
+    ordered = sorted(together.items(), key=lambda item: (rank(item[0][0]), -len(item[1]), item[0][1]))
+    return DigestView(
+        firing=len(firing),
+        urgent=sum(rank(each.severity) == 0 for each in firing),
+        over=len(lines) - len(firing),
+        since=min((each.since for each in lines), default=now),
+        now=now,
+        per_minute=int(capacity(limits, 60.0)),
+        names=tuple(_name(name, severity, same) for (severity, name), same in ordered),
+    )
+
+
+def _name(name: str, severity: str, same: Sequence[Line]) -> Name:
+    where = [place for place, _ in Counter(each.where for each in same if each.where).most_common(_PLACES_KEPT)]
+    return Name(name, severity, len(same), tuple(where), tuple((each.group, each.fingerprint) for each in same))
+
+
+def mark(lines: Sequence[Line]) -> str:
+    """What a reader can tell from the digest, hashed."""
+    visible = sorted((each.severity, each.name, each.where, each.status) for each in lines)
+    return blake2b(msgspec.json.encode(visible), digest_size=12).hexdigest()
+
+
+def capacity(limits: Iterable[Limit], seconds: float) -> float:
+    """How many calls all these limits let through in that many seconds."""
+    return min((limit.count * seconds / limit.window for limit in limits), default=float("inf"))
+
+
+def plan(digest: Card, lines: Sequence[Line], policy: Policy, now: float) -> Step | Wait:
+    """The next step of a digest, or until when there is none."""
+    now_mark = mark(lines)
+    if digest.retry_at > now:
+        return Wait(digest.retry_at)
+    if not lines or digest.refused == now_mark:
+        return Wait(None)
+    if digest.shown is None:
+        silent = policy.silent or not any(each.status == "firing" for each in lines)
+        return Post(silent=silent, reply_to=digest.previous)
+    if digest.shown.mark == now_mark:
+        return Wait(None)
+    at = digest.shown.edited_at + EDIT_GAP
+    return Edit(digest.shown.message) if at <= now else Wait(at)
+
+
+def is_over(lines: Sequence[Line]) -> bool:
+    """No card of the digest fires any more: once that is shown, it closes."""
+    return not any(each.status == "firing" for each in lines)
+
+
+def absorbing(digest: Card | None, receiver: str, now: float) -> Card:
+    """The digest that takes in more cards: the open one, or a new message after it grew old or closed."""
+    if digest is None:
+        return Card(DIGEST, "", receiver, waiting_since=now)
+    renewed = digest
+    if digest.shown is not None and (digest.closed_at is not None or now - digest.shown.posted_at > RENEW_AFTER):
+        renewed = msgspec.structs.replace(digest, shown=None, previous=digest.shown.message, closed_at=None)
+    return msgspec.structs.replace(renewed, receiver=receiver, waiting_since=digest.waiting_since or now)

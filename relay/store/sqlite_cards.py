@@ -1,0 +1,119 @@
+"""Cards as rows: what of a card stands in columns of its own, so that thousands are judged without being read."""
+
+import sqlite3
+
+import msgspec
+from msgspec.structs import replace
+
+from relay.core.alert import GroupId
+from relay.core.card import Card, is_firing
+from relay.core.digest import DIGEST, Line, line
+from relay.store.protocol import CardChange
+
+_encode = msgspec.json.encode
+_card = msgspec.json.Decoder(Card).decode
+_line = msgspec.json.Decoder(Line).decode
+_COLUMNS = "body, absorbed, waiting_since"
+Row = tuple[bytes, int, float | None]
+
+
+def text(group: GroupId) -> str:
+    """A group as a column holds it."""
+    return _encode(group).decode()
+
+
+_DIGEST = text(DIGEST)
+
+
+def read(row: Row) -> Card:
+    """The card of a row; for one in a digest the columns know better than the body."""
+    body, absorbed, waiting_since = row
+    card = _card(body)
+    return replace(card, absorbed=True, waiting_since=waiting_since) if absorbed else card
+
+
+def find(db: sqlite3.Connection, lane: int, group: str, fingerprint: str) -> Card | None:
+    """One card."""
+    found = db.execute(
+        f"SELECT {_COLUMNS} FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?", (lane, group, fingerprint)
+    ).fetchone()
+    return read(found) if found else None
+
+
+def first_due(db: sqlite3.Connection, lane: int, now: float) -> tuple[Card, ...]:
+    """The card to look at next: of those due, the most urgent, then the one that waits longest."""
+    found = db.execute(
+        f"SELECT {_COLUMNS} FROM card WHERE lane = ? AND due <= ? ORDER BY urgent DESC, waiting_since, due LIMIT 1",
+        (lane, now),
+    ).fetchall()
+    return tuple(map(read, found))
+
+
+def owed(db: sqlite3.Connection, lane: int, now: float) -> int:
+    """How many cards wait for a call of their own."""
+    (count,) = db.execute(
+        "SELECT count(*) FROM card WHERE lane = ? AND due <= ? AND absorbed = 0", (lane, now)
+    ).fetchone()
+    return int(count)
+
+
+def keep(db: sqlite3.Connection, lane: int, change: CardChange) -> int:
+    """Writes the card; one that turned urgent leaves its digest, one that changed in it makes the digest due."""
+    card = change.card
+    (card_id, absorbed) = db.execute(
+        "INSERT INTO card (lane, grp, fingerprint, due, urgent, waiting_since, posted, firing, line, body)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (lane, grp, fingerprint) DO UPDATE SET due = excluded.due,"
+        " urgent = excluded.urgent, waiting_since = excluded.waiting_since, posted = excluded.posted,"
+        " firing = excluded.firing, line = excluded.line, body = excluded.body,"
+        " absorbed = absorbed AND NOT excluded.urgent RETURNING id, absorbed",
+        (
+            lane,
+            text(card.group),
+            card.fingerprint,
+            change.due,
+            change.urgent,
+            card.waiting_since,
+            card.shown is not None,
+            is_firing(card),
+            _encode(line(card)),
+            _encode(card),
+        ),
+    ).fetchone()
+    if absorbed and card.waiting_since is not None:
+        db.execute("UPDATE card SET due = 0 WHERE lane = ? AND grp = ?", (lane, _DIGEST))
+    return int(card_id)
+
+
+def lines(db: sqlite3.Connection, lane: int) -> tuple[Line, ...]:
+    """The lines of the cards in the lane's digest."""
+    rows = db.execute("SELECT line FROM card WHERE lane = ? AND absorbed = 1", (lane,))
+    return tuple(_line(row) for (row,) in rows)
+
+
+def absorb(db: sqlite3.Connection, lane: int, now: float, look_again: float) -> None:
+    """Puts every card that waits for its first message, and is not urgent, into the digest."""
+    db.execute(
+        "UPDATE card SET absorbed = 1, due = ? WHERE lane = ? AND due <= ? AND absorbed = 0 AND urgent = 0"
+        " AND posted = 0 AND grp != ?",
+        (look_again, lane, now, _DIGEST),
+    )
+
+
+def digest_shown(db: sqlite3.Connection, lane: int, now: float) -> None:
+    """The digest shows its cards as they are: none waits any more, and those that are over are looked at to close."""
+    db.execute("UPDATE card SET waiting_since = NULL WHERE lane = ? AND absorbed = 1", (lane,))
+    db.execute("UPDATE card SET due = ? WHERE lane = ? AND absorbed = 1 AND firing = 0", (now, lane))
+
+
+def release(db: sqlite3.Connection, lane: int) -> None:
+    """The digest closed: what fires anew gets a message of its own."""
+    db.execute("UPDATE card SET absorbed = 0 WHERE lane = ? AND absorbed = 1", (lane,))
+
+
+def pending(db: sqlite3.Connection, lane: int) -> list[tuple[int, str, str, str, float]]:
+    """What is pending on cards of the digest: (seq, group, fingerprint, owner, accepted_at)."""
+    return db.execute(
+        "SELECT seq, delivery.grp, delivery.fingerprint, owner, accepted_at FROM delivery JOIN card ON card.id = card"
+        " WHERE delivery.lane = ? AND card.absorbed = 1 AND settlement IS NULL ORDER BY seq",
+        (lane,),
+    ).fetchall()
