@@ -3,6 +3,7 @@
 import argparse
 import json
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
@@ -30,7 +31,7 @@ def schema_text() -> str:
 
 
 class _Schema(GenerateJsonSchema):
-    """pydantic's generator without titles made from names and without `null`: a key without a value is absent."""
+    """pydantic's generator without titles made from names and without defaults that say nothing: no value is no key."""
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's signature
         return False
@@ -39,6 +40,6 @@ class _Schema(GenerateJsonSchema):
         return self.generate_inner(schema["schema"])
 
     def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
-        if schema.get("default") is None:
+        if schema.get("default") is None or isinstance(schema["default"], BaseModel):
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)

@@ -10,7 +10,7 @@ from relay.core.duration import quote
 from relay.core.fault import Fault
 from relay.core.scalar import Unknown, nearest
 from relay.core.schema import File
-from relay.core.source import Branch, Loc, Node, Place, Source, Table, place_of, plain
+from relay.core.source import START, Branch, Loc, Node, Place, Source, Table, place_of, plain
 from relay.core.yamlnode import read
 
 _ROUNDS = 8
@@ -47,6 +47,8 @@ def parse(name: str, data: bytes) -> tuple[Config | None, tuple[Fault, ...]]:
     trapped = {(fault.line, fault.column) for fault in faults}
     structural = (_fault(source, error) for error in errors[:_MOST_FAULTS])
     faults += tuple(fault for fault in structural if (fault.line, fault.column) not in trapped)
+    if len(errors) > _MOST_FAULTS:
+        faults += (source.fault(START, f"{len(errors) - _MOST_FAULTS} more faults are not shown"),)
     declared = frozenset(_names(source.root))
     pruned, file, torn = _readable(source.root, errors)
     if file is None:

@@ -20,6 +20,7 @@ from relay.core.template import BUILT_IN
 
 T = TypeVar("T")
 
+_HINTED = 100  # looking for the nearest of thousands of names takes a while
 URGENT = parse('severity=~"critical|page"')
 _BUILT_IN = {markup: name for name, markup in BUILT_IN.items()}
 _DEFAULT = Policy(receiver="", template="", markup="none", urgent=URGENT)
@@ -59,7 +60,8 @@ def check_name(name: str, known: frozenset[str] | set[str], word: str, loc: Loc,
     """Whether a name is known; a fault with the nearest one if not."""
     if name in known:
         return True
-    report.fault(loc, f"unknown {word} {quote(name)}{nearest(name, known)}")
+    hint = nearest(name, known) if len(report.faults) < _HINTED else ""
+    report.fault(loc, f"unknown {word} {quote(name)}{hint}")
     return False
 
 

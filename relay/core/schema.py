@@ -175,7 +175,7 @@ class File(Model):
     }
 
     global_: Global = Field(Global(), alias="global")
-    """What holds for every receiver that does not say otherwise."""
+    """The bot, and defaults for all receivers."""
     templates: Texts = ()
     """Template files, patterns relative to this file."""
     limits: LimitsConfig = LimitsConfig()

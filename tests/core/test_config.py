@@ -121,6 +121,19 @@ def test_a_receiver_with_a_fault_in_it_is_still_known_by_name() -> None:
     assert [fault.message for fault in faults] == ['expected one of group or alert, got "week"']
 
 
+def test_thousands_of_faults_are_counted_in_little_time() -> None:
+    started = time.process_time()
+    routes = "\n".join(f"    - {{reciever: r{n}}}" for n in range(3000))
+    _, faults = check(f"route:\n  receiver: ops\n  routes:\n{routes}\nreceivers: [{{name: ops}}]".encode())
+    assert len(faults) == 501
+    assert faults[-1].message == "2500 more faults are not shown"
+    routes = "\n".join(f"    - {{receiver: r{n}}}" for n in range(3000))
+    names = ", ".join(f"{{name: x{n}}}" for n in range(3000))
+    _, faults = check(f"route:\n  receiver: x1\n  routes:\n{routes}\nreceivers: [{names}]".encode())
+    assert len([fault for fault in faults if fault.message.startswith("unknown receiver")]) == 3000
+    assert time.process_time() - started < 10
+
+
 @pytest.mark.parametrize("empty", ["", "null", "~"])
 def test_a_key_without_a_value_counts_as_absent(empty: str) -> None:
     config, faults = check(

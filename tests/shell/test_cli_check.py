@@ -89,6 +89,17 @@ def test_the_shipped_schema_is_the_one_that_config_schema_prints(capsys: pytest.
     assert (ROOT / "config/relay.schema.json").read_text() == printed
 
 
+def test_the_schema_explains_every_key() -> None:
+    models = json.loads(schema_text())
+    silent = [
+        f"{name}.{key}"
+        for name, model in {"File": models, **models["$defs"]}.items()
+        for key, value in model["properties"].items()
+        if "description" not in value
+    ]
+    assert not silent
+
+
 def test_the_schema_refuses_what_check_config_refuses() -> None:
     validator = jsonschema_rs.validator_for(json.loads(schema_text()))
     good = yaml.safe_load(GOOD)
