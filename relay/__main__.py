@@ -14,6 +14,8 @@ VERBS = (
     ("serve", "relay.cli.serve", "run the relay"),
     ("check-config", "relay.cli.check", "check configuration files and run their tests"),
     ("routes", "relay.cli.routes", "show the route tree, or where an alert goes"),
+    ("send-test", "relay.cli.send_test", "send a marked test message to each chat of a receiver"),
+    ("template", "relay.cli.template", "show messages as the chats would get them"),
     ("config", "relay.cli.config", "print the JSON Schema of the configuration"),
 )
 

@@ -59,8 +59,8 @@ def _tag(entity: Entity) -> tuple[str, str]:
 def _as_html(text: str, entities: Sequence[Entity]) -> str:
     """The text with its entities as the HTML that a parse mode would take; nothing but escaping and nesting."""
     units = text.encode("utf-16-le")
-    events = [(e.offset, 1, -e.length, _tag(e)[0]) for e in entities]
-    events += [(e.offset + e.length, 0, -e.offset, _tag(e)[1]) for e in entities]
+    events = [(e.offset, 1, order, _tag(e)[0]) for order, e in enumerate(entities)]
+    events += [(e.offset + e.length, 0, -order, _tag(e)[1]) for order, e in enumerate(entities)]
     pieces: list[str] = []
     position = 0
     for offset, _, _, tag in sorted(events):

@@ -1,0 +1,127 @@
+"""`template render`: the messages as each chat of a receiver would get them, for samples or for a payload."""
+
+import argparse
+import json
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from relay.cli.base import CANNOT, FAULTY, GOOD, complain, config_option, output_option, say
+from relay.cli.loading import rules_of
+from relay.core import sample
+from relay.core.alert import Notification
+from relay.core.card import Card, Head
+from relay.core.fold import Arriving, fold
+from relay.core.lane import Platform, Target
+from relay.core.lanestate import LaneState
+from relay.core.look import look
+from relay.core.matcher import matches
+from relay.core.payload import PayloadError, parse
+from relay.core.step import Post
+from relay.core.template import Templates, render
+from relay.core.view import View
+from relay.platforms import platform_of
+from relay.sandbox.bubbles import draw
+
+_SHOWN = ("one", "some resolved", "resolved", "late")
+_STEP = Post(silent=False)
+
+
+class Shown(Struct, frozen=True):
+    """A message as its chat would get it. `failed` says why the template did not make it, or nothing."""
+
+    title: str
+    platform: Platform
+    method: str
+    body: dict[str, object]
+    failed: str
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the verb."""
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    rendering = verbs.add_parser("render", help="show the messages that a receiver's chats would get")
+    rendering.add_argument("--receiver", required=True, metavar="NAME", help="whose chats and templates")
+    given = rendering.add_mutually_exclusive_group()
+    given.add_argument("--payload", type=Path, metavar="FILE", help="a webhook payload of Alertmanager")
+    given.add_argument(
+        "--sample", action="append", choices=tuple(sample.VIEWS), help=f"may be repeated (default: {', '.join(_SHOWN)})"
+    )
+    config_option(rendering)
+    output_option(rendering)
+    rendering.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Renders; status 1 when a template fails, 2 when there is nothing to render."""
+    rules = rules_of(options.config_file)
+    if isinstance(rules, int):
+        return rules
+    targets = rules.routing.targets.get(options.receiver)
+    if not targets:
+        known = ", ".join(sorted(name for name, chats in rules.routing.targets.items() if chats)) or "none"
+        complain(f"alert-relay: no receiver {options.receiver!r} with a chat; there is {known}")
+        return CANNOT
+    try:
+        notifications = tuple(parse(options.payload.read_bytes(), "")) if options.payload else ()
+    except (OSError, PayloadError) as error:
+        complain(f"alert-relay: cannot read the payload {options.payload}: {error}")
+        return CANNOT
+    titles = options.sample or (() if options.payload else _SHOWN)
+    shown = [
+        _shown(rules.in_force.templates, target, title, view)
+        for target in targets
+        for title, view in (*((title, sample.VIEWS[title]) for title in titles), *_views(notifications, target))
+    ]
+    _print(shown, options.output)
+    for failed in dict.fromkeys(each.failed for each in shown if each.failed):
+        complain(f"alert-relay: {failed}")
+    return FAULTY if any(each.failed for each in shown) else GOOD
+
+
+def _views(notifications: tuple[Notification, ...], target: Target) -> Iterator[tuple[str, View]]:
+    """The cards that the payload makes in a chat that shows nothing yet."""
+    alerts = [alert for part in notifications for alert in part.alerts if matches(target.when, alert.labels)]
+    cards = [(alert,) for alert in alerts] if target.policy.per == "alert" else [tuple(alerts)] if alerts else []
+    now = time.time()
+    for shown in cards:
+        head = _head(notifications[0])
+        arriving = Arriving(1, now, head, shown, last=True, whole=head.truncated == 0)
+        empty = Card(notifications[0].group, "", target.policy.receiver)
+        card = fold(empty, (arriving,), target.policy).card
+        yield notifications[0].group_key, look(card, LaneState(), _STEP, target.policy, now)
+
+
+def _head(notification: Notification) -> Head:
+    return Head(
+        group_labels=notification.group_labels,
+        route_labels=notification.route_labels,
+        external_url=notification.external_url,
+        reason=notification.reason,
+        truncated=notification.truncated,
+        state=notification.state,
+    )
+
+
+def _shown(templates: Templates, target: Target, title: str, view: View) -> Shown:
+    platform = platform_of(target.lane.platform)
+    view = replace(view, receiver=target.policy.receiver)
+    rendered = render(templates, target.policy, view, "card", None, platform.fits)
+    request = platform.request(target.endpoint, target.policy, _STEP, rendered.message)
+    return Shown(title, target.lane.platform, request.name, json.loads(request.body), rendered.failed)
+
+
+def _print(shown: list[Shown], output: str) -> None:
+    if output == "json":
+        listed = [{"platform": each.platform, "method": each.method, "body": each.body} for each in shown]
+        say(json.dumps(listed, indent=2, ensure_ascii=False))
+        return
+    colour = sys.stdout.isatty()
+    for each in shown:
+        say(f"{each.platform}, {each.title}:")
+        say(draw(each.platform, each.body, colour=colour))
+        say("")
