@@ -1,0 +1,172 @@
+"""`send-test`: one marked test message to each chat of a receiver, on the way that every message takes."""
+
+import argparse
+import asyncio
+import time
+from typing import assert_never
+
+import msgspec
+from msgspec import Struct
+
+from relay.cli.base import CANNOT, FAULTY, GOOD, complain, config_option, output_option, say
+from relay.cli.loading import rules_of
+from relay.cli.places import spell
+from relay.core.drill import drill_view, marked
+from relay.core.duration import quote
+from relay.core.inforce import InForce
+from relay.core.lane import LaneKey, Platform, Policy, Target
+from relay.core.outcome import (
+    BotDown,
+    ChatDown,
+    Delivered,
+    MessageGone,
+    Moved,
+    Outcome,
+    RateLimited,
+    Rejected,
+    ThreadGone,
+    Unavailable,
+    Unknown,
+)
+from relay.core.scalar import nearest
+from relay.core.step import MessageRef, Post
+from relay.core.template import render
+from relay.platforms import platform_of
+from relay.transport import Transport
+
+
+class Tested(Struct, frozen=True):
+    """What came of one chat's test. `place` is FILE:LINE of its entry; `error` and `remedy` are empty if it is well."""
+
+    receiver: str
+    platform: Platform
+    account: str
+    chat: str
+    thread: str
+    place: str
+    delivered: bool
+    message: MessageRef | None = None
+    error: str = ""
+    remedy: str = ""
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the verb."""
+    config_option(parser)
+    output_option(parser)
+    parser.add_argument("--receiver", required=True, metavar="NAME", help="the receiver whose chats get the message")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Sends and says what came of it; status 1 when a chat did not get its message as it should be."""
+    rules = rules_of(options.config_file, "serve")
+    if isinstance(rules, int):
+        return rules
+    known = rules.routing.targets
+    targets = _chats(known.get(options.receiver, ()))
+    if not targets:
+        lack = "has no chats: what goes there is discarded" if options.receiver in known else "is in no configuration"
+        near = "" if options.receiver in known else nearest(options.receiver, known)
+        complain(f"alert-relay send-test: the receiver {quote(options.receiver)} {lack}{near}")
+        return CANNOT
+    tested = asyncio.run(_test_all(targets, rules.in_force, simple=options.output == "simple"))
+    if options.output == "json":
+        say(msgspec.json.format(msgspec.json.encode(tested)).decode())
+    return FAULTY if any(each.error for each in tested) else GOOD
+
+
+def _chats(targets: tuple[Target, ...]) -> tuple[Target, ...]:
+    """Each chat once, also where several values of a label lead to it."""
+    found: dict[tuple[LaneKey, Policy], Target] = {}
+    for target in targets:
+        found.setdefault((target.lane, target.policy), target)
+    return tuple(found.values())
+
+
+async def _test_all(targets: tuple[Target, ...], in_force: InForce, *, simple: bool) -> list[Tested]:
+    transport, tested = Transport(), []
+    try:
+        for target in targets:
+            tested.append(await _test(target, in_force, transport))
+            if simple:
+                _print(target, tested[-1])
+    finally:
+        await transport.close()
+    return tested
+
+
+async def _test(target: Target, in_force: InForce, transport: Transport) -> Tested:
+    name, policy = target.lane.platform, msgspec.structs.replace(target.policy, mentions=())
+    platform, step = platform_of(name), Post(silent=policy.silent)
+    rendered = render(in_force.templates, policy, drill_view(policy, time.time()), "card", None, platform.fits)
+    request = platform.request(target.endpoint, policy, step, marked(rendered.message, name, policy))
+    outcome = platform.outcome(target.lane, step, await transport.send(request))
+    error, remedy = _judged(outcome, target)
+    if rendered.failed and not error:
+        error = f"the template failed, the built-in plain text went out: {rendered.failed}"
+        remedy = f"correct the template {policy.template}"
+    return _tested(target, outcome, error, remedy)
+
+
+def _tested(target: Target, outcome: Outcome, error: str, remedy: str) -> Tested:
+    lane = target.lane
+    message = outcome.message if isinstance(outcome, Delivered) else None
+    return Tested(
+        receiver=target.policy.receiver,
+        platform=lane.platform,
+        account=lane.account,
+        chat=lane.chat,
+        thread=lane.thread,
+        place=target.place,
+        delivered=message is not None,
+        message=message,
+        error=error,
+        remedy=remedy,
+    )
+
+
+def _print(target: Target, tested: Tested) -> None:
+    verdict = "delivered" if tested.delivered else "failed   "
+    where = f"{spell(target.lane)} ({target.place})"
+    said = f"message {tested.message.id}" if tested.message else tested.error
+    say(f"{verdict}  {where}: {said}")
+    if tested.message and tested.error:
+        say(f"           but {tested.error}")
+    if tested.remedy:
+        say(f"           remedy: {tested.remedy}")
+
+
+_REPAIRS: dict[tuple[Platform, type[Outcome]], str] = {
+    ("telegram", ChatDown): "add the bot to the chat and let it write there, or correct the chat_id at {place}",
+    ("telegram", BotDown): "copy the bot's token from BotFather to where {place} takes it from, and check api_url",
+    ("telegram", ThreadGone): "correct the message_thread_id at {place}, or leave it out",
+    ("discord", ChatDown): "make a webhook in the channel's settings (Integrations) and put its URL where {place} takes"
+    " it from; a forum channel needs thread_name or thread_id as well",
+    ("discord", BotDown): "copy the webhook's URL from the channel's settings (Integrations) to where {place} takes it"
+    " from, and check proxy_url",
+    ("discord", ThreadGone): "correct the thread_id at {place}, or leave it out",
+}
+
+
+def _judged(outcome: Outcome, target: Target) -> tuple[str, str]:
+    """What is wrong and what the operator can do; both empty when the message was taken."""
+    match outcome:
+        case Delivered():
+            return "", ""
+        case RateLimited(retry_after):
+            return "too many calls", f"nothing is wrong with the chat: run this again in {retry_after:g} s"
+        case Unavailable(why):
+            return why, "try again later; if it stays, check api_url, http_config, DNS and firewall on this machine"
+        case Unknown(why):
+            return why, "look into the chat before you run this again: the message may stand there"
+        case Moved(chat):
+            return "the group became a supergroup", f"write chat_id: {chat} at {target.place}"
+        case Rejected(why):
+            return why, f"see what was sent: alert-relay template render --receiver={target.policy.receiver}"
+        case MessageGone(why):
+            return why, "run this again"
+        case ThreadGone(why) | ChatDown(why) | BotDown(why):
+            return why, _REPAIRS[target.lane.platform, type(outcome)].format(place=target.place)
+        case _:
+            assert_never(outcome)
