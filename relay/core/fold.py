@@ -116,9 +116,10 @@ def _entry(old: Entry | None, alert: Alert, at: float) -> Entry:
     told = replace(old, labels=alert.labels, annotations=alert.annotations, generator_url=alert.generator_url, seen=at)
     told = replace(told, absent_since=None)
     if alert.status == "resolved":
-        if alert.ends_at is not None and _fires(old) and alert.ends_at < old.starts_at:
-            return told  # the end of an episode before the one that fires
-        return replace(told, status="resolved", ends_at=alert.ends_at or old.ends_at or at, held_since=None)
+        if _fires(old) and _ended_before(alert, old.starts_at):
+            return told
+        ended = max(alert.ends_at or old.ends_at or at, old.starts_at)
+        return replace(told, status="resolved", ends_at=ended, held_since=None)
     if _fires(old) or old.status == "gone":
         # Copies from two Prometheus replicas differ in startsAt; Alertmanager too keeps the earlier (alert/alert.go).
         began = min(filter(None, (old.starts_at, alert.starts_at)), default=0.0)
@@ -127,6 +128,12 @@ def _entry(old: Entry | None, alert: Alert, at: float) -> Entry:
     if alert.starts_at > (old.ends_at or 0.0):
         return _new(alert, at, "firing", None)
     return replace(told, held_since=old.held_since if old.held_since is not None else at)
+
+
+def _ended_before(alert: Alert, start: float) -> bool:
+    """It is the end of an earlier episode. One that begins at its end is no episode: Alertmanager gives that start to
+    an end that was posted without one, such as amtool's, and it ends whatever fires (api/v2/api.go)."""
+    return alert.ends_at is not None and alert.starts_at < alert.ends_at < start
 
 
 def _new(alert: Alert, at: float, now_status: Literal["firing", "resolved"], ends_at: float | None) -> Entry:

@@ -188,6 +188,24 @@ def test_fired_resolved_and_fired_again_before_it_could_be_shown_is_one_message(
     assert chat.drain(300) == ["post"]
 
 
+def test_the_late_end_of_an_earlier_episode_does_not_end_the_one_that_fires() -> None:
+    chat = Chat()
+    chat.arrive(0, alert("a", at=T0 - 10))
+    chat.drain(1)
+    chat.arrive(20, alert("a", "resolved", at=T0 - 100, ends=T0 - 50))
+    assert chat.drain(25) == []
+    assert is_firing(chat.card)
+
+
+def test_an_end_that_someone_posted_without_a_start_ends_what_fires() -> None:
+    chat = Chat()
+    chat.arrive(0, alert("a", at=T0 - 10))
+    chat.drain(1)
+    chat.arrive(20, alert("a", "resolved", at=T0 - 60, ends=T0 - 60))
+    assert chat.drain(25) == ["edit 7", "resolved silent"]
+    assert [entry.ends_at for entry in chat.card.entries] == [T0 - 10]
+
+
 def test_an_episode_that_was_over_before_it_was_shown_appears_once_and_silently() -> None:
     chat = Chat()
     chat.arrive(0, alert("a"))
