@@ -101,6 +101,8 @@ class Discord:
             reply = spoiled(fault)
             if reply is not None:
                 return reply
+            if fault.kind == "refused":
+                raise ApiError(fault.refusal.status, fault.refusal.code, fault.refusal.words)
         if webhook is None or webhook.gone:
             raise ApiError(404, 10015, "Unknown Webhook")
         if webhook.token != matched["token"]:

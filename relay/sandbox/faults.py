@@ -4,14 +4,24 @@ import math
 from dataclasses import dataclass, field
 from typing import Literal
 
+from msgspec import Struct
+
 from relay.sandbox.reply import Reply, json_reply
 
 PlatformName = Literal["telegram", "discord"]
-FaultKind = Literal["500", "502", "429", "hang", "cut before", "cut after", "not json", "ok false", "slow"]
+FaultKind = Literal["500", "502", "429", "hang", "cut before", "cut after", "not json", "ok false", "slow", "refused"]
 
 BAD_GATEWAY = (
     b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><h1>502 Bad Gateway</h1></body>\r\n</html>"
 )
+
+
+class Refusal(Struct, frozen=True):
+    """The platform's own error: HTTP status and words, and Discord's code."""
+
+    status: int
+    words: str
+    code: int = 0
 
 
 @dataclass
@@ -19,6 +29,7 @@ class Fault:
     """One thing that goes wrong for calls to `target` (a chat or webhook id, `*` for all) from `since` to `until`.
 
     `count` calls at most (None: no end). `seconds`: what a 429 asks to wait, or how late a slow answer comes.
+    `refusal` is how a refused call is answered.
     Only `slow` and `cut after` let the platform take the call first.
     """
 
@@ -29,6 +40,7 @@ class Fault:
     since: float
     until: float
     seconds: float
+    refusal: Refusal
 
     def concerns(self, platform: PlatformName, target: str, now: float) -> bool:
         """Whether it strikes a call to `target` at `now`."""
@@ -53,9 +65,10 @@ class Faults:
         since: float = 0.0,
         until: float = math.inf,
         seconds: float = 1.0,
+        refusal: Refusal = Refusal(400, "Bad Request"),
     ) -> Fault:
         """Script a fault; without `count` and `until` it lasts until `clear`."""
-        fault = Fault(platform, target, kind, count, since, until, seconds)
+        fault = Fault(platform, target, kind, count, since, until, seconds, refusal)
         self.script.append(fault)
         return fault
 
@@ -89,7 +102,7 @@ def spoiled(fault: Fault) -> Reply | None:
             return Reply(200, {"Content-Type": "text/html"}, b"<html><body>Please log in to the network.</body></html>")
         case "ok false":
             return json_reply(200, _failure(fault.platform, 500, "Internal Server Error"))
-        case "429" | "cut after" | "slow":
+        case "429" | "refused" | "cut after" | "slow":
             return None
 
 

@@ -105,6 +105,8 @@ class Telegram(State):
             reply = spoiled(fault)
             if reply is not None:
                 return reply
+            if fault.kind == "refused":
+                raise ApiError(fault.refusal.status, fault.refusal.words)
         bot = self.bots.get(token)
         if bot is None or bot.revoked:
             raise ApiError(401, "Unauthorized")

@@ -5,7 +5,7 @@ import asyncio
 import aiohttp
 import pytest
 
-from relay.sandbox.faults import FaultKind, PlatformName
+from relay.sandbox.faults import FaultKind, PlatformName, Refusal
 from tests.sandbox.client import GROUP, HOOK, PRIVATE, T0, TEXT_CHANNEL, Client
 
 BOTH: list[PlatformName] = ["telegram", "discord"]
@@ -45,6 +45,16 @@ async def test_an_answer_fault_leaves_the_message_unsent(
     client.clock.now += 60
     assert (await send(client, platform))[0] == 200
     assert shown(client, platform) == 1
+
+
+async def test_a_scripted_refusal_has_the_platforms_own_form(client: Client) -> None:
+    kicked, missing = Refusal(403, "Forbidden: bot was kicked"), Refusal(403, "Missing Access", 50001)
+    client.sandbox.faults.add("telegram", "*", "refused", refusal=kicked)
+    client.sandbox.faults.add("discord", "*", "refused", refusal=missing)
+    said = await client.say()
+    assert (said.status, said.json) == (403, {"ok": False, "error_code": 403, "description": kicked.words})
+    said = await client.discord("POST", {"content": "hello"})
+    assert (said.status, said.json) == (403, {"message": "Missing Access", "code": 50001})
 
 
 @pytest.mark.parametrize("platform", BOTH)
