@@ -62,7 +62,7 @@ def _day_inside(ranges: tuple[Range, ...], now: datetime) -> bool:
     for start, end in ranges:
         first = start if start > 0 else length + start + 1
         last = end if end > 0 else length + end + 1
-        if first <= length and max(first, 1) <= now.day <= min(last, length):
+        if max(first, 1) <= now.day <= min(last, length):
             return True
     return False
 

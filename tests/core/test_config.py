@@ -116,6 +116,30 @@ receivers:
     }
 
 
+def test_what_is_left_out_of_a_list_moves_no_place_of_the_rest() -> None:
+    _, faults = check(
+        b"""
+route: {receiver: a}
+receivers:
+  - 1
+  - [2]
+  - name: a
+    fallback: x
+  - 3
+  - name: b
+    fallback: y
+"""
+    )
+    assert [(fault.line, fault.message.split(",")[0]) for fault in faults] == [
+        (4, "expected keys with values"),
+        (5, "expected keys with values"),
+        (8, "expected keys with values"),
+        (7, 'unknown receiver "x"'),
+        (10, 'unknown receiver "y"'),
+        (9, 'no route leads to the receiver "b"'),
+    ]
+
+
 def test_a_receiver_with_a_fault_in_it_is_still_known_by_name() -> None:
     _, faults = check(b"route: {receiver: ops}\nreceivers: [{name: ops, per: week}]")
     assert [fault.message for fault in faults] == ['expected one of group or alert, got "week"']
