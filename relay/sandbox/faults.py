@@ -24,6 +24,9 @@ class Refusal(Struct, frozen=True):
     code: int = 0
 
 
+BAD_REQUEST = Refusal(400, "Bad Request")
+
+
 @dataclass
 class Fault:
     """One thing that goes wrong for calls to `target` (a chat or webhook id, `*` for all) from `since` to `until`.
@@ -65,7 +68,7 @@ class Faults:
         since: float = 0.0,
         until: float = math.inf,
         seconds: float = 1.0,
-        refusal: Refusal = Refusal(400, "Bad Request"),
+        refusal: Refusal = BAD_REQUEST,
     ) -> Fault:
         """Script a fault; without `count` and `until` it lasts until `clear`."""
         fault = Fault(platform, target, kind, count, since, until, seconds, refusal)
