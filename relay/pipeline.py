@@ -10,7 +10,12 @@ from msgspec.structs import replace
 
 from relay.core.advance import Advanced, advance, rest
 from relay.core.alert import GroupId
+from relay.core.budget import Limit
 from relay.core.card import Card, Head, is_settled
+from relay.core.digest import DIGEST, absorbing, capacity, is_over
+from relay.core.digest import mark as mark_digest
+from relay.core.digest import plan as plan_digest
+from relay.core.digest import view as view_digest
 from relay.core.event import Called, ChatChanged, Event, FailureReason, Noted, Settled, TemplateFailed
 from relay.core.fold import Arriving, fold, ripen
 from relay.core.inforce import InForce
@@ -32,12 +37,22 @@ from relay.core.outcome import (
     Unknown,
 )
 from relay.core.plan import due, is_urgent, plan
-from relay.core.step import Reply, Step, Wait
-from relay.core.template import render
+from relay.core.step import Post, Reply, Step, Wait
+from relay.core.template import render, render_digest
 from relay.core.view import View
 from relay.platforms import platform_of
 from relay.platforms.wire import NoAnswer, Request, Response
-from relay.store.protocol import Attempt, CardChange, Claim, Denied, Ended, Open, Outturn, Store, StoreError
+from relay.store.protocol import (
+    Attempt,
+    CardChange,
+    Claim,
+    Denied,
+    Ended,
+    Open,
+    Outturn,
+    Store,
+    StoreError,
+)
 
 T = TypeVar("T")
 PAGE = 128  # deliveries folded at a time
@@ -131,33 +146,108 @@ class Pipeline:
             orphan = Outturn(claim.lane, claim.state, change, now, dead="receiver_removed")
             self._tell_ended(claim.lane, await self._run(partial(self._store.settle, orphan)), orphan.dead)
             return Next(now)
+        if card.group == DIGEST:
+            return await self._bring_digest(claim, target, card, now)
+        limits = self._limits(target, claim.state)
+        room = capacity(limits, target.policy.digest_after)
         card = ripen(card, target.policy, now)
+        if claim.owed > room / 2:  # replies are optional: their sense is in the edit
+            card = replace(card, owed=())
         step = plan(card, target.policy, now)
         if isinstance(step, Wait):
             rested = _change(rest(card, now), target.policy, now)
             self._tell_ended(claim.lane, await self._run(partial(self._store.fold, claim.lane, [rested])))
             return Next(now)
-        return await self._take(claim, target, card, step, now)
-
-    async def _take(self, claim: Claim, target: Target, card: Card, step: Step, now: float) -> Next:
-        platform, endpoint = platform_of(claim.lane.platform), _endpoint(target, claim.state)
+        if claim.owed > room and isinstance(step, Post) and not is_urgent(card, target.policy):
+            return await self._absorb(claim.lane, target.policy, now)
         message = self._render(look(card, claim.state, step, target.policy, now), target, step)
+        taken = await self._take(claim, target, card, step, message, limits, now)
+        if isinstance(taken, Denied):
+            return Next(taken.until)
+        ended_at, outcome, blocks = taken
+        advanced = advance(card, claim.state, step, outcome, ended_at, self._jitter())
+        await self._settle(claim, target, replace(advanced, blocks=advanced.blocks + blocks), ended_at)
+        return Next(ended_at)
+
+    async def _absorb(self, lane: LaneKey, policy: Policy, now: float) -> Next:
+        """Too much waits for this chat to be told one by one: a digest takes it in."""
+        found = await self._run(partial(self._store.card, lane, DIGEST, ""))
+        change = CardChange(absorbing(found, policy.receiver, now), now, urgent=False)
+        await self._run(partial(self._store.absorb, lane, change, now, now + policy.stale_after))
+        return Next(now)
+
+    async def _bring_digest(self, claim: Claim, target: Target, digest: Card, now: float) -> Next:
+        lines, limits = claim.lines, self._limits(target, claim.state)
+        step = plan_digest(digest, lines, target.policy, now)
+        if isinstance(step, Wait):
+            at_rest = step.until is None
+            await self._settle_digest(claim, target, Advanced(digest, claim.state, shown=at_rest), step.until, now)
+            return Next(now)
+        fits = platform_of(claim.lane.platform).fits
+        rendered = render_digest(self.in_force.templates, target.policy, view_digest(lines, limits, now), fits)
+        if rendered.failed:
+            self._tell(TemplateFailed(target.policy.template, rendered.failed))
+        taken = await self._take(claim, target, digest, step, rendered.message, limits, now)
+        if isinstance(taken, Denied):
+            return Next(taken.until)
+        ended_at, outcome, blocks = taken
+        advanced = advance(digest, claim.state, step, outcome, ended_at, self._jitter(), mark_digest(lines))
+        advanced = replace(advanced, blocks=advanced.blocks + blocks)
+        due_at = None if advanced.shown else max(advanced.card.retry_at, ended_at)
+        await self._settle_digest(claim, target, advanced, due_at, ended_at, rendered.named)
+        return Next(ended_at)
+
+    async def _settle_digest(
+        self,
+        claim: Claim,
+        target: Target,
+        advanced: Advanced,
+        due_at: float | None,
+        now: float,
+        named: frozenset[tuple[GroupId, str]] = frozenset(),
+    ) -> None:
+        closes = advanced.shown and is_over(claim.lines)
+        digest = advanced.card
+        if advanced.shown:
+            digest = replace(digest, waiting_since=None, closed_at=now if closes else None)
+        outturn = Outturn(
+            lane=claim.lane,
+            state=advanced.state,
+            change=CardChange(digest, due_at, urgent=False),
+            now=now,
+            blocks=advanced.blocks,
+            shown=advanced.shown,
+            digest=named,
+        )
+        await self._write_down(claim, target, outturn)
+
+    async def _take(
+        self,
+        claim: Claim,
+        target: Target,
+        card: Card,
+        step: Step,
+        message: Message,
+        limits: tuple[Limit, ...],
+        now: float,
+    ) -> Denied | tuple[float, Outcome, tuple[tuple[str, float], ...]]:
+        """Takes the step, if the budgets allow: when it ended, what it came to, and what the answer forbids."""
+        platform, endpoint = platform_of(claim.lane.platform), _endpoint(target, claim.state)
         request = platform.request(endpoint, target.policy, step, message, plain=card.plain)
         attempt = Attempt(claim.lane, card.group, card.fingerprint, step)
-        limits = platform.budgets(endpoint, self.in_force.limits, claim.state.channel)
         begun = await self._run(partial(self._store.begin, attempt, limits, now))
         if isinstance(begun, Denied):
-            return Next(begun.until)
+            return begun
         response = await self._send(request)
         ended_at = self._clock()
         outcome = platform.outcome(endpoint.lane, step, response)
         self._tell(_called(target, request, response, outcome, ended_at - now))
-        advanced = advance(card, claim.state, step, outcome, ended_at, self._jitter())
-        if isinstance(response, Response):
-            paces = platform.pace(endpoint.lane, response)
-            advanced = replace(advanced, blocks=advanced.blocks + tuple((key, ended_at + s) for key, s in paces))
-        await self._settle(claim, target, advanced, ended_at)
-        return Next(ended_at)
+        paces = platform.pace(endpoint.lane, response) if isinstance(response, Response) else ()
+        return ended_at, outcome, tuple((key, ended_at + seconds) for key, seconds in paces)
+
+    def _limits(self, target: Target, state: LaneState) -> tuple[Limit, ...]:
+        platform = platform_of(target.lane.platform)
+        return platform.budgets(_endpoint(target, state), self.in_force.limits, state.channel)
 
     def _render(self, view: View, target: Target, step: Step) -> Message:
         fits = platform_of(target.lane.platform).fits
@@ -182,12 +272,15 @@ class Pipeline:
         outturn = Outturn(
             claim.lane, advanced.state, change, now, advanced.blocks, shown=advanced.shown, dead=advanced.dead
         )
+        await self._write_down(claim, target, outturn)
+
+    async def _write_down(self, claim: Claim, target: Target, outturn: Outturn) -> None:
         ended = await self._insist(partial(self._store.settle, outturn))
-        self._tell_ended(claim.lane, ended, advanced.dead)
-        if (claim.state.down is None) != (advanced.state.down is None):
-            why = advanced.state.down.why if advanced.state.down else ""
-            up = advanced.state.down is None
-            self._tell(ChatChanged(claim.lane.platform, target.policy.receiver, up=up, why=why))
+        self._tell_ended(claim.lane, ended, outturn.dead)
+        down = outturn.state.down
+        if (claim.state.down is None) != (down is None):
+            why = down.why if down else ""
+            self._tell(ChatChanged(claim.lane.platform, target.policy.receiver, up=down is None, why=why))
 
     async def _insist(self, job: Callable[[], T]) -> T:
         """What a platform did cannot be undone: it is written down however long the storage takes."""
@@ -223,7 +316,9 @@ def _arriving(opened: Open) -> Arriving:
 
 
 def _change(card: Card, policy: Policy, now: float) -> CardChange:
-    return CardChange(card, due(card, policy, now), is_urgent(card, policy), settled=is_settled(card))
+    urgent = is_urgent(card, policy)
+    card = replace(card, absorbed=card.absorbed and not urgent)
+    return CardChange(card, due(card, policy, now), urgent, settled=is_settled(card))
 
 
 def _endpoint(target: Target, state: LaneState) -> Endpoint:

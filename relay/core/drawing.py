@@ -8,6 +8,7 @@ from typing import NamedTuple
 import jinja2
 
 from relay.core.context import Scene, Shape
+from relay.core.digest_scene import DigestScene
 from relay.core.engine import RUN, Run
 from relay.core.lane import MarkupName
 from relay.core.markup import MarkupError, parse
@@ -61,14 +62,29 @@ def draw_reply(parts: Mapping[str, Part], scene: Scene, shape: Shape) -> Message
     return Message(body=_written(parts, "reply", scene, scene.names(shape), shape))
 
 
-def _written(parts: Mapping[str, Part], name: str, scene: Scene, names: Mapping[str, object], shape: Shape) -> RichText:
+def draw_digest(parts: Mapping[str, Part], scene: DigestScene, shape: Shape) -> Message:
+    """The digest in that shape. Raises TemplateError."""
+    names = scene.names(shape)
+    color = names["color"]
+    return Message(
+        body=_written(parts, "digest", scene, names, shape),
+        color=color if isinstance(color, int) else None,
+        timestamp=scene.view.since,
+    )
+
+
+def _written(
+    parts: Mapping[str, Part], name: str, scene: Scene | DigestScene, names: Mapping[str, object], shape: Shape
+) -> RichText:
     if name not in parts:
         return EMPTY
     rich, values = _run(parts[name], scene, names, shape)
     return strip(substitute(rich, values))
 
 
-def _run(part: Part, scene: Scene, names: Mapping[str, object], shape: Shape) -> tuple[RichText, list[RichText | str]]:
+def _run(
+    part: Part, scene: Scene | DigestScene, names: Mapping[str, object], shape: Shape
+) -> tuple[RichText, list[RichText | str]]:
     """The part's output as rich text with placeholders, and their values."""
     run = Run(scene.reader, shape.limit, scene.policy.link_rewrites)
     try:

@@ -10,8 +10,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core import guard, sample
+from relay.core.alert import GroupId
 from relay.core.context import Scene, Shape
-from relay.core.drawing import Part, TemplateError, draw, draw_reply
+from relay.core.digest import DigestView
+from relay.core.digest_scene import DigestScene
+from relay.core.drawing import Part, TemplateError, draw, draw_digest, draw_reply
 from relay.core.engine import Sandbox
 from relay.core.filters import FILTERS, FUNCTIONS
 from relay.core.fitting import WHOLE, fit
@@ -20,6 +23,7 @@ from relay.core.lane import MarkupName, Policy
 from relay.core.matcher import matches
 from relay.core.message import Mention, Message
 from relay.core.plain import plain
+from relay.core.richtext import RichText
 from relay.core.step import ReplyKind
 from relay.core.view import AlertView, View
 
@@ -83,6 +87,14 @@ class Templates(Struct, frozen=True):
         }
 
 
+class RenderedDigest(Struct, frozen=True):
+    """A digest's message, the cards it names (group and fingerprint), and why the template `failed` (or empty)."""
+
+    message: Message
+    failed: str
+    named: frozenset[tuple[GroupId, str]]
+
+
 class Rendered(Struct, frozen=True):
     """A message, which alerts it names or only counts (fingerprints), and why the template `failed` (or empty)."""
 
@@ -107,7 +119,8 @@ def compile(sources: Mapping[str, str]) -> tuple[Templates, tuple[TemplateFault,
 
 
 def _names_of_context() -> Iterable[str]:
-    return Scene(sample.VIEWS["one"], sample.POLICY, None).names(_TRIED[0])
+    digest = DigestScene(DigestView(0, 0, 0, 0.0, 0.0, 0, ()), sample.POLICY)
+    return {**Scene(sample.VIEWS["one"], sample.POLICY, None).names(_TRIED[0]), **digest.names(_TRIED[0])}
 
 
 def _compiled(name: str, source: str, known: set[str]) -> Compiled | list[TemplateFault]:
@@ -214,6 +227,28 @@ def _filled(message: Message, template: str) -> Message:
     if not (message.body.text or message.title.text):
         raise TemplateError(template, 1, "it prints nothing")
     return message
+
+
+def render_digest(
+    templates: Templates, policy: Policy, view: DigestView, fits: Callable[[Message], bool]
+) -> RenderedDigest:
+    """The message that shows the digest, made to fit. Never raises: the built-in block stands in for one that fails."""
+    scene = DigestScene(view, policy)
+    failed = ""
+    try:
+        fitted = _digest_of(templates, policy.template, policy.markup, scene, fits)
+    except TemplateError as error:
+        failed = f"{error.template}:{error.line}: {error}"
+        fitted = _digest_of(templates, _TELEGRAM, BUILT_IN[_TELEGRAM], scene, fits)
+    shape, message = fitted or (Shape(0, 0, 0), Message(body=RichText(f"🌊 ×{view.firing}")))
+    return RenderedDigest(message, failed, scene.named(shape))
+
+
+def _digest_of(
+    templates: Templates, name: str, markup: MarkupName, scene: DigestScene, fits: Callable[[Message], bool]
+) -> tuple[Shape, Message] | None:
+    parts = templates.parts(name, markup)
+    return fit(lambda shape: _filled(draw_digest(parts, scene, shape), name), fits, len(scene.view.names))
 
 
 def _mentioning(

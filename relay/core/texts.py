@@ -71,6 +71,18 @@ CATALOGUE = MappingProxyType(
             ("({n} caractère)", "({n} caractères)"),
         ),
         "alerts": Text(("{n} alert", "{n} alerts"), ("{n} alerte", "{n} alertes")),
+        "storm": Text(("{n} group firing", "{n} groups firing"), ("{n} groupe en alerte", "{n} groupes en alerte")),
+        "storm_urgent": Text("{n} critical", ("{n} critique", "{n} critiques")),
+        "storm_since": Text("since {start}", "depuis {start}"),
+        "storm_over": Text(("{n} group over", "{n} groups over"), ("{n} groupe terminé", "{n} groupes terminés")),
+        "storm_more": Text(
+            ("… and {n} more name, {groups} groups", "… and {n} more names, {groups} groups"),
+            ("… et {n} autre nom, {groups} groupes", "… et {n} autres noms, {groups} groupes"),
+        ),
+        "storm_note": Text(
+            "In one message because this chat takes {n} a minute.",
+            "En un seul message car cette discussion en accepte {n} par minute.",
+        ),
         "runbook": Text("Runbook", "Procédure"),
         "graph": Text("Graph", "Graphe"),
         "silence": Text("Silence", "Silence"),

@@ -49,6 +49,7 @@ CREATE TABLE card (
     waiting_since REAL,
     posted INTEGER NOT NULL,
     firing INTEGER NOT NULL,
+    closed INTEGER NOT NULL,
     absorbed INTEGER NOT NULL DEFAULT 0,
     line BLOB NOT NULL,
     body BLOB NOT NULL,

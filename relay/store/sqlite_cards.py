@@ -13,7 +13,6 @@ from relay.store.protocol import CardChange
 _encode = msgspec.json.encode
 _card = msgspec.json.Decoder(Card).decode
 _line = msgspec.json.Decoder(Line).decode
-_COLUMNS = "body, absorbed, waiting_since"
 Row = tuple[bytes, int, float | None]
 
 
@@ -35,7 +34,8 @@ def read(row: Row) -> Card:
 def find(db: sqlite3.Connection, lane: int, group: str, fingerprint: str) -> Card | None:
     """One card."""
     found = db.execute(
-        f"SELECT {_COLUMNS} FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?", (lane, group, fingerprint)
+        "SELECT body, absorbed, waiting_since FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?",
+        (lane, group, fingerprint),
     ).fetchone()
     return read(found) if found else None
 
@@ -43,7 +43,8 @@ def find(db: sqlite3.Connection, lane: int, group: str, fingerprint: str) -> Car
 def first_due(db: sqlite3.Connection, lane: int, now: float) -> tuple[Card, ...]:
     """The card to look at next: of those due, the most urgent, then the one that waits longest."""
     found = db.execute(
-        f"SELECT {_COLUMNS} FROM card WHERE lane = ? AND due <= ? ORDER BY urgent DESC, waiting_since, due LIMIT 1",
+        "SELECT body, absorbed, waiting_since FROM card WHERE lane = ? AND due <= ?"
+        " ORDER BY urgent DESC, waiting_since, due LIMIT 1",
         (lane, now),
     ).fetchall()
     return tuple(map(read, found))
@@ -61,10 +62,11 @@ def keep(db: sqlite3.Connection, lane: int, change: CardChange) -> int:
     """Writes the card; one that turned urgent leaves its digest, one that changed in it makes the digest due."""
     card = change.card
     (card_id, absorbed) = db.execute(
-        "INSERT INTO card (lane, grp, fingerprint, due, urgent, waiting_since, posted, firing, line, body)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (lane, grp, fingerprint) DO UPDATE SET due = excluded.due,"
+        "INSERT INTO card (lane, grp, fingerprint, due, urgent, waiting_since, posted, firing, closed, line, body)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+        " ON CONFLICT (lane, grp, fingerprint) DO UPDATE SET due = excluded.due,"
         " urgent = excluded.urgent, waiting_since = excluded.waiting_since, posted = excluded.posted,"
-        " firing = excluded.firing, line = excluded.line, body = excluded.body,"
+        " firing = excluded.firing, closed = excluded.closed, line = excluded.line, body = excluded.body,"
         " absorbed = absorbed AND NOT excluded.urgent RETURNING id, absorbed",
         (
             lane,
@@ -75,12 +77,15 @@ def keep(db: sqlite3.Connection, lane: int, change: CardChange) -> int:
             card.waiting_since,
             card.shown is not None,
             is_firing(card),
+            card.closed_at is not None,
             _encode(line(card)),
             _encode(card),
         ),
     ).fetchone()
-    if absorbed and card.waiting_since is not None:
-        db.execute("UPDATE card SET due = 0 WHERE lane = ? AND grp = ?", (lane, _DIGEST))
+    if absorbed and card.closed_at is not None:
+        release(db, lane)
+    elif change.urgent or (absorbed and card.waiting_since is not None):
+        db.execute("UPDATE card SET due = 0 WHERE lane = ? AND grp = ? AND closed = 0", (lane, _DIGEST))
     return int(card_id)
 
 
@@ -106,8 +111,13 @@ def digest_shown(db: sqlite3.Connection, lane: int, now: float) -> None:
 
 
 def release(db: sqlite3.Connection, lane: int) -> None:
-    """The digest closed: what fires anew gets a message of its own."""
-    db.execute("UPDATE card SET absorbed = 0 WHERE lane = ? AND absorbed = 1", (lane,))
+    """Where the digest is closed, cards that are closed as well leave it: if they fire anew, by a message of their
+    own."""
+    db.execute(
+        "UPDATE card SET absorbed = 0 WHERE lane = ? AND absorbed = 1 AND closed = 1 AND EXISTS"
+        " (SELECT 1 FROM card AS digest WHERE digest.lane = card.lane AND digest.grp = ? AND digest.closed = 1)",
+        (lane, _DIGEST),
+    )
 
 
 def pending(db: sqlite3.Connection, lane: int) -> list[tuple[int, str, str, str, float]]:

@@ -1,0 +1,118 @@
+"""Too much at once: what a chat shows when it cannot take a message for each group."""
+
+import pytest
+
+from relay.core.alert import Alert, GroupId
+from relay.core.budget import Limits, Rate
+from tests.build import T0, alert, notification
+from tests.world import CHAT, World, telegram_target
+
+ONE_A_SECOND = Limits(telegram_chat=Rate(1, 1.0), telegram_group=Rate(1000, 60.0))
+
+
+def group(number: int) -> GroupId:
+    return GroupId("", "relay", f"{{}}:{number}")
+
+
+def problem(number: int, *, critical: bool = False, over: bool = False) -> Alert:
+    return alert(
+        f"host-{number}",
+        "resolved" if over else "firing",
+        severity="critical" if critical else "warning",
+        name=f"Problem{number % 7}" if not critical else f"Fire{number}",
+        at=T0 + number / 100,
+        ends=T0 + 500,
+    )
+
+
+async def storm(world: World, count: int, criticals: int = 0) -> None:
+    for number in range(count):
+        world.now = T0 + 2 * number / count
+        await world.post(notification(problem(number, critical=number >= count - criticals), group=group(number)))
+
+
+@pytest.mark.parametrize("limits", [Limits(), ONE_A_SECOND], ids=["telegram's own limits", "one a second"])
+async def test_200_groups_in_two_seconds_are_a_few_criticals_and_one_digest(limits: Limits) -> None:
+    world = World(telegram_target(), limits=limits)
+    await storm(world, 200, criticals=5)
+    await world.run(until=62)
+    messages = [message.text for message in world.telegram.messages(CHAT)]
+    assert all("critical Fire" in text for text in messages[:5])
+    assert "195 groups firing" in messages[5]
+    assert len(messages) == 6
+    assert len(world.telegram.calls) < 30
+    (row,) = world.balance()
+    assert (row.pending, row.delivered + row.merged) == (0, 200)
+
+
+async def test_a_digest_follows_its_groups_and_says_when_the_storm_is_over() -> None:
+    world = World()
+    await storm(world, 60)
+    await world.run(until=30)
+    for number in range(50):
+        world.now = T0 + 40 + number / 10
+        await world.post(notification(problem(number, over=True), group=group(number)))
+    await world.run(until=120)
+    (digest,) = world.telegram.messages(CHAT)
+    assert "10 groups firing" in digest.text
+    assert "50 groups over" in digest.text
+    for number in range(50, 60):
+        world.now = T0 + 130
+        await world.post(notification(problem(number, over=True), group=group(number)))
+    await world.run(until=200)
+    assert world.telegram.messages(CHAT)[0].text.startswith("🟢 60 groups over")
+    assert world.balance()[0].pending == 0
+
+
+async def test_a_group_of_a_digest_that_turns_urgent_gets_its_own_message() -> None:
+    world = World()
+    await storm(world, 60)
+    await world.run(until=30)
+    world.now = T0 + 40
+    worse = alert("host-3-disk", severity="critical", name="Fire")
+    await world.post(notification(problem(3), worse, group=group(3)))
+    await world.run(until=100)
+    digest, own = world.telegram.messages(CHAT)
+    assert "59 groups firing" in digest.text
+    assert "critical" in own.text
+    assert not own.silent
+
+
+async def test_a_group_that_fires_anew_after_its_digest_closed_gets_its_own_message() -> None:
+    world = World()
+    await storm(world, 60)
+    await world.run(until=30)
+    for number in range(60):
+        world.now = T0 + 40
+        await world.post(notification(problem(number, over=True), group=group(number)))
+    await world.run(until=600)
+    world.now = T0 + 700
+    await world.post(notification(alert("host-3", at=T0 + 690), group=group(3)))
+    await world.run(until=800)
+    digest, own = world.telegram.messages(CHAT)
+    assert digest.text.startswith("🟢 60 groups over")
+    assert "warning Disk" in own.text
+
+
+async def test_a_few_groups_are_told_one_by_one() -> None:
+    world = World()
+    await storm(world, 10)
+    await world.run(until=60)
+    assert len(world.telegram.messages(CHAT)) == 10
+
+
+async def test_after_a_day_without_the_chat_it_shows_the_present_within_its_budget() -> None:
+    world = World()
+    world.faults.add("telegram", "*", "502", until=T0 + 86_000)
+    for number in range(1000):
+        world.now = T0 + 80 * number
+        name = number % 100
+        over = number // 100 % 2 == 1
+        await world.post(notification(problem(name, over=over), group=group(name)))
+        await world.run(until=80 * number + 1)
+    before = len(world.telegram.calls)
+    await world.run(until=87_000)
+    assert len([call for call in world.telegram.calls[before:] if call.status == 200]) < 60
+    assert not [call for call in world.telegram.calls if call.early]
+    (row,) = world.balance()
+    assert row.pending == 0
