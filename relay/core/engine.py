@@ -33,12 +33,17 @@ _METHODS: dict[type, frozenset[str]] = {
          "removeprefix", "removesuffix"}
     ),
     dict: frozenset({"get", "items", "keys", "values"}),
+    int: frozenset(),
+    float: frozenset(),
+    bool: frozenset(),
+    list: frozenset(),
+    type(None): frozenset(),
+    Markup: frozenset(),
     LoopContext: frozenset(
         {"index", "index0", "first", "last", "length", "revindex", "revindex0", "previtem", "nextitem", "cycle",
          "changed", "depth", "depth0"}
     ),
 }  # fmt: skip
-_CLOSED = frozenset({int, float, bool, list, type(None), Markup})
 
 
 class TooCostlyError(RuntimeError):
@@ -162,10 +167,12 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Of the built-in types only what is listed; of our own all that is public."""
-        allowed = _METHODS.get(type(obj))
-        if allowed is not None:
-            return attr in allowed
-        return type(obj) not in _CLOSED and super().is_safe_attribute(obj, attr, value)
+        if attr.startswith("_"):
+            return False
+        kind = type(obj)
+        if kind in _METHODS:
+            return attr in _METHODS[kind]
+        return kind.__module__.startswith("relay.core.") or super().is_safe_attribute(obj, attr, value)
 
     def wrap_str_format(self, value: Any) -> None:
         """Jinja would let `str.format` through; its widths have no bound, so it is an attribute like any other here."""

@@ -1,6 +1,7 @@
 """The objects of templates: read-only labels and alerts, with Alertmanager's names as aliases."""
 
 from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
 
 from msgspec import Struct
 
@@ -87,8 +88,6 @@ class Pair(Struct, frozen=True):
 class Alert:
     """One alert, as templates see it."""
 
-    __slots__ = ("_keys", "_reader", "_said", "_view", "brief")
-
     def __init__(self, view: AlertView, keys: tuple[str, ...], said: str, reader: Reader, *, brief: bool) -> None:
         """`keys` tell it from its group, `said` is the summary that the head has; `brief` asks for one short line."""
         self._view, self._keys, self._said, self._reader = view, keys, said, reader
@@ -147,24 +146,24 @@ class Alert:
         """🔴 🟠 🔵 🟢 or ⚪."""
         return telling.mark(self._view.status, self.severity)
 
-    @property
+    @cached_property
     def summary(self) -> str:
         """What is wrong: summary, else description, else message, else its name."""
         return telling.summary(self._view.annotations, self.name)
 
-    @property
+    @cached_property
     def detail(self) -> str:
         """Its summary, where the card's head does not say the same."""
         summary = self.summary
         return "" if summary in (self._said, self.name) else summary
 
-    @property
+    @cached_property
     def differing(self) -> list[str]:
         """The label values in which it differs from its group, the most telling first."""
         values = (self._view.labels.get(name, "") for name in self._keys)
         return list(dict.fromkeys(telling.one_line(value) for value in values if value))
 
-    @property
+    @cached_property
     def label(self) -> str:
         """What it is called within its group: the values in which it differs, else its name."""
         return " ".join(self.differing) or self.name
@@ -174,7 +173,7 @@ class Alert:
         """It is new since the card was last shown."""
         return self._view.joined
 
-    @property
+    @cached_property
     def when(self) -> RichText:
         """Since when it fires (and that it is new), or when it ended and after how long."""
         reader = self._reader

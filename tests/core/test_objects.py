@@ -1,0 +1,65 @@
+"""The objects of templates: labels and alerts, read-only."""
+
+import pytest
+
+from relay.core.objects import Alert, Alerts, Labels
+from relay.core.sample import NOON, alert
+from relay.core.times import Reader
+
+LABELS = Labels({"b": "2", "alertname": "Disk", "a": "1", "items": "x"})
+READER = Reader("en", "UTC", NOON)
+
+
+def test_labels_by_attribute_item_and_method() -> None:
+    assert (LABELS.a, LABELS["a"], LABELS.get("a"), LABELS.get("z", "-")) == ("1", "1", "1", "-")
+    assert (LABELS.z, LABELS["z"], LABELS["items"]) == ("", "", "x")
+    assert "a" in LABELS
+    assert "z" not in LABELS
+    assert sorted(LABELS) == ["a", "alertname", "b", "items"]
+    assert not Labels({})
+
+
+def test_pairs_begin_with_the_alertname() -> None:
+    assert LABELS.items() == [("alertname", "Disk"), ("a", "1"), ("b", "2"), ("items", "x")]
+    assert LABELS.rich().text == "alertname=Disk, a=1, b=2, items=x"
+    assert [(pair.Name, pair.Value) for pair in LABELS.Remove(["b", "items"]).SortedPairs] == [
+        ("alertname", "Disk"),
+        ("a", "1"),
+    ]
+    assert LABELS.without("b", "items").Values == ["Disk", "1"]
+
+
+def test_nothing_private_is_a_label() -> None:
+    with pytest.raises(AttributeError):
+        _ = Labels({"_secret": "x"})._secret
+
+
+@pytest.mark.parametrize(
+    ("status", "joined", "when"),
+    [
+        ("firing", False, "11:04"),
+        ("firing", True, "11:04 (new)"),
+        ("resolved", False, "resolved 11:07 after 3 min"),
+        ("gone", False, "no longer reported since 11:07"),
+    ],
+)
+def test_when_says_what_matters_of_each_state(status: str, joined: bool, when: str) -> None:
+    view = alert(4, status, {"alertname": "Disk"}, joined=joined)  # type: ignore[arg-type] # one of three words
+    assert Alert(view, (), "", READER, brief=False).when.text == when
+
+
+def test_a_detail_is_what_the_head_does_not_say() -> None:
+    view = alert(4, labels={"alertname": "Disk", "pod": "a\nb", "node": "a b"}, annotations={"summary": "full"})
+    one = Alert(view, ("pod", "node", "zone"), "", READER, brief=False)
+    assert (one.detail, one.differing, one.label) == ("full", ["a b"], "a b")
+    assert Alert(view, (), "full", READER, brief=False).detail == ""
+    assert Alert(view, (), "", READER, brief=True).label == "Disk"
+    assert Alert(alert(4), (), "", READER, brief=False).name == "unnamed alert"
+
+
+def test_alerts_by_state() -> None:
+    made = Alerts(
+        Alert(alert(4, status), (), "", READER, brief=False) for status in ("firing", "gone", "resolved", "firing")
+    )
+    assert (len(made.firing), len(made.resolved), len(made.gone), len(made), made.more) == (2, 1, 1, 4, 0)
+    assert made.Firing == made.firing
