@@ -9,12 +9,10 @@ from msgspec import Struct
 
 from relay import log, metrics, settings
 from relay.clock import steady_clock
-from relay.core import template
 from relay.core.balance import BalanceRow
 from relay.core.event import Event, Loaded
 from relay.core.fault import Fault
 from relay.core.fault import render as render_fault
-from relay.core.inforce import InForce
 from relay.core.resolve import Rules
 from relay.door import Door
 from relay.folder import CannotStart, Folder
@@ -57,7 +55,7 @@ class App:
         self._listeners = (log.listen, self._metrics.listen, *listeners)
         self._why_not_ready = "starting"
         self.rules = self._first_rules()
-        in_force = _in_force(self.rules)
+        in_force = self.rules.in_force
         door = self._door()
         self._folder = Folder(options.storage_path)
         self._store = self._open_store()
@@ -108,10 +106,9 @@ class App:
         return ()
 
     def _take_over(self, rules: Rules) -> None:
-        in_force = _in_force(rules)
         self.rules = rules
-        self._pipeline.in_force = in_force
-        self._intake.routing = in_force.routing
+        self._pipeline.in_force = rules.in_force
+        self._intake.routing = rules.routing
         chats = {
             (target.lane.platform, target.policy.receiver)
             for targets in rules.routing.targets.values()
@@ -154,11 +151,6 @@ class App:
         except (NewerSchema, StoreError) as error:
             self._folder.release()
             raise CannotStart(f"{self._folder.database}: {error}") from error
-
-
-def _in_force(rules: Rules) -> InForce:
-    templates, _ = template.compile(rules.templates)  # its faults are among those of `settings.load`
-    return InForce(rules.routing, templates, rules.limits)
 
 
 def _list(faults: tuple[Fault, ...]) -> str:
