@@ -43,7 +43,7 @@ from relay.platforms.wire import NoAnswer, Request, Response
 
 ROWS = discord_errors.ROWS
 excess, fits, squeeze = discord_fit.excess, discord_fit.fits, discord_fit.squeeze
-USER_AGENT = f"DiscordBot (https://github.com/alert-relay/alert-relay, {__version__})"
+_HEADERS = (("User-Agent", f"DiscordBot (https://github.com/alert-relay/alert-relay, {__version__})"),)
 _MOST_PLACES = 5
 _LONGEST_ADDRESS = 2048
 _LONGEST_USERNAME = 80
@@ -133,7 +133,7 @@ def request(endpoint: Endpoint, policy: Policy, step: Step, message: Message, *,
 def probe(endpoint: Endpoint) -> Request:
     """Get the webhook: harmless, and needs no authorisation."""
     url = Secret(_webhook(endpoint))
-    return Request("GET", url, "get_webhook", repeatable=True, http=endpoint.http)
+    return Request("GET", url, "get_webhook", repeatable=True, http=endpoint.http, headers=_HEADERS)
 
 
 def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> Outcome:
@@ -230,7 +230,8 @@ def _call(
     endpoint: Endpoint, verb: Literal["POST", "PATCH"], path: str, query: dict[str, str], name: str, body: Struct
 ) -> Request:
     url = Secret(_webhook(endpoint) + path + ("?" + urlencode(query) if query else ""))
-    return Request(verb, url, name, msgspec.json.encode(body), repeatable=verb == "PATCH", http=endpoint.http)
+    raw, repeatable = msgspec.json.encode(body), verb == "PATCH"
+    return Request(verb, url, name, raw, repeatable=repeatable, http=endpoint.http, headers=_HEADERS)
 
 
 def _key(lane: LaneKey, scope: str, number: str = "") -> str:

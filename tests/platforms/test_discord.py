@@ -209,6 +209,11 @@ def test_each_step_has_its_address() -> None:
     assert discord.probe(Endpoint(LANE, SECRET)).verb == "GET"
 
 
+def test_every_call_says_who_calls_as_discord_wants_it() -> None:
+    for sent in (request(POST), request(EDIT), discord.probe(Endpoint(LANE, SECRET))):
+        assert re.fullmatch(r"DiscordBot \(https://\S+, [0-9.]+\)", dict(sent.headers)["User-Agent"])
+
+
 def test_a_card_is_an_embed_and_an_edit_replaces_all_of_it() -> None:
     card = Message(
         body=styled("bold", "a_b"),

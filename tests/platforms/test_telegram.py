@@ -287,6 +287,13 @@ def test_telegram_finds_nothing_that_we_did_not_mark(rich: RichText) -> None:
     assert found_in(write_plain(rich)) == []
 
 
+@pytest.mark.parametrize(
+    "text", ["10.0.0.110.0.0.1", "10.0.0.1.ton://~4111111111111111", "/4111111111111111/", "@example.com]"]
+)
+def test_nor_in_plain_text_where_one_thing_hides_another(text: str) -> None:
+    assert found_in(write_plain(RichText(text))) == []
+
+
 @settings(max_examples=20, deadline=None)
 @given(rich=hostile.rich_texts, factor=st.integers(30, 60))
 def test_nor_where_entities_run_out(rich: RichText, factor: int) -> None:
