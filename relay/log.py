@@ -19,6 +19,7 @@ from relay.core.event import (
     Loaded,
     Noted,
     Settled,
+    StorageDamaged,
     TemplateFailed,
 )
 from relay.core.secret import Secret
@@ -81,6 +82,9 @@ def _told(event: Event) -> tuple[Level, str, Pairs]:
             return "error", "template failed, plain text sent", _fields(event)
         case Loaded():
             return _loaded(event)
+        case StorageDamaged(moved_to):
+            remedy = f"alert-relay queue salvage {moved_to}"
+            return "error", "storage damaged, a new one begun", (*_fields(event), ("remedy", remedy))
         case Noted(level, message, values):
             return level, message, values
         case _:

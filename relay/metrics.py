@@ -29,6 +29,7 @@ from relay.core.event import (
     Noted,
     Settled,
     Settlement,
+    StorageDamaged,
     TemplateFailed,
 )
 from relay.core.lane import Platform
@@ -54,6 +55,7 @@ class Metrics:
         self._make_webhook()
         self._make_api()
         self._make_configuration()
+        self._make_storage()
 
     def _make_webhook(self) -> None:
         self._requests = self._counter("webhook_requests", "Webhook requests, by HTTP status.", "code")
@@ -82,6 +84,9 @@ class Metrics:
         self._load_ok = self._gauge("config_last_reload_successful", "1 when the last load was taken, else 0.")
         self._loaded_at = self._gauge("config_last_reload_success_timestamp_seconds", "When a load was last taken.")
         self._gauge("build_info", "The version that runs; always 1.", "version").labels(__version__).set(1)
+
+    def _make_storage(self) -> None:
+        self._damaged = self._counter("storage_damaged", "Storages that were moved aside because they were damaged.")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, _PREFIX, registry=self._registry)
@@ -128,8 +133,8 @@ class Metrics:
                 self._template_failures.labels(template).inc()
             case Loaded():
                 self._loaded(event)
-            case Noted():
-                pass
+            case StorageDamaged() | Noted():
+                self._damaged.inc(isinstance(event, StorageDamaged))
             case _:
                 assert_never(event)
 

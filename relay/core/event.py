@@ -77,6 +77,13 @@ class Loaded(Struct, frozen=True):
     faults: int
 
 
+class StorageDamaged(Struct, frozen=True):
+    """The storage could not be read any more: it was moved to `moved_to`, and an empty one was begun."""
+
+    moved_to: str
+    why: str
+
+
 class Noted(Struct, frozen=True):
     """Anything else worth a log line: a short `message` and its values."""
 
@@ -85,4 +92,4 @@ class Noted(Struct, frozen=True):
     values: tuple[tuple[str, str], ...] = ()
 
 
-Event = Answered | Accepted | Called | Settled | ChatChanged | TemplateFailed | Loaded | Noted
+Event = Answered | Accepted | Called | Settled | ChatChanged | TemplateFailed | Loaded | StorageDamaged | Noted

@@ -1,0 +1,69 @@
+"""What the store needs of an SQLite connection, and what SQLite's error codes mean for it."""
+
+import sqlite3
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, Literal, Protocol
+
+Value = str | bytes | int | float | None
+Trouble = Literal["full", "damaged", "broken", "refused"]
+
+
+class Rows(Protocol):
+    """The rows of a statement; their columns are typed by the SQL alone."""
+
+    def fetchone(self) -> Any:
+        """The next row, or None."""
+
+    def fetchall(self) -> list[Any]:
+        """The rows that are left."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Connection(Protocol):
+    """`sqlite3.Connection`, as far as the store uses it; a test puts one here whose disk it owns."""
+
+    @property
+    def in_transaction(self) -> bool:
+        """A transaction is open."""
+
+    def execute(self, sql: str, parameters: Sequence[Value] = ..., /) -> Rows:
+        """Runs one statement. Raises sqlite3.Error."""
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Value]], /) -> object:
+        """Runs one statement once for each row."""
+
+    def executescript(self, sql: str, /) -> object:
+        """Runs statements."""
+
+    def close(self) -> None:
+        """Ends it."""
+
+
+Connect = Callable[[str], Connection]
+
+
+def connect(path: str) -> Connection:
+    """The standard library's connection, without transactions of its own, for the one thread that uses it."""
+    return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+
+
+def trouble(error: sqlite3.Error) -> Trouble:
+    """What is the matter: no room (a quota shows as a failed write), a damaged file, a device or file that does not
+    work now, or only a statement that was refused. https://sqlite.org/rescode.html"""
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
+    if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
+        return "full"
+    match code & 0xFF:
+        case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
+            return "damaged"
+        case sqlite3.SQLITE_ERROR | sqlite3.SQLITE_CONSTRAINT | sqlite3.SQLITE_MISMATCH | sqlite3.SQLITE_RANGE:
+            return "refused"
+        case _:
+            return "broken"
+
+
+def memory(path: Path | str) -> bool:
+    """The storage lives in memory only."""
+    return str(path) == ":memory:"

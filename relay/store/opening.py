@@ -1,0 +1,64 @@
+"""Opening the database file: checked, of the right version, every commit synced."""
+
+import sqlite3
+from pathlib import Path
+
+from relay.store.connection import Connect, Connection
+from relay.store.protocol import NewerSchema
+
+SCHEMA = 1
+_LAST_SCHEMA = 1000  # a number above is no version but damage
+_SETTINGS = (
+    # No second connection can write or checkpoint beside ours (https://sqlite.org/wal.html#walresetbug), and the
+    # index of the log is kept in memory: it needs no file, no handle and no room.
+    "PRAGMA locking_mode=EXCLUSIVE",
+    # Savepoints spill to memory: /tmp may be missing or full.
+    "PRAGMA temp_store=MEMORY",
+)
+
+
+def open_checked(connect: Connect, path: str, synchronous: str) -> Connection:
+    """A connection to a file that is sound. Raises NewerSchema, or sqlite3.Error: SQLITE_CORRUPT or SQLITE_NOTADB
+    when the file is damaged."""
+    db = connect(path)
+    try:
+        for setting in _SETTINGS:
+            db.execute(setting)
+        is_new = _is_new(db)
+        db.execute("PRAGMA journal_mode=WAL")
+        db.execute(f"PRAGMA synchronous={synchronous}")
+        if is_new:
+            script = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
+            db.executescript(f"BEGIN; {script} PRAGMA user_version={SCHEMA}; COMMIT;")
+    except BaseException:
+        db.close()
+        raise
+    return db
+
+
+def _is_new(db: Connection) -> bool:
+    """The file holds nothing yet. Nothing was written to it so far."""
+    (version,) = db.execute("PRAGMA user_version").fetchone()
+    if SCHEMA < version < _LAST_SCHEMA:
+        raise NewerSchema(f"the storage has schema {version}, this alert-relay knows {SCHEMA}: upgrade it")
+    (said,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
+    if said != "ok" or version != (SCHEMA if tables else 0):
+        error = sqlite3.DatabaseError(f"the storage is damaged: {said}")
+        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+        raise error
+    return not tables
+
+
+def move_aside(path: Path, at: str) -> Path:
+    """Renames the file and its log, for `alert-relay queue salvage`. Returns the new path."""
+    to = path.with_name(f"{path.name}.damaged-{at}")
+    number = 1
+    while to.exists():
+        number += 1
+        to = path.with_name(f"{path.name}.damaged-{at}-{number}")
+    for suffix in ("-wal", "-journal", ""):
+        part = path.with_name(path.name + suffix)
+        if part.exists():
+            part.rename(to.with_name(to.name + suffix))
+    return to

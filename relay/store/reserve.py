@@ -1,0 +1,50 @@
+"""Room on the disk that is kept back, so that what was sent can be written down when the disk is full."""
+
+import os
+from pathlib import Path
+
+LARGEST = 16 * 1024 * 1024  # bytes; four times the log that SQLite lets grow before it is written back
+
+
+class Reserve:
+    """A file of real blocks beside the database. While it is not held, nothing new may be accepted.
+
+    It is an eighth of a small disk. See docs/adr/0006-room-is-kept-back-for-what-was-sent.md.
+    """
+
+    def __init__(self, database: Path) -> None:
+        """Takes the room if it is there."""
+        self._path = database.with_name(database.name + ".reserve")
+        disk = os.statvfs(database.parent)
+        self.size = min(LARGEST, disk.f_blocks * disk.f_frsize // 8)
+        self.held = self._is_there() or self._take()
+
+    def hold(self) -> bool:
+        """Takes the room back once there is half as much again, so that it is not needed again at once."""
+        self.held = self.held or (self._free() >= self.size * 3 // 2 and self._take())
+        return self.held
+
+    def release(self) -> bool:
+        """Gives the room to the database; False when it was given already."""
+        was_held, self.held = self.held, False
+        self._path.unlink(missing_ok=True)
+        return was_held
+
+    def _free(self) -> int:
+        disk = os.statvfs(self._path.parent)
+        return disk.f_bavail * disk.f_frsize
+
+    def _is_there(self) -> bool:
+        return self._path.exists() and self._path.stat().st_blocks * 512 >= self.size
+
+    def _take(self) -> bool:
+        try:
+            file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
+            try:
+                os.posix_fallocate(file, 0, self.size)
+            finally:
+                os.close(file)
+        except OSError:
+            self._path.unlink(missing_ok=True)
+            return False
+        return True

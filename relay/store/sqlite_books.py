@@ -1,0 +1,85 @@
+"""The books of the SQLite store: how deliveries end and are counted, where all are now, and what is forgotten."""
+
+from collections import Counter
+from collections.abc import Sequence
+
+import msgspec
+
+from relay.core.balance import BalanceRow
+from relay.core.event import Settlement
+from relay.core.lane import LaneKey, Platform
+from relay.store.database import Database
+from relay.store.protocol import Ended
+
+_lane_key = msgspec.json.Decoder(LaneKey).decode
+
+
+def count(db: Database, platform: Platform, receiver: str, name: str, by: int) -> None:
+    """Adds to a counter that lasts."""
+    db.execute(
+        "INSERT INTO counter VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
+        (platform, receiver, name, by),
+    )
+
+
+def end(
+    db: Database, platform: Platform, lane: int, seqs: Sequence[int], settlement: Settlement, why: str
+) -> tuple[Ended, ...]:
+    """Ends those of the deliveries that are pending, each counted once, under its owner."""
+    owners: Counter[str] = Counter()
+    for seq in seqs:
+        for (owner,) in db.execute(
+            "UPDATE delivery SET settlement = ?, why = ? WHERE lane = ? AND seq = ? AND settlement IS NULL"
+            " RETURNING owner",
+            (settlement, why, lane, seq),
+        ).fetchall():
+            owners[owner] += 1
+    for owner, ended in owners.items():
+        count(db, platform, owner, settlement, ended)
+    return tuple(Ended(owner, settlement, ended) for owner, ended in owners.items())
+
+
+def overdue(db: Database, lane: int, owner: str, before: float) -> list[int]:
+    """The deliveries that are pending since before then."""
+    late = db.execute(
+        "SELECT seq FROM delivery WHERE owner = ? AND lane = ? AND accepted_at < ? AND settlement IS NULL",
+        (owner, lane, before),
+    ).fetchall()
+    return [seq for (seq,) in late]
+
+
+def balance(db: Database) -> tuple[BalanceRow, ...]:
+    """See `protocol.Store.balance`."""
+    counted: dict[tuple[Platform, str], dict[str, int]] = {}
+    for platform, receiver, name, value in db.execute("SELECT * FROM counter"):
+        counted.setdefault((platform, receiver), {})[name] = value
+    pending: dict[tuple[Platform, str], tuple[int, float]] = {}
+    for key, owner, waiting, oldest in db.execute(
+        "SELECT key, owner, count(*), min(accepted_at) FROM delivery JOIN lane ON lane.id = lane"
+        " WHERE settlement IS NULL GROUP BY owner, lane"
+    ):
+        where = (_lane_key(key).platform, owner)
+        had, since = pending.get(where, (0, oldest))
+        pending[where] = (had + waiting, min(since, oldest))
+    return tuple(_balance_row(where, counted[where], pending.get(where)) for where in sorted(counted))
+
+
+def purge(db: Database, before: float, most: int) -> int:
+    """See `protocol.Store.purge`."""
+    ended = db.execute(
+        "SELECT lane, seq, payload FROM delivery WHERE settlement IS NOT NULL AND accepted_at < ? LIMIT ?",
+        (before, most),
+    ).fetchall()
+    db.executemany("DELETE FROM delivery WHERE lane = ? AND seq = ?", [row[:2] for row in ended])
+    db.executemany(
+        "DELETE FROM payload WHERE id = ? AND NOT EXISTS (SELECT 1 FROM delivery WHERE payload = payload.id)",
+        [(payload,) for _, _, payload in ended],
+    )
+    return len(ended)
+
+
+def _balance_row(where: tuple[Platform, str], counts: dict[str, int], pending: tuple[int, float] | None) -> BalanceRow:
+    waiting, oldest = pending or (0, None)
+    names = ("accepted", "delivered", "merged", "duplicate", "expired", "dead")
+    accepted, delivered, merged, duplicate, expired, dead = (counts.get(name, 0) for name in names)
+    return BalanceRow(*where, accepted, delivered, merged, duplicate, expired, dead, waiting, oldest)
