@@ -196,16 +196,15 @@ def _fire(card: Card, before: Card, fresh: Sequence[str], at: float, policy: Pol
     """Alerts fire that did not: they join a firing card, or begin a new round of one that was over."""
     card = replace(card, owed=tuple(reply for reply in card.owed if reply.kind != "resolved"))
     if card.closed_at is not None:
-        return _reopen(card, card.closed_at)
+        return _reopen(card, before, card.closed_at)
     if before.entries and not is_firing(before):
         return _owe(replace(card, change="again"), Owed("again", tuple(fresh), at), wanted=True)
     return _owe(card, Owed("joined", tuple(fresh), at), wanted=policy.lifecycle.reply_joined)
 
 
-def _reopen(card: Card, closed_at: float) -> Card:
-    over = [entry for entry in card.entries if not _fires(entry)]
-    began = min((entry.starts_at for entry in over if entry.starts_at), default=closed_at)
-    ended = max((entry.ends_at for entry in over if entry.ends_at), default=closed_at)
+def _reopen(card: Card, before: Card, closed_at: float) -> Card:
+    began = min((entry.starts_at for entry in before.entries if entry.starts_at), default=closed_at)
+    ended = max((entry.ends_at for entry in before.entries if entry.ends_at), default=closed_at)
     return replace(
         card,
         entries=tuple(entry for entry in card.entries if _fires(entry)),

@@ -1,13 +1,12 @@
 """Cards as rows: what of a card stands in columns of its own, so that thousands are judged without being read."""
 
-import sqlite3
-
 import msgspec
 from msgspec.structs import replace
 
 from relay.core.alert import GroupId
 from relay.core.card import Card, is_firing
 from relay.core.digest import DIGEST, Line, line
+from relay.store.database import Database
 from relay.store.protocol import CardChange
 
 _encode = msgspec.json.encode
@@ -28,10 +27,10 @@ def read(row: Row) -> Card:
     """The card of a row; for one in a digest the columns know better than the body."""
     body, absorbed, waiting_since = row
     card = _card(body)
-    return replace(card, absorbed=True, waiting_since=waiting_since) if absorbed else card
+    return replace(card, absorbed=bool(absorbed), waiting_since=waiting_since)
 
 
-def find(db: sqlite3.Connection, lane: int, group: str, fingerprint: str) -> Card | None:
+def find(db: Database, lane: int, group: str, fingerprint: str) -> Card | None:
     """One card."""
     found = db.execute(
         "SELECT body, absorbed, waiting_since FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?",
@@ -40,7 +39,7 @@ def find(db: sqlite3.Connection, lane: int, group: str, fingerprint: str) -> Car
     return read(found) if found else None
 
 
-def first_due(db: sqlite3.Connection, lane: int, now: float) -> tuple[Card, ...]:
+def first_due(db: Database, lane: int, now: float) -> tuple[Card, ...]:
     """The card to look at next: of those due, the most urgent, then the one that waits longest."""
     found = db.execute(
         "SELECT body, absorbed, waiting_since FROM card WHERE lane = ? AND due <= ?"
@@ -50,7 +49,7 @@ def first_due(db: sqlite3.Connection, lane: int, now: float) -> tuple[Card, ...]
     return tuple(map(read, found))
 
 
-def owed(db: sqlite3.Connection, lane: int, now: float) -> int:
+def owed(db: Database, lane: int, now: float) -> int:
     """How many cards wait for a call of their own."""
     (count,) = db.execute(
         "SELECT count(*) FROM card WHERE lane = ? AND due <= ? AND absorbed = 0", (lane, now)
@@ -58,7 +57,7 @@ def owed(db: sqlite3.Connection, lane: int, now: float) -> int:
     return int(count)
 
 
-def keep(db: sqlite3.Connection, lane: int, change: CardChange) -> int:
+def keep(db: Database, lane: int, change: CardChange) -> int:
     """Writes the card; one that turned urgent leaves its digest, one that changed in it makes the digest due."""
     card = change.card
     (card_id, absorbed) = db.execute(
@@ -89,13 +88,13 @@ def keep(db: sqlite3.Connection, lane: int, change: CardChange) -> int:
     return int(card_id)
 
 
-def lines(db: sqlite3.Connection, lane: int) -> tuple[Line, ...]:
+def lines(db: Database, lane: int) -> tuple[Line, ...]:
     """The lines of the cards in the lane's digest."""
     rows = db.execute("SELECT line FROM card WHERE lane = ? AND absorbed = 1", (lane,))
     return tuple(_line(row) for (row,) in rows)
 
 
-def absorb(db: sqlite3.Connection, lane: int, now: float, look_again: float) -> None:
+def absorb(db: Database, lane: int, now: float, look_again: float) -> None:
     """Puts every card that waits for its first message, and is not urgent, into the digest."""
     db.execute(
         "UPDATE card SET absorbed = 1, due = ? WHERE lane = ? AND due <= ? AND absorbed = 0 AND urgent = 0"
@@ -104,13 +103,13 @@ def absorb(db: sqlite3.Connection, lane: int, now: float, look_again: float) -> 
     )
 
 
-def digest_shown(db: sqlite3.Connection, lane: int, now: float) -> None:
+def digest_shown(db: Database, lane: int, now: float) -> None:
     """The digest shows its cards as they are: none waits any more, and those that are over are looked at to close."""
     db.execute("UPDATE card SET waiting_since = NULL WHERE lane = ? AND absorbed = 1", (lane,))
     db.execute("UPDATE card SET due = ? WHERE lane = ? AND absorbed = 1 AND firing = 0", (now, lane))
 
 
-def release(db: sqlite3.Connection, lane: int) -> None:
+def release(db: Database, lane: int) -> None:
     """Where the digest is closed, cards that are closed as well leave it: if they fire anew, by a message of their
     own."""
     db.execute(
@@ -120,7 +119,7 @@ def release(db: sqlite3.Connection, lane: int) -> None:
     )
 
 
-def pending(db: sqlite3.Connection, lane: int) -> list[tuple[int, str, str, str, float]]:
+def pending(db: Database, lane: int) -> list[tuple[int, str, str, str, float]]:
     """What is pending on cards of the digest: (seq, group, fingerprint, owner, accepted_at)."""
     return db.execute(
         "SELECT seq, delivery.grp, delivery.fingerprint, owner, accepted_at FROM delivery JOIN card ON card.id = card"
