@@ -15,6 +15,7 @@ CREATE TABLE lane (
 
 -- What one chat gets of one payload. card is NULL until folded; settlement is NULL while pending. receiver says whose
 -- policy shapes it, owner under whose name it counts: they differ for a copy to a fallback. copied: one was made.
+-- retried: the seq of the delivery that an operator had made of a dead one.
 CREATE TABLE delivery (
     lane INTEGER NOT NULL,
     seq INTEGER NOT NULL,
@@ -29,12 +30,14 @@ CREATE TABLE delivery (
     settlement TEXT,
     why TEXT NOT NULL DEFAULT '',
     copied INTEGER NOT NULL DEFAULT 0,
+    retried INTEGER,
     PRIMARY KEY (lane, seq)
 ) WITHOUT ROWID;
 CREATE INDEX delivery_open ON delivery (lane, seq) WHERE card IS NULL AND settlement IS NULL;
 CREATE INDEX delivery_pending ON delivery (card, seq) WHERE card IS NOT NULL AND settlement IS NULL;
 CREATE INDEX delivery_owner ON delivery (owner, lane, accepted_at) WHERE settlement IS NULL;
 CREATE INDEX delivery_ended ON delivery (accepted_at) WHERE settlement IS NOT NULL;
+CREATE INDEX delivery_dead ON delivery (owner, lane, accepted_at) WHERE settlement = 'dead' AND retried IS NULL;
 CREATE INDEX delivery_payload ON delivery (payload);
 
 -- The message of one group (or alert) in one chat. due: when to look at it next; waiting_since: age of what it owes;

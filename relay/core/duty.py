@@ -1,0 +1,22 @@
+"""What an operator can say of a card: show it after all, or leave it as it is."""
+
+from msgspec.structs import replace
+
+from relay.core.card import Card, mark
+from relay.core.lanestate import LaneState
+
+
+def resume(card: Card, now: float) -> Card:
+    """The card as it is due at `now`: a refusal and the pause after failures are forgotten."""
+    since = now if card.waiting_since is None else card.waiting_since
+    return replace(card, refused="", plain=False, attempts=0, retry_at=0.0, waiting_since=since)
+
+
+def waive(card: Card) -> Card:
+    """The card with no duty to show what it is now; what changes it later is shown as ever."""
+    return replace(card, refused=mark(card), owed=(), waiting_since=None, attempts=0, retry_at=0.0)
+
+
+def probe(state: LaneState, now: float) -> LaneState:
+    """The lane with a call allowed at `now`, also where the chat refused us for ever."""
+    return state if state.down is None else replace(state, down=replace(state.down, probe_at=now))

@@ -1,0 +1,89 @@
+"""The queue as an operator sees and handles it: what is pending or dead, and what came of a word on one delivery."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from relay.core.alert import GroupId, Notification
+from relay.core.event import Settlement
+from relay.core.lane import LaneKey
+
+QueueState = Literal["pending", "dead"]
+MOST_LISTED = 200  # deliveries in one page
+LARGEST_SHOWN = 4 << 20  # bytes of a notification that is shown
+DROPPED = "dropped by the operator"
+
+
+class Query(Struct, frozen=True, tag="list"):
+    """Which deliveries to list: those that count under `receiver` (empty: all), in that state (None: pending ones,
+    then dead ones). A page goes on behind `after`, which is the `next` of the page before; at most `MOST_LISTED`."""
+
+    receiver: str = ""
+    state: QueueState | None = None
+    after: str = ""
+    limit: int = MOST_LISTED
+
+
+class Queued(Struct, frozen=True):
+    """A delivery. `id` is short and stays. It counts under `receiver`; a copy that stands in for a chat that is down
+    has the receiver of its chat in `fallback`.
+
+    `alerts` are the first different names of its alerts, `count` how many alerts it has. `why`: what keeps a pending
+    one from its chat, or how it ended. `attempts` failed since the chat last took something of its card; the next
+    comes at `retry_at` (Unix seconds; None: as soon as may be, or never).
+    """
+
+    id: str
+    state: Settlement | Literal["pending"]
+    lane: LaneKey
+    receiver: str
+    fallback: str
+    group: GroupId
+    alerts: tuple[str, ...]
+    count: int
+    accepted_at: float
+    why: str
+    attempts: int
+    retry_at: float | None
+
+
+class Page(Struct, frozen=True, tag="page"):
+    """A page of deliveries, by receiver, then chat, the oldest first. `pending` and `dead` are how many there are in
+    all for the receiver that was asked for. `next` is empty on the last page."""
+
+    deliveries: tuple[Queued, ...]
+    pending: int
+    dead: int
+    next: str
+
+
+class Whole(Struct, frozen=True, tag="delivery"):
+    """One delivery with the part of its notification that goes to its chat; None when it has more than
+    `LARGEST_SHOWN` of its `size` bytes."""
+
+    delivery: Queued
+    notification: Notification | None
+    size: int
+
+
+class Retried(Struct, frozen=True, tag="retried"):
+    """A dead delivery was accepted anew, as `new`; a pending one (`new` is `id`) is due at once."""
+
+    id: str
+    new: str
+    lane: LaneKey
+    receiver: str
+
+
+class Dropped(Struct, frozen=True, tag="dropped"):
+    """A pending delivery ended as dead."""
+
+    id: str
+    lane: LaneKey
+    receiver: str
+
+
+class Refused(Struct, frozen=True, tag="refused"):
+    """Nothing was done, for a reason that lies in the delivery: one line with what to do."""
+
+    why: str
