@@ -35,7 +35,7 @@ class Alert(Struct, frozen=True):
 
 
 class GroupId(Struct, frozen=True, order=True):
-    """What one alert group is known by; `groupKey` alone does not name the receiver (Alertmanager dispatch/route.go)."""
+    """What an alert group is known by: `groupKey` alone does not name the receiver (Alertmanager dispatch/route.go)."""
 
     source: str
     receiver: str

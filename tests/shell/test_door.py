@@ -16,8 +16,8 @@ from relay.core.event import Event, Noted
 from relay.door import Door
 
 PASSWORD = "canary-pass:wörd"
-HASH = bcrypt.hashpw(PASSWORD.encode(), bcrypt.gensalt(4)).decode()
-OTHER = bcrypt.hashpw(b"other", bcrypt.gensalt(4)).decode()
+HASH = bcrypt.hashpw(PASSWORD.encode(), b"$2b$04$abcdefghijklmnopqrstuu").decode()
+OTHER = bcrypt.hashpw(b"other", b"$2b$04$abcdefghijklmnopqrstuu").decode()
 
 
 class House:

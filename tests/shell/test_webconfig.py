@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import serialization as pem
 
 from relay.webconfig import open_door, read, server_tls
 
-HASH = bcrypt.hashpw(b"canary-password", bcrypt.gensalt(4)).decode()
+HASH = bcrypt.hashpw(b"canary-password", b"$2b$04$abcdefghijklmnopqrstuu").decode()
 
 
 def written(folder: Path, text: str, **files: str) -> Path:
