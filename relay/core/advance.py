@@ -64,7 +64,7 @@ def advance(
         case MessageGone():
             return Advanced(_message_gone(card, step), state)
         case ThreadGone():
-            return Advanced(card, replace(state, thread_gone=True))
+            return Advanced(replace(card, shown=None), replace(state, thread_gone=True))
         case ChatDown(why, forever) | BotDown(why, forever):
             return Advanced(card, replace(state, down=_down(state, why, now, forever=forever)))
         case _:
