@@ -285,7 +285,7 @@ def _delivered(lane: LaneKey, step: Step | None, body: dict[str, object]) -> Mes
         case None:
             return MessageRef(channel, lane.thread, "")
         case Edit(message=ref):
-            return ref
+            return ref if number else None
         case Post():
             thread = channel if lane.thread.startswith(_NAMED) else lane.thread
         case Reply(message=ref):
