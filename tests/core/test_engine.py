@@ -40,6 +40,7 @@ def _loop(start: str, grown: str) -> str:
         (_loop("'aaaaaaaaaa'", "ns.x | replace('a', 'aa')"), "too large"),
         (_loop("'aaaaaaaaaa'", "ns.x | reReplaceAll('a', 'aaaaaaaa')"), "too large"),
         ("{% for i in range(999) %}{% for j in range(999) %}{% endfor %}{% endfor %}", "steps"),
+        ("{% for i in range(999) %}" + "{{ name }}" * 100 + "{% endfor %}", "steps"),
         ("{% set n = 100000 %}{{ name * n * n }}", "* is for numbers"),
         ("{% set n = 100000 %}{% for i in range(n) %}x{% endfor %}", "range() of 100000 is too long"),
         ("{{ '{:>1000000000}'.format('a') }}", "'format'"),

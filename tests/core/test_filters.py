@@ -3,6 +3,8 @@
 import pytest
 
 from relay.core import sample, template
+from relay.core.engine import TooCostlyError
+from relay.core.filters import re_replace_all
 from relay.core.lane import Policy
 from relay.core.message import Message
 from relay.core.richtext import RichText, Span
@@ -126,3 +128,9 @@ def test_a_link_that_does_not_work_from_outside_is_text() -> None:
 )
 def test_wrong_use_says_what_is_wrong(expression: str, why: str) -> None:
     assert why in _rendered(expression).failed
+
+
+def test_replacing_has_a_bound_on_what_it_finds() -> None:
+    assert re_replace_all("a" * 1000, "a", "bc") == "bc" * 1000
+    with pytest.raises(TooCostlyError):
+        re_replace_all("a" * 20_000, "a", "")

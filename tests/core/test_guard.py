@@ -49,6 +49,10 @@ def _fault(source: str) -> str:
         ("{% macro m() %}<b>{% endmacro %}{% set x = m %}{{ x() ~ 'y' }}", "a macro is only printed"),
         ("{% macro m() %}{{ m() }}{% endmacro %}", "macro 'm' is used before it is defined"),
         ("{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}", "used before it is defined"),
+        (
+            "{% macro a() %}{% endmacro %}{% macro b() %}{{ c() }}{% endmacro %}{% macro c() %}{{ b() }}{% endmacro %}",
+            "macro 'c' is used before it is defined",
+        ),
         ("\ufdd00\ufdd1", "U+FDD0 and U+FDD1 are no characters"),
         ("{% block crad %}{% endblock %}", ":1:10: no block 'crad'; did you mean 'card'?"),
         ("{% if true %}{% block card %}{% endblock %}{% endif %}", "stands inside something else"),
