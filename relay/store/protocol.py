@@ -15,6 +15,7 @@ from relay.core.lane import LaneKey
 from relay.core.lanestate import LaneState
 from relay.core.route import Delivery
 from relay.core.step import Step
+from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
 
 
 class StoreError(Exception):
@@ -94,17 +95,10 @@ class Attempt(Struct, frozen=True):
     step: Step
 
 
-class DigestShown(Struct, frozen=True):
-    """Which cards a digest names (their deliveries are delivered, those of the others merged), and whether it closes:
-    then no card is part of it any more."""
-
-    named: frozenset[tuple[GroupId, str]]
-    closes: bool
-
-
 class Outturn(Struct, frozen=True):
     """What an attempt leaves behind. `shown`: deliveries up to `card.shown_seq` are done; `dead`: why they never
-    will be; `blocks`: budget keys and until when they are forbidden. `digest`: the card is the lane's digest."""
+    will be; `blocks`: budget keys and until when they are forbidden. `digest`: the
+    card is the lane's digest; these cards it names (their deliveries are delivered, those of the others merged)."""
 
     lane: LaneKey
     state: LaneState
@@ -113,7 +107,7 @@ class Outturn(Struct, frozen=True):
     blocks: tuple[tuple[str, float], ...] = ()
     shown: bool = False
     dead: str = ""
-    digest: DigestShown | None = None
+    digest: frozenset[tuple[GroupId, str]] | None = None
 
 
 class Ended(Struct, frozen=True):
@@ -183,6 +177,20 @@ class Store(Protocol):
     def purge(self, before: float, most: int) -> int:
         """Forgets at most `most` deliveries that ended and were accepted before then, with payloads nobody needs.
         Returns how many."""
+
+    def queue(self, query: Query) -> Page | Refused:
+        """A page of what is pending or dead; what was retried is no longer listed."""
+
+    def queued(self, delivery_id: str) -> Whole | Refused:
+        """One delivery, whatever its state, with its notification."""
+
+    def retry(self, delivery_id: str, now: float) -> Retried | Refused:
+        """Accepts a dead delivery anew, unless something newer was told to the same chat of the same group; makes a
+        pending one due. A chat that is down is called once more. Nobody may own the lane meanwhile."""
+
+    def drop(self, delivery_id: str, now: float) -> Dropped | Refused:
+        """Ends a pending delivery as dead; its card is not shown as it is now unless another delivery wants it. Nobody
+        may own the lane meanwhile."""
 
     def close(self) -> None:
         """Ends the use of the storage."""

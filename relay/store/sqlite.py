@@ -1,6 +1,5 @@
 """The embedded store: one SQLite file, one connection, one thread, every commit synced before it is acknowledged."""
 
-import sqlite3
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -13,10 +12,12 @@ from relay.core.balance import BalanceRow
 from relay.core.budget import Budget, Limit, block, free_at, take
 from relay.core.card import Card
 from relay.core.digest import DIGEST
-from relay.core.event import Settlement
-from relay.core.lane import LaneKey, Platform
+from relay.core.event import Event, Settlement
+from relay.core.lane import LaneKey
 from relay.core.lanestate import LaneState
-from relay.store import sqlite_cards
+from relay.store import sqlite_cards, sqlite_queue
+from relay.store.connection import Connect, connect
+from relay.store.database import Database
 from relay.store.protocol import (
     Arrival,
     Attempt,
@@ -24,15 +25,14 @@ from relay.store.protocol import (
     CardChange,
     Claim,
     Denied,
-    DigestShown,
     Ended,
-    NewerSchema,
     Open,
     Outturn,
     StoreError,
 )
+from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
+from relay.store.sqlite_books import balance, count, end, overdue, purge
 
-SCHEMA = 1
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 _lane_state = msgspec.json.Decoder(LaneState).decode
@@ -65,63 +65,39 @@ def _text(value: LaneKey | GroupId) -> str:
     return _encode(value).decode()
 
 
+def _nobody(_: Event) -> None:
+    """Hears nothing."""
+
+
 class SqliteStore:
     """Store over one SQLite file (see `protocol.Store`). ":memory:" keeps it in memory, for tests.
 
     WAL with `synchronous=FULL`: a commit is on the disk before it returns (https://sqlite.org/pragma.html#pragma_synchronous).
-    Only this connection ever writes or checkpoints (https://sqlite.org/wal.html, the WAL-reset bug up to 3.51.2).
     Raises NewerSchema for a file of a later version and StoreError for one that cannot be opened.
     """
 
-    def __init__(self, path: Path | str, synchronous: str = "FULL") -> None:
-        self._lanes: dict[LaneKey, int] = {}
-        try:
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
-            self._db.execute("PRAGMA journal_mode=WAL")
-            self._db.execute(f"PRAGMA synchronous={synchronous}")
-            self._migrate()
-        except sqlite3.Error as error:
-            raise StoreError(f"cannot open the storage: {error}") from error
-
-    def _migrate(self) -> None:
-        (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version > SCHEMA:
-            raise NewerSchema(f"the storage has schema {version}, this alert-relay knows {SCHEMA}: upgrade it")
-        if version == 0:
-            script = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
-            self._db.executescript(f"BEGIN; {script} PRAGMA user_version={SCHEMA}; COMMIT;")
+    def __init__(
+        self,
+        path: Path | str,
+        synchronous: str = "FULL",
+        connect: Connect = connect,
+        tell: Callable[[Event], None] = _nobody,
+    ) -> None:
+        """`tell` hears of a damaged file, in the thread that uses the store."""
+        self._db = Database(path, synchronous, connect, tell)
 
     def close(self) -> None:
         """Ends the use of the storage."""
         self._db.close()
 
     def batch(self, jobs: Sequence[Callable[[], object]]) -> list[object]:
-        """Runs the jobs in one transaction, each under a savepoint of its own, and commits once."""
-        try:
-            self._db.execute("BEGIN IMMEDIATE")
-            results = [self._guarded(job) for job in jobs]
-            self._db.execute("COMMIT")
-        except sqlite3.Error as error:
-            if self._db.in_transaction:
-                self._db.execute("ROLLBACK")
-            self._lanes.clear()
-            raise StoreError(str(error)) from error
-        return results
-
-    def _guarded(self, job: Callable[[], object]) -> object:
-        self._db.execute("SAVEPOINT job")
-        try:
-            result = job()
-        except Exception as error:  # noqa: BLE001 - told to the one who asked, the rest of the batch goes on
-            self._db.execute("ROLLBACK TO job")
-            self._lanes.clear()
-            return StoreError(str(error)) if isinstance(error, sqlite3.Error) else error
-        else:
-            self._db.execute("RELEASE job")
-            return result
+        """See `protocol.Store.batch`."""
+        return self._db.transaction(jobs)
 
     def accept(self, arrival: Arrival) -> tuple[LaneKey, ...]:
         """See `protocol.Store.accept`."""
+        if not self._db.has_room():
+            raise StoreError("the disk is full")
         group = _text(arrival.group)
         rows = [
             _Row(self._lane(d.lane), d.lane, d.receiver, d.receiver, d.fingerprint, _indexes_blob(d.alerts), None)
@@ -131,11 +107,11 @@ class SqliteStore:
             rows += self._watching(group, {(row.lane, row.fingerprint): row for row in rows})
         if not rows:
             return ()
-        payload = self._db.execute(
-            "INSERT INTO payload (accepted_at, body) VALUES (?, ?)", (arrival.accepted_at, arrival.body)
-        ).lastrowid
+        (payload,) = self._db.execute(
+            "INSERT INTO payload (accepted_at, body) VALUES (?, ?) RETURNING id", (arrival.accepted_at, arrival.body)
+        ).fetchone()
         for row in rows:
-            self._add(row, payload or 0, group, arrival.accepted_at)
+            self._add(row, payload, group, arrival.accepted_at)
         self._count_accepted(rows)
         return tuple(dict.fromkeys(row.key for row in rows))
 
@@ -170,8 +146,8 @@ class SqliteStore:
         )
 
     def _count_accepted(self, rows: Sequence["_Row"]) -> None:
-        for (platform, owner), count in Counter((row.key.platform, row.owner) for row in rows).items():
-            self._count(platform, owner, "accepted", count)
+        for (platform, owner), accepted in Counter((row.key.platform, row.owner) for row in rows).items():
+            count(self._db, platform, owner, "accepted", accepted)
 
     def stand_in(self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]) -> tuple[LaneKey, ...]:
         """See `protocol.Store.stand_in`."""
@@ -189,14 +165,13 @@ class SqliteStore:
         return tuple(to) if pending else ()
 
     def _lane(self, lane: LaneKey) -> int:
-        known = self._lanes.get(lane)
-        if known is not None:
-            return known
         key = _text(lane)
-        self._db.execute("INSERT OR IGNORE INTO lane (key, state) VALUES (?, ?)", (key, _NO_STATE))
-        (row,) = self._db.execute("SELECT id FROM lane WHERE key = ?", (key,)).fetchone()
-        self._lanes[lane] = row
-        return int(row)
+        found = self._db.execute("SELECT id FROM lane WHERE key = ?", (key,)).fetchone()
+        if found is None:
+            found = self._db.execute(
+                "INSERT INTO lane (key, state) VALUES (?, ?) RETURNING id", (key, _NO_STATE)
+            ).fetchone()
+        return int(found[0])
 
     def claim(self, lane: LaneKey, now: float, page: int) -> Claim:
         """See `protocol.Store.claim`."""
@@ -268,18 +243,7 @@ class SqliteStore:
         return self._end(lane, seqs, settlement, why)
 
     def _end(self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str) -> tuple[Ended, ...]:
-        row = self._lane(lane)
-        owners: Counter[str] = Counter()
-        for seq in seqs:
-            for (owner,) in self._db.execute(
-                "UPDATE delivery SET settlement = ?, why = ? WHERE lane = ? AND seq = ? AND settlement IS NULL"
-                " RETURNING owner",
-                (settlement, why, row, seq),
-            ).fetchall():
-                owners[owner] += 1
-        for owner, count in owners.items():
-            self._count(lane.platform, owner, settlement, count)
-        return tuple(Ended(owner, settlement, count) for owner, count in owners.items())
+        return end(self._db, lane.platform, self._lane(lane), seqs, settlement, why)
 
     def begin(self, attempt: Attempt, limits: Sequence[Limit], now: float) -> Begun | Denied:
         """See `protocol.Store.begin`."""
@@ -306,25 +270,28 @@ class SqliteStore:
         self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(outturn.state), row))
         for key, until in outturn.blocks:
             self._keep_budget(block(self._budget(key), until))
-        if outturn.digest:
+        if outturn.digest is not None:
             return self._settle_digest(outturn, row, outturn.digest)
         finished = self._finish(outturn) if outturn.shown or outturn.dead else ()
         return finished + self._keep(outturn.lane, outturn.change)
 
-    def _settle_digest(self, outturn: Outturn, row: int, shown: DigestShown) -> tuple[Ended, ...]:
+    def _settle_digest(self, outturn: Outturn, row: int, names: frozenset[tuple[GroupId, str]]) -> tuple[Ended, ...]:
         self._keep(outturn.lane, outturn.change)
         if not outturn.shown:
             return ()
-        named, counted = [], []
-        for seq, grp, fingerprint, owner, accepted_at in sqlite_cards.pending(self._db, row):
-            if (_group(grp), fingerprint) in shown.named:
-                named.append(seq)
-            else:
-                counted.append(seq)
+        pending = sqlite_cards.pending(self._db, row)
+        named = [(seq, owner, at) for seq, grp, print_, owner, at in pending if (_group(grp), print_) in names]
+        counted = [seq for seq, grp, print_, _, _ in pending if (_group(grp), print_) not in names]
         sqlite_cards.digest_shown(self._db, row, outturn.now)
-        if shown.closes:
-            sqlite_cards.release(self._db, row)
-        return self._end(outturn.lane, named, "delivered", "") + self._end(outturn.lane, counted, "merged", "")
+        sqlite_cards.release(self._db, row)
+        return self._delivered(outturn, named) + self._end(outturn.lane, counted, "merged", "")
+
+    def _delivered(self, outturn: Outturn, rows: Sequence[tuple[int, str, float]]) -> tuple[Ended, ...]:
+        self._end(outturn.lane, [seq for seq, _, _ in rows], "delivered", "")
+        latencies: dict[str, list[float]] = {}
+        for _, owner, accepted_at in rows:
+            latencies.setdefault(owner, []).append(outturn.now - accepted_at)
+        return tuple(Ended(owner, "delivered", len(taken), tuple(taken)) for owner, taken in latencies.items())
 
     def absorb(self, lane: LaneKey, digest: CardChange, now: float, look_again: float) -> None:
         """See `protocol.Store.absorb`."""
@@ -342,16 +309,8 @@ class SqliteStore:
             return ()
         if outturn.dead:
             return self._end(outturn.lane, [seq for seq, _, _ in rows], "dead", outturn.dead)
-        *earlier, (last, owner, accepted_at) = rows
-        merged = self._end(outturn.lane, [seq for seq, _, _ in earlier], "merged", "")
-        self._end(outturn.lane, [last], "delivered", "")
-        return (*merged, Ended(owner, "delivered", 1, (outturn.now - accepted_at,)))
-
-    def _count(self, platform: str, receiver: str, name: str, by: int) -> None:
-        self._db.execute(
-            "INSERT INTO counter VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
-            (platform, receiver, name, by),
-        )
+        merged = self._end(outturn.lane, [seq for seq, _, _ in rows[:-1]], "merged", "")
+        return merged + self._delivered(outturn, rows[-1:])
 
     def in_doubt(self) -> tuple[Attempt, ...]:
         """See `protocol.Store.in_doubt`."""
@@ -367,43 +326,28 @@ class SqliteStore:
 
     def balance(self) -> tuple[BalanceRow, ...]:
         """See `protocol.Store.balance`."""
-        counted: dict[tuple[Platform, str], dict[str, int]] = {}
-        for platform, receiver, name, value in self._db.execute("SELECT * FROM counter"):
-            counted.setdefault((platform, receiver), {})[name] = value
-        pending: dict[tuple[Platform, str], tuple[int, float]] = {}
-        for key, owner, count, oldest in self._db.execute(
-            "SELECT key, owner, count(*), min(accepted_at) FROM delivery JOIN lane ON lane.id = lane"
-            " WHERE settlement IS NULL GROUP BY owner, lane"
-        ):
-            where = (_lane_key(key).platform, owner)
-            had, since = pending.get(where, (0, oldest))
-            pending[where] = (had + count, min(since, oldest))
-        return tuple(_balance_row(where, counted[where], pending.get(where)) for where in sorted(counted))
+        return balance(self._db)
 
     def expire(self, lane: LaneKey, receiver: str, before: float) -> tuple[Ended, ...]:
         """See `protocol.Store.expire`."""
-        late = self._db.execute(
-            "SELECT seq FROM delivery WHERE owner = ? AND lane = ? AND accepted_at < ? AND settlement IS NULL",
-            (receiver, self._lane(lane), before),
-        ).fetchall()
-        return self._end(lane, [seq for (seq,) in late], "expired", "")
+        return self._end(lane, overdue(self._db, self._lane(lane), receiver, before), "expired", "")
 
     def purge(self, before: float, most: int) -> int:
         """See `protocol.Store.purge`."""
-        ended = self._db.execute(
-            "SELECT lane, seq, payload FROM delivery WHERE settlement IS NOT NULL AND accepted_at < ? LIMIT ?",
-            (before, most),
-        ).fetchall()
-        self._db.executemany("DELETE FROM delivery WHERE lane = ? AND seq = ?", [row[:2] for row in ended])
-        self._db.executemany(
-            "DELETE FROM payload WHERE id = ? AND NOT EXISTS (SELECT 1 FROM delivery WHERE payload = payload.id)",
-            [(payload,) for _, _, payload in ended],
-        )
-        return len(ended)
+        return purge(self._db, before, most)
 
+    def queue(self, query: Query) -> Page | Refused:
+        """See `protocol.Store.queue`."""
+        return sqlite_queue.page(self._db, query)
 
-def _balance_row(where: tuple[Platform, str], counts: dict[str, int], pending: tuple[int, float] | None) -> BalanceRow:
-    waiting, oldest = pending or (0, None)
-    names = ("accepted", "delivered", "merged", "duplicate", "expired", "dead")
-    accepted, delivered, merged, duplicate, expired, dead = (counts.get(name, 0) for name in names)
-    return BalanceRow(*where, accepted, delivered, merged, duplicate, expired, dead, waiting, oldest)
+    def queued(self, delivery_id: str) -> Whole | Refused:
+        """See `protocol.Store.queued`."""
+        return sqlite_queue.show(self._db, delivery_id)
+
+    def retry(self, delivery_id: str, now: float) -> Retried | Refused:
+        """See `protocol.Store.retry`."""
+        return sqlite_queue.retry(self._db, delivery_id, now)
+
+    def drop(self, delivery_id: str, now: float) -> Dropped | Refused:
+        """See `protocol.Store.drop`."""
+        return sqlite_queue.drop(self._db, delivery_id, now)

@@ -36,7 +36,7 @@ _FIND = (
     " why, retried, payload.accepted_at, body FROM delivery JOIN lane ON lane.id = lane JOIN payload"
     " ON payload.id = payload WHERE lane = ? AND seq = ?"
 )
-_LIST: dict[QueueState, str] = {
+LISTS: dict[QueueState, str] = {
     "pending": "SELECT lane, seq FROM delivery INDEXED BY delivery_owner WHERE settlement IS NULL"
     " AND (owner, lane, accepted_at, seq) > (?, ?, ?, ?) AND owner <= ? ORDER BY owner, lane, accepted_at, seq LIMIT ?",
     "dead": "SELECT lane, seq FROM delivery INDEXED BY delivery_dead WHERE settlement = 'dead' AND retried IS NULL"
@@ -119,7 +119,7 @@ def page(db: Database, query: Query) -> Page | Refused:
     limit = max(1, min(query.limit, MOST_LISTED))
     state, _, last = query.after.partition(":")
     start = find(db, last) if query.after else None
-    if query.after and (start is None or state not in _LIST):
+    if query.after and (start is None or state not in LISTS):
         return Refused(f"nothing is known of the place {query.after}: list from the beginning, without --after")
     states: tuple[QueueState, ...] = (query.state,) if query.state else ("pending", "dead")
     if state == "dead":
@@ -141,7 +141,7 @@ def page(db: Database, query: Query) -> Page | Refused:
 def _keys(db: Database, state: QueueState, receiver: str, behind: Row | None, most: int) -> list[str]:
     """The ids of the next deliveries in that state, in the order of the index."""
     first = (behind.owner, behind.lane, behind.accepted_at, behind.seq) if behind else (receiver, 0, 0.0, 0)
-    rows = db.execute(_LIST[state], (*first, receiver or _BEHIND_ALL, most))
+    rows = db.execute(LISTS[state], (*first, receiver or _BEHIND_ALL, most))
     return [f"{lane}/{seq}" for lane, seq in rows]
 
 

@@ -1,0 +1,147 @@
+"""What a power cut leaves: exactly what was acknowledged, or that and the whole batch that was under way."""
+
+import os
+import random
+from collections.abc import Callable, Iterable
+from functools import partial
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from relay.core.alert import GroupId, Notification
+from relay.core.budget import Limit
+from relay.core.card import Card, Shown, mark
+from relay.core.lane import LaneKey
+from relay.core.lanestate import LaneState
+from relay.core.route import Delivery
+from relay.core.step import MessageRef, Post
+from relay.store.protocol import Arrival, Attempt, Begun, CardChange, Outturn, Store, StoreError
+from relay.store.sqlite import SqliteStore
+from tests.build import DISCORD, T0, TELEGRAM, alert, notification
+from tests.store.cutting_vfs import Disk
+
+Verdict = Literal["kept", "lost", "broken"]
+Job = Callable[[Store], object]
+LANES = (TELEGRAM, DISCORD, replace(TELEGRAM, chat="-1002"))
+GROUPS = tuple(GroupId("", "relay", f"{{}}:{{n={n}}}") for n in range(4))
+CUTS = int(os.environ.get("RELAY_CUTS", "2000"))
+QUICK = 32
+PER_LIFE = 4
+
+
+def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    assert lives(range(QUICK // PER_LIFE), tmp_path) == ["kept"] * QUICK
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_thousands_of_power_cuts_lose_nothing_that_was_acknowledged(tmp_path: Path) -> None:
+    for seed in range(QUICK, QUICK + CUTS // PER_LIFE):
+        assert live(seed, tmp_path) == ["kept"] * PER_LIFE, f"seed {seed}"
+
+
+def test_without_a_sync_before_each_answer_power_cuts_do_lose_what_was_acknowledged(tmp_path: Path) -> None:
+    verdicts = lives(range(QUICK // PER_LIFE), tmp_path, "NORMAL")
+    assert "lost" in verdicts
+    assert "broken" not in verdicts
+
+
+def lives(seeds: Iterable[int], folder: Path, synchronous: str = "FULL") -> list[Verdict]:
+    return [verdict for seed in seeds for verdict in live(seed, folder, synchronous)]
+
+
+def live(seed: int, folder: Path, synchronous: str = "FULL") -> list[Verdict]:
+    """Up to four cuts of one storage, each at a random moment of start, work or recovery, and what each left."""
+    chance = random.Random(seed)
+    shadow = SqliteStore(":memory:")
+    disk = Disk(chance)
+    verdicts: list[Verdict] = []
+    after = disk.survivors()
+    while len(verdicts) < PER_LIFE and verdicts.count("kept") == len(verdicts):
+        disk = Disk(chance, after, cut_at=int(chance.expovariate(1 / 250)) + 1)
+        under_way = work_until_cut(disk, shadow, chance, folder, synchronous)
+        assert disk.after is not None
+        verdicts.append(judge(Disk(chance, disk.after), shadow, under_way, folder))
+        after = disk.after
+    return verdicts
+
+
+def work_until_cut(disk: Disk, shadow: SqliteStore, chance: random.Random, folder: Path, synchronous: str) -> list[Job]:
+    """The batch under way when the power went. What was acknowledged before is in the shadow."""
+    pages = chance.choice((5, 40, 1000))
+    jobs: list[Job] = []
+    try:
+        store = SqliteStore(folder / "relay.db", synchronous, partial(disk.connect, checkpoint_pages=pages))
+    except StoreError:
+        return jobs
+    try:
+        while True:
+            jobs = [a_job(chance) for _ in range(chance.randint(1, 5))]
+            store.batch([partial(job, store) for job in jobs])
+            shadow.batch([partial(job, shadow) for job in jobs])
+    except StoreError:
+        store.close()
+        return jobs
+
+
+def judge(disk: Disk, shadow: SqliteStore, under_way: list[Job], folder: Path) -> Verdict:
+    """Opens what is left, and compares every row."""
+    store = SqliteStore(folder / "relay.db", connect=disk.connect)
+    if store._db.execute("PRAGMA integrity_check").fetchall() != [("ok",)] or any(row.lost for row in store.balance()):
+        return "broken"
+    left = rows(store)
+    store.close()
+    if left != rows(shadow):
+        shadow.batch([partial(job, shadow) for job in under_way])
+    return "kept" if left == rows(shadow) else "lost"
+
+
+def rows(store: SqliteStore) -> dict[str, list[tuple[object, ...]]]:
+    """Everything the storage holds."""
+    tables = store._db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
+    return {name: sorted(store._db.execute(f"SELECT * FROM {name}").fetchall(), key=repr) for (name,) in tables}
+
+
+def a_job(chance: random.Random) -> Job:
+    """Something the relay does; the same on the store and on its shadow."""
+    lane = chance.choice(LANES)
+    match chance.randrange(4):
+        case 0 | 1:
+            lanes = chance.sample(LANES, chance.randint(1, 2))
+            told = notification(alert(chance.choice("abc")), group=chance.choice(GROUPS))
+            size = chance.choice((0, 100, 9_000))
+            return partial(accept, told=replace(told, external_url="x" * size), lanes=lanes, at=T0 + chance.random())
+        case 2:
+            return partial(fold, lane=lane)
+        case _:
+            return partial(send, lane=lane, message=str(chance.randrange(10**6)), settles=chance.random() < 0.8)
+
+
+def accept(store: Store, told: Notification, lanes: list[LaneKey], at: float) -> None:
+    deliveries = tuple(Delivery(lane, "ops", "", None, urgent=False) for lane in lanes)
+    store.accept(Arrival(told.group, msgspec.json.encode(told), at, deliveries))
+
+
+def fold(store: Store, lane: LaneKey) -> None:
+    claim = store.claim(lane, T0, 3)
+    cards = {card.group: card for card in claim.cards}
+    for opened in claim.page:
+        group = opened.notification.group
+        card = replace(cards.get(group) or Card(group, "", "ops"), folded_seq=opened.seq, waiting_since=T0)
+        cards[group] = card
+        store.fold(lane, [CardChange(card, T0, urgent=False, folded=(opened.seq,))])
+
+
+def send(store: Store, lane: LaneKey, message: str, *, settles: bool) -> None:
+    claim = store.claim(lane, T0, 1)
+    if claim.page or not claim.cards:
+        return
+    (card,) = claim.cards
+    begun = store.begin(Attempt(lane, card.group, "", Post(silent=False)), (Limit(lane.chat, 1000, 1.0),), T0)
+    if settles and begun == Begun():
+        shown = replace(card, shown=Shown(MessageRef("1", "", message), mark(card), T0, T0), shown_seq=card.folded_seq)
+        change = CardChange(shown, None, urgent=False)
+        store.settle(Outturn(lane, LaneState(), change, T0 + 1, shown=True))
