@@ -12,12 +12,13 @@ from relay.core.advance import Advanced, advance, rest
 from relay.core.alert import GroupId
 from relay.core.budget import Limit
 from relay.core.card import Card, Head, is_settled
-from relay.core.digest import DIGEST, absorbing, capacity, is_over
+from relay.core.digest import DIGEST, QUIET, DigestView, absorbing, capacity, is_over
 from relay.core.digest import mark as mark_digest
 from relay.core.digest import plan as plan_digest
 from relay.core.digest import view as view_digest
 from relay.core.event import Called, ChatChanged, Event, FailureReason, Noted, Settled, TemplateFailed
 from relay.core.fold import Arriving, fold, ripen
+from relay.core.hush import Hush, hush
 from relay.core.inforce import InForce
 from relay.core.lane import Endpoint, LaneKey, Policy, Target
 from relay.core.lanestate import LaneState
@@ -38,7 +39,7 @@ from relay.core.outcome import (
 )
 from relay.core.plan import due, is_urgent, plan
 from relay.core.step import Post, Reply, Step, Wait
-from relay.core.template import render, render_digest
+from relay.core.template import RenderedDigest, render, render_digest
 from relay.core.view import View
 from relay.platforms import platform_of
 from relay.platforms.wire import NoAnswer, Request, Response
@@ -132,7 +133,10 @@ class Pipeline:
                 await self._dismiss(claim.lane, [opened.seq for opened in page])
                 continue
             card = known.get(key) or Card(*key, receiver=target.policy.receiver)
-            changes.append(_folded(card, page, target.policy, now))
+            folded = fold(card, [_arriving(opened) for opened in page], target.policy)
+            change = self._change(folded.card, target, now)
+            seqs = tuple(opened.seq for opened in page)
+            changes.append(replace(change, folded=seqs, duplicates=folded.duplicates))
         self._tell_ended(claim.lane, await self._run(partial(self._store.fold, claim.lane, changes)))
 
     async def _dismiss(self, lane: LaneKey, seqs: list[int]) -> None:
@@ -148,14 +152,17 @@ class Pipeline:
             return Next(now)
         if card.group == DIGEST:
             return await self._bring_digest(claim, target, card, now)
+        if card.group == QUIET:
+            return await self._bring_summary(claim, target, card, now)
         limits = self._limits(target, claim.state)
         room = capacity(limits, target.policy.digest_after)
         card = ripen(card, target.policy, now)
         if claim.owed > room / 2:  # replies are optional: their sense is in the edit
             card = replace(card, owed=())
-        step = plan(card, target.policy, now)
+        hushed = self._hush(card, target, now)
+        step = plan(card, target.policy, now, hushed)
         if isinstance(step, Wait):
-            rested = _change(rest(card, now), target.policy, now)
+            rested = self._change(rest(card, now), target, now)
             self._tell_ended(claim.lane, await self._run(partial(self._store.fold, claim.lane, [rested])))
             return Next(now)
         if claim.owed > room and isinstance(step, Post) and not is_urgent(card, target.policy):
@@ -167,6 +174,28 @@ class Pipeline:
         ended_at, outcome, blocks = taken
         advanced = advance(card, claim.state, step, outcome, ended_at, self._jitter())
         await self._settle(claim, target, replace(advanced, blocks=advanced.blocks + blocks), ended_at)
+        if hushed.quiet:
+            summary = CardChange(Card(QUIET, "", target.policy.receiver), hushed.until, urgent=False)
+            await self._run(partial(self._store.fold, claim.lane, [summary]))
+        return Next(ended_at)
+
+    async def _bring_summary(self, claim: Claim, target: Target, summary: Card, now: float) -> Next:
+        """After quiet hours: one message with sound, if something urgent still fires."""
+        change = CardChange(summary, None, urgent=False)
+        if not claim.lines:
+            await self._run(partial(self._store.fold, claim.lane, [change]))
+            return Next(now)
+        limits, step = self._limits(target, claim.state), Post(silent=target.policy.silent)
+        message = self._render_digest(claim, target, view_digest(claim.lines, limits, now, "quiet")).message
+        taken = await self._take(claim, target, summary, step, message, limits, now)
+        if isinstance(taken, Denied):
+            return Next(taken.until)
+        ended_at, outcome, blocks = taken
+        advanced = advance(summary, claim.state, step, outcome, ended_at, self._jitter(), "told")
+        again_at = None if advanced.shown or advanced.dead else max(advanced.card.retry_at, ended_at)
+        change = CardChange(advanced.card, again_at, urgent=False)
+        outturn = Outturn(claim.lane, advanced.state, change, ended_at, advanced.blocks + blocks)
+        await self._write_down(claim, target, outturn)
         return Next(ended_at)
 
     async def _absorb(self, lane: LaneKey, policy: Policy, now: float) -> Next:
@@ -183,10 +212,7 @@ class Pipeline:
             at_rest = step.until is None
             await self._settle_digest(claim, target, Advanced(digest, claim.state, shown=at_rest), step.until, now)
             return Next(now)
-        fits = platform_of(claim.lane.platform).fits
-        rendered = render_digest(self.in_force.templates, target.policy, view_digest(lines, limits, now), fits)
-        if rendered.failed:
-            self._tell(TemplateFailed(target.policy.template, rendered.failed))
+        rendered = self._render_digest(claim, target, view_digest(lines, limits, now))
         taken = await self._take(claim, target, digest, step, rendered.message, limits, now)
         if isinstance(taken, Denied):
             return Next(taken.until)
@@ -245,6 +271,20 @@ class Pipeline:
         paces = platform.pace(endpoint.lane, response) if isinstance(response, Response) else ()
         return ended_at, outcome, tuple((key, ended_at + seconds) for key, seconds in paces)
 
+    def _hush(self, card: Card, target: Target, now: float) -> Hush:
+        in_force = self.in_force
+        return hush(in_force.routing, in_force.intervals, card, target.lane, target.policy, now)
+
+    def _change(self, card: Card, target: Target, now: float) -> CardChange:
+        """The card as it is to be kept. What a muted card brings is merged: it will show the state after the mute."""
+        policy, hushed = target.policy, self._hush(card, target, now)
+        urgent = is_urgent(card, policy)
+        card = replace(card, absorbed=card.absorbed and not urgent)
+        if hushed.muted:
+            card = replace(card, waiting_since=None, owed=())
+        due_at = due(card, policy, now, hushed)
+        return CardChange(card, due_at, urgent, settled=hushed.muted or is_settled(card))
+
     def _limits(self, target: Target, state: LaneState) -> tuple[Limit, ...]:
         platform = platform_of(target.lane.platform)
         return platform.budgets(_endpoint(target, state), self.in_force.limits, state.channel)
@@ -257,6 +297,13 @@ class Pipeline:
             self._tell(TemplateFailed(target.policy.template, rendered.failed))
         return rendered.message
 
+    def _render_digest(self, claim: Claim, target: Target, view: DigestView) -> RenderedDigest:
+        fits = platform_of(claim.lane.platform).fits
+        rendered = render_digest(self.in_force.templates, target.policy, view, fits)
+        if rendered.failed:
+            self._tell(TemplateFailed(target.policy.template, rendered.failed))
+        return rendered
+
     async def _stand_in(self, lane: LaneKey) -> tuple[LaneKey, ...]:
         """Hands what a lane that is down owes to the fallbacks of its receivers; the lanes that have work now."""
         woken: list[LaneKey] = []
@@ -268,7 +315,7 @@ class Pipeline:
         return tuple(woken)
 
     async def _settle(self, claim: Claim, target: Target, advanced: Advanced, now: float) -> None:
-        change = _change(advanced.card, target.policy, now)
+        change = self._change(advanced.card, target, now)
         outturn = Outturn(
             claim.lane, advanced.state, change, now, advanced.blocks, shown=advanced.shown, dead=advanced.dead
         )
@@ -296,12 +343,6 @@ class Pipeline:
             self._tell(Settled(lane.platform, end.receiver, end.settlement, end.count, end.latencies, why))
 
 
-def _folded(card: Card, page: Sequence[Open], policy: Policy, now: float) -> CardChange:
-    folded = fold(card, [_arriving(opened) for opened in page], policy)
-    change = _change(folded.card, policy, now)
-    return replace(change, folded=tuple(opened.seq for opened in page), duplicates=folded.duplicates)
-
-
 def _arriving(opened: Open) -> Arriving:
     told = opened.notification
     chosen = told.alerts if opened.alerts is None else tuple(told.alerts[index] for index in opened.alerts)
@@ -313,12 +354,6 @@ def _arriving(opened: Open) -> Arriving:
         last=told.part == told.parts - 1,
         whole=told.truncated == 0,
     )
-
-
-def _change(card: Card, policy: Policy, now: float) -> CardChange:
-    urgent = is_urgent(card, policy)
-    card = replace(card, absorbed=card.absorbed and not urgent)
-    return CardChange(card, due(card, policy, now), urgent, settled=is_settled(card))
 
 
 def _endpoint(target: Target, state: LaneState) -> Endpoint:

@@ -14,6 +14,7 @@ from relay.core.balance import BalanceRow
 from relay.core.budget import Limits
 from relay.core.event import Event, Noted
 from relay.core.inforce import InForce
+from relay.core.interval import TimeInterval
 from relay.core.lane import LaneKey, Policy, Target
 from relay.core.route import Route, Routing, deliveries
 from relay.pipeline import Pipeline
@@ -62,7 +63,12 @@ class World:
     """Chats, a relay and a clock. `post` is what Alertmanager does; `run` lets time pass."""
 
     def __init__(
-        self, *targets: Target, routing: Routing | None = None, limits: Limits | None = None, store: Store | None = None
+        self,
+        *targets: Target,
+        routing: Routing | None = None,
+        limits: Limits | None = None,
+        store: Store | None = None,
+        intervals: tuple[TimeInterval, ...] = (),
     ) -> None:
         chosen = targets or (telegram_target(),)
         receivers: dict[str, tuple[Target, ...]] = {}
@@ -81,7 +87,9 @@ class World:
         self.events: list[Event] = []
         self.wakes: dict[LaneKey, float] = {}
         self.store = store or SqliteStore(":memory:")
-        in_force = InForce(self.routing, TEMPLATES, limits or Limits())
+        in_force = InForce(
+            self.routing, TEMPLATES, limits or Limits(), {interval.name: interval for interval in intervals}
+        )
         self.pipeline = Pipeline(
             self.store, self.commit, self.send, lambda: self.now, lambda: 0.5, self.events.append, in_force
         )

@@ -76,7 +76,7 @@ def _delivered(card: Card, state: LaneState, step: Step, shown: Shown, now: floa
     state = replace(state, down=None, channel=shown.message.chat, trouble_until=now if state.trouble else 0.0)
     match step:
         case Post():
-            card = replace(card, shown=shown, shown_seq=card.folded_seq, owed=(), doubt=False)
+            card = replace(card, shown=shown, shown_seq=card.folded_seq, owed=(), doubt=False, announced=True)
         case Edit(message):
             posted = card.shown.posted_at if card.shown else now
             card = replace(card, shown=replace(shown, message=message, posted_at=posted), shown_seq=card.folded_seq)

@@ -72,8 +72,8 @@ class Card(Struct, frozen=True):
     `waiting_since` is the acceptance of the oldest delivery that the chat does not show yet. `counted_at` is that of
     the last payload that was no duplicate. `attempts` counts failures since the last success, `retry_at` forbids a
     call before it. `doubt`: a post may stand in the chat unseen by us. `plain`: the platform refused the markup.
-    `refused`: the mark that it refused even so. `previous` is the message of the round before this one. `absorbed`:
-    the lane's digest shows it, so it has no message of its own.
+    `refused`: the mark that it refused even so. `previous` is the message of the round before this one. `announced`:
+    this round was told, so a message in place of a lost one makes no sound. `absorbed`: the lane's digest shows it.
     """
 
     group: GroupId
@@ -98,6 +98,7 @@ class Card(Struct, frozen=True):
     doubt: bool = False
     plain: bool = False
     refused: str = ""
+    announced: bool = False
     absorbed: bool = False
 
 

@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
+from typing import Literal
 
 import msgspec
 from msgspec import Struct
@@ -15,6 +16,7 @@ from relay.core.severity import rank
 from relay.core.step import Edit, Post, Step, Wait
 from relay.core.view import ShownStatus
 
+QUIET = GroupId("", "", "quiet")  # the group under which a lane keeps its summary after quiet hours
 DIGEST = GroupId("", "", "digest")  # the group under which a lane keeps its digest: no Alertmanager group has it
 EDIT_GAP = 5.0  # seconds between edits of a digest: a storm changes it all the time
 RENEW_AFTER = 1800.0  # seconds after which cards that come to a digest are worth a new message with sound
@@ -46,7 +48,7 @@ class Name(Struct, frozen=True):
 
 
 class DigestView(Struct, frozen=True):
-    """What a template sees of a digest. `names` stand most urgent first, those of the most groups first among equals.
+    """What a template sees of a digest. `after` is what it follows: a storm, or quiet hours. `names` stand most urgent first, those of the most groups first among equals.
 
     `firing` groups fire, `urgent` of them with the highest severity, `over` are over since the digest began at
     `since`. `per_minute` is what the chat takes.
@@ -59,6 +61,7 @@ class DigestView(Struct, frozen=True):
     now: float
     per_minute: int
     names: tuple[Name, ...]
+    after: Literal["storm", "quiet"] = "storm"
 
 
 def line(card: Card) -> Line:
@@ -77,7 +80,9 @@ def line(card: Card) -> Line:
     )
 
 
-def view(lines: Sequence[Line], limits: Iterable[Limit], now: float) -> DigestView:
+def view(
+    lines: Sequence[Line], limits: Iterable[Limit], now: float, after: Literal["storm", "quiet"] = "storm"
+) -> DigestView:
     """The digest of these lines."""
     firing = [each for each in lines if each.status == "firing"]
     together: dict[tuple[str, str], list[Line]] = {}
@@ -92,6 +97,7 @@ def view(lines: Sequence[Line], limits: Iterable[Limit], now: float) -> DigestVi
         now=now,
         per_minute=int(capacity(limits, 60.0)),
         names=tuple(_name(name, severity, same) for (severity, name), same in ordered),
+        after=after,
     )
 
 

@@ -26,15 +26,13 @@ class DigestScene:
         view, say = self.view, self.reader.say
         told, rest = view.names[: shape.shown], view.names[shape.shown :]
         groups = sum(name.count for name in rest)
-        head = [say("storm", view.firing) if view.firing else say("storm_over", view.over)]
-        head += [say("storm_urgent", view.urgent)] if view.urgent else []
         return {
-            "mark": "🌊" if view.firing else "🟢",
-            "head": join(" · ", [*head, say("storm_since", start=self.reader.time(view.since).rich())]),
+            "mark": ("🌊" if view.after == "storm" else "🔔") if view.firing else "🟢",
+            "head": join(" · ", self._head()),
             "rows": [self._row(mark, list(names), shape) for mark, names in groupby(told, _mark)],
             "more": say("storm_more", len(rest), groups=str(groups)) if rest else "",
             "over": say("storm_over", view.over) if view.over and view.firing else "",
-            "note": say("storm_note", view.per_minute) if view.firing else "",
+            "note": say("storm_note", view.per_minute) if view.firing and view.after == "storm" else "",
             "color": telling.color(_mark(view.names[0]) if view.names else "🟢"),
         }
 
@@ -43,6 +41,14 @@ class DigestScene:
         told = (name for name in self.view.names[: shape.shown])
         whole = (name for name in told if name.count == 1 or name.count <= len(name.where[:_PLACES]))
         return frozenset(card for name in whole for card in name.cards)
+
+    def _head(self) -> list[RichText]:
+        view, say = self.view, self.reader.say
+        since = say("storm_since", start=self.reader.time(view.since).rich())
+        if view.after == "quiet":
+            return [say("quiet_over", view.firing), since]
+        told = say("storm", view.firing) if view.firing else say("storm_over", view.over)
+        return [told, *([say("storm_urgent", view.urgent)] if view.urgent else []), since]
 
     def _row(self, mark: str, names: list[Name], shape: Shape) -> RichText:
         return join(" ", [mark, join(" · ", [self._name(name, shape) for name in names])])

@@ -215,6 +215,7 @@ def _reopen(card: Card, before: Card, closed_at: float) -> Card:
         change="again",
         closed_at=None,
         doubt=False,
+        announced=False,
     )
 
 

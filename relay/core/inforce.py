@@ -1,10 +1,11 @@
-"""What is in force: routing, templates and limits, as one frozen value that a reload replaces whole."""
+"""What is in force: routing, templates, limits and hours, as one frozen value that a reload replaces whole."""
 
 from functools import cached_property
 
 from msgspec import Struct
 
 from relay.core.budget import Limits
+from relay.core.interval import TimeInterval
 from relay.core.lane import LaneKey, Target
 from relay.core.route import Routing
 from relay.core.template import Templates
@@ -16,6 +17,7 @@ class InForce(Struct, frozen=True, dict=True):
     routing: Routing
     templates: Templates
     limits: Limits = Limits()
+    intervals: dict[str, TimeInterval] = {}
 
     def targets(self, lane: LaneKey) -> tuple[Target, ...]:
         """Every receiver's way to the lane."""

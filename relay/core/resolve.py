@@ -80,7 +80,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[Rules | None, tup
     if not config.whole or faulty(faults):
         return None, faults
     rules = Rules(
-        in_force=InForce(Routing(root, targets), templates, _limits(file.limits)),
+        in_force=InForce(Routing(root, targets), templates, _limits(file.limits), names.intervals),
         templates=files.builtin | files.templates,
         retention=_retention(file.retention),
         intervals=names.intervals,

@@ -79,6 +79,16 @@ CATALOGUE = MappingProxyType(
             ("… and {n} more name, {groups} groups", "… and {n} more names, {groups} groups"),
             ("… et {n} autre nom, {groups} groupes", "… et {n} autres noms, {groups} groupes"),
         ),
+        "quiet_over": Text(
+            (
+                "quiet hours are over: {n} urgent group still fires",
+                "quiet hours are over: {n} urgent groups still fire",
+            ),
+            (
+                "fin des heures calmes : {n} groupe urgent toujours en alerte",
+                "fin des heures calmes : {n} groupes urgents toujours en alerte",
+            ),
+        ),
         "storm_note": Text(
             "In one message because this chat takes {n} a minute.",
             "En un seul message car cette discussion en accepte {n} par minute.",

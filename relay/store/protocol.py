@@ -52,7 +52,7 @@ class Claim(Struct, frozen=True):
 
     With a page, the cards are those it touches; without one, the card to look at next: of those due, the most
     urgent, then the one that waits longest. `next_due` is when the next card is due, None: none is. `owed` is how many
-    cards wait for a call; `lines` are those of the digest, when the card at hand is one or stands in one.
+    cards wait for a call; `lines` are what the card at hand tells of, when it is a digest or a summary of quiet hours.
     """
 
     lane: LaneKey

@@ -11,7 +11,6 @@ from relay.core.alert import GroupId, Notification
 from relay.core.balance import BalanceRow
 from relay.core.budget import Budget, Limit, block, free_at, take
 from relay.core.card import Card
-from relay.core.digest import DIGEST
 from relay.core.event import Event, Settlement
 from relay.core.lane import LaneKey
 from relay.core.lanestate import LaneState
@@ -189,7 +188,6 @@ class SqliteStore:
             at_hand = tuple(card for card in found if card)
         else:
             at_hand = sqlite_cards.first_due(self._db, row, now)
-        in_digest = not opened and any(card.absorbed or card.group == DIGEST for card in at_hand)
         (next_due,) = self._db.execute("SELECT min(due) FROM card WHERE lane = ?", (row,)).fetchone()
         deliveries = tuple(
             Open(seq, receiver, fingerprint, None if alerts is None else _indexes(alerts), at, _notification(body))
@@ -202,7 +200,7 @@ class SqliteStore:
             cards=at_hand,
             next_due=next_due,
             owed=0 if opened else sqlite_cards.owed(self._db, row, now),
-            lines=sqlite_cards.lines(self._db, row) if in_digest else (),
+            lines=() if opened or not at_hand else sqlite_cards.lines_for(self._db, row, at_hand[0]),
         )
 
     def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:

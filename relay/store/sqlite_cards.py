@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from relay.core.alert import GroupId
 from relay.core.card import Card, is_firing
-from relay.core.digest import DIGEST, Line, line
+from relay.core.digest import DIGEST, QUIET, Line, line
 from relay.store.database import Database
 from relay.store.protocol import CardChange
 
@@ -88,9 +88,22 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
     return int(card_id)
 
 
+def lines_for(db: Database, lane: int, card: Card) -> tuple[Line, ...]:
+    """What a digest or a summary tells of; nothing for a card of its own."""
+    if card.group == QUIET:
+        return urgent_lines(db, lane)
+    return lines(db, lane) if card.group == DIGEST else ()
+
+
 def lines(db: Database, lane: int) -> tuple[Line, ...]:
     """The lines of the cards in the lane's digest."""
     rows = db.execute("SELECT line FROM card WHERE lane = ? AND absorbed = 1", (lane,))
+    return tuple(_line(row) for (row,) in rows)
+
+
+def urgent_lines(db: Database, lane: int) -> tuple[Line, ...]:
+    """The lines of the lane's urgent cards that fire."""
+    rows = db.execute("SELECT line FROM card WHERE lane = ? AND urgent = 1 AND firing = 1", (lane,))
     return tuple(_line(row) for (row,) in rows)
 
 

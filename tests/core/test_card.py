@@ -273,14 +273,14 @@ def test_a_refused_markup_goes_out_plain_and_a_refused_plain_text_is_given_up_un
     assert chat.drain(5) == ["post"]
 
 
-def test_a_message_that_is_gone_is_posted_anew() -> None:
+def test_a_message_that_is_gone_is_posted_anew_without_a_sound() -> None:
     chat = Chat()
     chat.arrive(0, alert("a"))
     chat.drain(0)
     chat.arrive(9, alert("a", "resolved"), alert("b"))
     chat.come_to(9, Delivered(REF))  # the reply
     chat.come_to(9, MessageGone("deleted"))
-    assert chat.drain(9) == ["post"]
+    assert chat.drain(9) == ["post silent"]
 
 
 def test_failures_pause_longer_and_longer_and_success_forgets_them() -> None:

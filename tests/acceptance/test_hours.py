@@ -1,0 +1,79 @@
+"""Hours: routes that are muted keep their alerts back, receivers that are quiet keep their chats silent."""
+
+import pytest
+from msgspec.structs import replace
+
+from relay.core.interval import Period, TimeInterval
+from relay.core.route import Route, Routing
+from tests.build import POLICY, T0, alert, notification
+from tests.world import CHAT, World, telegram_target
+
+# T0 is 11:06:40 UTC; the interval goes on until 11:30.
+MORNING = TimeInterval("morning", (Period(minutes=((0, 690),)),))
+UNTIL_HALF_PAST = 1400.0
+
+
+def muted(route: Route) -> World:
+    target = telegram_target()
+    return World(target, routing=Routing(route, {"ops": (target,)}), intervals=(MORNING,))
+
+
+@pytest.mark.parametrize(
+    "route",
+    [
+        Route("ops", mute=("morning",)),
+        Route("ops", routes=(Route("ops", mute=("morning",)),)),
+    ],
+)
+async def test_a_muted_route_shows_nothing_until_its_hours_are_over_and_then_the_present(route: Route) -> None:
+    world = muted(route)
+    await world.post(notification(alert("db-1")))
+    world.now = T0 + 300
+    await world.post(notification(alert("db-1"), alert("db-2")))
+    await world.run(until=UNTIL_HALF_PAST - 1)
+    assert world.telegram.calls == []
+    assert [(row.merged, row.pending) for row in world.balance()] == [(2, 0)]
+    await world.run(until=UNTIL_HALF_PAST + 60)
+    (message,) = world.telegram.messages(CHAT)
+    assert "Disk ×2" in message.text
+
+
+async def test_outside_the_active_hours_of_a_route_nothing_is_shown() -> None:
+    world = muted(Route("ops", active=("morning",)))
+    world.now = T0 + UNTIL_HALF_PAST + 60
+    await world.post(notification(alert("db-1")))
+    await world.run(until=UNTIL_HALF_PAST + 120)
+    assert world.telegram.calls == []
+
+
+async def test_what_was_over_before_the_mute_ended_is_never_told() -> None:
+    world = muted(Route("ops", mute=("morning",)))
+    await world.post(notification(alert("db-1")))
+    world.now = T0 + 300
+    await world.post(notification(alert("db-1", "resolved")))
+    await world.run(until=UNTIL_HALF_PAST + 600)
+    assert world.telegram.calls == []
+
+
+async def test_quiet_hours_silence_all_but_the_urgent_and_end_with_one_loud_summary() -> None:
+    world = World(telegram_target(policy=replace(POLICY, quiet=(MORNING,))))
+    await world.post(notification(alert("db-1")))
+    await world.run(until=10)
+    await world.post(notification(alert("db-1"), alert("db-2", severity="critical")))
+    await world.run(until=UNTIL_HALF_PAST - 1)
+    post, joined = world.telegram.messages(CHAT)
+    assert post.silent
+    assert not joined.silent  # critical is never silent unless told so
+    await world.run(until=UNTIL_HALF_PAST + 60)
+    summary = world.telegram.messages(CHAT)[-1]
+    assert summary.text.startswith("🔔 quiet hours are over: 1 urgent group still fires")
+    assert not summary.silent
+    assert len(world.telegram.messages(CHAT)) == 3
+
+
+async def test_quiet_hours_end_without_a_word_when_nothing_urgent_fires() -> None:
+    world = World(telegram_target(policy=replace(POLICY, quiet=(MORNING,))))
+    await world.post(notification(alert("db-1")))
+    await world.run(until=UNTIL_HALF_PAST + 600)
+    (message,) = world.telegram.messages(CHAT)
+    assert message.silent
