@@ -16,6 +16,7 @@ VERBS = (
     ("routes", "relay.cli.routes", "show the route tree, or where an alert goes"),
     ("send-test", "relay.cli.send_test", "send a marked test message to each chat of a receiver"),
     ("template", "relay.cli.template", "show messages as the chats would get them"),
+    ("queue", "relay.cli.queue", "list, show, retry and drop what has not reached its chat"),
     ("config", "relay.cli.config", "print the JSON Schema of the configuration"),
 )
 

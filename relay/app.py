@@ -9,6 +9,7 @@ from msgspec import Struct
 
 from relay import log, metrics, settings
 from relay.clock import steady_clock
+from relay.control import Control
 from relay.core.balance import BalanceRow
 from relay.core.event import Event, Loaded
 from relay.core.fault import Fault
@@ -66,6 +67,7 @@ class App:
         self._lanes = Lanes(self._pipeline.turn, self._clock, tell)
         self._intake = Intake(self._store, self._writer, self._lanes.wake, self._clock, tell, in_force.routing)
         self._upkeep = Upkeep(self._store, run, self._clock, tell)
+        self._control = Control(self._store, run, self._lanes.own, self._lanes.wake, self._clock, tell)
         doors = Doors(self._intake.accept, lambda: self._why_not_ready, self.reload, self._render_metrics, tell, door)
         self._listener = Listener(Server(doors, options.limits).handle, Room())
         self._tls = door.tls if door else None
@@ -78,10 +80,12 @@ class App:
         self._lanes.wake(lane for lane, _ in wakes)
         self._upkeep.start(lambda: (self._pipeline.in_force, self.rules.retention))
         try:
+            await self._control.open(self._folder.socket)
             address = await self._listener.open(self.options.host, self.options.port, self._tls)
         except (OSError, RuntimeError) as error:
             await self.stop()
-            raise CannotStart(f"cannot listen on {self.options.host}:{self.options.port}: {error}") from error
+            places = f"{self.options.host}:{self.options.port} and {self._folder.socket}"
+            raise CannotStart(f"cannot listen on {places}: {error}") from error
         self._why_not_ready = ""
         return address
 
@@ -89,6 +93,7 @@ class App:
         """Not ready at once; requests under way are answered, API calls under way end, everything is written down."""
         self._why_not_ready = "stopping"
         await self._listener.close()
+        await self._control.close()
         await self._upkeep.stop()
         await self._lanes.stop(TURN_SECONDS)
         await self._transport.close()

@@ -5,10 +5,26 @@ import os
 from pathlib import Path
 
 DATABASE = "relay.db"
+SOCKET = "relay.sock"
+_LONGEST_SOCKET = 107  # bytes of a path: `sun_path` of Linux, https://man7.org/linux/man-pages/man7/unix.7.html
 
 
 class CannotStart(Exception):  # noqa: N818 - said to a person, as one line
     """Why the relay does not start, and what to do about it, in one line (exit status 2)."""
+
+
+class InUse(CannotStart):
+    """Another process holds the storage folder."""
+
+
+def socket_path(folder: Path) -> Path:
+    """Where the relay that uses the folder listens to its operator. Raises CannotStart when that path is too long."""
+    path = folder / SOCKET
+    if len(os.fsencode(path)) > _LONGEST_SOCKET:
+        raise CannotStart(
+            f"the socket {path} would have a path of over {_LONGEST_SOCKET} bytes: name a shorter --storage.path"
+        )
+    return path
 
 
 class Folder:
@@ -16,6 +32,7 @@ class Folder:
 
     def __init__(self, path: Path) -> None:
         self.database = path / DATABASE
+        self.socket = socket_path(path)
         try:
             path.mkdir(parents=True, exist_ok=True)
             self._lock = os.open(path / "relay.lock", os.O_RDWR | os.O_CREAT, 0o600)
@@ -27,7 +44,7 @@ class Folder:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock)
-            raise CannotStart(
+            raise InUse(
                 f"another alert-relay uses the storage folder {path}: stop it, or name another one with --storage.path"
             ) from error
 

@@ -26,6 +26,7 @@ class Lanes:
         self._tell = tell
         self._bells: dict[LaneKey, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
+        self._owned: dict[LaneKey, asyncio.Lock] = {}
         self._stopping = asyncio.Event()
 
     def wake(self, lanes: Iterable[LaneKey]) -> None:
@@ -39,6 +40,10 @@ class Lanes:
                 task = asyncio.create_task(self._run(lane, self._bells[lane]))
                 self._tasks.add(task)
                 task.add_done_callback(self._tasks.discard)
+
+    def own(self, lane: LaneKey) -> asyncio.Lock:
+        """While this is held the lane has no turn, so that another may change what its turns read and write."""
+        return self._owned.setdefault(lane, asyncio.Lock())
 
     def wake_all(self) -> None:
         """Every lane looks again: what is in force has changed."""
@@ -71,7 +76,8 @@ class Lanes:
 
     async def _guarded(self, lane: LaneKey) -> Next:
         try:
-            return await self._turn(lane)
+            async with self.own(lane):
+                return await self._turn(lane)
         except StoreError as error:
             self._tell(Noted("error", "storage failed", (("err", str(error)),)))
         except Exception as error:  # noqa: BLE001 - a bug in one card must not silence the chat for good

@@ -1,0 +1,237 @@
+"""`queue list|show|retry|drop`: what has not reached its chat, and what to do with it."""
+
+import argparse
+import json
+import time
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import msgspec
+from msgspec.structs import replace
+
+from relay.cli.asking import ask
+from relay.cli.base import CANNOT, FAULTY, GOOD, complain, output_option, say
+from relay.cli.places import spell
+from relay.control import Answer, Drop, Failed, Request, Retry, Show
+from relay.core.alert import Alert, Notification
+from relay.folder import CannotStart
+from relay.store.queue import LARGEST_SHOWN, MOST_LISTED, Dropped, Page, Query, Queued, Refused, Retried, Whole
+
+_MANY = """\
+Everything that is dead for one receiver, tried again:
+  alert-relay queue list --state=dead --receiver=NAME --limit=10000 -o json |
+    jq -r '.deliveries[].id' | xargs alert-relay queue retry
+"""
+_LONGEST = 200  # characters of what an alert or a chat says, on one line
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the verbs."""
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    listing = verbs.add_parser("list", help="list what is pending, then what is dead")
+    listing.add_argument("--receiver", default="", metavar="NAME", help="only what counts under this receiver")
+    listing.add_argument("--state", choices=("pending", "dead"), help="only what is in this state")
+    listing.add_argument("--limit", type=_count, default=50, metavar="N", help="how many at most (default: 50)")
+    listing.add_argument("--after", default="", metavar="PLACE", help="go on where the page before ended")
+    showing = verbs.add_parser("show", help="show one delivery with its alerts")
+    showing.add_argument("id", metavar="ID")
+    trying = verbs.add_parser(
+        "retry",
+        help="try dead deliveries again, or pending ones at once",
+        epilog=_MANY,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    giving_up = verbs.add_parser("drop", help="give up pending deliveries: they end as dead, their chats are not told")
+    for verb in (trying, giving_up):
+        verb.add_argument("ids", nargs="+", metavar="ID")
+    for verb, run in ((listing, list_), (showing, show), (trying, retry), (giving_up, drop)):
+        verb.add_argument(
+            "--storage.path", dest="storage", type=Path, default=Path("data"), metavar="DIR", help="default: data/"
+        )
+        verb.set_defaults(run=run)
+    output_option(listing)
+    output_option(showing)
+
+
+def list_(options: argparse.Namespace) -> int:
+    """Lists a page, of several requests when it is long."""
+    query = Query(options.receiver, options.state, options.after)
+    found = _asked(options.storage, replace(query, limit=min(options.limit, MOST_LISTED)))
+    if not isinstance(found, Page):
+        return _said(found)
+    page = found
+    while page.next and len(page.deliveries) < options.limit:
+        limit = min(options.limit - len(page.deliveries), MOST_LISTED)
+        found = _asked(options.storage, replace(query, after=page.next, limit=limit))
+        if not isinstance(found, Page):
+            return _said(found)
+        page = replace(found, deliveries=page.deliveries + found.deliveries)
+    _print(page, options)
+    return GOOD
+
+
+def show(options: argparse.Namespace) -> int:
+    """Shows one delivery."""
+    found = _asked(options.storage, Show(options.id))
+    if not isinstance(found, Whole):
+        return _said(found)
+    say(_json(found) if options.output == "json" else "\n".join(_described(found, time.time())))
+    return GOOD
+
+
+def retry(options: argparse.Namespace) -> int:
+    """Tries deliveries again, one after the other."""
+    return _each(options, Retry)
+
+
+def drop(options: argparse.Namespace) -> int:
+    """Gives deliveries up, one after the other."""
+    return _each(options, Drop)
+
+
+def _each(options: argparse.Namespace, request: Callable[[str], Request]) -> int:
+    """The worst status of all; what cannot be asked at all ends it."""
+    status = GOOD
+    for delivery_id in options.ids:
+        status = max(status, _said(_asked(options.storage, request(delivery_id))))
+        if status == CANNOT:
+            break
+    return status
+
+
+def _asked(storage: Path, request: Request) -> Answer:
+    try:
+        return ask(storage, request)
+    except CannotStart as error:
+        return Failed(str(error))
+
+
+def _said(answer: Answer) -> int:
+    """Prints what a request came to; the exit status."""
+    match answer:
+        case Retried(id, new):
+            say(f"{id} is tried at once" if id == new else f"{id} retried as {new}")
+        case Dropped(id):
+            say(f"{id} dropped")
+        case Refused(why):
+            complain(f"alert-relay queue: {_safe(why)}")
+            return FAULTY
+        case Failed(why):
+            complain(f"alert-relay queue: {_safe(why)}")
+            return CANNOT
+        case Page() | Whole():
+            say(_json(answer))
+    return GOOD
+
+
+def _print(page: Page, options: argparse.Namespace) -> None:
+    if options.output == "json":
+        say(_json(page))
+        return
+    if page.deliveries:
+        now = time.time()
+        say(_table(_HEAD, [_row(each, now) for each in page.deliveries]))
+    say(f"{page.pending} pending, {page.dead} dead{f' for {options.receiver}' if options.receiver else ''}")
+    if page.next:
+        say(f"the next page: --after={page.next}")
+
+
+_HEAD = ("ID", "STATE", "AGE", "RECEIVER", "CHAT", "ALERTS", "WHY")
+
+
+def _row(each: Queued, now: float) -> tuple[str, ...]:
+    return (
+        each.id,
+        each.state,
+        _age(now - each.accepted_at),
+        _receiver(each),
+        spell(each.lane),
+        _names(each),
+        _why(each, now),
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    safe = [[_safe(cell) for cell in row] for row in (head, *rows)]
+    widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
+    lines = ("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in safe)
+    return "\n".join(line.rstrip() for line in lines)
+
+
+def _receiver(each: Queued) -> str:
+    return f"{each.receiver} (to {each.fallback})" if each.fallback else each.receiver
+
+
+def _names(each: Queued) -> str:
+    if not each.count:
+        return "(absent)"
+    names = ",".join(each.alerts)
+    return f"{names} ({each.count})" if each.count > 1 else names
+
+
+def _why(each: Queued, now: float) -> str:
+    tries = f"{each.attempts} failed" if each.attempts else ""
+    wait = "" if each.retry_at is None else f"next try in {_age(each.retry_at - now)}"
+    return "; ".join(filter(None, (each.why, tries, wait)))
+
+
+def _described(whole: Whole, now: float) -> list[str]:
+    each = whole.delivery
+    group = each.group
+    facts = {
+        "ID": each.id,
+        "State": each.state,
+        "Why": _why(each, now),
+        "Receiver": _receiver(each),
+        "Chat": f"{spell(each.lane)} at {each.lane.api}",
+        "Accepted": f"{_time(each.accepted_at)} ({_age(now - each.accepted_at)} ago)",
+        "Group": group.group_key,
+        "From": f"Alertmanager's receiver {group.receiver}" + (f", source {group.source}" if group.source else ""),
+        "Alerts": str(each.count),
+    }
+    lines = [f"{name:<10} {_safe(value)}" for name, value in facts.items()]
+    if whole.notification is None:
+        return [*lines, f"  (a payload of {whole.size} bytes: over the {LARGEST_SHOWN} that are shown)"]
+    return lines + [f"  {_safe(_alert(alert))}" for alert in _worst_first(whole.notification)]
+
+
+def _worst_first(told: Notification) -> list[Alert]:
+    return sorted(told.alerts, key=lambda alert: (alert.status != "firing", alert.starts_at))
+
+
+def _alert(alert: Alert) -> str:
+    labels = ",".join(
+        f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in alert.labels.items() if name != "alertname"
+    )
+    return f"{alert.status:<8} {alert.name}{{{labels}}} since {_time(alert.starts_at)}"
+
+
+def _json(answer: Page | Whole) -> str:
+    return msgspec.json.format(msgspec.json.encode(answer)).decode()
+
+
+def _time(seconds: float) -> str:
+    return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
+
+
+def _age(seconds: float) -> str:
+    """As kubectl writes it: the largest unit alone, or with the next one while it is small."""
+    left = max(0, round(seconds))
+    for unit, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
+        if left >= size:
+            rest = left % size // part
+            return f"{left // size}{unit}{rest}{smaller}" if left < 10 * size and rest else f"{left // size}{unit}"
+    return f"{left}s"
+
+
+def _safe(text: str) -> str:
+    """One line that a terminal shows as it is, whatever an alert holds."""
+    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[: _LONGEST + 1])
+    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of deliveries")
+    return int(text)

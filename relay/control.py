@@ -1,0 +1,161 @@
+"""The operator's way into a running relay: a line of JSON asks and a line answers, over a socket in its folder."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from pathlib import Path
+from typing import assert_never
+
+import msgspec
+from msgspec import Struct
+
+from relay.core.event import Event, Noted, Settled
+from relay.core.lane import LaneKey
+from relay.pipeline import Run
+from relay.store.protocol import Store, StoreError
+from relay.store.queue import DROPPED, Dropped, Page, Query, Refused, Retried, Whole
+
+LONGEST_REQUEST = 64 << 10  # bytes
+_READ_SECONDS, _WRITE_SECONDS = 5.0, 10.0
+
+
+class Show(Struct, frozen=True, tag="show"):
+    """Asks for one delivery."""
+
+    id: str
+
+
+class Retry(Struct, frozen=True, tag="retry"):
+    """Asks to try a dead delivery again, or a pending one at once."""
+
+    id: str
+
+
+class Drop(Struct, frozen=True, tag="drop"):
+    """Asks to give up a pending delivery."""
+
+    id: str
+
+
+class Failed(Struct, frozen=True, tag="failed"):
+    """The request could not be carried out: one line with what to do."""
+
+    why: str
+
+
+Request = Query | Show | Retry | Drop
+Answer = Page | Whole | Retried | Dropped | Refused | Failed
+_request: Callable[[bytes], Request] = msgspec.json.Decoder(Request).decode
+
+
+def perform(store: Store, request: Request, now: float) -> Answer:
+    """Carries out a request, within `Store.batch`. Nobody may own the delivery's lane meanwhile."""
+    match request:
+        case Query():
+            return store.queue(request)
+        case Show(id):
+            return store.queued(id)
+        case Retry(id):
+            return store.retry(id, now)
+        case Drop(id):
+            return store.drop(id, now)
+        case _:
+            assert_never(request)
+
+
+class Control:
+    """Listens to the operator. Only the user that the relay runs as can open the socket (its mode is 0600)."""
+
+    def __init__(
+        self,
+        store: Store,
+        run: Run,
+        own: Callable[[LaneKey], asyncio.Lock],
+        wake: Callable[[Iterable[LaneKey]], None],
+        clock: Callable[[], float],
+        tell: Callable[[Event], None],
+    ) -> None:
+        """`own` and `wake` are those of `Lanes`: a lane is changed between its turns and then looks again."""
+        self._store = store
+        self._run = run
+        self._own = own
+        self._wake = wake
+        self._clock = clock
+        self._tell = tell
+        self._path: Path | None = None
+        self._server: asyncio.Server | None = None
+        self._talks: set[asyncio.Task[None]] = set()
+
+    async def open(self, path: Path) -> None:
+        """Listens at `path`, in a folder that this process holds. Raises OSError."""
+        self._server = await asyncio.start_unix_server(self._connected, sock=_bound(path), limit=LONGEST_REQUEST)
+        self._path = path
+
+    async def close(self) -> None:
+        """Ends every talk and leaves no socket behind."""
+        if self._server is None or self._path is None:
+            return
+        self._server.close()
+        self._server = None
+        for talk in self._talks:
+            talk.cancel()
+        await asyncio.gather(*self._talks, return_exceptions=True)
+        self._path.unlink(missing_ok=True)
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talk = asyncio.create_task(self._talk(reader, writer))
+        self._talks.add(talk)
+        talk.add_done_callback(self._talks.discard)
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            with suppress(TimeoutError, ValueError, ConnectionError):  # too slow, too long, gone
+                async with asyncio.timeout(_READ_SECONDS):
+                    line = await reader.readline()
+                writer.write(msgspec.json.encode(await self._answered(line)) + b"\n")
+                async with asyncio.timeout(_WRITE_SECONDS):
+                    await writer.drain()
+        finally:
+            writer.close()
+
+    async def _answered(self, line: bytes) -> Answer:
+        try:
+            return await self._answer(_request(line))
+        except msgspec.DecodeError:
+            return Failed("the relay does not know this request: use the alert-relay command of its own version")
+        except StoreError as error:
+            return Failed(f"the storage does not work now: {error}")
+
+    async def _answer(self, request: Request) -> Answer:
+        if isinstance(request, Query | Show):
+            return await self._run(partial(perform, self._store, request, self._clock()))
+        found = await self._run(partial(self._store.queued, request.id))
+        if isinstance(found, Refused):
+            return found
+        async with self._own(found.delivery.lane):
+            answer = await self._run(partial(perform, self._store, request, self._clock()))
+        if isinstance(answer, Retried | Dropped):
+            self._wake([answer.lane])
+            self._tell(_told(answer))
+        return answer
+
+
+def _told(answer: Retried | Dropped) -> Event:
+    if isinstance(answer, Dropped):
+        return Settled(answer.lane.platform, answer.receiver, "dead", 1, why=DROPPED)
+    return Noted("info", "delivery retried", (("delivery", answer.id), ("as", answer.new)))
+
+
+def _bound(path: Path) -> socket.socket:
+    """A socket that nobody else can open. One that is there already was left by a process that is gone."""
+    path.unlink(missing_ok=True)
+    bound = socket.socket(socket.AF_UNIX)
+    try:
+        bound.bind(str(path))
+        path.chmod(0o600)  # before it listens
+    except OSError:
+        bound.close()
+        raise
+    return bound

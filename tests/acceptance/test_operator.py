@@ -1,0 +1,106 @@
+"""What an operator does to deliveries, and what the chats show of it: timetables on a fake clock."""
+
+from functools import partial
+
+from relay.sandbox.faults import Refusal
+from relay.store.queue import Dropped, Page, Query, Refused, Retried
+from tests.build import T0, alert, notification
+from tests.world import CHAT, World
+
+CANNOT_PARSE = Refusal(400, "Bad Request: can't parse entities")
+
+
+async def world_with_a_dead_delivery() -> World:
+    """Telegram refuses the message, also without style: the delivery 1/1 is dead."""
+    world = World()
+    world.faults.add("telegram", "*", "refused", refusal=CANNOT_PARSE)
+    await world.post(notification(alert("db-1")))
+    await world.run(until=10)
+    assert [(row.dead, row.pending) for row in world.balance()] == [(1, 0)]
+    world.faults.clear()
+    return world
+
+
+async def retry(world: World, delivery_id: str) -> Retried | Refused:
+    answer = await world.commit(partial(world.store.retry, delivery_id, world.now))
+    if isinstance(answer, Retried):
+        world.wakes[answer.lane] = world.now
+    return answer
+
+
+async def drop(world: World, delivery_id: str) -> Dropped | Refused:
+    answer = await world.commit(partial(world.store.drop, delivery_id, world.now))
+    if isinstance(answer, Dropped):
+        world.wakes[answer.lane] = world.now
+    return answer
+
+
+async def test_a_dead_delivery_that_is_retried_is_shown_and_counted_as_delivered() -> None:
+    world = await world_with_a_dead_delivery()
+    await world.run(until=60)
+    assert world.telegram.messages(CHAT) == []
+    assert isinstance(await retry(world, "1/1"), Retried)
+    await world.run(until=70)
+    (message,) = world.telegram.messages(CHAT)
+    assert "db-1" in message.text
+    assert [(row.accepted, row.delivered, row.dead, row.pending) for row in world.balance()] == [(2, 1, 1, 0)]
+
+
+async def test_a_retry_that_is_refused_again_is_dead_again() -> None:
+    world = await world_with_a_dead_delivery()
+    world.faults.add("telegram", "*", "refused", refusal=CANNOT_PARSE)
+    await retry(world, "1/1")
+    await world.run(until=70)
+    page = world.store.queue(Query())
+    assert isinstance(page, Page)
+    assert [(each.id, each.state) for each in page.deliveries] == [("1/2", "dead")]
+
+
+async def test_a_retry_never_brings_back_what_was_resolved_since() -> None:
+    world = await world_with_a_dead_delivery()
+    world.now = T0 + 60
+    await world.post(notification(alert("db-1", "resolved")))
+    await world.run(until=70)
+    shown = world.telegram.transcript(CHAT)
+    assert isinstance(await retry(world, "1/1"), Refused)
+    await world.run(until=300)
+    assert world.telegram.transcript(CHAT) == shown
+
+
+async def test_what_was_dropped_is_not_sent_when_its_chat_comes_back() -> None:
+    world = World()
+    world.faults.add("telegram", "*", "502", until=T0 + 600)
+    await world.post(notification(alert("db-1")))
+    await world.run(until=300)
+    assert isinstance(await drop(world, "1/1"), Dropped)
+    await world.run(until=1200)
+    assert world.telegram.messages(CHAT) == []
+    assert [(row.dead, row.pending) for row in world.balance()] == [(1, 0)]
+
+
+async def test_what_changes_after_a_drop_is_shown_as_it_is_then() -> None:
+    world = World()
+    world.faults.add("telegram", "*", "502", until=T0 + 60)
+    await world.post(notification(alert("db-1")))
+    await world.run(until=30)
+    await drop(world, "1/1")
+    await world.run(until=100)
+    await world.post(notification(alert("db-1"), alert("db-2")))
+    await world.run(until=110)
+    (message,) = world.telegram.messages(CHAT)
+    assert "db-1" in message.text
+    assert "db-2" in message.text
+
+
+async def test_a_chat_that_was_mended_is_called_at_once_by_a_retry() -> None:
+    world = World()
+    world.telegram.kick(CHAT)
+    await world.post(notification(alert("db-1")))
+    await world.run(until=20)
+    world.telegram.chats[CHAT].refusal = ""
+    await world.run(until=30)
+    assert world.telegram.messages(CHAT) == []
+    await retry(world, "1/1")
+    await world.run(until=31)
+    assert len(world.telegram.messages(CHAT)) == 1
+    assert [(row.accepted, row.delivered) for row in world.balance()] == [(1, 1)]
