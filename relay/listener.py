@@ -5,6 +5,7 @@ import json
 import math
 import ssl
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 
 from aiohttp import http_parser, web
 from msgspec import Struct
@@ -13,6 +14,7 @@ Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 MAX_ANSWER = 200
 _TLS_SECONDS = 5.0
 _BACKLOG = 1024
+_LAST_SECONDS = 0.5  # for an answer to leave, then for a request to take note that it is cut off
 
 
 class Room(Struct, frozen=True):
@@ -72,20 +74,23 @@ class Listener:
         return f"[{bound}]:{number}" if ":" in bound else f"{bound}:{number}"
 
     async def close(self) -> None:
-        """Takes no new connection, lets those at work end within `drain_seconds` (twice that at most)."""
+        """Takes no new connection; requests that have begun are read and answered if they end in `drain_seconds`."""
         if self._socket is not None:
             self._socket.close()
         await asyncio.sleep(0)  # requests that have come already begin
-        self._server.pre_shutdown()
-        await self._server.shutdown(self._room.drain_seconds)
+        await self._crowd.go_home(self._room.drain_seconds)
+        await self._server.shutdown(_LAST_SECONDS)
 
     async def _one(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = request.protocol
         self._crowd.begin(connection)
         try:
-            return _signed(await self._handle(request))
+            response = _signed(await self._handle(request))
         finally:
             self._crowd.end(connection)
+        if self._crowd.leaving:
+            response.force_close()
+        return response
 
 
 class _Crowd:
@@ -95,6 +100,18 @@ class _Crowd:
         self._most = room.connections
         self._idle: dict[web.RequestHandler, None] = {}
         self._busy: set[web.RequestHandler] = set()
+        self._rested = asyncio.Event()
+        self.leaving = False
+
+    async def go_home(self, within: float) -> None:
+        """Closes the idle connections, those at work when they have answered; returns when all have, or `within`."""
+        self.leaving = True
+        self._rested.clear()
+        for connection in self._idle:
+            connection.close()
+        if self._busy:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._rested.wait(), within)
 
     def enter(self, connection: web.RequestHandler) -> None:
         """Has room for the connection, or closes it at once when all others are at work."""
@@ -115,10 +132,16 @@ class _Crowd:
         if connection in self._busy:
             self._busy.remove(connection)
             self._idle[connection] = None
+            self._rest()
 
     def leave(self, connection: web.RequestHandler) -> None:
         self._idle.pop(connection, None)
         self._busy.discard(connection)
+        self._rest()
+
+    def _rest(self) -> None:
+        if not self._busy:
+            self._rested.set()
 
 
 class _Connection(web.RequestHandler):

@@ -499,6 +499,20 @@ async def test_at_the_end_what_was_begun_is_answered_and_nothing_new_begins() ->
     idle.close()
 
 
+async def test_a_body_that_is_still_coming_at_the_end_is_read_and_answered() -> None:
+    relay = Relay(SLOW)
+    await relay.open()
+    reader, writer = await relay.connect()
+    writer.write(head("POST", "/alerts", {"Content-Length": "2", "Expect": "100-continue", "Connection": ""}))
+    await reader.readuntil(b"100 Continue\r\n\r\n")
+    closing = asyncio.ensure_future(relay.listener.close())
+    await asyncio.sleep(0)
+    writer.write(b"{}")
+    got = Got(await reader.read(), writer)
+    assert (got.status, got.headers["connection"]) == (200, "close")
+    await asyncio.wait_for(closing, 0.5)
+
+
 async def test_a_request_that_will_not_end_does_not_hold_up_the_end() -> None:
     relay = Relay(Limits(1000, 9000, 9.0, 9.0), Room(16, 5, 5, 0.05, 0.1))
     await relay.open()
