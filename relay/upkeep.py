@@ -13,7 +13,7 @@ from relay.store.protocol import Store, StoreError
 
 PERIOD = 60.0  # seconds
 GRACE = 600.0  # seconds of this run before anything expires: a chat gets its chance after a long stop
-_PURGED_AT_ONCE = 1000
+_PURGED_AT_ONCE = 200
 
 
 class Upkeep:
@@ -54,7 +54,8 @@ class Upkeep:
                     await self._expire(target, now)
         purged = _PURGED_AT_ONCE
         while purged == _PURGED_AT_ONCE:
-            purged = await self._run(partial(self._store.purge, now - retention.seconds, _PURGED_AT_ONCE))
+            before, size = now - retention.seconds, retention.bytes
+            purged = await self._run(partial(self._store.purge, before, size, _PURGED_AT_ONCE))
 
     async def _expire(self, target: Target, now: float) -> None:
         receiver, before = target.policy.receiver, now - target.policy.expire_after

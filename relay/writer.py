@@ -62,6 +62,8 @@ class Writer:
             results = self._store.batch([job for job, _, _ in taken])
         except StoreError as error:
             results = [StoreError(str(error)) for _ in taken]
+        except Exception as error:  # noqa: BLE001 - a bug must not end the thread that everyone waits for
+            results = [error for _ in taken]
         for (_, future, loop), result in zip(taken, results, strict=True):
             loop.call_soon_threadsafe(partial(_resolve, future, result))
 

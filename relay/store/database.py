@@ -25,21 +25,24 @@ class Database:
         self._connect = connect
         self._tell = tell
         try:
-            self._db = self._open()
             self._reserve = Reserve(self._path) if self._path else None
+            self._db = self._open()
         except (sqlite3.Error, OSError) as error:
             raise StoreError(f"cannot open the storage: {error}") from error
+        if self._reserve:
+            self._reserve.take()
         self._usable = True
 
     def _open(self) -> Connection:
         path = str(self._path or ":memory:")
+        pages = self._reserve.log_pages if self._reserve else 0
         try:
-            return open_checked(self._connect, path, self._synchronous)
+            return open_checked(self._connect, path, self._synchronous, pages)
         except sqlite3.Error as error:
             if self._path is None or trouble(error) != "damaged":
                 raise
             self._move_aside(self._path, error)
-            return open_checked(self._connect, path, self._synchronous)
+            return open_checked(self._connect, path, self._synchronous, pages)
 
     def _move_aside(self, path: Path, error: sqlite3.Error) -> None:
         moved = move_aside(path, datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
@@ -60,6 +63,18 @@ class Database:
     def has_room(self) -> bool:
         """Something new may be accepted: the reserve is whole, or could be taken back just now."""
         return self._reserve is None or self._reserve.held or self._reserve.hold()
+
+    def used(self) -> int:
+        """Bytes of the file that hold something."""
+        return self._pages("page_count") * self._pages("page_size") - self.free()
+
+    def free(self) -> int:
+        """Bytes of the file that hold nothing any more."""
+        return self._pages("freelist_count") * self._pages("page_size")
+
+    def _pages(self, pragma: str) -> int:
+        (number,) = self._db.execute(f"PRAGMA {pragma}").fetchone()
+        return int(number)
 
     def transaction(self, jobs: Sequence[Callable[[], object]]) -> list[object]:
         """Runs the jobs in one transaction, each under a savepoint of its own, and commits once; twice when the first

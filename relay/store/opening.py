@@ -14,17 +14,23 @@ _SETTINGS = (
     "PRAGMA locking_mode=EXCLUSIVE",
     # Savepoints spill to memory: /tmp may be missing or full.
     "PRAGMA temp_store=MEMORY",
+    # The log is cut back after a burst.
+    "PRAGMA journal_size_limit=4194304",
 )
 
 
-def open_checked(connect: Connect, path: str, synchronous: str) -> Connection:
-    """A connection to a file that is sound. Raises NewerSchema, or sqlite3.Error: SQLITE_CORRUPT or SQLITE_NOTADB
-    when the file is damaged."""
+def open_checked(connect: Connect, path: str, synchronous: str, log_pages: int) -> Connection:
+    """A connection to a file that is sound; its log is written back after `log_pages`.
+
+    Raises NewerSchema, or sqlite3.Error: SQLITE_CORRUPT or SQLITE_NOTADB when the file is damaged.
+    """
     db = connect(path)
     try:
-        for setting in _SETTINGS:
+        for setting in (*_SETTINGS, f"PRAGMA wal_autocheckpoint={log_pages}"):
             db.execute(setting)
         is_new = _is_new(db)
+        if is_new:
+            db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # so that a file that grew can shrink
         db.execute("PRAGMA journal_mode=WAL")
         db.execute(f"PRAGMA synchronous={synchronous}")
         if is_new:

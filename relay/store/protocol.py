@@ -174,9 +174,10 @@ class Store(Protocol):
     def balance(self) -> tuple[BalanceRow, ...]:
         """Per platform and receiver: what was accepted, how it ended, what is pending."""
 
-    def purge(self, before: float, most: int) -> int:
-        """Forgets at most `most` deliveries that ended and were accepted before then, with payloads nobody needs.
-        Returns how many."""
+    def purge(self, before: float, size: int, most: int) -> int:
+        """Forgets at most `most` deliveries that ended, the oldest first: those accepted before then, and any while the
+        storage holds more than `size` bytes or the disk is full. With them go payloads and closed cards that nobody
+        needs. Returns how many."""
 
     def queue(self, query: Query) -> Page | Refused:
         """A page of what is pending or dead; what was retried is no longer listed."""

@@ -4,6 +4,7 @@ import os
 from pathlib import Path
 
 LARGEST = 16 * 1024 * 1024  # bytes; four times the log that SQLite lets grow before it is written back
+_PAGE = 4096
 
 
 class Reserve:
@@ -13,15 +14,24 @@ class Reserve:
     """
 
     def __init__(self, database: Path) -> None:
-        """Takes the room if it is there."""
+        """Measures the disk and takes nothing yet. Raises OSError."""
         self._path = database.with_name(database.name + ".reserve")
         disk = os.statvfs(database.parent)
-        self.size = min(LARGEST, disk.f_blocks * disk.f_frsize // 8)
-        self.held = self._is_there() or self._take()
+        self._size = min(LARGEST, disk.f_blocks * disk.f_frsize // 8)
+        self.held = False
+
+    @property
+    def log_pages(self) -> int:
+        """Pages of log after which SQLite writes back: the reserve must have room for them beside what is settled."""
+        return max(1, self._size // 4 // _PAGE)
+
+    def take(self) -> None:
+        """Takes the room, if it is there, when the storage is opened."""
+        self.held = self._is_there() or self._allocated()
 
     def hold(self) -> bool:
         """Takes the room back once there is half as much again, so that it is not needed again at once."""
-        self.held = self.held or (self._free() >= self.size * 3 // 2 and self._take())
+        self.held = self.held or (self._free() >= self._size * 3 // 2 and self._allocated())
         return self.held
 
     def release(self) -> bool:
@@ -35,13 +45,13 @@ class Reserve:
         return disk.f_bavail * disk.f_frsize
 
     def _is_there(self) -> bool:
-        return self._path.exists() and self._path.stat().st_blocks * 512 >= self.size
+        return self._path.exists() and self._path.stat().st_blocks * 512 >= self._size
 
-    def _take(self) -> bool:
+    def _allocated(self) -> bool:
         try:
             file = os.open(self._path, os.O_RDWR | os.O_CREAT, 0o600)
             try:
-                os.posix_fallocate(file, 0, self.size)
+                os.posix_fallocate(file, 0, self._size)
             finally:
                 os.close(file)
         except OSError:

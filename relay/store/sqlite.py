@@ -30,7 +30,8 @@ from relay.store.protocol import (
     StoreError,
 )
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
-from relay.store.sqlite_books import balance, count, end, overdue, purge
+from relay.store.sqlite_books import balance, count, end, overdue
+from relay.store.sqlite_purge import purge
 
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
@@ -330,9 +331,9 @@ class SqliteStore:
         """See `protocol.Store.expire`."""
         return self._end(lane, overdue(self._db, self._lane(lane), receiver, before), "expired", "")
 
-    def purge(self, before: float, most: int) -> int:
+    def purge(self, before: float, size: int, most: int) -> int:
         """See `protocol.Store.purge`."""
-        return purge(self._db, before, most)
+        return purge(self._db, before, size, most)
 
     def queue(self, query: Query) -> Page | Refused:
         """See `protocol.Store.queue`."""

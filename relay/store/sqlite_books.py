@@ -1,4 +1,4 @@
-"""The books of the SQLite store: how deliveries end and are counted, where all are now, and what is forgotten."""
+"""The books of the SQLite store: how deliveries end and are counted, and where all are now."""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -62,20 +62,6 @@ def balance(db: Database) -> tuple[BalanceRow, ...]:
         had, since = pending.get(where, (0, oldest))
         pending[where] = (had + waiting, min(since, oldest))
     return tuple(_balance_row(where, counted[where], pending.get(where)) for where in sorted(counted))
-
-
-def purge(db: Database, before: float, most: int) -> int:
-    """See `protocol.Store.purge`."""
-    ended = db.execute(
-        "SELECT lane, seq, payload FROM delivery WHERE settlement IS NOT NULL AND accepted_at < ? LIMIT ?",
-        (before, most),
-    ).fetchall()
-    db.executemany("DELETE FROM delivery WHERE lane = ? AND seq = ?", [row[:2] for row in ended])
-    db.executemany(
-        "DELETE FROM payload WHERE id = ? AND NOT EXISTS (SELECT 1 FROM delivery WHERE payload = payload.id)",
-        [(payload,) for _, _, payload in ended],
-    )
-    return len(ended)
 
 
 def _balance_row(where: tuple[Platform, str], counts: dict[str, int], pending: tuple[int, float] | None) -> BalanceRow:

@@ -81,8 +81,8 @@ class Disk(apsw.VFS):
         self.room: int | None = None
         self.failing = False
 
-    def connect(self, path: str, checkpoint_pages: int = 1000) -> "ApswConnection":
-        return ApswConnection(path, self.name, checkpoint_pages)
+    def connect(self, path: str) -> "ApswConnection":
+        return ApswConnection(path, self.name)
 
     def operate(self) -> None:
         """Counts an operation that changes the device; the one the cut falls on does not happen."""
@@ -212,12 +212,11 @@ class File:
 class ApswConnection:
     """An apsw connection with the face and the errors of the standard library's."""
 
-    def __init__(self, path: str, vfs: str, checkpoint_pages: int) -> None:
+    def __init__(self, path: str, vfs: str) -> None:
         try:
             self._db = apsw.Connection(path, vfs=vfs)
         except apsw.Error as error:
             raise _translated(error) from error
-        self.execute(f"PRAGMA wal_autocheckpoint={checkpoint_pages}")
 
     @property
     def in_transaction(self) -> bool:

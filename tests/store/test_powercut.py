@@ -74,7 +74,8 @@ def work_until_cut(disk: Disk, shadow: SqliteStore, chance: random.Random, folde
     pages = chance.choice((5, 40, 1000))
     jobs: list[Job] = []
     try:
-        store = SqliteStore(folder / "relay.db", synchronous, partial(disk.connect, checkpoint_pages=pages))
+        store = SqliteStore(folder / "relay.db", synchronous, disk.connect)
+        store._db.execute(f"PRAGMA wal_autocheckpoint={pages}")
     except StoreError:
         return jobs
     try:

@@ -34,6 +34,7 @@ from tests.build import DISCORD, GROUP, T0, TELEGRAM, alert, notification
 Reopen = Callable[[], Store]
 OTHER = GroupId("", "relay", "{}:{}")
 POST = Post(silent=False)
+SIZE = 1 << 30
 
 
 @pytest.fixture(params=["sqlite"])
@@ -231,9 +232,29 @@ def test_a_job_that_fails_leaves_nothing_and_harms_no_other(store: Store) -> Non
 def test_what_ended_long_ago_is_forgotten_with_its_payload_and_nothing_else(store: Store) -> None:
     store.accept(arrival(TELEGRAM, DISCORD))
     store.dismiss(TELEGRAM, [1], "dead", "test")
-    assert store.purge(T0, 10) == 0
-    assert store.purge(T0 + 1, 10) == 1
+    assert store.purge(T0, SIZE, 10) == 0
+    assert store.purge(T0 + 1, SIZE, 10) == 1
     assert len(store.claim(DISCORD, T0, 9).page) == 1
+
+
+def test_more_than_fits_is_forgotten_the_oldest_that_ended_first(store: Store) -> None:
+    for at in range(3):
+        store.accept(arrival(TELEGRAM, at=T0 + at))
+    store.dismiss(TELEGRAM, [1, 2], "dead", "test")
+    assert store.purge(T0, 1, 1) == 1
+    assert store.purge(T0, SIZE, 1) == 0
+    assert store.purge(T0, 1, 10) == 1
+    assert store.purge(T0, 1, 10) == 0
+    assert [row.pending for row in store.balance()] == [1]
+
+
+def test_a_closed_card_is_forgotten_with_its_last_delivery_and_an_open_one_stays(store: Store) -> None:
+    for closed_at in (None, T0):
+        store.accept(arrival(TELEGRAM))
+        card = replace(shown(fold_all(store, TELEGRAM)), heard_at=T0, closed_at=closed_at)
+        store.settle(replace(outturn(card), shown=True))
+        assert store.purge(T0 + 1, SIZE, 10) == 1
+        assert (store.card(TELEGRAM, GROUP, "") is None) == (closed_at is not None)
 
 
 def test_a_storage_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None:
