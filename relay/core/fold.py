@@ -118,7 +118,8 @@ def _entry(old: Entry | None, alert: Alert, at: float) -> Entry:
     if alert.status == "resolved":
         if _fires(old) and _ended_before(alert, old.starts_at):
             return told
-        ended = max(alert.ends_at or old.ends_at or at, old.starts_at)
+        known = old.ends_at if old.status == "resolved" else None  # a copy from a peer may end a moment later
+        ended = max(known or alert.ends_at or old.ends_at or at, old.starts_at)
         return replace(told, status="resolved", ends_at=ended, held_since=None)
     if _fires(old) or old.status == "gone":
         # Copies from two Prometheus replicas differ in startsAt; Alertmanager too keeps the earlier (alert/alert.go).
