@@ -11,7 +11,7 @@ from relay import log, metrics, settings
 from relay.clock import steady_clock
 from relay.control import Control
 from relay.core.balance import BalanceRow
-from relay.core.event import Event, Loaded
+from relay.core.event import Event, Loaded, Noted
 from relay.core.fault import Fault
 from relay.core.fault import render as render_fault
 from relay.core.resolve import Rules
@@ -104,6 +104,8 @@ class App:
         """Reads the configuration again. A faulty one changes nothing: its faults come back, as text."""
         rules, faults = await asyncio.to_thread(settings.load, self.options.config_file, "serve")
         self._tell(Loaded(ok=rules is not None, at=self._clock(), faults=len(faults) if rules is None else 0))
+        for fault in faults:
+            self._tell(_noted(fault))
         if rules is None:
             return tuple(render_fault(fault) for fault in faults)
         self._take_over(rules)
@@ -156,6 +158,11 @@ class App:
         except (NewerSchema, StoreError) as error:
             self._folder.release()
             raise CannotStart(f"{self._folder.database}: {error}") from error
+
+
+def _noted(fault: Fault) -> Noted:
+    place = ("place", f"{fault.file}:{fault.line}:{fault.column}")
+    return Noted("warning" if fault.severity == "warning" else "error", fault.message, (place,))
 
 
 def _list(faults: tuple[Fault, ...]) -> str:
