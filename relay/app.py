@@ -92,10 +92,9 @@ class App:
     async def stop(self) -> None:
         """Not ready at once; requests under way are answered, API calls under way end, everything is written down."""
         self._why_not_ready = "stopping"
-        await self._listener.close()
+        await asyncio.gather(self._listener.close(), self._lanes.stop(TURN_SECONDS))
         await self._control.close()
         await self._upkeep.stop()
-        await self._lanes.stop(TURN_SECONDS)
         await self._transport.close()
         await asyncio.to_thread(self._writer.close)
         self._folder.release()
