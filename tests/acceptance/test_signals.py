@@ -1,0 +1,162 @@
+"""How a relay process answers its operator: SIGTERM ends it in good order, SIGHUP and /-/reload read the file again."""
+
+import asyncio
+import json
+import signal
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from relay.sandbox.server import Sandbox
+from tests.acceptance.processes import Relay, fetch, processes, start_relay, until
+
+TOKEN, OPS, DBA = "1000001:sandbox-bot", -1001, -1002
+BAD = "route: {receiver: nobody}\nreceivers: [{name: ops}]\n"
+
+
+def furnish(sandbox: Sandbox, folder: Path) -> Path:
+    """Two groups, and a configuration that sends everything to the first."""
+    sandbox.telegram.add_bot(TOKEN, "alert_relay_bot")
+    sandbox.telegram.add_chat(OPS, "supergroup", "Ops")
+    sandbox.telegram.add_chat(DBA, "supergroup", "DBA")
+    config = folder / "relay.yml"
+    config.write_text(rules(sandbox, "ops"))
+    return config
+
+
+def rules(sandbox: Sandbox, receiver: str) -> str:
+    """A configuration whose root receiver is this one."""
+    other = "dba" if receiver == "ops" else "ops"
+    return f"""\
+global:
+  telegram_api_url: {sandbox.url}
+  telegram_bot_token: "{TOKEN}"
+route:
+  receiver: {receiver}
+  routes:
+    - matchers: [never="matched"]
+      receiver: {other}
+receivers:
+  - name: ops
+    telegram_configs:
+      - chat_id: {OPS}
+  - name: dba
+    telegram_configs:
+      - chat_id: {DBA}
+"""
+
+
+def payload(name: str) -> dict[str, object]:
+    """A group of one firing alert."""
+    labels = {"alertname": name}
+    alert = {"status": "firing", "labels": labels, "annotations": {}, "startsAt": "2026-11-22T01:00:00Z"}
+    return {"version": "4", "groupKey": name, "groupLabels": labels, "receiver": "relay", "alerts": [alert]}
+
+
+@asynccontextmanager
+async def half_sent(relay: Relay, name: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
+    """A webhook request of which half the body is sent; call it to send the rest and get the answer's status."""
+    body = json.dumps(payload(name)).encode()
+    host, _, port = relay.url.removeprefix("http://").partition(":")
+    reader, writer = await asyncio.open_connection(host, int(port))
+    head = f"POST /alerts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
+    writer.write(head.encode() + body[:20])
+    await writer.drain()
+
+    async def finish() -> int:
+        writer.write(body[20:])
+        return int((await reader.readline()).split()[1])
+
+    try:
+        yield finish
+    finally:
+        writer.close()
+        with suppress(ConnectionError):
+            await writer.wait_closed()
+
+
+async def is_ready(relay: Relay) -> bool:
+    try:
+        return (await fetch("GET", f"{relay.url}/-/ready"))[0] == 200
+    except aiohttp.ClientConnectionError:
+        return False
+
+
+@pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
+async def test_sigterm_answers_what_was_begun_and_leaves_nothing_in_doubt(
+    sandbox: Sandbox, tmp_path: Path, times: int
+) -> None:
+    async with processes(tmp_path, lambda: sandbox.telegram.transcript(OPS)) as running:
+        config = furnish(sandbox, tmp_path)
+        relay = await start_relay(running, config)
+        sandbox.faults.add("telegram", "*", "slow", seconds=1, count=1)
+        assert await relay.post(payload("DiskFull")) == 200
+        await until("the call has reached the platform", lambda: bool(sandbox.faults.struck))
+        async with half_sent(relay, "HighLoad") as finish:
+            assert await is_ready(relay)
+            for _ in range(times):
+                relay.process.signal(signal.SIGTERM)
+                await until("the relay stops", lambda: 'msg="stopping"' in relay.process.output)
+            assert not await is_ready(relay)
+            assert await finish() == 200
+        assert await relay.process.ended(within=15) == 0
+        again = await start_relay(running, config)
+        await until("everything is delivered", again.at_rest)
+        shown = [message.text.split()[2] for message in sandbox.telegram.messages(OPS)]
+        assert sorted(shown) == ["DiskFull", "HighLoad"]
+        assert "repeated" not in sandbox.telegram.transcript(OPS)
+
+
+@pytest.mark.slow
+async def test_sigterm_ends_within_15_seconds_although_a_platform_and_a_sender_hang(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with processes(tmp_path) as running:
+        relay = await start_relay(running, furnish(sandbox, tmp_path))
+        sandbox.faults.add("telegram", "*", "hang")
+        assert await relay.post(payload("DiskFull")) == 200
+        await until("the call has reached the platform", lambda: bool(sandbox.faults.struck))
+        async with half_sent(relay, "HighLoad"):
+            relay.process.signal(signal.SIGTERM)
+            assert await relay.process.ended(within=13) == 0
+
+
+async def loaded_well(relay: Relay) -> bool:
+    _, text = await fetch("GET", f"{relay.url}/metrics")
+    return "alert_relay_config_last_reload_successful 1.0" in text
+
+
+async def test_a_reload_takes_a_good_file_whole_and_leaves_a_bad_one(sandbox: Sandbox, tmp_path: Path) -> None:
+    async with processes(tmp_path) as running:
+        config = furnish(sandbox, tmp_path)
+        relay = await start_relay(running, config)
+
+        async def failed() -> bool:
+            return not await loaded_well(relay)
+
+        config.write_text(BAD)
+        status, said = await fetch("POST", f"{relay.url}/-/reload")
+        assert status == 500
+        assert f"{config}:1:" in said
+        assert "nobody" in said
+        assert await failed()
+        config.write_text(rules(sandbox, "ops"))
+        assert await fetch("POST", f"{relay.url}/-/reload") == (200, "OK\n")
+        assert await loaded_well(relay)
+
+        config.write_text(BAD)
+        relay.process.signal(signal.SIGHUP)
+        await until("the bad file is refused", failed)
+        assert "nobody" in relay.process.output
+        assert await relay.post(payload("First")) == 200
+        await until("the old rules hold", lambda: "First" in sandbox.telegram.transcript(OPS))
+
+        config.write_text(rules(sandbox, "dba"))
+        relay.process.signal(signal.SIGHUP)
+        await until("the good file is taken", lambda: loaded_well(relay))
+        assert await relay.post(payload("Second")) == 200
+        await until("the new rules hold", lambda: "Second" in sandbox.telegram.transcript(DBA))
+        assert "Second" not in sandbox.telegram.transcript(OPS)
