@@ -10,7 +10,9 @@ from relay.core.files import Files, Wanted, wanted
 from relay.core.resolve import Rules, resolve
 from relay.core.secret import Secret
 
-BUILTIN = Path(__file__).parent.parent / "templates"
+_HERE = Path(__file__).parent
+# An installed package holds the built-in templates, a checkout has them beside it.
+BUILTIN = next(folder for folder in (_HERE / "templates", _HERE.parent / "templates") if folder.is_dir())
 _MOST_SECRET = 64 << 10
 _MOST_TEMPLATE = 1 << 20
 

@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from typing import NoReturn
 
 import pytest
 
@@ -11,9 +12,14 @@ def need_program(program: str, package: str) -> str:
 
     With RELAY_TEST_REQUIRE=all an absent program is a failure, so that no tier is left out unnoticed.
     """
-    if path := shutil.which(program):
-        return path
-    reason = f"{program} is not installed: apt-get install -y {package}"
+    path = shutil.which(program)
+    if path is None:
+        absent(f"{program} is not installed: apt-get install -y {package}")
+    return path
+
+
+def absent(reason: str) -> NoReturn:
+    """Leaves the test out because of what is not here, or fails it when every tier is required."""
     if os.environ.get("RELAY_TEST_REQUIRE") == "all":
         pytest.fail(reason)
     pytest.skip(reason)
