@@ -62,9 +62,10 @@ async def half_sent(relay: Relay, name: str) -> AsyncIterator[Callable[[], Await
     body = json.dumps(payload(name)).encode()
     host, _, port = relay.url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    head = f"POST /alerts HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: {len(body)}\r\n\r\n"
-    writer.write(head.encode() + body[:20])
-    await writer.drain()
+    head = ["POST /alerts HTTP/1.1", "Host: relay", "Content-Type: application/json", "Expect: 100-continue"]
+    writer.write("\r\n".join([*head, f"Content-Length: {len(body)}", "", ""]).encode())
+    await reader.readuntil(b"100 Continue\r\n\r\n")
+    writer.write(body[:20])
 
     async def finish() -> int:
         writer.write(body[20:])
@@ -92,7 +93,7 @@ async def test_sigterm_answers_what_was_begun_and_leaves_nothing_in_doubt(
     async with processes(tmp_path, lambda: sandbox.telegram.transcript(OPS)) as running:
         config = furnish(sandbox, tmp_path)
         relay = await start_relay(running, config)
-        sandbox.faults.add("telegram", "*", "slow", seconds=1, count=1)
+        sandbox.faults.add("telegram", "*", "slow", seconds=0.5, count=1)
         assert await relay.post(payload("DiskFull")) == 200
         await until("the call has reached the platform", lambda: bool(sandbox.faults.struck))
         async with half_sent(relay, "HighLoad") as finish:
