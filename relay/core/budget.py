@@ -27,6 +27,11 @@ def free_at(budget: Budget, limit: Limit, now: float) -> float:
     return max(now, budget.blocked_until, used[-limit.count] + limit.window)
 
 
+def room(budget: Budget, limit: Limit, now: float) -> int:
+    """How many calls still fit into the window that ends now."""
+    return limit.count - sum(at > now - limit.window for at in budget.used)
+
+
 def take(budget: Budget, limit: Limit, now: float) -> Budget:
     """The budget after a call at `now`; what has left the window is forgotten."""
     used = tuple(at for at in budget.used if at > now - limit.window)
@@ -36,6 +41,12 @@ def take(budget: Budget, limit: Limit, now: float) -> Budget:
 def block(budget: Budget, until: float) -> Budget:
     """The budget with no call before `until`; a block is never shortened."""
     return Budget(budget.key, budget.used, max(budget.blocked_until, until))
+
+
+def merge(budget: Budget, into: Budget) -> Budget:
+    """The budget `into` with the calls and the block of one that turned out to be the same."""
+    used = tuple(sorted((*budget.used, *into.used)))
+    return Budget(into.key, used, max(budget.blocked_until, into.blocked_until))
 
 
 class Rate(Struct, frozen=True):

@@ -87,17 +87,21 @@ class Denied(Struct, frozen=True):
 
 
 class Attempt(Struct, frozen=True):
-    """A call that was begun and never settled: what it did is unknown."""
+    """A call to be made; one that was begun and never settled: what it did is unknown. Among lanes that share a
+    budget, `urgent` ones go first, then those that wait `since` longest (Unix seconds)."""
 
     lane: LaneKey
     group: GroupId
     fingerprint: str
     step: Step
+    urgent: bool = False
+    since: float = 0.0
 
 
 class Outturn(Struct, frozen=True):
     """What an attempt leaves behind. `shown`: deliveries up to `card.shown_seq` are done; `dead`: why they never
-    will be; `blocks`: budget keys and until when they are forbidden. `digest`: the
+    will be; `blocks`: budget keys and until when they are forbidden; `renamed`: budgets by which the call
+    was counted before it told which others they are. `digest`: the
     card is the lane's digest; these cards it names (their deliveries are delivered, those of the others merged)."""
 
     lane: LaneKey
@@ -107,6 +111,7 @@ class Outturn(Struct, frozen=True):
     blocks: tuple[tuple[str, float], ...] = ()
     shown: bool = False
     dead: str = ""
+    renamed: tuple[tuple[str, str], ...] = ()
     digest: frozenset[tuple[GroupId, str]] | None = None
 
 

@@ -84,6 +84,17 @@ CREATE TABLE budget (
     body BLOB NOT NULL
 ) WITHOUT ROWID;
 
+-- A call that a budget did not let go: due is when it may, since how long its card waits.
+CREATE TABLE wish (
+    key TEXT NOT NULL,
+    lane INTEGER NOT NULL,
+    urgent INTEGER NOT NULL,
+    since REAL NOT NULL,
+    due REAL NOT NULL,
+    PRIMARY KEY (key, lane)
+) WITHOUT ROWID;
+CREATE INDEX wish_lane ON wish (lane);
+
 -- accepted, delivered, merged, duplicate, expired, dead; pending is counted from the rows themselves.
 CREATE TABLE counter (
     platform TEXT NOT NULL,

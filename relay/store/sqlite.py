@@ -9,12 +9,12 @@ import msgspec
 
 from relay.core.alert import GroupId, Notification
 from relay.core.balance import BalanceRow
-from relay.core.budget import Budget, Limit, block, free_at, take
+from relay.core.budget import Limit
 from relay.core.card import Card
 from relay.core.event import Event, Settlement
 from relay.core.lane import LaneKey
 from relay.core.lanestate import LaneState
-from relay.store import sqlite_cards, sqlite_queue
+from relay.store import sqlite_budgets, sqlite_cards, sqlite_queue
 from relay.store.connection import Connect, connect
 from relay.store.database import Database
 from relay.store.protocol import (
@@ -38,7 +38,6 @@ _lane_key = msgspec.json.Decoder(LaneKey).decode
 _lane_state = msgspec.json.Decoder(LaneState).decode
 _group = msgspec.json.Decoder(GroupId).decode
 _attempt = msgspec.json.Decoder(Attempt).decode
-_budget = msgspec.json.Decoder(Budget).decode
 _notification = msgspec.json.Decoder(Notification).decode
 _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 _EMPTY = b"[]"
@@ -246,29 +245,19 @@ class SqliteStore:
 
     def begin(self, attempt: Attempt, limits: Sequence[Limit], now: float) -> Begun | Denied:
         """See `protocol.Store.begin`."""
-        budgets = [(limit, self._budget(limit.key)) for limit in limits]
-        until = max((free_at(budget, limit, now) for limit, budget in budgets), default=now)
-        if until > now:
+        lane = self._lane(attempt.lane)
+        until = sqlite_budgets.take_all(self._db, lane, attempt, limits, now)
+        if until is not None:
             return Denied(until)
-        for limit, budget in budgets:
-            self._keep_budget(take(budget, limit, now))
-        self._db.execute("INSERT OR REPLACE INTO attempt VALUES (?, ?)", (self._lane(attempt.lane), _encode(attempt)))
+        self._db.execute("INSERT OR REPLACE INTO attempt VALUES (?, ?)", (lane, _encode(attempt)))
         return Begun()
-
-    def _budget(self, key: str) -> Budget:
-        found = self._db.execute("SELECT body FROM budget WHERE key = ?", (key,)).fetchone()
-        return _budget(found[0]) if found else Budget(key)
-
-    def _keep_budget(self, budget: Budget) -> None:
-        self._db.execute("INSERT OR REPLACE INTO budget VALUES (?, ?)", (budget.key, _encode(budget)))
 
     def settle(self, outturn: Outturn) -> tuple[Ended, ...]:
         """See `protocol.Store.settle`."""
         row = self._lane(outturn.lane)
         self._db.execute("DELETE FROM attempt WHERE lane = ?", (row,))
         self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(outturn.state), row))
-        for key, until in outturn.blocks:
-            self._keep_budget(block(self._budget(key), until))
+        sqlite_budgets.settle(self._db, outturn.renamed, outturn.blocks)
         if outturn.digest is not None:
             return self._settle_digest(outturn, row, outturn.digest)
         finished = self._finish(outturn) if outturn.shown or outturn.dead else ()
