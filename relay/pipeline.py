@@ -260,7 +260,9 @@ class Pipeline:
         """Takes the step, if the budgets allow: when it ended, what it came to, and what the answer forbids."""
         platform, endpoint = platform_of(claim.lane.platform), _endpoint(target, claim.state)
         request = platform.request(endpoint, target.policy, step, message, plain=card.plain)
-        attempt = Attempt(claim.lane, card.group, card.fingerprint, step)
+        since = now if card.waiting_since is None else card.waiting_since
+        urgent = is_urgent(card, target.policy)
+        attempt = Attempt(claim.lane, card.group, card.fingerprint, step, urgent, since)
         begun = await self._run(partial(self._store.begin, attempt, limits, now))
         if isinstance(begun, Denied):
             return begun
@@ -322,12 +324,19 @@ class Pipeline:
         await self._write_down(claim, target, outturn)
 
     async def _write_down(self, claim: Claim, target: Target, outturn: Outturn) -> None:
+        outturn = replace(outturn, renamed=self._renamed(claim, target, outturn.state))
         ended = await self._insist(partial(self._store.settle, outturn))
         self._tell_ended(claim.lane, ended, outturn.dead)
         down = outturn.state.down
         if (claim.state.down is None) != (down is None):
             why = down.why if down else ""
             self._tell(ChatChanged(claim.lane.platform, target.policy.receiver, up=down is None, why=why))
+
+    def _renamed(self, claim: Claim, target: Target, after: LaneState) -> tuple[tuple[str, str], ...]:
+        """The budgets that turned out to be others: the channel of a webhook is known only by where messages arrive."""
+        before = self._limits(target, claim.state)
+        learnt = self._limits(target, replace(claim.state, channel=after.channel))
+        return tuple((old.key, new.key) for old, new in zip(before, learnt, strict=True) if old.key != new.key)
 
     async def _insist(self, job: Callable[[], T]) -> T:
         """What a platform did cannot be undone: it is written down however long the storage takes."""
