@@ -1,0 +1,246 @@
+"""Budgets: what many groups, lanes and failures at once may ask of the platforms, and in what order."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+
+import pytest
+from msgspec.structs import replace
+
+from relay.core.alert import GroupId, Notification
+from relay.core.lane import LaneKey, Platform, Policy, Target
+from relay.core.matcher import parse
+from relay.core.route import Route, Routing
+from relay.core.secret import Secret
+from relay.sandbox.discord_chats import Thread
+from relay.sandbox.faults import Refusal
+from relay.sandbox.reply import Call
+from tests.build import POLICY, T0, alert, notification
+from tests.world import (
+    API,
+    CHANNEL,
+    CHANNEL_HOOK,
+    CHAT,
+    GROUP_CHAT,
+    HOOK,
+    TOKEN,
+    World,
+    discord_target,
+    telegram_target,
+)
+
+PATIENT = replace(POLICY, digest_after=1e6)  # every group gets a message of its own, however long that takes
+HOUR = 3600
+
+
+def group(name: str, severity: str = "warning", team: str = "0", at: float = T0) -> Notification:
+    """A notification of a group of its own, with one alert."""
+    told = alert(name, severity=severity, at=at)
+    labelled = replace(told, labels={**told.labels, "team": team})
+    return notification(labelled, group=GroupId("", "relay", f"{{}}:{{{name}}}"))
+
+
+def by_team(targets: Sequence[Target]) -> World:
+    """A world in which team 0 goes to the first target, team 1 to the second, and so on."""
+    names = [f"team-{number}" for number in range(len(targets))]
+    own = [replace(each, policy=replace(each.policy, receiver=name)) for each, name in zip(targets, names, strict=True)]
+    routes = tuple(Route(name, matchers=parse(f'team="{number}"')) for number, name in enumerate(names))
+    return World(
+        *own, routing=Routing(Route(names[0], routes=routes), dict(zip(names, ((t,) for t in own), strict=True)))
+    )
+
+
+def topic(thread: str, policy: Policy = PATIENT) -> Target:
+    return telegram_target(replace(GROUP_CHAT, thread=thread), policy)
+
+
+def webhook(number: int, policy: Policy = PATIENT, thread: str = "") -> Target:
+    """A webhook by its number."""
+    lane: LaneKey = replace(CHANNEL_HOOK, account=str(number), thread=thread)
+    endpoint = discord_target(policy).endpoint
+    secret = Secret(f"{API}/api/webhooks/{number}/token")
+    return replace(discord_target(policy), endpoint=replace(endpoint, lane=lane, secret=secret))
+
+
+def calls(world: World, platform: Platform) -> list[Call]:
+    """The platform's record; nothing in it may have come inside a forbidden window."""
+    made = world.telegram.calls if platform == "telegram" else world.discord.calls
+    assert not any(call.early for call in made)
+    return made
+
+
+def busiest(made: Iterable[Call], window: float) -> int:
+    """The most calls within any `window` seconds."""
+    times = [call.at for call in made]
+    return max(sum(first <= at < first + window for at in times) for first in times)
+
+
+def texts(world: World, platform: Platform) -> str:
+    return world.telegram.transcript(CHAT) if platform == "telegram" else world.discord.transcript(CHANNEL)
+
+
+@pytest.mark.parametrize("platform", ["telegram", "discord"])
+async def test_twenty_groups_at_once_all_arrive_and_none_is_refused(platform: Platform) -> None:
+    world = World(telegram_target(policy=PATIENT) if platform == "telegram" else discord_target(PATIENT))
+    for number in range(20):
+        await world.post(group(f"db-{number}."))
+    await world.run(until=90)
+    made = calls(world, platform)
+    assert Counter(call.status for call in made) == {200: 20}
+    assert [number for number in range(20) if f"db-{number}." not in texts(world, platform)] == []
+    assert [(row.accepted, row.delivered) for row in world.balance()] == [(20, 20)]
+
+
+@pytest.mark.parametrize("platform", ["telegram", "discord"])
+async def test_a_chat_that_cannot_take_a_storm_within_a_minute_reads_one_digest(platform: Platform) -> None:
+    world = World(telegram_target() if platform == "telegram" else discord_target())
+    for number in range(60):
+        await world.post(group(f"db-{number}."))
+    await world.run(until=60)
+    made = calls(world, platform)
+    assert {call.status for call in made} == {200}
+    assert len(made) < 5
+    assert "60" in texts(world, platform)
+    assert [(row.accepted, row.delivered + row.merged) for row in world.balance()] == [(60, 60)]
+
+
+async def test_edits_and_replies_take_from_the_same_minute_as_messages() -> None:
+    world = World(telegram_target(policy=PATIENT))
+    for number in range(12):
+        await world.post(group(f"db-{number}"))
+    await world.run(until=20)
+    for number in range(12):
+        told = group(f"db-{number}")
+        await world.post(replace(told, alerts=(*told.alerts, alert(f"web-{number}", at=T0 + 20)), state=1))
+    await world.run(until=240)
+    made = calls(world, "telegram")
+    assert {call.status for call in made} == {200}
+    assert {call.method for call in made} == {"sendMessage", "editMessageText"}
+    assert busiest(made, 60) == 18
+    assert busiest(made, 1) == 1
+
+
+async def test_topics_share_the_budget_of_their_group() -> None:
+    world = by_team([topic("1"), topic("2")])
+    world.telegram.chats[CHAT].topics = {1: "db", 2: "web"}
+    for number in range(15):
+        for team in "01":
+            await world.post(group(f"db-{team}-{number}", team=team))
+    await world.run(until=180)
+    made = calls(world, "telegram")
+    assert Counter(call.status for call in made) == {200: 30}
+    assert busiest(made, 60) == 18
+
+
+async def test_chats_share_the_budget_of_their_bot() -> None:
+    chats = [-5000 - number for number in range(60)]
+    world = World(*(telegram_target(replace(GROUP_CHAT, chat=str(chat)), PATIENT) for chat in chats))
+    for chat in chats:
+        world.telegram.add_chat(chat, "supergroup", "Team")
+    await world.post(group("db-1"))
+    await world.run(until=10)
+    made = calls(world, "telegram")
+    assert Counter(call.status for call in made) == {200: 60}
+    assert busiest(made, 1) == 27
+
+
+async def test_webhooks_of_one_channel_share_a_budget_that_no_header_tells_of() -> None:
+    world = by_team([webhook(1000 + number) for number in range(4)])
+    for number in range(4):
+        world.discord.add_webhook(1000 + number, "token", CHANNEL)
+    for number in range(40):
+        await world.post(group(f"db-{number}", team=str(number % 4)))
+    await world.run(until=180)
+    made = calls(world, "discord")
+    assert Counter(call.status for call in made) == {200: 40}
+    assert busiest(made, 60) == 27
+
+
+async def test_threads_share_the_budget_of_their_webhook() -> None:
+    world = by_team([webhook(1000), webhook(1000, thread="7")])
+    world.discord.add_webhook(1000, "token", CHANNEL)
+    world.discord.channels[CHANNEL].threads = {7: Thread(7, "db")}
+    for number in range(12):
+        await world.post(group(f"db-{number}", team=str(number % 2)))
+    await world.run(until=60)
+    made = calls(world, "discord")
+    assert Counter(call.status for call in made) == {200: 12}
+    assert busiest(made, 2) == 5
+
+
+async def test_webhooks_share_the_budget_of_their_address() -> None:
+    world = World(*(webhook(1000 + number) for number in range(80)))
+    for number in range(80):
+        world.discord.add_channel(2000 + number, "alerts")
+        world.discord.add_webhook(1000 + number, "token", 2000 + number)
+    await world.post(group("db-1"))
+    await world.run(until=10)
+    made = calls(world, "discord")
+    assert Counter(call.status for call in made) == {200: 80}
+    assert busiest(made, 1) == 45
+
+
+async def test_the_most_urgent_card_of_a_lane_goes_first_then_the_oldest() -> None:
+    world = World(telegram_target(policy=PATIENT))
+    for number, severity in enumerate(("warning", "info", "critical", "warning", "page")):
+        await world.post(group(f"db-{number}", severity))
+        world.now += 0.01
+    await world.run(until=30)
+    order = [message.text.partition("db-")[2][0] for message in world.telegram.messages(CHAT)]
+    assert order == ["2", "4", "0", "1", "3"]
+
+
+async def test_the_most_urgent_card_of_all_topics_of_a_group_goes_first_then_the_oldest() -> None:
+    world = by_team([topic("1"), topic("2"), topic("3")])
+    world.telegram.chats[CHAT].topics = {1: "db", 2: "web", 3: "mail"}
+    steps = [
+        (4, "0", 5),
+        (4, "1", 3),
+        (3, "2", 0),
+        (5, "0", 0),
+    ]  # how many groups, of which team, after how many seconds
+    number = 0
+    for count, team, after in steps:
+        for _ in range(count):
+            severity = "critical" if number in (9, 13) else "warning"
+            await world.post(group(f"db-{number}.", severity, team))
+            number += 1
+            world.now += 0.01
+        await world.run(until=world.now - T0 + after)
+    await world.run(until=120)
+    order = [int(message.text.partition("db-")[2].partition(".")[0]) for message in world.telegram.messages(CHAT)]
+    before = len([call for call in calls(world, "telegram") if call.at < T0 + 8])
+    assert sorted(order[:before]) == order[:before]
+    assert order[before : before + 2] == [9, 13]
+    assert order[before + 2 :] == sorted(order[before + 2 :])
+
+
+@pytest.mark.parametrize(
+    ("platform", "failure", "most"),
+    [
+        ("telegram", "kicked", 289),
+        ("telegram", "token revoked", 289),
+        ("discord", "missing access", 289),
+        ("discord", "webhook deleted", 1),
+        ("discord", "token changed", 1),
+    ],
+)
+async def test_a_chat_that_refuses_us_for_a_day_hears_little_of_us(platform: Platform, failure: str, most: int) -> None:
+    world = World(telegram_target() if platform == "telegram" else discord_target())
+    match failure:
+        case "kicked":
+            world.telegram.kick(CHAT)
+        case "token revoked":
+            world.telegram.bots[TOKEN].revoked = True
+        case "missing access":
+            world.faults.add("discord", "*", "refused", refusal=Refusal(403, "Missing Access", 50001))
+        case "webhook deleted":
+            world.discord.webhooks[HOOK].gone = True
+        case _:
+            world.discord.webhooks[HOOK].token = "another"
+    for hour in range(24):
+        world.now = max(world.now, T0 + hour * HOUR)
+        await world.post(group(f"db-{hour}", at=world.now))
+        await world.run(until=(hour + 1) * HOUR)
+    made = calls(world, platform)
+    assert len(made) <= most
+    assert busiest(made, 600) <= 2  # of the 10,000 in ten minutes after which Discord bans an address
