@@ -10,6 +10,7 @@ from msgspec import Struct
 from relay import log, metrics, settings
 from relay.clock import steady_clock
 from relay.control import Control
+from relay.core.alert import Notification
 from relay.core.balance import BalanceRow
 from relay.core.event import Event, Loaded, Noted
 from relay.core.fault import Fault
@@ -20,6 +21,7 @@ from relay.folder import CannotStart, Folder
 from relay.intake import Intake
 from relay.lanes import Lanes
 from relay.listener import Listener, Room
+from relay.notices import Notices
 from relay.pipeline import Pipeline
 from relay.server import Doors, Limits, Server
 from relay.store.protocol import NewerSchema, StoreError
@@ -53,7 +55,8 @@ class App:
         self.options = options
         self._clock = steady_clock()
         self._metrics = metrics.Metrics()
-        self._listeners = (log.listen, self._metrics.listen, *listeners)
+        self._notices = Notices(self._post_notice, self._clock)
+        self._listeners = (log.listen, self._metrics.listen, self._notices.listen, *listeners)
         self._why_not_ready = "starting"
         self.rules = self._first_rules()
         in_force = self.rules.in_force
@@ -78,6 +81,7 @@ class App:
         await self._pipeline.recover()
         wakes = await self._writer.run(self._store.wakes)
         self._lanes.wake(lane for lane, _ in wakes)
+        self._notices.start()
         self._upkeep.start(lambda: (self._pipeline.in_force, self.rules.retention))
         try:
             await self._control.open(self._folder.socket)
@@ -121,6 +125,11 @@ class App:
             for target in targets
         }
         self._metrics.prime(chats, rules.templates)
+        readers = rules.routing.targets.get(rules.notices_receiver, ())
+        self._notices.language = readers[0].policy.language if readers else "en"
+
+    async def _post_notice(self, told: Notification) -> None:
+        await self._intake.post(told, self.rules.notices_receiver)
 
     def _tell(self, event: Event) -> None:
         for listen in self._listeners:

@@ -57,6 +57,15 @@ class Intake:
             return Busy("storage failed", _RETRY_AFTER)
         return Taken()
 
+    async def post(self, told: Notification, receiver: str) -> None:
+        """Takes a notification of the relay's own, past the routes, for the chats of one receiver."""
+        targets = self.routing.targets.get(receiver, ())
+        chats = tuple(Delivery(target.lane, receiver, "", None, urgent=False) for target in targets)
+        try:
+            await self._commit([_arrival(told, Routed(chats, 0), self._clock())])
+        except StoreError as error:
+            self._tell(Noted("error", "storage failed", (("err", str(error)),)))
+
     async def _take(self, parts: Iterable[Notification], at: float, *, large: bool) -> list[tuple[Arrival, Accepted]]:
         some = partial(_arrivals, parts, self.routing, at)
         return await asyncio.to_thread(some) if large else some()

@@ -15,6 +15,8 @@ from relay.core.event import (
     Answered,
     Called,
     ChatChanged,
+    ChatMoved,
+    Contradicted,
     Event,
     Loaded,
     Noted,
@@ -78,6 +80,11 @@ def _told(event: Event) -> tuple[Level, str, Pairs]:
             return level, f"deliveries {end}", _fields(event, "settlement", "latencies")
         case ChatChanged(up=up):
             return (("info", "chat up") if up else ("error", "chat down")) + (_fields(event, "up"),)
+        case ChatMoved(chat=chat):
+            message = "chat moved, change its id" if chat else "thread gone, using the main chat"
+            return "warning", message, _fields(event)
+        case Contradicted():
+            return "warning", "two Alertmanagers contradict each other", _fields(event)
         case TemplateFailed():
             return "error", "template failed, plain text sent", _fields(event)
         case Loaded():

@@ -23,6 +23,8 @@ from relay.core.event import (
     Answered,
     Called,
     ChatChanged,
+    ChatMoved,
+    Contradicted,
     Event,
     FailureReason,
     Loaded,
@@ -133,7 +135,7 @@ class Metrics:
                 self._template_failures.labels(template).inc()
             case Loaded():
                 self._loaded(event)
-            case StorageDamaged() | Noted():
+            case ChatMoved() | Contradicted() | StorageDamaged() | Noted():
                 self._damaged.inc(isinstance(event, StorageDamaged))
             case _:
                 assert_never(event)

@@ -62,6 +62,24 @@ class ChatChanged(Struct, frozen=True):
     why: str
 
 
+class ChatMoved(Struct, frozen=True):
+    """A group became a supergroup with the id `chat`; or, when that is empty, a thread is gone and the main chat takes
+    its place. `place` is FILE:LINE of the entry to change."""
+
+    platform: Platform
+    receiver: str
+    place: str
+    chat: str
+
+
+class Contradicted(Struct, frozen=True):
+    """Two Alertmanagers (their external URLs) go on contradicting each other over one group."""
+
+    group_key: str
+    first: str
+    second: str
+
+
 class TemplateFailed(Struct, frozen=True):
     """A template failed at run time; the built-in plain text went out in its place."""
 
@@ -92,4 +110,16 @@ class Noted(Struct, frozen=True):
     values: tuple[tuple[str, str], ...] = ()
 
 
-Event = Answered | Accepted | Called | Settled | ChatChanged | TemplateFailed | Loaded | StorageDamaged | Noted
+Event = (
+    Answered
+    | Accepted
+    | Called
+    | Settled
+    | ChatChanged
+    | ChatMoved
+    | Contradicted
+    | TemplateFailed
+    | Loaded
+    | StorageDamaged
+    | Noted
+)

@@ -93,6 +93,42 @@ CATALOGUE = MappingProxyType(
             "In one message because this chat takes {n} a minute.",
             "En un seul message car cette discussion en accepte {n} par minute.",
         ),
+        "notice_refused": Text(
+            "a payload was answered with {code}, and Alertmanager gives it up: see the relay's log",
+            "une notification a reçu la réponse {code}, et Alertmanager y renonce : voir le journal du relais",
+        ),
+        "notice_chat_down": Text(
+            "receiver {receiver} on {platform} takes no messages: {why}",
+            "le récepteur {receiver} sur {platform} ne prend plus de messages : {why}",
+        ),
+        "notice_moved": Text(
+            "the group of receiver {receiver} is a supergroup now: write chat_id {chat} at {place}",
+            "le groupe du récepteur {receiver} est devenu un supergroupe : écrire chat_id {chat} à {place}",
+        ),
+        "notice_thread_gone": Text(
+            "the thread of receiver {receiver} is gone, its messages go to the main chat: see {place}",
+            "le fil du récepteur {receiver} n'existe plus, ses messages vont dans la discussion : voir {place}",
+        ),
+        "notice_dead": Text(
+            "{count} deliveries of receiver {receiver} cannot be delivered ({why}): alert-relay queue list",
+            "{count} livraisons du récepteur {receiver} sont impossibles ({why}) : alert-relay queue list",
+        ),
+        "notice_expired": Text(
+            "{count} deliveries of receiver {receiver} waited too long and were given up",
+            "{count} livraisons du récepteur {receiver} ont trop attendu et sont abandonnées",
+        ),
+        "notice_template": Text(
+            "the template {template} fails, plain text is sent instead: {why}",
+            "le modèle {template} échoue, du texte simple le remplace : {why}",
+        ),
+        "notice_contradicted": Text(
+            "{a} and {b} contradict each other: if they are no cluster, let each post to its own /alerts/SOURCE",
+            "{a} et {b} se contredisent : hors d'un même cluster, chacun doit poster à son propre /alerts/SOURCE",
+        ),
+        "notice_storage": Text(
+            "the storage was damaged and a new one begun: alert-relay queue salvage {file}",
+            "le stockage était endommagé, un nouveau est commencé : alert-relay queue salvage {file}",
+        ),
         "runbook": Text("Runbook", "Procédure"),
         "graph": Text("Graph", "Graphe"),
         "silence": Text("Silence", "Silence"),
