@@ -16,7 +16,7 @@ from relay.core.digest import DIGEST, QUIET, DigestView, absorbing, capacity, is
 from relay.core.digest import mark as mark_digest
 from relay.core.digest import plan as plan_digest
 from relay.core.digest import view as view_digest
-from relay.core.event import Called, ChatChanged, Event, FailureReason, Noted, Settled, TemplateFailed
+from relay.core.event import Called, ChatChanged, ChatMoved, Event, FailureReason, Noted, Settled, TemplateFailed
 from relay.core.fold import Arriving, fold, ripen
 from relay.core.hush import Hush, hush
 from relay.core.inforce import InForce
@@ -331,6 +331,9 @@ class Pipeline:
         if (claim.state.down is None) != (down is None):
             why = down.why if down else ""
             self._tell(ChatChanged(claim.lane.platform, target.policy.receiver, up=down is None, why=why))
+        if outturn.state.chat != claim.state.chat or outturn.state.thread_gone != claim.state.thread_gone:
+            chat = outturn.state.chat if outturn.state.chat != claim.state.chat else ""
+            self._tell(ChatMoved(claim.lane.platform, target.policy.receiver, target.place, chat))
 
     def _renamed(self, claim: Claim, target: Target, after: LaneState) -> tuple[tuple[str, str], ...]:
         """The budgets that turned out to be others: the channel of a webhook is known only by where messages arrive."""

@@ -1,0 +1,97 @@
+"""Notices: what operators have to know of the relay itself, told as alerts of its own through the same pipeline."""
+
+from hashlib import blake2b
+from typing import assert_never
+
+from msgspec import Struct
+
+from relay.core.alert import Alert, Notification
+from relay.core.event import (
+    Accepted,
+    Answered,
+    Called,
+    ChatChanged,
+    ChatMoved,
+    Contradicted,
+    Event,
+    Loaded,
+    Noted,
+    Settled,
+    StorageDamaged,
+    TemplateFailed,
+)
+from relay.core.texts import say
+
+HOURLY = 3600.0  # seconds: a notice is told again only after this long, and is over when nothing renewed it for as long
+_GIVEN_UP = (400, 401, 413)  # answers after which Alertmanager gives a notification up (notify/util.go)
+
+
+class Notice(Struct, frozen=True):
+    """One thing to tell: `kind` names the text (`notice_KIND`) and `name` the alert; `subject` tells two of a kind
+    apart. `lasting`: it holds until an event says that it is over; others are over by themselves."""
+
+    kind: str
+    name: str
+    subject: str
+    firing: bool = True
+    lasting: bool = False
+    values: tuple[tuple[str, str], ...] = ()
+
+
+def notice_of(event: Event) -> Notice | None:
+    """The notice that an event is worth, if any."""
+    match event:
+        case Answered(code) if code in _GIVEN_UP:
+            return Notice("refused", "AlertRelayRefusedPayload", str(code), values=(("code", str(code)),))
+        case ChatChanged(platform, receiver, up, why):
+            values = (("platform", platform), ("receiver", receiver), ("why", why))
+            return Notice(
+                "chat_down", "AlertRelayChatDown", f"{platform} {receiver}", not up, lasting=True, values=values
+            )
+        case ChatMoved(_, receiver, place, chat):
+            moved = (("receiver", receiver), ("place", place), ("chat", chat))
+            return Notice("moved" if chat else "thread_gone", "AlertRelayChatMoved", place or receiver, values=moved)
+        case Settled(settlement="dead" | "expired" as end, receiver=receiver, count=count, why=why):
+            ended = (("receiver", receiver), ("count", str(count)), ("why", why))
+            return Notice(end, f"AlertRelay{end.title()}Deliveries", receiver, values=ended)
+        case TemplateFailed(template, why):
+            return Notice(
+                "template", "AlertRelayTemplateFailed", template, values=(("template", template), ("why", why))
+            )
+        case Contradicted(group_key, first, second):
+            return Notice("contradicted", "AlertRelayContradiction", group_key, values=(("a", first), ("b", second)))
+        case StorageDamaged(moved_to):
+            return Notice("storage", "AlertRelayStorageDamaged", moved_to, values=(("file", moved_to),))
+        case Answered() | Accepted() | Called() | Settled() | Loaded() | Noted():
+            return None
+        case _:
+            assert_never(event)
+
+
+def notification(notice: Notice, language: str, began: float, now: float) -> Notification:
+    """The notice as Alertmanager would post an alert that began at `began`."""
+    text = say(language, f"notice_{notice.kind}", None, **dict(notice.values)).text
+    alert = Alert(
+        status="firing" if notice.firing else "resolved",
+        labels={"alertname": notice.name, "severity": "warning"},
+        annotations={"summary": text},
+        starts_at=began,
+        ends_at=None if notice.firing else now,
+        generator_url="",
+        fingerprint=blake2b(f"{notice.kind} {notice.subject}".encode(), digest_size=8).hexdigest(),
+    )
+    return Notification(
+        source="",
+        receiver="alert-relay",
+        group_key=f"notice/{notice.kind}/{notice.subject}",
+        status=alert.status,
+        alerts=(alert,),
+        group_labels={"alertname": notice.name},
+        common_labels=alert.labels,
+        common_annotations=alert.annotations,
+        route_labels={},
+        external_url="",
+        reason="",
+        truncated=0,
+        state=int(notice.firing),
+    )

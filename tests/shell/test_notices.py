@@ -1,0 +1,88 @@
+"""Notices: what operators are told of the relay itself, and how often."""
+
+import pytest
+
+from relay.core.alert import Notification
+from relay.core.event import Answered, ChatChanged, ChatMoved, Contradicted, Event, Settled, TemplateFailed
+from relay.core.notice import HOURLY, notice_of
+from relay.notices import Notices
+
+DOWN = ChatChanged("telegram", "dba", up=False, why="Forbidden: bot was kicked")
+UP = ChatChanged("telegram", "dba", up=True, why="")
+FAILED = TemplateFailed("team.j2", "no pod")
+
+
+class Operators:
+    """Notices with a clock of their own, and what they posted."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+        self.posted: list[Notification] = []
+        self.notices = Notices(self._post, lambda: self.now)
+
+    async def _post(self, told: Notification) -> None:
+        self.posted.append(told)
+
+    async def hear(self, event: Event) -> None:
+        notice = notice_of(event)
+        assert notice is not None
+        await self.notices.take(notice)
+
+    @property
+    def told(self) -> list[tuple[str, str]]:
+        return [(each.status, each.alerts[0].labels["alertname"]) for each in self.posted]
+
+
+@pytest.mark.parametrize(
+    ("event", "words"),
+    [
+        (Answered(400, 0.1), "answered with 400"),
+        (Answered(413, 0.1), "answered with 413"),
+        (DOWN, "receiver dba on telegram takes no messages: Forbidden: bot was kicked"),
+        (ChatMoved("telegram", "dba", "relay.yml:12", "-1009"), "write chat_id -1009 at relay.yml:12"),
+        (ChatMoved("telegram", "dba", "relay.yml:12", ""), "see relay.yml:12"),
+        (Settled("telegram", "dba", "dead", 3, why="refused"), "3 deliveries of receiver dba"),
+        (Settled("telegram", "dba", "expired", 3), "waited too long"),
+        (FAILED, "team.j2 fails"),
+        (Contradicted("{}", "https://a.example", "https://b.example"), "/alerts/SOURCE"),
+    ],
+)
+async def test_what_operators_have_to_know_is_told_in_words(event: Event, words: str) -> None:
+    operators = Operators()
+    await operators.hear(event)
+    assert words in operators.posted[0].alerts[0].annotations["summary"]
+
+
+@pytest.mark.parametrize("event", [Answered(200, 0.1), Answered(503, 0.1), Settled("telegram", "dba", "delivered", 1)])
+def test_what_is_no_news_is_no_notice(event: Event) -> None:
+    assert notice_of(event) is None
+
+
+async def test_the_same_notice_is_told_once_and_is_over_an_hour_after_its_last_cause() -> None:
+    operators = Operators()
+    for _ in range(3):
+        await operators.hear(FAILED)
+        operators.now += HOURLY - 1
+        await operators.notices.look()
+    assert operators.told == [("firing", "AlertRelayTemplateFailed")]
+    operators.now += 1
+    await operators.notices.look()
+    assert operators.told == [("firing", "AlertRelayTemplateFailed"), ("resolved", "AlertRelayTemplateFailed")]
+
+
+async def test_a_chat_that_is_down_stays_told_until_it_is_up() -> None:
+    operators = Operators()
+    await operators.hear(DOWN)
+    operators.now += 10 * HOURLY
+    await operators.notices.look()
+    assert operators.told == [("firing", "AlertRelayChatDown")]
+    await operators.hear(UP)
+    assert operators.told[1:] == [("resolved", "AlertRelayChatDown")]
+    assert operators.posted[0].group == operators.posted[1].group
+
+
+async def test_listening_never_waits_however_much_happens() -> None:
+    operators = Operators()
+    for number in range(1000):
+        operators.notices.listen(TemplateFailed(f"{number}", "why"))
+    assert operators.posted == []
