@@ -16,8 +16,18 @@ from relay.core.digest import DIGEST, QUIET, DigestView, absorbing, capacity, is
 from relay.core.digest import mark as mark_digest
 from relay.core.digest import plan as plan_digest
 from relay.core.digest import view as view_digest
-from relay.core.event import Called, ChatChanged, ChatMoved, Event, FailureReason, Noted, Settled, TemplateFailed
-from relay.core.fold import Arriving, fold, ripen
+from relay.core.event import (
+    Called,
+    ChatChanged,
+    ChatMoved,
+    Contradicted,
+    Event,
+    FailureReason,
+    Noted,
+    Settled,
+    TemplateFailed,
+)
+from relay.core.fold import Arriving, contradiction, fold, ripen
 from relay.core.hush import Hush, hush
 from relay.core.inforce import InForce
 from relay.core.lane import Endpoint, LaneKey, Policy, Target
@@ -156,7 +166,11 @@ class Pipeline:
             return await self._bring_summary(claim, target, card, now)
         limits = self._limits(target, claim.state)
         room = capacity(limits, target.policy.digest_after)
-        card = ripen(card, target.policy, now)
+        ripe = ripen(card, target.policy, now)
+        against = contradiction(card, ripe)
+        if against:
+            self._tell(Contradicted(card.group.group_key, *against))
+        card = ripe
         if claim.owed > room / 2:  # replies are optional: their sense is in the edit
             card = replace(card, owed=())
         hushed = self._hush(card, target, now)

@@ -31,6 +31,8 @@ class Entry(Struct, frozen=True):
     seen: float
     absent_since: float | None = None
     held_since: float | None = None
+    by: str = ""
+    held_by: str = ""
 
     @property
     def severity(self) -> str:

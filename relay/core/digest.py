@@ -48,7 +48,8 @@ class Name(Struct, frozen=True):
 
 
 class DigestView(Struct, frozen=True):
-    """What a template sees of a digest. `after` is what it follows: a storm, or quiet hours. `names` stand most urgent first, those of the most groups first among equals.
+    """What a template sees of a digest. `after` is what it follows: a storm, or quiet hours. `names` stand most urgent
+    first, those of the most groups first among equals.
 
     `firing` groups fire, `urgent` of them with the highest severity, `over` are over since the digest began at
     `since`. `per_minute` is what the chat takes.

@@ -70,6 +70,17 @@ def ripen(card: Card, policy: Policy, now: float) -> Card:
     return _fire(ripe, card, revived, now, policy) if revived else _close(ripe, card, now, policy)
 
 
+def contradiction(before: Card, after: Card) -> tuple[str, str] | None:
+    """The external URLs of two Alertmanagers, when a hold ended between these two states of a card because one went on
+    to contradict the other."""
+    known = {entry.fingerprint: entry for entry in before.entries}
+    for entry in after.entries:
+        old = known.get(entry.fingerprint)
+        if old and old.held_since is not None and _fires(entry) and old.by and old.held_by not in ("", old.by):
+            return old.by, old.held_by
+    return None
+
+
 def ripens_at(card: Card, policy: Policy) -> float | None:
     """When `ripen` next changes something, Unix seconds."""
     holds = [at + policy.late_hold for e in card.entries for at in (e.absent_since, e.held_since) if at is not None]
@@ -93,7 +104,7 @@ def _lay(card: Card, delivery: Arriving, policy: Policy) -> tuple[bool, Card]:
     changed = False
     for alert in delivery.alerts:
         old = entries.get(alert.fingerprint)
-        new = _entry(old, alert, delivery.accepted_at)
+        new = _said_by(old, _entry(old, alert, delivery.accepted_at), delivery.head.external_url)
         changed = changed or old is None or _state(old) != _state(new) or new.held_since != old.held_since
         if _fires(new) and (old is None or not _fires(old)):
             fresh.append(alert.fingerprint)
@@ -108,6 +119,12 @@ def _lay(card: Card, delivery: Arriving, policy: Policy) -> tuple[bool, Card]:
     elif changed:
         laid = _close(replace(laid, change=_change(card, laid, grew=False)), card, delivery.accepted_at, policy)
     return not changed, laid
+
+
+def _said_by(old: Entry | None, new: Entry, url: str) -> Entry:
+    if old is None or old.status != new.status:
+        return replace(new, by=url)
+    return replace(new, held_by=url) if new.held_since is not None and old.held_since is None else new
 
 
 def _entry(old: Entry | None, alert: Alert, at: float) -> Entry:

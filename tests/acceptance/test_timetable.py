@@ -5,6 +5,7 @@ from collections.abc import Callable
 import pytest
 from msgspec.structs import replace
 
+from relay.core.event import Contradicted
 from relay.core.lane import Policy
 from tests.acceptance.timetable import Timetable, between, edit, post, reply
 from tests.build import POLICY
@@ -146,3 +147,17 @@ async def test_a_group_that_nobody_posts_any_more_turns_stale_without_a_sound() 
     t.expect(between(0, 1), post("warning Disk"))
     t.expect(between(9 * HOUR, 9 * HOUR + 1), edit("nothing heard of this group for 9 h"))
     await t.run(until=12 * HOUR)
+
+
+@pytest.mark.parametrize(("peer", "contradicted"), [(PEER, 1), ("", 0)])
+async def test_two_alertmanagers_that_go_on_contradicting_each_other_are_told(peer: str, contradicted: int) -> None:
+    t = Timetable()
+    t.at(0, t.fire("disk", "a"))
+    t.expect(between(0, 1), post("warning Disk"))
+    t.at(60, t.resolve("disk", "a"))
+    t.expect(between(60, 61), edit("🟢 resolved Disk"))
+    t.expect(between(60, 63), reply("🟢 resolved", loud=False))
+    t.at(75, t.fire("disk", "a", url=peer))
+    t.expect(between(120, 121), post("warning Disk"))
+    await t.run(until=600)
+    assert len([event for event in t.world.events if isinstance(event, Contradicted)]) == contradicted
