@@ -108,17 +108,15 @@ class Control:
         talk = asyncio.create_task(self._talk(reader, writer))
         self._talks.add(talk)
         talk.add_done_callback(self._talks.discard)
+        talk.add_done_callback(lambda _: writer.close())  # also when it was ended before it began
 
     async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            with suppress(TimeoutError, ValueError, ConnectionError):  # too slow, too long, gone
-                async with asyncio.timeout(_READ_SECONDS):
-                    line = await reader.readline()
-                writer.write(msgspec.json.encode(await self._answered(line)) + b"\n")
-                async with asyncio.timeout(_WRITE_SECONDS):
-                    await writer.drain()
-        finally:
-            writer.close()
+        with suppress(TimeoutError, ValueError, ConnectionError):  # too slow, too long, gone
+            async with asyncio.timeout(_READ_SECONDS):
+                line = await reader.readline()
+            writer.write(msgspec.json.encode(await self._answered(line)) + b"\n")
+            async with asyncio.timeout(_WRITE_SECONDS):
+                await writer.drain()
 
     async def _answered(self, line: bytes) -> Answer:
         try:
