@@ -34,7 +34,9 @@ def _from_relay(path: Path, request: Request) -> Answer | None:
         except (FileNotFoundError, ConnectionRefusedError):
             return None
         except OSError as error:
-            raise CannotStart(f"cannot reach the relay at {path}: {error.strerror}; run this as its user") from error
+            raise CannotStart(
+                f"cannot reach the relay at {path}: {error.strerror}; run this as its user, with its --storage.path"
+            ) from error
         try:
             line.sendall(msgspec.json.encode(request) + b"\n")
             return _answer(_read(line))

@@ -23,7 +23,8 @@ Everything that is dead for one receiver, tried again:
   alert-relay queue list --state=dead --receiver=NAME --limit=10000 -o json |
     jq -r '.deliveries[].id' | xargs alert-relay queue retry
 """
-_LONGEST = 200  # characters of what an alert or a chat says, on one line
+_WIDEST = 200  # characters in a column
+_LONGEST = 4000  # characters on one line
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -153,7 +154,7 @@ def _row(each: Queued, now: float) -> tuple[str, ...]:
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    safe = [[_safe(cell) for cell in row] for row in (head, *rows)]
+    safe = [[_safe(cell, _WIDEST) for cell in row] for row in (head, *rows)]
     widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
     lines = ("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in safe)
     return "\n".join(line.rstrip() for line in lines)
@@ -225,10 +226,10 @@ def _age(seconds: float) -> str:
     return f"{left}s"
 
 
-def _safe(text: str) -> str:
+def _safe(text: str, most: int = _LONGEST) -> str:
     """One line that a terminal shows as it is, whatever an alert holds."""
-    shown = "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in text[: _LONGEST + 1])
-    return shown if len(shown) <= _LONGEST else f"{shown[: _LONGEST - 1]}…"
+    cut = text if len(text) <= most else f"{text[: most - 1]}…"
+    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in cut)
 
 
 def _count(text: str) -> int:
