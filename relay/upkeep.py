@@ -4,11 +4,11 @@ import asyncio
 from collections.abc import Callable
 from functools import partial
 
+from relay.calls import Run
 from relay.core.event import Event, Noted, Settled
 from relay.core.inforce import InForce
 from relay.core.lane import Target
 from relay.core.resolve import Retention
-from relay.pipeline import Run
 from relay.store.protocol import Store, StoreError
 
 PERIOD = 60.0  # seconds
@@ -52,10 +52,9 @@ class Upkeep:
             for targets in in_force.routing.targets.values():
                 for target in targets:
                     await self._expire(target, now)
-        purged = _PURGED_AT_ONCE
-        while purged == _PURGED_AT_ONCE:
-            before, size = now - retention.seconds, retention.bytes
-            purged = await self._run(partial(self._store.purge, before, size, _PURGED_AT_ONCE))
+        purge = partial(self._store.purge, now - retention.seconds, retention.bytes, _PURGED_AT_ONCE)
+        while await self._run(purge):
+            pass
 
     async def _expire(self, target: Target, now: float) -> None:
         receiver, before = target.policy.receiver, now - target.policy.expire_after

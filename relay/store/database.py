@@ -1,5 +1,6 @@
 """One SQLite file that stays usable: transactions over it, and what is done when the disk or the file fails."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -11,6 +12,8 @@ from relay.store.connection import Connect, Connection, Rows, Value, trouble
 from relay.store.opening import move_aside, open_checked
 from relay.store.protocol import StoreError
 from relay.store.reserve import Reserve
+
+_ANY = 1000
 
 
 class Database:
@@ -24,6 +27,7 @@ class Database:
         self._synchronous = synchronous
         self._connect = connect
         self._tell = tell
+        self._check_writable()
         try:
             self._reserve = Reserve(self._path) if self._path else None
             self._db = self._open()
@@ -33,16 +37,20 @@ class Database:
             self._reserve.take()
         self._usable = True
 
+    def _check_writable(self) -> None:
+        for path in (self._path.parent, self._path) if self._path else ():
+            if path.exists() and not os.access(path, os.W_OK):
+                raise StoreError(f"cannot open the storage: {path} cannot be written")
+
     def _open(self) -> Connection:
         path = str(self._path or ":memory:")
-        pages = self._reserve.log_pages if self._reserve else 0
         try:
-            return open_checked(self._connect, path, self._synchronous, pages)
+            return open_checked(self._connect, path, self._synchronous, self.step)
         except sqlite3.Error as error:
             if self._path is None or trouble(error) != "damaged":
                 raise
             self._move_aside(self._path, error)
-            return open_checked(self._connect, path, self._synchronous, pages)
+            return open_checked(self._connect, path, self._synchronous, self.step)
 
     def _move_aside(self, path: Path, error: sqlite3.Error) -> None:
         moved = move_aside(path, datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
@@ -63,6 +71,15 @@ class Database:
     def has_room(self) -> bool:
         """Something new may be accepted: the reserve is whole, or could be taken back just now."""
         return self._reserve is None or self._reserve.held or self._reserve.hold()
+
+    def may_send(self) -> bool:
+        """What comes of another call could be written down."""
+        return self.has_room() or not (self._reserve and self._reserve.is_low(self.free()))
+
+    @property
+    def step(self) -> int:
+        """Pages that may change in one transaction when room is short."""
+        return self._reserve.log_pages if self._reserve else _ANY
 
     def used(self) -> int:
         """Bytes of the file that hold something."""

@@ -8,7 +8,8 @@ _PAGE = 4096
 
 
 class Reserve:
-    """A file of real blocks beside the database. While it is not held, nothing new may be accepted.
+    """A file of real blocks beside the database. While it is not held, nothing new may be accepted; with less than half
+    of it left, nothing new may be sent.
 
     It is an eighth of a small disk. See docs/adr/0006-room-is-kept-back-for-what-was-sent.md.
     """
@@ -39,6 +40,10 @@ class Reserve:
         was_held, self.held = self.held, False
         self._path.unlink(missing_ok=True)
         return was_held
+
+    def is_low(self, spare: int) -> bool:
+        """Half of it is used up, or more; `spare` bytes are free in the database itself."""
+        return not self.held and self._free() + spare < self._size // 2
 
     def _free(self) -> int:
         disk = os.statvfs(self._path.parent)

@@ -93,6 +93,10 @@ class SqliteStore:
         """See `protocol.Store.batch`."""
         return self._db.transaction(jobs)
 
+    def _check_may_send(self) -> None:
+        if not self._db.may_send():
+            raise StoreError("the disk is full")
+
     def accept(self, arrival: Arrival) -> tuple[LaneKey, ...]:
         """See `protocol.Store.accept`."""
         if not self._db.has_room():
@@ -209,6 +213,7 @@ class SqliteStore:
 
     def fold(self, lane: LaneKey, changes: Sequence[CardChange]) -> tuple[Ended, ...]:
         """See `protocol.Store.fold`."""
+        self._check_may_send()
         return tuple(ended for change in changes for ended in self._keep(lane, change))
 
     def _keep(self, lane: LaneKey, change: CardChange) -> tuple[Ended, ...]:
@@ -245,6 +250,7 @@ class SqliteStore:
 
     def begin(self, attempt: Attempt, limits: Sequence[Limit], now: float) -> Begun | Denied:
         """See `protocol.Store.begin`."""
+        self._check_may_send()
         lane = self._lane(attempt.lane)
         until = sqlite_budgets.take_all(self._db, lane, attempt, limits, now)
         if until is not None:

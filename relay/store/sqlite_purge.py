@@ -6,7 +6,6 @@ from relay.core.card import Card
 from relay.store.database import Database
 
 _card = msgspec.json.Decoder(Card).decode
-_VACUUMED = 1000  # pages given back to the disk in one transaction
 
 
 def purge(db: Database, before: float, size: int, most: int) -> int:
@@ -15,7 +14,7 @@ def purge(db: Database, before: float, size: int, most: int) -> int:
     ended = db.execute(
         "SELECT lane, seq, payload, card FROM delivery WHERE settlement IS NOT NULL AND accepted_at < ?"
         " ORDER BY accepted_at LIMIT ?",
-        (float("inf") if cramped else before, most),
+        (float("inf") if cramped else before, max(1, min(most, db.step // 4))),
     ).fetchall()
     db.executemany("DELETE FROM delivery WHERE lane = ? AND seq = ?", [row[:2] for row in ended])
     db.executemany(
@@ -24,7 +23,7 @@ def purge(db: Database, before: float, size: int, most: int) -> int:
     )
     _forget_cards(db, {card for _, _, _, card in ended if card is not None}, before)
     if cramped or db.free() > db.used():
-        db.execute(f"PRAGMA incremental_vacuum({_VACUUMED})").fetchall()
+        db.execute(f"PRAGMA incremental_vacuum({db.step})").fetchall()
     return len(ended)
 
 

@@ -66,7 +66,11 @@ def _sectors(at: int, data: bytes, size: int) -> Iterator[tuple[int, bytes]]:
 
 class Disk(apsw.VFS):
     """A folder on such a device. `cut_at`: the power goes at this operation; from then on nothing works, and `after`
-    is what a new start finds. `room` bytes fit on it; `failing` syncs report an error and sync nothing."""
+    is what a new start finds.
+
+    `failing` syncs report an error and sync nothing. While it is `closed` no file can be opened, and never a temporary
+    one. Handles from before it was last `plugged_in` are dead.
+    """
 
     def __init__(self, chance: random.Random, files: dict[str, Inode] | None = None, cut_at: int | None = None) -> None:
         self.name = f"disk-{id(self)}"
@@ -78,8 +82,10 @@ class Disk(apsw.VFS):
         self._folder: list[tuple[str, Inode | None]] = []
         self.operations = 0
         self.after: dict[str, Inode] | None = None
-        self.room: int | None = None
         self.failing = False
+        self.closed = False
+        self.plugged_in = 1
+        self.temporary = 0
 
     def connect(self, path: str) -> "ApswConnection":
         return ApswConnection(path, self.name)
@@ -100,10 +106,6 @@ class Disk(apsw.VFS):
             if self._chance.random() < 0.5:
                 _rename(names, name, inode)
         return {name: inode.survivor(self._chance, kept, torn) for name, inode in names.items()}
-
-    def check_room(self, more: int) -> None:
-        if self.room is not None and sum(len(inode.seen) for inode in self._names.values()) + more > self.room:
-            raise apsw.exception_for(apsw.SQLITE_FULL)
 
     def sync_folder(self) -> None:
         for name, inode in self._folder:
@@ -130,8 +132,9 @@ class Disk(apsw.VFS):
             self.sync_folder()
 
     def xOpen(self, name: "str | apsw.URIFilename | None", flags: list[int]) -> "apsw.VFSFile":  # noqa: N802
-        if name is None:
-            raise apsw.exception_for(apsw.SQLITE_CANTOPEN)  # a temporary file: the store must do without
+        if name is None or self.closed:
+            self.temporary += name is None
+            raise apsw.exception_for(apsw.SQLITE_CANTOPEN)
         path = name if isinstance(name, str) else name.filename()
         if path not in self._names:
             if not flags[0] & apsw.SQLITE_OPEN_CREATE:
@@ -157,15 +160,15 @@ class File:
         self._disk = disk
         self._inode = inode
         self._new_log = is_log
+        self._plugged_in = disk.plugged_in
 
     def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802
-        if self._disk.after is not None:
+        if self._disk.after is not None or self._plugged_in != self._disk.plugged_in:
             raise apsw.exception_for(apsw.SQLITE_IOERR_READ)
         return bytes(self._inode.seen[offset : offset + amount])
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
         self._disk.operate()
-        self._disk.check_room(offset + len(data) - len(self._inode.seen))
         self._inode.change(offset, bytes(data))
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802
@@ -174,7 +177,7 @@ class File:
 
     def xSync(self, _: int) -> None:  # noqa: N802
         self._disk.operate()
-        if self._disk.failing:
+        if self._disk.failing or self._plugged_in != self._disk.plugged_in:
             raise apsw.exception_for(apsw.SQLITE_IOERR_FSYNC)
         self._inode.sync()
         if self._new_log:

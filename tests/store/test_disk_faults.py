@@ -1,0 +1,265 @@
+"""A disk that is full, fails or is not to be had: nothing acknowledged is lost, and work goes on when it is over."""
+
+import random
+import resource
+import subprocess
+from collections.abc import Awaitable, Callable, Iterator
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from relay.core.answer import Answer, Busy, Taken
+from relay.core.card import Card, Shown, mark
+from relay.core.event import Event, Noted
+from relay.core.lane import LaneKey
+from relay.core.lanestate import LaneState
+from relay.core.route import Delivery, Route, Routing
+from relay.core.step import MessageRef, Post
+from relay.intake import Intake
+from relay.store.protocol import Arrival, Attempt, Begun, CardChange, Ended, Outturn, Store, StoreError
+from relay.store.sqlite import SqliteStore
+from relay.writer import Writer
+from tests.build import T0, TELEGRAM, alert, notification, target
+from tests.need import absent
+from tests.store.cutting_vfs import Disk
+
+KIBIBYTE = 1024
+BODY = Path("tests/payloads/alertmanager-0.33.1/01-first.json")
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        absent("a small file system cannot be mounted: run as root, in a container with --cap-add=SYS_ADMIN")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def lane(number: int) -> LaneKey:
+    return replace(TELEGRAM, chat=str(-1000 - number))
+
+
+def accept(store: Store, to: LaneKey, size: int = 8 * KIBIBYTE) -> object:
+    """Tries to accept a payload of that size for the lane."""
+    told = replace(notification(alert("a")), external_url="x" * size)
+    arrival = Arrival(
+        told.group, msgspec.json.encode(told), T0, (Delivery(to, "ops", "", None, urgent=False),), last=False
+    )
+    return run(store, partial(store.accept, arrival))
+
+
+def run(store: Store, job: Callable[[], object]) -> object:
+    """One transaction: its result, or the StoreError."""
+    try:
+        (result,) = store.batch([job])
+    except StoreError as error:
+        return error
+    return result
+
+
+def accept_until_full(store: Store) -> int:
+    """Accepts for one lane after the other; how many lanes were acknowledged."""
+    number = 0
+    while accept(store, lane(number)) == (lane(number),):
+        number += 1
+    return number
+
+
+def begin(store: Store, to: LaneKey) -> Card:
+    """What the pipeline does for a lane before a call, each step a transaction of its own."""
+    claim = store.claim(to, T0, 9)
+    card = replace(Card(claim.page[0].notification.group, "", "ops"), folded_seq=claim.page[-1].seq)
+    seqs = tuple(opened.seq for opened in claim.page)
+    assert run(store, partial(store.fold, to, [CardChange(card, T0, urgent=False, folded=seqs)])) == ()
+    assert run(store, partial(store.begin, Attempt(to, card.group, "", Post(silent=False)), (), T0)) == Begun()
+    return card
+
+
+def settle(store: Store, to: LaneKey, card: Card) -> None:
+    """What it does after the call."""
+    shown = replace(card, shown=Shown(MessageRef(to.chat, "", "1"), mark(card), T0, T0), shown_seq=card.folded_seq)
+    outturn = Outturn(to, LaneState(), CardChange(shown, None, urgent=False), T0, shown=True)
+    assert run(store, partial(store.settle, outturn)) == (Ended("ops", "delivered", 1, (0.0,)),)
+
+
+def purge(store: Store) -> None:
+    """What the upkeep does every minute."""
+    while run(store, partial(store.purge, T0, 1 << 30, 200)) != 0:
+        pass
+
+
+def test_on_a_full_disk_all_that_was_sent_is_written_down(tiny_disk: Path) -> None:
+    store = SqliteStore(tiny_disk / "relay.db")
+    for number in range(20):
+        assert accept(store, lane(number)) == (lane(number),)
+    sent = [begin(store, lane(number)) for number in range(20)]
+    fill(tiny_disk / "others")
+    accepted = 20 + accept_until_full(store)
+    for number, card in enumerate(sent):
+        settle(store, lane(number), card)
+    (books,) = store.balance()
+    assert (books.accepted, books.delivered, books.lost) == (accepted, 20, 0)
+    store.close()
+
+
+def test_a_disk_that_our_backlog_fills_drains_and_has_room_again(tiny_disk: Path) -> None:
+    store = SqliteStore(tiny_disk / "relay.db")
+    accepted = accept_until_full(store)
+    assert accepted > 30
+    for number in range(accepted):
+        settle(store, lane(number), begin(store, lane(number)))
+        purge(store)
+    assert [(books.accepted, books.delivered, books.lost) for books in store.balance()] == [(accepted, accepted, 0)]
+    assert accept_until_full(store) > 30
+    store.close()
+
+
+def test_nothing_is_sent_that_could_not_be_written_down(tiny_disk: Path) -> None:
+    store = SqliteStore(tiny_disk / "relay.db")
+    accepted = accept_until_full(store)
+    fill(tiny_disk / "others")
+    with pytest.raises(AssertionError, match="the disk is full"):
+        begin(store, lane(0))
+    (tiny_disk / "others").unlink()
+    settle(store, lane(0), begin(store, lane(0)))
+    assert [(books.accepted, books.lost) for books in store.balance()] == [(accepted, 0)]
+    store.close()
+
+
+def test_a_disk_that_others_fill_takes_down_what_is_sent_and_more_when_they_are_gone(tiny_disk: Path) -> None:
+    store = SqliteStore(tiny_disk / "relay.db")
+    assert accept(store, lane(0)) == (lane(0),)
+    card = begin(store, lane(0))
+    fill(tiny_disk / "others")
+    accepted = 1 + accept_until_full(store)
+    settle(store, lane(0), card)
+    (tiny_disk / "others").unlink()
+    assert accept(store, lane(1)) == (lane(1),)
+    store.close()
+    again = SqliteStore(tiny_disk / "relay.db")
+    assert [(row.accepted, row.lost) for row in again.balance()] == [(accepted + 1, 0)]
+    again.close()
+
+
+def test_a_start_on_a_full_disk_goes_on_with_what_is_there(tiny_disk: Path) -> None:
+    store = SqliteStore(tiny_disk / "relay.db")
+    assert accept(store, lane(0)) == (lane(0),)
+    card = begin(store, lane(0))
+    fill(tiny_disk / "others")
+    accept_until_full(store)
+    store.close()
+    fill(tiny_disk / "yet others")
+    again = SqliteStore(tiny_disk / "relay.db")
+    assert isinstance(accept(again, lane(1)), StoreError)
+    (tiny_disk / "others").unlink()
+    settle(again, lane(0), card)
+    assert accept(again, lane(1)) == (lane(1),)
+    again.close()
+
+
+def fill(path: Path) -> None:
+    """Leaves no byte to anyone."""
+    with path.open("wb", buffering=0) as file:
+        for size in (KIBIBYTE * 64, 1):
+            try:
+                while file.write(b"x" * size) == size:
+                    pass
+            except OSError:
+                continue
+
+
+async def test_a_webhook_is_told_to_come_again_while_the_disk_is_full(tiny_disk: Path) -> None:
+    store = SqliteStore(tiny_disk / "relay.db")
+    events: list[Event] = []
+    writer = Writer(store)
+    take = intake(store, writer, events)
+    assert await take() == Taken()
+    fill(tiny_disk / "others")
+    answers = [await take() for _ in range(40)]
+    assert answers[-1] == Busy("storage failed", 5)
+    assert Noted("error", "storage failed", (("err", "the disk is full"),)) in events
+    (tiny_disk / "others").unlink()
+    assert await take() == Taken()
+    assert store.balance()[0].accepted == 2 + answers.count(Taken())
+    writer.close()
+
+
+def intake(store: Store, writer: Writer, events: list[Event]) -> Callable[[], Awaitable[Answer]]:
+    """Posts one recorded webhook."""
+    routing = Routing(Route("ops"), {"ops": (target(),)})
+    taking = Intake(store, writer, lambda _: None, lambda: T0, events.append, routing)
+    return partial(taking.accept, "", BODY.read_bytes())
+
+
+@pytest.mark.parametrize("closed", [False, True])
+async def test_a_webhook_is_told_to_come_again_while_syncs_fail(*, closed: bool, tmp_path: Path) -> None:
+    disk = Disk(random.Random(1))
+    store = SqliteStore(tmp_path / "relay.db", connect=disk.connect)
+    writer = Writer(store)
+    take = intake(store, writer, [])
+    assert await take() == Taken()
+    disk.failing, disk.closed = True, closed
+    assert [await take() for _ in range(3)] == [Busy("storage failed", 5)] * 3
+    disk.failing = disk.closed = False
+    assert await take() == Taken()
+    writer.close()
+    left = SqliteStore(tmp_path / "relay.db", connect=Disk(random.Random(1), disk.survivors()).connect)
+    (books,) = left.balance()
+    assert books.accepted >= 2
+    assert books.lost == 0
+    left.close()
+
+
+def test_a_device_that_went_and_came_again_is_opened_anew(tmp_path: Path) -> None:
+    disk = Disk(random.Random(1))
+    store = SqliteStore(tmp_path / "relay.db", connect=disk.connect)
+    assert accept(store, lane(0)) == (lane(0),)
+    disk.plugged_in += 1
+    assert isinstance(accept(store, lane(1)), StoreError)
+    assert accept(store, lane(2)) == (lane(2),)
+    assert [row.lost for row in store.balance()] == [0]
+    store.close()
+
+
+def test_large_transactions_need_no_temporary_file(tmp_path: Path) -> None:
+    disk = Disk(random.Random(1))
+    store = SqliteStore(tmp_path / "relay.db", connect=disk.connect)
+    for _ in range(250):
+        accept(store, lane(0), KIBIBYTE)
+    run(store, partial(store.dismiss, lane(0), range(1, 251), "dead", "test"))
+    assert run(store, partial(store.purge, T0 + 1, 0, 250)) == 250
+    store.close()
+    assert disk.temporary == 0
+
+
+def test_a_storage_that_is_open_needs_no_further_file_handles(tmp_path: Path) -> None:
+    store = SqliteStore(tmp_path / "relay.db")
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    with (tmp_path / "any").open("w") as any_file:
+        lowest_free = any_file.fileno()
+    resource.setrlimit(resource.RLIMIT_NOFILE, (lowest_free, hard))
+    try:
+        with pytest.raises(OSError, match="Too many open files"):
+            (tmp_path / "another").touch()
+        for number in range(60):
+            assert accept(store, lane(number), 100 * KIBIBYTE) == (lane(number),)
+            settle(store, lane(number), begin(store, lane(number)))
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+    store.close()
+
+
+def test_a_folder_that_is_read_only_is_a_clear_error(tiny_disk: Path) -> None:
+    SqliteStore(tiny_disk / "relay.db").close()
+    subprocess.run(["mount", "-o", "remount,ro", tiny_disk], check=True)
+    with pytest.raises(StoreError, match="cannot be written"):
+        SqliteStore(tiny_disk / "relay.db")
