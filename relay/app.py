@@ -117,7 +117,7 @@ class App:
 
     def _take_over(self, rules: Rules) -> None:
         self.rules = rules
-        self._pipeline.in_force = rules.in_force
+        self._pipeline.take_over(rules.in_force)
         self._intake.routing = rules.routing
         chats = {
             (target.lane.platform, target.policy.receiver)

@@ -11,9 +11,9 @@ from typing import assert_never
 import msgspec
 from msgspec import Struct
 
+from relay.calls import Run
 from relay.core.event import Event, Noted, Settled
 from relay.core.lane import LaneKey
-from relay.pipeline import Run
 from relay.store.protocol import Store, StoreError
 from relay.store.queue import DROPPED, Dropped, Page, Query, Refused, Retried, Whole
 

@@ -86,6 +86,7 @@ class World:
         self.now = T0
         self.events: list[Event] = []
         self.wakes: dict[LaneKey, float] = {}
+        self.dying = False
         self.store = store or SqliteStore(":memory:")
         in_force = InForce(
             self.routing, TEMPLATES, limits or Limits(), {interval.name: interval for interval in intervals}
@@ -103,7 +104,9 @@ class World:
         return results[0]
 
     async def send(self, request: Request) -> Response | NoAnswer:
-        """The sandbox's answer, without a network."""
+        """The sandbox's answer, without a network. `dying`: the process is killed here instead."""
+        if self.dying:
+            raise KeyboardInterrupt
         url = urlsplit(request.url.reveal())
         platform = self.telegram if url.path.startswith("/bot") else self.discord
         headers = {"content-type": request.content_type}
@@ -144,7 +147,7 @@ class World:
 
     async def restart(self) -> None:
         """What a new process does first: settle what was in doubt, ask for the wakes."""
-        self.wakes = {}
+        self.wakes, self.dying = {}, False
         await self.pipeline.recover()
         for lane, at in await self.commit(self.store.wakes):
             self.wakes[lane] = max(at, self.now)
