@@ -177,6 +177,34 @@ def listens(process: Process) -> bool:
     return 'msg="listening" address=' in process.output
 
 
+def payload(name: str, team: str = "one", *, ended: bool = False) -> dict[str, object]:
+    """A group of one alert, as Alertmanager 0.25 posts it."""
+    status = "resolved" if ended else "firing"
+    labels = {"alertname": name, "team": team}
+    return {
+        "version": "4",
+        "receiver": "relay",
+        "status": status,
+        "alerts": [
+            {
+                "status": status,
+                "labels": labels,
+                "annotations": {},
+                "startsAt": "2026-11-22T01:00:00Z",
+                "endsAt": "2026-11-22T01:05:00Z" if ended else "0001-01-01T00:00:00Z",
+                "generatorURL": "",
+                "fingerprint": name,
+            }
+        ],
+        "groupLabels": {"alertname": name},
+        "commonLabels": labels,
+        "commonAnnotations": {},
+        "externalURL": "http://alertmanager.example.org",
+        "groupKey": f'{{}}:{{alertname="{name}"}}',
+        "truncatedAlerts": 0,
+    }
+
+
 def alertmanager_program() -> str:
     """The Alertmanager to run: the one that RELAY_ALERTMANAGER names, else the one on the path."""
     return os.environ.get("RELAY_ALERTMANAGER") or need_program("prometheus-alertmanager", "prometheus-alertmanager")

@@ -18,7 +18,16 @@ from relay.sandbox import discord_text
 from relay.sandbox.faults import FaultKind
 from relay.sandbox.rates import Bucket, Window
 from relay.sandbox.server import Sandbox
-from tests.acceptance.processes import Process, Processes, free_port, launch_relay, processes, start_relay, until
+from tests.acceptance.processes import (
+    Process,
+    Processes,
+    free_port,
+    launch_relay,
+    payload,
+    processes,
+    start_relay,
+    until,
+)
 
 TOKEN, ONE, OTHER = "1000001:sandbox-bot", -1001, -1002
 CHANNEL, HOOK, HOOK_TOKEN = 3001, 4001, "sandbox-webhook"
@@ -66,34 +75,6 @@ receivers:
       - webhook_url: {sandbox.url}/api/webhooks/{HOOK}/{HOOK_TOKEN}
 """)
     return config
-
-
-def payload(name: str, team: str = "one", *, ended: bool = False) -> dict[str, object]:
-    """A group of one alert, as Alertmanager 0.25 posts it."""
-    status = "resolved" if ended else "firing"
-    labels = {"alertname": name, "team": team}
-    return {
-        "version": "4",
-        "receiver": "relay",
-        "status": status,
-        "alerts": [
-            {
-                "status": status,
-                "labels": labels,
-                "annotations": {},
-                "startsAt": "2026-11-22T01:00:00Z",
-                "endsAt": "2026-11-22T01:05:00Z" if ended else "0001-01-01T00:00:00Z",
-                "generatorURL": "",
-                "fingerprint": name,
-            }
-        ],
-        "groupLabels": {"alertname": name},
-        "commonLabels": labels,
-        "commonAnnotations": {},
-        "externalURL": "http://alertmanager.example.org",
-        "groupKey": f'{{}}:{{alertname="{name}"}}',
-        "truncatedAlerts": 0,
-    }
 
 
 @dataclass

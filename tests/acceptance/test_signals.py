@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 
 from relay.sandbox.server import Sandbox
-from tests.acceptance.processes import Relay, fetch, processes, start_relay, until
+from tests.acceptance.processes import Relay, fetch, payload, processes, start_relay, until
 
 TOKEN, OPS, DBA = "1000001:sandbox-bot", -1001, -1002
 BAD = "route: {receiver: nobody}\nreceivers: [{name: ops}]\n"
@@ -47,13 +47,6 @@ receivers:
     telegram_configs:
       - chat_id: {DBA}
 """
-
-
-def payload(name: str) -> dict[str, object]:
-    """A group of one firing alert."""
-    labels = {"alertname": name}
-    alert = {"status": "firing", "labels": labels, "annotations": {}, "startsAt": "2026-11-22T01:00:00Z"}
-    return {"version": "4", "groupKey": name, "groupLabels": labels, "receiver": "relay", "alerts": [alert]}
 
 
 @asynccontextmanager
