@@ -9,8 +9,10 @@ from pathlib import Path
 from relay import log
 from relay.app import App, Options
 from relay.cli.base import CANNOT, GOOD, complain, config_option
+from relay.core.duration import parse_duration
 from relay.folder import CannotStart
 from relay.server import MEBIBYTE, Limits
+from relay.watch import Watch, follow
 
 _log = logging.getLogger("relay")
 
@@ -19,6 +21,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the verb."""
     config_option(parser)
     add = parser.add_argument
+    add(
+        "--config.auto-reload-interval",
+        dest="watch_every",
+        type=_seconds,
+        default=0.0,
+        metavar="DURATION",
+        help="how often to see whether the configuration, or a file that it names, changed (default: never)",
+    )
     add("--storage.path", dest="storage", type=Path, default=Path("data"), metavar="DIR", help="default: data/")
     add("--web.listen-address", dest="listen", default="127.0.0.1:9087", metavar="HOST:PORT", help="port 0: a free one")
     add("--web.config.file", dest="web", type=Path, metavar="FILE", help="TLS and authentication")
@@ -47,14 +57,22 @@ def run(options: argparse.Namespace) -> int:
         limits=Limits(max_body=options.max_body),
     )
     try:
-        asyncio.run(_serve(chosen))
+        asyncio.run(_serve(chosen, options.watch_every))
     except CannotStart as error:
         complain(str(error))
         return CANNOT
     return GOOD
 
 
-async def _serve(options: Options) -> None:
+def _seconds(text: str) -> float:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+async def _serve(options: Options, watch_every: float) -> None:
+    watch = Watch(options.config_file)  # before the first load: no change is missed
     app = App(options)
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     reloads: set[asyncio.Task[tuple[str, ...]]] = set()
@@ -69,6 +87,9 @@ async def _serve(options: Options) -> None:
     loop.add_signal_handler(signal.SIGHUP, reload)
     address = await app.start()
     _log.info("listening", extra={"values": (("address", address),)})
+    watching = asyncio.create_task(follow(watch, watch_every, app.reload)) if watch_every else None
     await stop.wait()
     _log.info("stopping", extra={"values": ()})
+    if watching:
+        watching.cancel()
     await app.stop()
