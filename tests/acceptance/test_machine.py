@@ -1,0 +1,202 @@
+"""Anything may happen in any order: the promises hold after each run (DESIGN.md section 5)."""
+
+import re
+from collections.abc import Sequence
+from contextlib import suppress
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+from msgspec import Struct
+
+from relay.core.alert import Alert, GroupId, Notification
+from relay.sandbox.faults import FaultKind
+from tests.build import POLICY, T0, alert, notification
+from tests.world import CHANNEL, CHAT, World, discord_target, telegram_target
+
+NAMES = ("n1", "n2", "n3")
+FIRING = re.compile(r"^(?:• )?(?:\*\*|`)?(n\d)`? · (?!resolved|no longer)", re.MULTILINE)
+
+
+class Post(Struct, frozen=True):
+    """Alertmanager posts a group: each alert fires, is over, or is left out."""
+
+    group: int
+    states: tuple[str, ...]
+    reason: str = ""
+
+
+class Again(Struct, frozen=True):
+    """A payload of before comes once more: a peer's copy, a retry, or a late snapshot."""
+
+    which: int
+
+
+class Fail(Struct, frozen=True):
+    """The platforms fail for a while."""
+
+    kind: FaultKind
+    seconds: float
+
+
+class Crash(Struct, frozen=True):
+    """The process dies in its next call, or at once, and starts again."""
+
+    in_call: bool
+
+
+class Pass(Struct, frozen=True):
+    """Time goes by."""
+
+    seconds: float
+
+
+Happening = Post | Again | Fail | Crash | Pass
+REASONS = ("", "first notification", "new alerts added", "some alerts resolved", "repeat interval elapsed")
+FAULTS: tuple[FaultKind, ...] = ("500", "502", "429", "cut before", "cut after", "not json", "ok false")
+happenings = st.lists(
+    st.one_of(
+        st.builds(
+            Post,
+            st.integers(0, 2),
+            st.tuples(*[st.sampled_from(("firing", "firing", "resolved", "absent"))] * len(NAMES)),
+            st.sampled_from(REASONS),
+        ),
+        st.builds(Again, st.integers(0, 20)),
+        st.builds(Fail, st.sampled_from(FAULTS), st.sampled_from((1.0, 30.0, 400.0))),
+        st.builds(Crash, st.booleans()),
+        st.builds(Pass, st.sampled_from((0.0, 0.5, 3.0, 20.0, 50.0, 130.0, 2000.0, 40_000.0))),
+    ),
+    max_size=25,
+)
+
+
+class Night:
+    """A world, what was posted into it, and what is known of each episode."""
+
+    def __init__(self) -> None:
+        self.world = World(telegram_target(), discord_target(POLICY))
+        self.posted: list[Notification] = []
+        self.since: dict[tuple[int, str], float] = {}
+        self.told: list[tuple[float, int, Alert]] = []
+
+    async def happen(self, what: Happening) -> None:
+        world = self.world
+        match what:
+            case Post(group, states, reason):
+                await self._post(self._made(group, states, reason))
+            case Again(which) if self.posted:
+                await self._post(self.posted[-1 - which % len(self.posted)])
+            case Fail(kind, seconds):
+                for platform in ("telegram", "discord"):
+                    world.faults.add(platform, "*", kind, since=world.now, until=world.now + seconds, seconds=3)
+            case Crash(in_call):
+                world.dying = in_call
+                with suppress(KeyboardInterrupt):
+                    await world.run(until=world.now - T0 + 1)
+                await world.restart()
+            case Pass(seconds):
+                await world.run(until=world.now - T0 + seconds)
+            case _:
+                pass
+
+    def _made(self, group: int, states: Sequence[str], reason: str) -> Notification:
+        alerts: list[Alert] = []
+        for name, state in zip(NAMES, states, strict=True):
+            key = (group, name)
+            if state == "firing":
+                self.since.setdefault(key, self.world.now)
+                alerts.append(alert(name, at=self.since[key], name=f"Group{group}"))
+            elif state == "resolved" and key in self.since:
+                began = self.since.pop(key)
+                alerts.append(alert(name, "resolved", at=began, ends=self.world.now, name=f"Group{group}"))
+        told = notification(*alerts, group=GroupId("", "relay", f"{{}}:{group}"), reason=reason)
+        self.posted.append(told)
+        return told
+
+    async def _post(self, told: Notification) -> None:
+        await self.world.post(told)
+        group = int(told.group_key[-1])
+        self.told += [(self.world.now, group, each) for each in told.alerts]
+
+    async def end(self) -> None:
+        """The platforms work again and an hour goes by."""
+        self.world.faults.clear()
+        self.world.now += 600
+        await self.world.run(until=self.world.now - T0 + 3600)
+
+    def check(self) -> None:
+        rows = self.world.balance()
+        assert all(row.pending == 0 for row in rows), rows
+        calls = [*self.world.telegram.calls, *self.world.discord.calls]
+        assert not [call for call in calls if call.early]
+        for shown in self._telegram(), self._discord():
+            everything = "\n".join(text for _, text in shown)
+            for _, group, each in self.told:
+                if each.status == "firing":
+                    assert f"Group{group}" in everything
+                    assert each.fingerprint in everything
+            for at, text in shown:
+                self._check_firing(at, text)
+
+    def _check_firing(self, at: float, text: str) -> None:
+        """No message that was sent at `at` shows as firing what was told to be over, unless it was told to fire since
+        then and outlived the hold."""
+        group = re.search(r"Group(\d)", text)
+        if group is None or text.startswith("🟢"):
+            return
+        for name in FIRING.findall(text):
+            told = [
+                (when, each)
+                for when, number, each in self.told
+                if (number, each.fingerprint) == (int(group[1]), name) and when <= at
+            ]
+            over = [when for when, each in told if each.status == "resolved"]
+            since = [(when, each) for when, each in told if each.status == "firing" and (not over or when >= over[-1])]
+            assert not over or since, f"{name} of group {group[1]} shown as firing at {at - T0}: {text!r}"
+
+    def _telegram(self) -> list[tuple[float, str]]:
+        messages = self.world.telegram.chats[CHAT].messages.values()
+        return [(version.at, version.content.text) for message in messages for version in message.versions]
+
+    def _discord(self) -> list[tuple[float, str]]:
+        messages = self.world.discord.channels[CHANNEL].messages.values()
+        return [
+            (
+                version.at,
+                "\n".join([version.content, *(f"{e.get('title')}\n{e.get('description')}" for e in version.embeds)]),
+            )
+            for message in messages
+            for version in message.versions
+        ]
+
+
+async def live(script: Sequence[Happening]) -> None:
+    night = Night()
+    for what in script:
+        await night.happen(what)
+        assert all(row.lost == 0 for row in night.world.balance())
+    await night.end()
+    night.check()
+
+
+SOME = settings(
+    max_examples=60,
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    derandomize=True,
+)
+
+
+@SOME
+@given(happenings)
+async def test_the_promises_hold_whatever_happens(script: list[Happening]) -> None:
+    await live(script)
+
+
+@pytest.mark.slow
+@settings(SOME, max_examples=1500, derandomize=False)
+@given(happenings)
+async def test_the_promises_hold_whatever_happens_for_long(script: list[Happening]) -> None:
+    await live(script)
