@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import aiohttp
+import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from relay.core.balance import BalanceRow
@@ -139,13 +140,14 @@ class Relay:
 
 def read_balance(text: str) -> dict[str, BalanceRow]:
     """The delivery metrics of a scrape, by receiver."""
-    counts: dict[str, dict[str, int]] = {}
+    rows: dict[str, dict[str, str | int]] = {}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             if family.name in (_PREFIX, f"{_PREFIX}_accepted", f"{_PREFIX}_pending"):
                 name = sample.labels.get("outcome") or family.name.removeprefix(f"{_PREFIX}_")
-                counts.setdefault(sample.labels["receiver"], {})[name] = int(sample.value)
-    return {receiver: BalanceRow("telegram", receiver, **found) for receiver, found in counts.items()}
+                labels = {"platform": sample.labels["platform"], "receiver": sample.labels["receiver"]}
+                rows.setdefault(labels["receiver"], {}).update(labels | {name: int(sample.value)})
+    return msgspec.convert(rows, dict[str, BalanceRow])
 
 
 async def fetch(verb: str, url: str, json: object = None) -> tuple[int, str]:
