@@ -57,7 +57,7 @@ class Digests:
             return taken.until
         advanced = advance(digest, claim.state, step, taken.outcome, taken.at, self._jitter(), mark(lines))
         advanced = replace(advanced, blocks=advanced.blocks + taken.blocks)
-        due_at = None if advanced.shown else max(advanced.card.retry_at, taken.at)
+        due_at = None if advanced.shown or advanced.dead else max(advanced.card.retry_at, taken.at)
         await self._settle(claim, target, advanced, due_at, taken.at, rendered.named)
         return taken.at
 
@@ -99,6 +99,7 @@ class Digests:
             now=now,
             blocks=advanced.blocks,
             shown=advanced.shown,
+            dead=advanced.dead,
             digest=named,
         )
         await self._calls.write_down(claim, target, outturn)

@@ -50,4 +50,6 @@ class Folder:
 
     def release(self) -> None:
         """Lets another process have the folder."""
-        os.close(self._lock)
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1

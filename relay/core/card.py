@@ -137,5 +137,7 @@ def is_held(card: Card) -> bool:
 
 def is_settled(card: Card) -> bool:
     """The chat shows all there is to show, and nothing is held back."""
+    if not card.entries:
+        return True
     shown = card.shown is not None and card.shown.mark == mark(card)
     return shown and not card.owed and not is_held(card)

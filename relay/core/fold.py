@@ -55,6 +55,8 @@ def fold(card: Card, arriving: Sequence[Arriving], policy: Policy) -> Folded:
     card = replace(card, entries=_ordered(card.entries))
     if is_settled(card):
         card = replace(card, waiting_since=None)
+    if not card.entries:  # only told what is absent: there is nothing to show, now or later
+        card = replace(card, waiting_since=None, closed_at=card.heard_at)
     return Folded(card, tuple(duplicates))
 
 
@@ -193,7 +195,8 @@ def _is_repeat(card: Card, delivery: Arriving, policy: Policy) -> bool:
 
 
 def _count(card: Card, delivery: Arriving, *, repeated: bool, policy: Policy) -> Card:
-    counted = replace(card, counted_at=delivery.accepted_at, waiting_since=card.waiting_since or delivery.accepted_at)
+    waiting_since = card.waiting_since or delivery.accepted_at
+    counted = replace(card, counted_at=delivery.accepted_at, waiting_since=waiting_since, refused="")
     if not repeated:
         return counted
     counted = replace(counted, change="repeated")
@@ -213,9 +216,11 @@ def _owe(card: Card, owed: Owed, *, wanted: bool) -> Card:
 def _fire(card: Card, before: Card, fresh: Sequence[str], at: float, policy: Policy) -> Card:
     """Alerts fire that did not: they join a firing card, or begin a new round of one that was over."""
     card = replace(card, owed=tuple(reply for reply in card.owed if reply.kind != "resolved"))
+    if not before.entries:
+        return replace(card, closed_at=None)
     if card.closed_at is not None:
         return _reopen(card, before, card.closed_at)
-    if before.entries and not is_firing(before):
+    if not is_firing(before):
         return _owe(replace(card, change="again"), Owed("again", tuple(fresh), at), wanted=True)
     return _owe(card, Owed("joined", tuple(fresh), at), wanted=policy.lifecycle.reply_joined)
 

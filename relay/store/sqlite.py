@@ -271,9 +271,11 @@ class SqliteStore:
 
     def _settle_digest(self, outturn: Outturn, row: int, names: frozenset[tuple[GroupId, str]]) -> tuple[Ended, ...]:
         self._keep(outturn.lane, outturn.change)
+        pending = sqlite_cards.pending(self._db, row) if outturn.shown or outturn.dead else []
+        if outturn.dead:
+            return self._end(outturn.lane, [seq for seq, *_ in pending], "dead", outturn.dead)
         if not outturn.shown:
             return ()
-        pending = sqlite_cards.pending(self._db, row)
         named = [(seq, owner, at) for seq, grp, print_, owner, at in pending if (_group(grp), print_) in names]
         counted = [seq for seq, grp, print_, _, _ in pending if (_group(grp), print_) not in names]
         sqlite_cards.digest_shown(self._db, row, outturn.now)

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 
@@ -15,6 +15,7 @@ from tests.build import POLICY, T0, alert, notification
 from tests.world import CHANNEL, CHAT, World, discord_target, telegram_target
 
 NAMES = ("n1", "n2", "n3")
+HOLD = POLICY.late_hold
 FIRING = re.compile(r"^(?:• )?(?:\*\*|`)?(n\d)`? · (?!resolved|no longer)", re.MULTILINE)
 
 
@@ -62,7 +63,7 @@ happenings = st.lists(
             st.tuples(*[st.sampled_from(("firing", "firing", "resolved", "absent"))] * len(NAMES)),
             st.sampled_from(REASONS),
         ),
-        st.builds(Again, st.integers(0, 20)),
+        st.builds(Again, st.integers(0, 3)),
         st.builds(Fail, st.sampled_from(FAULTS), st.sampled_from((1.0, 30.0, 400.0))),
         st.builds(Crash, st.booleans()),
         st.builds(Pass, st.sampled_from((0.0, 0.5, 3.0, 20.0, 50.0, 130.0, 2000.0, 40_000.0))),
@@ -151,9 +152,12 @@ class Night:
                 for when, number, each in self.told
                 if (number, each.fingerprint) == (int(group[1]), name) and when <= at
             ]
-            over = [when for when, each in told if each.status == "resolved"]
-            since = [(when, each) for when, each in told if each.status == "firing" and (not over or when >= over[-1])]
-            assert not over or since, f"{name} of group {group[1]} shown as firing at {at - T0}: {text!r}"
+            over = [(when, each) for when, each in told if each.status == "resolved"]
+            if over:
+                ended_at, end = over[-1]
+                since = [(when, each) for when, each in told if each.status == "firing" and when >= ended_at]
+                anew = [each for when, each in since if each.starts_at > (end.ends_at or 0) or when + HOLD <= at]
+                assert anew, f"{name} of group {group[1]} shown as firing at {at - T0}: {text!r}"
 
     def _telegram(self) -> list[tuple[float, str]]:
         messages = self.world.telegram.chats[CHAT].messages.values()
@@ -181,7 +185,7 @@ async def live(script: Sequence[Happening]) -> None:
 
 
 SOME = settings(
-    max_examples=60,
+    max_examples=150,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
@@ -189,8 +193,13 @@ SOME = settings(
 )
 
 
+ONE_FIRES, ONE_IS_OVER = Post(0, ("firing", "absent", "absent")), Post(0, ("resolved", "absent", "absent"))
+
+
 @SOME
 @given(happenings)
+@example([ONE_FIRES, Pass(50.0), ONE_IS_OVER, Pass(3.0), Again(1), Pass(20.0)])  # a late snapshot
+@example([ONE_FIRES, Fail("cut after", 1.0), Crash(in_call=True), Pass(3.0), Crash(in_call=False)])
 async def test_the_promises_hold_whatever_happens(script: list[Happening]) -> None:
     await live(script)
 

@@ -116,3 +116,11 @@ async def test_after_a_day_without_the_chat_it_shows_the_present_within_its_budg
     assert not [call for call in world.telegram.calls if call.early]
     (row,) = world.balance()
     assert row.pending == 0
+
+
+async def test_a_digest_that_the_platform_refuses_leaves_nothing_pending() -> None:
+    world = World()
+    world.faults.add("telegram", "*", "refused", until=T0 + 30)
+    await storm(world, 60)
+    await world.run(until=100)
+    assert world.balance()[0].pending == 0

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from relay.core.advance import advance
 from relay.core.alert import Alert
-from relay.core.card import Card, is_firing, status
+from relay.core.card import Card, is_firing, is_settled, status
 from relay.core.fold import DETAILED, fold, ripen
 from relay.core.lane import Lifecycle, Policy
 from relay.core.lanestate import LaneState
@@ -323,3 +323,22 @@ def test_a_card_keeps_the_labels_of_its_most_urgent_alerts_only() -> None:
     assert chat.card.entries[0].fingerprint == "worst"
     assert len(chat.card.entries) == DETAILED + 51
     assert chat.card.entries[-1].labels == {"alertname": "Disk", "severity": "warning"}
+
+
+def test_a_repeat_of_what_the_platform_refused_is_tried_again() -> None:
+    chat = Chat()
+    chat.arrive(0, alert("a"))
+    chat.come_to(0, Rejected("markup"))
+    chat.come_to(0, Rejected("still"))
+    chat.arrive(4 * 3600, alert("a"), reason="repeat interval elapsed")
+    assert chat.drain(4 * 3600) == ["post"]
+
+
+def test_a_card_that_was_only_told_what_is_absent_owes_nothing() -> None:
+    chat = Chat()
+    chat.arrive(0)
+    assert chat.drain(1000) == []
+    assert is_settled(chat.card)
+    chat.arrive(2000, alert("a"))
+    assert chat.drain(2000) == ["post"]
+    assert chat.card.rounds == ()
