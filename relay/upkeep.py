@@ -49,9 +49,8 @@ class Upkeep:
         """One round at the present time."""
         now = self._clock()
         if now >= self._started_at + GRACE:
-            for targets in in_force.routing.targets.values():
-                for target in targets:
-                    await self._expire(target, now)
+            for target in in_force.routing.all_targets:
+                await self._expire(target, now)
         purge = partial(self._store.purge, now - retention.seconds, retention.bytes, _PURGED_AT_ONCE)
         while await self._run(purge):
             pass

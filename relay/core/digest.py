@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from relay.core.alert import GroupId
+from relay.core.alert import GroupId, Labels
 from relay.core.budget import Limit
 from relay.core.card import Card, status
 from relay.core.lane import Policy
@@ -75,10 +75,15 @@ def line(card: Card) -> Line:
         status=status(card),
         name=labels.get("alertname", ""),
         severity=labels.get("severity", ""),
-        where=next((labels[key] for key in _PLACES if labels.get(key)), ""),
+        where=where(labels),
         firing=sum(entry.status == "firing" for entry in card.entries),
         since=min((entry.starts_at for entry in card.entries if entry.starts_at), default=card.heard_at),
     )
+
+
+def where(labels: Labels) -> str:
+    """The label value that tells most of where an alert is; empty when there is none."""
+    return next((labels[key] for key in _PLACES if labels.get(key)), "")
 
 
 def view(

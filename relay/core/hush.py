@@ -32,9 +32,11 @@ SOUND = Hush()
 def hush(routing: Routing, intervals: Intervals, card: Card, lane: LaneKey, policy: Policy, now: float) -> Hush:
     """How the present hour treats the card in this chat.
 
-    A card is muted when each route that leads its firing alerts here is: inside a `mute_time_intervals`, or outside
-    all its `active_time_intervals` (Alertmanager notify/mute.go).
+    A chat may be muted as a whole. Else a card is muted when each route that leads its firing alerts here is: inside
+    a `mute_time_intervals`, or outside all its `active_time_intervals` (Alertmanager notify/mute.go).
     """
+    if now < policy.muted_until:
+        return Hush(muted=True, until=policy.muted_until)
     routes = _routes(routing, card, lane) if intervals else ()
 
     def muted(at: float) -> bool:

@@ -31,7 +31,6 @@ class InForce(Struct, frozen=True, dict=True):
     @cached_property
     def _by_lane(self) -> dict[LaneKey, dict[str, Target]]:
         found: dict[LaneKey, dict[str, Target]] = {}
-        for targets in self.routing.targets.values():
-            for target in targets:
-                found.setdefault(target.lane, {})[target.policy.receiver] = target
+        for target in self.routing.all_targets:
+            found.setdefault(target.lane, {})[target.policy.receiver] = target
         return found

@@ -70,7 +70,7 @@ class Lifecycle(Struct, frozen=True):
 
 
 class Policy(Struct, frozen=True):
-    """How one receiver wants its cards in one chat. Durations are seconds."""
+    """How one receiver wants its cards in one chat. Durations are seconds, `muted_until` is Unix seconds."""
 
     receiver: str
     template: str
@@ -94,6 +94,7 @@ class Policy(Struct, frozen=True):
     late_hold: float = 45.0
     stale_after: float = 9 * 3600.0
     expire_after: float = 24 * 3600.0
+    muted_until: float = 0.0
 
 
 class Target(Struct, frozen=True):

@@ -10,6 +10,7 @@ from relay.core.lane import Lifecycle, LinkRewrite, MarkupName, MentionRule, Pol
 from relay.core.matcher import Matcher, parse
 from relay.core.message import Mention
 from relay.core.report import Report
+from relay.core.route import SUBSCRIPTION
 from relay.core.scalar import nearest
 from relay.core.schema import Global
 from relay.core.schema_receiver import DiscordConfig, Receiver, Shared, TelegramConfig
@@ -96,6 +97,12 @@ def policy(
         stale_after=_first(first.stale_after, second.stale_after, _DEFAULT.stale_after),
         expire_after=_first(first.expire_after, second.expire_after, _DEFAULT.expire_after),
     )
+
+
+def personal(file: Global) -> Policy:
+    """The policy of chats that subscribed: the defaults, with what the file says for all."""
+    nothing = Choices(TelegramConfig(), None, None, None)
+    return policy(Receiver(name=SUBSCRIPTION), TelegramConfig(), (nothing, nothing), file)
 
 
 def _first(own: T | None, common: T | None, default: T) -> T:

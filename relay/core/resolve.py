@@ -12,8 +12,8 @@ from relay.core.fault import Fault, faulty
 from relay.core.files import Files
 from relay.core.inforce import InForce
 from relay.core.interval import Period, TimeInterval
-from relay.core.lane import Target
-from relay.core.policy import Names, check_name
+from relay.core.lane import Policy, Target
+from relay.core.policy import Names, check_name, personal
 from relay.core.report import Report
 from relay.core.route import Route, Routing, walk
 from relay.core.schema import File, LimitsConfig
@@ -36,7 +36,8 @@ class Retention(Struct, frozen=True):
 class Rules(Struct, frozen=True):
     """All that a configuration says, decided at load.
 
-    `templates` are the sources by name, the user's and the built-in ones. `tests` is how many the file had.
+    `templates` are the sources by name, the user's and the built-in ones. `personal` is the policy of chats that
+    subscribe. `tests` is how many the file had.
     """
 
     in_force: InForce
@@ -45,6 +46,7 @@ class Rules(Struct, frozen=True):
     intervals: dict[str, TimeInterval]
     notices_receiver: str
     bots: tuple[Bot, ...]
+    personal: Policy
     tests: int
 
     @property
@@ -86,6 +88,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[Rules | None, tup
         intervals=names.intervals,
         notices_receiver=notices,
         bots=tuple(destinations.bots.values()),
+        personal=personal(file.global_),
         tests=len(file.tests),
     )
     return rules, faults

@@ -9,6 +9,8 @@ from relay.core.alert import Alert, Labels, Notification
 from relay.core.lane import LaneKey, Target
 from relay.core.matcher import Matcher, holds, matches
 
+SUBSCRIPTION = "subscription"  # the receiver under which personal deliveries count
+
 
 class Route(Struct, frozen=True, dict=True):
     """A node of the tree. `receiver` is already inherited; `mute` and `active` name time intervals.
@@ -50,17 +52,33 @@ class Unreachable(Struct, frozen=True):
     taker: Route
 
 
+class Subscriber(Struct, frozen=True):
+    """A chat that gets whatever matches, beside what the tree decides; its policy's receiver is SUBSCRIPTION."""
+
+    matchers: tuple[Matcher, ...]
+    target: Target
+
+
 class Routing(Struct, frozen=True, dict=True):
-    """The routing in force, replaced whole: the tree, and the chats of each receiver; one without chats discards."""
+    """The routing in force, replaced whole: the tree, the chats of each receiver (one without chats discards), and
+    those who subscribed."""
 
     root: Route
     targets: dict[str, tuple[Target, ...]]
+    subscriptions: tuple[Subscriber, ...] = ()
+
+    @cached_property
+    def all_targets(self) -> tuple[Target, ...]:
+        """Every chat there is, of receivers and of subscribers."""
+        configured = tuple(target for targets in self.targets.values() for target in targets)
+        return configured + tuple(subscriber.target for subscriber in self.subscriptions)
 
     @cached_property
     def label_names(self) -> tuple[str, ...]:
         """The labels that decide where an alert goes: alerts equal in these go to the same chats."""
-        chosen = {matcher.name for targets in self.targets.values() for target in targets for matcher in target.when}
-        return tuple(sorted(chosen.union(self.root.label_names)))
+        chosen = {matcher.name for target in self.all_targets for matcher in target.when}
+        subscribed = {matcher.name for subscriber in self.subscriptions for matcher in subscriber.matchers}
+        return tuple(sorted(chosen.union(subscribed, self.root.label_names)))
 
 
 class Delivery(Struct, frozen=True):
@@ -198,6 +216,15 @@ def _alike(names: tuple[str, ...], alerts: tuple[Alert, ...]) -> list[list[int]]
 
 
 def _targets(routing: Routing, labels: Labels) -> dict[LaneKey, Target]:
+    """The chats an alert reaches, by the tree or by subscription; the tree's word counts where both lead to one."""
+    chats = _by_tree(routing, labels)
+    for subscriber in routing.subscriptions:
+        if matches(subscriber.matchers, labels):
+            chats.setdefault(subscriber.target.lane, subscriber.target)
+    return chats
+
+
+def _by_tree(routing: Routing, labels: Labels) -> dict[LaneKey, Target]:
     """The chats an alert reaches, each for the first receiver that leads there; at worst the root's.
 
     It comes to the worst when receivers choose their chat by a label and have none for this alert's value.

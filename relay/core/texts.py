@@ -159,7 +159,12 @@ def say(wanted: str, key: str, n: int | None = None, **values: Value) -> RichTex
 
     Raises KeyError for a text or value that does not exist.
     """
-    pattern = _pattern(language(wanted), CATALOGUE[key], n)
+    return fill(wanted, CATALOGUE[key], n, **values)
+
+
+def fill(wanted: str, text: Text, n: int | None = None, **values: Value) -> RichText:
+    """The text with its values in place, as `say` does it for any catalogue."""
+    pattern = _pattern(language(wanted), text, n)
     if n is not None:
         values["n"] = number(wanted, n)
     parts: list[Value] = []

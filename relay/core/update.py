@@ -1,0 +1,113 @@
+"""What a bot hears of people and chats, as frozen values; the platform's file reads them out of updates."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+ChatKind = Literal["private", "group", "supergroup", "channel"]
+Standing = Literal["administrator", "member", "restricted", "left", "kicked"]
+SILENCE = 6 * 86400.0  # seconds after which the numbers of updates may begin anew
+
+
+class BotId(Struct, frozen=True, order=True):
+    """A bot by its API address and its id: nothing secret."""
+
+    api: str
+    account: str
+
+
+class ChatInfo(Struct, frozen=True):
+    """A chat as an update shows it. `forum`: it has topics."""
+
+    id: str
+    kind: ChatKind
+    title: str
+    forum: bool = False
+
+
+class Topic(Struct, frozen=True):
+    """A topic of a chat; the id is empty outside topics, the title where it is not known."""
+
+    id: str = ""
+    title: str = ""
+
+
+class Command(Struct, frozen=True, tag=True):
+    """`/name argument`, written by `user` in a chat.
+
+    `user` is 0 when nobody can be named: an anonymous administrator, or a channel. `message` is the id of what was
+    written, `at` when (Unix seconds, 0.0 unknown), `language` the code that the person's app told, or empty.
+    """
+
+    id: int
+    chat: ChatInfo
+    topic: Topic
+    user: int
+    language: str
+    message: str
+    at: float
+    name: str
+    argument: str
+
+
+class Membership(Struct, frozen=True, tag=True):
+    """The bot's own standing in a chat is now this; `writes`: it may post there. In a private chat `kicked` means that
+    the person blocked the bot."""
+
+    id: int
+    chat: ChatInfo
+    standing: Standing
+    writes: bool
+
+    @property
+    def is_in(self) -> bool:
+        """The bot is in the chat."""
+        return self.standing not in ("left", "kicked")
+
+
+class Migrated(Struct, frozen=True, tag=True):
+    """The group `old` became the supergroup `chat`."""
+
+    id: int
+    old: str
+    chat: ChatInfo
+
+
+class Seen(Struct, frozen=True, tag=True):
+    """Something else was written in a chat: the chat is there, and maybe a topic of it."""
+
+    id: int
+    chat: ChatInfo
+    topic: Topic
+
+
+class Ignored(Struct, frozen=True, tag=True):
+    """Nothing for us. `id` is 0 when the update does not even have one."""
+
+    id: int
+    why: str
+
+
+Update = Command | Membership | Migrated | Seen | Ignored
+
+
+class Ears(Struct, frozen=True):
+    """How far a bot has listened: the next update's number, when the last one was taken (Unix seconds), and the
+    webhook address that we have set, if any."""
+
+    next_update: int = 0
+    heard_at: float = 0.0
+    webhook: str = ""
+
+
+def offset(ears: Ears, now: float) -> int:
+    """The first update to ask for; 0 for all that wait. After a week of silence the numbers begin anew, maybe lower.
+
+    https://core.telegram.org/bots/api#update
+    """
+    return 0 if now - ears.heard_at > SILENCE else ears.next_update
+
+
+def is_new(update: Update, ears: Ears, now: float) -> bool:
+    """It was not taken before. Numbers rise: one below the next is a repetition, or came out of order."""
+    return update.id >= max(offset(ears, now), 1)

@@ -1,0 +1,145 @@
+"""Telegram's updates as values: read leniently, every id checked, nothing raises. https://core.telegram.org/bots/api#update"""
+
+import re
+from typing import get_args
+
+import msgspec
+
+from relay.core.update import (
+    ChatInfo,
+    ChatKind,
+    Command,
+    Ignored,
+    Membership,
+    Migrated,
+    Seen,
+    Standing,
+    Topic,
+    Update,
+)
+from relay.platforms.answer import int_of, object_of, positive_id, text_of
+
+ALLOWED = ("message", "channel_post", "my_chat_member")
+_COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]{1,64}))?(?:\s+(.*))?\s*", re.DOTALL)
+_LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9-]{1,10})?")
+_LARGEST = 2**52  # ids fit in 52 bits: https://core.telegram.org/bots/api#chat
+_LONGEST_TITLE = 128
+_LONGEST_ARGUMENT = 4096
+_KINDS: dict[str, ChatKind] = {kind: kind for kind in get_args(ChatKind)}
+_STANDINGS: dict[str, Standing] = {each: each for each in get_args(Standing)} | {"creator": "administrator"}
+
+
+def updates(result: object, username: str) -> tuple[Update, ...]:
+    """What the answer of `getUpdates` holds, in its order. `username` is the bot's own, to know its commands by."""
+    return tuple(update(each, username) for each in result) if isinstance(result, list) else ()
+
+
+def decode(body: bytes, username: str) -> Update:
+    """The update in the body of a webhook call."""
+    try:
+        return update(msgspec.json.decode(body), username)
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return Ignored(0, "not JSON")
+
+
+def update(value: object, username: str) -> Update:
+    """One update, whatever it holds."""
+    body = object_of(value)
+    number = int_of(body.get("update_id"))
+    if not 0 < number < _LARGEST:
+        return Ignored(0, "without a number")
+    kind = next((kind for kind in ALLOWED if kind in body), "")
+    told = object_of(body.get(kind))
+    chat = _chat(told.get("chat"))
+    if not kind:
+        return Ignored(number, "of another kind")
+    if chat is None:
+        return Ignored(number, "without a chat")
+    return _membership(number, chat, told) if kind == "my_chat_member" else _message(number, chat, told, username)
+
+
+def _chat(value: object) -> ChatInfo | None:
+    body = object_of(value)
+    number, kind = int_of(body.get("id")), _KINDS.get(text_of(body.get("type")))
+    if kind is None or not 0 < abs(number) < _LARGEST or (number > 0) != (kind == "private"):
+        return None
+    name = " ".join(filter(None, (text_of(body.get("first_name")), text_of(body.get("last_name")))))
+    return ChatInfo(str(number), kind, _title(body.get("title")) or _title(name), body.get("is_forum") is True)
+
+
+def _title(value: object) -> str:
+    shown = "".join(char if char.isprintable() else " " for char in text_of(value)[:_LONGEST_TITLE])
+    return " ".join(shown.split())
+
+
+def _membership(number: int, chat: ChatInfo, told: dict[str, object]) -> Update:
+    member = object_of(told.get("new_chat_member"))
+    standing = _STANDINGS.get(text_of(member.get("status")))
+    if standing is None:
+        return Ignored(number, "of an unknown standing")
+    writes = standing in ("administrator", "member")
+    if standing == "restricted":
+        writes = member.get("can_send_messages") is True
+        standing = standing if member.get("is_member") is not False else "left"
+    if chat.kind == "channel" and member.get("status") != "creator":
+        writes = member.get("can_post_messages") is True
+    return Membership(number, chat, standing, writes)
+
+
+def _message(number: int, chat: ChatInfo, told: dict[str, object], username: str) -> Update:
+    moved = _moved(number, chat, told)
+    if moved:
+        return moved
+    topic = _topic(told)
+    found = _COMMAND.fullmatch(text_of(told.get("text"))[:_LONGEST_ARGUMENT])
+    if found is None or (found[2] and found[2].casefold() != username.casefold()):
+        return Seen(number, chat, topic)
+    sender = object_of(told.get("from"))
+    code = text_of(sender.get("language_code"))
+    return Command(
+        id=number,
+        chat=chat,
+        topic=topic,
+        user=_user(told, sender),
+        language=code if _LANGUAGE.fullmatch(code) else "",
+        message=positive_id(told.get("message_id")),
+        at=float(max(0, min(int_of(told.get("date")), _LARGEST))),
+        name=found[1].lower(),
+        argument=(found[3] or "").strip(),
+    )
+
+
+def _user(told: dict[str, object], sender: dict[str, object]) -> int:
+    """Who wrote it; 0 for whoever writes in the name of a chat: an anonymous administrator's `from` is a bot.
+
+    https://core.telegram.org/bots/api#message
+    """
+    number = int_of(sender.get("id"))
+    named = sender.get("is_bot") is False and "sender_chat" not in told
+    return number if named and 0 < number < _LARGEST else 0
+
+
+def _moved(number: int, chat: ChatInfo, told: dict[str, object]) -> Update | None:
+    """Both groups are told of an upgrade, each of the other's id."""
+    to, old = int_of(told.get("migrate_to_chat_id")), int_of(told.get("migrate_from_chat_id"))
+    if to and chat.kind == "group":
+        return Migrated(number, chat.id, ChatInfo(str(to), "supergroup", chat.title)) if _is_supergroup(to) else None
+    if old and chat.kind == "supergroup":
+        return Migrated(number, str(old), chat) if -_LARGEST < old < 0 and not _is_supergroup(old) else None
+    return None
+
+
+def _is_supergroup(chat: int) -> bool:
+    return -_LARGEST < chat < -1_000_000_000_000
+
+
+def _topic(told: dict[str, object]) -> Topic:
+    """The topic it was written in. The title stands in the message that made or renamed it, which the app adds."""
+    if told.get("is_topic_message") is not True:
+        return Topic()
+    places = (told, object_of(told.get("reply_to_message")))
+    titles = (_title(object_of(at.get(key)).get("name")) for at in places for key in _TITLED)
+    return Topic(positive_id(told.get("message_thread_id")), next(filter(None, titles), ""))
+
+
+_TITLED = ("forum_topic_edited", "forum_topic_created")
