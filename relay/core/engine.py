@@ -16,7 +16,8 @@ from relay.core.richtext import RichText, clean, concat, placeholder, shorten
 from relay.core.times import Printable, Reader
 
 MAX_STEPS = 50_000  # loop turns, calls, filters and output, weighed by the size of what they handle
-MAX_TEXT = 1 << 20  # characters in one computed text, items in one computed list
+MAX_TEXT = 8 << 20  # characters in one computed text: some values of 1 MiB each
+MAX_ITEMS = 1 << 20  # items in one computed list
 MAX_RANGE = 1_000
 _MAX_BITS = 128
 _WEIGHT = 256
@@ -179,8 +180,11 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def call(self, context: Context, obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Every call costs a step, and a computed text has a largest size."""
-        run_of(context).charge(1)
-        return _bounded(super().call(context, obj, *args, **kwargs))
+        run = run_of(context)
+        run.charge(1)
+        result = _bounded(super().call(context, obj, *args, **kwargs))
+        run.charge(_size(result) // _WEIGHT)
+        return result
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Operators that can make much out of little."""
@@ -198,8 +202,8 @@ def _check_numbers(operator: str, left: object, right: object) -> None:
 
 
 def _bounded(value: Any) -> Any:
-    if isinstance(value, (str, list, tuple)) and len(value) > MAX_TEXT:
-        raise TooCostlyError(f"a text or list of {len(value)} is too large")
+    if _size(value) > MAX_TEXT or (isinstance(value, (list, tuple)) and len(value) > MAX_ITEMS):
+        raise TooCostlyError("a text or list is too large")
     if isinstance(value, int) and value.bit_length() > _MAX_BITS:
         raise TooCostlyError("a number is too large")
     return value
@@ -216,7 +220,7 @@ def _charged(function: Callable[..., Any]) -> Callable[..., Any]:
         before = {None: (), _PassArg.context: (context,), _PassArg.eval_context: (context.eval_ctx,)}
         result = function(*before.get(wants, (context.environment,)), value, *args, **kwargs)
         if isinstance(result, Iterator):
-            result = list(islice(result, MAX_TEXT))
+            result = list(islice(result, MAX_ITEMS))
             run.charge(len(result))
         return _bounded(result)
 
@@ -224,9 +228,15 @@ def _charged(function: Callable[..., Any]) -> Callable[..., Any]:
 
 
 def _weight(value: object) -> int:
-    if isinstance(value, str):
-        return len(value) // _WEIGHT
-    return len(value) if isinstance(value, Sized) else 0
+    if isinstance(value, Sized) and not isinstance(value, str):
+        return len(value)
+    return _size(value) // _WEIGHT
+
+
+def _size(value: object) -> int:
+    """Characters of a text."""
+    found = value.text if isinstance(value, RichText) else value
+    return len(found) if isinstance(found, str) else 0
 
 
 def _range(*bounds: int) -> range:

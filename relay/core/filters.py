@@ -26,7 +26,7 @@ _LARGE = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 _SMALL = ("", "m", "u", "n", "p", "f", "a", "z", "y")
 _BINARY = ("", "ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi")
 _MOST_ITEMS = 10_000
-_FIND = 100  # what one find costs, in characters
+_FIND, _MOST_REPLACED = 100, 1 << 20  # what one find costs, and all of them may, in characters
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
 
@@ -97,7 +97,7 @@ def re_replace_all(value: object, pattern: str, replacement: str) -> str:
         nonlocal size
         replaced = _GO_GROUP.sub(lambda name: _group(found, name), replacement)
         size += _FIND + len(replaced)
-        if size > MAX_TEXT:
+        if size > _MOST_REPLACED:
             raise TooCostlyError("reReplaceAll finds too much, or makes a text that is too large")
         return replaced
 

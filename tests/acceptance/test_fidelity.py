@@ -98,7 +98,7 @@ def payloads(draw: st.DrawFn, most: int, largest: int) -> bytes:
         {
             "status": "firing" if firing == "all" or (firing == "some" and number % 3) else "resolved",
             "labels": {
-                "alertname": pool[0],
+                "alertname": pool[0] or "Disk",
                 "severity": ("critical", "warning", pool[1])[number % 3],
                 "instance": f"n{number:03}{value(number, 0)}",
                 pool[1]: value(number, 1),
@@ -123,6 +123,18 @@ def test_every_generated_alert_arrives_and_is_named_or_counted() -> None:
 @pytest.mark.timeout(1800)
 def test_every_generated_alert_arrives_and_is_named_or_counted_in_the_long_run() -> None:
     property_of(examples=1000, most=100, largest=1024 * 1024)
+
+
+@pytest.mark.parametrize("name", ["alertname", "severity", "instance", "cluster"])
+@pytest.mark.parametrize(("platform", "template", "markup"), VARIANTS)
+async def test_a_mebibyte_in_one_label_fails_no_template(
+    platform: Platform, template: str, markup: MarkupName, name: str
+) -> None:
+    labels = {"alertname": "Disk", "severity": "warning", "instance": "n000", "cluster": "prod"}
+    labels[name] += "x" * 1024 * 1024
+    alert = {"status": "firing", "labels": labels, "startsAt": "2026-11-18T00:00:00Z", "fingerprint": "f0"}
+    body = json.dumps({"alerts": [alert], "groupLabels": {"cluster": labels["cluster"]}, "version": "4"}).encode()
+    await check(body, platform, replace(POLICY, template=template, markup=markup))
 
 
 def property_of(examples: int, most: int, largest: int) -> None:
