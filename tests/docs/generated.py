@@ -7,10 +7,11 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from tests.docs import keys, metrics, objects, verbs
+from tests.docs import bubbles, keys, metrics, objects, verbs
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 PARTS: Mapping[str, Callable[[], str]] = {
+    "bubbles": bubbles.drawn,
     "keys": keys.tables,
     "metrics": metrics.table,
     "verbs": verbs.tables,

@@ -122,7 +122,11 @@ def _kind(hint: object) -> str:
 def _table(model: type[BaseModel]) -> Iterator[str]:
     yield f"### {model.__name__}"
     also = [f"[{base.__name__}](#{base.__name__.lower()})" for base in _bases(model)]
-    yield (model.__doc__ or "").splitlines()[0].partition(". ")[0].rstrip(".") + "." + (f" Also the keys of {' and '.join(also)}." if also else "")
+    yield (
+        (model.__doc__ or "").splitlines()[0].partition(". ")[0].rstrip(".")
+        + "."
+        + (f" Also the keys of {' and '.join(also)}." if also else "")
+    )
     yield ""
     yield "| key | value | default | |"
     yield "|---|---|---|---|"

@@ -65,3 +65,24 @@ def _row(action: argparse.Action) -> str:
 def _text(action: argparse.Action) -> str:
     text = action.help or (f"default: {action.default}" if action.default else "")
     return text % {"default": action.default} if "%(" in text else text
+
+
+def commands(block: str) -> list[str]:
+    """The lines of a block that call the program, with lines put together that end in a backslash."""
+    lines = (line.removeprefix("$ ").strip() for line in block.replace("\\\n", " ").splitlines())
+    parts = (part.strip().removeprefix("xargs ") for line in lines for part in line.split(" | "))
+    return [part for part in parts if part.startswith(("alert-relay ", "./run "))]
+
+
+def understood(words: list[str]) -> bool:
+    """Whether the program takes these words: its verb, its flags, its arguments."""
+    known = {name: parser for name, parser, _ in verbs()}
+    verb = next((name for name in (" ".join(words[:2]), words[0]) if name in known), None)
+    if verb is None:
+        return False
+    rest = words[len(verb.split()) :]
+    try:
+        known[verb].parse_args(rest if rest or verb != "queue retry" else ["ID"])
+    except SystemExit:
+        return False
+    return True
