@@ -46,10 +46,12 @@ class Run(Protocol):
 
 
 class Took(Struct, frozen=True):
-    """A call that was made: when it ended, what it came to, and what its answer forbids (budget key, until when)."""
+    """A call that was made: when it ended, what it came to, what its answer forbids (budget key, until when), and the
+    lane with what was learnt on the way."""
 
     at: float
     outcome: Outcome
+    state: LaneState
     blocks: tuple[tuple[str, float], ...]
 
 
@@ -87,20 +89,40 @@ class Calls:
         now: float,
     ) -> Denied | Took:
         """Takes the step with this message, if the budgets allow."""
-        platform, endpoint = platform_of(claim.lane.platform), _endpoint(target, claim.state)
-        request = platform.request(endpoint, target.policy, step, message, plain=card.plain)
+        platform, state = platform_of(claim.lane.platform), claim.state
         since = now if card.waiting_since is None else card.waiting_since
         urgent = is_urgent(card, target.policy)
         attempt = Attempt(claim.lane, card.group, card.fingerprint, step, urgent, since)
         begun = await self._run(partial(self._store.begin, attempt, limits_of(target, claim.state, self.rates), now))
         if isinstance(begun, Denied):
             return begun
+        endpoint = _endpoint(target, state)
+        if platform.asks_home(endpoint, step):
+            request = platform.probe(endpoint)
+            response = await self._send(request)
+            outcome = platform.outcome(endpoint.lane, None, response)
+            if not isinstance(outcome, Delivered):
+                return self._took(target, state, request, response, outcome, now)
+            state = replace(state, home=platform.home(response))
+            endpoint = _endpoint(target, state)
+        request = platform.request(endpoint, target.policy, step, message, plain=card.plain)
         response = await self._send(request)
+        return self._took(target, state, request, response, platform.outcome(endpoint.lane, step, response), now)
+
+    def _took(
+        self,
+        target: Target,
+        state: LaneState,
+        request: Request,
+        response: Response | NoAnswer,
+        outcome: Outcome,
+        began: float,
+    ) -> Took:
         ended_at = self._clock()
-        outcome = platform.outcome(endpoint.lane, step, response)
-        self._tell(_called(target, request, response, outcome, ended_at - now))
-        paces = platform.pace(endpoint.lane, response) if isinstance(response, Response) else ()
-        return Took(ended_at, outcome, tuple((key, ended_at + seconds) for key, seconds in paces))
+        self._tell(_called(target, request, response, outcome, ended_at - began))
+        platform = platform_of(target.lane.platform)
+        paces = platform.pace(_endpoint(target, state).lane, response) if isinstance(response, Response) else ()
+        return Took(ended_at, outcome, state, tuple((key, ended_at + seconds) for key, seconds in paces))
 
     async def write_down(self, claim: Claim, target: Target, outturn: Outturn) -> None:
         """Keeps what the attempt leaves behind, however long the storage takes, and tells what ended."""
@@ -139,7 +161,7 @@ class Calls:
 def _endpoint(target: Target, state: LaneState) -> Endpoint:
     lane = target.lane
     moved = replace(lane, chat=state.chat or lane.chat, thread="" if state.thread_gone else lane.thread)
-    return replace(target.endpoint, lane=moved)
+    return replace(target.endpoint, lane=moved, home=state.home or target.endpoint.home)
 
 
 def _called(

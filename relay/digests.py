@@ -55,7 +55,7 @@ class Digests:
         taken = await self._calls.take(claim, target, digest, step, rendered.message, now)
         if isinstance(taken, Denied):
             return taken.until
-        advanced = advance(digest, claim.state, step, taken.outcome, taken.at, self._jitter(), mark(lines))
+        advanced = advance(digest, taken.state, step, taken.outcome, taken.at, self._jitter(), mark(lines))
         advanced = replace(advanced, blocks=advanced.blocks + taken.blocks)
         due_at = None if advanced.shown or advanced.dead else max(advanced.card.retry_at, taken.at)
         await self._settle(claim, target, advanced, due_at, taken.at, rendered.named)
@@ -72,7 +72,7 @@ class Digests:
         taken = await self._calls.take(claim, target, summary, step, message, now)
         if isinstance(taken, Denied):
             return taken.until
-        advanced = advance(summary, claim.state, step, taken.outcome, taken.at, self._jitter(), "told")
+        advanced = advance(summary, taken.state, step, taken.outcome, taken.at, self._jitter(), "told")
         again_at = None if advanced.shown or advanced.dead else max(advanced.card.retry_at, taken.at)
         change = CardChange(advanced.card, again_at, urgent=False)
         outturn = Outturn(claim.lane, advanced.state, change, taken.at, advanced.blocks + taken.blocks)

@@ -166,7 +166,7 @@ class Pipeline:
         taken = await self._calls.take(claim, target, card, step, message, now)
         if isinstance(taken, Denied):
             return Next(taken.until)
-        advanced = advance(card, claim.state, step, taken.outcome, taken.at, self._jitter())
+        advanced = advance(card, taken.state, step, taken.outcome, taken.at, self._jitter())
         await self._settle(claim, target, replace(advanced, blocks=advanced.blocks + taken.blocks), taken.at)
         if hushed.quiet:
             summary = CardChange(Card(QUIET, "", target.policy.receiver), hushed.until, urgent=False)

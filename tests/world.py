@@ -54,9 +54,11 @@ def telegram_target(lane: LaneKey = GROUP_CHAT, policy: Policy = POLICY) -> Targ
     return target(lane, policy, TOKEN)
 
 
-def discord_target(policy: Policy = POLICY) -> Target:
+def discord_target(policy: Policy = POLICY, home: str = "-") -> Target:
+    """`home`: the server is known, or known to be none; empty: the relay asks for it."""
     discord = msgspec.structs.replace(policy, template="discord.md.j2", markup="discord")
-    return target(CHANNEL_HOOK, discord, f"{API}/api/webhooks/{HOOK}/{HOOK_TOKEN}")
+    told = target(CHANNEL_HOOK, discord, f"{API}/api/webhooks/{HOOK}/{HOOK_TOKEN}")
+    return msgspec.structs.replace(told, endpoint=msgspec.structs.replace(told.endpoint, home=home))
 
 
 class World:

@@ -39,11 +39,13 @@ class HttpOptions(Struct, frozen=True):
 
 
 class Endpoint(Struct, frozen=True):
-    """A lane and what it takes to call it: `secret` is the bot token, or the webhook URL."""
+    """A lane and what it takes to call it: `secret` is the bot token, or the webhook URL. `home` is the Discord server
+    of a webhook, once an answer told it."""
 
     lane: LaneKey
     secret: Secret
     http: HttpOptions = HttpOptions()
+    home: str = ""
 
 
 class LinkRewrite(Struct, frozen=True):

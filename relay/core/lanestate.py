@@ -18,12 +18,15 @@ class Down(Struct, frozen=True):
 
 
 class LaneState(Struct, frozen=True):
-    """`chat` replaces the configured chat after a migration; `thread_gone` leaves the thread out; `channel` is the
-    Discord channel of the webhook, once an answer told it. `trouble` and its times explain lateness."""
+    """`chat` replaces the configured chat after a migration; `thread_gone` leaves the thread out. `channel` and `home`
+    are the Discord channel and server of the webhook, once answers told them (`home` is "-" when they tell none).
+    `trouble` and its times explain lateness.
+    """
 
     chat: str = ""
     thread_gone: bool = False
     channel: str = ""
+    home: str = ""
     down: Down | None = None
     trouble: Trouble | None = None
     trouble_since: float = 0.0

@@ -11,13 +11,14 @@ from urllib.parse import urlencode, urlsplit
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from relay import __version__
 from relay.core.budget import Limit, Limits
 from relay.core.lane import Endpoint, LaneKey, Policy
 from relay.core.message import EMPTY, Message
 from relay.core.outcome import Outcome, RateLimited
-from relay.core.richtext import RichText, join
+from relay.core.richtext import RichText, join, styled
 from relay.core.secret import Secret
 from relay.core.step import Edit, MessageRef, Post, Reply, Step
 from relay.platforms import discord_errors, discord_fit
@@ -107,6 +108,8 @@ class _Change(Struct, frozen=True):
 
 def request(endpoint: Endpoint, policy: Policy, step: Step, message: Message, *, plain: bool = False) -> Request:
     """Execute the webhook, or edit its message. A reply is a line of content: webhooks cannot refer to a message."""
+    if isinstance(step, Reply):
+        message = _linked(message, endpoint, step.message)
     if plain or isinstance(step, Reply):
         message = _as_content(message, plain=plain)
     message = squeeze(message)
@@ -134,6 +137,25 @@ def probe(endpoint: Endpoint) -> Request:
     """Get the webhook: harmless, and needs no authorisation."""
     url = Secret(_webhook(endpoint))
     return Request("GET", url, "get_webhook", repeatable=True, http=endpoint.http, headers=_HEADERS)
+
+
+def asks_home(endpoint: Endpoint, step: Step) -> bool:
+    """Once for each webhook: the line that stands for a reply links to its card by the server's id."""
+    return isinstance(step, Reply) and not endpoint.home
+
+
+def home(response: Response | NoAnswer) -> str:
+    """The `guild_id` of a webhook. https://docs.discord.com/developers/resources/webhook#webhook-object"""
+    body = json_object(response.body) if isinstance(response, Response) else None
+    return positive_id((body or {}).get("guild_id")) or "-"
+
+
+def _linked(message: Message, endpoint: Endpoint, ref: MessageRef) -> Message:
+    """The line with a link to the message that it is about, where the server is known."""
+    if endpoint.home in ("", "-"):
+        return message
+    url = f"https://discord.com/channels/{endpoint.home}/{ref.thread or ref.chat}/{ref.id}"
+    return replace(message, body=join(" ", [message.body, styled("link", "↑", url)]))
 
 
 def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> Outcome:

@@ -29,6 +29,14 @@ class PlatformFile(Protocol):
         """A call that changes nothing and tells whether the chat can be reached."""
         ...
 
+    def asks_home(self, endpoint: Endpoint, step: Step) -> bool:
+        """Whether the step is worth a `probe` first, for what its answer tells of the chat's home."""
+        ...
+
+    def home(self, response: Response | NoAnswer) -> str:
+        """The home that the answer to a probe tells; "-" when it tells none."""
+        ...
+
     def outcome(self, lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> Outcome:
         """What an attempt at `step` (None: a probe) came to, by the platform's table `ROWS`."""
         ...

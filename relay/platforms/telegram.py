@@ -96,6 +96,16 @@ def probe(endpoint: Endpoint) -> Request:
     return _call(endpoint, "getChat", _GetChat(_chat_id(endpoint.lane.chat)), repeatable=True)
 
 
+def asks_home(endpoint: Endpoint, step: Step) -> bool:  # noqa: ARG001 - as the Protocol has it
+    """Never: replies refer to their message by themselves."""
+    return False
+
+
+def home(response: Response | NoAnswer) -> str:  # noqa: ARG001 - as the Protocol has it
+    """None: see `asks_home`."""
+    return "-"
+
+
 def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> Outcome:
     """What the answer means, by `ROWS`: the documented body decides before the status."""
     if isinstance(response, NoAnswer):

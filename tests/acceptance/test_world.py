@@ -103,3 +103,29 @@ async def test_a_held_firing_that_is_contradicted_leaves_nothing_pending() -> No
     await world.run(until=200)
     assert len(world.telegram.messages(CHAT)) == 2
     assert [row.pending for row in world.balance()] == [0]
+
+
+async def test_on_discord_a_short_line_that_links_to_the_card_stands_for_a_reply() -> None:
+    world = World(discord_target(home=""))
+    await world.post(notification(alert("db-1")))
+    await world.run(until=10)
+    await world.post(notification(alert("db-1", "resolved")))
+    await world.run(until=20)
+    card, closing = world.discord.messages(CHANNEL)
+    link = f"https://discord.com/channels/{world.discord.channels[CHANNEL].guild}/{CHANNEL}/{card.id}"
+    assert closing.shown.content == f"🟢 resolved after 1 min · Disk [↑](<{link}>)"
+    await world.post(notification(alert("db-2")))
+    await world.run(until=30)
+    await world.post(notification(alert("db-2", "resolved")))
+    await world.run(until=40)
+    assert [call.method for call in world.discord.calls].count("GET webhook") == 1
+
+
+async def test_a_webhook_that_is_gone_when_its_server_is_asked_is_not_called_again() -> None:
+    world = World(discord_target(home=""))
+    await world.post(notification(alert("db-1")))
+    await world.run(until=10)
+    world.discord.webhooks[222].gone = True
+    await world.post(notification(alert("db-1"), alert("db-2")))
+    await world.run(until=20_000)
+    assert [call.status for call in world.discord.calls] == [200, 404]
