@@ -12,7 +12,7 @@ from relay.core.secret import Secret
 class Request(Struct, frozen=True):
     """One HTTP request. `url` holds the token, so it is a secret; `name` is the API method, for metrics and logs.
 
-    `body` is encoded as `content_type` says, or empty. `repeatable` says that sending it twice changes nothing more (an edit).
+    `body` is encoded as `content_type` says, or empty. `repeatable`: sending it twice changes nothing more (an edit).
     `headers` are added to, or replace, those that the transport sets itself (Discord prescribes a `User-Agent`).
     """
 
