@@ -15,6 +15,7 @@ from relay.core.lane import LaneKey
 from relay.core.lanestate import LaneState
 from relay.core.route import Delivery
 from relay.core.step import Step
+from relay.store.people import PeopleStore
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
 
 
@@ -129,6 +130,10 @@ class Store(Protocol):
 
     All methods are synchronous and are called from one thread. They raise StoreError when the storage fails.
     """
+
+    @property
+    def people(self) -> PeopleStore:
+        """The people and chats that bots know, within the same transactions."""
 
     def batch(self, jobs: Sequence[Callable[[], object]]) -> list[object]:
         """Runs the jobs, commits once and returns their results, or the exception of one that raised and left nothing.

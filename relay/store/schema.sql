@@ -103,3 +103,43 @@ CREATE TABLE counter (
     value INTEGER NOT NULL,
     PRIMARY KEY (platform, receiver, name)
 ) WITHOUT ROWID;
+
+-- How far a Telegram bot has listened. The key of a bot, here and below, is its address and id.
+CREATE TABLE bot (
+    key TEXT PRIMARY KEY,
+    body BLOB NOT NULL
+) WITHOUT ROWID;
+
+-- The registry of groups and channels that bots were seen in.
+CREATE TABLE chat (
+    bot TEXT NOT NULL,
+    chat TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (bot, chat)
+) WITHOUT ROWID;
+
+-- Invitations; of the token that opens one only the hash is kept.
+CREATE TABLE invite (
+    id TEXT PRIMARY KEY,
+    bot TEXT NOT NULL,
+    hash TEXT NOT NULL UNIQUE,
+    expires_at REAL NOT NULL,
+    body BLOB NOT NULL
+);
+
+-- Chats that get alerts because somebody there opened an invitation.
+CREATE TABLE subscription (
+    id TEXT PRIMARY KEY,
+    bot TEXT NOT NULL,
+    chat TEXT NOT NULL,
+    body BLOB NOT NULL
+);
+CREATE INDEX subscription_chat ON subscription (bot, chat);
+
+-- Answers to commands that wait to be sent.
+CREATE TABLE saying (
+    id INTEGER PRIMARY KEY,
+    bot TEXT NOT NULL,
+    at REAL NOT NULL,
+    body BLOB NOT NULL
+);

@@ -31,6 +31,7 @@ from relay.store.protocol import (
 )
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
 from relay.store.sqlite_books import balance, count, end, overdue
+from relay.store.sqlite_people import SqlitePeople
 from relay.store.sqlite_purge import purge
 
 _encode = msgspec.json.encode
@@ -84,6 +85,7 @@ class SqliteStore:
     ) -> None:
         """`tell` hears of a damaged file, in the thread that uses the store."""
         self._db = Database(path, synchronous, connect, tell)
+        self.people = SqlitePeople(self._db)
 
     def close(self) -> None:
         """Ends the use of the storage."""

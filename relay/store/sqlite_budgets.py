@@ -32,6 +32,20 @@ def take_all(db: Database, lane: int, attempt: Attempt, limits: Sequence[Limit],
     return None
 
 
+def take_spare(db: Database, limits: Sequence[Limit], now: float) -> bool:
+    """Takes a call that need not be made, if half of each budget is free and nobody waits for it."""
+    budgets = [(limit, _read(db, limit.key)) for limit in limits]
+    for limit, budget in budgets:
+        waits = db.execute(
+            "SELECT 1 FROM wish WHERE key = ? AND due > ? LIMIT 1", (limit.key, now - PATIENCE)
+        ).fetchone()
+        if waits or free_at(budget, limit, now) > now or room(budget, limit, now) <= limit.count // 2:
+            return False
+    for limit, budget in budgets:
+        _keep(db, take(budget, limit, now))
+    return True
+
+
 def settle(db: Database, renamed: Iterable[tuple[str, str]], blocks: Iterable[tuple[str, float]]) -> None:
     """Counts what was taken under the old names under the new ones, and lays the blocks on top."""
     for old, new in renamed:

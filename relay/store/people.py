@@ -1,0 +1,73 @@
+"""What the durable state can do for people and chats that a bot knows: whole transactions, as in `protocol`."""
+
+from collections.abc import Sequence
+from typing import Literal, Protocol
+
+from msgspec import Struct
+
+from relay.core.budget import Limit
+from relay.core.lane import LaneKey
+from relay.core.people import ChatEntry, Effects, Invite, Known, Saying, Subscription
+from relay.core.update import BotId, Ears, Update
+
+SAYING_SECONDS = 60.0  # after which an answer to a command is no longer worth sending
+Turn = Literal["go", "later", "dropped"]
+
+
+class Outgoing(Struct, frozen=True):
+    """An answer to a command that waits to be sent."""
+
+    id: int
+    bot: BotId
+    saying: Saying
+
+
+class PeopleStore(Protocol):
+    """The part of the store about people. `known`, then `take_update` in the same job make one transaction."""
+
+    def ears(self, bot: BotId) -> Ears:
+        """How far the bot has listened."""
+
+    def keep_webhook(self, bot: BotId, address: str) -> None:
+        """Remembers the webhook that we have set for the bot; empty: none any more."""
+
+    def known(self, bot: BotId, update: Update) -> Known:
+        """What an update may concern."""
+
+    def take_update(self, bot: BotId, update_id: int, effects: Effects, now: float) -> tuple[LaneKey, ...]:
+        """Keeps the effects, and that the bot has listened as far as this update. Returns lanes that have work now.
+
+        A lane that moves is changed beside its turn: should a turn under way write it back, the next call learns it
+        anew from the platform's answer.
+        """
+
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """All of them, the oldest first."""
+
+    def end_subscriptions(self, ids: Sequence[str]) -> tuple[Subscription, ...]:
+        """Ends those that there are, with what is pending for them, and returns them."""
+
+    def fallen(self) -> tuple[tuple[Subscription, str], ...]:
+        """Subscriptions whose chat is down, and why."""
+
+    def chats(self) -> tuple[ChatEntry, ...]:
+        """The registry."""
+
+    def create_invite(self, invite: Invite) -> None:
+        """Keeps an invitation. Those that expired a month before it was made are forgotten."""
+
+    def invites(self) -> tuple[Invite, ...]:
+        """All that are kept, the oldest first."""
+
+    def revoke_invite(self, invite_id: str) -> bool:
+        """Forgets an invitation; False when there is none of that id."""
+
+    def sayings(self) -> tuple[Outgoing, ...]:
+        """Answers to commands that wait to be sent, the oldest first."""
+
+    def take_saying(self, saying_id: int, limits: Sequence[Limit], now: float) -> Turn:
+        """Takes the budgets for an answer, if alerts leave them half free, and forgets it: it is sent once or not at
+        all. `dropped`: it is too old."""
+
+    def block(self, blocks: Sequence[tuple[str, float]]) -> None:
+        """Forbids calls on these budget keys until then (Unix seconds)."""

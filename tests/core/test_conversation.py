@@ -1,0 +1,271 @@
+"""Conversations: what each command causes and answers, for people who are known, invited, strangers or nameless."""
+
+from collections.abc import Iterable
+
+import pytest
+from msgspec.structs import replace
+
+from relay.core.card import Card
+from relay.core.conversation import MOST_TOPICS, respond
+from relay.core.fold import fold
+from relay.core.matcher import parse
+from relay.core.people import ChatEntry, Effects, Invite, Known, Subscription, hash_of, subscribe
+from relay.core.texts import language
+from relay.core.texts_people import PEOPLE, tell
+from relay.core.update import BotId, ChatInfo, Command, Ignored, Membership, Migrated, Seen, Topic, Update
+from tests.build import GROUP, POLICY, T0, alert, arriving
+
+BOT = BotId("http://127.0.0.1:1", "111")
+ADA = ChatInfo("555", "private", "Ada")
+TEAM = ChatInfo("-5", "group", "Team")
+SUPER = ChatInfo("-1001234567890", "supergroup", "Team")
+INVITE = Invite("i1", BOT, hash_of("token"), "DBA on call", parse('team="db"'), T0 - 60, T0 + 60, 2)
+OWN = subscribe(INVITE, ADA, "", 555, "en", T0, "555")
+GROUPS = replace(subscribe(INVITE, TEAM, "", 555, "", T0, "-5"), id="of a group")
+SUBSCRIBED = Known(BOT, subscriptions=(OWN,))
+NOBODY = Known(BOT)
+
+
+def command(
+    text: str, chat: ChatInfo = ADA, *, user: int = 555, code: str = "en", at: float = T0, topic: str = ""
+) -> Command:
+    name, _, argument = text.partition(" ")
+    return Command(7, chat, Topic(topic), user, code, "9", at, name, argument)
+
+
+def effects(update: Update, known: Known = NOBODY) -> Effects:
+    return respond(update, known, replace(POLICY, timezone="Europe/Paris"), T0)
+
+
+def said(update: Update, known: Known = NOBODY) -> str:
+    return "\n\n".join(saying.text.text for saying in effects(update, known).sayings)
+
+
+def invited(invite: Invite = INVITE, *subscriptions: Subscription) -> Known:
+    return Known(BOT, invite=invite, subscriptions=subscriptions)
+
+
+def test_who_opens_a_link_is_subscribed_and_told_what_comes_and_how_to_stop() -> None:
+    found = effects(command("start token"), invited())
+    assert (found.heard, found.used, found.back) == ("command", "i1", "555")
+    assert found.added == OWN
+    (saying,) = found.sayings
+    assert saying.text.text == (
+        'You will get the alerts of “DBA on call” here: team="db"\n'
+        "/mute 2h for some quiet, /stop to end it, /help for the rest."
+    )
+    assert (saying.chat, saying.message, saying.user) == ("555", "9", 555)
+
+
+def test_a_person_is_answered_in_their_language_and_a_group_in_the_files() -> None:
+    french = effects(command("start token", code="fr-FR"), invited())
+    assert french.added is not None
+    assert french.added.language == "fr"
+    assert french.sayings[0].text.text.startswith("Vous recevrez ici")
+    group = effects(command("start token", TEAM, code="fr"), invited())
+    assert group.added is not None
+    assert (group.added.language, group.added.chat, group.added.user) == ("", "-5", 555)
+    assert group.sayings[0].text.text.startswith("This group will get")
+
+
+@pytest.mark.parametrize(
+    ("text", "invite"),
+    [
+        ("start wrong", None),
+        ("start token", replace(INVITE, expires_at=T0)),
+        ("start token", replace(INVITE, used=2)),
+        ("start to ken", INVITE),
+        ("start " + "x" * 65, INVITE),
+        ("start <b>", INVITE),
+    ],
+)
+def test_a_link_that_is_wrong_used_up_or_expired_is_refused_in_one_way_and_counted(
+    text: str, invite: Invite | None
+) -> None:
+    found = effects(command(text), Known(BOT, invite=invite))
+    assert (found.heard, found.added, found.used) == ("refused", None, "")
+    assert found.sayings[0].text == tell("en", "invite_refused")
+
+
+def test_the_same_link_again_welcomes_again_and_uses_nothing() -> None:
+    found = effects(command("start token"), invited(replace(INVITE, used=2), OWN))
+    assert (found.heard, found.added, found.used) == ("command", None, "")
+    assert "DBA on call" in found.sayings[0].text.text
+
+
+def test_a_second_subscription_of_a_group_that_moved_shares_its_lane() -> None:
+    before = replace(GROUPS, chat=SUPER.id)
+    found = effects(command("start token", SUPER), invited(replace(INVITE, id="i2"), before))
+    assert found.added is not None
+    assert (found.added.chat, found.added.lane) == (SUPER.id, before.lane)
+
+
+@pytest.mark.parametrize("text", ["start token", "stop", "mute 2h"])
+def test_who_has_no_name_may_change_nothing(text: str) -> None:
+    known = replace(invited(INVITE, GROUPS))
+    found = effects(command(text, TEAM, user=0), known)
+    assert found == replace(found, added=None, changed=(), ended=(), used="")
+    assert (found.heard, found.sayings[0].text) == ("refused", tell("en", "anonymous"))
+
+
+@pytest.mark.parametrize("text", ["stop", "mute 2h"])
+def test_only_who_brought_a_group_its_alerts_may_end_or_mute_them(text: str) -> None:
+    found = effects(command(text, TEAM, user=556), Known(BOT, subscriptions=(GROUPS,)))
+    assert (found.heard, found.ended, found.changed) == ("refused", (), ())
+    assert found.sayings[0].text == tell("en", "not_yours")
+    own = effects(command(text, TEAM), Known(BOT, subscriptions=(GROUPS,)))
+    assert own.ended or own.changed
+
+
+@pytest.mark.parametrize("text", ["start", "stop", "subscriptions", "mute 2h", "help", "whatever"])
+def test_strangers_learn_nothing(text: str) -> None:
+    found = effects(command(text))
+    assert found == Effects("command", sayings=found.sayings)
+    assert found.sayings[0].text == tell("en", "stranger")
+
+
+def test_stop_ends_all_subscriptions_of_the_chat() -> None:
+    found = effects(command("stop"), replace(SUBSCRIBED, subscriptions=(OWN, replace(OWN, id="two"))))
+    assert found.ended == (OWN.id, "two")
+    assert found.sayings[0].text == tell("en", "stopped")
+
+
+@pytest.mark.parametrize(
+    ("text", "at", "until", "answer"),
+    [
+        ("mute 2h", T0, T0 + 7200, "Muted until 14:06. What still fires then will be shown."),
+        ("mute 2h", T0 - 3600, T0 + 3600, "Muted until 13:06. What still fires then will be shown."),
+        ("mute 2h", T0 + 3600, T0 + 7200, "Muted until 14:06. What still fires then will be shown."),
+        ("mute 2h", 0.0, T0 + 7200, "Muted until 14:06. What still fires then will be shown."),
+        ("mute 2h", T0 - 7200, 0.0, "Not muted (any more)."),
+        ("mute 0", T0, 0.0, "Not muted (any more)."),
+    ],
+)
+def test_a_mute_counts_from_when_it_was_written(text: str, at: float, until: float, answer: str) -> None:
+    found = effects(command(text, at=at), SUBSCRIBED)
+    assert found.changed == (replace(OWN, muted_until=until),)
+    assert found.sayings[0].text.text == answer
+
+
+@pytest.mark.parametrize("text", ["mute", "mute soon", "mute 31d", "mute 5", "mute 1h please"])
+def test_a_mute_that_is_not_understood_says_how(text: str) -> None:
+    found = effects(command(text), SUBSCRIBED)
+    assert (found.changed, found.sayings[0].text) == ((), tell("en", "mute_how"))
+
+
+def test_subscriptions_are_listed_with_what_is_muted() -> None:
+    muted = replace(OWN, id="two", name="Web", matchers=(), muted_until=T0 + 60)
+    assert said(command("subscriptions"), replace(SUBSCRIBED, subscriptions=(OWN, muted))) == (
+        '“DBA on call”: team="db"\n“Web”: all alerts · muted until 12:07'
+    )
+
+
+@pytest.mark.parametrize(
+    ("update", "answer"),
+    [
+        (command("chatid", TEAM), "Chat id: -5"),
+        (command("start", TEAM), "Chat id: -5"),
+        (command("chatid", SUPER, topic="7"), "Chat id: -1001234567890\nTopic id: 7"),
+        (command("chatid"), "Chat id: 555"),
+        (command("chatid", TEAM, user=0), "Chat id: -5"),
+        (command("subscriptions", TEAM), "No alerts are sent here by a link."),
+        (command("whatever", TEAM), ""),
+    ],
+)
+def test_a_group_learns_its_id_and_nothing_it_did_not_ask(update: Update, answer: str) -> None:
+    assert said(update) == answer
+
+
+def test_help_names_the_commands_of_the_place() -> None:
+    group, private = said(command("help", TEAM)), said(command("help"), SUBSCRIBED)
+    assert [line.split()[0] for line in group.splitlines()] == ["/chatid", "/alerts", "/help"]
+    assert "/mute – quiet for a while, such as 2h" in private.splitlines()
+
+
+def cards(*alerts: tuple[str, str, str]) -> tuple[Card, ...]:
+    told = [alert(instance, name=name, severity=severity) for instance, name, severity in alerts]
+    return (fold(Card(GROUP, "", "ops"), [arriving(1, T0, *told, alert("z", "resolved"))], POLICY).card,)
+
+
+OPEN = Known(
+    BOT, cards=cards(("a", "Disk", "warning"), ("b", "Disk", "warning"), ("c", "Down", "critical"), ("d", "", ""))
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "answer"),
+    [
+        ("alerts", "4 alerts are open\n🔴 critical Down (c)\n🟠 warning Disk ×2 (a, b)\n🟠 unnamed alert (d)"),
+        ('alerts severity="critical"', "1 alert is open\n🔴 critical Down (c)"),
+        ("alerts alertname=Disk instance=b", "1 alert is open\n🟠 warning Disk (b)"),
+        ('alerts alertname=~"D.*", instance!="b"', "2 alerts are open\n🔴 critical Down (c)\n🟠 warning Disk (a)"),
+        ("alerts severity=page", "None of the open alerts here matches."),
+        ("alerts nonsense", 'That is no matcher: expected = != =~ or !~ after "nonsense"'),
+    ],
+)
+def test_alerts_tells_what_the_chat_shows_as_open(text: str, answer: str) -> None:
+    found = said(command(text, TEAM), OPEN)
+    assert found == answer or found.startswith("That is no matcher: ") == answer.startswith("That is no matcher: ")
+
+
+def test_where_nothing_is_open_alerts_says_so() -> None:
+    assert said(command("alerts")) == "Nothing is open here."
+
+
+def test_a_thousand_names_are_counted() -> None:
+    many = cards(*((str(number), f"Name{number}", "info") for number in range(1000)))
+    lines = said(command("alerts"), replace(OPEN, cards=many)).splitlines()
+    assert (len(lines), lines[-1]) == (32, "… and 970 more")
+
+
+def test_the_registry_keeps_what_it_knew_of_a_chat() -> None:
+    admin = effects(Membership(7, TEAM, "administrator", writes=True))
+    assert admin == Effects("membership", ChatEntry(BOT, TEAM, "administrator", True, T0), back="-5")
+    seen = effects(Seen(8, replace(TEAM, title="New"), Topic("7", "db")), Known(BOT, admin.entry))
+    assert admin.entry is not None
+    assert seen.entry == replace(admin.entry, chat=replace(TEAM, title="New"), topics=(Topic("7", "db"),))
+    again = effects(Seen(9, TEAM, Topic("7")), Known(BOT, seen.entry))
+    assert again.entry is not None
+    assert again.entry.topics == (Topic("7", "db"),)
+
+
+def test_a_forum_of_a_thousand_topics_keeps_the_newest() -> None:
+    entry = ChatEntry(BOT, SUPER, topics=tuple(Topic(str(number)) for number in range(MOST_TOPICS)))
+    found = effects(Seen(9, SUPER, Topic("9999")), Known(BOT, entry)).entry
+    assert found is not None
+    assert (len(found.topics), found.topics[0].id, found.topics[-1].id) == (MOST_TOPICS, "1", "9999")
+
+
+@pytest.mark.parametrize("standing", ["kicked", "left"])
+@pytest.mark.parametrize(("chat", "subscription"), [(ADA, OWN), (TEAM, GROUPS)])
+def test_who_blocks_the_bot_or_puts_it_out_has_unsubscribed(
+    standing: str, chat: ChatInfo, subscription: Subscription
+) -> None:
+    update = Membership(7, chat, "kicked" if standing == "kicked" else "left", writes=False)
+    found = effects(update, Known(BOT, subscriptions=(subscription,)))
+    assert (found.ended, found.sayings, found.back) == ((subscription.id,), (), "")
+
+
+def test_private_chats_stand_in_no_registry() -> None:
+    updates: Iterable[Update] = (Membership(7, ADA, "member", writes=True), Seen(7, ADA, Topic()), command("help"))
+    assert [effects(update).entry for update in updates] == [None, None, None]
+
+
+def test_a_group_that_moves_takes_its_subscriptions_along() -> None:
+    found = effects(Migrated(7, "-5", SUPER), Known(BOT, ChatEntry(BOT, TEAM), subscriptions=(GROUPS,)))
+    assert (found.moved, found.changed) == (("-5", SUPER.id), (replace(GROUPS, chat=SUPER.id),))
+    assert found.entry == ChatEntry(BOT, SUPER, seen_at=T0)
+
+
+def test_what_is_ignored_causes_nothing() -> None:
+    assert effects(Ignored(7, "of another kind")) == Effects("ignored")
+
+
+@pytest.mark.parametrize("key", PEOPLE)
+def test_both_languages_say_the_same(key: str) -> None:
+    english, french = PEOPLE[key]
+    assert english
+    assert french
+    assert language("fr") == "fr"
+    names = [{part.split("}")[0] for part in str(form).split("{")[1:]} for form in (english, french)]
+    assert names[0] == names[1]
