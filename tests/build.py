@@ -1,7 +1,7 @@
 """Builders of core values for tests: short names, sensible rests."""
 
 from relay.core.alert import Alert, AlertStatus, GroupId, Notification
-from relay.core.card import Card, Head
+from relay.core.card import Card, Entry, Head
 from relay.core.fold import Arriving
 from relay.core.lane import Endpoint, LaneKey, Policy, Target
 from relay.core.matcher import parse
@@ -60,6 +60,12 @@ def notification(*alerts: Alert, group: GroupId = GROUP, reason: str = "", trunc
         truncated=truncated,
         state=hash(frozenset(a.fingerprint for a in alerts if a.status == "firing")),
     )
+
+
+def entry(instance: str = "a") -> Entry:
+    """A firing alert as a card keeps it."""
+    told = alert(instance)
+    return Entry(instance, "firing", told.labels, told.annotations, told.generator_url, T0, None, T0, T0)
 
 
 def card() -> Card:

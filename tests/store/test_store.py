@@ -29,7 +29,7 @@ from relay.store.protocol import (
     StoreError,
 )
 from relay.store.sqlite import SqliteStore
-from tests.build import DISCORD, GROUP, T0, TELEGRAM, alert, notification
+from tests.build import DISCORD, GROUP, T0, TELEGRAM, alert, entry, notification
 
 Reopen = Callable[[], Store]
 OTHER = GroupId("", "relay", "{}:{}")
@@ -69,7 +69,7 @@ def arrival(
 def fold_all(store: Store, lane: LaneKey, *, due: float | None = T0, urgent: bool = False) -> Card:
     """Folds the open deliveries of the lane into the card of their group, as it is."""
     claim = store.claim(lane, T0, 100)
-    card = claim.cards[0] if claim.cards else Card(claim.page[0].notification.group, "", "ops")
+    card = claim.cards[0] if claim.cards else Card(claim.page[0].notification.group, "", "ops", entries=(entry(),))
     card = replace(card, folded_seq=claim.page[-1].seq, waiting_since=claim.page[0].accepted_at)
     store.fold(lane, [CardChange(card, due, urgent, tuple(opened.seq for opened in claim.page))])
     return card
