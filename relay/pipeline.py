@@ -21,14 +21,14 @@ from relay.core.fold import Arriving, contradiction, fold, ripen
 from relay.core.hush import Hush, hush
 from relay.core.inforce import InForce
 from relay.core.lane import LaneKey, Target
+from relay.core.listing import owing
 from relay.core.look import look
-from relay.core.message import Message
 from relay.core.outcome import (
     Unknown,
 )
 from relay.core.plan import due, is_urgent, plan
 from relay.core.step import Post, Reply, Step, Wait
-from relay.core.template import render
+from relay.core.template import Rendered, render
 from relay.core.view import View
 from relay.digests import Digests
 from relay.platforms import platform_of
@@ -162,11 +162,14 @@ class Pipeline:
             return Next(now)
         if claim.owed > room and isinstance(step, Post) and not is_urgent(card, target.policy):
             return Next(await self._digests.absorb(claim.lane, target.policy, now))
-        message = self._render(look(card, claim.state, step, target.policy, now), target, step)
-        taken = await self._calls.take(claim, target, card, step, message, now)
+        rendered = self._render(look(card, claim.state, step, target.policy, now), target, step)
+        taken = await self._calls.take(claim, target, card, step, rendered.message, now)
         if isinstance(taken, Denied):
             return Next(taken.until)
         advanced = advance(card, taken.state, step, taken.outcome, taken.at, self._jitter())
+        if advanced.shown:
+            card = owing(advanced.card, step, rendered.counted, target.policy, taken.at)
+            advanced = replace(advanced, card=card)
         await self._settle(claim, target, replace(advanced, blocks=advanced.blocks + taken.blocks), taken.at)
         if hushed.quiet:
             summary = CardChange(Card(QUIET, "", target.policy.receiver), hushed.until, urgent=False)
@@ -187,13 +190,13 @@ class Pipeline:
         due_at = due(card, policy, now, hushed)
         return CardChange(card, due_at, urgent, settled=hushed.muted or is_settled(card))
 
-    def _render(self, view: View, target: Target, step: Step) -> Message:
+    def _render(self, view: View, target: Target, step: Step) -> Rendered:
         fits = platform_of(target.lane.platform).fits
         reply = step.kind if isinstance(step, Reply) else None
         rendered = render(self._in_force.templates, target.policy, view, "reply" if reply else "card", reply, fits)
         if rendered.failed:
             self._tell(TemplateFailed(target.policy.template, rendered.failed))
-        return rendered.message
+        return rendered
 
     async def _stand_in(self, lane: LaneKey) -> tuple[LaneKey, ...]:
         """Hands what a lane that is down owes to the fallbacks of its receivers; the lanes that have work now."""

@@ -76,6 +76,7 @@ class Card(Struct, frozen=True):
     call before it. `doubt`: a post may stand in the chat unseen by us. `plain`: the platform refused the markup.
     `refused`: the mark that it refused even so. `previous` is the message of the round before this one. `announced`:
     this round was told, so a message in place of a lost one makes no sound. `absorbed`: the lane's digest shows it.
+    `listed`: this round's whole list was sent as a file, or is owed.
     """
 
     group: GroupId
@@ -100,6 +101,7 @@ class Card(Struct, frozen=True):
     doubt: bool = False
     plain: bool = False
     refused: str = ""
+    listed: bool = False
     announced: bool = False
     absorbed: bool = False
 

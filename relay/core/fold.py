@@ -239,6 +239,7 @@ def _reopen(card: Card, before: Card, closed_at: float) -> Card:
         closed_at=None,
         doubt=False,
         announced=False,
+        listed=False,
     )
 
 

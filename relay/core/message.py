@@ -23,6 +23,13 @@ class Mention(Struct, frozen=True):
     name: str
 
 
+class Attachment(Struct, frozen=True):
+    """A text file beside a message. The name is plain ASCII."""
+
+    name: str
+    text: str
+
+
 class Message(Struct, frozen=True):
     """What a chat should read. Telegram shows `body` alone; Discord shows `content` above an embed of the others.
 
@@ -38,3 +45,4 @@ class Message(Struct, frozen=True):
     color: int | None = None
     timestamp: float | None = None
     mentions: tuple[Mention, ...] = ()
+    file: Attachment | None = None

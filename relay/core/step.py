@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-ReplyKind = Literal["joined", "repeated", "resolved", "again"]
+ReplyKind = Literal["joined", "repeated", "resolved", "again", "document"]
 
 
 class MessageRef(Struct, frozen=True):
@@ -29,7 +29,8 @@ class Edit(Struct, frozen=True, tag=True):
 
 
 class Reply(Struct, frozen=True, tag=True):
-    """One line under the card's message; `about` are the fingerprints it names (empty: the whole card)."""
+    """One line under the card's message, for `document` with the whole list as a file. `about` are the fingerprints it
+    names (empty: the whole card)."""
 
     message: MessageRef
     kind: ReplyKind

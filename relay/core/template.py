@@ -20,6 +20,7 @@ from relay.core.filters import FILTERS, FUNCTIONS
 from relay.core.fitting import WHOLE, fit
 from relay.core.guard import TemplateFault
 from relay.core.lane import MarkupName, Policy
+from relay.core.listing import listing
 from relay.core.matcher import matches
 from relay.core.message import Mention, Message
 from relay.core.plain import plain
@@ -205,6 +206,8 @@ def render(
     """The message that shows the view, or the reply of that kind, made to fit. Never raises: the plain text stands in
     for a template that fails."""
     kind = reply if part == "reply" else None
+    if kind == "document":
+        return Rendered(listing(view, policy), "", tuple(alert.fingerprint for alert in view.alerts), ())
     scene = Scene(view, policy, kind)
     failed = ""
     try:

@@ -40,6 +40,7 @@ from relay.platforms.answer import (
 from relay.platforms.discord_fit import MOST_MENTIONS, content_of
 from relay.platforms.discord_text import write, write_line, write_plain
 from relay.platforms.link import public, spelled
+from relay.platforms.upload import upload
 from relay.platforms.wire import NoAnswer, Request, Response
 
 ROWS = discord_errors.ROWS
@@ -110,6 +111,7 @@ def request(endpoint: Endpoint, policy: Policy, step: Step, message: Message, *,
     """Execute the webhook, or edit its message. A reply is a line of content: webhooks cannot refer to a message."""
     if isinstance(step, Reply):
         message = _linked(message, endpoint, step.message)
+    file = message.file
     if plain or isinstance(step, Reply):
         message = _as_content(message, plain=plain)
     message = squeeze(message)
@@ -130,7 +132,8 @@ def request(endpoint: Endpoint, policy: Policy, step: Step, message: Message, *,
         flags=_SILENT if step.silent or policy.silent else 0,
         thread_name=thread.removeprefix(_NAMED)[:_LONGEST_THREAD_NAME] if thread.startswith(_NAMED) else "",
     )
-    return _call(endpoint, "POST", "", {"wait": "true", **_in_thread(thread)}, "execute_webhook", post)
+    call = _call(endpoint, "POST", "", {"wait": "true", **_in_thread(thread)}, "execute_webhook", post)
+    return upload(call, {"payload_json": call.body}, "files[0]", file) if file else call
 
 
 def probe(endpoint: Endpoint) -> Request:

@@ -25,6 +25,7 @@ from relay.platforms.answer import (
     wait_of,
 )
 from relay.platforms.telegram_text import Entity, write, write_plain
+from relay.platforms.upload import upload
 from relay.platforms.wire import NoAnswer, Request, Response
 
 MOST_UNITS = 4096
@@ -51,6 +52,16 @@ class _Send(Struct, frozen=True, omit_defaults=True):
     text: str
     link_preview_options: _Preview
     entities: tuple[Entity, ...] = ()
+    disable_notification: bool = False
+    message_thread_id: int | None = None
+    reply_parameters: _ReplyTo | None = None
+
+
+class _Document(Struct, frozen=True, omit_defaults=True):
+    """The fields of sendDocument but for the file. https://core.telegram.org/bots/api#senddocument"""
+
+    chat_id: int | str
+    caption: str
     disable_notification: bool = False
     message_thread_id: int | None = None
     reply_parameters: _ReplyTo | None = None
@@ -88,6 +99,10 @@ def request(endpoint: Endpoint, policy: Policy, step: Step, message: Message, *,
     reply = _ReplyTo(int(answers.id), allow_sending_without_reply=True) if answers else None
     topic = int(thread) if thread.isdecimal() else None
     silent = step.silent or policy.silent
+    if message.file:
+        caption = _Document(_chat_id(chat), text, silent, topic, reply)
+        fields = {name: _field(value) for name, value in msgspec.to_builtins(caption).items()}
+        return upload(_call(endpoint, "sendDocument", caption), fields, "document", message.file)
     return _call(endpoint, "sendMessage", _Send(_chat_id(chat), text, preview, entities, silent, topic, reply))
 
 
@@ -192,6 +207,11 @@ def _mentions(message: Message) -> RichText:
 def _call(endpoint: Endpoint, method: str, body: Struct, *, repeatable: bool = False) -> Request:
     url = Secret(f"{endpoint.lane.api.rstrip('/')}/bot{endpoint.secret.reveal()}/{method}")
     return Request("POST", url, method, msgspec.json.encode(body), repeatable=repeatable, http=endpoint.http)
+
+
+def _field(value: object) -> bytes:
+    """A parameter as a form takes it: text as it is, all else as JSON."""
+    return value.encode() if isinstance(value, str) else msgspec.json.encode(value)
 
 
 def _chat_id(chat: str) -> int | str:
