@@ -52,13 +52,15 @@ def connect(path: str) -> Connection:
 def trouble(error: sqlite3.Error) -> Trouble:
     """What is the matter: no room (a quota shows as a failed write), a damaged file, a device or file that does not
     work now, or only a statement that was refused. https://sqlite.org/rescode.html"""
+    if str(error).startswith("Could not decode to UTF-8"):  # we never wrote such a text
+        return "damaged"
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
     if code in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR_WRITE):
         return "full"
     match code & 0xFF:
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return "damaged"
-        case sqlite3.SQLITE_ERROR | sqlite3.SQLITE_CONSTRAINT | sqlite3.SQLITE_MISMATCH | sqlite3.SQLITE_RANGE:
+        case sqlite3.SQLITE_ERROR | sqlite3.SQLITE_CONSTRAINT | sqlite3.SQLITE_MISMATCH | sqlite3.SQLITE_TOOBIG:
             return "refused"
         case _:
             return "broken"

@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from relay.store.connection import Connect, Connection
+from relay.store.connection import Connect, Connection, trouble
 from relay.store.protocol import NewerSchema
 
 SCHEMA = 1
@@ -28,7 +28,7 @@ def open_checked(connect: Connect, path: str, synchronous: str, log_pages: int) 
     try:
         for setting in (*_SETTINGS, f"PRAGMA wal_autocheckpoint={log_pages}"):
             db.execute(setting)
-        is_new = _is_new(db)
+        is_new = _is_new_or_sound(db)
         if is_new:
             db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # so that a file that grew can shrink
         db.execute("PRAGMA journal_mode=WAL")
@@ -42,18 +42,31 @@ def open_checked(connect: Connect, path: str, synchronous: str, log_pages: int) 
     return db
 
 
+def _is_new_or_sound(db: Connection) -> bool:
+    """The file holds nothing yet. Nothing is written to it; what cannot even be read is damaged."""
+    try:
+        return _is_new(db)
+    except UnicodeDecodeError as error:  # SQLite quotes what it does not understand
+        raise _damaged("its tables have unreadable names") from error
+    except sqlite3.Error as error:
+        raise (_damaged(str(error)) if trouble(error) == "refused" else error) from error
+
+
 def _is_new(db: Connection) -> bool:
-    """The file holds nothing yet. Nothing was written to it so far."""
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if SCHEMA < version < _LAST_SCHEMA:
         raise NewerSchema(f"the storage has schema {version}, this alert-relay knows {SCHEMA}: upgrade it")
-    (said,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    (said,) = db.execute("PRAGMA integrity_check(1)").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if said != "ok" or version != (SCHEMA if tables else 0):
-        error = sqlite3.DatabaseError(f"the storage is damaged: {said}")
-        error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-        raise error
+        raise _damaged(said)
     return not tables
+
+
+def _damaged(how: str) -> sqlite3.DatabaseError:
+    error = sqlite3.DatabaseError(f"the storage is damaged: {how}")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error
 
 
 def move_aside(path: Path, at: str) -> Path:

@@ -7,14 +7,14 @@ from typing import NamedTuple
 
 import msgspec
 
-from relay.core.alert import GroupId, Notification
+from relay.core.alert import GroupId
 from relay.core.balance import BalanceRow
 from relay.core.budget import Limit
 from relay.core.card import Card
-from relay.core.event import Event, Settlement
+from relay.core.event import Event, Noted, Settlement
 from relay.core.lane import LaneKey
 from relay.core.lanestate import LaneState
-from relay.store import sqlite_budgets, sqlite_cards, sqlite_queue
+from relay.store import sqlite_budgets, sqlite_cards, sqlite_queue, sqlite_unreadable
 from relay.store.connection import Connect, connect
 from relay.store.database import Database
 from relay.store.protocol import (
@@ -25,22 +25,18 @@ from relay.store.protocol import (
     Claim,
     Denied,
     Ended,
-    Open,
     Outturn,
     StoreError,
 )
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
 from relay.store.sqlite_books import balance, count, end, overdue
-from relay.store.sqlite_people import SqlitePeople
+from relay.store.sqlite_claim import claim
 from relay.store.sqlite_purge import purge
 
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
-_lane_state = msgspec.json.Decoder(LaneState).decode
 _group = msgspec.json.Decoder(GroupId).decode
 _attempt = msgspec.json.Decoder(Attempt).decode
-_notification = msgspec.json.Decoder(Notification).decode
-_indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 _EMPTY = b"[]"
 _NO_STATE = _encode(LaneState())
 
@@ -83,9 +79,9 @@ class SqliteStore:
         connect: Connect = connect,
         tell: Callable[[Event], None] = _nobody,
     ) -> None:
-        """`tell` hears of a damaged file, in the thread that uses the store."""
+        """`tell` hears of damage, in the thread that uses the store."""
+        self._tell = tell
         self._db = Database(path, synchronous, connect, tell)
-        self.people = SqlitePeople(self._db)
 
     def close(self) -> None:
         """Ends the use of the storage."""
@@ -180,34 +176,12 @@ class SqliteStore:
 
     def claim(self, lane: LaneKey, now: float, page: int) -> Claim:
         """See `protocol.Store.claim`."""
-        row = self._lane(lane)
-        (state,) = self._db.execute("SELECT state FROM lane WHERE id = ?", (row,)).fetchone()
-        opened = self._db.execute(
-            "SELECT seq, receiver, fingerprint, alerts, delivery.accepted_at, body, grp FROM delivery"
-            " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS NULL"
-            " ORDER BY seq LIMIT ?",
-            (row, page),
-        ).fetchall()
-        if opened:
-            touched = dict.fromkeys((grp, fingerprint) for _, _, fingerprint, _, _, _, grp in opened)
-            found = [sqlite_cards.find(self._db, row, grp, fingerprint) for grp, fingerprint in touched]
-            at_hand = tuple(card for card in found if card)
-        else:
-            at_hand = sqlite_cards.first_due(self._db, row, now)
-        (next_due,) = self._db.execute("SELECT min(due) FROM card WHERE lane = ?", (row,)).fetchone()
-        deliveries = tuple(
-            Open(seq, receiver, fingerprint, None if alerts is None else _indexes(alerts), at, _notification(body))
-            for seq, receiver, fingerprint, alerts, at, body, _ in opened
-        )
-        return Claim(
-            lane=lane,
-            state=_lane_state(state),
-            page=deliveries,
-            cards=at_hand,
-            next_due=next_due,
-            owed=0 if opened else sqlite_cards.owed(self._db, row, now),
-            lines=() if opened or not at_hand else sqlite_cards.lines_for(self._db, row, at_hand[0]),
-        )
+        try:
+            return claim(self._db, self._lane(lane), lane, now, page)
+        except sqlite_unreadable.ERRORS as error:
+            self._tell(Noted("error", "storage has rows that cannot be read", (("err", str(error)),)))
+            self._end(lane, sqlite_unreadable.clear(self._db, self._lane(lane)), "dead", "unreadable")
+            return claim(self._db, self._lane(lane), lane, now, page)
 
     def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
         """See `protocol.Store.card`."""
@@ -222,6 +196,10 @@ class SqliteStore:
         card, row = change.card, self._lane(lane)
         group = _text(card.group)
         card_id = sqlite_cards.keep(self._db, row, change)
+        # A card may come from a storage that is no more; what follows must have higher numbers.
+        self._db.execute(
+            "UPDATE lane SET last_seq = ? WHERE id = ? AND last_seq < ?", (card.folded_seq, row, card.folded_seq)
+        )
         if card.closed_at is not None:
             self._db.execute(
                 "DELETE FROM watch WHERE grp = ? AND lane = ? AND fingerprint = ? AND NOT EXISTS"

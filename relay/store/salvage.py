@@ -1,0 +1,145 @@
+"""Salvage: what can be read of a damaged storage is accepted anew by the running one."""
+
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from relay.core.alert import GroupId, Notification
+from relay.core.card import Card
+from relay.core.digest import DIGEST, QUIET
+from relay.core.lane import LaneKey
+from relay.core.route import Delivery
+from relay.store import wreck
+from relay.store.protocol import Arrival, CardChange, Store
+from relay.store.sqlite_unreadable import ERRORS
+from relay.store.wreck import Wreck, WreckedCard, WreckedDelivery, WreckedLane
+
+_lane_key = msgspec.json.Decoder(LaneKey).decode
+_group = msgspec.json.Decoder(GroupId).decode
+_card = msgspec.json.Decoder(Card).decode
+_notification = msgspec.json.Decoder(Notification).decode
+_indexes = msgspec.json.Decoder(tuple[int, ...]).decode
+_Key = tuple[str, str]  # a card's group and fingerprint, as they are in the file
+
+
+class Piece(Struct, frozen=True):
+    """A card of the wreck, if it could be read, and what was pending of it, in the order of acceptance. `unreadable`
+    counts what is missing."""
+
+    lane: LaneKey
+    group: GroupId
+    fingerprint: str
+    change: CardChange | None
+    arrivals: tuple[Arrival, ...]
+    unreadable: int = 0
+
+
+class Salvaged(Struct, frozen=True, tag="salvaged"):
+    """What came of a salvage. `outdated` deliveries stay behind, since their chats have heard of something newer."""
+
+    deliveries: int = 0
+    cards: int = 0
+    outdated: int = 0
+    unreadable: int = 0
+    lanes: tuple[LaneKey, ...] = ()
+
+    def __add__(self, other: "Salvaged") -> "Salvaged":
+        return Salvaged(
+            self.deliveries + other.deliveries,
+            self.cards + other.cards,
+            self.outdated + other.outdated,
+            self.unreadable + other.unreadable,
+            tuple(dict.fromkeys(self.lanes + other.lanes)),
+        )
+
+
+def salvage(file: Path, store: Store) -> Salvaged:
+    """Takes in all of it, in the transaction under way. Raises NothingToSalvage."""
+    total = Salvaged()
+    for piece in pieces(file):
+        total += take_in(store, [piece])
+    return total
+
+
+def pieces(file: Path) -> Iterator[Piece]:
+    """What can be read, card by card; `file` stays as it is. Raises NothingToSalvage."""
+    with wreck.opened(file) as found:
+        cards: dict[int, dict[_Key, WreckedCard]] = {}
+        for card in found.cards():
+            cards.setdefault(card.lane, {})[card.group, card.fingerprint] = card
+        for lane in found.lanes():
+            yield from _lane(found, lane, cards.get(lane.id, {}))
+
+
+def take_in(store: Store, found: Sequence[Piece]) -> Salvaged:
+    """Accepts pieces in the transaction under way. A card that the storage has is left as it is."""
+    total = Salvaged()
+    for piece in found:
+        total += _take_in(store, piece)
+    return total
+
+
+def _take_in(store: Store, piece: Piece) -> Salvaged:
+    known = store.card(piece.lane, piece.group, piece.fingerprint)
+    if known is None and piece.change is not None:
+        store.fold(piece.lane, [piece.change])
+    wanted = [arrival for arrival in piece.arrivals if known is None or arrival.accepted_at > known.heard_at]
+    for arrival in wanted:
+        store.accept(arrival)
+    return Salvaged(
+        deliveries=len(wanted),
+        cards=int(known is None and piece.change is not None),
+        outdated=len(piece.arrivals) - len(wanted),
+        unreadable=piece.unreadable,
+        lanes=(piece.lane,),
+    )
+
+
+def _lane(found: Wreck, lane: WreckedLane, cards: dict[_Key, WreckedCard]) -> Iterator[Piece]:
+    try:
+        key = _lane_key(lane.key)
+    except ERRORS:
+        return
+    pending: dict[_Key, list[WreckedDelivery]] = {}
+    for delivery in found.pending(lane):
+        pending.setdefault((delivery.group, delivery.fingerprint), []).append(delivery)
+    for of in dict.fromkeys((*cards, *pending)):
+        piece = _piece(found, key, of, cards.get(of), pending.get(of, []))
+        if piece is not None:
+            yield piece
+
+
+def _piece(
+    found: Wreck, lane: LaneKey, of: _Key, card: WreckedCard | None, pending: list[WreckedDelivery]
+) -> Piece | None:
+    try:
+        group = _group(of[0])
+    except ERRORS:
+        return None
+    if group in (DIGEST, QUIET):
+        return None
+    read = [_arrival(lane, group, delivery, found.body("payload", delivery.payload)) for delivery in pending]
+    arrivals = tuple(arrival for arrival in read if arrival is not None)
+    change = _change(card, found.body("card", card.id)) if card else None
+    return Piece(lane, group, of[1], change, arrivals, found.unread() + len(read) - len(arrivals))
+
+
+def _change(card: WreckedCard, body: bytes) -> CardChange | None:
+    try:
+        read = _card(body)
+    except ERRORS:
+        return None
+    return CardChange(replace(read, folded_seq=0, shown_seq=0, absorbed=False), card.due, bool(card.urgent))
+
+
+def _arrival(lane: LaneKey, group: GroupId, delivery: WreckedDelivery, body: bytes) -> Arrival | None:
+    try:
+        alerts = None if delivery.alerts is None else _indexes(delivery.alerts)
+        _notification(body)
+    except ERRORS:
+        return None
+    to = Delivery(lane, delivery.receiver, delivery.fingerprint, alerts, urgent=False)
+    return Arrival(group, body, delivery.accepted_at, (to,), last=False)

@@ -1,0 +1,45 @@
+"""What the owner of a lane is given to work on, read from the SQLite store."""
+
+import msgspec
+
+from relay.core.alert import Notification
+from relay.core.lane import LaneKey
+from relay.core.lanestate import LaneState
+from relay.store import sqlite_cards
+from relay.store.database import Database
+from relay.store.protocol import Claim, Open
+
+_lane_state = msgspec.json.Decoder(LaneState).decode
+_notification = msgspec.json.Decoder(Notification).decode
+_indexes = msgspec.json.Decoder(tuple[int, ...]).decode
+
+
+def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim:
+    """See `protocol.Store.claim`; `row` is the lane's."""
+    (state,) = db.execute("SELECT state FROM lane WHERE id = ?", (row,)).fetchone()
+    opened = db.execute(
+        "SELECT seq, receiver, fingerprint, alerts, delivery.accepted_at, body, grp FROM delivery"
+        " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS NULL"
+        " ORDER BY seq LIMIT ?",
+        (row, page),
+    ).fetchall()
+    if opened:
+        touched = dict.fromkeys((grp, fingerprint) for _, _, fingerprint, _, _, _, grp in opened)
+        found = [sqlite_cards.find(db, row, grp, fingerprint) for grp, fingerprint in touched]
+        at_hand = tuple(card for card in found if card)
+    else:
+        at_hand = sqlite_cards.first_due(db, row, now)
+    (next_due,) = db.execute("SELECT min(due) FROM card WHERE lane = ?", (row,)).fetchone()
+    deliveries = tuple(
+        Open(seq, receiver, fingerprint, None if alerts is None else _indexes(alerts), at, _notification(body))
+        for seq, receiver, fingerprint, alerts, at, body, _ in opened
+    )
+    return Claim(
+        lane=lane,
+        state=_lane_state(state),
+        page=deliveries,
+        cards=at_hand,
+        next_due=next_due,
+        owed=0 if opened else sqlite_cards.owed(db, row, now),
+        lines=() if opened or not at_hand else sqlite_cards.lines_for(db, row, at_hand[0]),
+    )

@@ -1,0 +1,246 @@
+"""A damaged database is moved aside, a new one begun at once, and what can be read is brought back."""
+
+import random
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import pytest
+from msgspec.structs import replace
+
+from relay.core.alert import GroupId
+from relay.core.card import Card, Shown, mark
+from relay.core.event import Event, Noted, StorageDamaged
+from relay.core.lane import LaneKey
+from relay.core.route import Delivery
+from relay.core.step import MessageRef
+from relay.store.protocol import Arrival, CardChange, Claim, Store
+from relay.store.salvage import Salvaged, salvage
+from relay.store.sqlite import SqliteStore
+from relay.store.wreck import NothingToSalvage
+from tests.build import DISCORD, T0, TELEGRAM, alert, notification
+
+LANES = (TELEGRAM, DISCORD)
+Damage = Callable[[Path], None]
+
+
+def group(number: int) -> GroupId:
+    return GroupId("", "relay", f"{{}}:{{n={number}}}")
+
+
+def accept(store: Store, number: int, at: float, *lanes: LaneKey) -> None:
+    told = notification(alert(f"host-{number}"), group=group(number))
+    deliveries = tuple(Delivery(lane, "ops", "", None, urgent=False) for lane in lanes)
+    (result,) = store.batch([partial(store.accept, Arrival(told.group, msgspec.json.encode(told), at, deliveries))])
+    assert not isinstance(result, Exception)
+
+
+def made(path: Path, groups: int = 100) -> None:
+    """A storage with pending deliveries of that many groups on two lanes, half of them folded into cards."""
+    store = SqliteStore(path)
+    for number in range(groups):
+        accept(store, number, T0 + number, *LANES)
+    for lane in LANES:
+        store.batch([partial(fold, store, lane, groups // 2)])
+    store.close()
+
+
+def fold(store: Store, lane: LaneKey, most: int) -> None:
+    for opened in store.claim(lane, T0, most).page:
+        card = Card(opened.notification.group, "", "ops", folded_seq=opened.seq, heard_at=opened.accepted_at)
+        card = replace(card, shown=Shown(MessageRef("-1001", "", str(opened.seq)), mark(card), T0, T0))
+        store.fold(lane, [CardChange(card, T0, urgent=False, folded=(opened.seq,))])
+
+
+def text(path: Path) -> None:
+    path.write_bytes(b"this is no database, but a text that someone put in its place\n" * 1000)
+
+
+def halved(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+
+
+def a_few_bytes(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:100])
+
+
+def head_overwritten(path: Path) -> None:
+    overwrite(path, 0, random.Random(1).randbytes(4096))
+
+
+def tables_overwritten(path: Path) -> None:
+    pages = path.stat().st_size // 4096
+    overwrite(path, 4096 * (pages // 2), random.Random(1).randbytes(4096 * (pages // 10)))
+
+
+def version_overwritten(path: Path) -> None:
+    overwrite(path, 60, b"\xff\xff\xff\xff")
+
+
+def overwrite(path: Path, at: int, data: bytes) -> None:
+    with path.open("r+b") as file:
+        file.seek(at)
+        file.write(data)
+
+
+DAMAGES = (text, halved, a_few_bytes, head_overwritten, tables_overwritten, version_overwritten)
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_start_with_a_damaged_file_moves_it_aside_says_so_and_works(damage: Damage, tmp_path: Path) -> None:
+    path = tmp_path / "relay.db"
+    made(path)
+    damage(path)
+    wreck, events = path.read_bytes(), list[Event]()
+    store = SqliteStore(path, tell=events.append)
+    accept(store, 1, T0, *LANES)
+    assert [row.accepted for row in store.balance()] == [1, 1]
+    store.close()
+    (event,) = events
+    assert isinstance(event, StorageDamaged)
+    assert Path(event.moved_to).read_bytes() == wreck
+    assert Path(event.moved_to).name.startswith("relay.db.damaged-2")
+    events.clear()
+    SqliteStore(path, tell=events.append).close()
+    assert events == []
+
+
+def test_a_file_that_turns_out_damaged_at_work_costs_no_answer(tmp_path: Path) -> None:
+    path, events = tmp_path / "relay.db", list[Event]()
+    made(path)
+    store = SqliteStore(path, tell=events.append)
+    store._db.execute("PRAGMA cache_size=1")
+    store._db.execute("PRAGMA shrink_memory")
+    overwrite(path, 4096, random.Random(1).randbytes(path.stat().st_size - 4096))
+    for number in range(3):
+        accept(store, number, T0, *LANES)
+    assert [type(event) for event in events] == [StorageDamaged]
+    assert [(row.accepted, row.lost) for row in store.balance()] == [(3, 0), (3, 0)]
+    store.close()
+
+
+def test_a_card_that_outlives_its_storage_does_not_hold_up_what_comes_after(tmp_path: Path) -> None:
+    """The call was under way when the storage was lost: its card comes from before, with a higher number."""
+    store = SqliteStore(tmp_path / "relay.db")
+    card = Card(group(1), "", "ops", folded_seq=57)
+    store.batch([partial(store.fold, TELEGRAM, [CardChange(card, None, urgent=False)])])
+    accept(store, 1, T0, TELEGRAM)
+    (opened,) = store.claim(TELEGRAM, T0, 9).page
+    assert opened.seq == 58
+    store.close()
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_whatever_bytes_change_every_lane_goes_on_and_the_books_are_kept(seed: int, tmp_path: Path) -> None:
+    chance = random.Random(seed)
+    path = tmp_path / "relay.db"
+    made(path)
+    for _ in range(chance.choice((1, 5, 50))):
+        overwrite(path, chance.randrange(path.stat().st_size), chance.randbytes(chance.choice((1, 16, 600))))
+    store = SqliteStore(path)
+    for number, lane in enumerate(LANES):
+        accept(store, number, T0, lane)
+        while claimed(store, lane).page:
+            store.batch([partial(fold, store, lane, 9)])
+    assert all(row.pending for row in store.balance())
+    store.close()
+
+
+def claimed(store: Store, lane: LaneKey) -> Claim:
+    (claim,) = store.batch([partial(store.claim, lane, T0, 9)])
+    assert isinstance(claim, Claim), claim
+    return claim
+
+
+def test_rows_that_say_nothing_any_more_do_not_hold_up_their_chat(tmp_path: Path) -> None:
+    path, events = tmp_path / "relay.db", list[Event]()
+    made(path, 4)
+    store = SqliteStore(path, tell=events.append)
+    store._db.execute("UPDATE payload SET body = 'garbage' WHERE id = 4")
+    store._db.execute("UPDATE card SET body = 'garbage' WHERE lane = 1 AND id = 1")
+    store._db.execute("UPDATE lane SET state = 'garbage' WHERE id = 1")
+    assert [opened.seq for opened in claimed(store, TELEGRAM).page] == [1, 3]
+    assert [(row.platform, row.dead, row.pending, row.lost) for row in store.balance()] == [
+        ("discord", 0, 4, 0),
+        ("telegram", 1, 3, 0),
+    ]
+    assert [event.message for event in events if isinstance(event, Noted)] == ["storage has rows that cannot be read"]
+    store.close()
+
+
+def salvaged(path: Path, into: Path) -> tuple[Salvaged, SqliteStore]:
+    store = SqliteStore(into)
+    (result,) = store.batch([partial(salvage, path, store)])
+    assert isinstance(result, Salvaged), result
+    return result, store
+
+
+@pytest.mark.parametrize(
+    ("damage", "deliveries", "cards"),
+    [(head_overwritten, 200, 100), (version_overwritten, 200, 100), (tables_overwritten, 30, 10), (halved, 20, 0)],
+)
+def test_what_can_be_read_of_a_wreck_is_accepted_anew(
+    damage: Damage, deliveries: int, cards: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "wreck.db"
+    made(path)
+    damage(path)
+    wreck = path.read_bytes()
+    result, store = salvaged(path, tmp_path / "relay.db")
+    assert result.deliveries >= deliveries
+    assert result.cards >= cards
+    assert (result.unreadable == 0) == (result.deliveries == 200)
+    assert sum(row.pending for row in store.balance()) == sum(row.accepted for row in store.balance())
+    assert sum(row.pending for row in store.balance()) == result.deliveries
+    assert path.read_bytes() == wreck
+    assert {part.name for part in tmp_path.iterdir()} >= {"wreck.db", "relay.db"}
+    assert not list(tmp_path.glob("salvage-*"))
+    store.close()
+
+
+def test_all_of_a_sound_file_comes_back_with_its_log_and_only_once(tmp_path: Path) -> None:
+    made(tmp_path / "old.db", 20)
+    store = SqliteStore(tmp_path / "old.db")
+    accept(store, 20, T0 + 20, TELEGRAM)
+    (tmp_path / "wreck.db").write_bytes((tmp_path / "old.db").read_bytes())
+    (tmp_path / "wreck.db-wal").write_bytes((tmp_path / "old.db-wal").read_bytes())
+    store.close()
+    result, store = salvaged(tmp_path / "wreck.db", tmp_path / "relay.db")
+    assert (result.deliveries, result.cards, result.unreadable) == (41, 20, 0)
+    assert set(result.lanes) == set(LANES)
+    card = store.card(TELEGRAM, group(0), "")
+    assert card is not None
+    assert card.shown is not None
+    assert card.shown.message == MessageRef("-1001", "", "1")
+    store.batch([partial(fold, store, lane, 99) for lane in LANES])
+    store.close()
+    again, store = salvaged(tmp_path / "wreck.db", tmp_path / "relay.db")
+    assert (again.deliveries, again.cards, again.outdated) == (0, 0, 41)
+    store.close()
+
+
+def test_what_a_chat_has_heard_since_is_not_undone_by_a_salvage(tmp_path: Path) -> None:
+    made(tmp_path / "wreck.db", 2)
+    store = SqliteStore(tmp_path / "relay.db")
+    card = Card(group(1), "", "ops", heard_at=T0 + 100)
+    store.batch([partial(store.fold, TELEGRAM, [CardChange(card, None, urgent=False)])])
+    (result,) = store.batch([partial(salvage, tmp_path / "wreck.db", store)])
+    assert isinstance(result, Salvaged)
+    assert (result.deliveries, result.outdated) == (3, 1)
+    assert store.card(TELEGRAM, group(1), "") == card
+    store.close()
+
+
+@pytest.mark.parametrize("damage", [text, a_few_bytes])
+def test_what_is_no_storage_gives_nothing_back_and_harms_nothing(damage: Damage, tmp_path: Path) -> None:
+    made(tmp_path / "wreck.db", 2)
+    damage(tmp_path / "wreck.db")
+    events = list[Event]()
+    store = SqliteStore(tmp_path / "relay.db", tell=events.append)
+    accept(store, 1, T0, TELEGRAM)
+    (result,) = store.batch([partial(salvage, tmp_path / "wreck.db", store)])
+    assert isinstance(result, NothingToSalvage) or (isinstance(result, Salvaged) and result.deliveries == 0)
+    assert [row.accepted for row in store.balance()] == [1]
+    assert events == []
+    store.close()
