@@ -122,7 +122,7 @@ def test_every_generated_alert_arrives_and_is_named_or_counted() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_every_generated_alert_arrives_and_is_named_or_counted_in_the_long_run() -> None:
-    property_of(examples=1000, most=100, largest=1024 * 1024)
+    property_of(examples=400, most=100, largest=1024 * 1024)
 
 
 @pytest.mark.parametrize("name", ["alertname", "severity", "instance", "cluster"])
