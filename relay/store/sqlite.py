@@ -31,6 +31,7 @@ from relay.store.protocol import (
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
 from relay.store.sqlite_books import balance, count, end, overdue
 from relay.store.sqlite_claim import claim
+from relay.store.sqlite_people import SqlitePeople
 from relay.store.sqlite_purge import purge
 
 _encode = msgspec.json.encode
@@ -82,6 +83,7 @@ class SqliteStore:
         """`tell` hears of damage, in the thread that uses the store."""
         self._tell = tell
         self._db = Database(path, synchronous, connect, tell)
+        self.people = SqlitePeople(self._db)
 
     def close(self) -> None:
         """Ends the use of the storage."""
