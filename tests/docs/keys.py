@@ -12,6 +12,7 @@ from pydantic_core import PydanticUndefined
 from relay.core import scalar
 from relay.core.schema import File
 from relay.core.schema_receiver import Chat, Entry, FileName, Shared
+from relay.core.secret import Secret
 
 _NAMES: tuple[tuple[object, str], ...] = (
     (scalar.Texts, "text or list"),
@@ -19,7 +20,7 @@ _NAMES: tuple[tuple[object, str], ...] = (
     (scalar.Duration, "[duration](#values)"),
     (scalar.Size, "[size](#values)"),
     (scalar.RateText, "[rate](#values)"),
-    (scalar.SecretText, "secret"),
+    (Secret, "secret"),
     (scalar.Timezone, "[timezone](#values)"),
     (scalar.Address, "address"),
     (scalar.Clock, "`HH:MM`"),

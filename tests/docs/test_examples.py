@@ -65,7 +65,7 @@ def test_each_configuration_is_accepted(block: Block, tmp_path: Path) -> None:
         case "# relay.yml" | "# relay.yml, a part":
             rules, faults = load(_furnish(tmp_path, block), "check")
             assert rules is not None, faults
-            assert [fault.message for fault in faults if "secret file /run/secrets/" not in fault.message] == []
+            assert [fault.message for fault in faults if "secret file " not in fault.message] == []
         case "# web.yml":
             path = tmp_path / "web.yml"
             path.write_text(block.text, encoding="utf-8")

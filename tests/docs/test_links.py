@@ -40,6 +40,12 @@ def _anchor(heading: str) -> str:
     return re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-")
 
 
+@pytest.mark.parametrize("page", pages.PAGES, ids=pages.name)
+def test_each_file_of_the_repository_that_a_page_names_is_there(page: Path) -> None:
+    named = re.findall(r"`((?:relay|tests|docs|config|templates)/[\w./-]*)`", pages.text(page))
+    assert [path for path in named if not (pages.ROOT / path).exists()] == []
+
+
 def test_each_page_can_be_reached_from_the_readme() -> None:
     decisions = {page for page in pages.PAGES if page.parent.name == "adr"}  # their folder lists them
     assert set(pages.PAGES) - decisions - _reached(pages.ROOT / "README.md") == set()

@@ -11,11 +11,23 @@ from relay.core import sample
 from relay.core.context import Scene, Shape
 from relay.core.digest import DigestView
 from relay.core.digest_scene import DigestScene
-from relay.core.event import Settlement
+from relay.core.event import (
+    Answered,
+    ChatChanged,
+    ChatMoved,
+    Contradicted,
+    Event,
+    Settled,
+    Settlement,
+    StorageDamaged,
+    TemplateFailed,
+)
 from relay.core.filters import FILTERS, FUNCTIONS
 from relay.core.guard import BLOCKS
+from relay.core.notice import notice_of
 from relay.core.resolve import Rules
 from relay.core.schema import File
+from relay.core.texts import CATALOGUE
 from relay.settings import load
 from relay.webconfig import TlsServer, WebFile
 from tests.docs import generated, keys, metrics, objects, pages
@@ -134,6 +146,23 @@ def test_no_page_names_a_metric_that_is_not_there(page: Path) -> None:
     exist = set(metrics.names())
     found = set(re.findall(r"\balert_relay_\w+", pages.text(page))) - {"alert_relay_bot"}
     assert {name for name in found if re.sub(r"_(bucket|count|sum)$", "", name) not in exist} == set()
+
+
+def test_each_notice_is_documented_and_no_other() -> None:
+    events: tuple[Event, ...] = (
+        Answered(400, 0.1),
+        ChatChanged("telegram", "ops", up=False, why=""),
+        ChatMoved("telegram", "ops", "", "-1"),
+        ChatMoved("telegram", "ops", "", ""),
+        Settled("telegram", "ops", "dead", 1),
+        Settled("telegram", "ops", "expired", 1),
+        TemplateFailed("t", ""),
+        Contradicted("", "", ""),
+        StorageDamaged("", ""),
+    )
+    notices = [notice for event in events if (notice := notice_of(event))]
+    assert {f"notice_{notice.kind}" for notice in notices} == {key for key in CATALOGUE if key.startswith("notice_")}
+    assert {notice.name for notice in notices} == pages.first_column(DOCS / "operating.md", "## Notices")
 
 
 def test_each_end_of_a_delivery_is_in_the_glossary() -> None:
