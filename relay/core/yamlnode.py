@@ -1,7 +1,7 @@
 """YAML text to nodes that know their place; what YAML would read silently wrong is a fault instead."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import yaml
 
@@ -72,7 +72,10 @@ def _unread(name: str, text: str, place: Place, message: str) -> tuple[Source, t
 
 
 def _end(text: str) -> Place:
-    lines = _BREAK.split(text)
+    return _last(_BREAK.split(text))
+
+
+def _last(lines: Sequence[str]) -> Place:
     return Place(len(lines) - 1, len(lines[-1]), len(lines) - 1, len(lines[-1]))
 
 
@@ -82,7 +85,9 @@ def _syntax(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> tuple[Place,
         return START, "this is not YAML"
     if error.context_mark is not None and not "".join(lines[mark.line :]).strip():
         mark = error.context_mark  # found out at the end of the file only: it began here
-    line = lines[mark.line] if mark.line < len(lines) else ""
+    if mark.line >= len(lines):  # the parser counts one more line at an end without a break
+        return _last(lines), f"this is not YAML: {error.problem or error.context}"
+    line = lines[mark.line]
     indent = line[: len(line) - len(line.lstrip())]
     if "\t" in indent:
         column = indent.index("\t")

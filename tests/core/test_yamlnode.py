@@ -107,3 +107,9 @@ def test_keys_are_texts_and_stand_once() -> None:
 def test_tags_are_faults_and_build_nothing(tag: str) -> None:
     _, (fault,) = read("f", f"a: {tag} x".encode())
     assert fault.message.startswith("tags such as")
+
+
+@pytest.mark.parametrize("text", ["r: [e: ", "r:\n  x: [e: "])
+def test_a_fault_at_the_end_has_its_place_within_the_file(text: str) -> None:
+    _, (fault,) = read("f", text.encode())
+    assert (fault.line, fault.column) == (text.count("\n") + 1, len(text.splitlines()[-1]) + 1)
