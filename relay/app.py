@@ -117,6 +117,7 @@ class App:
 
     def _take_over(self, rules: Rules) -> None:
         self.rules = rules
+        log.hide(secret for target in rules.routing.all_targets for secret in target.endpoint.secrets)
         self._pipeline.take_over(rules.in_force)
         self._intake.routing = rules.routing
         chats = {
@@ -162,7 +163,7 @@ class App:
 
     def _open_store(self) -> SqliteStore:
         try:
-            return SqliteStore(self._folder.database)
+            return SqliteStore(self._folder.database, tell=self._tell)
         except (NewerSchema, StoreError) as error:
             self._folder.release()
             raise CannotStart(f"{self._folder.database}: {error}") from error

@@ -45,18 +45,25 @@ _LEAKS: tuple[tuple[re.Pattern[str], str], ...] = (
 )
 
 
-def setup(level: Level, form: Form, secrets: Iterable[Secret] = (), stream: TextIO | None = None) -> None:
+def setup(level: Level, form: Form, stream: TextIO | None = None) -> None:
     """Sends all logs of the process to `stream` (standard error), libraries' from warnings up.
 
-    The texts of `secrets` are masked wherever they appear, as is all that looks like a bot token, a webhook path or
-    the credentials in an address. Called again (after a reload) it replaces what was set up before.
+    All that looks like a bot token, a webhook path or the credentials in an address is masked, as is what `hide` names.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
-    handler.setFormatter(_Line(form, secrets))
+    handler.setFormatter(_Line(form))
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(logging.WARNING)
     _log.setLevel(_LEVELS[level])
+
+
+def hide(secrets: Iterable[Secret]) -> None:
+    """Masks these texts too from now on, wherever they appear; the earlier ones stay masked. Those that are shorter
+    than a word is long are left to the patterns."""
+    for handler in logging.getLogger().handlers:
+        if isinstance(handler.formatter, _Line):
+            handler.formatter.hide(secrets)
 
 
 def listen(event: Event) -> None:
@@ -115,12 +122,14 @@ def _fields(event: Event, *hidden: str) -> Pairs:
 class _Line(logging.Formatter):
     """A record as one line. Secrets are masked before a value is cut, so that no half of one is left."""
 
-    def __init__(self, form: Form, secrets: Iterable[Secret]) -> None:
-        """`secrets` shorter than a word is long are left to the patterns."""
+    def __init__(self, form: Form) -> None:
         super().__init__()
         self._form = form
-        texts = (secret.reveal() for secret in secrets)
-        self._secrets = sorted({text for text in texts if len(text) >= _SHORTEST_SECRET}, key=len, reverse=True)
+        self._secrets: list[str] = []
+
+    def hide(self, secrets: Iterable[Secret]) -> None:
+        texts = {text for secret in secrets if len(text := secret.reveal()) >= _SHORTEST_SECRET}
+        self._secrets = sorted(texts.union(self._secrets), key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
         pairs: Pairs = (("msg", record.getMessage()), *getattr(record, "values", ()), *_error(record))

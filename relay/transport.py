@@ -60,7 +60,7 @@ class Transport:
             data=request.body or None,
             headers=headers | dict(request.headers),
             allow_redirects=False,
-            proxy=request.http.proxy_url or None,
+            proxy=request.http.proxy_url.reveal() if request.http.proxy_url else None,
             server_hostname=request.http.server_name or None,
             trace_request_ctx=progress,
         ) as response:

@@ -1,6 +1,8 @@
 """A lane: one chat as one bot or webhook reaches it, with the policy of the receiver that uses it."""
 
+from collections.abc import Iterator
 from typing import Literal
+from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
@@ -30,7 +32,7 @@ class LaneKey(Struct, frozen=True, order=True):
 class HttpOptions(Struct, frozen=True):
     """How requests of an endpoint travel: Alertmanager's `http_config`, as far as it makes sense for a chat API."""
 
-    proxy_url: str = ""
+    proxy_url: Secret | None = None
     ca_file: str = ""
     cert_file: str = ""
     key_file: str = ""
@@ -46,6 +48,15 @@ class Endpoint(Struct, frozen=True):
     secret: Secret
     http: HttpOptions = HttpOptions()
     home: str = ""
+
+    @property
+    def secrets(self) -> Iterator[Secret]:
+        """What nobody may read: the token or URL, what ends it, the proxy and its password."""
+        yield self.secret
+        yield Secret(self.secret.reveal().rpartition("/")[2].rpartition(":")[2])
+        if self.http.proxy_url:
+            password = urlsplit(self.http.proxy_url.reveal()).password or ""
+            yield from (self.http.proxy_url, Secret(password), Secret(unquote(password)))
 
 
 class LinkRewrite(Struct, frozen=True):

@@ -94,6 +94,12 @@ def _address(text: str) -> str:
     return text.rstrip("/")
 
 
+def _open_address(text: str) -> str:
+    if "@" in text.partition("://")[2].partition("/")[0]:
+        raise ValueError("this address is shown: no user or password may stand in it")
+    return _address(text)
+
+
 def _chat_id(value: object) -> int:
     if isinstance(value, str) and value.removeprefix("-").isdecimal():
         raise ValueError("write the chat id as a number, without quotes")
@@ -120,7 +126,8 @@ Size = Annotated[int, _read(parse_size, "a size such as 512MB"), _STRING]
 RateText = Annotated[Rate, _read(parse_rate, "a rate such as 18/60s"), _STRING]
 SecretText = Annotated[Secret, _read(Secret, "text"), _STRING]
 Timezone = Annotated[str, _read(_zone, "a timezone such as Europe/Paris"), _STRING]
-Address = Annotated[str, _read(_address, "an address"), _STRING]
+Address = Annotated[str, _read(_open_address, "an address"), _STRING]
+SecretAddress = Annotated[Secret, _read(lambda text: Secret(_address(text)), "an address"), _STRING]
 ChatId = Annotated[int, PlainValidator(_chat_id), WithJsonSchema({"type": "integer"})]
 Clock = Annotated[int, _read(parse_clock, 'a time such as "09:30"'), _STRING]
 Weekdays = Annotated[Range, _read(parse_weekdays, "weekdays such as monday:friday"), _STRING]

@@ -4,7 +4,7 @@ from typing import Annotated, ClassVar, Generic, Literal, TypeVar
 
 from pydantic import Discriminator, Field, Tag
 
-from relay.core.scalar import Address, ChatId, Duration, Many, Model, SecretText, Text, Texts, Timezone
+from relay.core.scalar import Address, ChatId, Duration, Many, Model, SecretAddress, SecretText, Text, Texts, Timezone
 
 T = TypeVar("T")
 Language = Literal["en", "fr"]
@@ -58,8 +58,8 @@ class TlsConfig(Model):
 class HttpConfig(Model):
     """Alertmanager's `http_config`: how requests travel."""
 
-    proxy_url: Address = ""
-    """Proxy to go through."""
+    proxy_url: SecretAddress | None = None
+    """Proxy to go through, with its user and password if it wants them."""
     tls_config: TlsConfig = TlsConfig()
     """Certificates."""
 

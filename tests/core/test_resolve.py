@@ -141,7 +141,7 @@ def test_secrets_come_from_the_file_or_from_files_of_their_own() -> None:
 def test_http_options_have_paths_beside_the_configuration() -> None:
     config = "http_config: {proxy_url: 'http://proxy:3128', tls_config: {ca_file: ca.pem, cert_file: /c, key_file: k}}"
     assert telegram(config).endpoint.http == HttpOptions(
-        "http://proxy:3128", "/etc/relay/ca.pem", "/c", "/etc/relay/k", "", insecure_skip_verify=False
+        Secret("http://proxy:3128"), "/etc/relay/ca.pem", "/c", "/etc/relay/k", "", insecure_skip_verify=False
     )
     assert telegram("", f"global: {{telegram_bot_token: '7:t', {config}}}\n").endpoint.http.cert_file == "/c"
 

@@ -40,7 +40,8 @@ def logging_restored() -> Iterator[None]:
 
 def written(event: Event, level: log.Level = "debug", form: log.Form = "logfmt", *secrets: Secret) -> str:
     stream = io.StringIO()
-    log.setup(level, form, secrets, stream)
+    log.setup(level, form, stream)
+    log.hide(secrets)
     log.listen(event)
     return stream.getvalue()
 
@@ -172,7 +173,7 @@ LEAKS = [
 @pytest.mark.parametrize("before", ["", "x" * (log.MAX_VALUE - 20) + " ", "\n\x00"])
 def test_what_looks_like_a_secret_is_masked_wherever_it_stands(leak: str, before: str, form: log.Form) -> None:
     stream = io.StringIO()
-    log.setup("debug", form, (), stream)
+    log.setup("debug", form, stream)
     text = f"{before}{leak} failed"
     log.listen(Noted("error", text, (("why", text),)))
     try:
@@ -206,7 +207,7 @@ def test_a_harmless_text_stays_as_it_is() -> None:
 
 def test_an_exception_is_one_line_with_its_place() -> None:
     stream = io.StringIO()
-    log.setup("info", "logfmt", (), stream)
+    log.setup("info", "logfmt", stream)
     try:
         raise RuntimeError("two\nlines")
     except RuntimeError:
@@ -218,7 +219,7 @@ def test_an_exception_is_one_line_with_its_place() -> None:
 
 def test_libraries_are_heard_from_warnings_up() -> None:
     stream = io.StringIO()
-    log.setup("debug", "logfmt", (), stream)
+    log.setup("debug", "logfmt", stream)
     logging.getLogger("aiohttp.access").info("GET /")
     assert stream.getvalue() == ""
     logging.getLogger("asyncio").warning("slow callback")

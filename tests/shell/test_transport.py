@@ -136,11 +136,15 @@ async def test_the_environment_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -
         assert isinstance(await out.send(request(port)), Response)
 
 
+def through(proxy: int) -> HttpOptions:
+    return HttpOptions(proxy_url=Secret(f"http://user:{CANARY}@127.0.0.1:{proxy}"))
+
+
 async def test_a_configured_proxy_carries_the_request() -> None:
     heard: list[bytes] = []
     async with listening(saying(ok(), heard)) as proxy, transport() as out:
         url = Secret("http://chat.invalid/api")
-        got = await out.send(Request("GET", url, "get", http=HttpOptions(proxy_url=f"http://127.0.0.1:{proxy}")))
+        got = await out.send(Request("GET", url, "get", http=through(proxy)))
     assert isinstance(got, Response)
     assert heard[0].startswith(b"GET http://chat.invalid/api HTTP/1.1\r\n")
 
@@ -155,7 +159,7 @@ async def closed_port() -> int:
 
 async def test_before_a_byte_left_nothing_is_in_doubt() -> None:
     port = await closed_port()
-    proxied = HttpOptions(proxy_url=f"http://127.0.0.1:{port}")
+    proxied = through(port)
     async with transport() as out:
         assert await out.send(request(port)) == NoAnswer(sent=False, why="connection refused")
         assert await out.send(request(port, http=proxied)) == NoAnswer(sent=False, why="proxy not reached")
@@ -169,7 +173,7 @@ async def test_before_a_byte_left_nothing_is_in_doubt() -> None:
 async def test_a_proxy_that_refuses_the_tunnel_leaves_nothing_in_doubt() -> None:
     refusal = b"HTTP/1.1 407 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
     async with listening(saying(refusal)) as proxy, transport() as out:
-        got = await out.send(request(1, scheme="https", http=HttpOptions(proxy_url=f"http://127.0.0.1:{proxy}")))
+        got = await out.send(request(1, scheme="https", http=through(proxy)))
     assert got == NoAnswer(sent=False, why="proxy refused")
 
 
