@@ -11,6 +11,7 @@ from relay.sandbox.reply import Reply, json_reply
 PlatformName = Literal["telegram", "discord"]
 FaultKind = Literal["500", "502", "429", "hang", "cut before", "cut after", "not json", "ok false", "slow", "refused"]
 
+UPDATES = "updates"
 BAD_GATEWAY = (
     b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><h1>502 Bad Gateway</h1></body>\r\n</html>"
 )
@@ -29,7 +30,8 @@ BAD_REQUEST = Refusal(400, "Bad Request")
 
 @dataclass
 class Fault:
-    """One thing that goes wrong for calls to `target` (a chat or webhook id, `*` for all) from `since` to `until`.
+    """One thing that goes wrong for calls to `target` from `since` to `until`: a chat or webhook id, `*` for all of
+    them, or UPDATES for those by which a bot listens.
 
     `count` calls at most (None: no end). `seconds`: what a 429 asks to wait, or how late a slow answer comes.
     `refusal` is how a refused call is answered.
@@ -47,7 +49,7 @@ class Fault:
 
     def concerns(self, platform: PlatformName, target: str, now: float) -> bool:
         """Whether it strikes a call to `target` at `now`."""
-        here = self.platform == platform and self.target in ("*", target)
+        here = self.platform == platform and (self.target == target or (self.target == "*" and target != UPDATES))
         return here and self.count != 0 and self.since <= now < self.until
 
 

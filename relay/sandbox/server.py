@@ -6,26 +6,35 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.resources import files
 
+import aiohttp
 from aiohttp import web
 
 from relay.sandbox.discord import Discord
 from relay.sandbox.faults import Faults
 from relay.sandbox.picture import picture, revision
 from relay.sandbox.reply import Reply
-from relay.sandbox.telegram import Telegram
+from relay.sandbox.telegram import Telegram, refusal
+from relay.sandbox.telegram_form import ApiError
+from relay.sandbox.telegram_updates import TERMINATED, Listening
 
 MAX_BODY = 64 * 1024 * 1024
+STEP = 0.02  # seconds between looks for an update
+SECRET = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the name of a header
 
 
 @dataclass
 class Sandbox:
-    """A running sandbox. `url` is both platforms' API address: `URL/bot...` and `URL/api/webhooks/...`."""
+    """A running sandbox. `url` is both platforms' API address: `URL/bot...` and `URL/api/webhooks/...`.
+
+    `doors` says where public addresses, such as a webhook needs, lead to on this machine.
+    """
 
     telegram: Telegram
     discord: Discord
     faults: Faults
     clock: Callable[[], float]
     url: str = ""
+    doors: dict[str, str] = field(default_factory=dict)
     _runner: web.AppRunner | None = None
     _closing: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -62,9 +71,33 @@ class Sandbox:
 
     async def _telegram(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
+        listening = self.telegram.listening(request.path, request.query, request.headers, body)
+        if listening and not await self._listen(listening):
+            return await self._send(request, refusal(ApiError(409, TERMINATED)))
         now = self.clock()
         reply = self.telegram.handle(request.method, request.path, request.query, request.headers, body, now)
         return await self._send(request, reply)
+
+    async def _listen(self, listening: Listening) -> bool:
+        """Holds a getUpdates until there is an update or its time is over; False when another one ends it."""
+        until = time.monotonic() + listening.seconds
+        while time.monotonic() < until and listening.waits and not self._closing.is_set():
+            await self._wait(STEP)
+        return listening.is_latest
+
+    async def deliver(self, token: str) -> list[int]:
+        """Posts what a bot's webhook waits for, one after the other, until one is refused; the answers' statuses."""
+        updates, statuses = self.telegram.bots[token].updates, list[int]()
+        url = next((url.replace(far, near, 1) for far, near in self.doors.items() if (url := updates.webhook)), "")
+        async with aiohttp.ClientSession(headers={SECRET: updates.secret}) as session:
+            while updates.queue and url:
+                async with session.post(url, json=updates.queue[0]) as response:
+                    statuses.append(response.status)
+                if statuses[-1] != 200:
+                    updates.error = f"Wrong response from the webhook: {statuses[-1]}"
+                    break
+                updates.delivered()
+        return statuses
 
     async def _discord(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()

@@ -7,11 +7,13 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from relay.sandbox.faults import Faults, late, spoiled
+from relay.sandbox.faults import UPDATES, Faults, late, spoiled
 from relay.sandbox.reply import Call, JsonObject, Remark, Reply, json_reply
-from relay.sandbox.telegram_chats import KICKED, Bot, Chat, ChatKind, Message, State
+from relay.sandbox.telegram_chats import Bot, Message
 from relay.sandbox.telegram_form import ApiError, Form, decode
 from relay.sandbox.telegram_methods import METHODS, too_many
+from relay.sandbox.telegram_people import Lively
+from relay.sandbox.telegram_updates import Listening
 
 PATH = re.compile(r"/bot(?P<token>\d+:[\w-]+)/(?P<method>\w+)")
 SENDING = [
@@ -38,14 +40,14 @@ PARAMETERS: dict[str, list[str]] = {
     "setmycommands": ["commands", "scope", "language_code"],
     "answercallbackquery": ["callback_query_id", "text", "show_alert"],
 }
+LISTENING = {"getme", "getupdates", "setwebhook", "deletewebhook", "getwebhookinfo", "setmycommands"}
 
 
 @dataclass
-class Telegram(State):
+class Telegram(Lively):
     """Bots, chats and messages. `calls` is every request."""
 
     faults: Faults = field(default_factory=Faults)
-    bots: dict[str, Bot] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
 
     def add_bot(self, token: str, username: str) -> Bot:
@@ -53,24 +55,6 @@ class Telegram(State):
         bot = Bot(int(token.partition(":")[0]), username)
         self.bots[token] = bot
         return bot
-
-    def add_chat(self, chat_id: int, kind: ChatKind, title: str, topics: Mapping[int, str] | None = None) -> Chat:
-        """A chat that every bot here is a member of; with `topics` (thread id to title) it is a forum."""
-        chat = Chat(chat_id, kind, title, dict(topics) if topics is not None else None)
-        self.chats[chat_id] = chat
-        self.revision += 1
-        return chat
-
-    def kick(self, chat_id: int) -> None:
-        """The bot is thrown out of a chat, or blocked by a person."""
-        chat = self.chats[chat_id]
-        chat.refusal = KICKED[chat.kind]
-
-    def upgrade(self, chat_id: int, new_id: int) -> Chat:
-        """A group becomes a supergroup with another id; the old one only says so from now on."""
-        old = self.chats[chat_id]
-        old.migrated_to = new_id
-        return self.add_chat(new_id, "supergroup", old.title)
 
     def messages(self, chat_id: int) -> list[Message]:
         """The messages that stand in a chat, oldest first."""
@@ -86,7 +70,7 @@ class Telegram(State):
         """Answer one request at `now` (Unix seconds)."""
         matched = PATH.fullmatch(path)
         if matched is None or verb not in ("GET", "POST"):
-            return _refusal(ApiError(404, "Not Found"))
+            return refusal(ApiError(404, "Not Found"))
         method, target, early = matched["method"], "", False
         try:
             form = decode(query, headers, body)
@@ -95,12 +79,27 @@ class Telegram(State):
             reply = self._answer(matched["token"], method, form, now)
             why = ""
         except ApiError as error:
-            reply, why = _refusal(error), error.description
+            reply, why = refusal(error), error.description
         self.calls.append(Call(now, method, target, reply.status, why, early))
         return reply
 
+    def listening(
+        self, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
+    ) -> Listening | None:
+        """The wait that a request asks for, if it is a getUpdates that does."""
+        matched = PATH.fullmatch(path)
+        bot = self.bots.get(matched["token"]) if matched else None
+        if matched is None or bot is None or matched["method"].lower() != "getupdates":
+            return None
+        try:
+            form = decode(query, headers, body)
+        except ApiError:
+            return None
+        return bot.updates.listen(form) if form.number("timeout") > 0 and not bot.updates.webhook else None
+
     def _answer(self, token: str, method: str, form: Form, now: float) -> Reply:
-        fault = self.faults.take("telegram", form.text("chat_id") or "*", now)
+        target = UPDATES if method.lower() in LISTENING else form.text("chat_id") or "*"
+        fault = self.faults.take("telegram", target, now)
         if fault is not None:
             reply = spoiled(fault)
             if reply is not None:
@@ -132,7 +131,8 @@ class Telegram(State):
         return any(owner is not None and now < owner.flood.until for owner in (bot, chat))
 
 
-def _refusal(error: ApiError) -> Reply:
+def refusal(error: ApiError) -> Reply:
+    """The API's answer to what it does not do."""
     value: JsonObject = {"ok": False, "error_code": error.code, "description": error.description}
     if error.parameters is None:
         return json_reply(error.code, value)

@@ -107,12 +107,14 @@ class Chat:
 
 @dataclass
 class Bot:
-    """A bot: thirty messages a second over all its chats (core.telegram.org/bots/faq)."""
+    """A bot: thirty messages a second over all its chats (core.telegram.org/bots/faq). `commands` were published last,
+    `menus` for each scope and language."""
 
     id: int
     username: str
     revoked: bool = False
     commands: list[JsonObject] = field(default_factory=list)
+    menus: dict[tuple[str, str], list[JsonObject]] = field(default_factory=dict)
     updates: Updates = field(default_factory=Updates)
     flood: Flood = field(default_factory=Flood)
     pace: Window = field(default_factory=lambda: Window(30, 1.0))

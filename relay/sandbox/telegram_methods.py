@@ -145,7 +145,9 @@ def _set_my_commands(_state: State, bot: Bot, form: Form, _now: float) -> object
     commands = form.json("commands")
     if not isinstance(commands, list) or len(commands) > 100:
         raise bad("BOT_COMMANDS_TOO_MUCH" if isinstance(commands, list) else "expected an Array of BotCommand")
-    bot.commands = commands
+    scope = form.json("scope")
+    kind = str(scope.get("type")) if isinstance(scope, dict) else "default"
+    bot.commands = bot.menus[kind, form.text("language_code")] = commands
     return True
 
 

@@ -9,22 +9,35 @@ from relay.sandbox.telegram_form import ApiError, Form, bad
 CONFLICT = (
     "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
 )
+TERMINATED = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
 PORTS = {443, 80, 88, 8443}
 
 
 @dataclass
 class Updates:
-    """A bot's queue of updates, and its webhook (empty: none)."""
+    """A bot's queue of updates, and its webhook (empty: none). `error` is why the last delivery to it failed."""
 
     queue: list[JsonObject] = field(default_factory=list)
     webhook: str = ""
     secret: str = ""
+    error: str = ""
+    listening: "Listening | None" = None
     _last_id: int = 0
 
     def add(self, kind: str, what: JsonObject) -> None:
         """Something happened: `kind` is the update's field, such as `message` or `my_chat_member`."""
         self._last_id += 1
         self.queue.append({"update_id": self._last_id, kind: what})
+
+    def listen(self, form: Form) -> "Listening":
+        """A call of getUpdates begins to wait, and ends any that waits already."""
+        self.listening = Listening(self, form.number("offset"), min(form.number("timeout"), 50))
+        return self.listening
+
+    def delivered(self) -> None:
+        """The webhook took the first update."""
+        self.queue.pop(0)
+        self.error = ""
 
     def get(self, form: Form) -> list[JsonObject]:
         """`getUpdates`: what is not yet confirmed; an offset confirms everything before it."""
@@ -54,7 +67,31 @@ class Updates:
 
     def webhook_info(self) -> JsonObject:
         """`getWebhookInfo`."""
-        return {"url": self.webhook, "has_custom_certificate": False, "pending_update_count": len(self.queue)}
+        info: JsonObject = {"url": self.webhook, "has_custom_certificate": False}
+        info["pending_update_count"] = len(self.queue)
+        if self.error:
+            info |= {"last_error_message": self.error, "last_error_date": 1}
+        return info
+
+
+@dataclass
+class Listening:
+    """A getUpdates call that waits `seconds` for updates from `offset` on."""
+
+    updates: Updates
+    offset: int
+    seconds: int
+
+    @property
+    def is_latest(self) -> bool:
+        """No other call came meanwhile."""
+        return self.updates.listening is self
+
+    @property
+    def waits(self) -> bool:
+        """There is nothing to answer yet."""
+        silent = not any(_id(update) >= self.offset for update in self.updates.queue)
+        return self.is_latest and silent and not self.updates.webhook
 
 
 def _check_webhook(url: str) -> None:
