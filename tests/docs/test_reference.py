@@ -28,6 +28,8 @@ from relay.core.notice import notice_of
 from relay.core.resolve import Rules
 from relay.core.schema import File
 from relay.core.texts import CATALOGUE
+from relay.platforms import PLATFORMS
+from relay.platforms.answer import Row
 from relay.settings import load
 from relay.webconfig import TlsServer, WebFile
 from tests.docs import generated, keys, metrics, objects, pages
@@ -163,6 +165,21 @@ def test_each_notice_is_documented_and_no_other() -> None:
     notices = [notice for event in events if (notice := notice_of(event))]
     assert {f"notice_{notice.kind}" for notice in notices} == {key for key in CATALOGUE if key.startswith("notice_")}
     assert {notice.name for notice in notices} == pages.first_column(DOCS / "operating.md", "## Notices")
+
+
+NEEDS_SOMEONE = [
+    (platform, row)
+    for platform, file in PLATFORMS.items()
+    for row in file.ROWS
+    if row.ending.partition(",")[0] in ("ThreadGone", "ChatDown", "BotDown") and (row.words or row.codes)
+]
+
+
+@pytest.mark.parametrize(("platform", "row"), NEEDS_SOMEONE, ids=lambda each: getattr(each, "meaning", each))
+def test_each_error_that_needs_someone_has_its_remedy(platform: str, row: Row) -> None:
+    page = pages.text(DOCS / "troubleshooting.md").lower()
+    assert any(f"{platform} " in line and word in line for line in page.splitlines() for word in row.words) or row.codes
+    assert [code for code in row.codes if not re.search(rf"\b{code}\b", page)] == []
 
 
 def test_each_end_of_a_delivery_is_in_the_glossary() -> None:
