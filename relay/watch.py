@@ -8,6 +8,7 @@ from relay.core.config import parse
 from relay.core.files import Files, Wanted, wanted
 from relay.settings import read_files
 
+SECRETS_EVERY = 60.0  # seconds
 _NOTHING = Wanted(frozenset(), (), frozenset())
 
 
@@ -21,6 +22,7 @@ class Watch:
         self._names = _NOTHING
         self._files = Files()
         self.changed()
+        self._secrets = self._files.secrets
 
     def changed(self) -> bool:
         """Whether anything differs from the last look. A configuration that cannot be read is no change."""
@@ -33,14 +35,22 @@ class Watch:
         self._data, self._names, self._files = data, names, read_files(names, self._path.parent)
         return before != (self._data, self._files)
 
+    def secrets_changed(self) -> bool:
+        """Whether a secret file holds something else than at the last look. One that cannot be read now, or that the
+        configuration did not name then, is no change."""
+        before = self._secrets
+        self.changed()
+        self._secrets = before | self._files.secrets
+        return any(self._secrets[name] != before[name] for name in before)
+
     def _named(self, data: bytes) -> Wanted:
         config, _ = parse(str(self._path), data)
         return wanted(config.file) if config else _NOTHING
 
 
-async def follow(watch: Watch, seconds: float, reload: Callable[[], Awaitable[object]]) -> None:
+async def follow(changed: Callable[[], bool], seconds: float, reload: Callable[[], Awaitable[object]]) -> None:
     """Reloads whenever something changed, for ever; it looks every so many seconds."""
     while True:
         await asyncio.sleep(seconds)
-        if await asyncio.to_thread(watch.changed):
+        if await asyncio.to_thread(changed):
             await reload()

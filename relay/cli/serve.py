@@ -12,7 +12,7 @@ from relay.cli.base import CANNOT, GOOD, complain, config_option
 from relay.core.duration import parse_duration
 from relay.folder import CannotStart
 from relay.server import MEBIBYTE, Limits
-from relay.watch import Watch, follow
+from relay.watch import SECRETS_EVERY, Watch, follow
 
 _log = logging.getLogger("relay")
 
@@ -72,7 +72,7 @@ def _seconds(text: str) -> float:
 
 
 async def _serve(options: Options, watch_every: float) -> None:
-    watch = Watch(options.config_file)  # before the first load: no change is missed
+    watch, secrets = Watch(options.config_file), Watch(options.config_file)  # before the first load: none is missed
     app = App(options)
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     reloads: set[asyncio.Task[tuple[str, ...]]] = set()
@@ -87,9 +87,11 @@ async def _serve(options: Options, watch_every: float) -> None:
     loop.add_signal_handler(signal.SIGHUP, reload)
     address = await app.start()
     _log.info("listening", extra={"values": (("address", address),)})
-    watching = asyncio.create_task(follow(watch, watch_every, app.reload)) if watch_every else None
+    watching = [asyncio.create_task(follow(secrets.secrets_changed, SECRETS_EVERY, app.reload))]
+    if watch_every:
+        watching.append(asyncio.create_task(follow(watch.changed, watch_every, app.reload)))
     await stop.wait()
     _log.info("stopping", extra={"values": ()})
-    if watching:
-        watching.cancel()
+    for task in watching:
+        task.cancel()
     await app.stop()

@@ -83,13 +83,42 @@ def test_a_volume_that_is_swapped_as_kubernetes_does_it_is_seen(tmp_path: Path) 
     assert watch.changed()
 
 
+def test_without_a_reload_of_all_the_content_of_secret_files_counts_and_nothing_else(folder: Path) -> None:
+    watch = Watch(folder / "relay.yml")
+    for edit in ("the configuration", "a template", "another template", "a secret, gone"):
+        CHANGES[edit](folder)
+        assert not watch.secrets_changed()
+    (folder / "token").write_text("1000001:aaaaaaaaaaaaaaaaaaaa")
+    assert not watch.secrets_changed()
+    (folder / "token").write_text("1000001:bbbbbbbbbbbbbbbbbbbb")
+    assert watch.secrets_changed()
+    assert not watch.secrets_changed()
+
+
+def test_a_secret_that_changed_while_it_was_away_is_seen(folder: Path) -> None:
+    watch = Watch(folder / "relay.yml")
+    (folder / "token").unlink()
+    assert not watch.secrets_changed()
+    (folder / "token").write_text("1000001:bbbbbbbbbbbbbbbbbbbb")
+    assert watch.secrets_changed()
+
+
+def test_a_secret_file_that_a_reload_brought_is_followed_from_then_on(folder: Path) -> None:
+    watch = Watch(folder / "relay.yml")
+    (folder / "other").write_text("1000002:aaaaaaaaaaaaaaaaaaaa")
+    (folder / "relay.yml").write_text(CONFIG.replace("file: token", "file: other"))
+    assert not watch.secrets_changed()
+    (folder / "other").write_text("1000002:bbbbbbbbbbbbbbbbbbbb")
+    assert watch.secrets_changed()
+
+
 async def test_following_reloads_at_each_change(folder: Path) -> None:
     reloaded = asyncio.Event()
 
     async def reload() -> None:
         reloaded.set()
 
-    following = asyncio.create_task(follow(Watch(folder / "relay.yml"), 0.01, reload))
+    following = asyncio.create_task(follow(Watch(folder / "relay.yml").changed, 0.01, reload))
     for text in ("1000001:bbbbbbbbbbbbbbbbbbbb", "1000001:cccccccccccccccccccc"):
         assert not reloaded.is_set()
         (folder / "token").write_text(text)
