@@ -1,6 +1,5 @@
 """A digest: one message in which a chat that cannot keep up shows many cards at once."""
 
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from hashlib import blake2b
 from typing import Literal
@@ -38,13 +37,12 @@ class Line(Struct, frozen=True):
 
 
 class Name(Struct, frozen=True):
-    """All groups of one alert name and severity: how many, and where the first of them are."""
+    """All groups of one alert name and severity: their lines, the oldest first, and where the first of them are."""
 
     name: str
     severity: str
-    count: int
     where: tuple[str, ...]
-    cards: tuple[tuple[GroupId, str], ...]
+    lines: tuple[Line, ...]
 
 
 class DigestView(Struct, frozen=True):
@@ -108,8 +106,10 @@ def view(
 
 
 def _name(name: str, severity: str, same: Sequence[Line]) -> Name:
-    where = [place for place, _ in Counter(each.where for each in same if each.where).most_common(_PLACES_KEPT)]
-    return Name(name, severity, len(same), tuple(where), tuple((each.group, each.fingerprint) for each in same))
+    ordered = tuple(sorted(same, key=lambda each: (each.since, each.where)))
+    return Name(
+        name, severity, tuple(dict.fromkeys(each.where for each in ordered if each.where))[:_PLACES_KEPT], ordered
+    )
 
 
 def mark(lines: Sequence[Line]) -> str:

@@ -25,13 +25,13 @@ def fit(draw: Callable[[Shape], Message], fits: Callable[[Message], bool], count
         if fits(message):
             return shape, message
     return (
-        _most(lambda full: Shape(full, most, _SHORT), 0, most, draw, fits)
-        or _most(lambda shown: Shape(min(shown, _IN_FULL), shown, _SHORT), 1, most - 1, draw, fits)
-        or _most(lambda shown: Shape(min(shown, 1), shown, _TINY), min(most, 1), most, draw, fits)
+        richest(lambda full: Shape(full, most, _SHORT), 0, most, draw, fits)
+        or richest(lambda shown: Shape(min(shown, _IN_FULL), shown, _SHORT), 1, most - 1, draw, fits)
+        or richest(lambda shown: Shape(min(shown, 1), shown, _TINY), min(most, 1), most, draw, fits)
     )
 
 
-def _most(
+def richest(
     shape: Callable[[int], Shape],
     least: int,
     most: int,

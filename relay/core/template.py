@@ -17,7 +17,7 @@ from relay.core.digest_scene import DigestScene
 from relay.core.drawing import Part, TemplateError, draw, draw_digest, draw_reply
 from relay.core.engine import Sandbox
 from relay.core.filters import FILTERS, FUNCTIONS
-from relay.core.fitting import WHOLE, fit
+from relay.core.fitting import WHOLE, fit, richest
 from relay.core.guard import TemplateFault
 from relay.core.lane import MarkupName, Policy
 from relay.core.listing import listing
@@ -40,6 +40,8 @@ BUILT_IN: Mapping[str, MarkupName] = {
 }
 _TELEGRAM, _DISCORD, *_ = BUILT_IN
 _SANDBOX = Sandbox(FILTERS, FUNCTIONS)
+_MOST_NAMES, _MOST_LINES = 20, 60  # of a digest: more are not read at night
+_LONG_NAME, _SHORT_NAME = 200, 60
 _REPLIES: tuple[ReplyKind, ...] = ("joined", "repeated", "resolved", "again")
 _MOST_ALIKE = 4  # times the same fault on the samples is enough; a costly one would go on for long
 _TRIED = (Shape(99, 99, WHOLE), Shape(1, 2, 80))
@@ -251,7 +253,16 @@ def _digest_of(
     templates: Templates, name: str, markup: MarkupName, scene: DigestScene, fits: Callable[[Message], bool]
 ) -> tuple[Shape, Message] | None:
     parts = templates.parts(name, markup)
-    return fit(lambda shape: _filled(draw_digest(parts, scene, shape), name), fits, len(scene.view.names))
+    names = min(len(scene.view.names), _MOST_NAMES)
+    lines = min(len(scene.counted(names)), _MOST_LINES)
+
+    def drawn(shape: Shape) -> Message:
+        return _filled(draw_digest(parts, scene, shape), name)
+
+    return (
+        richest(lambda count: Shape(count, names, _LONG_NAME), 0, lines, drawn, fits)
+        or richest(lambda count: Shape(0, count, _SHORT_NAME), 0, names, drawn, fits)
+    )  # fmt: skip
 
 
 def _mentioning(
