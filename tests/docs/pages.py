@@ -9,7 +9,7 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent.parent
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 _FENCE = re.compile(r"^( *)```(\w+)\n(.*?)^\1```$", re.DOTALL | re.MULTILINE)
-_LINK = re.compile(r"\]\(([^)\s]+)\)")
+_LINK = re.compile(r"\]\(([^)\s]+)\)|src=\"([^\"]+)\"")
 
 
 class Block(NamedTuple):
@@ -45,7 +45,7 @@ def _blocks(page: Path) -> Iterator[Block]:
 
 def links(page: Path) -> list[str]:
     """Where a page's links and pictures lead, as they are written."""
-    return _LINK.findall(text(page))
+    return [found[1] or found[2] for found in _LINK.finditer(text(page))]
 
 
 def first_column(page: Path, heading: str) -> set[str]:
