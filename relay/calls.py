@@ -126,7 +126,10 @@ class Calls:
 
     async def write_down(self, claim: Claim, target: Target, outturn: Outturn) -> None:
         """Keeps what the attempt leaves behind, however long the storage takes, and tells what ended."""
-        outturn = replace(outturn, renamed=self._renamed(claim, target, outturn.state))
+        state = outturn.state
+        if state.down:
+            state = replace(state, down=replace(state.down, secret=target.endpoint.secret.mark))
+        outturn = replace(outturn, state=state, renamed=self._renamed(claim, target, state))
         ended = await self._insist(partial(self._store.settle, outturn))
         self.tell_ended(claim.lane, ended, outturn.dead)
         down = outturn.state.down

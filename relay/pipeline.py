@@ -21,6 +21,7 @@ from relay.core.fold import Arriving, contradiction, fold, ripen
 from relay.core.hush import Hush, hush
 from relay.core.inforce import InForce
 from relay.core.lane import LaneKey, Target
+from relay.core.lanestate import Down
 from relay.core.listing import owing
 from relay.core.look import look
 from relay.core.outcome import (
@@ -94,7 +95,7 @@ class Pipeline:
             await self._fold(claim, now)
             return Next(now)
         down = claim.state.down
-        if down and (down.probe_at is None or down.probe_at > now):
+        if down and not self._may_probe(lane, down, now):
             return Next(down.probe_at, await self._stand_in(lane))
         return await self._bring(claim, claim.cards[0], now) if claim.cards else Next(claim.next_due)
 
@@ -197,6 +198,11 @@ class Pipeline:
         if rendered.failed:
             self._tell(TemplateFailed(target.policy.template, rendered.failed))
         return rendered
+
+    def _may_probe(self, lane: LaneKey, down: Down, now: float) -> bool:
+        """A chat that refuses is asked again when it is time, or with a secret that it has not refused."""
+        marks = {target.endpoint.secret.mark for target in self._in_force.targets(lane)}
+        return (down.probe_at is not None and down.probe_at <= now) or down.secret not in marks
 
     async def _stand_in(self, lane: LaneKey) -> tuple[LaneKey, ...]:
         """Hands what a lane that is down owes to the fallbacks of its receivers; the lanes that have work now."""

@@ -10,11 +10,13 @@ Trouble = Literal["unreachable", "rate_limited", "restarted"]
 
 
 class Down(Struct, frozen=True):
-    """The chat or bot refuses us: no call before `probe_at`, none at all when it is None."""
+    """The chat or bot refuses us: no call before `probe_at`, none at all when it is None; one at once when the secret
+    is no longer the one with this mark."""
 
     why: str
     since: float
     probe_at: float | None
+    secret: str = ""
 
 
 class LaneState(Struct, frozen=True):

@@ -1,5 +1,7 @@
 """A value that never prints itself."""
 
+from hashlib import sha256
+
 
 class Secret:
     """A bot token or webhook URL. `reveal()` is the only way to its text; str, repr and format show `<secret>`."""
@@ -12,6 +14,11 @@ class Secret:
     def reveal(self) -> str:
         """The text itself: for building a request, never for a message, log or error."""
         return self._text
+
+    @property
+    def mark(self) -> str:
+        """What tells it from another secret, and does not give it away: tokens are too long to be guessed."""
+        return sha256(self._text.encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:
         return "<secret>"

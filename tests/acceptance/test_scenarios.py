@@ -12,6 +12,8 @@ from msgspec.structs import replace
 
 from relay.core.lane import LaneKey, Platform
 from relay.core.outcome import Outcome
+from relay.core.route import Route, Routing
+from relay.core.secret import Secret
 from relay.core.step import Step
 from relay.platforms import platform_of
 from relay.platforms.wire import NoAnswer, Response
@@ -29,6 +31,7 @@ from tests.world import (
     SPARE,
     SPARE_CHAT,
     TOKEN,
+    World,
     discord_target,
     telegram_target,
 )
@@ -253,6 +256,20 @@ async def test_an_error_ends_as_the_table_says(row: Row, monkeypatch: pytest.Mon
 
 def test_every_outcome_has_a_row() -> None:
     assert {row.outcome for row in ROWS} == {kind.__name__ for kind in Outcome.__args__}
+
+
+@pytest.mark.parametrize("platform", ["telegram", "discord"])
+async def test_a_chat_that_refused_a_secret_is_called_at_once_with_the_new_one(platform: Platform) -> None:
+    good = telegram_target() if platform == "telegram" else discord_target()
+    wrong = Secret(good.endpoint.secret.reveal() + "x")
+    relay = World(replace(good, endpoint=replace(good.endpoint, secret=wrong)))
+    await relay.post(notification(alert("db-1")))
+    await relay.run(until=4000)
+    assert (relay.balance()[0].pending, relay.balance()[0].delivered) == (1, 0)
+    relay.pipeline.take_over(replace(relay.pipeline.in_force, routing=Routing(Route("ops"), {"ops": (good,)})))
+    await relay.restart()
+    await relay.run(until=4001)
+    assert (relay.balance()[0].pending, relay.balance()[0].delivered) == (0, 1)
 
 
 async def test_a_deleted_webhook_is_called_once_in_a_day_of_notifications() -> None:
