@@ -5,6 +5,7 @@ import socket
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from typing import assert_never
 
@@ -16,8 +17,11 @@ from relay.core.event import Event, Noted, Settled
 from relay.core.lane import LaneKey
 from relay.store.protocol import Store, StoreError
 from relay.store.queue import DROPPED, Dropped, Page, Query, Refused, Retried, Whole
+from relay.store.salvage import Salvaged, pieces, salvage, take_in
+from relay.store.wreck import NothingToSalvage
 
 LONGEST_REQUEST = 64 << 10  # bytes
+_PIECES = 50  # cards of a damaged storage that are taken in at once
 _READ_SECONDS, _WRITE_SECONDS = 5.0, 10.0
 
 
@@ -39,14 +43,20 @@ class Drop(Struct, frozen=True, tag="drop"):
     id: str
 
 
+class Salvage(Struct, frozen=True, tag="salvage"):
+    """Asks to take in what can be read of a damaged storage: the absolute path of its file."""
+
+    file: str
+
+
 class Failed(Struct, frozen=True, tag="failed"):
     """The request could not be carried out: one line with what to do."""
 
     why: str
 
 
-Request = Query | Show | Retry | Drop
-Answer = Page | Whole | Retried | Dropped | Refused | Failed
+Request = Query | Show | Retry | Drop | Salvage
+Answer = Page | Whole | Retried | Dropped | Salvaged | Refused | Failed
 _request: Callable[[bytes], Request] = msgspec.json.Decoder(Request).decode
 
 
@@ -61,8 +71,21 @@ def perform(store: Store, request: Request, now: float) -> Answer:
             return store.retry(id, now)
         case Drop(id):
             return store.drop(id, now)
+        case Salvage(file):
+            return _salvaged(store, Path(file))
         case _:
             assert_never(request)
+
+
+def _salvaged(store: Store, file: Path) -> Salvaged | Refused:
+    try:
+        return salvage(file, store)
+    except NothingToSalvage as error:
+        return _nothing(error)
+
+
+def _nothing(error: NothingToSalvage) -> Refused:
+    return Refused(f"nothing can be read of {error}")
 
 
 class Control:
@@ -129,6 +152,8 @@ class Control:
     async def _answer(self, request: Request) -> Answer:
         if isinstance(request, Query | Show):
             return await self._run(partial(perform, self._store, request, self._clock()))
+        if isinstance(request, Salvage):
+            return await self._salvage(Path(request.file))
         found = await self._run(partial(self._store.queued, request.id))
         if isinstance(found, Refused):
             return found
@@ -138,6 +163,20 @@ class Control:
             self._wake([answer.lane])
             self._tell(_told(answer))
         return answer
+
+    async def _salvage(self, file: Path) -> Salvaged | Refused:
+        """A few cards in each transaction, so that new alerts need not wait for the end."""
+        left, total = pieces(file), Salvaged()
+        try:
+            while some := await asyncio.to_thread(lambda: list(islice(left, _PIECES))):
+                taken = await self._run(partial(take_in, self._store, some))
+                self._wake(taken.lanes)
+                total += taken
+        except NothingToSalvage as error:
+            return _nothing(error)
+        finally:
+            left.close()
+        return total
 
 
 def _told(answer: Retried | Dropped) -> Event:

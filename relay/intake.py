@@ -72,7 +72,7 @@ class Intake:
 
     async def _commit(self, taken: list[tuple[Arrival, Accepted]]) -> None:
         arrivals = [arrival for arrival, _ in taken]
-        self._wake(await self._writer.run(partial(_accept_all, self._store, arrivals)))
+        self._wake(await self._writer.run_first(partial(_accept_all, self._store, arrivals)))
         for _, accepted in taken:
             self._tell(accepted)
 

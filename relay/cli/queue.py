@@ -1,4 +1,4 @@
-"""`queue list|show|retry|drop`: what has not reached its chat, and what to do with it."""
+"""`queue list|show|retry|drop|salvage`: what has not reached its chat, and what to do with it."""
 
 import argparse
 import json
@@ -13,10 +13,11 @@ from msgspec.structs import replace
 from relay.cli.asking import ask
 from relay.cli.base import CANNOT, FAULTY, GOOD, complain, output_option, say
 from relay.cli.places import spell
-from relay.control import Answer, Drop, Failed, Request, Retry, Show
+from relay.control import Answer, Drop, Failed, Request, Retry, Salvage, Show
 from relay.core.alert import Alert, Notification
 from relay.folder import CannotStart
 from relay.store.queue import LARGEST_SHOWN, MOST_LISTED, Dropped, Page, Query, Queued, Refused, Retried, Whole
+from relay.store.salvage import Salvaged
 
 _MANY = """\
 Everything that is dead for one receiver, tried again:
@@ -46,7 +47,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     giving_up = verbs.add_parser("drop", help="give up pending deliveries: they end as dead, their chats are not told")
     for verb in (trying, giving_up):
         verb.add_argument("ids", nargs="+", metavar="ID")
-    for verb, run in ((listing, list_), (showing, show), (trying, retry), (giving_up, drop)):
+    salvaging = verbs.add_parser("salvage", help="accept anew what can be read of a damaged storage")
+    salvaging.add_argument("file", type=Path, metavar="FILE", help="relay.db.damaged-TIME, as the log named it")
+    runs = ((listing, list_), (showing, show), (trying, retry), (giving_up, drop), (salvaging, salvage))
+    for verb, run in runs:
         verb.add_argument(
             "--storage.path", dest="storage", type=Path, default=Path("data"), metavar="DIR", help="default: data/"
         )
@@ -91,6 +95,14 @@ def drop(options: argparse.Namespace) -> int:
     return _each(options, Drop)
 
 
+def salvage(options: argparse.Namespace) -> int:
+    """Takes in a damaged storage, which stays as it is."""
+    if not options.file.is_file():
+        complain(f"alert-relay queue: there is no file {options.file}")
+        return CANNOT
+    return _said(_asked(options.storage, Salvage(str(options.file.resolve()))))
+
+
 def _each(options: argparse.Namespace, request: Callable[[str], Request]) -> int:
     """The worst status of all; what cannot be asked at all ends it."""
     status = GOOD
@@ -115,6 +127,8 @@ def _said(answer: Answer) -> int:
             say(f"{id} is tried at once" if id == new else f"{id} retried as {new}")
         case Dropped(id):
             say(f"{id} dropped")
+        case Salvaged():
+            _say_salvaged(answer)
         case Refused(why):
             complain(f"alert-relay queue: {_safe(why)}")
             return FAULTY
@@ -124,6 +138,14 @@ def _said(answer: Answer) -> int:
         case Page() | Whole():
             say(_json(answer))
     return GOOD
+
+
+def _say_salvaged(found: Salvaged) -> None:
+    say(f"{found.deliveries} deliveries accepted anew, {found.cards} cards restored")
+    if found.outdated:
+        say(f"{found.outdated} deliveries left, for their chats have heard of something newer")
+    if found.unreadable:
+        say(f"{found.unreadable} deliveries could not be read")
 
 
 def _print(page: Page, options: argparse.Namespace) -> None:

@@ -1,6 +1,6 @@
 """Salvage: what can be read of a damaged storage is accepted anew by the running one."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -52,7 +52,7 @@ class Salvaged(Struct, frozen=True, tag="salvaged"):
             self.cards + other.cards,
             self.outdated + other.outdated,
             self.unreadable + other.unreadable,
-            tuple(dict.fromkeys(self.lanes + other.lanes)),
+            self.lanes if other.lanes == self.lanes[-1:] else tuple(dict.fromkeys(self.lanes + other.lanes)),
         )
 
 
@@ -64,7 +64,7 @@ def salvage(file: Path, store: Store) -> Salvaged:
     return total
 
 
-def pieces(file: Path) -> Iterator[Piece]:
+def pieces(file: Path) -> Generator[Piece]:
     """What can be read, card by card; `file` stays as it is. Raises NothingToSalvage."""
     with wreck.opened(file) as found:
         cards: dict[int, dict[_Key, WreckedCard]] = {}

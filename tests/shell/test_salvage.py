@@ -1,0 +1,135 @@
+"""A relay whose storage was damaged: it starts, says so, and gets back what can be read."""
+
+import asyncio
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from relay.__main__ import main
+from relay.app import App, Options
+from relay.core.event import Event, StorageDamaged
+from relay.core.lane import LaneKey
+from relay.folder import DATABASE
+from relay.sandbox.server import Sandbox
+from relay.store.sqlite import SqliteStore
+from tests.store.test_damage import accept, head_overwritten, overwrite, text
+
+Output = pytest.CaptureFixture[str]
+TOKEN, CHAT = "111:sandboxtoken", -1001
+ROOT = Path(__file__).parent.parent.parent
+
+
+@pytest.fixture
+def config(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A configuration with one chat, and data/ in the current folder with an alert that it waits for."""
+    monkeypatch.chdir(tmp_path)
+    sandbox.telegram.add_bot(TOKEN, "relay_bot")
+    sandbox.telegram.add_chat(CHAT, "supergroup", "On call")
+    Path("data").mkdir()
+    store = SqliteStore(Path("data") / DATABASE)
+    accept(store, 7, 1_795_000_000.0, LaneKey("telegram", sandbox.url, "111", str(CHAT)))
+    store.close()
+    return written(tmp_path / "relay.yml", sandbox.url)
+
+
+def written(path: Path, url: str) -> Path:
+    path.write_text(
+        f'global: {{telegram_api_url: "{url}", telegram_bot_token: "{TOKEN}", telegram_updates: none}}\n'
+        f"route: {{receiver: ops}}\nreceivers: [{{name: ops, telegram_configs: [{{chat_id: {CHAT}}}]}}]\n"
+    )
+    return path
+
+
+async def metrics(address: str) -> str:
+    async with aiohttp.ClientSession() as session, session.get(f"http://{address}/metrics") as response:
+        return await response.text()
+
+
+async def test_a_relay_with_a_damaged_storage_starts_says_so_and_delivers_what_is_salvaged(
+    config: Path, sandbox: Sandbox, capsys: Output
+) -> None:
+    head_overwritten(Path("data") / DATABASE)
+    events: asyncio.Queue[Event] = asyncio.Queue()
+    app = App(Options(config, Path("data"), port=0), (events.put_nowait,))
+    address = await app.start()
+    (moved,) = [event.moved_to for event in drained(events) if isinstance(event, StorageDamaged)]
+    assert "alert_relay_storage_damaged_total 1.0" in await metrics(address)
+    assert await asyncio.to_thread(main, ["queue", "salvage", moved]) == 0
+    assert capsys.readouterr().out == "1 deliveries accepted anew, 0 cards restored\n"
+    while "host-7" not in sandbox.telegram.transcript(CHAT):
+        await events.get()
+    await app.stop()
+
+
+async def test_a_storage_that_is_damaged_at_work_is_told_of_in_the_loop_and_costs_no_answer(config: Path) -> None:
+    told = asyncio.Event()
+    app = App(Options(config, Path("data"), port=0), (lambda e: told.set() if isinstance(e, StorageDamaged) else None,))
+    address = await app.start()
+    await app.balance()
+    app._store._db.execute("PRAGMA cache_size=1")
+    overwrite(Path("data") / DATABASE, 4096, random.Random(1).randbytes(4096 * 40))
+    alerts = [{"status": "firing", "labels": {"alertname": "Disk"}, "startsAt": "2026-11-22T10:00:00Z"}]
+    async with aiohttp.ClientSession() as session:
+        for _ in range(3):
+            async with session.post(f"http://{address}/alerts", json={"alerts": alerts}) as response:
+                assert response.status == 200
+    await told.wait()
+    await app.stop()
+
+
+def drained(events: asyncio.Queue[Event]) -> list[Event]:
+    return [events.get_nowait() for _ in range(events.qsize())]
+
+
+@pytest.mark.usefixtures("config")
+def test_salvage_works_without_a_relay_too(capsys: Output) -> None:
+    shutil.copy(Path("data") / DATABASE, "wreck.db")
+    (Path("data") / DATABASE).unlink()
+    SqliteStore(Path("data") / DATABASE).close()
+    assert main(["queue", "salvage", "wreck.db"]) == 0
+    assert main(["queue", "list"]) == 0
+    assert capsys.readouterr().out.splitlines()[-1] == "1 pending, 0 dead"
+
+
+@pytest.mark.usefixtures("config")
+def test_a_file_that_holds_nothing_is_status_1_and_none_at_all_status_2(capsys: Output) -> None:
+    text(Path("wreck.db"))
+    assert main(["queue", "salvage", "wreck.db"]) == 1
+    assert main(["queue", "salvage", "nowhere.db"]) == 2
+    assert capsys.readouterr().err.splitlines()[-1] == "alert-relay queue: there is no file nowhere.db"
+
+
+def newer(path: Path) -> str:
+    SqliteStore(path).close()
+    with sqlite3.connect(path) as db:
+        db.execute("PRAGMA user_version=99")
+    db.close()
+    return "the storage has schema 99, this alert-relay knows 1: upgrade it"
+
+
+def a_folder(path: Path) -> str:
+    path.mkdir()
+    return "cannot open the storage: unable to open database file"
+
+
+@pytest.mark.parametrize("make", [newer, a_folder])
+def test_serve_ends_with_status_2_and_why_and_touches_nothing(make: Callable[[Path], str], tmp_path: Path) -> None:
+    (tmp_path / "data").mkdir()
+    path = tmp_path / "data" / DATABASE
+    why = make(path)
+    before = path.read_bytes() if path.is_file() else b""
+    options = (f"--config.file={written(tmp_path / 'relay.yml', 'http://127.0.0.1:1')}", "--storage.path=data")
+    command = [sys.executable, "-m", "relay", "serve", *options, "--web.listen-address=127.0.0.1:0"]
+    ended = subprocess.run(
+        command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+    )
+    assert ended.returncode == 2
+    assert ended.stderr.splitlines()[-1].endswith(why)
+    assert (path.read_bytes() if path.is_file() else b"") == before
