@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
@@ -113,6 +114,8 @@ class App:
             return tuple(render_fault(fault) for fault in faults)
         self._take_over(rules)
         self._lanes.wake_all()
+        with suppress(StoreError):  # those that rest for good, because of what they had to be called with
+            self._lanes.wake(lane for lane, _ in await self._writer.run(self._store.wakes))
         return ()
 
     def _take_over(self, rules: Rules) -> None:
