@@ -59,6 +59,7 @@ class App:
         self._notices = Notices(self._post_notice, self._clock)
         self._listeners = (log.listen, self._metrics.listen, self._notices.listen, *listeners)
         self._why_not_ready = "starting"
+        self._loop: asyncio.AbstractEventLoop | None = None
         self.rules = self._first_rules()
         in_force = self.rules.in_force
         door = self._door()
@@ -78,6 +79,7 @@ class App:
 
     async def start(self) -> str:
         """Takes up what an earlier run left, then listens. Returns `HOST:PORT`. Raises CannotStart."""
+        self._loop = asyncio.get_running_loop()
         self._take_over(self.rules)
         await self._pipeline.recover()
         wakes = await self._writer.run(self._store.wakes)
@@ -139,6 +141,13 @@ class App:
         for listen in self._listeners:
             listen(event)
 
+    def _tell_from_anywhere(self, event: Event) -> None:
+        """The store's events come from the writer's thread, and before there is one."""
+        if self._loop is None:
+            self._tell(event)
+        else:
+            self._loop.call_soon_threadsafe(self._tell, event)
+
     async def balance(self) -> tuple[BalanceRow, ...]:
         """Where the accepted deliveries are now."""
         return await self._writer.run(self._store.balance)
@@ -166,7 +175,7 @@ class App:
 
     def _open_store(self) -> SqliteStore:
         try:
-            return SqliteStore(self._folder.database, tell=self._tell)
+            return SqliteStore(self._folder.database, tell=self._tell_from_anywhere)
         except (NewerSchema, StoreError) as error:
             self._folder.release()
             raise CannotStart(f"{self._folder.database}: {error}") from error
