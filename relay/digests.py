@@ -57,7 +57,7 @@ class Digests:
             return taken.until
         advanced = advance(digest, taken.state, step, taken.outcome, taken.at, self._jitter(), mark(lines))
         advanced = replace(advanced, blocks=advanced.blocks + taken.blocks)
-        due_at = None if advanced.shown or advanced.dead else max(advanced.card.retry_at, taken.at)
+        due_at = None if advanced.shown or advanced.dead else taken.at
         await self._settle(claim, target, advanced, due_at, taken.at, rendered.named)
         return taken.at
 
@@ -73,7 +73,7 @@ class Digests:
         if isinstance(taken, Denied):
             return taken.until
         advanced = advance(summary, taken.state, step, taken.outcome, taken.at, self._jitter(), "told")
-        again_at = None if advanced.shown or advanced.dead else max(advanced.card.retry_at, taken.at)
+        again_at = None if advanced.shown or advanced.dead else taken.at
         change = CardChange(advanced.card, again_at, urgent=False)
         outturn = Outturn(claim.lane, advanced.state, change, taken.at, advanced.blocks + taken.blocks)
         await self._calls.write_down(claim, target, outturn)

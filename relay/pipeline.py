@@ -97,6 +97,8 @@ class Pipeline:
         down = claim.state.down
         if down and not self._may_probe(lane, down, now):
             return Next(down.probe_at, await self._stand_in(lane))
+        if claim.state.retry_at > now:
+            return Next(claim.state.retry_at)
         return await self._bring(claim, claim.cards[0], now) if claim.cards else Next(claim.next_due)
 
     async def recover(self) -> None:

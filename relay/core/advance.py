@@ -54,9 +54,10 @@ def advance(
             blocks = tuple((key, now + retry_after) for key in budgets)
             return Advanced(card, _trouble(state, "rate_limited", now), blocks)
         case Unavailable():
-            return Advanced(_later(card, now, jitter), _trouble(state, "unreachable", now))
+            return Advanced(card, _later(_trouble(state, "unreachable", now), now, jitter))
         case Unknown():
-            return Advanced(_blind(card, step, now, jitter), _trouble(state, "unreachable", now))
+            later = _later(_trouble(state, "unreachable", now), now, jitter)
+            return Advanced(_blind(card, step), replace(later, retry_at=max(later.retry_at, now + BLIND_PAUSE)))
         case Moved(chat):
             return Advanced(replace(card, shown=None), replace(state, chat=chat))
         case Rejected(why):
@@ -72,8 +73,9 @@ def advance(
 
 
 def _delivered(card: Card, state: LaneState, step: Step, shown: Shown, now: float) -> Advanced:
-    card = replace(card, attempts=0, retry_at=0.0, plain=False, refused="")
-    state = replace(state, down=None, channel=shown.message.chat, trouble_until=now if state.trouble else 0.0)
+    card = replace(card, plain=False, refused="")
+    trouble_until = now if state.trouble else 0.0
+    state = replace(state, down=None, channel=shown.message.chat, attempts=0, retry_at=0.0, trouble_until=trouble_until)
     match step:
         case Post():
             card = replace(card, shown=shown, shown_seq=card.folded_seq, owed=(), doubt=False, announced=True)
@@ -96,21 +98,19 @@ def rest(card: Card, now: float) -> Card:
     return replace(card, waiting_since=None, closed_at=None if is_firing(card) else closed)
 
 
-def _later(card: Card, now: float, jitter: float) -> Card:
-    pause = min(FIRST_PAUSE * 2**card.attempts, LONGEST_PAUSE) * (0.5 + jitter / 2)
-    return replace(card, attempts=card.attempts + 1, retry_at=now + pause)
+def _later(state: LaneState, now: float, jitter: float) -> LaneState:
+    pause = min(FIRST_PAUSE * 2**state.attempts, LONGEST_PAUSE) * (0.5 + jitter / 2)
+    return replace(state, attempts=state.attempts + 1, retry_at=now + pause)
 
 
-def _blind(card: Card, step: Step, now: float, jitter: float) -> Card:
-    later = _later(card, now, jitter)
-    later = replace(later, retry_at=max(later.retry_at, now + BLIND_PAUSE))
+def _blind(card: Card, step: Step) -> Card:
     match step:
         case Post():
-            return replace(later, doubt=True)
+            return replace(card, doubt=True)
         case Edit():
-            return later
+            return card
         case Reply(kind=kind):  # optional, and it may stand there already
-            return replace(later, owed=tuple(owed for owed in card.owed if owed.kind != kind))
+            return replace(card, owed=tuple(owed for owed in card.owed if owed.kind != kind))
         case _:
             assert_never(step)
 

@@ -72,11 +72,10 @@ class Card(Struct, frozen=True):
     """The wanted state of one group in one chat, and what of it is shown.
 
     `waiting_since` is the acceptance of the oldest delivery that the chat does not show yet. `counted_at` is that of
-    the last payload that was no duplicate. `attempts` counts failures since the last success, `retry_at` forbids a
-    call before it. `doubt`: a post may stand in the chat unseen by us. `plain`: the platform refused the markup.
-    `refused`: the mark that it refused even so. `previous` is the message of the round before this one. `announced`:
-    this round was told, so a message in place of a lost one makes no sound. `absorbed`: the lane's digest shows it.
-    `listed`: this round's whole list was sent as a file, or is owed.
+    the last payload that was no duplicate. `doubt`: a post may stand in the chat unseen by us. `plain`: the platform
+    refused the markup. `refused`: the mark that it refused even so. `previous` is the message of the round before
+    this one. `announced`: this round was told, so a message in place of a lost one makes no sound. `listed`: the
+    whole list was sent as a file in this round. `absorbed`: the lane's digest shows it.
     """
 
     group: GroupId
@@ -96,8 +95,6 @@ class Card(Struct, frozen=True):
     closed_at: float | None = None
     rounds: tuple[Round, ...] = ()
     previous: MessageRef | None = None
-    attempts: int = 0
-    retry_at: float = 0.0
     doubt: bool = False
     plain: bool = False
     refused: str = ""

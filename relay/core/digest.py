@@ -126,8 +126,6 @@ def capacity(limits: Iterable[Limit], seconds: float) -> float:
 def plan(digest: Card, lines: Sequence[Line], policy: Policy, now: float) -> Step | Wait:
     """The next step of a digest, or until when there is none."""
     now_mark = mark(lines)
-    if digest.retry_at > now:
-        return Wait(digest.retry_at)
     if not lines or digest.refused == now_mark:
         return Wait(None)
     if digest.shown is None:

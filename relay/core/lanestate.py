@@ -22,7 +22,8 @@ class Down(Struct, frozen=True):
 class LaneState(Struct, frozen=True):
     """`chat` replaces the configured chat after a migration; `thread_gone` leaves the thread out. `channel` and `home`
     are the Discord channel and server of the webhook, once answers told them (`home` is "-" when they tell none).
-    `trouble` and its times explain lateness.
+    `attempts` counts failures since the last success, and no call is made before `retry_at`: what keeps one card from
+    the chat keeps all of them. `trouble` and its times explain lateness.
     """
 
     chat: str = ""
@@ -30,6 +31,8 @@ class LaneState(Struct, frozen=True):
     channel: str = ""
     home: str = ""
     down: Down | None = None
+    attempts: int = 0
+    retry_at: float = 0.0
     trouble: Trouble | None = None
     trouble_since: float = 0.0
     trouble_until: float = 0.0

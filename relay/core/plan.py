@@ -17,8 +17,6 @@ def plan(card: Card, policy: Policy, now: float, hush: Hush = SOUND) -> Step | W
     A reply that should be heard goes before the edit it belongs to; the closing reply goes after it.
     """
     now_mark, ripe_at = mark(card), ripens_at(card, policy)
-    if card.retry_at > now:
-        return Wait(card.retry_at)
     if hush.muted:
         return Wait(_first(hush.until, ripe_at))
     if not card.entries or card.absorbed or card.refused == now_mark:

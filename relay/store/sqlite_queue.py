@@ -131,7 +131,7 @@ def page(db: Database, query: Query) -> Page | Refused:
     rows = [row for _, key in found[:limit] if (row := find(db, key))]
     more = len(found) > limit
     return Page(
-        deliveries=tuple(queued(db, row) for row in rows),
+        deliveries=tuple(queued(row) for row in rows),
         pending=_count(db, "pending", query.receiver),
         dead=_count(db, "dead", query.receiver),
         next=":".join(found[limit - 1]) if more else "",
@@ -150,9 +150,9 @@ def _count(db: Database, state: QueueState, receiver: str) -> int:
     return int(count)
 
 
-def queued(db: Database, row: Row) -> Queued:
+def queued(row: Row) -> Queued:
     """The delivery as an operator sees it."""
-    state, card = _lane_state(row.state), sqlite_cards.find(db, row.lane, row.grp, row.fingerprint)
+    state = _lane_state(row.state)
     names, count = _alerts(row)
     waits = row.settlement is None
     group = _group(row.grp)
@@ -166,9 +166,9 @@ def queued(db: Database, row: Row) -> Queued:
         alerts=names,
         count=count,
         accepted_at=row.accepted_at,
-        why=_waits_for(state, card) if waits else _ended(row),
-        attempts=card.attempts if waits and card else 0,
-        retry_at=_retry_at(state, card) if waits else None,
+        why=_waits_for(state) if waits else _ended(row),
+        attempts=state.attempts if waits else 0,
+        retry_at=_retry_at(state) if waits else None,
     )
 
 
@@ -180,7 +180,7 @@ def show(db: Database, delivery_id: str) -> Whole | Refused:
     told = _notification(row.body) if len(row.body) <= LARGEST_SHOWN else None
     if told and row.alerts is not None:
         told = replace(told, alerts=tuple(told.alerts[index] for index in _indexes(row.alerts)))
-    return Whole(queued(db, row), told, len(row.body))
+    return Whole(queued(row), told, len(row.body))
 
 
 def _alerts(row: Row) -> tuple[tuple[str, ...], int]:
@@ -202,21 +202,21 @@ def _ended(row: Row) -> str:
     return "; ".join(filter(None, (row.why, again)))
 
 
-def _waits_for(state: LaneState, card: Card | None) -> str:
+def _waits_for(state: LaneState) -> str:
     if state.down:
         never = "" if state.down.probe_at is not None else " (no call is made any more: retry it once that is mended)"
         return f"the chat is down: {state.down.why}{never}"
-    if card and card.attempts:
+    if state.attempts:
         return "the chat could not be reached" if state.trouble == "unreachable" else "the last call failed"
     if state.trouble == "rate_limited" and not state.trouble_until:
         return "the chat takes no more for a while"
     return "its turn comes"
 
 
-def _retry_at(state: LaneState, card: Card | None) -> float | None:
+def _retry_at(state: LaneState) -> float | None:
     if state.down:
         return state.down.probe_at
-    return card.retry_at if card and card.retry_at else None
+    return state.retry_at or None
 
 
 def _unknown(delivery_id: str) -> Refused:

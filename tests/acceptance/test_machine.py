@@ -150,7 +150,7 @@ class Night:
             told = [
                 (when, each)
                 for when, number, each in self.told
-                if (number, each.fingerprint) == (int(group[1]), name) and when <= at
+                if (number, each.fingerprint) == (int(group[1]), name) and when < at
             ]
             over = [(when, each) for when, each in told if each.status == "resolved"]
             if over:

@@ -1,5 +1,7 @@
 """Too much at once: what a chat shows when it cannot take a message for each group."""
 
+import re
+
 import pytest
 
 from relay.core.alert import Alert, GroupId
@@ -7,6 +9,7 @@ from relay.core.budget import Limits, Rate
 from tests.build import T0, alert, notification
 from tests.world import CHAT, World, telegram_target
 
+DAY = 86_400.0
 ONE_A_SECOND = Limits(telegram_chat=Rate(1, 1.0), telegram_group=Rate(1000, 60.0))
 
 
@@ -101,21 +104,25 @@ async def test_a_few_groups_are_told_one_by_one() -> None:
     assert len(world.telegram.messages(CHAT)) == 10
 
 
-async def test_after_a_day_without_the_chat_it_shows_the_present_within_its_budget() -> None:
+@pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=pytest.mark.slow)])
+async def test_after_a_day_without_the_chat_it_shows_the_present_within_its_budget(count: int) -> None:
     world = World()
-    world.faults.add("telegram", "*", "502", until=T0 + 86_000)
-    for number in range(1000):
-        world.now = T0 + 80 * number
+    world.faults.add("telegram", "*", "502", until=T0 + DAY)
+    for number in range(count):
+        at = DAY / count * number
+        world.now = T0 + at
         name = number % 100
-        over = number // 100 % 2 == 1
-        await world.post(notification(problem(name, over=over), group=group(name)))
-        await world.run(until=80 * number + 1)
-    before = len(world.telegram.calls)
-    await world.run(until=87_000)
-    assert len([call for call in world.telegram.calls[before:] if call.status == 200]) < 60
+        await world.post(notification(problem(name, over=number // 100 % 2 == 1), group=group(name)))
+        await world.run(until=at + 1)
+    back = len(world.telegram.calls)
+    await world.run(until=DAY + 1000)
+    assert len(world.telegram.calls) - back < 60
     assert not [call for call in world.telegram.calls if call.early]
+    state = "firing" if (count - 1) // 100 % 2 == 0 else "over"
+    told = re.findall(rf"(\d+) groups {state}", world.telegram.transcript(CHAT))
+    assert sum(map(int, told)) == 100
     (row,) = world.balance()
-    assert row.pending == 0
+    assert (row.accepted, row.pending) == (count, 0)
 
 
 async def test_a_digest_that_the_platform_refuses_leaves_nothing_pending() -> None:

@@ -49,8 +49,8 @@ def _furnish(store: SqliteStore, told: Notification) -> None:
     store.dismiss(TELEGRAM, [1], "dead", "receiver_removed")
     body = msgspec.json.encode(told)
     store.accept(Arrival(GROUP, body, T0 + 30, (Delivery(TELEGRAM, "ops", "", None, urgent=False),)))
-    card = msgspec.structs.replace(fold_all(store, TELEGRAM), attempts=4, retry_at=T0 + 790)
-    down = LaneState(down=Down("bot was kicked", T0, T0 + 790))
+    card = fold_all(store, TELEGRAM)
+    down = LaneState(attempts=4, down=Down("bot was kicked", T0, T0 + 790))
     store.settle(msgspec.structs.replace(outturn(card), state=down))
     store.stand_in(TELEGRAM, "ops", "spare", [msgspec.structs.replace(TELEGRAM, chat="-1002", thread="7")])
 

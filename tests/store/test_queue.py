@@ -82,8 +82,8 @@ def test_names_from_a_payload_are_shortened(store: Store) -> None:
 
 def test_a_pending_delivery_tells_what_keeps_it_from_its_chat(store: Store) -> None:
     store.accept(arrival(TELEGRAM))
-    card = replace(fold_all(store, TELEGRAM), attempts=4, retry_at=T0 + 40)
-    trouble = LaneState(trouble="unreachable", trouble_since=T0)
+    card = fold_all(store, TELEGRAM)
+    trouble = LaneState(trouble="unreachable", trouble_since=T0, attempts=4, retry_at=T0 + 40)
     store.settle(replace(outturn(card), state=trouble))
     only = seen(store, "1/1")
     assert (only.why, only.attempts, only.retry_at) == ("the chat could not be reached", 4, T0 + 40)
@@ -92,7 +92,7 @@ def test_a_pending_delivery_tells_what_keeps_it_from_its_chat(store: Store) -> N
     assert (only.why, only.retry_at) == ("the chat is down: bot was kicked", T0 + 300)
     store.settle(replace(outturn(card), state=LaneState(down=Down("the webhook is deleted", T0, None))))
     assert "the webhook is deleted (no call is made any more" in seen(store, "1/1").why
-    store.settle(replace(outturn(replace(card, attempts=0)), state=LaneState(trouble="rate_limited")))
+    store.settle(replace(outturn(card), state=LaneState(trouble="rate_limited")))
     assert seen(store, "1/1").why == "the chat takes no more for a while"
 
 
@@ -162,7 +162,7 @@ def test_a_retry_makes_the_card_due_as_it_is_now_and_forgets_the_refusal(store: 
     claim = store.claim(TELEGRAM, T0 + 60, 9)
     assert claim.page == ()
     (card,) = claim.cards
-    assert (card.refused, card.retry_at, card.waiting_since) == ("", 0.0, T0)
+    assert (card.refused, card.waiting_since) == ("", T0)
     (ended,) = store.settle(replace(outturn(shown(card), now=T0 + 61), shown=True))
     assert (ended.settlement, ended.count) == ("delivered", 1)
 
@@ -218,12 +218,13 @@ def test_what_ended_well_is_neither_retried_nor_dropped(store: Store) -> None:
 
 def test_a_pending_delivery_is_made_due_by_a_retry_and_counted_once(store: Store) -> None:
     store.accept(arrival(TELEGRAM))
-    card = replace(fold_all(store, TELEGRAM), attempts=9, retry_at=T0 + 300)
-    store.fold(TELEGRAM, [CardChange(card, T0 + 300, urgent=False)])
+    card = fold_all(store, TELEGRAM)
+    tired = LaneState(attempts=9, retry_at=T0 + 300)
+    store.settle(replace(outturn(card), change=CardChange(card, T0 + 300, urgent=False), state=tired))
     assert store.claim(TELEGRAM, T0 + 1, 9).cards == ()
     assert store.retry("1/1", T0 + 1) == Retried("1/1", "1/1", TELEGRAM, "ops")
-    (due,) = store.claim(TELEGRAM, T0 + 1, 9).cards
-    assert (due.attempts, due.retry_at) == (0, 0.0)
+    claim = store.claim(TELEGRAM, T0 + 1, 9)
+    assert (len(claim.cards), claim.state.attempts, claim.state.retry_at) == (1, 0, 0.0)
     assert store.balance()[0].accepted == 1
 
 
