@@ -116,6 +116,7 @@ class Night:
         return told
 
     async def _post(self, told: Notification) -> None:
+        self.world.now += 0.001  # so that what was posted after a call is never as old as the call
         await self.world.post(told)
         group = int(told.group_key[-1])
         self.told += [(self.world.now, group, each) for each in told.alerts]
@@ -150,7 +151,7 @@ class Night:
             told = [
                 (when, each)
                 for when, number, each in self.told
-                if (number, each.fingerprint) == (int(group[1]), name) and when < at
+                if (number, each.fingerprint) == (int(group[1]), name) and when <= at
             ]
             over = [(when, each) for when, each in told if each.status == "resolved"]
             if over:
