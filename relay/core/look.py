@@ -74,6 +74,7 @@ def _until(card: Card) -> float | None:
 def _late(card: Card, state: LaneState, now: float) -> Late | None:
     if card.waiting_since is None or now - card.waiting_since <= LATE_AFTER:
         return None
-    trouble = state.trouble or "restarted"
-    since = max(state.trouble_since, card.waiting_since)
-    return Late(now - card.waiting_since, trouble, since, state.trouble_until or now)
+    seconds = now - card.waiting_since
+    if state.trouble is None or 0.0 < state.trouble_until <= card.waiting_since:
+        return Late(seconds, "restarted", card.waiting_since, now)
+    return Late(seconds, state.trouble, max(state.trouble_since, card.waiting_since), state.trouble_until or now)
