@@ -17,6 +17,7 @@ VERBS = (
     ("send-test", "relay.cli.send_test", "send a marked test message to each chat of a receiver"),
     ("template", "relay.cli.template", "show messages as the chats would get them"),
     ("queue", "relay.cli.queue", "list, show, retry and drop what has not reached its chat"),
+    ("import", "relay.cli.import_", "make a relay configuration from an alertmanager.yml"),
     ("config", "relay.cli.config", "print the JSON Schema of the configuration"),
 )
 

@@ -10,7 +10,7 @@ from relay.core.duration import quote
 from relay.core.fault import Fault
 from relay.core.scalar import Unknown, nearest
 from relay.core.schema import File
-from relay.core.source import START, Branch, Loc, Node, Place, Source, Table, place_of, plain
+from relay.core.source import START, Branch, Loc, Node, Place, Source, Table, in_order, place_of, plain, without
 from relay.core.yamlnode import read
 
 _ROUNDS = 8
@@ -75,15 +75,11 @@ def _readable(root: Node, errors: list[ErrorDetails]) -> tuple[Node | None, File
             break
         if not errors:
             return node, File.model_validate(plain(node)), frozenset(torn)
-        for loc in sorted({_culprit(node, error) for error in errors}, key=_order, reverse=True):
+        for loc in sorted({_culprit(node, error) for error in errors}, key=in_order, reverse=True):
             torn.add(place_of(node, loc[:-1]))
-            node = _without(node, loc) if node is not None else None
+            node = without(node, loc) if node is not None else None
         errors = [] if node is None else _errors(plain(node))
     return None, None, frozenset()
-
-
-def _order(loc: Loc) -> tuple[tuple[int, str], ...]:
-    return tuple((part, "") if isinstance(part, int) else (-1, part) for part in loc)
 
 
 def _culprit(root: Node, error: ErrorDetails) -> Loc:
@@ -99,23 +95,6 @@ def _culprit(root: Node, error: ErrorDetails) -> Loc:
             continue
         loc.append(part)
     return tuple(loc)
-
-
-def _without(node: Node, loc: Loc) -> Node | None:
-    """The node without what stands at `loc`, None when that is the node itself."""
-    if not loc:
-        return None
-    part, rest = loc[0], loc[1:]
-    if isinstance(node, Table) and isinstance(part, str) and part in node.pairs:
-        place, value = node.pairs[part]
-        kept = _without(value, rest)
-        pairs = {key: pair for key, pair in node.pairs.items() if key != part}
-        return Table(node.place, pairs if kept is None else {**node.pairs, part: (place, kept)}, node.size)
-    if isinstance(node, Branch) and isinstance(part, int) and part < len(node.items):
-        kept = _without(node.items[part], rest)
-        middle = () if kept is None else (kept,)
-        return Branch(node.place, (*node.items[:part], *middle, *node.items[part + 1 :]), node.size)
-    return node
 
 
 def _names(root: Table) -> Iterator[str]:

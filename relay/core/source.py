@@ -117,3 +117,25 @@ def plain(node: Node) -> Plain:
             return [plain(item) for item in node.items]
         case Table():
             return {key: plain(value) for key, (_, value) in node.pairs.items()}
+
+
+def without(node: Node, loc: Loc) -> Node | None:
+    """The node without what stands at `loc`, None when that is the node itself."""
+    if not loc:
+        return None
+    part, rest = loc[0], loc[1:]
+    if isinstance(node, Table) and isinstance(part, str) and part in node.pairs:
+        place, value = node.pairs[part]
+        kept = without(value, rest)
+        pairs = {key: pair for key, pair in node.pairs.items() if key != part}
+        return Table(node.place, pairs if kept is None else {**node.pairs, part: (place, kept)}, node.size)
+    if isinstance(node, Branch) and isinstance(part, int) and part < len(node.items):
+        kept = without(node.items[part], rest)
+        middle = () if kept is None else (kept,)
+        return Branch(node.place, (*node.items[:part], *middle, *node.items[part + 1 :]), node.size)
+    return node
+
+
+def in_order(loc: Loc) -> tuple[tuple[int, str], ...]:
+    """Sorts paths so that the entries of a list are in its order, and what holds something is before it."""
+    return tuple((part, "") if isinstance(part, int) else (-1, part) for part in loc)

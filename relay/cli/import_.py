@@ -1,0 +1,52 @@
+"""`import`: a relay configuration from an alertmanager.yml, and what Alertmanager then needs."""
+
+import argparse
+from pathlib import Path
+
+from relay.cli.base import CANNOT, FAULTY, GOOD, complain, say
+from relay.core.fault import render
+from relay.core.files import Wanted
+from relay.core.importing import Imported, NotImported, convert
+from relay.settings import read_files
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the verb."""
+    parser.description = (
+        "Prints relay.yml on standard output; on standard error, what could not be carried over, and the route and "
+        "receiver that alertmanager.yml then needs."
+    )
+    parser.add_argument("file", type=Path, metavar="FILE", help="an alertmanager.yml")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Imports; status 1 when the file has faults or no chats, 2 when it cannot be read."""
+    path: Path = options.file
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        complain(f"alert-relay: cannot read {path}: {error.strerror}")
+        return CANNOT
+    builtin = read_files(Wanted(frozenset(), (), frozenset()), path.parent).builtin
+    try:
+        imported = convert(str(path), data, builtin)
+    except NotImported as error:
+        complain("\n".join(map(render, error.faults)))
+        return FAULTY
+    say(imported.config.rstrip())
+    complain(_left(imported))
+    return GOOD
+
+
+def _left(imported: Imported) -> str:
+    """What the reader has to do."""
+    listed = "\n".join(map(render, imported.losses)) or "Everything was carried over."
+    head = f"Not carried over, or to look at ({len(imported.losses)}):\n" if imported.losses else ""
+    return (
+        f"{head}{listed}\n\n"
+        f"In alertmanager.yml, take telegram_configs and discord_configs out of {', '.join(imported.emptied)}.\n"
+        "Put this route in place of the old one, and this receiver beside the others. alert-relay.token is a file\n"
+        "with the token that the relay's web configuration names under bearer_token_files.\n\n"
+        f"{imported.snippet}"
+    )
