@@ -1,0 +1,73 @@
+"""A start with 100,000 open deliveries: ready within seconds, in bounded memory, with an ear for new alerts."""
+
+import time
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from relay.core.alert import GroupId
+from relay.core.lane import LaneKey
+from relay.core.route import Delivery
+from relay.folder import DATABASE
+from relay.store.protocol import Arrival
+from relay.store.sqlite import SqliteStore
+from tests.acceptance.processes import payload, processes, start_relay
+from tests.build import T0, alert, notification
+
+API, TOKEN = "http://127.0.0.1:1", "1000001:sandbox-bot"
+CHATS = 50
+OPEN = 100_000
+READY_SECONDS, ANSWER_SECONDS, MEBIBYTES = 3.0, 2.0, 200
+
+
+def backlog(folder: Path) -> None:
+    """Deliveries of 20,000 groups for chats that cannot be reached."""
+    folder.mkdir()
+    store = SqliteStore(folder / DATABASE, synchronous="OFF")
+    for first in range(0, OPEN, 500):
+        store.batch([partial(store.accept, arrival(number)) for number in range(first, first + 500)])
+    store.close()
+
+
+def arrival(number: int) -> Arrival:
+    told = notification(alert(f"host-{number}"), group=GroupId("", "relay", f"{{}}:{{n={number % 20_000}}}"))
+    lane = LaneKey("telegram", API, "1000001", str(-1001 - number % CHATS))
+    return Arrival(told.group, msgspec.json.encode(told), T0, (Delivery(lane, "ops", "", None, urgent=False),))
+
+
+def config(folder: Path) -> Path:
+    chats = ", ".join(f"{{chat_id: {-1001 - number}}}" for number in range(CHATS))
+    path = folder / "relay.yml"
+    path.write_text(
+        f'global: {{telegram_api_url: "{API}", telegram_bot_token: "{TOKEN}", telegram_updates: none}}\n'
+        f"route: {{receiver: ops}}\nreceivers: [{{name: ops, telegram_configs: [{chats}]}}]\n"
+    )
+    return path
+
+
+def highest_memory(pid: int) -> int:
+    """MiB of resident memory at its highest."""
+    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
+    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) // 1024
+
+
+@pytest.mark.slow
+async def test_a_start_with_a_large_backlog_is_quick_small_and_answers_at_once(tmp_path: Path) -> None:
+    backlog(tmp_path / "data")
+    async with processes(tmp_path) as running:
+        began = time.monotonic()
+        relay = await start_relay(running, config(tmp_path))
+        ready = time.monotonic() - began
+        slowest = 0.0
+        while relay.process.runs and time.monotonic() < began + 20:
+            asked = time.monotonic()
+            assert await relay.post(payload("DiskFull")) == 200
+            slowest = max(slowest, time.monotonic() - asked)
+        memory = highest_memory(relay.process.child.pid)
+        assert (await relay.balance())["ops"].lost == 0
+    print(f"ready after {ready:.2f} s, slowest answer {slowest:.2f} s, at most {memory} MiB")  # noqa: T201 - a figure
+    assert ready < READY_SECONDS
+    assert slowest < ANSWER_SECONDS
+    assert memory < MEBIBYTES
