@@ -53,6 +53,9 @@ def _furnish(folder: Path, block: Block) -> Path:
     """A folder with the block's configuration, and the template that the page on templates begins with."""
     (folder / "templates").mkdir()
     (folder / "templates/one-line.html.j2").write_text(JINJA[0].text, encoding="utf-8")
+    if block.text.startswith("# alertmanager.yml"):
+        (folder / "alertmanager.yml").write_text(block.text, encoding="utf-8")
+        return folder / "alertmanager.yml"
     path = folder / "relay.yml"
     part = "a part" in block.text.splitlines()[0]
     path.write_text(yaml.safe_dump(_configuration(block)) if part else block.text, encoding="utf-8")
@@ -76,6 +79,8 @@ def test_each_configuration_is_accepted(block: Block, tmp_path: Path) -> None:
             found = yaml.safe_load(block.text)
             (receiver,) = (each for each in found["receivers"] if each["name"] == found["route"]["receiver"])
             assert all(re.search(r":[0-9]+/alerts$|\.org/alerts$", each["url"]) for each in receiver["webhook_configs"])
+        case "# alertmanager.yml, before":
+            assert main(["import", str(_furnish(tmp_path, block))]) == 0
         case first:
             pytest.fail(f"the first line has to say which file this is, not {first!r}")
 
