@@ -2,32 +2,38 @@
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from relay import log, metrics, settings
 from relay.clock import steady_clock
 from relay.control import Control
 from relay.core.alert import Notification
 from relay.core.balance import BalanceRow
-from relay.core.event import Event, Loaded, Noted
+from relay.core.event import ChatMoved, Event, Loaded, Noted
 from relay.core.fault import Fault
 from relay.core.fault import render as render_fault
+from relay.core.lane import LaneKey
+from relay.core.people import Subscription, subscribers
 from relay.core.resolve import Rules
 from relay.door import Door
 from relay.folder import CannotStart, Folder
+from relay.hearing import Hearing, Heed
 from relay.intake import Intake
 from relay.lanes import Lanes
 from relay.listener import Listener, Room
 from relay.notices import Notices
 from relay.pipeline import Pipeline
+from relay.replies import Replies, Voice
 from relay.server import Doors, Limits, Server
 from relay.store.protocol import NewerSchema, StoreError
 from relay.store.sqlite import SqliteStore
 from relay.transport import Transport
+from relay.updates import Updates
 from relay.upkeep import Upkeep
 from relay.webconfig import open_door
 from relay.writer import Writer
@@ -72,19 +78,30 @@ class App:
         self._lanes = Lanes(self._pipeline.turn, self._clock, tell)
         self._intake = Intake(self._store, self._writer, self._lanes.wake, self._clock, tell, in_force.routing)
         self._upkeep = Upkeep(self._store, run, self._clock, tell)
+        people, send = self._store.people, self._transport.send
+        self._replies = Replies(people, run, send, self._clock, tell)
+        heed = Heed(self._lanes.wake, self._renew, self._tell_moved, self._replies.ring)
+        self._hearing = Hearing(people, run, self._clock, tell, heed, self.rules.personal)
+        self._updates = Updates(people, run, send, self._clock, tell, self._hearing.take)
+        self._subscriptions: tuple[Subscription, ...] = ()
+        self._listeners = (*self._listeners, self._hearing.listen)
         self._control = Control(self._store, run, self._lanes.own, self._lanes.wake, self._clock, tell)
-        doors = Doors(self._intake.accept, lambda: self._why_not_ready, self.reload, self._render_metrics, tell, door)
+        ready, take_update = lambda: self._why_not_ready, self._updates.webhook
+        doors = Doors(self._intake.accept, ready, self.reload, self._render_metrics, tell, door, take_update)
         self._listener = Listener(Server(doors, options.limits).handle, Room())
         self._tls = door.tls if door else None
 
     async def start(self) -> str:
         """Takes up what an earlier run left, then listens. Returns `HOST:PORT`. Raises CannotStart."""
         self._loop = asyncio.get_running_loop()
+        self._subscriptions = await self._writer.run(self._store.people.subscriptions)
         self._take_over(self.rules)
         await self._pipeline.recover()
         wakes = await self._writer.run(self._store.wakes)
         self._lanes.wake(lane for lane, _ in wakes)
         self._notices.start()
+        self._replies.start()
+        await self._updates.follow(self.rules.bots)
         self._upkeep.start(lambda: (self._pipeline.in_force, self.rules.retention))
         try:
             await self._control.open(self._folder.socket)
@@ -100,6 +117,9 @@ class App:
         """Not ready at once; requests under way are answered, API calls under way end, everything is written down."""
         self._why_not_ready = "stopping"
         await asyncio.gather(self._listener.close(), self._lanes.stop(TURN_SECONDS))
+        await self._updates.stop()
+        await self._hearing.stop()
+        await self._replies.stop()
         await self._control.close()
         await self._upkeep.stop()
         await self._transport.close()
@@ -115,6 +135,7 @@ class App:
         if rules is None:
             return tuple(render_fault(fault) for fault in faults)
         self._take_over(rules)
+        await self._updates.follow(rules.bots)
         self._lanes.wake_all()
         with suppress(StoreError):  # those that rest for good, because of what they had to be called with
             self._lanes.wake(lane for lane, _ in await self._writer.run(self._store.wakes))
@@ -123,16 +144,26 @@ class App:
     def _take_over(self, rules: Rules) -> None:
         self.rules = rules
         log.hide(secret for target in rules.routing.all_targets for secret in target.endpoint.secrets)
-        self._pipeline.take_over(rules.in_force)
-        self._intake.routing = rules.routing
-        chats = {
-            (target.lane.platform, target.policy.receiver)
-            for targets in rules.routing.targets.values()
-            for target in targets
-        }
+        self._renew(self._subscriptions)
+        self._hearing.policy = rules.personal
+        self._replies.voice = Voice(rules.bots, rules.personal, rules.limits)
+        chats = {(target.lane.platform, target.policy.receiver) for target in rules.routing.all_targets}
         self._metrics.prime(chats, rules.templates)
         readers = rules.routing.targets.get(rules.notices_receiver, ())
         self._notices.language = readers[0].policy.language if readers else "en"
+
+    def _renew(self, subscriptions: tuple[Subscription, ...]) -> None:
+        """Puts in force what the rules and the subscriptions together say; both are replaced whole."""
+        self._subscriptions, rules = subscriptions, self.rules
+        personal = subscribers(subscriptions, rules.bots, rules.personal)
+        routing = replace(rules.routing, subscriptions=personal)
+        self._pipeline.take_over(replace(rules.in_force, routing=routing))
+        self._intake.routing = routing
+
+    def _tell_moved(self, lanes: Iterable[LaneKey], chat: str) -> None:
+        for lane in lanes:
+            for target in self._pipeline.in_force.targets(lane):
+                self._tell(ChatMoved(lane.platform, target.policy.receiver, target.place, chat))
 
     async def _post_notice(self, told: Notification) -> None:
         await self._intake.post(told, self.rules.notices_receiver)

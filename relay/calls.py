@@ -119,7 +119,7 @@ class Calls:
         began: float,
     ) -> Took:
         ended_at = self._clock()
-        self._tell(_called(target, request, response, outcome, ended_at - began))
+        self._tell(called(target, request, response, outcome, ended_at - began))
         platform = platform_of(target.lane.platform)
         paces = platform.pace(_endpoint(target, state).lane, response) if isinstance(response, Response) else ()
         return Took(ended_at, outcome, state, tuple((key, ended_at + seconds) for key, seconds in paces))
@@ -167,9 +167,8 @@ def _endpoint(target: Target, state: LaneState) -> Endpoint:
     return replace(target.endpoint, lane=moved, home=state.home or target.endpoint.home)
 
 
-def _called(
-    target: Target, request: Request, response: Response | NoAnswer, outcome: Outcome, seconds: float
-) -> Called:
+def called(target: Target, request: Request, response: Response | NoAnswer, outcome: Outcome, seconds: float) -> Called:
+    """What is told of a call that ended after that many seconds."""
     code = response.status if isinstance(response, Response) else 0
     reason, why = _reason(outcome)
     return Called(target.lane.platform, target.policy.receiver, request.name, code, seconds, reason, why)

@@ -13,11 +13,13 @@ from typing import Literal, TextIO, assert_never
 from relay.core.event import (
     Accepted,
     Answered,
+    BotListens,
     Called,
     ChatChanged,
     ChatMoved,
     Contradicted,
     Event,
+    Heard,
     Loaded,
     Noted,
     Settled,
@@ -99,6 +101,14 @@ def _told(event: Event) -> tuple[Level, str, Pairs]:
         case StorageDamaged(moved_to):
             remedy = f"alert-relay queue salvage {moved_to}"
             return "error", "storage damaged, a new one begun", (*_fields(event), ("remedy", remedy))
+        case Heard(sort):
+            return ("warning" if sort in ("forged", "failed") else "debug"), "update heard", _fields(event)
+        case BotListens(listens=listens):
+            return (
+                ("info", "bot listens", _fields(event, "listens"))
+                if listens
+                else ("warning", "bot hears nothing", _fields(event, "listens"))
+            )
         case Noted(level, message, values):
             return level, message, values
         case _:

@@ -21,12 +21,14 @@ from relay.core.balance import BalanceRow
 from relay.core.event import (
     Accepted,
     Answered,
+    BotListens,
     Called,
     ChatChanged,
     ChatMoved,
     Contradicted,
     Event,
     FailureReason,
+    Heard,
     Loaded,
     Noted,
     Settled,
@@ -35,6 +37,8 @@ from relay.core.event import (
     TemplateFailed,
 )
 from relay.core.lane import Platform
+from relay.core.route import SUBSCRIPTION
+from relay.core.update import Sort
 
 _PREFIX = "alert_relay"
 _CODES = (200, 400, 401, 404, 405, 413, 415, 503)
@@ -78,6 +82,10 @@ class Metrics:
         self._calls = self._counter("api_requests", "API requests; code 0: no answer.", "platform", "method", "code")
         self._failures = self._counter("api_failures", "API requests that failed.", *_CHAT, "reason")
         self._up = self._gauge("destination_up", "0 when a chat refuses us until someone acts, else 1.", *_CHAT)
+
+        self._updates = self._counter("updates", "Updates that bots heard, by what became of them.", "sort")
+        for sort in get_args(Sort):
+            self._updates.labels(sort)
 
     def _make_configuration(self) -> None:
         self._template_failures = self._counter(
@@ -130,12 +138,15 @@ class Metrics:
                 for latency in latencies:
                     self._latency.labels(platform).observe(latency)
             case ChatChanged(platform, receiver, up):
-                self._up.labels(platform, receiver).set(up)
+                if receiver != SUBSCRIPTION:  # of many people, each of whom may leave
+                    self._up.labels(platform, receiver).set(up)
             case TemplateFailed(template):
                 self._template_failures.labels(template).inc()
             case Loaded():
                 self._loaded(event)
-            case ChatMoved() | Contradicted() | StorageDamaged() | Noted():
+            case Heard(sort):
+                self._updates.labels(sort).inc()
+            case BotListens() | ChatMoved() | Contradicted() | StorageDamaged() | Noted():
                 self._damaged.inc(isinstance(event, StorageDamaged))
             case _:
                 assert_never(event)

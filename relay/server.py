@@ -16,14 +16,17 @@ from relay.core.answer import Answer, BadPayload, Busy, Taken
 from relay.core.event import Answered, Event
 from relay.door import Door
 from relay.listener import answer
+from relay.platforms.telegram_bot import SECRET_HEADER
 
 _log = logging.getLogger("relay")
 _ALERTS = re.compile(r"/alerts(?:/([A-Za-z0-9_.-]{1,64}))?/?")
+_UPDATES = re.compile(r"/telegram/([0-9]{1,20})/?")
 _READ, _WRITE = ("GET", "HEAD"), ("POST",)
 _METHODS = {"/-/healthy": _READ, "/-/ready": _READ, "/metrics": _READ, "/-/reload": _WRITE}
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _MOST_FAULTS = 64 * 1024
 MEBIBYTE = 1024 * 1024
+_MOST_UPDATE = MEBIBYTE  # bytes of one update; Telegram's are a few thousand
 
 
 class Limits(Struct, frozen=True):
@@ -35,8 +38,13 @@ class Limits(Struct, frozen=True):
     answer_seconds: float = 4.5
 
 
+async def _no_bot(_account: str, _secret: str, _body: bytes) -> int:
+    return 401
+
+
 class Doors(Struct, frozen=True):
-    """What is behind the HTTP table. `ready` gives why not, or nothing; `reload` gives the new file's faults."""
+    """What is behind the HTTP table. `ready` gives why not, or nothing; `reload` gives the new file's faults; `update`
+    takes a bot's id, the secret that came and the body, and gives the status."""
 
     accept: Callable[[str, bytes], Awaitable[Answer]]
     ready: Callable[[], str]
@@ -44,6 +52,7 @@ class Doors(Struct, frozen=True):
     metrics: Callable[[], Awaitable[bytes]]
     tell: Callable[[Event], None]
     door: Door | None = None
+    update: Callable[[str, str, bytes], Awaitable[int]] = _no_bot
 
 
 class Server:
@@ -66,20 +75,22 @@ class Server:
         except Exception:  # noqa: BLE001 - logged with its place, and the sender comes again
             _log.exception("a request failed")
             response = answer(503, "internal error", 1)
-        if request.path not in _METHODS:
+        if request.path not in _METHODS and not _UPDATES.fullmatch(request.path):
             self._doors.tell(Answered(response.status, time.monotonic() - began))
         return response
 
     async def _answer(self, request: web.BaseRequest) -> web.Response:
         path = request.path
-        alerts = _ALERTS.fullmatch(path)
-        methods = _WRITE if alerts else _METHODS.get(path)
+        alerts, updates = _ALERTS.fullmatch(path), _UPDATES.fullmatch(path)
+        methods = _WRITE if alerts or updates else _METHODS.get(path)
         if methods is None:
             return answer(404, "unknown path")
         if request.method not in methods:
             refused = answer(405, "unknown method")
             refused.headers["Allow"] = ", ".join(methods)
             return refused
+        if updates:
+            return await self._update(request, updates[1])
         refusal = await self._refusal(request, guarded=methods is _WRITE)
         if refusal is not None:
             return refusal
@@ -115,6 +126,20 @@ class Server:
             case _:
                 return _text(200, "OK")
 
+    async def _update(self, request: web.BaseRequest, account: str) -> web.Response:
+        """An update of a Telegram bot: its secret guards it, whatever guards the rest."""
+        share = _Share(self._memory)
+        try:
+            body = await self._body(request, share, _MOST_UPDATE)
+            if isinstance(body, web.Response):
+                return body
+            status = await self._doors.update(account, request.headers.get(SECRET_HEADER, ""), body)
+        finally:
+            share.release()
+        if status == 200:
+            return answer(200, "taken")
+        return answer(401, "no valid secret") if status == 401 else answer(503, "not now", 5)
+
     async def _alerts(self, request: web.BaseRequest, source: str) -> web.Response:
         unfit = self._unfit(request)
         if unfit is not None:
@@ -122,7 +147,7 @@ class Server:
         share = _Share(self._memory)
         with ExitStack() as stack:
             stack.callback(share.release)
-            body = await self._body(request, share)
+            body = await self._body(request, share, self._limits.max_body)
             if isinstance(body, web.Response):
                 return body
             accepting = asyncio.ensure_future(self._doors.accept(source, body))
@@ -140,33 +165,30 @@ class Server:
         if kind != "application/json" and not kind.endswith("+json"):
             return answer(415, "the content type must be application/json")
         if (request.content_length or 0) > self._limits.max_body:
-            return self._too_large()
+            return _too_large(self._limits.max_body)
         return None
 
-    async def _body(self, request: web.BaseRequest, share: "_Share") -> bytes | web.Response:
+    async def _body(self, request: web.BaseRequest, share: "_Share", most: int) -> bytes | web.Response:
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
             async with asyncio.timeout(self._limits.body_seconds):
-                return await self._received(request, share)
+                return await self._received(request, share, most)
         except TimeoutError:
             return _closing(answer(503, "the body came too slowly", 1))
         except web.RequestPayloadError:
             return _closing(answer(400, "the body is not complete"))
 
-    async def _received(self, request: web.BaseRequest, share: "_Share") -> bytes | web.Response:
+    async def _received(self, request: web.BaseRequest, share: "_Share", most: int) -> bytes | web.Response:
         # Of a BytesIO the whole value is had without a copy, which matters at 128 MiB.
         body = io.BytesIO()
         async for chunk in request.content.iter_any():
-            if body.tell() + len(chunk) > self._limits.max_body:
-                return self._too_large()
+            if body.tell() + len(chunk) > most:
+                return _too_large(most)
             if not share.take(len(chunk)):
                 return _closing(answer(503, "too many large bodies at once", 1))
             body.write(chunk)
         return body.getvalue()
-
-    def _too_large(self) -> web.Response:
-        return _closing(answer(413, f"the body is larger than {self._limits.max_body} bytes"))
 
     async def _answered(self, accepting: "asyncio.Future[Answer]") -> web.Response:
         """The commit goes on when it takes too long: the sender comes again, and the copy is a duplicate."""
@@ -211,6 +233,10 @@ class _Share:
     def release(self) -> None:
         self._memory.free += self._bytes
         self._bytes = 0
+
+
+def _too_large(most: int) -> web.Response:
+    return _closing(answer(413, f"the body is larger than {most} bytes"))
 
 
 def _closing(response: web.Response) -> web.Response:

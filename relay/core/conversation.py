@@ -12,11 +12,11 @@ from relay.core.duration import parse_duration
 from relay.core.lane import Policy
 from relay.core.matcher import Matcher, MatcherError, parse
 from relay.core.open_alerts import open_alerts
-from relay.core.people import TOKEN, ChatEntry, Effects, Heard, Known, Saying, Subscription, spoken, subscribe
+from relay.core.people import TOKEN, ChatEntry, Effects, Known, Saying, Subscription, spoken, subscribe
 from relay.core.richtext import RichText, concat, join, plain, styled
 from relay.core.texts_people import tell
 from relay.core.times import Reader
-from relay.core.update import ChatInfo, Command, Ignored, Membership, Migrated, Seen, Topic, Update
+from relay.core.update import ChatInfo, Command, Ignored, Membership, Migrated, Seen, Sort, Topic, Update
 
 LONGEST_MUTE = 30 * 86400.0  # seconds
 MOST_TOPICS = 200  # of a chat, the newest
@@ -83,14 +83,14 @@ def _command(command: Command, known: Known, policy: Policy, now: float) -> Effe
     return replace(carry_out(asked), entry=entry)
 
 
-def _say(asked: _Asked, *lines: RichText, heard: Heard = "command") -> Effects:
+def _say(asked: _Asked, *lines: RichText, heard: Sort = "command") -> Effects:
     """Nothing but an answer."""
     command = asked.command
     text = join("\n", lines)
     return Effects(heard, sayings=(Saying(command.chat.id, command.topic.id, command.message, command.user, text),))
 
 
-def _tell(asked: _Asked, key: str, heard: Heard = "command") -> Effects:
+def _tell(asked: _Asked, key: str, heard: Sort = "command") -> Effects:
     return _say(asked, tell(asked.reader.language, key), heard=heard)
 
 

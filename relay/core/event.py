@@ -5,6 +5,7 @@ from typing import Literal
 from msgspec import Struct
 
 from relay.core.lane import Platform
+from relay.core.update import Sort
 
 Settlement = Literal["delivered", "merged", "duplicate", "expired", "dead"]
 FailureReason = Literal[
@@ -102,6 +103,21 @@ class StorageDamaged(Struct, frozen=True):
     why: str
 
 
+class Heard(Struct, frozen=True):
+    """A bot's update was taken, or not."""
+
+    sort: Sort
+
+
+class BotListens(Struct, frozen=True):
+    """A bot hears what people write, or does not (again)."""
+
+    account: str
+    listens: bool
+    why: str = ""
+    remedy: str = ""
+
+
 class Noted(Struct, frozen=True):
     """Anything else worth a log line: a short `message` and its values."""
 
@@ -121,5 +137,7 @@ Event = (
     | TemplateFailed
     | Loaded
     | StorageDamaged
+    | Heard
+    | BotListens
     | Noted
 )

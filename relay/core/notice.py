@@ -9,17 +9,20 @@ from relay.core.alert import Alert, Notification
 from relay.core.event import (
     Accepted,
     Answered,
+    BotListens,
     Called,
     ChatChanged,
     ChatMoved,
     Contradicted,
     Event,
+    Heard,
     Loaded,
     Noted,
     Settled,
     StorageDamaged,
     TemplateFailed,
 )
+from relay.core.route import SUBSCRIPTION
 from relay.core.texts import say
 
 HOURLY = 3600.0  # seconds: a notice is told again only after this long, and is over when nothing renewed it for as long
@@ -43,6 +46,8 @@ def notice_of(event: Event) -> Notice | None:
     match event:
         case Answered(code) if code in _GIVEN_UP:
             return Notice("refused", "AlertRelayRefusedPayload", str(code), values=(("code", str(code)),))
+        case ChatChanged(receiver=receiver) | ChatMoved(receiver=receiver) if receiver == SUBSCRIPTION:
+            return None  # people come and go; it ends or follows by itself
         case ChatChanged(platform, receiver, up, why):
             values = (("platform", platform), ("receiver", receiver), ("why", why))
             return Notice(
@@ -62,7 +67,10 @@ def notice_of(event: Event) -> Notice | None:
             return Notice("contradicted", "AlertRelayContradiction", group_key, values=(("a", first), ("b", second)))
         case StorageDamaged(moved_to):
             return Notice("storage", "AlertRelayStorageDamaged", moved_to, values=(("file", moved_to),))
-        case Answered() | Accepted() | Called() | Settled() | Loaded() | Noted():
+        case BotListens(account, listens, why, remedy):
+            said = (("bot", account), ("why", why), ("remedy", remedy))
+            return Notice("deaf", "AlertRelayBotDeaf", account, not listens, lasting=True, values=said)
+        case Answered() | Accepted() | Called() | Settled() | Loaded() | Heard() | Noted():
             return None
         case _:
             assert_never(event)

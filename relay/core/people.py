@@ -3,7 +3,6 @@
 import re
 from collections.abc import Iterable
 from hashlib import blake2b, sha256
-from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -15,10 +14,9 @@ from relay.core.matcher import Matcher
 from relay.core.richtext import RichText
 from relay.core.route import Subscriber
 from relay.core.texts import LANGUAGES
-from relay.core.update import BotId, ChatInfo, Standing, Topic
+from relay.core.update import BotId, ChatInfo, Sort, Standing, Topic
 
 TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")  # https://core.telegram.org/bots/features#deep-linking
-Heard = Literal["command", "refused", "membership", "migrated", "seen", "ignored", "repeated", "forged", "failed"]
 
 
 class Invite(Struct, frozen=True):
@@ -109,7 +107,7 @@ class Effects(Struct, frozen=True):
     again. `sayings` are answers to people: a courtesy, sent when there is room.
     """
 
-    heard: Heard
+    heard: Sort
     entry: ChatEntry | None = None
     added: Subscription | None = None
     used: str = ""

@@ -129,6 +129,10 @@ CATALOGUE = MappingProxyType(
             "the storage was damaged and a new one begun: alert-relay queue salvage {file}",
             "le stockage était endommagé, un nouveau est commencé : alert-relay queue salvage {file}",
         ),
+        "notice_deaf": Text(
+            "the Telegram bot {bot} hears nothing: {why}; {remedy}",
+            "le bot Telegram {bot} n'entend rien : {why} ; {remedy}",
+        ),
         "runbook": Text("Runbook", "Procédure"),
         "graph": Text("Graph", "Graphe"),
         "silence": Text("Silence", "Silence"),

@@ -6,6 +6,9 @@ from msgspec import Struct
 
 ChatKind = Literal["private", "group", "supergroup", "channel"]
 Standing = Literal["administrator", "member", "restricted", "left", "kicked"]
+# What became of an update. `refused`: a command that this person may not give, or a link that does not work; `forged`:
+# it came without the webhook's secret; `failed`: a bug of ours.
+Sort = Literal["command", "refused", "membership", "migrated", "seen", "ignored", "repeated", "forged", "failed"]
 SILENCE = 6 * 86400.0  # seconds after which the numbers of updates may begin anew
 
 

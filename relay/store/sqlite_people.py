@@ -105,7 +105,7 @@ class SqlitePeople:
         self._keep_ears(bot, replace(self.ears(bot), next_update=update_id + 1, heard_at=now))
         woken: list[LaneKey] = []
         if effects.moved:
-            self._move(bot, *effects.moved)
+            woken += self._move(bot, *effects.moved)
         if effects.entry:
             self._keep_entry(effects.entry)
         if effects.used:
@@ -123,11 +123,13 @@ class SqlitePeople:
             self._say(bot, saying, now)
         return tuple(woken)
 
-    def _move(self, bot: BotId, old: str, new: str) -> None:
+    def _move(self, bot: BotId, old: str, new: str) -> list[LaneKey]:
+        """Lanes to the group go to its new id; those that did not know it yet."""
         self._db.execute("DELETE FROM chat WHERE bot = ? AND chat = ?", (_text(bot), old))
-        for row, _, state in self._lanes(bot, old):
-            moved = _encode(replace(state, chat=new))
-            self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (moved, row))
+        moved = [lane for lane in self._lanes(bot, old) if lane[2].chat != new]
+        for row, _, state in moved:
+            self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(replace(state, chat=new)), row))
+        return [key for _, key, _ in moved]
 
     def _revive(self, bot: BotId, chat: str, now: float) -> list[LaneKey]:
         """Lanes to the chat that are down may call at once."""

@@ -1,0 +1,412 @@
+"""People and chats over real HTTP: an entire life with restarts in between, nothing twice and nothing forgotten."""
+
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from io import BytesIO
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from relay.app import App, Options
+from relay.core.balance import BalanceRow
+from relay.core.event import BotListens, ChatMoved, Event, Heard, Noted
+from relay.core.matcher import parse
+from relay.core.people import Invite, Subscription, hash_of
+from relay.core.update import BotId
+from relay.sandbox.faults import UPDATES, Refusal
+from relay.sandbox.rates import Window
+from relay.sandbox.reply import JsonObject
+from relay.sandbox.server import Sandbox
+from relay.sandbox.telegram_chats import Chat
+from tests.acceptance.processes import until
+from tests.build import T0, alert
+
+TOKEN, GROUP, UPGRADED, ADA, EVE = "111:sandboxtoken", -5, -1000000000006, 555, 666
+PUBLIC = "https://relay.example.org"
+
+
+@dataclass
+class Life:
+    """A relay that can be stopped and started, beside a Telegram that goes on."""
+
+    sandbox: Sandbox
+    folder: Path
+    mode: str = "polling"
+    rates: str = ""
+    events: list[Event] = field(default_factory=list)
+    app: App | None = None
+    address: str = ""
+
+    @property
+    def bot(self) -> BotId:
+        return BotId(self.sandbox.url, "111")
+
+    @property
+    def running(self) -> App:
+        assert self.app is not None
+        return self.app
+
+    def write(self) -> None:
+        (self.folder / "relay.yml").write_text(f"""\
+global:
+  telegram_api_url: "{self.sandbox.url}"
+  telegram_bot_token: "{TOKEN}"
+  telegram_updates: {self.mode}
+  telegram_webhook_url: {PUBLIC}
+  notices_receiver: nobody
+limits: {{telegram: {{{self.rates}}}}}
+route: {{receiver: ops}}
+receivers: [{{name: ops, telegram_configs: [{{chat_id: {GROUP}}}]}}, {{name: nobody}}]
+""")
+
+    async def start(self) -> None:
+        self.write()
+        options = Options(self.folder / "relay.yml", self.folder / "data", port=0)
+        self.app = App(options, (self.events.append,))
+        self.address = await self.app.start()
+        self.sandbox.doors[PUBLIC] = f"http://{self.address}"
+
+    async def stop(self) -> None:
+        await self.running.stop()
+        self.app = None
+
+    async def restart(self) -> None:
+        await self.stop()
+        await self.start()
+
+    async def invite(self, token: str = "token", uses: int = 1, expires_at: float = T0 * 2) -> Invite:
+        matchers = parse('severity="critical"')
+        found = Invite(token, self.bot, hash_of(token), "DBA on call", matchers, T0, expires_at, uses)
+        await self.running._writer.run(lambda: self.running._store.people.create_invite(found))
+        return found
+
+    async def post(
+        self, *instances: str, status: str = "firing", name: str = "Disk", severity: str = "critical"
+    ) -> None:
+        told = [alert(each, "resolved" if status == "resolved" else "firing", severity=severity) for each in instances]
+        alerts = [
+            {
+                "status": each.status,
+                "labels": each.labels | {"alertname": name},
+                "annotations": each.annotations,
+                "startsAt": "2026-11-19T02:40:00Z",
+                "endsAt": "2026-11-19T02:50:00Z" if status == "resolved" else "0001-01-01T00:00:00Z",
+                "generatorURL": "",
+                "fingerprint": f"{name} {each.fingerprint}",
+            }
+            for each in told
+        ]
+        body = {
+            "version": "4", "receiver": "relay", "status": status, "groupKey": f"{{}}:{name}", "groupLabels": {},
+            "commonLabels": {}, "commonAnnotations": {}, "externalURL": "", "truncatedAlerts": 0, "alerts": alerts,
+        }  # fmt: skip
+        url = f"http://{self.address}/alerts"
+        async with aiohttp.ClientSession() as session, session.post(url, json=body) as response:
+            assert response.status == 200, await response.text()
+
+    def texts(self, chat: int) -> list[str]:
+        return [message.text for message in self.sandbox.telegram.messages(chat)] if self.knows(chat) else []
+
+    def knows(self, chat: int) -> bool:
+        return chat in self.sandbox.telegram.chats
+
+    async def reads(self, chat: int, *wanted: str) -> None:
+        """Waits until the chat's messages are as many as wanted and each holds its words."""
+
+        def as_wanted() -> bool:
+            texts = self.texts(chat)
+            return len(texts) == len(wanted) and all(words in text for words, text in zip(wanted, texts, strict=True))
+
+        try:
+            await until(f"{chat} reads {wanted}", as_wanted)
+        except AssertionError as error:
+            error.add_note(json.dumps(self.texts(chat), ensure_ascii=False, indent=1))
+            error.add_note("\n".join(str(each) for each in self.events[-20:]))
+            raise
+
+    async def shows(self, chat: int, *wanted: str) -> None:
+        """Waits until each of the words stands in some message of the chat."""
+        await until(
+            f"{chat} shows {wanted}", lambda: all(any(words in text for text in self.texts(chat)) for words in wanted)
+        )
+
+    async def subscriptions(self) -> tuple[Subscription, ...]:
+        return await self.running._writer.run(self.running._store.people.subscriptions)
+
+    async def chats(self) -> dict[str, str]:
+        found = await self.running._writer.run(self.running._store.people.chats)
+        return {each.chat.id: f"{each.chat.kind} {each.standing}" for each in found}
+
+    async def at_rest(self) -> bool:
+        return not any(row.pending for row in await self.running.balance())
+
+    async def books(self) -> dict[str, BalanceRow]:
+        rows = await self.running.balance()
+        assert all(row.lost == 0 for row in rows), rows
+        return {row.receiver: row for row in rows}
+
+    def heard(self, sort: str) -> int:
+        return sum(isinstance(event, Heard) and event.sort == sort for event in self.events)
+
+    async def deliver(self) -> list[int]:
+        return await self.sandbox.deliver(TOKEN)
+
+
+@asynccontextmanager
+async def life(
+    sandbox: Sandbox, folder: Path, mode: str = "polling", rates: str = "bot: 1000/1s, chat: 100/1s, group: 1000/60s"
+) -> AsyncIterator[Life]:
+    sandbox.telegram.add_bot(TOKEN, "relay_bot")
+    sandbox.telegram.add_chat(GROUP, "group", "On call")
+    sandbox.telegram.add_chat(ADA, "private", "Ada")
+    here = Life(sandbox, folder, mode, rates)
+    await here.start()
+    try:
+        yield here
+        errors = [event for event in here.events if isinstance(event, Noted) and event.level == "error"]
+        assert errors == []
+    finally:
+        if here.app:
+            await here.app.stop()
+
+
+async def test_an_entire_life_with_restarts_in_between(sandbox: Sandbox, tmp_path: Path) -> None:
+    telegram = sandbox.telegram
+    async with life(sandbox, tmp_path) as here:
+        hurry(telegram.chats[ADA])
+        telegram.adds_bot(GROUP)
+        telegram.says(GROUP, ADA, "/chatid@relay_bot")
+        await here.reads(GROUP, "Chat id: -5")
+        await here.post("a", severity="warning")
+        await here.reads(GROUP, "Chat id: -5", "Disk")
+        await here.restart()
+
+        hurry(telegram.upgrade(GROUP, UPGRADED))
+        await until("the group has moved", lambda: here.heard("migrated") == 2)
+        assert [event.chat for event in here.events if isinstance(event, ChatMoved)] == [str(UPGRADED)]
+        await here.post("a", "z", severity="warning")
+        await here.reads(UPGRADED, "Disk ×2")
+        assert await here.chats() == {str(UPGRADED): "supergroup member"}
+        await here.restart()
+
+        await here.invite()
+        telegram.says(EVE, EVE, "/start wrong")
+        await here.reads(EVE, "This link does not work")
+        telegram.says(ADA, ADA, "/start token")
+        await here.reads(ADA, "You will get the alerts of “DBA on call”")
+        telegram.says(EVE, EVE, "/start token")
+        await here.reads(EVE, "This link does not work", "This link does not work")
+        await here.restart()
+
+        await here.post("b", name="Down")
+        await here.reads(ADA, "You will", "critical Down")
+        await here.reads(UPGRADED, "Disk ×2", "critical Down")
+        telegram.says(UPGRADED, ADA, "/alerts severity=critical")
+        await here.reads(UPGRADED, "Disk", "Down", "1 alert is open\n🔴 critical Down (b)")
+
+        telegram.says(ADA, ADA, "/mute 2h")
+        await here.reads(ADA, "You will", "critical Down", "Muted until")
+        await here.restart()
+        await here.post("b", name="Down", status="resolved")
+        await here.post("c", name="Oven")
+        await here.shows(UPGRADED, "resolved Down", "resolved after", "critical Oven")
+        await until("all is merged", here.at_rest)
+        assert "critical Down" in here.texts(ADA)[1]
+        telegram.says(ADA, ADA, "/mute 0")
+        await here.shows(ADA, "Not muted", "resolved Down", "critical Oven")
+        assert len(here.texts(ADA)) == 5
+
+        telegram.says(ADA, ADA, "/stop")
+        await until("it is stopped", lambda: "Stopped" in here.texts(ADA)[-1])
+        await here.restart()
+        shown = here.texts(ADA)
+        await here.post("c", name="Oven", status="resolved")
+        await here.shows(UPGRADED, "resolved Oven")
+        assert (here.texts(ADA), await here.subscriptions()) == (shown, ())
+
+        await here.invite("again")
+        telegram.says(ADA, ADA, "/start again")
+        await until("Ada is back", lambda: "You will get" in here.texts(ADA)[-1])
+        telegram.kick(ADA)
+        await until("a blocked bot ends it", lambda: here.heard("membership") == 2)
+        assert await here.subscriptions() == ()
+        await here.post("d", name="Fan")
+        await here.shows(UPGRADED, "critical Fan")
+        await until("nothing is pending", here.at_rest)
+        books = await here.books()
+        assert (books["subscription"].dead, books["subscription"].accepted) == (0, 3)
+        assert here.heard("refused") == 2
+        assert here.heard("repeated") == 0
+
+
+def hurry(chat: Chat) -> None:
+    """The chat takes messages as fast as they come, so that the test need not wait."""
+    chat.pace = chat.minute = Window(1000, 1.0)
+
+
+async def test_who_blocked_the_bot_unheard_is_found_by_the_next_alert_and_may_come_back(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with life(sandbox, tmp_path) as here:
+        await here.invite(uses=2)
+        sandbox.telegram.says(ADA, ADA, "/start token")
+        await here.reads(ADA, "You will get")
+        sandbox.telegram.chats[ADA].refusal = "bot was blocked by the user"
+        await here.post("a")
+        await until("the subscription ends", lambda: ended(here))
+        assert await here.subscriptions() == ()
+        await until("nothing is pending", here.at_rest)
+        sandbox.telegram.adds_bot(ADA)
+        sandbox.telegram.says(ADA, ADA, "/start token")
+        await here.reads(ADA, "You will get", "You will get")
+        await here.post("a", "b")
+        await here.reads(ADA, "You will get", "You will get", "×2")
+
+
+def ended(here: Life) -> bool:
+    return any(isinstance(event, Noted) and event.message == "subscription ended" for event in here.events)
+
+
+async def test_a_group_can_be_subscribed_by_a_link_and_is_answered_in_its_topic(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    forum = sandbox.telegram.add_chat(-1000000000009, "supergroup", "Forum", {7: "db"}).id
+    async with life(sandbox, tmp_path) as here:
+        await here.invite()
+        sandbox.telegram.says(forum, 0, "/start@relay_bot token", topic=7)
+        await here.reads(forum, "That needs a name")
+        sandbox.telegram.says(forum, ADA, "/start@relay_bot token", topic=7)
+        await here.reads(forum, "That needs a name", "This group will get")
+        sandbox.telegram.says(forum, EVE, "/stop", topic=7)
+        await here.reads(forum, "That needs a name", "This group will get", "Only who brought")
+        await here.post("a")
+        await here.reads(forum, "That needs a name", "This group will get", "Only who brought", "critical Disk")
+        assert {message.topic for message in sandbox.telegram.messages(forum)} == {7}
+
+
+async def test_by_webhook_updates_come_with_the_secret_and_each_counts_once(sandbox: Sandbox, tmp_path: Path) -> None:
+    async with life(sandbox, tmp_path, "webhook") as here:
+        updates = sandbox.telegram.bots[TOKEN].updates
+        await until("the webhook is set", lambda: updates.webhook == f"{PUBLIC}/telegram/111")
+        await here.invite()
+        sandbox.telegram.says(ADA, ADA, "/start token")
+        (told,) = updates.queue
+        assert await here.deliver() == [200]
+        await here.reads(ADA, "You will get")
+        secret = updates.secret
+        for header, body, status in (
+            (secret, json.dumps(told), 200),  # repeated
+            (secret, json.dumps(told | {"update_id": 0}), 200),
+            (secret, "{", 200),
+            ("wrong", json.dumps(told | {"update_id": 99}), 401),
+            ("", json.dumps(told | {"update_id": 99}), 401),
+            ("ünd", json.dumps(told | {"update_id": 99}), 401),
+            (secret, " " * (1 << 20) + "{}", 413),
+        ):
+            assert await send_update(here, header, body) == status
+        assert await send_update(here, secret, json.dumps(told), account="112") == 401
+        assert (here.heard("repeated"), here.heard("ignored"), here.heard("forged")) == (1, 2, 4)
+        assert len(await here.subscriptions()) == 1
+        await here.reads(ADA, "You will get")
+
+        here.mode = "polling"
+        here.write()
+        assert await here.running.reload() == ()
+        sandbox.telegram.says(ADA, ADA, "/subscriptions")
+        await here.reads(ADA, "You will get", "“DBA on call”")
+        assert updates.webhook == ""
+
+
+async def send_update(here: Life, secret: str, body: str, account: str = "111") -> int:
+    headers = {"X-Telegram-Bot-Api-Secret-Token": secret}
+    url, data = f"http://{here.address}/telegram/{account}", BytesIO(body.encode())
+    async with aiohttp.ClientSession() as session, session.post(url, data=data, headers=headers) as response:
+        return response.status
+
+
+async def test_a_webhook_of_another_program_is_named_with_its_remedy_and_left_alone(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.updates.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("relay.updates.HOLD", 1)
+    sandbox.telegram.add_bot(TOKEN, "relay_bot").updates.webhook = "https://other.example.org/hook"
+    theirs = sandbox.telegram.bots[TOKEN]
+    async with life(sandbox, tmp_path) as here:
+        sandbox.telegram.bots[TOKEN] = theirs
+        await until("it is named", lambda: bool(deaf(here)))
+        assert "setup telegram --delete-webhook" in deaf(here)[0].remedy
+        assert theirs.updates.webhook == "https://other.example.org/hook"
+        theirs.updates.webhook = ""
+        await until("it listens", lambda: BotListens("111", listens=True) in here.events)
+
+
+async def test_a_second_poller_and_a_broken_network_are_named_and_passed(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.updates.FIRST_PAUSE", 0.01)
+    conflict = Refusal(409, "Conflict: terminated by other getUpdates request")
+    sandbox.faults.add("telegram", UPDATES, "refused", count=3, refusal=conflict)
+    async with life(sandbox, tmp_path) as here:
+        await until("it is named", lambda: bool(deaf(here)))
+        assert "another program polls this bot" in deaf(here)[0].remedy
+        await until("it listens", lambda: BotListens("111", listens=True) in here.events)
+        sandbox.faults.add("telegram", UPDATES, "502", count=2)
+        sandbox.faults.add("telegram", UPDATES, "not json", count=1)
+        sandbox.telegram.says(ADA, ADA, "/help")
+        await here.reads(ADA, "This bot sends alerts to people who were invited")
+
+
+def deaf(here: Life) -> list[BotListens]:
+    return [event for event in here.events if isinstance(event, BotListens) and not event.listens]
+
+
+async def test_a_flood_of_commands_delays_no_alert(sandbox: Sandbox, tmp_path: Path) -> None:
+    async with life(sandbox, tmp_path, rates="chat: 1/1100ms") as here:
+        for _ in range(300):
+            sandbox.telegram.says(GROUP, EVE, "/help")
+        await here.post("a")
+        await here.shows(GROUP, "Disk")
+        await until("all are heard", lambda: here.heard("command") == 300)
+        helped = [text for text in here.texts(GROUP) if "/chatid" in text]
+        assert len(helped) <= 6
+        assert not any(call.status == 429 for call in sandbox.telegram.calls)
+
+
+async def test_the_commands_are_published_for_groups_and_private_chats(sandbox: Sandbox, tmp_path: Path) -> None:
+    async with life(sandbox, tmp_path):
+        menus = sandbox.telegram.bots[TOKEN].menus
+        await until("they are published", lambda: len(menus) == 4)
+        assert {key: [each["command"] for each in menu] for key, menu in menus.items()} == {
+            (scope, language): names
+            for scope, names in (
+                ("all_private_chats", ["subscriptions", "mute", "stop", "alerts", "chatid", "help"]),
+                ("all_group_chats", ["chatid", "alerts", "help"]),
+            )
+            for language in ("", "fr")
+        }
+
+
+async def test_updates_that_mean_no_good_leave_no_trace(sandbox: Sandbox, tmp_path: Path) -> None:
+    async with life(sandbox, tmp_path) as here:
+        updates = sandbox.telegram.bots[TOKEN].updates
+        hostile: tuple[dict[str, JsonObject], ...] = (
+            {"poll": {}},
+            {"message": {}},
+            {"message": {"chat": []}},
+            {"my_chat_member": {"chat": {"id": 10**30, "type": "group"}}},
+            {"edited_message": {"chat": {"id": EVE, "type": "private"}, "text": "/stop"}},
+        )
+        for what in hostile:
+            for kind, told in what.items():
+                updates.add(kind, told)
+        await until("all are ignored", lambda: here.heard("ignored") == 5)
+        sandbox.telegram.says(EVE, EVE, "/start " + "x" * 4000)
+        sandbox.telegram.says(EVE, EVE, "/start ../../<b>&\x00")
+        await here.reads(EVE, "This link does not work", "This link does not work")
+        await here.post("a")
+        await here.reads(GROUP, "Disk")
+        books = await here.books()
+        assert set(books) == {"ops"}
