@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from relay.__main__ import main
 from relay.core.config import parse
-from relay.core.fault import render
+from relay.core.fault import Fault, render
 from relay.core.files import Files
 from relay.core.importing import Imported, NotImported, convert
 from relay.core.matcher import parse as parse_matchers
@@ -184,3 +184,51 @@ def built(tree: dict[str, object], inherited: str) -> Route:
 
 def chats(root: Route, labels: dict[str, str]) -> set[str]:
     return {route.receiver for route in walk(root, labels)} & CHATTY
+
+
+KEYS = st.sampled_from(
+    ["global", "route", "routes", "receivers", "receiver", "name", "telegram_configs", "discord_configs", "chat_id",
+     "bot_token", "webhook_url_file", "http_config", "tls_config", "matchers", "match", "continue", "time_intervals",
+     "mute_time_intervals", "times", "message", "templates", "group_by"]
+)  # fmt: skip
+ANYTHING = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers(-(10**6), 10**6)
+    | st.sampled_from(["a", "b", "x=y", "", "yes", "{{", "1e5"]),
+    lambda below: st.lists(below, max_size=3) | st.dictionaries(KEYS, below, max_size=4),
+    max_leaves=25,
+)
+WHOLE = {
+    "route": {"receiver": "a", "routes": [{"receiver": "b", "matchers": ["x=y"]}]},
+    "receivers": [
+        {"name": "a", "telegram_configs": [{"chat_id": 1, "bot_token_file": "f"}]},
+        {"name": "b", "discord_configs": [{"webhook_url_file": "f"}]},
+    ],
+}
+
+
+@given(st.data())
+def test_any_yaml_is_imported_without_a_fault_or_refused_with_one(data: st.DataObject) -> None:
+    """A good file with anything in the place of one of its values."""
+    text, faults = yaml.safe_dump(replaced(WHOLE, data), sort_keys=False), tuple[Fault, ...]()
+    try:
+        text = imported(text).config
+    except NotImported as refused:
+        faults = refused.faults
+    if not faults:
+        rules(text)
+
+
+def replaced(value: object, data: st.DataObject) -> object:
+    """The value with anything in one place of it."""
+    inner = value if isinstance(value, dict) else dict(enumerate(value)) if isinstance(value, list) else {}
+    at = data.draw(st.sampled_from([None, *inner, "more"]) if inner else st.none())
+    if at is None:
+        return data.draw(ANYTHING)
+    if at == "more":
+        extra = data.draw(KEYS if isinstance(value, dict) else st.just(len(inner)))
+        inner = {**inner, extra: data.draw(ANYTHING)}
+    else:
+        inner = {**inner, at: replaced(inner[at], data)}
+    return inner if isinstance(value, dict) else list(inner.values())
