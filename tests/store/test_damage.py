@@ -29,20 +29,22 @@ def group(number: int) -> GroupId:
     return GroupId("", "relay", f"{{}}:{{n={number}}}")
 
 
-def accept(store: Store, number: int, at: float, *lanes: LaneKey) -> None:
+def arrival(number: int, at: float, *lanes: LaneKey) -> Arrival:
     told = notification(alert(f"host-{number}"), group=group(number))
     deliveries = tuple(Delivery(lane, "ops", "", None, urgent=False) for lane in lanes)
-    (result,) = store.batch([partial(store.accept, Arrival(told.group, msgspec.json.encode(told), at, deliveries))])
+    return Arrival(told.group, msgspec.json.encode(told), at, deliveries)
+
+
+def accept(store: Store, number: int, at: float, *lanes: LaneKey) -> None:
+    (result,) = store.batch([partial(store.accept, arrival(number, at, *lanes))])
     assert not isinstance(result, Exception)
 
 
 def made(path: Path, groups: int = 100) -> None:
     """A storage with pending deliveries of that many groups on two lanes, half of them folded into cards."""
     store = SqliteStore(path)
-    for number in range(groups):
-        accept(store, number, T0 + number, *LANES)
-    for lane in LANES:
-        store.batch([partial(fold, store, lane, groups // 2)])
+    store.batch([partial(store.accept, arrival(number, T0 + number, *LANES)) for number in range(groups)])
+    store.batch([partial(fold, store, lane, groups // 2) for lane in LANES])
     store.close()
 
 

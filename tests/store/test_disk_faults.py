@@ -255,8 +255,8 @@ def test_a_storage_that_is_open_needs_no_further_file_handles(tmp_path: Path) ->
     try:
         with pytest.raises(OSError, match="Too many open files"):
             (tmp_path / "another").touch()
-        for number in range(60):
-            assert accept(store, lane(number), 100 * KIBIBYTE) == (lane(number),)
+        for number in range(20):
+            assert accept(store, lane(number), 300 * KIBIBYTE) == (lane(number),)
             settle(store, lane(number), begin(store, lane(number)))
     finally:
         resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
