@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from pathlib import Path
 from typing import Any, Literal, Protocol
 
 Value = str | bytes | int | float | None
@@ -64,8 +63,3 @@ def trouble(error: sqlite3.Error) -> Trouble:
             return "refused"
         case _:
             return "broken"
-
-
-def memory(path: Path | str) -> bool:
-    """The storage lives in memory only."""
-    return str(path) == ":memory:"
