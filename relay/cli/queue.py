@@ -3,8 +3,7 @@
 import argparse
 import json
 import time
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -13,6 +12,7 @@ from msgspec.structs import replace
 from relay.cli.asking import ask
 from relay.cli.base import CANNOT, FAULTY, GOOD, complain, output_option, say
 from relay.cli.places import spell
+from relay.cli.printing import age, safe, table, time_of
 from relay.control import Answer, Drop, Failed, Request, Retry, Salvage, Show
 from relay.core.alert import Alert, Notification
 from relay.folder import CannotStart
@@ -24,8 +24,6 @@ Everything that is dead for one receiver, tried again:
   alert-relay queue list --state=dead --receiver=NAME --limit=10000 -o json |
     jq -r '.deliveries[].id' | xargs alert-relay queue retry
 """
-_WIDEST = 200  # characters in a column
-_LONGEST = 4000  # characters on one line
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -130,10 +128,10 @@ def _said(answer: Answer) -> int:
         case Salvaged():
             _say_salvaged(answer)
         case Refused(why):
-            complain(f"alert-relay queue: {_safe(why)}")
+            complain(f"alert-relay queue: {safe(why)}")
             return FAULTY
         case Failed(why):
-            complain(f"alert-relay queue: {_safe(why)}")
+            complain(f"alert-relay queue: {safe(why)}")
             return CANNOT
         case Page() | Whole():
             say(_json(answer))
@@ -154,7 +152,7 @@ def _print(page: Page, options: argparse.Namespace) -> None:
         return
     if page.deliveries:
         now = time.time()
-        say(_table(_HEAD, [_row(each, now) for each in page.deliveries]))
+        say(table(_HEAD, [_row(each, now) for each in page.deliveries]))
     say(f"{page.pending} pending, {page.dead} dead{f' for {options.receiver}' if options.receiver else ''}")
     if page.next:
         say(f"the next page: --after={page.next}")
@@ -167,19 +165,12 @@ def _row(each: Queued, now: float) -> tuple[str, ...]:
     return (
         each.id,
         each.state,
-        _age(now - each.accepted_at),
+        age(now - each.accepted_at),
         _receiver(each),
         spell(each.lane),
         _names(each),
         _why(each, now),
     )
-
-
-def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    safe = [[_safe(cell, _WIDEST) for cell in row] for row in (head, *rows)]
-    widths = [max(map(len, column)) for column in zip(*safe, strict=True)]
-    lines = ("   ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in safe)
-    return "\n".join(line.rstrip() for line in lines)
 
 
 def _receiver(each: Queued) -> str:
@@ -195,7 +186,7 @@ def _names(each: Queued) -> str:
 
 def _why(each: Queued, now: float) -> str:
     tries = f"{each.attempts} failed" if each.attempts else ""
-    wait = "" if each.retry_at is None else f"next try in {_age(each.retry_at - now)}"
+    wait = "" if each.retry_at is None else f"next try in {age(each.retry_at - now)}"
     return "; ".join(filter(None, (each.why, tries, wait)))
 
 
@@ -208,15 +199,15 @@ def _described(whole: Whole, now: float) -> list[str]:
         "Why": _why(each, now),
         "Receiver": _receiver(each),
         "Chat": f"{spell(each.lane)} at {each.lane.api}",
-        "Accepted": f"{_time(each.accepted_at)} ({_age(now - each.accepted_at)} ago)",
+        "Accepted": f"{time_of(each.accepted_at)} ({age(now - each.accepted_at)} ago)",
         "Group": group.group_key,
         "From": f"Alertmanager's receiver {group.receiver}" + (f", source {group.source}" if group.source else ""),
         "Alerts": str(each.count),
     }
-    lines = [f"{name:<10} {_safe(value)}" for name, value in facts.items()]
+    lines = [f"{name:<10} {safe(value)}" for name, value in facts.items()]
     if whole.notification is None:
         return [*lines, f"  (a payload of {whole.size} bytes: over the {LARGEST_SHOWN} that are shown)"]
-    return lines + [f"  {_safe(_alert(alert))}" for alert in _worst_first(whole.notification)]
+    return lines + [f"  {safe(_alert(alert))}" for alert in _worst_first(whole.notification)]
 
 
 def _worst_first(told: Notification) -> list[Alert]:
@@ -227,31 +218,11 @@ def _alert(alert: Alert) -> str:
     labels = ",".join(
         f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in alert.labels.items() if name != "alertname"
     )
-    return f"{alert.status:<8} {alert.name}{{{labels}}} since {_time(alert.starts_at)}"
+    return f"{alert.status:<8} {alert.name}{{{labels}}} since {time_of(alert.starts_at)}"
 
 
 def _json(answer: Page | Whole) -> str:
     return msgspec.json.format(msgspec.json.encode(answer)).decode()
-
-
-def _time(seconds: float) -> str:
-    return datetime.fromtimestamp(seconds, UTC).isoformat(sep=" ", timespec="seconds").replace("+00:00", "Z")
-
-
-def _age(seconds: float) -> str:
-    """As kubectl writes it: the largest unit alone, or with the next one while it is small."""
-    left = max(0, round(seconds))
-    for unit, size, smaller, part in (("d", 86400, "h", 3600), ("h", 3600, "m", 60), ("m", 60, "s", 1)):
-        if left >= size:
-            rest = left % size // part
-            return f"{left // size}{unit}{rest}{smaller}" if left < 10 * size and rest else f"{left // size}{unit}"
-    return f"{left}s"
-
-
-def _safe(text: str, most: int = _LONGEST) -> str:
-    """One line that a terminal shows as it is, whatever an alert holds."""
-    cut = text if len(text) <= most else f"{text[: most - 1]}…"
-    return "".join(char if char.isprintable() else "\N{REPLACEMENT CHARACTER}" for char in cut)
 
 
 def _count(text: str) -> int:
