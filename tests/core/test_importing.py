@@ -89,6 +89,10 @@ REFUSED: dict[str, tuple[str, str]] = {
     "receivers without chats": ("route: {receiver: a}\nreceivers: [{name: a}]", ":2:1: no receiver has"),
     "no route": (A, 'missing key "route"'),
     "a route that is text": (f"route: a{A}", ":1:8: expected keys with values"),
+    "a route further down that is text": (
+        f"route: {{receiver: a, routes: [b]}}{A}",
+        ":1:30: expected keys with values",
+    ),
     "a route to nobody": (
         f"route: {{receiver: a, routes: [{{receiver: aa}}]}}{A}",
         'unknown receiver "aa", did you mean',
