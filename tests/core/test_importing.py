@@ -91,7 +91,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "a route that is text": (f"route: a{A}", ":1:8: expected keys with values"),
     "a route further down that is text": (
         f"route: {{receiver: a, routes: [b]}}{A}",
-        ":1:30: expected keys with values",
+        ":1:31: expected keys with values",
     ),
     "a route to nobody": (
         f"route: {{receiver: a, routes: [{{receiver: aa}}]}}{A}",
