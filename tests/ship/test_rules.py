@@ -17,7 +17,7 @@ from tests.ship.charts import CHART
 
 RULES, DASHBOARD = CHART / "rules/alert-relay.yml", CHART / "dashboards/alert-relay.json"
 SCENES = Path(__file__).parent / "rules.test.yml"
-LABELS = {"platform", "receiver", "outcome", "code", "status", "method", "reason", "template", "version", "le"}
+LABELS = {"platform", "receiver", "outcome", "code", "status", "method", "reason", "sort", "template", "version", "le"}
 
 
 def rules() -> list[dict[str, object]]:
