@@ -85,7 +85,7 @@ class App:
         self._updates = Updates(people, run, send, self._clock, tell, self._hearing.take)
         self._subscriptions: tuple[Subscription, ...] = ()
         self._listeners = (*self._listeners, self._hearing.listen)
-        self._control = Control(self._store, run, self._lanes.own, self._lanes.wake, self._clock, tell)
+        self._control = Control(self._store, run, self._lanes.own, self._lanes.wake, self._clock, tell, self._renew)
         ready, take_update = lambda: self._why_not_ready, self._updates.webhook
         doors = Doors(self._intake.accept, ready, self.reload, self._render_metrics, tell, door, take_update)
         self._listener = Listener(Server(doors, options.limits).handle, Room())

@@ -7,7 +7,6 @@ from contextlib import suppress
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import assert_never
 
 import msgspec
 from msgspec import Struct
@@ -15,8 +14,10 @@ from msgspec import Struct
 from relay.calls import Run
 from relay.core.event import Event, Noted, Settled
 from relay.core.lane import LaneKey
+from relay.core.people import Subscription
 from relay.store.protocol import Store, StoreError
 from relay.store.queue import DROPPED, Dropped, Page, Query, Refused, Retried, Whole
+from relay.store.roster import RemoveSubscription, RosterAnswer, RosterRequest, perform_roster
 from relay.store.salvage import Salvaged, pieces, salvage, take_in
 from relay.store.wreck import NothingToSalvage
 
@@ -55,8 +56,8 @@ class Failed(Struct, frozen=True, tag="failed"):
     why: str
 
 
-Request = Query | Show | Retry | Drop | Salvage
-Answer = Page | Whole | Retried | Dropped | Salvaged | Refused | Failed
+Request = Query | Show | Retry | Drop | Salvage | RosterRequest
+Answer = Page | Whole | Retried | Dropped | Salvaged | RosterAnswer | Failed
 _request: Callable[[bytes], Request] = msgspec.json.Decoder(Request).decode
 
 
@@ -74,7 +75,7 @@ def perform(store: Store, request: Request, now: float) -> Answer:
         case Salvage(file):
             return _salvaged(store, Path(file))
         case _:
-            assert_never(request)
+            return perform_roster(store.people, request)
 
 
 def _salvaged(store: Store, file: Path) -> Salvaged | Refused:
@@ -99,14 +100,17 @@ class Control:
         wake: Callable[[Iterable[LaneKey]], None],
         clock: Callable[[], float],
         tell: Callable[[Event], None],
+        renew: Callable[[tuple[Subscription, ...]], None],
     ) -> None:
-        """`own` and `wake` are those of `Lanes`: a lane is changed between its turns and then looks again."""
+        """`own` and `wake` are those of `Lanes`: a lane is changed between its turns and then looks again. `renew` puts
+        subscriptions in force."""
         self._store = store
         self._run = run
         self._own = own
         self._wake = wake
         self._clock = clock
         self._tell = tell
+        self._renew = renew
         self._path: Path | None = None
         self._server: asyncio.Server | None = None
         self._talks: set[asyncio.Task[None]] = set()
@@ -154,6 +158,8 @@ class Control:
             return await self._run(partial(perform, self._store, request, self._clock()))
         if isinstance(request, Salvage):
             return await self._salvage(Path(request.file))
+        if isinstance(request, RosterRequest):
+            return await self._roster(request)
         found = await self._run(partial(self._store.queued, request.id))
         if isinstance(found, Refused):
             return found
@@ -162,6 +168,12 @@ class Control:
         if isinstance(answer, Retried | Dropped):
             self._wake([answer.lane])
             self._tell(_told(answer))
+        return answer
+
+    async def _roster(self, request: RosterRequest) -> RosterAnswer:
+        answer = await self._run(partial(perform_roster, self._store.people, request))
+        if isinstance(request, RemoveSubscription):
+            self._renew(await self._run(self._store.people.subscriptions))
         return answer
 
     async def _salvage(self, file: Path) -> Salvaged | Refused:

@@ -43,3 +43,10 @@ def output_option(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "-o", "--output", choices=("simple", "json"), default="simple", help="how to print (default: simple)"
     )
+
+
+def storage_option(parser: argparse.ArgumentParser) -> None:
+    """`--storage.path`, which every verb has that asks about the storage."""
+    parser.add_argument(
+        "--storage.path", dest="storage", type=Path, default=Path("data"), metavar="DIR", help="default: data/"
+    )

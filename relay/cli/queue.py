@@ -10,7 +10,7 @@ import msgspec
 from msgspec.structs import replace
 
 from relay.cli.asking import ask
-from relay.cli.base import CANNOT, FAULTY, GOOD, complain, output_option, say
+from relay.cli.base import CANNOT, FAULTY, GOOD, complain, output_option, say, storage_option
 from relay.cli.places import spell
 from relay.cli.printing import age, safe, table, time_of
 from relay.control import Answer, Drop, Failed, Request, Retry, Salvage, Show
@@ -49,9 +49,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     salvaging.add_argument("file", type=Path, metavar="FILE", help="relay.db.damaged-TIME, as the log named it")
     runs = ((listing, list_), (showing, show), (trying, retry), (giving_up, drop), (salvaging, salvage))
     for verb, run in runs:
-        verb.add_argument(
-            "--storage.path", dest="storage", type=Path, default=Path("data"), metavar="DIR", help="default: data/"
-        )
+        storage_option(verb)
         verb.set_defaults(run=run)
     output_option(listing)
     output_option(showing)
@@ -133,7 +131,7 @@ def _said(answer: Answer) -> int:
         case Failed(why):
             complain(f"alert-relay queue: {safe(why)}")
             return CANNOT
-        case Page() | Whole():
+        case _:
             say(_json(answer))
     return GOOD
 
@@ -221,7 +219,7 @@ def _alert(alert: Alert) -> str:
     return f"{alert.status:<8} {alert.name}{{{labels}}} since {time_of(alert.starts_at)}"
 
 
-def _json(answer: Page | Whole) -> str:
+def _json(answer: Answer) -> str:
     return msgspec.json.format(msgspec.json.encode(answer)).decode()
 
 

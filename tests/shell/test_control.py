@@ -15,6 +15,7 @@ from relay.cli.asking import ask
 from relay.control import LONGEST_REQUEST, Control, Drop, Request, Retry, Show, perform
 from relay.core.event import Event, Noted, Settled
 from relay.core.lane import LaneKey
+from relay.core.people import Subscription
 from relay.folder import SOCKET, CannotStart, Folder
 from relay.lanes import Lanes
 from relay.pipeline import Next
@@ -40,7 +41,10 @@ class Desk:
         self.gate = asyncio.Event()
         self.wanted = asyncio.Event()
         self.lanes = Lanes(self._turn, lambda: T0, self.told.append)
-        self.control = Control(self.store, self.writer.run, self._own, self._wake, lambda: T0, self.told.append)
+        self.renewed: list[tuple[Subscription, ...]] = []
+        self.control = Control(
+            self.store, self.writer.run, self._own, self._wake, lambda: T0, self.told.append, self.renewed.append
+        )
 
     async def _turn(self, _: LaneKey) -> Next:
         self.in_turn.set()

@@ -1,0 +1,177 @@
+"""`invite create|list|revoke`: links by which people get the alerts that concern them."""
+
+import argparse
+import secrets
+import time
+
+from msgspec import Struct
+
+from relay.cli.base import CANNOT, GOOD, complain, config_option, output_option, say, storage_option
+from relay.cli.loading import rules_of
+from relay.cli.printing import age, table, time_of
+from relay.cli.roster import as_json, asked, choose, introduced
+from relay.core.destination import Bot
+from relay.core.duration import parse_duration
+from relay.core.matcher import Matcher, MatcherError, parse
+from relay.core.people import Invite, hash_of
+from relay.core.update import BotId
+from relay.store.roster import CreateInvite, Invites, ListInvites, RevokeInvite
+
+_TOKEN_BYTES, _ID_BYTES = 24, 4
+_MOST_USES = 10_000
+
+
+class Link(Struct, frozen=True):
+    """An invitation as it is handed out: `link` for a person, `group_link` for a group."""
+
+    id: str
+    name: str
+    matchers: tuple[str, ...]
+    link: str
+    group_link: str
+    expires_at: float
+    uses: int
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    """The options of the verbs."""
+    verbs = parser.add_subparsers(required=True, metavar="VERB")
+    creating = verbs.add_parser("create", help="print a link: who opens it gets the alerts that match")
+    add = creating.add_argument
+    add(
+        "--matchers", action="append", default=[], metavar="MATCHERS", help="which alerts, as in a route (default: all)"
+    )
+    add("--name", required=True, metavar="TEXT", help="what people are told that they get, such as 'DBA on call'")
+    add("--expires", type=_duration, default=86400.0, metavar="DURATION", help="how long it can be used (default: 24h)")
+    add("--uses", type=_uses, default=1, metavar="N", help="by how many people (default: 1)")
+    add("--bot", default="", metavar="ID", help="which bot, if there are several")
+    config_option(creating)
+    listing = verbs.add_parser("list", help="list the invitations")
+    revoking = verbs.add_parser("revoke", help="make the links of invitations useless; who came by them stays")
+    revoking.add_argument("ids", nargs="+", metavar="ID")
+    for verb, run in ((creating, create), (listing, list_), (revoking, revoke)):
+        storage_option(verb)
+        verb.set_defaults(run=run)
+    output_option(creating)
+    output_option(listing)
+
+
+def create(options: argparse.Namespace) -> int:
+    """Makes an invitation and prints its links: they are shown this once."""
+    try:
+        matchers = tuple(matcher for text in options.matchers for matcher in parse(text))
+    except MatcherError as error:
+        complain(f"alert-relay invite: {error}")
+        return CANNOT
+    found = _bot(options)
+    if isinstance(found, int):
+        return found
+    bot, username = found
+    token, now = secrets.token_urlsafe(_TOKEN_BYTES), time.time()
+    invite = Invite(
+        id=secrets.token_hex(_ID_BYTES),
+        bot=BotId(bot.api, bot.account),
+        hash=hash_of(token),
+        name=options.name,
+        matchers=matchers,
+        created_at=now,
+        expires_at=now + options.expires,
+        uses=options.uses,
+    )
+    answer = asked(options, CreateInvite(invite))
+    if isinstance(answer, int):
+        return answer
+    _print(_link(invite, username, token), options)
+    return GOOD
+
+
+def _bot(options: argparse.Namespace) -> tuple[Bot, str] | int:
+    """The bot that people will meet and its user name; else the exit status, after saying why there is none."""
+    rules = rules_of(options.config_file, "serve")
+    if isinstance(rules, int):
+        return rules
+    bot = choose(rules.bots, options.bot)
+    if not isinstance(bot, str) and bot.updates == "none":
+        bot = "this bot hears nobody: write telegram_updates: polling"
+    me = bot if isinstance(bot, str) else introduced(bot)
+    if isinstance(bot, str) or isinstance(me, str):
+        complain(f"alert-relay invite: {me}")
+        return CANNOT
+    return bot, me.username
+
+
+def _link(invite: Invite, username: str, token: str) -> Link:
+    """https://core.telegram.org/bots/features#deep-linking"""
+    address = f"https://t.me/{username}?"
+    return Link(
+        id=invite.id,
+        name=invite.name,
+        matchers=tuple(map(str, invite.matchers)),
+        link=f"{address}start={token}",
+        group_link=f"{address}startgroup={token}",
+        expires_at=invite.expires_at,
+        uses=invite.uses,
+    )
+
+
+def _print(link: Link, options: argparse.Namespace) -> None:
+    if options.output == "json":
+        say(as_json(link))
+        return
+    who = "one person or group" if link.uses == 1 else f"{link.uses} people or groups"
+    say(f"{link.name}: {', '.join(link.matchers) or 'all alerts'}, for {who}, until {time_of(link.expires_at)}")
+    say(f"for a person: {link.link}")
+    say(f"for a group:  {link.group_link}")
+
+
+def list_(options: argparse.Namespace) -> int:
+    """Lists the invitations, those that are over as well."""
+    answer = asked(options, ListInvites())
+    if not isinstance(answer, Invites):
+        return answer if isinstance(answer, int) else CANNOT
+    if options.output == "json":
+        say(as_json(answer))
+        return GOOD
+    now = time.time()
+    head = ("ID", "NAME", "MATCHERS", "USED", "STATE")
+    say(table(head, [_row(invite, now) for invite in answer.invites]) if answer.invites else "no invitations")
+    return GOOD
+
+
+def _row(invite: Invite, now: float) -> tuple[str, ...]:
+    state = f"{age(invite.expires_at - now)} left" if now < invite.expires_at else "expired"
+    if invite.used >= invite.uses:
+        state = "used up"
+    return (invite.id, invite.name, spell(invite.matchers), f"{invite.used} of {invite.uses}", state)
+
+
+def spell(matchers: tuple[Matcher, ...]) -> str:
+    """Matchers on one line."""
+    return ", ".join(map(str, matchers)) or "all alerts"
+
+
+def revoke(options: argparse.Namespace) -> int:
+    """Revokes invitations, one after the other; the worst status of all."""
+    status = GOOD
+    for invite_id in options.ids:
+        answer = asked(options, RevokeInvite(invite_id))
+        status = max(status, answer if isinstance(answer, int) else GOOD)
+        if not isinstance(answer, int):
+            say(f"{invite_id} revoked")
+    return status
+
+
+def _duration(text: str) -> float:
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not seconds:
+        raise argparse.ArgumentTypeError("it would never be usable")
+    return seconds
+
+
+def _uses(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) <= _MOST_USES:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of people from 1 to {_MOST_USES}")
+    return int(text)
