@@ -151,7 +151,7 @@ class Global(Model):
     """Token of the bot; better in a file."""
     telegram_bot_token_file: str | None = None
     """File that holds the token of the bot."""
-    telegram_updates: Updates = "none"
+    telegram_updates: Updates = "polling"
     """How the bots hear from Telegram."""
     telegram_webhook_url: Address | None = None
     """Public address of this relay, where updates come by webhook."""
