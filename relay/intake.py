@@ -62,7 +62,7 @@ class Intake:
         targets = self.routing.targets.get(receiver, ())
         chats = tuple(Delivery(target.lane, receiver, "", None, urgent=False) for target in targets)
         try:
-            await self._commit([_arrival(told, Routed(chats, 0), self._clock())])
+            await self._commit([_arrival(told, Routed(chats, 0), "", self._clock())])
         except StoreError as error:
             self._tell(Noted("error", "storage failed", (("err", str(error)),)))
 
@@ -82,21 +82,22 @@ def _accept_all(store: Store, arrivals: list[Arrival]) -> tuple[LaneKey, ...]:
 
 
 def _arrivals(parts: Iterable[Notification], routing: Routing, at: float) -> list[tuple[Arrival, Accepted]]:
-    return [_arrival(part, _routed(routing, part), at) for part in islice(parts, _PARTS_AT_ONCE)]
+    return [_arrival(part, *_routed(routing, part), at) for part in islice(parts, _PARTS_AT_ONCE)]
 
 
-def _routed(routing: Routing, part: Notification) -> Routed:
-    """Where the part goes. A bug of ours in routing loses nothing: everything goes to the root receiver."""
+def _routed(routing: Routing, part: Notification) -> tuple[Routed, str]:
+    """Where the part goes. A bug of ours in routing loses nothing: everything goes to the root receiver, and the fault
+    is told."""
     try:
-        return deliveries(routing, part)
-    except Exception:  # noqa: BLE001 - see above
+        return deliveries(routing, part), ""
+    except Exception as error:  # noqa: BLE001 - see above
         root = routing.targets.get(routing.root.receiver, ())
-        return Routed(tuple(Delivery(t.lane, t.policy.receiver, "", None, urgent=True) for t in root), 0)
+        return Routed(tuple(Delivery(t.lane, t.policy.receiver, "", None, urgent=True) for t in root), 0), repr(error)
 
 
-def _arrival(part: Notification, routed: Routed, at: float) -> tuple[Arrival, Accepted]:
+def _arrival(part: Notification, routed: Routed, fault: str, at: float) -> tuple[Arrival, Accepted]:
     firing = sum(alert.status == "firing" for alert in part.alerts)
     arrival = Arrival(part.group, msgspec.json.encode(part), at, routed.deliveries, last=part.part == part.parts - 1)
     return arrival, Accepted(
-        part.source, part.group_key, firing, len(part.alerts) - firing, routed.discarded, len(routed.deliveries)
+        part.source, part.group_key, firing, len(part.alerts) - firing, routed.discarded, len(routed.deliveries), fault
     )

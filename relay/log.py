@@ -78,8 +78,8 @@ def _told(event: Event) -> tuple[Level, str, Pairs]:
     match event:
         case Answered(code):
             return ("warning" if code >= 400 else "debug"), "webhook answered", _fields(event)
-        case Accepted():
-            return "debug", "alerts accepted", _fields(event)
+        case Accepted(fault=fault):
+            return ("error" if fault else "debug"), "alerts accepted", _fields(event)
         case Called(reason=reason):
             return (
                 ("warning", "chat call failed", _fields(event)) if reason else ("debug", "chat called", _fields(event))

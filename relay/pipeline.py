@@ -4,6 +4,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
 
+import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -15,6 +16,7 @@ from relay.core.digest import DIGEST, QUIET, capacity
 from relay.core.event import (
     Contradicted,
     Event,
+    Settlement,
     TemplateFailed,
 )
 from relay.core.fold import Arriving, contradiction, fold, ripen
@@ -25,15 +27,18 @@ from relay.core.lanestate import Down
 from relay.core.listing import owing
 from relay.core.look import look
 from relay.core.outcome import (
+    Rejected,
     Unknown,
 )
 from relay.core.plan import due, is_urgent, plan
+from relay.core.route import deliveries
 from relay.core.step import Post, Reply, Step, Wait
 from relay.core.template import Rendered, render
 from relay.core.view import View
 from relay.digests import Digests
 from relay.platforms import platform_of
 from relay.store.protocol import (
+    Arrival,
     CardChange,
     Claim,
     Denied,
@@ -92,8 +97,7 @@ class Pipeline:
         now = self._clock()
         claim = await self._run(partial(self._store.claim, lane, now, PAGE))
         if claim.page:
-            await self._fold(claim, now)
-            return Next(now)
+            return Next(now, await self._fold(claim, now))
         down = claim.state.down
         if down and not self._may_probe(lane, down, now):
             return Next(down.probe_at, await self._stand_in(lane))
@@ -113,16 +117,18 @@ class Pipeline:
                 advanced = advance(card, claim.state, attempt.step, unknown, now, self._jitter())
                 await self._settle(claim, target, advanced, now)
 
-    async def _fold(self, claim: Claim, now: float) -> None:
+    async def _fold(self, claim: Claim, now: float) -> tuple[LaneKey, ...]:
         known = {(card.group, card.fingerprint): card for card in claim.cards}
         pages: dict[tuple[GroupId, str], list[Open]] = {}
         for opened in claim.page:
             pages.setdefault((opened.notification.group, opened.fingerprint), []).append(opened)
         changes: list[CardChange] = []
+        woken: list[LaneKey] = []
         for key, page in pages.items():
             target = self._in_force.target(claim.lane, page[-1].receiver)
             if target is None:
-                await self._dismiss(claim.lane, [opened.seq for opened in page])
+                for opened in page:
+                    woken += await self._route_again(claim.lane, opened)
                 continue
             card = known.get(key) or Card(*key, receiver=target.policy.receiver)
             folded = fold(card, [arriving(opened) for opened in page], target.policy)
@@ -130,17 +136,27 @@ class Pipeline:
             seqs = tuple(opened.seq for opened in page)
             changes.append(replace(change, folded=seqs, duplicates=folded.duplicates))
         self._calls.tell_ended(claim.lane, await self._run(partial(self._store.fold, claim.lane, changes)))
+        return tuple(woken)
 
-    async def _dismiss(self, lane: LaneKey, seqs: list[int]) -> None:
-        why = "receiver_removed"
-        self._calls.tell_ended(lane, await self._run(partial(self._store.dismiss, lane, seqs, "dead", why)), why)
+    async def _route_again(self, lane: LaneKey, opened: Open) -> tuple[LaneKey, ...]:
+        """An open delivery whose chat or receiver is gone goes where the routes lead now, but for chats that know of
+        the group already; it is dead where that is nowhere. The lanes that have work now."""
+        told = opened.notification
+        routed = deliveries(self._in_force.routing, told).deliveries if opened.alerts != () else ()
+        ways = [way for way in routed if way.lane != lane]
+        cards = [await self._run(partial(self._store.card, way.lane, told.group, way.fingerprint)) for way in ways]
+        fresh = tuple(way for way, card in zip(ways, cards, strict=True) if card is None)
+        how: Settlement = "merged" if ways or opened.alerts == () else "dead"
+        why = "routed once more" if how == "merged" else "receiver_removed"
+        arrival = Arrival(told.group, msgspec.json.encode(told), opened.accepted_at, fresh, last=False)
+        woken = await self._run(partial(self._store.accept, arrival)) if fresh else ()
+        self._calls.tell_ended(lane, await self._run(partial(self._store.dismiss, lane, [opened.seq], how, why)), why)
+        return woken
 
     async def _bring(self, claim: Claim, card: Card, now: float) -> Next:
         target = self._in_force.target(claim.lane, card.receiver)
         if target is None:
-            change = CardChange(card, None, urgent=False)
-            orphan = Outturn(claim.lane, claim.state, change, now, dead="receiver_removed")
-            self._calls.tell_ended(claim.lane, await self._run(partial(self._store.settle, orphan)), orphan.dead)
+            await self._run(partial(self._store.unfold, claim.lane, card.group, card.fingerprint))
             return Next(now)
         if card.group == DIGEST:
             return Next(await self._digests.bring(claim, target, card, self._in_force.templates, now))
@@ -169,6 +185,8 @@ class Pipeline:
         taken = await self._calls.take(claim, target, card, step, rendered.message, now)
         if isinstance(taken, Denied):
             return Next(taken.until)
+        if isinstance(taken.outcome, Rejected) and not card.plain:
+            self._tell(TemplateFailed(target.policy.template, f"refused by the platform: {taken.outcome.why}"))
         advanced = advance(card, taken.state, step, taken.outcome, taken.at, self._jitter())
         if advanced.shown:
             card = owing(advanced.card, step, rendered.counted, target.policy, taken.at)

@@ -21,7 +21,8 @@ class Answered(Struct, frozen=True):
 
 
 class Accepted(Struct, frozen=True):
-    """A notification was committed. `discarded` alerts reached only receivers without entries."""
+    """A notification was committed. `discarded` alerts reached only receivers without entries. `fault`: routing failed
+    by a bug of ours, and all went to the root receiver."""
 
     source: str
     group_key: str
@@ -29,6 +30,7 @@ class Accepted(Struct, frozen=True):
     resolved: int
     discarded: int
     deliveries: int
+    fault: str = ""
 
 
 class Called(Struct, frozen=True):

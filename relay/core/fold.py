@@ -219,20 +219,21 @@ def _fire(card: Card, before: Card, fresh: Sequence[str], at: float, policy: Pol
     if not before.entries:
         return replace(card, closed_at=None)
     if card.closed_at is not None:
-        return _reopen(card, before, card.closed_at)
+        return _reopen(card, before, card.closed_at, at - card.closed_at <= policy.lifecycle.reopen_window)
     if not is_firing(before):
         return _owe(replace(card, change="again"), Owed("again", tuple(fresh), at), wanted=True)
     return _owe(card, Owed("joined", tuple(fresh), at), wanted=policy.lifecycle.reply_joined)
 
 
-def _reopen(card: Card, before: Card, closed_at: float) -> Card:
+def _reopen(card: Card, before: Card, closed_at: float, soon: bool) -> Card:  # noqa: FBT001 - a fact, not a switch
+    """A new round: it replies to the one before and is counted with it when it comes soon enough."""
     began = min((entry.starts_at for entry in before.entries if entry.starts_at), default=closed_at)
     ended = max((entry.ends_at for entry in before.entries if entry.ends_at), default=closed_at)
     return replace(
         card,
         entries=tuple(entry for entry in card.entries if _fires(entry)),
-        rounds=(*card.rounds, Round(began, ended))[-_ROUNDS_KEPT:],
-        previous=card.shown.message if card.shown else card.previous,
+        rounds=(*card.rounds, Round(began, ended))[-_ROUNDS_KEPT:] if soon else (),
+        previous=(card.shown.message if card.shown else card.previous) if soon else None,
         shown=None,
         owed=(),
         change="again",

@@ -154,6 +154,9 @@ class Store(Protocol):
     def fold(self, lane: LaneKey, changes: Sequence[CardChange]) -> tuple[Ended, ...]:
         """Keeps folded cards and binds their deliveries to them."""
 
+    def unfold(self, lane: LaneKey, group: GroupId, fingerprint: str) -> None:
+        """Forgets a card that nobody shows any more: what is pending on it is open again."""
+
     def dismiss(self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str) -> tuple[Ended, ...]:
         """Ends open deliveries that no card will take in."""
 

@@ -223,6 +223,10 @@ class SqliteStore:
         )
         return [seq for (seq,) in rows]
 
+    def unfold(self, lane: LaneKey, group: GroupId, fingerprint: str) -> None:
+        """See `protocol.Store.unfold`."""
+        sqlite_cards.forget(self._db, self._lane(lane), _text(group), fingerprint)
+
     def dismiss(self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str) -> tuple[Ended, ...]:
         """See `protocol.Store.dismiss`."""
         return self._end(lane, seqs, settlement, why)

@@ -139,3 +139,13 @@ def pending(db: Database, lane: int) -> list[tuple[int, str, str, str, float]]:
         " WHERE delivery.lane = ? AND card.absorbed = 1 AND settlement IS NULL ORDER BY seq",
         (lane,),
     ).fetchall()
+
+
+def forget(db: Database, lane: int, group: str, fingerprint: str) -> None:
+    """The card is no more; deliveries that are pending on it are open again."""
+    where = (lane, group, fingerprint)
+    db.execute(
+        "UPDATE delivery SET card = NULL WHERE lane = ? AND grp = ? AND fingerprint = ? AND settlement IS NULL", where
+    )
+    db.execute("DELETE FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?", where)
+    db.execute("DELETE FROM watch WHERE lane = ? AND grp = ? AND fingerprint = ?", where)

@@ -6,6 +6,7 @@ Discord's Markdown, and the platforms' specifications.
 
 import asyncio
 import json
+import os
 import re
 from collections import Counter
 
@@ -69,7 +70,7 @@ VARIANTS: tuple[tuple[Platform, str, MarkupName], ...] = (
     ("discord", "telegram.html.j2", "html"),
     ("discord", "plain.txt.j2", "none"),
 )
-LINKS = {"Runbook", "Graph", "Silence", "Dashboard", "Graphe", "Tableau de bord"}
+LINKS = {"Runbook", "Procédure", "Graph", "Silence", "Dashboard", "Graphe", "Tableau de bord"}
 MOST = {"bold": 1, "expandable_blockquote": 1, "blockquote": 1, "text_link": 4, "italic": 4}  # in any of the templates
 OURS = {*MOST, "code", "date_time"}
 READABLE = {"bold", "code", "link", "quote", "subtext", "time", "italic"}
@@ -122,7 +123,7 @@ def test_every_generated_alert_arrives_and_is_named_or_counted() -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_every_generated_alert_arrives_and_is_named_or_counted_in_the_long_run() -> None:
-    property_of(examples=400, most=100, largest=1024 * 1024)
+    property_of(examples=int(os.environ.get("RELAY_EXAMPLES", "40")), most=100, largest=1024 * 1024)
 
 
 @pytest.mark.parametrize("name", ["alertname", "severity", "instance", "cluster"])

@@ -3,6 +3,9 @@
 import pytest
 from msgspec.structs import replace
 
+from relay.core.event import TemplateFailed
+from relay.core.lane import Target
+from relay.core.route import Route, Routing
 from tests.build import POLICY, T0, alert, notification
 from tests.world import CHANNEL, CHAT, SPARE, SPARE_CHAT, World, discord_target, telegram_target
 
@@ -129,3 +132,43 @@ async def test_a_webhook_that_is_gone_when_its_server_is_asked_is_not_called_aga
     await world.post(notification(alert("db-1"), alert("db-2")))
     await world.run(until=20_000)
     assert [call.status for call in world.discord.calls] == [200, 404]
+
+
+def reloaded(world: World, root: str, *targets: Target) -> None:
+    """What a reload does: from now on only these chats are in force."""
+    receivers: dict[str, tuple[Target, ...]] = {target.policy.receiver: (target,) for target in targets}
+    world.pipeline.take_over(replace(world.pipeline.in_force, routing=Routing(Route(root), receivers)))
+
+
+@pytest.mark.parametrize("folded", [False, True])
+async def test_what_waits_for_a_chat_that_a_reload_removed_goes_where_the_routes_lead_now(folded: bool) -> None:
+    world = World()
+    world.faults.add("telegram", str(CHAT), "502")
+    await world.post(notification(alert("db-1")))
+    if folded:
+        await world.run(until=10)
+    reloaded(world, "spare", telegram_target(SPARE, replace(POLICY, receiver="spare")))
+    await world.run(until=600)
+    assert "Disk" in world.telegram.transcript(SPARE_CHAT)
+    assert {row.receiver: (row.delivered, row.merged, row.dead, row.pending) for row in world.balance()} == {
+        "ops": (0, 1, 0, 0),
+        "spare": (1, 0, 0, 0),
+    }
+
+
+async def test_what_waits_for_a_chat_that_a_reload_removed_is_dead_when_no_route_leads_anywhere() -> None:
+    world = World()
+    await world.post(notification(alert("db-1")))
+    reloaded(world, "nobody")
+    await world.run(until=600)
+    assert [(row.dead, row.pending) for row in world.balance()] == [(1, 0)]
+
+
+async def test_a_message_that_the_platform_refuses_counts_against_its_template() -> None:
+    world = World()
+    world.faults.add("telegram", "*", "refused", count=1)
+    await world.post(notification(alert("db-1")))
+    await world.run(until=10)
+    (failed,) = [event for event in world.events if isinstance(event, TemplateFailed)]
+    assert failed.template == POLICY.template
+    assert "Disk" in world.telegram.transcript(CHAT)

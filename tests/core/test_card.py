@@ -342,3 +342,14 @@ def test_a_card_that_was_only_told_what_is_absent_owes_nothing() -> None:
     chat.arrive(2000, alert("a"))
     assert chat.drain(2000) == ["post"]
     assert chat.card.rounds == ()
+
+
+def test_a_round_long_after_the_one_before_stands_for_itself() -> None:
+    chat = Chat()
+    chat.arrive(0, alert("a"))
+    chat.drain(0)
+    chat.arrive(60, alert("a", "resolved"))
+    chat.drain(60)
+    chat.arrive(60 + 1801, alert("a", at=T0 + 1800))
+    assert chat.drain(60 + 1801) == ["post"]
+    assert chat.card.rounds == ()
