@@ -187,10 +187,13 @@ class App:
         return self._metrics.render(await self.balance())
 
     def _first_rules(self) -> Rules:
-        rules, faults = settings.load(self.options.config_file, "serve")
-        self._tell(Loaded(ok=rules is not None, at=self._clock(), faults=len(faults)))
+        path = self.options.config_file
+        rules, faults = settings.load(path, "serve")
         if rules is None:
-            raise CannotStart(_list(faults))
+            wrong = [fault for fault in faults if fault.severity == "fault"]
+            first = render_fault(wrong[0]).partition("\n")[0]
+            raise CannotStart(f"{first} ({len(wrong)} in all: alert-relay check-config {path})")
+        self._tell(Loaded(ok=True, at=self._clock(), faults=0))
         return rules
 
     def _door(self) -> Door | None:
@@ -215,7 +218,3 @@ class App:
 def _noted(fault: Fault) -> Noted:
     place = ("place", f"{fault.file}:{fault.line}:{fault.column}")
     return Noted("warning" if fault.severity == "warning" else "error", fault.message, (place,))
-
-
-def _list(faults: tuple[Fault, ...]) -> str:
-    return "\n".join(render_fault(fault) for fault in faults)

@@ -1,0 +1,46 @@
+"""What keeps the relay from starting: one line that says why and what to do, and status 2."""
+
+from pathlib import Path
+
+import pytest
+
+from relay.__main__ import main
+from relay.folder import Folder
+
+GOOD = "route: {receiver: ops}\nreceivers:\n  - name: ops\n"
+
+
+def started(*words: str) -> int:
+    return main(["serve", "--web.listen-address=127.0.0.1:0", *words])
+
+
+@pytest.mark.parametrize(
+    ("config", "words", "said"),
+    [
+        ("route: {reciever: ops}\nreceivers: []\n", (), 'did you mean "receiver"?'),
+        (GOOD, ("--web.listen-address=nowhere",), "write HOST:PORT"),
+        (GOOD, ("--web.listen-address=0.0.0.0:0",), "--web.allow-unauthenticated"),
+        (GOOD, ("--web.config.file=missing.yml",), "missing.yml"),
+    ],
+    ids=["a faulty configuration", "a bad address", "an open door", "no web configuration"],
+)
+def test_what_keeps_it_from_starting_is_one_line_with_the_remedy(
+    config: str, words: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "relay.yml"
+    file.write_text(config)
+    assert started(f"--config.file={file}", f"--storage.path={tmp_path / 'data'}", *words) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("time=")]
+    assert len(lines) == 1
+    assert said in lines[0]
+
+
+def test_a_storage_folder_that_another_relay_uses_is_one_line_with_the_remedy(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "relay.yml"
+    file.write_text(GOOD)
+    folder = Folder(tmp_path)
+    assert started(f"--config.file={file}", f"--storage.path={tmp_path}") == 2
+    folder.release()
+    assert "another alert-relay uses the storage folder" in capsys.readouterr().err
