@@ -18,6 +18,7 @@ VERBS = (
     ("template", "relay.cli.template", "show messages as the chats would get them"),
     ("queue", "relay.cli.queue", "list, show, retry and drop what has not reached its chat"),
     ("import", "relay.cli.import_", "make a relay configuration from an alertmanager.yml"),
+    ("setup", "relay.cli.setup", "find chats or check a webhook, and write them into a configuration"),
     ("invite", "relay.cli.invite", "make links by which people get the alerts that concern them"),
     ("subscriptions", "relay.cli.subscriptions", "list and end what people get by a link"),
     ("chats", "relay.cli.chats", "list the groups and channels that the bots are in"),

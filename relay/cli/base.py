@@ -5,6 +5,8 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from relay.core.duration import parse_duration
+
 GOOD, FAULTY, CANNOT = 0, 1, 2
 
 
@@ -24,6 +26,17 @@ def say(text: str) -> None:
 def complain(text: str) -> None:
     """A line on standard error."""
     sys.stderr.write(f"{text}\n")
+
+
+def duration(text: str) -> float:
+    """The type of an option that takes a duration above zero."""
+    try:
+        seconds = parse_duration(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not seconds:
+        raise argparse.ArgumentTypeError(f"{text!r} is no time at all")
+    return seconds
 
 
 def config_option(parser: argparse.ArgumentParser) -> None:

@@ -5,9 +5,10 @@ import argparse
 from msgspec import Struct
 
 from relay.cli.base import FAULTY, GOOD, config_option, output_option, say
+from relay.cli.calling import called
 from relay.cli.loading import rules_of
 from relay.cli.printing import age, table
-from relay.cli.roster import as_json, called
+from relay.cli.roster import as_json
 from relay.clock import steady_clock
 from relay.core.destination import Bot
 from relay.platforms import telegram_bot
@@ -53,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _look(bot: Bot) -> Seen:
-    me, info = called([telegram_bot.get_me(bot), telegram_bot.get_webhook_info(bot)])
+    me, info = called(telegram_bot.get_me(bot)), called(telegram_bot.get_webhook_info(bot))
     if isinstance(me, Refusal):
         return _refused(bot, me)
     if isinstance(info, Refusal):

@@ -6,12 +6,11 @@ import time
 
 from msgspec import Struct
 
-from relay.cli.base import CANNOT, GOOD, complain, config_option, output_option, say, storage_option
+from relay.cli.base import CANNOT, GOOD, complain, config_option, duration, output_option, say, storage_option
 from relay.cli.loading import rules_of
 from relay.cli.printing import age, table, time_of
 from relay.cli.roster import as_json, asked, choose, introduced
 from relay.core.destination import Bot
-from relay.core.duration import parse_duration
 from relay.core.matcher import Matcher, MatcherError, parse
 from relay.core.people import Invite, hash_of
 from relay.core.update import BotId
@@ -42,7 +41,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--matchers", action="append", default=[], metavar="MATCHERS", help="which alerts, as in a route (default: all)"
     )
     add("--name", required=True, metavar="TEXT", help="what people are told that they get, such as 'DBA on call'")
-    add("--expires", type=_duration, default=86400.0, metavar="DURATION", help="how long it can be used (default: 24h)")
+    add("--expires", type=duration, default=86400.0, metavar="DURATION", help="how long it can be used (default: 24h)")
     add("--uses", type=_uses, default=1, metavar="N", help="by how many people (default: 1)")
     add("--bot", default="", metavar="ID", help="which bot, if there are several")
     config_option(creating)
@@ -159,16 +158,6 @@ def revoke(options: argparse.Namespace) -> int:
         if not isinstance(answer, int):
             say(f"{invite_id} revoked")
     return status
-
-
-def _duration(text: str) -> float:
-    try:
-        seconds = parse_duration(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
-    if not seconds:
-        raise argparse.ArgumentTypeError("it would never be usable")
-    return seconds
 
 
 def _uses(text: str) -> int:

@@ -1,23 +1,20 @@
-"""What the verbs about people and chats share: asking the relay, choosing a bot and calling it."""
+"""What the verbs about people and chats share: asking the relay, and choosing a bot."""
 
 import argparse
-import asyncio
-from collections.abc import Iterable
 
 import msgspec
 
 from relay.cli.asking import ask
 from relay.cli.base import CANNOT, FAULTY, complain
+from relay.cli.calling import called
 from relay.cli.printing import safe
 from relay.control import Failed
 from relay.core.destination import Bot
 from relay.folder import CannotStart
 from relay.platforms import telegram_bot
-from relay.platforms.telegram_bot import Me, Refusal, Result
-from relay.platforms.wire import Request
+from relay.platforms.telegram_bot import Me, Refusal
 from relay.store.queue import Refused
 from relay.store.roster import Chats, Invites, RosterRequest, Subscriptions
-from relay.transport import Transport
 
 
 def asked(options: argparse.Namespace, request: RosterRequest) -> Chats | Invites | Subscriptions | int:
@@ -31,19 +28,6 @@ def asked(options: argparse.Namespace, request: RosterRequest) -> Chats | Invite
     why = answer.why if isinstance(answer, Failed | Refused) else "another answer than was asked for"
     complain(f"alert-relay: {safe(why)}")
     return FAULTY if isinstance(answer, Refused) else CANNOT
-
-
-def called(requests: Iterable[Request]) -> list[Result | Refusal]:
-    """The answers of the Bot API, one call after the other."""
-    return asyncio.run(_call_all(requests))
-
-
-async def _call_all(requests: Iterable[Request]) -> list[Result | Refusal]:
-    transport = Transport()
-    try:
-        return [telegram_bot.result_of(await transport.send(request)) for request in requests]
-    finally:
-        await transport.close()
 
 
 def choose(bots: tuple[Bot, ...], account: str) -> Bot | str:
@@ -61,7 +45,7 @@ def choose(bots: tuple[Bot, ...], account: str) -> Bot | str:
 
 def introduced(bot: Bot) -> Me | str:
     """The bot's names, or why they cannot be had and what to do."""
-    (answer,) = called([telegram_bot.get_me(bot)])
+    answer = called(telegram_bot.get_me(bot))
     if isinstance(answer, Refusal):
         return f"{answer.why}; {telegram_bot.remedy(answer)}"
     return telegram_bot.me(answer)

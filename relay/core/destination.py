@@ -21,7 +21,7 @@ T = TypeVar("T")
 Mode = Literal["check", "serve"]
 When = tuple[Matcher, ...]
 
-_TOKEN = re.compile(r"([0-9]{1,20}):[A-Za-z0-9_-]{1,200}")
+BOT_TOKEN = re.compile(r"([0-9]{1,20}):[A-Za-z0-9_-]{1,200}")
 _USERNAME_TRAP = re.compile("clyde|discord", re.IGNORECASE)
 
 
@@ -92,7 +92,7 @@ class Destinations:
         token, at = self._secret(inline, path, (*where, key))
         if token is None:
             return f"file:{path}", Secret("")
-        found = _TOKEN.fullmatch(token.reveal())
+        found = BOT_TOKEN.fullmatch(token.reveal())
         if found is None:
             self._report.fault(at, "this is no bot token: BotFather gives one that begins with digits and a colon")
         return found[1] if found else "", token

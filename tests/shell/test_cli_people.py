@@ -178,7 +178,7 @@ async def test_without_a_relay_the_verbs_open_the_storage(capsys: Output) -> Non
         (["create", "--name=x", "--matchers=nonsense"], "alert-relay invite: "),
         (["create", "--name=x", "--bot=112"], "alert-relay invite: it has no bot but 111"),
         (["create", "--name=x", "--expires=soon"], "bad duration"),
-        (["create", "--name=x", "--expires=0"], "it would never be usable"),
+        (["create", "--name=x", "--expires=0"], "is no time at all"),
         (["create", "--name=x", "--uses=0"], "'0' is no number of people"),
         (["create"], "the following arguments are required: --name"),
         (["create", "--name=x"], "alert-relay: no storage at data"),
