@@ -114,13 +114,14 @@ class Updates:
     async def _by_polling(self, bot: Bot, username: str) -> None:
         while True:
             ears = await self._run(partial(self._store.ears, _id(bot)))
-            since = offset(ears, self._clock())
+            asked_at = self._clock()
+            since = offset(ears, asked_at)
             result = await self._insist(bot, telegram_bot.get_updates(bot, since, HOLD))
             found = updates(result.value, username)
             for update in found:
                 await self._take(_id(bot), update)
-            if found and not any(update.id >= since for update in found):
-                await asyncio.sleep(FIRST_PAUSE)  # an answer that brings nothing on would come again at once
+            if not any(update.id >= since for update in found) and self._clock() < asked_at + FIRST_PAUSE:
+                await asyncio.sleep(FIRST_PAUSE)  # a server that does not wait is not asked without a break
 
     async def _by_webhook(self, bot: Bot, username: str) -> None:
         """Has updates sent here, and looks every hour whether they still are."""
