@@ -7,11 +7,12 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from tests.docs import bubbles, keys, metrics, objects, verbs
+from tests.docs import bubbles, conversations, keys, metrics, objects, verbs
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 PARTS: Mapping[str, Callable[[], str]] = {
     "bubbles": bubbles.drawn,
+    "conversations": conversations.drawn,
     "keys": keys.tables,
     "metrics": metrics.table,
     "verbs": verbs.tables,

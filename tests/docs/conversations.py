@@ -1,0 +1,77 @@
+"""What people see who write to the bot: their words at the right, its answers drawn as bubbles."""
+
+import msgspec
+from msgspec.structs import replace
+
+from relay.core.card import Card
+from relay.core.conversation import respond
+from relay.core.drill import drill_view
+from relay.core.fold import fold
+from relay.core.lane import LaneKey
+from relay.core.matcher import parse
+from relay.core.people import Invite, Known, hash_of, subscribe
+from relay.core.richtext import RichText
+from relay.core.sample import VIEWS
+from relay.core.template import render
+from relay.core.update import BotId, ChatInfo, Command, Topic
+from relay.platforms import platform_of
+from relay.platforms.telegram_text import write
+from relay.sandbox.bubbles import draw
+from tests.build import GROUP, POLICY, alert, arriving
+from tests.world import TEMPLATES
+
+WIDTH = 60
+NOW = VIEWS["one"].now
+BOT = BotId("https://api.telegram.org", "111")
+ADA = ChatInfo("555", "private", "Ada")
+TEAM = ChatInfo("-1001000000001", "supergroup", "On call")
+INVITE = Invite("i", BOT, hash_of("token"), "DBA on call", parse('team="db", severity="critical"'), NOW, NOW + 60, 1)
+ONE = subscribe(INVITE, ADA, "", 555, "en", NOW, "555")
+POLICY_HERE = replace(POLICY, timezone="Europe/Paris")
+
+
+def drawn() -> str:
+    """Two chats, each as one block of text."""
+    private = [
+        _said("/start 8fJ2...", ADA, Known(BOT, invite=INVITE)),
+        _alert(),
+        _said("/mute 2h", ADA, Known(BOT, subscriptions=(ONE,))),
+        _said("/subscriptions", ADA, Known(BOT, subscriptions=(replace(ONE, muted_until=NOW + 7200),))),
+        _said("/stop", ADA, Known(BOT, subscriptions=(ONE,))),
+        _said("/start 8fJ2...", ADA, Known(BOT)),
+    ]
+    group = [
+        _said("/chatid", TEAM, Known(BOT), topic="7"),
+        _said("/alerts", TEAM, Known(BOT, cards=_cards())),
+        _said("/alerts severity=critical", TEAM, Known(BOT, cards=_cards())),
+    ]
+    blocks = ("In private:", private), ("In a group:", group)
+    return "\n".join(f"{name}\n```text\n" + "\n".join(chat) + "\n```" for name, chat in blocks)
+
+
+def _said(text: str, chat: ChatInfo, known: Known, *, topic: str = "") -> str:
+    name, _, argument = text.removeprefix("/").partition(" ")
+    argument = "token" if name == "start" and known.invite else argument
+    command = Command(7, chat, Topic(topic), 555, "en", "9", NOW, name, argument)
+    (answer,) = respond(command, known, POLICY_HERE, NOW).sayings
+    return f"{text:>{WIDTH}}\n{_bubble(answer.text)}"
+
+
+def _alert() -> str:
+    view, lane = drill_view(POLICY_HERE, NOW), LaneKey("telegram", BOT.api, BOT.account, ADA.id)
+    rendered = render(TEMPLATES, POLICY_HERE, view, "card", None, platform_of(lane.platform).fits)
+    return _bubble(rendered.message.body)
+
+
+def _bubble(rich: RichText) -> str:
+    text, entities = write(rich)
+    return draw("telegram", {"text": text, "entities": msgspec.to_builtins(entities)}, WIDTH - 8)
+
+
+def _cards() -> tuple[Card, ...]:
+    told = [
+        alert("db-1", name="DiskFull", severity="critical"),
+        alert("db-2", name="DiskFull", severity="critical"),
+        alert("web-4", name="CertificateExpires"),
+    ]
+    return (fold(Card(GROUP, "", "ops"), [arriving(1, NOW, *told)], POLICY).card,)
