@@ -17,8 +17,10 @@ from relay.core.matcher import Matcher
 
 PART = 256
 DEEPEST = 32
+MOST_ALERTS = 1_000_000  # of 128 bytes each, in the largest body
 _DESCRIPTION = 500
 _SLICE = 1 << 20
+_LONGEST_TEXT = 8 << 20
 _ABSENT = Raw(b"null")
 
 Moment = Annotated[datetime, Meta(tz=True)]
@@ -79,8 +81,10 @@ _STATUS: Decoder[AlertStatus] = Decoder(AlertStatus)
 _LABELS = Decoder(Labels | None)
 _MIXED_LABELS = Decoder(dict[str, Raw])
 
-_NOT_STRUCTURE = bytes(set(range(256)).difference(b'"[]{}'))
+_NOT_STRUCTURE = bytes(set(range(256)).difference(b'"[]{},'))
 _STEPS = [(code in b"[{") - (code in b"]}") for code in range(256)]
+_IS_COMMA = bytes(code == ord(",") for code in range(256))
+_IS_IN_ALERTS = bytes(depth == 2 for depth in range(256))
 # Half of a surrogate pair: a high one that no low one follows, or a low one that follows no high one.
 _LONE_SURROGATE = re.compile(
     rb"(?<!\\)((?:\\\\)*+)\\u(?:[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..\\u)[dD][c-fC-F]..)"
@@ -97,6 +101,7 @@ def parse(body: bytes, source: str) -> Iterator[Notification]:
     https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
     """
     _check_encoding(body)
+    _check_shape(body)
     return _notifications(_envelope(body), source)
 
 
@@ -112,38 +117,63 @@ def _check_encoding(body: bytes) -> None:
             raise PayloadError(f"the body is not UTF-8 near byte {start + error.start}") from None
 
 
-def _envelope(body: bytes) -> _Envelope:
+def _envelope(body: bytes | bytearray) -> _Envelope:
     try:
         envelope = _ENVELOPE.decode(body)
     except ValidationError:
         what = "alerts: expected a list" if body.lstrip()[:1] == b"{" else "the body is not a JSON object"
         raise PayloadError(what) from None
     except DecodeError as error:
-        mended = _LONE_SURROGATE.sub(rb"\1\\ufffd", body)
+        mended = _mended(body)
         if mended == body:
             raise PayloadError(f"the body is not JSON: {error}") from None
         return _envelope(mended)
-    except RecursionError:
-        raise PayloadError(f"the body nests deeper than {DEEPEST}") from None
-    if _depth(body) > DEEPEST:
-        raise PayloadError(f"the body nests deeper than {DEEPEST}")
     return envelope
 
 
-def _depth(body: bytes) -> int:
-    """How deep valid JSON nests. Slice by slice, so that no second copy of a large body is made."""
-    start = depth = deepest = 0
+def _mended(body: bytes | bytearray) -> bytes | bytearray:
+    """The body with a replacement character for each half of a surrogate pair.
+
+    Cut at quotes, where no escape goes on: one search through all of it would hold up every other request.
+    """
+    mended = bytearray()
+    start = 0
+    while start < len(body):
+        end = body.find(b'"', start + _SLICE, start + _LONGEST_TEXT) + 1 or len(body)
+        if end - start > _LONGEST_TEXT:
+            return body
+        mended += _LONE_SURROGATE.sub(rb"\1\\ufffd", body[start:end])
+        start = end
+    return mended
+
+
+def _check_shape(body: bytes) -> None:
+    """Depth and number of alerts, before anything is made of them. Slice by slice, so that no second copy of a large
+    body is made; of what is no JSON the decoder will tell."""
+    start = depth = listed = 0
     within = 0  # 1 where the slice begins inside a string
     while start < len(body):
         last = _NO_BACKSLASH.search(body, start + _SLICE)
         end = last.end() if last else len(body)
         bare = body[start:end].replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NOT_STRUCTURE)
         pieces = bare.replace(b'""', b"").split(b'"')
-        depths = tuple(accumulate(map(_STEPS.__getitem__, b"".join(pieces[within::2])), initial=depth))
-        deepest, depth = max(deepest, *depths), depths[-1]
+        marks = b"".join(pieces[within::2])
+        depths = tuple(accumulate(map(_STEPS.__getitem__, marks), initial=depth))
+        if max(depths) > DEEPEST:
+            raise PayloadError(f"the body nests deeper than {DEEPEST}")
+        if min(depths) < 0:
+            return
+        listed += _count_both(marks.translate(_IS_COMMA), bytes(depths[1:]).translate(_IS_IN_ALERTS))
+        if listed >= MOST_ALERTS:
+            raise PayloadError(f"alerts: more than {MOST_ALERTS}")
+        depth = depths[-1]
         within ^= len(pieces) % 2 == 0
         start = end
-    return deepest
+
+
+def _count_both(one: bytes, other: bytes) -> int:
+    """At how many places both have a 1 and not a 0."""
+    return (int.from_bytes(one, "big") & int.from_bytes(other, "big")).bit_count()
 
 
 def _notifications(envelope: _Envelope, source: str) -> Iterator[Notification]:

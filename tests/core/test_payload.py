@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.core.alert import Alert, Notification
-from relay.core.payload import DEEPEST, PART, PayloadError, parse
+from relay.core.payload import DEEPEST, MOST_ALERTS, PART, PayloadError, parse
 
 RECORDED = Path(__file__).parents[1] / "payloads"
 AT = 1763773506.0  # 2025-11-22T01:05:06Z
@@ -245,6 +245,16 @@ def test_half_a_surrogate_pair_becomes_a_replacement_character(escaped: bytes, t
     assert notification.alerts[0].annotations == {}
 
 
+def test_pairs_are_told_from_halves_throughout_a_large_body() -> None:
+    escaped, text = (b"".join(each[0] + b" " for each in SURROGATES), "".join(each[1] + " " for each in SURROGATES))
+    raw = b'{"alerts": [{"status": "firing", "labels": {"a": "%s"}, "annotations": {"b": "%s"}}]}' % (
+        escaped * 9_000,
+        escaped * 30_000,
+    )
+    (alert,) = one(raw).alerts
+    assert (alert.labels["a"], alert.annotations["b"]) == (text * 9_000, text * 30_000)
+
+
 def nested(depth: int) -> bytes:
     """A body that nests `depth` deep, the body itself counted."""
     return b'{"alerts": [], "extra": ' + b"[" * (depth - 1) + b"]" * (depth - 1) + b"}"
@@ -270,6 +280,9 @@ REFUSED: list[tuple[bytes, str]] = [
     (nested(DEEPEST + 1), "deeper than 32"),
     (nested(100_000), "deeper than 32"),
     (b'{"alerts": [' + b"[" * 100_000 + b"]" * 100_000 + b"]}", "deeper than 32"),
+    (b'{"alerts": [' + b"{}," * MOST_ALERTS + b"{}]}", "alerts: more than 1000000"),
+    (b'{"a": ",", "alerts": [' + b"1," * MOST_ALERTS + b'{"a": 1, "b": 2}]}', "alerts: more than 1000000"),
+    (b'{"alerts": ["' + b"a" * (9 << 20) + b'\\ud83d"]}', "not JSON"),
 ]
 
 
