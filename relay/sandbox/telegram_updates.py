@@ -15,12 +15,14 @@ PORTS = {443, 80, 88, 8443}
 
 @dataclass
 class Updates:
-    """A bot's queue of updates, and its webhook (empty: none). `error` is why the last delivery to it failed."""
+    """A bot's queue of updates, and its webhook (empty: none). `error` is why the last delivery to it failed, and
+    `error_at` when (Unix seconds)."""
 
     queue: list[JsonObject] = field(default_factory=list)
     webhook: str = ""
     secret: str = ""
     error: str = ""
+    error_at: int = 1
     listening: "Listening | None" = None
     _last_id: int = 0
 
@@ -70,7 +72,7 @@ class Updates:
         info: JsonObject = {"url": self.webhook, "has_custom_certificate": False}
         info["pending_update_count"] = len(self.queue)
         if self.error:
-            info |= {"last_error_message": self.error, "last_error_date": 1}
+            info |= {"last_error_message": self.error, "last_error_date": self.error_at}
         return info
 
 

@@ -1,176 +1,19 @@
 """People and chats over real HTTP: an entire life with restarts in between, nothing twice and nothing forgotten."""
 
 import json
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
 from io import BytesIO
 from pathlib import Path
 
 import aiohttp
 import pytest
 
-from relay.app import App, Options
-from relay.core.balance import BalanceRow
-from relay.core.event import BotListens, ChatMoved, Event, Heard, Noted
-from relay.core.matcher import parse
-from relay.core.people import Invite, Subscription, hash_of
-from relay.core.update import BotId
+from relay.core.event import BotListens, ChatMoved, Noted
 from relay.sandbox.faults import UPDATES, Refusal
-from relay.sandbox.rates import Window
 from relay.sandbox.reply import JsonObject
 from relay.sandbox.server import Sandbox
-from relay.sandbox.telegram_chats import Chat
+from tests.acceptance.life import ADA, EVE, GROUP, PUBLIC, TOKEN, UPGRADED, Life, hurry, life
 from tests.acceptance.processes import until
-from tests.build import T0, alert
-
-TOKEN, GROUP, UPGRADED, ADA, EVE = "111:sandboxtoken", -5, -1000000000006, 555, 666
-PUBLIC = "https://relay.example.org"
-
-
-@dataclass
-class Life:
-    """A relay that can be stopped and started, beside a Telegram that goes on."""
-
-    sandbox: Sandbox
-    folder: Path
-    mode: str = "polling"
-    rates: str = ""
-    events: list[Event] = field(default_factory=list)
-    app: App | None = None
-    address: str = ""
-
-    @property
-    def bot(self) -> BotId:
-        return BotId(self.sandbox.url, "111")
-
-    @property
-    def running(self) -> App:
-        assert self.app is not None
-        return self.app
-
-    def write(self) -> None:
-        (self.folder / "relay.yml").write_text(f"""\
-global:
-  telegram_api_url: "{self.sandbox.url}"
-  telegram_bot_token: "{TOKEN}"
-  telegram_updates: {self.mode}
-  telegram_webhook_url: {PUBLIC}
-  notices_receiver: nobody
-limits: {{telegram: {{{self.rates}}}}}
-route: {{receiver: ops}}
-receivers: [{{name: ops, telegram_configs: [{{chat_id: {GROUP}}}]}}, {{name: nobody}}]
-""")
-
-    async def start(self) -> None:
-        self.write()
-        options = Options(self.folder / "relay.yml", self.folder / "data", port=0)
-        self.app = App(options, (self.events.append,))
-        self.address = await self.app.start()
-        self.sandbox.doors[PUBLIC] = f"http://{self.address}"
-
-    async def stop(self) -> None:
-        await self.running.stop()
-        self.app = None
-
-    async def restart(self) -> None:
-        await self.stop()
-        await self.start()
-
-    async def invite(self, token: str = "token", uses: int = 1, expires_at: float = T0 * 2) -> Invite:
-        matchers = parse('severity="critical"')
-        found = Invite(token, self.bot, hash_of(token), "DBA on call", matchers, T0, expires_at, uses)
-        await self.running._writer.run(lambda: self.running._store.people.create_invite(found))
-        return found
-
-    async def post(
-        self, *instances: str, status: str = "firing", name: str = "Disk", severity: str = "critical"
-    ) -> None:
-        told = [alert(each, "resolved" if status == "resolved" else "firing", severity=severity) for each in instances]
-        alerts = [
-            {
-                "status": each.status,
-                "labels": each.labels | {"alertname": name},
-                "annotations": each.annotations,
-                "startsAt": "2026-11-19T02:40:00Z",
-                "endsAt": "2026-11-19T02:50:00Z" if status == "resolved" else "0001-01-01T00:00:00Z",
-                "generatorURL": "",
-                "fingerprint": f"{name} {each.fingerprint}",
-            }
-            for each in told
-        ]
-        body = {
-            "version": "4", "receiver": "relay", "status": status, "groupKey": f"{{}}:{name}", "groupLabels": {},
-            "commonLabels": {}, "commonAnnotations": {}, "externalURL": "", "truncatedAlerts": 0, "alerts": alerts,
-        }  # fmt: skip
-        url = f"http://{self.address}/alerts"
-        async with aiohttp.ClientSession() as session, session.post(url, json=body) as response:
-            assert response.status == 200, await response.text()
-
-    def texts(self, chat: int) -> list[str]:
-        return [message.text for message in self.sandbox.telegram.messages(chat)] if self.knows(chat) else []
-
-    def knows(self, chat: int) -> bool:
-        return chat in self.sandbox.telegram.chats
-
-    async def reads(self, chat: int, *wanted: str) -> None:
-        """Waits until the chat's messages are as many as wanted and each holds its words."""
-
-        def as_wanted() -> bool:
-            texts = self.texts(chat)
-            return len(texts) == len(wanted) and all(words in text for words, text in zip(wanted, texts, strict=True))
-
-        try:
-            await until(f"{chat} reads {wanted}", as_wanted)
-        except AssertionError as error:
-            error.add_note(json.dumps(self.texts(chat), ensure_ascii=False, indent=1))
-            error.add_note("\n".join(str(each) for each in self.events[-20:]))
-            raise
-
-    async def shows(self, chat: int, *wanted: str) -> None:
-        """Waits until each of the words stands in some message of the chat."""
-        await until(
-            f"{chat} shows {wanted}", lambda: all(any(words in text for text in self.texts(chat)) for words in wanted)
-        )
-
-    async def subscriptions(self) -> tuple[Subscription, ...]:
-        return await self.running._writer.run(self.running._store.people.subscriptions)
-
-    async def chats(self) -> dict[str, str]:
-        found = await self.running._writer.run(self.running._store.people.chats)
-        return {each.chat.id: f"{each.chat.kind} {each.standing}" for each in found}
-
-    async def at_rest(self) -> bool:
-        return not any(row.pending for row in await self.running.balance())
-
-    async def books(self) -> dict[str, BalanceRow]:
-        rows = await self.running.balance()
-        assert all(row.lost == 0 for row in rows), rows
-        return {row.receiver: row for row in rows}
-
-    def heard(self, sort: str) -> int:
-        return sum(isinstance(event, Heard) and event.sort == sort for event in self.events)
-
-    async def deliver(self) -> list[int]:
-        return await self.sandbox.deliver(TOKEN)
-
-
-@asynccontextmanager
-async def life(
-    sandbox: Sandbox, folder: Path, mode: str = "polling", rates: str = "bot: 1000/1s, chat: 100/1s, group: 1000/60s"
-) -> AsyncIterator[Life]:
-    sandbox.telegram.add_bot(TOKEN, "relay_bot")
-    sandbox.telegram.add_chat(GROUP, "group", "On call")
-    sandbox.telegram.add_chat(ADA, "private", "Ada")
-    here = Life(sandbox, folder, mode, rates)
-    await here.start()
-    try:
-        yield here
-        errors = [event for event in here.events if isinstance(event, Noted) and event.level == "error"]
-        assert errors == []
-    finally:
-        if here.app:
-            await here.app.stop()
+from tests.build import T0
 
 
 async def test_an_entire_life_with_restarts_in_between(sandbox: Sandbox, tmp_path: Path) -> None:
@@ -242,11 +85,6 @@ async def test_an_entire_life_with_restarts_in_between(sandbox: Sandbox, tmp_pat
         assert here.heard("repeated") == 0
 
 
-def hurry(chat: Chat) -> None:
-    """The chat takes messages as fast as they come, so that the test need not wait."""
-    chat.pace = chat.minute = Window(1000, 1.0)
-
-
 async def test_who_blocked_the_bot_unheard_is_found_by_the_next_alert_and_may_come_back(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -274,6 +112,7 @@ async def test_a_group_can_be_subscribed_by_a_link_and_is_answered_in_its_topic(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     forum = sandbox.telegram.add_chat(-1000000000009, "supergroup", "Forum", {7: "db"}).id
+    hurry(sandbox.telegram.chats[forum])
     async with life(sandbox, tmp_path) as here:
         await here.invite()
         sandbox.telegram.says(forum, 0, "/start@relay_bot token", topic=7)
@@ -410,3 +249,36 @@ async def test_updates_that_mean_no_good_leave_no_trace(sandbox: Sandbox, tmp_pa
         await here.reads(GROUP, "Disk")
         books = await here.books()
         assert set(books) == {"ops"}
+
+
+async def test_a_webhook_that_was_changed_is_set_again_and_its_errors_are_named(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.updates.CHECK_EVERY", 0.05)
+    async with life(sandbox, tmp_path, "webhook") as here:
+        updates = sandbox.telegram.bots[TOKEN].updates
+        await until("the webhook is set", lambda: updates.webhook == f"{PUBLIC}/telegram/111")
+        updates.webhook = "https://other.example.org/hook"
+        await until("it is set again", lambda: updates.webhook == f"{PUBLIC}/telegram/111")
+        updates.error, updates.error_at = "Connection refused", int(T0 * 2)
+        await until("it is named", lambda: bool(deaf(here)))
+        assert (deaf(here)[0].why, deaf(here)[0].remedy) == (
+            "Connection refused",
+            f"make {PUBLIC}/telegram/111 reach this relay",
+        )
+
+
+async def test_a_reload_takes_a_bot_s_ears_away_and_gives_them_back(sandbox: Sandbox, tmp_path: Path) -> None:
+    async with life(sandbox, tmp_path) as here:
+        sandbox.telegram.says(ADA, ADA, "/help")
+        await here.reads(ADA, "This bot sends alerts")
+        here.mode = "none"
+        here.write()
+        assert await here.running.reload() == ()
+        sandbox.telegram.says(ADA, ADA, "/help")
+        here.mode = "polling"
+        here.write()
+        assert here.heard("command") == 1
+        assert await here.running.reload() == ()
+        await here.reads(ADA, "This bot sends alerts", "This bot sends alerts")
+        assert here.heard("repeated") == 0
