@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Callable, Iterable
 from functools import partial
 from itertools import islice
+from weakref import WeakValueDictionary
 
 import msgspec
 
@@ -40,22 +41,38 @@ class Intake:
         self._clock = clock
         self._tell = tell
         self.routing = routing
+        # Who holds one is taking a large body of that source; later ones of the source wait for it.
+        self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
     async def accept(self, source: str, body: bytes) -> Answer:
         """Taken only when every delivery that follows from the body is committed and synced."""
         if self._writer.backlog > _BUSIEST:
             return Busy("overloaded", _RETRY_AFTER)
-        accepted_at = self._clock()
+        order = self._orders.setdefault(source, asyncio.Lock())
         try:
-            parts = iter(parse(body, source) if len(body) < LARGE else await asyncio.to_thread(parse, body, source))
-            while taken := await self._take(parts, accepted_at, large=len(body) >= LARGE):
-                await self._commit(taken)
+            async with order:
+                if len(body) >= LARGE:
+                    await self._accept_large(source, body, self._clock())
+                    return Taken()
+            # No other of its source gets between here and the queue of the writer.
+            await self._commit(_arrivals(parse(body, source), self.routing, self._clock()))
         except PayloadError as error:
             return BadPayload(str(error))
         except StoreError as error:
             self._tell(Noted("error", "storage failed", (("err", str(error)),)))
             return Busy("storage failed", _RETRY_AFTER)
         return Taken()
+
+    async def _accept_large(self, source: str, body: bytes, at: float) -> None:
+        """In a thread, and part by part. Nothing is folded before the last part is there."""
+        parts = await asyncio.to_thread(parse, body, source)
+        lanes: set[LaneKey] = set()
+        try:
+            with self._writer.ahead():
+                while taken := await asyncio.to_thread(_arrivals, islice(parts, _PARTS_AT_ONCE), self.routing, at):
+                    lanes.update(await self._keep(taken))
+        finally:
+            self._wake(lanes)
 
     async def post(self, told: Notification, receiver: str) -> None:
         """Takes a notification of the relay's own, past the routes, for the chats of one receiver."""
@@ -66,15 +83,15 @@ class Intake:
         except StoreError as error:
             self._tell(Noted("error", "storage failed", (("err", str(error)),)))
 
-    async def _take(self, parts: Iterable[Notification], at: float, *, large: bool) -> list[tuple[Arrival, Accepted]]:
-        some = partial(_arrivals, parts, self.routing, at)
-        return await asyncio.to_thread(some) if large else some()
-
     async def _commit(self, taken: list[tuple[Arrival, Accepted]]) -> None:
+        self._wake(await self._keep(taken))
+
+    async def _keep(self, taken: list[tuple[Arrival, Accepted]]) -> tuple[LaneKey, ...]:
         arrivals = [arrival for arrival, _ in taken]
-        self._wake(await self._writer.run_first(partial(_accept_all, self._store, arrivals)))
+        lanes = await self._writer.run_first(partial(_accept_all, self._store, arrivals))
         for _, accepted in taken:
             self._tell(accepted)
+        return lanes
 
 
 def _accept_all(store: Store, arrivals: list[Arrival]) -> tuple[LaneKey, ...]:
@@ -82,7 +99,7 @@ def _accept_all(store: Store, arrivals: list[Arrival]) -> tuple[LaneKey, ...]:
 
 
 def _arrivals(parts: Iterable[Notification], routing: Routing, at: float) -> list[tuple[Arrival, Accepted]]:
-    return [_arrival(part, *_routed(routing, part), at) for part in islice(parts, _PARTS_AT_ONCE)]
+    return [_arrival(part, *_routed(routing, part), at) for part in parts]
 
 
 def _routed(routing: Routing, part: Notification) -> tuple[Routed, str]:

@@ -4,7 +4,8 @@ import asyncio
 import itertools
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from typing import Any, NamedTuple, TypeVar
 
@@ -34,6 +35,8 @@ class Writer:
         self._store = store
         self._jobs: queue.PriorityQueue[_Job | tuple[int]] = queue.PriorityQueue()
         self._numbers = itertools.count()
+        self._ahead = 0
+        self._passed = asyncio.Event()
         self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
         self._thread.start()
 
@@ -44,11 +47,25 @@ class Writer:
 
     async def run(self, job: Callable[[], T]) -> T:
         """The job's result, once committed. Raises StoreError, or what the job raised: then nothing of it was kept."""
+        if self._ahead:
+            await self._passed.wait()
         return await self._queued(_BEHIND, job)
 
     async def run_first(self, job: Callable[[], T]) -> T:
         """The same, before all that was put behind."""
         return await self._queued(_FIRST, job)
+
+    @contextmanager
+    def ahead(self) -> Iterator[None]:
+        """Whatever would be put behind waits for the end of this, once: what comes first in many pieces has no pauses
+        between them that are filled with long work."""
+        self._ahead += 1
+        self._passed.clear()
+        try:
+            yield
+        finally:
+            self._ahead -= 1
+            self._passed.set()
 
     async def _queued(self, rank: int, job: Callable[[], T]) -> T:
         loop = asyncio.get_running_loop()

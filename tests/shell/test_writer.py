@@ -71,3 +71,17 @@ async def test_close_finishes_what_waits() -> None:
     store.gate.set()
     await asyncio.to_thread(writer.close)
     assert await asyncio.gather(*waiting) == list(range(50))
+
+
+async def test_what_is_behind_waits_for_the_end_of_what_goes_ahead_and_only_once() -> None:
+    store = Watched()
+    store.gate.set()
+    writer = Writer(store)
+    with writer.ahead():
+        turn = asyncio.ensure_future(writer.run(partial(int, 1)))
+        assert await writer.run_first(partial(int, 2)) == 2
+        assert not turn.done()
+    with writer.ahead():
+        assert await asyncio.wait_for(turn, 10) == 1
+    assert await writer.run(partial(int, 3)) == 3
+    writer.close()
