@@ -1,0 +1,121 @@
+"""Intake: what is committed before which answer, in which order, and when the chats are woken."""
+
+import asyncio
+import json
+import threading
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+
+import pytest
+
+from relay.core.answer import Answer, BadPayload, Busy, Taken
+from relay.core.event import Accepted, Event
+from relay.core.lane import LaneKey
+from relay.core.route import Route, Routing
+from relay.intake import LARGE, Intake
+from relay.store.protocol import Arrival, StoreError
+from relay.store.sqlite import SqliteStore
+from relay.writer import Writer
+from tests.build import T0, target
+
+ALERTS = 12_000  # in parts of 256, of which 16 are one transaction
+
+
+def body(count: int, group: str = "large") -> bytes:
+    alert = {"status": "firing", "labels": {"alertname": "Disk"}, "annotations": {}}
+    alerts = [{**alert, "fingerprint": f"{number:x}"} for number in range(count)]
+    return json.dumps({"groupKey": group, "alerts": alerts}).encode()
+
+
+class Watched(SqliteStore):
+    """A store that remembers what it took in which order. Its first batch waits for `gate`."""
+
+    def __init__(self) -> None:
+        super().__init__(":memory:")
+        self.begun = threading.Event()
+        self.gate = threading.Event()
+        self.taken: list[str] = []
+        self.full_after = 1000
+
+    def batch(self, jobs: Sequence[Callable[[], object]]) -> list[object]:
+        self.begun.set()
+        self.gate.wait(10)
+        return super().batch(jobs)
+
+    def accept(self, arrival: Arrival) -> tuple[LaneKey, ...]:
+        if len(self.taken) >= self.full_after:
+            raise StoreError("the disk is full")
+        self.taken.append(arrival.group.group_key + (" ends" if arrival.last else ""))
+        return super().accept(arrival)
+
+
+class Relay:
+    """An intake with its store, and who was woken when how much was taken."""
+
+    def __init__(self) -> None:
+        self.store = Watched()
+        self.writer = Writer(self.store)
+        self.woken: list[tuple[int, tuple[LaneKey, ...]]] = []
+        self.told: list[Event] = []
+        routing = Routing(Route("ops"), {"ops": (target(),)})
+        self.intake = Intake(self.store, self.writer, self._wake, lambda: T0, self.told.append, routing)
+
+    def _wake(self, lanes: Iterable[LaneKey]) -> None:
+        self.woken.append((len(self.store.taken), tuple(lanes)))
+
+    def post(self, body: bytes, source: str = "") -> "asyncio.Future[Answer]":
+        return asyncio.ensure_future(self.intake.accept(source, body))
+
+
+@pytest.fixture
+async def relay() -> AsyncIterator[Relay]:
+    relay = Relay()
+    yield relay
+    relay.store.gate.set()
+    await asyncio.to_thread(relay.writer.close)
+
+
+async def test_every_part_is_committed_before_the_answer_and_chats_are_woken_once_at_the_end(relay: Relay) -> None:
+    relay.store.gate.set()
+    assert len(body(ALERTS)) > LARGE
+    assert await relay.post(body(ALERTS)) == Taken()
+    assert relay.store.taken == ["large"] * 46 + ["large ends"]
+    assert relay.woken == [(47, (target().lane,))]
+    assert sum(event.firing for event in relay.told if isinstance(event, Accepted)) == ALERTS
+
+
+async def test_a_small_body_of_many_alerts_is_one_transaction(relay: Relay) -> None:
+    relay.store.gate.set()
+    many = b'{"groupKey": "g", "alerts": [' + b"{}," * 20_000 + b"{}]}"
+    assert len(many) < LARGE
+    assert await relay.post(many) == Taken()
+    assert relay.store.taken == ["g"] * 78 + ["g ends"]
+
+
+async def test_a_large_body_is_split_before_any_later_one_of_its_source(relay: Relay) -> None:
+    large = relay.post(body(ALERTS))
+    await asyncio.to_thread(relay.store.begun.wait, 10)
+    same, other = relay.post(body(1, "same")), relay.post(body(1, "other"), "eu")
+    await asyncio.sleep(0)
+    relay.store.gate.set()
+    assert [await each for each in (large, same, other)] == [Taken()] * 3
+    order = [relay.store.taken.index(name) for name in ("large", "other ends", "large ends", "same ends")]
+    assert order == sorted(order)
+
+
+async def test_a_large_body_that_fails_holds_up_no_later_one(relay: Relay) -> None:
+    relay.store.gate.set()
+    assert isinstance(await relay.post(b"[" * (LARGE + 1)), BadPayload)
+    relay.store.full_after = 20
+    assert isinstance(await relay.post(body(ALERTS)), Busy)
+    assert relay.woken == [(20, (target().lane,))]
+    relay.store.full_after = 1000
+    assert await relay.post(body(1, "next")) == Taken()
+
+
+async def test_turns_of_chats_wait_while_a_large_body_is_taken_and_are_not_forgotten(relay: Relay) -> None:
+    large = relay.post(body(ALERTS))
+    await asyncio.to_thread(relay.store.begun.wait, 10)
+    turn = asyncio.ensure_future(relay.writer.run(lambda: relay.store.taken[-1]))
+    relay.store.gate.set()
+    assert await large == Taken()
+    assert await turn == "large ends"
