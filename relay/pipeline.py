@@ -1,6 +1,7 @@
 """The way of one delivery from the store to a chat, on one screen: claim, fold, plan, render, begin, send, settle."""
 
-from collections.abc import Callable
+import asyncio
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
@@ -23,7 +24,7 @@ from relay.core.fold import Arriving, contradiction, fold, ripen
 from relay.core.hush import Hush, hush
 from relay.core.inforce import InForce
 from relay.core.lane import LaneKey, Target
-from relay.core.lanestate import Down
+from relay.core.lanestate import Down, LaneState
 from relay.core.listing import owing
 from relay.core.look import look
 from relay.core.outcome import (
@@ -34,7 +35,6 @@ from relay.core.plan import due, is_urgent, plan
 from relay.core.route import deliveries
 from relay.core.step import Post, Reply, Step, Wait
 from relay.core.template import Rendered, render
-from relay.core.view import View
 from relay.digests import Digests
 from relay.platforms import platform_of
 from relay.store.protocol import (
@@ -49,6 +49,7 @@ from relay.store.protocol import (
 
 T = TypeVar("T")
 PAGE = 128  # deliveries folded at a time
+MANY = 2000  # alerts
 
 
 class Next(Struct, frozen=True):
@@ -131,12 +132,15 @@ class Pipeline:
                     woken += await self._route_again(claim.lane, opened)
                 continue
             card = known.get(key) or Card(*key, receiver=target.policy.receiver)
-            folded = fold(card, [arriving(opened) for opened in page], target.policy)
-            change = self._change(folded.card, target, now)
-            seqs = tuple(opened.seq for opened in page)
-            changes.append(replace(change, folded=seqs, duplicates=folded.duplicates))
+            size = len(card.entries) + sum(len(opened.notification.alerts) for opened in page)
+            changes.append(await _aside(size, partial(self._folded, card, page, target, now)))
         self._calls.tell_ended(claim.lane, await self._run(partial(self._store.fold, claim.lane, changes)))
         return tuple(woken)
+
+    def _folded(self, card: Card, page: Sequence[Open], target: Target, now: float) -> CardChange:
+        folded = fold(card, [arriving(opened) for opened in page], target.policy)
+        change = self._change(folded.card, target, now)
+        return replace(change, folded=tuple(opened.seq for opened in page), duplicates=folded.duplicates)
 
     async def _route_again(self, lane: LaneKey, opened: Open) -> tuple[LaneKey, ...]:
         """An open delivery whose chat or receiver is gone goes where the routes lead now, but for chats that know of
@@ -181,7 +185,9 @@ class Pipeline:
             return Next(now)
         if claim.owed > room and isinstance(step, Post) and not is_urgent(card, target.policy):
             return Next(await self._digests.absorb(claim.lane, target.policy, now))
-        rendered = self._render(look(card, claim.state, step, target.policy, now), target, step)
+        rendered = await _aside(len(card.entries), partial(self._rendered, card, claim.state, step, target, now))
+        if rendered.failed:
+            self._tell(TemplateFailed(target.policy.template, rendered.failed))
         taken = await self._calls.take(claim, target, card, step, rendered.message, now)
         if isinstance(taken, Denied):
             return Next(taken.until)
@@ -211,13 +217,11 @@ class Pipeline:
         due_at = due(card, policy, now, hushed)
         return CardChange(card, due_at, urgent, settled=hushed.muted or is_settled(card))
 
-    def _render(self, view: View, target: Target, step: Step) -> Rendered:
+    def _rendered(self, card: Card, state: LaneState, step: Step, target: Target, now: float) -> Rendered:
+        view = look(card, state, step, target.policy, now)
         fits = platform_of(target.lane.platform).fits
         reply = step.kind if isinstance(step, Reply) else None
-        rendered = render(self._in_force.templates, target.policy, view, "reply" if reply else "card", reply, fits)
-        if rendered.failed:
-            self._tell(TemplateFailed(target.policy.template, rendered.failed))
-        return rendered
+        return render(self._in_force.templates, target.policy, view, "reply" if reply else "card", reply, fits)
 
     def _may_probe(self, lane: LaneKey, down: Down, now: float) -> bool:
         """A chat that refuses is asked again when it is time, or with a secret that it has not refused."""
@@ -240,6 +244,11 @@ class Pipeline:
             claim.lane, advanced.state, change, now, advanced.blocks, shown=advanced.shown, dead=advanced.dead
         )
         await self._calls.write_down(claim, target, outturn)
+
+
+async def _aside(alerts: int, work: Callable[[], T]) -> T:
+    """What the work comes to; that on many alerts is done beside the event loop, which has others to answer."""
+    return await asyncio.to_thread(work) if alerts > MANY else work()
 
 
 def arriving(opened: Open) -> Arriving:

@@ -1,13 +1,21 @@
 """A relay and its chats together, as timetables on a fake clock."""
 
+import threading
+from collections.abc import Callable
+from typing import ParamSpec, TypeVar
+
 import pytest
 from msgspec.structs import replace
 
+from relay import pipeline
 from relay.core.event import TemplateFailed
 from relay.core.lane import Target
 from relay.core.route import Route, Routing
 from tests.build import POLICY, T0, alert, notification
 from tests.world import CHANNEL, CHAT, SPARE, SPARE_CHAT, World, discord_target, telegram_target
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 
 async def test_a_firing_group_is_posted_and_its_resolve_turns_the_same_message() -> None:
@@ -172,3 +180,25 @@ async def test_a_message_that_the_platform_refuses_counts_against_its_template()
     (failed,) = [event for event in world.events if isinstance(event, TemplateFailed)]
     assert failed.template == POLICY.template
     assert "Disk" in world.telegram.transcript(CHAT)
+
+
+@pytest.mark.parametrize(("count", "beside"), [(3, False), (3000, True)])
+async def test_what_thousands_of_alerts_take_is_done_beside_the_event_loop(
+    count: int, beside: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[bool] = []
+
+    def noted(work: Callable[P, T]) -> Callable[P, T]:
+        def note(*args: P.args, **kwargs: P.kwargs) -> T:
+            seen.append(threading.current_thread() is not threading.main_thread())
+            return work(*args, **kwargs)
+
+        return note
+
+    for work in ("fold", "look", "render"):
+        monkeypatch.setattr(pipeline, work, noted(getattr(pipeline, work)))
+    world = World()
+    await world.post(notification(*(alert(f"db-{number}") for number in range(count))))
+    await world.run(until=1)
+    assert f"×{count}" in world.telegram.transcript(CHAT)
+    assert seen == [beside] * 3
