@@ -1,0 +1,109 @@
+"""100,000 alerts in one payload: how soon it is answered, what it takes, and what others notice of it."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from io import BytesIO
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from tests.acceptance.processes import Relay, payload, processes, start_relay, until
+
+MEBIBYTE = 1 << 20
+ANSWER, BESIDE, ROOM = 5.0, 1.0, 400  # seconds, seconds, MiB
+CONFIG = """\
+global: {telegram_api_url: "http://127.0.0.1:9", telegram_bot_token: "111:aaaaaaaaaaaaaaaaaaaa", telegram_updates: none}
+route: {receiver: small, routes: [{receiver: large, matchers: [uid!=""]}]}
+receivers:
+  - {name: small, telegram_configs: [{chat_id: -1001}]}
+  - {name: large, telegram_configs: [{chat_id: -1002}]}
+"""
+
+
+def large(count: int) -> bytes:
+    """One group of as many alerts, each with the labels and annotations that Kubernetes alerts have."""
+    whole = payload("KubePodCrashLooping")
+    alerts = [
+        {
+            "status": "firing",
+            "labels": {
+                "alertname": "KubePodCrashLooping", "namespace": f"team-{number % 50}", "pod": f"shop-{number:010x}",
+                "container": "app", "severity": "critical", "cluster": "eu-west-1", "prometheus": "monitoring/k8s",
+                "job": "kube-state-metrics", "instance": "10.0.0.1:8443", "uid": f"{number * 0x9E3779B97F4A7C15:032x}",
+            },
+            "annotations": {
+                "summary": f"Pod shop-{number:010x} is crash looping.",
+                "description": "The container app is in waiting state (reason: CrashLoopBackOff) for 15 minutes.",
+                "runbook_url": "https://runbooks.example.org/runbooks/kubernetes/kubepodcrashlooping",
+            },
+            "startsAt": "2026-11-22T01:00:00Z",
+            "endsAt": "0001-01-01T00:00:00Z",
+            "generatorURL": "https://prometheus.example.org/graph?g0.expr=increase%28restarts%5B5m%5D%29+%3E+1&g0.tab=1",
+            "fingerprint": f"{number:016x}",
+        }
+        for number in range(count)
+    ]  # fmt: skip
+    return json.dumps(whole | {"alerts": alerts}).encode()
+
+
+def peak(relay: Relay) -> int:
+    """The most memory that the process had, in MiB."""
+    status = Path(f"/proc/{relay.process.child.pid}/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
+
+
+@asynccontextmanager
+async def good_requests(relay: Relay) -> AsyncIterator[list[float]]:
+    """Small payloads of another source, one after the other; the seconds that each took."""
+    taken: list[float] = []
+
+    async def post() -> None:
+        async with aiohttp.ClientSession() as session:
+            while True:
+                began = time.monotonic()
+                async with session.post(f"{relay.url}/alerts/other", json=payload("Small")) as response:
+                    assert response.status == 200
+                taken.append(time.monotonic() - began)
+                await asyncio.sleep(0.02)
+
+    posting = asyncio.create_task(post())
+    try:
+        yield taken
+        assert not posting.done()
+    finally:
+        posting.cancel()
+
+
+async def test_a_good_request_beside_a_large_one_is_answered_at_once(tmp_path: Path) -> None:
+    await _meet(tmp_path, 10_000)
+
+
+@pytest.mark.slow
+async def test_100_000_alerts_are_taken_in_time_and_in_bounded_memory_and_others_hardly_notice(tmp_path: Path) -> None:
+    await _meet(tmp_path, 100_000)
+
+
+async def _meet(folder: Path, count: int) -> None:
+    config = folder / "relay.yml"
+    config.write_text(CONFIG)
+    body = large(count)
+    async with processes(folder) as running:
+        relay = await start_relay(running, config)
+        async with good_requests(relay) as taken, aiohttp.ClientSession() as session:
+            await until("requests are answered", lambda: len(taken) > 5)
+            headers = {"Content-Type": "application/json"}
+            began = time.monotonic()
+            async with session.post(f"{relay.url}/alerts", data=BytesIO(body), headers=headers) as response:
+                assert response.status == 200
+            answered = time.monotonic() - began
+            await until("its card is brought", lambda: "receiver=large method=sendMessage" in relay.process.output, 60)
+            assert (await relay.balance())["large"].pending == -(-count // 256)
+        figures = f"{len(body) // MEBIBYTE} MiB: {answered:.2f} s, beside {max(taken):.2f} s, {peak(relay)} MiB"
+        assert answered < ANSWER, figures
+        assert max(taken) < BESIDE, figures
+        assert peak(relay) < ROOM, figures
+        print(figures)  # noqa: T201 - for the one who runs it with -s
