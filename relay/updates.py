@@ -24,7 +24,7 @@ FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0  # seconds between tries that fail: doub
 PATIENCE = 2  # failures in a row after which a bot is said to hear nothing
 _AFTER_FAULT = 5.0
 _MENUS: tuple[tuple[Scope, tuple[str, ...]], ...] = (
-    ("all_private_chats", PRIVATE_COMMANDS[1:]),
+    ("all_private_chats", PRIVATE_COMMANDS),
     ("all_group_chats", GROUP_COMMANDS),
 )
 _NO_SECRET = "0" * 64

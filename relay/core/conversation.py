@@ -20,7 +20,7 @@ from relay.core.update import ChatInfo, Command, Ignored, Membership, Migrated, 
 
 LONGEST_MUTE = 30 * 86400.0  # seconds
 MOST_TOPICS = 200  # of a chat, the newest
-PRIVATE_COMMANDS = ("start", "subscriptions", "mute", "stop", "alerts", "chatid", "help")
+PRIVATE_COMMANDS = ("subscriptions", "mute", "stop", "alerts", "chatid", "help")
 GROUP_COMMANDS = ("chatid", "alerts", "help")
 _WORDS = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^\s"])+')
 
@@ -212,7 +212,7 @@ def _help(asked: _Asked) -> Effects:
         return _say(asked, *_described(GROUP_COMMANDS, language))
     if not asked.known.subscriptions:
         return _tell(asked, "stranger")
-    return _say(asked, *_described(PRIVATE_COMMANDS[1:], language))
+    return _say(asked, *_described(PRIVATE_COMMANDS, language))
 
 
 def _described(names: Iterable[str], language: str) -> list[RichText]:

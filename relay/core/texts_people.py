@@ -60,7 +60,6 @@ PEOPLE = MappingProxyType(
             "None of the open alerts here matches.", "Aucune des alertes ouvertes ici ne correspond."
         ),
         "bad_matcher": Text("That is no matcher: {why}", "Ce n'est pas un filtre : {why}"),
-        "do_start": Text("begin with a link", "commencer avec un lien"),
         "do_stop": Text("no more alerts", "plus aucune alerte"),
         "do_subscriptions": Text("what you get", "ce que vous recevez"),
         "do_mute": Text("quiet for a while, such as 2h", "du calme un moment, par exemple 2h"),

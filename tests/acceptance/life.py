@@ -32,6 +32,7 @@ class Life:
     folder: Path
     mode: str = "polling"
     rates: str = ""
+    language: str = "en"
     events: list[Event] = field(default_factory=list)
     app: App | None = None
     address: str = ""
@@ -53,6 +54,7 @@ global:
   telegram_updates: {self.mode}
   telegram_webhook_url: {PUBLIC}
   notices_receiver: nobody
+  language: {self.language}
 limits: {{telegram: {{{self.rates}}}}}
 route: {{receiver: ops}}
 receivers: [{{name: ops, telegram_configs: [{{chat_id: {GROUP}}}]}}, {{name: nobody}}]

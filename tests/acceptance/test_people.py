@@ -203,7 +203,8 @@ def deaf(here: Life) -> list[BotListens]:
 
 
 async def test_a_flood_of_commands_delays_no_alert(sandbox: Sandbox, tmp_path: Path) -> None:
-    async with life(sandbox, tmp_path, rates="chat: 1/1100ms") as here:
+    async with life(sandbox, tmp_path) as here:
+        hurry(sandbox.telegram.chats[GROUP])
         for _ in range(300):
             sandbox.telegram.says(GROUP, EVE, "/help")
         await here.post("a")
@@ -276,9 +277,26 @@ async def test_a_reload_takes_a_bot_s_ears_away_and_gives_them_back(sandbox: San
         here.write()
         assert await here.running.reload() == ()
         sandbox.telegram.says(ADA, ADA, "/help")
-        here.mode = "polling"
+        here.mode, here.language = "polling", "fr"
         here.write()
         assert here.heard("command") == 1
         assert await here.running.reload() == ()
         await here.reads(ADA, "This bot sends alerts", "This bot sends alerts")
         assert here.heard("repeated") == 0
+        sandbox.telegram.says(GROUP, ADA, "/chatid")
+        await here.reads(GROUP, "Identifiant de la discussion : -5")
+
+
+async def test_going_back_to_polling_leaves_the_webhook_of_another_program_alone(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("relay.updates.FIRST_PAUSE", 0.01)
+    async with life(sandbox, tmp_path, "webhook") as here:
+        updates = sandbox.telegram.bots[TOKEN].updates
+        await until("the webhook is set", lambda: updates.webhook == f"{PUBLIC}/telegram/111")
+        updates.webhook = "https://other.example.org/hook"
+        here.mode = "polling"
+        here.write()
+        assert await here.running.reload() == ()
+        await until("it is named", lambda: bool(deaf(here)))
+        assert updates.webhook == "https://other.example.org/hook"
