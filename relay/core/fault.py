@@ -8,7 +8,7 @@ from msgspec import Struct
 
 # What gives a secret away wherever it stands: a bot token, a webhook's token, a password in an address.
 _SECRET_SHAPES = re.compile(
-    r"""(?:\b[0-9]{6,}:[A-Za-z0-9_-]{16,})
+    r"""(?:(?<![0-9])[0-9]{6,}:[A-Za-z0-9_-]{16,})
       | (?:(?<=/webhooks/)[^\s"'<>]+)
       | (?:(?<=://)[^\s/@"'<>]+(?=@))""",
     re.VERBOSE,

@@ -8,6 +8,7 @@ from typing import Literal, assert_never
 import msgspec
 from msgspec import Struct
 
+from relay.core.fault import mask
 from relay.core.lane import LaneKey
 from relay.core.outcome import (
     BotDown,
@@ -136,9 +137,10 @@ def placed(outcome: Outcome, lane: LaneKey, step: Step | None) -> Outcome:
 
 
 def why_of(row: Row, answer: Answer) -> str:
-    """One sentence for people: what it means, and the platform's own words. Another's body is not repeated."""
+    """One sentence for people: what it means, and the platform's own words, in which what looks like a secret is
+    starred out. Another's body is not repeated."""
     said = f": {answer.description}" if answer.description else ""
-    return f"{row.meaning} ({answer.status}{said})"[:_LONGEST_WHY]
+    return mask(f"{row.meaning} ({answer.status}{said})")[:_LONGEST_WHY]
 
 
 def no_answer(answer: NoAnswer) -> Outcome:

@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 
 from relay.core.destination import Bot
+from relay.core.fault import mask
 from relay.core.secret import Secret
 from relay.core.texts import LANGUAGES
 from relay.core.texts_people import tell
@@ -111,7 +112,7 @@ def result_of(response: Response | NoAnswer) -> Result | Refusal:
     code = int_of(body.get("error_code")) or (response.status if response.status >= 400 else 500)
     said = text_of(body.get("description")) or "no answer of the Bot API"
     wait = wait_of(object_of(body.get("parameters")).get("retry_after"), response) if code == 429 else 0.0
-    return Refusal(code, said[:_LONGEST], wait)
+    return Refusal(code, mask(said)[:_LONGEST], wait)
 
 
 def me(result: Result) -> Me:

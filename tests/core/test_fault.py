@@ -32,6 +32,7 @@ def test_faults_stand_in_the_order_of_the_file_each_once() -> None:
         "bot_tokn: 1000001:canary_canary_canary",
         "url: https://discord.com/api/webhooks/1/canary",
         "proxy: http://user:canary@proxy:3128",
+        "url: https://api.telegram.org/bot1000001:canary_canary_canary/getMe",
         "password: canary",
         "'webhook_url' : canary",
     ],

@@ -208,8 +208,10 @@ def test_no_secret_shows_in_a_repr_or_in_an_outcome(name: Platform, step: Step) 
     assert SECRET in request.url.reveal()
     assert SECRET not in repr(request) + repr(endpoint) + request.body.decode()
     page = f"<html>no such page: {request.url.reveal()}</html>".encode()
+    said = f"nothing at {request.url.reveal()}"
+    own = json.dumps({"ok": False, "error_code": 404, "description": said, "code": 0, "message": said}).encode()
     for status in (200, 301, 400, 401, 403, 404, 429, 500, 502):
-        assert SECRET not in repr(answered(name, status, page, step=step))
+        assert SECRET not in repr([answered(name, status, body, step=step) for body in (page, own)])
     assert all(SECRET not in limit.key for limit in platform_of(name).budgets(endpoint, Limits()))
 
 
