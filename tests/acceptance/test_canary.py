@@ -297,3 +297,18 @@ async def test_no_secret_is_seen_in_a_whole_life(tmp_path: Path, capsys: Output)
         house.check()
     finally:
         await house.sandbox.stop()
+
+
+async def test_a_secret_that_stands_in_an_alert_does_not_come_into_the_log(tmp_path: Path) -> None:
+    house = House(tmp_path)
+    await house.open()
+    try:
+        async with processes(tmp_path) as running:
+            relay = await start(house, running)
+            told = payload(f"found {house.hooks[1]} in a file", "hook")
+            assert await ask(house, relay, "POST", "/alerts", f"Bearer {house.bearer}", told) == 200
+            await until("it is logged", lambda: 'msg="alerts accepted"' in relay.process.output)
+            assert "found <secret> in a file" in relay.process.output
+            assert not house.canaries.found_in(relay.process.output)
+    finally:
+        await house.sandbox.stop()
