@@ -307,7 +307,12 @@ def test_nor_where_entities_run_out(rich: RichText, factor: int) -> None:
 def test_no_character_is_lost_but_those_that_telegram_drops(text: str) -> None:
     shown = write(RichText(text))[0]
     dropped = str.maketrans(
-        {**dict.fromkeys("\r\u2060\u202e\u0333\u030a"), "\u2028": "\n", "\x00": " ", "\ud800": "\ufffd"}
+        {
+            **dict.fromkeys("\r\u2060\u202a\u202b\u202c\u202d\u202e\u0333\u030a\u033f"),
+            **dict.fromkeys("\u2028\u2029", "\n"),
+            "\x00": " ",
+            "\ud800": "\ufffd",
+        }
     )
     kept = "".join(" " if c < " " and c not in "\n\t\r" else c for c in text).translate(dropped)
     assert shown.replace("\u2060", "").strip() == kept.strip()
