@@ -20,7 +20,11 @@ MAX_TEXT = 8 << 20  # characters in one computed text: some values of 1 MiB each
 MAX_ITEMS = 1 << 20  # items in one computed list
 MAX_RANGE = 1_000
 _MAX_BITS = 128
-_WEIGHT = 256
+_WEIGHT = 256  # characters that cost a step to make, and how many cost one to look at
+_LOOK = 4096
+_ITEMS_LOOK = 64
+_PATTERN = 500  # steps for a regular expression
+_ITEM = 32  # characters of a text that is split, for a step: each may become an item
 RUN = "_run"
 TESTS = frozenset(
     {"defined", "undefined", "none", "string", "number", "mapping", "sequence", "iterable", "odd", "even",
@@ -54,7 +58,7 @@ class TooCostlyError(RuntimeError):
 class Run:
     """One rendering: the values its output will hold, and how much work is left."""
 
-    __slots__ = ("_left", "limit", "reader", "rewrites", "values")
+    __slots__ = ("_left", "_patterns", "limit", "reader", "rewrites", "values")
 
     def __init__(self, reader: Reader, limit: int, rewrites: tuple[LinkRewrite, ...]) -> None:
         """Values longer than `limit` characters are shortened; links are rewritten."""
@@ -63,6 +67,7 @@ class Run:
         self.limit = limit
         self.values: list[RichText | str] = []
         self._left = MAX_STEPS
+        self._patterns: set[str] = set()
 
     def charge(self, steps: int) -> None:
         """Take steps from what is left. Raises TooCostlyError."""
@@ -70,10 +75,16 @@ class Run:
         if self._left < 0:
             raise TooCostlyError(f"it takes more than {MAX_STEPS} steps: loop over less")
 
+    def learn(self, pattern: str) -> None:
+        """Pay for a regular expression, once. Raises TooCostlyError."""
+        if pattern not in self._patterns:
+            self._patterns.add(pattern)
+            self.charge(_PATTERN)
+
     def keep(self, value: object) -> Markup:
         """Put a printed value aside, shortened to the limit with its length stated; its placeholder in the output."""
-        text = _fitted(shown(value), self.limit, self.reader)
-        self.charge(1 + len(text if isinstance(text, str) else text.text) // _WEIGHT)
+        text = _fitted(value, self.limit, self.reader)
+        self.charge(1 + _size(text) // _WEIGHT)
         self.values.append(text)
         return Markup(placeholder(len(self.values) - 1))  # noqa: S704 - digits between two noncharacters
 
@@ -98,8 +109,10 @@ def shown(value: object) -> RichText | str:
     raise TypeError(f"{name} cannot be printed as it is: name what of it, or write | join(', ') or | toJson")
 
 
-def _fitted(text: RichText | str, limit: int, reader: Reader) -> RichText | str:
-    size = len(text if isinstance(text, str) else text.text)
+def _fitted(value: object, limit: int, reader: Reader) -> RichText | str:
+    """What the value prints as. Of a long text only the part that is left is looked at."""
+    text = shown(value[: 2 * limit] if isinstance(value, str) else value)
+    size = max(_size(value), _size(text))
     if size <= limit:
         return text
     said = reader.say("characters", size)
@@ -163,8 +176,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
             cache_size=0,
         )
         self.filters = {name: _charged(function) for name, function in filters.items()}
+        self.filters |= {"_look": _look, "_made": _made}
         self.globals = {**functions, "range": _range, "namespace": Namespace}
-        self.tests = {name: test for name, test in self.tests.items() if name in TESTS}
+        self.tests = {name: _looking(test) for name, test in self.tests.items() if name in TESTS}
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Of the built-in types only what is listed; of our own all that is public."""
@@ -181,19 +195,25 @@ class Sandbox(ImmutableSandboxedEnvironment):
     def call(self, context: Context, obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Every call costs a step, and a computed text has a largest size."""
         run = run_of(context)
-        run.charge(1)
+        run.charge(1 + _split_cost(obj) + sum(map(_look_cost, args)))
         result = _bounded(super().call(context, obj, *args, **kwargs))
-        run.charge(_size(result) // _WEIGHT)
+        run.charge(_weight(result))
         return result
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
         """Operators that can make much out of little."""
-        run_of(context).charge(1)
-        if operator == "+" and (isinstance(left, RichText) or isinstance(right, RichText)):
-            return concat([shown(left), shown(right)])
+        run = run_of(context)
+        run.charge(1)
         if operator in "**%":
             _check_numbers(operator, left, right)
-        return _bounded(super().call_binop(context, operator, left, right))
+        rich = operator == "+" and (isinstance(left, RichText) or isinstance(right, RichText))
+        if operator == "+":
+            run.charge(_weight(left) + _weight(right))
+        return (
+            concat([shown(left), shown(right)])
+            if rich
+            else _bounded(super().call_binop(context, operator, left, right))
+        )
 
 
 def _check_numbers(operator: str, left: object, right: object) -> None:
@@ -216,15 +236,51 @@ def _charged(function: Callable[..., Any]) -> Callable[..., Any]:
     @pass_context
     def charged(context: Context, value: Any = "", *args: Any, **kwargs: Any) -> Any:
         run = run_of(context)
-        run.charge(1 + _weight(value))
+        run.charge(1 + _weight(value) + sum(map(_look_cost, (*args, *kwargs.values()))))
         before = {None: (), _PassArg.context: (context,), _PassArg.eval_context: (context.eval_ctx,)}
         result = function(*before.get(wants, (context.environment,)), value, *args, **kwargs)
         if isinstance(result, Iterator):
             result = list(islice(result, MAX_ITEMS))
-            run.charge(len(result))
+        run.charge(_weight(result))
         return _bounded(result)
 
     return charged
+
+
+@pass_context
+def _look(context: Context, value: Any) -> Any:
+    """The value, at the price of comparing or searching it."""
+    run_of(context).charge(_look_cost(value))
+    return value
+
+
+@pass_context
+def _made(context: Context, value: Any) -> Any:
+    """The value, at the price of having made it."""
+    run_of(context).charge(_weight(value))
+    return value
+
+
+def _looking(test: Any) -> Callable[..., Any]:
+    """The test, paying for what it compares."""
+
+    @pass_context
+    def looking(context: Context, *values: Any) -> Any:
+        run_of(context).charge(1 + sum(map(_look_cost, values)))
+        return test(*values)
+
+    return looking
+
+
+def _look_cost(value: object) -> int:
+    if isinstance(value, (list, tuple, dict)):
+        return len(value) // _ITEMS_LOOK
+    return _size(value) // _LOOK
+
+
+def _split_cost(method: object) -> int:
+    owner = getattr(method, "__self__", None)
+    return len(owner) // _ITEM if isinstance(owner, str) and getattr(method, "__name__", "") == "split" else 0
 
 
 def _weight(value: object) -> int:

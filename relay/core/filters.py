@@ -26,9 +26,11 @@ _LARGE = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 _SMALL = ("", "m", "u", "n", "p", "f", "a", "z", "y")
 _BINARY = ("", "ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi")
 _MOST_ITEMS = 10_000
+_LONGEST_PATTERN = 1_000
 _FIND, _MOST_REPLACED = 100, 1 << 20  # what one find costs, and all of them may, in characters
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
+_OPTIONS.max_mem = 1 << 20  # bytes of a pattern, ready for use: more takes too long to make
 
 
 def text(value: object) -> str:
@@ -45,6 +47,8 @@ def join(values: Iterable[object], separator: object = "", attribute: str = "") 
         raise TypeError(f"join has no attribute: write | map(attribute={attribute!r}) | join(...)")
     parts = [shown(value) for value in values]
     between = shown(separator)
+    if sum(len(text(part)) for part in parts) + len(text(between)) * len(parts) > MAX_TEXT:
+        raise TooCostlyError("join makes a text that is too large")
     if all(isinstance(part, str) for part in (*parts, between)):
         return text(between).join(map(text, parts))
     return richtext.join(between, parts)
@@ -52,10 +56,7 @@ def join(values: Iterable[object], separator: object = "", attribute: str = "") 
 
 def concatenated(parts: list[object]) -> RichText | str:
     """What `~` does: texts put together, styles kept, sizes bounded."""
-    shown_parts = [shown(part) for part in parts]
-    if sum(len(text(part)) for part in shown_parts) > MAX_TEXT:
-        raise TooCostlyError("a text put together with ~ is too large")
-    return join(shown_parts)
+    return join([shown(part) for part in parts])
 
 
 def flat(values: Any) -> Any:
@@ -78,10 +79,23 @@ def title(value: object) -> str:
 
 @lru_cache(maxsize=256)
 def _regex(pattern: str) -> Any:
+    if len(pattern) > _LONGEST_PATTERN:
+        raise ValueError(f"a regular expression of {len(pattern)} characters: at most {_LONGEST_PATTERN}")
     try:
         return re2.compile(pattern, _OPTIONS)
     except re2.error as error:
         raise ValueError(f"bad regular expression {pattern!r}: {error}") from None
+
+
+def _priced(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The filter, paying for each further pattern of a rendering."""
+
+    @pass_context
+    def priced(context: Context, value: object, pattern: str, *rest: str) -> Any:
+        run_of(context).learn(pattern)
+        return function(value, pattern, *rest)
+
+    return priced
 
 
 def match(value: object, pattern: str) -> bool:
@@ -287,7 +301,8 @@ def _safe_html(_value: object) -> NoReturn:
 FILTERS: Mapping[str, Callable[..., Any]] = {
     # Alertmanager's (template/template.go) and Prometheus' (template/template.go)
     "toUpper": lambda value: text(value).upper(), "toLower": lambda value: text(value).lower(), "title": title,
-    "trimSpace": lambda value: text(value).strip(), "join": join, "match": match, "reReplaceAll": re_replace_all,
+    "trimSpace": lambda value: text(value).strip(), "join": join,
+    "match": _priced(match), "reReplaceAll": _priced(re_replace_all),
     "stringSlice": string_slice, "date": date, "tz": tz, "since": since, "humanize": humanize,
     "humanize1024": humanize1024, "humanizePercentage": humanize_percentage, "humanizeDuration": humanize_duration,
     "humanizeTimestamp": moment, "toJson": to_json,

@@ -198,8 +198,8 @@ def _stray(tree: nodes.Template) -> Iterator[Finding]:
 
 
 def transform(node: nodes.Node) -> None:
-    """Put bounded operations in the place of `~`, of literal lists and around what loops go over; `a if b` is empty
-    when not b."""
+    """Put bounded operations in the place of `~` and of literal lists, and around what loops go over, what is compared
+    and what is sliced; `a if b` is empty when not b."""
     if isinstance(node, nodes.CondExpr) and node.expr2 is None:
         node.expr2 = nodes.Const("", lineno=node.lineno)
     for field, value in node.iter_fields():
@@ -218,6 +218,12 @@ def _replaced(parent: nodes.Node, field: str, node: nodes.Node) -> nodes.Node:
         return _filtered(nodes.List(node.nodes, lineno=node.lineno), "_concat")
     if isinstance(node, nodes.Expr) and isinstance(parent, nodes.For) and field == "iter":
         return _filtered(node, "_turns")
+    if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):
+        return _filtered(node, "_made")
+    if isinstance(parent, (nodes.Compare, nodes.Operand)) and isinstance(
+        node, (nodes.Name, nodes.Getattr, nodes.Getitem)
+    ):
+        return _filtered(node, "_look")
     if isinstance(node, (nodes.List, nodes.Dict)) or (isinstance(node, nodes.Tuple) and node.ctx == "load"):
         return _filtered(node, "_flat")
     return node

@@ -11,6 +11,7 @@ from relay.core.view import AlertView, View
 
 _INSIDE = (".svc", ".local", ".localhost", ".localdomain")
 _LONGEST = 1500
+_LONGEST_SEEN = 65536  # a rewrite may make it shorter
 
 
 class Links(tuple[RichText, ...]):
@@ -54,6 +55,8 @@ def silence(external_url: str, labels: Labels) -> str:
 
 def outside(url: str, rewrites: tuple[LinkRewrite, ...] = ()) -> str:
     """The address as it can be opened from outside, after the first rewrite whose prefix it has; empty if it cannot."""
+    if len(url) > _LONGEST_SEEN:
+        return ""
     rewrite = next((rule for rule in rewrites if rule.match and url.startswith(rule.match)), None)
     url = address(rewrite.replace + url[len(rewrite.match) :] if rewrite else url)
     try:
