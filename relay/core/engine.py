@@ -176,7 +176,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             cache_size=0,
         )
         self.filters = {name: _charged(function) for name, function in filters.items()}
-        self.filters |= {"_look": _look, "_made": _made}
+        self.filters |= {"_look": _look, "_made": _made, "_turns": _turns}
         self.globals = {**functions, "range": _range, "namespace": Namespace}
         self.tests = {name: _looking(test) for name, test in self.tests.items() if name in TESTS}
 
@@ -245,6 +245,14 @@ def _charged(function: Callable[..., Any]) -> Callable[..., Any]:
         return _bounded(result)
 
     return charged
+
+
+@pass_context
+def _turns(context: Context, values: Iterable[Any], printed: int) -> list[Any]:
+    """What a loop goes over, at the price of its turns, each of which prints that many characters of the template."""
+    turns = list(islice(values, MAX_STEPS))
+    run_of(context).charge(1 + len(turns) * (1 + printed // _WEIGHT))
+    return turns
 
 
 @pass_context

@@ -67,11 +67,6 @@ def flat(values: Any) -> Any:
     return values
 
 
-def turns(values: Any) -> list[Any]:
-    """What a loop goes over."""
-    return list(values)
-
-
 def title(value: object) -> str:
     """Every word with a capital, the rest as it is (Alertmanager's `title`)."""
     return _WORD.sub(lambda found: found[0][:1].upper() + found[0][1:], text(value))
@@ -317,13 +312,13 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "trim": lambda value: text(value).strip(), "capitalize": lambda value: text(value).capitalize(),
     "replace": replace, "string": text, "round": rounded, "tojson": to_json, "abs": abs, "int": jinja.do_int,
     "float": jinja.do_float, "length": len, "count": len, "default": jinja.do_default, "d": jinja.do_default,
-    "first": jinja.do_first, "last": jinja.do_last, "list": turns, "sort": jinja.do_sort, "unique": jinja.do_unique,
+    "first": jinja.do_first, "last": jinja.do_last, "list": list, "sort": jinja.do_sort, "unique": jinja.do_unique,
     "reverse": lambda values: list(values)[::-1], "map": jinja.do_map, "select": jinja.do_select,
     "reject": jinja.do_reject, "selectattr": jinja.do_selectattr, "rejectattr": jinja.do_rejectattr,
     "groupby": jinja.do_groupby, "min": jinja.do_min, "max": jinja.do_max, "dictsort": jinja.do_dictsort,
     "truncate": jinja.do_truncate,
-    # what the guard puts in place of `~`, of literals and around what a loop goes over
-    "_concat": concatenated, "_flat": flat, "_turns": turns,
+    # what the guard puts in place of `~` and of literals
+    "_concat": concatenated, "_flat": flat,
 }  # fmt: skip
 FUNCTIONS: Mapping[str, object] = {
     "stringSlice": string_slice, "code": code, "bold": bold, "italic": italic, "link": link, "time": moment,

@@ -217,7 +217,8 @@ def _replaced(parent: nodes.Node, field: str, node: nodes.Node) -> nodes.Node:
     if isinstance(node, nodes.Concat):
         return _filtered(nodes.List(node.nodes, lineno=node.lineno), "_concat")
     if isinstance(node, nodes.Expr) and isinstance(parent, nodes.For) and field == "iter":
-        return _filtered(node, "_turns")
+        printed = sum(len(text.data) for text in parent.find_all(nodes.TemplateData))
+        return _filtered(node, "_turns", nodes.Const(printed))
     if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):
         return _filtered(node, "_made")
     if isinstance(parent, (nodes.Compare, nodes.Operand)) and isinstance(
@@ -229,8 +230,8 @@ def _replaced(parent: nodes.Node, field: str, node: nodes.Node) -> nodes.Node:
     return node
 
 
-def _filtered(node: nodes.Expr, name: str) -> nodes.Filter:
-    return nodes.Filter(node, name, [], [], None, None, lineno=node.lineno)
+def _filtered(node: nodes.Expr, name: str, *args: nodes.Expr) -> nodes.Filter:
+    return nodes.Filter(node, name, list(args), [], None, None, lineno=node.lineno)
 
 
 def quoted(message: str) -> str:

@@ -54,6 +54,13 @@ def _with_large(repeated: str) -> str:
         (_with_large("{% set y = 'abcdefgh' | truncate(7, true, ns.x, 0) %}"), "expected length"),
         (_with_large("{% set y = common_labels.get(ns.x) %}"), "steps"),
         (_with_large("{% set y = link('a', ns.x) %}"), "steps"),
+        ("{% for i in range(990) %}{% for j in range(40) %}" + "x" * 60_000 + "{% endfor %}{% endfor %}", "steps"),
+        (
+            "{% macro m() %}{% for i in range(990) %}{% for j in range(40) %}"
+            + "x" * 60_000
+            + "{% endfor %}{% endfor %}{% endmacro %}{{ m() }}",
+            "steps",
+        ),
         (LARGE + "{{ ns.x.split('a') | length }}", "steps"),
         (LARGE + "{{ range(990) | join(ns.x) }}", "join makes a text that is too large"),
         (LARGE + "{{ [ns.x, ns.x, ns.x, ns.x] | join }}", "join makes a text that is too large"),
