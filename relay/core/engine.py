@@ -292,7 +292,7 @@ def _split_cost(method: object) -> int:
 
 
 def _weight(value: object) -> int:
-    if isinstance(value, Sized) and not isinstance(value, str):
+    if isinstance(value, Sized) and not isinstance(value, (str, range)):
         return len(value)
     return _size(value) // _WEIGHT
 

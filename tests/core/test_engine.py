@@ -54,9 +54,9 @@ def _with_large(repeated: str) -> str:
         (_with_large("{% set y = 'abcdefgh' | truncate(7, true, ns.x, 0) %}"), "expected length"),
         (_with_large("{% set y = common_labels.get(ns.x) %}"), "steps"),
         (_with_large("{% set y = link('a', ns.x) %}"), "steps"),
-        ("{% for i in range(990) %}{% for j in range(40) %}" + "x" * 60_000 + "{% endfor %}{% endfor %}", "steps"),
+        ("{% for i in range(990) %}{% for j in range(20) %}" + "x" * 60_000 + "{% endfor %}{% endfor %}", "steps"),
         (
-            "{% macro m() %}{% for i in range(990) %}{% for j in range(40) %}"
+            "{% macro m() %}{% for i in range(990) %}{% for j in range(20) %}"
             + "x" * 60_000
             + "{% endfor %}{% endfor %}{% endmacro %}{{ m() }}",
             "steps",
