@@ -148,7 +148,7 @@ class App:
         self._hearing.policy = rules.personal
         self._replies.voice = Voice(rules.bots, rules.personal, rules.limits)
         chats = {(target.lane.platform, target.policy.receiver) for target in rules.routing.all_targets}
-        self._metrics.prime(chats, rules.templates)
+        self._metrics.prime(chats, rules.in_force.templates.by_name)
         readers = rules.routing.targets.get(rules.notices_receiver, ())
         self._notices.language = readers[0].policy.language if readers else "en"
 

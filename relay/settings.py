@@ -3,12 +3,14 @@
 import glob
 from pathlib import Path
 
+from relay import rehearsal
 from relay.core.config import parse
 from relay.core.destination import Mode
 from relay.core.fault import Fault, ordered
 from relay.core.files import Files, Wanted, wanted
-from relay.core.resolve import Rules, resolve
+from relay.core.resolve import Rules, decided, resolve
 from relay.core.secret import Secret
+from relay.core.trial import Trial
 
 _HERE = Path(__file__).parent
 # An installed package holds the built-in templates, a checkout has them beside it.
@@ -29,8 +31,17 @@ def load(path: Path, mode: Mode) -> tuple[Rules | None, tuple[Fault, ...]]:
     config, faults = parse(str(path), data)
     if config is None:
         return None, ordered(faults, str(path))
-    rules, more = resolve(config, read_files(wanted(config.file), path.parent), mode)
-    return rules, ordered((*faults, *more), str(path))
+    files = read_files(wanted(config.file), path.parent)
+    draft, more = resolve(config, files, mode)
+    faults = ordered((*faults, *more, *_tried(draft.trial, files, str(path))), str(path))
+    return decided(draft, faults), faults
+
+
+def _tried(trial: Trial, files: Files, path: str) -> tuple[Fault, ...]:
+    try:
+        return tuple(map(files.located, rehearsal.faults(trial)))
+    except OSError as error:
+        return (Fault(path, 1, 1, f"cannot try the templates: {_why(error)}"),)
 
 
 def read_files(names: Wanted, folder: Path) -> Files:
@@ -100,4 +111,4 @@ def _why(error: OSError | ValueError) -> str:
         return "not UTF-8"
     if isinstance(error, FileNotFoundError):
         return "no such file"
-    return (error.strerror or "cannot be read") if isinstance(error, OSError) else str(error)
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

@@ -20,14 +20,13 @@ _MOST_FAULTS = 500
 class Config(Struct, frozen=True):
     """A configuration whose structure is understood; `resolve` judges what it means.
 
-    `whole` is False when faults were found: what they concern is left out, so that the meaning of the rest can be
-    judged in the same pass; `routes_whole` says that of the route tree alone, and `torn` is where keys were left out.
+    What faults concern is left out, so that the meaning of the rest can be judged in the same pass: `torn` is where
+    keys were left out, `routes_whole` is False when that was in the route tree.
     `declared` are all receiver names of the file, those left out as well.
     """
 
     file: File
     source: Source
-    whole: bool
     routes_whole: bool
     torn: frozenset[Place]
     declared: frozenset[str]
@@ -55,7 +54,7 @@ def parse(name: str, data: bytes) -> tuple[Config | None, tuple[Fault, ...]]:
         return None, faults
     routes_whole = all(error["loc"][:1] != ("route",) for error in errors)
     source = Source(source.name, source.lines, pruned, source.secrets)
-    return Config(file, source, not faults, routes_whole, torn, declared), faults
+    return Config(file, source, routes_whole, torn, declared), faults
 
 
 def _errors(data: object) -> list[ErrorDetails]:

@@ -4,6 +4,8 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from relay.core.fault import Fault
+from relay.core.guard import TemplateFault
 from relay.core.schema import File
 from relay.core.schema_receiver import ByLabel, HttpConfig
 from relay.core.secret import Secret
@@ -35,6 +37,13 @@ class Files(Struct, frozen=True):
     def path(self, name: str) -> str:
         """The path of a file that the configuration names; empty for an empty name."""
         return name if not name or name.startswith("/") else f"{self.folder}/{name}"
+
+    def located(self, fault: TemplateFault) -> Fault:
+        """The fault of a template at its place among the files."""
+        name = fault.template
+        lines = self.templates.get(name, self.builtin.get(name, "")).splitlines()
+        excerpt = lines[fault.line - 1] if 0 < fault.line <= len(lines) else ""
+        return Fault(self.paths.get(name, name), fault.line, fault.column, fault.message, excerpt=excerpt)
 
 
 def wanted(file: File) -> Wanted:

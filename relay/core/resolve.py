@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from relay.core.budget import Limits
 from relay.core.config import Config
@@ -23,7 +23,7 @@ from relay.core.schema import Route as RouteConfig
 from relay.core.schema_receiver import Receiver
 from relay.core.source import Loc
 from relay.core.tree import Tree
-from relay.core.trial import try_templates
+from relay.core.trial import Trial, compiled
 
 
 class Retention(Struct, frozen=True):
@@ -33,35 +33,31 @@ class Retention(Struct, frozen=True):
     bytes: int = 1 << 30
 
 
-class Rules(Struct, frozen=True):
-    """All that a configuration says, decided at load.
+class Draft(Struct, frozen=True):
+    """All that a configuration says, faults and all, its templates not yet tried: `trial` says how to.
 
-    `templates` are the sources by name, the user's and the built-in ones. `personal` is the policy of chats that
-    subscribe. `tests` is how many the file had.
+    `personal` is the policy of chats that subscribe. `tests` is how many the file had.
     """
 
-    in_force: InForce
-    templates: dict[str, str]
-    retention: Retention
+    routing: Routing
+    limits: Limits
     intervals: dict[str, TimeInterval]
+    retention: Retention
     notices_receiver: str
     bots: tuple[Bot, ...]
     personal: Policy
     tests: int
-
-    @property
-    def routing(self) -> Routing:
-        """The routing in force."""
-        return self.in_force.routing
-
-    @property
-    def limits(self) -> Limits:
-        """The rates in force."""
-        return self.in_force.limits
+    trial: Trial
 
 
-def resolve(config: Config, files: Files, mode: Mode) -> tuple[Rules | None, tuple[Fault, ...]]:
-    """The rules, or None with all that is wrong. Warnings come with the rules.
+class Rules(Draft, frozen=True):
+    """A draft without a fault, its templates compiled: all is decided."""
+
+    in_force: InForce
+
+
+def resolve(config: Config, files: Files, mode: Mode) -> tuple[Draft, tuple[Fault, ...]]:
+    """What the configuration means, and all that is wrong with it but for its templates.
 
     Mode `check` is for a machine that has no secrets: a missing secret file is a warning there.
     """
@@ -77,21 +73,33 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[Rules | None, tup
     notices = _notices(file, names, report)
     _check_last_resort(file, targets, report)
     root = _routes(config, names, notices, report)
-    templates, found = try_templates(files, [target for each in targets.values() for target in each])
-    faults = (*report.faults, *found)
-    if not config.whole or faulty(faults):
-        return None, faults
-    rules = Rules(
-        in_force=InForce(Routing(root, targets), templates, _limits(file.limits), names.intervals),
-        templates=files.builtin | files.templates,
-        retention=_retention(file.retention),
+    draft = Draft(
+        routing=Routing(root, targets),
+        limits=_limits(file.limits),
         intervals=names.intervals,
+        retention=_retention(file.retention),
         notices_receiver=notices,
         bots=tuple(destinations.bots.values()),
         personal=personal(file.global_),
         tests=len(file.tests),
+        trial=_trial(files, targets),
     )
-    return rules, faults
+    return draft, tuple(report.faults)
+
+
+def decided(draft: Draft, faults: tuple[Fault, ...]) -> Rules | None:
+    """The rules, when the faults of the file, its meaning and its templates are no more than warnings."""
+    if faulty(faults):
+        return None
+    templates = compiled((*draft.trial.builtin, *draft.trial.own))
+    in_force = InForce(draft.routing, templates, draft.limits, draft.intervals)
+    return Rules(**structs.asdict(draft), in_force=in_force)
+
+
+def _trial(files: Files, targets: dict[str, tuple[Target, ...]]) -> Trial:
+    policies = [target.policy for each in targets.values() for target in each]
+    uses = dict.fromkeys((policy.template, policy.markup) for policy in policies)
+    return Trial(tuple(files.builtin.items()), tuple(files.templates.items()), tuple(uses))
 
 
 def _routes(config: Config, names: Names, notices: str, report: Report) -> Route:

@@ -1,41 +1,56 @@
 """Templates of a configuration, compiled and tried on the samples before any alert meets them."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from functools import lru_cache
 
-from relay.core import template
-from relay.core.fault import Fault
-from relay.core.files import Files
-from relay.core.lane import MarkupName, Target
-from relay.core.template import BUILT_IN, TemplateFault, Templates, check
+from msgspec import Struct
 
+from relay.core import template
+from relay.core.lane import MarkupName
+from relay.core.template import TemplateFault, Templates, check
+
+Sources = tuple[tuple[str, str], ...]
 Use = tuple[str, MarkupName]
 
 
-def try_templates(files: Files, targets: Iterable[Target]) -> tuple[Templates, tuple[Fault, ...]]:
-    """All templates, and their faults in the template files themselves.
+class Trial(Struct, frozen=True):
+    """What is to be tried: templates and their sources, those that come with the relay and the others, and `uses`:
+    names with the markup that their users write them in."""
 
-    Each is tried in the markup that its users write it in; one that nobody uses as plain text.
-    """
-    sources = files.builtin | files.templates
-    uses: dict[Use, None] = {(target.policy.template, target.policy.markup): None for target in targets}
-    used = {name for name, _ in uses}
-    uses |= {(name, BUILT_IN.get(name, "none")): None for name in files.templates if name not in used}
-    templates, found = _tried(tuple(sources.items()), tuple(uses))
-    return templates, tuple(_fault(fault, files, sources) for fault in found)
+    builtin: Sources = ()
+    own: Sources = ()
+    uses: tuple[Use, ...] = ()
 
 
-@lru_cache(maxsize=2)  # a reload that leaves the templates as they are has nothing to try
-def _tried(sources: tuple[tuple[str, str], ...], uses: tuple[Use, ...]) -> tuple[Templates, tuple[TemplateFault, ...]]:
-    templates, found = template.compile(dict(sources))
-    for name, markup in uses:
-        if name in templates.by_name:
-            found += check(templates, name, markup)
-    return templates, tuple(dict.fromkeys(found))
+class Verdict(Struct, frozen=True):
+    """What came of trying one template: nothing, or all that is wrong with it."""
+
+    template: str
+    faults: tuple[TemplateFault, ...]
 
 
-def _fault(fault: TemplateFault, files: Files, sources: dict[str, str]) -> Fault:
-    lines = sources.get(fault.template, "").splitlines()
-    excerpt = lines[fault.line - 1] if 0 < fault.line <= len(lines) else ""
-    path = files.paths.get(fault.template, fault.template)
-    return Fault(path, fault.line, fault.column, fault.message, excerpt=excerpt)
+def names(trial: Trial) -> tuple[str, ...]:
+    """The templates that `verdicts` judges, in that order."""
+    return tuple(dict.fromkeys((*dict(trial.own), *(name for name, _ in trial.uses))))
+
+
+def verdicts(trial: Trial, wanted: Iterable[str]) -> Iterator[Verdict]:
+    """Tries the wanted templates one by one, each in the markup of its uses; one that nobody uses is plain text."""
+    shared = compiled(trial.builtin)
+    own = dict(trial.own)
+    for name in wanted:
+        found, faults = template.compile({name: own[name]}) if name in own else (shared, ())
+        together = Templates(shared.by_name | found.by_name)
+        for markup in _markups(trial, name) if name in together.by_name else ():
+            faults += check(together, name, markup)
+        yield Verdict(name, tuple(dict.fromkeys(faults)))
+
+
+@lru_cache(maxsize=4)  # a reload that leaves the templates as they are has nothing to compile
+def compiled(sources: Sources) -> Templates:
+    """The templates ready for use, those with faults left out."""
+    return template.compile(dict(sources))[0]
+
+
+def _markups(trial: Trial, name: str) -> list[MarkupName]:
+    return [markup for each, markup in trial.uses if each == name] or ["none"]

@@ -46,9 +46,8 @@ def check(data: bytes, files: Files = WITH_TEMPLATES) -> tuple[Config | None, tu
     """What parsing and resolving come to, as `check-config` does it."""
     config, faults = parse("relay.yml", data)
     if config is not None:
-        rules, more = resolve(config, files, "check")
+        _, more = resolve(config, files, "check")
         faults += more
-        assert rules is not None or any(fault.severity == "fault" for fault in faults)
     return config, faults
 
 
@@ -106,7 +105,6 @@ receivers:
 """
     )
     assert config
-    assert not config.whole
     assert {fault.line: fault.message.partition(",")[0].partition(":")[0] for fault in faults} == {
         4: 'unknown key "contineu"',
         6: "expected text",

@@ -14,7 +14,7 @@ from relay.core.fault import Fault, render
 from relay.core.files import Files
 from relay.core.importing import Imported, NotImported, convert
 from relay.core.matcher import parse as parse_matchers
-from relay.core.resolve import Rules, resolve
+from relay.core.resolve import Rules, decided, resolve
 from relay.core.route import Route, walk
 from relay.settings import BUILTIN
 from tests.need import need_program
@@ -31,8 +31,9 @@ def imported(text: str) -> Imported:
 def rules(text: str) -> Rules:
     config, faults = parse("relay.yml", text.encode())
     assert config, faults
-    found, faults = resolve(config, Files(builtin=SOURCES), "check")
-    assert found, "\n".join(map(render, faults))
+    draft, more = resolve(config, Files(builtin=SOURCES), "check")
+    found = decided(draft, faults + more)
+    assert found, "\n".join(map(render, faults + more))
     return found
 
 

@@ -12,7 +12,7 @@ from relay.core.interval import contains
 from relay.core.lane import HttpOptions, LaneKey, Lifecycle, LinkRewrite, MentionRule, Policy, Target
 from relay.core.matcher import parse as matchers
 from relay.core.message import Mention
-from relay.core.resolve import Retention, Rules, resolve
+from relay.core.resolve import Retention, Rules, decided, resolve
 from relay.core.route import deliveries
 from relay.core.secret import Secret
 from relay.core.template import BUILT_IN
@@ -27,7 +27,8 @@ def resolved(text: str, **secrets: str) -> tuple[Rules, tuple[Fault, ...]]:
     config, faults = parse("relay.yml", text.encode())
     assert config, faults
     files = Files("/etc/relay", {name: Secret(value) for name, value in secrets.items()}, builtin=TEMPLATES)
-    rules, more = resolve(config, files, "serve")
+    draft, more = resolve(config, files, "serve")
+    rules = decided(draft, faults + more)
     assert rules, (faults, more)
     return rules, faults + more
 
