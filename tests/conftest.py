@@ -1,10 +1,32 @@
-"""Fixtures that several test folders share."""
+"""Fixtures that several test folders share, and an ear for secrets in all that tests print."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Generator
 
 import pytest
 
 from relay.sandbox import server
+from tests import canary
+
+pytest_plugins = ["pytester"]
+canary.watch()
+
+
+def pytest_collection_finish() -> None:
+    """What modules have made is there for all their tests."""
+    canary.settle()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """A test that printed or logged a secret has failed."""
+    report = yield
+    try:
+        canary.check("".join(text for _, text in report.sections))
+    except AssertionError as error:
+        report.outcome, report.longrepr = "failed", str(error)
+    if call.when == "teardown" or not report.passed:
+        canary.forget()
+    return report
 
 
 @pytest.fixture

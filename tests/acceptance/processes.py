@@ -15,6 +15,7 @@ import msgspec
 from prometheus_client.parser import text_string_to_metric_families
 
 from relay.core.balance import BalanceRow
+from tests import canary
 from tests.need import need_program
 
 ROOT = Path(__file__).parent.parent.parent
@@ -106,6 +107,8 @@ async def processes(folder: Path, scene: Callable[[], str] = str) -> AsyncIterat
     finally:
         for process in running.started:
             await process.kill()
+    for process in running.started:
+        canary.check(process.output)
 
 
 def free_port() -> int:
@@ -158,6 +161,7 @@ async def fetch(verb: str, url: str, json: object = None) -> tuple[int, str]:
 
 async def launch_relay(running: Processes, config: Path, port: int = 0) -> Process:
     """Starts a relay and waits for nothing. Its storage is `data` in the folder of the processes."""
+    canary.learn(config)
     return await running.start(
         "relay", sys.executable, "-P", "-m", "relay", "serve",
         f"--config.file={config}", f"--storage.path={running.folder / 'data'}",

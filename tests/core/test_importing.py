@@ -17,6 +17,7 @@ from relay.core.matcher import parse as parse_matchers
 from relay.core.resolve import Rules, decided, resolve
 from relay.core.route import Route, walk
 from relay.settings import BUILTIN
+from tests import canary
 from tests.need import need_program
 
 SOURCES = {path.name: path.read_text() for path in BUILTIN.glob("*.j2")}
@@ -26,6 +27,12 @@ CASES = sorted(path.stem for path in FOLDER.glob("*.yml"))
 
 def imported(text: str) -> Imported:
     return convert("alertmanager.yml", text.encode(), SOURCES)
+
+
+def printed(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
+    """The configuration that was printed, inline secrets and all, and what was said about it."""
+    canary.forget()
+    return capsys.readouterr()
 
 
 def rules(text: str) -> Rules:
@@ -44,7 +51,7 @@ def test_what_comes_of_an_alertmanager_yml(
     """The golden files hold relay.yml, then what is said about it."""
     monkeypatch.chdir(FOLDER)
     assert main(["import", f"{case}.yml"]) == 0
-    out, err = capsys.readouterr()
+    out, err = printed(capsys)
     assert f"{out}=====\n{err}" == (FOLDER / f"{case}.txt").read_text()
 
 
@@ -120,7 +127,7 @@ def test_a_faulty_file_is_refused_at_the_place_of_its_fault(text: str, said: str
 
 def test_no_secret_is_said_aloud(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["import", str(FOLDER / "faulty-chats.yml")]) == 0
-    out, err = capsys.readouterr()
+    out, err = printed(capsys)
     for secret in ("1000001:AAAA", "a-password", "not-a-webhook"):
         assert secret not in err
     assert "1000001:AAAA" in out
