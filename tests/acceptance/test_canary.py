@@ -283,6 +283,7 @@ async def look_around(house: House, relay: Relay, capsys: Output) -> None:
     await run_verb(house, capsys, "serve", config, storage)  # the folder is in use
 
 
+@pytest.mark.slow
 async def test_no_secret_is_seen_in_a_whole_life(tmp_path: Path, capsys: Output) -> None:
     house = House(tmp_path)
     await house.open()

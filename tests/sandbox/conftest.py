@@ -1,6 +1,7 @@
 """A furnished sandbox on a clock that the tests move."""
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 
 import aiohttp
 import pytest
@@ -21,6 +22,11 @@ from tests.sandbox.client import (
     Client,
     Clock,
 )
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """To import the libraries that judge takes as long as many tests do."""
+    return (collection_path.name == "test_judges.py" and "not slow" in config.getoption("markexpr")) or None
 
 
 @pytest.fixture

@@ -31,6 +31,7 @@ with warnings.catch_warnings():  # discord.py imports it for voice, https://docs
     import discord
     import discord.http
 
+pytestmark = pytest.mark.slow
 PERSON, ROLE, STRANGER = 700_000_000_000_000_011, 700_000_000_000_000_012, 700_000_000_000_000_013
 MARKUP = "<b>disk</b> <i>full</i> <code>/var</code> <tg-spoiler>x</tg-spoiler>"
 
