@@ -1,4 +1,4 @@
-"""Opening the database file: checked, of the right version, every commit synced."""
+"""Opening the database file: checked, brought to our version step by step, every commit synced."""
 
 import sqlite3
 from pathlib import Path
@@ -6,7 +6,11 @@ from pathlib import Path
 from relay.store.connection import Connect, Connection, trouble
 from relay.store.protocol import NewerSchema
 
-SCHEMA = 1
+# A storage of version n has had the first n. What was released never changes: the next version is one more step.
+STEPS = tuple(
+    path.read_text(encoding="utf-8")
+    for path in sorted((Path(__file__).parent / "schema").glob("*.sql"), key=lambda path: int(path.stem))
+)
 _LAST_SCHEMA = 1000  # a number above is no version but damage
 _SETTINGS = (
     # No second connection can write or checkpoint beside ours (https://sqlite.org/wal.html#walresetbug), and the
@@ -19,8 +23,10 @@ _SETTINGS = (
 )
 
 
-def open_checked(connect: Connect, path: str, synchronous: str, log_pages: int) -> Connection:
-    """A connection to a file that is sound; its log is written back after `log_pages`.
+def open_checked(
+    connect: Connect, path: str, synchronous: str, log_pages: int, steps: tuple[str, ...] = STEPS
+) -> Connection:
+    """A connection to a file that is sound and has had all `steps`; its log is written back after `log_pages`.
 
     Raises NewerSchema, or sqlite3.Error: SQLITE_CORRUPT or SQLITE_NOTADB when the file is damaged.
     """
@@ -28,39 +34,39 @@ def open_checked(connect: Connect, path: str, synchronous: str, log_pages: int) 
     try:
         for setting in (*_SETTINGS, f"PRAGMA wal_autocheckpoint={log_pages}"):
             db.execute(setting)
-        is_new = _is_new_or_sound(db)
-        if is_new:
+        version = _version_if_sound(db, len(steps))
+        if version == 0:
             db.execute("PRAGMA auto_vacuum=INCREMENTAL")  # so that a file that grew can shrink
         db.execute("PRAGMA journal_mode=WAL")
         db.execute(f"PRAGMA synchronous={synchronous}")
-        if is_new:
-            script = Path(__file__).with_name("schema.sql").read_text(encoding="utf-8")
-            db.executescript(f"BEGIN; {script} PRAGMA user_version={SCHEMA}; COMMIT;")
+        for number, step in enumerate(steps[version:], version + 1):
+            db.executescript(f"BEGIN; {step} PRAGMA user_version={number}; COMMIT;")
     except BaseException:
         db.close()
         raise
     return db
 
 
-def _is_new_or_sound(db: Connection) -> bool:
-    """The file holds nothing yet. Nothing is written to it; what cannot even be read is damaged."""
+def _version_if_sound(db: Connection, newest: int) -> int:
+    """How many steps the file has had: none when it is new. Nothing is written to it; what cannot even be read is
+    damaged."""
     try:
-        return _is_new(db)
+        return _version(db, newest)
     except UnicodeDecodeError as error:  # SQLite quotes what it does not understand
         raise _damaged("its tables have unreadable names") from error
     except sqlite3.Error as error:
         raise (_damaged(str(error)) if trouble(error) == "refused" else error) from error
 
 
-def _is_new(db: Connection) -> bool:
+def _version(db: Connection, newest: int) -> int:
     (version,) = db.execute("PRAGMA user_version").fetchone()
-    if SCHEMA < version < _LAST_SCHEMA:
-        raise NewerSchema(f"the storage has schema {version}, this alert-relay knows {SCHEMA}: upgrade it")
+    if newest < version < _LAST_SCHEMA:
+        raise NewerSchema(f"the storage has schema {version}, this alert-relay knows {newest}: upgrade it")
     (said,) = db.execute("PRAGMA integrity_check(1)").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
-    if said != "ok" or version != (SCHEMA if tables else 0):
+    if said != "ok" or not (0 < version <= newest if tables else version == 0):
         raise _damaged(said)
-    return not tables
+    return int(version)
 
 
 def _damaged(how: str) -> sqlite3.DatabaseError:

@@ -2,7 +2,6 @@
 
 import contextlib
 import sqlite3
-from pathlib import Path
 
 import msgspec
 import pytest
@@ -13,6 +12,7 @@ from relay.core.card import Card
 from relay.core.lanestate import Down, LaneState
 from relay.core.route import Delivery
 from relay.store import sqlite_queue
+from relay.store.opening import STEPS
 from relay.store.protocol import Arrival, CardChange, Store
 from relay.store.queue import DROPPED, MOST_LISTED, Dropped, Page, Query, Queued, Refused, Retried, Whole
 from relay.store.sqlite import SqliteStore
@@ -284,7 +284,7 @@ def test_a_copy_to_a_fallback_is_listed_under_its_own_receiver(store: Store) -> 
 @pytest.mark.parametrize("sql", sqlite_queue.LISTS.values(), ids=list(sqlite_queue.LISTS))
 def test_a_page_is_read_from_an_index_in_its_order_however_many_rows_there_are(sql: str) -> None:
     with contextlib.closing(sqlite3.connect(":memory:")) as db:
-        db.executescript((Path(sqlite_queue.__file__).parent / "schema.sql").read_text())
+        db.executescript("".join(STEPS))
         plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", ("ops", 1, T0, 1, "ops", 9))]
     (only,) = plan
     assert only.startswith("SEARCH delivery USING INDEX delivery_")
