@@ -81,7 +81,8 @@ _STATUS: Decoder[AlertStatus] = Decoder(AlertStatus)
 _LABELS = Decoder(Labels | None)
 _MIXED_LABELS = Decoder(dict[str, Raw])
 
-_NOT_STRUCTURE = bytes(set(range(256)).difference(b'"[]{},'))
+_NO_STRUCTURE = bytes(set(range(256)).difference(b'"[]{},'))
+_NO_NESTING = _NO_STRUCTURE + b","
 _STEPS = [(code in b"[{") - (code in b"]}") for code in range(256)]
 _IS_COMMA = bytes(code == ord(",") for code in range(256))
 _IS_IN_ALERTS = bytes(depth == 2 for depth in range(256))
@@ -149,13 +150,15 @@ def _mended(body: bytes | bytearray) -> bytes | bytearray:
 
 def _check_shape(body: bytes) -> None:
     """Depth and number of alerts, before anything is made of them. Slice by slice, so that no second copy of a large
-    body is made; of what is no JSON the decoder will tell."""
+    body is made; of what is no JSON the decoder will tell. Only a body with room for too many alerts has its commas
+    looked at, which are most of the work."""
+    needless = _NO_NESTING if len(body) < 2 * MOST_ALERTS else _NO_STRUCTURE
     start = depth = listed = 0
     within = 0  # 1 where the slice begins inside a string
     while start < len(body):
         last = _NO_BACKSLASH.search(body, start + _SLICE)
         end = last.end() if last else len(body)
-        bare = body[start:end].replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, _NOT_STRUCTURE)
+        bare = body[start:end].replace(b"\\\\", b"").replace(b'\\"', b"").translate(None, needless)
         pieces = bare.replace(b'""', b"").split(b'"')
         marks = b"".join(pieces[within::2])
         depths = tuple(accumulate(map(_STEPS.__getitem__, marks), initial=depth))
