@@ -50,6 +50,7 @@ class Options(Struct, frozen=True):
     port: int = 9087
     web_config_file: Path | None = None
     allow_unauthenticated: bool = False
+    prefix: str = ""
     limits: Limits = Limits()
 
 
@@ -88,7 +89,7 @@ class App:
         self._control = Control(self._store, run, self._lanes.own, self._lanes.wake, self._clock, tell, self._renew)
         ready, take_update = lambda: self._why_not_ready, self._updates.webhook
         doors = Doors(self._intake.accept, ready, self.reload, self._render_metrics, tell, door, take_update)
-        self._listener = Listener(Server(doors, options.limits).handle, Room())
+        self._listener = Listener(Server(doors, options.limits, options.prefix).handle, Room())
         self._tls = door.tls if door else None
 
     async def start(self) -> str:

@@ -58,9 +58,10 @@ class Doors(Struct, frozen=True):
 class Server:
     """Answers requests. A request that fails for a reason of our own gets 503, so that it is sent again."""
 
-    def __init__(self, doors: Doors, limits: Limits) -> None:
-        """Serves nothing by itself: `handle` is for a Listener."""
+    def __init__(self, doors: Doors, limits: Limits, prefix: str = "") -> None:
+        """Serves nothing by itself: `handle` is for a Listener. `prefix` may stand before each path: `/relay`."""
         self._doors = doors
+        self._prefix = prefix
         self._limits = limits
         self._memory = _Memory(limits.all_bodies)
         self._accepting: set[asyncio.Future[Answer]] = set()
@@ -68,19 +69,19 @@ class Server:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer; all but those of the management paths are told as `Answered`."""
         began = time.monotonic()
+        path = request.path.removeprefix(self._prefix)
         try:
-            response = await self._answer(request)
+            response = await self._answer(request, path)
         except ConnectionError:
             raise  # nobody is there to be answered
         except Exception:  # noqa: BLE001 - logged with its place, and the sender comes again
             _log.exception("a request failed")
             response = answer(503, "internal error", 1)
-        if request.path not in _METHODS and not _UPDATES.fullmatch(request.path):
+        if path not in _METHODS and not _UPDATES.fullmatch(path):
             self._doors.tell(Answered(response.status, time.monotonic() - began))
         return response
 
-    async def _answer(self, request: web.BaseRequest) -> web.Response:
-        path = request.path
+    async def _answer(self, request: web.BaseRequest, path: str) -> web.Response:
         alerts, updates = _ALERTS.fullmatch(path), _UPDATES.fullmatch(path)
         methods = _WRITE if alerts or updates else _METHODS.get(path)
         if methods is None:

@@ -5,6 +5,7 @@ import asyncio
 import logging
 import signal
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from relay import log
 from relay.app import App, Options
@@ -32,7 +33,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add("--storage.path", dest="storage", type=Path, default=Path("data"), metavar="DIR", help="default: data/")
     add("--web.listen-address", dest="listen", default="127.0.0.1:9087", metavar="HOST:PORT", help="port 0: a free one")
     add("--web.config.file", dest="web", type=Path, metavar="FILE", help="TLS and authentication")
-    add("--web.external-url", dest="external", default="", metavar="URL", help="under which others reach this relay")
+    add(
+        "--web.external-url",
+        dest="external",
+        default="",
+        metavar="URL",
+        help="under which others reach this relay: its path may stand before all paths",
+    )
     add("--web.max-body", dest="max_body", type=int, default=128 * MEBIBYTE, metavar="BYTES", help="default: 128 MiB")
     add("--web.allow-unauthenticated", dest="open", action="store_true", help="listen to anyone without authentication")
     add("--log.level", dest="level", choices=("debug", "info", "warning", "error"), default="info")
@@ -47,6 +54,10 @@ def run(options: argparse.Namespace) -> int:
     if not colon or not port.isdecimal() or int(port) > 65535:
         complain(f"--web.listen-address={options.listen}: write HOST:PORT, such as 127.0.0.1:9087")
         return CANNOT
+    external = urlsplit(options.external)
+    if options.external and not (external.scheme in ("http", "https") and external.hostname):
+        complain(f"--web.external-url={options.external}: write an address, such as https://example.org/relay")
+        return CANNOT
     chosen = Options(
         config_file=options.config_file,
         storage_path=options.storage,
@@ -54,6 +65,7 @@ def run(options: argparse.Namespace) -> int:
         port=int(port),
         web_config_file=options.web,
         allow_unauthenticated=options.open,
+        prefix=external.path.rstrip("/"),
         limits=Limits(max_body=options.max_body),
     )
     try:

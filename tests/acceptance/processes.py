@@ -165,7 +165,7 @@ async def launch_relay(running: Processes, config: Path, port: int = 0) -> Proce
     return await running.start(
         "relay", sys.executable, "-P", "-m", "relay", "serve",
         f"--config.file={config}", f"--storage.path={running.folder / 'data'}",
-        f"--web.listen-address=127.0.0.1:{port}",
+        f"--web.listen-address=127.0.0.1:{port}", "--web.external-url=https://example.org/relay/",
     )  # fmt: skip
 
 

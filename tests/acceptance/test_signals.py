@@ -138,7 +138,7 @@ async def test_a_reload_takes_a_good_file_whole_and_leaves_a_bad_one(sandbox: Sa
         assert "nobody" in said
         assert await failed()
         config.write_text(rules(sandbox, "ops"))
-        assert await fetch("POST", f"{relay.url}/-/reload") == (200, "OK\n")
+        assert await fetch("POST", f"{relay.url}/relay/-/reload") == (200, "OK\n")
         assert await loaded_well(relay)
 
         config.write_text(BAD)

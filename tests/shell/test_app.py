@@ -19,10 +19,11 @@ def started(*words: str) -> int:
     [
         ("route: {reciever: ops}\nreceivers: []\n", (), 'did you mean "receiver"?'),
         (GOOD, ("--web.listen-address=nowhere",), "write HOST:PORT"),
+        (GOOD, ("--web.external-url=example.org/relay",), "write an address, such as https://example.org/relay"),
         (GOOD, ("--web.listen-address=0.0.0.0:0",), "--web.allow-unauthenticated"),
         (GOOD, ("--web.config.file=missing.yml",), "missing.yml"),
     ],
-    ids=["a faulty configuration", "a bad address", "an open door", "no web configuration"],
+    ids=["a faulty configuration", "a bad address", "no external address", "an open door", "no web configuration"],
 )
 def test_what_keeps_it_from_starting_is_one_line_with_the_remedy(
     config: str, words: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]

@@ -37,7 +37,7 @@ ROOMY = Room(connections=64, first_seconds=5, idle_seconds=5, linger_seconds=0.0
 class Relay:
     """A server on a loopback port, and what it did."""
 
-    def __init__(self, limits: Limits = QUICK, room: Room = ROOMY, door: Door | None = None) -> None:
+    def __init__(self, limits: Limits = QUICK, room: Room = ROOMY, door: Door | None = None, prefix: str = "") -> None:
         self.taken: list[tuple[str, bytes]] = []
         self.told: list[Event] = []
         self.answer: Answer | Exception = Taken()
@@ -47,7 +47,7 @@ class Relay:
         self.why_not_ready = ""
         self.faults: tuple[str, ...] = ()
         doors = Doors(self._accept, lambda: self.why_not_ready, self._reload, self._metrics, self.told.append, door)
-        self.listener = Listener(Server(doors, limits).handle, room)
+        self.listener = Listener(Server(doors, limits, prefix).handle, room)
 
     async def _accept(self, source: str, body: bytes) -> Answer:
         self.arrived.release()
@@ -138,6 +138,17 @@ async def test_a_payload_is_taken_with_the_source_of_its_path(relay: Relay, path
     assert (got.status, json.loads(got.body)) == (200, {"status": "accepted"})
     assert relay.taken == [(source, b'{"a": 1}')]
     assert relay.codes() == [200]
+
+
+async def test_the_path_of_the_external_address_may_stand_before_each_path() -> None:
+    async with serving(Relay(prefix="/relay")) as relay:
+        for path in ("/relay/alerts/eu", "/alerts/eu"):
+            assert (await relay.post(path, b"{}")).status == 200
+        assert [source for source, _ in relay.taken] == ["eu", "eu"]
+        assert (await relay.get("/relay/-/ready")).status == 200
+        assert (await relay.get("/relay/relay/-/ready")).status == 404
+        assert (await relay.get("/relayed/-/ready")).status == 404
+        assert relay.codes() == [200, 200, 404, 404]
 
 
 async def test_a_payload_in_chunks_is_taken_whole(relay: Relay) -> None:
