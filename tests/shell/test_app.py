@@ -6,6 +6,8 @@ import pytest
 
 from relay.__main__ import main
 from relay.folder import Folder
+from relay.sandbox.server import Sandbox
+from tests.acceptance.life import life
 
 GOOD = "route: {receiver: ops}\nreceivers:\n  - name: ops\n"
 
@@ -45,3 +47,12 @@ def test_a_storage_folder_that_another_relay_uses_is_one_line_with_the_remedy(
     assert started(f"--config.file={file}", f"--storage.path={tmp_path}") == 2
     folder.release()
     assert "another alert-relay uses the storage folder" in capsys.readouterr().err
+
+
+async def test_the_relay_at_work_syncs_each_commit_as_the_storage_does_that_survives_power_cuts(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with life(sandbox, tmp_path) as here:
+        db = here.running._store._db
+        found = [db.execute(f"PRAGMA {setting}").fetchone() for setting in ("journal_mode", "synchronous")]
+    assert found == [("wal",), (2,)]

@@ -25,6 +25,7 @@ from tests.store.cutting_vfs import Disk
 
 Verdict = Literal["kept", "lost", "broken"]
 Job = Callable[[Store], object]
+Opened = Callable[..., SqliteStore]
 LANES = (TELEGRAM, DISCORD, replace(TELEGRAM, chat="-1002"))
 GROUPS = tuple(GroupId("", "relay", f"{{}}:{{n={n}}}") for n in range(4))
 CUTS = int(os.environ.get("RELAY_CUTS", "2000"))
@@ -44,16 +45,16 @@ def test_thousands_of_power_cuts_lose_nothing_that_was_acknowledged(tmp_path: Pa
 
 
 def test_without_a_sync_before_each_answer_power_cuts_do_lose_what_was_acknowledged(tmp_path: Path) -> None:
-    verdicts = lives(range(QUICK // PER_LIFE), tmp_path, "NORMAL")
+    verdicts = lives(range(QUICK // PER_LIFE), tmp_path, partial(SqliteStore, synchronous="NORMAL"))
     assert "lost" in verdicts
     assert "broken" not in verdicts
 
 
-def lives(seeds: Iterable[int], folder: Path, synchronous: str = "FULL") -> list[Verdict]:
-    return [verdict for seed in seeds for verdict in live(seed, folder, synchronous)]
+def lives(seeds: Iterable[int], folder: Path, opened: Opened = SqliteStore) -> list[Verdict]:
+    return [verdict for seed in seeds for verdict in live(seed, folder, opened)]
 
 
-def live(seed: int, folder: Path, synchronous: str = "FULL") -> list[Verdict]:
+def live(seed: int, folder: Path, opened: Opened = SqliteStore) -> list[Verdict]:
     """Up to four cuts of one storage, each at a random moment of start, work or recovery, and what each left."""
     chance = random.Random(seed)
     shadow = SqliteStore(":memory:")
@@ -62,19 +63,19 @@ def live(seed: int, folder: Path, synchronous: str = "FULL") -> list[Verdict]:
     after = disk.survivors()
     while len(verdicts) < PER_LIFE and verdicts.count("kept") == len(verdicts):
         disk = Disk(chance, after, cut_at=int(chance.expovariate(1 / 250)) + 1)
-        under_way = work_until_cut(disk, shadow, chance, folder, synchronous)
+        under_way = work_until_cut(disk, shadow, chance, folder, opened)
         assert disk.after is not None
         verdicts.append(judge(Disk(chance, disk.after), shadow, under_way, folder))
         after = disk.after
     return verdicts
 
 
-def work_until_cut(disk: Disk, shadow: SqliteStore, chance: random.Random, folder: Path, synchronous: str) -> list[Job]:
+def work_until_cut(disk: Disk, shadow: SqliteStore, chance: random.Random, folder: Path, opened: Opened) -> list[Job]:
     """The batch under way when the power went. What was acknowledged before is in the shadow."""
     pages = chance.choice((5, 40, 1000))
     jobs: list[Job] = []
     try:
-        store = SqliteStore(folder / "relay.db", synchronous, disk.connect)
+        store = opened(folder / "relay.db", connect=disk.connect)
         store._db.execute(f"PRAGMA wal_autocheckpoint={pages}")
     except StoreError:
         return jobs
