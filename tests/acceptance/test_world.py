@@ -7,12 +7,13 @@ from typing import ParamSpec, TypeVar
 import pytest
 from msgspec.structs import replace
 
-from relay import pipeline
-from relay.core.event import TemplateFailed
+from relay import calls, pipeline
+from relay.core.event import Noted, TemplateFailed
 from relay.core.lane import Target
 from relay.core.route import Route, Routing
+from relay.store.protocol import Ended, Outturn, StoreError
 from tests.build import POLICY, T0, alert, notification
-from tests.world import CHANNEL, CHAT, SPARE, SPARE_CHAT, World, discord_target, telegram_target
+from tests.world import CHANNEL, CHAT, GROUP_CHAT, SPARE, SPARE_CHAT, World, discord_target, telegram_target
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -78,6 +79,30 @@ async def test_an_attempt_in_doubt_after_a_crash_is_repeated_and_says_so() -> No
     await world.run(until=30)
     (message,) = world.telegram.messages(CHAT)
     assert "repeated" in message.text
+
+
+async def test_what_a_chat_has_taken_is_written_down_as_soon_as_the_storage_works_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world, failures = World(), [StoreError("disk I/O error")] * 3
+    settle = world.store.settle
+
+    def settle_in_the_end(outturn: Outturn) -> tuple[Ended, ...]:
+        if failures:
+            raise failures.pop()
+        return settle(outturn)
+
+    monkeypatch.setattr(calls, "SETTLE_AGAIN", 0.0)
+    monkeypatch.setattr(world.store, "settle", settle_in_the_end)
+    await world.post(notification(alert("db-1")))
+    for _ in ("fold", "post"):
+        await world.pipeline.turn(GROUP_CHAT)
+    assert [event.message for event in world.events if isinstance(event, Noted)] == [
+        "cannot record what was sent, trying again"
+    ] * 3
+    assert [(row.delivered, row.pending) for row in world.balance()] == [(1, 0)]
+    assert world.store.in_doubt() == ()
+    assert len(world.telegram.messages(CHAT)) == 1
 
 
 async def test_a_chat_that_threw_us_out_is_replaced_by_the_fallback_until_the_group_is_over() -> None:
