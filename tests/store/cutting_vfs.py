@@ -7,7 +7,7 @@ write harms nothing outside its own range. The first sync of a log or journal sy
 
 import random
 import sqlite3
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -68,8 +68,8 @@ class Disk(apsw.VFS):
     """A folder on such a device. `cut_at`: the power goes at this operation; from then on nothing works, and `after`
     is what a new start finds.
 
-    `failing` syncs report an error and sync nothing. While it is `closed` no file can be opened, and never a temporary
-    one. Handles from before it was last `plugged_in` are dead.
+    `failing` syncs report an error and sync nothing. While `at_its_quota` nothing is written. While it is `closed` no
+    file can be opened, and never a temporary one. Handles from before it was last `plugged_in` are dead.
     """
 
     def __init__(self, chance: random.Random, files: dict[str, Inode] | None = None, cut_at: int | None = None) -> None:
@@ -84,6 +84,7 @@ class Disk(apsw.VFS):
         self.after: dict[str, Inode] | None = None
         self.failing = False
         self.closed = False
+        self.at_its_quota: Callable[[], bool] = lambda: False
         self.plugged_in = 1
         self.temporary = 0
 
@@ -169,6 +170,8 @@ class File:
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802
         self._disk.operate()
+        if self._disk.at_its_quota():
+            raise apsw.exception_for(apsw.SQLITE_IOERR_WRITE)
         self._inode.change(offset, bytes(data))
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802

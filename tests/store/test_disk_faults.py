@@ -155,6 +155,18 @@ def test_a_disk_that_others_fill_takes_down_what_is_sent_and_more_when_they_are_
     again.close()
 
 
+def test_a_quota_that_is_used_up_is_a_full_disk(tmp_path: Path) -> None:
+    """SQLite tells of it as of any write that failed."""
+    disk = Disk(random.Random(1))
+    store = SqliteStore(tmp_path / "relay.db", connect=disk.connect)
+    assert accept(store, lane(0)) == (lane(0),)
+    card = begin(store, lane(0))
+    disk.at_its_quota = (tmp_path / "relay.db.reserve").exists
+    settle(store, lane(0), card)
+    assert [(row.delivered, row.lost) for row in store.balance()] == [(1, 0)]
+    store.close()
+
+
 def test_a_start_on_a_full_disk_goes_on_with_what_is_there(tiny_disk: Path) -> None:
     store = SqliteStore(tiny_disk / "relay.db")
     assert accept(store, lane(0)) == (lane(0),)
