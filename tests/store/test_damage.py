@@ -1,6 +1,8 @@
 """A damaged database is moved aside, a new one begun at once, and what can be read is brought back."""
 
+import contextlib
 import random
+import sqlite3
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -80,13 +82,21 @@ def version_overwritten(path: Path) -> None:
     overwrite(path, 60, b"\xff\xff\xff\xff")
 
 
+def index_emptied(path: Path) -> None:
+    """Each page is sound by itself; what the index does not list would never be found."""
+    with contextlib.closing(sqlite3.connect(path)) as db:
+        (page,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'delivery_open'").fetchone()
+    leaf = b"\x0a\x00\x00\x00\x00\x10\x00\x00"  # https://sqlite.org/fileformat2.html#b_tree_pages
+    overwrite(path, 4096 * (page - 1), leaf)
+
+
 def overwrite(path: Path, at: int, data: bytes) -> None:
     with path.open("r+b") as file:
         file.seek(at)
         file.write(data)
 
 
-DAMAGES = (text, halved, a_few_bytes, head_overwritten, tables_overwritten, version_overwritten)
+DAMAGES = (text, halved, a_few_bytes, head_overwritten, tables_overwritten, version_overwritten, index_emptied)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
