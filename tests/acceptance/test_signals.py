@@ -79,6 +79,14 @@ async def is_ready(relay: Relay) -> bool:
         return False
 
 
+async def is_shut(relay: Relay) -> bool:
+    try:
+        await fetch("GET", f"{relay.url}/-/ready")
+    except aiohttp.ClientConnectionError:
+        return True
+    return False
+
+
 @pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
 async def test_sigterm_answers_what_was_begun_and_leaves_nothing_in_doubt(
     sandbox: Sandbox, tmp_path: Path, times: int
@@ -95,6 +103,7 @@ async def test_sigterm_answers_what_was_begun_and_leaves_nothing_in_doubt(
                 relay.process.signal(signal.SIGTERM)
                 await until("the relay stops", lambda: 'msg="stopping"' in relay.process.output)
             assert not await is_ready(relay)
+            await until("nobody else is let in", lambda: is_shut(relay))
             assert await finish() == 200
         assert await relay.process.ended(within=15) == 0
         again = await start_relay(running, config)
