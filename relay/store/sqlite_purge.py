@@ -11,10 +11,11 @@ _card = msgspec.json.Decoder(Card).decode
 def purge(db: Database, before: float, size: int, most: int) -> int:
     """See `protocol.Store.purge`."""
     cramped = not db.has_room() or db.used() > size
+    before = float("inf") if cramped else before
     ended = db.execute(
         "SELECT lane, seq, payload, card FROM delivery WHERE settlement IS NOT NULL AND accepted_at < ?"
         " ORDER BY accepted_at LIMIT ?",
-        (float("inf") if cramped else before, max(1, min(most, db.step // 4))),
+        (before, max(1, min(most, db.step // 4))),
     ).fetchall()
     db.executemany("DELETE FROM delivery WHERE lane = ? AND seq = ?", [row[:2] for row in ended])
     db.executemany(

@@ -257,6 +257,25 @@ def test_a_closed_card_is_forgotten_with_its_last_delivery_and_an_open_one_stays
         assert (store.card(TELEGRAM, GROUP, "") is None) == (closed_at is not None)
 
 
+@pytest.mark.parametrize(("due", "heard_at"), [(T0 + 99, T0), (None, T0 + 2)])
+def test_a_card_that_has_something_to_come_or_was_heard_of_since_outlives_its_deliveries(
+    due: float | None, heard_at: float, store: Store
+) -> None:
+    store.accept(arrival(TELEGRAM))
+    card = replace(shown(fold_all(store, TELEGRAM)), heard_at=heard_at, closed_at=T0)
+    store.settle(Outturn(TELEGRAM, LaneState(), CardChange(card, due, urgent=False), T0 + 1, shown=True))
+    assert store.purge(T0 + 1, SIZE, 10) == 1
+    assert store.card(TELEGRAM, GROUP, "") == card
+
+
+def test_where_room_is_short_a_closed_card_goes_with_its_last_delivery(store: Store) -> None:
+    store.accept(arrival(TELEGRAM))
+    card = replace(shown(fold_all(store, TELEGRAM)), heard_at=T0, closed_at=T0)
+    store.settle(replace(outturn(card), shown=True))
+    assert store.purge(T0 - 99, 1, 10) == 1
+    assert store.card(TELEGRAM, GROUP, "") is None
+
+
 def test_a_storage_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None:
     path = tmp_path / "relay.db"
     SqliteStore(path).close()
