@@ -44,6 +44,8 @@ class Upkeep:
                 await self.round(*in_force())
             except StoreError as error:
                 self._tell(Noted("error", "storage failed", (("err", str(error)),)))
+            except Exception as error:  # noqa: BLE001 - a bug in one round must not end all that come after it
+                self._tell(Noted("error", "upkeep failed", (("err", repr(error)),)))
 
     async def round(self, in_force: InForce, retention: Retention) -> None:
         """One round at the present time."""
