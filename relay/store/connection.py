@@ -63,3 +63,10 @@ def trouble(error: sqlite3.Error) -> Trouble:
             return "refused"
         case _:
             return "broken"
+
+
+def damaged(how: str) -> sqlite3.DatabaseError:
+    """The error of a file that SQLite takes for sound and we cannot use."""
+    error = sqlite3.DatabaseError(f"the storage is damaged: {how}")
+    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
+    return error

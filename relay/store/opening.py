@@ -3,7 +3,7 @@
 import sqlite3
 from pathlib import Path
 
-from relay.store.connection import Connect, Connection, trouble
+from relay.store.connection import Connect, Connection, damaged, trouble
 from relay.store.protocol import NewerSchema
 
 # A storage of version n has had the first n. What was released never changes: the next version is one more step.
@@ -53,9 +53,9 @@ def _version_if_sound(db: Connection, newest: int) -> int:
     try:
         return _version(db, newest)
     except UnicodeDecodeError as error:  # SQLite quotes what it does not understand
-        raise _damaged("its tables have unreadable names") from error
+        raise damaged("its tables have unreadable names") from error
     except sqlite3.Error as error:
-        raise (_damaged(str(error)) if trouble(error) == "refused" else error) from error
+        raise (damaged(str(error)) if trouble(error) == "refused" else error) from error
 
 
 def _version(db: Connection, newest: int) -> int:
@@ -65,14 +65,8 @@ def _version(db: Connection, newest: int) -> int:
     (said,) = db.execute("PRAGMA integrity_check(1)").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if said != "ok" or not (0 < version <= newest if tables else version == 0):
-        raise _damaged(said)
+        raise damaged(said)
     return int(version)
-
-
-def _damaged(how: str) -> sqlite3.DatabaseError:
-    error = sqlite3.DatabaseError(f"the storage is damaged: {how}")
-    error.sqlite_errorcode = sqlite3.SQLITE_CORRUPT
-    return error
 
 
 def move_aside(path: Path, at: str) -> Path:

@@ -33,6 +33,7 @@ from relay.store.sqlite_books import balance, count, end, overdue
 from relay.store.sqlite_claim import claim
 from relay.store.sqlite_people import SqlitePeople
 from relay.store.sqlite_purge import purge
+from relay.store.sqlite_unreadable import needed
 
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
@@ -296,7 +297,7 @@ class SqliteStore:
 
     def in_doubt(self) -> tuple[Attempt, ...]:
         """See `protocol.Store.in_doubt`."""
-        return tuple(_attempt(body) for (body,) in self._db.execute("SELECT body FROM attempt"))
+        return tuple(needed(_attempt, body) for (body,) in self._db.execute("SELECT body FROM attempt"))
 
     def wakes(self) -> tuple[tuple[LaneKey, float], ...]:
         """See `protocol.Store.wakes`."""
@@ -304,7 +305,7 @@ class SqliteStore:
             "SELECT key, CASE WHEN EXISTS (SELECT 1 FROM delivery WHERE lane = lane.id AND card IS NULL"
             " AND settlement IS NULL) THEN 0.0 ELSE (SELECT min(due) FROM card WHERE lane = lane.id) END FROM lane"
         ).fetchall()
-        return tuple((_lane_key(key), at) for key, at in rows if at is not None)
+        return tuple((needed(_lane_key, key), at) for key, at in rows if at is not None)
 
     def balance(self) -> tuple[BalanceRow, ...]:
         """See `protocol.Store.balance`."""

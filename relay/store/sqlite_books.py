@@ -10,6 +10,7 @@ from relay.core.event import Settlement
 from relay.core.lane import LaneKey, Platform
 from relay.store.database import Database
 from relay.store.protocol import Ended
+from relay.store.sqlite_unreadable import needed
 
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 
@@ -58,7 +59,7 @@ def balance(db: Database) -> tuple[BalanceRow, ...]:
         "SELECT key, owner, count(*), min(accepted_at) FROM delivery JOIN lane ON lane.id = lane"
         " WHERE settlement IS NULL GROUP BY owner, lane"
     ):
-        where = (_lane_key(key).platform, owner)
+        where = (needed(_lane_key, key).platform, owner)
         had, since = pending.get(where, (0, oldest))
         pending[where] = (had + waiting, min(since, oldest))
     return tuple(_balance_row(where, counted[where], pending.get(where)) for where in sorted(counted))

@@ -17,6 +17,7 @@ from relay.store import sqlite_budgets
 from relay.store.database import Database
 from relay.store.people import SAYING_SECONDS, Outgoing, Turn
 from relay.store.sqlite_books import end
+from relay.store.sqlite_unreadable import needed
 
 ENDED = "subscription_ended"  # why deliveries end that were pending when their subscription did
 _KEPT_INVITES = 30 * 86400.0  # seconds after its end that an invitation is still listed
@@ -249,4 +250,4 @@ class SqlitePeople:
 
 
 def _all(rows: Iterable[tuple[bytes]]) -> tuple[Subscription, ...]:
-    return tuple(_subscription(body) for (body,) in rows)
+    return tuple(needed(_subscription, body) for (body,) in rows)

@@ -4,6 +4,7 @@ import msgspec
 
 from relay.core.card import Card
 from relay.store.database import Database
+from relay.store.sqlite_unreadable import ERRORS
 
 _card = msgspec.json.Decoder(Card).decode
 
@@ -34,5 +35,12 @@ def _forget_cards(db: Database, ids: set[int], before: float) -> None:
         found = db.execute(
             "SELECT body FROM card WHERE id = ? AND closed = 1 AND absorbed = 0 AND due IS NULL", (card_id,)
         ).fetchone()
-        if found and _card(found[0]).heard_at < before:
+        if found and _heard_at(found[0]) < before:
             db.execute("DELETE FROM card WHERE id = ?", (card_id,))
+
+
+def _heard_at(body: bytes) -> float:
+    try:
+        return _card(body).heard_at
+    except ERRORS:
+        return float("-inf")

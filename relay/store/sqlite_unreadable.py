@@ -1,6 +1,7 @@
-"""Rows that a damaged disk left in the SQLite store and that say nothing any more: a chat must not wait for them."""
+"""Rows that a damaged disk left in the SQLite store and that say nothing any more: nobody must wait for them."""
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import msgspec
 
@@ -8,8 +9,10 @@ from relay.core.alert import Notification
 from relay.core.card import Card
 from relay.core.digest import Line
 from relay.core.lanestate import LaneState
+from relay.store.connection import damaged
 from relay.store.database import Database
 
+T = TypeVar("T")
 ERRORS = (msgspec.DecodeError, UnicodeDecodeError)
 _NO_STATE = msgspec.json.encode(LaneState())
 _state = msgspec.json.Decoder(LaneState).decode
@@ -39,6 +42,15 @@ def clear(db: Database, lane: int) -> list[int]:
         for seq, alerts, body in opened
         if not (_reads(_notification, body) and (alerts is None or _reads(_indexes, alerts)))
     ]
+
+
+def needed(decode: Callable[[bytes], T], blob: bytes) -> T:
+    """A value without which the relay cannot go on. Raises sqlite3.Error when it cannot be read: the file is moved
+    aside."""
+    try:
+        return decode(blob)
+    except ERRORS as error:
+        raise damaged(f"a row cannot be read: {error}") from error
 
 
 def _reads(decode: Callable[[bytes], object], blob: bytes | None) -> bool:

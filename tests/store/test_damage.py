@@ -16,12 +16,13 @@ from relay.core.card import Card, Shown, mark
 from relay.core.event import Event, Noted, StorageDamaged
 from relay.core.lane import LaneKey
 from relay.core.route import Delivery
-from relay.core.step import MessageRef
-from relay.store.protocol import Arrival, CardChange, Claim, Store
+from relay.core.step import MessageRef, Post
+from relay.store.protocol import Arrival, Attempt, CardChange, Claim, Store
 from relay.store.salvage import Salvaged, salvage
 from relay.store.sqlite import SqliteStore
 from relay.store.wreck import NothingToSalvage
 from tests.build import DISCORD, T0, TELEGRAM, alert, notification
+from tests.store.test_people import OWN, take
 
 LANES = (TELEGRAM, DISCORD)
 Damage = Callable[[Path], None]
@@ -178,6 +179,31 @@ def test_rows_that_say_nothing_any_more_do_not_hold_up_their_chat(tmp_path: Path
         ("telegram", 1, 3, 0),
     ]
     assert [event.message for event in events if isinstance(event, Noted)] == ["storage has rows that cannot be read"]
+    store.close()
+
+
+@pytest.mark.parametrize(("table", "column"), [("attempt", "body"), ("subscription", "body"), ("lane", "key")])
+def test_rows_without_which_no_relay_could_start_make_a_damaged_file(table: str, column: str, tmp_path: Path) -> None:
+    path, events = tmp_path / "relay.db", list[Event]()
+    made(path, 4)
+    store = SqliteStore(path, tell=events.append)
+    attempt = Attempt(TELEGRAM, group(0), "", Post(silent=False))
+    store.batch([partial(store.begin, attempt, (), T0), partial(take, store, added=OWN)])
+    store._db.execute(f"UPDATE {table} SET {column} = 'garbage' WHERE rowid = 1")
+    for read in (store.in_doubt, store.wakes, store.balance, store.people.subscriptions):
+        (found,) = store.batch([read])
+        assert not isinstance(found, Exception)
+    assert [type(event) for event in events] == [StorageDamaged]
+    accept(store, 1, T0, *LANES)
+    store.close()
+
+
+def test_a_card_that_says_nothing_any_more_is_forgotten_as_others_are(tmp_path: Path) -> None:
+    made(tmp_path / "relay.db", 2)
+    store = SqliteStore(tmp_path / "relay.db")
+    store.batch([partial(store.dismiss, TELEGRAM, [1], "dead", "test")])
+    store._db.execute("UPDATE card SET body = 'garbage', closed = 1, due = NULL WHERE lane = 1")
+    assert store.batch([partial(store.purge, T0 + 99, 1 << 30, 9)]) == [1]
     store.close()
 
 
