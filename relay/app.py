@@ -4,6 +4,7 @@ import asyncio
 import random
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
@@ -95,6 +96,7 @@ class App:
     async def start(self) -> str:
         """Takes up what an earlier run left, then listens. Returns `HOST:PORT`. Raises CannotStart."""
         self._loop = asyncio.get_running_loop()
+        await self._rewind()
         self._subscriptions = await self._writer.run(self._store.people.subscriptions)
         self._take_over(self.rules)
         await self._pipeline.recover()
@@ -113,6 +115,13 @@ class App:
             raise CannotStart(f"cannot listen on {places}: {error}") from error
         self._why_not_ready = ""
         return address
+
+    async def _rewind(self) -> None:
+        ahead = await self._writer.run(partial(self._store.rewind, self._clock()))
+        if ahead:
+            self._tell(
+                Noted("warning", "the clock was ahead, its times are moved back", (("seconds", f"{ahead:.0f}"),))
+            )
 
     async def stop(self) -> None:
         """Not ready at once; requests under way are answered, API calls under way end, everything is written down."""

@@ -148,8 +148,9 @@ class World:
         assert not [event for event in self.events if isinstance(event, Noted) and event.level == "error"]
 
     async def restart(self) -> None:
-        """What a new process does first: settle what was in doubt, ask for the wakes."""
+        """What a new process does first: see what the clock is, settle what was in doubt, ask for the wakes."""
         self.wakes, self.dying = {}, False
+        await self.commit(partial(self.store.rewind, self.now))
         await self.pipeline.recover()
         for lane, at in await self.commit(self.store.wakes):
             self.wakes[lane] = max(at, self.now)

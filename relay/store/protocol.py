@@ -178,6 +178,10 @@ class Store(Protocol):
     def expire(self, lane: LaneKey, receiver: str, before: float) -> tuple[Ended, ...]:
         """Ends, as expired, what `receiver` has pending on the lane since before then. Cards keep what they want."""
 
+    def rewind(self, now: float) -> float:
+        """Before all else in a new run. A clock that was ahead of this one wrote moments that are yet to come: they
+        are moved back by as much, so that nothing waits for them. Returns the seconds, 0.0 when no clock was ahead."""
+
     def in_doubt(self) -> tuple[Attempt, ...]:
         """Attempts that an earlier run began and did not settle."""
 

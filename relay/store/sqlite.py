@@ -33,6 +33,7 @@ from relay.store.sqlite_books import balance, count, end, overdue
 from relay.store.sqlite_claim import claim
 from relay.store.sqlite_people import SqlitePeople
 from relay.store.sqlite_purge import purge
+from relay.store.sqlite_rewind import rewind
 from relay.store.sqlite_unreadable import needed
 
 _encode = msgspec.json.encode
@@ -294,6 +295,10 @@ class SqliteStore:
             return self._end(outturn.lane, [seq for seq, _, _ in rows], "dead", outturn.dead)
         merged = self._end(outturn.lane, [seq for seq, _, _ in rows[:-1]], "merged", "")
         return merged + self._delivered(outturn, rows[-1:])
+
+    def rewind(self, now: float) -> float:
+        """See `protocol.Store.rewind`."""
+        return rewind(self._db, now)
 
     def in_doubt(self) -> tuple[Attempt, ...]:
         """See `protocol.Store.in_doubt`."""

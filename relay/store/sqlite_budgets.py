@@ -7,6 +7,7 @@ import msgspec
 from relay.core.budget import Budget, Limit, block, free_at, merge, room, take
 from relay.store.database import Database
 from relay.store.protocol import Attempt
+from relay.store.sqlite_unreadable import ERRORS
 
 YIELD = 0.05  # seconds after which a lane that let another one go first asks again
 PATIENCE = 5.0  # seconds for which others wait for a lane that may go and does not come
@@ -66,7 +67,15 @@ def _ahead(db: Database, attempt: Attempt, limit: Limit, now: float) -> int:
 
 def _read(db: Database, key: str) -> Budget:
     found = db.execute("SELECT body FROM budget WHERE key = ?", (key,)).fetchone()
-    return _budget(found[0]) if found else Budget(key)
+    return decoded(key, found[0]) if found else Budget(key)
+
+
+def decoded(key: str, body: bytes) -> Budget:
+    """The budget of a row. One that cannot be read is begun anew: the platform says no where we should have waited."""
+    try:
+        return _budget(body)
+    except ERRORS:
+        return Budget(key)
 
 
 def _keep(db: Database, budget: Budget) -> None:

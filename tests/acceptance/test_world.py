@@ -11,6 +11,7 @@ from relay import calls, pipeline
 from relay.core.event import Noted, TemplateFailed
 from relay.core.lane import Target
 from relay.core.route import Route, Routing
+from relay.sandbox.rates import Window
 from relay.store.protocol import Ended, Outturn, StoreError
 from tests.build import POLICY, T0, alert, notification
 from tests.world import CHANNEL, CHAT, GROUP_CHAT, SPARE, SPARE_CHAT, World, discord_target, telegram_target
@@ -79,6 +80,29 @@ async def test_an_attempt_in_doubt_after_a_crash_is_repeated_and_says_so() -> No
     await world.run(until=30)
     (message,) = world.telegram.messages(CHAT)
     assert "repeated" in message.text
+
+
+@pytest.mark.parametrize("ahead", [3 * 3600.0, 10 * 365 * 86400.0])
+async def test_after_a_clock_that_was_ahead_a_new_start_delays_nothing(ahead: float) -> None:
+    world = World(telegram_target(), discord_target())
+    world.telegram.chats[CHAT].pace = world.telegram.chats[CHAT].minute = Window(1000, 1.0)  # its own clock was right
+    world.now = T0 + ahead
+    await world.post(notification(alert("db-1")))
+    await world.run(until=ahead + 10)
+    world.faults.add("telegram", "*", "502", count=2)
+    world.faults.add("discord", "*", "502", count=2)
+    await world.post(notification(alert("db-1"), alert("db-2")))
+    await world.run(until=ahead + 11)
+    world.now = T0 + 100
+    await world.restart()
+    await world.run(until=130)
+    assert "db-2" in world.telegram.transcript(CHAT)
+    assert "db-2" in world.discord.transcript(CHANNEL)
+    await world.post(notification(alert("db-1", "resolved"), alert("db-2", "resolved")))
+    await world.run(until=160)
+    assert "resolved Disk" in world.telegram.transcript(CHAT)
+    assert "resolved Disk" in world.discord.transcript(CHANNEL)
+    assert not any(row.pending or row.expired for row in world.balance())
 
 
 async def test_what_a_chat_has_taken_is_written_down_as_soon_as_the_storage_works_again(

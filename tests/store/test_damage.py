@@ -12,12 +12,13 @@ import pytest
 from msgspec.structs import replace
 
 from relay.core.alert import GroupId
+from relay.core.budget import Limit
 from relay.core.card import Card, Shown, mark
 from relay.core.event import Event, Noted, StorageDamaged
 from relay.core.lane import LaneKey
 from relay.core.route import Delivery
 from relay.core.step import MessageRef, Post
-from relay.store.protocol import Arrival, Attempt, CardChange, Claim, Store
+from relay.store.protocol import Arrival, Attempt, Begun, CardChange, Claim, Store
 from relay.store.salvage import Salvaged, salvage
 from relay.store.sqlite import SqliteStore
 from relay.store.wreck import NothingToSalvage
@@ -173,12 +174,15 @@ def test_rows_that_say_nothing_any_more_do_not_hold_up_their_chat(tmp_path: Path
     store._db.execute("UPDATE payload SET body = 'garbage' WHERE id = 4")
     store._db.execute("UPDATE card SET body = 'garbage' WHERE lane = 1 AND id = 1")
     store._db.execute("UPDATE lane SET state = 'garbage' WHERE id = 1")
+    store._db.execute("INSERT INTO budget VALUES ('chat', 'garbage')")
     assert [opened.seq for opened in claimed(store, TELEGRAM).page] == [1, 3]
     assert [(row.platform, row.dead, row.pending, row.lost) for row in store.balance()] == [
         ("discord", 0, 4, 0),
         ("telegram", 1, 3, 0),
     ]
     assert [event.message for event in events if isinstance(event, Noted)] == ["storage has rows that cannot be read"]
+    attempt = Attempt(TELEGRAM, group(0), "", Post(silent=False))
+    assert store.batch([partial(store.begin, attempt, (Limit("chat", 1, 1.0),), T0)]) == [Begun()]
     store.close()
 
 
