@@ -9,12 +9,16 @@ from msgspec.structs import replace
 from relay.core.budget import Limit
 from relay.core.card import Card, Entry, Owed
 from relay.core.lanestate import Down, LaneState
+from relay.core.people import Effects
 from relay.core.rewind import AHEAD
 from relay.core.step import Post
+from relay.core.update import Ears
+from relay.store.people import SAYING_SECONDS
 from relay.store.protocol import Attempt, Begun, CardChange, Denied, Outturn, Store
+from relay.store.queue import Refused
 from relay.store.sqlite import SqliteStore
-from tests.build import GROUP, T0, TELEGRAM, entry
-from tests.store.test_people import OWN, take
+from tests.build import DISCORD, GROUP, T0, TELEGRAM, entry
+from tests.store.test_people import BOT, OWN, SAYING, take
 from tests.store.test_store import SIZE, arrival, fold_all, outturn, shown
 
 YEARS = 10 * 365 * 86400.0
@@ -81,6 +85,38 @@ def test_what_was_accepted_in_the_future_grows_old_as_anything_else(store: Store
     assert [row.oldest_pending for row in store.balance()] == [T0]
     assert store.purge(T0 + 1, SIZE, 9) == 1
     assert [each.count for each in store.expire(TELEGRAM, "ops", T0 + 1)] == [1]
+
+
+def test_what_ended_in_the_future_alone_tells_of_it_too(store: Store) -> None:
+    store.accept(arrival(TELEGRAM, at=THEN))
+    store.dismiss(TELEGRAM, [1], "dead", "test")
+    assert store.rewind(T0) == YEARS
+
+
+def test_what_was_told_in_the_future_is_older_than_what_is_told_now(store: Store) -> None:
+    store.accept(arrival(TELEGRAM, at=THEN))
+    store.rewind(T0)
+    store.accept(arrival(TELEGRAM, at=T0 + 1))
+    store.dismiss(TELEGRAM, [1], "dead", "test")
+    assert isinstance(store.retry("1/1", T0 + 2), Refused)
+
+
+def test_a_bot_s_long_silence_is_noticed(store: Store) -> None:
+    store.people.take_update(BOT, 7, Effects("seen"), THEN)
+    store.begin(ATTEMPT, (LIMIT,), THEN)
+    store.rewind(T0)
+    assert store.people.ears(BOT) == Ears(8, T0)
+
+
+def test_an_answer_goes_at_once_and_not_late(store: Store) -> None:
+    for _ in range(2):
+        store.people.take_update(BOT, 7, Effects("seen", sayings=(SAYING,)), THEN)
+    store.begin(ATTEMPT, (LIMIT,), THEN)
+    assert isinstance(store.begin(replace(ATTEMPT, lane=DISCORD), (LIMIT,), THEN), Denied)
+    store.rewind(T0)
+    first, second = (each.id for each in store.people.sayings())
+    assert store.people.take_saying(first, (LIMIT,), T0 + 5) == "go"
+    assert store.people.take_saying(second, (), T0 + 2 * SAYING_SECONDS) == "dropped"
 
 
 @pytest.mark.parametrize(("until", "then"), [(THEN + 60, T0 + 60), (T0 + 60, T0 + 60), (0.0, 0.0)])
