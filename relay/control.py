@@ -182,6 +182,8 @@ class Control:
         try:
             while some := await asyncio.to_thread(lambda: list(islice(left, _PIECES))):
                 taken = await self._run(partial(take_in, self._store, some))
+                if taken.subscriptions:
+                    self._renew(await self._run(self._store.people.subscriptions))
                 self._wake(taken.lanes)
                 total += taken
         except NothingToSalvage as error:

@@ -138,10 +138,14 @@ def _said(answer: Answer) -> int:
 
 def _say_salvaged(found: Salvaged) -> None:
     say(f"{found.deliveries} deliveries accepted anew, {found.cards} cards restored")
+    if found.invites or found.subscriptions:
+        say(f"{found.invites} invitations and {found.subscriptions} subscriptions restored")
     if found.outdated:
         say(f"{found.outdated} deliveries left, for their chats have heard of something newer")
     if found.unreadable:
         say(f"{found.unreadable} deliveries could not be read")
+    if found.strangers:
+        say(f"{found.strangers} invitations and subscriptions could not be read")
 
 
 def _print(page: Page, options: argparse.Namespace) -> None:

@@ -62,6 +62,9 @@ class PeopleStore(Protocol):
     def revoke_invite(self, invite_id: str) -> bool:
         """Forgets an invitation; False when there is none of that id."""
 
+    def restore(self, invites: Sequence[Invite], subscriptions: Sequence[Subscription]) -> tuple[int, int]:
+        """Keeps those that there are not: how many invitations, how many subscriptions."""
+
     def sayings(self) -> tuple[Outgoing, ...]:
         """Answers to commands that wait to be sent, the oldest first."""
 

@@ -1,7 +1,8 @@
 """Salvage: what can be read of a damaged storage is accepted anew by the running one."""
 
-from collections.abc import Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -11,17 +12,21 @@ from relay.core.alert import GroupId, Notification
 from relay.core.card import Card
 from relay.core.digest import DIGEST, QUIET
 from relay.core.lane import LaneKey
+from relay.core.people import Invite, Subscription
 from relay.core.route import Delivery
 from relay.store import wreck
 from relay.store.protocol import Arrival, CardChange, Store
 from relay.store.sqlite_unreadable import ERRORS
 from relay.store.wreck import Wreck, WreckedCard, WreckedDelivery, WreckedLane
 
+T = TypeVar("T")
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 _group = msgspec.json.Decoder(GroupId).decode
 _card = msgspec.json.Decoder(Card).decode
 _notification = msgspec.json.Decoder(Notification).decode
 _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
+_invite = msgspec.json.Decoder(Invite).decode
+_subscription = msgspec.json.Decoder(Subscription).decode
 _Key = tuple[str, str]  # a card's group and fingerprint, as they are in the file
 
 
@@ -37,14 +42,26 @@ class Piece(Struct, frozen=True):
     unreadable: int = 0
 
 
+class People(Struct, frozen=True):
+    """The invitations and subscriptions of the wreck. `unreadable` counts what is missing."""
+
+    invites: tuple[Invite, ...] = ()
+    subscriptions: tuple[Subscription, ...] = ()
+    unreadable: int = 0
+
+
 class Salvaged(Struct, frozen=True, tag="salvaged"):
-    """What came of a salvage. `outdated` deliveries stay behind, since their chats have heard of something newer."""
+    """What came of a salvage. `outdated` deliveries stay behind, since their chats have heard of something newer.
+    `unreadable` are deliveries, `strangers` invitations and subscriptions that could not be read."""
 
     deliveries: int = 0
     cards: int = 0
     outdated: int = 0
     unreadable: int = 0
     lanes: tuple[LaneKey, ...] = ()
+    invites: int = 0
+    subscriptions: int = 0
+    strangers: int = 0
 
     def __add__(self, other: "Salvaged") -> "Salvaged":
         return Salvaged(
@@ -53,6 +70,9 @@ class Salvaged(Struct, frozen=True, tag="salvaged"):
             self.outdated + other.outdated,
             self.unreadable + other.unreadable,
             self.lanes if other.lanes == self.lanes[-1:] else tuple(dict.fromkeys(self.lanes + other.lanes)),
+            self.invites + other.invites,
+            self.subscriptions + other.subscriptions,
+            self.strangers + other.strangers,
         )
 
 
@@ -64,9 +84,11 @@ def salvage(file: Path, store: Store) -> Salvaged:
     return total
 
 
-def pieces(file: Path) -> Generator[Piece]:
-    """What can be read, card by card; `file` stays as it is. Raises NothingToSalvage."""
+def pieces(file: Path) -> Generator[People | Piece]:
+    """What can be read: people first, since routes to them are made of it, then card by card; `file` stays as it is.
+    Raises NothingToSalvage."""
     with wreck.opened(file) as found:
+        yield _people(found)
         cards: dict[int, dict[_Key, WreckedCard]] = {}
         for card in found.cards():
             cards.setdefault(card.lane, {})[card.group, card.fingerprint] = card
@@ -74,12 +96,17 @@ def pieces(file: Path) -> Generator[Piece]:
             yield from _lane(found, lane, cards.get(lane.id, {}))
 
 
-def take_in(store: Store, found: Sequence[Piece]) -> Salvaged:
-    """Accepts pieces in the transaction under way. A card that the storage has is left as it is."""
+def take_in(store: Store, found: Sequence[People | Piece]) -> Salvaged:
+    """Accepts pieces in the transaction under way. What the storage has is left as it is."""
     total = Salvaged()
     for piece in found:
-        total += _take_in(store, piece)
+        total += _welcome(store, piece) if isinstance(piece, People) else _take_in(store, piece)
     return total
+
+
+def _welcome(store: Store, people: People) -> Salvaged:
+    invites, subscriptions = store.people.restore(people.invites, people.subscriptions)
+    return Salvaged(invites=invites, subscriptions=subscriptions, strangers=people.unreadable)
 
 
 def _take_in(store: Store, piece: Piece) -> Salvaged:
@@ -96,6 +123,23 @@ def _take_in(store: Store, piece: Piece) -> Salvaged:
         unreadable=piece.unreadable,
         lanes=(piece.lane,),
     )
+
+
+def _people(found: Wreck) -> People:
+    invites = [_read(_invite, body) for body in found.people("invite")]
+    subscriptions = [_read(_subscription, body) for body in found.people("subscription")]
+    return People(
+        tuple(invite for invite in invites if invite),
+        tuple(subscription for subscription in subscriptions if subscription),
+        (invites + subscriptions).count(None),
+    )
+
+
+def _read(decode: Callable[[bytes], T], body: bytes | None) -> T | None:
+    try:
+        return decode(body or b"")
+    except ERRORS:
+        return None
 
 
 def _lane(found: Wreck, lane: WreckedLane, cards: dict[_Key, WreckedCard]) -> Iterator[Piece]:

@@ -14,6 +14,7 @@ from relay.core.people import ChatEntry, Effects, Invite, Known, Saying, Subscri
 from relay.core.route import SUBSCRIPTION
 from relay.core.update import BotId, Command, Ears, Ignored, Migrated, Update
 from relay.store import sqlite_budgets
+from relay.store.connection import Value
 from relay.store.database import Database
 from relay.store.people import SAYING_SECONDS, Outgoing, Turn
 from relay.store.sqlite_books import end
@@ -24,6 +25,8 @@ _KEPT_INVITES = 30 * 86400.0  # seconds after its end that an invitation is stil
 _MOST_CARDS = 500  # of a chat, told by /alerts
 _MOST_CHATS = 5000  # in the registry: anyone may add a bot to their groups
 _MOST_SAYINGS = 200  # that wait
+_INVITE = "invite (id, bot, hash, expires_at, body) VALUES (?, ?, ?, ?, ?)"
+_SUBSCRIPTION = "subscription (id, bot, chat, body) VALUES (?, ?, ?, ?)"
 _encode = msgspec.json.encode
 _card = msgspec.json.Decoder(Card).decode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
@@ -163,9 +166,8 @@ class SqlitePeople:
 
     def _keep(self, subscription: Subscription) -> None:
         self._db.execute(
-            "INSERT INTO subscription (id, bot, chat, body) VALUES (?, ?, ?, ?)"
-            " ON CONFLICT (id) DO UPDATE SET chat = excluded.chat, body = excluded.body",
-            (subscription.id, _text(subscription.bot), subscription.chat, _encode(subscription)),
+            f"INSERT INTO {_SUBSCRIPTION} ON CONFLICT (id) DO UPDATE SET chat = excluded.chat, body = excluded.body",
+            _subscription_row(subscription),
         )
 
     def _say(self, bot: BotId, saying: Saying, now: float) -> None:
@@ -217,10 +219,7 @@ class SqlitePeople:
         """See `people.PeopleStore.create_invite`."""
         before = invite.created_at - _KEPT_INVITES
         self._db.execute("DELETE FROM invite WHERE expires_at < ?", (before,))
-        self._db.execute(
-            "INSERT INTO invite (id, bot, hash, expires_at, body) VALUES (?, ?, ?, ?, ?)",
-            (invite.id, _text(invite.bot), invite.hash, invite.expires_at, _encode(invite)),
-        )
+        self._db.execute(f"INSERT INTO {_INVITE}", _invite_row(invite))
 
     def invites(self) -> tuple[Invite, ...]:
         """See `people.PeopleStore.invites`."""
@@ -229,6 +228,16 @@ class SqlitePeople:
     def revoke_invite(self, invite_id: str) -> bool:
         """See `people.PeopleStore.revoke_invite`."""
         return bool(self._db.execute("DELETE FROM invite WHERE id = ? RETURNING id", (invite_id,)).fetchall())
+
+    def restore(self, invites: Sequence[Invite], subscriptions: Sequence[Subscription]) -> tuple[int, int]:
+        """See `people.PeopleStore.restore`."""
+        return (
+            self._added(_INVITE, map(_invite_row, invites)),
+            self._added(_SUBSCRIPTION, map(_subscription_row, subscriptions)),
+        )
+
+    def _added(self, into: str, rows: Iterable[Sequence[Value]]) -> int:
+        return sum(len(self._db.execute(f"INSERT OR IGNORE INTO {into} RETURNING id", row).fetchall()) for row in rows)
 
     def sayings(self) -> tuple[Outgoing, ...]:
         """See `people.PeopleStore.sayings`."""
@@ -247,6 +256,14 @@ class SqlitePeople:
     def block(self, blocks: Sequence[tuple[str, float]]) -> None:
         """See `people.PeopleStore.block`."""
         sqlite_budgets.settle(self._db, (), blocks)
+
+
+def _invite_row(invite: Invite) -> tuple[Value, ...]:
+    return invite.id, _text(invite.bot), invite.hash, invite.expires_at, _encode(invite)
+
+
+def _subscription_row(subscription: Subscription) -> tuple[Value, ...]:
+    return subscription.id, _text(subscription.bot), subscription.chat, _encode(subscription)
 
 
 def _all(rows: Iterable[tuple[bytes]]) -> tuple[Subscription, ...]:

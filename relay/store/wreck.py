@@ -82,6 +82,11 @@ class Wreck:
             elif row[-1] is None:
                 yield WreckedDelivery(*row[1:-1])
 
+    def people(self, table: Literal["invite", "subscription"]) -> Iterator[bytes | None]:
+        """The JSON of each invitation or subscription; None for each that is broken."""
+        for row in self._rows(table, "rowid, body", "rowid > ?", self._last(table)):
+            yield None if row is None else row[1]
+
     def body(self, table: Literal["card", "payload"], number: int) -> bytes:
         """The JSON of a card or payload; nothing when it cannot be read."""
         try:
@@ -92,7 +97,7 @@ class Wreck:
 
     def _last(self, table: str) -> int:
         try:
-            (last,) = self._db.execute(f"SELECT coalesce(max(id), 0) FROM {table}").fetchone()  # noqa: S608
+            (last,) = self._db.execute(f"SELECT coalesce(max(rowid), 0) FROM {table}").fetchone()  # noqa: S608
         except sqlite3.Error:
             return 1 << 20
         return int(last)

@@ -7,6 +7,7 @@ import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -16,13 +17,19 @@ from relay.__main__ import main
 from relay.app import App, Options
 from relay.core.event import Event, StorageDamaged
 from relay.core.lane import LaneKey
+from relay.core.matcher import parse
+from relay.core.people import Invite, hash_of, subscribe
+from relay.core.route import SUBSCRIPTION
+from relay.core.update import BotId, ChatInfo
 from relay.folder import DATABASE
 from relay.sandbox.server import Sandbox
 from relay.store.sqlite import SqliteStore
+from tests.build import T0
 from tests.store.test_damage import accept, head_overwritten, overwrite, text
+from tests.store.test_people import take
 
 Output = pytest.CaptureFixture[str]
-TOKEN, CHAT = "111:sandboxtoken", -1001
+TOKEN, CHAT, ADA = "111:sandboxtoken", -1001, 555
 ROOT = Path(__file__).parent.parent.parent
 
 
@@ -64,6 +71,32 @@ async def test_a_relay_with_a_damaged_storage_starts_says_so_and_delivers_what_i
     assert await asyncio.to_thread(main, ["queue", "salvage", moved]) == 0
     assert capsys.readouterr().out == "1 deliveries accepted anew, 0 cards restored\n"
     while "host-7" not in sandbox.telegram.transcript(CHAT):
+        await events.get()
+    await app.stop()
+
+
+async def test_who_subscribed_gets_alerts_again_as_soon_as_they_are_salvaged(
+    config: Path, sandbox: Sandbox, capsys: Output
+) -> None:
+    sandbox.telegram.add_chat(ADA, "private", "Ada")
+    lane = LaneKey("telegram", sandbox.url, "111", str(ADA))
+    invite = Invite("i1", BotId(sandbox.url, "111"), hash_of("token"), "on call", parse("instance=~.+"), T0, T0 * 2, 2)
+    own = subscribe(invite, ChatInfo(str(ADA), "private", "Ada"), "", ADA, "en", T0, str(ADA))
+    store = SqliteStore(Path("data") / DATABASE)
+    store.batch([partial(take, store, added=own, used=""), partial(store.people.create_invite, invite)])
+    accept(store, 8, 1_795_000_000.0, lane, receiver=SUBSCRIPTION)
+    store.close()
+    head_overwritten(Path("data") / DATABASE)
+    events: asyncio.Queue[Event] = asyncio.Queue()
+    app = App(Options(config, Path("data"), port=0), (events.put_nowait,))
+    await app.start()
+    (moved,) = [event.moved_to for event in drained(events) if isinstance(event, StorageDamaged)]
+    assert await asyncio.to_thread(main, ["queue", "salvage", moved]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "2 deliveries accepted anew, 0 cards restored",
+        "1 invitations and 1 subscriptions restored",
+    ]
+    while "host-8" not in sandbox.telegram.transcript(ADA):
         await events.get()
     await app.stop()
 

@@ -23,7 +23,7 @@ from relay.store.salvage import Salvaged, salvage
 from relay.store.sqlite import SqliteStore
 from relay.store.wreck import NothingToSalvage
 from tests.build import DISCORD, T0, TELEGRAM, alert, notification
-from tests.store.test_people import OWN, take
+from tests.store.test_people import BOT, GROUPS, INVITE, OWN, start, take
 
 LANES = (TELEGRAM, DISCORD)
 Damage = Callable[[Path], None]
@@ -33,14 +33,14 @@ def group(number: int) -> GroupId:
     return GroupId("", "relay", f"{{}}:{{n={number}}}")
 
 
-def arrival(number: int, at: float, *lanes: LaneKey) -> Arrival:
+def arrival(number: int, at: float, *lanes: LaneKey, receiver: str = "ops") -> Arrival:
     told = notification(alert(f"host-{number}"), group=group(number))
-    deliveries = tuple(Delivery(lane, "ops", "", None, urgent=False) for lane in lanes)
+    deliveries = tuple(Delivery(lane, receiver, "", None, urgent=False) for lane in lanes)
     return Arrival(told.group, msgspec.json.encode(told), at, deliveries)
 
 
-def accept(store: Store, number: int, at: float, *lanes: LaneKey) -> None:
-    (result,) = store.batch([partial(store.accept, arrival(number, at, *lanes))])
+def accept(store: Store, number: int, at: float, *lanes: LaneKey, receiver: str = "ops") -> None:
+    (result,) = store.batch([partial(store.accept, arrival(number, at, *lanes, receiver=receiver))])
     assert not isinstance(result, Exception)
 
 
@@ -259,6 +259,36 @@ def test_all_of_a_sound_file_comes_back_with_its_log_and_only_once(tmp_path: Pat
     store.close()
     again, store = salvaged(tmp_path / "wreck.db", tmp_path / "relay.db")
     assert (again.deliveries, again.cards, again.outdated) == (0, 0, 41)
+    store.close()
+
+
+def test_people_come_back_with_a_salvage_and_only_once(tmp_path: Path) -> None:
+    made(tmp_path / "wreck.db", 2)
+    old = SqliteStore(tmp_path / "wreck.db")
+    used = replace(INVITE, used=1)
+    old.batch([partial(old.people.create_invite, used), partial(take, old, added=OWN)])
+    old.batch([partial(take, old, 8, added=GROUPS)])
+    old._db.execute("UPDATE subscription SET body = 'garbage' WHERE id = ?", (GROUPS.id,))
+    old.close()
+    result, store = salvaged(tmp_path / "wreck.db", tmp_path / "relay.db")
+    assert (result.invites, result.subscriptions, result.strangers) == (1, 1, 1)
+    assert (store.people.invites(), store.people.subscriptions()) == ((used,), (OWN,))
+    assert store.people.known(BOT, start("token")).invite == used
+    store.close()
+    again, store = salvaged(tmp_path / "wreck.db", tmp_path / "relay.db")
+    assert (again.invites, again.subscriptions) == (0, 0)
+    assert (store.people.invites(), store.people.subscriptions()) == ((used,), (OWN,))
+    store.close()
+
+
+def test_who_muted_or_moved_since_stays_as_they_are(tmp_path: Path) -> None:
+    old = SqliteStore(tmp_path / "wreck.db")
+    old.batch([partial(take, old, added=OWN)])
+    old.close()
+    store = SqliteStore(tmp_path / "relay.db")
+    muted = replace(OWN, muted_until=T0 + 60)
+    store.batch([partial(take, store, added=muted), partial(salvage, tmp_path / "wreck.db", store)])
+    assert store.people.subscriptions() == (muted,)
     store.close()
 
 
