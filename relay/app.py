@@ -132,6 +132,7 @@ class App:
         await self._replies.stop()
         await self._control.close()
         await self._upkeep.stop()
+        await self._notices.stop()
         await self._transport.close()
         await asyncio.to_thread(self._writer.close)
         self._folder.release()

@@ -1,5 +1,6 @@
 """What keeps the relay from starting: one line that says why and what to do, and status 2."""
 
+import asyncio
 from pathlib import Path
 
 import pytest
@@ -56,3 +57,11 @@ async def test_the_relay_at_work_syncs_each_commit_as_the_storage_does_that_surv
         db = here.running._store._db
         found = [db.execute(f"PRAGMA {setting}").fetchone() for setting in ("journal_mode", "synchronous")]
     assert found == [("wal",), (2,)]
+
+
+async def test_a_relay_that_has_stopped_does_nothing_more(sandbox: Sandbox, tmp_path: Path) -> None:
+    before = asyncio.all_tasks()
+    async with life(sandbox, tmp_path):
+        pass
+    left = [task.get_coro() for task in asyncio.all_tasks() - before]
+    assert [coro for coro in left if "relay/sandbox" not in str(coro)] == []
