@@ -1,11 +1,14 @@
 """Fixtures that several test folders share, and an ear for secrets in all that tests print."""
 
-from collections.abc import AsyncIterator, Generator
+import subprocess
+from collections.abc import AsyncIterator, Generator, Iterator
+from pathlib import Path
 
 import pytest
 
 from relay.sandbox import server
 from tests import canary
+from tests.need import absent
 
 pytest_plugins = ["pytester"]
 canary.watch()
@@ -35,3 +38,17 @@ async def sandbox() -> AsyncIterator[server.Sandbox]:
     running = await server.start()
     yield running
     await running.stop()
+
+
+@pytest.fixture
+def tiny_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 1 MiB."""
+    folder = tmp_path / "tiny"
+    folder.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        absent("a small file system cannot be mounted: run as root, in a container with --cap-add=SYS_ADMIN")
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)

@@ -1,6 +1,7 @@
 """Room on the disk that is kept back, so that what was sent can be written down when the disk is full."""
 
 import os
+from contextlib import suppress
 from pathlib import Path
 
 LARGEST = 16 * 1024 * 1024  # bytes; four times the log that SQLite lets grow before it is written back
@@ -60,6 +61,7 @@ class Reserve:
             finally:
                 os.close(file)
         except OSError:
-            self._path.unlink(missing_ok=True)
+            with suppress(OSError):  # of a file system that turned read-only
+                self._path.unlink(missing_ok=True)
             return False
         return True

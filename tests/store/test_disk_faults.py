@@ -1,9 +1,11 @@
 """A disk that is full, fails or is not to be had: nothing acknowledged is lost, and work goes on when it is over."""
 
+import errno
+import os
 import random
 import resource
 import subprocess
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
@@ -23,25 +25,10 @@ from relay.store.protocol import Arrival, Attempt, Begun, CardChange, Ended, Out
 from relay.store.sqlite import SqliteStore
 from relay.writer import Writer
 from tests.build import T0, TELEGRAM, alert, notification, target
-from tests.need import absent
 from tests.store.cutting_vfs import Disk
 
 KIBIBYTE = 1024
 BODY = Path("tests/payloads/alertmanager-0.33.1/01-first.json")
-
-
-@pytest.fixture
-def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB."""
-    folder = tmp_path / "tiny"
-    folder.mkdir()
-    mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], capture_output=True, check=False
-    )
-    if mounted.returncode:
-        absent("a small file system cannot be mounted: run as root, in a container with --cap-add=SYS_ADMIN")
-    yield folder
-    subprocess.run(["umount", "--lazy", folder], check=True)
 
 
 def lane(number: int) -> LaneKey:
@@ -234,6 +221,30 @@ async def test_a_webhook_is_told_to_come_again_while_syncs_fail(*, closed: bool,
     assert books.accepted >= 2
     assert books.lost == 0
     left.close()
+
+
+async def test_a_file_system_that_turned_read_only_is_told_as_such_and_passes(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    disk = Disk(random.Random(1))
+    store = SqliteStore(tmp_path / "relay.db", connect=disk.connect)
+    writer = Writer(store)
+    take = intake(store, writer, [])
+    assert await take() == Taken()
+
+    def refuse(*_: object, **__: object) -> int:
+        raise OSError(errno.EROFS, "Read-only file system")
+
+    with monkeypatch.context() as patched:
+        disk.at_its_quota = lambda: True
+        patched.setattr(Path, "unlink", refuse)
+        patched.setattr(os, "open", refuse)
+        assert [await take() for _ in range(3)] == [Busy("storage failed", 5)] * 3
+        assert run(store, partial(store.purge, T0, 1 << 30, 9)) == 0
+    disk.at_its_quota = lambda: False
+    assert await take() == Taken()
+    assert [row.lost for row in store.balance()] == [0]
+    writer.close()
 
 
 def test_a_device_that_went_and_came_again_is_opened_anew(tmp_path: Path) -> None:
