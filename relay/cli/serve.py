@@ -97,8 +97,8 @@ async def _serve(options: Options, watch_every: float) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, reload)
-    address = await app.start()
-    _log.info("listening", extra={"values": (("address", address),)})
+    if not await _started(app, stop):
+        return
     watching = [asyncio.create_task(follow(secrets.secrets_changed, SECRETS_EVERY, app.reload))]
     if watch_every:
         watching.append(asyncio.create_task(follow(watch.changed, watch_every, app.reload)))
@@ -107,3 +107,19 @@ async def _serve(options: Options, watch_every: float) -> None:
     for task in watching:
         task.cancel()
     await app.stop()
+
+
+async def _started(app: App, stop: asyncio.Event) -> bool:
+    """Starts; gives up when told to stop before it listens: what an earlier run sent is written down however long the
+    storage takes."""
+    starting, stopping = asyncio.create_task(app.start()), asyncio.create_task(stop.wait())
+    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
+    if not starting.done():
+        _log.info("stopping", extra={"values": ()})
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+        await app.stop()
+        return False
+    stopping.cancel()
+    _log.info("listening", extra={"values": (("address", starting.result()),)})
+    return True

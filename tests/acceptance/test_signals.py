@@ -5,13 +5,22 @@ import json
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
+from functools import partial
 from pathlib import Path
 
 import aiohttp
 import pytest
 
+from relay.core.lane import LaneKey
+from relay.core.step import Post
+from relay.folder import DATABASE
 from relay.sandbox.server import Sandbox
-from tests.acceptance.processes import Relay, fetch, payload, processes, start_relay, until
+from relay.store.protocol import Attempt
+from relay.store.sqlite import SqliteStore
+from tests.acceptance.processes import Relay, fetch, launch_relay, payload, processes, start_relay, until
+from tests.build import GROUP, T0
+from tests.store.test_disk_faults import fill
+from tests.store.test_store import arrival, fold_all
 
 TOKEN, OPS, DBA = "1000001:sandbox-bot", -1001, -1002
 BAD = "route: {receiver: nobody}\nreceivers: [{name: ops}]\n"
@@ -125,6 +134,27 @@ async def test_sigterm_ends_within_15_seconds_although_a_platform_and_a_sender_h
         async with half_sent(relay, "HighLoad"):
             relay.process.signal(signal.SIGTERM)
             assert await relay.process.ended(within=13) == 0
+
+
+async def test_sigterm_ends_a_start_that_waits_for_room_on_the_disk(
+    sandbox: Sandbox, tmp_path: Path, tiny_disk: Path
+) -> None:
+    """What an earlier run had begun to send has to be written down first."""
+    data = tmp_path / "data"
+    data.symlink_to(tiny_disk)
+    store = SqliteStore(data / DATABASE)
+    lane = LaneKey("telegram", sandbox.url, "1000001", str(OPS))
+    store.batch([partial(store.accept, arrival(lane))])
+    store.batch([partial(fold_all, store, lane)])
+    store.batch([partial(store.begin, Attempt(lane, GROUP, "", Post(silent=False)), (), T0)])
+    store.close()
+    (data / f"{DATABASE}.reserve").unlink()
+    fill(data / "others")
+    async with processes(tmp_path) as running:
+        process = await launch_relay(running, furnish(sandbox, tmp_path))
+        await until("it tries to write that down", lambda: "cannot record what was sent" in process.output)
+        process.signal(signal.SIGTERM)
+        assert await process.ended(within=5) == 0
 
 
 async def loaded_well(relay: Relay) -> bool:
