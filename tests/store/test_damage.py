@@ -295,12 +295,12 @@ def test_who_muted_or_moved_since_stays_as_they_are(tmp_path: Path) -> None:
 def test_what_a_chat_has_heard_since_is_not_undone_by_a_salvage(tmp_path: Path) -> None:
     made(tmp_path / "wreck.db", 2)
     store = SqliteStore(tmp_path / "relay.db")
-    card = Card(group(1), "", "ops", heard_at=T0 + 100)
+    card = Card(group(0), "", "ops", heard_at=T0 + 100)
     store.batch([partial(store.fold, TELEGRAM, [CardChange(card, None, urgent=False)])])
     (result,) = store.batch([partial(salvage, tmp_path / "wreck.db", store)])
     assert isinstance(result, Salvaged)
     assert (result.deliveries, result.outdated) == (3, 1)
-    assert store.card(TELEGRAM, group(1), "") == card
+    assert store.card(TELEGRAM, group(0), "") == card
     store.close()
 
 
