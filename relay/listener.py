@@ -3,6 +3,8 @@
 import asyncio
 import json
 import math
+import os
+import socket
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -14,6 +16,7 @@ Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 MAX_ANSWER = 200
 _TLS_SECONDS = 5.0
 _BACKLOG = 1024
+_AT_ONCE = 1  # asyncio tries as many at once, and logs each that fails while there are no file handles
 _LAST_SECONDS = 0.5  # for an answer to leave, then for a request to take note that it is cut off
 
 
@@ -68,8 +71,11 @@ class Listener:
             port,
             ssl=tls,
             ssl_handshake_timeout=_TLS_SECONDS if tls else None,
-            backlog=_BACKLOG,
+            backlog=_AT_ONCE,
         )
+        for listening in self._socket.sockets:
+            with socket.socket(fileno=os.dup(listening.fileno())) as same:
+                same.listen(_BACKLOG)
         bound, number = self._socket.sockets[0].getsockname()[:2]
         return f"[{bound}]:{number}" if ":" in bound else f"{bound}:{number}"
 
