@@ -45,6 +45,7 @@ from relay.store.protocol import (
     Open,
     Outturn,
     Store,
+    StoreError,
 )
 
 T = TypeVar("T")
@@ -95,6 +96,15 @@ class Pipeline:
 
     async def turn(self, lane: LaneKey) -> Next:
         """Folds a page of the lane's deliveries, or brings one card one step further."""
+        try:
+            return await self._turn(lane)
+        except StoreError:
+            raise
+        except Exception:
+            await self._settle_doubt(lane, "the relay failed during the call")
+            raise
+
+    async def _turn(self, lane: LaneKey) -> Next:
         now = self._clock()
         claim = await self._run(partial(self._store.claim, lane, now, PAGE))
         if claim.page:
@@ -107,14 +117,20 @@ class Pipeline:
         return await self._bring(claim, claim.cards[0], now) if claim.cards else Next(claim.next_due)
 
     async def recover(self) -> None:
-        """Settles as unknown what an earlier run began: the message may stand in the chat."""
+        """Settles what an earlier run began."""
+        await self._settle_doubt(None, "the relay stopped during the call")
+
+    async def _settle_doubt(self, lane: LaneKey | None, why: str) -> None:
+        """Settles as unknown the calls of the lane, or of all, that were begun: the message may stand in the chat."""
         for attempt in await self._run(self._store.in_doubt):
+            if lane not in (None, attempt.lane):
+                continue
             now = self._clock()
             claim = await self._run(partial(self._store.claim, attempt.lane, now, 0))
             card = await self._run(partial(self._store.card, attempt.lane, attempt.group, attempt.fingerprint))
             target = self._in_force.target(attempt.lane, card.receiver) if card else None
             if card and target:
-                unknown = Unknown("the relay stopped during the call")
+                unknown = Unknown(why)
                 advanced = advance(card, claim.state, attempt.step, unknown, now, self._jitter())
                 await self._settle(claim, target, advanced, now)
 

@@ -8,6 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from relay import calls, pipeline
+from relay.core.advance import Advanced, advance
 from relay.core.event import Noted, TemplateFailed
 from relay.core.lane import Target
 from relay.core.route import Route, Routing
@@ -127,6 +128,26 @@ async def test_what_a_chat_has_taken_is_written_down_as_soon_as_the_storage_work
     assert [(row.delivered, row.pending) for row in world.balance()] == [(1, 0)]
     assert world.store.in_doubt() == ()
     assert len(world.telegram.messages(CHAT)) == 1
+
+
+async def test_a_message_whose_answer_a_bug_of_ours_swallowed_is_repeated_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+
+    def fail_once(*_: object) -> Advanced:
+        monkeypatch.setattr(pipeline, "advance", advance)
+        raise ValueError("a bug")
+
+    monkeypatch.setattr(pipeline, "advance", fail_once)
+    await world.post(notification(alert("db-1")))
+    with pytest.raises(ValueError, match="a bug"):
+        await world.run(until=1)
+    await world.run(until=30)
+    first, second = world.telegram.messages(CHAT)
+    assert "repeated" not in first.text
+    assert "repeated" in second.text
+    assert world.store.in_doubt() == ()
 
 
 async def test_a_chat_that_threw_us_out_is_replaced_by_the_fallback_until_the_group_is_over() -> None:
