@@ -60,7 +60,7 @@ async def metrics(address: str) -> str:
 
 
 async def test_a_relay_with_a_damaged_storage_starts_says_so_and_delivers_what_is_salvaged(
-    config: Path, sandbox: Sandbox, capsys: Output
+    config: Path, sandbox: Sandbox, capsys: Output, caplog: pytest.LogCaptureFixture
 ) -> None:
     head_overwritten(Path("data") / DATABASE)
     events: asyncio.Queue[Event] = asyncio.Queue()
@@ -68,10 +68,14 @@ async def test_a_relay_with_a_damaged_storage_starts_says_so_and_delivers_what_i
     address = await app.start()
     (moved,) = [event.moved_to for event in drained(events) if isinstance(event, StorageDamaged)]
     assert "alert_relay_storage_damaged_total 1.0" in await metrics(address)
+    (logged,) = [record for record in caplog.records if record.getMessage() == "storage damaged, a new one begun"]
+    assert logged.levelname == "ERROR"
+    assert ("remedy", f"alert-relay queue salvage {moved}") in logged.__dict__["values"]
     assert await asyncio.to_thread(main, ["queue", "salvage", moved]) == 0
     assert capsys.readouterr().out == "1 deliveries accepted anew, 0 cards restored\n"
-    while "host-7" not in sandbox.telegram.transcript(CHAT):
-        await events.get()
+    for told in ("AlertRelayStorageDamaged", "host-7"):
+        while told not in sandbox.telegram.transcript(CHAT):
+            await events.get()
     await app.stop()
 
 
