@@ -96,6 +96,22 @@ class App:
     async def start(self) -> str:
         """Takes up what an earlier run left, then listens. Returns `HOST:PORT`. Raises CannotStart."""
         self._loop = asyncio.get_running_loop()
+        try:
+            await self._take_up()
+            await self._control.open(self._folder.socket)
+            address = await self._listener.open(self.options.host, self.options.port, self._tls)
+        except StoreError as error:
+            await self.stop()
+            raise CannotStart(f"{self._folder.database}: {error}") from error
+        except (OSError, RuntimeError) as error:
+            await self.stop()
+            places = f"{self.options.host}:{self.options.port} and {self._folder.socket}"
+            raise CannotStart(f"cannot listen on {places}: {error}") from error
+        self._why_not_ready = ""
+        return address
+
+    async def _take_up(self) -> None:
+        """What an earlier run left is in hand, and everything that works by itself is at work."""
         await self._rewind()
         self._subscriptions = await self._writer.run(self._store.people.subscriptions)
         self._take_over(self.rules)
@@ -106,15 +122,6 @@ class App:
         self._replies.start()
         await self._updates.follow(self.rules.bots)
         self._upkeep.start(lambda: (self._pipeline.in_force, self.rules.retention))
-        try:
-            await self._control.open(self._folder.socket)
-            address = await self._listener.open(self.options.host, self.options.port, self._tls)
-        except (OSError, RuntimeError) as error:
-            await self.stop()
-            places = f"{self.options.host}:{self.options.port} and {self._folder.socket}"
-            raise CannotStart(f"cannot listen on {places}: {error}") from error
-        self._why_not_ready = ""
-        return address
 
     async def _rewind(self) -> None:
         ahead = await self._writer.run(partial(self._store.rewind, self._clock()))

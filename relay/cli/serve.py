@@ -85,7 +85,6 @@ def _seconds(text: str) -> float:
 
 async def _serve(options: Options, watch_every: float) -> None:
     watch, secrets = Watch(options.config_file), Watch(options.config_file)  # before the first load: none is missed
-    app = App(options)
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     reloads: set[asyncio.Task[tuple[str, ...]]] = set()
 
@@ -97,6 +96,7 @@ async def _serve(options: Options, watch_every: float) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, reload)
+    app = App(options)
     if not await _started(app, stop):
         return
     watching = [asyncio.create_task(follow(secrets.secrets_changed, SECRETS_EVERY, app.reload))]

@@ -8,6 +8,8 @@ import pytest
 from relay.__main__ import main
 from relay.folder import Folder
 from relay.sandbox.server import Sandbox
+from relay.store.protocol import StoreError
+from relay.store.sqlite import SqliteStore
 from tests.acceptance.life import life
 
 GOOD = "route: {receiver: ops}\nreceivers:\n  - name: ops\n"
@@ -48,6 +50,21 @@ def test_a_storage_folder_that_another_relay_uses_is_one_line_with_the_remedy(
     assert started(f"--config.file={file}", f"--storage.path={tmp_path}") == 2
     folder.release()
     assert "another alert-relay uses the storage folder" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("reading", ["rewind", "wakes", "in_doubt"])
+def test_a_storage_that_fails_at_the_start_is_one_line(
+    reading: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise StoreError("disk I/O error")
+
+    file = tmp_path / "relay.yml"
+    file.write_text(GOOD)
+    monkeypatch.setattr(SqliteStore, reading, fail)
+    assert started(f"--config.file={file}", f"--storage.path={tmp_path}") == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("time=")]
+    assert lines == [f"{tmp_path / 'relay.db'}: disk I/O error"]
 
 
 async def test_the_relay_at_work_syncs_each_commit_as_the_storage_does_that_survives_power_cuts(
