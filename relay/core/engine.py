@@ -1,16 +1,18 @@
 """The sandbox in which templates run: values apart from markup, names strict, and every step counted."""
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sized
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any
 
 from jinja2 import StrictUndefined, pass_context
+from jinja2 import utils as jinja
 from jinja2.runtime import Context, LoopContext, Undefined
 from jinja2.sandbox import ImmutableSandboxedEnvironment
-from jinja2.utils import Namespace, _PassArg, missing
+from jinja2.utils import _PassArg, missing
 from markupsafe import Markup
 
+from relay.core import price
 from relay.core.lane import LinkRewrite
 from relay.core.richtext import RichText, clean, concat, placeholder, shorten
 from relay.core.times import Printable, Reader
@@ -20,11 +22,8 @@ MAX_TEXT = 8 << 20  # characters in one computed text: some values of 1 MiB each
 MAX_ITEMS = 1 << 20  # items in one computed list
 MAX_RANGE = 1_000
 _MAX_BITS = 128
-_WEIGHT = 256  # characters that cost a step to make, and how many cost one to look at
-_LOOK = 4096
-_ITEMS_LOOK = 64
 _PATTERN = 500  # steps for a regular expression
-_ITEM = 32  # characters of a text that is split, for a step: each may become an item
+_BODY = 256  # characters and operations of a loop or a macro, for a step
 RUN = "_run"
 TESTS = frozenset(
     {"defined", "undefined", "none", "string", "number", "mapping", "sequence", "iterable", "odd", "even",
@@ -32,6 +31,13 @@ TESTS = frozenset(
      "==", "!=", "<", "<=", ">", ">="}
 )  # fmt: skip
 
+# Filters that do not pay by what they are given: these take a text apart, those only put together.
+_PAYING: dict[str, Callable[[object], int]] = {
+    **dict.fromkeys(
+        ("first", "last", "list", "sort", "unique", "reverse", "map", "select", "reject", "selectattr", "rejectattr",
+         "groupby", "min", "max"), price.taken_apart),
+    **dict.fromkeys(("join", "_concat", "_flat"), price.looked),
+}  # fmt: skip
 _METHODS: dict[type, frozenset[str]] = {
     str: frozenset(
         {"upper", "lower", "title", "capitalize", "strip", "lstrip", "rstrip", "split", "startswith", "endswith",
@@ -42,6 +48,8 @@ _METHODS: dict[type, frozenset[str]] = {
     float: frozenset(),
     bool: frozenset(),
     list: frozenset(),
+    tuple: frozenset(),
+    range: frozenset(),
     type(None): frozenset(),
     Markup: frozenset(),
     LoopContext: frozenset(
@@ -84,7 +92,7 @@ class Run:
     def keep(self, value: object) -> Markup:
         """Put a printed value aside, shortened to the limit with its length stated; its placeholder in the output."""
         text = _fitted(value, self.limit, self.reader)
-        self.charge(1 + _size(text) // _WEIGHT)
+        self.charge(1 + price.made(text))
         self.values.append(text)
         return Markup(placeholder(len(self.values) - 1))  # noqa: S704 - digits between two noncharacters
 
@@ -112,7 +120,7 @@ def shown(value: object) -> RichText | str:
 def _fitted(value: object, limit: int, reader: Reader) -> RichText | str:
     """What the value prints as. Of a long text only the part that is left is looked at."""
     text = shown(value[: 2 * limit] if isinstance(value, str) else value)
-    size = max(_size(value), _size(text))
+    size = max(price.size(value), price.size(text))
     if size <= limit:
         return text
     said = reader.say("characters", size)
@@ -159,6 +167,13 @@ def run_of(context: Context) -> Run:
     return run
 
 
+class Namespace(jinja.Namespace):
+    """What `namespace()` makes; what it holds stands in no message."""
+
+    def __repr__(self) -> str:
+        return "namespace"
+
+
 class Sandbox(ImmutableSandboxedEnvironment):
     """Jinja with our names alone, where output is placeholders and operations have a price."""
 
@@ -175,8 +190,8 @@ class Sandbox(ImmutableSandboxedEnvironment):
             finalize=_finalize,
             cache_size=0,
         )
-        self.filters = {name: _charged(function) for name, function in filters.items()}
-        self.filters |= {"_look": _look, "_made": _made, "_turns": _turns}
+        self.filters = {name: _charged(function, _PAYING.get(name, price.given)) for name, function in filters.items()}
+        self.filters |= {"_look": _look, "_made": _made, "_turns": _turns, "_entered": _entered}
         self.globals = {**functions, "range": _range, "namespace": Namespace}
         self.tests = {name: _looking(test) for name, test in self.tests.items() if name in TESTS}
 
@@ -189,15 +204,21 @@ class Sandbox(ImmutableSandboxedEnvironment):
             return attr in _METHODS[kind]
         return kind.__module__.startswith("relay.core.") or super().is_safe_attribute(obj, attr, value)
 
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """Jinja would write out an argument of any kind and size to look for an attribute of that name."""
+        if not isinstance(argument, (str, int, float, Undefined)):
+            raise TypeError(f"an item has a text or a number, no {type(argument).__name__.lower()}")
+        return super().getitem(obj, argument)
+
     def wrap_str_format(self, value: Any) -> None:
         """Jinja would let `str.format` through; its widths have no bound, so it is an attribute like any other here."""
 
     def call(self, context: Context, obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Every call costs a step, and a computed text has a largest size."""
         run = run_of(context)
-        run.charge(1 + _split_cost(obj) + sum(map(_look_cost, args)))
+        run.charge(price.called(obj, args, kwargs))
         result = _bounded(super().call(context, obj, *args, **kwargs))
-        run.charge(_weight(result))
+        run.charge(price.made(result))
         return result
 
     def call_binop(self, context: Context, operator: str, left: Any, right: Any) -> Any:
@@ -208,7 +229,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             _check_numbers(operator, left, right)
         rich = operator == "+" and (isinstance(left, RichText) or isinstance(right, RichText))
         if operator == "+":
-            run.charge(_weight(left) + _weight(right))
+            run.charge(price.made(left) + price.made(right))
         return (
             concat([shown(left), shown(right)])
             if rich
@@ -222,50 +243,57 @@ def _check_numbers(operator: str, left: object, right: object) -> None:
 
 
 def _bounded(value: Any) -> Any:
-    if _size(value) > MAX_TEXT or (isinstance(value, (list, tuple)) and len(value) > MAX_ITEMS):
+    if price.size(value) > MAX_TEXT or (isinstance(value, (list, tuple)) and len(value) > MAX_ITEMS):
         raise TooCostlyError("a text or list is too large")
     if isinstance(value, int) and value.bit_length() > _MAX_BITS:
         raise TooCostlyError("a number is too large")
     return value
 
 
-def _charged(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The filter, paying for the size of what it is given. It gets the context first if it wants that."""
+def _charged(function: Callable[..., Any], paying: Callable[[object], int]) -> Callable[..., Any]:
+    """The filter, `paying` for the size of what it is given. It gets the context first if it wants that."""
     wants = getattr(function, "jinja_pass_arg", None)
 
     @pass_context
     def charged(context: Context, value: Any = "", *args: Any, **kwargs: Any) -> Any:
         run = run_of(context)
-        run.charge(1 + _weight(value) + sum(map(_look_cost, (*args, *kwargs.values()))))
+        run.charge(1 + paying(value) + sum(map(price.looked, (*args, *kwargs.values()))))
         before = {None: (), _PassArg.context: (context,), _PassArg.eval_context: (context.eval_ctx,)}
         result = function(*before.get(wants, (context.environment,)), value, *args, **kwargs)
         if isinstance(result, Iterator):
             result = list(islice(result, MAX_ITEMS))
-        run.charge(_weight(result))
+        run.charge(price.made(result))
         return _bounded(result)
 
     return charged
 
 
 @pass_context
-def _turns(context: Context, values: Iterable[Any], printed: int) -> list[Any]:
-    """What a loop goes over, at the price of its turns, each of which prints that many characters of the template."""
+def _turns(context: Context, values: Iterable[Any], body: int) -> list[Any]:
+    """What a loop goes over, at the price of its turns, each of which prints and does that much."""
     turns = list(islice(values, MAX_STEPS))
-    run_of(context).charge(1 + len(turns) * (1 + printed // _WEIGHT))
+    run_of(context).charge(1 + len(turns) * (1 + body // _BODY))
     return turns
+
+
+@pass_context
+def _entered(context: Context, body: int) -> int:
+    """The price of a macro that prints and does that much."""
+    run_of(context).charge(body // _BODY)
+    return body
 
 
 @pass_context
 def _look(context: Context, value: Any) -> Any:
     """The value, at the price of comparing or searching it."""
-    run_of(context).charge(_look_cost(value))
+    run_of(context).charge(price.looked(value))
     return value
 
 
 @pass_context
 def _made(context: Context, value: Any) -> Any:
     """The value, at the price of having made it."""
-    run_of(context).charge(_weight(value))
+    run_of(context).charge(price.made(value))
     return value
 
 
@@ -274,33 +302,10 @@ def _looking(test: Any) -> Callable[..., Any]:
 
     @pass_context
     def looking(context: Context, *values: Any) -> Any:
-        run_of(context).charge(1 + sum(map(_look_cost, values)))
+        run_of(context).charge(1 + sum(map(price.looked, values)))
         return test(*values)
 
     return looking
-
-
-def _look_cost(value: object) -> int:
-    if isinstance(value, (list, tuple, dict)):
-        return len(value) // _ITEMS_LOOK
-    return _size(value) // _LOOK
-
-
-def _split_cost(method: object) -> int:
-    owner = getattr(method, "__self__", None)
-    return len(owner) // _ITEM if isinstance(owner, str) and getattr(method, "__name__", "") == "split" else 0
-
-
-def _weight(value: object) -> int:
-    if isinstance(value, Sized) and not isinstance(value, (str, range)):
-        return len(value)
-    return _size(value) // _WEIGHT
-
-
-def _size(value: object) -> int:
-    """Characters of a text."""
-    found = value.text if isinstance(value, RichText) else value
-    return len(found) if isinstance(found, str) else 0
 
 
 def _range(*bounds: int) -> range:

@@ -27,10 +27,16 @@ _SMALL = ("", "m", "u", "n", "p", "f", "a", "z", "y")
 _BINARY = ("", "ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi")
 _MOST_ITEMS = 10_000
 _LONGEST_PATTERN = 1_000
+_LONGEST_ESCAPED = 1 << 20
+_LONGEST_ADDRESS = 1 << 16
+_SEARCHED = 4096  # characters, times the parts of a pattern, that cost a step
 _FIND, _MOST_REPLACED = 100, 1 << 20  # what one find costs, and all of them may, in characters
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
 _OPTIONS.max_mem = 1 << 20  # bytes of a pattern, ready for use: more takes too long to make
+
+
+Charge = Callable[[int], None]
 
 
 def text(value: object) -> str:
@@ -62,7 +68,7 @@ def concatenated(parts: list[object]) -> RichText | str:
 def flat(values: Any) -> Any:
     """A literal list, tuple or mapping, which may not hold another one: nested ones grow without end."""
     items = values.values() if isinstance(values, dict) else values
-    if any(type(item) in (list, tuple, dict) for item in items):
+    if any(isinstance(item, (list, tuple, dict)) for item in items):
         raise TypeError("a list in a list: keep lists flat")
     return values
 
@@ -83,34 +89,46 @@ def _regex(pattern: str) -> Any:
 
 
 def _priced(function: Callable[..., Any]) -> Callable[..., Any]:
-    """The filter, paying for each further pattern of a rendering."""
+    """The filter, paying for each further pattern of a rendering and for what is searched."""
 
     @pass_context
     def priced(context: Context, value: object, pattern: str, *rest: str) -> Any:
-        run_of(context).learn(pattern)
-        return function(value, pattern, *rest)
+        run = run_of(context)
+        run.learn(pattern)
+        return function(value, pattern, *rest, charge=run.charge)
 
     return priced
 
 
-def match(value: object, pattern: str) -> bool:
+def match(value: object, pattern: str, *, charge: Charge) -> bool:
     """Whether the RE2 pattern is found anywhere in the text."""
-    return _regex(pattern).search(text(value)) is not None
+    regex, source = _regex(pattern), text(value)
+    charge(_search(regex, len(source)))
+    return regex.search(source) is not None
 
 
-def re_replace_all(value: object, pattern: str, replacement: str) -> str:
+def _search(regex: Any, length: int) -> int:
+    """Steps for a search through so many characters: at worst RE2 follows each part of the pattern at each of them."""
+    steps: int = length * regex.programsize // _SEARCHED
+    return steps
+
+
+def re_replace_all(value: object, pattern: str, replacement: str, *, charge: Charge) -> str:
     """Every find of the RE2 pattern replaced; `$1`, `${1}` and `${name}` stand for groups."""
+    regex, source = _regex(pattern), text(value)
     size = 0
+    charge(_search(regex, len(source)))
 
     def one(found: Any) -> str:
         nonlocal size
+        charge(_search(regex, len(source) - found.end()))
         replaced = _GO_GROUP.sub(lambda name: _group(found, name), replacement)
         size += _FIND + len(replaced)
         if size > _MOST_REPLACED:
             raise TooCostlyError("reReplaceAll finds too much, or makes a text that is too large")
         return replaced
 
-    return str(_regex(pattern).sub(one, text(value)))
+    return str(regex.sub(one, source))
 
 
 def _group(found: Any, name: re.Match[str]) -> str:
@@ -205,7 +223,25 @@ def rounded(value: object, precision: int = 0) -> float | int:
 
 def safe_url(value: object) -> str:
     """The address if it is http or https, else nothing."""
-    return richtext.address(text(value))
+    found = text(value)
+    return richtext.address(found) if len(found) <= _LONGEST_ADDRESS else ""
+
+
+def url_escape(value: object) -> str:
+    """The text with all that means something in an address percent-encoded."""
+    return quote(_escapable(value), safe="", errors="replace")
+
+
+def url_unescape(value: object) -> str:
+    """The text that was percent-encoded."""
+    return unquote(_escapable(value))
+
+
+def _escapable(value: object) -> str:
+    found = text(value)
+    if len(found) > _LONGEST_ESCAPED:
+        raise TooCostlyError(f"an address of {len(found)} characters: at most {_LONGEST_ESCAPED}")
+    return found
 
 
 def base64_encode(value: object) -> str:
@@ -257,7 +293,9 @@ def moment(context: Context, value: object) -> Time:
 @pass_context
 def date(context: Context, value: object, layout: str) -> str:
     """A time in a Go layout."""
-    return _moment(run_of(context).reader, value).date(layout)
+    run = run_of(context)
+    run.charge(len(layout) // 4)
+    return _moment(run.reader, value).date(layout)
 
 
 @pass_context
@@ -302,11 +340,11 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "humanize1024": humanize1024, "humanizePercentage": humanize_percentage, "humanizeDuration": humanize_duration,
     "humanizeTimestamp": moment, "toJson": to_json,
     "parseDuration": lambda value: parse_duration(text(value)), "safeUrl": safe_url,
-    "urlUnescape": lambda value: unquote(text(value)), "safeHtml": _safe_html,
+    "urlUnescape": url_unescape, "safeHtml": _safe_html,
     "base64encode": base64_encode, "base64decode": base64_decode, "toDate": moment,
     # ours
     "time": moment, "clock": clock, "duration": duration, "code": code, "bold": bold, "italic": italic, "link": link,
-    "urlescape": lambda value: quote(text(value), safe="", errors="replace"),
+    "urlescape": url_escape,
     # Jinja's, those that cannot grow
     "upper": lambda value: text(value).upper(), "lower": lambda value: text(value).lower(),
     "trim": lambda value: text(value).strip(), "capitalize": lambda value: text(value).capitalize(),

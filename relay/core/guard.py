@@ -14,6 +14,7 @@ from relay.core.richtext import CLOSE, OPEN
 BLOCKS = ("card", "reply", "digest", "title", "fields", "footer", "color", "content")
 MAX_SOURCE = 1 << 16
 
+_PAID = "_paid"  # where a macro puts its price: no template can write the name
 _ADVICE: dict[type[nodes.Node], str] = {
     nodes.Pow: "** is not available: write the number itself",
     nodes.AssignBlock: "{% set %} with a body is not available: write {% macro %} and call it where its text belongs",
@@ -199,9 +200,12 @@ def _stray(tree: nodes.Template) -> Iterator[Finding]:
 
 def transform(node: nodes.Node) -> None:
     """Put bounded operations in the place of `~` and of literal lists, and around what loops go over, what is compared
-    and what is sliced; `a if b` is empty when not b."""
+    and what is sliced; let macros pay; `a if b` is empty when not b."""
     if isinstance(node, nodes.CondExpr) and node.expr2 is None:
         node.expr2 = nodes.Const("", lineno=node.lineno)
+    if isinstance(node, nodes.Macro):
+        paid = _filtered(nodes.Const(_amount(node), lineno=node.lineno), "_entered")
+        node.body = [nodes.Assign(nodes.Name(_PAID, "store"), paid, lineno=node.lineno), *node.body]
     for field, value in node.iter_fields():
         if isinstance(value, nodes.Node):
             transform(value)
@@ -217,17 +221,23 @@ def _replaced(parent: nodes.Node, field: str, node: nodes.Node) -> nodes.Node:
     if isinstance(node, nodes.Concat):
         return _filtered(nodes.List(node.nodes, lineno=node.lineno), "_concat")
     if isinstance(node, nodes.Expr) and isinstance(parent, nodes.For) and field == "iter":
-        printed = sum(len(text.data) for text in parent.find_all(nodes.TemplateData))
-        return _filtered(node, "_turns", nodes.Const(printed))
+        return _filtered(node, "_turns", nodes.Const(_amount(parent)))
     if isinstance(node, nodes.Getitem) and isinstance(node.arg, nodes.Slice):
         return _filtered(node, "_made")
-    if isinstance(parent, (nodes.Compare, nodes.Operand)) and isinstance(
-        node, (nodes.Name, nodes.Getattr, nodes.Getitem)
+    if (
+        isinstance(parent, (nodes.Compare, nodes.Operand))
+        and isinstance(node, nodes.Expr)
+        and not isinstance(node, (nodes.Const, nodes.List, nodes.Dict, nodes.Tuple))
     ):
         return _filtered(node, "_look")
     if isinstance(node, (nodes.List, nodes.Dict)) or (isinstance(node, nodes.Tuple) and node.ctx == "load"):
         return _filtered(node, "_flat")
     return node
+
+
+def _amount(node: nodes.Node) -> int:
+    """How much text and how many operations are in it."""
+    return sum(len(part.data) if isinstance(part, nodes.TemplateData) else 1 for part in node.find_all(nodes.Node))
 
 
 def _filtered(node: nodes.Expr, name: str, *args: nodes.Expr) -> nodes.Filter:

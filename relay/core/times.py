@@ -13,6 +13,7 @@ from relay.core.richtext import RichText, styled
 _LAYOUT = re.compile(
     r"2006|January|Jan|Monday|Mon|MST|Z07:00|-07:00|-0700|-07|\.0{1,9}|\.9{1,9}|01|02|03|04|05|06|15|PM|pm|_2|[12345]"
 )
+_LONGEST_LAYOUT = 100
 _LATEST = 253402300799.0  # the end of the year 9999, the last that datetime knows
 
 
@@ -120,8 +121,11 @@ class Time(Printable):
 
     def date(self, layout: str) -> str:
         """The moment in a Go layout, such as `2006-01-02 15:04 MST` (https://pkg.go.dev/time#Layout)."""
+        if len(layout) > _LONGEST_LAYOUT:
+            raise ValueError(f"a layout of {len(layout)} characters: at most {_LONGEST_LAYOUT}")
         local = self.local()
-        return _LAYOUT.sub(lambda found: _go(local, found[0]), layout) if self else ""
+        words = _words(local)
+        return _LAYOUT.sub(lambda part: words.get(part[0], "") or _fraction(local, part[0]), layout) if self else ""
 
     def tz(self, zone: str) -> "Time":
         """The same moment in another zone. Raises ValueError for an unknown one."""
@@ -144,11 +148,16 @@ def _local(unix: float, zone: str) -> datetime:
     return datetime.fromtimestamp(unix if 0.0 <= unix < _LATEST else 0.0, known)
 
 
-def _go(local: datetime, token: str) -> str:
-    if token[0] == ".":
-        digits = f"{local.microsecond:06d}000"[: len(token) - 1]
-        kept = digits if token[1] == "0" else digits.rstrip("0")
-        return f".{kept}" if kept else ""
+def _fraction(local: datetime, token: str) -> str:
+    if token[0] != ".":
+        return ""
+    digits = f"{local.microsecond:06d}000"[: len(token) - 1]
+    kept = digits if token[1] == "0" else digits.rstrip("0")
+    return f".{kept}" if kept else ""
+
+
+def _words(local: datetime) -> dict[str, str]:
+    """What stands for each part of a layout but fractions."""
     hour = local.hour % 12 or 12
     offset = f"{local:%z}" or "+0000"
     colon = f"{offset[:3]}:{offset[3:5]}"
@@ -160,4 +169,4 @@ def _go(local: datetime, token: str) -> str:
         "05": f"{local.second:02d}", "5": str(local.second), "PM": f"{local:%p}", "pm": f"{local:%p}".lower(),
         "MST": f"{local:%Z}", "Z07:00": "Z" if offset == "+0000" else colon, "-07:00": colon,
         "-0700": offset[:5], "-07": offset[:3],
-    }[token]  # fmt: skip
+    }  # fmt: skip
