@@ -28,7 +28,8 @@ _LONGEST = 72  # bytes of a password that bcrypt looks at
 class Door:
     """Lets in whom the web configuration file names; the file, and all that it names, is read again when it changes.
 
-    A file that turned bad changes nothing and is told once. Adding or removing TLS or its client CA takes a restart.
+    A file that turned bad, or that would open the door to everybody, changes nothing and is told once. Adding or
+    removing TLS or its client CA takes a restart.
     """
 
     def __init__(self, path: Path, tell: Callable[[Event], None]) -> None:
@@ -51,7 +52,7 @@ class Door:
     async def admits(self, authorization: str) -> Verdict:
         """Whether this `Authorization` header (empty: none) lets in; `busy`: too many passwords wait for a check."""
         self.refresh()
-        if not (self.web.users or self.web.tokens):
+        if not _names_somebody(self.web):
             return "in"
         scheme, _, given = authorization.partition(" ")
         match scheme.lower():
@@ -69,6 +70,8 @@ class Door:
             return
         try:
             web = read(self._path)
+            if self._would_open(web):
+                raise ValueError(f"{self._path}: it names nobody any more: restart to let everybody in")
             if self.tls and web.tls:
                 load_certificate(self.tls, web.tls)
         except ValueError as error:
@@ -82,6 +85,11 @@ class Door:
     def close(self) -> None:
         """Ends the thread that checks passwords."""
         self._bcrypt.shutdown(wait=False, cancel_futures=True)
+
+    def _would_open(self, web: Web) -> bool:
+        """An editor may empty a file before it writes it: for that moment too the door stays shut."""
+        verified = self.tls is not None and self.tls.verify_mode == ssl.CERT_REQUIRED
+        return _names_somebody(self.web) and not _names_somebody(web) and not verified
 
     def _refuse(self, why: str) -> None:
         if why != self._refused:
@@ -134,6 +142,10 @@ class Door:
 
         checks[key] = check
         check.add_done_callback(done)
+
+
+def _names_somebody(web: Web) -> bool:
+    return bool(web.users or web.tokens)
 
 
 def _credentials(given: str) -> tuple[str, bytes]:

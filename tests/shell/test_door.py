@@ -181,6 +181,27 @@ async def test_a_file_that_turned_bad_changes_nothing_is_told_once_and_counts_wh
     assert await door.admits("Bearer second") == "in"
 
 
+@pytest.mark.parametrize("text", ["", "protect_all: true", "basic_auth_users: {}"])
+async def test_a_file_that_names_nobody_any_more_opens_no_door(house: House, text: str) -> None:
+    house.write("one", "first")
+    door = house.door("bearer_token_files: [one]")
+    house.write("web.yml", text)
+    assert [await door.admits(header) for header in ("", "Bearer first", "Bearer x")] == ["out", "in", "out"]
+    [told] = house.told
+    assert isinstance(told, Noted)
+    assert "it names nobody any more: restart to let everybody in" in dict(told.values)["err"]
+    house.write("web.yml", USERS)
+    assert await door.admits(basic("am", PASSWORD)) == "in"
+
+
+async def test_certificates_that_nobody_asks_for_yet_open_no_door(house: House) -> None:
+    certified(house, "relay.example").cert_pem.write_to_path(str(house.folder / "ca.pem"))
+    tls = "tls_server_config: {cert_file: tls.pem, key_file: tls.pem"
+    door = house.door(f"{USERS}\n{tls}}}")
+    house.write("web.yml", f"{tls}, client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert}}")
+    assert await door.admits("") == "out"
+
+
 async def test_a_token_file_that_vanished_is_not_forgotten(house: House) -> None:
     house.write("one", "first")
     door = house.door("bearer_token_files: [one]")
