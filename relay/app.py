@@ -88,8 +88,10 @@ class App:
         self._subscriptions: tuple[Subscription, ...] = ()
         self._listeners = (*self._listeners, self._hearing.listen)
         self._control = Control(self._store, run, self._lanes.own, self._lanes.wake, self._clock, tell, self._renew)
-        ready, take_update = lambda: self._why_not_ready, self._updates.webhook
-        doors = Doors(self._intake.accept, ready, self.reload, self._render_metrics, tell, door, take_update)
+        ready, updates = lambda: self._why_not_ready, self._updates
+        doors = Doors(
+            self._intake.accept, ready, self.reload, self._render_metrics, tell, door, updates.expects, updates.webhook
+        )
         self._listener = Listener(Server(doors, options.limits, options.prefix).handle, Room())
         self._tls = door.tls if door else None
 

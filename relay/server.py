@@ -38,13 +38,13 @@ class Limits(Struct, frozen=True):
     answer_seconds: float = 4.5
 
 
-async def _no_bot(_account: str, _secret: str, _body: bytes) -> int:
-    return 401
+async def _no_update(_account: str, _body: bytes) -> int:
+    return 503
 
 
 class Doors(Struct, frozen=True):
-    """What is behind the HTTP table. `ready` gives why not, or nothing; `reload` gives the new file's faults; `update`
-    takes a bot's id, the secret that came and the body, and gives the status."""
+    """What is behind the HTTP table. `ready` gives why not, or nothing; `reload` gives the new file's faults; `expects`
+    judges a bot's id and the secret that came for it, `update` takes an id and a body and gives the status."""
 
     accept: Callable[[str, bytes], Awaitable[Answer]]
     ready: Callable[[], str]
@@ -52,7 +52,8 @@ class Doors(Struct, frozen=True):
     metrics: Callable[[], Awaitable[bytes]]
     tell: Callable[[Event], None]
     door: Door | None = None
-    update: Callable[[str, str, bytes], Awaitable[int]] = _no_bot
+    expects: Callable[[str, str], bool] = lambda _account, _secret: False
+    update: Callable[[str, bytes], Awaitable[int]] = _no_update
 
 
 class Server:
@@ -128,18 +129,18 @@ class Server:
                 return _text(200, "OK")
 
     async def _update(self, request: web.BaseRequest, account: str) -> web.Response:
-        """An update of a Telegram bot: its secret guards it, whatever guards the rest."""
+        """An update of a Telegram bot: its secret guards it, whatever guards the rest. Without it no byte is read."""
+        if not self._doors.expects(account, request.headers.get(SECRET_HEADER, "")):
+            return answer(401, "no valid secret")
         share = _Share(self._memory)
         try:
             body = await self._body(request, share, _MOST_UPDATE)
             if isinstance(body, web.Response):
                 return body
-            status = await self._doors.update(account, request.headers.get(SECRET_HEADER, ""), body)
+            status = await self._doors.update(account, body)
         finally:
             share.release()
-        if status == 200:
-            return answer(200, "taken")
-        return answer(401, "no valid secret") if status == 401 else answer(503, "not now", 5)
+        return answer(200, "taken") if status == 200 else answer(503, "not now", 5)
 
     async def _alerts(self, request: web.BaseRequest, source: str) -> web.Response:
         unfit = self._unfit(request)

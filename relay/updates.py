@@ -68,14 +68,19 @@ class Updates:
         """Ends all listening."""
         await self.follow(())
 
-    async def webhook(self, account: str, secret: str, body: bytes) -> int:
-        """Takes an update that came by HTTP; the status to answer with. Without the bot's secret it learns nothing."""
-        bot = next((bot for bot in self._tasks if bot.account == account and bot.updates == "webhook"), None)
+    def expects(self, account: str, secret: str) -> bool:
+        """Whether an update may come by HTTP for that bot with that secret."""
+        bot = self._by_http(account)
         expected = telegram_bot.webhook_secret(bot.token) if bot else _NO_SECRET
-        if not hmac.compare_digest(expected.encode(), secret.encode()) or bot is None:
-            self._tell(Heard("forged"))
-            return 401
-        if bot not in self._names:
+        if hmac.compare_digest(expected.encode(), secret.encode("utf-8", "surrogateescape")) and bot:
+            return True
+        self._tell(Heard("forged"))
+        return False
+
+    async def webhook(self, account: str, body: bytes) -> int:
+        """Takes an update that came by HTTP and was expected; the status to answer with."""
+        bot = self._by_http(account)
+        if bot is None or bot not in self._names:
             return 503  # commands are known by the bot's own name; Telegram comes again
         try:
             await self._take(_id(bot), decode(body, self._names[bot]))
@@ -83,6 +88,9 @@ class Updates:
             self._tell(Noted("error", "storage failed", (("err", str(error)),)))
             return 503
         return 200
+
+    def _by_http(self, account: str) -> Bot | None:
+        return next((bot for bot in self._tasks if bot.account == account and bot.updates == "webhook"), None)
 
     async def _live(self, bot: Bot) -> None:
         """Listens until it is cancelled, whatever happens."""

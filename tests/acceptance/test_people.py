@@ -1,5 +1,6 @@
 """People and chats over real HTTP: an entire life with restarts in between, nothing twice and nothing forgotten."""
 
+import asyncio
 import json
 from io import BytesIO
 from pathlib import Path
@@ -147,7 +148,8 @@ async def test_by_webhook_updates_come_with_the_secret_and_each_counts_once(sand
         ):
             assert await send_update(here, header, body) == status
         assert await send_update(here, secret, json.dumps(told), account="112") == 401
-        assert (here.heard("repeated"), here.heard("ignored"), here.heard("forged")) == (1, 2, 4)
+        assert await send_no_text(here) == b"HTTP/1.1 401 "
+        assert (here.heard("repeated"), here.heard("ignored"), here.heard("forged")) == (1, 2, 5)
         assert len(await here.subscriptions()) == 1
         await here.reads(ADA, "You will get")
 
@@ -164,6 +166,16 @@ async def send_update(here: Life, secret: str, body: str, account: str = "111") 
     url, data = f"http://{here.address}/telegram/{account}", BytesIO(body.encode())
     async with aiohttp.ClientSession() as session, session.post(url, data=data, headers=headers) as response:
         return response.status
+
+
+async def send_no_text(here: Life) -> bytes:
+    """An update whose secret is no UTF-8; how the answer begins."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", int(here.address.rpartition(":")[2]))
+    writer.write(b"POST /telegram/111 HTTP/1.1\r\nHost: r\r\nX-Telegram-Bot-Api-Secret-Token: \xff\r\n")
+    writer.write(b"Content-Length: 2\r\n\r\n{}")
+    began: bytes = await reader.readexactly(13)
+    writer.close()
+    return began
 
 
 async def test_a_webhook_of_another_program_is_named_with_its_remedy_and_left_alone(

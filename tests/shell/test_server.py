@@ -46,7 +46,11 @@ class Relay:
         self.arrived = asyncio.Semaphore(0)
         self.why_not_ready = ""
         self.faults: tuple[str, ...] = ()
-        doors = Doors(self._accept, lambda: self.why_not_ready, self._reload, self._metrics, self.told.append, door)
+        self.updates: list[tuple[str, bytes]] = []
+        doors = Doors(
+            self._accept, lambda: self.why_not_ready, self._reload, self._metrics, self.told.append, door,
+            lambda account, secret: (account, secret) == ("111", CANARY), self._update,
+        )  # fmt: skip
         self.listener = Listener(Server(doors, limits, prefix).handle, room)
 
     async def _accept(self, source: str, body: bytes) -> Answer:
@@ -59,6 +63,10 @@ class Relay:
 
     async def _reload(self) -> tuple[str, ...]:
         return self.faults
+
+    async def _update(self, account: str, body: bytes) -> int:
+        self.updates.append((account, body))
+        return 200
 
     async def _metrics(self) -> bytes:
         return b"up 1\n"
@@ -374,6 +382,19 @@ async def test_without_authentication_no_byte_of_the_body_is_asked_for(tmp_path:
         writer.write(asking)
         assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
         writer.close()
+
+
+@pytest.mark.parametrize("path", ["/telegram/111", "/telegram/222/"])
+@pytest.mark.parametrize("secret", ["", f"{CANARY}x"])
+async def test_without_a_bots_secret_no_byte_of_an_update_is_asked_for(relay: Relay, path: str, secret: str) -> None:
+    reader, writer = await relay.connect()
+    asking = {"Content-Length": "900", "Expect": "100-continue", "X-Telegram-Bot-Api-Secret-Token": secret}
+    writer.write(head("POST", path, asking))
+    assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
+    writer.close()
+    right = {"X-Telegram-Bot-Api-Secret-Token": CANARY}
+    assert (await relay.post("/telegram/111", headers=right)).status == 200
+    assert relay.updates == [("111", b"{}")]
 
 
 async def test_a_sender_that_asks_first_is_told_to_go_on(relay: Relay) -> None:
