@@ -84,6 +84,7 @@ def main() -> None:
     out = sys.stdout.buffer
     out.write(_READY)
     out.flush()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what is ended leaves no file behind
     waiting = verdicts(play.trial, play.wanted)
     _bound_memory(play.bounds.mebibytes)
     for _ in play.wanted:
@@ -94,13 +95,17 @@ def main() -> None:
 
 def _bound_memory(mebibytes: int) -> None:
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    room = pages * resource.getpagesize() + (mebibytes << 20)
-    resource.setrlimit(resource.RLIMIT_AS, (room, room))
+    _bound(resource.RLIMIT_AS, pages * resource.getpagesize() + (mebibytes << 20))
 
 
 def _bound_time(seconds: int) -> None:
-    until = math.ceil(time.process_time()) + seconds
-    resource.setrlimit(resource.RLIMIT_CPU, (until, resource.RLIM_INFINITY))
+    _bound(resource.RLIMIT_CPU, math.ceil(time.process_time()) + seconds)
+
+
+def _bound(limit: int, most: int) -> None:
+    """A lower limit that is in force already stays: to raise it is not allowed."""
+    _, hard = resource.getrlimit(limit)
+    resource.setrlimit(limit, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """The rehearsal: what would freeze or fill the relay does so to another process, and is a fault of its template."""
 
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -52,6 +53,18 @@ def test_what_takes_too_long_is_ended_and_named_and_the_others_are_tried() -> No
 
 def test_what_takes_too_much_memory_is_named_and_the_others_are_tried() -> None:
     assert [name for name, _ in found(Bounds(mebibytes=4), a=GOOD, b=LARGE, c=GOOD)] == ["b"]
+
+
+def test_under_a_limit_of_the_system_templates_are_tried_as_well() -> None:
+    program = (
+        "import resource; from relay import rehearsal; from relay.core.trial import Trial\n"
+        "resource.setrlimit(resource.RLIMIT_CPU, (100, 100))\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (1 << 34, 1 << 34))\n"
+        "print(rehearsal.faults(Trial((), (('a', '{{ name }}'), ('b', '{{ nope }}')), (('a', 'none'),))))"
+    )
+    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert "takes more than" not in said
+    assert "'nope' is undefined" in said
 
 
 def test_what_does_not_end_at_all_is_ended() -> None:
