@@ -1,6 +1,7 @@
 """What every platform file does, whatever the platform: one contract over all of them."""
 
 import json
+import re
 from collections.abc import Iterator
 
 import pytest
@@ -213,6 +214,25 @@ def test_no_secret_shows_in_a_repr_or_in_an_outcome(name: Platform, step: Step) 
     for status in (200, 301, 400, 401, 403, 404, 429, 500, 502):
         assert SECRET not in repr([answered(name, status, body, step=step) for body in (page, own)])
     assert all(SECRET not in limit.key for limit in platform_of(name).budgets(endpoint, Limits()))
+
+
+@every_platform
+@pytest.mark.parametrize("odd", ["7/../../x", "//evil.example/x", "@evil.example", "7?x=1", "7", -7, ["7"]])
+def test_every_call_goes_to_the_address_of_the_configuration_whatever_was_answered(name: Platform, odd: object) -> None:
+    endpoint, platform = ENDPOINTS[name], platform_of(name)
+    told = {"ok": True, "result": {"message_id": odd, "chat": {"id": odd}}, "id": odd, "channel_id": odd}
+    came = answered(name, 200, {**told, "url": "https://evil.example/", "guild_id": odd})
+    ref = came.message if isinstance(came, Delivered) else REF
+    steps = (*STEPS, Edit(ref), Reply(ref, "joined", silent=True))
+    made = [platform.request(endpoint, POLICY, step, MESSAGE) for step in steps]
+    own = {
+        "telegram": f"https://api.telegram.org/bot{SECRET}/",
+        "discord": f"https://discord.com/api/webhooks/99/{SECRET}",
+    }
+    for request in (*made, platform.probe(endpoint)):
+        address, _, query = request.url.reveal().partition("?")
+        assert re.fullmatch(re.escape(own[name]) + r"[A-Za-z]*(/messages/[0-9]+)?", address)
+        assert re.fullmatch(r"([a-z_]+=[a-z0-9]+&?)*", query)
 
 
 @every_platform

@@ -2,6 +2,8 @@
 
 import asyncio
 import base64
+import hashlib
+import hmac
 import os
 import ssl
 from collections.abc import Iterator
@@ -80,6 +82,25 @@ async def test_each_of_several_tokens_lets_in(house: House) -> None:
     ]
     assert verdicts == ["in"] * 4
     assert door.challenge == "Bearer"
+
+
+async def test_every_token_is_compared_in_constant_time_whichever_is_shown(
+    house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    house.write("one", "first")
+    house.write("two", "second")
+    door = house.door("bearer_token_files: [one, two]")
+    compared: list[bytes] = []
+    compare = hmac.compare_digest
+
+    def watched(shown: bytes, token: bytes) -> bool:
+        compared.append(token)
+        return compare(shown, token)
+
+    monkeypatch.setattr(hmac, "compare_digest", watched)
+    for token in ("first", "second", "neither"):
+        await door.admits(f"Bearer {token}")
+    assert compared == [hashlib.sha256(token).digest() for token in (b"first", b"second")] * 3
 
 
 @pytest.mark.parametrize(

@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 import pytest
 
+from relay.core import payload, route
 from relay.core.answer import Answer, BadPayload, Busy, Taken
 from relay.core.event import Accepted, Event
 from relay.core.lane import LaneKey
@@ -81,6 +82,25 @@ async def test_every_part_is_committed_before_the_answer_and_chats_are_woken_onc
     assert relay.store.taken == ["large"] * 46 + ["large ends"]
     assert relay.woken == [(47, (target().lane,))]
     assert sum(event.firing for event in relay.told if isinstance(event, Accepted)) == ALERTS
+
+
+async def test_a_large_body_is_read_and_routed_beside_the_event_loop(
+    relay: Relay, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    worked: dict[str, set[bool]] = {"parse": set(), "deliveries": set()}
+
+    def watch(name: str, function: Callable[..., object]) -> None:
+        def watched(*args: object) -> object:
+            worked[name].add(threading.current_thread() is threading.main_thread())
+            return function(*args)
+
+        monkeypatch.setattr(f"relay.intake.{name}", watched)
+
+    watch("parse", payload.parse)
+    watch("deliveries", route.deliveries)
+    relay.store.gate.set()
+    assert await relay.post(body(ALERTS)) == Taken()
+    assert worked == {"parse": {False}, "deliveries": {False}}
 
 
 async def test_a_small_body_of_many_alerts_is_one_transaction(relay: Relay) -> None:
