@@ -254,6 +254,47 @@ async def test_a_renewed_certificate_is_shown_without_a_restart(house: House, na
     server.close()
 
 
+@pytest.mark.parametrize(
+    ("auth", "welcome"),
+    [
+        ("VerifyClientCertIfGiven", {"none": True, "ours": True, "theirs": False}),
+        ("RequireAndVerifyClientCert", {"none": False, "ours": True, "theirs": False}),
+    ],
+)
+async def test_a_clients_certificate_is_asked_for_and_verified(
+    house: House, auth: str, welcome: dict[str, bool]
+) -> None:
+    authority = certified(house, "127.0.0.1")
+    authority.cert_pem.write_to_path(str(house.folder / "ca.pem"))
+    files = "cert_file: tls.pem, key_file: tls.pem, client_ca_file: ca.pem"
+    door = house.door(f"tls_server_config: {{{files}, client_auth_type: {auth}}}")
+    server = await asyncio.start_server(greet, "127.0.0.1", 0, ssl=door.tls)
+    port = server.sockets[0].getsockname()[1]
+    issuers = {"none": None, "ours": authority, "theirs": trustme.CA()}
+    assert {name: await greeted(port, authority, issuer) for name, issuer in issuers.items()} == welcome
+    server.close()
+
+
+async def greet(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    writer.write(b"welcome")
+    writer.close()
+
+
+async def greeted(port: int, authority: trustme.CA, issuer: trustme.CA | None) -> bool:
+    """Whether a client is let in that shows a certificate of that issuer, or none."""
+    trust = ssl.create_default_context()
+    authority.configure_trust(trust)
+    if issuer:
+        issuer.issue_cert("client").configure_cert(trust)
+    try:
+        reader, writer = await asyncio.open_connection("127.0.0.1", port, ssl=trust)
+        said = await reader.read()
+    except (ssl.SSLError, ConnectionError):
+        return False
+    writer.close()
+    return said == b"welcome"
+
+
 async def test_no_secret_shows(house: House) -> None:
     house.write("one", "canary-token")
     door = house.door(f"{USERS}\nbearer_token_files: [one]")
