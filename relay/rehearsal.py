@@ -25,7 +25,7 @@ _READY = b"ready\n"
 
 
 class Bounds(Struct, frozen=True):
-    """What one template may take: seconds of a processor, MiB of memory; and seconds of our time for all of them."""
+    """What one template may take: seconds of a processor, MiB of memory; and seconds of our time for one process."""
 
     seconds: int = 5
     mebibytes: int = 256

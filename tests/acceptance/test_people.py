@@ -17,6 +17,7 @@ from tests.acceptance.processes import until
 from tests.build import T0
 
 
+@pytest.mark.slow
 async def test_an_entire_life_with_restarts_in_between(sandbox: Sandbox, tmp_path: Path) -> None:
     telegram = sandbox.telegram
     async with life(sandbox, tmp_path) as here:

@@ -96,7 +96,7 @@ async def is_shut(relay: Relay) -> bool:
     return False
 
 
-@pytest.mark.parametrize("times", [1, 2], ids=["once", "twice"])
+@pytest.mark.parametrize("times", [pytest.param(1, id="once", marks=pytest.mark.slow), pytest.param(2, id="twice")])
 async def test_sigterm_answers_what_was_begun_and_leaves_nothing_in_doubt(
     sandbox: Sandbox, tmp_path: Path, times: int
 ) -> None:

@@ -43,8 +43,8 @@ class House:
 
     async def accept(self, *seqs_dead: int, count: int = 1) -> None:
         """Accepts that many deliveries now; those of these numbers end at once."""
-        for _ in range(count):
-            await self.writer.run(partial(self.store.accept, arrival(TELEGRAM, at=self.now)))
+        arriving = partial(self.store.accept, arrival(TELEGRAM, at=self.now))
+        await asyncio.gather(*(self.writer.run(arriving) for _ in range(count)))
         if seqs_dead:
             await self.writer.run(partial(self.store.dismiss, TELEGRAM, seqs_dead, "dead", "test"))
 
