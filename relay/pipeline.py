@@ -225,6 +225,8 @@ class Pipeline:
 
     def _change(self, card: Card, target: Target, now: float) -> CardChange:
         """The card as it is to be kept. What a muted card brings is merged: it will show the state after the mute."""
+        if card.group in (DIGEST, QUIET):  # what they tell of is for their own turn to see
+            return CardChange(card, now, urgent=False)
         policy, hushed = target.policy, self._hush(card, target, now)
         urgent = is_urgent(card, policy)
         card = replace(card, absorbed=card.absorbed and not urgent)

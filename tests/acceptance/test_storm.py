@@ -131,3 +131,19 @@ async def test_a_digest_that_the_platform_refuses_leaves_nothing_pending() -> No
     await storm(world, 60)
     await world.run(until=100)
     assert world.balance()[0].pending == 0
+
+
+@pytest.mark.parametrize("edits", [0, 1], ids=["its first message", "an edit"])
+async def test_a_digest_that_a_crash_interrupted_is_told_by_the_next_run(edits: int) -> None:
+    world = World()
+    await storm(world, 60)
+    if edits:
+        await world.run(until=30)
+        await world.post(notification(problem(3, over=True), group=group(3)))
+    world.dying = True
+    with pytest.raises(KeyboardInterrupt):
+        await world.run(until=60)
+    await world.restart()
+    await world.run(until=120)
+    assert f"{60 - edits} groups firing" in world.telegram.messages(CHAT)[-1].text
+    assert world.balance()[0].pending == 0
