@@ -90,9 +90,12 @@ def _delivered(card: Card, state: LaneState, step: Step, shown: Shown, now: floa
 
 
 def rest(card: Card, now: float) -> Card:
-    """The card, no longer waiting when the chat shows all of it, and closed when nothing of it fires either."""
-    in_digest = card.absorbed and card.waiting_since is None and not is_held(card)
-    if not is_settled(card) and not in_digest:
+    """The card, no longer waiting when the chat shows all of it, and closed when nothing of it fires either.
+
+    One that never had a message of its own is at rest as well, once its digest told of it or it was over while muted.
+    """
+    untold = card.absorbed or (card.shown is None and not is_firing(card))
+    if not is_settled(card) and not (untold and card.waiting_since is None and not is_held(card)):
         return card
     closed = card.closed_at if card.closed_at is not None else now
     return replace(card, waiting_since=None, closed_at=None if is_firing(card) else closed)

@@ -1,12 +1,14 @@
 """Hours: routes that are muted keep their alerts back, receivers that are quiet keep their chats silent."""
 
+from functools import partial
+
 import pytest
 from msgspec.structs import replace
 
 from relay.core.interval import Period, TimeInterval
 from relay.core.route import Route, Routing
-from tests.build import POLICY, T0, alert, notification
-from tests.world import CHAT, World, telegram_target
+from tests.build import GROUP, POLICY, T0, alert, notification
+from tests.world import CHAT, GROUP_CHAT, World, telegram_target
 
 # T0 is 11:06:40 UTC; the interval goes on until 11:30.
 MORNING = TimeInterval("morning", (Period(minutes=((0, 690),)),))
@@ -53,6 +55,20 @@ async def test_what_was_over_before_the_mute_ended_is_never_told() -> None:
     await world.post(notification(alert("db-1", "resolved")))
     await world.run(until=UNTIL_HALF_PAST + 600)
     assert world.telegram.calls == []
+
+
+async def test_what_was_over_before_the_mute_ended_is_forgotten_when_its_time_comes() -> None:
+    world = muted(Route("ops", mute=("morning",)))
+    await world.post(notification(alert("db-1")))
+    world.now = T0 + 300
+    await world.post(notification(alert("db-1", "resolved")))
+    await world.run(until=UNTIL_HALF_PAST + 600)
+    await world.commit(partial(world.store.purge, world.now, 1 << 30, 100))
+    card = await world.commit(partial(world.store.card, GROUP_CHAT, GROUP, ""))
+    assert card is None
+    await world.post(notification(alert("db-2", at=world.now)))
+    await world.run(until=UNTIL_HALF_PAST + 660)
+    assert "db-2" in world.telegram.transcript(CHAT)
 
 
 async def test_quiet_hours_silence_all_but_the_urgent_and_end_with_one_loud_summary() -> None:
