@@ -123,10 +123,10 @@ def digest_shown(db: Database, lane: int, now: float) -> None:
 
 
 def release(db: Database, lane: int) -> None:
-    """Where the digest is closed, cards that are closed as well leave it: if they fire anew, by a message of their
-    own."""
+    """Where the digest is closed, cards that do not fire leave it, closed or not yet: if they fire anew, by a message of
+    their own. Nothing would make a closed digest tell of them."""
     db.execute(
-        "UPDATE card SET absorbed = 0 WHERE lane = ? AND absorbed = 1 AND closed = 1 AND EXISTS"
+        "UPDATE card SET absorbed = 0 WHERE lane = ? AND absorbed = 1 AND firing = 0 AND EXISTS"
         " (SELECT 1 FROM card AS digest WHERE digest.lane = card.lane AND digest.grp = ? AND digest.closed = 1)",
         (lane, _DIGEST),
     )

@@ -3,11 +3,12 @@
 import re
 
 import pytest
+from msgspec.structs import replace
 
 from relay.core.alert import Alert, GroupId
 from relay.core.budget import Limits, Rate
 from tests.build import T0, alert, notification
-from tests.world import CHAT, World, telegram_target
+from tests.world import CHAT, GROUP_CHAT, World, telegram_target
 
 DAY = 86_400.0
 ONE_A_SECOND = Limits(telegram_chat=Rate(1, 1.0), telegram_group=Rate(1000, 60.0))
@@ -95,6 +96,23 @@ async def test_a_group_that_fires_anew_after_its_digest_closed_gets_its_own_mess
     digest, own = world.telegram.messages(CHAT)
     assert digest.text.startswith("🟢 60 groups over")
     assert "warning Disk" in own.text
+
+
+@pytest.mark.parametrize("began", [0.0, 42.0], ids=["a firing from before", "a new firing"])
+async def test_a_group_that_fires_while_its_digest_closes_gets_its_own_message(began: float) -> None:
+    world = World()
+    await storm(world, 60)
+    await world.run(until=30)
+    for number in range(60):
+        world.now = T0 + 40
+        await world.post(notification(replace(problem(number, over=True), ends_at=T0 + 39), group=group(number)))
+    while "60 groups over" not in world.telegram.transcript(CHAT):
+        await world.pipeline.turn(GROUP_CHAT)
+    await world.post(notification(alert("host-3", at=T0 + began), group=group(3)))
+    await world.run(until=600)
+    own = world.telegram.messages(CHAT)[1:]
+    assert "warning Disk" in own[0].text
+    assert not own[-1].silent
 
 
 async def test_a_few_groups_are_told_one_by_one() -> None:
