@@ -12,8 +12,8 @@ from msgspec.structs import replace
 from relay.calls import Calls, Run, Send, limits_of
 from relay.core.advance import Advanced, advance, rest
 from relay.core.alert import GroupId
-from relay.core.card import Card, Head, is_settled
-from relay.core.digest import DIGEST, QUIET, capacity
+from relay.core.card import Card, Head, fires_anew, is_settled
+from relay.core.digest import DIGEST, QUIET, capacity, is_old
 from relay.core.event import (
     Contradicted,
     Event,
@@ -139,6 +139,8 @@ class Pipeline:
         pages: dict[tuple[GroupId, str], list[Open]] = {}
         for opened in claim.page:
             pages.setdefault((opened.notification.group, opened.fingerprint), []).append(opened)
+        absorbed = any(card.absorbed for card in claim.cards)
+        digest = await self._run(partial(self._store.card, claim.lane, DIGEST, "")) if absorbed else None
         changes: list[CardChange] = []
         woken: list[LaneKey] = []
         for key, page in pages.items():
@@ -149,13 +151,15 @@ class Pipeline:
                 continue
             card = known.get(key) or Card(*key, receiver=target.policy.receiver)
             size = len(card.entries) + sum(len(opened.notification.alerts) for opened in page)
-            changes.append(await _aside(size, partial(self._folded, card, page, target, now)))
+            changes.append(await _aside(size, partial(self._folded, card, page, target, digest, now)))
         self._calls.tell_ended(claim.lane, await self._run(partial(self._store.fold, claim.lane, changes)))
         return tuple(woken)
 
-    def _folded(self, card: Card, page: Sequence[Open], target: Target, now: float) -> CardChange:
+    def _folded(self, card: Card, page: Sequence[Open], target: Target, digest: Card | None, now: float) -> CardChange:
+        """The card with the page. What fires anew in a digest that nobody reads any more gets a message of its own."""
         folded = fold(card, [arriving(opened) for opened in page], target.policy)
-        change = self._change(folded.card, target, now)
+        leaves = is_old(digest, now) and fires_anew(card, folded.card)
+        change = self._change(replace(folded.card, absorbed=folded.card.absorbed and not leaves), target, now)
         return replace(change, folded=tuple(opened.seq for opened in page), duplicates=folded.duplicates)
 
     async def _route_again(self, lane: LaneKey, opened: Open) -> tuple[LaneKey, ...]:

@@ -118,6 +118,12 @@ def is_firing(card: Card) -> bool:
     return any(entry.status == "firing" for entry in card.entries)
 
 
+def fires_anew(before: Card, after: Card) -> bool:
+    """An alert fires after that did not before."""
+    fired = {entry.fingerprint for entry in before.entries if entry.status == "firing"}
+    return any(entry.status == "firing" and entry.fingerprint not in fired for entry in after.entries)
+
+
 def status(card: Card) -> ShownStatus:
     """`firing` if any alert fires, else `resolved` if any was resolved, else `gone`."""
     statuses = {entry.status for entry in card.entries}

@@ -18,7 +18,7 @@ from relay.core.view import ShownStatus
 QUIET = GroupId("", "", "quiet")  # the group under which a lane keeps its summary after quiet hours
 DIGEST = GroupId("", "", "digest")  # the group under which a lane keeps its digest: no Alertmanager group has it
 EDIT_GAP = 5.0  # seconds between edits of a digest: a storm changes it all the time
-RENEW_AFTER = 1800.0  # seconds after which cards that come to a digest are worth a new message with sound
+RENEW_AFTER = 1800.0  # seconds after which cards that come to a digest, or fire anew in it, are worth a new message
 _PLACES = ("instance", "pod", "node", "service", "namespace", "cluster", "team", "job")
 _PLACES_KEPT = 5
 
@@ -142,11 +142,16 @@ def is_over(lines: Sequence[Line]) -> bool:
     return not any(each.status == "firing" for each in lines)
 
 
+def is_old(digest: Card | None, now: float) -> bool:
+    """Its message stands so far up in the chat that a change of it is no news to anybody."""
+    return digest is not None and digest.shown is not None and now - digest.shown.posted_at > RENEW_AFTER
+
+
 def absorbing(digest: Card | None, receiver: str, now: float) -> Card:
     """The digest that takes in more cards: the open one, or a new message after it grew old or closed."""
     if digest is None:
         return Card(DIGEST, "", receiver, waiting_since=now)
     renewed = digest
-    if digest.shown is not None and (digest.closed_at is not None or now - digest.shown.posted_at > RENEW_AFTER):
+    if digest.shown is not None and (digest.closed_at is not None or is_old(digest, now)):
         renewed = msgspec.structs.replace(digest, shown=None, previous=digest.shown.message, closed_at=None)
     return msgspec.structs.replace(renewed, receiver=receiver, waiting_since=digest.waiting_since or now)

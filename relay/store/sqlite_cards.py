@@ -1,5 +1,7 @@
 """Cards as rows: what of a card stands in columns of its own, so that thousands are judged without being read."""
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec.structs import replace
 
@@ -58,15 +60,17 @@ def owed(db: Database, lane: int, now: float) -> int:
 
 
 def keep(db: Database, lane: int, change: CardChange) -> int:
-    """Writes the card; one that turned urgent leaves its digest, one that changed in it makes the digest due."""
+    """Writes the card; one that turned urgent or is no longer absorbed leaves its digest, and one that changed in it or
+    left it makes the digest due."""
     card = change.card
+    left = () if card.absorbed and not change.urgent else _leave(db, lane, card)
     (card_id, absorbed) = db.execute(
         "INSERT INTO card (lane, grp, fingerprint, due, urgent, waiting_since, posted, firing, closed, line, body)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (lane, grp, fingerprint) DO UPDATE SET due = excluded.due,"
         " urgent = excluded.urgent, waiting_since = excluded.waiting_since, posted = excluded.posted,"
-        " firing = excluded.firing, closed = excluded.closed, line = excluded.line, body = excluded.body,"
-        " absorbed = absorbed AND NOT excluded.urgent RETURNING id, absorbed",
+        " firing = excluded.firing, closed = excluded.closed, line = excluded.line, body = excluded.body"
+        " RETURNING id, absorbed",
         (
             lane,
             text(card.group),
@@ -83,9 +87,17 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
     ).fetchone()
     if absorbed and card.closed_at is not None:
         release(db, lane)
-    elif change.urgent or (absorbed and card.waiting_since is not None):
+    elif left or (absorbed and card.waiting_since is not None):
         db.execute("UPDATE card SET due = 0 WHERE lane = ? AND grp = ? AND closed = 0", (lane, _DIGEST))
     return int(card_id)
+
+
+def _leave(db: Database, lane: int, card: Card) -> Sequence[object]:
+    """The card has a message of its own from now on: a row if it had none."""
+    return db.execute(
+        "UPDATE card SET absorbed = 0 WHERE lane = ? AND grp = ? AND fingerprint = ? AND absorbed = 1 RETURNING id",
+        (lane, text(card.group), card.fingerprint),
+    ).fetchall()
 
 
 def lines_for(db: Database, lane: int, card: Card) -> tuple[Line, ...]:
@@ -123,8 +135,8 @@ def digest_shown(db: Database, lane: int, now: float) -> None:
 
 
 def release(db: Database, lane: int) -> None:
-    """Where the digest is closed, cards that do not fire leave it, closed or not yet: if they fire anew, by a message of
-    their own. Nothing would make a closed digest tell of them."""
+    """Where the digest is closed, cards that do not fire leave it, closed or not yet: if they fire anew, by a message
+    of their own. Nothing would make a closed digest tell of them."""
     db.execute(
         "UPDATE card SET absorbed = 0 WHERE lane = ? AND absorbed = 1 AND firing = 0 AND EXISTS"
         " (SELECT 1 FROM card AS digest WHERE digest.lane = card.lane AND digest.grp = ? AND digest.closed = 1)",

@@ -115,6 +115,26 @@ async def test_a_group_that_fires_while_its_digest_closes_gets_its_own_message(b
     assert not own[-1].silent
 
 
+@pytest.mark.parametrize("number", [0, 3], ids=["which fires still", "which was over"])
+async def test_a_new_alert_of_a_group_in_an_old_digest_gets_the_group_its_own_message(number: int) -> None:
+    world = World()
+    await storm(world, 60)
+    await world.run(until=30)
+    for over in range(1, 60):
+        world.now = T0 + 40
+        await world.post(notification(problem(over, over=True), group=group(over)))
+    await world.run(until=DAY)
+    await world.post(notification(problem(0), group=group(0)))  # goes on and on, as a watchdog does
+    fresh = alert("host-new", at=T0 + DAY)
+    told = (problem(0), fresh) if number == 0 else (fresh,)
+    await world.post(notification(*told, group=group(number)))
+    await world.run(until=DAY + 60)
+    digest, own = world.telegram.messages(CHAT)
+    assert "host-new" in own.text
+    assert not own.silent
+    assert ("59 groups over" if number == 0 else "1 group firing") in digest.text
+
+
 async def test_a_few_groups_are_told_one_by_one() -> None:
     world = World()
     await storm(world, 10)
