@@ -11,6 +11,7 @@ from relay.core.alert import GroupId
 from relay.core.card import Card
 from relay.core.digest import DIGEST, DigestView, absorbing, is_over, mark, plan, view
 from relay.core.event import Event, TemplateFailed
+from relay.core.hush import SOUND, Hush
 from relay.core.lane import LaneKey, Policy, Target
 from relay.core.step import Post, Wait
 from relay.core.template import RenderedDigest, Templates, render_digest
@@ -42,10 +43,12 @@ class Digests:
         await self._run(partial(self._store.absorb, lane, change, now, now + policy.stale_after))
         return now
 
-    async def bring(self, claim: Claim, target: Target, digest: Card, templates: Templates, now: float) -> float:
+    async def bring(
+        self, claim: Claim, target: Target, digest: Card, hushed: Hush, templates: Templates, now: float
+    ) -> float:
         """One step further for the digest."""
         lines = claim.lines
-        step = plan(digest, lines, target.policy, now)
+        step = plan(digest, lines, target.policy, now, hushed)
         if isinstance(step, Wait):
             at_rest = step.until is None
             await self._settle(claim, target, Advanced(digest, claim.state, shown=at_rest), step.until, now)
@@ -61,10 +64,12 @@ class Digests:
         await self._settle(claim, target, advanced, due_at, taken.at, rendered.named)
         return taken.at
 
-    async def summarise(self, claim: Claim, target: Target, summary: Card, templates: Templates, now: float) -> float:
-        """After quiet hours: one message with sound, if something urgent still fires."""
-        change = CardChange(summary, None, urgent=False)
-        if not claim.lines:
+    async def summarise(
+        self, claim: Claim, target: Target, summary: Card, hushed: Hush, templates: Templates, now: float
+    ) -> float:
+        """After quiet hours: one message with sound, if something urgent still fires. `hushed`: they go on."""
+        change = CardChange(summary, hushed.until, urgent=False)
+        if hushed != SOUND or not claim.lines:
             await self._run(partial(self._store.fold, claim.lane, [change]))
             return now
         limits, step = limits_of(target, claim.state, self._calls.rates), Post(silent=target.policy.silent)

@@ -183,9 +183,11 @@ class Pipeline:
             await self._run(partial(self._store.unfold, claim.lane, card.group, card.fingerprint))
             return Next(now)
         if card.group == DIGEST:
-            return Next(await self._digests.bring(claim, target, card, self._in_force.templates, now))
+            hushed = self._hush(card, target, now)
+            return Next(await self._digests.bring(claim, target, card, hushed, self._in_force.templates, now))
         if card.group == QUIET:
-            return Next(await self._digests.summarise(claim, target, card, self._in_force.templates, now))
+            hushed = self._hush(card, target, now)
+            return Next(await self._digests.summarise(claim, target, card, hushed, self._in_force.templates, now))
         return await self._bring_card(claim, target, card, now)
 
     async def _bring_card(self, claim: Claim, target: Target, card: Card, now: float) -> Next:

@@ -10,6 +10,7 @@ from msgspec import Struct
 from relay.core.alert import GroupId, Labels
 from relay.core.budget import Limit
 from relay.core.card import Card, status
+from relay.core.hush import SOUND, Hush
 from relay.core.lane import Policy
 from relay.core.severity import rank
 from relay.core.step import Edit, Post, Step, Wait
@@ -123,13 +124,15 @@ def capacity(limits: Iterable[Limit], seconds: float) -> float:
     return min((limit.count * seconds / limit.window for limit in limits), default=float("inf"))
 
 
-def plan(digest: Card, lines: Sequence[Line], policy: Policy, now: float) -> Step | Wait:
-    """The next step of a digest, or until when there is none."""
+def plan(digest: Card, lines: Sequence[Line], policy: Policy, now: float, hush: Hush = SOUND) -> Step | Wait:
+    """The next step of a digest, or until when there is none. Nothing in it is urgent, so quiet hours silence it."""
+    if hush.muted:
+        return Wait(hush.until)
     now_mark = mark(lines)
     if not lines or digest.refused == now_mark:
         return Wait(None)
     if digest.shown is None:
-        silent = policy.silent or not any(each.status == "firing" for each in lines)
+        silent = policy.silent or hush.quiet or not any(each.status == "firing" for each in lines)
         return Post(silent=silent, reply_to=digest.previous)
     if digest.shown.mark == now_mark:
         return Wait(None)

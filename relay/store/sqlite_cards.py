@@ -1,7 +1,5 @@
 """Cards as rows: what of a card stands in columns of its own, so that thousands are judged without being read."""
 
-from collections.abc import Sequence
-
 import msgspec
 from msgspec.structs import replace
 
@@ -62,15 +60,15 @@ def owed(db: Database, lane: int, now: float) -> int:
 def keep(db: Database, lane: int, change: CardChange) -> int:
     """Writes the card; one that turned urgent or is no longer absorbed leaves its digest, and one that changed in it or
     left it makes the digest due."""
-    card = change.card
-    left = () if card.absorbed and not change.urgent else _leave(db, lane, card)
+    card, told = change.card, _encode(line(change.card))
+    before = _line_in_digest(db, lane, card)
     (card_id, absorbed) = db.execute(
         "INSERT INTO card (lane, grp, fingerprint, due, urgent, waiting_since, posted, firing, closed, line, body)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (lane, grp, fingerprint) DO UPDATE SET due = excluded.due,"
         " urgent = excluded.urgent, waiting_since = excluded.waiting_since, posted = excluded.posted,"
-        " firing = excluded.firing, closed = excluded.closed, line = excluded.line, body = excluded.body"
-        " RETURNING id, absorbed",
+        " firing = excluded.firing, closed = excluded.closed, line = excluded.line, body = excluded.body,"
+        " absorbed = absorbed AND ? RETURNING id, absorbed",
         (
             lane,
             text(card.group),
@@ -81,23 +79,25 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
             card.shown is not None,
             is_firing(card),
             card.closed_at is not None,
-            _encode(line(card)),
+            told,
             _encode(card),
+            card.absorbed and not change.urgent,
         ),
     ).fetchone()
     if absorbed and card.closed_at is not None:
         release(db, lane)
-    elif left or (absorbed and card.waiting_since is not None):
+    elif before is not None and (not absorbed or told != before or card.waiting_since is not None):
         db.execute("UPDATE card SET due = 0 WHERE lane = ? AND grp = ? AND closed = 0", (lane, _DIGEST))
     return int(card_id)
 
 
-def _leave(db: Database, lane: int, card: Card) -> Sequence[object]:
-    """The card has a message of its own from now on: a row if it had none."""
-    return db.execute(
-        "UPDATE card SET absorbed = 0 WHERE lane = ? AND grp = ? AND fingerprint = ? AND absorbed = 1 RETURNING id",
+def _line_in_digest(db: Database, lane: int, card: Card) -> bytes | None:
+    """The line by which the lane's digest tells of the card, if it does."""
+    found = db.execute(
+        "SELECT line FROM card WHERE lane = ? AND grp = ? AND fingerprint = ? AND absorbed = 1",
         (lane, text(card.group), card.fingerprint),
-    ).fetchall()
+    ).fetchone()
+    return found[0] if found else None
 
 
 def lines_for(db: Database, lane: int, card: Card) -> tuple[Line, ...]:

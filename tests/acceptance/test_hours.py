@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 from msgspec.structs import replace
 
+from relay.core.alert import GroupId
 from relay.core.interval import Period, TimeInterval
 from relay.core.route import Route, Routing
 from tests.build import GROUP, POLICY, T0, alert, notification
@@ -13,6 +14,7 @@ from tests.world import CHAT, GROUP_CHAT, World, telegram_target
 # T0 is 11:06:40 UTC; the interval goes on until 11:30.
 MORNING = TimeInterval("morning", (Period(minutes=((0, 690),)),))
 UNTIL_HALF_PAST = 1400.0
+DAY = 86_400.0
 
 
 def muted(route: Route) -> World:
@@ -85,6 +87,44 @@ async def test_quiet_hours_silence_all_but_the_urgent_and_end_with_one_loud_summ
     assert summary.text.startswith("🔔 quiet hours are over: 1 urgent group still fires")
     assert not summary.silent
     assert len(world.telegram.messages(CHAT)) == 3
+
+
+async def test_quiet_hours_of_more_than_a_day_end_with_their_summary_and_not_before() -> None:
+    # T0 is a Wednesday.
+    days = TimeInterval("days", (Period(weekdays=((3, 5),)),))
+    world = World(telegram_target(policy=replace(POLICY, quiet=(days,))))
+    await world.post(notification(alert("db-1", severity="critical")))
+    await world.run(until=2 * DAY)
+    assert len(world.telegram.messages(CHAT)) == 1
+    await world.run(until=3 * DAY)
+    summary = world.telegram.messages(CHAT)[-1]
+    assert summary.text.startswith("🔔 quiet hours are over: 1 urgent group still fires")
+    assert [call.at > T0 + 2.5 * DAY for call in world.telegram.calls][-1]
+
+
+async def test_a_digest_in_quiet_hours_makes_no_sound() -> None:
+    world = World(telegram_target(policy=replace(POLICY, quiet=(MORNING,))))
+    for number in range(60):
+        await world.post(notification(alert(f"db-{number}"), group=GroupId("", "relay", f"{{}}:{number}")))
+    await world.run(until=60)
+    (digest,) = world.telegram.messages(CHAT)
+    assert "60 groups firing" in digest.text
+    assert digest.silent
+
+
+async def test_a_digest_waits_until_its_chat_is_no_longer_muted() -> None:
+    world = World(telegram_target())
+    for number in range(60):
+        await world.post(notification(alert(f"db-{number}"), group=GroupId("", "relay", f"{{}}:{number}")))
+    await world.run(until=10)
+    in_force = world.pipeline.in_force
+    target = telegram_target(policy=replace(POLICY, muted_until=T0 + 600))
+    world.pipeline.take_over(replace(in_force, routing=Routing(Route("ops"), {"ops": (target,)})))
+    await world.post(notification(alert("db-0", "resolved"), group=GroupId("", "relay", "{}:0")))
+    await world.run(until=599)
+    assert len(world.telegram.calls) == 1
+    await world.run(until=700)
+    assert "1 group over" in world.telegram.transcript(CHAT)
 
 
 async def test_quiet_hours_end_without_a_word_when_nothing_urgent_fires() -> None:
