@@ -59,7 +59,7 @@ def advance(
             later = _later(_trouble(state, "unreachable", now), now, jitter)
             return Advanced(_blind(card, step), replace(later, retry_at=max(later.retry_at, now + BLIND_PAUSE)))
         case Moved(chat):
-            return Advanced(replace(card, shown=None), replace(state, chat=chat))
+            return Advanced(replace(card, shown=None), replace(state, chat=chat, channel=state.channel and chat))
         case Rejected(why):
             return _rejected(card, state, step, why, sent)
         case MessageGone():

@@ -132,7 +132,8 @@ class SqlitePeople:
         self._db.execute("DELETE FROM chat WHERE bot = ? AND chat = ?", (_text(bot), old))
         moved = [lane for lane in self._lanes(bot, old) if lane[2].chat != new]
         for row, _, state in moved:
-            self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(replace(state, chat=new)), row))
+            learnt = _encode(replace(state, chat=new, channel=state.channel and new))
+            self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (learnt, row))
         return [key for _, key, _ in moved]
 
     def _revive(self, bot: BotId, chat: str, now: float) -> list[LaneKey]:

@@ -173,6 +173,19 @@ async def test_a_group_that_became_a_supergroup_gets_its_message_at_the_new_id_o
     assert world.balance()[0].delivered == 1
 
 
+async def test_a_supergroup_that_takes_no_more_is_left_alone_as_long_as_it_asks() -> None:
+    world = World()
+    await world.post(notification(alert("db-1")))
+    await world.run(until=10)
+    world.telegram.upgrade(CHAT, -1_000_000_000_777)
+    world.faults.add("telegram", "-1000000000777", "429", count=1, seconds=30)
+    await world.post(notification(alert("db-1"), alert("db-2")))
+    await world.run(until=100)
+    assert [call.status for call in world.telegram.calls].count(429) == 1
+    assert not any(call.early for call in world.telegram.calls)
+    assert len(world.telegram.messages(-1_000_000_000_777)) == 1
+
+
 async def test_a_held_firing_that_is_contradicted_leaves_nothing_pending() -> None:
     world = World()
     await world.post(notification(alert("db-1")))
