@@ -129,6 +129,8 @@ def _rejected(card: Card, state: LaneState, step: Step, why: str, sent: str) -> 
 def _message_gone(card: Card, step: Step) -> Card:
     if isinstance(step, Reply):
         return replace(card, owed=tuple(owed for owed in card.owed if owed.kind != step.kind))
+    if isinstance(step, Post):  # the message that it replies to
+        return replace(card, previous=None)
     return replace(card, shown=None)
 
 

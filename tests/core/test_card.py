@@ -283,6 +283,17 @@ def test_a_message_that_is_gone_is_posted_anew_without_a_sound() -> None:
     assert chat.drain(9) == ["post silent"]
 
 
+def test_a_new_round_whose_old_message_is_gone_is_posted_without_a_reply_to_it() -> None:
+    chat = Chat()
+    chat.arrive(0, alert("a"))
+    chat.drain(0)
+    chat.arrive(60, alert("a", "resolved"))
+    chat.drain(60)
+    chat.arrive(100, alert("a", at=T0 + 90))
+    chat.come_to(100, MessageGone("message to be replied not found"))
+    assert chat.step(100) == Post(silent=False)
+
+
 def test_failures_pause_longer_and_longer_and_success_forgets_them() -> None:
     chat = Chat()
     chat.arrive(0, alert("a"))
