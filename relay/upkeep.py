@@ -7,7 +7,7 @@ from functools import partial
 from relay.calls import Run
 from relay.core.event import Event, Noted, Settled
 from relay.core.inforce import InForce
-from relay.core.lane import Target
+from relay.core.lane import LaneKey
 from relay.core.resolve import Retention
 from relay.store.protocol import Store, StoreError
 
@@ -51,13 +51,15 @@ class Upkeep:
         """One round at the present time."""
         now = self._clock()
         if now >= self._started_at + GRACE:
-            for target in in_force.routing.all_targets:
-                await self._expire(target, now)
+            for lane, owner in await self._run(self._store.owing):
+                target = in_force.target(lane, owner)
+                if target:
+                    await self._expire(lane, owner, now - target.policy.expire_after)
         purge = partial(self._store.purge, now - retention.seconds, retention.bytes, _PURGED_AT_ONCE)
         while await self._run(purge):
             pass
 
-    async def _expire(self, target: Target, now: float) -> None:
-        receiver, before = target.policy.receiver, now - target.policy.expire_after
-        for ended in await self._run(partial(self._store.expire, target.lane, receiver, before)):
-            self._tell(Settled(target.lane.platform, ended.receiver, ended.settlement, ended.count, why="expire_after"))
+    async def _expire(self, lane: LaneKey, owner: str, before: float) -> None:
+        """What the owner has on the lane: as a receiver of its own, as copies to a fallback, or under an old name."""
+        for ended in await self._run(partial(self._store.expire, lane, owner, before)):
+            self._tell(Settled(lane.platform, ended.receiver, ended.settlement, ended.count, why="expire_after"))

@@ -175,6 +175,9 @@ class Store(Protocol):
         later deliveries of those groups are copied as they arrive, until the copied card closes. A copy counts under
         `receiver` and is not copied again. Returns the lanes that have work now."""
 
+    def owing(self) -> tuple[tuple[LaneKey, str], ...]:
+        """The lanes with something pending, each with the receivers that it counts under."""
+
     def expire(self, lane: LaneKey, receiver: str, before: float) -> tuple[Ended, ...]:
         """Ends, as expired, what `receiver` has pending on the lane since before then. Cards keep what they want."""
 

@@ -29,7 +29,7 @@ from relay.store.protocol import (
     StoreError,
 )
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
-from relay.store.sqlite_books import balance, count, end, overdue
+from relay.store.sqlite_books import balance, count, end, overdue, owing
 from relay.store.sqlite_claim import claim
 from relay.store.sqlite_people import SqlitePeople
 from relay.store.sqlite_purge import purge
@@ -315,6 +315,10 @@ class SqliteStore:
     def balance(self) -> tuple[BalanceRow, ...]:
         """See `protocol.Store.balance`."""
         return balance(self._db)
+
+    def owing(self) -> tuple[tuple[LaneKey, str], ...]:
+        """See `protocol.Store.owing`."""
+        return owing(self._db)
 
     def expire(self, lane: LaneKey, receiver: str, before: float) -> tuple[Ended, ...]:
         """See `protocol.Store.expire`."""

@@ -40,6 +40,12 @@ def end(
     return tuple(Ended(owner, settlement, ended) for owner, ended in owners.items())
 
 
+def owing(db: Database) -> tuple[tuple[LaneKey, str], ...]:
+    """See `protocol.Store.owing`."""
+    rows = db.execute("SELECT DISTINCT key, owner FROM delivery JOIN lane ON lane.id = lane WHERE settlement IS NULL")
+    return tuple((_lane_key(key), owner) for key, owner in rows)
+
+
 def overdue(db: Database, lane: int, owner: str, before: float) -> list[int]:
     """The deliveries that are pending since before then."""
     late = db.execute(
