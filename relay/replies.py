@@ -78,6 +78,9 @@ class Replies:
         except StoreError as error:
             self._tell(Noted("error", "storage failed", (("err", str(error)),)))
             return _AFTER_FAULT
+        except Exception as error:  # noqa: BLE001 - one answer that fails must not silence the bots for good
+            self._tell(Noted("error", "answering failed", (("err", repr(error)),)))
+            return _AFTER_FAULT
         return None if all(turns) else AGAIN
 
     async def _say(self, outgoing: Outgoing) -> bool:
