@@ -108,8 +108,7 @@ class SqliteStore:
             _Row(self._lane(d.lane), d.lane, d.receiver, d.receiver, d.fingerprint, _indexes_blob(d.alerts), None)
             for d in arrival.deliveries
         ]
-        if arrival.last:
-            rows += self._watching(group, {(row.lane, row.fingerprint): row for row in rows})
+        rows += self._watching(group, {(row.lane, row.fingerprint): row for row in rows}, last=arrival.last)
         if not rows:
             return ()
         (payload,) = self._db.execute(
@@ -120,9 +119,9 @@ class SqliteStore:
         self._count_accepted(rows)
         return tuple(dict.fromkeys(row.key for row in rows))
 
-    def _watching(self, group: str, present: dict[tuple[int, str], "_Row"]) -> list["_Row"]:
+    def _watching(self, group: str, present: dict[tuple[int, str], "_Row"], *, last: bool) -> list["_Row"]:
         """Deliveries for the open cards of the group that the arrival does not reach by itself: a copy where the card
-        stands for another lane, else an empty one."""
+        stands for another lane, else, once the payload is whole, an empty one."""
         found = self._db.execute(
             "SELECT lane.id, lane.key, receiver, owner, fingerprint, stands_for FROM watch JOIN lane"
             " ON lane.id = watch.lane WHERE watch.grp = ?",
@@ -133,7 +132,8 @@ class SqliteStore:
             if (lane, fingerprint) not in present:
                 original = present.get((stands_for, fingerprint))
                 alerts = original.alerts if original else _EMPTY
-                rows.append(_Row(lane, _lane_key(key), receiver, owner, fingerprint, alerts, stands_for))
+                if original or last:
+                    rows.append(_Row(lane, _lane_key(key), receiver, owner, fingerprint, alerts, stands_for))
         return rows
 
     def _add(self, row: "_Row", payload: int, group: str, accepted_at: float) -> None:

@@ -319,6 +319,15 @@ def test_a_fallback_card_gets_what_its_lane_gets_until_it_closes(store: Store) -
     assert store.accept(arrival(TELEGRAM)) == (TELEGRAM,)
 
 
+def test_a_fallback_card_gets_every_part_of_a_payload(store: Store) -> None:
+    store.accept(arrival(TELEGRAM))
+    store.stand_in(TELEGRAM, "ops", "spare", [DISCORD])
+    fold_all(store, DISCORD)
+    assert store.accept(replace(arrival(TELEGRAM), last=False)) == (TELEGRAM, DISCORD)
+    assert store.accept(arrival(TELEGRAM)) == (TELEGRAM, DISCORD)
+    assert [opened.alerts for opened in store.claim(DISCORD, T0, 9).page] == [None, None]
+
+
 def test_what_expired_ends_its_obligation_and_leaves_its_card(store: Store) -> None:
     store.accept(arrival(TELEGRAM, at=T0))
     store.accept(arrival(TELEGRAM, at=T0 + 10))
