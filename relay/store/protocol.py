@@ -158,7 +158,7 @@ class Store(Protocol):
         """Forgets a card that nobody shows any more: what is pending on it is open again."""
 
     def dismiss(self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str) -> tuple[Ended, ...]:
-        """Ends open deliveries that no card will take in."""
+        """Ends open deliveries that no card will take in. A group without a card on the lane is no longer watched."""
 
     def begin(self, attempt: Attempt, limits: Sequence[Limit], now: float) -> Begun | Denied:
         """Takes the budgets and writes the attempt as in doubt, or says when to come again."""

@@ -231,6 +231,7 @@ class SqliteStore:
 
     def dismiss(self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str) -> tuple[Ended, ...]:
         """See `protocol.Store.dismiss`."""
+        sqlite_cards.unwatch(self._db, self._lane(lane), seqs)
         return self._end(lane, seqs, settlement, why)
 
     def _end(self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str) -> tuple[Ended, ...]:

@@ -1,5 +1,7 @@
 """Cards as rows: what of a card stands in columns of its own, so that thousands are judged without being read."""
 
+from collections.abc import Sequence
+
 import msgspec
 from msgspec.structs import replace
 
@@ -151,6 +153,16 @@ def pending(db: Database, lane: int) -> list[tuple[int, str, str, str, float]]:
         " WHERE delivery.lane = ? AND card.absorbed = 1 AND settlement IS NULL ORDER BY seq",
         (lane,),
     ).fetchall()
+
+
+def unwatch(db: Database, lane: int, seqs: Sequence[int]) -> None:
+    """No absent alert concerns the groups of these deliveries, where the lane has no card of them."""
+    db.executemany(
+        "DELETE FROM watch WHERE lane = ?1 AND (grp, fingerprint) IN (SELECT grp, fingerprint FROM delivery"
+        " WHERE lane = ?1 AND seq = ?2) AND NOT EXISTS (SELECT 1 FROM card WHERE card.lane = watch.lane"
+        " AND card.grp = watch.grp AND card.fingerprint = watch.fingerprint)",
+        [(lane, seq) for seq in seqs],
+    )
 
 
 def forget(db: Database, lane: int, group: str, fingerprint: str) -> None:

@@ -255,6 +255,17 @@ async def test_what_waits_for_a_chat_that_a_reload_removed_is_dead_when_no_route
     assert [(row.dead, row.pending) for row in world.balance()] == [(1, 0)]
 
 
+async def test_a_chat_that_a_reload_removed_gets_no_more_deliveries() -> None:
+    world = World()
+    await world.post(notification(alert("db-1")))
+    reloaded(world, "spare", telegram_target(SPARE, replace(POLICY, receiver="spare")))
+    world.routing = world.pipeline.in_force.routing
+    await world.run(until=60)
+    await world.post(notification(alert("db-1"), alert("db-2")))
+    await world.run(until=120)
+    assert {row.receiver: row.accepted for row in world.balance()} == {"ops": 1, "spare": 2}
+
+
 async def test_a_message_that_the_platform_refuses_counts_against_its_template() -> None:
     world = World()
     world.faults.add("telegram", "*", "refused", count=1)
