@@ -158,8 +158,8 @@ class SqliteStore:
         """See `protocol.Store.stand_in`."""
         source = self._lane(lane)
         pending = self._db.execute(
-            "UPDATE delivery SET copied = 1 WHERE lane = ? AND owner = ? AND receiver = owner AND settlement IS NULL"
-            " AND copied = 0 RETURNING seq, payload, grp, fingerprint, alerts, accepted_at",
+            "UPDATE delivery INDEXED BY delivery_owner SET copied = 1 WHERE lane = ? AND owner = ? AND receiver = owner"
+            " AND settlement IS NULL AND copied = 0 RETURNING seq, payload, grp, fingerprint, alerts, accepted_at",
             (source, receiver),
         ).fetchall()
         for _, payload, group, fingerprint, alerts, accepted_at in sorted(pending):
@@ -207,8 +207,8 @@ class SqliteStore:
         if card.closed_at is not None:
             self._db.execute(
                 "DELETE FROM watch WHERE grp = ? AND lane = ? AND fingerprint = ? AND NOT EXISTS"
-                " (SELECT 1 FROM delivery WHERE lane = watch.lane AND card IS NULL AND settlement IS NULL"
-                " AND delivery.grp = watch.grp AND delivery.fingerprint = watch.fingerprint)",
+                " (SELECT 1 FROM delivery INDEXED BY delivery_open WHERE lane = watch.lane AND card IS NULL"
+                " AND settlement IS NULL AND delivery.grp = watch.grp AND delivery.fingerprint = watch.fingerprint)",
                 (group, row, card.fingerprint),
             )
         self._db.executemany(
@@ -308,8 +308,9 @@ class SqliteStore:
     def wakes(self) -> tuple[tuple[LaneKey, float], ...]:
         """See `protocol.Store.wakes`."""
         rows = self._db.execute(
-            "SELECT key, CASE WHEN EXISTS (SELECT 1 FROM delivery WHERE lane = lane.id AND card IS NULL"
-            " AND settlement IS NULL) THEN 0.0 ELSE (SELECT min(due) FROM card WHERE lane = lane.id) END FROM lane"
+            "SELECT key, CASE WHEN EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_open WHERE lane = lane.id"
+            " AND card IS NULL AND settlement IS NULL) THEN 0.0"
+            " ELSE (SELECT min(due) FROM card WHERE lane = lane.id AND due IS NOT NULL) END FROM lane"
         ).fetchall()
         return tuple((needed(_lane_key, key), at) for key, at in rows if at is not None)
 

@@ -149,8 +149,8 @@ def release(db: Database, lane: int) -> None:
 def pending(db: Database, lane: int) -> list[tuple[int, str, str, str, float]]:
     """What is pending on cards of the digest: (seq, group, fingerprint, owner, accepted_at)."""
     return db.execute(
-        "SELECT seq, delivery.grp, delivery.fingerprint, owner, accepted_at FROM delivery JOIN card ON card.id = card"
-        " WHERE delivery.lane = ? AND card.absorbed = 1 AND settlement IS NULL ORDER BY seq",
+        "SELECT seq, delivery.grp, delivery.fingerprint, owner, accepted_at FROM card CROSS JOIN delivery"
+        " ON delivery.card = card.id WHERE card.lane = ? AND card.absorbed = 1 AND settlement IS NULL ORDER BY seq",
         (lane,),
     ).fetchall()
 
@@ -169,7 +169,9 @@ def forget(db: Database, lane: int, group: str, fingerprint: str) -> None:
     """The card is no more; deliveries that are pending on it are open again."""
     where = (lane, group, fingerprint)
     db.execute(
-        "UPDATE delivery SET card = NULL WHERE lane = ? AND grp = ? AND fingerprint = ? AND settlement IS NULL", where
+        "UPDATE delivery SET card = NULL WHERE settlement IS NULL AND card ="
+        " (SELECT id FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?)",
+        where,
     )
     db.execute("DELETE FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?", where)
     db.execute("DELETE FROM watch WHERE lane = ? AND grp = ? AND fingerprint = ?", where)

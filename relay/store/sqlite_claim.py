@@ -18,7 +18,8 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
     """See `protocol.Store.claim`; `row` is the lane's."""
     (state,) = db.execute("SELECT state FROM lane WHERE id = ?", (row,)).fetchone()
     opened = db.execute(
-        "SELECT seq, receiver, fingerprint, alerts, delivery.accepted_at, body, grp FROM delivery"
+        "SELECT seq, receiver, fingerprint, alerts, delivery.accepted_at, body, grp"
+        " FROM delivery INDEXED BY delivery_open"  # SQLite would take the primary key and read all that came
         " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS NULL"
         " ORDER BY seq LIMIT ?",
         (row, page),
@@ -29,7 +30,7 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
         at_hand = tuple(card for card in found if card)
     else:
         at_hand = sqlite_cards.first_due(db, row, now)
-    (next_due,) = db.execute("SELECT min(due) FROM card WHERE lane = ?", (row,)).fetchone()
+    (next_due,) = db.execute("SELECT min(due) FROM card WHERE lane = ? AND due IS NOT NULL", (row,)).fetchone()
     deliveries = tuple(
         Open(seq, receiver, fingerprint, None if alerts is None else _indexes(alerts), at, _notification(body))
         for seq, receiver, fingerprint, alerts, at, body, _ in opened

@@ -1,0 +1,53 @@
+"""What SQLite reads for the statements of each turn: never all that a chat ever got."""
+
+import sqlite3
+from functools import partial
+
+from msgspec.structs import replace
+
+from relay.core.card import Card, Shown, mark
+from relay.core.digest import DIGEST
+from relay.core.lanestate import LaneState
+from relay.core.step import MessageRef
+from relay.store.protocol import CardChange, Outturn
+from relay.store.sqlite import SqliteStore
+from tests.build import DISCORD, GROUP, T0, TELEGRAM
+from tests.store.test_store import arrival, fold_all
+
+
+def turns(store: SqliteStore) -> None:
+    """A card comes, is shown and closes; a digest takes one in; a chat is down; another one is gone."""
+    store.accept(arrival(TELEGRAM))
+    card = fold_all(store, TELEGRAM)
+    digest = CardChange(Card(DIGEST, "", "ops"), T0, urgent=False)
+    store.absorb(TELEGRAM, digest, T0, T0 + 9)
+    store.settle(Outturn(TELEGRAM, LaneState(), digest, T0, shown=True, digest=frozenset()))
+    closed = replace(card, shown=Shown(MessageRef("-1001", "", "7"), mark(card), T0, T0), closed_at=T0)
+    store.settle(Outturn(TELEGRAM, LaneState(), CardChange(closed, None, urgent=False), T0, shown=True))
+    store.accept(arrival(TELEGRAM))
+    store.stand_in(TELEGRAM, "ops", "spare", [DISCORD])
+    store.expire(TELEGRAM, "ops", T0)
+    store.unfold(TELEGRAM, GROUP, "")
+    store.dismiss(TELEGRAM, [2], "merged", "")
+    store.wakes()
+    store.owing()
+    store.balance()
+
+
+def test_no_turn_reads_all_that_its_chat_ever_got() -> None:
+    store = SqliteStore(":memory:")
+    db, statements = store._db._db, list[str]()
+    assert isinstance(db, sqlite3.Connection)
+    db.set_trace_callback(statements.append)
+    store.batch([partial(turns, store)])
+    db.set_trace_callback(None)
+    asked = [sql for sql in statements if sql.startswith(("SELECT", "UPDATE", "DELETE"))]
+    assert len(asked) > 40
+    slow = [
+        sql
+        for sql in asked
+        for *_, plan in db.execute(f"EXPLAIN QUERY PLAN {sql}")
+        if plan in ("SEARCH delivery USING PRIMARY KEY (lane=?)", "SCAN delivery")
+    ]
+    assert slow == []
+    store.close()
