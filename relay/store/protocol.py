@@ -82,7 +82,7 @@ class Begun(Struct, frozen=True):
 
 
 class Denied(Struct, frozen=True):
-    """No call before `until` (Unix seconds): a budget is used up or blocked."""
+    """No call before `until` (Unix seconds): a budget is used up or blocked, or the card is out of date."""
 
     until: float
 
@@ -161,7 +161,8 @@ class Store(Protocol):
         """Ends open deliveries that no card will take in. A group without a card on the lane is no longer watched."""
 
     def begin(self, attempt: Attempt, limits: Sequence[Limit], now: float) -> Begun | Denied:
-        """Takes the budgets and writes the attempt as in doubt, or says when to come again."""
+        """Takes the budgets and writes the attempt as in doubt, or says when to come again: at once when something was
+        accepted for the card that it has not taken in."""
 
     def settle(self, outturn: Outturn) -> tuple[Ended, ...]:
         """Keeps the card and lane after an attempt, ends what is done, closes the attempt."""

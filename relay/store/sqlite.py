@@ -241,6 +241,8 @@ class SqliteStore:
         """See `protocol.Store.begin`."""
         self._check_may_send()
         lane = self._lane(attempt.lane)
+        if sqlite_cards.has_news(self._db, lane, attempt.group, attempt.fingerprint):
+            return Denied(now)
         until = sqlite_budgets.take_all(self._db, lane, attempt, limits, now)
         if until is not None:
             return Denied(until)

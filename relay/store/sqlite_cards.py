@@ -51,6 +51,16 @@ def first_due(db: Database, lane: int, now: float) -> tuple[Card, ...]:
     return tuple(map(read, found))
 
 
+def has_news(db: Database, lane: int, group: GroupId, fingerprint: str) -> bool:
+    """A delivery for the card is accepted and not folded yet."""
+    found = db.execute(
+        "SELECT 1 FROM delivery INDEXED BY delivery_open WHERE lane = ? AND card IS NULL AND settlement IS NULL"
+        " AND grp = ? AND fingerprint = ? LIMIT 1",
+        (lane, text(group), fingerprint),
+    ).fetchone()
+    return found is not None
+
+
 def owed(db: Database, lane: int, now: float) -> int:
     """How many cards wait for a call of their own."""
     (count,) = db.execute(

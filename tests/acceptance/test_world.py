@@ -12,6 +12,7 @@ from relay.core.advance import Advanced, advance
 from relay.core.event import Noted, TemplateFailed
 from relay.core.lane import Target
 from relay.core.route import Route, Routing
+from relay.core.template import Rendered
 from relay.sandbox.rates import Window
 from relay.store.protocol import Ended, Outturn, StoreError
 from tests.build import POLICY, T0, alert, notification
@@ -184,6 +185,26 @@ async def test_a_supergroup_that_takes_no_more_is_left_alone_as_long_as_it_asks(
     assert [call.status for call in world.telegram.calls].count(429) == 1
     assert not any(call.early for call in world.telegram.calls)
     assert len(world.telegram.messages(-1_000_000_000_777)) == 1
+
+
+async def test_what_is_resolved_while_its_message_is_drawn_is_not_shown_as_firing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    await world.post(notification(alert("db-1")))
+    aside = pipeline._aside
+
+    async def resolved_meanwhile(alerts: int, work: Callable[[], T]) -> T:
+        drawn = await aside(alerts, work)
+        if isinstance(drawn, Rendered) and world.now == T0:
+            world.now += 1
+            await world.post(notification(alert("db-1", "resolved")))
+        return drawn
+
+    monkeypatch.setattr(pipeline, "_aside", resolved_meanwhile)
+    await world.run(until=10)
+    (message,) = world.telegram.messages(CHAT)
+    assert [version.content.text.startswith("🟢") for version in message.versions] == [True]
 
 
 async def test_a_held_firing_that_is_contradicted_leaves_nothing_pending() -> None:

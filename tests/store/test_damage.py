@@ -181,7 +181,7 @@ def test_rows_that_say_nothing_any_more_do_not_hold_up_their_chat(tmp_path: Path
         ("telegram", 1, 3, 0),
     ]
     assert [event.message for event in events if isinstance(event, Noted)] == ["storage has rows that cannot be read"]
-    attempt = Attempt(TELEGRAM, group(0), "", Post(silent=False))
+    attempt = Attempt(TELEGRAM, group(9), "", Post(silent=False))
     assert store.batch([partial(store.begin, attempt, (Limit("chat", 1, 1.0),), T0)]) == [Begun()]
     store.close()
 
@@ -191,7 +191,7 @@ def test_rows_without_which_no_relay_could_start_make_a_damaged_file(table: str,
     path, events = tmp_path / "relay.db", list[Event]()
     made(path, 4)
     store = SqliteStore(path, tell=events.append)
-    attempt = Attempt(TELEGRAM, group(0), "", Post(silent=False))
+    attempt = Attempt(TELEGRAM, group(9), "", Post(silent=False))
     store.batch([partial(store.begin, attempt, (), T0), partial(take, store, added=OWN)])
     store._db.execute(f"UPDATE {table} SET {column} = 'garbage' WHERE rowid = 1")
     for read in (store.in_doubt, store.wakes, store.balance, store.people.subscriptions):
