@@ -1,6 +1,7 @@
 """Hush: whether the time of day keeps a card from its chat (muted routes) or only from making a sound (quiet hours)."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
 
 from msgspec import Struct
 
@@ -29,6 +30,13 @@ class Hush(Struct, frozen=True):
 SOUND = Hush()
 
 
+class _Hours(Struct, frozen=True):
+    """What is held back within `back`, and, where there are any, outside `only`."""
+
+    back: tuple[TimeInterval, ...]
+    only: tuple[TimeInterval, ...] = ()
+
+
 def hush(routing: Routing, intervals: Intervals, card: Card, lane: LaneKey, policy: Policy, now: float) -> Hush:
     """How the present hour treats the card in this chat.
 
@@ -38,17 +46,12 @@ def hush(routing: Routing, intervals: Intervals, card: Card, lane: LaneKey, poli
     if now < policy.muted_until:
         return Hush(muted=True, until=policy.muted_until)
     routes = _routes(routing, card, lane) if intervals else ()
-
-    def muted(at: float) -> bool:
-        return bool(routes) and all(_is_muted(route, intervals, at) for route in routes)
-
-    def quiet(at: float) -> bool:
-        return any(contains(interval, at) for interval in policy.quiet)
-
-    is_muted, is_quiet = muted(now), quiet(now)
+    muting = tuple(dict.fromkeys(_hours(route, intervals) for route in routes))
+    quieting = (_Hours(policy.quiet),) if policy.quiet else ()
+    is_muted, is_quiet = _hold(muting, now), _hold(quieting, now)
     if not is_muted and not is_quiet:
         return SOUND
-    return Hush(is_muted, is_quiet, _end(lambda at: muted(at) if is_muted else quiet(at), now))
+    return Hush(is_muted, is_quiet, _end(muting if is_muted else quieting, now - now % _MINUTE + _MINUTE))
 
 
 def _routes(routing: Routing, card: Card, lane: LaneKey) -> tuple[Route, ...]:
@@ -62,15 +65,20 @@ def _routes(routing: Routing, card: Card, lane: LaneKey) -> tuple[Route, ...]:
     return tuple(found.values())
 
 
-def _is_muted(route: Route, intervals: Intervals, at: float) -> bool:
-    return _any(route.mute, intervals, at) or (bool(route.active) and not _any(route.active, intervals, at))
+def _hours(route: Route, intervals: Intervals) -> _Hours:
+    return _Hours(tuple(intervals[name] for name in route.mute), tuple(intervals[name] for name in route.active))
 
 
-def _any(names: Iterable[str], intervals: Intervals, at: float) -> bool:
-    return any(contains(intervals[name], at) for name in names)
+def _hold(hours: tuple[_Hours, ...], at: float) -> bool:
+    """There are some, and all of them hold back."""
+    return bool(hours) and all(_any(each.back, at) or (each.only and not _any(each.only, at)) for each in hours)
 
 
-def _end(holds: Callable[[float], bool], now: float) -> float:
-    first = now - now % _MINUTE + _MINUTE
+def _any(intervals: Iterable[TimeInterval], at: float) -> bool:
+    return any(contains(interval, at) for interval in intervals)
+
+
+@lru_cache(maxsize=1024)  # a search of many minutes, and every card of an hour asks the same
+def _end(hours: tuple[_Hours, ...], first: float) -> float:
     minutes = (first + minute * _MINUTE for minute in range(_FARTHEST))
-    return next((at for at in minutes if not holds(at)), first + _FARTHEST * _MINUTE)
+    return next((at for at in minutes if not _hold(hours, at)), first + _FARTHEST * _MINUTE)

@@ -5,6 +5,7 @@ from functools import partial
 import pytest
 from msgspec.structs import replace
 
+from relay.core import hush
 from relay.core.alert import GroupId
 from relay.core.interval import Period, TimeInterval
 from relay.core.route import Route, Routing
@@ -110,6 +111,18 @@ async def test_a_digest_in_quiet_hours_makes_no_sound() -> None:
     (digest,) = world.telegram.messages(CHAT)
     assert "60 groups firing" in digest.text
     assert digest.silent
+
+
+async def test_the_end_of_the_hours_is_looked_for_once_however_many_cards_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked: list[float] = []
+    look = hush.contains
+    monkeypatch.setattr(hush, "contains", lambda interval, at: asked.append(at) or look(interval, at))
+    night = replace(MORNING, name="night")
+    world = World(telegram_target(policy=replace(POLICY, quiet=(night,))))
+    for number in range(10):
+        await world.post(notification(alert(f"db-{number}"), group=GroupId("", "relay", f"{{}}:{number}")))
+    await world.run(until=1)
+    assert len([at for at in asked if at > T0 + 60]) < UNTIL_HALF_PAST / 60
 
 
 async def test_a_digest_waits_until_its_chat_is_no_longer_muted() -> None:
