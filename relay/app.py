@@ -118,6 +118,7 @@ class App:
         self._subscriptions = await self._writer.run(self._store.people.subscriptions)
         self._take_over(self.rules)
         await self._pipeline.recover()
+        await self._writer.run(partial(self._store.look_again, self._clock()))
         wakes = await self._writer.run(self._store.wakes)
         self._lanes.wake(lane for lane, _ in wakes)
         self._notices.start()
@@ -157,7 +158,8 @@ class App:
         self._take_over(rules)
         await self._updates.follow(rules.bots)
         self._lanes.wake_all()
-        with suppress(StoreError):  # those that rest for good, because of what they had to be called with
+        with suppress(StoreError):  # those that rest for long, because of hours or of what they had to be called with
+            await self._writer.run(partial(self._store.look_again, self._clock()))
             self._lanes.wake(lane for lane, _ in await self._writer.run(self._store.wakes))
         return ()
 

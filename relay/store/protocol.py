@@ -189,6 +189,9 @@ class Store(Protocol):
     def in_doubt(self) -> tuple[Attempt, ...]:
         """Attempts that an earlier run began and did not settle."""
 
+    def look_again(self, now: float) -> None:
+        """Makes cards due at `now` that fire and were told by nothing: what kept them back may be in force no more."""
+
     def wakes(self) -> tuple[tuple[LaneKey, float], ...]:
         """Lanes that have work, with when (0.0: open deliveries wait)."""
 

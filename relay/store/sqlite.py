@@ -307,6 +307,10 @@ class SqliteStore:
         """See `protocol.Store.in_doubt`."""
         return tuple(needed(_attempt, body) for (body,) in self._db.execute("SELECT body FROM attempt"))
 
+    def look_again(self, now: float) -> None:
+        """See `protocol.Store.look_again`."""
+        sqlite_cards.look_again(self._db, now)
+
     def wakes(self) -> tuple[tuple[LaneKey, float], ...]:
         """See `protocol.Store.wakes`."""
         rows = self._db.execute(

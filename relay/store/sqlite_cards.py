@@ -112,6 +112,13 @@ def _line_in_digest(db: Database, lane: int, card: Card) -> bytes | None:
     return found[0] if found else None
 
 
+def look_again(db: Database, now: float) -> None:
+    """See `protocol.Store.look_again`."""
+    db.execute(
+        "UPDATE card SET due = ? WHERE firing = 1 AND posted = 0 AND absorbed = 0 AND waiting_since IS NULL", (now,)
+    )
+
+
 def lines_for(db: Database, lane: int, card: Card) -> tuple[Line, ...]:
     """What a digest or a summary tells of; nothing for a card of its own."""
     if card.group == QUIET:

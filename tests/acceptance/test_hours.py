@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from relay.core import hush
 from relay.core.alert import GroupId
-from relay.core.interval import Period, TimeInterval
+from relay.core.interval import Period, TimeInterval, contains
 from relay.core.route import Route, Routing
 from tests.build import GROUP, POLICY, T0, alert, notification
 from tests.world import CHAT, GROUP_CHAT, World, telegram_target
@@ -41,6 +41,18 @@ async def test_a_muted_route_shows_nothing_until_its_hours_are_over_and_then_the
     await world.run(until=UNTIL_HALF_PAST + 60)
     (message,) = world.telegram.messages(CHAT)
     assert "Disk ×2" in message.text
+
+
+async def test_a_mute_that_a_reload_took_away_keeps_nothing_back() -> None:
+    world = muted(Route("ops", mute=("morning",)))
+    await world.post(notification(alert("db-1")))
+    await world.run(until=10)
+    in_force = world.pipeline.in_force
+    world.pipeline.take_over(replace(in_force, routing=replace(in_force.routing, root=Route("ops"))))
+    await world.commit(partial(world.store.look_again, world.now))
+    await world.restart()
+    await world.run(until=20)
+    assert "Disk" in world.telegram.transcript(CHAT)
 
 
 async def test_outside_the_active_hours_of_a_route_nothing_is_shown() -> None:
@@ -115,8 +127,12 @@ async def test_a_digest_in_quiet_hours_makes_no_sound() -> None:
 
 async def test_the_end_of_the_hours_is_looked_for_once_however_many_cards_ask(monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[float] = []
-    look = hush.contains
-    monkeypatch.setattr(hush, "contains", lambda interval, at: asked.append(at) or look(interval, at))
+
+    def noted(interval: TimeInterval, at: float) -> bool:
+        asked.append(at)
+        return contains(interval, at)
+
+    monkeypatch.setattr(hush, "contains", noted)
     night = replace(MORNING, name="night")
     world = World(telegram_target(policy=replace(POLICY, quiet=(night,))))
     for number in range(10):
