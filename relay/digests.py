@@ -40,7 +40,7 @@ class Digests:
         """Too much waits for this chat to be told one by one: a digest takes it in."""
         found = await self._run(partial(self._store.card, lane, DIGEST, ""))
         change = CardChange(absorbing(found, policy.receiver, now), now, urgent=False)
-        await self._run(partial(self._store.absorb, lane, change, now, now + policy.stale_after))
+        await self._run(partial(self._store.absorb, lane, change, now, now + policy.late_hold))
         return now
 
     async def bring(

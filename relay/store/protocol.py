@@ -169,7 +169,7 @@ class Store(Protocol):
 
     def absorb(self, lane: LaneKey, digest: CardChange, now: float, look_again: float) -> None:
         """Puts every card that waits for its first message and is not urgent into the lane's digest; each is looked
-        at again at `look_again` if nothing comes before."""
+        at again at `look_again`, when what it may hold back is over, if nothing comes before."""
 
     def stand_in(self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]) -> tuple[LaneKey, ...]:
         """Copies what `receiver` has pending on a lane that is down to the lanes of its fallback, each delivery once;

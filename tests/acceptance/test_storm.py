@@ -7,6 +7,7 @@ from msgspec.structs import replace
 
 from relay.core.alert import Alert, GroupId
 from relay.core.budget import Limits, Rate
+from relay.core.matcher import parse
 from tests.build import T0, alert, notification
 from tests.world import CHAT, GROUP_CHAT, World, telegram_target
 
@@ -133,6 +134,17 @@ async def test_a_new_alert_of_a_group_in_an_old_digest_gets_the_group_its_own_me
     assert "host-new" in own.text
     assert not own.silent
     assert ("59 groups over" if number == 0 else "1 group firing") in digest.text
+
+
+async def test_a_group_that_is_no_longer_reported_leaves_the_count_of_its_digest() -> None:
+    chosen = replace(telegram_target(), when=parse('alertname=~"Problem.*"'))
+    world = World(chosen)
+    world.faults.add("telegram", "*", "502", until=T0 + 5)
+    await storm(world, 60)
+    await world.post(notification(alert("elsewhere", name="Other"), group=group(3)))
+    await world.run(until=120)
+    (digest,) = world.telegram.messages(CHAT)
+    assert "59 groups firing" in digest.text
 
 
 async def test_a_few_groups_are_told_one_by_one() -> None:
