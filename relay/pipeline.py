@@ -163,13 +163,14 @@ class Pipeline:
         return replace(change, folded=tuple(opened.seq for opened in page), duplicates=folded.duplicates)
 
     async def _route_again(self, lane: LaneKey, opened: Open) -> tuple[LaneKey, ...]:
-        """An open delivery whose chat or receiver is gone goes where the routes lead now, but for chats that know of
-        the group already; it is dead where that is nowhere. The lanes that have work now."""
+        """An open delivery whose chat or receiver is gone goes where the routes lead now, but for chats that have heard
+        of the group since; it is dead where that is nowhere. The lanes that have work now."""
         told = opened.notification
         routed = deliveries(self._in_force.routing, told).deliveries if opened.alerts != () else ()
         ways = [way for way in routed if way.lane != lane]
         cards = [await self._run(partial(self._store.card, way.lane, told.group, way.fingerprint)) for way in ways]
-        fresh = tuple(way for way, card in zip(ways, cards, strict=True) if card is None)
+        pairs = zip(ways, cards, strict=True)
+        fresh = tuple(way for way, card in pairs if card is None or card.heard_at < opened.accepted_at)
         how: Settlement = "merged" if ways or opened.alerts == () else "dead"
         why = "routed once more" if how == "merged" else "receiver_removed"
         arrival = Arrival(told.group, msgspec.json.encode(told), opened.accepted_at, fresh, last=False)

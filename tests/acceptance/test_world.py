@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from relay import calls, pipeline
 from relay.core.advance import Advanced, advance
+from relay.core.alert import AlertStatus, GroupId
 from relay.core.event import Noted, TemplateFailed
 from relay.core.lane import Target
 from relay.core.route import Route, Routing
@@ -274,6 +275,25 @@ async def test_what_waits_for_a_chat_that_a_reload_removed_is_dead_when_no_route
     reloaded(world, "nobody")
     await world.run(until=600)
     assert [(row.dead, row.pending) for row in world.balance()] == [(1, 0)]
+
+
+@pytest.mark.parametrize("status", ["firing", "resolved"])
+async def test_what_waits_for_a_removed_chat_reaches_one_that_knows_an_older_state_of_the_group(
+    status: AlertStatus,
+) -> None:
+    spare = telegram_target(SPARE, replace(POLICY, receiver="spare"))
+    world = World(spare)
+    earlier: AlertStatus = "firing" if status == "resolved" else "resolved"
+    await world.post(notification(alert("db-1", earlier)))
+    await world.run(until=60)
+    reloaded(world, "ops", telegram_target())
+    world.routing = world.pipeline.in_force.routing
+    world.faults.add("telegram", str(CHAT), "502")
+    await world.post(notification(alert("db-1", status, at=T0 + 120 if status == "firing" else T0)))
+    await world.run(until=70)
+    reloaded(world, "spare", spare)
+    await world.run(until=600)
+    assert status in world.telegram.transcript(SPARE_CHAT).replace("🟠", "firing")
 
 
 async def test_a_chat_that_a_reload_removed_gets_no_more_deliveries() -> None:
