@@ -51,6 +51,7 @@ from relay.store.protocol import (
 T = TypeVar("T")
 PAGE = 128  # deliveries folded at a time
 MANY = 2000  # alerts
+AFTER_BUG = 15.0  # seconds for which the others of its chat go before a card at which a turn failed
 
 
 class Next(Struct, frozen=True):
@@ -114,7 +115,19 @@ class Pipeline:
             return Next(down.probe_at, await self._stand_in(lane))
         if claim.state.retry_at > now:
             return Next(claim.state.retry_at)
-        return await self._bring(claim, claim.cards[0], now) if claim.cards else Next(claim.next_due)
+        if not claim.cards:
+            return Next(claim.next_due)
+        card = claim.cards[0]
+        try:
+            return await self._bring(claim, card, now)
+        except StoreError:
+            raise
+        except Exception:  # a bug in one card must not silence the others of its chat
+            await self._settle_doubt(lane, "the relay failed during the call")
+            paused = (await self._run(partial(self._store.claim, lane, now, 0))).state.retry_at
+            until = max(self._clock(), paused) + AFTER_BUG
+            await self._run(partial(self._store.postpone, lane, card.group, card.fingerprint, until))
+            raise
 
     async def recover(self) -> None:
         """Settles what an earlier run began."""

@@ -189,6 +189,9 @@ class Store(Protocol):
     def in_doubt(self) -> tuple[Attempt, ...]:
         """Attempts that an earlier run began and did not settle."""
 
+    def postpone(self, lane: LaneKey, group: GroupId, fingerprint: str, until: float) -> None:
+        """Lets the card wait until then, whatever is due."""
+
     def look_again(self, now: float) -> None:
         """Makes cards due at `now` that fire and were told by nothing: what kept them back may be in force no more."""
 

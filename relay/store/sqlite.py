@@ -307,6 +307,13 @@ class SqliteStore:
         """See `protocol.Store.in_doubt`."""
         return tuple(needed(_attempt, body) for (body,) in self._db.execute("SELECT body FROM attempt"))
 
+    def postpone(self, lane: LaneKey, group: GroupId, fingerprint: str, until: float) -> None:
+        """See `protocol.Store.postpone`."""
+        self._db.execute(
+            "UPDATE card SET due = ? WHERE lane = ? AND grp = ? AND fingerprint = ?",
+            (until, self._lane(lane), _text(group), fingerprint),
+        )
+
     def look_again(self, now: float) -> None:
         """See `protocol.Store.look_again`."""
         sqlite_cards.look_again(self._db, now)

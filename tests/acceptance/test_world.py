@@ -10,10 +10,15 @@ from msgspec.structs import replace
 from relay import calls, pipeline
 from relay.core.advance import Advanced, advance
 from relay.core.alert import AlertStatus, GroupId
+from relay.core.card import Card
 from relay.core.event import Noted, TemplateFailed
-from relay.core.lane import Target
+from relay.core.lane import Policy, Target
+from relay.core.lanestate import LaneState
+from relay.core.look import look
 from relay.core.route import Route, Routing
+from relay.core.step import Step
 from relay.core.template import Rendered
+from relay.core.view import View
 from relay.sandbox.rates import Window
 from relay.store.protocol import Ended, Outturn, StoreError
 from tests.build import POLICY, T0, alert, notification
@@ -206,6 +211,28 @@ async def test_what_is_resolved_while_its_message_is_drawn_is_not_shown_as_firin
     await world.run(until=10)
     (message,) = world.telegram.messages(CHAT)
     assert [version.content.text.startswith("🟢") for version in message.versions] == [True]
+
+
+async def test_a_card_that_no_turn_can_bring_does_not_hold_up_the_others_of_its_chat(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    world = World()
+    await world.post(notification(alert("db-1")))
+    await world.post(notification(alert("web-1"), group=GroupId("", "relay", "{}:other")))
+
+    def faulty(card: Card, state: LaneState, step: Step, policy: Policy, now: float) -> View:
+        if card.entries[0].fingerprint == "db-1":
+            raise ZeroDivisionError
+        return look(card, state, step, policy, now)
+
+    monkeypatch.setattr(pipeline, "look", faulty)
+    with pytest.raises(ZeroDivisionError):
+        await world.run(until=1)
+    await world.run(until=10)
+    assert "web-1" in world.telegram.transcript(CHAT)
+    monkeypatch.undo()
+    await world.run(until=20)
+    assert "db-1" in world.telegram.transcript(CHAT)
 
 
 async def test_a_held_firing_that_is_contradicted_leaves_nothing_pending() -> None:
