@@ -13,7 +13,7 @@ from relay.calls import Calls, Run, Send, limits_of
 from relay.core.advance import Advanced, advance, rest
 from relay.core.alert import GroupId
 from relay.core.card import Card, Head, fires_anew, is_settled
-from relay.core.digest import DIGEST, QUIET, capacity, is_old
+from relay.core.digest import DIGEST, QUIET, capacity, is_old, share
 from relay.core.event import (
     Contradicted,
     Event,
@@ -206,6 +206,7 @@ class Pipeline:
 
     async def _bring_card(self, claim: Claim, target: Target, card: Card, now: float) -> Next:
         room = capacity(limits_of(target, claim.state, self._in_force.limits), target.policy.digest_after)
+        room = share(room, claim.others, claim.lanes)
         ripe = ripen(card, target.policy, now)
         against = contradiction(card, ripe)
         if against:

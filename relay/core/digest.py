@@ -124,6 +124,12 @@ def capacity(limits: Iterable[Limit], seconds: float) -> float:
     return min((limit.count * seconds / limit.window for limit in limits), default=float("inf"))
 
 
+def share(room: float, others: int, lanes: int) -> float:
+    """What of a chat's room falls to one of its lanes (topics, threads), where `lanes` others owe it `others` calls:
+    what those leave, an equal part at least."""
+    return max(room - others, room / (lanes + 1))
+
+
 def plan(digest: Card, lines: Sequence[Line], policy: Policy, now: float, hush: Hush = SOUND) -> Step | Wait:
     """The next step of a digest, or until when there is none. Nothing in it is urgent, so quiet hours silence it."""
     if hush.muted:

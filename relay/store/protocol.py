@@ -53,7 +53,8 @@ class Claim(Struct, frozen=True):
 
     With a page, the cards are those it touches; without one, the card to look at next: of those due, the most
     urgent, then the one that waits longest. `next_due` is when the next card is due, None: none is. `owed` is how many
-    cards wait for a call; `lines` are what the card at hand tells of, when it is a digest or a summary of quiet hours.
+    cards wait for a call, `others` how many do on the `lanes` that lead to other threads of the chat; `lines` are what
+    the card at hand tells of, when it is a digest or a summary of quiet hours.
     """
 
     lane: LaneKey
@@ -62,6 +63,8 @@ class Claim(Struct, frozen=True):
     cards: tuple[Card, ...]
     next_due: float | None
     owed: int = 0
+    others: int = 0
+    lanes: int = 0
     lines: tuple[Line, ...] = ()
 
 

@@ -8,6 +8,7 @@ from msgspec.structs import replace
 from relay.core.alert import GroupId
 from relay.core.card import Card, is_firing
 from relay.core.digest import DIGEST, QUIET, Line, line
+from relay.core.lane import LaneKey
 from relay.store.database import Database
 from relay.store.protocol import CardChange
 
@@ -67,6 +68,17 @@ def owed(db: Database, lane: int, now: float) -> int:
         "SELECT count(*) FROM card WHERE lane = ? AND due <= ? AND absorbed = 0", (lane, now)
     ).fetchone()
     return int(count)
+
+
+def owed_beside(db: Database, lane: int, key: LaneKey, now: float) -> tuple[int, int]:
+    """How many cards of other threads of the chat wait for a call of their own, and on how many lanes."""
+    chat = _encode(key).decode().partition('"thread":')[0]
+    cards, lanes = db.execute(
+        "SELECT count(*), count(DISTINCT lane) FROM card WHERE due <= ? AND absorbed = 0"
+        " AND lane IN (SELECT id FROM lane WHERE key >= ? AND key < ? AND id != ?)",
+        (now, chat, f"{chat}\U0010ffff", lane),
+    ).fetchone()
+    return int(cards), int(lanes)
 
 
 def keep(db: Database, lane: int, change: CardChange) -> int:

@@ -31,6 +31,7 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
     else:
         at_hand = sqlite_cards.first_due(db, row, now)
     (next_due,) = db.execute("SELECT min(due) FROM card WHERE lane = ? AND due IS NOT NULL", (row,)).fetchone()
+    others, lanes = (0, 0) if opened else sqlite_cards.owed_beside(db, row, lane, now)
     deliveries = tuple(
         Open(seq, receiver, fingerprint, None if alerts is None else _indexes(alerts), at, _notification(body))
         for seq, receiver, fingerprint, alerts, at, body, _ in opened
@@ -42,5 +43,7 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
         cards=at_hand,
         next_due=next_due,
         owed=0 if opened else sqlite_cards.owed(db, row, now),
+        others=others,
+        lanes=lanes,
         lines=() if opened or not at_hand else sqlite_cards.lines_for(db, row, at_hand[0]),
     )

@@ -131,6 +131,29 @@ async def test_topics_share_the_budget_of_their_group() -> None:
     assert busiest(made, 60) == 18
 
 
+async def test_topics_that_together_are_too_much_for_their_group_read_digests() -> None:
+    world = by_team([topic(str(number), POLICY) for number in range(1, 11)])
+    world.telegram.chats[CHAT].topics = dict.fromkeys(range(1, 11), "team")
+    for number in range(12):
+        for team in range(10):
+            await world.post(group(f"db-{team}-{number}", team=str(team)))
+    await world.post(group("web-1", team="0"))
+    await world.run(until=120)
+    assert len(calls(world, "telegram")) < 36
+    assert sum(row.pending for row in world.balance()) == 0
+
+
+async def test_one_group_is_told_by_its_own_message_while_another_topic_has_a_storm() -> None:
+    world = by_team([topic("1", POLICY), topic("2", POLICY)])
+    world.telegram.chats[CHAT].topics = {1: "db", 2: "web"}
+    for number in range(60):
+        await world.post(group(f"db-{number}", team="0"))
+    await world.post(group("web-1", team="1"))
+    await world.run(until=60)
+    assert "web-1 is nearly full" in texts(world, "telegram")
+    assert len(calls(world, "telegram")) < 5
+
+
 async def test_chats_share_the_budget_of_their_bot() -> None:
     chats = [-5000 - number for number in range(60)]
     world = World(*(telegram_target(replace(GROUP_CHAT, chat=str(chat)), PATIENT) for chat in chats))
