@@ -217,7 +217,7 @@ class Pipeline:
         hushed = self._hush(card, target, now)
         step = plan(card, target.policy, now, hushed)
         if isinstance(step, Wait):
-            rested = self._change(rest(card, now), target, now)
+            rested = self._change(card, target, now)
             self._calls.tell_ended(claim.lane, await self._run(partial(self._store.fold, claim.lane, [rested])))
             return Next(now)
         if claim.owed > room and isinstance(step, Post) and not is_urgent(card, target.policy):
@@ -251,8 +251,7 @@ class Pipeline:
         policy, hushed = target.policy, self._hush(card, target, now)
         urgent = is_urgent(card, policy)
         card = replace(card, absorbed=card.absorbed and not urgent)
-        if hushed.muted:
-            card = replace(card, waiting_since=None, owed=())
+        card = replace(card, waiting_since=None, owed=()) if hushed.muted else rest(card, now)
         due_at = due(card, policy, now, hushed)
         return CardChange(card, due_at, urgent, settled=hushed.muted or is_settled(card))
 

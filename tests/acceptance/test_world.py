@@ -19,6 +19,7 @@ from relay.core.route import Route, Routing
 from relay.core.step import Step
 from relay.core.template import Rendered
 from relay.core.view import View
+from relay.sandbox.faults import FaultKind
 from relay.sandbox.rates import Window
 from relay.store.protocol import Ended, Outturn, StoreError
 from tests.build import POLICY, T0, alert, notification
@@ -233,6 +234,23 @@ async def test_a_card_that_no_turn_can_bring_does_not_hold_up_the_others_of_its_
     monkeypatch.undo()
     await world.run(until=20)
     assert "db-1" in world.telegram.transcript(CHAT)
+
+
+@pytest.mark.parametrize("kind", ["cut after", "refused"])
+async def test_a_new_firing_gets_a_new_message_whatever_became_of_the_closing_reply(kind: FaultKind) -> None:
+    world = World()
+    await world.post(notification(alert("db-1")))
+    await world.run(until=10)
+    await world.post(notification(alert("db-1", "resolved")))
+    world.faults.add("telegram", "*", kind, since=T0 + 10.5, until=T0 + 20)
+    await world.run(until=60)
+    assert world.telegram_calls() == ["sendMessage", "editMessageText", "sendMessage"]
+    world.now = T0 + 4000
+    await world.post(notification(alert("db-1", at=T0 + 3990)))
+    await world.run(until=4010)
+    own = world.telegram.messages(CHAT)[-1]
+    assert own.text.startswith("🟠 warning Disk")
+    assert not own.silent
 
 
 async def test_a_held_firing_that_is_contradicted_leaves_nothing_pending() -> None:
