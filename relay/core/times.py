@@ -14,7 +14,7 @@ _LAYOUT = re.compile(
     r"2006|January|Jan|Monday|Mon|MST|Z07:00|-07:00|-0700|-07|\.0{1,9}|\.9{1,9}|01|02|03|04|05|06|15|PM|pm|_2|[12345]"
 )
 _LONGEST_LAYOUT = 100
-_LATEST = 253402300799.0  # the end of the year 9999, the last that datetime knows
+_LATEST = 253402300799.0 - 86_400  # a day before the end of the year 9999, the last that datetime knows in any zone
 
 
 class Reader(Struct, frozen=True):

@@ -54,6 +54,12 @@ def test_another_zone_and_an_unknown_one() -> None:
         READER.time(NOON_IN_PARIS).tz("Mars/Phobos")
 
 
+@pytest.mark.parametrize("zone", ["Asia/Tokyo", "UTC", "America/New_York"])
+def test_the_last_moments_that_a_clock_knows_are_unknown_in_every_zone(zone: str) -> None:
+    reader = Reader("en", zone, 0.0)
+    assert str(reader.time(253402300799.0 - 3600)) == str(reader.time(0.0))
+
+
 def test_an_unknown_zone_of_the_reader_is_utc() -> None:
     assert str(Reader("en", "nowhere", NOON_IN_PARIS).time(NOON_IN_PARIS)) == "11:00"
 
