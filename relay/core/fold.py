@@ -1,6 +1,6 @@
 """Folding: what a delivery brings is laid over a card's wanted state."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -52,7 +52,7 @@ def fold(card: Card, arriving: Sequence[Arriving], policy: Policy) -> Folded:
         else:
             card = _count(card, delivery, repeated=was_same, policy=policy)
         card = replace(card, head=delivery.head, heard_at=delivery.accepted_at, folded_seq=delivery.seq)
-    card = replace(card, entries=_ordered(card.entries))
+    card = replace(card, entries=_ordered(card.entries, policy))
     if is_settled(card):
         card = replace(card, waiting_since=None)
     if not card.entries:  # only told what is absent: there is nothing to show, now or later
@@ -67,7 +67,7 @@ def ripen(card: Card, policy: Policy, now: float) -> Card:
     if entries == card.entries and stale == card.stale:
         return card
     revived = [e.fingerprint for e, old in zip(entries, card.entries, strict=True) if _fires(e) and not _fires(old)]
-    ripe = replace(card, entries=_ordered(entries), stale=stale)
+    ripe = replace(card, entries=_ordered(entries, policy), stale=stale)
     ripe = replace(ripe, change=_change(card, ripe, bool(revived)), waiting_since=card.waiting_since or now)
     return _fire(ripe, card, revived, now, policy) if revived else _close(ripe, card, now, policy)
 
@@ -260,11 +260,15 @@ def _change(before: Card, after: Card, grew: bool) -> Change:  # noqa: FBT001 - 
     return "grew" if grew else "shrank"
 
 
-def _ordered(entries: Iterable[Entry]) -> tuple[Entry, ...]:
+def _ordered(entries: Iterable[Entry], policy: Policy) -> tuple[Entry, ...]:
     ordered = sorted(entries, key=urgency)
-    return (*ordered[:DETAILED], *(_brief(entry) for entry in ordered[DETAILED:]))
+    if len(ordered) <= DETAILED:
+        return tuple(ordered)
+    judged = (*policy.urgent, *(matcher for rule in policy.mentions for matcher in rule.matchers))
+    names = {"alertname", "severity", *(matcher.name for matcher in judged)}
+    return (*ordered[:DETAILED], *(_brief(entry, names) for entry in ordered[DETAILED:]))
 
 
-def _brief(entry: Entry) -> Entry:
-    labels: Labels = {key: entry.labels[key] for key in ("alertname", "severity") if key in entry.labels}
+def _brief(entry: Entry, names: Collection[str]) -> Entry:
+    labels: Labels = {key: value for key, value in entry.labels.items() if key in names}
     return replace(entry, labels=labels, annotations={}, generator_url="")

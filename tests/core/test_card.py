@@ -11,8 +11,9 @@ from relay.core.card import Card, is_firing, is_settled, status
 from relay.core.fold import DETAILED, fold, ripen
 from relay.core.lane import Lifecycle, Policy
 from relay.core.lanestate import LaneState
+from relay.core.matcher import parse
 from relay.core.outcome import Delivered, MessageGone, Outcome, RateLimited, Rejected, Unavailable, Unknown
-from relay.core.plan import plan
+from relay.core.plan import is_urgent, plan
 from relay.core.step import Edit, MessageRef, Post, Reply, Step, Wait
 from relay.core.view import Round
 from tests.build import POLICY, T0, alert, arriving, card
@@ -334,6 +335,14 @@ def test_a_card_keeps_the_labels_of_its_most_urgent_alerts_only() -> None:
     assert chat.card.entries[0].fingerprint == "worst"
     assert len(chat.card.entries) == DETAILED + 51
     assert chat.card.entries[-1].labels == {"alertname": "Disk", "severity": "warning"}
+
+
+def test_of_every_alert_the_labels_are_kept_that_say_whether_it_is_urgent() -> None:
+    policy = replace(POLICY, urgent=parse('instance="i0249"'))
+    many = [alert(f"i{index:04}") for index in range(DETAILED + 50)]
+    chat = Chat(policy)
+    chat.arrive(0, *many)
+    assert is_urgent(chat.card, policy)
 
 
 def test_a_repeat_of_what_the_platform_refused_is_tried_again() -> None:
