@@ -195,8 +195,10 @@ def unwatch(db: Database, lane: int, seqs: Sequence[int]) -> None:
 
 
 def forget(db: Database, lane: int, group: str, fingerprint: str) -> None:
-    """The card is no more; deliveries that are pending on it are open again."""
+    """The card is no more; deliveries that are pending on it are open again, and what it told of as a digest is due."""
     where = (lane, group, fingerprint)
+    if group == _DIGEST:
+        db.execute("UPDATE card SET absorbed = 0, due = 0 WHERE lane = ? AND absorbed = 1", (lane,))
     db.execute(
         "UPDATE delivery SET card = NULL WHERE settlement IS NULL AND card ="
         " (SELECT id FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?)",

@@ -314,6 +314,18 @@ async def test_what_waits_for_a_chat_that_a_reload_removed_goes_where_the_routes
     }
 
 
+async def test_what_waits_in_the_digest_of_a_chat_that_a_reload_removed_is_routed_once_more() -> None:
+    world = World()
+    for number in range(60):
+        await world.post(notification(alert(f"db-{number}"), group=GroupId("", "relay", f"{{}}:{number}")))
+    world.faults.add("telegram", str(CHAT), "502")
+    await world.run(until=100)
+    reloaded(world, "spare", telegram_target(SPARE, replace(POLICY, receiver="spare")))
+    await world.run(until=600)
+    assert "60 groups firing" in world.telegram.transcript(SPARE_CHAT)
+    assert [row.pending for row in world.balance()] == [0, 0]
+
+
 async def test_what_waits_for_a_chat_that_a_reload_removed_is_dead_when_no_route_leads_anywhere() -> None:
     world = World()
     await world.post(notification(alert("db-1")))
