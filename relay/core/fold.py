@@ -172,6 +172,9 @@ def _new(alert: Alert, at: float, now_status: Literal["firing", "resolved"], end
 
 
 def _missing(entry: Entry, at: float) -> Entry:
+    """The entry after a whole payload: not listed, it may be gone, and does not fire after all if that was held."""
+    if entry.held_since is not None and entry.seen != at:
+        return replace(entry, held_since=None)
     if _fires(entry) and entry.seen != at and entry.absent_since is None:
         return replace(entry, absent_since=at)
     return entry

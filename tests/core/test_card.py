@@ -328,6 +328,18 @@ def test_a_rate_limit_blocks_its_budgets_and_costs_no_attempt() -> None:
     assert after.state.attempts == 0
 
 
+def test_a_firing_that_is_held_is_dropped_by_a_whole_payload_without_it() -> None:
+    chat = Chat()
+    chat.arrive(0, alert("a"), alert("b"))
+    chat.drain(0)
+    chat.arrive(60, alert("a", "resolved"), alert("b"))
+    chat.drain(60)
+    chat.arrive(75, alert("a"), alert("b"))  # a peer's snapshot from before the resolve
+    chat.arrive(90, alert("b"), alert("c"))
+    assert chat.drain(90) == ["joined", "edit 7"]
+    assert chat.drain(1000) == []
+
+
 def test_a_card_keeps_the_labels_of_its_most_urgent_alerts_only() -> None:
     many: Sequence[Alert] = [alert(f"i{index:04}") for index in range(DETAILED + 50)]
     chat = Chat()
