@@ -37,6 +37,7 @@ _PAYING: dict[str, Callable[[object], int]] = {
         ("first", "last", "list", "sort", "unique", "reverse", "map", "select", "reject", "selectattr", "rejectattr",
          "groupby", "min", "max"), price.taken_apart),
     **dict.fromkeys(("join", "_concat", "_flat"), price.looked),
+    **dict.fromkeys(("code", "bold", "italic", "link"), price.begun),
 }  # fmt: skip
 _METHODS: dict[type, frozenset[str]] = {
     str: frozenset(
@@ -91,10 +92,20 @@ class Run:
 
     def keep(self, value: object) -> Markup:
         """Put a printed value aside, shortened to the limit with its length stated; its placeholder in the output."""
-        text = _fitted(value, self.limit, self.reader)
+        text = self.fitted(value)
         self.charge(1 + price.made(text))
         self.values.append(text)
         return Markup(placeholder(len(self.values) - 1))  # noqa: S704 - digits between two noncharacters
+
+    def fitted(self, value: object) -> RichText | str:
+        """What the value prints as, shortened to the limit. Of a long text only the part that is left is looked at."""
+        text = shown(value[: 2 * self.limit] if isinstance(value, str) else value)
+        size = max(price.size(value), price.size(text))
+        if size <= self.limit:
+            return text
+        rich = RichText(text) if isinstance(text, str) else text
+        said = self.reader.say("characters", size)
+        return concat([shorten(rich, self.limit, lambda part: len(part.text)), " ", said])
 
 
 def shown(value: object) -> RichText | str:
@@ -115,17 +126,6 @@ def shown(value: object) -> RichText | str:
         return str(value)
     name = type(value).__name__.lower()
     raise TypeError(f"{name} cannot be printed as it is: name what of it, or write | join(', ') or | toJson")
-
-
-def _fitted(value: object, limit: int, reader: Reader) -> RichText | str:
-    """What the value prints as. Of a long text only the part that is left is looked at."""
-    text = shown(value[: 2 * limit] if isinstance(value, str) else value)
-    size = max(price.size(value), price.size(text))
-    if size <= limit:
-        return text
-    said = reader.say("characters", size)
-    rich = RichText(text) if isinstance(text, str) else text
-    return concat([shorten(rich, limit, lambda part: len(part.text)), " ", said])
 
 
 class Missing(StrictUndefined):
@@ -191,7 +191,7 @@ class Sandbox(ImmutableSandboxedEnvironment):
             cache_size=0,
         )
         self.filters = {name: _charged(function, _PAYING.get(name, price.given)) for name, function in filters.items()}
-        self.filters |= {"_look": _look, "_made": _made, "_turns": _turns, "_entered": _entered}
+        self.filters |= {"_look": _look, "_same": _same, "_made": _made, "_turns": _turns, "_entered": _entered}
         self.globals = {**functions, "range": _range, "namespace": Namespace}
         self.tests = {name: _looking(test) for name, test in self.tests.items() if name in TESTS}
 
@@ -287,6 +287,13 @@ def _entered(context: Context, body: int) -> int:
 def _look(context: Context, value: Any) -> Any:
     """The value, at the price of comparing or searching it."""
     run_of(context).charge(price.looked(value))
+    return value
+
+
+@pass_context
+def _same(context: Context, value: Any) -> Any:
+    """The value, at the price of seeing whether it is another one."""
+    run_of(context).charge(price.same(value))
     return value
 
 

@@ -254,26 +254,29 @@ def base64_decode(value: object) -> str:
     return base64.urlsafe_b64decode(text(value)).decode("utf-8", "replace")
 
 
-def code(value: object) -> RichText:
+@pass_context
+def code(context: Context, value: object) -> RichText:
     """Monospaced, in the line."""
-    return styled("code", text(value))
+    return styled("code", text(run_of(context).fitted(value)))
 
 
-def bold(value: object) -> RichText:
+@pass_context
+def bold(context: Context, value: object) -> RichText:
     """In bold."""
-    return styled("bold", shown(value))
+    return styled("bold", run_of(context).fitted(value))
 
 
-def italic(value: object) -> RichText:
+@pass_context
+def italic(context: Context, value: object) -> RichText:
     """In italics."""
-    return styled("italic", shown(value))
+    return styled("italic", run_of(context).fitted(value))
 
 
 @pass_context
 def link(context: Context, value: object, url: object) -> RichText:
     """The text, leading to the address if that works from outside, after `link_rewrites`."""
     address = links.outside(text(url), run_of(context).rewrites)
-    content = shown(value)
+    content = run_of(context).fitted(value)
     if address:
         return styled("link", content, address)
     return RichText(content) if isinstance(content, str) else content

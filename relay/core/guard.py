@@ -229,10 +229,16 @@ def _replaced(parent: nodes.Node, field: str, node: nodes.Node) -> nodes.Node:
         and isinstance(node, nodes.Expr)
         and not isinstance(node, (nodes.Const, nodes.List, nodes.Dict, nodes.Tuple))
     ):
-        return _filtered(node, "_look")
+        return _filtered(node, "_same" if _are_same(parent) else "_look")
     if isinstance(node, (nodes.List, nodes.Dict)) or (isinstance(node, nodes.Tuple) and node.ctx == "load"):
         return _filtered(node, "_flat")
     return node
+
+
+def _are_same(node: nodes.Compare | nodes.Operand) -> bool:
+    """Whether it only asks if values are equal."""
+    asked = [node] if isinstance(node, nodes.Operand) else node.ops
+    return all(operand.op in ("eq", "ne") for operand in asked)
 
 
 def _amount(node: nodes.Node) -> int:

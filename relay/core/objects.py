@@ -131,12 +131,12 @@ class Alert:
     Status, Labels, Annotations, StartsAt, EndsAt = status, labels, annotations, starts_at, ends_at
     GeneratorURL, Fingerprint = generator_url, fingerprint
 
-    @property
+    @cached_property
     def name(self) -> str:
         """Its `alertname`."""
         return telling.one_line(self._view.labels.get("alertname", "")) or self._reader.say("unnamed").text
 
-    @property
+    @cached_property
     def severity(self) -> str:
         """Its `severity` label as it is."""
         return telling.one_line(self._view.labels.get("severity", ""))

@@ -10,6 +10,7 @@ from relay.core.richtext import RichText, shorten
 from relay.core.view import AlertView
 
 _MOST_WHY = 200
+_SEEN = 4  # times the limit: white space may fall away
 
 
 def plain(scene: Scene, template: str, why: str, fits: Callable[[Message], bool]) -> tuple[Shape, Message]:
@@ -37,7 +38,14 @@ def _alert(scene: Scene, alert: AlertView, limit: int, *, in_full: bool) -> list
     head = f"{telling.mark(alert.status, severity)} {state} {name}"
     labels = ", ".join(f"{key}={value}" for key, value in sorted(alert.labels.items()) if key != "alertname")
     lines = [f"{head}: {summary}" if summary else head, *([labels] if in_full else [])]
-    return [shorten(RichText(telling.one_line(line)), limit, lambda part: len(part.text)).text for line in lines]
+    return [_shortened(line, limit) for line in lines]
+
+
+def _shortened(line: str, limit: int) -> str:
+    """The beginning of the line; of a long one no more is looked at."""
+    seen = telling.one_line(line[: _SEEN * limit])
+    text = f"{seen} …" if len(line) > _SEEN * limit and len(seen) < limit else seen
+    return shorten(RichText(text), limit, lambda part: len(part.text)).text
 
 
 def _squeezed(scene: Scene, fits: Callable[[Message], bool]) -> tuple[Shape, Message]:

@@ -7,7 +7,8 @@ from relay.core.richtext import RichText
 from relay.core.times import Printable
 
 _MADE = 256  # characters that cost a step to make
-_LOOK = 4096  # and how many cost one to look at
+_LOOK = 4096  # and how many cost one to search
+_SAME = 1 << 16  # and how many cost one to compare
 _ITEMS_LOOK = 64
 _ITEM = 32  # characters of a text that is split, and numbers of a range, for a step: each may become an item
 _SPAN = 64  # characters that one style counts for
@@ -33,6 +34,17 @@ def looked(value: object) -> int:
     """Steps for comparing or searching the value, with all that is in it."""
     items, characters = _measured(value)
     return items // _ITEMS_LOOK + characters // _LOOK
+
+
+def same(value: object) -> int:
+    """Steps for seeing whether it is another value."""
+    items, characters = _measured(value)
+    return items // _ITEMS_LOOK + characters // _SAME
+
+
+def begun(value: object) -> int:
+    """As `given`, for what of a text only sees the beginning."""
+    return 0 if isinstance(value, str) else given(value)
 
 
 def taken_apart(value: object) -> int:

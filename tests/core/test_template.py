@@ -266,6 +266,19 @@ def test_a_megabyte_in_every_value_costs_no_time() -> None:
         assert "(1,000,000 characters)" in rendered.message.body.text + rendered.message.title.text
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["alertname", "severity", "pod"])
+def test_a_megabyte_in_each_of_a_hundred_alerts_fails_no_template(name: str) -> None:
+    def alert(number: int) -> AlertView:
+        labels = {"alertname": "Disk", "severity": "warning", "pod": f"{number}", name: f"{number}" + "x" * 1_000_000}
+        return replace(THREE.alerts[0], labels=labels, fingerprint=f"{number}")
+
+    alerts = tuple(map(alert, range(100)))
+    view = replace(THREE, alerts=alerts, group_labels={}, common_labels={}, common_annotations={})
+    rendered = template.render(BUILT_IN, _policy("telegram.html.j2", "html"), view, "card", None, telegram.fits)
+    assert rendered.failed == ""
+
+
 # Properties
 
 _TEXT = st.text(max_size=60) | st.sampled_from(
