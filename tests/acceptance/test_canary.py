@@ -19,7 +19,7 @@ from relay.sandbox.discord import Discord
 from relay.sandbox.faults import FaultKind, Faults, Refusal
 from relay.sandbox.server import Sandbox
 from relay.sandbox.telegram import Telegram
-from tests.acceptance.processes import Processes, Relay, listens, payload, processes, until
+from tests.acceptance.processes import Processes, Relay, launch_relay, listens, payload, processes, until
 
 Output = pytest.CaptureFixture[str]
 PORT_OF_NOBODY = 9
@@ -200,6 +200,8 @@ async def life(house: House, running: Processes, capsys: Output) -> None:
     await rotate(house, relay, bearer)
     await misconfigure(house, relay, capsys)
     await look_around(house, relay, capsys)
+    second = await launch_relay(running, house.folder / "relay.yml")
+    assert await second.ended() == 2  # the folder is in use
     relay.process.signal(signal.SIGTERM)
     assert await relay.process.ended() == 0
 
@@ -280,7 +282,6 @@ async def look_around(house: House, relay: Relay, capsys: Output) -> None:
         for action in ("show", "retry"):
             await run_verb(house, capsys, "queue", action, storage, each["id"])
     await run_verb(house, capsys, "routes", "show", config)
-    await run_verb(house, capsys, "serve", config, storage)  # the folder is in use
 
 
 @pytest.mark.slow
