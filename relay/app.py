@@ -15,12 +15,12 @@ from relay.clock import steady_clock
 from relay.control import Control
 from relay.core.alert import Notification
 from relay.core.balance import BalanceRow
+from relay.core.bot.people import Subscription, subscribers
+from relay.core.config.fault import Fault
+from relay.core.config.fault import render as render_fault
+from relay.core.config.resolve import Rules
 from relay.core.event import ChatMoved, Event, Loaded, Noted
-from relay.core.fault import Fault
-from relay.core.fault import render as render_fault
-from relay.core.lane import LaneKey
-from relay.core.people import Subscription, subscribers
-from relay.core.resolve import Rules
+from relay.core.routing.lane import LaneKey
 from relay.door import Door
 from relay.folder import CannotStart, Folder
 from relay.hearing import Hearing, Heed

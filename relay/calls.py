@@ -9,12 +9,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.budget import Limit, Limits
-from relay.core.card import Card
-from relay.core.event import Called, ChatChanged, ChatMoved, Event, FailureReason, Noted, Settled
-from relay.core.lane import Endpoint, LaneKey, Target
-from relay.core.lanestate import LaneState
-from relay.core.message import Message
-from relay.core.outcome import (
+from relay.core.card.card import Card
+from relay.core.card.lanestate import LaneState
+from relay.core.card.outcome import (
     BotDown,
     ChatDown,
     Delivered,
@@ -27,8 +24,11 @@ from relay.core.outcome import (
     Unavailable,
     Unknown,
 )
-from relay.core.plan import is_urgent
-from relay.core.step import Step
+from relay.core.card.plan import is_urgent
+from relay.core.card.step import Step
+from relay.core.event import Called, ChatChanged, ChatMoved, Event, FailureReason, Noted, Settled
+from relay.core.routing.lane import Endpoint, LaneKey, Target
+from relay.core.text.message import Message
 from relay.platforms import platform_of
 from relay.platforms.wire import NoAnswer, Request, Response
 from relay.store.protocol import Attempt, Claim, Denied, Ended, Outturn, Store, StoreError

@@ -12,9 +12,9 @@ import msgspec
 from msgspec import Struct
 
 from relay.calls import Run
+from relay.core.bot.people import Subscription
 from relay.core.event import Event, Noted, Settled
-from relay.core.lane import LaneKey
-from relay.core.people import Subscription
+from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Store, StoreError
 from relay.store.queue import DROPPED, Dropped, Page, Query, Refused, Retried, Whole
 from relay.store.roster import RemoveSubscription, RosterAnswer, RosterRequest, perform_roster

@@ -6,15 +6,15 @@ from functools import partial
 from msgspec.structs import replace
 
 from relay.calls import Calls, Run, limits_of
-from relay.core.advance import Advanced, advance
 from relay.core.alert import GroupId
-from relay.core.card import Card
-from relay.core.digest import DIGEST, DigestView, absorbing, is_over, mark, plan, view
+from relay.core.card.advance import Advanced, advance
+from relay.core.card.card import Card
+from relay.core.card.digest import DIGEST, DigestView, absorbing, is_over, mark, plan, view
+from relay.core.card.hush import SOUND, Hush
+from relay.core.card.step import Post, Wait
 from relay.core.event import Event, TemplateFailed
-from relay.core.hush import SOUND, Hush
-from relay.core.lane import LaneKey, Policy, Target
-from relay.core.step import Post, Wait
-from relay.core.template import RenderedDigest, Templates, render_digest
+from relay.core.routing.lane import LaneKey, Policy, Target
+from relay.core.template.template import RenderedDigest, Templates, render_digest
 from relay.platforms import platform_of
 from relay.store.protocol import CardChange, Claim, Denied, Outturn, Store
 

@@ -8,13 +8,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.calls import Run
+from relay.core.bot.conversation import respond
+from relay.core.bot.people import Effects, Saying, Subscription, has_left
+from relay.core.bot.update import BotId, Update, is_new
 from relay.core.budget import Budget, Limit, free_at, take
-from relay.core.conversation import respond
 from relay.core.event import ChatChanged, Event, Heard, Noted
-from relay.core.lane import LaneKey, Policy
-from relay.core.people import Effects, Saying, Subscription, has_left
-from relay.core.route import SUBSCRIPTION
-from relay.core.update import BotId, Update, is_new
+from relay.core.routing.lane import LaneKey, Policy
+from relay.core.routing.route import SUBSCRIPTION
 from relay.store.people import PeopleStore
 from relay.store.protocol import StoreError
 

@@ -11,9 +11,9 @@ import msgspec
 from relay.core.alert import Notification
 from relay.core.answer import Answer, BadPayload, Busy, Taken
 from relay.core.event import Accepted, Event, Noted
-from relay.core.lane import LaneKey
 from relay.core.payload import PayloadError, parse
-from relay.core.route import Delivery, Routed, Routing, deliveries
+from relay.core.routing.lane import LaneKey
+from relay.core.routing.route import Delivery, Routed, Routing, deliveries
 from relay.store.protocol import Arrival, Store, StoreError
 from relay.writer import Writer
 

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Iterable
 
 from relay.core.event import Event, Noted
-from relay.core.lane import LaneKey
+from relay.core.routing.lane import LaneKey
 from relay.pipeline import Next
 from relay.store.protocol import StoreError
 

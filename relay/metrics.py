@@ -18,6 +18,7 @@ from prometheus_client.registry import Collector
 
 from relay import __version__
 from relay.core.balance import BalanceRow
+from relay.core.bot.update import Sort
 from relay.core.event import (
     Accepted,
     Answered,
@@ -36,9 +37,8 @@ from relay.core.event import (
     StorageDamaged,
     TemplateFailed,
 )
-from relay.core.lane import Platform
-from relay.core.route import SUBSCRIPTION
-from relay.core.update import Sort
+from relay.core.routing.lane import Platform
+from relay.core.routing.route import SUBSCRIPTION
 
 _PREFIX = "alert_relay"
 _CODES = (200, 400, 401, 404, 405, 413, 415, 503)

@@ -10,31 +10,31 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.calls import Calls, Run, Send, limits_of
-from relay.core.advance import Advanced, advance, rest
 from relay.core.alert import GroupId
-from relay.core.card import Card, Head, fires_anew, is_settled
-from relay.core.digest import DIGEST, QUIET, capacity, is_old, share
+from relay.core.card.advance import Advanced, advance, rest
+from relay.core.card.card import Card, Head, fires_anew, is_settled
+from relay.core.card.digest import DIGEST, QUIET, capacity, is_old, share
+from relay.core.card.fold import Arriving, contradiction, fold, ripen
+from relay.core.card.hush import Hush, hush
+from relay.core.card.lanestate import Down, LaneState
+from relay.core.card.outcome import (
+    Rejected,
+    Unknown,
+)
+from relay.core.card.plan import due, is_urgent, plan
+from relay.core.card.step import Post, Reply, Step, Wait
+from relay.core.config.inforce import InForce
 from relay.core.event import (
     Contradicted,
     Event,
     Settlement,
     TemplateFailed,
 )
-from relay.core.fold import Arriving, contradiction, fold, ripen
-from relay.core.hush import Hush, hush
-from relay.core.inforce import InForce
-from relay.core.lane import LaneKey, Target
-from relay.core.lanestate import Down, LaneState
-from relay.core.listing import owing
-from relay.core.look import look
-from relay.core.outcome import (
-    Rejected,
-    Unknown,
-)
-from relay.core.plan import due, is_urgent, plan
-from relay.core.route import deliveries
-from relay.core.step import Post, Reply, Step, Wait
-from relay.core.template import Rendered, render
+from relay.core.routing.lane import LaneKey, Target
+from relay.core.routing.route import deliveries
+from relay.core.template.listing import owing
+from relay.core.template.look import look
+from relay.core.template.template import Rendered, render
 from relay.digests import Digests
 from relay.platforms import platform_of
 from relay.store.protocol import (

@@ -17,8 +17,8 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from relay.core.template import TemplateFault
-from relay.core.trial import Trial, Verdict, names, verdicts
+from relay.core.config.trial import Trial, Verdict, names, verdicts
+from relay.core.template.template import TemplateFault
 
 _PACKAGES = str(Path(__file__).parent.parent)
 _READY = b"ready\n"

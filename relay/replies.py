@@ -8,15 +8,15 @@ from functools import partial
 from msgspec import Struct
 
 from relay.calls import Run, Send, called
+from relay.core.bot.people import Saying
+from relay.core.bot.update import BotId
 from relay.core.budget import Limits
-from relay.core.destination import Bot
+from relay.core.card.outcome import RateLimited
+from relay.core.card.step import MessageRef, Post
+from relay.core.config.destination import Bot
 from relay.core.event import Event, Noted
-from relay.core.lane import Endpoint, LaneKey, Policy, Target
-from relay.core.message import Message
-from relay.core.outcome import RateLimited
-from relay.core.people import Saying
-from relay.core.step import MessageRef, Post
-from relay.core.update import BotId
+from relay.core.routing.lane import Endpoint, LaneKey, Policy, Target
+from relay.core.text.message import Message
 from relay.platforms import telegram
 from relay.store.people import Outgoing, PeopleStore
 from relay.store.protocol import StoreError

@@ -4,13 +4,13 @@ import glob
 from pathlib import Path
 
 from relay import rehearsal
-from relay.core.config import parse
-from relay.core.destination import Mode
-from relay.core.fault import Fault, ordered
-from relay.core.files import Files, Wanted, wanted
-from relay.core.resolve import Rules, decided, resolve
+from relay.core.config.config import parse
+from relay.core.config.destination import Mode
+from relay.core.config.fault import Fault, ordered
+from relay.core.config.files import Files, Wanted, wanted
+from relay.core.config.resolve import Rules, decided, resolve
+from relay.core.config.trial import Trial
 from relay.core.secret import Secret
-from relay.core.trial import Trial
 
 _HERE = Path(__file__).parent
 # An installed package holds the built-in templates, a checkout has them beside it.

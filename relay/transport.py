@@ -7,7 +7,7 @@ import aiohttp
 from aiohttp import client_exceptions as fault
 
 from relay import __version__
-from relay.core.lane import HttpOptions
+from relay.core.routing.lane import HttpOptions
 from relay.platforms.wire import NoAnswer, Request, Response
 
 MAX_BODY = 1024 * 1024

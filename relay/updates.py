@@ -6,11 +6,11 @@ from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 
 from relay.calls import Run, Send
-from relay.core.conversation import GROUP_COMMANDS, PRIVATE_COMMANDS
-from relay.core.destination import Bot
+from relay.core.bot.conversation import GROUP_COMMANDS, PRIVATE_COMMANDS
+from relay.core.bot.update import BotId, Update, offset
+from relay.core.config.destination import Bot
 from relay.core.event import BotListens, Event, Heard, Noted
-from relay.core.texts import LANGUAGES
-from relay.core.update import BotId, Update, offset
+from relay.core.text.texts import LANGUAGES
 from relay.platforms import telegram_bot
 from relay.platforms.telegram_bot import Refusal, Result, Scope
 from relay.platforms.telegram_updates import decode, updates

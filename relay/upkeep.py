@@ -5,10 +5,10 @@ from collections.abc import Callable
 from functools import partial
 
 from relay.calls import Run
+from relay.core.config.inforce import InForce
+from relay.core.config.resolve import Retention
 from relay.core.event import Event, Noted, Settled
-from relay.core.inforce import InForce
-from relay.core.lane import LaneKey
-from relay.core.resolve import Retention
+from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Store, StoreError
 
 PERIOD = 60.0  # seconds

@@ -4,8 +4,8 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from pathlib import Path
 
-from relay.core.config import parse
-from relay.core.files import Files, Wanted, wanted
+from relay.core.config.config import parse
+from relay.core.config.files import Files, Wanted, wanted
 from relay.settings import read_files
 
 SECRETS_EVERY = 60.0  # seconds

@@ -14,10 +14,10 @@ from msgspec import Struct
 from pydantic import PlainValidator, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from relay.core.scalar import Many, Model, Unknown
+from relay.core.config.scalar import Many, Model, Unknown
+from relay.core.config.source import Source, plain
+from relay.core.config.yamlnode import read as read_yaml
 from relay.core.secret import Secret
-from relay.core.source import Source, plain
-from relay.core.yamlnode import read as read_yaml
 
 ClientAuth = Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"]
 Version = Literal["TLS10", "TLS11", "TLS12", "TLS13"]

@@ -1,10 +1,10 @@
 """Builders of core values for tests: short names, sensible rests."""
 
 from relay.core.alert import Alert, AlertStatus, GroupId, Notification
-from relay.core.card import Card, Entry, Head
-from relay.core.fold import Arriving
-from relay.core.lane import Endpoint, LaneKey, Policy, Target
-from relay.core.matcher import parse
+from relay.core.card.card import Card, Entry, Head
+from relay.core.card.fold import Arriving
+from relay.core.routing.lane import Endpoint, LaneKey, Policy, Target
+from relay.core.routing.matcher import parse
 from relay.core.secret import Secret
 
 TELEGRAM = LaneKey("telegram", "http://127.0.0.1:1", "111", "-1001")

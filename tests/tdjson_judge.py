@@ -7,8 +7,8 @@ import msgspec
 from msgspec import Struct, field
 from tdjson import td_execute
 
-from relay.core.lane import MarkupName
-from relay.core.richtext import Kind, Span, utf16_length
+from relay.core.text.markup import MarkupName
+from relay.core.text.richtext import Kind, Span, utf16_length
 
 
 class Refusal(Struct, frozen=True):

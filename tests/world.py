@@ -8,15 +8,15 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from relay.core import template
 from relay.core.alert import Notification
 from relay.core.balance import BalanceRow
 from relay.core.budget import Limits
+from relay.core.config.inforce import InForce
 from relay.core.event import Event, Noted
-from relay.core.inforce import InForce
-from relay.core.interval import TimeInterval
-from relay.core.lane import LaneKey, Policy, Target
-from relay.core.route import Route, Routing, deliveries
+from relay.core.routing.interval import TimeInterval
+from relay.core.routing.lane import LaneKey, Policy, Target
+from relay.core.routing.route import Route, Routing, deliveries
+from relay.core.template import template
 from relay.pipeline import Pipeline
 from relay.platforms.wire import NoAnswer, Request, Response
 from relay.sandbox.discord import Discord

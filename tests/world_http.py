@@ -6,8 +6,8 @@ from typing import Self
 from msgspec.structs import replace
 
 from relay.core.budget import Limits
-from relay.core.lane import Target
-from relay.core.route import Routing
+from relay.core.routing.lane import Target
+from relay.core.routing.route import Routing
 from relay.core.secret import Secret
 from relay.platforms.wire import NoAnswer, Request, Response
 from relay.sandbox.server import Sandbox

@@ -10,7 +10,7 @@ from relay.cli.loading import rules_of
 from relay.cli.printing import age, table
 from relay.cli.roster import as_json
 from relay.clock import steady_clock
-from relay.core.destination import Bot
+from relay.core.config.destination import Bot
 from relay.platforms import telegram_bot
 from relay.platforms.telegram_bot import Refusal
 

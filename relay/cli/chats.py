@@ -6,7 +6,7 @@ import time
 from relay.cli.base import CANNOT, GOOD, output_option, say, storage_option
 from relay.cli.printing import age, table
 from relay.cli.roster import as_json, asked
-from relay.core.people import ChatEntry
+from relay.core.bot.people import ChatEntry
 from relay.store.roster import Chats, ListChats
 
 

@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from relay.cli.base import FAULTY, GOOD, config_option, say
-from relay.core.fault import render
-from relay.core.resolve import Rules
-from relay.core.route import Route
+from relay.core.config.fault import render
+from relay.core.config.resolve import Rules
+from relay.core.routing.route import Route
 from relay.settings import load
 
 

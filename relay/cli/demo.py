@@ -16,7 +16,7 @@ from relay.app import App, Options
 from relay.cli.base import FAULTY, GOOD, say
 from relay.core.balance import BalanceRow
 from relay.core.event import Called, Event
-from relay.core.lane import Platform
+from relay.core.routing.lane import Platform
 from relay.sandbox import incident
 from relay.sandbox.bubbles import draw
 from relay.sandbox.server import Sandbox, start

@@ -4,9 +4,9 @@ import argparse
 from pathlib import Path
 
 from relay.cli.base import CANNOT, FAULTY, GOOD, complain, say
-from relay.core.fault import render
-from relay.core.files import Wanted
-from relay.core.importing import Imported, NotImported, convert
+from relay.core.config.fault import render
+from relay.core.config.files import Wanted
+from relay.core.config.importing import Imported, NotImported, convert
 from relay.settings import read_files
 
 

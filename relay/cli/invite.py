@@ -10,10 +10,10 @@ from relay.cli.base import CANNOT, GOOD, complain, config_option, duration, outp
 from relay.cli.loading import rules_of
 from relay.cli.printing import age, table, time_of
 from relay.cli.roster import as_json, asked, choose, introduced
-from relay.core.destination import Bot
-from relay.core.matcher import Matcher, MatcherError, parse
-from relay.core.people import Invite, hash_of
-from relay.core.update import BotId
+from relay.core.bot.people import Invite, hash_of
+from relay.core.bot.update import BotId
+from relay.core.config.destination import Bot
+from relay.core.routing.matcher import Matcher, MatcherError, parse
 from relay.store.roster import CreateInvite, Invites, ListInvites, RevokeInvite
 
 _TOKEN_BYTES, _ID_BYTES = 24, 4

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 from relay.cli.base import CANNOT, FAULTY, complain
-from relay.core.destination import Mode
-from relay.core.fault import render
-from relay.core.resolve import Rules
+from relay.core.config.destination import Mode
+from relay.core.config.fault import render
+from relay.core.config.resolve import Rules
 from relay.settings import load
 
 

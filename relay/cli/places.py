@@ -1,6 +1,6 @@
 """How verbs name a chat: the platform and the ids that the configuration has, nothing secret."""
 
-from relay.core.lane import LaneKey
+from relay.core.routing.lane import LaneKey
 
 
 def spell(lane: LaneKey) -> str:

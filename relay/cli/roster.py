@@ -9,7 +9,7 @@ from relay.cli.base import CANNOT, FAULTY, complain
 from relay.cli.calling import called
 from relay.cli.printing import safe
 from relay.control import Failed
-from relay.core.destination import Bot
+from relay.core.config.destination import Bot
 from relay.folder import CannotStart
 from relay.platforms import telegram_bot
 from relay.platforms.telegram_bot import Me, Refusal

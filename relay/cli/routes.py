@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from relay.cli.base import FAULTY, GOOD, complain, config_option, output_option, say
 from relay.cli.loading import rules_of
 from relay.core.alert import Labels
-from relay.core.route import Explained, Route, draw, explain, walk
+from relay.core.routing.route import Explained, Route, draw, explain, walk
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

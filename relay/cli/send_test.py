@@ -11,11 +11,7 @@ from msgspec import Struct
 from relay.cli.base import CANNOT, FAULTY, GOOD, complain, config_option, output_option, say
 from relay.cli.loading import rules_of
 from relay.cli.places import spell
-from relay.core.drill import drill_view, marked
-from relay.core.duration import quote
-from relay.core.inforce import InForce
-from relay.core.lane import LaneKey, Platform, Policy, Target
-from relay.core.outcome import (
+from relay.core.card.outcome import (
     BotDown,
     ChatDown,
     Delivered,
@@ -28,9 +24,13 @@ from relay.core.outcome import (
     Unavailable,
     Unknown,
 )
-from relay.core.scalar import nearest
-from relay.core.step import MessageRef, Post
-from relay.core.template import render
+from relay.core.card.step import MessageRef, Post
+from relay.core.config.inforce import InForce
+from relay.core.config.scalar import nearest
+from relay.core.duration import quote
+from relay.core.routing.lane import LaneKey, Platform, Policy, Target
+from relay.core.template.drill import drill_view, marked
+from relay.core.template.template import render
 from relay.platforms import platform_of
 from relay.transport import Transport
 

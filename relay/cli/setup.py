@@ -10,8 +10,8 @@ from pathlib import Path
 from relay.cli import send_test, setup_discord, setup_telegram
 from relay.cli.base import CANNOT, FAULTY, complain, config_option, say
 from relay.cli.setup_plan import Failed, Plan
-from relay.core.extending import begun, extended
-from relay.core.fault import render
+from relay.core.config.extending import begun, extended
+from relay.core.config.fault import render
 from relay.settings import load
 
 _SNIPPET = """\

@@ -8,9 +8,9 @@ import msgspec
 from relay.cli.base import CANNOT, FAULTY, complain, say
 from relay.cli.calling import exchange
 from relay.cli.setup_plan import Failed, Plan, beside
-from relay.core.extending import Addition, pair
-from relay.core.lane import Endpoint, LaneKey
-from relay.core.webhook import Webhook, parse_webhook
+from relay.core.config.extending import Addition, pair
+from relay.core.config.webhook import Webhook, parse_webhook
+from relay.core.routing.lane import Endpoint, LaneKey
 from relay.platforms import discord
 from relay.platforms.wire import NoAnswer
 

@@ -12,11 +12,11 @@ from relay.cli.base import CANNOT, FAULTY, complain, duration, say
 from relay.cli.calling import called
 from relay.cli.printing import safe
 from relay.cli.setup_plan import Failed, Plan, beside
-from relay.core.destination import BOT_TOKEN, Bot
-from relay.core.extending import Addition, pair, present
-from relay.core.lane import HttpOptions
+from relay.core.bot.update import ChatInfo, Command, Membership, Migrated, Seen, Topic, Update
+from relay.core.config.destination import BOT_TOKEN, Bot
+from relay.core.config.extending import Addition, pair, present
+from relay.core.routing.lane import HttpOptions
 from relay.core.secret import Secret
-from relay.core.update import ChatInfo, Command, Membership, Migrated, Seen, Topic, Update
 from relay.platforms import telegram_bot
 from relay.platforms.telegram_bot import Refusal, Result
 from relay.platforms.telegram_updates import updates

@@ -7,7 +7,7 @@ from relay.cli.base import CANNOT, GOOD, output_option, say, storage_option
 from relay.cli.invite import spell
 from relay.cli.printing import age, table, time_of
 from relay.cli.roster import as_json, asked
-from relay.core.people import Subscription
+from relay.core.bot.people import Subscription
 from relay.store.roster import ListSubscriptions, RemoveSubscription, Subscriptions
 
 

@@ -12,18 +12,18 @@ from msgspec.structs import replace
 
 from relay.cli.base import CANNOT, FAULTY, GOOD, complain, config_option, output_option, say
 from relay.cli.loading import rules_of
-from relay.core import sample
 from relay.core.alert import Notification
-from relay.core.card import Card, Head
-from relay.core.fold import Arriving, fold
-from relay.core.lane import Platform, Target
-from relay.core.lanestate import LaneState
-from relay.core.look import look
-from relay.core.matcher import matches
+from relay.core.card.card import Card, Head
+from relay.core.card.fold import Arriving, fold
+from relay.core.card.lanestate import LaneState
+from relay.core.card.step import Post
+from relay.core.card.view import View
 from relay.core.payload import PayloadError, parse
-from relay.core.step import Post
-from relay.core.template import Templates, render
-from relay.core.view import View
+from relay.core.routing.lane import Platform, Target
+from relay.core.routing.matcher import matches
+from relay.core.template import sample
+from relay.core.template.look import look
+from relay.core.template.template import Templates, render
 from relay.platforms import platform_of
 from relay.sandbox.bubbles import draw
 

@@ -2,7 +2,7 @@
 
 from msgspec import Struct
 
-from relay.core.lane import Platform
+from relay.core.routing.lane import Platform
 
 
 class BalanceRow(Struct, frozen=True):

@@ -4,8 +4,8 @@ from typing import Literal
 
 from msgspec import Struct
 
-from relay.core.lane import Platform
-from relay.core.update import Sort
+from relay.core.bot.update import Sort
+from relay.core.routing.lane import Platform
 
 Settlement = Literal["delivered", "merged", "duplicate", "expired", "dead"]
 FailureReason = Literal[

@@ -22,8 +22,8 @@ from relay.core.event import (
     StorageDamaged,
     TemplateFailed,
 )
-from relay.core.route import SUBSCRIPTION
-from relay.core.texts import say
+from relay.core.routing.route import SUBSCRIPTION
+from relay.core.text.texts import say
 
 HOURLY = 3600.0  # seconds: a notice is told again only after this long, and is over when nothing renewed it for as long
 _GIVEN_UP = (400, 401, 413)  # answers after which Alertmanager gives a notification up (notify/util.go)

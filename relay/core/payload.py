@@ -13,7 +13,7 @@ from msgspec.json import Decoder
 from msgspec.structs import replace
 
 from relay.core.alert import Alert, AlertStatus, Labels, Notification
-from relay.core.matcher import Matcher
+from relay.core.routing.matcher import Matcher
 
 PART = 256
 DEEPEST = 32

@@ -3,10 +3,10 @@
 from msgspec import Struct
 from msgspec.structs import replace
 
+from relay.core.bot.people import Subscription
 from relay.core.budget import Budget
-from relay.core.card import Card, Entry
-from relay.core.lanestate import LaneState
-from relay.core.people import Subscription
+from relay.core.card.card import Card, Entry
+from relay.core.card.lanestate import LaneState
 
 AHEAD = 10.0  # seconds that are left as they are: a clock is set right by so little all the time
 

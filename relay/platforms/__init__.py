@@ -1,6 +1,6 @@
 """One file per chat platform: a step becomes a request, a response becomes an outcome. Pure."""
 
-from relay.core.lane import Platform
+from relay.core.routing.lane import Platform
 from relay.platforms import discord, telegram
 from relay.platforms.platform import PlatformFile
 

@@ -8,9 +8,7 @@ from typing import Literal, assert_never
 import msgspec
 from msgspec import Struct
 
-from relay.core.fault import mask
-from relay.core.lane import LaneKey
-from relay.core.outcome import (
+from relay.core.card.outcome import (
     BotDown,
     ChatDown,
     Delivered,
@@ -23,7 +21,9 @@ from relay.core.outcome import (
     Unavailable,
     Unknown,
 )
-from relay.core.step import Edit, MessageRef, Reply, Step
+from relay.core.card.step import Edit, MessageRef, Reply, Step
+from relay.core.config.fault import mask
+from relay.core.routing.lane import LaneKey
 from relay.platforms.wire import NoAnswer, Response
 
 Ending = Literal[

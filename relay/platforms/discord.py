@@ -15,12 +15,12 @@ from msgspec.structs import replace
 
 from relay import __version__
 from relay.core.budget import Limit, Limits
-from relay.core.lane import Endpoint, LaneKey, Policy
-from relay.core.message import EMPTY, Message
-from relay.core.outcome import Outcome, RateLimited
-from relay.core.richtext import RichText, join, styled
+from relay.core.card.outcome import Outcome, RateLimited
+from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
+from relay.core.routing.lane import Endpoint, LaneKey, Policy
 from relay.core.secret import Secret
-from relay.core.step import Edit, MessageRef, Post, Reply, Step
+from relay.core.text.message import EMPTY, Message
+from relay.core.text.richtext import RichText, join, styled
 from relay.platforms import discord_errors, discord_fit
 from relay.platforms.answer import (
     LONGEST_WAIT,

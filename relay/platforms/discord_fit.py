@@ -8,8 +8,8 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from relay.core.message import Field, Message
-from relay.core.richtext import RichText, cut, join, shorten, styled, utf16_length
+from relay.core.text.message import Field, Message
+from relay.core.text.richtext import RichText, cut, join, shorten, styled, utf16_length
 from relay.platforms.discord_text import write, write_line, write_plain
 
 _CONTENT, _TITLE, _DESCRIPTION, _FOOTER, _FIELDS, _NAME, _VALUE, _SUM = 2000, 256, 4096, 2048, 25, 256, 1024, 6000

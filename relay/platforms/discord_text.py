@@ -6,7 +6,7 @@ https://support.discord.com/hc/en-us/articles/210298617 and https://docs.discord
 import re
 from collections.abc import Iterator
 
-from relay.core.richtext import RichText, Span, cut, strip, without
+from relay.core.text.richtext import RichText, Span, cut, strip, without
 from relay.platforms.link import spelled
 
 _GAP = "\u200b"  # between two markers that would read as another one

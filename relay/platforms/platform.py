@@ -3,10 +3,10 @@
 from typing import Protocol
 
 from relay.core.budget import Limit, Limits
-from relay.core.lane import Endpoint, LaneKey, Policy
-from relay.core.message import Message
-from relay.core.outcome import Outcome
-from relay.core.step import Step
+from relay.core.card.outcome import Outcome
+from relay.core.card.step import Step
+from relay.core.routing.lane import Endpoint, LaneKey, Policy
+from relay.core.text.message import Message
 from relay.platforms.answer import Row
 from relay.platforms.wire import NoAnswer, Request, Response
 

@@ -4,12 +4,12 @@ import msgspec
 from msgspec import Struct
 
 from relay.core.budget import Limit, Limits
-from relay.core.lane import Endpoint, LaneKey, Policy
-from relay.core.message import EMPTY, Message
-from relay.core.outcome import Outcome, RateLimited
-from relay.core.richtext import RichText, concat, join, shorten, styled, utf16_length
+from relay.core.card.outcome import Outcome, RateLimited
+from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
+from relay.core.routing.lane import Endpoint, LaneKey, Policy
 from relay.core.secret import Secret
-from relay.core.step import Edit, MessageRef, Post, Reply, Step
+from relay.core.text.message import EMPTY, Message
+from relay.core.text.richtext import RichText, concat, join, shorten, styled, utf16_length
 from relay.platforms import telegram_errors
 from relay.platforms.answer import (
     Answer,

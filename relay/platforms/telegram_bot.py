@@ -8,11 +8,11 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from relay.core.destination import Bot
-from relay.core.fault import mask
+from relay.core.config.destination import Bot
+from relay.core.config.fault import mask
 from relay.core.secret import Secret
-from relay.core.texts import LANGUAGES
-from relay.core.texts_people import tell
+from relay.core.text.texts import LANGUAGES
+from relay.core.text.texts_people import tell
 from relay.platforms.answer import int_of, json_object, object_of, text_of, wait_of
 from relay.platforms.telegram_updates import ALLOWED
 from relay.platforms.wire import NoAnswer, Request, Response

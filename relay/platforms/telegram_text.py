@@ -12,7 +12,7 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from relay.core.richtext import Kind, RichText, Span, concat, cut, normalise, strip, utf16_length
+from relay.core.text.richtext import Kind, RichText, Span, concat, cut, normalise, strip, utf16_length
 from relay.platforms.link import public, spelled
 
 MOST_ENTITIES = 100

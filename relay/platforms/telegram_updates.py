@@ -5,7 +5,7 @@ from typing import get_args
 
 import msgspec
 
-from relay.core.update import (
+from relay.core.bot.update import (
     ChatInfo,
     ChatKind,
     Command,

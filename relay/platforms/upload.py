@@ -5,7 +5,7 @@ from hashlib import blake2b
 
 from msgspec.structs import replace
 
-from relay.core.message import Attachment
+from relay.core.text.message import Attachment
 from relay.platforms.wire import Request
 
 

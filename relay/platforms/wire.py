@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from relay.core.lane import HttpOptions
+from relay.core.routing.lane import HttpOptions
 from relay.core.secret import Secret
 
 

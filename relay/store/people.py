@@ -5,10 +5,10 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
+from relay.core.bot.people import ChatEntry, Effects, Invite, Known, Saying, Subscription
+from relay.core.bot.update import BotId, Ears, Update
 from relay.core.budget import Limit
-from relay.core.lane import LaneKey
-from relay.core.people import ChatEntry, Effects, Invite, Known, Saying, Subscription
-from relay.core.update import BotId, Ears, Update
+from relay.core.routing.lane import LaneKey
 
 SAYING_SECONDS = 60.0  # after which an answer to a command is no longer worth sending
 Turn = Literal["go", "later", "dropped"]

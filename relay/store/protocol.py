@@ -8,13 +8,13 @@ from msgspec import Struct
 from relay.core.alert import GroupId, Notification
 from relay.core.balance import BalanceRow
 from relay.core.budget import Limit
-from relay.core.card import Card
-from relay.core.digest import Line
+from relay.core.card.card import Card
+from relay.core.card.digest import Line
+from relay.core.card.lanestate import LaneState
+from relay.core.card.step import Step
 from relay.core.event import Settlement
-from relay.core.lane import LaneKey
-from relay.core.lanestate import LaneState
-from relay.core.route import Delivery
-from relay.core.step import Step
+from relay.core.routing.lane import LaneKey
+from relay.core.routing.route import Delivery
 from relay.store.people import PeopleStore
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
 

@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from relay.core.alert import GroupId, Notification
 from relay.core.event import Settlement
-from relay.core.lane import LaneKey
+from relay.core.routing.lane import LaneKey
 
 QueueState = Literal["pending", "dead"]
 MOST_LISTED = 200  # deliveries in one page

@@ -5,7 +5,7 @@ from typing import assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.people import ChatEntry, Invite, Subscription
+from relay.core.bot.people import ChatEntry, Invite, Subscription
 from relay.store.people import PeopleStore
 from relay.store.queue import Refused
 

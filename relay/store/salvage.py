@@ -9,11 +9,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.alert import GroupId, Notification
-from relay.core.card import Card
-from relay.core.digest import DIGEST, QUIET
-from relay.core.lane import LaneKey
-from relay.core.people import Invite, Subscription
-from relay.core.route import Delivery
+from relay.core.bot.people import Invite, Subscription
+from relay.core.card.card import Card
+from relay.core.card.digest import DIGEST, QUIET
+from relay.core.routing.lane import LaneKey
+from relay.core.routing.route import Delivery
 from relay.store import wreck
 from relay.store.protocol import Arrival, CardChange, Store
 from relay.store.sqlite_unreadable import ERRORS

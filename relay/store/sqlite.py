@@ -10,10 +10,10 @@ import msgspec
 from relay.core.alert import GroupId
 from relay.core.balance import BalanceRow
 from relay.core.budget import Limit
-from relay.core.card import Card
+from relay.core.card.card import Card
+from relay.core.card.lanestate import LaneState
 from relay.core.event import Event, Noted, Settlement
-from relay.core.lane import LaneKey
-from relay.core.lanestate import LaneState
+from relay.core.routing.lane import LaneKey
 from relay.store import sqlite_budgets, sqlite_cards, sqlite_queue, sqlite_unreadable
 from relay.store.connection import Connect, connect
 from relay.store.database import Database

@@ -7,7 +7,7 @@ import msgspec
 
 from relay.core.balance import BalanceRow
 from relay.core.event import Settlement
-from relay.core.lane import LaneKey, Platform
+from relay.core.routing.lane import LaneKey, Platform
 from relay.store.database import Database
 from relay.store.protocol import Ended
 from relay.store.sqlite_unreadable import needed

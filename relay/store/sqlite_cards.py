@@ -6,9 +6,9 @@ import msgspec
 from msgspec.structs import replace
 
 from relay.core.alert import GroupId
-from relay.core.card import Card, is_firing
-from relay.core.digest import DIGEST, QUIET, Line, line
-from relay.core.lane import LaneKey
+from relay.core.card.card import Card, is_firing
+from relay.core.card.digest import DIGEST, QUIET, Line, line
+from relay.core.routing.lane import LaneKey
 from relay.store.database import Database
 from relay.store.protocol import CardChange
 

@@ -3,8 +3,8 @@
 import msgspec
 
 from relay.core.alert import Notification
-from relay.core.lane import LaneKey
-from relay.core.lanestate import LaneState
+from relay.core.card.lanestate import LaneState
+from relay.core.routing.lane import LaneKey
 from relay.store import sqlite_cards
 from relay.store.database import Database
 from relay.store.protocol import Claim, Open

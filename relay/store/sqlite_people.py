@@ -5,14 +5,14 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec.structs import replace
 
+from relay.core.bot.people import ChatEntry, Effects, Invite, Known, Saying, Subscription, hash_of
+from relay.core.bot.update import BotId, Command, Ears, Ignored, Migrated, Update
 from relay.core.budget import Limit
-from relay.core.card import Card
-from relay.core.duty import probe
-from relay.core.lane import LaneKey
-from relay.core.lanestate import LaneState
-from relay.core.people import ChatEntry, Effects, Invite, Known, Saying, Subscription, hash_of
-from relay.core.route import SUBSCRIPTION
-from relay.core.update import BotId, Command, Ears, Ignored, Migrated, Update
+from relay.core.card.card import Card
+from relay.core.card.duty import probe
+from relay.core.card.lanestate import LaneState
+from relay.core.routing.lane import LaneKey
+from relay.core.routing.route import SUBSCRIPTION
 from relay.store import sqlite_budgets
 from relay.store.connection import Value
 from relay.store.database import Database

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from relay.core.card import Card
+from relay.core.card.card import Card
 from relay.store.database import Database
 from relay.store.sqlite_unreadable import ERRORS
 

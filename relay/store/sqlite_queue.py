@@ -7,11 +7,11 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.alert import GroupId, Notification
-from relay.core.card import Card, is_settled
-from relay.core.duty import probe, resume, waive
+from relay.core.card.card import Card, is_settled
+from relay.core.card.duty import probe, resume, waive
+from relay.core.card.lanestate import LaneState
 from relay.core.event import Settlement
-from relay.core.lane import LaneKey
-from relay.core.lanestate import LaneState
+from relay.core.routing.lane import LaneKey
 from relay.store import sqlite_cards
 from relay.store.database import Database
 from relay.store.protocol import StoreError

@@ -6,12 +6,12 @@ from typing import TypeVar
 import msgspec
 from msgspec.structs import replace
 
+from relay.core.bot.people import Subscription
+from relay.core.bot.update import Ears
 from relay.core.budget import Budget
-from relay.core.card import Card
-from relay.core.lanestate import LaneState
-from relay.core.people import Subscription
+from relay.core.card.card import Card
+from relay.core.card.lanestate import LaneState
 from relay.core.rewind import AHEAD, Rewind
-from relay.core.update import Ears
 from relay.store.database import Database
 from relay.store.sqlite_budgets import decoded
 from relay.store.sqlite_unreadable import ERRORS

@@ -6,9 +6,9 @@ from typing import TypeVar
 import msgspec
 
 from relay.core.alert import Notification
-from relay.core.card import Card
-from relay.core.digest import Line
-from relay.core.lanestate import LaneState
+from relay.core.card.card import Card
+from relay.core.card.digest import Line
+from relay.core.card.lanestate import LaneState
 from relay.store.connection import damaged
 from relay.store.database import Database
 

@@ -10,10 +10,10 @@ import aiohttp
 
 from relay.app import App, Options
 from relay.core.balance import BalanceRow
+from relay.core.bot.people import Invite, Subscription, hash_of
+from relay.core.bot.update import BotId
 from relay.core.event import Event, Heard, Noted
-from relay.core.matcher import parse
-from relay.core.people import Invite, Subscription, hash_of
-from relay.core.update import BotId
+from relay.core.routing.matcher import parse
 from relay.sandbox.rates import Window
 from relay.sandbox.server import Sandbox
 from relay.sandbox.telegram_chats import Chat

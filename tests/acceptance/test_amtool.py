@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from relay.core.alert import Labels
-from relay.core.matcher import Matcher, MatcherError, parse
-from relay.core.route import Route, draw, walk
+from relay.core.routing.matcher import Matcher, MatcherError, parse
+from relay.core.routing.route import Route, draw, walk
 from tests.need import need_program
 
 pytestmark = pytest.mark.alertmanager

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from relay.core.alert import GroupId
-from relay.core.lane import LaneKey
-from relay.core.route import Delivery
+from relay.core.routing.lane import LaneKey
+from relay.core.routing.route import Delivery
 from relay.folder import DATABASE
 from relay.store.protocol import Arrival
 from relay.store.sqlite import SqliteStore

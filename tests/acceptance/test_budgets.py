@@ -7,9 +7,9 @@ import pytest
 from msgspec.structs import replace
 
 from relay.core.alert import GroupId, Notification
-from relay.core.lane import LaneKey, Platform, Policy, Target
-from relay.core.matcher import parse
-from relay.core.route import Route, Routing
+from relay.core.routing.lane import LaneKey, Platform, Policy, Target
+from relay.core.routing.matcher import parse
+from relay.core.routing.route import Route, Routing
 from relay.core.secret import Secret
 from relay.sandbox.discord_chats import Thread
 from relay.sandbox.faults import Refusal

@@ -27,7 +27,7 @@ PROGRAM = """\
 import sys
 from relay.__main__ import main
 from relay.cli import serve
-from relay.core import advance
+from relay.core.card import advance
 serve.SECRETS_EVERY = 0.1
 advance.FIRST_PAUSE = advance.LONGEST_PAUSE = advance.BLIND_PAUSE = advance.PROBE_PAUSE = 0.1
 sys.exit(main(sys.argv[1:]))

@@ -9,10 +9,10 @@ import aiohttp
 import pytest
 
 from relay.app import App, Options
+from relay.core.bot.people import Invite, hash_of
+from relay.core.bot.update import BotId
 from relay.core.event import Event
-from relay.core.matcher import parse
-from relay.core.people import Invite, hash_of
-from relay.core.update import BotId
+from relay.core.routing.matcher import parse
 from tests.acceptance.processes import ROOT, Processes, free_port, processes, until
 from tests.build import T0
 from tests.need import absent, need_program

@@ -17,14 +17,15 @@ from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.card import Card, Head
-from relay.core.fold import Arriving, fold
-from relay.core.lane import MarkupName, Platform, Policy
-from relay.core.lanestate import LaneState
-from relay.core.look import look
+from relay.core.card.card import Card, Head
+from relay.core.card.fold import Arriving, fold
+from relay.core.card.lanestate import LaneState
+from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
 from relay.core.payload import parse
-from relay.core.step import Edit, MessageRef, Post, Reply, Step
-from relay.core.template import Rendered, render
+from relay.core.routing.lane import Platform, Policy
+from relay.core.template.look import look
+from relay.core.template.template import Rendered, render
+from relay.core.text.markup import MarkupName
 from relay.platforms import platform_of
 from relay.platforms.telegram_text import Entity
 from relay.platforms.wire import Response

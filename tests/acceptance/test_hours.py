@@ -5,10 +5,10 @@ from functools import partial
 import pytest
 from msgspec.structs import replace
 
-from relay.core import hush
 from relay.core.alert import GroupId
-from relay.core.interval import Period, TimeInterval, contains
-from relay.core.route import Route, Routing
+from relay.core.card import hush
+from relay.core.routing.interval import Period, TimeInterval, contains
+from relay.core.routing.route import Route, Routing
 from tests.build import GROUP, POLICY, T0, alert, notification
 from tests.world import CHAT, GROUP_CHAT, World, telegram_target
 

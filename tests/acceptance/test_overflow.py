@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from relay.core.lane import Platform, Policy
+from relay.core.routing.lane import Platform, Policy
 from relay.sandbox.faults import Refusal
 from relay.sandbox.multipart import File
 from tests.build import POLICY, T0, alert, notification

@@ -10,11 +10,11 @@ import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.lane import LaneKey, Platform
-from relay.core.outcome import Outcome
-from relay.core.route import Route, Routing
+from relay.core.card.outcome import Outcome
+from relay.core.card.step import Step
+from relay.core.routing.lane import LaneKey, Platform
+from relay.core.routing.route import Route, Routing
 from relay.core.secret import Secret
-from relay.core.step import Step
 from relay.platforms import platform_of
 from relay.platforms.wire import NoAnswer, Response
 from relay.sandbox import discord_text

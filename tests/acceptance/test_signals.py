@@ -11,8 +11,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from relay.core.lane import LaneKey
-from relay.core.step import Post
+from relay.core.card.step import Post
+from relay.core.routing.lane import LaneKey
 from relay.folder import DATABASE
 from relay.sandbox.server import Sandbox
 from relay.store.protocol import Attempt

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from relay.core.alert import Alert, GroupId
 from relay.core.budget import Limits, Rate
-from relay.core.matcher import parse
+from relay.core.routing.matcher import parse
 from tests.build import T0, alert, notification
 from tests.world import CHAT, GROUP_CHAT, World, telegram_target
 

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from relay.core.event import Contradicted
-from relay.core.lane import Policy
+from relay.core.routing.lane import Policy
 from tests.acceptance.timetable import Timetable, between, edit, post, reply
 from tests.build import POLICY
 

@@ -8,17 +8,17 @@ import pytest
 from msgspec.structs import replace
 
 from relay import calls, pipeline
-from relay.core.advance import Advanced, advance
 from relay.core.alert import AlertStatus, GroupId
-from relay.core.card import Card
+from relay.core.card.advance import Advanced, advance
+from relay.core.card.card import Card
+from relay.core.card.lanestate import LaneState
+from relay.core.card.step import Step
+from relay.core.card.view import View
 from relay.core.event import Noted, TemplateFailed
-from relay.core.lane import Policy, Target
-from relay.core.lanestate import LaneState
-from relay.core.look import look
-from relay.core.route import Route, Routing
-from relay.core.step import Step
-from relay.core.template import Rendered
-from relay.core.view import View
+from relay.core.routing.lane import Policy, Target
+from relay.core.routing.route import Route, Routing
+from relay.core.template.look import look
+from relay.core.template.template import Rendered
 from relay.sandbox.faults import FaultKind
 from relay.sandbox.rates import Window
 from relay.store.protocol import Ended, Outturn, StoreError

@@ -6,7 +6,7 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from relay.core.alert import Alert, GroupId
-from relay.core.lane import Policy
+from relay.core.routing.lane import Policy
 from relay.sandbox.telegram_chats import Message
 from tests.build import POLICY, T0, alert, notification
 from tests.world import CHAT, World, telegram_target

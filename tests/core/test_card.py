@@ -5,17 +5,17 @@ from collections.abc import Sequence
 import pytest
 from msgspec.structs import replace
 
-from relay.core.advance import advance
 from relay.core.alert import Alert
-from relay.core.card import Card, is_firing, is_settled, status
-from relay.core.fold import DETAILED, fold, ripen
-from relay.core.lane import Lifecycle, Policy
-from relay.core.lanestate import LaneState
-from relay.core.matcher import parse
-from relay.core.outcome import Delivered, MessageGone, Outcome, RateLimited, Rejected, Unavailable, Unknown
-from relay.core.plan import is_urgent, plan
-from relay.core.step import Edit, MessageRef, Post, Reply, Step, Wait
-from relay.core.view import Round
+from relay.core.card.advance import advance
+from relay.core.card.card import Card, is_firing, is_settled, status
+from relay.core.card.fold import DETAILED, fold, ripen
+from relay.core.card.lanestate import LaneState
+from relay.core.card.outcome import Delivered, MessageGone, Outcome, RateLimited, Rejected, Unavailable, Unknown
+from relay.core.card.plan import is_urgent, plan
+from relay.core.card.step import Edit, MessageRef, Post, Reply, Step, Wait
+from relay.core.card.view import Round
+from relay.core.routing.lane import Lifecycle, Policy
+from relay.core.routing.matcher import parse
 from tests.build import POLICY, T0, alert, arriving, card
 
 REF = MessageRef("-1001", "", "7")

@@ -9,10 +9,10 @@ import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from relay.core.config import Config, parse
-from relay.core.fault import Fault, render
-from relay.core.files import Files
-from relay.core.resolve import resolve
+from relay.core.config.config import Config, parse
+from relay.core.config.fault import Fault, render
+from relay.core.config.files import Files
+from relay.core.config.resolve import resolve
 
 ROOT = Path(__file__).parent.parent.parent
 GOOD = (ROOT / "config/examples/nights-and-fallbacks.yml").read_text()

@@ -3,12 +3,12 @@
 import pytest
 from msgspec.structs import replace
 
-from relay.core import sample
-from relay.core.context import Scene, Shape
-from relay.core.lane import Policy
-from relay.core.objects import Alerts, Counts, Hidden
-from relay.core.richtext import RichText
-from relay.core.view import Late, View
+from relay.core.card.view import Late, View
+from relay.core.routing.lane import Policy
+from relay.core.template import sample
+from relay.core.template.context import Scene, Shape
+from relay.core.template.objects import Alerts, Counts, Hidden
+from relay.core.text.richtext import RichText
 
 POLICY = Policy("ops", "t", "html", timezone="Europe/Paris")
 ALL = Shape(99, 99, 99)

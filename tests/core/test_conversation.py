@@ -5,14 +5,14 @@ from collections.abc import Iterable
 import pytest
 from msgspec.structs import replace
 
-from relay.core.card import Card
-from relay.core.conversation import MOST_TOPICS, respond
-from relay.core.fold import fold
-from relay.core.matcher import parse
-from relay.core.people import ChatEntry, Effects, Invite, Known, Subscription, hash_of, subscribe
-from relay.core.texts import language
-from relay.core.texts_people import PEOPLE, tell
-from relay.core.update import BotId, ChatInfo, Command, Ignored, Membership, Migrated, Seen, Topic, Update
+from relay.core.bot.conversation import MOST_TOPICS, respond
+from relay.core.bot.people import ChatEntry, Effects, Invite, Known, Subscription, hash_of, subscribe
+from relay.core.bot.update import BotId, ChatInfo, Command, Ignored, Membership, Migrated, Seen, Topic, Update
+from relay.core.card.card import Card
+from relay.core.card.fold import fold
+from relay.core.routing.matcher import parse
+from relay.core.text.texts import language
+from relay.core.text.texts_people import PEOPLE, tell
 from tests.build import GROUP, POLICY, T0, alert, arriving
 
 BOT = BotId("http://127.0.0.1:1", "111")

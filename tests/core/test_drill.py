@@ -2,9 +2,9 @@
 
 from msgspec.structs import replace
 
-from relay.core.drill import drill_view, marked
-from relay.core.message import Message
-from relay.core.richtext import RichText, styled
+from relay.core.template.drill import drill_view, marked
+from relay.core.text.message import Message
+from relay.core.text.richtext import RichText, styled
 from tests.build import POLICY, T0
 
 FRENCH = replace(POLICY, language="fr")

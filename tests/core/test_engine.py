@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from relay.core import sample, template
-from relay.core.lane import Policy
+from relay.core.routing.lane import Policy
+from relay.core.template import sample, template
 
 VIEW = sample.VIEWS["three"]
 

@@ -2,12 +2,12 @@
 
 import pytest
 
-from relay.core import sample, template
-from relay.core.engine import TooCostlyError
-from relay.core.filters import re_replace_all
-from relay.core.lane import Policy
-from relay.core.message import Message
-from relay.core.richtext import RichText, Span
+from relay.core.routing.lane import Policy
+from relay.core.template import sample, template
+from relay.core.template.engine import TooCostlyError
+from relay.core.template.filters import re_replace_all
+from relay.core.text.message import Message
+from relay.core.text.richtext import RichText, Span
 
 
 def _rendered(expression: str, sample_name: str = "one") -> template.Rendered:

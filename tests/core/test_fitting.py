@@ -2,10 +2,10 @@
 
 import pytest
 
-from relay.core.context import Shape
-from relay.core.fitting import fit
-from relay.core.message import Message
-from relay.core.richtext import RichText
+from relay.core.template.context import Shape
+from relay.core.template.fitting import fit
+from relay.core.text.message import Message
+from relay.core.text.richtext import RichText
 
 
 def _size(message: Message) -> int:

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from relay.core.template import compile as compiled
+from relay.core.template.template import compile as compiled
 
 
 def _fault(source: str) -> str:

@@ -9,13 +9,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.__main__ import main
-from relay.core.config import parse
-from relay.core.fault import Fault, render
-from relay.core.files import Files
-from relay.core.importing import Imported, NotImported, convert
-from relay.core.matcher import parse as parse_matchers
-from relay.core.resolve import Rules, decided, resolve
-from relay.core.route import Route, walk
+from relay.core.config.config import parse
+from relay.core.config.fault import Fault, render
+from relay.core.config.files import Files
+from relay.core.config.importing import Imported, NotImported, convert
+from relay.core.config.resolve import Rules, decided, resolve
+from relay.core.routing.matcher import parse as parse_matchers
+from relay.core.routing.route import Route, walk
 from relay.settings import BUILTIN
 from tests import canary
 from tests.need import need_program

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.interval import (
+from relay.core.routing.interval import (
     Period,
     TimeInterval,
     contains,

@@ -5,10 +5,10 @@ from urllib.parse import unquote
 import pytest
 from msgspec.structs import replace
 
-from relay.core.lane import LinkRewrite
-from relay.core.links import links, outside, silence
-from relay.core.sample import VIEWS
-from relay.core.times import Reader
+from relay.core.routing.lane import LinkRewrite
+from relay.core.template.links import links, outside, silence
+from relay.core.template.sample import VIEWS
+from relay.core.text.times import Reader
 
 READER = Reader("en", "UTC", 0.0)
 

@@ -5,10 +5,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from relay.core import listing, sample
-from relay.core.card import Card, Owed
-from relay.core.lane import Policy
-from relay.core.step import Edit, MessageRef, Post, Reply, Step
+from relay.core.card.card import Card, Owed
+from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
+from relay.core.routing.lane import Policy
+from relay.core.template import listing, sample
 from tests.build import GROUP, POLICY, T0
 
 DOCUMENT = replace(POLICY, overflow="document", timezone="Europe/Paris")

@@ -3,10 +3,10 @@
 import pytest
 from msgspec.structs import replace
 
-from relay.core.lanestate import LaneState
-from relay.core.look import LATE_AFTER, look
-from relay.core.step import Post
-from relay.core.view import Late
+from relay.core.card.lanestate import LaneState
+from relay.core.card.step import Post
+from relay.core.card.view import Late
+from relay.core.template.look import LATE_AFTER, look
 from tests.build import POLICY, T0, card, entry
 
 NOW = T0 + 1000

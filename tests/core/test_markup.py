@@ -7,9 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.core.lane import MarkupName
-from relay.core.markup import MarkupError, parse
-from relay.core.richtext import Kind, RichText, Span, checked, normalise, placeholder
+from relay.core.text.markup import MarkupError, MarkupName, parse
+from relay.core.text.richtext import Kind, RichText, Span, checked, normalise, placeholder
 from tests.steps import steps
 from tests.tdjson_judge import Refusal, telegram_reads
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.matcher import Matcher, MatcherError, Op, matches, parse, parse_noting
+from relay.core.routing.matcher import Matcher, MatcherError, Op, matches, parse, parse_noting
 
 BOTH_GRAMMARS: list[tuple[str, list[tuple[str, Op, str]]]] = [
     ("", []),

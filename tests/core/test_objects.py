@@ -2,9 +2,9 @@
 
 import pytest
 
-from relay.core.objects import Alert, Alerts, Labels
-from relay.core.sample import NOON, alert
-from relay.core.times import Reader
+from relay.core.template.objects import Alert, Alerts, Labels
+from relay.core.template.sample import NOON, alert
+from relay.core.text.times import Reader
 
 LABELS = Labels({"b": "2", "alertname": "Disk", "a": "1", "items": "x"})
 READER = Reader("en", "UTC", NOON)

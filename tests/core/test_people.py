@@ -3,15 +3,15 @@
 import pytest
 from msgspec.structs import replace
 
-from relay.core.card import Card
-from relay.core.destination import Bot
-from relay.core.hush import hush
-from relay.core.lane import HttpOptions, LaneKey
-from relay.core.matcher import parse
-from relay.core.people import Invite, Subscription, has_left, hash_of, spoken, subscribe, subscribers
-from relay.core.route import SUBSCRIPTION, Route, Routing, deliveries
+from relay.core.bot.people import Invite, Subscription, has_left, hash_of, spoken, subscribe, subscribers
+from relay.core.bot.update import BotId, ChatInfo, Ears, Seen, Topic, is_new, offset
+from relay.core.card.card import Card
+from relay.core.card.hush import hush
+from relay.core.config.destination import Bot
+from relay.core.routing.lane import HttpOptions, LaneKey
+from relay.core.routing.matcher import parse
+from relay.core.routing.route import SUBSCRIPTION, Route, Routing, deliveries
 from relay.core.secret import Secret
-from relay.core.update import BotId, ChatInfo, Ears, Seen, Topic, is_new, offset
 from tests.build import GROUP, POLICY, T0, TELEGRAM, alert, notification, target
 
 BOT = BotId(TELEGRAM.api, "111")

@@ -2,10 +2,10 @@
 
 import pytest
 
-from relay.core import sample
-from relay.core.context import Scene
-from relay.core.lane import Policy
-from relay.core.plain import plain
+from relay.core.routing.lane import Policy
+from relay.core.template import sample
+from relay.core.template.context import Scene
+from relay.core.template.plain import plain
 
 
 def _plain(view: str, why: str = "", room: int = 4096, language: str = "en") -> str:

@@ -4,18 +4,18 @@ import pytest
 
 from relay.core.alert import Alert, Notification
 from relay.core.budget import Limits, Rate
-from relay.core.config import parse
-from relay.core.destination import Bot
-from relay.core.fault import Fault
-from relay.core.files import Files, wanted
-from relay.core.interval import contains
-from relay.core.lane import HttpOptions, LaneKey, Lifecycle, LinkRewrite, MentionRule, Policy, Target
-from relay.core.matcher import parse as matchers
-from relay.core.message import Mention
-from relay.core.resolve import Retention, Rules, decided, resolve
-from relay.core.route import deliveries
+from relay.core.config.config import parse
+from relay.core.config.destination import Bot
+from relay.core.config.fault import Fault
+from relay.core.config.files import Files, wanted
+from relay.core.config.resolve import Retention, Rules, decided, resolve
+from relay.core.routing.interval import contains
+from relay.core.routing.lane import HttpOptions, LaneKey, Lifecycle, LinkRewrite, MentionRule, Policy, Target
+from relay.core.routing.matcher import parse as matchers
+from relay.core.routing.route import deliveries
 from relay.core.secret import Secret
-from relay.core.template import BUILT_IN
+from relay.core.template.template import BUILT_IN
+from relay.core.text.message import Mention
 
 TEMPLATES = dict.fromkeys([*BUILT_IN, "own.j2"], "{% block card %}x{% endblock %}{% block reply %}x{% endblock %}")
 BOT = "global: {telegram_bot_token: '7:token'}\n"

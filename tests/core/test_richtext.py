@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.richtext import (
+from relay.core.text.richtext import (
     CLOSE,
     OPEN,
     Kind,

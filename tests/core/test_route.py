@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from relay.core.alert import Alert, Labels
-from relay.core.lane import LaneKey, Policy, Target
-from relay.core.matcher import parse
-from relay.core.route import Delivery, Route, Routed, Routing, deliveries, draw, explain, unreachable, walk
+from relay.core.routing.lane import LaneKey, Policy, Target
+from relay.core.routing.matcher import parse
+from relay.core.routing.route import Delivery, Route, Routed, Routing, deliveries, draw, explain, unreachable, walk
 from tests.build import POLICY, alert, notification, target
 
 

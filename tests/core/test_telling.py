@@ -2,8 +2,8 @@
 
 import pytest
 
-from relay.core.sample import alert, view
-from relay.core.telling import mark, severities, summary, telling_keys, where
+from relay.core.template.sample import alert, view
+from relay.core.template.telling import mark, severities, summary, telling_keys, where
 
 
 @pytest.mark.parametrize(

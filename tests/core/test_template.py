@@ -7,14 +7,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from relay.core import sample, template
-from relay.core.context import Scene, Shape
-from relay.core.lane import MarkupName, MentionRule, Policy
-from relay.core.matcher import parse
-from relay.core.message import Field, Mention, Message
-from relay.core.richtext import CLOSE, OPEN, RichText, Span, clean, plain, styled
-from relay.core.step import ReplyKind
-from relay.core.view import AlertView, View
+from relay.core.card.step import ReplyKind
+from relay.core.card.view import AlertView, View
+from relay.core.routing.lane import MentionRule, Policy
+from relay.core.routing.matcher import parse
+from relay.core.template import sample, template
+from relay.core.template.context import Scene, Shape
+from relay.core.text.markup import MarkupName
+from relay.core.text.message import Field, Mention, Message
+from relay.core.text.richtext import CLOSE, OPEN, RichText, Span, clean, plain, styled
 from relay.platforms import discord, telegram
 from relay.settings import BUILTIN
 

@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.richtext import RichText, Span, styled
-from relay.core.texts import CATALOGUE, duration, language, number, ordinal, say
+from relay.core.text.richtext import RichText, Span, styled
+from relay.core.text.texts import CATALOGUE, duration, language, number, ordinal, say
 
 
 def _forms(text: str | tuple[str, str]) -> tuple[str, ...]:

@@ -2,8 +2,8 @@
 
 import pytest
 
-from relay.core.richtext import RichText, Span
-from relay.core.times import Reader
+from relay.core.text.richtext import RichText, Span
+from relay.core.text.times import Reader
 
 NOON_IN_PARIS = 1795345200.0  # 2026-11-22 11:00:00 UTC
 READER = Reader("en", "Europe/Paris", NOON_IN_PARIS)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.core.webhook import parse_webhook
+from relay.core.config.webhook import parse_webhook
 
 
 @pytest.mark.parametrize(

@@ -4,8 +4,8 @@ import time
 
 import pytest
 
-from relay.core.source import Branch, Leaf, Place, Table, plain
-from relay.core.yamlnode import read
+from relay.core.config.source import Branch, Leaf, Place, Table, plain
+from relay.core.config.yamlnode import read
 
 
 @pytest.mark.parametrize(

@@ -3,17 +3,17 @@
 import msgspec
 from msgspec.structs import replace
 
-from relay.core.card import Card
-from relay.core.conversation import respond
-from relay.core.drill import drill_view
-from relay.core.fold import fold
-from relay.core.lane import LaneKey
-from relay.core.matcher import parse
-from relay.core.people import Invite, Known, hash_of, subscribe
-from relay.core.richtext import RichText
-from relay.core.sample import VIEWS
-from relay.core.template import render
-from relay.core.update import BotId, ChatInfo, Command, Topic
+from relay.core.bot.conversation import respond
+from relay.core.bot.people import Invite, Known, hash_of, subscribe
+from relay.core.bot.update import BotId, ChatInfo, Command, Topic
+from relay.core.card.card import Card
+from relay.core.card.fold import fold
+from relay.core.routing.lane import LaneKey
+from relay.core.routing.matcher import parse
+from relay.core.template.drill import drill_view
+from relay.core.template.sample import VIEWS
+from relay.core.template.template import render
+from relay.core.text.richtext import RichText
 from relay.platforms import platform_of
 from relay.platforms.telegram_text import write
 from relay.sandbox.bubbles import draw

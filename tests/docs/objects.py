@@ -4,7 +4,8 @@ import inspect
 from collections.abc import Iterator
 from typing import get_type_hints
 
-from relay.core import links, objects, times
+from relay.core.template import links, objects
+from relay.core.text import times
 
 KINDS: tuple[tuple[str, type, tuple[str, ...]], ...] = (
     ("alert", objects.Alert, ()),

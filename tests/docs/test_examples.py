@@ -12,7 +12,7 @@ import yaml
 
 from relay import webconfig
 from relay.__main__ import main
-from relay.core import template
+from relay.core.template import template
 from relay.settings import BUILTIN, load
 from tests.docs import pages, verbs
 from tests.docs.pages import Block

@@ -9,17 +9,17 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 import yaml
 
-from relay.core import sample
-from relay.core.context import Scene, Shape
-from relay.core.digest import DigestView
-from relay.core.digest_scene import DigestScene
+from relay.core.card.digest import DigestView
+from relay.core.config.resolve import Rules
+from relay.core.config.schema import File
 from relay.core.event import Event, Settlement
-from relay.core.filters import FILTERS, FUNCTIONS
-from relay.core.guard import BLOCKS
 from relay.core.notice import notice_of
-from relay.core.resolve import Rules
-from relay.core.schema import File
-from relay.core.texts import CATALOGUE
+from relay.core.template import sample
+from relay.core.template.context import Scene, Shape
+from relay.core.template.digest_scene import DigestScene
+from relay.core.template.filters import FILTERS, FUNCTIONS
+from relay.core.template.guard import BLOCKS
+from relay.core.text.texts import CATALOGUE
 from relay.platforms import PLATFORMS
 from relay.platforms.answer import Row
 from relay.settings import load

@@ -1,7 +1,7 @@
 """A message as text that the reader of a diff understands: styles in guillemets, each part on its own lines."""
 
-from relay.core.message import Message
-from relay.core.richtext import RichText
+from relay.core.text.message import Message
+from relay.core.text.richtext import RichText
 
 _NAMES = {"bold": "b", "italic": "i", "link": "a"}
 

@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from relay.core import sample, template
-from relay.core.lane import Policy
-from relay.core.step import ReplyKind
-from relay.core.view import View
+from relay.core.card.step import ReplyKind
+from relay.core.card.view import View
+from relay.core.routing.lane import Policy
+from relay.core.template import sample, template
 from relay.platforms import discord, telegram
 from relay.settings import BUILTIN
 from tests.golden.drawing import drawn

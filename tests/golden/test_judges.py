@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from relay.core import sample, template
-from relay.core.lane import Endpoint, LaneKey, Policy
+from relay.core.card.step import Post, ReplyKind
+from relay.core.card.view import View
+from relay.core.routing.lane import Endpoint, LaneKey, Policy
 from relay.core.secret import Secret
-from relay.core.step import Post, ReplyKind
-from relay.core.view import View
+from relay.core.template import sample, template
 from relay.platforms import discord, telegram
 from relay.platforms.telegram_text import Entity, write
 from relay.platforms.wire import Request

@@ -2,8 +2,8 @@
 
 from hypothesis import strategies as st
 
-from relay.core.message import Field, Mention, Message
-from relay.core.richtext import Kind, RichText, concat, normalise, styled
+from relay.core.text.message import Field, Mention, Message
+from relay.core.text.richtext import Kind, RichText, concat, normalise, styled
 
 _ATOMS = (  # noqa: SIM905 -- a list of so many short strings is not read
     "@ / # $ . : - _ ~ * ` | > < ( ) [ ] \\ + ! = & , ; ' \" « » · % 1 12 7 a Z é 日 🔥 \u200c \u200d \u2060 \u0301 "

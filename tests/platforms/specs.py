@@ -10,7 +10,7 @@ import jsonschema_rs
 import msgspec
 import pytest
 
-from relay.core.richtext import utf16_length
+from relay.core.text.richtext import utf16_length
 from relay.platforms.wire import Request
 
 Schema = dict[str, object]

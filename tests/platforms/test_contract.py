@@ -9,9 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.core.budget import Limits
-from relay.core.lane import Endpoint, LaneKey, Platform, Policy
-from relay.core.message import Message
-from relay.core.outcome import (
+from relay.core.card.outcome import (
     BotDown,
     ChatDown,
     Delivered,
@@ -24,9 +22,11 @@ from relay.core.outcome import (
     Unavailable,
     Unknown,
 )
-from relay.core.richtext import RichText, styled
+from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
+from relay.core.routing.lane import Endpoint, LaneKey, Platform, Policy
 from relay.core.secret import Secret
-from relay.core.step import Edit, MessageRef, Post, Reply, Step
+from relay.core.text.message import Message
+from relay.core.text.richtext import RichText, styled
 from relay.platforms import PLATFORMS, platform_of
 from relay.platforms.answer import Answer, Row, row_of
 from relay.platforms.wire import NoAnswer, Response

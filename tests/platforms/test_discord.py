@@ -7,9 +7,7 @@ import pytest
 from hypothesis import given, settings
 
 from relay.core.budget import Limit, Limits
-from relay.core.lane import Endpoint, LaneKey, Policy
-from relay.core.message import Field, Mention, Message
-from relay.core.outcome import (
+from relay.core.card.outcome import (
     BotDown,
     ChatDown,
     Delivered,
@@ -21,9 +19,11 @@ from relay.core.outcome import (
     Unavailable,
     Unknown,
 )
-from relay.core.richtext import RichText, concat, styled, without
+from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
+from relay.core.routing.lane import Endpoint, LaneKey, Policy
 from relay.core.secret import Secret
-from relay.core.step import Edit, MessageRef, Post, Reply, Step
+from relay.core.text.message import Field, Mention, Message
+from relay.core.text.richtext import RichText, concat, styled, without
 from relay.platforms import discord
 from relay.platforms.discord_text import write, write_line, write_plain
 from relay.platforms.wire import Request, Response

@@ -7,9 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from relay.core.budget import Limit, Limits
-from relay.core.lane import Endpoint, LaneKey, Policy
-from relay.core.message import Mention, Message
-from relay.core.outcome import (
+from relay.core.card.outcome import (
     BotDown,
     ChatDown,
     Delivered,
@@ -22,9 +20,11 @@ from relay.core.outcome import (
     Unavailable,
     Unknown,
 )
-from relay.core.richtext import RichText, concat, styled
+from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
+from relay.core.routing.lane import Endpoint, LaneKey, Policy
 from relay.core.secret import Secret
-from relay.core.step import Edit, MessageRef, Post, Reply, Step
+from relay.core.text.message import Mention, Message
+from relay.core.text.richtext import RichText, concat, styled
 from relay.platforms import telegram
 from relay.platforms.link import public, spelled
 from relay.platforms.telegram_text import Entity, User, write, write_plain

@@ -4,9 +4,9 @@ import json
 
 import pytest
 
-from relay.core.conversation import GROUP_COMMANDS, PRIVATE_COMMANDS
-from relay.core.destination import Bot
-from relay.core.lane import HttpOptions
+from relay.core.bot.conversation import GROUP_COMMANDS, PRIVATE_COMMANDS
+from relay.core.config.destination import Bot
+from relay.core.routing.lane import HttpOptions
 from relay.core.secret import Secret
 from relay.platforms import telegram_bot
 from relay.platforms.telegram_bot import Me, Refusal, Result, WebhookInfo, result_of

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.update import ChatInfo, Command, Ignored, Membership, Migrated, Seen, Topic, Update
+from relay.core.bot.update import ChatInfo, Command, Ignored, Membership, Migrated, Seen, Topic, Update
 from relay.platforms.telegram_updates import decode, update, updates
 
 ADA = {"id": 555, "is_bot": False, "first_name": "Ada", "language_code": "fr"}

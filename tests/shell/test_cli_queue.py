@@ -16,9 +16,9 @@ import pytest
 from relay.__main__ import main
 from relay.app import App, Options
 from relay.core.alert import GroupId, Notification
+from relay.core.card.lanestate import Down, LaneState
 from relay.core.event import ChatChanged, Event
-from relay.core.lanestate import Down, LaneState
-from relay.core.route import Delivery
+from relay.core.routing.route import Delivery
 from relay.folder import DATABASE, SOCKET, Folder, InUse
 from relay.sandbox.server import Sandbox
 from relay.store.protocol import Arrival

@@ -13,9 +13,9 @@ import pytest
 from relay import control
 from relay.cli.asking import ask
 from relay.control import LONGEST_REQUEST, Control, Drop, Request, Retry, Show, perform
+from relay.core.bot.people import Subscription
 from relay.core.event import Event, Noted, Settled
-from relay.core.lane import LaneKey
-from relay.core.people import Subscription
+from relay.core.routing.lane import LaneKey
 from relay.folder import SOCKET, CannotStart, Folder
 from relay.lanes import Lanes
 from relay.pipeline import Next

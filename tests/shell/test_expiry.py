@@ -2,9 +2,9 @@
 
 from msgspec.structs import replace
 
+from relay.core.config.resolve import Retention
 from relay.core.event import Event, Settled
-from relay.core.resolve import Retention
-from relay.core.route import Route, Routing
+from relay.core.routing.route import Route, Routing
 from relay.upkeep import Upkeep
 from tests.build import POLICY, alert, notification
 from tests.world import CHAT, SPARE, SPARE_CHAT, World, telegram_target

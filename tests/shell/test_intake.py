@@ -7,11 +7,12 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 
 import pytest
 
-from relay.core import payload, route
+from relay.core import payload
 from relay.core.answer import Answer, BadPayload, Busy, Taken
 from relay.core.event import Accepted, Event
-from relay.core.lane import LaneKey
-from relay.core.route import Route, Routing
+from relay.core.routing import route
+from relay.core.routing.lane import LaneKey
+from relay.core.routing.route import Route, Routing
 from relay.intake import LARGE, Intake
 from relay.store.protocol import Arrival, StoreError
 from relay.store.sqlite import SqliteStore

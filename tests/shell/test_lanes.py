@@ -7,7 +7,7 @@ import pytest
 
 from relay import lanes
 from relay.core.event import Event, Noted
-from relay.core.lane import LaneKey
+from relay.core.routing.lane import LaneKey
 from relay.lanes import Lanes
 from relay.pipeline import Next
 from relay.store.protocol import StoreError

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from relay import rehearsal, settings
-from relay.core import template, trial
-from relay.core.fault import Fault
-from relay.core.trial import Trial
+from relay.core.config import trial
+from relay.core.config.fault import Fault
+from relay.core.config.trial import Trial
+from relay.core.template import template
 from relay.rehearsal import Bounds
 
 BUILTIN = tuple((path.name, path.read_text(encoding="utf-8")) for path in sorted(settings.BUILTIN.glob("*.j2")))
@@ -57,7 +58,7 @@ def test_what_takes_too_much_memory_is_named_and_the_others_are_tried() -> None:
 
 def test_under_a_limit_of_the_system_templates_are_tried_as_well() -> None:
     program = (
-        "import resource; from relay import rehearsal; from relay.core.trial import Trial\n"
+        "import resource; from relay import rehearsal; from relay.core.config.trial import Trial\n"
         "resource.setrlimit(resource.RLIMIT_CPU, (100, 100))\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 34, 1 << 34))\n"
         "print(rehearsal.faults(Trial((), (('a', '{{ name }}'), ('b', '{{ nope }}')), (('a', 'none'),))))"

@@ -15,12 +15,12 @@ import pytest
 
 from relay.__main__ import main
 from relay.app import App, Options
+from relay.core.bot.people import Invite, hash_of, subscribe
+from relay.core.bot.update import BotId, ChatInfo
 from relay.core.event import Event, StorageDamaged
-from relay.core.lane import LaneKey
-from relay.core.matcher import parse
-from relay.core.people import Invite, hash_of, subscribe
-from relay.core.route import SUBSCRIPTION
-from relay.core.update import BotId, ChatInfo
+from relay.core.routing.lane import LaneKey
+from relay.core.routing.matcher import parse
+from relay.core.routing.route import SUBSCRIPTION
 from relay.folder import DATABASE
 from relay.sandbox.server import Sandbox
 from relay.store.sqlite import SqliteStore

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.core.fault import render
+from relay.core.config.fault import render
 from relay.settings import load
 
 FOLDER = Path(__file__).parent.parent / "config"

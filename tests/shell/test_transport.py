@@ -10,7 +10,7 @@ import pytest
 import trustme
 from msgspec.structs import replace
 
-from relay.core.lane import HttpOptions
+from relay.core.routing.lane import HttpOptions
 from relay.core.secret import Secret
 from relay.platforms.wire import NoAnswer, Request, Response
 from relay.transport import MAX_BODY, USER_AGENT, Transport

@@ -9,10 +9,10 @@ import pytest
 from msgspec.structs import replace
 
 from relay import upkeep
+from relay.core.config.inforce import InForce
+from relay.core.config.resolve import Retention
 from relay.core.event import Event, Noted, Settled
-from relay.core.inforce import InForce
-from relay.core.resolve import Retention
-from relay.core.route import Route, Routing
+from relay.core.routing.route import Route, Routing
 from relay.store.protocol import StoreError
 from relay.store.sqlite import SqliteStore
 from relay.upkeep import GRACE, Upkeep

@@ -12,7 +12,7 @@ import yaml
 from relay import __version__, settings, webconfig
 from relay.cli import serve
 from relay.cli.base import Parser
-from relay.core.fault import render as render_fault
+from relay.core.config.fault import render as render_fault
 from tests.need import need_program
 from tests.ship.charts import CHART, Object, Rendered, every_step, refusal, render, table, tables, text
 

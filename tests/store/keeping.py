@@ -14,10 +14,10 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from relay.core.alert import GroupId
-from relay.core.matcher import parse
-from relay.core.people import ChatEntry, Effects, Invite, Saying, hash_of, subscribe
-from relay.core.richtext import RichText
-from relay.core.update import BotId, ChatInfo
+from relay.core.bot.people import ChatEntry, Effects, Invite, Saying, hash_of, subscribe
+from relay.core.bot.update import BotId, ChatInfo
+from relay.core.routing.matcher import parse
+from relay.core.text.richtext import RichText
 from relay.store.opening import STEPS
 from relay.store.sqlite import SqliteStore
 from tests.build import GROUP, POLICY, T0, alert, notification

@@ -4,10 +4,10 @@ import pytest
 from msgspec.structs import replace
 
 from relay.core.budget import Limit
-from relay.core.card import Card
-from relay.core.lane import LaneKey
-from relay.core.lanestate import LaneState
-from relay.core.step import Post
+from relay.core.card.card import Card
+from relay.core.card.lanestate import LaneState
+from relay.core.card.step import Post
+from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Attempt, Begun, CardChange, Denied, Outturn, Store
 from relay.store.sqlite import SqliteStore
 from relay.store.sqlite_budgets import PATIENCE, YIELD

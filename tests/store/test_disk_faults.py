@@ -14,12 +14,12 @@ import pytest
 from msgspec.structs import replace
 
 from relay.core.answer import Answer, Busy, Taken
-from relay.core.card import Card, Shown, mark
+from relay.core.card.card import Card, Shown, mark
+from relay.core.card.lanestate import LaneState
+from relay.core.card.step import MessageRef, Post
 from relay.core.event import Event, Noted
-from relay.core.lane import LaneKey
-from relay.core.lanestate import LaneState
-from relay.core.route import Delivery, Route, Routing
-from relay.core.step import MessageRef, Post
+from relay.core.routing.lane import LaneKey
+from relay.core.routing.route import Delivery, Route, Routing
 from relay.intake import Intake
 from relay.store.protocol import Arrival, Attempt, Begun, CardChange, Ended, Outturn, Store, StoreError
 from relay.store.sqlite import SqliteStore

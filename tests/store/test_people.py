@@ -8,17 +8,17 @@ import pytest
 from msgspec.structs import replace
 
 from relay.core.alert import Alert
+from relay.core.bot.people import ChatEntry, Effects, Invite, Saying, hash_of, subscribe
+from relay.core.bot.update import BotId, ChatInfo, Command, Ears, Migrated, Seen, Topic
 from relay.core.budget import Limit
-from relay.core.card import Card, Shown, mark
-from relay.core.fold import fold
-from relay.core.lane import LaneKey
-from relay.core.lanestate import Down, LaneState
-from relay.core.matcher import parse
-from relay.core.people import ChatEntry, Effects, Invite, Saying, hash_of, subscribe
-from relay.core.richtext import RichText
-from relay.core.route import SUBSCRIPTION, Delivery
-from relay.core.step import MessageRef, Post
-from relay.core.update import BotId, ChatInfo, Command, Ears, Migrated, Seen, Topic
+from relay.core.card.card import Card, Shown, mark
+from relay.core.card.fold import fold
+from relay.core.card.lanestate import Down, LaneState
+from relay.core.card.step import MessageRef, Post
+from relay.core.routing.lane import LaneKey
+from relay.core.routing.matcher import parse
+from relay.core.routing.route import SUBSCRIPTION, Delivery
+from relay.core.text.richtext import RichText
 from relay.store.people import SAYING_SECONDS
 from relay.store.protocol import Arrival, Attempt, Begun, CardChange, Denied, Outturn, Store
 from relay.store.sqlite import SqliteStore

@@ -5,10 +5,10 @@ from functools import partial
 
 from msgspec.structs import replace
 
-from relay.core.card import Card, Shown, mark
-from relay.core.digest import DIGEST
-from relay.core.lanestate import LaneState
-from relay.core.step import MessageRef
+from relay.core.card.card import Card, Shown, mark
+from relay.core.card.digest import DIGEST
+from relay.core.card.lanestate import LaneState
+from relay.core.card.step import MessageRef
 from relay.store.protocol import CardChange, Outturn
 from relay.store.sqlite import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM

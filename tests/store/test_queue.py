@@ -8,9 +8,9 @@ import pytest
 from msgspec.structs import replace
 
 from relay.core.alert import GroupId
-from relay.core.card import Card
-from relay.core.lanestate import Down, LaneState
-from relay.core.route import Delivery
+from relay.core.card.card import Card
+from relay.core.card.lanestate import Down, LaneState
+from relay.core.routing.route import Delivery
 from relay.store import sqlite_queue
 from relay.store.opening import STEPS
 from relay.store.protocol import Arrival, CardChange, Store

@@ -6,13 +6,13 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from relay.core.bot.people import Effects
+from relay.core.bot.update import Ears
 from relay.core.budget import Limit
-from relay.core.card import Card, Entry, Owed
-from relay.core.lanestate import Down, LaneState
-from relay.core.people import Effects
+from relay.core.card.card import Card, Entry, Owed
+from relay.core.card.lanestate import Down, LaneState
+from relay.core.card.step import Post
 from relay.core.rewind import AHEAD
-from relay.core.step import Post
-from relay.core.update import Ears
 from relay.store.people import SAYING_SECONDS
 from relay.store.protocol import Attempt, Begun, CardChange, Denied, Outturn, Store
 from relay.store.queue import Refused

@@ -11,11 +11,11 @@ from msgspec.structs import replace
 
 from relay.core.alert import GroupId, Notification
 from relay.core.budget import Limit
-from relay.core.card import Card, Shown, mark
-from relay.core.lane import LaneKey
-from relay.core.lanestate import Down, LaneState
-from relay.core.route import Delivery
-from relay.core.step import MessageRef, Post
+from relay.core.card.card import Card, Shown, mark
+from relay.core.card.lanestate import Down, LaneState
+from relay.core.card.step import MessageRef, Post
+from relay.core.routing.lane import LaneKey
+from relay.core.routing.route import Delivery
 from relay.store.protocol import (
     Arrival,
     Attempt,

@@ -1,0 +1,1 @@
+"""The conversations of a bot: updates, commands, and people who subscribe."""

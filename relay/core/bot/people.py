@@ -1,0 +1,185 @@
+"""People and chats that a bot knows: who subscribed to what, by which invitation, and where the bot is."""
+
+import re
+from collections.abc import Iterable
+from hashlib import blake2b, sha256
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from relay.core.bot.update import BotId, ChatInfo, Sort, Standing, Topic
+from relay.core.card.card import Card
+from relay.core.config.destination import Bot
+from relay.core.routing.lane import Endpoint, LaneKey, Policy, Target
+from relay.core.routing.matcher import Matcher
+from relay.core.routing.route import Subscriber
+from relay.core.text.richtext import RichText
+from relay.core.text.texts import LANGUAGES
+
+TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")  # https://core.telegram.org/bots/features#deep-linking
+
+
+class Invite(Struct, frozen=True):
+    """An invitation: who opens its link gets the alerts that match. Only the token's hash is kept.
+
+    Times are Unix seconds. It is used up after `uses` people, `used` of them came.
+    """
+
+    id: str
+    bot: BotId
+    hash: str
+    name: str
+    matchers: tuple[Matcher, ...]
+    created_at: float
+    expires_at: float
+    uses: int
+    used: int = 0
+
+    def holds(self, now: float) -> bool:
+        """It can be used."""
+        return self.used < self.uses and now < self.expires_at
+
+
+class Subscription(Struct, frozen=True):
+    """The alerts that a chat gets because somebody opened a link there.
+
+    `chat` is where it is now, `lane_chat` the id that its lane is known by: they differ once a group has become a
+    supergroup. `user` opened the link, `who` is the chat's title. No card is shown before `muted_until`.
+    """
+
+    id: str
+    bot: BotId
+    chat: str
+    lane_chat: str
+    topic: str
+    user: int
+    who: str
+    name: str
+    matchers: tuple[Matcher, ...]
+    language: str
+    invite: str
+    created_at: float
+    muted_until: float = 0.0
+
+    @property
+    def lane(self) -> LaneKey:
+        """Where its deliveries go."""
+        return LaneKey("telegram", self.bot.api, self.bot.account, self.lane_chat, self.topic)
+
+
+class ChatEntry(Struct, frozen=True):
+    """A group, supergroup or channel of the registry; `seen_at` is when it was last heard of, Unix seconds."""
+
+    bot: BotId
+    chat: ChatInfo
+    standing: Standing = "member"
+    writes: bool = True
+    seen_at: float = 0.0
+    topics: tuple[Topic, ...] = ()
+
+
+class Saying(Struct, frozen=True):
+    """What the bot says in answer to a command: to whom, where, and under which message."""
+
+    chat: str
+    topic: str
+    message: str
+    user: int
+    text: RichText
+
+
+class Known(Struct, frozen=True):
+    """What the store knows that an update may concern: the chat's line in the registry, its subscriptions, the
+    invitation whose token the update brings, and for /alerts the cards that the chat shows and that fire."""
+
+    bot: BotId
+    entry: ChatEntry | None = None
+    invite: Invite | None = None
+    subscriptions: tuple[Subscription, ...] = ()
+    cards: tuple[Card, ...] = ()
+
+
+class Effects(Struct, frozen=True):
+    """What follows from an update, committed together with it.
+
+    `entry` is the chat's new line in the registry. `added`, `changed` and `ended` (by id) are subscriptions, `used` is
+    the invitation that one more person used. `moved`: old and new chat id. `back`: a chat that can be written to
+    again. `sayings` are answers to people: a courtesy, sent when there is room.
+    """
+
+    heard: Sort
+    entry: ChatEntry | None = None
+    added: Subscription | None = None
+    used: str = ""
+    changed: tuple[Subscription, ...] = ()
+    ended: tuple[str, ...] = ()
+    moved: tuple[str, str] | None = None
+    back: str = ""
+    sayings: tuple[Saying, ...] = ()
+
+    @property
+    def concerns_routing(self) -> bool:
+        """The subscriptions in force are others now."""
+        return bool(self.added or self.changed or self.ended)
+
+
+def hash_of(token: str) -> str:
+    """What is kept of an invitation's token. It is random, so a plain hash cannot be turned round."""
+    return sha256(token.encode()).hexdigest()
+
+
+def subscribe(
+    invite: Invite, chat: ChatInfo, topic: str, user: int, language: str, now: float, lane_chat: str
+) -> Subscription:
+    """The subscription that an invitation gives a chat; the same invitation gives the same chat the same one."""
+    name = f"{invite.id} {lane_chat} {topic}"
+    return Subscription(
+        id=blake2b(name.encode(), digest_size=4).hexdigest(),
+        bot=invite.bot,
+        chat=chat.id,
+        lane_chat=lane_chat,
+        topic=topic,
+        user=user,
+        who=chat.title,
+        name=invite.name,
+        matchers=invite.matchers,
+        language=language,
+        invite=invite.id,
+        created_at=now,
+    )
+
+
+def subscribers(subscriptions: Iterable[Subscription], bots: Iterable[Bot], policy: Policy) -> tuple[Subscriber, ...]:
+    """The subscriptions as routing takes them; those of a bot that is no longer configured rest.
+
+    `policy` is that of all personal chats; language and mute are the subscription's own.
+    """
+    known = {BotId(bot.api, bot.account): bot for bot in bots}
+    found = []
+    for each in subscriptions:
+        bot = known.get(each.bot)
+        if bot:
+            own = replace(policy, language=each.language or policy.language, muted_until=each.muted_until)
+            found.append(Subscriber(each.matchers, Target(Endpoint(each.lane, bot.token, bot.http), own)))
+    return tuple(found)
+
+
+def has_left(why: str) -> bool:
+    """Why a chat is down says that it is for good: the person blocked the bot, or the group put it out."""
+    words = why.lower()
+    return any(said in words for said in _FAREWELLS)
+
+
+# telegram-bot-api/Client.cpp of tdlib/telegram-bot-api
+_FAREWELLS = (
+    "bot was blocked by the user",
+    "user is deactivated",
+    "bot was kicked",
+    "bot is not a member",
+    "group chat was deleted",
+)
+
+
+def spoken(code: str) -> str:
+    """The language of the catalogue that a person's app asks for; empty when it is none of them."""
+    return code[:2] if code[:2] in LANGUAGES and code[2:3] in ("", "-") else ""

@@ -1,0 +1,1 @@
+"""What a chat shows of a group, and what is to be done so that it does."""

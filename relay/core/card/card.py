@@ -1,0 +1,148 @@
+"""A card: the message that shows one alert group (or one alert) in one chat, and what that message should say."""
+
+from hashlib import blake2b
+
+import msgspec
+from msgspec import Struct
+
+from relay.core.alert import GroupId, Labels
+from relay.core.card.severity import rank
+from relay.core.card.step import MessageRef, ReplyKind
+from relay.core.card.view import Change, Round, ShownStatus
+
+_ORDER = {"firing": 0, "gone": 1, "resolved": 2}
+
+
+class Entry(Struct, frozen=True):
+    """One alert of a card. Times are Unix seconds; `starts_at` 0.0 is unknown.
+
+    `seen` is the acceptance of the last payload that listed it. `absent_since`: a whole payload did not list it;
+    after the hold it is gone. `held_since`: it was posted as firing after its resolve; after the hold it fires.
+    """
+
+    fingerprint: str
+    status: ShownStatus
+    labels: Labels
+    annotations: Labels
+    generator_url: str
+    starts_at: float
+    ends_at: float | None
+    joined_at: float
+    seen: float
+    absent_since: float | None = None
+    held_since: float | None = None
+    by: str = ""
+    held_by: str = ""
+
+    @property
+    def severity(self) -> str:
+        """The `severity` label as it is, or an empty string."""
+        return self.labels.get("severity", "")
+
+
+class Shown(Struct, frozen=True):
+    """The message as it stands in the chat. `mark` is the state it shows (see `mark`)."""
+
+    message: MessageRef
+    mark: str
+    posted_at: float
+    edited_at: float
+
+
+class Owed(Struct, frozen=True):
+    """A reply that is due. `about` are fingerprints, `since` the acceptance of what caused it."""
+
+    kind: ReplyKind
+    about: tuple[str, ...]
+    since: float
+
+
+class Head(Struct, frozen=True):
+    """What the latest payload said of the whole group."""
+
+    group_labels: Labels = {}
+    route_labels: Labels = {}
+    external_url: str = ""
+    reason: str = ""
+    truncated: int = 0
+    state: int = 0
+
+
+class Card(Struct, frozen=True):
+    """The wanted state of one group in one chat, and what of it is shown.
+
+    `waiting_since` is the acceptance of the oldest delivery that the chat does not show yet. `counted_at` is that of
+    the last payload that was no duplicate. `doubt`: a post may stand in the chat unseen by us. `plain`: the platform
+    refused the markup. `refused`: the mark that it refused even so. `previous` is the message of the round before
+    this one. `announced`: this round was told, so a message in place of a lost one makes no sound. `listed`: the
+    whole list was sent as a file in this round. `absorbed`: the lane's digest shows it.
+    """
+
+    group: GroupId
+    fingerprint: str
+    receiver: str
+    head: Head = Head()
+    entries: tuple[Entry, ...] = ()
+    folded_seq: int = 0
+    shown: Shown | None = None
+    shown_seq: int = 0
+    owed: tuple[Owed, ...] = ()
+    change: Change = "fired"
+    waiting_since: float | None = None
+    counted_at: float = 0.0
+    heard_at: float = 0.0
+    stale: bool = False
+    closed_at: float | None = None
+    rounds: tuple[Round, ...] = ()
+    previous: MessageRef | None = None
+    doubt: bool = False
+    plain: bool = False
+    refused: str = ""
+    listed: bool = False
+    announced: bool = False
+    absorbed: bool = False
+
+
+def mark(card: Card) -> str:
+    """What a reader can tell from the card, hashed: two cards with equal marks need no edit between them.
+
+    Annotations are left out on purpose: a card that differs in them alone is shown with the next edit.
+    """
+    visible = [(e.fingerprint, e.status, e.starts_at, e.ends_at) for e in card.entries]
+    state = msgspec.json.encode((visible, card.stale, card.head.truncated, len(card.rounds)))
+    return blake2b(state, digest_size=12).hexdigest()
+
+
+def is_firing(card: Card) -> bool:
+    """At least one alert of the card fires."""
+    return any(entry.status == "firing" for entry in card.entries)
+
+
+def fires_anew(before: Card, after: Card) -> bool:
+    """An alert fires after that did not before."""
+    fired = {entry.fingerprint for entry in before.entries if entry.status == "firing"}
+    return any(entry.status == "firing" and entry.fingerprint not in fired for entry in after.entries)
+
+
+def status(card: Card) -> ShownStatus:
+    """`firing` if any alert fires, else `resolved` if any was resolved, else `gone`."""
+    statuses = {entry.status for entry in card.entries}
+    return "firing" if "firing" in statuses else "resolved" if "resolved" in statuses or not statuses else "gone"
+
+
+def urgency(entry: Entry) -> tuple[int, int, float, str]:
+    """Sort key: firing before gone before resolved, then by severity, then the oldest first."""
+    return (_ORDER[entry.status], rank(entry.severity), entry.starts_at, entry.fingerprint)
+
+
+def is_held(card: Card) -> bool:
+    """Something is held back for a moment: an alert may be gone, or fire after all."""
+    return any(entry.absent_since is not None or entry.held_since is not None for entry in card.entries)
+
+
+def is_settled(card: Card) -> bool:
+    """The chat shows all there is to show, and nothing is held back."""
+    if not card.entries:
+        return True
+    shown = card.shown is not None and card.shown.mark == mark(card)
+    return shown and not card.owed and not is_held(card)

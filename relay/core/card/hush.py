@@ -1,0 +1,84 @@
+"""Hush: whether the time of day keeps a card from its chat (muted routes) or only from making a sound (quiet hours)."""
+
+from collections.abc import Iterable, Mapping
+from functools import lru_cache
+
+from msgspec import Struct
+
+from relay.core.card.card import Card
+from relay.core.routing.interval import TimeInterval, contains
+from relay.core.routing.lane import LaneKey, Policy
+from relay.core.routing.matcher import matches
+from relay.core.routing.route import Route, Routing, walk
+
+_JUDGED = 50  # alerts of a card that are asked for their routes, the most urgent first
+_MINUTE = 60
+_FARTHEST = 24 * 60  # minutes ahead that are searched for a change; then one looks again
+
+Intervals = Mapping[str, TimeInterval]
+
+
+class Hush(Struct, frozen=True):
+    """`muted`: nothing is sent. `quiet`: what is sent makes no sound, unless it is urgent. `until`: when that changes,
+    Unix seconds, or when to look again; None when neither holds."""
+
+    muted: bool = False
+    quiet: bool = False
+    until: float | None = None
+
+
+SOUND = Hush()
+
+
+class _Hours(Struct, frozen=True):
+    """What is held back within `back`, and, where there are any, outside `only`."""
+
+    back: tuple[TimeInterval, ...]
+    only: tuple[TimeInterval, ...] = ()
+
+
+def hush(routing: Routing, intervals: Intervals, card: Card, lane: LaneKey, policy: Policy, now: float) -> Hush:
+    """How the present hour treats the card in this chat.
+
+    A chat may be muted as a whole. Else a card is muted when each route that leads its firing alerts here is: inside
+    a `mute_time_intervals`, or outside all its `active_time_intervals` (Alertmanager notify/mute.go).
+    """
+    if now < policy.muted_until:
+        return Hush(muted=True, until=policy.muted_until)
+    routes = _routes(routing, card, lane) if intervals else ()
+    muting = tuple(dict.fromkeys(_hours(route, intervals) for route in routes))
+    quieting = (_Hours(policy.quiet),) if policy.quiet else ()
+    is_muted, is_quiet = _hold(muting, now), _hold(quieting, now)
+    if not is_muted and not is_quiet:
+        return SOUND
+    return Hush(is_muted, is_quiet, _end(muting if is_muted else quieting, now - now % _MINUTE + _MINUTE))
+
+
+def _routes(routing: Routing, card: Card, lane: LaneKey) -> tuple[Route, ...]:
+    judged = [entry for entry in card.entries if entry.status == "firing"] or card.entries
+    found: dict[int, Route] = {}
+    for entry in judged[:_JUDGED]:
+        for route in walk(routing.root, entry.labels) or (routing.root,):
+            targets = routing.targets.get(route.receiver, ())
+            if any(target.lane == lane and matches(target.when, entry.labels) for target in targets):
+                found[id(route)] = route
+    return tuple(found.values())
+
+
+def _hours(route: Route, intervals: Intervals) -> _Hours:
+    return _Hours(tuple(intervals[name] for name in route.mute), tuple(intervals[name] for name in route.active))
+
+
+def _hold(hours: tuple[_Hours, ...], at: float) -> bool:
+    """There are some, and all of them hold back."""
+    return bool(hours) and all(_any(each.back, at) or (each.only and not _any(each.only, at)) for each in hours)
+
+
+def _any(intervals: Iterable[TimeInterval], at: float) -> bool:
+    return any(contains(interval, at) for interval in intervals)
+
+
+@lru_cache(maxsize=1024)  # a search of many minutes, and every card of an hour asks the same
+def _end(hours: tuple[_Hours, ...], first: float) -> float:
+    minutes = (first + minute * _MINUTE for minute in range(_FARTHEST))
+    return next((at for at in minutes if not _hold(hours, at)), first + _FARTHEST * _MINUTE)

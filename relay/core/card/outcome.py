@@ -1,0 +1,73 @@
+"""What an attempt at a platform came to. Every answer is one of these values; none is an exception."""
+
+from msgspec import Struct
+
+from relay.core.card.step import MessageRef
+
+
+class Delivered(Struct, frozen=True, tag=True):
+    """The platform holds the message; `message` is where. A `not modified` edit is delivered as well."""
+
+    message: MessageRef
+
+
+class RateLimited(Struct, frozen=True, tag=True):
+    """Nothing was taken. No request to `budgets` (keys as the platform names them) before `retry_after` seconds."""
+
+    retry_after: float
+    budgets: tuple[str, ...]
+
+
+class Unavailable(Struct, frozen=True, tag=True):
+    """The platform, or the way to it, is down and did not take the message: try again later."""
+
+    why: str
+
+
+class Unknown(Struct, frozen=True, tag=True):
+    """No answer came after bytes were sent: the message may stand in the chat. A repeat says so."""
+
+    why: str
+
+
+class Moved(Struct, frozen=True, tag=True):
+    """The group became a supergroup: everything goes to chat `chat` from now on."""
+
+    chat: str
+
+
+class Rejected(Struct, frozen=True, tag=True):
+    """The message is at fault (markup, length, empty): a plainer one may pass."""
+
+    why: str
+
+
+class MessageGone(Struct, frozen=True, tag=True):
+    """The message to edit or to reply to is no more, or takes no more edits: a new one is due."""
+
+    why: str
+
+
+class ThreadGone(Struct, frozen=True, tag=True):
+    """The thread or topic is no more: the main chat takes its place."""
+
+    why: str
+
+
+class ChatDown(Struct, frozen=True, tag=True):
+    """The chat will not take messages (kicked, deleted, never known): fallback, rare probes. `forever`: no probe."""
+
+    why: str
+    forever: bool = False
+
+
+class BotDown(Struct, frozen=True, tag=True):
+    """The bot or webhook is refused (token revoked): everything of this account waits. `forever`: no probe."""
+
+    why: str
+    forever: bool = False
+
+
+Outcome = (
+    Delivered | RateLimited | Unavailable | Unknown | Moved | Rejected | MessageGone | ThreadGone | ChatDown | BotDown
+)

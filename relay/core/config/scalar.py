@@ -1,0 +1,136 @@
+"""What a single value of relay.yml may be: the types that its models are made of, with faults in plain words."""
+
+import difflib
+from collections.abc import Callable, Iterable
+from functools import cache
+from typing import Annotated, ClassVar, TypeVar
+from zoneinfo import ZoneInfo, available_timezones
+
+from msgspec import Struct
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, Strict, WithJsonSchema, model_validator
+
+from relay.core.budget import Rate
+from relay.core.duration import parse_duration, parse_rate, parse_size, quote
+from relay.core.routing.interval import Range, parse_clock, parse_days, parse_months, parse_weekdays, parse_years
+from relay.core.secret import Secret
+
+T = TypeVar("T")
+
+
+class Unknown(Struct, frozen=True):
+    """Stands in for the value of a key that its model has not, so that the fault can say what is near."""
+
+    advice: str
+
+
+class Model(BaseModel):
+    """What all models share: frozen, strict, no unknown keys; a key without a value counts as absent.
+
+    `advice` says more than the nearest name about keys that people are likely to paste.
+    """
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    advice: ClassVar[dict[str, str]] = {}
+
+    @classmethod
+    @cache
+    def keys(cls) -> frozenset[str]:
+        """The keys as they are written in the file."""
+        return frozenset(info.alias or name for name, info in cls.model_fields.items())
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known(cls, data: object) -> object:
+        if not isinstance(data, dict):
+            return data
+        keys = cls.keys()
+        return {
+            key: value if key in keys else Unknown(cls.advice.get(key) or nearest(key, keys))
+            for key, value in data.items()
+            if value is not None or key not in keys
+        }
+
+
+def nearest(name: str, names: Iterable[str]) -> str:
+    """`, did you mean "x"?`, or nothing when no name is near."""
+    found = difflib.get_close_matches(name[:100], list(names), 1, 0.6)
+    return f", did you mean {quote(found[0])}?" if found else ""
+
+
+def _text(value: object) -> object:
+    """Whole numbers are texts where a text is wanted: nothing is lost in them."""
+    return str(value) if isinstance(value, int) and not isinstance(value, bool) else value
+
+
+def _one_or_many(value: object) -> object:
+    return [value] if isinstance(value, str) else value
+
+
+def _read(read: Callable[[str], T], what: str) -> PlainValidator:
+    def validate(value: object) -> T:
+        text = _text(value)
+        if not isinstance(text, str):
+            raise ValueError(f"expected {what}")
+        return read(text)
+
+    return PlainValidator(validate)
+
+
+def _zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ValueError, OSError, LookupError):
+        zones = sorted(available_timezones())
+        city = next((zone for zone in zones if zone.lower().endswith("/" + name.lower())), name)
+        advice = nearest(city, zones) or ", write one such as Europe/Paris"
+        raise ValueError(f"unknown timezone {quote(name)}{advice}") from None
+    return name
+
+
+def _address(text: str) -> str:
+    scheme, _, rest = text.partition("://")
+    if scheme not in ("http", "https") or not rest or not text.isprintable() or " " in text:
+        raise ValueError("expected an address that begins with http:// or https://")
+    return text.rstrip("/")
+
+
+def _open_address(text: str) -> str:
+    if "@" in text.partition("://")[2].partition("/")[0]:
+        raise ValueError("this address is shown: no user or password may stand in it")
+    return _address(text)
+
+
+def _chat_id(value: object) -> int:
+    if isinstance(value, str) and value.removeprefix("-").isdecimal():
+        raise ValueError("write the chat id as a number, without quotes")
+    if not isinstance(value, int) or isinstance(value, bool):
+        raise ValueError("expected a chat id: a number, negative for groups and channels")
+    if value == 0 or abs(value) >= 1 << 52:
+        raise ValueError("no chat has this id: write the number that Telegram gave the chat")
+    return value
+
+
+_STRING = WithJsonSchema({"type": "string"})
+_TEXT = WithJsonSchema({"type": ["string", "integer"]})
+
+Many = Annotated[tuple[T, ...], Strict(strict=False)]
+Text = Annotated[str, BeforeValidator(_text), _TEXT]
+Texts = Annotated[
+    tuple[Text, ...],
+    Strict(strict=False),
+    BeforeValidator(_one_or_many),
+    WithJsonSchema({"type": ["string", "array"], "items": {"type": ["string", "integer"]}}),
+]
+Duration = Annotated[float, _read(parse_duration, "a duration such as 90s"), _STRING]
+Size = Annotated[int, _read(parse_size, "a size such as 512MB"), _STRING]
+RateText = Annotated[Rate, _read(parse_rate, "a rate such as 18/60s"), _STRING]
+SecretText = Annotated[Secret, _read(Secret, "text"), _STRING]
+Timezone = Annotated[str, _read(_zone, "a timezone such as Europe/Paris"), _STRING]
+Address = Annotated[str, _read(_open_address, "an address"), _STRING]
+SecretAddress = Annotated[Secret, _read(lambda text: Secret(_address(text)), "an address"), _STRING]
+ChatId = Annotated[int, PlainValidator(_chat_id), WithJsonSchema({"type": "integer"})]
+Clock = Annotated[int, _read(parse_clock, 'a time such as "09:30"'), _STRING]
+Weekdays = Annotated[Range, _read(parse_weekdays, "weekdays such as monday:friday"), _STRING]
+Days = Annotated[Range, _read(parse_days, 'days such as "1:5"'), _TEXT]
+Months = Annotated[Range, _read(parse_months, "months such as january:march"), _TEXT]
+Years = Annotated[Range, _read(parse_years, 'years such as "2026:2028"'), _TEXT]

@@ -1,0 +1,1 @@
+"""Who gets an alert: matchers, routes, lanes and hours."""

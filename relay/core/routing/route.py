@@ -1,0 +1,252 @@
+"""The route tree: which receivers an alert reaches, and what each chat gets of a notification."""
+
+from collections.abc import Iterator
+from functools import cached_property
+
+from msgspec import Struct
+
+from relay.core.alert import Alert, Labels, Notification
+from relay.core.routing.lane import LaneKey, Target
+from relay.core.routing.matcher import Matcher, holds, matches
+
+SUBSCRIPTION = "subscription"  # the receiver under which personal deliveries count
+
+
+class Route(Struct, frozen=True, dict=True):
+    """A node of the tree. `receiver` is already inherited; `mute` and `active` name time intervals.
+
+    `place` is FILE:LINE of its entry. (`dict` gives `label_names` room to be remembered.)
+    """
+
+    receiver: str
+    matchers: tuple[Matcher, ...] = ()
+    continue_: bool = False
+    routes: tuple["Route", ...] = ()
+    mute: tuple[str, ...] = ()
+    active: tuple[str, ...] = ()
+    place: str = ""
+
+    @cached_property
+    def label_names(self) -> tuple[str, ...]:
+        """The labels that any matcher of this tree looks at: alerts equal in these walk alike."""
+        names = {matcher.name for matcher in self.matchers}
+        return tuple(sorted(names.union(*(route.label_names for route in self.routes))))
+
+
+class Explained(Struct, frozen=True):
+    """One visited route, `depth` below the root: `failed` is the first matcher that did not hold, None if all did.
+
+    `reached`: the alert ends here, since no child took it.
+    """
+
+    route: Route
+    depth: int
+    failed: Matcher | None
+    reached: bool
+
+
+class Unreachable(Struct, frozen=True):
+    """A route that no alert comes to, because its earlier sibling `taker` takes them all and does not continue."""
+
+    route: Route
+    taker: Route
+
+
+class Subscriber(Struct, frozen=True):
+    """A chat that gets whatever matches, beside what the tree decides; its policy's receiver is SUBSCRIPTION."""
+
+    matchers: tuple[Matcher, ...]
+    target: Target
+
+
+class Routing(Struct, frozen=True, dict=True):
+    """The routing in force, replaced whole: the tree, the chats of each receiver (one without chats discards), and
+    those who subscribed."""
+
+    root: Route
+    targets: dict[str, tuple[Target, ...]]
+    subscriptions: tuple[Subscriber, ...] = ()
+
+    @cached_property
+    def all_targets(self) -> tuple[Target, ...]:
+        """Every chat there is, of receivers and of subscribers."""
+        configured = tuple(target for targets in self.targets.values() for target in targets)
+        return configured + tuple(subscriber.target for subscriber in self.subscriptions)
+
+    @cached_property
+    def label_names(self) -> tuple[str, ...]:
+        """The labels that decide where an alert goes: alerts equal in these go to the same chats."""
+        chosen = {matcher.name for target in self.all_targets for matcher in target.when}
+        subscribed = {matcher.name for subscriber in self.subscriptions for matcher in subscriber.matchers}
+        return tuple(sorted(chosen.union(subscribed, self.root.label_names)))
+
+
+class Delivery(Struct, frozen=True):
+    """What one chat gets of a notification.
+
+    `alerts` are indexes into its alerts, None for all of them. `fingerprint` is that of the one alert where the
+    policy says `per: alert`, else empty. `urgent`: a firing alert among them matches the policy's `urgent`.
+    """
+
+    lane: LaneKey
+    receiver: str
+    fingerprint: str
+    alerts: tuple[int, ...] | None
+    urgent: bool
+
+
+class Routed(Struct, frozen=True):
+    """All deliveries of a notification; `discarded` alerts reached only receivers without chats."""
+
+    deliveries: tuple[Delivery, ...]
+    discarded: int
+
+
+def walk(root: Route, labels: Labels) -> tuple[Route, ...]:
+    """The routes an alert reaches, in Alertmanager's order (dispatch/route.go, `Match`).
+
+    Depth first; a child that matches ends the row unless it continues; a route none of whose children match is
+    reached itself.
+    """
+    return tuple(_reached(root, labels)) if matches(root.matchers, labels) else ()
+
+
+def _reached(route: Route, labels: Labels) -> list[Route]:
+    found: list[Route] = []
+    for child in route.routes:
+        if matches(child.matchers, labels):
+            found += _reached(child, labels)
+            if not child.continue_:
+                break
+    return found or [route]
+
+
+def explain(root: Route, labels: Labels) -> tuple[Explained, ...]:
+    """Every route that `walk` visits for an alert, in order, with what decided there."""
+    return tuple(_explain(root, labels, 0))
+
+
+def _explain(route: Route, labels: Labels, depth: int) -> Iterator[Explained]:
+    failed = next((matcher for matcher in route.matchers if not holds(matcher, labels)), None)
+    if failed:
+        yield Explained(route, depth, failed, reached=False)
+        return
+    below: list[Explained] = []
+    taken = False
+    for child in route.routes:
+        visited = tuple(_explain(child, labels, depth + 1))
+        below += visited
+        if visited[0].failed is None:
+            taken = True
+            if not child.continue_:
+                break
+    yield Explained(route, depth, None, reached=not taken)
+    yield from below
+
+
+def draw(root: Route) -> str:
+    """The tree in lines, as `amtool config routes show` draws it."""
+    return "\n".join(["Routing tree:", ".", *_branch(root, "", last=True)]) + "\n"
+
+
+def _branch(route: Route, indent: str, *, last: bool) -> Iterator[str]:
+    slug = "{" + ",".join(map(str, route.matchers)) + "}" if route.matchers else "default-route"
+    continues = "  continue: true" if route.continue_ else ""
+    yield f"{indent}{'└' if last else '├'}── {slug}{continues}  receiver: {route.receiver}"
+    for at, child in enumerate(route.routes, 1):
+        yield from _branch(child, indent + ("    " if last else "│   "), last=at == len(route.routes))
+
+
+def unreachable(root: Route) -> tuple[Unreachable, ...]:
+    """Routes behind an earlier sibling that takes all they could match: each of its matchers is one of theirs.
+
+    What lies below an unreachable route is not named again.
+    """
+    return tuple(_unreachable(root))
+
+
+def _unreachable(route: Route) -> Iterator[Unreachable]:
+    takers: dict[Matcher | None, list[Route]] = {}
+    for child in route.routes:
+        own = frozenset(child.matchers)
+        rivals = (taker for matcher in (None, *child.matchers) for taker in takers.get(matcher, ()))
+        taker = next((rival for rival in rivals if own.issuperset(rival.matchers)), None)
+        if taker:
+            yield Unreachable(child, taker)
+            continue
+        yield from _unreachable(child)
+        if not child.continue_:
+            takers.setdefault(next(iter(child.matchers), None), []).append(child)
+
+
+def deliveries(routing: Routing, notification: Notification) -> Routed:
+    """Each alert walks the tree on its own; what ends in the same chat is one delivery.
+
+    Where several receivers share a chat, the first that an alert reached there counts, for all of its alerts.
+    """
+    owners: dict[LaneKey, Target] = {}
+    shares: dict[tuple[LaneKey, str], list[int]] = {}
+    discarded = 0
+    for indexes in _alike(routing.label_names, notification.alerts):
+        targets = _targets(routing, notification.alerts[indexes[0]].labels)
+        if not targets:
+            discarded += len(indexes)
+        for lane, target in targets.items():
+            if owners.setdefault(lane, target).policy.per == "group":
+                shares.setdefault((lane, ""), []).extend(indexes)
+                continue
+            for index in indexes:
+                shares.setdefault((lane, notification.alerts[index].fingerprint), []).append(index)
+    return Routed(
+        tuple(
+            _delivery(owners[lane], fingerprint, sorted(indexes), notification.alerts)
+            for (lane, fingerprint), indexes in shares.items()
+        ),
+        discarded,
+    )
+
+
+def _alike(names: tuple[str, ...], alerts: tuple[Alert, ...]) -> list[list[int]]:
+    """Indexes of the alerts, those together that are equal in the labels `names`."""
+    groups: dict[tuple[str, ...], list[int]] = {}
+    for index, alert in enumerate(alerts):
+        labels = alert.labels
+        groups.setdefault(tuple([labels.get(name, "") for name in names]), []).append(index)
+    return list(groups.values())
+
+
+def _targets(routing: Routing, labels: Labels) -> dict[LaneKey, Target]:
+    """The chats an alert reaches, by the tree or by subscription; the tree's word counts where both lead to one."""
+    chats = _by_tree(routing, labels)
+    for subscriber in routing.subscriptions:
+        if matches(subscriber.matchers, labels):
+            chats.setdefault(subscriber.target.lane, subscriber.target)
+    return chats
+
+
+def _by_tree(routing: Routing, labels: Labels) -> dict[LaneKey, Target]:
+    """The chats an alert reaches, each for the first receiver that leads there; at worst the root's.
+
+    It comes to the worst when receivers choose their chat by a label and have none for this alert's value.
+    """
+    chats: dict[LaneKey, Target] = {}
+    unchosen = False
+    for route in walk(routing.root, labels) or (routing.root,):
+        targets = routing.targets.get(route.receiver, ())
+        taking = [target for target in targets if matches(target.when, labels)]
+        unchosen = unchosen or len(taking) < len(targets)
+        for target in taking:
+            chats.setdefault(target.lane, target)
+    if unchosen and not chats:
+        last = routing.targets.get(routing.root.receiver, ())
+        return {target.lane: target for target in last if matches(target.when, labels)}
+    return chats
+
+
+def _delivery(target: Target, fingerprint: str, indexes: list[int], alerts: tuple[Alert, ...]) -> Delivery:
+    wanted = target.policy.urgent
+    urgent = bool(wanted) and any(
+        alerts[index].status == "firing" and matches(wanted, alerts[index].labels) for index in indexes
+    )
+    chosen = None if len(indexes) == len(alerts) else tuple(indexes)
+    return Delivery(target.lane, target.policy.receiver, fingerprint, chosen, urgent)

@@ -1,0 +1,1 @@
+"""Templates: what they may be made of, what they see, and how a message comes of them."""

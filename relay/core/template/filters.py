@@ -1,0 +1,368 @@
+"""The filters and functions of templates, with the names that Alertmanager and Prometheus give them."""
+
+import base64
+import json
+import math
+import re
+from collections.abc import Callable, Iterable, Mapping
+from functools import lru_cache
+from typing import Any, NoReturn
+from urllib.parse import quote, unquote
+
+import re2
+from jinja2 import filters as jinja
+from jinja2 import pass_context
+from jinja2.runtime import Context
+
+from relay.core.duration import parse_duration
+from relay.core.template import links
+from relay.core.template.engine import MAX_TEXT, TooCostlyError, run_of, shown
+from relay.core.text import richtext
+from relay.core.text.richtext import RichText, styled
+from relay.core.text.times import Duration, Reader, Time
+
+_GO_GROUP = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
+_WORD = re.compile(r"\S+")
+_LARGE = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
+_SMALL = ("", "m", "u", "n", "p", "f", "a", "z", "y")
+_BINARY = ("", "ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi")
+_MOST_ITEMS = 10_000
+_LONGEST_PATTERN = 1_000
+_LONGEST_ESCAPED = 1 << 20
+_LONGEST_ADDRESS = 1 << 16
+_SEARCHED = 4096  # characters, times the parts of a pattern, that cost a step
+_FIND, _MOST_REPLACED = 100, 1 << 20  # what one find costs, and all of them may, in characters
+_OPTIONS = re2.Options()
+_OPTIONS.log_errors = False
+_OPTIONS.max_mem = 1 << 20  # bytes of a pattern, ready for use: more takes too long to make
+
+
+Charge = Callable[[int], None]
+
+
+def text(value: object) -> str:
+    """The characters of anything that can be printed."""
+    found = shown(value)
+    return found if isinstance(found, str) else found.text
+
+
+def join(values: Iterable[object], separator: object = "", attribute: str = "") -> RichText | str:
+    """The printed values with the separator between each two; styles stay."""
+    if isinstance(values, (str, RichText)):
+        return values
+    if attribute:
+        raise TypeError(f"join has no attribute: write | map(attribute={attribute!r}) | join(...)")
+    parts = [shown(value) for value in values]
+    between = shown(separator)
+    if sum(len(text(part)) for part in parts) + len(text(between)) * len(parts) > MAX_TEXT:
+        raise TooCostlyError("join makes a text that is too large")
+    if all(isinstance(part, str) for part in (*parts, between)):
+        return text(between).join(map(text, parts))
+    return richtext.join(between, parts)
+
+
+def concatenated(parts: list[object]) -> RichText | str:
+    """What `~` does: texts put together, styles kept, sizes bounded."""
+    return join([shown(part) for part in parts])
+
+
+def flat(values: Any) -> Any:
+    """A literal list, tuple or mapping, which may not hold another one: nested ones grow without end."""
+    items = values.values() if isinstance(values, dict) else values
+    if any(isinstance(item, (list, tuple, dict)) for item in items):
+        raise TypeError("a list in a list: keep lists flat")
+    return values
+
+
+def title(value: object) -> str:
+    """Every word with a capital, the rest as it is (Alertmanager's `title`)."""
+    return _WORD.sub(lambda found: found[0][:1].upper() + found[0][1:], text(value))
+
+
+@lru_cache(maxsize=256)
+def _regex(pattern: str) -> Any:
+    if len(pattern) > _LONGEST_PATTERN:
+        raise ValueError(f"a regular expression of {len(pattern)} characters: at most {_LONGEST_PATTERN}")
+    try:
+        return re2.compile(pattern, _OPTIONS)
+    except re2.error as error:
+        raise ValueError(f"bad regular expression {pattern!r}: {error}") from None
+
+
+def _priced(function: Callable[..., Any]) -> Callable[..., Any]:
+    """The filter, paying for each further pattern of a rendering and for what is searched."""
+
+    @pass_context
+    def priced(context: Context, value: object, pattern: str, *rest: str) -> Any:
+        run = run_of(context)
+        run.learn(pattern)
+        return function(value, pattern, *rest, charge=run.charge)
+
+    return priced
+
+
+def match(value: object, pattern: str, *, charge: Charge) -> bool:
+    """Whether the RE2 pattern is found anywhere in the text."""
+    regex, source = _regex(pattern), text(value)
+    charge(_search(regex, len(source)))
+    return regex.search(source) is not None
+
+
+def _search(regex: Any, length: int) -> int:
+    """Steps for a search through so many characters: at worst RE2 follows each part of the pattern at each of them."""
+    steps: int = length * regex.programsize // _SEARCHED
+    return steps
+
+
+def re_replace_all(value: object, pattern: str, replacement: str, *, charge: Charge) -> str:
+    """Every find of the RE2 pattern replaced; `$1`, `${1}` and `${name}` stand for groups."""
+    regex, source = _regex(pattern), text(value)
+    size = 0
+    charge(_search(regex, len(source)))
+
+    def one(found: Any) -> str:
+        nonlocal size
+        charge(_search(regex, len(source) - found.end()))
+        replaced = _GO_GROUP.sub(lambda name: _group(found, name), replacement)
+        size += _FIND + len(replaced)
+        if size > _MOST_REPLACED:
+            raise TooCostlyError("reReplaceAll finds too much, or makes a text that is too large")
+        return replaced
+
+    return str(regex.sub(one, source))
+
+
+def _group(found: Any, name: re.Match[str]) -> str:
+    wanted = name[1] or name[2]
+    if wanted is None:
+        return "$"
+    try:
+        return found.group(int(wanted) if wanted.isdigit() else wanted) or ""
+    except (IndexError, KeyError):
+        return ""
+
+
+def replace(value: object, old: str, new: str) -> str:
+    """Every `old` replaced by `new`."""
+    source = text(value)
+    if len(source) + source.count(old) * len(new) > MAX_TEXT:
+        raise TooCostlyError("replace makes a text that is too large")
+    return source.replace(old, new)
+
+
+def to_json(value: object) -> str:
+    """JSON of a text, number, list or mapping."""
+    return json.dumps(_plain(value, 4), ensure_ascii=False, sort_keys=True)
+
+
+def _plain(value: object, depth: int) -> object:
+    if value is None or isinstance(value, (bool, int, float)):
+        return value
+    if isinstance(value, (str, RichText, Time)):
+        return text(value)
+    if depth == 0:
+        raise TypeError("toJson: nested too deep")
+    items = getattr(value, "items", None)
+    if callable(items):
+        return {str(key): _plain(item, depth - 1) for key, item in items()}
+    if isinstance(value, (list, tuple)) and len(value) <= _MOST_ITEMS:
+        return [_plain(item, depth - 1) for item in value]
+    raise TypeError(f"toJson: a {type(value).__name__.lower()} has no JSON form")
+
+
+def number(value: object) -> float:
+    """The number that a text, or a number, is. Raises ValueError."""
+    return float(value) if isinstance(value, (int, float)) else float(text(value))
+
+
+def _scaled(value: object, base: float, large: tuple[str, ...], small: tuple[str, ...]) -> str:
+    size = number(value)
+    if size == 0 or not math.isfinite(size):
+        return f"{size:.4g}"
+    power = 0
+    while abs(size) >= base and power < len(large) - 1:
+        size, power = size / base, power + 1
+    while small and abs(size) < 1 and -power < len(small) - 1:
+        size, power = size * base, power - 1
+    return f"{size:.4g}{large[power] if power >= 0 else small[-power]}"
+
+
+def humanize(value: object) -> str:
+    """`1.235k`, `12m`: four digits and a metric prefix (Prometheus' `humanize`)."""
+    return _scaled(value, 1000.0, _LARGE, _SMALL)
+
+
+def humanize1024(value: object) -> str:
+    """`1.5Mi`: four digits and a binary prefix."""
+    return _scaled(value, 1024.0, _BINARY, ())
+
+
+def humanize_percentage(value: object) -> str:
+    """A ratio as a percentage: 0.123 as `12.3%`."""
+    return f"{number(value) * 100:.4g}%"
+
+
+def humanize_duration(value: object) -> str:
+    """Seconds as Prometheus writes them: `1d 2h 3m 4s`, `1.5s`, `20ms`."""
+    seconds = number(value)
+    if not math.isfinite(seconds):
+        return f"{seconds:.4g}"
+    if abs(seconds) < 1:
+        return f"{_scaled(seconds, 1000.0, ('',), _SMALL)}s" if seconds else "0s"
+    if abs(seconds) < 60:
+        return f"{seconds:.4g}s"
+    sign, whole = "-" if seconds < 0 else "", int(abs(seconds))
+    parts = ((whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "m"), (whole % 60, "s"))
+    told = [f"{count}{unit}" for at, (count, unit) in enumerate(parts) if any(c for c, _ in parts[: at + 1])]
+    return sign + " ".join(told)
+
+
+def rounded(value: object, precision: int = 0) -> float | int:
+    """Rounded to 0 to 9 decimals."""
+    return round(number(value), min(max(precision, 0), 9)) if precision else round(number(value))
+
+
+def safe_url(value: object) -> str:
+    """The address if it is http or https, else nothing."""
+    found = text(value)
+    return richtext.address(found) if len(found) <= _LONGEST_ADDRESS else ""
+
+
+def url_escape(value: object) -> str:
+    """The text with all that means something in an address percent-encoded."""
+    return quote(_escapable(value), safe="", errors="replace")
+
+
+def url_unescape(value: object) -> str:
+    """The text that was percent-encoded."""
+    return unquote(_escapable(value))
+
+
+def _escapable(value: object) -> str:
+    found = text(value)
+    if len(found) > _LONGEST_ESCAPED:
+        raise TooCostlyError(f"an address of {len(found)} characters: at most {_LONGEST_ESCAPED}")
+    return found
+
+
+def base64_encode(value: object) -> str:
+    """Base64 in the alphabet for addresses, as Alertmanager's."""
+    return base64.urlsafe_b64encode(text(value).encode("utf-8", "replace")).decode()
+
+
+def base64_decode(value: object) -> str:
+    """The text that such base64 holds."""
+    return base64.urlsafe_b64decode(text(value)).decode("utf-8", "replace")
+
+
+@pass_context
+def code(context: Context, value: object) -> RichText:
+    """Monospaced, in the line."""
+    return styled("code", text(run_of(context).fitted(value)))
+
+
+@pass_context
+def bold(context: Context, value: object) -> RichText:
+    """In bold."""
+    return styled("bold", run_of(context).fitted(value))
+
+
+@pass_context
+def italic(context: Context, value: object) -> RichText:
+    """In italics."""
+    return styled("italic", run_of(context).fitted(value))
+
+
+@pass_context
+def link(context: Context, value: object, url: object) -> RichText:
+    """The text, leading to the address if that works from outside, after `link_rewrites`."""
+    address = links.outside(text(url), run_of(context).rewrites)
+    content = run_of(context).fitted(value)
+    if address:
+        return styled("link", content, address)
+    return RichText(content) if isinstance(content, str) else content
+
+
+def string_slice(*values: str) -> list[str]:
+    """A list of texts."""
+    return list(values)
+
+
+@pass_context
+def moment(context: Context, value: object) -> Time:
+    """A time out of Unix seconds."""
+    return value if isinstance(value, Time) else run_of(context).reader.time(number(value))
+
+
+@pass_context
+def date(context: Context, value: object, layout: str) -> str:
+    """A time in a Go layout."""
+    run = run_of(context)
+    run.charge(len(layout) // 4)
+    return _moment(run.reader, value).date(layout)
+
+
+@pass_context
+def tz(context: Context, value: object, zone: str) -> Time:
+    """The same time in another zone."""
+    return _moment(run_of(context).reader, value).tz(zone)
+
+
+@pass_context
+def clock(context: Context, value: object) -> str:
+    """`12:04` in the receiver's zone."""
+    return _moment(run_of(context).reader, value).date("15:04")
+
+
+@pass_context
+def since(context: Context, value: object) -> Duration:
+    """How long ago a time is."""
+    reader = run_of(context).reader
+    return reader.duration(reader.now - _moment(reader, value).unix)
+
+
+@pass_context
+def duration(context: Context, value: object) -> Duration:
+    """Seconds that print as `1 h 12 min`."""
+    return run_of(context).reader.duration(number(value))
+
+
+def _moment(reader: Reader, value: object) -> Time:
+    return value if isinstance(value, Time) else reader.time(number(value))
+
+
+def _safe_html(_value: object) -> NoReturn:
+    raise TypeError("values are escaped by themselves: leave safeHtml out")
+
+
+FILTERS: Mapping[str, Callable[..., Any]] = {
+    # Alertmanager's (template/template.go) and Prometheus' (template/template.go)
+    "toUpper": lambda value: text(value).upper(), "toLower": lambda value: text(value).lower(), "title": title,
+    "trimSpace": lambda value: text(value).strip(), "join": join,
+    "match": _priced(match), "reReplaceAll": _priced(re_replace_all),
+    "stringSlice": string_slice, "date": date, "tz": tz, "since": since, "humanize": humanize,
+    "humanize1024": humanize1024, "humanizePercentage": humanize_percentage, "humanizeDuration": humanize_duration,
+    "humanizeTimestamp": moment, "toJson": to_json,
+    "parseDuration": lambda value: parse_duration(text(value)), "safeUrl": safe_url,
+    "urlUnescape": url_unescape, "safeHtml": _safe_html,
+    "base64encode": base64_encode, "base64decode": base64_decode, "toDate": moment,
+    # ours
+    "time": moment, "clock": clock, "duration": duration, "code": code, "bold": bold, "italic": italic, "link": link,
+    "urlescape": url_escape,
+    # Jinja's, those that cannot grow
+    "upper": lambda value: text(value).upper(), "lower": lambda value: text(value).lower(),
+    "trim": lambda value: text(value).strip(), "capitalize": lambda value: text(value).capitalize(),
+    "replace": replace, "string": text, "round": rounded, "tojson": to_json, "abs": abs, "int": jinja.do_int,
+    "float": jinja.do_float, "length": len, "count": len, "default": jinja.do_default, "d": jinja.do_default,
+    "first": jinja.do_first, "last": jinja.do_last, "list": list, "sort": jinja.do_sort, "unique": jinja.do_unique,
+    "reverse": lambda values: list(values)[::-1], "map": jinja.do_map, "select": jinja.do_select,
+    "reject": jinja.do_reject, "selectattr": jinja.do_selectattr, "rejectattr": jinja.do_rejectattr,
+    "groupby": jinja.do_groupby, "min": jinja.do_min, "max": jinja.do_max, "dictsort": jinja.do_dictsort,
+    "truncate": jinja.do_truncate,
+    # what the guard puts in place of `~` and of literals
+    "_concat": concatenated, "_flat": flat,
+}  # fmt: skip
+FUNCTIONS: Mapping[str, object] = {
+    "stringSlice": string_slice, "code": code, "bold": bold, "italic": italic, "link": link, "time": moment,
+    "duration": duration,
+}  # fmt: skip

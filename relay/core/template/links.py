@@ -1,0 +1,85 @@
+"""The links under a card: runbook, graph, silence, dashboard; only those that work from outside."""
+
+from ipaddress import ip_address
+from urllib.parse import quote, urlsplit
+
+from relay.core.alert import Labels
+from relay.core.card.view import AlertView, View
+from relay.core.routing.lane import LinkRewrite
+from relay.core.text.richtext import RichText, address, styled
+from relay.core.text.times import Reader
+
+_INSIDE = (".svc", ".local", ".localhost", ".localdomain")
+_LONGEST = 1500
+_LONGEST_SEEN = 65536  # a rewrite may make it shorter
+
+
+class Links(tuple[RichText, ...]):
+    """The links that work, ready to be joined; by name their addresses, empty where there is none."""
+
+    runbook: str
+    graph: str
+    silence: str
+    dashboard: str
+
+    @property
+    def first(self) -> str:
+        """The address to open for the whole card: graph, else dashboard, else runbook."""
+        return self.graph or self.dashboard or self.runbook
+
+
+def links(view: View, alerts: tuple[AlertView, ...], rewrites: tuple[LinkRewrite, ...], reader: Reader) -> Links:
+    """The links of a card that shows `alerts`, after `rewrites`; a resolved one needs no silence."""
+    first = alerts[0] if alerts else None
+    found = {
+        "runbook": _annotation(view, first, "runbook_url", "runbook"),
+        "graph": first.generator_url if first else "",
+        "silence": silence(view.external_url, view.group_labels or view.common_labels)
+        if view.status == "firing"
+        else "",
+        "dashboard": _annotation(view, first, "dashboard_url", "dashboard", "grafana_url"),
+    }
+    urls = {name: outside(url, rewrites) for name, url in found.items()}
+    result = Links(styled("link", reader.say(name), url) for name, url in urls.items() if url)
+    result.runbook, result.graph, result.silence, result.dashboard = urls.values()
+    return result
+
+
+def silence(external_url: str, labels: Labels) -> str:
+    """Alertmanager's page for a new silence with these labels (its user interface, `#/silences/new`)."""
+    if not external_url or not labels:
+        return ""
+    matchers = ", ".join(f"{name}={_quoted(value)}" for name, value in sorted(labels.items()))
+    return f"{external_url.rstrip('/')}/#/silences/new?filter={quote('{' + matchers + '}', safe='', errors='replace')}"
+
+
+def outside(url: str, rewrites: tuple[LinkRewrite, ...] = ()) -> str:
+    """The address as it can be opened from outside, after the first rewrite whose prefix it has; empty if it cannot."""
+    if len(url) > _LONGEST_SEEN:
+        return ""
+    rewrite = next((rule for rule in rewrites if rule.match and url.startswith(rule.match)), None)
+    url = address(rewrite.replace + url[len(rewrite.match) :] if rewrite else url)
+    try:
+        host = (urlsplit(url).hostname or "").rstrip(".")
+    except ValueError:
+        return ""
+    return url if len(url) <= _LONGEST and _reachable(host) else ""
+
+
+def _reachable(host: str) -> bool:
+    """Telegram drops links whose host has no dot and is no IPv6 address (td/telegram/LinkManager.cpp)."""
+    try:
+        known = ip_address(host)
+    except ValueError:
+        return "." in host and not host.endswith(_INSIDE)
+    return not (known.is_loopback or known.is_unspecified or known.is_link_local)
+
+
+def _annotation(view: View, first: AlertView | None, *names: str) -> str:
+    sources = (view.common_annotations, first.annotations if first else {})
+    return next((source[name] for name in names for source in sources if source.get(name)), "")
+
+
+def _quoted(value: str) -> str:
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")
+    return f'"{escaped}"'

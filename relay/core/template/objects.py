@@ -1,0 +1,226 @@
+"""The objects of templates: read-only labels and alerts, with Alertmanager's names as aliases."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+
+from msgspec import Struct
+
+from relay.core.card.view import AlertView
+from relay.core.template import telling
+from relay.core.text.richtext import RichText, concat
+from relay.core.text.times import Duration, Printable, Reader, Time
+
+
+class Labels(Printable):
+    """Labels or annotations, by attribute or item; one that is not there is an empty text, as in Alertmanager."""
+
+    __slots__ = ("_of",)
+
+    def __init__(self, of: Mapping[str, str]) -> None:
+        """Over the labels as they came."""
+        self._of = of
+
+    def __getattr__(self, name: str) -> str:
+        """The value of a label, for names that are no method."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return self._of.get(name, "")
+
+    def __getitem__(self, name: str) -> str:
+        """The value of a label of any name."""
+        return self._of.get(name, "")
+
+    def __contains__(self, name: str) -> bool:
+        """Whether there is such a label."""
+        return name in self._of
+
+    def __iter__(self) -> Iterator[str]:
+        """The names."""
+        return iter(self._of)
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self._of)
+
+    def rich(self) -> RichText:
+        """`a=b, c=d`, as Alertmanager prints them."""
+        return RichText(", ".join(f"{name}={value}" for name, value in self.items()))
+
+    def get(self, name: str, default: str = "") -> str:
+        """The value of a label, or the default."""
+        return self._of.get(name, default)
+
+    def items(self) -> list[tuple[str, str]]:
+        """Names and values, alertname first, the others sorted."""
+        return sorted(self._of.items(), key=lambda item: (item[0] != "alertname", item[0]))
+
+    def without(self, *names: str) -> "Labels":
+        """Those of other names."""
+        return Labels({name: value for name, value in self._of.items() if name not in names})
+
+    @property
+    def SortedPairs(self) -> list["Pair"]:  # noqa: N802 - Alertmanager's name (template/template.go)
+        """Pairs with `.Name` and `.Value`."""
+        return [Pair(name, value) for name, value in self.items()]
+
+    @property
+    def Names(self) -> list[str]:  # noqa: N802 - Alertmanager's name
+        """The names, in the order of the pairs."""
+        return [name for name, _ in self.items()]
+
+    @property
+    def Values(self) -> list[str]:  # noqa: N802 - Alertmanager's name
+        """The values, in the order of the pairs."""
+        return [value for _, value in self.items()]
+
+    def Remove(self, names: Iterable[str]) -> "Labels":  # noqa: N802 - Alertmanager's name
+        """Those of other names."""
+        return self.without(*names)
+
+
+class Pair(Struct, frozen=True):
+    """A label's name and value."""
+
+    Name: str
+    Value: str
+
+
+class Alert:
+    """One alert, as templates see it."""
+
+    def __init__(self, view: AlertView, keys: tuple[str, ...], said: str, reader: Reader, *, brief: bool) -> None:
+        """`keys` tell it from its group, `said` is the summary that the head has; `brief` asks for one short line."""
+        self._view, self._keys, self._said, self._reader = view, keys, said, reader
+        self.brief = brief
+
+    @property
+    def status(self) -> str:
+        """`firing`, `resolved` or `gone`."""
+        return self._view.status
+
+    @property
+    def labels(self) -> Labels:
+        """Its labels."""
+        return Labels(self._view.labels)
+
+    @property
+    def annotations(self) -> Labels:
+        """Its annotations."""
+        return Labels(self._view.annotations)
+
+    @property
+    def starts_at(self) -> Time:
+        """Since when it fires."""
+        return self._reader.time(self._view.starts_at)
+
+    @property
+    def ends_at(self) -> Time:
+        """When it ended; false while it fires."""
+        return self._reader.time(self._view.ends_at or 0.0)
+
+    @property
+    def generator_url(self) -> str:
+        """The page of its expression."""
+        return self._view.generator_url
+
+    @property
+    def fingerprint(self) -> str:
+        """Alertmanager's number for its labels."""
+        return self._view.fingerprint
+
+    Status, Labels, Annotations, StartsAt, EndsAt = status, labels, annotations, starts_at, ends_at
+    GeneratorURL, Fingerprint = generator_url, fingerprint
+
+    @cached_property
+    def name(self) -> str:
+        """Its `alertname`."""
+        return telling.one_line(self._view.labels.get("alertname", "")) or self._reader.say("unnamed").text
+
+    @cached_property
+    def severity(self) -> str:
+        """Its `severity` label as it is."""
+        return telling.one_line(self._view.labels.get("severity", ""))
+
+    @property
+    def mark(self) -> str:
+        """🔴 🟠 🔵 🟢 or ⚪."""
+        return telling.mark(self._view.status, self.severity)
+
+    @cached_property
+    def summary(self) -> str:
+        """What is wrong: summary, else description, else message, else its name."""
+        return telling.summary(self._view.annotations, self.name)
+
+    @cached_property
+    def detail(self) -> str:
+        """Its summary, where the card's head does not say the same."""
+        summary = self.summary
+        return "" if summary in (self._said, self.name) else summary
+
+    @cached_property
+    def differing(self) -> list[str]:
+        """The label values in which it differs from its group, the most telling first."""
+        values = (self._view.labels.get(name, "") for name in self._keys)
+        return list(dict.fromkeys(telling.one_line(value) for value in values if value))
+
+    @cached_property
+    def label(self) -> str:
+        """What it is called within its group: the values in which it differs, else its name."""
+        return " ".join(self.differing) or self.name
+
+    @property
+    def joined(self) -> bool:
+        """It is new since the card was last shown."""
+        return self._view.joined
+
+    @cached_property
+    def when(self) -> RichText:
+        """Since when it fires (and that it is new), or when it ended and after how long."""
+        reader = self._reader
+        start, end = self.starts_at.rich(), self.ends_at.rich()
+        if self.status == "firing":
+            return concat([start, f" ({reader.say('new').text})"]) if self.joined else start
+        return reader.say("gone_since" if self.status == "gone" else "resolved_at", end=end, age=str(self.age))
+
+    @property
+    def age(self) -> Duration:
+        """How long it has fired, or did."""
+        return self._reader.age(self._view.starts_at, self._view.ends_at)
+
+
+class Alerts(tuple[Alert, ...]):
+    """The alerts that are told, most urgent first; `more` others are not."""
+
+    more: int = 0
+
+    @property
+    def firing(self) -> list[Alert]:
+        """Those that fire."""
+        return [alert for alert in self if alert.status == "firing"]
+
+    @property
+    def resolved(self) -> list[Alert]:
+        """Those that were resolved."""
+        return [alert for alert in self if alert.status == "resolved"]
+
+    @property
+    def gone(self) -> list[Alert]:
+        """Those that are no longer reported."""
+        return [alert for alert in self if alert.status == "gone"]
+
+    Firing, Resolved = firing, resolved
+
+
+class Hidden(int):
+    """How many alerts are not told; `by_severity` says of what kind, such as `25 warning`."""
+
+    by_severity: list[str]
+
+
+class Counts(Struct, frozen=True):
+    """How many alerts the card has, told or not."""
+
+    firing: int
+    resolved: int
+    gone: int
+    all: int

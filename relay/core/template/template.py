@@ -1,0 +1,280 @@
+"""Templates: compiled and tried at load, rendered and fitted at run time, never silent when one fails."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import Literal, NamedTuple
+
+from jinja2 import Template as JinjaTemplate
+from jinja2 import TemplateSyntaxError, nodes
+from msgspec import Struct
+from msgspec.structs import replace
+
+from relay.core.alert import GroupId
+from relay.core.card.digest import DigestView
+from relay.core.card.step import ReplyKind
+from relay.core.card.view import AlertView, View
+from relay.core.routing.lane import Policy
+from relay.core.routing.matcher import matches
+from relay.core.template import guard, sample
+from relay.core.template.context import Scene, Shape
+from relay.core.template.digest_scene import DigestScene
+from relay.core.template.drawing import Part, TemplateError, draw, draw_digest, draw_reply
+from relay.core.template.engine import Sandbox
+from relay.core.template.filters import FILTERS, FUNCTIONS
+from relay.core.template.fitting import WHOLE, fit, richest
+from relay.core.template.guard import TemplateFault
+from relay.core.template.listing import listing
+from relay.core.template.plain import plain
+from relay.core.text.markup import MarkupName
+from relay.core.text.message import Mention, Message
+from relay.core.text.richtext import RichText
+
+__all__ = ["BUILT_IN", "Rendered", "TemplateError", "TemplateFault", "Templates", "check", "compile", "render"]
+
+# The built-in templates and what they are written in; the first two lend their blocks to templates that leave some out.
+BUILT_IN: Mapping[str, MarkupName] = {
+    "telegram.html.j2": "html",
+    "discord.md.j2": "discord",
+    "telegram.md2.j2": "markdownv2",
+    "telegram.md.j2": "markdown",
+    "plain.txt.j2": "none",
+}
+_TELEGRAM, _DISCORD, *_ = BUILT_IN
+_SANDBOX = Sandbox(FILTERS, FUNCTIONS)
+_MOST_NAMES, _MOST_LINES = 20, 60  # of a digest: more are not read at night
+_LONG_NAME, _SHORT_NAME = 200, 60
+_REPLIES: tuple[ReplyKind, ...] = ("joined", "repeated", "resolved", "again")
+_MOST_ALIKE = 4  # times the same fault on the samples is enough; a costly one would go on for long
+_TRIED = (Shape(99, 99, WHOLE), Shape(1, 2, 80))
+
+
+class _Block(NamedTuple):
+    """One block of a file, compiled; its markup is known when it is used."""
+
+    template: JinjaTemplate
+    uses: frozenset[str]
+
+
+class Compiled(Struct, frozen=True):
+    """One template file: its blocks, or the file itself as the block `card`."""
+
+    name: str
+    source: str
+    blocks: dict[str, _Block]
+    whole: bool
+
+
+class Templates(Struct, frozen=True):
+    """All templates of a configuration, by name, those with faults left out."""
+
+    by_name: dict[str, Compiled]
+
+    def parts(self, name: str, markup: MarkupName) -> dict[str, Part]:
+        """The blocks of a template, and built-in ones in place of those it leaves out. Raises TemplateError."""
+        if name not in self.by_name:
+            raise TemplateError(name, 1, f"there is no template {name!r}")
+        own = self.by_name[name]
+        base = _DISCORD if markup == "discord" or "title" in own.blocks else _TELEGRAM
+        parts = {**self._blocks(_DISCORD, "discord", {"footer", "color"}), **self._blocks(base, BUILT_IN[base])}
+        if own.whole:
+            parts.pop("title", None)
+        return parts | self._blocks(name, markup)
+
+    def _blocks(self, name: str, markup: MarkupName, only: Iterable[str] = guard.BLOCKS) -> dict[str, Part]:
+        found = self.by_name.get(name)
+        if found is None:
+            return {}
+        return {
+            block: Part(block, name, found.source, compiled.template, compiled.uses, markup)
+            for block, compiled in found.blocks.items()
+            if block in only
+        }
+
+
+class RenderedDigest(Struct, frozen=True):
+    """A digest's message, the cards it names (group and fingerprint), and why the template `failed` (or empty)."""
+
+    message: Message
+    failed: str
+    named: frozenset[tuple[GroupId, str]]
+
+
+class Rendered(Struct, frozen=True):
+    """A message, which alerts it names or only counts (fingerprints), and why the template `failed` (or empty)."""
+
+    message: Message
+    failed: str
+    named: tuple[str, ...]
+    counted: tuple[str, ...]
+
+
+def compile(sources: Mapping[str, str]) -> tuple[Templates, tuple[TemplateFault, ...]]:  # noqa: A001 - the word for it
+    """Compile template files, by name, the built-in ones among them; with every fault of every file."""
+    known = {*_names_of_context(), *_SANDBOX.globals}
+    compiled: dict[str, Compiled] = {}
+    faults: list[TemplateFault] = []
+    for name, source in sources.items():
+        result = _compiled(name, source, known)
+        if isinstance(result, Compiled):
+            compiled[name] = result
+        else:
+            faults += result
+    return Templates(compiled), tuple(faults)
+
+
+def _names_of_context() -> Iterable[str]:
+    digest = DigestScene(DigestView(0, 0, 0, 0.0, 0.0, 0, ()), sample.POLICY)
+    return {**Scene(sample.VIEWS["one"], sample.POLICY, None).names(_TRIED[0]), **digest.names(_TRIED[0])}
+
+
+def _compiled(name: str, source: str, known: set[str]) -> Compiled | list[TemplateFault]:
+    if len(source) > guard.MAX_SOURCE:
+        return [TemplateFault(name, 1, 1, f"a template of {len(source):,} characters: at most {guard.MAX_SOURCE:,}")]
+    try:
+        tree = _SANDBOX.parse(source, name, name)
+        found = guard.findings(tree, known, _SANDBOX.filters)
+        if found:
+            return [TemplateFault(name, f.line, guard.column(source, f.line, f.word), f.message) for f in found]
+        return _built(name, source, tree)
+    except TemplateSyntaxError as error:
+        return [
+            TemplateFault(
+                name,
+                error.lineno,
+                guard.column(source, error.lineno, guard.quoted(str(error.message).rpartition("got")[2])),
+                error.message or "bad syntax",
+            )
+        ]
+    except (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError):
+        return [TemplateFault(name, 1, 1, "too deeply nested, or a number that is too large")]
+
+
+def _built(name: str, source: str, tree: nodes.Template) -> Compiled:
+    guard.transform(tree)
+    blocks = {node.name: node.body for node in tree.body if isinstance(node, nodes.Block)}
+    head = [node for node in tree.body if isinstance(node, (nodes.Macro, nodes.Assign))]
+    bodies = {block: [*head, *body] for block, body in blocks.items()} or {"card": tree.body}
+    return Compiled(name, source, {block: _block(name, body) for block, body in bodies.items()}, whole=not blocks)
+
+
+def _block(name: str, body: list[nodes.Node]) -> _Block:
+    tree = nodes.Template(body, lineno=1)
+    tree.set_environment(_SANDBOX)
+    code = _SANDBOX.compile(tree, name, name)
+    uses = frozenset(node.name for node in tree.find_all(nodes.Name))
+    return _Block(JinjaTemplate.from_code(_SANDBOX, code, _SANDBOX.globals), uses)
+
+
+def check(templates: Templates, name: str, markup: MarkupName) -> tuple[TemplateFault, ...]:
+    """The template rendered on all samples, in full and in short: each thing that fails, once."""
+    found: dict[TemplateFault, None] = {}
+    for reply in (None, *_REPLIES):
+        failures: Counter[TemplateFault] = Counter()
+        for view in sample.VIEWS.values():
+            fault = _tried(templates, name, markup, view, reply)
+            if fault:
+                failures[fault] += 1
+                if failures[fault] == _MOST_ALIKE:
+                    break
+        found |= dict.fromkeys(failures)
+    return tuple(found)
+
+
+def _tried(
+    templates: Templates, name: str, markup: MarkupName, view: View, reply: ReplyKind | None
+) -> TemplateFault | None:
+    scene = Scene(view, sample.POLICY, reply)
+    try:
+        parts = templates.parts(name, markup)
+        for shape in _TRIED:
+            message = draw_reply(parts, scene, shape) if reply else draw(parts, scene, shape)
+            if not (message.body.text or message.title.text):
+                raise TemplateError(name, 1, f"block {'reply' if reply else 'card'} prints nothing")
+    except TemplateError as error:
+        source = templates.by_name[error.template].source if error.template in templates.by_name else ""
+        return TemplateFault(
+            error.template, error.line, guard.column(source, error.line, guard.quoted(str(error))), str(error)
+        )
+    return None
+
+
+def render(
+    templates: Templates,
+    policy: Policy,
+    view: View,
+    part: Literal["card", "reply"],
+    reply: ReplyKind | None,
+    fits: Callable[[Message], bool],
+) -> Rendered:
+    """The message that shows the view, or the reply of that kind, made to fit. Never raises: the plain text stands in
+    for a template that fails."""
+    kind = reply if part == "reply" else None
+    if kind == "document":
+        return Rendered(listing(view, policy), "", tuple(alert.fingerprint for alert in view.alerts), ())
+    scene = Scene(view, policy, kind)
+    failed = ""
+    try:
+        parts = templates.parts(policy.template, policy.markup)
+        drawn = draw_reply if part == "reply" else draw
+        fitted = fit(lambda shape: _filled(drawn(parts, scene, shape), policy.template), fits, len(view.alerts))
+    except TemplateError as error:
+        failed, fitted = f"{error.template}:{error.line}: {error}", None
+    shape, message = fitted or plain(scene, policy.template, failed.partition(": ")[2], fits)
+    shown = len(view.alerts) if part == "reply" else shape.shown
+    return Rendered(
+        message=_mentioning(message, policy, view, kind, fits),
+        failed=failed,
+        named=tuple(alert.fingerprint for alert in view.alerts[:shown]),
+        counted=tuple(alert.fingerprint for alert in view.alerts[shown:]),
+    )
+
+
+def _filled(message: Message, template: str) -> Message:
+    if not (message.body.text or message.title.text):
+        raise TemplateError(template, 1, "it prints nothing")
+    return message
+
+
+def render_digest(
+    templates: Templates, policy: Policy, view: DigestView, fits: Callable[[Message], bool]
+) -> RenderedDigest:
+    """The message that shows the digest, made to fit. Never raises: the built-in block stands in for one that fails."""
+    scene = DigestScene(view, policy)
+    failed = ""
+    try:
+        fitted = _digest_of(templates, policy.template, policy.markup, scene, fits)
+    except TemplateError as error:
+        failed = f"{error.template}:{error.line}: {error}"
+        fitted = _digest_of(templates, _TELEGRAM, BUILT_IN[_TELEGRAM], scene, fits)
+    shape, message = fitted or (Shape(0, 0, 0), Message(body=RichText(f"🌊 ×{view.firing}")))
+    return RenderedDigest(message, failed, scene.named(shape))
+
+
+def _digest_of(
+    templates: Templates, name: str, markup: MarkupName, scene: DigestScene, fits: Callable[[Message], bool]
+) -> tuple[Shape, Message] | None:
+    parts = templates.parts(name, markup)
+    names = min(len(scene.view.names), _MOST_NAMES)
+    lines = min(len(scene.counted(names)), _MOST_LINES)
+
+    def drawn(shape: Shape) -> Message:
+        return _filled(draw_digest(parts, scene, shape), name)
+
+    return (
+        richest(lambda count: Shape(count, names, _LONG_NAME), 0, lines, drawn, fits)
+        or richest(lambda count: Shape(0, count, _SHORT_NAME), 0, names, drawn, fits)
+    )  # fmt: skip
+
+
+def _mentioning(
+    message: Message, policy: Policy, view: View, reply: ReplyKind | None, fits: Callable[[Message], bool]
+) -> Message:
+    """The message with those the configuration wants told of its firing alerts, if they fit into it."""
+    alerts: tuple[AlertView, ...] = view.about if reply == "joined" else view.alerts
+    firing = [alert.labels for alert in alerts if alert.status == "firing"]
+    rules = (rule for rule in policy.mentions if any(matches(rule.matchers, labels) for labels in firing))
+    told: tuple[Mention, ...] = tuple(dict.fromkeys(rule.mention for rule in rules))
+    if not told:
+        return message
+    mentioning = replace(message, mentions=told)
+    return mentioning if fits(mentioning) else message

@@ -1,0 +1,194 @@
+"""Discord's dialect of Markdown, read leniently: what is not markup is text
+(https://support.discord.com/hc/en-us/articles/210298617)."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+from msgspec import Struct
+
+from relay.core.text.markup_draft import Draft, Mark
+from relay.core.text.richtext import CLOSE, OPEN, Kind, RichText
+
+_BLOCK = re.compile(
+    r"\\.|(?P<fence>```)|^(?:(?P<rest>>>> )|(?P<quote>> )|(?P<heading>#{1,3}) +|(?P<subtext>-# ))", re.M
+)
+_QUOTED_LINES = re.compile("(?:> .*(?:\n|$))+")
+_QUOTE_SIGN = re.compile("^> ", re.MULTILINE)
+_TOKEN = re.compile(
+    rf"\\(?P<escaped>_|[^\w\s{OPEN}{CLOSE}])"
+    r"|(?P<ticks>`+)"
+    rf"|<t:(?P<unix>[0-9]{{1,10}}|{OPEN}[0-9]+{CLOSE})(?::(?P<style>[tTdDfFsSR]))?>"
+    r"|(?P<sign>\*\*|\*|__|_|~~|\|\||\[)"
+    r"|\]\(<?(?P<address>[^\s()<>]*(?:\([^\s()<>]*\)[^\s()<>]*)*)>?\)"
+)
+_LANGUAGE = re.compile(rf"([\w+#.\-{OPEN}{CLOSE}]+)\n")
+_TIME_FORMATS = {"f": "Dt", "F": "WDt", "s": "dt", "S": "dT"}  # Discord's style letters in Telegram's
+_STYLES: dict[str, Kind] = {
+    "*": "italic",
+    "_": "italic",
+    "**": "bold",
+    "__": "underline",
+    "~~": "strikethrough",
+    "||": "spoiler",
+    "[": "link",
+}
+
+
+class _Token(Struct, frozen=True):
+    """A piece of a line: `text` alone, under a style of its own (`kind`), or a `sign` that may begin or end one."""
+
+    text: str
+    kind: Kind | None = None
+    value: str = ""
+    sign: str = ""
+    begins: bool = False
+    ends: bool = False
+
+
+def parse_discord(source: str) -> RichText:
+    """Discord's Markdown as rich text; never a fault. Mentions stay text: only the configuration mentions people.
+
+    A time's fallback text is the moment in UTC, or its placeholder.
+    """
+    draft = Draft()
+    _blocks(source, draft, quoted=False)
+    return draft.finish()
+
+
+def _blocks(source: str, draft: Draft, *, quoted: bool) -> None:
+    begin = position = 0
+    while found := _BLOCK.search(source, position):
+        position = found.end()
+        if found["fence"]:
+            end = source.find("```", position)
+            position = position if end < 0 else end + 3
+        elif found["heading"] or found["subtext"] or (not quoted and (found["quote"] or found["rest"])):
+            _inline(source[begin : found.start()], draft)
+            begin = position = _block(source, found, draft)
+    _inline(source[begin:], draft)
+
+
+def _block(source: str, found: re.Match[str], draft: Draft) -> int:
+    """Write the block that begins here; where it ends, its line feed not taken."""
+    mark = draft.open()
+    if found["rest"]:
+        _blocks(source[found.end() :], draft, quoted=True)
+        draft.close(mark, "quote")
+        return len(source)
+    if found["quote"]:
+        lines = _QUOTED_LINES.match(source, found.start())
+        text = lines[0].removesuffix("\n") if lines else ""
+        _blocks(_QUOTE_SIGN.sub("", text), draft, quoted=True)
+        draft.close(mark, "quote")
+        return found.start() + len(text)
+    end = source.find("\n", found.end())
+    end = len(source) if end < 0 else end
+    _inline(source[found.end() : end], draft)
+    if found["heading"]:
+        draft.close(mark, "heading", str(len(found["heading"])))
+    else:
+        draft.close(mark, "subtext")
+    return end
+
+
+def _inline(source: str, draft: Draft) -> None:
+    tokens = list(_tokens(source))
+    pairs = _pairs(tokens)
+    ends = {end: begin for begin, end in pairs.items()}
+    marks: dict[int, Mark] = {}
+    for index, token in enumerate(tokens):
+        if index in pairs:
+            marks[index] = draft.open()
+        elif index in ends:
+            begin = ends[index]
+            draft.close(marks[begin], _STYLES[tokens[begin].sign], token.value)
+        elif token.kind:
+            mark = draft.open()
+            draft.write(token.text)
+            draft.close(mark, token.kind, token.value)
+        else:
+            draft.write(token.text)
+
+
+def _pairs(tokens: list[_Token]) -> dict[int, int]:
+    """Which sign ends which: the places of the two. A sign that finds no partner is text."""
+    pairs: dict[int, int] = {}
+    waiting: list[int] = []
+    open_signs: Counter[str] = Counter()
+    for index in range(len(tokens)):
+        _inner_first(tokens, index, waiting)
+        token = tokens[index]
+        empty = token.ends and waiting[-1:] == [index - 1] and tokens[index - 1].sign == token.sign
+        if token.ends and open_signs[token.sign] and not empty:
+            begin = waiting.pop()
+            open_signs[tokens[begin].sign] -= 1
+            while tokens[begin].sign != token.sign:
+                begin = waiting.pop()
+                open_signs[tokens[begin].sign] -= 1
+            pairs[begin] = index
+        elif token.begins and not empty:
+            waiting.append(index)
+            open_signs[token.sign] += 1
+    return pairs
+
+
+def _inner_first(tokens: list[_Token], index: int, waiting: list[int]) -> None:
+    """Three signs in a row end the style that began last before the other one."""
+    token, after = tokens[index], tokens[min(index + 1, len(tokens) - 1)]
+    tripled = after.ends and token.sign == after.sign * 2
+    if tripled and waiting and tokens[waiting[-1]].sign == after.sign:
+        tokens[index], tokens[index + 1] = after, token
+
+
+def _tokens(source: str) -> Iterator[_Token]:
+    position = 0
+    while found := _TOKEN.search(source, position):
+        if found.start() > position:
+            yield _Token(source[position : found.start()])
+        position = found.end()
+        if found["escaped"]:
+            yield _Token(found["escaped"])
+        elif found["unix"]:
+            yield _time(found)
+        elif found["sign"]:
+            yield _sign(source, found)
+        elif found["ticks"]:
+            token, position = _code(source, found)
+            yield token
+        else:
+            yield _Token(found[0], value=found["address"], sign="[", ends=True)
+    yield _Token(source[position:])
+
+
+def _sign(source: str, found: re.Match[str]) -> _Token:
+    sign = found["sign"]
+    before, after = source[max(found.start() - 1, 0) : found.start()], source[found.end() : found.end() + 1]
+    begins, ends = True, sign != "["
+    if sign in {"*", "_"}:
+        begins = bool(after.strip())
+        ends = bool(before.strip()) and not (sign == "_" and after.isalnum())
+    return _Token(sign, sign=sign, begins=begins, ends=ends)
+
+
+def _time(found: re.Match[str]) -> _Token:
+    unix, style = found["unix"], found["style"]
+    value = f"{unix}:{_TIME_FORMATS.get(style, style)}" if style else unix
+    text = unix if OPEN in unix else f"{datetime.fromtimestamp(int(unix), UTC):%Y-%m-%d %H:%M} UTC"
+    return _Token(text, kind="time", value=value)
+
+
+def _code(source: str, found: re.Match[str]) -> tuple[_Token, int]:
+    """Code, a block of it, or plain ticks when they do not end, and where to go on."""
+    size, begin = len(found[0]), found.end()
+    if size >= 3:
+        begin = found.start() + 3
+        end = source.find("```", begin)
+        if end >= 0 and source[begin:end].strip():
+            language = _LANGUAGE.match(source, begin, end)
+            body = source[language.end() if language else begin : end].strip("\n")
+            return _Token(body, kind="pre", value=language[1] if language else ""), end + 3
+    elif close := re.compile(f"(?<!`){found[0]}(?!`)").search(source, begin):
+        return _Token(source[begin : close.start()], kind="code"), close.end()
+    return _Token(found[0]), found.end()

@@ -1,0 +1,62 @@
+"""Telegram's legacy Markdown (https://core.telegram.org/bots/api#markdown-style), with its parser's faults."""
+
+import re
+
+from relay.core.text.markup_draft import Draft, MarkupError
+from relay.core.text.richtext import Kind, RichText
+
+_SPECIAL = re.compile(r"\\([_*`\[])|```(?:([^ \t\n\r\v`]+)(?=[ \t\n\r\v]))?(?:\r\n|\n\r|\r|\n)?|[_*`\[]")
+_STYLES: dict[str, tuple[Kind, str]] = {
+    "_": ("italic", "_"),
+    "*": ("bold", "*"),
+    "`": ("code", "`"),
+    "[": ("link", "]"),
+    "```": ("pre", "```"),
+}
+
+
+def parse_markdown(source: str) -> RichText:
+    """Legacy Markdown as Telegram reads it: styles do not nest, and nothing can be escaped inside one.
+
+    Raises MarkupError where Telegram would refuse the message.
+    """
+    draft = Draft()
+    position = 0
+    while found := _SPECIAL.search(source, position):
+        draft.write(source[position : found.start()])
+        if found[1]:
+            draft.write(found[1])
+            position = found.end()
+        else:
+            position = _style(source, found, draft)
+    draft.write(source[position:])
+    return draft.finish()
+
+
+def _style(source: str, found: re.Match[str], draft: Draft) -> int:
+    """Write one styled piece; where it ends."""
+    sign = "```" if found[0].startswith("```") else found[0]
+    kind, end_sign = _STYLES[sign]
+    end = source.find(end_sign, found.end())
+    if end < 0:
+        message = (
+            f"the {kind} that begins here does not end: add {end_sign}, or write \\{sign[0]} for the character itself"
+        )
+        raise MarkupError(message, found.start())
+    text = source[found.end() : end]
+    value, position = found[2] or "", end + len(end_sign)
+    if kind == "link":
+        value, position = _address(source, text, position)
+    mark = draft.open()
+    draft.write(text)
+    draft.close(mark, kind, value)
+    return position
+
+
+def _address(source: str, text: str, position: int) -> tuple[str, int]:
+    """The address of a link and where it ends. Telegram takes one without its end, and none after an empty text."""
+    if not text or not source.startswith("(", position):
+        return "", position
+    end = source.find(")", position)
+    end = len(source) if end < 0 else end
+    return source[position + 1 : end], end + 1

@@ -1,0 +1,48 @@
+"""A rendered message, before its platform writes it in its own form."""
+
+from msgspec import Struct
+
+from relay.core.text.richtext import RichText
+
+EMPTY = RichText("")
+
+
+class Field(Struct, frozen=True):
+    """A named box of a Discord embed."""
+
+    name: RichText
+    value: RichText
+    inline: bool = True
+
+
+class Mention(Struct, frozen=True):
+    """Someone the configuration wants told: a numeric user or role id, with the name shown where one is needed."""
+
+    kind: str  # "user" | "role"
+    id: str
+    name: str
+
+
+class Attachment(Struct, frozen=True):
+    """A text file beside a message. The name is plain ASCII."""
+
+    name: str
+    text: str
+
+
+class Message(Struct, frozen=True):
+    """What a chat should read. Telegram shows `body` alone; Discord shows `content` above an embed of the others.
+
+    An empty RichText means that the part is left out. `color` is 0 to 0xFFFFFF. `timestamp` is Unix seconds.
+    """
+
+    body: RichText
+    title: RichText = EMPTY
+    title_url: str = ""
+    fields: tuple[Field, ...] = ()
+    footer: RichText = EMPTY
+    content: RichText = EMPTY
+    color: int | None = None
+    timestamp: float | None = None
+    mentions: tuple[Mention, ...] = ()
+    file: Attachment | None = None

@@ -1,0 +1,229 @@
+"""The words of messages: one catalogue in English and French; what comes from labels is never translated."""
+
+from string import Formatter
+from types import MappingProxyType
+from typing import NamedTuple
+
+from relay.core.text.richtext import RichText, concat
+
+Value = RichText | str
+LANGUAGES = ("en", "fr")
+
+
+class Text(NamedTuple):
+    """One text in each language: a pattern, or two (one, other) where a count decides."""
+
+    en: str | tuple[str, str]
+    fr: str | tuple[str, str]
+
+
+CATALOGUE = MappingProxyType(
+    {
+        "firing": Text("firing", "en alerte"),
+        "resolved": Text("resolved", "résolu"),
+        "gone": Text("no longer reported", "plus signalé"),
+        "unnamed": Text("unnamed alert", "alerte sans nom"),
+        "unknown_time": Text("unknown time", "heure inconnue"),
+        "new": Text("new", "nouveau"),
+        "since": Text("since {start} ({age})", "depuis {start} ({age})"),
+        "resolved_at": Text("resolved {end} after {age}", "résolu à {end} après {age}"),
+        "gone_since": Text("no longer reported since {end}", "plus signalé depuis {end}"),
+        "from_to": Text("{start} to {end} ({age})", "de {start} à {end} ({age})"),
+        "over": Text("fired {start}, resolved {end}", "alerte à {start}, résolue à {end}"),
+        "more": Text("… and {n} more: {parts}", ("… et {n} autre : {parts}", "… et {n} autres : {parts}")),
+        "others": Text("and {n} more", ("et {n} autre", "et {n} autres")),
+        "names_more": Text("{names} and {n} more", ("{names} et {n} autre", "{names} et {n} autres")),
+        "firing_now": Text("{n} firing now", "{n} en alerte"),
+        "still": Text("still firing after {age}", "toujours en alerte après {age}"),
+        "of": Text("{n} of {all}", "{n} sur {all}"),
+        "resolved_after": Text("resolved after {age}", "résolu après {age}"),
+        "gone_after": Text("no longer reported after {age}", "plus signalé après {age}"),
+        "firing_again": Text("firing again", "de nouveau en alerte"),
+        "nth_time": Text("{nth} time in {age}", "{nth} fois en {age}"),
+        "before": Text("before: {start} to {end}", "avant : de {start} à {end}"),
+        "unreachable": Text(
+            "{age} late: this chat could not be reached from {start} to {end}",
+            "{age} de retard : cette discussion était injoignable de {start} à {end}",
+        ),
+        "rate_limited": Text(
+            "{age} late: this chat took no more messages from {start} to {end}",
+            "{age} de retard : cette discussion n'acceptait plus de messages de {start} à {end}",
+        ),
+        "restarted": Text(
+            "{age} late: the relay did not run or was behind from {start} to {end}",
+            "{age} de retard : le relais était arrêté ou en retard de {start} à {end}",
+        ),
+        "stale": Text(
+            "nothing heard of this group for {age}: it may have changed",
+            "aucune nouvelle de ce groupe depuis {age} : il a pu changer",
+        ),
+        "may_be_repeated": Text(
+            "may be repeated: no answer came when it was first sent",
+            "peut-être répété : aucune réponse au premier envoi",
+        ),
+        "truncated": Text(
+            ("Alertmanager left out {n} alert (max_alerts)", "Alertmanager left out {n} alerts (max_alerts)"),
+            ("Alertmanager a omis {n} alerte (max_alerts)", "Alertmanager a omis {n} alertes (max_alerts)"),
+        ),
+        "failed": Text("(template {template} failed: {why})", "(le modèle {template} a échoué : {why})"),
+        "characters": Text(
+            ("({n} character)", "({n} characters)"),
+            ("({n} caractère)", "({n} caractères)"),
+        ),
+        "alerts": Text(("{n} alert", "{n} alerts"), ("{n} alerte", "{n} alertes")),
+        "storm": Text(("{n} group firing", "{n} groups firing"), ("{n} groupe en alerte", "{n} groupes en alerte")),
+        "storm_urgent": Text("{n} critical", ("{n} critique", "{n} critiques")),
+        "storm_since": Text("since {start}", "depuis {start}"),
+        "storm_over": Text(("{n} group over", "{n} groups over"), ("{n} groupe terminé", "{n} groupes terminés")),
+        "storm_more": Text(
+            ("… and {n} more name, {groups} groups", "… and {n} more names, {groups} groups"),
+            ("… et {n} autre nom, {groups} groupes", "… et {n} autres noms, {groups} groupes"),
+        ),
+        "quiet_over": Text(
+            (
+                "quiet hours are over: {n} urgent group still fires",
+                "quiet hours are over: {n} urgent groups still fire",
+            ),
+            (
+                "fin des heures calmes : {n} groupe urgent toujours en alerte",
+                "fin des heures calmes : {n} groupes urgents toujours en alerte",
+            ),
+        ),
+        "storm_note": Text(
+            "In one message because this chat takes {n} a minute.",
+            "En un seul message car cette discussion en accepte {n} par minute.",
+        ),
+        "notice_refused": Text(
+            "a payload was answered with {code}, and Alertmanager gives it up: see the relay's log",
+            "une notification a reçu la réponse {code}, et Alertmanager y renonce : voir le journal du relais",
+        ),
+        "notice_chat_down": Text(
+            "receiver {receiver} on {platform} takes no messages: {why}",
+            "le récepteur {receiver} sur {platform} ne prend plus de messages : {why}",
+        ),
+        "notice_moved": Text(
+            "the group of receiver {receiver} is a supergroup now: write chat_id {chat} at {place}",
+            "le groupe du récepteur {receiver} est devenu un supergroupe : écrire chat_id {chat} à {place}",
+        ),
+        "notice_thread_gone": Text(
+            "the thread of receiver {receiver} is gone, its messages go to the main chat: see {place}",
+            "le fil du récepteur {receiver} n'existe plus, ses messages vont dans la discussion : voir {place}",
+        ),
+        "notice_dead": Text(
+            "{count} deliveries of receiver {receiver} cannot be delivered ({why}): alert-relay queue list",
+            "{count} livraisons du récepteur {receiver} sont impossibles ({why}) : alert-relay queue list",
+        ),
+        "notice_expired": Text(
+            "{count} deliveries of receiver {receiver} waited too long and were given up",
+            "{count} livraisons du récepteur {receiver} ont trop attendu et sont abandonnées",
+        ),
+        "notice_template": Text(
+            "the template {template} fails, plain text is sent instead: {why}",
+            "le modèle {template} échoue, du texte simple le remplace : {why}",
+        ),
+        "notice_contradicted": Text(
+            "{a} and {b} contradict each other: if they are no cluster, let each post to its own /alerts/SOURCE",
+            "{a} et {b} se contredisent : hors d'un même cluster, chacun doit poster à son propre /alerts/SOURCE",
+        ),
+        "notice_storage": Text(
+            "the storage was damaged and a new one begun: alert-relay queue salvage {file}",
+            "le stockage était endommagé, un nouveau est commencé : alert-relay queue salvage {file}",
+        ),
+        "notice_deaf": Text(
+            "the Telegram bot {bot} hears nothing: {why}; {remedy}",
+            "le bot Telegram {bot} n'entend rien : {why} ; {remedy}",
+        ),
+        "runbook": Text("Runbook", "Procédure"),
+        "graph": Text("Graph", "Graphe"),
+        "silence": Text("Silence", "Silence"),
+        "dashboard": Text("Dashboard", "Tableau de bord"),
+    }
+)
+
+_UNITS = {"en": ("s", "min", "h", "d"), "fr": ("s", "min", "h", "j")}
+_MONTHS = {
+    "en": ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
+    "fr": ["janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."],
+}  # fmt: skip
+_ORDINALS = {
+    "en": ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"],
+    "fr": ["première", "deuxième", "troisième", "quatrième", "cinquième", "sixième", "septième",
+           "huitième", "neuvième", "dixième"],
+}  # fmt: skip
+_FORMATTER = Formatter()
+
+
+def language(wanted: str) -> str:
+    """The language of the catalogue for a configured one; English for any other."""
+    return wanted if wanted in LANGUAGES else "en"
+
+
+def say(wanted: str, key: str, n: int | None = None, **values: Value) -> RichText:
+    """The text `key` with its values in place; `n` chooses between one and other and stands for `{n}`.
+
+    Raises KeyError for a text or value that does not exist.
+    """
+    return fill(wanted, CATALOGUE[key], n, **values)
+
+
+def fill(wanted: str, text: Text, n: int | None = None, **values: Value) -> RichText:
+    """The text with its values in place, as `say` does it for any catalogue."""
+    pattern = _pattern(language(wanted), text, n)
+    if n is not None:
+        values["n"] = number(wanted, n)
+    parts: list[Value] = []
+    for literal, name, _, _ in _FORMATTER.parse(pattern):
+        parts.append(literal)
+        if name:
+            parts.append(values[name])
+    return concat(parts)
+
+
+def _pattern(wanted: str, text: Text, n: int | None) -> str:
+    found = text.fr if wanted == "fr" else text.en
+    if isinstance(found, str):
+        return found
+    # French counts zero as one thing, English as several (Unicode CLDR plural rules).
+    one = n == 1 or (n == 0 and wanted == "fr")
+    return found[0] if one else found[1]
+
+
+def duration(wanted: str, seconds: float) -> str:
+    """Seconds in two units at most: `45 s`, `12 min`, `1 h 12 min`, `3 d 4 h`; what is below them is dropped."""
+    if seconds != seconds or seconds in (float("inf"), float("-inf")):
+        return "?"
+    whole = abs(int(seconds))
+    minutes, hours, days = whole // 60, whole // 3600, whole // 86400
+    units = _UNITS[language(wanted)]
+    if whole < 60:
+        parts = [(whole, units[0])]
+    elif minutes < 60:
+        parts = [(minutes, units[1])]
+    elif hours < 24:
+        parts = [(hours, units[2]), (minutes % 60, units[1])]
+    else:
+        parts = [(days, units[3]), (hours % 24, units[2])]
+    text = " ".join(f"{count} {unit}" for at, (count, unit) in enumerate(parts) if count or not at)
+    return f"-{text}" if seconds < 0 and whole else text
+
+
+def ordinal(wanted: str, n: int) -> str:
+    """`first`, `second` ...; feminine in French, where it stands before `fois`."""
+    words = _ORDINALS[language(wanted)]
+    if 1 <= n <= len(words):
+        return words[n - 1]
+    if language(wanted) == "fr":
+        return f"{n}e"
+    ending = {1: "st", 2: "nd", 3: "rd"}.get(n % 10, "th") if n % 100 not in (11, 12, 13) else "th"
+    return f"{n}{ending}"
+
+
+def number(wanted: str, n: int) -> str:
+    """The number with its thousands apart: `81,234`, in French with a narrow space."""
+    text = f"{n:,}"
+    return text.replace(",", "\u202f") if language(wanted) == "fr" else text
+
+
+def month(wanted: str, index: int) -> str:
+    """The short name of month 1 to 12."""
+    return _MONTHS[language(wanted)][index - 1]
