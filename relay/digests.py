@@ -14,6 +14,7 @@ from relay.core.card.hush import SOUND, Hush
 from relay.core.card.step import Post, Wait
 from relay.core.event import Event, TemplateFailed
 from relay.core.routing.lane import LaneKey, Policy, Target
+from relay.core.template.look import late
 from relay.core.template.template import RenderedDigest, Templates, render_digest
 from relay.platforms import platform_of
 from relay.store.protocol import CardChange, Claim, Denied, Outturn, Store
@@ -54,7 +55,8 @@ class Digests:
             await self._settle(claim, target, Advanced(digest, claim.state, shown=at_rest), step.until, now)
             return now
         limits = limits_of(target, claim.state, self._calls.rates)
-        rendered = self._render(claim, target, view(lines, limits, now), templates)
+        told = view(digest, lines, limits, now, late(digest, claim.state, now))
+        rendered = self._render(claim, target, told, templates)
         taken = await self._calls.take(claim, target, digest, step, rendered.message, now)
         if isinstance(taken, Denied):
             return taken.until
@@ -73,7 +75,8 @@ class Digests:
             await self._run(partial(self._store.fold, claim.lane, [change]))
             return now
         limits, step = limits_of(target, claim.state, self._calls.rates), Post(silent=target.policy.silent)
-        message = self._render(claim, target, view(claim.lines, limits, now, "quiet"), templates).message
+        told = view(summary, claim.lines, limits, now, None, "quiet")
+        message = self._render(claim, target, told, templates).message
         taken = await self._calls.take(claim, target, summary, step, message, now)
         if isinstance(taken, Denied):
             return taken.until

@@ -52,6 +52,14 @@ def first_due(db: Database, lane: int, now: float) -> tuple[Card, ...]:
     return tuple(map(read, found))
 
 
+def with_wait(db: Database, lane: int, card: Card) -> Card:
+    """The card; a digest waits since the first of its cards did."""
+    if card.group != DIGEST:
+        return card
+    (since,) = db.execute("SELECT min(waiting_since) FROM card WHERE lane = ? AND absorbed = 1", (lane,)).fetchone()
+    return replace(card, waiting_since=card.waiting_since if since is None else since)
+
+
 def has_news(db: Database, lane: int, group: GroupId, fingerprint: str) -> bool:
     """A delivery for the card is accepted and not folded yet."""
     found = db.execute(

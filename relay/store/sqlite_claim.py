@@ -29,7 +29,7 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
         found = [sqlite_cards.find(db, row, grp, fingerprint) for grp, fingerprint in touched]
         at_hand = tuple(card for card in found if card)
     else:
-        at_hand = sqlite_cards.first_due(db, row, now)
+        at_hand = tuple(sqlite_cards.with_wait(db, row, card) for card in sqlite_cards.first_due(db, row, now))
     (next_due,) = db.execute("SELECT min(due) FROM card WHERE lane = ? AND due IS NOT NULL", (row,)).fetchone()
     others, lanes = (0, 0) if opened else sqlite_cards.owed_beside(db, row, lane, now)
     deliveries = tuple(

@@ -69,6 +69,39 @@ async def test_a_digest_follows_its_groups_and_says_when_the_storm_is_over() -> 
     assert world.balance()[0].pending == 0
 
 
+async def test_a_digest_whose_first_call_was_cut_off_says_that_it_may_be_repeated() -> None:
+    world = World()
+    world.faults.add("telegram", "*", "cut after", count=1)
+    await storm(world, 60)
+    await world.run(until=60)
+    first, second = world.telegram.messages(CHAT)
+    assert "may be repeated" not in first.text
+    assert "60 groups firing" in second.text
+    assert "may be repeated" in second.text
+
+
+async def test_a_digest_after_an_outage_says_how_late_it_is_and_why() -> None:
+    world = World()
+    world.faults.add("telegram", "*", "502", until=T0 + 600)
+    await storm(world, 60)
+    await world.run(until=1000)
+    (digest,) = world.telegram.messages(CHAT)
+    assert "60 groups firing" in digest.text
+    assert re.search(r"⏱ \d+ min late: this chat could not be reached from", digest.text)
+    world.now = T0 + 1100
+    await world.post(notification(problem(1, over=True), group=group(1)))
+    await world.run(until=1200)
+    (digest,) = world.telegram.messages(CHAT)
+    assert "late" not in digest.text
+    world.faults.add("telegram", "*", "502", since=T0 + 1200, until=T0 + 1800)
+    world.now = T0 + 1210
+    await world.post(notification(problem(2, over=True), group=group(2)))
+    await world.run(until=2200)
+    (digest,) = world.telegram.messages(CHAT)
+    assert "58 groups firing" in digest.text
+    assert "⏱ 10 min late" in digest.text
+
+
 async def test_a_group_of_a_digest_that_turns_urgent_gets_its_own_message() -> None:
     world = World()
     await storm(world, 60)

@@ -13,7 +13,7 @@ from relay.core.card.card import Card, status
 from relay.core.card.hush import SOUND, Hush
 from relay.core.card.severity import rank
 from relay.core.card.step import Edit, Post, Step, Wait
-from relay.core.card.view import ShownStatus
+from relay.core.card.view import Late, ShownStatus
 from relay.core.routing.lane import Policy
 
 QUIET = GroupId("", "", "quiet")  # the group under which a lane keeps its summary after quiet hours
@@ -51,7 +51,7 @@ class DigestView(Struct, frozen=True):
     first, those of the most groups first among equals.
 
     `firing` groups fire, `urgent` of them with the highest severity, `over` are over since the digest began at
-    `since`. `per_minute` is what the chat takes.
+    `since`. `per_minute` is what the chat takes. `late` and `may_be_repeated` are as in a card's view.
     """
 
     firing: int
@@ -62,6 +62,8 @@ class DigestView(Struct, frozen=True):
     per_minute: int
     names: tuple[Name, ...]
     after: Literal["storm", "quiet"] = "storm"
+    late: Late | None = None
+    may_be_repeated: bool = False
 
 
 def line(card: Card) -> Line:
@@ -86,7 +88,12 @@ def where(labels: Labels) -> str:
 
 
 def view(
-    lines: Sequence[Line], limits: Iterable[Limit], now: float, after: Literal["storm", "quiet"] = "storm"
+    digest: Card,
+    lines: Sequence[Line],
+    limits: Iterable[Limit],
+    now: float,
+    late: Late | None,
+    after: Literal["storm", "quiet"] = "storm",
 ) -> DigestView:
     """The digest of these lines."""
     firing = [each for each in lines if each.status == "firing"]
@@ -103,6 +110,8 @@ def view(
         per_minute=int(capacity(limits, 60.0)),
         names=tuple(_name(name, severity, same) for (severity, name), same in ordered),
         after=after,
+        late=late,
+        may_be_repeated=digest.doubt,
     )
 
 

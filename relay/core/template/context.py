@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from msgspec import Struct
 
 from relay.core.card.step import ReplyKind
-from relay.core.card.view import AlertView, View
+from relay.core.card.view import AlertView, Late, View
 from relay.core.routing.lane import Policy
 from relay.core.template import telling
 from relay.core.template.engine import nearest, shown
@@ -101,7 +101,7 @@ class Scene:
             "now": reader.time(view.now),
             "again": self._again(),
             "over": self._over(),
-            "late": self._late(),
+            "late": lateness(view.late, reader),
             "notes": self.notes,
             "t": self._say,
         }
@@ -154,13 +154,6 @@ class Scene:
         start, end = reader.time(last.started_at).rich(), reader.time(last.ended_at).rich()
         return join(" · ", [nth, reader.say("before", start=start, end=end)])
 
-    def _late(self) -> RichText | str:
-        late, reader = self.view.late, self.reader
-        if late is None:
-            return ""
-        start, end = reader.time(late.since).rich(), reader.time(late.until).rich()
-        return reader.say(late.why, age=str(reader.duration(late.seconds)), start=start, end=end)
-
     def _over(self) -> RichText | str:
         """What is said of a card that was over before anyone could see it."""
         view, reader = self.view, self.reader
@@ -177,9 +170,22 @@ class Scene:
             ("✂️", view.truncated_alerts and reader.say("truncated", view.truncated_alerts)),
             ("💤", view.stale and reader.say("stale", age=str(reader.duration(self.policy.stale_after)))),
             ("❔", view.may_be_repeated and reader.say("may_be_repeated")),
-            ("⏱", self._late()),
+            ("⏱", lateness(view.late, reader)),
         ]
-        return [join(" ", [mark, text]) for mark, text in notes if text]
+        return noted(notes)
+
+
+def noted(notes: Iterable[tuple[str, RichText | str | bool | int]]) -> list[RichText]:
+    """Each note that has a text, behind its mark."""
+    return [join(" ", [mark, text]) for mark, text in notes if isinstance(text, RichText | str) and text]
+
+
+def lateness(late: Late | None, reader: Reader) -> RichText | str:
+    """How late a message comes and why; nothing when it does not."""
+    if late is None:
+        return ""
+    start, end = reader.time(late.since).rich(), reader.time(late.until).rich()
+    return reader.say(late.why, age=str(reader.duration(late.seconds)), start=start, end=end)
 
 
 def _alias(name: str) -> str:

@@ -6,7 +6,7 @@ from relay.core.alert import GroupId
 from relay.core.card.digest import DigestView, Line, Name
 from relay.core.routing.lane import Policy
 from relay.core.template import telling
-from relay.core.template.context import Shape
+from relay.core.template.context import Shape, lateness, noted
 from relay.core.text.richtext import RichText, join, styled
 from relay.core.text.times import Reader
 
@@ -38,6 +38,7 @@ class DigestScene:
             "more": say("storm_more", len(rest), groups=str(groups)) if rest else "",
             "over": say("storm_over", view.over) if view.over and view.firing else "",
             "note": say("storm_note", view.per_minute) if view.firing and view.after == "storm" else "",
+            "notes": self._notes(),
             "color": telling.color(_mark(view.names[0]) if view.names else "🟢"),
         }
 
@@ -50,6 +51,12 @@ class DigestScene:
         whole = (line for name in self.view.names[: shape.shown] if _names_all(name) for line in name.lines)
         told = (*whole, *self.counted(shape.shown)[: shape.full])
         return frozenset((line.group, line.fingerprint) for line in told)
+
+    def _notes(self) -> list[RichText]:
+        """What an honest digest adds: may be repeated, late."""
+        view, reader = self.view, self.reader
+        repeated = view.may_be_repeated and reader.say("may_be_repeated")
+        return noted([("❔", repeated), ("⏱", lateness(view.late, reader))])
 
     def _head(self) -> list[RichText]:
         view, say = self.view, self.reader.say

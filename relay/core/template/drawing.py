@@ -66,7 +66,7 @@ def draw_digest(parts: Mapping[str, Part], scene: DigestScene, shape: Shape) -> 
     names = scene.names(shape)
     color = names["color"]
     return Message(
-        body=_written(parts, "digest", scene, names, shape),
+        body=_honest(parts["digest"], _written(parts, "digest", scene, names, shape), names),
         color=color if isinstance(color, int) else None,
         timestamp=scene.view.since,
     )

@@ -34,7 +34,7 @@ def look(card: Card, state: LaneState, step: Step, policy: Policy, now: float) -
         since=_since(card),
         until=_until(card),
         rounds=card.rounds,
-        late=_late(card, state, now),
+        late=late(card, state, now),
         stale=card.stale,
         may_be_repeated=card.doubt,
         about=tuple(alert for alert in alerts if alert.fingerprint in about),
@@ -71,7 +71,8 @@ def _until(card: Card) -> float | None:
     return max((entry.ends_at for entry in card.entries if entry.ends_at), default=card.heard_at)
 
 
-def _late(card: Card, state: LaneState, now: float) -> Late | None:
+def late(card: Card, state: LaneState, now: float) -> Late | None:
+    """By how much and why what the card waits to show comes late; None when it does not."""
     if card.waiting_since is None or now - card.waiting_since <= LATE_AFTER:
         return None
     seconds = now - card.waiting_since
