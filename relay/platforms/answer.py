@@ -48,7 +48,7 @@ _SAID: dict[Ending, Callable[[str], Outcome]] = {
     "MessageGone": MessageGone,
     "ThreadGone": ThreadGone,
 }
-LONGEST_WAIT = 3600.0
+LONGEST_WAIT = 86400.0
 _SHORTEST_WAIT = 1.0
 _USUAL_WAIT = 5.0
 _LONGEST_WHY = 300
@@ -180,7 +180,7 @@ def positive_id(value: object) -> str:
 def wait_of(asked: object, response: Response) -> float:
     """How many seconds to wait: as the body asks, else the `retry-after` header (a number or a date), else 5 s.
 
-    Between 1 s and an hour, whatever is asked.
+    Between 1 s and a day, whatever is asked: calls within the time make it longer.
     """
     for seconds in (seconds_of(asked), _header_seconds(response)):
         if seconds is not None:

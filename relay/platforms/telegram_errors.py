@@ -74,6 +74,8 @@ ROWS: tuple[Row, ...] = (
         words=(
             "chat not found",
             "chat_write_forbidden",
+            "chat_restricted",
+            "channel_private",
             "bot was blocked by the user",
             "user is deactivated",
             "bot was kicked",

@@ -180,7 +180,7 @@ def test_a_lane_takes_from_its_webhook_its_channel_and_our_address() -> None:
     ("remaining", "after", "rests"),
     [
         ("0", "1.5", 1.5),
-        ("0", "99999", 3600.0),
+        ("0", "99999", 86400.0),
         ("1", "1.5", None),
         ("0", "0", None),
         ("0", "-1", None),
