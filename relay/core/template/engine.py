@@ -128,6 +128,12 @@ def shown(value: object) -> RichText | str:
     raise TypeError(f"{name} cannot be printed as it is: name what of it, or write | join(', ') or | toJson")
 
 
+def text(value: object) -> str:
+    """The characters of anything that can be printed."""
+    found = shown(value)
+    return found if isinstance(found, str) else found.text
+
+
 class Missing(StrictUndefined):
     """A name that is not there: any use of it fails and says what there is."""
 

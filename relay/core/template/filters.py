@@ -2,7 +2,6 @@
 
 import base64
 import json
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
@@ -16,16 +15,14 @@ from jinja2.runtime import Context
 
 from relay.core.duration import parse_duration
 from relay.core.template import links
-from relay.core.template.engine import MAX_TEXT, TooCostlyError, run_of, shown
+from relay.core.template.engine import MAX_TEXT, TooCostlyError, run_of, shown, text
+from relay.core.template.numbers import humanize, humanize1024, humanize_duration, humanize_percentage, number, rounded
 from relay.core.text import richtext
 from relay.core.text.richtext import RichText, styled
 from relay.core.text.times import Duration, Reader, Time
 
 _GO_GROUP = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
 _WORD = re.compile(r"\S+")
-_LARGE = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
-_SMALL = ("", "m", "u", "n", "p", "f", "a", "z", "y")
-_BINARY = ("", "ki", "Mi", "Gi", "Ti", "Pi", "Ei", "Zi", "Yi")
 _MOST_ITEMS = 10_000
 _LONGEST_PATTERN = 1_000
 _LONGEST_ESCAPED = 1 << 20
@@ -38,12 +35,6 @@ _OPTIONS.max_mem = 1 << 20  # bytes of a pattern, ready for use: more takes too 
 
 
 Charge = Callable[[int], None]
-
-
-def text(value: object) -> str:
-    """The characters of anything that can be printed."""
-    found = shown(value)
-    return found if isinstance(found, str) else found.text
 
 
 def join(values: Iterable[object], separator: object = "", attribute: str = "") -> RichText | str:
@@ -168,58 +159,6 @@ def _plain(value: object, depth: int) -> object:
     if isinstance(value, (list, tuple)) and len(value) <= _MOST_ITEMS:
         return [_plain(item, depth - 1) for item in value]
     raise TypeError(f"toJson: a {type(value).__name__.lower()} has no JSON form")
-
-
-def number(value: object) -> float:
-    """The number that a text, or a number, is. Raises ValueError."""
-    return float(value) if isinstance(value, (int, float)) else float(text(value))
-
-
-def _scaled(value: object, base: float, large: tuple[str, ...], small: tuple[str, ...]) -> str:
-    size = number(value)
-    if size == 0 or not math.isfinite(size):
-        return f"{size:.4g}"
-    power = 0
-    while abs(size) >= base and power < len(large) - 1:
-        size, power = size / base, power + 1
-    while small and abs(size) < 1 and -power < len(small) - 1:
-        size, power = size * base, power - 1
-    return f"{size:.4g}{large[power] if power >= 0 else small[-power]}"
-
-
-def humanize(value: object) -> str:
-    """`1.235k`, `12m`: four digits and a metric prefix (Prometheus' `humanize`)."""
-    return _scaled(value, 1000.0, _LARGE, _SMALL)
-
-
-def humanize1024(value: object) -> str:
-    """`1.5Mi`: four digits and a binary prefix."""
-    return _scaled(value, 1024.0, _BINARY, ())
-
-
-def humanize_percentage(value: object) -> str:
-    """A ratio as a percentage: 0.123 as `12.3%`."""
-    return f"{number(value) * 100:.4g}%"
-
-
-def humanize_duration(value: object) -> str:
-    """Seconds as Prometheus writes them: `1d 2h 3m 4s`, `1.5s`, `20ms`."""
-    seconds = number(value)
-    if not math.isfinite(seconds):
-        return f"{seconds:.4g}"
-    if abs(seconds) < 1:
-        return f"{_scaled(seconds, 1000.0, ('',), _SMALL)}s" if seconds else "0s"
-    if abs(seconds) < 60:
-        return f"{seconds:.4g}s"
-    sign, whole = "-" if seconds < 0 else "", int(abs(seconds))
-    parts = ((whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "m"), (whole % 60, "s"))
-    told = [f"{count}{unit}" for at, (count, unit) in enumerate(parts) if any(c for c, _ in parts[: at + 1])]
-    return sign + " ".join(told)
-
-
-def rounded(value: object, precision: int = 0) -> float | int:
-    """Rounded to 0 to 9 decimals."""
-    return round(number(value), min(max(precision, 0), 9)) if precision else round(number(value))
 
 
 def safe_url(value: object) -> str:
