@@ -20,6 +20,7 @@ from relay.core.config.fault import Fault
 from relay.core.config.fault import render as render_fault
 from relay.core.config.resolve import Rules
 from relay.core.event import ChatMoved, Event, Loaded, Noted
+from relay.core.notice import NOTICES
 from relay.core.routing.lane import LaneKey
 from relay.door import Door
 from relay.folder import CannotStart, Folder
@@ -121,7 +122,7 @@ class App:
         await self._writer.run(partial(self._store.look_again, self._clock()))
         wakes = await self._writer.run(self._store.wakes)
         self._lanes.wake(lane for lane, _ in wakes)
-        self._notices.start()
+        self._notices.start(await self._writer.run(partial(self._store.firing, NOTICES)))
         self._replies.start()
         await self._updates.follow(self.rules.bots)
         self._upkeep.start(lambda: (self._pipeline.in_force, self.rules.retention))

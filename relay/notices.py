@@ -1,14 +1,15 @@
 """Notices at work: listens to what happens and posts what operators have to know, at most hourly each."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 
 from msgspec.structs import replace
 
 from relay.core.alert import Notification
+from relay.core.card.card import Card
 from relay.core.event import Event
-from relay.core.notice import HOURLY, Notice, notice_of, notification
+from relay.core.notice import HOURLY, Notice, notice_of, notification, told_by
 
 _LOOK_EVERY = 60.0  # seconds
 _MOST_WAITING = 100
@@ -32,8 +33,12 @@ class Notices:
         if notice is not None and not self._waiting.full():
             self._waiting.put_nowait(notice)
 
-    def start(self) -> None:
-        """Begins to post."""
+    def start(self, told: Iterable[Card]) -> None:
+        """Begins to post. What an earlier run told by these cards is over when nothing renews it for an hour."""
+        for card in told:
+            notice = told_by(card)
+            if notice:
+                self._open[notice.kind, notice.subject] = (notice, card.entries[0].starts_at, self._clock())
         self._task = asyncio.create_task(self._go_on())
 
     async def stop(self) -> None:

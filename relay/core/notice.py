@@ -5,7 +5,8 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from relay.core.alert import Alert, Notification
+from relay.core.alert import Alert, GroupId, Notification
+from relay.core.card.card import Card
 from relay.core.event import (
     Accepted,
     Answered,
@@ -26,12 +27,15 @@ from relay.core.routing.route import SUBSCRIPTION
 from relay.core.text.texts import say
 
 HOURLY = 3600.0  # seconds: a notice is told again only after this long, and is over when nothing renewed it for as long
+NOTICES = GroupId("", "alert-relay", "notice/")  # with this begin the groups of all notices
+_LASTING = ("chat_down", "deaf")
 _GIVEN_UP = (400, 401, 413)  # answers after which Alertmanager gives a notification up (notify/util.go)
 
 
 class Notice(Struct, frozen=True):
     """One thing to tell: `kind` names the text (`notice_KIND`) and `name` the alert; `subject` tells two of a kind
-    apart. `lasting`: it holds until an event says that it is over; others are over by themselves."""
+    apart. `lasting`: it holds until an event says that it is over; others are over by themselves. `text` is what was
+    told before, where the values of its text are not known any more."""
 
     kind: str
     name: str
@@ -39,6 +43,7 @@ class Notice(Struct, frozen=True):
     firing: bool = True
     lasting: bool = False
     values: tuple[tuple[str, str], ...] = ()
+    text: str = ""
 
 
 def notice_of(event: Event) -> Notice | None:
@@ -76,9 +81,18 @@ def notice_of(event: Event) -> Notice | None:
             assert_never(event)
 
 
+def told_by(card: Card) -> Notice | None:
+    """The notice that an earlier run told by this card, if it is one that is over by itself."""
+    kind, _, subject = card.group.group_key.removeprefix(NOTICES.group_key).partition("/")
+    if kind in _LASTING or not card.entries:
+        return None
+    entry = card.entries[0]
+    return Notice(kind, entry.labels.get("alertname", ""), subject, text=entry.annotations.get("summary", ""))
+
+
 def notification(notice: Notice, language: str, began: float, now: float) -> Notification:
     """The notice as Alertmanager would post an alert that began at `began`."""
-    text = say(language, f"notice_{notice.kind}", None, **dict(notice.values)).text
+    text = notice.text or say(language, f"notice_{notice.kind}", None, **dict(notice.values)).text
     alert = Alert(
         status="firing" if notice.firing else "resolved",
         labels={"alertname": notice.name, "severity": "warning"},
@@ -89,9 +103,9 @@ def notification(notice: Notice, language: str, began: float, now: float) -> Not
         fingerprint=blake2b(f"{notice.kind} {notice.subject}".encode(), digest_size=8).hexdigest(),
     )
     return Notification(
-        source="",
-        receiver="alert-relay",
-        group_key=f"notice/{notice.kind}/{notice.subject}",
+        source=NOTICES.source,
+        receiver=NOTICES.receiver,
+        group_key=f"{NOTICES.group_key}{notice.kind}/{notice.subject}",
         status=alert.status,
         alerts=(alert,),
         group_labels={"alertname": notice.name},

@@ -198,6 +198,9 @@ class Store(Protocol):
     def look_again(self, now: float) -> None:
         """Makes cards due at `now` that fire and were told by nothing: what kept them back may be in force no more."""
 
+    def firing(self, groups: GroupId) -> tuple[Card, ...]:
+        """The cards that fire of groups whose keys begin as this one's."""
+
     def wakes(self) -> tuple[tuple[LaneKey, float], ...]:
         """Lanes that have work, with when (0.0: open deliveries wait)."""
 

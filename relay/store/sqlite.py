@@ -318,6 +318,10 @@ class SqliteStore:
         """See `protocol.Store.look_again`."""
         sqlite_cards.look_again(self._db, now)
 
+    def firing(self, groups: GroupId) -> tuple[Card, ...]:
+        """See `protocol.Store.firing`."""
+        return sqlite_cards.firing(self._db, groups)
+
     def wakes(self) -> tuple[tuple[LaneKey, float], ...]:
         """See `protocol.Store.wakes`."""
         rows = self._db.execute(

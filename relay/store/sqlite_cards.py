@@ -11,6 +11,7 @@ from relay.core.card.digest import DIGEST, QUIET, Line, line
 from relay.core.routing.lane import LaneKey
 from relay.store.database import Database
 from relay.store.protocol import CardChange
+from relay.store.sqlite_unreadable import ERRORS
 
 _encode = msgspec.json.encode
 _card = msgspec.json.Decoder(Card).decode
@@ -130,6 +131,23 @@ def _line_in_digest(db: Database, lane: int, card: Card) -> bytes | None:
         (lane, text(card.group), card.fingerprint),
     ).fetchone()
     return found[0] if found else None
+
+
+def firing(db: Database, groups: GroupId) -> tuple[Card, ...]:
+    """See `protocol.Store.firing`."""
+    begins = text(groups).removesuffix('"}')
+    rows = db.execute(
+        "SELECT body, absorbed, waiting_since FROM card WHERE firing = 1 AND grp >= ? AND grp < ?",
+        (begins, f"{begins}\U0010ffff"),
+    )
+    return tuple(card for card in map(_read_if_any, rows) if card)
+
+
+def _read_if_any(row: Row) -> Card | None:
+    try:
+        return read(row)
+    except ERRORS:
+        return None
 
 
 def look_again(db: Database, now: float) -> None:

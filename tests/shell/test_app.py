@@ -6,11 +6,14 @@ from pathlib import Path
 import pytest
 
 from relay.__main__ import main
+from relay.app import App, Options
 from relay.folder import Folder
 from relay.sandbox.server import Sandbox
 from relay.store.protocol import StoreError
 from relay.store.sqlite import SqliteStore
 from tests.acceptance.life import life
+from tests.acceptance.processes import fetch, until
+from tests.acceptance.test_signals import OPS, furnish
 
 GOOD = "route: {receiver: ops}\nreceivers:\n  - name: ops\n"
 
@@ -82,3 +85,16 @@ async def test_a_relay_that_has_stopped_does_nothing_more(sandbox: Sandbox, tmp_
         pass
     left = [task.get_coro() for task in asyncio.all_tasks() - before]
     assert [coro for coro in left if "relay/sandbox" not in str(coro)] == []
+
+
+async def test_a_notice_that_an_earlier_run_told_is_known_to_this_one(sandbox: Sandbox, tmp_path: Path) -> None:
+    options = Options(furnish(sandbox, tmp_path), tmp_path / "data", port=0)
+    for is_known in (False, True):
+        app = App(options)
+        address = await app.start()
+        assert (("refused", "400") in app._notices._open) == is_known
+        if not is_known:
+            status, _ = await fetch("POST", f"http://{address}/alerts", "no payload")
+            assert status == 400
+            await until("it is told", lambda: "answered with 400" in sandbox.telegram.transcript(OPS))
+        await app.stop()

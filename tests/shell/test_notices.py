@@ -3,9 +3,12 @@
 import pytest
 
 from relay.core.alert import Notification
+from relay.core.card.card import Card
+from relay.core.card.fold import Arriving, fold
 from relay.core.event import Answered, ChatChanged, ChatMoved, Contradicted, Event, Settled, TemplateFailed
 from relay.core.notice import HOURLY, notice_of
 from relay.notices import Notices
+from tests.build import POLICY, arriving
 
 DOWN = ChatChanged("telegram", "dba", up=False, why="Forbidden: bot was kicked")
 UP = ChatChanged("telegram", "dba", up=True, why="")
@@ -68,6 +71,29 @@ async def test_the_same_notice_is_told_once_and_is_over_an_hour_after_its_last_c
     operators.now += 1
     await operators.notices.look()
     assert operators.told == [("firing", "AlertRelayTemplateFailed"), ("resolved", "AlertRelayTemplateFailed")]
+
+
+async def test_what_an_earlier_run_told_is_over_an_hour_after_the_start_of_this_one() -> None:
+    operators, earlier = Operators(), Operators()
+    for event in (FAILED, DOWN):
+        await earlier.hear(event)
+    cards = [fold(Card(told.group, "", "ops"), [_arriving(told)], POLICY).card for told in earlier.posted]
+    operators.notices.start(cards)
+    operators.now += HOURLY - 1
+    await operators.notices.look()
+    assert operators.told == []
+    operators.now += 1
+    await operators.notices.look()
+    await operators.notices.stop()
+    assert operators.told == [("resolved", "AlertRelayTemplateFailed")]
+    (over,), (begun, _) = operators.posted, earlier.posted
+    assert (over.group, over.alerts[0].fingerprint) == (begun.group, begun.alerts[0].fingerprint)
+    assert over.alerts[0].annotations == begun.alerts[0].annotations
+    assert over.alerts[0].starts_at == begun.alerts[0].starts_at
+
+
+def _arriving(told: Notification) -> Arriving:
+    return arriving(1, told.alerts[0].starts_at, *told.alerts)
 
 
 async def test_a_chat_that_is_down_stays_told_until_it_is_up() -> None:

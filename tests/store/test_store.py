@@ -276,6 +276,16 @@ def test_where_room_is_short_a_closed_card_goes_with_its_last_delivery(store: St
     assert store.card(TELEGRAM, GROUP, "") is None
 
 
+def test_the_firing_cards_of_groups_whose_keys_begin_alike_are_found(store: Store) -> None:
+    store.accept(arrival(TELEGRAM))
+    card = fold_all(store, TELEGRAM)
+    assert store.firing(replace(GROUP, group_key=GROUP.group_key[:5])) == (card,)
+    assert store.firing(replace(GROUP, group_key="other")) == store.firing(replace(GROUP, receiver="other")) == ()
+    over = replace(card, entries=tuple(replace(entry, status="resolved") for entry in card.entries))
+    store.fold(TELEGRAM, [CardChange(over, None, urgent=False)])
+    assert store.firing(GROUP) == ()
+
+
 def test_a_storage_of_a_newer_version_is_refused_untouched(tmp_path: Path) -> None:
     path = tmp_path / "relay.db"
     SqliteStore(path).close()
