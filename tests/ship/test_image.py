@@ -25,6 +25,7 @@ BASE, IMAGE = "localhost/base", "localhost/alert-relay"
 USER = "65532"
 TOKEN = "a-token-for-this-test"
 URL = "http://127.0.0.1:9087"
+REACHING = {"index-url", "extra-index-url", "trusted-host", "proxy", "cert", "timeout"}
 # Read-only root, the two folders mounted, PID 1, no privileges: what a container engine does with these flags.
 RUN = """
 set -e
@@ -62,6 +63,7 @@ def pip_settings() -> str:
     for line in sorted(run("pip3", "config", "list").splitlines(), reverse=True):  # what begins with : is stronger
         name, _, value = line.partition("=")
         settings[name.rpartition(".")[2]] = ast.literal_eval(value)
+    settings = {name: value for name, value in settings.items() if name in REACHING}
     return "[global]\n" + "".join(f"{name} = {value}\n" for name, value in settings.items())
 
 
