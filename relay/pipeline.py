@@ -97,15 +97,6 @@ class Pipeline:
 
     async def turn(self, lane: LaneKey) -> Next:
         """Folds a page of the lane's deliveries, or brings one card one step further."""
-        try:
-            return await self._turn(lane)
-        except StoreError:
-            raise
-        except Exception:
-            await self._settle_doubt(lane, "the relay failed during the call")
-            raise
-
-    async def _turn(self, lane: LaneKey) -> Next:
         now = self._clock()
         claim = await self._run(partial(self._store.claim, lane, now, PAGE))
         if claim.page:

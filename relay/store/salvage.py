@@ -1,6 +1,6 @@
 """Salvage: what can be read of a damaged storage is accepted anew by the running one."""
 
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
 from typing import TypeVar
 
@@ -16,7 +16,7 @@ from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.store import wreck
 from relay.store.protocol import Arrival, CardChange, Store
-from relay.store.sqlite_unreadable import ERRORS
+from relay.store.sqlite_unreadable import ERRORS, readable
 from relay.store.wreck import Wreck, WreckedCard, WreckedDelivery, WreckedLane
 
 T = TypeVar("T")
@@ -126,20 +126,13 @@ def _take_in(store: Store, piece: Piece) -> Salvaged:
 
 
 def _people(found: Wreck) -> People:
-    invites = [_read(_invite, body) for body in found.people("invite")]
-    subscriptions = [_read(_subscription, body) for body in found.people("subscription")]
+    invites = [readable(_invite, body) for body in found.people("invite")]
+    subscriptions = [readable(_subscription, body) for body in found.people("subscription")]
     return People(
         tuple(invite for invite in invites if invite),
         tuple(subscription for subscription in subscriptions if subscription),
         (invites + subscriptions).count(None),
     )
-
-
-def _read(decode: Callable[[bytes], T], body: bytes | None) -> T | None:
-    try:
-        return decode(body or b"")
-    except ERRORS:
-        return None
 
 
 def _lane(found: Wreck, lane: WreckedLane, cards: dict[_Key, WreckedCard]) -> Iterator[Piece]:
@@ -172,9 +165,8 @@ def _piece(
 
 
 def _change(card: WreckedCard, body: bytes) -> CardChange | None:
-    try:
-        read = _card(body)
-    except ERRORS:
+    read = readable(_card, body)
+    if read is None:
         return None
     return CardChange(replace(read, folded_seq=0, shown_seq=0, absorbed=False), card.due, bool(card.urgent))
 

@@ -7,7 +7,7 @@ import msgspec
 from relay.core.budget import Budget, Limit, block, free_at, merge, room, take
 from relay.store.database import Database
 from relay.store.protocol import Attempt
-from relay.store.sqlite_unreadable import ERRORS
+from relay.store.sqlite_unreadable import readable
 
 YIELD = 0.05  # seconds after which a lane that let another one go first asks again
 PATIENCE = 5.0  # seconds for which others wait for a lane that may go and does not come
@@ -72,10 +72,7 @@ def _read(db: Database, key: str) -> Budget:
 
 def decoded(key: str, body: bytes) -> Budget:
     """The budget of a row. One that cannot be read is begun anew: the platform says no where we should have waited."""
-    try:
-        return _budget(body)
-    except ERRORS:
-        return Budget(key)
+    return readable(_budget, body) or Budget(key)
 
 
 def _keep(db: Database, budget: Budget) -> None:

@@ -11,7 +11,7 @@ from relay.core.card.digest import DIGEST, QUIET, Line, line
 from relay.core.routing.lane import LaneKey
 from relay.store.database import Database
 from relay.store.protocol import CardChange
-from relay.store.sqlite_unreadable import ERRORS
+from relay.store.sqlite_unreadable import readable
 
 _encode = msgspec.json.encode
 _card = msgspec.json.Decoder(Card).decode
@@ -137,17 +137,9 @@ def firing(db: Database, groups: GroupId) -> tuple[Card, ...]:
     """See `protocol.Store.firing`."""
     begins = text(groups).removesuffix('"}')
     rows = db.execute(
-        "SELECT body, absorbed, waiting_since FROM card WHERE firing = 1 AND grp >= ? AND grp < ?",
-        (begins, f"{begins}\U0010ffff"),
+        "SELECT body FROM card WHERE firing = 1 AND grp >= ? AND grp < ?", (begins, f"{begins}\U0010ffff")
     )
-    return tuple(card for card in map(_read_if_any, rows) if card)
-
-
-def _read_if_any(row: Row) -> Card | None:
-    try:
-        return read(row)
-    except ERRORS:
-        return None
+    return tuple(card for card in (readable(_card, body) for (body,) in rows) if card)
 
 
 def look_again(db: Database, now: float) -> None:

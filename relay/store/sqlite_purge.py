@@ -4,7 +4,7 @@ import msgspec
 
 from relay.core.card.card import Card
 from relay.store.database import Database
-from relay.store.sqlite_unreadable import ERRORS
+from relay.store.sqlite_unreadable import readable
 
 _card = msgspec.json.Decoder(Card).decode
 
@@ -40,7 +40,5 @@ def _forget_cards(db: Database, ids: set[int], before: float) -> None:
 
 
 def _heard_at(body: bytes) -> float:
-    try:
-        return _card(body).heard_at
-    except ERRORS:
-        return float("-inf")
+    card = readable(_card, body)
+    return card.heard_at if card else float("-inf")

@@ -14,7 +14,7 @@ from relay.core.card.lanestate import LaneState
 from relay.core.rewind import AHEAD, Rewind
 from relay.store.database import Database
 from relay.store.sqlite_budgets import decoded
-from relay.store.sqlite_unreadable import ERRORS
+from relay.store.sqlite_unreadable import readable
 
 T = TypeVar("T")
 # Moments that stand in columns of their own; those of a card stand in its body too.
@@ -58,11 +58,8 @@ def _each(db: Database, table: str, column: str, sort: type[T], moved: Callable[
     key = "key" if table in ("budget", "bot") else "id"
     for (row,) in db.execute(f"SELECT {key} FROM {table}").fetchall():  # noqa: S608
         (blob,) = db.execute(f"SELECT {column} FROM {table} WHERE {key} = ?", (row,)).fetchone()  # noqa: S608
-        try:
-            value = decode(blob)
-        except ERRORS:
-            continue
-        if moved(value) != value:
+        value = readable(decode, blob)
+        if value is not None and moved(value) != value:
             db.execute(
                 f"UPDATE {table} SET {column} = ? WHERE {key} = ?",  # noqa: S608
                 (msgspec.json.encode(moved(value)), row),

@@ -53,9 +53,13 @@ def needed(decode: Callable[[bytes], T], blob: bytes) -> T:
         raise damaged(f"a row cannot be read: {error}") from error
 
 
-def _reads(decode: Callable[[bytes], object], blob: bytes | None) -> bool:
+def readable(decode: Callable[[bytes], T], blob: bytes | None) -> T | None:
+    """The value, if it can be read."""
     try:
-        decode(blob or b"")
+        return decode(blob or b"")
     except ERRORS:
-        return False
-    return True
+        return None
+
+
+def _reads(decode: Callable[[bytes], object], blob: bytes | None) -> bool:
+    return readable(decode, blob) is not None

@@ -1,0 +1,42 @@
+"""Answers to people: whatever goes wrong with one, the next is said."""
+
+import asyncio
+
+import pytest
+
+from relay import replies
+from relay.core.event import Event, Noted
+from relay.platforms.wire import NoAnswer, Request
+from relay.replies import Replies
+from relay.store.people import Outgoing
+from relay.store.protocol import StoreError
+from relay.store.sqlite import SqliteStore
+from relay.writer import Writer
+
+
+@pytest.mark.parametrize(
+    ("error", "said"), [(StoreError("disk I/O error"), "storage failed"), (ValueError("a bug"), "answering failed")]
+)
+async def test_a_round_that_fails_is_told_and_another_comes(
+    error: Exception, said: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, told, again = SqliteStore(":memory:"), list[Event](), asyncio.Event()
+    writer = Writer(store)
+
+    async def send(_: Request) -> NoAnswer:
+        raise AssertionError("there is nothing to say")
+
+    def sayings() -> tuple[Outgoing, ...]:
+        if not told:
+            raise error
+        again.set()
+        return ()
+
+    monkeypatch.setattr(replies, "_AFTER_FAULT", 0.0)
+    monkeypatch.setattr(store.people, "sayings", sayings)
+    answering = Replies(store.people, writer.run, send, lambda: 0.0, told.append)
+    answering.start()
+    await asyncio.wait_for(again.wait(), 10)
+    await answering.stop()
+    writer.close()
+    assert [event.message for event in told if isinstance(event, Noted)] == [said]
