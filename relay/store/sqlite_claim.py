@@ -13,17 +13,14 @@ _lane_state = msgspec.json.Decoder(LaneState).decode
 _notification = msgspec.json.Decoder(Notification).decode
 _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 
+PAGE_BYTES = 8 << 20  # a page of large payloads takes some ten times as much memory when it is read
+_Opened = tuple[int, str, str, bytes | None, float, bytes, str]
+
 
 def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim:
     """See `protocol.Store.claim`; `row` is the lane's."""
     (state,) = db.execute("SELECT state FROM lane WHERE id = ?", (row,)).fetchone()
-    opened = db.execute(
-        "SELECT seq, receiver, fingerprint, alerts, delivery.accepted_at, body, grp"
-        " FROM delivery INDEXED BY delivery_open"  # SQLite would take the primary key and read all that came
-        " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS NULL"
-        " ORDER BY seq LIMIT ?",
-        (row, page),
-    ).fetchall()
+    opened = _opened(db, row, page)
     if opened:
         touched = dict.fromkeys((grp, fingerprint) for _, _, fingerprint, _, _, _, grp in opened)
         found = [sqlite_cards.find(db, row, grp, fingerprint) for grp, fingerprint in touched]
@@ -47,3 +44,20 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
         lanes=lanes,
         lines=() if opened or not at_hand else sqlite_cards.lines_for(db, row, at_hand[0]),
     )
+
+
+def _opened(db: Database, row: int, page: int) -> list[_Opened]:
+    """The oldest open deliveries: at most `page`, and no more once they bring `PAGE_BYTES` of alerts."""
+    found = db.execute(
+        "SELECT seq, receiver, fingerprint, alerts, delivery.accepted_at, body, grp"
+        " FROM delivery INDEXED BY delivery_open"  # SQLite would take the primary key and read all that came
+        " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS NULL"
+        " ORDER BY seq LIMIT ?",
+        (row, page),
+    )
+    opened: list[_Opened] = []
+    size = 0
+    while size < PAGE_BYTES and (each := found.fetchone()):
+        opened.append(each)
+        size += len(each[5])
+    return opened

@@ -55,6 +55,12 @@ class Process:
         """It has not ended."""
         return self.child.returncode is None
 
+    @property
+    def peak(self) -> int:
+        """The most memory that it had, in MiB."""
+        status = Path(f"/proc/{self.child.pid}/status").read_text()
+        return int(status.partition("VmHWM:")[2].split()[0]) // 1024
+
     def signal(self, number: signal.Signals) -> None:
         """Sends a signal to the whole group, if it still runs."""
         if self.runs:

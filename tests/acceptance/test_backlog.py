@@ -47,12 +47,6 @@ def config(folder: Path) -> Path:
     return path
 
 
-def highest_memory(pid: int) -> int:
-    """MiB of resident memory at its highest."""
-    lines = Path(f"/proc/{pid}/status").read_text().splitlines()
-    return int(next(line for line in lines if line.startswith("VmHWM")).split()[1]) // 1024
-
-
 @pytest.mark.slow
 async def test_a_start_with_a_large_backlog_is_quick_small_and_answers_at_once(tmp_path: Path) -> None:
     backlog(tmp_path / "data")
@@ -65,7 +59,7 @@ async def test_a_start_with_a_large_backlog_is_quick_small_and_answers_at_once(t
             asked = time.monotonic()
             assert await relay.post(payload("DiskFull")) == 200
             slowest = max(slowest, time.monotonic() - asked)
-        memory = highest_memory(relay.process.child.pid)
+        memory = relay.process.peak
         assert (await relay.balance())["ops"].lost == 0
     print(f"ready after {ready:.2f} s, slowest answer {slowest:.2f} s, at most {memory} MiB")  # noqa: T201 - a figure
     assert ready < READY_SECONDS

@@ -14,7 +14,9 @@ import pytest
 from tests.acceptance.processes import Relay, payload, processes, start_relay, until
 
 MEBIBYTE = 1 << 20
-ANSWER, BESIDE, ROOM = 5.0, 1.0, 400  # seconds, seconds, MiB
+ROOM = 400  # MiB
+ANSWER = 10.0  # seconds
+BESIDE, SHARE = 1.0, 1 / 8  # seconds; of the time from the request to the card, on a slow machine
 CONFIG = """\
 global: {telegram_api_url: "http://127.0.0.1:9", telegram_bot_token: "111:aaaaaaaaaaaaaaaaaaaa", telegram_updates: none}
 route: {receiver: small, routes: [{receiver: large, matchers: [uid!=""]}]}
@@ -48,12 +50,6 @@ def large(count: int) -> bytes:
         for number in range(count)
     ]  # fmt: skip
     return json.dumps(whole | {"alerts": alerts}).encode()
-
-
-def peak(relay: Relay) -> int:
-    """The most memory that the process had, in MiB."""
-    status = Path(f"/proc/{relay.process.child.pid}/status").read_text()
-    return int(status.partition("VmHWM:")[2].split()[0]) // 1024
 
 
 @asynccontextmanager
@@ -101,9 +97,11 @@ async def _meet(folder: Path, count: int) -> None:
                 assert response.status == 200
             answered = time.monotonic() - began
             await until("its card is brought", lambda: "receiver=large method=sendMessage" in relay.process.output, 60)
+            brought = time.monotonic() - began
             assert (await relay.balance())["large"].pending == -(-count // 256)
-        figures = f"{len(body) // MEBIBYTE} MiB: {answered:.2f} s, beside {max(taken):.2f} s, {peak(relay)} MiB"
+        times = f"answered in {answered:.2f} s, brought in {brought:.2f} s, beside {max(taken):.2f} s"
+        figures = f"{len(body) // MEBIBYTE} MiB: {times}, {relay.process.peak} MiB"
         assert answered < ANSWER, figures
-        assert max(taken) < BESIDE, figures
-        assert peak(relay) < ROOM, figures
+        assert max(taken) < max(BESIDE, SHARE * brought), figures
+        assert relay.process.peak < ROOM, figures
         print(figures)  # noqa: T201 - for the one who runs it with -s

@@ -349,6 +349,26 @@ def test_a_card_keeps_the_labels_of_its_most_urgent_alerts_only() -> None:
     assert chat.card.entries[-1].labels == {"alertname": "Disk", "severity": "warning"}
 
 
+def test_a_payload_in_parts_says_one_thing() -> None:
+    """Its first part ends all that fires, its second brings something new: the group grew, it did not fire again."""
+    chat = Chat()
+    chat.arrive(0, alert("a"), alert("b"))
+    chat.drain(0)
+    whole = arriving(3, T0 + 60, alert("a", "resolved"), alert("b", "resolved"), alert("c"))
+    parts = [replace(whole, seq=2, alerts=whole.alerts[:2], last=False), replace(whole, alerts=whole.alerts[2:])]
+    assert fold(chat.card, parts, POLICY) == fold(chat.card, [whole], POLICY)
+    again = [replace(part, seq=part.seq + 2) for part in parts]
+    assert fold(fold(chat.card, parts, POLICY).card, again, POLICY).duplicates == (4, 5)
+
+
+def test_an_alert_that_was_made_brief_is_kept_as_it_is() -> None:
+    chat = Chat()
+    chat.arrive(0, *(alert(f"i{index:04}") for index in range(DETAILED + 50)))
+    brief = chat.card.entries[-1]
+    chat.arrive(60, *(alert(f"i{index:04}") for index in range(DETAILED)), truncated=50)
+    assert chat.card.entries[-1] is brief
+
+
 def test_of_every_alert_the_labels_are_kept_that_say_whether_it_is_urgent() -> None:
     policy = replace(POLICY, urgent=parse('instance="i0249"'))
     many = [alert(f"i{index:04}") for index in range(DETAILED + 50)]

@@ -29,6 +29,7 @@ from relay.store.protocol import (
     StoreError,
 )
 from relay.store.sqlite import SqliteStore
+from relay.store.sqlite_claim import PAGE_BYTES
 from tests.build import DISCORD, GROUP, T0, TELEGRAM, alert, entry, notification
 
 Reopen = Callable[[], Store]
@@ -90,6 +91,18 @@ def test_deliveries_of_a_lane_come_in_the_order_of_acceptance_a_page_at_a_time(s
     assert [(opened.seq, opened.accepted_at) for opened in page] == [(1, T0), (2, T0 + 1), (3, T0 + 2)]
     assert page[0].notification == notification(alert("a"))
     assert [opened.seq for opened in store.claim(DISCORD, T0, 9).page] == [1, 2, 3, 4, 5]
+
+
+def test_a_page_of_large_payloads_is_cut_by_what_they_weigh_and_never_empty(store: Store) -> None:
+    wide = replace(alert("a"), annotations={"description": "x" * (PAGE_BYTES - 2000)})
+    for told in (notification(alert("a")), notification(wide), notification(wide), notification(alert("b"))):
+        store.accept(arrival(TELEGRAM, told=told))
+    assert [opened.seq for opened in store.claim(TELEGRAM, T0, 9).page] == [1, 2, 3]
+    store.dismiss(TELEGRAM, [1, 2], "merged", "")
+    heavier = replace(wide, annotations={"description": "x" * 2 * PAGE_BYTES})
+    store.accept(arrival(DISCORD, told=notification(heavier)))
+    assert [opened.seq for opened in store.claim(DISCORD, T0, 9).page] == [1]
+    assert [opened.seq for opened in store.claim(TELEGRAM, T0, 9).page] == [3, 4]
 
 
 def test_accept_tells_which_lanes_have_work(store: Store) -> None:

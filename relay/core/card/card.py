@@ -13,7 +13,7 @@ from relay.core.card.view import Change, Round, ShownStatus
 _ORDER = {"firing": 0, "gone": 1, "resolved": 2}
 
 
-class Entry(Struct, frozen=True):
+class Entry(Struct, frozen=True, omit_defaults=True):
     """One alert of a card. Times are Unix seconds; `starts_at` 0.0 is unknown.
 
     `seen` is the acceptance of the last payload that listed it. `absent_since`: a whole payload did not list it;

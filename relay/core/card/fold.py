@@ -1,6 +1,6 @@
 """Folding: what a delivery brings is laid over a card's wanted state."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence, Set
 from typing import Literal
 
 from msgspec import Struct
@@ -45,10 +45,11 @@ def fold(card: Card, arriving: Sequence[Arriving], policy: Policy) -> Folded:
     its reason says; later it is a repeat, unless its reason tells of a change elsewhere in the group.
     """
     duplicates: list[int] = []
-    for delivery in arriving:
+    for parts in _payloads(arriving):
+        delivery = _joined(parts)
         was_same, card = _lay(card, delivery, policy)
         if was_same and not _is_repeat(card, delivery, policy):
-            duplicates.append(delivery.seq)
+            duplicates += [part.seq for part in parts]
         else:
             card = _count(card, delivery, repeated=was_same, policy=policy)
         card = replace(card, head=delivery.head, heard_at=delivery.accepted_at, folded_seq=delivery.seq)
@@ -58,6 +59,25 @@ def fold(card: Card, arriving: Sequence[Arriving], policy: Policy) -> Folded:
     if not card.entries:  # only told what is absent: there is nothing to show, now or later
         card = replace(card, waiting_since=None, closed_at=card.heard_at)
     return Folded(card, tuple(duplicates))
+
+
+def _payloads(arriving: Sequence[Arriving]) -> Iterator[Sequence[Arriving]]:
+    """The parts of each payload that are at hand. Every payload is laid over the card once, however many parts it has:
+    a card of 100,000 alerts is not gone through for every 256 of them."""
+    begin = 0
+    for end, delivery in enumerate(arriving, 1):
+        following = arriving[end] if end < len(arriving) else None
+        if delivery.last or not following or not _same_payload(delivery, following):
+            yield arriving[begin:end]
+            begin = end
+
+
+def _same_payload(one: Arriving, other: Arriving) -> bool:
+    return (one.accepted_at, one.head, one.whole) == (other.accepted_at, other.head, other.whole)
+
+
+def _joined(parts: Sequence[Arriving]) -> Arriving:
+    return replace(parts[-1], alerts=tuple(alert for part in parts for alert in part.alerts))
 
 
 def ripen(card: Card, policy: Policy, now: float) -> Card:
@@ -272,6 +292,8 @@ def _ordered(entries: Iterable[Entry], policy: Policy) -> tuple[Entry, ...]:
     return (*ordered[:DETAILED], *(_brief(entry, names) for entry in ordered[DETAILED:]))
 
 
-def _brief(entry: Entry, names: Collection[str]) -> Entry:
+def _brief(entry: Entry, names: Set[str]) -> Entry:
+    if not (entry.annotations or entry.generator_url or entry.labels.keys() - names):
+        return entry
     labels: Labels = {key: value for key, value in entry.labels.items() if key in names}
     return replace(entry, labels=labels, annotations={}, generator_url="")
