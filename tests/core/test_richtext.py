@@ -257,6 +257,7 @@ FILLED: list[tuple[str, RichText, Sequence[RichText | str], RichText]] = [
     ("a value is never read as markup", plain(P0), ["<b>*_`[a](b)"], plain("<b>*_`[a](b)")),
     ("a value is never read as a placeholder", plain(P0 + P1), [P1, "b"], plain("\ufffd1\ufffdb")),
     ("twice the same", plain(P0 + P0), ["a"], plain("aa")),
+    ("a style of half a placeholder", RichText(P0, (Span("bold", 0, 1),)), ["abc"], styled("bold", "abc")),
     ("an empty value leaves no style", styled("bold", P0), [""], plain("")),
     ("the template's style is outside", styled("bold", P0), [styled("code", "a")], styled("bold", styled("code", "a"))),
     ("a style in itself goes", styled("bold", P0), [styled("bold", "a")], styled("bold", "a")),

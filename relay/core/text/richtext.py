@@ -3,7 +3,7 @@
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
-from itertools import pairwise, takewhile
+from itertools import takewhile
 from typing import Literal
 from unicodedata import category
 from urllib.parse import quote
@@ -259,9 +259,7 @@ def substitute(rich: RichText, values: Sequence[RichText | str]) -> RichText:
     safe = [_without_placeholders(_rich(value)) for value in values]
     pieces: list[str] = []
     spans: list[Span] = []
-    marks: list[tuple[int, int]] = [
-        (0, 0)
-    ]  # (offset in the template, offset in the result), where the distance changes
+    filled: list[tuple[int, int, int]] = []
     position = length = 0
     for found in _PLACEHOLDER.finditer(rich.text):
         value = _value(found, safe)
@@ -270,10 +268,9 @@ def substitute(rich: RichText, values: Sequence[RichText | str]) -> RichText:
         length = before + len(value.text)
         position = found.end()
         spans += _shifted(value.spans, before)
-        marks += ((found.start(), before), (position, length))
+        filled.append((found.start(), position, length))
     pieces.append(rich.text[position:])
-    marks.append((len(rich.text), length + len(rich.text) - position))
-    styles = _moved(_settled(rich.spans, safe), marks)
+    styles = _moved(_settled(rich.spans, safe), filled)
     return normalise(RichText("".join(pieces), (*styles, *spans)))
 
 
@@ -292,17 +289,21 @@ def _settled(spans: Iterable[Span], values: Sequence[RichText]) -> Iterator[Span
             yield Span(span.kind, span.start, span.end, value)
 
 
-def _moved(spans: Iterable[Span], marks: Sequence[tuple[int, int]]) -> Iterator[Span]:
-    """The spans at their places in the result; one pass over the marks."""
+def _moved(spans: Iterable[Span], filled: Sequence[tuple[int, int, int]]) -> Iterator[Span]:
+    """The spans at their places in the result, in one pass. `filled`: where each placeholder begins and ends, and where
+    its value ends in the result; a span that begins or ends within one does so at that end."""
     spans = list(spans)
-    offsets = sorted({0, *(s.start for s in spans), *(s.end for s in spans)})
+    offsets = sorted({offset for span in spans for offset in (span.start, span.end)})
     places: dict[int, int] = {}
-    steps = pairwise(marks)
-    here, there = next(steps)
+    following = 0
+    shift = 0
     for offset in offsets:
-        while offset > there[0]:
-            here, there = next(steps)
-        places[offset] = there[1] if offset == there[0] else min(here[1] + offset - here[0], there[1])
+        while following < len(filled) and filled[following][1] <= offset:
+            _, end, place = filled[following]
+            shift = place - end
+            following += 1
+        within = following < len(filled) and filled[following][0] < offset
+        places[offset] = filled[following][2] if within else offset + shift
     return (Span(s.kind, places[s.start], places[s.end], s.value) for s in spans)
 
 
