@@ -76,10 +76,11 @@ _AUTOMATIC = re.compile(
             r"(?<![A-Za-z0-9_/<>])/[A-Za-z0-9_]++(?![/<>])",  # commands
             r"(?<![A-Za-z0-9_])#(?!\d+(?:[\s.,;:!?)]|$))[^\s#\u2060]\S{0,256}",  # hashtags
             r"(?<![A-Za-z0-9_$])\$(?:1INCH|[A-Z]+)(?![A-Za-z0-9_$])",  # cashtags
-            r"(?<!\d)\d(?:[ -]{0,8}\d){12,18}",  # numbers of bank cards
         )
     )
 )
+_WORDS = re.compile(r"(?<!\S)[^\s.@/#$]*+[.@/#$](?=\S)\S*")  # no other word can hold one of these
+_BANK_CARDS = re.compile(r"(?<!\d)\d(?:[ -]{0,8}\d){12,18}")
 _BREAKS = re.compile(r"[.@/#$:]|(?:\d[ -]*){6}")
 # Telegram turns controls into spaces and removes the others, which would join what stands on both sides.
 _REMOVED = {
@@ -129,7 +130,7 @@ def _unguarded(rich: RichText) -> list[tuple[int, int]]:
     guards = _merged(sorted((span.start, span.end) for span in rich.spans if span.kind in _GUARDING))
     starts, ends = [guard[0] for guard in guards], [guard[1] for guard in guards]
     free: list[tuple[int, int]] = []
-    for start, end in _merged(_automatic(rich.text)):
+    for start, end in _merged(sorted(_automatic(rich.text))):
         within = guards[bisect_right(ends, start) : bisect_left(starts, end)]
         edges = [start, *(edge for guard in within for edge in guard), end]
         free += [(left, right) for left, right in zip(edges[::2], edges[1::2], strict=True) if left < right]
@@ -137,11 +138,17 @@ def _unguarded(rich: RichText) -> list[tuple[int, int]]:
 
 
 def _automatic(text: str) -> Iterator[tuple[int, int]]:
-    """What may become something by itself, also within another such place, in the order of the beginnings."""
-    match = _AUTOMATIC.search(text)
-    while match:
+    """What may become something by itself, also within another such place."""
+    for word in _WORDS.finditer(text):
+        yield from _all(_AUTOMATIC, text, *word.span())
+    yield from _all(_BANK_CARDS, text, 0, len(text))
+
+
+def _all(pattern: re.Pattern[str], text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Where the pattern fits, also where it began before."""
+    while match := pattern.search(text, start, end):
         yield match.span()
-        match = _AUTOMATIC.search(text, match.start() + 1)
+        start = match.start() + 1
 
 
 def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
