@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from relay.sandbox import server
 from tests import canary
@@ -12,6 +13,9 @@ from tests.need import absent
 
 pytest_plugins = ["pytester"]
 canary.watch()
+settings.register_profile("quick", max_examples=25, deadline=None)
+settings.register_profile("thorough", max_examples=400, deadline=None)  # pytest --hypothesis-profile=thorough
+settings.load_profile("quick")
 
 
 def pytest_collection_finish() -> None:

@@ -112,7 +112,7 @@ def test_a_recorded_body_is_told_on_both_platforms(body: bytes) -> None:
 def property_of(examples: int) -> None:
     """Sends that many bodies the whole way."""
 
-    @settings(max_examples=examples, deadline=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=examples, suppress_health_check=list(HealthCheck))
     @given(bodies)
     @example(b"")
     @example(b"\xef\xbb\xbf{}")

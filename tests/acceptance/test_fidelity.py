@@ -146,7 +146,7 @@ def property_of(examples: int, most: int, largest: int) -> None:
     slow = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
     phases = (Phase.explicit, Phase.reuse, Phase.generate, *((Phase.shrink,) if largest < _TOO_LARGE_TO_SHRINK else ()))
 
-    @settings(max_examples=examples, deadline=None, suppress_health_check=slow, phases=phases)
+    @settings(max_examples=examples, suppress_health_check=slow, phases=phases)
     @given(payloads(most, largest), st.sampled_from(("en", "fr")))
     def arrives(body: bytes, language: str) -> None:
         assume(len(body) <= Limits().max_body)

@@ -193,7 +193,6 @@ async def live(script: Sequence[Happening]) -> None:
 
 SOME = settings(
     max_examples=150,
-    deadline=None,
     suppress_health_check=list(HealthCheck),
     phases=[Phase.explicit, Phase.generate, Phase.shrink],
     derandomize=True,

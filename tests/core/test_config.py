@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import example, given, settings
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from relay.core.config.config import Config, parse
@@ -51,7 +51,6 @@ def check(data: bytes, files: Files = WITH_TEMPLATES) -> tuple[Config | None, tu
     return config, faults
 
 
-@settings(max_examples=300, deadline=None)
 @given(at=st.integers(0, len(GOOD)), drop=st.integers(0, 40), word=st.sampled_from(PLAIN + MARKS + ODD))
 @example(at=0, drop=len(GOOD), word="")
 @example(at=0, drop=0, word="x: &x [*x]\n")
@@ -66,7 +65,6 @@ def test_a_mutated_file_never_raises_anything_but_faults(at: int, drop: int, wor
         assert render(fault).startswith("relay.yml:")
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.binary(max_size=200))
 def test_any_bytes_end_in_faults(data: bytes) -> None:
     config, faults = check(data, BARE)
@@ -82,7 +80,6 @@ def _swapped(node: object, draw: st.DataObject) -> object:
     return [_swapped(item, draw) for item in node] if isinstance(node, list) else node
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.data())
 def test_values_of_the_wrong_kind_in_any_place_are_faults(data: st.DataObject) -> None:
     swapped = _swapped(yaml.safe_load(GOOD), data)

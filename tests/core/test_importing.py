@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.__main__ import main
@@ -166,7 +166,6 @@ trees = st.recursive(
 )  # fmt: skip
 
 
-@settings(deadline=None)
 @given(root=st.sampled_from(NAMES), routes=st.lists(trees, max_size=4))
 def test_every_alert_reaches_the_same_chats_as_before(root: str, routes: list[dict[str, object]]) -> None:
     tree: dict[str, object] = {"receiver": root, "routes": routes}
@@ -221,7 +220,6 @@ WHOLE = {
 }
 
 
-@settings(deadline=None)
 @given(st.data())
 def test_any_yaml_is_imported_without_a_fault_or_refused_with_one(data: st.DataObject) -> None:
     """A good file with anything in the place of one of its values."""

@@ -4,7 +4,7 @@ from collections import defaultdict
 from contextlib import suppress
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.core.text.markup import MarkupError, MarkupName, parse
@@ -334,19 +334,16 @@ def soup(pieces: tuple[str, ...]) -> st.SearchStrategy[str]:
     return st.lists(st.sampled_from(pieces), max_size=14).map("".join)
 
 
-@settings(max_examples=600, deadline=None)
 @given(soup(HTML_PIECES))
 def test_any_heap_of_html_pieces_is_read_as_telegram_reads_it(source: str) -> None:
     assert_reads_as_telegram(source, "html")
 
 
-@settings(max_examples=1000, deadline=None)
 @given(soup(MARKDOWNV2_PIECES))
 def test_any_heap_of_markdownv2_pieces_is_read_as_telegram_reads_it(source: str) -> None:
     assert_reads_as_telegram(source, "markdownv2")
 
 
-@settings(max_examples=400, deadline=None)
 @given(soup(MARKDOWN_PIECES))
 def test_any_heap_of_markdown_pieces_is_read_as_telegram_reads_it(source: str) -> None:
     assert_reads_as_telegram(source, "markdown")
@@ -376,13 +373,11 @@ MARKDOWNV2_STYLES = (
 )
 
 
-@settings(max_examples=300, deadline=None)
 @given(nested(HTML_STYLES, st.sampled_from(("a ", "é", "😀", "\n", "&amp;"))))
 def test_nested_html_is_read_as_telegram_reads_it(source: str) -> None:
     assert_reads_as_telegram(source, "html")
 
 
-@settings(max_examples=300, deadline=None)
 @given(nested(MARKDOWNV2_STYLES, st.sampled_from(("a ", "é", "😀", "\\.", "`b`", "```py\nc```"))))
 def test_nested_markdownv2_is_read_as_telegram_reads_it(source: str) -> None:
     assert_reads_as_telegram(source, "markdownv2")
@@ -536,7 +531,6 @@ def test_discords_markdown_is_read(source: str, text: str, expected: list[tuple[
     assert (rich.text, spans(rich)) == (text, expected)
 
 
-@settings(max_examples=500, deadline=None)
 @given(soup((*MARKDOWNV2_PIECES, "# ", "-# ", "> ", ">>> ", "**", "***", "<t:5:R>", "~~")) | st.text())
 def test_discords_markdown_is_never_a_fault(source: str) -> None:
     rich = parse(source, "discord")

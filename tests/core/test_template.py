@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -302,7 +302,6 @@ _ALERTS = st.lists(
 )
 
 
-@settings(max_examples=60, deadline=None)
 @given(alerts=_ALERTS, name=st.sampled_from(sorted(SOURCES)), language=st.sampled_from(["en", "fr"]), group=_LABELS)
 def test_any_alerts_give_a_message_that_fits_without_a_failure(
     alerts: list[AlertView], name: str, language: str, group: dict[str, str]

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from html import escape
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.core.card.step import Post, ReplyKind
@@ -88,7 +88,6 @@ def test_telegrams_parser_accepts_the_text_and_finds_nothing_of_its_own(
     assert found_in(text, entities) == []
 
 
-@settings(max_examples=80, deadline=None)
 @given(
     values=st.lists(hostile.texts, min_size=6, max_size=6),
     count=st.integers(1, 5),

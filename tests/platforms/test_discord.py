@@ -4,7 +4,7 @@ import json
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 
 from relay.core.budget import Limit, Limits
 from relay.core.card.outcome import (
@@ -322,7 +322,6 @@ def test_titles_are_one_line_without_links_and_footers_have_no_markup() -> None:
     assert write_plain(rich) == "a_b\nc"
 
 
-@settings(max_examples=400, deadline=None)
 @given(text=hostile.texts)
 def test_text_is_read_as_it_is(text: str) -> None:
     """No character lost, and nothing of it taken for markup, a mention, an emoji or a link."""
@@ -334,7 +333,6 @@ def test_text_is_read_as_it_is(text: str) -> None:
     assert (_squashed(title.text), title.found) == (_squashed(known), frozenset())
 
 
-@settings(max_examples=400, deadline=None)
 @given(rich=hostile.rich_texts)
 def test_styles_change_no_text_and_only_styles_asked_for_are_seen(rich: RichText) -> None:
     rich = without(rich, {"link"})

@@ -279,7 +279,6 @@ def test_what_has_no_entity_left_is_broken_without_a_trace_for_the_eye() -> None
     assert found_in(text, entities) == []
 
 
-@settings(max_examples=400, deadline=None)
 @given(rich=hostile.rich_texts)
 def test_telegram_finds_nothing_that_we_did_not_mark(rich: RichText) -> None:
     text, entities = write(rich)
@@ -294,7 +293,7 @@ def test_nor_in_plain_text_where_one_thing_hides_another(text: str) -> None:
     assert found_in(write_plain(RichText(text))) == []
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(rich=hostile.rich_texts, factor=st.integers(30, 60))
 def test_nor_where_entities_run_out(rich: RichText, factor: int) -> None:
     text, entities = write(concat([rich, "\n"] * factor))
@@ -302,7 +301,6 @@ def test_nor_where_entities_run_out(rich: RichText, factor: int) -> None:
     assert found_in(text, entities) == []
 
 
-@settings(deadline=None)
 @given(text=hostile.texts)
 def test_no_character_is_lost_but_those_that_telegram_drops(text: str) -> None:
     shown = write(RichText(text))[0]

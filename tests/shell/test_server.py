@@ -452,7 +452,7 @@ async def test_bad_http_gets_one_json_400_that_repeats_nothing(relay: Relay, raw
     assert relay.taken == []
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(raw=st.binary(max_size=300), method=st.sampled_from([b"", b"POST /alerts HTTP/1.1\r\n", b"GET "]))
 async def test_no_bytes_at_all_stop_it_from_serving(relay: Relay, method: bytes, raw: bytes) -> None:
     reader, writer = await relay.connect()
