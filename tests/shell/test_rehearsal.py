@@ -2,7 +2,6 @@
 
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -45,11 +44,9 @@ def test_the_other_process_finds_what_would_be_found_here() -> None:
 
 
 def test_what_takes_too_long_is_ended_and_named_and_the_others_are_tried() -> None:
-    began = time.monotonic()
     named = found(Bounds(seconds=1), a="{{ nope }}", b=SLOW, c="{{ nope }}", d=GOOD)
     assert [name for name, _ in named] == ["a", "b", "c"]
     assert named[1][1] == "to compile and to try it takes more than 1 s of a processor or 256 MiB"
-    assert time.monotonic() - began < 30
 
 
 def test_what_takes_too_much_memory_is_named_and_the_others_are_tried() -> None:
