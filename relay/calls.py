@@ -8,7 +8,7 @@ from typing import Literal, Protocol, TypeVar, assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.budget import Limit, Limits
+from relay.core.budget import Block, Limit, Limits
 from relay.core.card.card import Card
 from relay.core.card.lanestate import LaneState
 from relay.core.card.outcome import (
@@ -46,13 +46,13 @@ class Run(Protocol):
 
 
 class Took(Struct, frozen=True):
-    """A call that was made: when it ended, what it came to, what its answer forbids (budget key, until when), and the
-    lane with what was learnt on the way."""
+    """A call that was made: when it ended, what it came to, what the headers of its answer forbid, and the lane with
+    what was learnt on the way."""
 
     at: float
     outcome: Outcome
     state: LaneState
-    blocks: tuple[tuple[str, float], ...]
+    blocks: tuple[Block, ...]
 
 
 def limits_of(target: Target, state: LaneState, rates: Limits) -> tuple[Limit, ...]:
@@ -122,7 +122,7 @@ class Calls:
         self._tell(called(target, request, response, outcome, ended_at - began))
         platform = platform_of(target.lane.platform)
         paces = platform.pace(_endpoint(target, state).lane, response) if isinstance(response, Response) else ()
-        return Took(ended_at, outcome, state, tuple((key, ended_at + seconds) for key, seconds in paces))
+        return Took(ended_at, outcome, state, tuple(Block((key,), ended_at, seconds) for key, seconds in paces))
 
     async def write_down(self, claim: Claim, target: Target, outturn: Outturn) -> None:
         """Keeps what the attempt leaves behind, however long the storage takes, and tells what ended."""

@@ -10,7 +10,7 @@ from msgspec import Struct
 from relay.calls import Run, Send, called
 from relay.core.bot.people import Saying
 from relay.core.bot.update import BotId
-from relay.core.budget import Limits
+from relay.core.budget import Block, Limits
 from relay.core.card.outcome import RateLimited
 from relay.core.card.step import MessageRef, Post
 from relay.core.config.destination import Bot
@@ -103,8 +103,8 @@ class Replies:
         ended_at = self._clock()
         self._tell(called(target, request, response, outcome, ended_at - now))
         if isinstance(outcome, RateLimited):
-            blocks = [(key, ended_at + outcome.retry_after) for key in outcome.budgets]
-            await self._run(partial(self._store.block, blocks))
+            block = Block(outcome.budgets, ended_at, outcome.retry_after, outcome.whole)
+            await self._run(partial(self._store.block, [block]))
 
 
 def _target(bot: Bot, saying: Saying, policy: Policy) -> Target:

@@ -1,6 +1,7 @@
 """Budgets: how much a platform takes, kept by us before it has to say no. Pure: rows and the time are arguments."""
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 
 class Limit(Struct, frozen=True):
@@ -11,12 +12,29 @@ class Limit(Struct, frozen=True):
     window: float
 
 
+class Block(Struct, frozen=True):
+    """No call on the budgets `keys` for `seconds` from `at` (Unix seconds). `whole` is the budget that they are a part
+    of, where the platform never says that it limits all of it but refuses one part after the other."""
+
+    keys: tuple[str, ...]
+    at: float
+    seconds: float
+    whole: str = ""
+
+    @property
+    def until(self) -> float:
+        """The end of it, Unix seconds."""
+        return self.at + self.seconds
+
+
 class Budget(Struct, frozen=True):
-    """The state of one budget: when calls were made (Unix seconds, oldest first) and until when all are forbidden."""
+    """The state of one budget: when calls were made (Unix seconds, oldest first) and until when all are forbidden.
+    `refused` is the block of a part of it, of those that run the one that ends last."""
 
     key: str
     used: tuple[float, ...] = ()
     blocked_until: float = 0.0
+    refused: Block | None = None
 
 
 def free_at(budget: Budget, limit: Limit, now: float) -> float:
@@ -35,18 +53,32 @@ def room(budget: Budget, limit: Limit, now: float) -> int:
 def take(budget: Budget, limit: Limit, now: float) -> Budget:
     """The budget after a call at `now`; what has left the window is forgotten."""
     used = tuple(at for at in budget.used if at > now - limit.window)
-    return Budget(budget.key, (*used, now), budget.blocked_until)
+    return replace(budget, used=(*used, now))
 
 
 def block(budget: Budget, until: float) -> Budget:
     """The budget with no call before `until`; a block is never shortened."""
-    return Budget(budget.key, budget.used, max(budget.blocked_until, until))
+    return replace(budget, blocked_until=max(budget.blocked_until, until))
+
+
+def refuse(whole: Budget, part: Block) -> Budget:
+    """The budget after a part of it was refused: where another part rests already, all of it does.
+
+    Until the later end, for who comes too early is told a longer wait; but no longer than that can make it: what is
+    left of the first wait and that once more. A wait that is longer still is the part's own.
+    """
+    before = whole.refused
+    if before is None or before.until <= part.at or before.keys[0] == part.keys[0]:
+        return replace(whole, refused=part)
+    last = max(before, part, key=lambda each: each.until)
+    longest = 2 * min(before.seconds, part.seconds) + 1  # platforms round up to whole seconds
+    return block(replace(whole, refused=last), min(last.until, part.at + longest))
 
 
 def merge(budget: Budget, into: Budget) -> Budget:
     """The budget `into` with the calls and the block of one that turned out to be the same."""
     used = tuple(sorted((*budget.used, *into.used)))
-    return Budget(into.key, used, max(budget.blocked_until, into.blocked_until))
+    return block(replace(into, used=used), budget.blocked_until)
 
 
 class Rate(Struct, frozen=True):

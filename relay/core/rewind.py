@@ -66,7 +66,8 @@ class Rewind(Struct, frozen=True):
     def budget(self, budget: Budget) -> Budget:
         """The budget: who was told to wait still waits as long."""
         used = tuple(sorted(map(self.at, budget.used)))
-        return replace(budget, used=used, blocked_until=self.at(budget.blocked_until))
+        refused = budget.refused and replace(budget.refused, at=self.at(budget.refused.at))
+        return replace(budget, used=used, blocked_until=self.at(budget.blocked_until), refused=refused)
 
     def subscription(self, subscription: Subscription) -> Subscription:
         """The subscription; a mute that would be over by now was asked for by another clock, and is left."""

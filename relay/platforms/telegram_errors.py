@@ -16,7 +16,8 @@ ROWS: tuple[Row, ...] = (
     Row(
         "RateLimited",
         "too many calls",
-        "nothing to this chat before the time asked; it counts as no attempt",
+        "nothing to this chat before the time asked, and nothing of this bot once a second chat is refused meanwhile; "
+        "it counts as no attempt",
         statuses=(429, 429),
     ),
     Row(

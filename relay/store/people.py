@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from relay.core.bot.people import ChatEntry, Effects, Invite, Known, Saying, Subscription
 from relay.core.bot.update import BotId, Ears, Update
-from relay.core.budget import Limit
+from relay.core.budget import Block, Limit
 from relay.core.routing.lane import LaneKey
 
 SAYING_SECONDS = 60.0  # after which an answer to a command is no longer worth sending
@@ -72,5 +72,5 @@ class PeopleStore(Protocol):
         """Takes the budgets for an answer, if alerts leave them half free, and forgets it: it is sent once or not at
         all. `dropped`: it is too old."""
 
-    def block(self, blocks: Sequence[tuple[str, float]]) -> None:
-        """Forbids calls on these budget keys until then (Unix seconds)."""
+    def block(self, blocks: Sequence[Block]) -> None:
+        """Forbids what the blocks say."""

@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from relay.core.alert import GroupId, Notification
 from relay.core.balance import BalanceRow
-from relay.core.budget import Limit
+from relay.core.budget import Block, Limit
 from relay.core.card.card import Card
 from relay.core.card.digest import Line
 from relay.core.card.lanestate import LaneState
@@ -104,7 +104,7 @@ class Attempt(Struct, frozen=True):
 
 class Outturn(Struct, frozen=True):
     """What an attempt leaves behind. `shown`: deliveries up to `card.shown_seq` are done; `dead`: why they never
-    will be; `blocks`: budget keys and until when they are forbidden; `renamed`: budgets by which the call
+    will be; `blocks`: what the answer forbids; `renamed`: budgets by which the call
     was counted before it told which others they are. `digest`: the
     card is the lane's digest; these cards it names (their deliveries are delivered, those of the others merged)."""
 
@@ -112,7 +112,7 @@ class Outturn(Struct, frozen=True):
     state: LaneState
     change: CardChange
     now: float
-    blocks: tuple[tuple[str, float], ...] = ()
+    blocks: tuple[Block, ...] = ()
     shown: bool = False
     dead: str = ""
     renamed: tuple[tuple[str, str], ...] = ()

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from relay.core.budget import Budget, Limit, block, free_at, merge, room, take
+from relay.core.budget import Block, Budget, Limit, block, free_at, merge, refuse, room, take
 from relay.store.database import Database
 from relay.store.protocol import Attempt
 from relay.store.sqlite_unreadable import readable
@@ -47,13 +47,16 @@ def take_spare(db: Database, limits: Sequence[Limit], now: float) -> bool:
     return True
 
 
-def settle(db: Database, renamed: Iterable[tuple[str, str]], blocks: Iterable[tuple[str, float]]) -> None:
+def settle(db: Database, renamed: Iterable[tuple[str, str]], blocks: Iterable[Block]) -> None:
     """Counts what was taken under the old names under the new ones, and lays the blocks on top."""
     for old, new in renamed:
         _keep(db, merge(_read(db, old), _read(db, new)))
         db.execute("DELETE FROM budget WHERE key = ?", (old,))
-    for key, until in blocks:
-        _keep(db, block(_read(db, key), until))
+    for each in blocks:
+        for key in each.keys:
+            _keep(db, block(_read(db, key), each.until))
+        if each.whole:
+            _keep(db, refuse(_read(db, each.whole), each))
 
 
 def _ahead(db: Database, attempt: Attempt, limit: Limit, now: float) -> int:

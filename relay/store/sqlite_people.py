@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from relay.core.bot.people import ChatEntry, Effects, Invite, Known, Saying, Subscription, hash_of
 from relay.core.bot.update import BotId, Command, Ears, Ignored, Migrated, Update
-from relay.core.budget import Limit
+from relay.core.budget import Block, Limit
 from relay.core.card.card import Card
 from relay.core.card.duty import probe
 from relay.core.card.lanestate import LaneState
@@ -254,7 +254,7 @@ class SqlitePeople:
         self._db.execute("DELETE FROM saying WHERE id = ?", (saying_id,))
         return "dropped" if dropped else "go"
 
-    def block(self, blocks: Sequence[tuple[str, float]]) -> None:
+    def block(self, blocks: Sequence[Block]) -> None:
         """See `people.PeopleStore.block`."""
         sqlite_budgets.settle(self._db, (), blocks)
 

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from relay.core.alert import GroupId, Notification
+from relay.core.budget import Limits, Rate
 from relay.core.routing.lane import LaneKey, Platform, Policy, Target
 from relay.core.routing.matcher import parse
 from relay.core.routing.route import Route, Routing
@@ -39,14 +40,13 @@ def group(name: str, severity: str = "warning", team: str = "0", at: float = T0)
     return notification(labelled, group=GroupId("", "relay", f"{{}}:{{{name}}}"))
 
 
-def by_team(targets: Sequence[Target]) -> World:
+def by_team(targets: Sequence[Target], limits: Limits | None = None) -> World:
     """A world in which team 0 goes to the first target, team 1 to the second, and so on."""
     names = [f"team-{number}" for number in range(len(targets))]
     own = [replace(each, policy=replace(each.policy, receiver=name)) for each, name in zip(targets, names, strict=True)]
     routes = tuple(Route(name, matchers=parse(f'team="{number}"')) for number, name in enumerate(names))
-    return World(
-        *own, routing=Routing(Route(names[0], routes=routes), dict(zip(names, ((t,) for t in own), strict=True)))
-    )
+    routing = Routing(Route(names[0], routes=routes), dict(zip(names, ((t,) for t in own), strict=True)))
+    return World(*own, routing=routing, limits=limits)
 
 
 def topic(thread: str, policy: Policy = PATIENT) -> Target:
@@ -164,6 +164,68 @@ async def test_chats_share_the_budget_of_their_bot() -> None:
     made = calls(world, "telegram")
     assert Counter(call.status for call in made) == {200: 60}
     assert busiest(made, 1) == 27
+
+
+def chats_of_one_bot(count: int, limits: Limits | None = None) -> World:
+    """Team 0 has the first chat, team 1 the second, and so on."""
+    chats = [-5000 - number for number in range(count)]
+    world = by_team([telegram_target(replace(GROUP_CHAT, chat=str(chat)), PATIENT) for chat in chats], limits)
+    for chat in chats:
+        world.telegram.add_chat(chat, "supergroup", "Team")
+    return world
+
+
+def told(world: World) -> list[tuple[int, int]]:
+    """Every answer of Telegram: after how many whole seconds, and its status."""
+    return [(int(call.at - T0), call.status) for call in world.telegram.calls]
+
+
+async def test_a_limit_of_the_whole_bot_is_told_to_two_of_its_chats_and_then_waited_for() -> None:
+    world = chats_of_one_bot(20)
+    world.faults.add("telegram", "*", "429", count=1, seconds=30)
+    for team in range(20):
+        await world.post(group(f"db-{team}", team=str(team)))
+    await world.run(until=200)
+    # The second call comes too early, so that Telegram asks for the rest of the 30 seconds and for them once more.
+    assert told(world) == [(0, 429), (0, 429), *[(60, 200)] * 20]
+    assert sum(row.delivered for row in world.balance()) == 20
+
+
+async def test_a_bot_that_rests_rests_on_after_a_restart() -> None:
+    world = chats_of_one_bot(4)
+    world.faults.add("telegram", "*", "429", count=1, seconds=30)
+    for team in range(2):
+        await world.post(group(f"db-{team}", team=str(team)))
+    await world.run(until=20)
+    await world.restart()
+    for team in (2, 3):
+        await world.post(group(f"db-{team}", team=str(team)))
+    await world.run(until=200)
+    assert told(world) == [(0, 429), (0, 429), *[(60, 200)] * 4]
+
+
+async def test_when_a_bot_has_rested_what_is_urgent_goes_first() -> None:
+    world = chats_of_one_bot(4, Limits(telegram_bot=Rate(1, 1.0)))
+    world.faults.add("telegram", "*", "429", count=1, seconds=30)
+    for team in range(3):
+        await world.post(group(f"db-{team}", team=str(team)))
+    await world.run(until=20)
+    await world.post(group("db-3", "critical", team="3"))
+    await world.run(until=200)
+    assert next(call.target for call in world.telegram.calls if call.status == 200) == "-5003"
+
+
+@pytest.mark.parametrize("waits", [(3600, 5), (5, 3600)])
+async def test_two_chats_that_are_limited_each_for_itself_hold_up_those_of_their_bot_for_a_moment(
+    waits: tuple[int, int],
+) -> None:
+    world = chats_of_one_bot(3)
+    for chat, wait in zip(("-5000", "-5001"), waits, strict=True):
+        world.faults.add("telegram", chat, "429", count=1, seconds=wait)
+    for team in range(3):
+        await world.post(group(f"db-{team}", team=str(team)))
+    await world.run(until=2 * HOUR)
+    assert told(world) == [(0, 429), (0, 429), (11, 200), (11, 200), (3600, 200)]
 
 
 async def test_webhooks_of_one_channel_share_a_budget_that_no_header_tells_of() -> None:

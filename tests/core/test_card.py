@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from relay.core.alert import Alert
+from relay.core.budget import Block
 from relay.core.card.advance import advance
 from relay.core.card.card import Card, is_firing, is_settled, status
 from relay.core.card.fold import DETAILED, fold, ripen
@@ -323,8 +324,8 @@ def test_an_unknown_outcome_of_a_post_is_repeated_after_a_pause_and_says_so() ->
 def test_a_rate_limit_blocks_its_budgets_and_costs_no_attempt() -> None:
     chat = Chat()
     chat.arrive(0, alert("a"))
-    after = advance(chat.card, chat.state, Post(silent=False), RateLimited(7.0, ("chat", "bot")), T0, 0.5)
-    assert after.blocks == (("chat", T0 + 7), ("bot", T0 + 7))
+    after = advance(chat.card, chat.state, Post(silent=False), RateLimited(7.0, ("chat", "old"), "bot"), T0, 0.5)
+    assert after.blocks == (Block(("chat", "old"), T0, 7.0, "bot"),)
     assert after.state.attempts == 0
 
 

@@ -147,6 +147,7 @@ def test_what_is_limited_is_a_budget_of_the_lane(name: Platform) -> None:
             )
             assert isinstance(limited, RateLimited)
             assert keys & set(limited.budgets)
+            assert limited.whole in {"", *keys}
 
 
 _keys = st.sampled_from(

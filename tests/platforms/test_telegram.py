@@ -156,10 +156,10 @@ def test_without_a_topic_no_topic_is_gone() -> None:
     assert isinstance(refused(400, "Bad Request: message thread not found", EDIT, main), MessageGone)
 
 
-def test_a_limit_names_the_chat_and_the_one_it_moved_to() -> None:
+def test_a_limit_names_the_chat_and_the_one_it_moved_to_and_their_bot() -> None:
     limited = refused(429, "Too Many Requests", Edit(MessageRef("-1009", "", "1")), retry_after=3)
-    key = "telegram:https://api.telegram.org:chat:123"
-    assert limited == RateLimited(3.0, (f"{key}:-1001", f"{key}:-1009"))
+    key = "telegram:https://api.telegram.org"
+    assert limited == RateLimited(3.0, (f"{key}:chat:123:-1001", f"{key}:chat:123:-1009"), f"{key}:bot:123")
 
 
 def test_a_group_has_a_budget_a_minute_over_all_its_topics() -> None:

@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from relay.core.budget import Limit
+from relay.core.budget import Block, Limit
 from relay.core.card.card import Card
 from relay.core.card.lanestate import LaneState
 from relay.core.card.step import Post
@@ -84,7 +84,7 @@ def test_a_budget_that_turns_out_to_be_another_brings_its_calls_and_its_block(st
     spent(store, (Limit("unknown", 1, 10.0),), T0)
     change = CardChange(Card(GROUP, "", "ops"), None, urgent=False)
     settled = Outturn(
-        lane("0"), LaneState(), change, T0, blocks=(("unknown", T0 + 30),), renamed=(("unknown", "chat"),)
+        lane("0"), LaneState(), change, T0, blocks=(Block(("unknown",), T0, 30),), renamed=(("unknown", "chat"),)
     )
     store.settle(replace(settled, renamed=()))
     store.settle(replace(settled, blocks=()))

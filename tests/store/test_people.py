@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from relay.core.alert import Alert
 from relay.core.bot.people import ChatEntry, Effects, Invite, Saying, hash_of, subscribe
 from relay.core.bot.update import BotId, ChatInfo, Command, Ears, Migrated, Seen, Topic
-from relay.core.budget import Limit
+from relay.core.budget import Block, Limit
 from relay.core.card.card import Card, Shown, mark
 from relay.core.card.fold import fold
 from relay.core.card.lanestate import Down, LaneState
@@ -256,7 +256,7 @@ def test_no_answer_goes_before_an_alert_that_waits(store: Store) -> None:
 def test_no_answer_goes_while_the_platform_forbids_it(store: Store) -> None:
     take(store, sayings=(SAYING,))
     (waiting,) = store.people.sayings()
-    store.people.block([("chat", T0 + 30)])
+    store.people.block([Block(("chat",), T0, 30)])
     assert store.people.take_saying(waiting.id, LIMITS, T0 + 29) == "later"
     assert store.people.take_saying(waiting.id, LIMITS, T0 + 30) == "go"
 

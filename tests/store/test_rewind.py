@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from relay.core.bot.people import Effects
 from relay.core.bot.update import Ears
-from relay.core.budget import Limit
+from relay.core.budget import Block, Limit
 from relay.core.card.card import Card, Entry, Owed
 from relay.core.card.lanestate import Down, LaneState
 from relay.core.card.step import Post
@@ -44,9 +44,20 @@ def test_a_budget_that_was_used_in_the_future_is_free(store: Store) -> None:
 
 def test_who_was_told_to_wait_waits_as_long_as_was_said(store: Store) -> None:
     store.begin(ATTEMPT, (LIMIT,), THEN)
-    store.settle(replace(outturn(Card(GROUP, "", "ops")), blocks=(("chat", THEN + 30),)))
+    store.settle(replace(outturn(Card(GROUP, "", "ops")), blocks=(Block(("chat",), THEN, 30),)))
     store.rewind(T0)
     assert store.begin(ATTEMPT, (LIMIT,), T0 + 29) == Denied(T0 + 30)
+
+
+def test_whose_part_was_told_to_wait_rests_as_long_as_was_said(store: Store) -> None:
+    parts = [Block((name,), THEN + 1, 30, whole="chat") for name in ("a", "b")]
+    store.begin(ATTEMPT, (LIMIT,), THEN)
+    store.settle(replace(outturn(Card(GROUP, "", "ops")), blocks=(parts[0],)))
+    store.rewind(T0)
+    store.settle(replace(outturn(Card(GROUP, "", "ops")), blocks=(replace(parts[1], at=T0 + 2),)))
+    assert store.begin(ATTEMPT, (LIMIT,), T0 + 29) == Denied(T0 + 32)
+    store.settle(replace(outturn(Card(GROUP, "", "ops")), blocks=(replace(parts[0], at=T0 + 33),)))
+    assert store.begin(ATTEMPT, (LIMIT,), T0 + 33) == Begun()
 
 
 def test_a_chat_is_tried_again_as_soon_as_it_would_have_been(store: Store) -> None:

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from relay.core.alert import GroupId, Notification
-from relay.core.budget import Limit
+from relay.core.budget import Block, Limit
 from relay.core.card.card import Card, Shown, mark
 from relay.core.card.lanestate import Down, LaneState
 from relay.core.card.step import MessageRef, Post
@@ -208,7 +208,7 @@ def test_a_denied_call_takes_nothing(store: Store) -> None:
 def test_a_block_forbids_every_call_and_survives_a_new_start(reopen: Reopen) -> None:
     store = reopen()
     card = Card(GROUP, "", "ops")
-    store.batch([partial(store.settle, replace(outturn(card), blocks=(("chat", T0 + 30),)))])
+    store.batch([partial(store.settle, replace(outturn(card), blocks=(Block(("chat",), T0, 30),)))])
     assert reopen().begin(Attempt(TELEGRAM, GROUP, "", POST), (Limit("chat", 9, 1.0),), T0) == Denied(T0 + 30)
 
 

@@ -5,6 +5,7 @@ from typing import assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
+from relay.core.budget import Block
 from relay.core.card.card import Card, Shown, is_firing, is_held, is_settled, mark
 from relay.core.card.lanestate import Down, LaneState, Trouble
 from relay.core.card.outcome import (
@@ -28,7 +29,7 @@ BLIND_PAUSE = 2.0  # least seconds before a call of unknown outcome is repeated
 
 
 class Advanced(Struct, frozen=True):
-    """A card and its lane after an attempt. `blocks`: no call on these budget keys before (Unix seconds).
+    """A card and its lane after an attempt. `blocks`: what the answer forbids.
 
     `shown`: the chat now shows the card as folded, so its deliveries up to `card.shown_seq` are done. `dead`: the
     platform will never take what is pending, and why.
@@ -36,7 +37,7 @@ class Advanced(Struct, frozen=True):
 
     card: Card
     state: LaneState
-    blocks: tuple[tuple[str, float], ...] = ()
+    blocks: tuple[Block, ...] = ()
     shown: bool = False
     dead: str = ""
 
@@ -50,9 +51,9 @@ def advance(
     match outcome:
         case Delivered(message):
             return _delivered(card, state, step, Shown(message, sent, now, now), now)
-        case RateLimited(retry_after, budgets):
-            blocks = tuple((key, now + retry_after) for key in budgets)
-            return Advanced(card, _trouble(state, "rate_limited", now), blocks)
+        case RateLimited(retry_after, budgets, whole):
+            block = Block(budgets, now, retry_after, whole)
+            return Advanced(card, _trouble(state, "rate_limited", now), (block,))
         case Unavailable():
             return Advanced(card, _later(_trouble(state, "unreachable", now), now, jitter))
         case Unknown():

@@ -12,10 +12,12 @@ class Delivered(Struct, frozen=True, tag=True):
 
 
 class RateLimited(Struct, frozen=True, tag=True):
-    """Nothing was taken. No request to `budgets` (keys as the platform names them) before `retry_after` seconds."""
+    """Nothing was taken. No request to `budgets` (keys as the platform names them) before `retry_after` seconds;
+    `whole` is the budget that they are a part of (see `Block`)."""
 
     retry_after: float
     budgets: tuple[str, ...]
+    whole: str = ""
 
 
 class Unavailable(Struct, frozen=True, tag=True):
