@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from relay.core.budget import Block, Limit, Limits
 from relay.core.card.card import Card
-from relay.core.card.lanestate import LaneState
+from relay.core.card.lanestate import LaneState, leading
 from relay.core.card.outcome import (
     BotDown,
     ChatDown,
@@ -96,7 +96,7 @@ class Calls:
         begun = await self._run(partial(self._store.begin, attempt, limits_of(target, claim.state, self.rates), now))
         if isinstance(begun, Denied):
             return begun
-        endpoint = _endpoint(target, state)
+        endpoint = _endpoint(target, leading(state, step, now))
         if platform.asks_home(endpoint, step):
             request = platform.probe(endpoint)
             response = await self._send(request)
@@ -104,7 +104,7 @@ class Calls:
             if not isinstance(outcome, Delivered):
                 return self._took(target, state, request, response, outcome, now)
             state = replace(state, home=platform.home(response))
-            endpoint = _endpoint(target, state)
+            endpoint = replace(endpoint, home=state.home)
         request = platform.request(endpoint, target.policy, step, message, plain=card.plain)
         response = await self._send(request)
         return self._took(target, state, request, response, platform.outcome(endpoint.lane, step, response), now)
@@ -136,8 +136,8 @@ class Calls:
         if (claim.state.down is None) != (down is None):
             why = down.why if down else ""
             self._tell(ChatChanged(claim.lane.platform, target.policy.receiver, up=down is None, why=why))
-        if outturn.state.chat != claim.state.chat or outturn.state.thread_gone != claim.state.thread_gone:
-            chat = outturn.state.chat if outturn.state.chat != claim.state.chat else ""
+        chat = outturn.state.chat if outturn.state.chat != claim.state.chat else ""
+        if chat or (outturn.state.thread_gone and not claim.state.thread_gone):
             self._tell(ChatMoved(claim.lane.platform, target.policy.receiver, target.place, chat))
 
     def _renamed(self, claim: Claim, target: Target, after: LaneState) -> tuple[tuple[str, str], ...]:

@@ -57,6 +57,7 @@ class Rewind(Struct, frozen=True):
             down = replace(down, since=self.at(down.since), probe_at=self.if_any(down.probe_at))
         return replace(
             state,
+            thread_again=self.at(state.thread_again),
             down=down,
             retry_at=self.at(state.retry_at),
             trouble_since=self.at(state.trouble_since),

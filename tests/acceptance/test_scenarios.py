@@ -12,6 +12,7 @@ from msgspec.structs import replace
 
 from relay.core.card.outcome import Outcome
 from relay.core.card.step import Step
+from relay.core.event import ChatMoved
 from relay.core.routing.lane import LaneKey, Platform
 from relay.core.routing.route import Route, Routing
 from relay.core.secret import Secret
@@ -270,6 +271,47 @@ async def test_a_chat_that_refused_a_secret_is_called_at_once_with_the_new_one(p
     await relay.restart()
     await relay.run(until=4001)
     assert (relay.balance()[0].pending, relay.balance()[0].delivered) == (0, 1)
+
+
+def is_shut(world: HttpWorld, *, shut: bool) -> None:
+    """The topic is closed and the thread locked, or neither is."""
+    world.telegram.chats[CHAT].closed_topics = {TOPIC} if shut else set()
+    world.discord.channels[CHANNEL].threads[TOPIC].locked = shut
+
+
+async def fires(world: HttpWorld, seconds: float, name: str) -> None:
+    """A group of its own begins to fire."""
+    world.now = T0 + seconds
+    await world.post(replace(notification(alert(name, at=world.now)), group_key=name))
+    await world.run(until=seconds + 60)
+
+
+@pytest.mark.parametrize("platform", ["telegram", "discord"])
+async def test_a_thread_that_is_open_again_takes_new_messages_an_hour_after_it_was_gone(platform: Platform) -> None:
+    async with world(platform) as run:
+        is_shut(run, shut=True)
+        await fires(run, 0, "db-1")
+        is_shut(run, shut=False)
+        await fires(run, 3500, "db-2")
+        await fires(run, 3700, "db-3")
+        await run.post(replace(notification(alert("db-1", "resolved")), group_key="db-1"))
+        await run.run(until=4000)
+        assert [call.status for call in platform_calls(run, platform) if call.status != 200] == [400]
+    cards = [text for text in shown(run, platform) if "after" not in text]
+    assert sorted(cards) == sorted(["main: 🟢 resolved Disk", f"main: {SHRUNK}", SHRUNK])
+    assert [event.chat for event in run.events if isinstance(event, ChatMoved)] == [""]
+
+
+@pytest.mark.parametrize("platform", ["telegram", "discord"])
+async def test_a_thread_that_stays_shut_is_tried_once_an_hour(platform: Platform) -> None:
+    async with world(platform) as run:
+        is_shut(run, shut=True)
+        for number in range(12 * 3):
+            await fires(run, number * 300, f"db-{number}")
+        refused = [int(call.at - T0) for call in platform_calls(run, platform) if call.status == 400]
+    assert refused == [0, 3600, 7200]
+    assert set(shown(run, platform)) == {f"main: {SHRUNK}"}
+    assert len([event for event in run.events if isinstance(event, ChatMoved)]) == 1
 
 
 async def test_a_deleted_webhook_is_called_once_in_a_day_of_notifications() -> None:

@@ -62,10 +62,12 @@ def test_whose_part_was_told_to_wait_rests_as_long_as_was_said(store: Store) -> 
 
 def test_a_chat_is_tried_again_as_soon_as_it_would_have_been(store: Store) -> None:
     store.accept(arrival(TELEGRAM, at=THEN))
-    state = LaneState(down=Down("kicked", THEN - 5, THEN + 300), retry_at=THEN + 4, trouble_since=THEN - 5)
+    state = LaneState(down=Down("kicked", THEN - 5, THEN + 300), thread_again=THEN + 9, retry_at=THEN + 4)
+    state = replace(state, trouble_since=THEN - 5)
     store.settle(replace(outturn(Card(GROUP, "", "ops")), state=state))
     store.rewind(T0)
-    expected = LaneState(down=Down("kicked", T0 - 5, T0 + 300), retry_at=T0 + 4, trouble_since=T0 - 5)
+    expected = LaneState(down=Down("kicked", T0 - 5, T0 + 300), thread_again=T0 + 9, retry_at=T0 + 4)
+    expected = replace(expected, trouble_since=T0 - 5)
     assert store.claim(TELEGRAM, T0, 0).state == expected
 
 

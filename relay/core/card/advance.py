@@ -25,6 +25,7 @@ from relay.core.card.step import Edit, Post, Reply, Step
 
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0  # seconds between attempts: doubling, with jitter
 PROBE_PAUSE = 300.0  # seconds between probes of a chat that refuses us
+THREAD_PAUSE = 3600.0  # seconds until a new message tries a thread that was gone
 BLIND_PAUSE = 2.0  # least seconds before a call of unknown outcome is repeated
 
 
@@ -66,7 +67,8 @@ def advance(
         case MessageGone():
             return Advanced(_message_gone(card, step), state)
         case ThreadGone():
-            return Advanced(replace(card, shown=None), replace(state, thread_gone=True))
+            state = replace(state, thread_gone=True, thread_again=now + THREAD_PAUSE)
+            return Advanced(replace(card, shown=None), state)
         case ChatDown(why, forever) | BotDown(why, forever):
             return Advanced(card, replace(state, down=_down(state, why, now, forever=forever)))
         case _:
@@ -80,6 +82,7 @@ def _delivered(card: Card, state: LaneState, step: Step, shown: Shown, now: floa
     match step:
         case Post():
             card = replace(card, shown=shown, shown_seq=card.folded_seq, owed=(), doubt=False, announced=True)
+            state = replace(state, thread_gone=state.thread_gone and not shown.message.thread)
         case Edit(message):
             posted = card.shown.posted_at if card.shown else now
             card = replace(card, shown=replace(shown, message=message, posted_at=posted), shown_seq=card.folded_seq)

@@ -3,8 +3,9 @@
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
-from relay.core.card.step import MessageRef
+from relay.core.card.step import Post, Step
 
 Trouble = Literal["unreachable", "rate_limited", "restarted"]
 
@@ -20,14 +21,16 @@ class Down(Struct, frozen=True):
 
 
 class LaneState(Struct, frozen=True):
-    """`chat` replaces the configured chat after a migration; `thread_gone` leaves the thread out. `channel` and `home`
-    are the Discord channel and server of the webhook, once answers told them (`home` is "-" when they tell none).
-    `attempts` counts failures since the last success, and no call is made before `retry_at`: what keeps one card from
-    the chat keeps all of them. `trouble` and its times explain lateness.
+    """`chat` replaces the configured chat after a migration; `thread_gone` leaves the thread out, but for a new message
+    from `thread_again` on, which tells whether it is open again. `channel` and `home` are the Discord channel and
+    server of the webhook, once answers told them (`home` is "-" when they tell none). `attempts` counts failures since
+    the last success, and no call is made before `retry_at`: what keeps one card from the chat keeps all of them.
+    `trouble` and its times explain lateness.
     """
 
     chat: str = ""
     thread_gone: bool = False
+    thread_again: float = 0.0
     channel: str = ""
     home: str = ""
     down: Down | None = None
@@ -38,6 +41,7 @@ class LaneState(Struct, frozen=True):
     trouble_until: float = 0.0
 
 
-def place(state: LaneState, chat: str, thread: str) -> MessageRef:
-    """Where a new message of the lane goes: chat and thread with what was learnt; the id is empty."""
-    return MessageRef(state.chat or chat, "" if state.thread_gone else thread, "")
+def leading(state: LaneState, step: Step, now: float) -> LaneState:
+    """The state that says where the step goes at `now`."""
+    again = isinstance(step, Post) and state.thread_again <= now
+    return replace(state, thread_gone=state.thread_gone and not again)
