@@ -6,15 +6,17 @@ import math
 import os
 import socket
 import ssl
+from asyncio import sslproto
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from typing import cast
 
 from aiohttp import http_parser, web
 from msgspec import Struct
 
 Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 MAX_ANSWER = 200
-_TLS_SECONDS = 5.0
+_TLS_SECONDS = 5  # for the handshake, and for taking leave
 _BACKLOG = 1024
 _AT_ONCE = 1  # asyncio tries as many at once, and logs each that fails while there are no file handles
 _LAST_SECONDS = 0.5  # for an answer to leave, then for a request to take note that it is cut off
@@ -65,14 +67,13 @@ class Listener:
         """
         if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
             raise RuntimeError("aiohttp has no C parser here: install its wheel, and unset AIOHTTP_NO_EXTENSIONS")
-        self._socket = await asyncio.get_running_loop().create_server(
-            lambda: _Connection(self._server, self._crowd, self._room),
-            host or None,
-            port,
-            ssl=tls,
-            ssl_handshake_timeout=_TLS_SECONDS if tls else None,
-            backlog=_AT_ONCE,
-        )
+
+        def arrives() -> asyncio.BaseProtocol:
+            connection = _Connection(self._server, self._crowd, self._room)
+            return _Tls(connection, tls) if tls else connection
+
+        loop = asyncio.get_running_loop()
+        self._socket = await loop.create_server(arrives, host or None, port, backlog=_AT_ONCE)
         for listening in self._socket.sockets:
             with socket.socket(fileno=os.dup(listening.fileno())) as same:
                 same.listen(_BACKLOG)
@@ -100,12 +101,13 @@ class Listener:
 
 
 class _Crowd:
-    """The open connections: when there is no room for one more, the one that has been idle longest goes."""
+    """The open connections, each with what carries it: when there is no room for one more, the one that has been idle
+    longest goes. One that still shakes hands is idle."""
 
     def __init__(self, room: Room) -> None:
         self._most = room.connections
-        self._idle: dict[web.RequestHandler, None] = {}
-        self._busy: set[web.RequestHandler] = set()
+        self._idle: dict[web.RequestHandler, asyncio.WriteTransport] = {}
+        self._busy: dict[web.RequestHandler, asyncio.WriteTransport] = {}
         self._rested = asyncio.Event()
         self.leaving = False
 
@@ -113,36 +115,39 @@ class _Crowd:
         """Closes the idle connections, those at work when they have answered; returns when all have, or `within`."""
         self.leaving = True
         self._rested.clear()
-        for connection in self._idle:
+        for connection, wire in self._idle.items():
             connection.close()
+            if connection.transport is None:
+                wire.abort()
         if self._busy:
             with suppress(TimeoutError):
                 await asyncio.wait_for(self._rested.wait(), within)
 
-    def enter(self, connection: web.RequestHandler) -> None:
-        """Has room for the connection, or closes it at once when all others are at work."""
+    def enter(self, connection: web.RequestHandler, wire: asyncio.WriteTransport) -> None:
+        """Has room for the connection, or ends it at once when all others are at work."""
+        if connection in self._idle:
+            return
         if len(self._idle) + len(self._busy) >= self._most:
-            leaving = next(iter(self._idle), connection)
+            leaving, its_wire = next(iter(self._idle.items()), (connection, wire))
             self._idle.pop(leaving, None)
             leaving.force_close()
+            its_wire.abort()  # its handle is free now, whatever the other side does
             if leaving is connection:
                 return
-        self._idle[connection] = None
+        self._idle[connection] = wire
 
     def begin(self, connection: web.RequestHandler) -> None:
         if connection in self._idle:
-            del self._idle[connection]
-            self._busy.add(connection)
+            self._busy[connection] = self._idle.pop(connection)
 
     def end(self, connection: web.RequestHandler) -> None:
         if connection in self._busy:
-            self._busy.remove(connection)
-            self._idle[connection] = None
+            self._idle[connection] = self._busy.pop(connection)
             self._rest()
 
     def leave(self, connection: web.RequestHandler) -> None:
         self._idle.pop(connection, None)
-        self._busy.discard(connection)
+        self._busy.pop(connection, None)
         self._rest()
 
     def _rest(self) -> None:
@@ -166,15 +171,23 @@ class _Connection(web.RequestHandler):
         self._crowd = crowd
         self._first = loop.call_later(room.first_seconds, self._give_up)
 
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """Enters the crowd, if there is room."""
-        super().connection_made(transport)
-        self._crowd.enter(self)
+    def arrive(self, wire: asyncio.BaseTransport) -> None:
+        """Enters the crowd, if there is room and it has not yet."""
+        self._crowd.enter(self, cast(asyncio.Transport, wire))
 
-    def connection_lost(self, exc: BaseException | None) -> None:
+    def depart(self) -> None:
         """Leaves the crowd."""
         self._first.cancel()
         self._crowd.leave(self)
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """It is ready for requests."""
+        super().connection_made(transport)
+        self.arrive(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """It is over."""
+        self.depart()
         super().connection_lost(exc)
 
     def handle_error(
@@ -194,3 +207,30 @@ class _Connection(web.RequestHandler):
     def _give_up(self) -> None:
         if self._request_count == 0:
             self.force_close()
+
+
+class _Tls(sslproto.SSLProtocol):
+    """TLS below a connection, which is of the crowd from its first moment. What `create_server(ssl=...)` makes tells it
+    only of a handshake that has ended well."""
+
+    def __init__(self, connection: _Connection, tls: ssl.SSLContext) -> None:
+        super().__init__(
+            asyncio.get_running_loop(),
+            connection,
+            tls,
+            None,  # type: ignore[arg-type]  # nobody waits for the end of the handshake
+            server_side=True,
+            ssl_handshake_timeout=_TLS_SECONDS,
+            ssl_shutdown_timeout=_TLS_SECONDS,
+        )
+        self._connection = connection
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """The handshake begins."""
+        self._connection.arrive(transport)
+        super().connection_made(transport)
+
+    def connection_lost(self, exc: BaseException | None) -> None:
+        """It is over, whether the handshake ended or not."""
+        super().connection_lost(exc)
+        self._connection.depart()

@@ -6,6 +6,7 @@ import contextlib
 import gzip
 import json
 import os
+import socket
 import ssl
 import subprocess
 import sys
@@ -551,19 +552,80 @@ async def test_a_request_that_will_not_end_does_not_hold_up_the_end() -> None:
     assert (await working).status in (0, 503)
 
 
-async def test_it_speaks_tls_and_a_silent_handshake_takes_no_room() -> None:
+@pytest.fixture(scope="module")
+def certified() -> tuple[ssl.SSLContext, ssl.SSLContext]:
+    """The TLS of a server on loopback, and of a client that trusts it."""
     authority = trustme.CA()
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    authority.issue_cert("127.0.0.1").configure_cert(context)
-    trust = ssl.create_default_context()
-    authority.configure_trust(trust)
-    async with serving(Relay(), context) as relay:
-        _, silent = await relay.connect()
-        reader, writer = await asyncio.open_connection("127.0.0.1", relay.port, ssl=trust)
-        writer.write(head("POST", "/alerts", {"Content-Length": "2"}) + b"{}")
-        assert (await reader.read()).startswith(b"HTTP/1.1 200 ")
+    server, client = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("127.0.0.1").configure_cert(server)
+    authority.configure_trust(client)
+    return server, client
+
+
+async def post_by_tls(relay: Relay, client: ssl.SSLContext) -> bytes:
+    """The first line of the answer."""
+    reader, writer = await asyncio.open_connection("127.0.0.1", relay.port, ssl=client)
+    writer.write(head("POST", "/alerts", {"Content-Length": "2"}) + b"{}")
+    told = await asyncio.wait_for(reader.read(), 5)
+    writer.close()
+    return told.partition(b"\r\n")[0]
+
+
+@pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02"])
+async def test_beside_hundreds_of_unfinished_handshakes_a_good_request_is_answered_at_once(
+    certified: tuple[ssl.SSLContext, ssl.SSLContext], sent: bytes
+) -> None:
+    server, client = certified
+    async with serving(Relay(room=Room(16, 5, 5, 0.05, 1)), server) as relay:
+        silent = [await relay.connect() for _ in range(300)]
+        for _, writer in silent:
+            writer.write(sent)
+        began = time.monotonic()
+        assert await post_by_tls(relay, client) == b"HTTP/1.1 200 OK"
+        assert time.monotonic() - began < 1
+        closed = await asyncio.wait_for(asyncio.gather(*(ended(reader) for reader, _ in silent[:285])), 2)
+        assert len(closed) == 285
+        assert not any(reader.at_eof() for reader, _ in silent[285:])
+    await asyncio.wait_for(asyncio.gather(*(ended(reader) for reader, _ in silent)), 2)
+    for _, writer in silent:
         writer.close()
-        silent.close()
+
+
+async def ended(reader: asyncio.StreamReader) -> None:
+    """Returns when the relay has closed the connection."""
+    with contextlib.suppress(ConnectionError):
+        await reader.read()
+
+
+async def test_a_handshake_that_fails_leaves_its_room(certified: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+    server, client = certified
+    async with serving(Relay(room=Room(16, 5, 5, 0.05, 1)), server) as relay:
+        assert {(await relay.get("/-/healthy")).status for _ in range(20)} == {0}
+        assert relay.listener._crowd._idle == {}
+        assert await post_by_tls(relay, client) == b"HTTP/1.1 200 OK"
+
+
+async def test_who_makes_room_is_put_out_at_once_also_where_tls_would_take_leave(
+    certified: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
+    def shakes_hands() -> socket.socket:
+        with client.wrap_socket(
+            socket.create_connection(("127.0.0.1", relay.port)), server_hostname="127.0.0.1"
+        ) as tls:
+            return socket.socket(fileno=os.dup(tls.fileno()))
+
+    def is_closed(there: socket.socket) -> bool:
+        there.settimeout(2)
+        with there:
+            while there.recv(9000):  # what the relay says, and which is never answered
+                pass
+        return True
+
+    server, client = certified
+    async with serving(Relay(room=Room(1, 5, 5, 0.05, 1)), server) as relay:
+        there = await asyncio.to_thread(shakes_hands)
+        assert await post_by_tls(relay, client) == b"HTTP/1.1 200 OK"
+        assert await asyncio.to_thread(is_closed, there)
 
 
 async def test_the_address_says_host_and_port(relay: Relay) -> None:
