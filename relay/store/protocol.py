@@ -209,8 +209,9 @@ class Store(Protocol):
 
     def purge(self, before: float, size: int, most: int) -> int:
         """Forgets at most `most` deliveries that ended, the oldest first: those accepted before then, and any while the
-        storage holds more than `size` bytes or the disk is full. With them go payloads and closed cards that nobody
-        needs. Returns how many."""
+        storage holds more than `size` bytes or the disk is full. With the last of a payload or of a closed card goes
+        that as well. While fewer are found than may be, the next cards are looked at: each closed one without
+        deliveries is found in the end. Returns how many deliveries and cards were forgotten."""
 
     def queue(self, query: Query) -> Page | Refused:
         """A page of what is pending or dead; what was retried is no longer listed."""

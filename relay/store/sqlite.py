@@ -32,7 +32,7 @@ from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
 from relay.store.sqlite_books import balance, count, end, overdue, owing
 from relay.store.sqlite_claim import claim
 from relay.store.sqlite_people import SqlitePeople
-from relay.store.sqlite_purge import purge
+from relay.store.sqlite_purge import Purge
 from relay.store.sqlite_rewind import rewind
 from relay.store.sqlite_unreadable import needed
 
@@ -85,6 +85,7 @@ class SqliteStore:
         """`tell` hears of damage, in the thread that uses the store."""
         self._tell = tell
         self._db = Database(path, synchronous, connect, tell)
+        self._purge = Purge(self._db)
         self.people = SqlitePeople(self._db)
 
     def close(self) -> None:
@@ -241,7 +242,7 @@ class SqliteStore:
         """See `protocol.Store.begin`."""
         self._check_may_send()
         lane = self._lane(attempt.lane)
-        if sqlite_cards.has_news(self._db, lane, attempt.group, attempt.fingerprint):
+        if sqlite_cards.has_news(self._db, lane, _text(attempt.group), attempt.fingerprint):
             return Denied(now)
         until = sqlite_budgets.take_all(self._db, lane, attempt, limits, now)
         if until is not None:
@@ -345,7 +346,7 @@ class SqliteStore:
 
     def purge(self, before: float, size: int, most: int) -> int:
         """See `protocol.Store.purge`."""
-        return purge(self._db, before, size, most)
+        return self._purge.some(before, size, most)
 
     def queue(self, query: Query) -> Page | Refused:
         """See `protocol.Store.queue`."""

@@ -61,12 +61,12 @@ def with_wait(db: Database, lane: int, card: Card) -> Card:
     return replace(card, waiting_since=card.waiting_since if since is None else since)
 
 
-def has_news(db: Database, lane: int, group: GroupId, fingerprint: str) -> bool:
+def has_news(db: Database, lane: int, group: str, fingerprint: str) -> bool:
     """A delivery for the card is accepted and not folded yet."""
     found = db.execute(
         "SELECT 1 FROM delivery INDEXED BY delivery_open WHERE lane = ? AND card IS NULL AND settlement IS NULL"
         " AND grp = ? AND fingerprint = ? LIMIT 1",
-        (lane, text(group), fingerprint),
+        (lane, group, fingerprint),
     ).fetchone()
     return found is not None
 

@@ -207,7 +207,7 @@ def test_a_card_that_says_nothing_any_more_is_forgotten_as_others_are(tmp_path: 
     store = SqliteStore(tmp_path / "relay.db")
     store.batch([partial(store.dismiss, TELEGRAM, [1], "dead", "test")])
     store._db.execute("UPDATE card SET body = 'garbage', closed = 1, due = NULL WHERE lane = 1")
-    assert store.batch([partial(store.purge, T0 + 99, 1 << 30, 9)]) == [1]
+    assert store.batch([partial(store.purge, T0 + 99, 1 << 30, 9)]) == [2]
     store.close()
 
 

@@ -1,4 +1,4 @@
-"""What SQLite reads for the statements of each turn: never all that a chat ever got."""
+"""What SQLite reads for the statements of each turn and of the upkeep: never all that a chat ever got."""
 
 import sqlite3
 from functools import partial
@@ -32,6 +32,8 @@ def turns(store: SqliteStore) -> None:
     store.wakes()
     store.owing()
     store.balance()
+    store.fold(DISCORD, [CardChange(replace(closed, folded_seq=9), None, urgent=False)])
+    store.purge(T0 + 9, 1 << 30, 9)
 
 
 def test_no_turn_reads_all_that_its_chat_ever_got() -> None:
@@ -47,7 +49,7 @@ def test_no_turn_reads_all_that_its_chat_ever_got() -> None:
         sql
         for sql in asked
         for *_, plan in db.execute(f"EXPLAIN QUERY PLAN {sql}")
-        if plan in ("SEARCH delivery USING PRIMARY KEY (lane=?)", "SCAN delivery")
+        if plan in ("SEARCH delivery USING PRIMARY KEY (lane=?)", "SCAN delivery", "SCAN card")
     ]
     assert slow == []
     store.close()

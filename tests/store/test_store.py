@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from relay.core.alert import GroupId, Notification
 from relay.core.budget import Block, Limit
 from relay.core.card.card import Card, Shown, mark
+from relay.core.card.digest import DIGEST
 from relay.core.card.lanestate import Down, LaneState
 from relay.core.card.step import MessageRef, Post
 from relay.core.routing.lane import LaneKey
@@ -28,6 +29,7 @@ from relay.store.protocol import (
     Store,
     StoreError,
 )
+from relay.store.queue import Retried
 from relay.store.sqlite import SqliteStore
 from relay.store.sqlite_claim import PAGE_BYTES
 from tests.build import DISCORD, GROUP, T0, TELEGRAM, alert, entry, notification
@@ -266,7 +268,7 @@ def test_a_closed_card_is_forgotten_with_its_last_delivery_and_an_open_one_stays
         store.accept(arrival(TELEGRAM))
         card = replace(shown(fold_all(store, TELEGRAM)), heard_at=T0, closed_at=closed_at)
         store.settle(replace(outturn(card), shown=True))
-        assert store.purge(T0 + 1, SIZE, 10) == 1
+        assert store.purge(T0 + 1, SIZE, 10) == (1 if closed_at is None else 2)
         assert (store.card(TELEGRAM, GROUP, "") is None) == (closed_at is not None)
 
 
@@ -285,7 +287,61 @@ def test_where_room_is_short_a_closed_card_goes_with_its_last_delivery(store: St
     store.accept(arrival(TELEGRAM))
     card = replace(shown(fold_all(store, TELEGRAM)), heard_at=T0, closed_at=T0)
     store.settle(replace(outturn(card), shown=True))
-    assert store.purge(T0 - 99, 1, 10) == 1
+    assert store.purge(T0 - 99, 1, 10) == 2
+    assert store.card(TELEGRAM, GROUP, "") is None
+
+
+def over(key: str, at: float = T0) -> Card:
+    """A card without a delivery that closed at `at`, when it was last heard of."""
+    return Card(GroupId("", "relay", key), "", "ops", entries=(entry(),), heard_at=at, closed_at=at)
+
+
+def keep(store: Store, *cards: Card, due: float | None = None) -> None:
+    store.fold(TELEGRAM, [CardChange(card, due, urgent=False) for card in cards])
+
+
+def test_a_card_that_closes_after_its_deliveries_were_forgotten_is_forgotten_too(store: Store) -> None:
+    store.accept(arrival(TELEGRAM))
+    card = replace(fold_all(store, TELEGRAM), heard_at=T0)
+    store.dismiss(TELEGRAM, [1], "dead", "test")
+    assert store.purge(T0 + 1, SIZE, 10) == 1
+    assert store.card(TELEGRAM, GROUP, "") is not None
+    keep(store, replace(card, closed_at=T0 + 99))
+    assert store.purge(T0 + 99, SIZE, 10) == 0
+    assert store.purge(T0 + 100, SIZE, 10) == 1
+    assert store.card(TELEGRAM, GROUP, "") is None
+
+
+def test_cards_without_deliveries_are_forgotten_a_few_at_a_time_whatever_stands_between_them(store: Store) -> None:
+    told = {key: over(key) for key in "abcdefghij"}
+    open_ones = {key: replace(card, closed_at=None) for key, card in told.items() if key in "abef"}
+    keep(store, *(told | open_ones).values())
+    rounds = [store.purge(T0 + 1, SIZE, 3) for _ in range(8)]
+    assert (max(rounds), sum(rounds)) == (3, 6)
+    assert [key for key, card in told.items() if store.card(TELEGRAM, card.group, "")] == list("abef")
+    keep(store, *told.values())
+    assert sum(store.purge(T0 + 1, SIZE, 3) for _ in range(4)) == 10
+
+
+def test_a_card_without_deliveries_stays_while_something_needs_it(store: Store) -> None:
+    keep(store, over("due"), due=T0 + 99)
+    keep(store, over("heard of since", T0 + 1), replace(over("shown since"), closed_at=T0 + 1))
+    keep(store, over("news"), replace(over(""), group=DIGEST, heard_at=0.0))
+    store.accept(arrival(TELEGRAM, told=notification(alert("x"), group=over("news").group)))
+    assert store.purge(T0 + 1, SIZE, 10) == 0
+    assert store.card(TELEGRAM, over("news").group, "") == over("news")
+
+
+def test_a_closed_card_stays_as_long_as_any_of_its_deliveries_so_that_a_retry_finds_it(store: Store) -> None:
+    store.accept(arrival(TELEGRAM, at=T0))
+    store.accept(arrival(TELEGRAM, at=T0 + 1))
+    card = replace(fold_all(store, TELEGRAM), heard_at=T0 + 1, closed_at=T0 + 1, refused="whatever it said")
+    store.settle(replace(outturn(card), dead="refused"))
+    assert store.purge(T0, 1, 1) == 1
+    assert store.retry("1/2", T0 + 2) == Retried("1/2", "1/3", TELEGRAM, "ops")
+    (due,) = store.claim(TELEGRAM, T0 + 2, 9).cards
+    store.settle(replace(outturn(shown(due)), shown=True))
+    assert [store.purge(T0, 1, 1) for _ in range(3)] == [1, 2, 0]
     assert store.card(TELEGRAM, GROUP, "") is None
 
 
