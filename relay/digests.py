@@ -62,7 +62,7 @@ class Digests:
             return taken.until
         advanced = advance(digest, taken.state, step, taken.outcome, taken.at, self._jitter(), mark(lines))
         advanced = replace(advanced, blocks=advanced.blocks + taken.blocks)
-        due_at = None if advanced.shown or advanced.dead else taken.at
+        due_at = None if advanced.shown else taken.at
         await self._settle(claim, target, advanced, due_at, taken.at, rendered.named)
         return taken.at
 

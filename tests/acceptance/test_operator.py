@@ -1,11 +1,15 @@
 """What an operator does to deliveries, and what the chats show of it: timetables on a fake clock."""
 
+from collections.abc import Awaitable, Callable
 from functools import partial
 
+import pytest
+
 from relay.sandbox.faults import Refusal
+from relay.store.protocol import Arrival
 from relay.store.queue import Dropped, Page, Query, Refused, Retried
-from tests.build import T0, alert, notification
-from tests.world import CHAT, World
+from tests.build import GROUP, T0, alert, notification
+from tests.world import CHAT, GROUP_CHAT, World
 
 CANNOT_PARSE = Refusal(400, "Bad Request: can't parse entities")
 
@@ -104,3 +108,69 @@ async def test_a_chat_that_was_mended_is_called_at_once_by_a_retry() -> None:
     await world.run(until=31)
     assert len(world.telegram.messages(CHAT)) == 1
     assert [(row.accepted, row.delivered) for row in world.balance()] == [(1, 1)]
+
+
+async def world_whose_end_is_refused() -> World:
+    """The message that fires stands in the chat, and Telegram does not take its end: the delivery 1/2 is dead."""
+    world = World()
+    await world.post(notification(alert("db-1")))
+    await world.run(until=10)
+    world.faults.add("telegram", "*", "refused", refusal=CANNOT_PARSE)
+    world.now = T0 + 60
+    await world.post(notification(alert("db-1", "resolved")))
+    await world.run(until=70)
+    world.faults.clear()
+    return world
+
+
+async def world_whose_end_was_dropped() -> World:
+    """The message that fires stands in the chat, and the operator gave up what tells of its end."""
+    world = World()
+    await world.post(notification(alert("db-1")))
+    await world.run(until=10)
+    world.faults.add("telegram", "*", "502")
+    world.now = T0 + 60
+    await world.post(notification(alert("db-1", "resolved")))
+    await world.run(until=70)
+    await drop(world, "1/2")
+    world.faults.clear()
+    return world
+
+
+ENDS = pytest.mark.parametrize("made", [world_whose_end_is_refused, world_whose_end_was_dropped])
+
+
+@ENDS
+async def test_what_fires_again_after_an_end_that_was_not_shown_is_a_new_message(
+    made: Callable[[], Awaitable[World]],
+) -> None:
+    world = await made()
+    await world.run(until=900)
+    await world.post(notification(alert("db-1", at=T0 + 880)))
+    await world.run(until=910)
+    old, new = world.telegram.messages(CHAT)
+    assert (new.reply_to, new.silent) == (old.id, False)
+    assert "db-1 is nearly full" in new.text
+    assert [(row.delivered, row.dead, row.pending) for row in world.balance()] == [(2, 1, 0)]
+
+
+@ENDS
+async def test_a_card_whose_end_was_not_shown_is_forgotten_with_its_deliveries(
+    made: Callable[[], Awaitable[World]],
+) -> None:
+    world = await made()
+    await world.run(until=900)
+    await world.commit(partial(world.store.purge, world.now, 1 << 30, 100))
+    assert await world.commit(partial(world.store.card, GROUP_CHAT, GROUP, "")) is None
+    assert await world.commit(partial(world.store.accept, Arrival(GROUP, b"{}", world.now, ()))) == ()
+
+
+@ENDS
+async def test_an_end_that_was_not_shown_is_shown_by_a_retry_as_before(made: Callable[[], Awaitable[World]]) -> None:
+    world = await made()
+    await world.run(until=900)
+    assert isinstance(await retry(world, "1/2"), Retried)
+    await world.run(until=910)
+    (shown,) = world.telegram.messages(CHAT)
+    assert "resolved" in shown.text
+    assert [(row.delivered, row.dead, row.pending) for row in world.balance()] == [(2, 1, 0)]

@@ -1,12 +1,14 @@
 """Too much at once: what a chat shows when it cannot take a message for each group."""
 
 import re
+from functools import partial
 
 import pytest
 from msgspec.structs import replace
 
 from relay.core.alert import Alert, GroupId
 from relay.core.budget import Limits, Rate
+from relay.core.card.digest import DIGEST
 from relay.core.routing.matcher import parse
 from tests.build import T0, alert, notification
 from tests.world import CHAT, GROUP_CHAT, World, telegram_target
@@ -214,6 +216,24 @@ async def test_a_digest_that_the_platform_refuses_leaves_nothing_pending() -> No
     await storm(world, 60)
     await world.run(until=100)
     assert world.balance()[0].pending == 0
+
+
+@pytest.mark.parametrize("since", [0, 35], ids=["its first message", "its end"])
+async def test_a_digest_that_the_platform_refuses_closes_with_its_last_group_and_all_are_forgotten(since: int) -> None:
+    world = World()
+    world.faults.add("telegram", "*", "refused", since=T0 + since, until=T0 + 300)
+    await storm(world, 60)
+    await world.run(until=40)
+    for number in range(60):
+        await world.post(notification(problem(number, over=True), group=group(number)))
+    await world.run(until=600)
+    assert [(row.dead > 0, row.pending) for row in world.balance()] == [(True, 0)]
+    while await world.commit(partial(world.store.purge, world.now, 1 << 30, 200)):
+        pass
+    assert [number for number in range(60) if world.store.card(GROUP_CHAT, group(number), "")] == []
+    digest = world.store.card(GROUP_CHAT, DIGEST, "")
+    assert digest is not None
+    assert digest.closed_at is not None
 
 
 @pytest.mark.parametrize("edits", [0, 1], ids=["its first message", "an edit"])

@@ -1,14 +1,16 @@
 """The card's whole behaviour as timetables: what arrives when, and which step follows."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import pytest
 from msgspec.structs import replace
 
 from relay.core.alert import Alert
 from relay.core.budget import Block
-from relay.core.card.advance import advance
+from relay.core.card.advance import advance, rest
 from relay.core.card.card import Card, is_firing, is_settled, status
+from relay.core.card.digest import DIGEST, absorbing
+from relay.core.card.duty import waive
 from relay.core.card.fold import DETAILED, fold, ripen
 from relay.core.card.lanestate import LaneState
 from relay.core.card.outcome import Delivered, MessageGone, Outcome, RateLimited, Rejected, Unavailable, Unknown
@@ -385,6 +387,54 @@ def test_a_repeat_of_what_the_platform_refused_is_tried_again() -> None:
     chat.come_to(0, Rejected("still"))
     chat.arrive(4 * 3600, alert("a"), reason="repeat interval elapsed")
     assert chat.drain(4 * 3600) == ["post"]
+
+
+def refused(chat: Chat, at: float) -> None:
+    """The platform takes the next step neither with markup nor without."""
+    chat.come_to(at, Rejected("markup"))
+    chat.come_to(at, Rejected("still"))
+    chat.card = rest(chat.card, T0 + at)
+
+
+def dropped(chat: Chat, at: float) -> None:
+    chat.card = rest(waive(chat.card), T0 + at)
+
+
+@pytest.mark.parametrize("give_up", [refused, dropped])
+def test_a_card_whose_end_will_not_be_shown_closes_and_fires_anew_as_a_new_round(
+    give_up: Callable[[Chat, float], None],
+) -> None:
+    chat = Chat()
+    chat.arrive(0, alert("a"))
+    chat.drain(0)
+    chat.arrive(60, alert("a", "resolved"))
+    give_up(chat, 60)
+    assert (chat.card.closed_at, chat.drain(70)) == (T0 + 60, [])
+    chat.arrive(100, alert("a", at=T0 + 90))
+    assert chat.drain(100) == ["post after 7"]
+
+
+@pytest.mark.parametrize("give_up", [refused, dropped])
+def test_a_card_of_which_something_fires_or_is_held_back_stays_open_whatever_is_not_shown(
+    give_up: Callable[[Chat, float], None],
+) -> None:
+    chat = Chat()
+    chat.arrive(0, alert("a"))
+    chat.drain(0)
+    chat.arrive(60, alert("a"), alert("b"))
+    chat.card = replace(chat.card, owed=())
+    give_up(chat, 60)
+    assert chat.card.closed_at is None
+    chat.arrive(70, alert("a", "resolved"), alert("b", "resolved"))
+    chat.arrive(80, alert("a"), alert("b", "resolved"))
+    give_up(chat, 80)
+    assert chat.card.closed_at is None
+    assert chat.drain(80 + POLICY.late_hold) == ["again", "edit 7"]
+
+
+def test_a_digest_that_closed_without_a_message_is_open_again_when_it_takes_cards_in() -> None:
+    refused_at_first = Card(DIGEST, "", "ops", refused="whatever it said", closed_at=T0)
+    assert absorbing(refused_at_first, "ops", T0 + 60).closed_at is None
 
 
 def test_a_card_that_was_only_told_what_is_absent_owes_nothing() -> None:

@@ -73,9 +73,9 @@ class Card(Struct, frozen=True):
 
     `waiting_since` is the acceptance of the oldest delivery that the chat does not show yet. `counted_at` is that of
     the last payload that was no duplicate. `doubt`: a post may stand in the chat unseen by us. `plain`: the platform
-    refused the markup. `refused`: the mark that it refused even so. `previous` is the message of the round before
-    this one. `announced`: this round was told, so a message in place of a lost one makes no sound. `listed`: the
-    whole list was sent as a file in this round. `absorbed`: the lane's digest shows it.
+    refused the markup. `refused`: the mark that it refused even so, or that the operator gave up. `previous` is the
+    message of the round before this one. `announced`: this round was told, so a message in place of a lost one makes no
+    sound. `listed`: the whole list was sent as a file in this round. `absorbed`: the lane's digest shows it.
     """
 
     group: GroupId
@@ -138,6 +138,11 @@ def urgency(entry: Entry) -> tuple[int, int, float, str]:
 def is_held(card: Card) -> bool:
     """Something is held back for a moment: an alert may be gone, or fire after all."""
     return any(entry.absent_since is not None or entry.held_since is not None for entry in card.entries)
+
+
+def is_refused(card: Card) -> bool:
+    """What it is now will not be shown: the platform takes it in no form, or the operator gave it up."""
+    return card.refused != "" and card.refused == mark(card)
 
 
 def is_settled(card: Card) -> bool:

@@ -171,5 +171,6 @@ def absorbing(digest: Card | None, receiver: str, now: float) -> Card:
         return Card(DIGEST, "", receiver, waiting_since=now)
     renewed = digest
     if digest.shown is not None and (digest.closed_at is not None or is_old(digest, now)):
-        renewed = msgspec.structs.replace(digest, shown=None, previous=digest.shown.message, closed_at=None)
-    return msgspec.structs.replace(renewed, receiver=receiver, waiting_since=digest.waiting_since or now)
+        renewed = msgspec.structs.replace(digest, shown=None, previous=digest.shown.message)
+    since = digest.waiting_since or now
+    return msgspec.structs.replace(renewed, receiver=receiver, waiting_since=since, closed_at=None)
