@@ -175,9 +175,10 @@ class Store(Protocol):
         at again at `look_again`, when what it may hold back is over, if nothing comes before."""
 
     def stand_in(self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]) -> tuple[LaneKey, ...]:
-        """Copies what `receiver` has pending on a lane that is down to the lanes of its fallback, each delivery once;
-        later deliveries of those groups are copied as they arrive, until the copied card closes. A copy counts under
-        `receiver` and is not copied again. Returns the lanes that have work now."""
+        """Copies what `receiver` has pending on a lane that is down to the lanes of its fallback, each delivery once to
+        each lane; later deliveries of those groups are copied as they arrive, until the copied card closes. A lane that
+        got the same alerts of a payload for `receiver` before gets no copy. A copy counts under `receiver` and is not
+        copied again. Returns the lanes that have work now."""
 
     def owing(self) -> tuple[tuple[LaneKey, str], ...]:
         """The lanes with something pending, each with the receivers that it counts under."""

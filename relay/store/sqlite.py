@@ -163,12 +163,24 @@ class SqliteStore:
             " AND settlement IS NULL AND copied = 0 RETURNING seq, payload, grp, fingerprint, alerts, accepted_at",
             (source, receiver),
         ).fetchall()
+        woken: list[LaneKey] = []
         for _, payload, group, fingerprint, alerts, accepted_at in sorted(pending):
             rows = [_Row(self._lane(key), key, fallback, receiver, fingerprint, alerts, source) for key in to]
+            rows = [row for row in rows if not self._has(row, payload)]
             for row in rows:
                 self._add(row, payload, group, accepted_at)
             self._count_accepted(rows)
-        return tuple(to) if pending else ()
+            woken += [row.key for row in rows]
+        return tuple(dict.fromkeys(woken))
+
+    def _has(self, row: "_Row", payload: int) -> bool:
+        """The lane got these alerts of the payload before, such as by a copy made as they arrived."""
+        found = self._db.execute(
+            "SELECT 1 FROM delivery INDEXED BY delivery_payload WHERE payload = ? AND lane = ? AND owner = ?"
+            " AND fingerprint = ? AND alerts IS ? LIMIT 1",
+            (payload, row.lane, row.owner, row.fingerprint, row.alerts),
+        ).fetchone()
+        return found is not None
 
     def _lane(self, lane: LaneKey) -> int:
         key = _text(lane)

@@ -172,6 +172,18 @@ async def test_a_chat_that_threw_us_out_is_replaced_by_the_fallback_until_the_gr
     assert world.balance()[0].receiver == "ops"
 
 
+async def test_all_that_comes_while_a_chat_is_down_counts_once_there_and_once_at_its_fallback() -> None:
+    spare = replace(POLICY, receiver="spare")
+    world = World(telegram_target(policy=replace(POLICY, fallback="spare")), discord_target(spare))
+    world.telegram.kick(CHAT)
+    for number in range(1, 5):
+        await world.post(notification(*(alert(f"db-{n}") for n in range(number))))
+        await world.run(until=60.0 * number)
+    books = {row.platform: row for row in world.balance()}
+    assert (books["telegram"].accepted, books["telegram"].pending) == (4, 4)
+    assert (books["discord"].accepted, books["discord"].delivered, books["discord"].duplicate) == (4, 4, 0)
+
+
 async def test_a_group_that_became_a_supergroup_gets_its_message_at_the_new_id_once() -> None:
     world = World()
     world.telegram.upgrade(CHAT, -1_000_000_000_777)
