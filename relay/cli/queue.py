@@ -138,14 +138,15 @@ def _said(answer: Answer) -> int:
 
 def _say_salvaged(found: Salvaged) -> None:
     say(f"{found.deliveries} deliveries accepted anew, {found.cards} cards restored")
-    if found.invites or found.subscriptions:
-        say(f"{found.invites} invitations and {found.subscriptions} subscriptions restored")
+    if found.invites or found.subscriptions or found.chats:
+        people = f"{found.invites} invitations, {found.subscriptions} subscriptions"
+        say(f"{people} and {found.chats} chats of the registry restored")
     if found.outdated:
         say(f"{found.outdated} deliveries left, for their chats have heard of something newer")
     if found.unreadable:
         say(f"{found.unreadable} deliveries could not be read")
     if found.strangers:
-        say(f"{found.strangers} invitations and subscriptions could not be read")
+        say(f"{found.strangers} invitations, subscriptions, chats and bots could not be read")
 
 
 def _print(page: Page, options: argparse.Namespace) -> None:

@@ -65,6 +65,13 @@ class PeopleStore(Protocol):
     def restore(self, invites: Sequence[Invite], subscriptions: Sequence[Subscription]) -> tuple[int, int]:
         """Keeps those that there are not: how many invitations, how many subscriptions."""
 
+    def restore_chats(self, entries: Sequence[ChatEntry]) -> int:
+        """Keeps chats that the registry has not, as long as it has room, and topics that it does not know of the
+        others. Returns how many chats."""
+
+    def restore_ears(self, bot: BotId, found: Ears) -> None:
+        """Lets the bot go on listening where it had come to, unless it has come further since."""
+
     def sayings(self) -> tuple[Outgoing, ...]:
         """Answers to commands that wait to be sent, the oldest first."""
 

@@ -9,7 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.alert import GroupId, Notification
-from relay.core.bot.people import Invite, Subscription
+from relay.core.bot.people import ChatEntry, Invite, Subscription
+from relay.core.bot.update import BotId, Ears
 from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, QUIET
 from relay.core.routing.lane import LaneKey
@@ -27,6 +28,9 @@ _notification = msgspec.json.Decoder(Notification).decode
 _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 _invite = msgspec.json.Decoder(Invite).decode
 _subscription = msgspec.json.Decoder(Subscription).decode
+_entry = msgspec.json.Decoder(ChatEntry).decode
+_bot = msgspec.json.Decoder(BotId).decode
+_ears = msgspec.json.Decoder(Ears).decode
 _Key = tuple[str, str]  # a card's group and fingerprint, as they are in the file
 
 
@@ -43,16 +47,19 @@ class Piece(Struct, frozen=True):
 
 
 class People(Struct, frozen=True):
-    """The invitations and subscriptions of the wreck. `unreadable` counts what is missing."""
+    """The invitations, subscriptions and chats of the wreck, and how far each bot has listened. `unreadable` counts
+    what is missing."""
 
     invites: tuple[Invite, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
+    chats: tuple[ChatEntry, ...] = ()
+    ears: tuple[tuple[BotId, Ears], ...] = ()
     unreadable: int = 0
 
 
 class Salvaged(Struct, frozen=True, tag="salvaged"):
     """What came of a salvage. `outdated` deliveries stay behind, since their chats have heard of something newer.
-    `unreadable` are deliveries, `strangers` invitations and subscriptions that could not be read."""
+    `unreadable` are deliveries, `strangers` invitations, subscriptions, chats and bots that could not be read."""
 
     deliveries: int = 0
     cards: int = 0
@@ -61,6 +68,7 @@ class Salvaged(Struct, frozen=True, tag="salvaged"):
     lanes: tuple[LaneKey, ...] = ()
     invites: int = 0
     subscriptions: int = 0
+    chats: int = 0
     strangers: int = 0
 
     def __add__(self, other: "Salvaged") -> "Salvaged":
@@ -72,6 +80,7 @@ class Salvaged(Struct, frozen=True, tag="salvaged"):
             self.lanes if other.lanes == self.lanes[-1:] else tuple(dict.fromkeys(self.lanes + other.lanes)),
             self.invites + other.invites,
             self.subscriptions + other.subscriptions,
+            self.chats + other.chats,
             self.strangers + other.strangers,
         )
 
@@ -106,7 +115,10 @@ def take_in(store: Store, found: Sequence[People | Piece]) -> Salvaged:
 
 def _welcome(store: Store, people: People) -> Salvaged:
     invites, subscriptions = store.people.restore(people.invites, people.subscriptions)
-    return Salvaged(invites=invites, subscriptions=subscriptions, strangers=people.unreadable)
+    chats = store.people.restore_chats(people.chats)
+    for bot, ears in people.ears:
+        store.people.restore_ears(bot, ears)
+    return Salvaged(invites=invites, subscriptions=subscriptions, chats=chats, strangers=people.unreadable)
 
 
 def _take_in(store: Store, piece: Piece) -> Salvaged:
@@ -128,11 +140,20 @@ def _take_in(store: Store, piece: Piece) -> Salvaged:
 def _people(found: Wreck) -> People:
     invites = [readable(_invite, body) for body in found.people("invite")]
     subscriptions = [readable(_subscription, body) for body in found.people("subscription")]
+    chats = [readable(_entry, body) for body in found.chats()]
+    bots = [_listening(*row) if row else None for row in found.bots()]
     return People(
         tuple(invite for invite in invites if invite),
         tuple(subscription for subscription in subscriptions if subscription),
-        (invites + subscriptions).count(None),
+        tuple(chat for chat in chats if chat),
+        tuple(bot for bot in bots if bot),
+        sum(each.count(None) for each in (invites, subscriptions, chats, bots)),
     )
+
+
+def _listening(key: bytes, body: bytes) -> tuple[BotId, Ears] | None:
+    bot, ears = readable(_bot, key), readable(_ears, body)
+    return (bot, ears) if bot and ears else None
 
 
 def _lane(found: Wreck, lane: WreckedLane, cards: dict[_Key, WreckedCard]) -> Iterator[Piece]:

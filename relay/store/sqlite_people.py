@@ -5,8 +5,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from relay.core.bot.people import ChatEntry, Effects, Invite, Known, Saying, Subscription, hash_of
-from relay.core.bot.update import BotId, Command, Ears, Ignored, Migrated, Update
+from relay.core.bot.people import ChatEntry, Effects, Invite, Known, Saying, Subscription, hash_of, with_topics_of
+from relay.core.bot.update import BotId, Command, Ears, Ignored, Migrated, Update, further
 from relay.core.budget import Block, Limit
 from relay.core.card.card import Card
 from relay.core.card.duty import probe
@@ -66,15 +66,19 @@ class SqlitePeople:
         if isinstance(update, Ignored):
             return Known(bot)
         chat = update.old if isinstance(update, Migrated) else update.chat.id
-        key = (_text(bot), chat)
-        entry = self._db.execute("SELECT body FROM chat WHERE bot = ? AND chat = ?", key).fetchone()
-        rows = self._db.execute("SELECT body FROM subscription WHERE bot = ? AND chat = ? ORDER BY rowid", key)
-        known = Known(bot, _entry(entry[0]) if entry else None, subscriptions=_all(rows))
+        rows = self._db.execute(
+            "SELECT body FROM subscription WHERE bot = ? AND chat = ? ORDER BY rowid", (_text(bot), chat)
+        )
+        known = Known(bot, self._registered(bot, chat), subscriptions=_all(rows))
         if isinstance(update, Command) and update.name == "start":
             return replace(known, invite=self._invited(bot, update.argument))
         if isinstance(update, Command) and update.name == "alerts":
             return replace(known, cards=self._cards(bot, chat, update.topic.id))
         return known
+
+    def _registered(self, bot: BotId, chat: str) -> ChatEntry | None:
+        found = self._db.execute("SELECT body FROM chat WHERE bot = ? AND chat = ?", (_text(bot), chat)).fetchone()
+        return _entry(found[0]) if found else None
 
     def _invited(self, bot: BotId, token: str) -> Invite | None:
         found = self._db.execute(
@@ -150,13 +154,15 @@ class SqlitePeople:
             (now, _text(lane)),
         )
 
-    def _keep_entry(self, entry: ChatEntry) -> None:
-        self._db.execute(
+    def _keep_entry(self, entry: ChatEntry) -> bool:
+        """Whether there is room for it."""
+        kept = self._db.execute(
             "INSERT INTO chat (bot, chat, body) SELECT ?1, ?2, ?3 WHERE (SELECT count(*) FROM chat) < ?4"
             " OR EXISTS (SELECT 1 FROM chat WHERE bot = ?1 AND chat = ?2)"
-            " ON CONFLICT (bot, chat) DO UPDATE SET body = excluded.body",
+            " ON CONFLICT (bot, chat) DO UPDATE SET body = excluded.body RETURNING 1",
             (_text(entry.bot), entry.chat.id, _encode(entry), _MOST_CHATS),
         )
+        return bool(kept.fetchall())
 
     def _use(self, invite_id: str) -> None:
         (body,) = self._db.execute("SELECT body FROM invite WHERE id = ?", (invite_id,)).fetchone()
@@ -239,6 +245,19 @@ class SqlitePeople:
 
     def _added(self, into: str, rows: Iterable[Sequence[Value]]) -> int:
         return sum(len(self._db.execute(f"INSERT OR IGNORE INTO {into} RETURNING id", row).fetchall()) for row in rows)
+
+    def restore_chats(self, entries: Sequence[ChatEntry]) -> int:
+        """See `people.PeopleStore.restore_chats`."""
+        restored = 0
+        for entry in entries:
+            known = self._registered(entry.bot, entry.chat.id)
+            kept = self._keep_entry(with_topics_of(known, entry) if known else entry)
+            restored += kept and known is None
+        return restored
+
+    def restore_ears(self, bot: BotId, found: Ears) -> None:
+        """See `people.PeopleStore.restore_ears`."""
+        self._keep_ears(bot, further(self.ears(bot), found))
 
     def sayings(self) -> tuple[Outgoing, ...]:
         """See `people.PeopleStore.sayings`."""

@@ -87,6 +87,14 @@ class Wreck:
         for row in self._rows(table, "rowid, body", "rowid > ?", self._last(table)):
             yield None if row is None else row[1]
 
+    def chats(self) -> list[bytes | None]:
+        """The JSON of each chat of the registry; None for what is broken between some of them."""
+        return [None if row is None else row[-1] for row in self._both_ways("chat", ("bot", "chat"))]
+
+    def bots(self) -> list[tuple[bytes, bytes] | None]:
+        """The key of each bot and how far it has listened, as JSON; None for what is broken between some of them."""
+        return [None if row is None else (str(row[0]).encode(), row[1]) for row in self._both_ways("bot", ("key",))]
+
     def body(self, table: Literal["card", "payload"], number: int) -> bytes:
         """The JSON of a card or payload; nothing when it cannot be read."""
         try:
@@ -94,6 +102,21 @@ class Wreck:
         except sqlite3.Error:
             return b""
         return found[0] if found else b""
+
+    def _both_ways(self, table: str, key: tuple[str, ...]) -> list[tuple[Any, ...] | None]:
+        """The rows of a table whose key is no number, with their bodies last: from the first one on to what is broken,
+        and back from the last one."""
+        columns, found = ", ".join(key), dict[tuple[Any, ...], tuple[Any, ...] | None]()
+        for way in ("ASC", "DESC"):
+            order = ", ".join(f"{column} {way}" for column in key)
+            try:
+                for row in self._db.execute(f"SELECT {columns}, body FROM {table} ORDER BY {order}"):  # noqa: S608
+                    found[row[:-1]] = row
+            except sqlite3.Error:
+                found[()] = None
+            else:
+                break
+        return list(found.values())
 
     def _last(self, table: str) -> int:
         try:

@@ -5,8 +5,8 @@ from collections.abc import Iterable
 import pytest
 from msgspec.structs import replace
 
-from relay.core.bot.conversation import MOST_TOPICS, respond
-from relay.core.bot.people import ChatEntry, Effects, Invite, Known, Subscription, hash_of, subscribe
+from relay.core.bot.conversation import respond
+from relay.core.bot.people import MOST_TOPICS, ChatEntry, Effects, Invite, Known, Subscription, hash_of, subscribe
 from relay.core.bot.update import BotId, ChatInfo, Command, Ignored, Membership, Migrated, Seen, Topic, Update
 from relay.core.card.card import Card
 from relay.core.card.fold import fold

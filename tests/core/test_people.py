@@ -4,7 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from relay.core.bot.people import Invite, Subscription, has_left, hash_of, spoken, subscribe, subscribers
-from relay.core.bot.update import BotId, ChatInfo, Ears, Seen, Topic, is_new, offset
+from relay.core.bot.update import SILENCE, BotId, ChatInfo, Ears, Seen, Topic, further, is_new, offset
 from relay.core.card.card import Card
 from relay.core.card.hush import hush
 from relay.core.config.destination import Bot
@@ -125,3 +125,21 @@ def test_after_a_week_of_silence_numbers_may_begin_anew() -> None:
     ears = Ears(next_update=7, heard_at=T0)
     assert (offset(ears, T0 + 60), offset(ears, T0 + 7 * 86400)) == (7, 0)
     assert is_new(Seen(3, ADA, Topic()), ears, T0 + 7 * 86400)
+
+
+@pytest.mark.parametrize(
+    ("own", "found", "after"),
+    [
+        (Ears(), Ears(9, T0, "https://a"), Ears(9, T0, "https://a")),
+        (Ears(0, 0.0, "https://b"), Ears(9, T0, "https://a"), Ears(9, T0, "https://b")),
+        (Ears(12, T0 + 60), Ears(9, T0), Ears(12, T0 + 60)),
+        (Ears(8, T0 + 60), Ears(9, T0), Ears(9, T0 + 60)),
+        (Ears(3, T0 + SILENCE + 1), Ears(9, T0), Ears(3, T0 + SILENCE + 1)),
+        (Ears(9, T0), Ears(3, T0 + SILENCE + 1), Ears(3, T0 + SILENCE + 1)),
+    ],
+    ids=["nothing", "only a webhook", "further", "less far", "numbers began anew", "they did in what is found"],
+)
+def test_of_two_records_of_a_bot_the_further_counts_unless_the_numbers_began_anew(
+    own: Ears, found: Ears, after: Ears
+) -> None:
+    assert further(own, found) == after

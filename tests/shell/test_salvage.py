@@ -15,8 +15,8 @@ import pytest
 
 from relay.__main__ import main
 from relay.app import App, Options
-from relay.core.bot.people import Invite, hash_of, subscribe
-from relay.core.bot.update import BotId, ChatInfo
+from relay.core.bot.people import ChatEntry, Invite, hash_of, subscribe
+from relay.core.bot.update import BotId, ChatInfo, Topic
 from relay.core.event import Event, StorageDamaged
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.matcher import parse
@@ -98,11 +98,29 @@ async def test_who_subscribed_gets_alerts_again_as_soon_as_they_are_salvaged(
     assert await asyncio.to_thread(main, ["queue", "salvage", moved]) == 0
     assert capsys.readouterr().out.splitlines() == [
         "2 deliveries accepted anew, 0 cards restored",
-        "1 invitations and 1 subscriptions restored",
+        "1 invitations, 1 subscriptions and 0 chats of the registry restored",
     ]
     while "host-8" not in sandbox.telegram.transcript(ADA):
         await events.get()
     await app.stop()
+
+
+@pytest.mark.usefixtures("config")
+def test_the_chats_that_bots_were_seen_in_are_listed_again_with_their_topics(capsys: Output) -> None:
+    team = ChatInfo("-1001", "supergroup", "On call", forum=True)
+    entry = ChatEntry(BotId("http://127.0.0.1:1", "111"), team, topics=(Topic("7", "Databases"),))
+    store = SqliteStore(Path("data") / DATABASE)
+    store.batch([partial(take, store, entry=entry)])
+    store.close()
+    (Path("data") / DATABASE).rename("wreck.db")
+    SqliteStore(Path("data") / DATABASE).close()
+    assert main(["queue", "salvage", "wreck.db"]) == 0
+    assert capsys.readouterr().out.splitlines() == [
+        "1 deliveries accepted anew, 0 cards restored",
+        "0 invitations, 0 subscriptions and 1 chats of the registry restored",
+    ]
+    assert main(["chats"]) == 0
+    assert "Databases" in capsys.readouterr().out
 
 
 async def test_a_storage_that_is_damaged_at_work_is_told_of_in_the_loop_and_costs_no_answer(config: Path) -> None:

@@ -12,6 +12,8 @@ import pytest
 from msgspec.structs import replace
 
 from relay.core.alert import GroupId
+from relay.core.bot.people import ChatEntry
+from relay.core.bot.update import ChatInfo, Ears
 from relay.core.budget import Limit
 from relay.core.card.card import Card, Shown, mark
 from relay.core.card.step import MessageRef, Post
@@ -23,7 +25,7 @@ from relay.store.salvage import Salvaged, salvage
 from relay.store.sqlite import SqliteStore
 from relay.store.wreck import NothingToSalvage
 from tests.build import DISCORD, T0, TELEGRAM, alert, notification
-from tests.store.test_people import BOT, GROUPS, INVITE, OWN, start, take
+from tests.store.test_people import BOT, GROUPS, INVITE, OWN, SAYING, start, take
 
 LANES = (TELEGRAM, DISCORD)
 Damage = Callable[[Path], None]
@@ -278,6 +280,62 @@ def test_people_come_back_with_a_salvage_and_only_once(tmp_path: Path) -> None:
     again, store = salvaged(tmp_path / "wreck.db", tmp_path / "relay.db")
     assert (again.invites, again.subscriptions) == (0, 0)
     assert (store.people.invites(), store.people.subscriptions()) == ((used,), (OWN,))
+    store.close()
+
+
+def crowded(path: Path, chats: int) -> list[ChatEntry]:
+    """A storage with a registry of that many chats; its entries in order."""
+    entries = [ChatEntry(BOT, ChatInfo(f"-{number:05}", "group", "Team" * 50)) for number in range(chats)]
+    store = SqliteStore(path)
+    store.batch([partial(take, store, 8, entry=entry) for entry in entries])
+    store.close()
+    return entries
+
+
+def test_the_registry_and_how_far_bots_have_listened_come_back_and_only_once(tmp_path: Path) -> None:
+    entries = crowded(tmp_path / "wreck.db", 3)
+    result, store = salvaged(tmp_path / "wreck.db", tmp_path / "relay.db")
+    assert (result.chats, store.people.chats()) == (3, tuple(entries))
+    assert store.people.ears(BOT) == Ears(9, T0)
+    store.batch([partial(take, store, 12)])
+    store.close()
+    again, store = salvaged(tmp_path / "wreck.db", tmp_path / "relay.db")
+    assert (again.chats, store.people.ears(BOT).next_update) == (0, 13)
+    store.close()
+
+
+def test_answers_that_waited_are_not_given_after_a_salvage(tmp_path: Path) -> None:
+    old = SqliteStore(tmp_path / "wreck.db")
+    old.batch([partial(take, old, sayings=(SAYING,))])
+    old.close()
+    _, store = salvaged(tmp_path / "wreck.db", tmp_path / "relay.db")
+    assert store.people.sayings() == ()
+    store.close()
+
+
+def test_a_registry_with_a_broken_page_is_read_from_both_ends(tmp_path: Path) -> None:
+    path = tmp_path / "wreck.db"
+    entries = crowded(path, 200)
+    at = path.read_bytes().index(entries[100].chat.id.encode())
+    overwrite(path, at // 4096 * 4096, random.Random(1).randbytes(4096))
+    result, store = salvaged(path, tmp_path / "relay.db")
+    found = store.people.chats()
+    assert (entries[0] in found, entries[-1] in found) == (True, True)
+    assert (150 < len(found) < 200, len(found)) == (True, result.chats)
+    assert (set(found) <= set(entries), result.strangers) == (True, 1)
+    store.close()
+
+
+def test_a_chat_and_a_bot_that_say_nothing_any_more_are_counted(tmp_path: Path) -> None:
+    path = tmp_path / "wreck.db"
+    entries = crowded(path, 3)
+    old = SqliteStore(path)
+    old._db.execute("UPDATE chat SET body = 'garbage' WHERE chat = ?", (entries[1].chat.id,))
+    old._db.execute("UPDATE bot SET body = 'garbage'")
+    old.close()
+    result, store = salvaged(path, tmp_path / "relay.db")
+    assert (result.chats, result.strangers) == (2, 2)
+    assert store.people.ears(BOT) == Ears()
     store.close()
 
 

@@ -113,6 +113,25 @@ def test_everything_is_there_after_a_restart(folder: Path) -> None:
     second.close()
 
 
+def test_chats_are_restored_where_none_is_known_and_with_their_topics_where_one_is(store: Store) -> None:
+    known = ChatEntry(BOT, SUPER, "left", seen_at=T0, topics=(Topic("8", ""), Topic("9", "web")))
+    take(store, entry=known)
+    before = (Topic("7", "db"), Topic("8", "net"), Topic("9", "www"))
+    other = ChatEntry(OTHER, TEAM, topics=before)
+    assert store.people.restore_chats([replace(known, standing="member", topics=before), other]) == 1
+    merged = (Topic("7", "db"), Topic("8", "net"), Topic("9", "web"))
+    assert store.people.chats() == (replace(known, topics=merged), other)
+    assert store.people.restore_chats([other]) == 0
+
+
+def test_how_far_a_bot_has_listened_is_restored_where_it_has_not_since(store: Store) -> None:
+    take(store, 11, BOT)
+    for bot in (BOT, OTHER):
+        store.people.restore_ears(bot, Ears(9, T0 - 60, "https://relay.example.org/telegram/111"))
+    assert store.people.ears(BOT) == Ears(12, T0, "https://relay.example.org/telegram/111")
+    assert store.people.ears(OTHER) == Ears(9, T0 - 60, "https://relay.example.org/telegram/111")
+
+
 def start(token: str) -> Command:
     return Command(7, ADA, Topic(), 555, "en", "9", T0, "start", token)
 

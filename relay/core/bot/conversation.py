@@ -9,7 +9,17 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.bot.open_alerts import open_alerts
-from relay.core.bot.people import TOKEN, ChatEntry, Effects, Known, Saying, Subscription, spoken, subscribe
+from relay.core.bot.people import (
+    MOST_TOPICS,
+    TOKEN,
+    ChatEntry,
+    Effects,
+    Known,
+    Saying,
+    Subscription,
+    spoken,
+    subscribe,
+)
 from relay.core.bot.update import ChatInfo, Command, Ignored, Membership, Migrated, Seen, Sort, Topic, Update
 from relay.core.duration import parse_duration
 from relay.core.routing.lane import Policy
@@ -19,7 +29,6 @@ from relay.core.text.texts_people import tell
 from relay.core.text.times import Reader
 
 LONGEST_MUTE = 30 * 86400.0  # seconds
-MOST_TOPICS = 200  # of a chat, the newest
 PRIVATE_COMMANDS = ("subscriptions", "mute", "stop", "alerts", "chatid", "help")
 GROUP_COMMANDS = ("chatid", "alerts", "help")
 _WORDS = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^\s"])+')

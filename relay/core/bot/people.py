@@ -16,6 +16,7 @@ from relay.core.routing.route import Subscriber
 from relay.core.text.richtext import RichText
 from relay.core.text.texts import LANGUAGES
 
+MOST_TOPICS = 200  # of a chat, the newest
 TOKEN = re.compile(r"[A-Za-z0-9_-]{1,64}")  # https://core.telegram.org/bots/features#deep-linking
 
 
@@ -121,6 +122,13 @@ class Effects(Struct, frozen=True):
     def concerns_routing(self) -> bool:
         """The subscriptions in force are others now."""
         return bool(self.added or self.changed or self.ended)
+
+
+def with_topics_of(entry: ChatEntry, before: ChatEntry) -> ChatEntry:
+    """The chat's line with the topics, and the titles, that only an earlier line of it knows."""
+    topics = {each.id: each for each in before.topics}
+    topics |= {each.id: each for each in entry.topics if each.title or each.id not in topics}
+    return replace(entry, topics=tuple(topics.values())[-MOST_TOPICS:])
 
 
 def hash_of(token: str) -> str:

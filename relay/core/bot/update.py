@@ -114,3 +114,12 @@ def offset(ears: Ears, now: float) -> int:
 def is_new(update: Update, ears: Ears, now: float) -> bool:
     """It was not taken before. Numbers rise: one below the next is a repetition, or came out of order."""
     return update.id >= max(offset(ears, now), 1)
+
+
+def further(own: Ears, found: Ears) -> Ears:
+    """How far a bot has listened by its own record and by one that was found: the higher number, unless one is from
+    before a silence after which the numbers began anew. The webhook that we have set is never forgotten."""
+    early, late = sorted((own, found), key=lambda ears: ears.heard_at)
+    began_anew = late.heard_at - early.heard_at > SILENCE
+    next_update = late.next_update if began_anew else max(early.next_update, late.next_update)
+    return Ears(next_update, late.heard_at, own.webhook or found.webhook)
