@@ -13,7 +13,7 @@ from relay.store.connection import damaged
 from relay.store.database import Database
 
 T = TypeVar("T")
-ERRORS = (msgspec.DecodeError, UnicodeDecodeError)
+ERRORS = (msgspec.DecodeError, UnicodeDecodeError, TypeError)  # the last: a number or nothing where JSON should be
 _NO_STATE = msgspec.json.encode(LaneState())
 _state = msgspec.json.Decoder(LaneState).decode
 _card = msgspec.json.Decoder(Card).decode

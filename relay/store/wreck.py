@@ -15,6 +15,7 @@ from relay.store.opening import open_checked
 
 _PAGE = 4096
 _SIZE_AT = slice(28, 32)  # of the file, in pages: https://sqlite.org/fileformat2.html#the_database_header
+_MANY = 1 << 20  # rows that there may be where the number of the last one cannot be read
 _PATIENCE = 10_000  # rows in a broken region that are tried one by one; from then on ever larger steps are made
 
 
@@ -63,7 +64,8 @@ class Wreck:
 
     def lanes(self) -> list[WreckedLane]:
         """The lanes whose keys can be read."""
-        rows = self._rows("lane", "id, key, last_seq", "id > ?", self._last("lane"))
+        last_seq = f"CASE typeof(last_seq) WHEN 'integer' THEN last_seq ELSE {_MANY} END"
+        rows = self._rows("lane", f"id, key, {last_seq}", "id > ?", self._last("lane"))
         return [WreckedLane(*row) for row in rows if row is not None]
 
     def cards(self) -> Iterator[WreckedCard]:
@@ -122,7 +124,7 @@ class Wreck:
         try:
             (last,) = self._db.execute(f"SELECT coalesce(max(rowid), 0) FROM {table}").fetchone()  # noqa: S608
         except sqlite3.Error:
-            return 1 << 20
+            return _MANY
         return int(last)
 
     def _rows(self, table: str, columns: str, after: str, last: int) -> Iterator[tuple[Any, ...] | None]:
@@ -181,7 +183,7 @@ def _has_tables(path: Path) -> bool:
     try:
         with contextlib.closing(sqlite3.connect(path)) as db:
             db.execute("SELECT 1 FROM lane, delivery, payload, card WHERE 0")
-    except sqlite3.Error:
+    except (sqlite3.Error, UnicodeDecodeError):  # SQLite quotes what it does not understand
         return False
     return True
 

@@ -243,6 +243,32 @@ def test_what_can_be_read_of_a_wreck_is_accepted_anew(
     store.close()
 
 
+def schema_garbled(path: Path) -> None:
+    """The list of tables has a name that is no text."""
+    overwrite(path, path.read_bytes().index(b"tablelanelane") + 5, b"\xb3\x93\xff")
+
+
+def values_of_another_type(path: Path) -> None:
+    """Nothing, or a number, stands where JSON did."""
+    with contextlib.closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("UPDATE payload SET body = 7 WHERE id = 1")
+        db.execute("UPDATE card SET body = 7 WHERE id = 1")
+        db.execute("UPDATE delivery SET alerts = 7 WHERE seq = 2")
+        db.execute("UPDATE lane SET key = 7 WHERE id = 2")
+        db.execute("UPDATE lane SET last_seq = 'many' WHERE id = 1")
+
+
+@pytest.mark.parametrize(("damage", "deliveries"), [(schema_garbled, 8), (values_of_another_type, 2)])
+def test_whatever_a_damaged_row_or_table_holds_the_others_come_back(
+    damage: Damage, deliveries: int, tmp_path: Path
+) -> None:
+    made(tmp_path / "wreck.db", 4)
+    damage(tmp_path / "wreck.db")
+    result, store = salvaged(tmp_path / "wreck.db", tmp_path / "relay.db")
+    assert result.deliveries == deliveries
+    store.close()
+
+
 def test_all_of_a_sound_file_comes_back_with_its_log_and_only_once(tmp_path: Path) -> None:
     made(tmp_path / "old.db", 20)
     store = SqliteStore(tmp_path / "old.db")
