@@ -1,9 +1,7 @@
 """The embedded store: one SQLite file, one connection, one thread, every commit synced before it is acknowledged."""
 
-from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import msgspec
 
@@ -11,7 +9,6 @@ from relay.core.alert import GroupId
 from relay.core.balance import BalanceRow
 from relay.core.budget import Limit
 from relay.core.card.card import Card
-from relay.core.card.lanestate import LaneState
 from relay.core.event import Event, Noted, Settlement
 from relay.core.routing.lane import LaneKey
 from relay.store import sqlite_budgets, sqlite_cards, sqlite_queue, sqlite_unreadable
@@ -29,7 +26,9 @@ from relay.store.protocol import (
     StoreError,
 )
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
-from relay.store.sqlite_books import balance, count, end, overdue, owing
+from relay.store.sqlite_accept import accept, lane_row, stand_in
+from relay.store.sqlite_books import balance, end, overdue, owing
+from relay.store.sqlite_cards import text
 from relay.store.sqlite_claim import claim
 from relay.store.sqlite_people import SqlitePeople
 from relay.store.sqlite_purge import Purge
@@ -40,28 +39,6 @@ _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 _group = msgspec.json.Decoder(GroupId).decode
 _attempt = msgspec.json.Decoder(Attempt).decode
-_EMPTY = b"[]"
-_NO_STATE = _encode(LaneState())
-
-
-class _Row(NamedTuple):
-    """A delivery on its way into the table."""
-
-    lane: int
-    key: LaneKey
-    receiver: str
-    owner: str
-    fingerprint: str
-    alerts: bytes | None
-    stands_for: int | None
-
-
-def _indexes_blob(alerts: tuple[int, ...] | None) -> bytes | None:
-    return None if alerts is None else _encode(alerts)
-
-
-def _text(value: LaneKey | GroupId) -> str:
-    return _encode(value).decode()
 
 
 def _nobody(_: Event) -> None:
@@ -104,92 +81,14 @@ class SqliteStore:
         """See `protocol.Store.accept`."""
         if not self._db.has_room():
             raise StoreError("the disk is full")
-        group = _text(arrival.group)
-        rows = [
-            _Row(self._lane(d.lane), d.lane, d.receiver, d.receiver, d.fingerprint, _indexes_blob(d.alerts), None)
-            for d in arrival.deliveries
-        ]
-        rows += self._watching(group, {(row.lane, row.fingerprint): row for row in rows}, last=arrival.last)
-        if not rows:
-            return ()
-        (payload,) = self._db.execute(
-            "INSERT INTO payload (accepted_at, body) VALUES (?, ?) RETURNING id", (arrival.accepted_at, arrival.body)
-        ).fetchone()
-        for row in rows:
-            self._add(row, payload, group, arrival.accepted_at)
-        self._count_accepted(rows)
-        return tuple(dict.fromkeys(row.key for row in rows))
-
-    def _watching(self, group: str, present: dict[tuple[int, str], "_Row"], *, last: bool) -> list["_Row"]:
-        """Deliveries for the open cards of the group that the arrival does not reach by itself: a copy where the card
-        stands for another lane, else, once the payload is whole, an empty one."""
-        found = self._db.execute(
-            "SELECT lane.id, lane.key, receiver, owner, fingerprint, stands_for FROM watch JOIN lane"
-            " ON lane.id = watch.lane WHERE watch.grp = ?",
-            (group,),
-        ).fetchall()
-        rows = []
-        for lane, key, receiver, owner, fingerprint, stands_for in found:
-            if (lane, fingerprint) not in present:
-                original = present.get((stands_for, fingerprint))
-                alerts = original.alerts if original else _EMPTY
-                if original or last:
-                    rows.append(_Row(lane, _lane_key(key), receiver, owner, fingerprint, alerts, stands_for))
-        return rows
-
-    def _add(self, row: "_Row", payload: int, group: str, accepted_at: float) -> None:
-        (seq,) = self._db.execute(
-            "UPDATE lane SET last_seq = last_seq + 1 WHERE id = ? RETURNING last_seq", (row.lane,)
-        ).fetchone()
-        self._db.execute(
-            "INSERT INTO delivery (lane, seq, payload, receiver, owner, grp, fingerprint, alerts, accepted_at)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-            (row.lane, seq, payload, row.receiver, row.owner, group, row.fingerprint, row.alerts, accepted_at),
-        )
-        self._db.execute(
-            "INSERT OR IGNORE INTO watch VALUES (?, ?, ?, ?, ?, ?)",
-            (group, row.lane, row.fingerprint, row.receiver, row.owner, row.stands_for),
-        )
-
-    def _count_accepted(self, rows: Sequence["_Row"]) -> None:
-        for (platform, owner), accepted in Counter((row.key.platform, row.owner) for row in rows).items():
-            count(self._db, platform, owner, "accepted", accepted)
+        return accept(self._db, arrival)
 
     def stand_in(self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]) -> tuple[LaneKey, ...]:
         """See `protocol.Store.stand_in`."""
-        source = self._lane(lane)
-        pending = self._db.execute(
-            "UPDATE delivery INDEXED BY delivery_owner SET copied = 1 WHERE lane = ? AND owner = ? AND receiver = owner"
-            " AND settlement IS NULL AND copied = 0 RETURNING seq, payload, grp, fingerprint, alerts, accepted_at",
-            (source, receiver),
-        ).fetchall()
-        woken: list[LaneKey] = []
-        for _, payload, group, fingerprint, alerts, accepted_at in sorted(pending):
-            rows = [_Row(self._lane(key), key, fallback, receiver, fingerprint, alerts, source) for key in to]
-            rows = [row for row in rows if not self._has(row, payload)]
-            for row in rows:
-                self._add(row, payload, group, accepted_at)
-            self._count_accepted(rows)
-            woken += [row.key for row in rows]
-        return tuple(dict.fromkeys(woken))
-
-    def _has(self, row: "_Row", payload: int) -> bool:
-        """The lane got these alerts of the payload before, such as by a copy made as they arrived."""
-        found = self._db.execute(
-            "SELECT 1 FROM delivery INDEXED BY delivery_payload WHERE payload = ? AND lane = ? AND owner = ?"
-            " AND fingerprint = ? AND alerts IS ? LIMIT 1",
-            (payload, row.lane, row.owner, row.fingerprint, row.alerts),
-        ).fetchone()
-        return found is not None
+        return stand_in(self._db, lane, receiver, fallback, to)
 
     def _lane(self, lane: LaneKey) -> int:
-        key = _text(lane)
-        found = self._db.execute("SELECT id FROM lane WHERE key = ?", (key,)).fetchone()
-        if found is None:
-            found = self._db.execute(
-                "INSERT INTO lane (key, state) VALUES (?, ?) RETURNING id", (key, _NO_STATE)
-            ).fetchone()
-        return int(found[0])
+        return lane_row(self._db, lane)
 
     def claim(self, lane: LaneKey, now: float, page: int) -> Claim:
         """See `protocol.Store.claim`."""
@@ -202,7 +101,7 @@ class SqliteStore:
 
     def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
         """See `protocol.Store.card`."""
-        return sqlite_cards.find(self._db, self._lane(lane), _text(group), fingerprint)
+        return sqlite_cards.find(self._db, self._lane(lane), text(group), fingerprint)
 
     def fold(self, lane: LaneKey, changes: Sequence[CardChange]) -> tuple[Ended, ...]:
         """See `protocol.Store.fold`."""
@@ -211,7 +110,7 @@ class SqliteStore:
 
     def _keep(self, lane: LaneKey, change: CardChange) -> tuple[Ended, ...]:
         card, row = change.card, self._lane(lane)
-        group = _text(card.group)
+        group = text(card.group)
         card_id = sqlite_cards.keep(self._db, row, change)
         # A card may come from a storage that is no more; what follows must have higher numbers.
         self._db.execute(
@@ -240,7 +139,7 @@ class SqliteStore:
 
     def unfold(self, lane: LaneKey, group: GroupId, fingerprint: str) -> None:
         """See `protocol.Store.unfold`."""
-        sqlite_cards.forget(self._db, self._lane(lane), _text(group), fingerprint)
+        sqlite_cards.forget(self._db, self._lane(lane), text(group), fingerprint)
 
     def dismiss(self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str) -> tuple[Ended, ...]:
         """See `protocol.Store.dismiss`."""
@@ -254,7 +153,7 @@ class SqliteStore:
         """See `protocol.Store.begin`."""
         self._check_may_send()
         lane = self._lane(attempt.lane)
-        if sqlite_cards.has_news(self._db, lane, _text(attempt.group), attempt.fingerprint):
+        if sqlite_cards.has_news(self._db, lane, text(attempt.group), attempt.fingerprint):
             return Denied(now)
         until = sqlite_budgets.take_all(self._db, lane, attempt, limits, now)
         if until is not None:
@@ -303,7 +202,7 @@ class SqliteStore:
         rows = self._db.execute(
             "SELECT seq, owner, accepted_at FROM delivery WHERE settlement IS NULL AND seq <= ? AND card ="
             " (SELECT id FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?) ORDER BY seq",
-            (card.folded_seq, self._lane(outturn.lane), _text(card.group), card.fingerprint),
+            (card.folded_seq, self._lane(outturn.lane), text(card.group), card.fingerprint),
         ).fetchall()
         if not rows:
             return ()
@@ -324,7 +223,7 @@ class SqliteStore:
         """See `protocol.Store.postpone`."""
         self._db.execute(
             "UPDATE card SET due = ? WHERE lane = ? AND grp = ? AND fingerprint = ?",
-            (until, self._lane(lane), _text(group), fingerprint),
+            (until, self._lane(lane), text(group), fingerprint),
         )
 
     def look_again(self, now: float) -> None:
