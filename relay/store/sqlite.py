@@ -194,6 +194,8 @@ class SqliteStore:
 
     def absorb(self, lane: LaneKey, digest: CardChange, now: float, look_again: float) -> None:
         """See `protocol.Store.absorb`."""
+        if digest.card.shown is None:
+            sqlite_cards.let_go(self._db, self._lane(lane))
         sqlite_cards.absorb(self._db, self._lane(lane), now, look_again)
         self._keep(lane, digest)
 

@@ -177,6 +177,13 @@ def absorb(db: Database, lane: int, now: float, look_again: float) -> None:
     )
 
 
+def let_go(db: Database, lane: int) -> None:
+    """Closed cards leave the digest: its message that told of their end is followed by a new one."""
+    db.execute(
+        "UPDATE card SET absorbed = 0 WHERE lane = ? AND absorbed = 1 AND closed = 1 AND waiting_since IS NULL", (lane,)
+    )
+
+
 def digest_shown(db: Database, lane: int, now: float) -> None:
     """The digest shows its cards as they are: none waits any more, and those that are over are looked at to close."""
     db.execute("UPDATE card SET waiting_since = NULL WHERE lane = ? AND absorbed = 1", (lane,))

@@ -171,6 +171,27 @@ async def test_a_new_alert_of_a_group_in_an_old_digest_gets_the_group_its_own_me
     assert ("59 groups over" if number == 0 else "1 group firing") in digest.text
 
 
+async def test_what_was_over_before_a_new_digest_is_not_told_again_and_forgotten_though_a_group_goes_on() -> None:
+    world = World()
+    await storm(world, 60)
+    await world.run(until=30)
+    for over in range(1, 60):
+        world.now = T0 + 40
+        await world.post(notification(problem(over, over=True), group=group(over)))
+    await world.run(until=DAY)
+    await world.post(notification(problem(0), group=group(0)))  # goes on and on, as a watchdog does
+    for number in range(100, 160):
+        await world.post(notification(alert(f"host-{number}", at=world.now), group=group(number)))
+    await world.run(until=DAY + 60)
+    first, second = world.telegram.messages(CHAT)
+    assert "59 groups over" in first.text
+    assert "61 groups firing" in second.text
+    assert "over" not in second.text
+    while await world.commit(partial(world.store.purge, T0 + 600, 1 << 30, 200)):
+        pass
+    assert [number for number in range(60) if world.store.card(GROUP_CHAT, group(number), "")] == [0]
+
+
 async def test_a_group_that_is_no_longer_reported_leaves_the_count_of_its_digest() -> None:
     chosen = replace(telegram_target(), when=parse('alertname=~"Problem.*"'))
     world = World(chosen)
