@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from relay.calls import Calls, Run, Send, limits_of
 from relay.core.alert import GroupId
 from relay.core.card.advance import Advanced, advance, rest
-from relay.core.card.card import Card, Head, fires_anew, is_settled
+from relay.core.card.card import Card, Head, fires_anew, is_settled, is_untold
 from relay.core.card.digest import DIGEST, QUIET, capacity, is_old, share
 from relay.core.card.fold import Arriving, contradiction, fold, ripen
 from relay.core.card.hush import Hush, hush
@@ -242,7 +242,8 @@ class Pipeline:
         policy, hushed = target.policy, self._hush(card, target, now)
         urgent = is_urgent(card, policy)
         card = replace(card, absorbed=card.absorbed and not urgent)
-        card = replace(card, waiting_since=None, owed=()) if hushed.muted else rest(card, now)
+        card = replace(card, waiting_since=None, owed=()) if hushed.muted else card
+        card = rest(card, now) if not hushed.muted or is_untold(card) else card
         due_at = due(card, policy, now, hushed)
         return CardChange(card, due_at, urgent, settled=hushed.muted or is_settled(card))
 

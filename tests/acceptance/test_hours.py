@@ -86,6 +86,30 @@ async def test_what_was_over_before_the_mute_ended_is_forgotten_when_its_time_co
     assert "db-2" in world.telegram.transcript(CHAT)
 
 
+async def test_what_comes_and_goes_on_a_route_that_is_always_muted_is_forgotten() -> None:
+    always, target = TimeInterval("always", (Period(),)), telegram_target()
+    routing = Routing(Route("ops", mute=("always",)), {"ops": (target,)})
+    world = World(target, routing=routing, intervals=(always,))
+    await world.post(notification(alert("db-1")))
+    world.now = T0 + 300
+    await world.post(notification(alert("db-1", "resolved")))
+    await world.run(until=400)
+    await world.commit(partial(world.store.purge, world.now, 1 << 30, 100))
+    assert await world.commit(partial(world.store.card, GROUP_CHAT, GROUP, "")) is None
+
+
+async def test_what_was_over_and_fires_again_within_the_mute_is_shown_with_its_count_when_it_ends() -> None:
+    world = muted(Route("ops", mute=("morning",)))
+    for at, told in ((0, alert("db-1")), (300, alert("db-1", "resolved")), (400, alert("db-1", at=T0 + 390))):
+        world.now = T0 + at
+        await world.post(notification(told))
+        await world.run(until=at + 10)
+    await world.run(until=UNTIL_HALF_PAST + 60)
+    (message,) = world.telegram.messages(CHAT)
+    assert "second time in 23 min" in message.text
+    assert not message.silent
+
+
 async def test_quiet_hours_silence_all_but_the_urgent_and_end_with_one_loud_summary() -> None:
     world = World(telegram_target(policy=replace(POLICY, quiet=(MORNING,))))
     await world.post(notification(alert("db-1")))

@@ -140,6 +140,11 @@ def is_held(card: Card) -> bool:
     return any(entry.absent_since is not None or entry.held_since is not None for entry in card.entries)
 
 
+def is_untold(card: Card) -> bool:
+    """It has no message, also not in a digest, and needs none: it was over before its route was no longer muted."""
+    return card.shown is None and not card.absorbed and not is_firing(card) and card.waiting_since is None
+
+
 def is_refused(card: Card) -> bool:
     """What it is now will not be shown: the platform takes it in no form, or the operator gave it up."""
     return card.refused != "" and card.refused == mark(card)

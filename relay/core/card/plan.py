@@ -1,6 +1,6 @@
 """Planning: what a chat shows is compared with what it should show, and the next step is named."""
 
-from relay.core.card.card import Card, is_firing, mark
+from relay.core.card.card import Card, is_firing, is_settled, is_untold, mark
 from relay.core.card.fold import ripens_at
 from relay.core.card.hush import SOUND, Hush
 from relay.core.card.step import Edit, Post, Reply, Step, Wait
@@ -18,13 +18,13 @@ def plan(card: Card, policy: Policy, now: float, hush: Hush = SOUND) -> Step | W
     """
     now_mark, ripe_at = mark(card), ripens_at(card, policy)
     if hush.muted:
-        return Wait(_first(hush.until, ripe_at))
+        return Wait(ripe_at if is_untold(card) or is_settled(card) else _first(hush.until, ripe_at))
     if not card.entries or card.absorbed or card.refused == now_mark:
         return Wait(ripe_at)
     silent = policy.silent or (hush.quiet and not is_urgent(card, policy))
     if card.shown is None:
-        if not is_firing(card) and card.waiting_since is None:
-            return Wait(ripe_at)  # it was over before its route was no longer muted
+        if is_untold(card):
+            return Wait(ripe_at)
         return Post(silent=silent or card.announced or not is_firing(card), reply_to=card.previous)
     loud = next((owed for owed in card.owed if owed.kind in _LOUD), None)
     if loud:
