@@ -5,7 +5,6 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from typing import TypeVar
 
-import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -38,7 +37,6 @@ from relay.core.template.template import Rendered, render
 from relay.digests import Digests
 from relay.platforms import platform_of
 from relay.store.protocol import (
-    Arrival,
     CardChange,
     Claim,
     Denied,
@@ -169,16 +167,11 @@ class Pipeline:
     async def _route_again(self, lane: LaneKey, opened: Open) -> tuple[LaneKey, ...]:
         """An open delivery whose chat or receiver is gone goes where the routes lead now, but for chats that have heard
         of the group since; it is dead where that is nowhere. The lanes that have work now."""
-        told = opened.notification
-        routed = deliveries(self._in_force.routing, told).deliveries if opened.alerts != () else ()
+        routed = deliveries(self._in_force.routing, opened.notification).deliveries if opened.alerts != () else ()
         ways = [way for way in routed if way.lane != lane]
-        cards = [await self._run(partial(self._store.card, way.lane, told.group, way.fingerprint)) for way in ways]
-        pairs = zip(ways, cards, strict=True)
-        fresh = tuple(way for way, card in pairs if card is None or card.heard_at < opened.accepted_at)
         how: Settlement = "merged" if ways or opened.alerts == () else "dead"
         why = "routed once more" if how == "merged" else "receiver_removed"
-        arrival = Arrival(told.group, msgspec.json.encode(told), opened.accepted_at, fresh, last=False)
-        woken = await self._run(partial(self._store.accept, arrival)) if fresh else ()
+        woken = await self._run(partial(self._store.route_again, lane, opened.seq, ways))
         self._calls.tell_ended(lane, await self._run(partial(self._store.dismiss, lane, [opened.seq], how, why)), why)
         return woken
 

@@ -124,7 +124,8 @@ class World:
     async def post(self, told: Notification) -> None:
         """Alertmanager posts a notification; when this returns it was answered with 200."""
         routed = deliveries(self.routing, told)
-        arrival = Arrival(told.group, msgspec.json.encode(told), self.now, routed.deliveries)
+        last = told.part == told.parts - 1
+        arrival = Arrival(told.group, msgspec.json.encode(told), self.now, routed.deliveries, last)
         for lane in await self.commit(partial(self.store.accept, arrival)):
             self.wakes[lane] = self.now
 

@@ -11,6 +11,7 @@ from relay.core.budget import Limit
 from relay.core.card.card import Card
 from relay.core.event import Event, Noted, Settlement
 from relay.core.routing.lane import LaneKey
+from relay.core.routing.route import Delivery
 from relay.store import sqlite_budgets, sqlite_cards, sqlite_queue, sqlite_unreadable
 from relay.store.connection import Connect, connect
 from relay.store.database import Database
@@ -26,7 +27,7 @@ from relay.store.protocol import (
     StoreError,
 )
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
-from relay.store.sqlite_accept import accept, lane_row, stand_in
+from relay.store.sqlite_accept import accept, lane_row, route_again, stand_in
 from relay.store.sqlite_books import balance, end, overdue, owing
 from relay.store.sqlite_cards import text
 from relay.store.sqlite_claim import claim
@@ -140,6 +141,10 @@ class SqliteStore:
     def unfold(self, lane: LaneKey, group: GroupId, fingerprint: str) -> None:
         """See `protocol.Store.unfold`."""
         sqlite_cards.forget(self._db, self._lane(lane), text(group), fingerprint)
+
+    def route_again(self, lane: LaneKey, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
+        """See `protocol.Store.route_again`."""
+        return route_again(self._db, self._lane(lane), seq, ways)
 
     def dismiss(self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str) -> tuple[Ended, ...]:
         """See `protocol.Store.dismiss`."""

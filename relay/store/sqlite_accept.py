@@ -8,6 +8,7 @@ import msgspec
 
 from relay.core.card.lanestate import LaneState
 from relay.core.routing.lane import LaneKey
+from relay.core.routing.route import Delivery
 from relay.store import sqlite_cards
 from relay.store.database import Database
 from relay.store.protocol import Arrival
@@ -43,10 +44,7 @@ def lane_row(db: Database, lane: LaneKey) -> int:
 def accept(db: Database, arrival: Arrival) -> tuple[LaneKey, ...]:
     """See `protocol.Store.accept`."""
     group = sqlite_cards.text(arrival.group)
-    rows = [
-        _Row(lane_row(db, d.lane), d.lane, d.receiver, d.receiver, d.fingerprint, _indexes_blob(d.alerts), None)
-        for d in arrival.deliveries
-    ]
+    rows = [_own(db, way) for way in arrival.deliveries]
     rows += _watching(db, group, {(row.lane, row.fingerprint): row for row in rows}, last=arrival.last)
     if not rows:
         return ()
@@ -72,8 +70,19 @@ def stand_in(db: Database, lane: LaneKey, receiver: str, fallback: str, to: Sequ
     return tuple(dict.fromkeys(woken))
 
 
-def _indexes_blob(alerts: tuple[int, ...] | None) -> bytes | None:
-    return None if alerts is None else _encode(alerts)
+def route_again(db: Database, lane: int, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
+    """See `protocol.Store.route_again`."""
+    payload, group, accepted_at = db.execute(
+        "SELECT payload, grp, accepted_at FROM delivery WHERE lane = ? AND seq = ?", (lane, seq)
+    ).fetchone()
+    rows = [_own(db, way) for way in ways]
+    fresh = [row for row in rows if not _was_told(db, row, payload) and not _knows_newer(db, row, group, accepted_at)]
+    return _add_all(db, fresh, payload, group, accepted_at)
+
+
+def _own(db: Database, way: Delivery) -> _Row:
+    lane, alerts = lane_row(db, way.lane), None if way.alerts is None else _encode(way.alerts)
+    return _Row(lane, way.lane, way.receiver, way.receiver, way.fingerprint, alerts, None)
 
 
 def _watching(db: Database, group: str, present: dict[tuple[int, str], _Row], *, last: bool) -> list[_Row]:
@@ -100,6 +109,29 @@ def _has(db: Database, row: _Row, payload: int) -> bool:
         "SELECT 1 FROM delivery INDEXED BY delivery_payload WHERE payload = ? AND lane = ? AND owner = ?"
         " AND fingerprint = ? AND alerts IS ? LIMIT 1",
         (payload, row.lane, row.owner, row.fingerprint, row.alerts),
+    ).fetchone()
+    return found is not None
+
+
+def _was_told(db: Database, row: _Row, payload: int) -> bool:
+    """The lane got the payload, with these alerts at least."""
+    found = db.execute(
+        "SELECT 1 FROM delivery INDEXED BY delivery_payload WHERE payload = ? AND lane = ? AND fingerprint = ?"
+        " AND (alerts IS NULL OR alerts IS ?) LIMIT 1",
+        (payload, row.lane, row.fingerprint, row.alerts),
+    ).fetchone()
+    return found is not None
+
+
+def _knows_newer(db: Database, row: _Row, group: str, accepted_at: float) -> bool:
+    """The lane was told of the group by something accepted later, be it folded or not."""
+    card = sqlite_cards.find(db, row.lane, group, row.fingerprint)
+    if card and card.heard_at > accepted_at:
+        return True
+    found = db.execute(
+        "SELECT 1 FROM delivery INDEXED BY delivery_open WHERE lane = ? AND card IS NULL AND settlement IS NULL"
+        " AND grp = ? AND fingerprint = ? AND accepted_at > ? LIMIT 1",
+        (row.lane, group, row.fingerprint, accepted_at),
     ).fetchone()
     return found is not None
 

@@ -16,6 +16,7 @@ from relay.core.card.step import Step
 from relay.core.card.view import View
 from relay.core.event import Noted, TemplateFailed
 from relay.core.routing.lane import Policy, Target
+from relay.core.routing.matcher import parse
 from relay.core.routing.route import Route, Routing
 from relay.core.template.look import look
 from relay.core.template.template import Rendered
@@ -363,6 +364,46 @@ async def test_what_waits_for_a_removed_chat_reaches_one_that_knows_an_older_sta
     reloaded(world, "spare", spare)
     await world.run(until=600)
     assert status in world.telegram.transcript(SPARE_CHAT).replace("🟠", "firing")
+
+
+async def test_what_waits_for_a_removed_chat_does_not_undo_what_others_were_told_since() -> None:
+    world = World(telegram_target(), telegram_target(SPARE))
+    await world.post(notification(alert("db-1"), alert("db-2")))
+    world.now += 1
+    await world.post(notification(alert("db-1"), alert("db-2", "resolved")))
+    reloaded(world, "ops", telegram_target())
+    await world.pipeline.turn(SPARE)
+    await world.run(until=600)
+    assert "db-2 · resolved" in world.telegram.transcript(CHAT)
+    assert [(row.accepted, row.delivered, row.merged) for row in world.balance()] == [(4, 1, 3)]
+
+
+async def test_alerts_that_waited_for_a_removed_chat_reach_one_that_had_others_of_the_payload() -> None:
+    chats: dict[str, tuple[Target, ...]] = {
+        "ops": (telegram_target(),),
+        "spare": (telegram_target(SPARE, replace(POLICY, receiver="spare")),),
+    }
+    minor = Route("spare", parse('severity="info"'))
+    world = World(routing=Routing(Route("ops", routes=(minor,)), chats))
+    world.faults.add("telegram", str(SPARE_CHAT), "502")
+    await world.post(notification(alert("db-1"), alert("db-2", severity="info")))
+    await world.run(until=60)
+    assert "db-2" not in world.telegram.transcript(CHAT)
+    reloaded(world, "ops", telegram_target())
+    await world.run(until=600)
+    assert "db-1" in world.telegram.transcript(CHAT)
+    assert "db-2" in world.telegram.transcript(CHAT)
+
+
+@pytest.mark.parametrize("parts", [1, 3])
+async def test_a_payload_in_parts_that_waited_for_a_removed_chat_arrives_whole(parts: int) -> None:
+    world = World()
+    whole = notification(*(alert(f"db-{number}") for number in range(parts)))
+    for number, each in enumerate(whole.alerts):
+        await world.post(replace(whole, alerts=(each,), part=number, parts=parts))
+    reloaded(world, "spare", telegram_target(SPARE, replace(POLICY, receiver="spare")))
+    await world.run(until=600)
+    assert all(each.fingerprint in world.telegram.transcript(SPARE_CHAT) for each in whole.alerts)
 
 
 async def test_a_chat_that_a_reload_removed_gets_no_more_deliveries() -> None:
