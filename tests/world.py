@@ -148,6 +148,14 @@ class World:
         self.now = max(self.now, T0 + until)
         assert not [event for event in self.events if isinstance(event, Noted) and event.level == "error"]
 
+    async def reload(self, routing: Routing) -> None:
+        """These routes and chats are in force from now on; every lane looks again."""
+        self.routing = routing
+        self.pipeline.take_over(msgspec.structs.replace(self.pipeline.in_force, routing=routing))
+        await self.commit(partial(self.store.look_again, self.now))
+        for lane, _ in await self.commit(self.store.wakes):
+            self.wakes[lane] = self.now
+
     async def restart(self) -> None:
         """What a new process does first: see what the clock is, settle what was in doubt, ask for the wakes."""
         self.wakes, self.dying = {}, False

@@ -3,16 +3,21 @@
 import re
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
+from typing import NamedTuple
 
 import pytest
 from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
+from msgspec.structs import replace
 
 from relay.core.alert import Alert, GroupId, Notification
-from relay.sandbox.faults import FaultKind
+from relay.core.routing.route import Route, Routing
+from relay.sandbox.discord_chats import Version
+from relay.sandbox.faults import FaultKind, PlatformName, Refusal
 from tests.build import POLICY, T0, alert, notification
-from tests.world import CHANNEL, CHAT, World, discord_target, telegram_target
+from tests.world import CHANNEL, CHAT, HOOK, SPARE, SPARE_CHAT, World, discord_target, telegram_target
 
 NAMES = ("n1", "n2", "n3")
 HOLD = POLICY.late_hold
@@ -20,11 +25,12 @@ FIRING = re.compile(r"^(?:• )?(?:\*\*|`)?(n\d)`? · (?!resolved|no longer)", r
 
 
 class Post(Struct, frozen=True):
-    """Alertmanager posts a group: each alert fires, is over, or is left out."""
+    """Alertmanager posts a group, large enough to be taken in parts: each alert fires, is over, or is left out."""
 
     group: int
     states: tuple[str, ...]
     reason: str = ""
+    parts: int = 1
 
 
 class Again(Struct, frozen=True):
@@ -52,7 +58,32 @@ class Pass(Struct, frozen=True):
     seconds: float
 
 
-Happening = Post | Again | Fail | Crash | Pass
+class Kick(Struct, frozen=True):
+    """The bot is kicked from its group for a while; another group stands in."""
+
+    seconds: float
+
+
+class Delete(Struct, frozen=True):
+    """Somebody deletes a message, counted from the newest."""
+
+    telegram: bool
+    which: int
+
+
+class Purge(Struct, frozen=True):
+    """What ended so long ago is forgotten."""
+
+    age: float
+
+
+class Reload(Struct, frozen=True):
+    """The channel is taken out of the configuration, or put back."""
+
+    channel: bool
+
+
+Happening = Post | Again | Fail | Crash | Pass | Kick | Delete | Purge | Reload
 REASONS = ("", "first notification", "new alerts added", "some alerts resolved", "repeat interval elapsed")
 FAULTS: tuple[FaultKind, ...] = ("500", "502", "429", "cut before", "cut after", "not json", "ok false")
 happenings = st.lists(
@@ -62,35 +93,65 @@ happenings = st.lists(
             st.integers(0, 2),
             st.tuples(*[st.sampled_from(("firing", "firing", "resolved", "absent"))] * len(NAMES)),
             st.sampled_from(REASONS),
+            st.integers(1, 2),
         ),
         st.builds(Again, st.integers(0, 3)),
         st.builds(Fail, st.sampled_from(FAULTS), st.sampled_from((1.0, 30.0, 400.0))),
         st.builds(Crash, st.booleans()),
         st.builds(Pass, st.sampled_from((0.0, 0.5, 3.0, 20.0, 50.0, 130.0, 2000.0, 40_000.0))),
+        st.builds(Kick, st.sampled_from((1.0, 200.0, 1000.0))),
+        st.builds(Delete, st.booleans(), st.integers(0, 2)),
+        st.builds(Purge, st.sampled_from((0.0, 100.0, 5000.0))),
+        st.builds(Reload, st.booleans()),
     ),
     max_size=25,
 )
+
+
+GROUP, SPARE_GROUP = (
+    telegram_target(policy=replace(POLICY, fallback="spare")),
+    telegram_target(SPARE, replace(POLICY, receiver="spare")),
+)
+TARGETS = (GROUP, discord_target(), SPARE_GROUP)
+PLACES: tuple[tuple[PlatformName, int], ...] = (("telegram", CHAT), ("telegram", SPARE_CHAT), ("discord", HOOK))
+KICKED = Refusal(403, "Forbidden: bot was kicked from the supergroup chat")
+
+
+def routing(*, channel: bool) -> Routing:
+    """Every alert goes to the group and, where it is configured, to the channel; the spare group is a fallback."""
+    chats = TARGETS[: 2 if channel else 1]
+    return Routing(Route("ops"), {"ops": chats, "spare": (SPARE_GROUP,)})
+
+
+class Said(NamedTuple):
+    """A message: whether it stands, and what it said when."""
+
+    stands: bool
+    texts: list[tuple[float, str]]
 
 
 class Night:
     """A world, what was posted into it, and what is known of each episode."""
 
     def __init__(self) -> None:
-        self.world = World(telegram_target(), discord_target(POLICY))
+        self.world = World(*TARGETS, routing=routing(channel=True))
         self.posted: list[Notification] = []
         self.since: dict[tuple[int, str], float] = {}
         self.told: list[tuple[float, int, Alert]] = []
+        self.last: dict[int, Notification] = {}
+        self.was_reloaded = self.may_be_repeated = False
 
     async def happen(self, what: Happening) -> None:
         world = self.world
         match what:
-            case Post(group, states, reason):
-                await self._post(self._made(group, states, reason))
+            case Post(group, states, reason, parts):
+                await self._post(self._made(group, states, reason), parts)
             case Again(which) if self.posted:
                 await self._post(self.posted[-1 - which % len(self.posted)])
             case Fail(kind, seconds):
-                for platform in ("telegram", "discord"):
-                    world.faults.add(platform, "*", kind, since=world.now, until=world.now + seconds, seconds=3)
+                self.may_be_repeated = self.may_be_repeated or kind == "cut after"
+                for platform, place in PLACES:
+                    world.faults.add(platform, str(place), kind, since=world.now, until=world.now + seconds, seconds=3)
             case Crash(in_call):
                 world.dying = in_call
                 with suppress(KeyboardInterrupt):
@@ -98,6 +159,19 @@ class Night:
                 await world.restart()
             case Pass(seconds):
                 await world.run(until=world.now - T0 + seconds)
+            case Kick(seconds):
+                until = world.now + seconds
+                world.faults.add("telegram", str(CHAT), "refused", since=world.now, until=until, refusal=KICKED)
+            case Delete(telegram, which):
+                chat = world.telegram.chats[CHAT] if telegram else world.discord.channels[CHANNEL]
+                standing = chat.shows()
+                if standing:
+                    standing[-1 - which % len(standing)].deleted_at = world.now
+            case Purge(age):
+                await world.commit(partial(world.store.purge, world.now - age, 1 << 40, 1000))
+            case Reload(channel):
+                self.was_reloaded = self.was_reloaded or not channel
+                await world.reload(routing(channel=channel))
             case _:
                 pass
 
@@ -115,11 +189,14 @@ class Night:
         self.posted.append(told)
         return told
 
-    async def _post(self, told: Notification) -> None:
+    async def _post(self, told: Notification, parts: int = 1) -> None:
         self.world.now += 0.001  # so that what was posted after a call is never as old as the call
-        await self.world.post(told)
+        for part in range(parts):
+            alerts = told.alerts[part * len(told.alerts) // parts : (part + 1) * len(told.alerts) // parts]
+            await self.world.post(replace(told, alerts=alerts, part=part, parts=parts))
         group = int(told.group_key[-1])
         self.told += [(self.world.now, group, each) for each in told.alerts]
+        self.last[group] = told
 
     async def end(self) -> None:
         """The platforms work again and an hour goes by."""
@@ -132,14 +209,31 @@ class Night:
         assert all(row.pending == 0 for row in rows), rows
         calls = [*self.world.telegram.calls, *self.world.discord.calls]
         assert not [call for call in calls if call.early]
-        for shown in self._telegram(), self._discord():
-            everything = "\n".join(text for _, text in shown)
-            for _, group, each in self.told:
+        group, spare, channel = self._telegram(CHAT), self._telegram(SPARE_CHAT), self._discord()
+        for shown in (group + spare, channel)[: 1 if self.was_reloaded else 2]:
+            everything = "\n".join(text for message in shown for _, text in message.texts)
+            for _, number, each in self.told:
                 if each.status == "firing":
-                    assert f"Group{group}" in everything
+                    assert f"Group{number}" in everything
                     assert each.fingerprint in everything
-            for at, text in shown:
-                self._check_firing(at, text)
+        for shown in group, channel:
+            for message in shown:
+                for at, text in message.texts:
+                    self._check_firing(at, text)
+        self._check_present(group)
+        if not self.was_reloaded:
+            self._check_present(channel)
+
+    def _check_present(self, shown: "Sequence[Said]") -> None:
+        """One message of each group, at most, says that something fires; it names all that does, unless a message was
+        deleted since."""
+        for number, told in self.last.items():
+            texts = [message.texts[-1][1] for message in shown if message.stands]
+            firing = [text for text in texts if f"Group{number}" in text and FIRING.search(text) and text[0] != "🟢"]
+            assert len(firing) <= 1 or self.may_be_repeated, firing
+            fires = {each.fingerprint for each in told.alerts if each.status == "firing"}
+            if fires and all(message.stands for message in shown):
+                assert any(fires <= set(FIRING.findall(text)) for text in firing), (fires, texts)
 
     def _check_firing(self, at: float, text: str) -> None:
         """No message that was sent at `at` shows as firing what was told to be over, unless it was told to fire since
@@ -158,20 +252,19 @@ class Night:
                 f"{name} of group {group[1]} shown as firing at {at - T0}: {text!r}"
             )
 
-    def _telegram(self) -> list[tuple[float, str]]:
-        messages = self.world.telegram.chats[CHAT].messages.values()
-        return [(version.at, version.content.text) for message in messages for version in message.versions]
-
-    def _discord(self) -> list[tuple[float, str]]:
-        messages = self.world.discord.channels[CHANNEL].messages.values()
+    def _telegram(self, chat: int) -> list[Said]:
+        messages = self.world.telegram.chats[chat].messages.values()
         return [
-            (
-                version.at,
-                "\n".join([version.content, *(f"{e.get('title')}\n{e.get('description')}" for e in version.embeds)]),
-            )
-            for message in messages
-            for version in message.versions
+            Said(m.deleted_at is None, [(version.at, version.content.text) for version in m.versions]) for m in messages
         ]
+
+    def _discord(self) -> list[Said]:
+        messages = self.world.discord.channels[CHANNEL].messages.values()
+        return [Said(m.deleted_at is None, [(version.at, _text(version)) for version in m.versions]) for m in messages]
+
+
+def _text(version: Version) -> str:
+    return "\n".join([version.content, *(f"{e.get('title')}\n{e.get('description')}" for e in version.embeds)])
 
 
 def _fires(told: Sequence[tuple[float, Alert]], start: float, at: float) -> bool:
