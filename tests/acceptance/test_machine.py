@@ -275,8 +275,8 @@ def _fires(told: Sequence[tuple[float, Alert]], start: float, at: float) -> bool
     return not over or any(when >= over[-1] and when + HOLD <= at for when in since)
 
 
-async def live(script: Sequence[Happening]) -> None:
-    night = Night()
+async def live(night: Night, script: Sequence[Happening]) -> None:
+    """All that happens, and what must hold on the way and at the end."""
     for what in script:
         await night.happen(what)
         assert all(row.lost == 0 for row in night.world.balance())
@@ -300,11 +300,11 @@ ONE_FIRES, ONE_IS_OVER = Post(0, ("firing", "absent", "absent")), Post(0, ("reso
 @example([ONE_FIRES, Pass(50.0), ONE_IS_OVER, Pass(3.0), Again(1), Pass(20.0)])  # a late snapshot
 @example([ONE_FIRES, Fail("cut after", 1.0), Crash(in_call=True), Pass(3.0), Crash(in_call=False)])
 async def test_the_promises_hold_whatever_happens(script: list[Happening]) -> None:
-    await live(script)
+    await live(Night(), script)
 
 
 @pytest.mark.slow
 @settings(SOME, max_examples=1500)
 @given(happenings)
 async def test_the_promises_hold_whatever_happens_for_long(script: list[Happening]) -> None:
-    await live(script)
+    await live(Night(), script)

@@ -1,0 +1,99 @@
+"""Anything may happen to a chat that takes two messages a minute: cards and the digest together show what is."""
+
+import re
+
+import pytest
+from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import strategies as st
+
+from relay.core.budget import Limits, Rate
+from tests.acceptance import test_machine as machine
+from tests.acceptance.test_machine import (
+    FAULTS,
+    FIRING,
+    REASONS,
+    Again,
+    Crash,
+    Fail,
+    Happening,
+    Kick,
+    Pass,
+    Post,
+    Purge,
+)
+from tests.world import CHAT, World, telegram_target
+
+GROUPS = 6
+TWO_A_MINUTE = Limits(telegram_group=Rate(2, 60.0))
+DIGEST = re.compile(r"\d+ groups? (firing|over)")
+posts = st.builds(
+    Post,
+    st.integers(0, GROUPS - 1),
+    st.tuples(*[st.sampled_from(("firing", "firing", "resolved", "absent"))] * len(machine.NAMES)),
+    st.sampled_from(REASONS),
+)
+happenings = st.lists(
+    st.one_of(
+        posts,
+        posts,
+        posts,
+        st.builds(Again, st.integers(0, 3)),
+        st.builds(Fail, st.sampled_from(FAULTS), st.sampled_from((1.0, 30.0, 400.0))),
+        st.builds(Crash, st.booleans()),
+        st.builds(Pass, st.sampled_from((0.0, 3.0, 20.0, 50.0, 130.0, 1000.0, 2000.0, 10_000.0))),
+        st.builds(Kick, st.sampled_from((1.0, 200.0, 1000.0))),
+        st.builds(Purge, st.sampled_from((0.0, 100.0, 5000.0))),
+    ),
+    min_size=8,
+    max_size=40,
+)
+
+
+class Storm(machine.Night):
+    """A night with one chat that cannot take a message for each group."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.world = World(telegram_target(), limits=TWO_A_MINUTE)
+
+    def check(self) -> None:
+        assert all(row.pending == 0 for row in self.world.balance())
+        said = self._telegram(CHAT)
+        for message in said:
+            for at, text in message.texts:
+                if not DIGEST.search(text):
+                    self._check_firing(at, text)
+        texts = [message.texts[-1][1] for message in said]
+        digests = [text for text in texts if DIGEST.search(text)]
+        told = digests[-1] if digests and not digests[-1].startswith("🟢") else ""
+        for number, last in self.last.items():
+            fires = {each.fingerprint for each in last.alerts if each.status == "firing"}
+            cards = [text for text in texts if f"Group{number}" in text and text not in digests and text[0] != "🟢"]
+            firing = [text for text in cards if FIRING.search(text)]
+            in_digest = f"Group{number}" in told
+            if fires:
+                assert in_digest or any(fires <= set(FIRING.findall(text)) for text in firing), (number, texts)
+            else:
+                assert not in_digest, (number, told)
+            assert len(firing) <= bool(fires) or self.may_be_repeated, (number, firing)
+
+
+SOME = settings(
+    max_examples=60,
+    suppress_health_check=list(HealthCheck),
+    phases=[Phase.explicit, Phase.generate, Phase.shrink],
+    derandomize=True,
+)
+
+
+@SOME
+@given(happenings)
+async def test_what_is_shows_in_a_card_or_in_the_digest_whatever_happens(script: list[Happening]) -> None:
+    await machine.live(Storm(), script)
+
+
+@pytest.mark.slow
+@settings(SOME, max_examples=1000)
+@given(happenings)
+async def test_what_is_shows_in_a_card_or_in_the_digest_whatever_happens_for_long(script: list[Happening]) -> None:
+    await machine.live(Storm(), script)
