@@ -343,6 +343,23 @@ def test_a_firing_that_is_held_is_dropped_by_a_whole_payload_without_it() -> Non
     assert chat.drain(1000) == []
 
 
+def test_a_firing_that_is_held_is_not_forgotten_by_the_round_that_another_alert_begins() -> None:
+    chat = Chat()
+    chat.arrive(0, alert("a"), alert("b"))
+    chat.drain(0)
+    chat.arrive(60, alert("a", "resolved"))  # and b is not listed any more
+    chat.drain(200)
+    chat.arrive(300, alert("a"), alert("b"))
+    assert chat.drain(300) == ["post after 7"]
+    assert is_firing_in(chat.card) == {"b"}
+    chat.drain(346)
+    assert is_firing_in(chat.card) == {"a", "b"}
+
+
+def is_firing_in(card: Card) -> set[str]:
+    return {entry.fingerprint for entry in card.entries if entry.status == "firing"}
+
+
 def test_a_card_keeps_the_labels_of_its_most_urgent_alerts_only() -> None:
     many: Sequence[Alert] = [alert(f"i{index:04}") for index in range(DETAILED + 50)]
     chat = Chat()

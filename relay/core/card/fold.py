@@ -254,7 +254,7 @@ def _reopen(card: Card, before: Card, closed_at: float, soon: bool) -> Card:  # 
     ended = max((entry.ends_at for entry in before.entries if entry.ends_at), default=closed_at)
     return replace(
         card,
-        entries=tuple(entry for entry in card.entries if _fires(entry)),
+        entries=tuple(entry for entry in card.entries if _fires(entry) or entry.held_since is not None),
         rounds=(*card.rounds, Round(began, ended))[-_ROUNDS_KEPT:] if soon else (),
         previous=(card.shown.message if card.shown else card.previous) if soon else None,
         shown=None,
