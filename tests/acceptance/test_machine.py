@@ -224,8 +224,8 @@ class Night:
             self._check_present(shown)
 
     def _check_present(self, shown: "Sequence[Said]") -> None:
-        """One message of each group, at most, says that something fires; it names all that does, unless a message was
-        deleted since."""
+        """One message of each group, at most, says that something fires. Unless one was deleted it names all that does,
+        and nothing else where the last payload was no late snapshot: that may tell of the end of an earlier episode."""
         for number, told in self.last.items():
             texts = [message.texts[-1][1] for message in shown if message.stands]
             firing = [text for text in texts if f"Group{number}" in text and FIRING.search(text) and text[0] != "🟢"]
@@ -233,6 +233,12 @@ class Night:
             fires = {each.fingerprint for each in told.alerts if each.status == "firing"}
             if fires and all(message.stands for message in shown):
                 assert any(fires <= set(FIRING.findall(text)) for text in firing), (fires, texts)
+            if told is self.newest(number) and not self.may_be_repeated and all(message.stands for message in shown):
+                assert {name for text in firing for name in FIRING.findall(text)} == fires
+
+    def newest(self, number: int) -> Notification:
+        """What Alertmanager said last of the group, copies and late snapshots apart."""
+        return next(told for told in reversed(self.posted) if told.group_key[-1] == str(number))
 
     def _check_firing(self, at: float, text: str) -> None:
         """No message that was sent at `at` shows as firing what was told to be over, unless it was told to fire since

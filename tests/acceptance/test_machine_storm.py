@@ -6,7 +6,6 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from relay.core.alert import Notification
 from relay.core.budget import Limits, Rate
 from tests.acceptance import test_machine as machine
 from tests.acceptance.test_machine import (
@@ -74,13 +73,10 @@ class Storm(machine.Night):
             in_digest = f"Group{number}" in told
             if fires:
                 assert in_digest or any(fires <= set(FIRING.findall(text)) for text in firing), (number, texts)
-            elif last is self._newest(number):  # an older one may tell of the end of an earlier episode
+            elif last is self.newest(number):  # an older one may tell of the end of an earlier episode
                 assert not in_digest, (number, told)
                 assert not firing or self.may_be_repeated, (number, firing)
             assert len(firing) <= 1 or self.may_be_repeated, (number, firing)
-
-    def _newest(self, number: int) -> Notification:
-        return next(told for told in reversed(self.posted) if told.group_key[-1] == str(number))
 
 
 SOME = settings(
