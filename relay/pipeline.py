@@ -270,8 +270,12 @@ class Pipeline:
 
 
 async def _aside(alerts: int, work: Callable[[], T]) -> T:
-    """What the work comes to; that on many alerts is done beside the event loop, which has others to answer."""
-    return await asyncio.to_thread(work) if alerts > MANY else work()
+    """What the work comes to. The event loop has others to answer: they come before each card, and the work on many
+    alerts is done beside it."""
+    if alerts > MANY:
+        return await asyncio.to_thread(work)
+    await asyncio.sleep(0)
+    return work()
 
 
 def arriving(opened: Open) -> Arriving:

@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import gc
 import logging
 import signal
 from pathlib import Path
@@ -99,6 +100,8 @@ async def _serve(options: Options, watch_every: float) -> None:
     app = App(options)
     if not await _started(app, stop):
         return
+    gc.collect()
+    gc.freeze()  # what a start made stays: no later collection goes through it again, for some 20 ms each time
     watching = [asyncio.create_task(follow(secrets.secrets_changed, SECRETS_EVERY, app.reload))]
     if watch_every:
         watching.append(asyncio.create_task(follow(watch.changed, watch_every, app.reload)))
