@@ -37,6 +37,8 @@ from relay.core.template.template import Rendered, render
 from relay.digests import Digests
 from relay.platforms import platform_of
 from relay.store.protocol import (
+    RECEIVER_REMOVED,
+    ROUTED_AGAIN,
     CardChange,
     Claim,
     Denied,
@@ -170,7 +172,7 @@ class Pipeline:
         routed = deliveries(self._in_force.routing, opened.notification).deliveries if opened.alerts != () else ()
         ways = [way for way in routed if way.lane != lane]
         how: Settlement = "merged" if ways or opened.alerts == () else "dead"
-        why = "routed once more" if how == "merged" else "receiver_removed"
+        why = ROUTED_AGAIN if how == "merged" else RECEIVER_REMOVED
         woken = await self._run(partial(self._store.route_again, lane, opened.seq, ways))
         self._calls.tell_ended(lane, await self._run(partial(self._store.dismiss, lane, [opened.seq], how, why)), why)
         return woken

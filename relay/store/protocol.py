@@ -18,6 +18,8 @@ from relay.core.routing.route import Delivery
 from relay.store.people import PeopleStore
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
 
+ROUTED_AGAIN, RECEIVER_REMOVED = "routed once more", "receiver_removed"  # why an open delivery ended untold
+
 
 class StoreError(Exception):
     """The storage does not work now (full, slow, failing); nothing of the transaction was kept."""

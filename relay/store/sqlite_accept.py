@@ -11,7 +11,7 @@ from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.store import sqlite_cards
 from relay.store.database import Database
-from relay.store.protocol import Arrival
+from relay.store.protocol import RECEIVER_REMOVED, ROUTED_AGAIN, Arrival
 from relay.store.sqlite_books import count
 
 _encode = msgspec.json.encode
@@ -114,11 +114,11 @@ def _has(db: Database, row: _Row, payload: int) -> bool:
 
 
 def _was_told(db: Database, row: _Row, payload: int) -> bool:
-    """The lane got the payload, with these alerts at least."""
+    """The lane got the payload, with these alerts at least, and did not lose it while it was removed itself."""
     found = db.execute(
         "SELECT 1 FROM delivery INDEXED BY delivery_payload WHERE payload = ? AND lane = ? AND fingerprint = ?"
-        " AND (alerts IS NULL OR alerts IS ?) LIMIT 1",
-        (payload, row.lane, row.fingerprint, row.alerts),
+        " AND (alerts IS NULL OR alerts IS ?) AND why NOT IN (?, ?) LIMIT 1",
+        (payload, row.lane, row.fingerprint, row.alerts, ROUTED_AGAIN, RECEIVER_REMOVED),
     ).fetchone()
     return found is not None
 

@@ -406,6 +406,26 @@ async def test_a_payload_in_parts_that_waited_for_a_removed_chat_arrives_whole(p
     assert all(each.fingerprint in world.telegram.transcript(SPARE_CHAT) for each in whole.alerts)
 
 
+@pytest.mark.parametrize("folded", [False, True])
+async def test_what_waits_for_a_chat_whose_reload_is_taken_back_goes_back_to_the_one_before(folded: bool) -> None:
+    ops, spare = telegram_target(), telegram_target(SPARE, replace(POLICY, receiver="spare"))
+    world = World(ops)
+    world.faults.add("telegram", str(CHAT), "502", until=T0 + 100)
+    world.faults.add("telegram", str(SPARE_CHAT), "502", until=T0 + 100)
+    await world.post(notification(alert("db-1")))
+    if folded:
+        await world.run(until=10)
+    reloaded(world, "spare", spare)
+    await world.run(until=50)
+    reloaded(world, "ops", ops)
+    await world.run(until=600)
+    assert "db-1" in world.telegram.transcript(CHAT)
+    assert {row.receiver: (row.delivered, row.merged, row.dead, row.pending) for row in world.balance()} == {
+        "ops": (1, 1, 0, 0),
+        "spare": (0, 1, 0, 0),
+    }
+
+
 async def test_a_chat_that_a_reload_removed_gets_no_more_deliveries() -> None:
     world = World()
     await world.post(notification(alert("db-1")))
