@@ -72,12 +72,27 @@ def stand_in(db: Database, lane: LaneKey, receiver: str, fallback: str, to: Sequ
 
 def route_again(db: Database, lane: int, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
     """See `protocol.Store.route_again`."""
-    payload, group, accepted_at = db.execute(
-        "SELECT payload, grp, accepted_at FROM delivery WHERE lane = ? AND seq = ?", (lane, seq)
+    payload, receiver, owner, group, fingerprint, accepted_at = db.execute(
+        "SELECT payload, receiver, owner, grp, fingerprint, accepted_at FROM delivery WHERE lane = ? AND seq = ?",
+        (lane, seq),
     ).fetchone()
     rows = [_own(db, way) for way in ways]
     fresh = [row for row in rows if not _was_told(db, row, payload) and not _knows_newer(db, row, group, accepted_at)]
-    return _add_all(db, fresh, payload, group, accepted_at)
+    woken = _add_all(db, fresh, payload, group, accepted_at)
+    if receiver == owner:
+        return woken
+    return tuple(dict.fromkeys((*woken, *_uncopied(db, payload, owner, fingerprint))))
+
+
+def _uncopied(db: Database, payload: int, owner: str, fingerprint: str) -> list[LaneKey]:
+    """The copy of these deliveries is lost with its chat: the fallback that is now gets one. Their lanes."""
+    found = db.execute(
+        "UPDATE delivery INDEXED BY delivery_payload SET copied = 0 WHERE payload = ? AND owner = ?"
+        " AND receiver = owner AND fingerprint = ? AND settlement IS NULL AND copied = 1"
+        " RETURNING (SELECT key FROM lane WHERE lane.id = delivery.lane)",
+        (payload, owner, fingerprint),
+    )
+    return [_lane_key(key) for (key,) in found.fetchall()]
 
 
 def _own(db: Database, way: Delivery) -> _Row:
@@ -107,8 +122,8 @@ def _has(db: Database, row: _Row, payload: int) -> bool:
     """The lane got these alerts of the payload before, such as by a copy made as they arrived."""
     found = db.execute(
         "SELECT 1 FROM delivery INDEXED BY delivery_payload WHERE payload = ? AND lane = ? AND owner = ?"
-        " AND fingerprint = ? AND alerts IS ? LIMIT 1",
-        (payload, row.lane, row.owner, row.fingerprint, row.alerts),
+        " AND fingerprint = ? AND alerts IS ? AND why NOT IN (?, ?) LIMIT 1",
+        (payload, row.lane, row.owner, row.fingerprint, row.alerts, ROUTED_AGAIN, RECEIVER_REMOVED),
     ).fetchone()
     return found is not None
 

@@ -20,7 +20,7 @@ from relay.core.routing.matcher import parse
 from relay.core.routing.route import Route, Routing
 from relay.core.template.look import look
 from relay.core.template.template import Rendered
-from relay.sandbox.faults import FaultKind
+from relay.sandbox.faults import FaultKind, Refusal
 from relay.sandbox.rates import Window
 from relay.store.protocol import Ended, Outturn, StoreError
 from tests.build import POLICY, T0, alert, notification
@@ -424,6 +424,23 @@ async def test_what_waits_for_a_chat_whose_reload_is_taken_back_goes_back_to_the
         "ops": (1, 1, 0, 0),
         "spare": (0, 1, 0, 0),
     }
+
+
+async def test_a_fallback_that_takes_the_place_of_one_that_is_down_too_gets_what_that_one_was_to_tell() -> None:
+    ops = telegram_target(policy=replace(POLICY, fallback="spare"))
+    spare = telegram_target(SPARE, replace(POLICY, receiver="spare"))
+    world = World(ops, spare, routing=Routing(Route("ops"), {"ops": (ops,), "spare": (spare,)}))
+    world.telegram.add_chat(-1003, "supergroup", "Third")
+    kicked = Refusal(403, "Forbidden: bot was kicked from the supergroup chat")
+    for chat in (CHAT, SPARE_CHAT):
+        world.faults.add("telegram", str(chat), "refused", refusal=kicked)
+    await world.post(notification(alert("db-1")))
+    await world.run(until=60)
+    instead = telegram_target(replace(SPARE, chat="-1003"), replace(POLICY, receiver="spare"))
+    await world.reload(Routing(Route("ops"), {"ops": (ops,), "spare": (instead,)}))
+    await world.run(until=600)
+    assert "db-1" in world.telegram.transcript(-1003)
+    assert [(row.accepted, row.delivered, row.merged, row.pending) for row in world.balance()] == [(3, 1, 1, 1)]
 
 
 async def test_a_chat_that_a_reload_removed_gets_no_more_deliveries() -> None:
