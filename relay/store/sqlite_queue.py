@@ -31,10 +31,14 @@ from relay.store.queue import (
 from relay.store.sqlite_books import count, end
 
 _NAMES, _LONGEST_NAME, _LONGEST_KEY = 5, 80, 300
+_CARD = (
+    "(SELECT id FROM card WHERE id = delivery.card AND card.lane = delivery.lane AND card.grp = delivery.grp"
+    " AND card.fingerprint = delivery.fingerprint)"
+)
 _FIND = (
-    "SELECT lane, seq, key, state, receiver, owner, grp, fingerprint, alerts, delivery.accepted_at, card, settlement,"
-    " why, retried, payload.accepted_at, body FROM delivery JOIN lane ON lane.id = lane JOIN payload"
-    " ON payload.id = payload WHERE lane = ? AND seq = ?"
+    "SELECT lane, seq, key, state, receiver, owner, grp, fingerprint, alerts, delivery.accepted_at,"  # noqa: S608
+    f" {_CARD}, settlement, why, retried, payload.accepted_at, body FROM delivery JOIN lane ON lane.id = lane"
+    " JOIN payload ON payload.id = payload WHERE lane = ? AND seq = ?"
 )
 LISTS: dict[QueueState, str] = {
     "pending": "SELECT lane, seq FROM delivery INDEXED BY delivery_owner WHERE settlement IS NULL"
@@ -75,7 +79,8 @@ _notification = msgspec.json.Decoder(Notification).decode
 
 
 class Row(NamedTuple):
-    """A delivery with its lane and payload, as `_FIND` has them. `told_at` is when its payload was accepted."""
+    """A delivery with its lane and payload, as `_FIND` has them. `told_at` is when its payload was accepted, `card`
+    what took it in: nothing if that was forgotten since."""
 
     lane: int
     seq: int
@@ -277,11 +282,16 @@ def _again(db: Database, row: Row, now: float) -> int:
     ).fetchone()
     db.execute(
         "INSERT INTO delivery (lane, seq, payload, receiver, owner, grp, fingerprint, alerts, accepted_at, card)"
-        " SELECT lane, ?, payload, receiver, owner, grp, fingerprint, alerts, ?, card FROM delivery"
+        " SELECT lane, ?, payload, receiver, owner, grp, fingerprint, alerts, ?, ? FROM delivery"
         " WHERE lane = ? AND seq = ?",
-        (seq, now, row.lane, row.seq),
+        (seq, now, row.card, row.lane, row.seq),
     )
     db.execute("UPDATE delivery SET retried = ? WHERE lane = ? AND seq = ?", (seq, row.lane, row.seq))
+    if row.card is None:
+        db.execute(
+            "INSERT OR IGNORE INTO watch VALUES (?, ?, ?, ?, ?, NULL)",
+            (row.grp, row.lane, row.fingerprint, row.receiver, row.owner),
+        )
     count(db, row.lane_key.platform, row.owner, "accepted", 1)
     return int(seq)
 

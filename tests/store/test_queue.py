@@ -175,6 +175,24 @@ def test_what_died_before_it_was_folded_is_folded_by_a_retry(store: Store) -> No
     assert (opened.seq, opened.accepted_at, opened.notification) == (2, T0 + 60, notification(alert("a")))
 
 
+def test_what_died_with_a_card_that_is_no_more_is_folded_by_a_retry(store: Store) -> None:
+    refused(store)
+    store.unfold(TELEGRAM, arrival().group, "")
+    store.accept(arrival(TELEGRAM, told=notification(alert("x"), group=OTHER)))
+    fold_all(store, TELEGRAM)  # it has the number of the card that is no more
+    store.retry("1/1", T0 + 60)
+    (opened,) = store.claim(TELEGRAM, T0 + 60, 9).page
+    assert (opened.seq, opened.notification) == (3, notification(alert("a")))
+
+
+def test_a_group_that_a_retry_brings_back_is_watched_again(store: Store) -> None:
+    store.accept(arrival(TELEGRAM))
+    store.dismiss(TELEGRAM, [1], "dead", "receiver_removed")
+    assert store.accept(arrival(DISCORD)) == (DISCORD,)
+    store.retry("1/1", T0 + 60)
+    assert store.accept(arrival(DISCORD)) == (DISCORD, TELEGRAM)
+
+
 def test_deliveries_that_died_unfolded_can_be_retried_one_after_the_other_in_order(store: Store) -> None:
     for at in range(3):
         store.accept(arrival(TELEGRAM, at=T0 + at))
