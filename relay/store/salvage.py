@@ -181,13 +181,13 @@ def _piece(
         return None
     read = [_arrival(lane, group, delivery, found.body("payload", delivery.payload)) for delivery in pending]
     arrivals = tuple(arrival for arrival in read if arrival is not None)
-    change = _change(card, found.body("card", card.id)) if card else None
+    change = _change(card, group, found.body("card", card.id)) if card else None
     return Piece(lane, group, of[1], change, arrivals, found.unread() + len(read) - len(arrivals))
 
 
-def _change(card: WreckedCard, body: bytes) -> CardChange | None:
+def _change(card: WreckedCard, group: GroupId, body: bytes) -> CardChange | None:
     read = readable(_card, body)
-    if read is None:
+    if read is None or (read.group, read.fingerprint) != (group, card.fingerprint):
         return None
     return CardChange(replace(read, folded_seq=0, shown_seq=0, absorbed=False), card.due, bool(card.urgent))
 

@@ -6,13 +6,15 @@ import sqlite3
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from relay.store.connection import connect
 from relay.store.opening import open_checked
 
+T = TypeVar("T", bound=Struct)
 _PAGE = 4096
 _SIZE_AT = slice(28, 32)  # of the file, in pages: https://sqlite.org/fileformat2.html#the_database_header
 _MANY = 1 << 20  # rows that there may be where the number of the last one cannot be read
@@ -35,7 +37,7 @@ class WreckedCard(Struct, frozen=True):
     group: str
     fingerprint: str
     due: float | None
-    urgent: bool
+    urgent: int
 
 
 class WreckedDelivery(Struct, frozen=True):
@@ -72,17 +74,21 @@ class Wreck:
         """The cards of all lanes, without their bodies."""
         columns = "id, lane, grp, fingerprint, due, urgent"
         for row in self._rows("card", columns, "id > ?", self._last("card")):
-            if row is not None:
-                yield WreckedCard(*row)
+            card = _sound(WreckedCard, row)
+            if card is not None:
+                yield card
 
     def pending(self, lane: WreckedLane) -> Iterator[WreckedDelivery]:
         """What the lane had pending, in the order of acceptance."""
         columns = "seq, payload, receiver, grp, fingerprint, alerts, accepted_at, settlement"
         for row in self._rows("delivery", columns, f"lane = {lane.id} AND seq > ?", lane.last_seq):
-            if row is None:
+            if row is not None and row[-1] is not None:
+                continue
+            delivery = _sound(WreckedDelivery, row and row[1:-1])
+            if delivery is not None:
+                yield delivery
+            else:
                 self._unread += 1
-            elif row[-1] is None:
-                yield WreckedDelivery(*row[1:-1])
 
     def people(self, table: Literal["invite", "subscription"]) -> Iterator[bytes | None]:
         """The JSON of each invitation or subscription; None for each that is broken."""
@@ -162,6 +168,14 @@ def opened(file: Path) -> Iterator[Wreck]:
                 yield Wreck(db)
     except (OSError, sqlite3.Error) as error:
         raise NothingToSalvage(f"{file}: {error}") from error
+
+
+def _sound(kind: type[T], row: tuple[Any, ...] | None) -> T | None:
+    """The row, if it can be read and each of its columns holds what it should."""
+    try:
+        return msgspec.convert(dict(zip(kind.__struct_fields__, row or (), strict=False)), kind)
+    except msgspec.ValidationError:
+        return None
 
 
 def _replaced(text: bytes) -> str:

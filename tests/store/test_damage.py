@@ -269,6 +269,34 @@ def test_whatever_a_damaged_row_or_table_holds_the_others_come_back(
     store.close()
 
 
+@pytest.mark.parametrize("value", ["x'ff'", "NULL", "'text'"])
+@pytest.mark.parametrize("column", ["payload", "receiver", "fingerprint", "accepted_at"])
+def test_a_damaged_row_of_a_wreck_harms_neither_the_others_nor_the_running_storage(
+    column: str, value: str, tmp_path: Path
+) -> None:
+    made(tmp_path / "wreck.db", 4)
+    with contextlib.closing(sqlite3.connect(tmp_path / "wreck.db", isolation_level=None)) as db:
+        db.execute("PRAGMA writable_schema = ON")
+        db.execute("UPDATE sqlite_schema SET sql = replace(sql, ' NOT NULL', '') WHERE name = 'delivery'")
+    with contextlib.closing(sqlite3.connect(tmp_path / "wreck.db", isolation_level=None)) as db:
+        db.execute(f"UPDATE delivery SET {column} = {value} WHERE lane = 1 AND seq = 3")
+    result, store = salvaged(tmp_path / "wreck.db", tmp_path / "relay.db")
+    assert result.deliveries + result.unreadable == 8
+    assert result.deliveries >= 7
+    assert sum(row.accepted for row in store.balance()) == result.deliveries
+    assert store.rewind(T0 + 99) == 0.0
+    store.close()
+
+
+def test_a_card_under_the_name_of_another_takes_no_place_in_a_salvage(tmp_path: Path) -> None:
+    made(tmp_path / "wreck.db", 4)
+    with contextlib.closing(sqlite3.connect(tmp_path / "wreck.db", isolation_level=None)) as db:
+        db.execute("UPDATE card SET fingerprint = 'another'")
+    result, store = salvaged(tmp_path / "wreck.db", tmp_path / "relay.db")
+    assert result.cards == 0
+    store.close()
+
+
 def test_all_of_a_sound_file_comes_back_with_its_log_and_only_once(tmp_path: Path) -> None:
     made(tmp_path / "old.db", 20)
     store = SqliteStore(tmp_path / "old.db")
