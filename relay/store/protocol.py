@@ -204,7 +204,8 @@ class Store(Protocol):
         """Lets the card wait until then, whatever is due."""
 
     def look_again(self, now: float) -> None:
-        """Makes cards due at `now` that fire and were told by nothing: what kept them back may be in force no more."""
+        """Makes cards due at `now` that fire and were told by nothing, or are over and were told to fire: what kept
+        that back may be in force no more."""
 
     def firing(self, groups: GroupId) -> tuple[Card, ...]:
         """The cards that fire of groups whose keys begin as this one's."""

@@ -145,7 +145,8 @@ def firing(db: Database, groups: GroupId) -> tuple[Card, ...]:
 def look_again(db: Database, now: float) -> None:
     """See `protocol.Store.look_again`."""
     db.execute(
-        "UPDATE card SET due = ? WHERE firing = 1 AND posted = 0 AND absorbed = 0 AND waiting_since IS NULL", (now,)
+        "UPDATE card SET due = ? WHERE absorbed = 0 AND closed = 0 AND waiting_since IS NULL AND posted != firing",
+        (now,),
     )
 
 

@@ -55,6 +55,20 @@ async def test_a_mute_that_a_reload_took_away_keeps_nothing_back() -> None:
     assert "Disk" in world.telegram.transcript(CHAT)
 
 
+async def test_the_end_of_what_was_told_is_shown_when_a_reload_takes_away_the_mute_that_kept_it_back() -> None:
+    world = muted(Route("ops"))
+    await world.post(notification(alert("db-1")))
+    await world.run(until=10)
+    routing = world.routing
+    await world.reload(replace(routing, root=Route("ops", mute=("morning",))))
+    await world.post(notification(alert("db-1", "resolved")))
+    await world.run(until=60)
+    assert "resolved" not in world.telegram.transcript(CHAT)
+    await world.reload(routing)
+    await world.run(until=70)
+    assert "resolved" in world.telegram.transcript(CHAT)
+
+
 async def test_outside_the_active_hours_of_a_route_nothing_is_shown() -> None:
     world = muted(Route("ops", active=("morning",)))
     world.now = T0 + UNTIL_HALF_PAST + 60
