@@ -213,10 +213,10 @@ def pending(db: Database, lane: int) -> list[tuple[int, str, str, str, float]]:
 def unwatch(db: Database, lane: int, seqs: Sequence[int]) -> None:
     """No absent alert concerns the groups of these deliveries, where the lane has no card of them."""
     db.executemany(
-        "DELETE FROM watch WHERE lane = ?1 AND (grp, fingerprint) IN (SELECT grp, fingerprint FROM delivery"
-        " WHERE lane = ?1 AND seq = ?2) AND NOT EXISTS (SELECT 1 FROM card WHERE card.lane = watch.lane"
+        "DELETE FROM watch WHERE lane = ? AND (grp, fingerprint) IN (SELECT grp, fingerprint FROM delivery"
+        " WHERE lane = ? AND seq = ?) AND NOT EXISTS (SELECT 1 FROM card WHERE card.lane = watch.lane"
         " AND card.grp = watch.grp AND card.fingerprint = watch.fingerprint)",
-        [(lane, seq) for seq in seqs],
+        [(lane, lane, seq) for seq in seqs],
     )
 
 

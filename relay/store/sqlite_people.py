@@ -156,11 +156,12 @@ class SqlitePeople:
 
     def _keep_entry(self, entry: ChatEntry) -> bool:
         """Whether there is room for it."""
+        key = (_text(entry.bot), entry.chat.id)
         kept = self._db.execute(
-            "INSERT INTO chat (bot, chat, body) SELECT ?1, ?2, ?3 WHERE (SELECT count(*) FROM chat) < ?4"
-            " OR EXISTS (SELECT 1 FROM chat WHERE bot = ?1 AND chat = ?2)"
+            "INSERT INTO chat (bot, chat, body) SELECT ?, ?, ? WHERE (SELECT count(*) FROM chat) < ?"
+            " OR EXISTS (SELECT 1 FROM chat WHERE bot = ? AND chat = ?)"
             " ON CONFLICT (bot, chat) DO UPDATE SET body = excluded.body RETURNING 1",
-            (_text(entry.bot), entry.chat.id, _encode(entry), _MOST_CHATS),
+            (*key, _encode(entry), _MOST_CHATS, *key),
         )
         return bool(kept.fetchall())
 

@@ -314,8 +314,9 @@ def _let_be(db: Database, row: Row, now: float) -> None:
     card = sqlite_cards.find(db, *place)
     if card is None:
         db.execute(
-            "DELETE FROM watch WHERE lane = ?1 AND grp = ?2 AND fingerprint = ?3 AND NOT EXISTS (SELECT 1 FROM delivery"
-            " WHERE lane = ?1 AND grp = ?2 AND fingerprint = ?3 AND card IS NULL AND settlement IS NULL)",
+            "DELETE FROM watch WHERE lane = ? AND grp = ? AND fingerprint = ? AND NOT EXISTS (SELECT 1 FROM delivery"
+            " WHERE lane = watch.lane AND grp = watch.grp AND fingerprint = watch.fingerprint AND card IS NULL"
+            " AND settlement IS NULL)",
             place,
         )
     elif row.card is not None and not is_settled(card) and not _owes(db, row.card):
