@@ -28,13 +28,16 @@ def socket_path(folder: Path) -> Path:
 
 
 class Folder:
-    """A storage folder held by this process until `release`, or its end. Raises CannotStart when it cannot be had."""
+    """A storage folder held by this process until `release`, or its end; a new one is its user's alone.
+
+    Raises CannotStart when it cannot be had.
+    """
 
     def __init__(self, path: Path) -> None:
         self.database = path / DATABASE
         self.socket = socket_path(path)
         try:
-            path.mkdir(parents=True, exist_ok=True)
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(path / "relay.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise CannotStart(

@@ -1,7 +1,9 @@
 """What the store needs of an SQLite connection, and what SQLite's error codes mean for it."""
 
+import os
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Literal, Protocol
 
 Value = str | bytes | int | float | None
@@ -44,7 +46,11 @@ Connect = Callable[[str], Connection]
 
 
 def connect(path: str) -> Connection:
-    """The standard library's connection, without transactions of its own, for the one thread that uses it."""
+    """The standard library's connection, without transactions of its own, for the one thread that uses it. A file that
+    is new is its owner's alone, and so are those that SQLite puts beside it: https://sqlite.org/wal.html"""
+    if path != ":memory:":
+        with suppress(OSError):  # SQLite says what is the matter
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
     return sqlite3.connect(path, isolation_level=None, check_same_thread=False)
 
 

@@ -1,6 +1,8 @@
 """What keeps the relay from starting: one line that says why and what to do, and status 2."""
 
 import asyncio
+import os
+import stat
 from pathlib import Path
 
 import pytest
@@ -77,6 +79,20 @@ async def test_the_relay_at_work_syncs_each_commit_as_the_storage_does_that_surv
         db = here.running._store._db
         found = [db.execute(f"PRAGMA {setting}").fetchone() for setting in ("journal_mode", "synchronous")]
     assert found == [("wal",), (2,)]
+
+
+async def test_no_other_user_reads_the_storage(sandbox: Sandbox, tmp_path: Path) -> None:
+    before = os.umask(0)
+    try:
+        app = App(Options(furnish(sandbox, tmp_path), tmp_path / "new" / "data", port=0))
+        await app.start()
+        there = [tmp_path / "new" / "data", *(tmp_path / "new" / "data").iterdir()]
+        modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in there}
+        await app.stop()
+    finally:
+        os.umask(before)
+    assert {"data", "relay.db", "relay.db-wal", "relay.sock"} <= modes.keys()
+    assert {name: oct(mode) for name, mode in modes.items() if mode & 0o077} == {}
 
 
 async def test_a_relay_that_has_stopped_does_nothing_more(sandbox: Sandbox, tmp_path: Path) -> None:
