@@ -1,5 +1,6 @@
 """A whole relay on a fake clock: the real pipeline and store, chats of the sandbox called in-process, no sleeping."""
 
+import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -90,6 +91,7 @@ class World:
         self.wakes: dict[LaneKey, float] = {}
         self.dying = False
         self.store = store or SqliteStore(":memory:")
+        weakref.finalize(self, self.store.close)
         in_force = InForce(
             self.routing, TEMPLATES, limits or Limits(), {interval.name: interval for interval in intervals}
         )

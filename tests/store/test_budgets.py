@@ -1,5 +1,7 @@
 """Budgets that lanes share: taken by one transaction, in the order of urgency and age."""
 
+from collections.abc import Iterator
+
 import pytest
 from msgspec.structs import replace
 
@@ -18,8 +20,10 @@ TWO = (Limit("chat", 2, 10.0),)
 
 
 @pytest.fixture
-def store() -> Store:
-    return SqliteStore(":memory:")
+def store() -> Iterator[Store]:
+    opened = SqliteStore(":memory:")
+    yield opened
+    opened.close()
 
 
 def lane(thread: str) -> LaneKey:

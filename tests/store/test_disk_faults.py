@@ -106,8 +106,9 @@ def test_a_disk_that_our_backlog_fills_drains_and_has_room_again(tiny_disk: Path
         settle(store, lane(number), begin(store, lane(number)))
         purge(store)
     assert [(books.accepted, books.delivered, books.lost) for books in store.balance()] == [(accepted, accepted, 0)]
-    for _ in range(3):
-        assert accept_until_full(store) > 0
+    for turn in range(4):
+        taken = accept_until_full(store)
+        assert taken > 0 or turn == 0  # what was freed is given back with the next checkpoint
         for number in range(accepted):
             if store.claim(lane(number), T0, 1).page:
                 settle(store, lane(number), begin(store, lane(number)))

@@ -1,5 +1,6 @@
 """What a power cut leaves: exactly what was acknowledged, or that and the whole batch that was under way."""
 
+import contextlib
 import os
 import random
 from collections.abc import Callable, Iterable
@@ -57,7 +58,12 @@ def lives(seeds: Iterable[int], folder: Path, opened: Opened = SqliteStore) -> l
 def live(seed: int, folder: Path, opened: Opened = SqliteStore) -> list[Verdict]:
     """Up to four cuts of one storage, each at a random moment of start, work or recovery, and what each left."""
     chance = random.Random(seed)
-    shadow = SqliteStore(":memory:")
+    with contextlib.closing(SqliteStore(":memory:")) as shadow:
+        return live_beside(shadow, chance, folder, opened)
+
+
+def live_beside(shadow: SqliteStore, chance: random.Random, folder: Path, opened: Opened) -> list[Verdict]:
+    """The cuts of one storage; the shadow holds what it should."""
     disk = Disk(chance)
     verdicts: list[Verdict] = []
     after = disk.survivors()

@@ -2,6 +2,7 @@
 
 import contextlib
 import sqlite3
+from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -23,9 +24,11 @@ OTHER = GroupId("", "relay", "other")
 
 
 @pytest.fixture(params=[SqliteStore])
-def store(request: pytest.FixtureRequest) -> Store:
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     engine: type[SqliteStore] = request.param
-    return engine(":memory:")
+    opened = engine(":memory:")
+    yield opened
+    opened.close()
 
 
 def page(store: Store, query: Query | None = None) -> Page:

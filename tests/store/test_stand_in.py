@@ -1,6 +1,6 @@
 """What a fallback gets while a chat is down: each of its deliveries, and each once."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -23,9 +23,11 @@ GROUPS = (GroupId("", "relay", "one"), GroupId("", "relay", "two"))
 
 
 @pytest.fixture(params=[SqliteStore])
-def store(request: pytest.FixtureRequest) -> Store:
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
     engine: type[SqliteStore] = request.param
-    return engine(":memory:")
+    opened = engine(":memory:")
+    yield opened
+    opened.close()
 
 
 class Arrive(Struct, frozen=True):
