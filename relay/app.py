@@ -18,6 +18,7 @@ from relay.core.balance import BalanceRow
 from relay.core.bot.people import Subscription, subscribers
 from relay.core.config.fault import Fault
 from relay.core.config.fault import render as render_fault
+from relay.core.config.inforce import Refusing
 from relay.core.config.resolve import Rules
 from relay.core.event import ChatMoved, Event, Loaded, Noted
 from relay.core.notice import NOTICES
@@ -207,7 +208,11 @@ class App:
         return await self._writer.run(self._store.balance)
 
     async def _render_metrics(self) -> bytes:
-        return self._metrics.render(await self.balance())
+        return self._metrics.render(await self.balance(), await self._refusing())
+
+    async def _refusing(self) -> tuple[Refusing, ...]:
+        """The receivers with a chat that is down, of the configuration in force."""
+        return self._pipeline.in_force.refusing(await self._writer.run(self._store.down))
 
     def _first_rules(self) -> Rules:
         path = self.options.config_file

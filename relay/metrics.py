@@ -1,6 +1,6 @@
-"""The metrics: events are counted as they come, deliveries are read from the store's balance at each scrape."""
+"""The metrics: events are counted as they come; deliveries, and which chats are down, the store says at each scrape."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import assert_never, get_args
 
@@ -19,6 +19,7 @@ from prometheus_client.registry import Collector
 from relay import __version__
 from relay.core.balance import BalanceRow
 from relay.core.bot.update import Sort
+from relay.core.config.inforce import Refusing
 from relay.core.event import (
     Accepted,
     Answered,
@@ -38,7 +39,6 @@ from relay.core.event import (
     TemplateFailed,
 )
 from relay.core.routing.lane import Platform
-from relay.core.routing.route import SUBSCRIPTION
 
 _PREFIX = "alert_relay"
 _CODES = (200, 400, 401, 404, 405, 413, 415, 503)
@@ -81,8 +81,6 @@ class Metrics:
         )
         self._calls = self._counter("api_requests", "API requests; code 0: no answer.", "platform", "method", "code")
         self._failures = self._counter("api_failures", "API requests that failed.", *_CHAT, "reason")
-        self._up = self._gauge("destination_up", "0 when a chat refuses us until someone acts, else 1.", *_CHAT)
-
         self._updates = self._counter("updates", "Updates that bots heard, by what became of them.", "sort")
         for sort in get_args(Sort):
             self._updates.labels(sort)
@@ -108,16 +106,14 @@ class Metrics:
         return Histogram(name, text, labels, _PREFIX, buckets=buckets, registry=self._registry)
 
     def prime(self, chats: Iterable[Chat], templates: Iterable[str] = ()) -> None:
-        """Takes the (platform, receiver) pairs and templates of a configuration: new series start at nothing failed
-        and the chat up, those of receivers that are gone end, the others go on."""
+        """Takes the (platform, receiver) pairs and templates of a configuration: new series start at nothing
+        failed, those of receivers that are gone end, the others go on."""
         wanted = frozenset(chats)
         for chat in wanted - self._chats:
             self._latency.labels(chat[0])
-            self._up.labels(*chat).set(1)
             for reason in get_args(FailureReason):
                 self._failures.labels(*chat, reason)
         for chat in self._chats - wanted:
-            self._up.remove(*chat)
             for reason in get_args(FailureReason):
                 self._failures.remove(*chat, reason)
         self._chats = wanted
@@ -125,7 +121,7 @@ class Metrics:
             self._template_failures.labels(template)
 
     def listen(self, event: Event) -> None:
-        """Counts what happened. Deliveries are not counted here: the store does, durably."""
+        """Counts what happened. Deliveries and the chats that are down are not: the store knows them, durably."""
         match event:
             case Answered(code, seconds):
                 self._requests.labels(code).inc()
@@ -137,16 +133,13 @@ class Metrics:
             case Settled(platform=platform, latencies=latencies):
                 for latency in latencies:
                     self._latency.labels(platform).observe(latency)
-            case ChatChanged(platform, receiver, up):
-                if receiver != SUBSCRIPTION:  # of many people, each of whom may leave
-                    self._up.labels(platform, receiver).set(up)
             case TemplateFailed(template):
                 self._template_failures.labels(template).inc()
             case Loaded():
                 self._loaded(event)
             case Heard(sort):
                 self._updates.labels(sort).inc()
-            case BotListens() | ChatMoved() | Contradicted() | StorageDamaged() | Noted():
+            case BotListens() | ChatChanged() | ChatMoved() | Contradicted() | StorageDamaged() | Noted():
                 self._damaged.inc(isinstance(event, StorageDamaged))
             case _:
                 assert_never(event)
@@ -166,24 +159,37 @@ class Metrics:
         if event.ok:
             self._loaded_at.set(event.at)
 
-    def render(self, balance: Iterable[BalanceRow]) -> bytes:
-        """One scrape in Prometheus' text format; deliveries are as `balance` says, 0 for a chat it does not name."""
+    def render(self, balance: Iterable[BalanceRow], refusing: Iterable[Refusing] = ()) -> bytes:
+        """One scrape in Prometheus' text format; deliveries are as `balance` says, 0 for a chat it does not name, and
+        the chats are up but those that are `refusing`."""
         rows = {chat: BalanceRow(*chat) for chat in sorted(self._chats)}
         rows |= {(row.platform, row.receiver): row for row in balance}
-        return generate_latest(_Scrape(self._registry, tuple(rows.values())))
+        down = {(each.platform, each.receiver) for each in refusing}
+        up = {chat: chat not in down for chat in sorted(self._chats)}
+        return generate_latest(_Scrape(self._registry, tuple(rows.values()), up))
 
 
 class _Scrape(Collector):
-    """The registry's metrics, then the balance's."""
+    """The registry's metrics, then those of what the store knows."""
 
-    def __init__(self, registry: CollectorRegistry, balance: tuple[BalanceRow, ...]) -> None:
+    def __init__(self, registry: CollectorRegistry, balance: tuple[BalanceRow, ...], up: Mapping[Chat, bool]) -> None:
         """Holds for one scrape."""
+        self._up = up
         self._registry = registry
         self._balance = balance
 
     def collect(self) -> Iterator[Metric]:
         """The metric families, as prometheus_client asks for them."""
-        return chain(self._registry.collect(), _families(self._balance))
+        return chain(self._registry.collect(), _families(self._balance), [_destinations(self._up)])
+
+
+def _destinations(up: Mapping[Chat, bool]) -> Metric:
+    told = GaugeMetricFamily(
+        f"{_PREFIX}_destination_up", "0 when a chat refuses us until someone acts, else 1.", labels=_CHAT
+    )
+    for chat, is_up in up.items():
+        told.add_metric(chat, is_up)
+    return told
 
 
 def _families(balance: tuple[BalanceRow, ...]) -> Iterator[Metric]:

@@ -10,7 +10,7 @@ from relay.core.balance import BalanceRow
 from relay.core.budget import Block, Limit
 from relay.core.card.card import Card
 from relay.core.card.digest import Line
-from relay.core.card.lanestate import LaneState
+from relay.core.card.lanestate import Down, LaneState
 from relay.core.card.step import Step
 from relay.core.event import Settlement
 from relay.core.routing.lane import LaneKey
@@ -212,6 +212,9 @@ class Store(Protocol):
 
     def wakes(self) -> tuple[tuple[LaneKey, float], ...]:
         """Lanes that have work, with when (0.0: open deliveries wait)."""
+
+    def down(self) -> tuple[tuple[LaneKey, Down], ...]:
+        """The lanes whose chats refuse us, by their keys; of the present configuration or not."""
 
     def balance(self) -> tuple[BalanceRow, ...]:
         """Per platform and receiver: what was accepted, how it ended, what is pending."""

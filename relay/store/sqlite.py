@@ -9,6 +9,7 @@ from relay.core.alert import GroupId
 from relay.core.balance import BalanceRow
 from relay.core.budget import Limit
 from relay.core.card.card import Card
+from relay.core.card.lanestate import Down
 from relay.core.event import Event, Noted, Settlement
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
@@ -28,7 +29,7 @@ from relay.store.protocol import (
 )
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
 from relay.store.sqlite_accept import accept, lane_row, route_again, stand_in
-from relay.store.sqlite_books import balance, end, overdue, owing
+from relay.store.sqlite_books import balance, down, end, overdue, owing
 from relay.store.sqlite_cards import text
 from relay.store.sqlite_claim import claim
 from relay.store.sqlite_people import SqlitePeople
@@ -249,6 +250,10 @@ class SqliteStore:
             " ELSE (SELECT min(due) FROM card WHERE lane = lane.id AND due IS NOT NULL) END FROM lane"
         ).fetchall()
         return tuple((needed(_lane_key, key), at) for key, at in rows if at is not None)
+
+    def down(self) -> tuple[tuple[LaneKey, Down], ...]:
+        """See `protocol.Store.down`."""
+        return down(self._db)
 
     def balance(self) -> tuple[BalanceRow, ...]:
         """See `protocol.Store.balance`."""

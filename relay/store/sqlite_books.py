@@ -2,17 +2,29 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 
 import msgspec
+from msgspec import Struct
 
 from relay.core.balance import BalanceRow
+from relay.core.card.lanestate import Down
 from relay.core.event import Settlement
 from relay.core.routing.lane import LaneKey, Platform
 from relay.store.database import Database
 from relay.store.protocol import Ended
-from relay.store.sqlite_unreadable import needed
+from relay.store.sqlite_unreadable import ERRORS, needed
 
 _lane_key = msgspec.json.Decoder(LaneKey).decode
+
+
+class _State(Struct, frozen=True):
+    """Of a lane's state only what says whether it is down."""
+
+    down: Down | None = None
+
+
+_state = msgspec.json.Decoder(_State).decode
 
 
 def count(db: Database, platform: Platform, receiver: str, name: str, by: int) -> None:
@@ -53,6 +65,17 @@ def overdue(db: Database, lane: int, owner: str, before: float) -> list[int]:
         (owner, lane, before),
     ).fetchall()
     return [seq for (seq,) in late]
+
+
+def down(db: Database) -> tuple[tuple[LaneKey, Down], ...]:
+    """See `protocol.Store.down`. A state that cannot be read says nothing: it is reset when its lane has a turn."""
+    found: list[tuple[LaneKey, Down]] = []
+    for key, state in db.execute("SELECT key, state FROM lane ORDER BY key"):
+        with suppress(*ERRORS):
+            told = _state(state).down
+            if told:
+                found.append((_lane_key(key), told))
+    return tuple(found)
 
 
 def balance(db: Database) -> tuple[BalanceRow, ...]:

@@ -8,6 +8,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from relay import __version__
 from relay.core.balance import BalanceRow
+from relay.core.config.inforce import Refusing
 from relay.core.event import Accepted, Answered, Called, ChatChanged, Event, Loaded, Noted, Settled, TemplateFailed
 from relay.metrics import Metrics
 
@@ -100,7 +101,6 @@ def test_each_event_is_counted_once_where_it_belongs() -> None:
         'api_failures_total{platform="telegram",reason="rateLimited",receiver="ops"}': 1,
         'delivery_latency_seconds_count{platform="telegram"}': 2,
         'delivery_latency_seconds_sum{platform="telegram"}': 2.3,
-        'destination_up{platform="discord",receiver="ops"}': 0,
         'template_failures_total{template="own.j2"}': 1,
         "config_last_reload_success_timestamp_seconds": 1000,
     }
@@ -138,9 +138,16 @@ def test_after_a_reload_receivers_that_are_gone_have_no_series_and_the_others_go
         metrics.listen(event)
     metrics.prime([("discord", "ops"), ("discord", "new")])
     scrape = samples(metrics)
-    assert scrape['destination_up{platform="discord",receiver="ops"}'] == 0
-    assert scrape['destination_up{platform="discord",receiver="new"}'] == 1
+    assert scrape['deliveries_pending{platform="discord",receiver="new"}'] == 0
     assert not [name for name in scrape if 'platform="telegram"' in name and "receiver=" in name]
+
+
+def test_a_destination_is_up_unless_the_storage_says_that_it_is_down() -> None:
+    metrics = primed()
+    for refusing, up in (((Refusing("discord", "ops", "relay.yml:9", "gone"),), 0), ((), 1)):
+        text = metrics.render((), refusing).decode()
+        assert f'alert_relay_destination_up{{platform="discord",receiver="ops"}} {up}.0' in text
+        assert 'alert_relay_destination_up{platform="telegram",receiver="ops"} 1.0' in text
 
 
 def test_two_sets_of_metrics_do_not_meet() -> None:

@@ -1,14 +1,26 @@
 """What is in force: routing, templates, limits and hours, as one frozen value that a reload replaces whole."""
 
+from collections.abc import Iterable
 from functools import cached_property
 
 from msgspec import Struct
 
 from relay.core.budget import Limits
+from relay.core.card.lanestate import Down
 from relay.core.routing.interval import TimeInterval
-from relay.core.routing.lane import LaneKey, Target
-from relay.core.routing.route import Routing
+from relay.core.routing.lane import LaneKey, Platform, Target
+from relay.core.routing.route import SUBSCRIPTION, Routing
 from relay.core.template.template import Templates
+
+
+class Refusing(Struct, frozen=True):
+    """A receiver has a chat that takes no messages until someone acts: `why` as the platform says it, `place` is
+    FILE:LINE of its entry."""
+
+    platform: Platform
+    receiver: str
+    place: str
+    why: str
 
 
 class InForce(Struct, frozen=True, dict=True):
@@ -27,6 +39,17 @@ class InForce(Struct, frozen=True, dict=True):
         """How `receiver` reaches `lane` now; how another one does, if it no longer does; None when nobody does."""
         targets = self._by_lane.get(lane, {})
         return targets.get(receiver) or next(iter(targets.values()), None)
+
+    def refusing(self, lanes: Iterable[tuple[LaneKey, Down]]) -> tuple[Refusing, ...]:
+        """The receivers that these lanes, which are down, concern: each once for a platform, with the first of its
+        chats. Not those of subscribers: of many people each may leave."""
+        found: dict[tuple[Platform, str], Refusing] = {}
+        for lane, down in lanes:
+            for target in self.targets(lane):
+                where = (lane.platform, target.policy.receiver)
+                if target.policy.receiver != SUBSCRIPTION:
+                    found.setdefault(where, Refusing(*where, target.place, down.why))
+        return tuple(found.values())
 
     @cached_property
     def _by_lane(self) -> dict[LaneKey, dict[str, Target]]:
