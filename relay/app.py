@@ -66,7 +66,7 @@ class App:
         self.options = options
         self._clock = steady_clock()
         self._metrics = metrics.Metrics()
-        self._notices = Notices(self._post_notice, self._clock)
+        self._notices = Notices(self._post_notice, self._refusing, self._clock)
         self._listeners = (log.listen, self._metrics.listen, self._notices.listen, *listeners)
         self._why_not_ready = "starting"
         self._loop: asyncio.AbstractEventLoop | None = None

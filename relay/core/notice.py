@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from relay.core.alert import Alert, GroupId, Notification
 from relay.core.card.card import Card
+from relay.core.config.inforce import Refusing
 from relay.core.event import (
     Accepted,
     Answered,
@@ -28,13 +29,13 @@ from relay.core.text.texts import say
 
 HOURLY = 3600.0  # seconds: a notice is told again only after this long, and is over when nothing renewed it for as long
 NOTICES = GroupId("", "alert-relay", "notice/")  # with this begin the groups of all notices
-_LASTING = ("chat_down", "deaf")
+CHAT_DOWN = "chat_down"
 _GIVEN_UP = (400, 401, 413)  # answers after which Alertmanager gives a notification up (notify/util.go)
 
 
 class Notice(Struct, frozen=True):
     """One thing to tell: `kind` names the text (`notice_KIND`) and `name` the alert; `subject` tells two of a kind
-    apart. `lasting`: it holds until an event says that it is over; others are over by themselves. `text` is what was
+    apart. `lasting`: it holds until its cause is said to be over; others are over by themselves. `text` is what was
     told before, where the values of its text are not known any more."""
 
     kind: str
@@ -51,13 +52,8 @@ def notice_of(event: Event) -> Notice | None:
     match event:
         case Answered(code) if code in _GIVEN_UP:
             return Notice("refused", "AlertRelayRefusedPayload", str(code), values=(("code", str(code)),))
-        case ChatChanged(receiver=receiver) | ChatMoved(receiver=receiver) if receiver == SUBSCRIPTION:
-            return None  # people come and go; it ends or follows by itself
-        case ChatChanged(platform, receiver, up, why):
-            values = (("platform", platform), ("receiver", receiver), ("why", why))
-            return Notice(
-                "chat_down", "AlertRelayChatDown", f"{platform} {receiver}", not up, lasting=True, values=values
-            )
+        case ChatMoved(receiver=receiver) if receiver == SUBSCRIPTION:
+            return None  # people come and go; it follows by itself
         case ChatMoved(_, receiver, place, chat):
             moved = (("receiver", receiver), ("place", place), ("chat", chat))
             return Notice("moved" if chat else "thread_gone", "AlertRelayChatMoved", place or receiver, values=moved)
@@ -75,19 +71,30 @@ def notice_of(event: Event) -> Notice | None:
         case BotListens(account, listens, why, remedy):
             said = (("bot", account), ("why", why), ("remedy", remedy))
             return Notice("deaf", "AlertRelayBotDeaf", account, not listens, lasting=True, values=said)
+        case ChatChanged():
+            return None  # one of perhaps several chats: see `chat_down`
         case Answered() | Accepted() | Called() | Settled() | Loaded() | Heard() | Noted():
             return None
         case _:
             assert_never(event)
 
 
+def chat_down(refusing: Refusing) -> Notice:
+    """The notice of a chat that is down; it holds as long as that."""
+    platform, receiver = refusing.platform, refusing.receiver
+    values = (("platform", platform), ("receiver", receiver), ("why", refusing.why), ("place", refusing.place))
+    return Notice(CHAT_DOWN, "AlertRelayChatDown", f"{platform} {receiver}", lasting=True, values=values)
+
+
 def told_by(card: Card) -> Notice | None:
-    """The notice that an earlier run told by this card, if it is one that is over by itself."""
+    """The notice that an earlier run told by this card. None for a bot that hears nothing: only what that bot hears
+    says that it is over."""
     kind, _, subject = card.group.group_key.removeprefix(NOTICES.group_key).partition("/")
-    if kind in _LASTING or not card.entries:
+    if kind == "deaf" or not card.entries:
         return None
     entry = card.entries[0]
-    return Notice(kind, entry.labels.get("alertname", ""), subject, text=entry.annotations.get("summary", ""))
+    name, text = entry.labels.get("alertname", ""), entry.annotations.get("summary", "")
+    return Notice(kind, name, subject, lasting=kind == CHAT_DOWN, text=text)
 
 
 def notification(notice: Notice, language: str, began: float, now: float) -> Notification:

@@ -10,10 +10,11 @@ import pytest
 import yaml
 
 from relay.core.card.digest import DigestView
+from relay.core.config.inforce import Refusing
 from relay.core.config.resolve import Rules
 from relay.core.config.schema import File
 from relay.core.event import Event, Settlement
-from relay.core.notice import notice_of
+from relay.core.notice import chat_down, notice_of
 from relay.core.template import sample
 from relay.core.template.context import Scene, Shape
 from relay.core.template.digest_scene import DigestScene
@@ -144,6 +145,7 @@ def test_no_page_names_a_metric_that_is_not_there(page: Path) -> None:
 
 def test_each_notice_is_documented_and_no_other() -> None:
     notices = [notice for kind in get_args(Event) for event in _all(kind) if (notice := notice_of(event))]
+    notices.append(chat_down(Refusing("telegram", "ops", "", "")))
     assert {f"notice_{notice.kind}" for notice in notices} == {key for key in CATALOGUE if key.startswith("notice_")}
     assert {notice.name for notice in notices} == pages.first_column(DOCS / "operating.md", "## Notices")
 

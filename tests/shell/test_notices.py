@@ -5,13 +5,13 @@ import pytest
 from relay.core.alert import Notification
 from relay.core.card.card import Card
 from relay.core.card.fold import Arriving, fold
+from relay.core.config.inforce import Refusing
 from relay.core.event import Answered, ChatChanged, ChatMoved, Contradicted, Event, Settled, TemplateFailed
 from relay.core.notice import HOURLY, notice_of
 from relay.notices import Notices
 from tests.build import POLICY, arriving
 
-DOWN = ChatChanged("telegram", "dba", up=False, why="Forbidden: bot was kicked")
-UP = ChatChanged("telegram", "dba", up=True, why="")
+DOWN = Refusing("telegram", "dba", "relay.yml:9", "Forbidden: bot was kicked")
 FAILED = TemplateFailed("team.j2", "no pod")
 
 
@@ -21,10 +21,14 @@ class Operators:
     def __init__(self) -> None:
         self.now = 1000.0
         self.posted: list[Notification] = []
-        self.notices = Notices(self._post, lambda: self.now)
+        self.down: tuple[Refusing, ...] = ()
+        self.notices = Notices(self._post, self._refusing, lambda: self.now)
 
     async def _post(self, told: Notification) -> None:
         self.posted.append(told)
+
+    async def _refusing(self) -> tuple[Refusing, ...]:
+        return self.down
 
     async def hear(self, event: Event) -> None:
         notice = notice_of(event)
@@ -41,7 +45,6 @@ class Operators:
     [
         (Answered(400, 0.1), "answered with 400"),
         (Answered(413, 0.1), "answered with 413"),
-        (DOWN, "receiver dba on telegram takes no messages: Forbidden: bot was kicked"),
         (ChatMoved("telegram", "dba", "relay.yml:12", "-1009"), "write chat_id -1009 at relay.yml:12"),
         (ChatMoved("telegram", "dba", "relay.yml:12", ""), "see relay.yml:12"),
         (Settled("telegram", "dba", "dead", 3, why="refused"), "3 deliveries of receiver dba"),
@@ -56,7 +59,16 @@ async def test_what_operators_have_to_know_is_told_in_words(event: Event, words:
     assert words in operators.posted[0].alerts[0].annotations["summary"]
 
 
-@pytest.mark.parametrize("event", [Answered(200, 0.1), Answered(503, 0.1), Settled("telegram", "dba", "delivered", 1)])
+@pytest.mark.parametrize(
+    "event",
+    [
+        Answered(200, 0.1),
+        Answered(503, 0.1),
+        Settled("telegram", "dba", "delivered", 1),
+        ChatChanged("telegram", "dba", up=True, why=""),
+    ],
+    ids=["taken", "busy", "delivered", "one of the chats of a receiver is up again"],
+)
 def test_what_is_no_news_is_no_notice(event: Event) -> None:
     assert notice_of(event) is None
 
@@ -75,8 +87,7 @@ async def test_the_same_notice_is_told_once_and_is_over_an_hour_after_its_last_c
 
 async def test_what_an_earlier_run_told_is_over_an_hour_after_the_start_of_this_one() -> None:
     operators, earlier = Operators(), Operators()
-    for event in (FAILED, DOWN):
-        await earlier.hear(event)
+    await earlier.hear(FAILED)
     cards = [fold(Card(told.group, "", "ops"), [_arriving(told)], POLICY).card for told in earlier.posted]
     operators.notices.start(cards)
     operators.now += HOURLY - 1
@@ -86,7 +97,7 @@ async def test_what_an_earlier_run_told_is_over_an_hour_after_the_start_of_this_
     await operators.notices.look()
     await operators.notices.stop()
     assert operators.told == [("resolved", "AlertRelayTemplateFailed")]
-    (over,), (begun, _) = operators.posted, earlier.posted
+    (over,), (begun,) = operators.posted, earlier.posted
     assert (over.group, over.alerts[0].fingerprint) == (begun.group, begun.alerts[0].fingerprint)
     assert over.alerts[0].annotations == begun.alerts[0].annotations
     assert over.alerts[0].starts_at == begun.alerts[0].starts_at
@@ -96,15 +107,32 @@ def _arriving(told: Notification) -> Arriving:
     return arriving(1, told.alerts[0].starts_at, *told.alerts)
 
 
-async def test_a_chat_that_is_down_stays_told_until_it_is_up() -> None:
+async def test_a_chat_that_is_down_is_told_once_with_the_place_of_its_entry_until_it_is_down_no_more() -> None:
     operators = Operators()
-    await operators.hear(DOWN)
-    operators.now += 10 * HOURLY
+    operators.down = (DOWN,)
+    for _ in range(3):
+        await operators.notices.look()
+        operators.now += 10 * HOURLY
+    (told,) = operators.posted
+    words = "receiver dba on telegram takes no messages: Forbidden: bot was kicked; see relay.yml:9"
+    assert told.alerts[0].annotations["summary"] == words
+    operators.down = ()
     await operators.notices.look()
-    assert operators.told == [("firing", "AlertRelayChatDown")]
-    await operators.hear(UP)
-    assert operators.told[1:] == [("resolved", "AlertRelayChatDown")]
+    assert operators.told == [("firing", "AlertRelayChatDown"), ("resolved", "AlertRelayChatDown")]
     assert operators.posted[0].group == operators.posted[1].group
+
+
+@pytest.mark.parametrize("down", [True, False])
+async def test_what_an_earlier_run_told_of_a_chat_holds_as_long_as_the_chat_is_down(down: bool) -> None:
+    operators, earlier = Operators(), Operators()
+    earlier.down = (DOWN,)
+    await earlier.notices.look()
+    operators.down = (DOWN,) if down else ()
+    cards = [fold(Card(told.group, "", "ops"), [_arriving(told)], POLICY).card for told in earlier.posted]
+    operators.notices.start(cards)
+    await operators.notices.look()
+    await operators.notices.stop()
+    assert operators.told == ([] if down else [("resolved", "AlertRelayChatDown")])
 
 
 async def test_listening_never_waits_however_much_happens() -> None:

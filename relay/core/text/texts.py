@@ -98,8 +98,8 @@ CATALOGUE = MappingProxyType(
             "une notification a reçu la réponse {code}, et Alertmanager y renonce : voir le journal du relais",
         ),
         "notice_chat_down": Text(
-            "receiver {receiver} on {platform} takes no messages: {why}",
-            "le récepteur {receiver} sur {platform} ne prend plus de messages : {why}",
+            "receiver {receiver} on {platform} takes no messages: {why}; see {place}",
+            "le récepteur {receiver} sur {platform} ne prend plus de messages : {why} ; voir {place}",
         ),
         "notice_moved": Text(
             "the group of receiver {receiver} is a supergroup now: write chat_id {chat} at {place}",
