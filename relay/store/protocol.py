@@ -164,8 +164,8 @@ class Store(Protocol):
 
     def route_again(self, lane: LaneKey, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
         """Adds an open delivery, which nobody will take in, to the lanes of `ways`, but for those that were told of the
-        same payload or of something newer. What a copy stands for is to be copied once more. Returns the lanes that
-        have work now; `dismiss` is to follow."""
+        same payload or of something newer. What a copy stands for is to be copied once more. A lane that is down
+        tells the others why this comes late. Returns the lanes that have work now; `dismiss` is to follow."""
 
     def dismiss(self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str) -> tuple[Ended, ...]:
         """Ends open deliveries that no card will take in. A group without a card on the lane is no longer watched."""

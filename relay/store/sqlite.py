@@ -9,7 +9,7 @@ from relay.core.alert import GroupId
 from relay.core.balance import BalanceRow
 from relay.core.budget import Limit
 from relay.core.card.card import Card
-from relay.core.card.lanestate import Down
+from relay.core.card.lanestate import Down, LaneState, taking_over
 from relay.core.event import Event, Noted, Settlement
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
@@ -35,10 +35,11 @@ from relay.store.sqlite_claim import claim
 from relay.store.sqlite_people import SqlitePeople
 from relay.store.sqlite_purge import Purge
 from relay.store.sqlite_rewind import rewind
-from relay.store.sqlite_unreadable import needed
+from relay.store.sqlite_unreadable import needed, readable
 
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
+_lane_state = msgspec.json.Decoder(LaneState).decode
 _group = msgspec.json.Decoder(GroupId).decode
 _attempt = msgspec.json.Decoder(Attempt).decode
 
@@ -145,7 +146,19 @@ class SqliteStore:
 
     def route_again(self, lane: LaneKey, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
         """See `protocol.Store.route_again`."""
-        return route_again(self._db, self._lane(lane), seq, ways)
+        row = self._lane(lane)
+        woken = route_again(self._db, row, seq, ways)
+        left = self._state(row)
+        for to in {way.lane for way in ways}.intersection(woken):
+            state = self._state(self._lane(to))
+            if left and state:
+                taken = _encode(taking_over(state, left))
+                self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (taken, self._lane(to)))
+        return woken
+
+    def _state(self, row: int) -> LaneState | None:
+        (state,) = self._db.execute("SELECT state FROM lane WHERE id = ?", (row,)).fetchone()
+        return readable(_lane_state, state)
 
     def dismiss(self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str) -> tuple[Ended, ...]:
         """See `protocol.Store.dismiss`."""

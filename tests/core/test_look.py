@@ -23,11 +23,22 @@ NOW = T0 + 1000
             Late(1000, "rate_limited", T0 + 10, T0 + 700),
         ),
         (
+            LaneState(trouble="refused", trouble_since=T0 + 5, trouble_until=T0 + 700),
+            Late(1000, "refused", T0 + 5, T0 + 700),
+        ),
+        (
             LaneState(trouble="unreachable", trouble_since=T0 - 900, trouble_until=T0 - 500),
             Late(1000, "restarted", T0, NOW),
         ),
     ],
-    ids=["no trouble known", "trouble began after", "trouble began before", "trouble is over", "an old trouble"],
+    ids=[
+        "no trouble known",
+        "trouble began after",
+        "trouble began before",
+        "trouble is over",
+        "the chat was down",
+        "an old trouble",
+    ],
 )
 def test_a_late_card_says_why(state: LaneState, late: Late) -> None:
     waiting = replace(card(), entries=(entry(),), waiting_since=T0)

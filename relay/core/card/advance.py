@@ -70,15 +70,15 @@ def advance(
             state = replace(state, thread_gone=True, thread_again=now + THREAD_PAUSE)
             return Advanced(replace(card, shown=None), state)
         case ChatDown(why, forever) | BotDown(why, forever):
-            return Advanced(card, replace(state, down=_down(state, why, now, forever=forever)))
+            down = _down(state, why, now, forever=forever)
+            return Advanced(card, replace(_trouble(state, "refused", now), down=down))
         case _:
             assert_never(outcome)
 
 
 def _delivered(card: Card, state: LaneState, step: Step, shown: Shown, now: float) -> Advanced:
     card = replace(card, plain=False, refused="")
-    trouble_until = now if state.trouble else 0.0
-    state = replace(state, down=None, channel=shown.message.chat, attempts=0, retry_at=0.0, trouble_until=trouble_until)
+    state = replace(_over(state, now), down=None, channel=shown.message.chat, attempts=0, retry_at=0.0)
     match step:
         case Post():
             card = replace(card, shown=shown, shown_seq=card.folded_seq, owed=(), doubt=False, announced=True)
@@ -146,4 +146,10 @@ def _down(state: LaneState, why: str, now: float, *, forever: bool) -> Down:
 def _trouble(state: LaneState, trouble: Trouble, now: float) -> LaneState:
     goes_on = state.trouble is not None and state.trouble_until == 0.0
     since = state.trouble_since if goes_on else now
-    return replace(state, trouble=trouble, trouble_since=since, trouble_until=0.0)
+    return replace(state, trouble="refused" if state.down else trouble, trouble_since=since, trouble_until=0.0)
+
+
+def _over(state: LaneState, now: float) -> LaneState:
+    """The trouble is over. A rate limit is felt as long as what it held back goes out at its pace."""
+    goes_on = state.trouble_until == 0.0 or state.trouble == "rate_limited"
+    return replace(state, trouble_until=now) if state.trouble and goes_on else state

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from relay.core.card.step import Post, Step
 
-Trouble = Literal["unreachable", "rate_limited", "restarted"]
+Trouble = Literal["unreachable", "rate_limited", "refused", "restarted"]
 
 
 class Down(Struct, frozen=True):
@@ -39,6 +39,14 @@ class LaneState(Struct, frozen=True):
     trouble: Trouble | None = None
     trouble_since: float = 0.0
     trouble_until: float = 0.0
+
+
+def taking_over(state: LaneState, left: LaneState) -> LaneState:
+    """The state of a lane that has to tell what another one, `left`, could not: where that one was down, this is why it
+    comes late."""
+    if left.down is None or (state.trouble and not state.trouble_until):
+        return state
+    return replace(state, trouble="refused", trouble_since=left.down.since, trouble_until=0.0)
 
 
 def leading(state: LaneState, step: Step, now: float) -> LaneState:

@@ -34,7 +34,7 @@ class Late(Struct, frozen=True):
     """Why a message comes late: `seconds` after acceptance; `why` names the fault, between `since` and `until`."""
 
     seconds: float
-    why: Literal["unreachable", "rate_limited", "restarted"]
+    why: Literal["unreachable", "rate_limited", "refused", "restarted"]
     since: float
     until: float
 

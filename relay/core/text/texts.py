@@ -49,6 +49,10 @@ CATALOGUE = MappingProxyType(
             "{age} late: this chat took no more messages from {start} to {end}",
             "{age} de retard : cette discussion n'acceptait plus de messages de {start} à {end}",
         ),
+        "refused": Text(
+            "{age} late: this chat refused messages from {start} to {end}",
+            "{age} de retard : cette discussion refusait les messages de {start} à {end}",
+        ),
         "restarted": Text(
             "{age} late: the relay did not run or was behind from {start} to {end}",
             "{age} de retard : le relais était arrêté ou en retard de {start} à {end}",
