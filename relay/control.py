@@ -13,10 +13,10 @@ from msgspec import Struct
 
 from relay.calls import Run
 from relay.core.bot.people import Subscription
-from relay.core.event import Event, Noted, Settled
+from relay.core.event import DROPPED, Event, Noted, Settled
 from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Store, StoreError
-from relay.store.queue import DROPPED, Dropped, Page, Query, Refused, Retried, Whole
+from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
 from relay.store.roster import RemoveSubscription, RosterAnswer, RosterRequest, perform_roster
 from relay.store.salvage import Salvaged, pieces, salvage, take_in
 from relay.store.wreck import NothingToSalvage

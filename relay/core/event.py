@@ -7,6 +7,7 @@ from msgspec import Struct
 from relay.core.bot.update import Sort
 from relay.core.routing.lane import Platform
 
+DROPPED = "dropped by the operator"  # why a delivery is dead that one gave up by hand
 Settlement = Literal["delivered", "merged", "duplicate", "expired", "dead"]
 FailureReason = Literal[
     "authError", "rateLimited", "clientError", "serverError", "contextDeadlineExceeded", "other"

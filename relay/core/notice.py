@@ -9,6 +9,7 @@ from relay.core.alert import Alert, GroupId, Notification
 from relay.core.card.card import Card
 from relay.core.config.inforce import Refusing
 from relay.core.event import (
+    DROPPED,
     Accepted,
     Answered,
     BotListens,
@@ -36,7 +37,8 @@ _GIVEN_UP = (400, 401, 413)  # answers after which Alertmanager gives a notifica
 class Notice(Struct, frozen=True):
     """One thing to tell: `kind` names the text (`notice_KIND`) and `name` the alert; `subject` tells two of a kind
     apart. `lasting`: it holds until its cause is said to be over; others are over by themselves. `text` is what was
-    told before, where the values of its text are not known any more."""
+    told before, where the values of its text are not known any more. `count` is how many things the text tells of,
+    where it counts."""
 
     kind: str
     name: str
@@ -45,6 +47,7 @@ class Notice(Struct, frozen=True):
     lasting: bool = False
     values: tuple[tuple[str, str], ...] = ()
     text: str = ""
+    count: int | None = None
 
 
 def notice_of(event: Event) -> Notice | None:
@@ -57,9 +60,11 @@ def notice_of(event: Event) -> Notice | None:
         case ChatMoved(_, receiver, place, chat):
             moved = (("receiver", receiver), ("place", place), ("chat", chat))
             return Notice("moved" if chat else "thread_gone", "AlertRelayChatMoved", place or receiver, values=moved)
+        case Settled(why=why) if why == DROPPED:
+            return None  # who did it knows it
         case Settled(settlement="dead" | "expired" as end, receiver=receiver, count=count, why=why):
-            ended = (("receiver", receiver), ("count", str(count)), ("why", why))
-            return Notice(end, f"AlertRelay{end.title()}Deliveries", receiver, values=ended)
+            ended = (("receiver", receiver), ("why", why))
+            return Notice(end, f"AlertRelay{end.title()}Deliveries", receiver, values=ended, count=count)
         case TemplateFailed(template, why):
             return Notice(
                 "template", "AlertRelayTemplateFailed", template, values=(("template", template), ("why", why))
@@ -99,7 +104,7 @@ def told_by(card: Card) -> Notice | None:
 
 def notification(notice: Notice, language: str, began: float, now: float) -> Notification:
     """The notice as Alertmanager would post an alert that began at `began`."""
-    text = notice.text or say(language, f"notice_{notice.kind}", None, **dict(notice.values)).text
+    text = notice.text or say(language, f"notice_{notice.kind}", notice.count, **dict(notice.values)).text
     alert = Alert(
         status="firing" if notice.firing else "resolved",
         labels={"alertname": notice.name, "severity": "warning"},

@@ -11,7 +11,6 @@ from relay.core.routing.lane import LaneKey
 QueueState = Literal["pending", "dead"]
 MOST_LISTED = 200  # deliveries in one page
 LARGEST_SHOWN = 4 << 20  # bytes of a notification that is shown
-DROPPED = "dropped by the operator"
 
 
 class Query(Struct, frozen=True, tag="list"):

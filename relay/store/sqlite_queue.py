@@ -10,13 +10,12 @@ from relay.core.alert import GroupId, Notification
 from relay.core.card.card import Card, is_settled
 from relay.core.card.duty import probe, resume, waive
 from relay.core.card.lanestate import LaneState
-from relay.core.event import Settlement
+from relay.core.event import DROPPED, Settlement
 from relay.core.routing.lane import LaneKey
 from relay.store import sqlite_cards
 from relay.store.database import Database
 from relay.store.protocol import StoreError
 from relay.store.queue import (
-    DROPPED,
     LARGEST_SHOWN,
     MOST_LISTED,
     Dropped,

@@ -14,13 +14,13 @@ from relay import control
 from relay.cli.asking import ask
 from relay.control import LONGEST_REQUEST, Control, Drop, Request, Retry, Show, perform
 from relay.core.bot.people import Subscription
-from relay.core.event import Event, Noted, Settled
+from relay.core.event import DROPPED, Event, Noted, Settled
 from relay.core.routing.lane import LaneKey
 from relay.folder import SOCKET, CannotStart, Folder
 from relay.lanes import Lanes
 from relay.pipeline import Next
 from relay.store.protocol import StoreError
-from relay.store.queue import DROPPED, Dropped, Query, Refused, Retried
+from relay.store.queue import Dropped, Query, Refused, Retried
 from relay.store.sqlite import SqliteStore
 from relay.writer import Writer
 from tests.build import T0, TELEGRAM

@@ -47,8 +47,13 @@ class Operators:
         (Answered(413, 0.1), "answered with 413"),
         (ChatMoved("telegram", "dba", "relay.yml:12", "-1009"), "write chat_id -1009 at relay.yml:12"),
         (ChatMoved("telegram", "dba", "relay.yml:12", ""), "see relay.yml:12"),
-        (Settled("telegram", "dba", "dead", 3, why="refused"), "3 deliveries of receiver dba"),
-        (Settled("telegram", "dba", "expired", 3), "waited too long"),
+        (
+            Settled("telegram", "dba", "dead", 1, why="refused"),
+            "1 delivery of receiver dba cannot be",
+        ),
+        (Settled("telegram", "dba", "dead", 3, why="refused"), "3 deliveries of receiver dba cannot"),
+        (Settled("telegram", "dba", "expired", 1), "1 delivery of receiver dba waited too long and was given up"),
+        (Settled("telegram", "dba", "expired", 3), "3 deliveries of receiver dba waited too long and were given up"),
         (FAILED, "team.j2 fails"),
         (Contradicted("{}", "https://a.example", "https://b.example"), "/alerts/SOURCE"),
     ],
@@ -65,9 +70,10 @@ async def test_what_operators_have_to_know_is_told_in_words(event: Event, words:
         Answered(200, 0.1),
         Answered(503, 0.1),
         Settled("telegram", "dba", "delivered", 1),
+        Settled("telegram", "dba", "dead", 1, why="dropped by the operator"),
         ChatChanged("telegram", "dba", up=True, why=""),
     ],
-    ids=["taken", "busy", "delivered", "one of the chats of a receiver is up again"],
+    ids=["taken", "busy", "delivered", "given up by hand", "one of the chats of a receiver is up again"],
 )
 def test_what_is_no_news_is_no_notice(event: Event) -> None:
     assert notice_of(event) is None

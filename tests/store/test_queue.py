@@ -11,11 +11,12 @@ from msgspec.structs import replace
 from relay.core.alert import GroupId
 from relay.core.card.card import Card
 from relay.core.card.lanestate import Down, LaneState
+from relay.core.event import DROPPED
 from relay.core.routing.route import Delivery
 from relay.store import sqlite_queue
 from relay.store.opening import STEPS
 from relay.store.protocol import Arrival, CardChange, Store
-from relay.store.queue import DROPPED, MOST_LISTED, Dropped, Page, Query, Queued, Refused, Retried, Whole
+from relay.store.queue import MOST_LISTED, Dropped, Page, Query, Queued, Refused, Retried, Whole
 from relay.store.sqlite import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM, alert, notification
 from tests.store.test_store import arrival, fold_all, outturn, shown

@@ -114,12 +114,24 @@ CATALOGUE = MappingProxyType(
             "le fil du récepteur {receiver} n'existe plus, ses messages vont dans la discussion : voir {place}",
         ),
         "notice_dead": Text(
-            "{count} deliveries of receiver {receiver} cannot be delivered ({why}): alert-relay queue list",
-            "{count} livraisons du récepteur {receiver} sont impossibles ({why}) : alert-relay queue list",
+            (
+                "{n} delivery of receiver {receiver} cannot be delivered ({why}): alert-relay queue list",
+                "{n} deliveries of receiver {receiver} cannot be delivered ({why}): alert-relay queue list",
+            ),
+            (
+                "{n} livraison du récepteur {receiver} est impossible ({why}) : alert-relay queue list",
+                "{n} livraisons du récepteur {receiver} sont impossibles ({why}) : alert-relay queue list",
+            ),
         ),
         "notice_expired": Text(
-            "{count} deliveries of receiver {receiver} waited too long and were given up",
-            "{count} livraisons du récepteur {receiver} ont trop attendu et sont abandonnées",
+            (
+                "{n} delivery of receiver {receiver} waited too long and was given up",
+                "{n} deliveries of receiver {receiver} waited too long and were given up",
+            ),
+            (
+                "{n} livraison du récepteur {receiver} a trop attendu et est abandonnée",
+                "{n} livraisons du récepteur {receiver} ont trop attendu et sont abandonnées",
+            ),
         ),
         "notice_template": Text(
             "the template {template} fails, plain text is sent instead: {why}",
