@@ -139,3 +139,10 @@ def test_a_lane_that_is_down_concerns_every_receiver_that_has_it_now_but_no_subs
         Refusing("telegram", "ops", "ops:1", "kicked"),
         Refusing("telegram", "dba", "dba:1", "kicked"),
     )
+
+
+def test_a_chat_with_another_secret_than_the_one_it_refused_is_not_known_to_be_down() -> None:
+    here = target()
+    in_force = InForce(Routing(Route("ops"), {"ops": (here,)}), TEMPLATES)
+    refused = [replace(REFUSED, secret=mark) for mark in (here.endpoint.secret.mark, "another")]
+    assert [len(in_force.refusing([(TELEGRAM, down)])) for down in refused] == [1, 0]

@@ -310,3 +310,17 @@ def test_a_page_is_read_from_an_index_in_its_order_however_many_rows_there_are(s
         plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", ("ops", 1, T0, 1, "ops", 9))]
     (only,) = plan
     assert only.startswith("SEARCH delivery USING INDEX delivery_")
+
+
+def test_the_lanes_that_are_down_are_known_whatever_the_others_are(store: Store) -> None:
+    store.accept(arrival(DISCORD, TELEGRAM))
+    refused = Down("kicked", T0, None, "mark")
+    store.settle(replace(outturn(fold_all(store, TELEGRAM)), state=LaneState(down=refused)))
+    assert store.down() == ((TELEGRAM, refused),)
+
+
+def test_a_lane_whose_state_cannot_be_read_is_not_known_to_be_down() -> None:
+    store = SqliteStore(":memory:")
+    store.accept(arrival(TELEGRAM))
+    store._db.execute("UPDATE lane SET state = 'no state'")
+    assert store.down() == ()

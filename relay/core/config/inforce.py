@@ -42,12 +42,14 @@ class InForce(Struct, frozen=True, dict=True):
 
     def refusing(self, lanes: Iterable[tuple[LaneKey, Down]]) -> tuple[Refusing, ...]:
         """The receivers that these lanes, which are down, concern: each once for a platform, with the first of its
-        chats. Not those of subscribers: of many people each may leave."""
+        chats. Not those of subscribers: of many people each may leave. Nor one that has another secret by now: its next
+        message is to tell."""
         found: dict[tuple[Platform, str], Refusing] = {}
         for lane, down in lanes:
             for target in self.targets(lane):
                 where = (lane.platform, target.policy.receiver)
-                if target.policy.receiver != SUBSCRIPTION:
+                is_same = down.secret in ("", target.endpoint.secret.mark)
+                if target.policy.receiver != SUBSCRIPTION and is_same:
                     found.setdefault(where, Refusing(*where, target.place, down.why))
         return tuple(found.values())
 
