@@ -77,7 +77,8 @@ def listen(event: Event) -> None:
 def _told(event: Event) -> tuple[Level, str, Pairs]:
     match event:
         case Answered(code):
-            return ("warning" if code >= 400 else "debug"), "webhook answered", _fields(event)
+            from_ = (("from", event.peer),) if event.peer else ()
+            return ("warning" if code >= 400 else "debug"), "webhook answered", (*_fields(event, "peer"), *from_)
         case Accepted(fault=fault):
             return ("error" if fault else "debug"), "alerts accepted", _fields(event)
         case Called(reason=reason):

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import json
 import logging
 import re
 import time
@@ -13,7 +14,7 @@ from aiohttp import web
 from msgspec import Struct
 
 from relay.core.answer import Answer, BadPayload, Busy, Taken
-from relay.core.event import Answered, Event
+from relay.core.event import Answered, Event, Noted
 from relay.door import Door
 from relay.listener import answer
 from relay.platforms.telegram_bot import SECRET_HEADER
@@ -68,7 +69,7 @@ class Server:
         self._accepting: set[asyncio.Future[Answer]] = set()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The answer; all but those of the management paths are told as `Answered`."""
+        """The answer. What is meant for /alerts is told as `Answered`; anything else that is refused is noted."""
         began = time.monotonic()
         path = request.path.removeprefix(self._prefix)
         try:
@@ -78,8 +79,12 @@ class Server:
         except Exception:  # noqa: BLE001 - logged with its place, and the sender comes again
             _log.exception("a request failed")
             response = answer(503, "internal error", 1)
-        if path not in _METHODS and not _UPDATES.fullmatch(path):
-            self._doors.tell(Answered(response.status, time.monotonic() - began))
+        if path == "/alerts" or path.startswith("/alerts/"):
+            self._doors.tell(Answered(response.status, time.monotonic() - began, *_whence(request, response)))
+        elif response.status in (404, 405):
+            why, method, asked, peer = _whence(request, response)
+            values = (("code", str(response.status)), ("why", why), ("method", method), ("path", asked), ("from", peer))
+            self._doors.tell(Noted("info" if method == "POST" else "debug", "request refused", values))
         return response
 
     async def _answer(self, request: web.BaseRequest, path: str) -> web.Response:
@@ -88,7 +93,7 @@ class Server:
         if methods is None:
             return answer(404, "unknown path")
         if request.method not in methods:
-            refused = answer(405, "unknown method")
+            refused = answer(405, f"send it with {' or '.join(methods)}")
             refused.headers["Allow"] = ", ".join(methods)
             return refused
         if updates:
@@ -235,6 +240,12 @@ class _Share:
     def release(self) -> None:
         self._memory.free += self._bytes
         self._bytes = 0
+
+
+def _whence(request: web.BaseRequest, response: web.Response) -> tuple[str, str, str, str]:
+    """Why the request was refused (empty: it was not), its method, its path and the address that it came from."""
+    why = json.loads(response.text or "{}")["error"] if response.status >= 400 else ""
+    return why, request.method, request.path, request.remote or ""
 
 
 def _too_large(most: int) -> web.Response:

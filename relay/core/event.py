@@ -15,10 +15,15 @@ FailureReason = Literal[
 
 
 class Answered(Struct, frozen=True):
-    """A webhook request was answered with HTTP status `code` after `seconds`."""
+    """A webhook request was answered with HTTP status `code` after `seconds`; `why` is empty unless it was refused.
+    `path` and `peer` (the address that it came from) are as the sender has them."""
 
     code: int
     seconds: float
+    why: str = ""
+    method: str = ""
+    path: str = ""
+    peer: str = ""
 
 
 class Accepted(Struct, frozen=True):

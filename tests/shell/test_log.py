@@ -107,6 +107,11 @@ CALLED = Called("telegram", "ops", "sendMessage", 200, 0.1234567, "", "")
         (Answered(200, 0.25), "DEBUG", 'msg="webhook answered" code=200 seconds=0.25'),
         (Answered(503, 5.0), "WARN", 'msg="webhook answered" code=503 seconds=5'),
         (
+            Answered(404, 0.5, "unknown", "POST", '/alerts/"b"\n', "10.7"),
+            "WARN",
+            r'msg="webhook answered" code=404 seconds=0.5 why=unknown method=POST path="/alerts/\"b\"\n" from=10.7',
+        ),
+        (
             Accepted("", "{}:{}", 2, 1, 0, 3),
             "DEBUG",
             'msg="alerts accepted" group_key={}:{} firing=2 resolved=1 discarded=0 deliveries=3',

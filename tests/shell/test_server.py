@@ -18,9 +18,10 @@ import pytest
 import trustme
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from relay.core.answer import Answer, BadPayload, Busy, Taken
-from relay.core.event import Answered, Event
+from relay.core.event import Answered, Event, Noted
 from relay.door import Door
 from relay.listener import Listener, Room
 from relay.server import Doors, Limits, Server
@@ -156,7 +157,7 @@ async def test_the_path_of_the_external_address_may_stand_before_each_path() -> 
         assert (await relay.get("/relay/-/ready")).status == 200
         assert (await relay.get("/relay/relay/-/ready")).status == 404
         assert (await relay.get("/relayed/-/ready")).status == 404
-        assert relay.codes() == [200, 200, 404, 404]
+        assert relay.codes() == [200, 200]
 
 
 async def test_a_payload_in_chunks_is_taken_whole(relay: Relay) -> None:
@@ -198,6 +199,37 @@ async def test_another_path_or_method_is_refused(relay: Relay, method: str, path
     assert CANARY.encode() not in got.raw
     assert (got.headers.get("allow") is not None) == (status == 405)
     assert relay.taken == []
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "headers", "code", "why"),
+    [
+        ("POST", "/alerts/eu", EMPTY, 400, "alerts: expected a list"),
+        ("POST", "/alerts/a/b", EMPTY, 404, "unknown path"),
+        ("GET", "/alerts", EMPTY, 405, "send it with POST"),
+        ("POST", "/alerts/", {"Content-Type": "text/plain"}, 415, "the content type must be application/json"),
+    ],
+)
+async def test_a_refusal_is_told_with_its_reason_and_whence_it_came(
+    relay: Relay, method: str, path: str, headers: Headers, code: int, why: str
+) -> None:
+    relay.answer = BadPayload("alerts: expected a list")
+    got = await relay.send(head(method, path, {"Content-Length": "2"} | headers), b"{}")
+    assert json.loads(got.body) == {"error": why}
+    assert [replace(event, seconds=0) for event in relay.told if isinstance(event, Answered)] == [
+        Answered(code, 0, why, method, path, "127.0.0.1")
+    ]
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "level"), [("GET", "/", "debug"), ("GET", "/favicon.ico", "debug"), ("POST", "/alert", "info")]
+)
+async def test_what_is_not_meant_for_alerts_is_noted_but_does_not_count(
+    relay: Relay, method: str, path: str, level: str
+) -> None:
+    assert (await relay.get(path, method)).status == 404
+    values = {"code": "404", "why": "unknown path", "method": method, "path": path, "from": "127.0.0.1"}
+    assert relay.told == [Noted(level, "request refused", tuple(values.items()))]  # type: ignore[arg-type]
 
 
 async def test_a_path_is_never_redirected(relay: Relay) -> None:
