@@ -90,10 +90,9 @@ class App:
         self._subscriptions: tuple[Subscription, ...] = ()
         self._listeners = (*self._listeners, self._hearing.listen)
         self._control = Control(self._store, run, self._lanes.own, self._lanes.wake, self._clock, tell, self._renew)
-        ready, updates = lambda: self._why_not_ready, self._updates
-        doors = Doors(
-            self._intake.accept, ready, self.reload, self._render_metrics, tell, door, updates.expects, updates.webhook
-        )
+        ready, reload = lambda: self._why_not_ready, partial(self.reload, "HTTP")
+        expects, update = self._updates.expects, self._updates.webhook
+        doors = Doors(self._intake.accept, ready, reload, self._render_metrics, tell, door, expects, update)
         self._listener = Listener(Server(doors, options.limits, options.prefix).handle, Room())
         self._tls = door.tls if door else None
 
@@ -149,12 +148,11 @@ class App:
         await asyncio.to_thread(self._writer.close)
         self._folder.release()
 
-    async def reload(self) -> tuple[str, ...]:
-        """Reads the configuration again. A faulty one changes nothing: its faults come back, as text."""
+    async def reload(self, why: str = "asked") -> tuple[str, ...]:
+        """Reads the configuration again, for the reason `why`. A faulty one changes nothing: its faults come back, as
+        text."""
         rules, faults = await asyncio.to_thread(settings.load, self.options.config_file, "serve")
-        self._tell(Loaded(ok=rules is not None, at=self._clock(), faults=len(faults) if rules is None else 0))
-        for fault in faults:
-            self._tell(_noted(fault))
+        self._tell_loaded(rules, faults, why)
         if rules is None:
             return tuple(render_fault(fault) for fault in faults)
         self._take_over(rules)
@@ -164,6 +162,16 @@ class App:
             await self._writer.run(partial(self._store.look_again, self._clock()))
             self._lanes.wake(lane for lane, _ in await self._writer.run(self._store.wakes))
         return ()
+
+    def _tell_loaded(self, rules: Rules | None, faults: tuple[Fault, ...], why: str) -> None:
+        now, wrong = self._clock(), _wrong(faults)
+        if rules is None:
+            self._tell(Loaded(ok=False, at=now, faults=len(wrong), why=why))
+        else:
+            chats = len({target.lane for target in rules.routing.all_targets})
+            self._tell(Loaded(ok=True, at=now, faults=0, why=why, receivers=len(rules.routing.targets), chats=chats))
+        for fault in faults:
+            self._tell(_noted(fault))
 
     def _take_over(self, rules: Rules) -> None:
         self.rules = rules
@@ -218,10 +226,10 @@ class App:
         path = self.options.config_file
         rules, faults = settings.load(path, "serve")
         if rules is None:
-            wrong = [fault for fault in faults if fault.severity == "fault"]
+            wrong = _wrong(faults)
             first = render_fault(wrong[0]).partition("\n")[0]
             raise CannotStart(f"{first} ({len(wrong)} in all: alert-relay check-config {path})")
-        self._tell(Loaded(ok=True, at=self._clock(), faults=0))
+        self._tell_loaded(rules, faults, "start")
         return rules
 
     def _door(self) -> Door | None:
@@ -241,6 +249,10 @@ class App:
         except (NewerSchema, StoreError) as error:
             self._folder.release()
             raise CannotStart(f"{self._folder.database}: {error}") from error
+
+
+def _wrong(faults: tuple[Fault, ...]) -> list[Fault]:
+    return [fault for fault in faults if fault.severity == "fault"]
 
 
 def _noted(fault: Fault) -> Noted:

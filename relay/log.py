@@ -118,8 +118,8 @@ def _told(event: Event) -> tuple[Level, str, Pairs]:
 
 def _loaded(event: Loaded) -> tuple[Level, str, Pairs]:
     if event.ok:
-        return "info", "configuration loaded", ()
-    return "error", "configuration refused, the old one stays", _fields(event, "ok", "at")
+        return "info", "configuration loaded", _fields(event, "ok", "at", "faults")
+    return "error", "configuration refused, the old one stays", _fields(event, "ok", "at", "receivers", "chats")
 
 
 def _fields(event: Event, *hidden: str) -> Pairs:

@@ -5,10 +5,11 @@ import asyncio
 import gc
 import logging
 import signal
+from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from relay import log
+from relay import __version__, log
 from relay.app import App, Options
 from relay.cli.base import CANNOT, GOOD, complain, config_option
 from relay.core.duration import parse_duration
@@ -72,9 +73,17 @@ def run(options: argparse.Namespace) -> int:
     try:
         asyncio.run(_serve(chosen, options.watch_every))
     except CannotStart as error:
-        complain(str(error))
+        if options.form == "json":  # what reads the log as JSON reads this line too
+            _log.error(str(error), extra={"values": ()})
+        else:
+            complain(str(error))
         return CANNOT
     return GOOD
+
+
+def _described(options: Options) -> tuple[tuple[str, str], ...]:
+    config, storage = options.config_file.absolute(), options.storage_path.absolute()
+    return ("version", __version__), ("config", str(config)), ("storage", str(storage))
 
 
 def _seconds(text: str) -> float:
@@ -90,21 +99,22 @@ async def _serve(options: Options, watch_every: float) -> None:
     reloads: set[asyncio.Task[tuple[str, ...]]] = set()
 
     def reload() -> None:
-        task = asyncio.ensure_future(app.reload())
+        task = asyncio.ensure_future(app.reload("SIGHUP"))
         reloads.add(task)
         task.add_done_callback(reloads.discard)
 
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, reload)
+    _log.info("starting", extra={"values": _described(options)})
     app = App(options)
     if not await _started(app, stop):
         return
     gc.collect()
     gc.freeze()  # what a start made stays: no later collection goes through it again, for some 20 ms each time
-    watching = [asyncio.create_task(follow(secrets.secrets_changed, SECRETS_EVERY, app.reload))]
+    watching = [asyncio.create_task(follow(secrets.secrets_changed, SECRETS_EVERY, partial(app.reload, "secret")))]
     if watch_every:
-        watching.append(asyncio.create_task(follow(watch.changed, watch_every, app.reload)))
+        watching.append(asyncio.create_task(follow(watch.changed, watch_every, partial(app.reload, "file"))))
     await stop.wait()
     _log.info("stopping", extra={"values": ()})
     for task in watching:

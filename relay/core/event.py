@@ -97,11 +97,15 @@ class TemplateFailed(Struct, frozen=True):
 
 
 class Loaded(Struct, frozen=True):
-    """The configuration was read: at `at` (Unix seconds) and taken, or refused with that many `faults`."""
+    """The configuration was read: at `at` (Unix seconds) and taken, or refused with that many `faults`; warnings do not
+    count. `why` says what made the relay read it; `receivers` and `chats` are what it has now."""
 
     ok: bool
     at: float
     faults: int
+    why: str = ""
+    receivers: int = 0
+    chats: int = 0
 
 
 class StorageDamaged(Struct, frozen=True):

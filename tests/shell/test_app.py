@@ -1,12 +1,15 @@
 """What keeps the relay from starting: one line that says why and what to do, and status 2."""
 
 import asyncio
+import json
 import os
+import re
 import stat
 from pathlib import Path
 
 import pytest
 
+from relay import __version__, log
 from relay.__main__ import main
 from relay.app import App, Options
 from relay.folder import Folder
@@ -17,6 +20,7 @@ from tests.acceptance.life import life
 from tests.acceptance.processes import fetch, until
 from tests.acceptance.test_signals import OPS, furnish
 
+HOOK = "https://discord.com/api/webhooks/1/canary_canary_canary"
 GOOD = "route: {receiver: ops}\nreceivers:\n  - name: ops\n"
 
 
@@ -46,6 +50,15 @@ def test_what_keeps_it_from_starting_is_one_line_with_the_remedy(
     assert said in lines[0]
 
 
+def test_the_first_line_of_the_log_says_what_runs_and_on_which_files(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, storage = tmp_path / "missing.yml", tmp_path / "data"
+    assert started(f"--config.file={file}", f"--storage.path={storage}") == 2
+    first = capsys.readouterr().err.splitlines()[0]
+    assert first.endswith(f'level=INFO msg="starting" version={__version__} config={file} storage={storage}')
+
+
 def test_a_storage_folder_that_another_relay_uses_is_one_line_with_the_remedy(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -70,6 +83,41 @@ def test_a_storage_that_fails_at_the_start_is_one_line(
     assert started(f"--config.file={file}", f"--storage.path={tmp_path}") == 2
     lines = [line for line in capsys.readouterr().err.splitlines() if not line.startswith("time=")]
     assert lines == [f"{tmp_path / 'relay.db'}: disk I/O error"]
+
+
+def test_what_keeps_it_from_starting_is_json_where_the_log_is(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file = tmp_path / "missing.yml"
+    assert started(f"--config.file={file}", f"--storage.path={tmp_path}", "--log.format=json") == 2
+    *_, last = map(json.loads, capsys.readouterr().err.splitlines())
+    assert (last["level"], "cannot read the configuration" in last["msg"]) == ("ERROR", True)
+
+
+async def test_a_start_says_what_it_starts_with_and_a_reload_why_and_each_its_warnings(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file, storage = tmp_path / "relay.yml", tmp_path / "data"
+    warned = "route: {receiver: ops, group_by: [job]}\n"
+    file.write_text(f"{warned}receivers: [{{name: ops, discord_configs: [{{webhook_url: {HOOK}}}]}}]\n")
+    log.setup("info", "logfmt")
+    app = App(Options(file, storage, port=0))
+    await app.start()
+    try:
+        assert await app.reload("SIGHUP") == ()
+        file.write_text(f"{warned}receivers: [{{name: ops, discord_configs: []}}, {{name: ops}}]\n")
+        assert len(await app.reload("HTTP")) == 2
+    finally:
+        await app.stop()
+    said = [re.sub("^time=[^ ]* ", "", line) for line in capsys.readouterr().err.splitlines()]
+    warning = f'level=WARN msg="Alertmanager groups and repeats: \\"group_by\\" has no effect here" place={file}:1:24'
+    assert said[:4] == [
+        'level=INFO msg="configuration loaded" why=start receivers=1 chats=1',
+        warning,
+        'level=INFO msg="configuration loaded" why=SIGHUP receivers=1 chats=1',
+        warning,
+    ]
+    assert said[4] == 'level=ERROR msg="configuration refused, the old one stays" faults=1 why=HTTP'
 
 
 async def test_the_relay_at_work_syncs_each_commit_as_the_storage_does_that_survives_power_cuts(

@@ -147,8 +147,16 @@ CALLED = Called("telegram", "ops", "sendMessage", 200, 0.1234567, "", "")
             "ERROR",
             'msg="template failed, plain text sent" template=t.j2 why="too long"',
         ),
-        (Loaded(True, 1.0, 0), "INFO", 'msg="configuration loaded"'),
-        (Loaded(False, 1.0, 2), "ERROR", 'msg="configuration refused, the old one stays" faults=2'),
+        (
+            Loaded(True, 1.0, 0, "SIGHUP", 2, 3),
+            "INFO",
+            'msg="configuration loaded" why=SIGHUP receivers=2 chats=3',
+        ),
+        (
+            Loaded(False, 1.0, 2, "HTTP"),
+            "ERROR",
+            'msg="configuration refused, the old one stays" faults=2 why=HTTP',
+        ),
         (Noted("warning", "odd"), "WARN", 'msg="odd"'),
     ],
 )
