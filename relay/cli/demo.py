@@ -3,6 +3,7 @@
 import argparse
 import asyncio
 import json
+import os
 import sys
 import tempfile
 import time
@@ -13,7 +14,7 @@ import aiohttp
 
 from relay import log
 from relay.app import App, Options
-from relay.cli.base import FAULTY, GOOD, say
+from relay.cli.base import CANNOT, FAULTY, GOOD, complain, say
 from relay.core.balance import BalanceRow
 from relay.core.event import Called, Event
 from relay.core.routing.lane import Platform
@@ -31,15 +32,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--once", action="store_true", help="end after the incident, with status 1 if anything was lost"
     )
-    parser.add_argument("--page-port", type=int, default=0, metavar="PORT", help="of the page (default: a free one)")
+    parser.add_argument("--page-port", type=_port, default=0, metavar="PORT", help="of the page (default: a free one)")
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Plays the incident; status 1 if anything was lost."""
+    """Plays the incident; status 1 if anything was lost, 2 without a port for the page."""
     log.setup("error", "logfmt")
     with tempfile.TemporaryDirectory(prefix="alert-relay-demo-") as folder:
         return asyncio.run(_demo(Path(folder), once=options.once, port=options.page_port))
+
+
+def _port(text: str) -> int:
+    if not text.isascii() or not text.isdecimal() or len(text) > len("65535") or int(text) > 65535:
+        raise argparse.ArgumentTypeError(f"{text!r} is no port: write a number from 0 to 65535")
+    return int(text)
 
 
 class _Tally:
@@ -57,7 +64,12 @@ class _Tally:
 
 
 async def _demo(folder: Path, *, once: bool, port: int) -> int:
-    sandbox, tally = await start(port=port), _Tally()
+    try:
+        sandbox, tally = await start(port=port), _Tally()
+    except OSError as error:
+        why = os.strerror(error.errno) if error.errno else str(error)
+        complain(f"alert-relay demo: the page cannot have --page-port={port}: {why}; name another one, or none")
+        return CANNOT
     incident.furnish(sandbox.telegram, sandbox.discord)
     config = folder / "relay.yml"
     config.write_text(incident.config(sandbox.url, sandbox.url), encoding="utf-8")
