@@ -171,6 +171,10 @@ Empty: {{ "" }}
         ("{% block color %}reddish{% endblock %}", "write a colour such as #E01E5A"),
         ("{% block color %}99999999{% endblock %}", "write a colour such as #E01E5A"),
         ("{% block fields %}just text{% endblock %}", "each line is `Name: value`"),
+        (
+            "\n{% block fields %}\nA: b\nCluster {{ name }}{{ state }}.{% endblock %}",
+            "t:4: block fields: each line is `Name: value`, not 'Cluster ….'",
+        ),
         ("\n\n<b>{{ name }}", "t:3: block card: <b> is never closed"),
         ("{# nothing #}", "it prints nothing"),
     ],

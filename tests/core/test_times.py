@@ -47,6 +47,16 @@ def test_go_layouts(layout: str, printed: str) -> None:
     assert READER.time(NOON_IN_PARIS + 249.5).date(layout) == printed
 
 
+@pytest.mark.parametrize(
+    ("layout", "meant"),
+    [("%Y-%m-%d", "2006-01-02"), ("%d %b at %-H:%M", "02 Jan at 15:04"), ("%j", "...")],
+)
+@pytest.mark.parametrize("at", [NOON_IN_PARIS, 0.0])
+def test_percent_signs_are_no_layout_and_what_was_meant_is_said(layout: str, meant: str, at: float) -> None:
+    with pytest.raises(ValueError, match=f"{layout!r} is no layout of Go, which date takes: write {meant!r}"):
+        READER.time(at).date(layout)
+
+
 def test_another_zone_and_an_unknown_one() -> None:
     assert READER.time(NOON_IN_PARIS).tz("Asia/Tokyo").date("15:04 MST") == "20:00 JST"
     assert READER.time(NOON_IN_PARIS).tz("UTC").date("Z07:00") == "Z"

@@ -15,6 +15,7 @@ from relay.core.text.message import EMPTY, Field, Message
 from relay.core.text.richtext import CLOSE, OPEN, RichText, cut, join, strip, substitute, without
 
 _COLOR = re.compile(r"(?:#|0x)([0-9a-fA-F]{6})|([0-9]{1,8})")
+_VALUES = re.compile(f"(?:{OPEN}[0-9]+{CLOSE})+")
 _HONEST = ("more", "notes")
 
 
@@ -149,7 +150,9 @@ def _fields(parts: Mapping[str, Part], scene: Scene, names: Mapping[str, object]
         if label.text and value.text:
             fields.append(Field(label, value))
         elif line.strip() and not colon:
-            raise TemplateError(parts["fields"].file, 1, f"block fields: each line is `Name: value`, not {line[:40]!r}")
+            shown = _VALUES.sub("…", line)[:40]
+            place = _place(parts["fields"].source, rich.text, start)
+            raise TemplateError(parts["fields"].file, place, f"block fields: each line is `Name: value`, not {shown!r}")
         start += len(line) + 1
     return tuple(fields)
 

@@ -36,6 +36,22 @@ _FILTER_ADVICE = {
     "indent": "leave it out",
     "wordwrap": "chats wrap lines by themselves: leave it out",
 }
+# Go's, as Alertmanager's own templates are written: a keyword, a variable, or a field, which begins with a capital.
+_GO = re.compile(
+    r"\{\{-?\s*(?:(?P<word>\$|(?:range|if|else|end|with|define|template|block)(?!\w))"
+    r"|(?:\(|\w+\s+)*\.(?P<field>[A-Z]\w*(?:\.\w+)*))"
+)
+_GO_ADVICE = {
+    "range": "{% for alert in alerts %} and {% endfor %}",
+    "if": "{% if ... %} and {% endif %}",
+    "else": "{% else %}",
+    "end": "{% endfor %} or {% endif %}",
+    "with": "{% if ... %} and {% endif %}",
+    "define": "{% macro name() %} and {% endmacro %}",
+    "template": "all of it into this file, or name a file with the key template",
+    "block": "{% block card %} and {% endblock %}",
+    "$": "{% set name = ... %}, and name without a $",
+}
 _NAME_ADVICE = {
     "self": "blocks cannot be used twice: write a macro",
     "super": "there is nothing above: leave the block out for the built-in default",
@@ -81,6 +97,24 @@ def findings(tree: nodes.Template, known: Collection[str], filters: Collection[s
         if advice:
             found.append(advice)
     return [*found, *_misplaced(tree)]
+
+
+def go(source: str) -> Iterator[tuple[int, str]]:
+    """Where Go's template language stands in a source that is no Jinja2, and what to write in its place."""
+    for found in _GO.finditer(source):
+        word, field = found["word"], found["field"]
+        yield (
+            found.start("word" if word else "field") - (not word),
+            f"this is Go's template language, here it is Jinja2: write {_GO_ADVICE[word] if word else _named(field)}",
+        )
+
+
+def _named(field: str) -> str:
+    """`CommonLabels.job` as `common_labels.job`, `Labels.job` as `alert.labels.job`."""
+    first, dot, rest = field.partition(".")
+    name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", first).lower()
+    of_alert = name in ("labels", "annotations", "starts_at", "ends_at", "generator_url", "fingerprint")
+    return f"{'alert.' if of_alert else ''}{name}{dot}{rest}"
 
 
 def _walk(tree: nodes.Node) -> Iterator[nodes.Node]:

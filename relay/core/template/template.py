@@ -134,10 +134,12 @@ def _compiled(name: str, source: str, known: set[str]) -> Compiled | list[Templa
         tree = _SANDBOX.parse(source, name, name)
         found = guard.findings(tree, known, _SANDBOX.filters)
         if found:
-            return [TemplateFault(name, f.line, guard.column(source, f.line, f.word), f.message) for f in found]
+            return _go_faults(name, source) or [
+                TemplateFault(name, f.line, guard.column(source, f.line, f.word), f.message) for f in found
+            ]
         return _built(name, source, tree)
     except TemplateSyntaxError as error:
-        return [
+        return _go_faults(name, source) or [
             TemplateFault(
                 name,
                 error.lineno,
@@ -147,6 +149,14 @@ def _compiled(name: str, source: str, known: set[str]) -> Compiled | list[Templa
         ]
     except (RecursionError, MemoryError, SyntaxError, ValueError, OverflowError):
         return [TemplateFault(name, 1, 1, "too deeply nested, or a number that is too large")]
+
+
+def _go_faults(name: str, source: str) -> list[TemplateFault]:
+    """What is Go's in a template that cannot be compiled: what Jinja says of that helps nobody."""
+    return [
+        TemplateFault(name, source.count("\n", 0, at) + 1, at - source.rfind("\n", 0, at), message)
+        for at, message in guard.go(source)
+    ]
 
 
 def _built(name: str, source: str, tree: nodes.Template) -> Compiled:

@@ -14,6 +14,11 @@ _LAYOUT = re.compile(
     r"2006|January|Jan|Monday|Mon|MST|Z07:00|-07:00|-0700|-07|\.0{1,9}|\.9{1,9}|01|02|03|04|05|06|15|PM|pm|_2|[12345]"
 )
 _LONGEST_LAYOUT = 100
+_STRFTIME = re.compile(r"%-?([A-Za-z])")
+_IN_GO = {
+    "Y": "2006", "y": "06", "m": "01", "d": "02", "e": "_2", "H": "15", "I": "03", "M": "04", "S": "05", "p": "PM",
+    "b": "Jan", "B": "January", "a": "Mon", "A": "Monday", "Z": "MST", "z": "-0700", "F": "2006-01-02", "T": "15:04:05",
+}  # fmt: skip
 _LATEST = 253402300799.0 - 86_400  # a day before the end of the year 9999, the last that datetime knows in any zone
 
 
@@ -123,6 +128,9 @@ class Time(Printable):
         """The moment in a Go layout, such as `2006-01-02 15:04 MST` (https://pkg.go.dev/time#Layout)."""
         if len(layout) > _LONGEST_LAYOUT:
             raise ValueError(f"a layout of {len(layout)} characters: at most {_LONGEST_LAYOUT}")
+        if _STRFTIME.search(layout):
+            meant = _STRFTIME.sub(lambda part: _IN_GO.get(part[1], "..."), layout)
+            raise ValueError(f"{layout!r} is no layout of Go, which date takes: write {meant!r}")
         local = self.local()
         words = _words(local)
         return _LAYOUT.sub(lambda part: words.get(part[0], "") or _fraction(local, part[0]), layout) if self else ""
