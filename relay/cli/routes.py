@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from relay.cli.base import FAULTY, GOOD, complain, config_option, output_option, say
 from relay.cli.loading import rules_of
 from relay.core.alert import Labels
-from relay.core.routing.route import Explained, Route, draw, explain, walk
+from relay.core.config.scalar import nearest
+from relay.core.duration import quote
+from relay.core.routing.route import Explained, Route, differing, draw, explain, walk
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -50,8 +52,13 @@ def test(options: argparse.Namespace) -> int:
     else:
         for line in (*(_line(each, labels) for each in visited), *receivers):
             say(line)
-    if options.verify is not None and set(options.verify) != set(receivers):
-        complain(f"alert-relay: the alert reaches {','.join(receivers)}, not {','.join(options.verify)}")
+    wrong = "" if options.verify is None else differing(receivers, options.verify)
+    if wrong:
+        known = rules.routing.targets
+        strangers = [
+            f"; no receiver {quote(name)}{nearest(name, known)}" for name in options.verify if name not in known
+        ]
+        complain(f"alert-relay: the alert {wrong}{''.join(strangers)}")
         return FAULTY
     return GOOD
 

@@ -147,12 +147,25 @@ def test_routes_test_prints_the_receivers(
 
 
 @pytest.mark.usefixtures("file")
-@pytest.mark.parametrize(("verify", "status"), [("dba,pager", 0), ("pager, dba", 0), ("dba", 1), ("", 1)])
-def test_routes_test_fails_when_the_receivers_differ(
-    verify: str, status: int, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("verify", "wrong"),
+    [
+        ("dba,pager", ""),
+        ("pager, dba,dba", ""),
+        ("dba", "expected [dba]; not expected: pager"),
+        ("", "expected []; not expected: dba, pager"),
+        ("dba,pager,ops", "expected [dba, pager, ops]; missing: ops"),
+        (
+            "dba,pagr",
+            'expected [dba, pagr]; missing: pagr; not expected: pager; no receiver "pagr", did you mean "pager"?',
+        ),
+    ],
+)
+def test_routes_test_fails_and_says_how_when_the_receivers_differ(
+    verify: str, wrong: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["routes", "test", f"--verify.receivers={verify}", "team=db", "severity=page"]) == status
-    assert ("the alert reaches dba,pager" in capsys.readouterr().err) == bool(status)
+    assert main(["routes", "test", f"--verify.receivers={verify}", "team=db", "severity=page"]) == bool(wrong)
+    assert capsys.readouterr().err == (f"alert-relay: the alert reaches [dba, pager], {wrong}\n" if wrong else "")
 
 
 @pytest.mark.usefixtures("file")

@@ -23,7 +23,7 @@ from relay.core.config.trial import Trial, compiled
 from relay.core.duration import quote
 from relay.core.routing.interval import Period, TimeInterval
 from relay.core.routing.lane import Policy, Target
-from relay.core.routing.route import Route, Routing, walk
+from relay.core.routing.route import Route, Routing, differing, walk
 
 
 class Retention(Struct, frozen=True):
@@ -187,11 +187,9 @@ def _check_tests(file: File, root: Route, names: Names, report: Report) -> None:
         ]
         if not all(known):
             continue
-        reached = {route.receiver: None for route in walk(root, test.labels)}
-        if set(reached) != set(test.receivers):
-            wanted = ", ".join(test.receivers) or "nobody"
-            message = f"test {quote(test.name)} failed: the alert reaches {', '.join(reached)}, not {wanted}"
-            report.fault((*loc, "receivers"), message)
+        wrong = differing((route.receiver for route in walk(root, test.labels)), test.receivers)
+        if wrong:
+            report.fault((*loc, "receivers"), f"test {quote(test.name)} failed: the alert {wrong}")
 
 
 def _limits(config: LimitsConfig) -> Limits:

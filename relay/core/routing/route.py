@@ -1,6 +1,6 @@
 """The route tree: which receivers an alert reaches, and what each chat gets of a notification."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cached_property
 
 from msgspec import Struct
@@ -100,6 +100,17 @@ class Routed(Struct, frozen=True):
 
     deliveries: tuple[Delivery, ...]
     discarded: int
+
+
+def differing(reached: Iterable[str], expected: Iterable[str]) -> str:
+    """`reaches [a], expected [a, b]; missing: b` of receivers; empty when they are the same, in whatever order."""
+    found, wanted = tuple(dict.fromkeys(reached)), tuple(dict.fromkeys(expected))
+    missing = ", ".join(name for name in wanted if name not in found)
+    surplus = ", ".join(name for name in found if name not in wanted)
+    if not (missing or surplus):
+        return ""
+    said = f"reaches [{', '.join(found)}], expected [{', '.join(wanted)}]"
+    return said + (f"; missing: {missing}" if missing else "") + (f"; not expected: {surplus}" if surplus else "")
 
 
 def walk(root: Route, labels: Labels) -> tuple[Route, ...]:
