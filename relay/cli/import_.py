@@ -46,7 +46,6 @@ def _left(imported: Imported) -> str:
     return (
         f"{head}{listed}\n\n"
         f"In alertmanager.yml, take telegram_configs and discord_configs out of {', '.join(imported.emptied)}.\n"
-        "Put this route in place of the old one, and this receiver beside the others. alert-relay.token is a file\n"
-        "with the token that the relay's web configuration names under bearer_token_files.\n\n"
+        "Put this route in place of the old one, and this receiver beside the others.\n\n"
         f"{imported.snippet}"
     )

@@ -31,6 +31,13 @@ from relay.core.config.yamltext import write
 URL = "http://127.0.0.1:9087/alerts"
 RECEIVER = "alert-relay"
 _HEAD = "# yaml-language-server: $schema=relay.schema.json\n# Names of files are relative to this one.\n"
+# The snippet ends with the webhook, so this belongs to it.
+_COMMENT = """\
+        # Only where the relay is served with --web.config.file: a file with a token of its bearer_token_files.
+        # http_config:
+        #   authorization:
+        #     credentials_file: alert-relay.token
+"""
 _NOTICES = 'the relay\'s own notices come here, where no chat is: name another receiver as global "notices_receiver"'
 _ROUNDS = 10
 
@@ -75,7 +82,7 @@ def convert(name: str, data: bytes, builtin: dict[str, str]) -> Imported:
     ]
     return Imported(
         config=_HEAD + write(plain(finished)),
-        snippet=write(_snippet(source.root)),
+        snippet=write(_snippet(source.root)) + _COMMENT,
         emptied=talking,
         losses=ordered(lost, name),
     )
@@ -210,8 +217,7 @@ def _snippet(root: Node | None) -> Plain:
     route: dict[str, Plain] = {"receiver": name, **{key: _plain(child(before, key)) for key in grouping}}
     if any(_has_more(each) for each in receivers):
         route["routes"] = [{"receiver": name, "continue": True}, _plain(before)]
-    authorization: Plain = {"type": "Bearer", "credentials_file": "alert-relay.token"}
-    webhook: Plain = {"url": URL, "send_resolved": True, "http_config": {"authorization": authorization}}
+    webhook: Plain = {"url": URL, "send_resolved": True}
     return {"route": route, "receivers": [{"name": name, "webhook_configs": [webhook]}]}
 
 
