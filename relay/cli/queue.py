@@ -22,7 +22,7 @@ from relay.store.salvage import Salvaged
 _MANY = """\
 Everything that is dead for one receiver, tried again:
   alert-relay queue list --state=dead --receiver=NAME --limit=10000 -o json |
-    jq -r '.deliveries[].id' | xargs alert-relay queue retry
+    jq -r '.deliveries[].id' | xargs -r alert-relay queue retry
 """
 
 
@@ -157,6 +157,9 @@ def _print(page: Page, options: argparse.Namespace) -> None:
         now = time.time()
         say(table(_HEAD, [_row(each, now) for each in page.deliveries]))
     say(f"{page.pending} pending, {page.dead} dead{f' for {options.receiver}' if options.receiver else ''}")
+    if page.others:
+        others = safe(", ".join(page.others))
+        complain(f"alert-relay queue: {options.receiver} never had a delivery; these receivers had some: {others}")
     if page.next:
         say(f"the next page: --after={page.next}")
 

@@ -48,12 +48,14 @@ class Queued(Struct, frozen=True):
 
 class Page(Struct, frozen=True, tag="page"):
     """A page of deliveries, by receiver, then chat, the oldest first. `pending` and `dead` are how many there are in
-    all for the receiver that was asked for. `next` is empty on the last page."""
+    all for the receiver that was asked for; had that never a delivery, `others` are the receivers that had. `next` is
+    empty on the last page."""
 
     deliveries: tuple[Queued, ...]
     pending: int
     dead: int
     next: str
+    others: tuple[str, ...] = ()
 
 
 class Whole(Struct, frozen=True, tag="delivery"):

@@ -27,7 +27,7 @@ from relay.store.queue import (
     Retried,
     Whole,
 )
-from relay.store.sqlite_books import count, end
+from relay.store.sqlite_books import balance, count, end
 
 _NAMES, _LONGEST_NAME, _LONGEST_KEY = 5, 80, 300
 _CARD = (
@@ -134,11 +134,13 @@ def page(db: Database, query: Query) -> Page | Refused:
         found += [(each, key) for key in _keys(db, each, query.receiver, behind, limit + 1 - len(found))]
     rows = [row for _, key in found[:limit] if (row := find(db, key))]
     more = len(found) > limit
+    known = sorted({row.receiver for row in balance(db)}) if query.receiver else []
     return Page(
         deliveries=tuple(queued(row) for row in rows),
         pending=_count(db, "pending", query.receiver),
         dead=_count(db, "dead", query.receiver),
         next=":".join(found[limit - 1]) if more else "",
+        others=() if query.receiver in known else tuple(known),
     )
 
 

@@ -83,8 +83,15 @@ def test_list_is_filtered_and_paged(capsys: Output) -> None:
     assert said(capsys)[0].splitlines()[1].startswith("2/1 ")
     assert main(["queue", "list", "--receiver=dba", "--state=dead"]) == 0
     assert [line.split()[0] for line in said(capsys)[0].splitlines()] == ["ID", "1/1", "0"]
+
+
+@pytest.mark.usefixtures("storage")
+def test_list_says_that_a_receiver_never_had_a_delivery_and_which_had(capsys: Output) -> None:
     assert main(["queue", "list", "--receiver=nobody"]) == 0
-    assert said(capsys)[0] == "0 pending, 0 dead for nobody\n"
+    had = "alert-relay queue: nobody never had a delivery; these receivers had some: dba, ops\n"
+    assert said(capsys) == ("0 pending, 0 dead for nobody\n", had)
+    assert main(["queue", "list", "--receiver=ops", "--state=dead"]) == 0
+    assert said(capsys) == ("2 pending, 0 dead for ops\n", "")
 
 
 @pytest.mark.usefixtures("storage")
