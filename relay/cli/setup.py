@@ -98,6 +98,7 @@ def _replace(config: Path, text: str) -> bool:
             new.chmod(config.stat().st_mode)
         rules, faults = load(new, "serve")
         if rules is None:
+            complain(f"alert-relay setup: nothing was written, for {config} would not be served with these faults:")
             complain("\n".join(render(fault) for fault in faults).replace(str(new), str(config)))
             return False
         new.replace(config)
