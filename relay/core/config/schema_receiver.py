@@ -24,6 +24,13 @@ Updates = Literal["polling", "webhook", "none"]
 _AS_FILE = ': messages are Jinja2 here, write a template file and name it with "template"'
 
 
+# Alertmanager's other senders (its config/config.go)
+_OTHERS = (
+    "email", "incidentio", "jira", "mattermost", "msteams", "msteamsv2", "opsgenie", "pagerduty", "pushover",
+    "rocketchat", "slack", "sns", "victorops", "webex", "webhook", "wechat",
+)  # fmt: skip
+
+
 class ByLabel(Model, Generic[T]):
     """A value that a label of the alert chooses among those named here; `default` is for every other value."""
 
@@ -202,6 +209,10 @@ class DiscordConfig(Entry):
 
 class Receiver(Shared):
     """A name that routes lead to, and the chats behind it."""
+
+    advice: ClassVar[dict[str, str]] = dict.fromkeys(
+        (f"{sender}_configs" for sender in _OTHERS), ": this sender stays in alertmanager.yml"
+    )
 
     name: str
     """What routes call it."""
