@@ -21,6 +21,7 @@ from relay.platforms.telegram_bot import SECRET_HEADER
 
 _log = logging.getLogger("relay")
 _ALERTS = re.compile(r"/alerts(?:/([A-Za-z0-9_.-]{1,64}))?/?")
+_LONG_WORD = re.compile(r"[^/]{13,}")
 _UPDATES = re.compile(r"/telegram/([0-9]{1,20})/?")
 _READ, _WRITE = ("GET", "HEAD"), ("POST",)
 _METHODS = {"/-/healthy": _READ, "/-/ready": _READ, "/metrics": _READ, "/-/reload": _WRITE}
@@ -245,7 +246,10 @@ class _Share:
 def _whence(request: web.BaseRequest, response: web.Response) -> tuple[str, str, str, str]:
     """Why the request was refused (empty: it was not), its method, its path and the address that it came from."""
     why = json.loads(response.text or "{}")["error"] if response.status >= 400 else ""
-    return why, request.method, request.path, request.remote or ""
+    path = request.path
+    if response.status in (401, 404, 405):  # nobody was let in: it may be a token that was put in the wrong place
+        path = _LONG_WORD.sub("...", path)
+    return why, request.method, path, request.remote or ""
 
 
 def _too_large(most: int) -> web.Response:

@@ -384,6 +384,20 @@ async def guarded(folder: Path, text: str = "") -> AsyncIterator[Relay]:
     door.close()
 
 
+async def test_a_long_word_in_the_path_of_a_stranger_is_not_told_for_it_may_be_a_token(tmp_path: Path) -> None:
+    token = CANARY * 2
+    async with guarded(tmp_path) as relay:
+        assert (await relay.post("/alerts/eu")).status == 401
+        assert (await relay.post(f"/alerts/{token}")).status == 401
+        assert (await relay.post(f"/alerts/{token}/x")).status == 404
+        assert (await relay.get(f"/alerts/{token}")).status == 405
+        assert [event.path for event in relay.told if isinstance(event, Answered)] == [
+            "/alerts/eu", "/alerts/...", "/alerts/.../x", "/alerts/...",
+        ]  # fmt: skip
+        assert (await relay.get(f"/{token}")).status == 404
+        assert token not in str(relay.told)
+
+
 @pytest.mark.parametrize("how", WRONG)
 async def test_alerts_and_reload_are_guarded_and_probes_are_not(tmp_path: Path, how: str) -> None:
     async with guarded(tmp_path) as relay:
