@@ -245,7 +245,7 @@ class _Share:
 
 def _whence(request: web.BaseRequest, response: web.Response) -> tuple[str, str, str, str]:
     """Why the request was refused (empty: it was not), its method, its path and the address that it came from."""
-    why = json.loads(response.text or "{}")["error"] if response.status >= 400 else ""
+    why = json.loads(response.text or "{}").get("error", "") if response.status >= 400 else ""
     path = request.path
     if response.status in (401, 404, 405):  # nobody was let in: it may be a token that was put in the wrong place
         path = _LONG_WORD.sub("...", path)
