@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 from relay.core.card.card import Card, Entry
-from relay.core.card.digest import where
+from relay.core.card.place import where
 from relay.core.card.severity import rank
 from relay.core.routing.matcher import Matcher, matches
 from relay.core.template.telling import mark, one_line

@@ -7,10 +7,11 @@ from typing import Literal
 import msgspec
 from msgspec import Struct
 
-from relay.core.alert import GroupId, Labels
+from relay.core.alert import GroupId
 from relay.core.budget import Limit
 from relay.core.card.card import Card, status
 from relay.core.card.hush import SOUND, Hush
+from relay.core.card.place import where
 from relay.core.card.severity import rank
 from relay.core.card.step import Edit, Post, Step, Wait
 from relay.core.card.view import Late, ShownStatus
@@ -20,7 +21,6 @@ QUIET = GroupId("", "", "quiet")  # the group under which a lane keeps its summa
 DIGEST = GroupId("", "", "digest")  # the group under which a lane keeps its digest: no Alertmanager group has it
 EDIT_GAP = 5.0  # seconds between edits of a digest: a storm changes it all the time
 RENEW_AFTER = 1800.0  # seconds after which cards that come to a digest, or fire anew in it, are worth a new message
-_PLACES = ("instance", "pod", "node", "service", "namespace", "cluster", "team", "job")
 _PLACES_KEPT = 5
 
 
@@ -80,11 +80,6 @@ def line(card: Card) -> Line:
         firing=sum(entry.status == "firing" for entry in card.entries),
         since=min((entry.starts_at for entry in card.entries if entry.starts_at), default=card.heard_at),
     )
-
-
-def where(labels: Labels) -> str:
-    """The label value that tells most of where an alert is; empty when there is none."""
-    return next((labels[key] for key in _PLACES if labels.get(key)), "")
 
 
 def view(

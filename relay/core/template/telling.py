@@ -3,21 +3,21 @@
 from collections.abc import Iterable, Sequence
 
 from relay.core.alert import Labels
+from relay.core.card.place import SERVICE, WHO, WORKLOADS, exporters, who
 from relay.core.card.severity import rank
 from relay.core.card.view import AlertView, View
 from relay.core.text.richtext import clean
 
 # The most telling first: who is ill, then what of it. Everything not named here stands between SERVICE and BORING.
-_WHO = ("instance", "pod", "node", "nodename", "host", "hostname", "vm", "server", "target")
 _WHAT = (
-    "mountpoint", "device", "volume", "persistentvolumeclaim", "container", "deployment", "statefulset", "daemonset",
-    "job_name", "cronjob", "queue", "topic", "consumergroup", "database", "datname", "interface", "path", "url", "name",
+    "mountpoint", "device", "volume", "exported_container", "container", "queue", "topic", "consumergroup", "database",
+    "datname", "interface", "path", "url", "name",
 )  # fmt: skip
-_SERVICE = ("service", "app", "component")
+_CONTAINERS = ("exported_container", "container")
 _BORING = ("job", "endpoint", "id", "uid", "container_id", "prometheus", "prometheus_replica", "replica")
 _WHERE = ("cluster", "environment", "env", "namespace", "service", "app", "region", "zone", "team", "job")
 _HEAD = ("alertname", "severity")
-_ORDER = {name: at for at, name in enumerate((*_WHO, *_WHAT, *_SERVICE))}
+_ORDER = {name: at for at, name in enumerate((*WHO, *_WHAT, *SERVICE))}
 _LAST = {name: at for at, name in enumerate(_BORING, start=1000)}
 _PLACES = {name: at for at, name in enumerate(_WHERE)}
 _MOST_PLACES = 3
@@ -61,9 +61,13 @@ def one_line(value: str) -> str:
 
 def where(view: View) -> list[str]:
     """Label values that say where: those the group is made by, else the most telling that all alerts share."""
-    group = sorted(set(view.group_labels).difference(_HEAD), key=lambda name: (_PLACES.get(name, len(_PLACES)), name))
-    told = [view.group_labels[name] for name in group] or [view.common_labels.get(name, "") for name in _WHERE]
-    most = _MOST_PLACES if group else 2
+    return _where(view.group_labels, view.common_labels)
+
+
+def _where(group: Labels, common: Labels) -> list[str]:
+    names = sorted(set(group).difference(_HEAD), key=lambda name: (_PLACES.get(name, len(_PLACES)), name))
+    told = [group[name] for name in names] or [common.get(name, "") for name in _WHERE]
+    most = _MOST_PLACES if names else 2
     return list(dict.fromkeys(one_line(value) for value in told if value))[:most]
 
 
@@ -71,18 +75,26 @@ def telling_keys(alerts: Sequence[AlertView], group: Labels, common: Labels) -> 
     """The labels that tell the alerts of a card apart, the most telling first, no more of them than are needed."""
     if len(alerts) == 1:
         return _own_keys(alerts[0].labels, group)
-    keys = sorted({name for alert in alerts for name in alert.labels if name not in common}, key=_telling)
-    keys = [name for name in keys if name != "severity"]
-    for size in range(1, min(len(keys), _MOST_DIFFERENCES)):
-        if len({tuple(alert.labels.get(name) for name in keys[:size]) for alert in alerts}) == len(alerts):
-            return tuple(keys[:size])
-    return tuple(keys[:_MOST_DIFFERENCES])
+    keys = {name for alert in alerts for name in alert.labels if name not in common} - {"severity"}
+    aside = {name for name in keys if any(exporters(alert.labels, name) for alert in alerts)}
+    ordered = sorted(keys, key=lambda name: (name in aside, _telling(name)))
+    for size in range(1, min(len(ordered), _MOST_DIFFERENCES)):
+        if len({tuple(alert.labels.get(name) for name in ordered[:size]) for alert in alerts}) == len(alerts):
+            return tuple(ordered[:size])
+    return tuple(ordered[:_MOST_DIFFERENCES])
 
 
 def _own_keys(labels: Labels, group: Labels) -> tuple[str, ...]:
-    """Who and what, for an alert that stands alone."""
-    kinds = (next((name for name in kind if labels.get(name) and name not in group), "") for kind in (_WHO, _WHAT))
-    return tuple(name for name in kinds if name)
+    """Who and what, for an alert that stands alone; where there is neither, the service or job that no head tells."""
+    left = {name: value for name, value in labels.items() if value and not exporters(labels, name)}
+    ill = who(labels)
+    whats = (name for name in _WHAT if name in left and name not in group)
+    what = next((name for name in whats if name not in _CONTAINERS or ill not in WORKLOADS), "")
+    keys = tuple(name for name in (ill if ill not in group else "", what) if name)
+    told = _where(group, labels)
+    if keys or ill:
+        return keys
+    return tuple(name for name in (*SERVICE, "job") if name in left and one_line(left[name]) not in told)[:1]
 
 
 def _telling(name: str) -> tuple[int, str]:
