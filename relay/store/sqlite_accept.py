@@ -102,16 +102,19 @@ def _own(db: Database, way: Delivery) -> _Row:
 
 def _watching(db: Database, group: str, present: dict[tuple[int, str], _Row], *, last: bool) -> list[_Row]:
     """Deliveries for the open cards of the group that the arrival does not reach by itself: a copy where the card
-    stands for another lane, else, once the payload is whole, an empty one."""
+    stands for another lane, else, once the payload is whole, an empty one. Where that lane is none of its receiver's
+    any more (the receiver has another bot or chat now), what goes to the receiver is copied."""
     found = db.execute(
         "SELECT lane.id, lane.key, receiver, owner, fingerprint, stands_for FROM watch JOIN lane"
         " ON lane.id = watch.lane WHERE watch.grp = ?",
         (group,),
     ).fetchall()
+    owners = {(row.owner, row.fingerprint): row for row in present.values()}
     rows = []
     for lane, key, receiver, owner, fingerprint, stands_for in found:
         if (lane, fingerprint) not in present:
-            original = present.get((stands_for, fingerprint))
+            moved = owners.get((owner, fingerprint)) if stands_for is not None else None
+            original = present.get((stands_for, fingerprint), moved)
             alerts = original.alerts if original else _EMPTY
             if original or last:
                 rows.append(_Row(lane, _lane_key(key), receiver, owner, fingerprint, alerts, stands_for))

@@ -426,6 +426,26 @@ async def test_what_waits_for_a_chat_whose_reload_is_taken_back_goes_back_to_the
     }
 
 
+async def test_a_fallback_shows_the_resolve_that_comes_when_the_receiver_has_another_chat() -> None:
+    ops = telegram_target(policy=replace(POLICY, fallback="spare"))
+    spare = telegram_target(SPARE, replace(POLICY, receiver="spare"))
+    world = World(ops, spare, routing=Routing(Route("ops"), {"ops": (ops,), "spare": (spare,)}))
+    world.telegram.add_chat(-1003, "supergroup", "Third")
+    world.telegram.kick(CHAT)
+    await world.post(notification(alert("db-1")))
+    await world.run(until=10)
+    mended = telegram_target(replace(SPARE, chat="-1003"), replace(POLICY, fallback="spare"))
+    world.routing = Routing(Route("ops"), {"ops": (mended,), "spare": (spare,)})
+    await world.reload(world.routing)
+    world.now = T0 + 60
+    await world.post(notification(alert("db-1", "resolved")))
+    await world.run(until=70)
+    assert "🟢 resolved Disk" in world.telegram.transcript(-1003)
+    assert "🟢 resolved Disk" in world.telegram.transcript(SPARE_CHAT)
+    await world.run(until=200)
+    assert "no longer reported" not in world.telegram.transcript(SPARE_CHAT)
+
+
 async def test_a_fallback_that_takes_the_place_of_one_that_is_down_too_gets_what_that_one_was_to_tell() -> None:
     ops = telegram_target(policy=replace(POLICY, fallback="spare"))
     spare = telegram_target(SPARE, replace(POLICY, receiver="spare"))

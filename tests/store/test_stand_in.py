@@ -138,6 +138,30 @@ def test_a_spare_chat_whose_card_closed_gets_what_another_got_as_it_arrived(stor
     assert store.stand_in(TELEGRAM, "ops", "spare", SPARES) == (SECOND,)
 
 
+def test_what_comes_to_the_new_chat_of_a_receiver_is_copied_to_the_card_that_stood_in_for_the_old_one(
+    store: Store,
+) -> None:
+    instead = replace(TELEGRAM, chat="-1002")
+    store.accept(arrival(TELEGRAM))
+    store.stand_in(TELEGRAM, "ops", "spare", [DISCORD])
+    fold_all(store, DISCORD)
+    told = notification(alert("a", "resolved"))
+    assert DISCORD in store.accept(arrival(instead, at=T0 + 1, told=told))
+    (copied,) = store.claim(DISCORD, T0 + 1, 9).page
+    assert (copied.notification, copied.alerts, copied.receiver) == (told, None, "spare")
+    assert [opened.alerts for opened in store.claim(TELEGRAM, T0 + 1, 9).page] == [None, ()]
+    assert store.stand_in(instead, "ops", "spare", [DISCORD]) == ()
+
+
+def test_what_comes_to_another_receiver_is_not_copied_to_a_card_that_stands_in(store: Store) -> None:
+    store.accept(arrival(TELEGRAM))
+    store.stand_in(TELEGRAM, "ops", "spare", [DISCORD])
+    fold_all(store, DISCORD)
+    store.accept(arrival(SECOND, at=T0 + 1, receiver="team"))
+    (empty,) = store.claim(DISCORD, T0 + 1, 9).page
+    assert empty.alerts == ()
+
+
 def test_chats_with_one_fallback_that_get_other_alerts_of_a_payload_are_all_stood_in_for(store: Store) -> None:
     told = notification(alert("a"), alert("b"))
     downs = [replace(TELEGRAM, chat=f"-{number}") for number in range(4)]
