@@ -3,7 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
-from relay.core.card.view import Late, View
+from relay.core.card.view import Late, ShownStatus, View
 from relay.core.routing.lane import Policy
 from relay.core.template import sample
 from relay.core.template.context import Scene, Shape
@@ -38,6 +38,15 @@ def test_hidden_alerts_that_do_not_fire_are_counted_by_their_state() -> None:
         "… and 3 more: 1 warning, 1 no longer reported, 1 resolved"
     )
     assert _names(sample.VIEWS["mixed"])["more"] == ""
+
+
+@pytest.mark.parametrize(
+    ("status", "more"), [("firing", "… and 3 more: warning"), ("gone", "… and 3 more: no longer reported")]
+)
+def test_hidden_alerts_of_one_kind_are_counted_once(status: ShownStatus, more: str) -> None:
+    alerts = tuple(sample.alert(4, status, {"alertname": "Disk", "severity": "warning"}) for _ in range(4))
+    names = _names(sample.view(alerts), Shape(1, 1, 99))
+    assert _text(names["more"]) == more
 
 
 @pytest.mark.parametrize(

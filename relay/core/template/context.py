@@ -49,8 +49,7 @@ class Scene:
         hidden = self._hidden(len(told))
         alerts = Alerts(told)
         alerts.more = int(hidden)
-        more = self.reader.say("more", int(hidden), parts=", ".join(hidden.by_severity)) if hidden else ""
-        return {**self._fixed, "alerts": alerts, "Alerts": alerts, "hidden": hidden, "more": more}
+        return {**self._fixed, "alerts": alerts, "Alerts": alerts, "hidden": hidden, "more": self._more(hidden)}
 
     @property
     def said(self) -> str:
@@ -69,6 +68,13 @@ class Scene:
         words = (f"{rest[key]} {self._word(key)}" for key in self._totals if rest[key])
         hidden.by_severity = list(words) if hidden else []
         return hidden
+
+    def _more(self, hidden: Hidden) -> RichText | str:
+        """How many more there are, and how many of each kind; of one kind only, its word."""
+        parts = hidden.by_severity
+        if len(parts) == 1:
+            parts = [parts[0].removeprefix(f"{int(hidden)} ")]
+        return self.reader.say("more", int(hidden), parts=", ".join(parts)) if hidden else ""
 
     def _word(self, key: str) -> str:
         return self.reader.say(key).text if key in ("firing", "resolved", "gone") else key
