@@ -344,3 +344,21 @@ def test_every_name_of_the_context_can_be_printed_or_has_parts() -> None:
         used = "{{ x | length }}" if name in ("alerts", "Alerts", "about", "notes", "where", "links") else "{{ x }}"
         used = "{{ x.all }}" if name == "counts" else "{{ x('new') }}" if name == "t" else used
         assert _card(f"{{% set x = {name} %}}.{used}").failed == ""
+
+
+@pytest.mark.parametrize("name", template.BUILT_IN)
+@pytest.mark.parametrize(
+    ("labels", "second"),
+    [({}, "11:04 to 11:07 (3 min)"), ({"pod": "etcd-1"}, "etcd-1, 11:04 to 11:07 (3 min)")],
+)
+def test_a_resolved_card_says_what_differs_and_not_its_name_again(
+    name: str, labels: dict[str, str], second: str
+) -> None:
+    group = {"alertname": "EtcdNoLeader", "cluster": "prod-eu1"}
+    view = sample.view((sample.alert(4, "resolved", {**group, **labels}, {}),), group=group)
+    view = replace(view, until=view.alerts[0].ends_at)
+    policy = replace(_policy(name, template.BUILT_IN[name]), timezone="UTC")
+    rendered = template.render(BUILT_IN, policy, view, "card", None, _room(4096))
+    text = rendered.message.body.text.replace(" UTC", "")
+    assert second in text.splitlines()
+    assert text.count("EtcdNoLeader") + rendered.message.title.text.count("EtcdNoLeader") == 1
