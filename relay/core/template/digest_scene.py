@@ -1,6 +1,7 @@
 """What the `digest` block of a template can name: a digest made ready once, told in as many shapes as it takes."""
 
 from itertools import groupby
+from typing import NamedTuple
 
 from relay.core.alert import GroupId
 from relay.core.card.digest import DigestView, Line, Name
@@ -11,6 +12,13 @@ from relay.core.text.richtext import RichText, join, styled
 from relay.core.text.times import Reader
 
 _PLACES = 3
+
+
+class _Row(NamedTuple):
+    """A line of names of one mark, and those of them that say where all their groups are."""
+
+    text: RichText
+    whole: tuple[Name, ...]
 
 
 class DigestScene:
@@ -25,14 +33,14 @@ class DigestScene:
     def names(self, shape: Shape) -> dict[str, object]:
         """All that the block can name, for that shape."""
         view, say = self.view, self.reader.say
-        told, rest = view.names[: shape.shown], view.names[shape.shown :]
+        rest = view.names[shape.shown :]
         groups = sum(len(name.lines) for name in rest)
-        lines = self.counted(shape.shown)
+        lines = self.counted(shape)
         hidden = len(lines) - shape.full
         return {
             "mark": ("🌊" if view.after == "storm" else "🔔") if view.firing else "🟢",
             "head": join(" · ", self._head()),
-            "rows": [self._row(mark, list(names), shape) for mark, names in groupby(told, _mark)],
+            "rows": [row.text for row in self._rows(shape)],
             "lines": [self._line(line, shape) for line in lines[: shape.full]],
             "hidden_lines": say("others", hidden) if shape.full and hidden else "",
             "more": say("storm_more", len(rest), groups=str(groups)) if rest else "",
@@ -42,14 +50,16 @@ class DigestScene:
             "color": telling.color(_mark(view.names[0]) if view.names else "🟢"),
         }
 
-    def counted(self, shown: int) -> tuple[Line, ...]:
-        """The groups that the first `shown` names only count, the most urgent first."""
-        return tuple(line for name in self.view.names[:shown] if not _names_all(name) for line in name.lines)
+    def counted(self, shape: Shape) -> tuple[Line, ...]:
+        """The groups that the rows only count, the most urgent first."""
+        whole = {(name.name, name.severity) for row in self._rows(shape) for name in row.whole}
+        names = self.view.names[: shape.shown]
+        return tuple(line for name in names if (name.name, name.severity) not in whole for line in name.lines)
 
     def named(self, shape: Shape) -> frozenset[tuple[GroupId, str]]:
         """The cards that the digest names in that shape, by group and fingerprint; the others are only counted."""
-        whole = (line for name in self.view.names[: shape.shown] if _names_all(name) for line in name.lines)
-        told = (*whole, *self.counted(shape.shown)[: shape.full])
+        whole = (line for row in self._rows(shape) for name in row.whole for line in name.lines)
+        told = (*whole, *self.counted(shape)[: shape.full])
         return frozenset((line.group, line.fingerprint) for line in told)
 
     def _notes(self) -> list[RichText]:
@@ -66,14 +76,30 @@ class DigestScene:
         told = say("storm", view.firing) if view.firing else say("storm_over", view.over)
         return [told, *([say("storm_urgent", view.urgent)] if view.urgent else []), since]
 
-    def _row(self, mark: str, names: list[Name], shape: Shape) -> RichText:
-        return join(" ", [mark, join(" · ", [self._name(name, shape) for name in names])])
+    def _rows(self, shape: Shape) -> list[_Row]:
+        told = self.view.names[: shape.shown]
+        return [self._row(mark, list(names), shape) for mark, names in groupby(told, _mark)]
+
+    def _row(self, mark: str, names: list[Name], shape: Shape) -> _Row:
+        """As many names as the limit lets in, whole, and how many more there are. The first is always told; its places
+        only where they fit."""
+        told = [self._name(name, shape) for name in names]
+        for count in range(len(names), 0, -1):
+            text = self._joined(mark, told[:count], len(names) - count)
+            if len(text.text) <= shape.limit:
+                return _Row(text, tuple(name for name in names[:count] if _names_all(name)))
+        return _Row(self._joined(mark, [self._title(names[0], shape.limit // 2)], len(names) - 1), ())
+
+    def _joined(self, mark: str, names: list[RichText], more: int) -> RichText:
+        return join(" ", [mark, join(" · ", names), *([self.reader.say("others", more)] if more else [])])
+
+    def _title(self, name: Name, limit: int) -> RichText:
+        title = telling.one_line(name.name) or self.reader.say("unnamed").text
+        count = [RichText(f"×{len(name.lines)}")] if len(name.lines) > 1 else []
+        return join(" ", [styled("bold", title[:limit]), *count])
 
     def _name(self, name: Name, shape: Shape) -> RichText:
-        title = telling.one_line(name.name) or self.reader.say("unnamed").text
-        parts = [styled("bold", title[: shape.limit])]
-        if len(name.lines) > 1:
-            parts.append(RichText(f"×{len(name.lines)}"))
+        parts = [self._title(name, shape.limit)]
         places = [telling.one_line(place)[: shape.limit] for place in name.where[:_PLACES]]
         if places:
             more = [RichText("…")] if len(name.lines) > len(places) else []

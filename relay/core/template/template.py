@@ -265,7 +265,7 @@ def _digest_of(
 ) -> tuple[Shape, Message] | None:
     parts = templates.parts(name, markup)
     names = min(len(scene.view.names), _MOST_NAMES)
-    lines = min(len(scene.counted(names)), _MOST_LINES)
+    lines = min(len(scene.counted(Shape(0, names, _LONG_NAME))), _MOST_LINES)
 
     def drawn(shape: Shape) -> Message:
         return _filled(draw_digest(parts, scene, shape), name)

@@ -1,0 +1,61 @@
+"""What a digest tells in a row, and what it leaves to a count."""
+
+import re
+
+from relay.core.alert import GroupId
+from relay.core.budget import Limit
+from relay.core.card import digest
+from relay.core.card.card import Card
+from relay.core.card.digest import Line
+from relay.core.routing.lane import Policy
+from relay.core.template import sample, template
+from relay.core.template.context import Shape
+from relay.core.template.digest_scene import DigestScene
+from relay.core.text.richtext import RichText
+from relay.settings import BUILTIN
+
+POLICY = Policy("ops", "telegram.html.j2", "html")
+
+
+def _line(name: str, where: str) -> Line:
+    return Line(GroupId("", "ops", where), "", "firing", name, "warning", where, 1, sample.NOON)
+
+
+def _view(lines: list[Line]) -> digest.DigestView:
+    return digest.view(Card(digest.DIGEST, "", "ops"), lines, [Limit("chat", 20, 60.0)], sample.NOON, None)
+
+
+def _rows(scene: DigestScene, shape: Shape) -> list[str]:
+    rows = scene.names(shape)["rows"]
+    assert isinstance(rows, list)
+    return [row.text for row in rows if isinstance(row, RichText)]
+
+
+def test_a_row_ends_after_a_whole_name_and_counts_the_others() -> None:
+    lines = [_line(f"Shard{n:02}Slow", f"es-{n}-{i}") for n in range(15) for i in range(4)]
+    templates, _ = template.compile({path.name: path.read_text() for path in BUILTIN.glob("*.j2")})
+    rendered = template.render_digest(templates, POLICY, _view(lines), lambda message: len(message.body.text) < 4000)
+    text = rendered.message.body.text
+    row = text.splitlines()[1]
+    told, _, more = row.removeprefix("🟠 ").rpartition(" and ")
+    names = told.split(" · ")
+    assert all(re.fullmatch(r"Shard\d\dSlow ×4 \(es-\d+-0, es-\d+-1, es-\d+-2, …\)", name) for name in names)
+    assert more == f"{15 - len(names)} more"
+    assert "characters" not in text
+
+
+def test_a_group_whose_name_is_left_out_of_its_row_is_named_by_a_line_of_its_own_or_only_counted() -> None:
+    lines = [_line(f"Alert{n:02}", f"host-{n:02}") for n in range(20)]
+    scene = DigestScene(_view(lines), POLICY)
+    (row,) = _rows(scene, Shape(0, 20, 200))
+    told = {(line.group, "") for line in lines if line.where in row}
+    assert 0 < len(told) < 20
+    assert scene.named(Shape(0, 20, 200)) == told
+    assert len(scene.counted(Shape(0, 20, 200))) == 20 - len(told)
+    assert len(scene.named(Shape(3, 20, 200))) == len(told) + 3
+
+
+def test_a_first_name_whose_places_leave_no_room_is_told_without_them() -> None:
+    scene = DigestScene(_view([_line("A" * 300, "h" * 300), _line("B", "b")]), POLICY)
+    assert _rows(scene, Shape(0, 2, 200)) == [f"🟠 {'A' * 100} and 1 more"]
+    assert scene.named(Shape(0, 2, 200)) == frozenset()
