@@ -161,6 +161,8 @@ class Pipeline:
 
     def _folded(self, card: Card, page: Sequence[Open], target: Target, digest: Card | None, now: float) -> CardChange:
         """The card with the page. What fires anew in a digest that nobody reads any more gets a message of its own."""
+        latest = page[-1]
+        card = replace(card, stands_for=latest.owner if latest.owner != latest.receiver else "")
         folded = fold(card, [arriving(opened) for opened in page], target.policy)
         leaves = is_old(digest, now) and fires_anew(card, folded.card)
         change = self._change(replace(folded.card, absorbed=folded.card.absorbed and not leaves), target, now)

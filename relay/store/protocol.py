@@ -40,10 +40,12 @@ class Arrival(Struct, frozen=True):
 
 
 class Open(Struct, frozen=True):
-    """A delivery not folded yet. `alerts` are indexes into the notification's alerts; None: all of them."""
+    """A delivery not folded yet. `alerts` are indexes into the notification's alerts; None: all of them. `owner` is
+    another receiver than its own where it is a copy for a fallback."""
 
     seq: int
     receiver: str
+    owner: str
     fingerprint: str
     alerts: tuple[int, ...] | None
     accepted_at: float

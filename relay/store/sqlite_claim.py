@@ -14,7 +14,7 @@ _notification = msgspec.json.Decoder(Notification).decode
 _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 
 PAGE_BYTES = 8 << 20  # a page of large payloads takes some ten times as much memory when it is read
-_Opened = tuple[int, str, str, bytes | None, float, bytes, str]
+_Opened = tuple[int, str, str, str, bytes | None, float, bytes, str]
 
 
 def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim:
@@ -22,7 +22,7 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
     (state,) = db.execute("SELECT state FROM lane WHERE id = ?", (row,)).fetchone()
     opened = _opened(db, row, page)
     if opened:
-        touched = dict.fromkeys((grp, fingerprint) for _, _, fingerprint, _, _, _, grp in opened)
+        touched = dict.fromkeys((grp, fingerprint) for _, _, _, fingerprint, _, _, _, grp in opened)
         found = [sqlite_cards.find(db, row, grp, fingerprint) for grp, fingerprint in touched]
         at_hand = tuple(card for card in found if card)
     else:
@@ -30,8 +30,8 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
     (next_due,) = db.execute("SELECT min(due) FROM card WHERE lane = ? AND due IS NOT NULL", (row,)).fetchone()
     others, lanes = (0, 0) if opened else sqlite_cards.owed_beside(db, row, lane, now)
     deliveries = tuple(
-        Open(seq, receiver, fingerprint, None if alerts is None else _indexes(alerts), at, _notification(body))
-        for seq, receiver, fingerprint, alerts, at, body, _ in opened
+        Open(seq, receiver, owner, fingerprint, None if alerts is None else _indexes(alerts), at, _notification(body))
+        for seq, receiver, owner, fingerprint, alerts, at, body, _ in opened
     )
     return Claim(
         lane=lane,
@@ -49,7 +49,7 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
 def _opened(db: Database, row: int, page: int) -> list[_Opened]:
     """The oldest open deliveries: at most `page`, and no more once they bring `PAGE_BYTES` of alerts."""
     found = db.execute(
-        "SELECT seq, receiver, fingerprint, alerts, delivery.accepted_at, body, grp"
+        "SELECT seq, receiver, owner, fingerprint, alerts, delivery.accepted_at, body, grp"
         " FROM delivery INDEXED BY delivery_open"  # SQLite would take the primary key and read all that came
         " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS NULL"
         " ORDER BY seq LIMIT ?",
@@ -59,5 +59,5 @@ def _opened(db: Database, row: int, page: int) -> list[_Opened]:
     size = 0
     while size < PAGE_BYTES and (each := found.fetchone()):
         opened.append(each)
-        size += len(each[5])
+        size += len(each[6])
     return opened

@@ -166,11 +166,25 @@ async def test_a_chat_that_threw_us_out_is_replaced_by_the_fallback_until_the_gr
     await world.post(notification(alert("db-1")))
     await world.run(until=10)
     assert "Disk" in world.telegram.transcript(SPARE_CHAT)
+    assert "↪️ for ops, whose chat could not be reached" in world.telegram.transcript(SPARE_CHAT)
     world.now = T0 + 20
     await world.post(notification(alert("db-1", "resolved")))
     await world.run(until=100)
     assert "🟢 resolved Disk" in world.telegram.transcript(SPARE_CHAT)
     assert world.balance()[0].receiver == "ops"
+
+
+async def test_a_card_that_its_own_route_brings_to_a_fallback_stands_for_nobody() -> None:
+    spare = replace(POLICY, receiver="spare")
+    world = World(telegram_target(policy=replace(POLICY, fallback="spare")), telegram_target(SPARE, spare))
+    await world.post(notification(alert("db-1")))
+    await world.run(until=10)
+    world.routing = replace(world.routing, root=replace(world.routing.root, receiver="spare"))
+    await world.reload(world.routing)
+    await world.post(notification(alert("db-1"), group=GroupId("", "relay", "two")))
+    await world.run(until=20)
+    assert "Disk" in world.telegram.transcript(SPARE_CHAT)
+    assert "whose chat" not in world.telegram.transcript(SPARE_CHAT)
 
 
 async def test_all_that_comes_while_a_chat_is_down_counts_once_there_and_once_at_its_fallback() -> None:

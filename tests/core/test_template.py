@@ -242,8 +242,9 @@ def test_a_template_that_does_not_say_how_many_are_missing_has_it_said_for_it() 
 
 
 def test_a_template_that_does_not_say_that_it_is_late_has_it_said_for_it() -> None:
-    view = replace(sample.VIEWS["late"], may_be_repeated=True, stale=True, truncated_alerts=2)
+    view = replace(sample.VIEWS["late"], may_be_repeated=True, stale=True, truncated_alerts=2, stands_for="oncall")
     assert _card("{{ name }}", view).message.body.text.splitlines()[1:] == [
+        "↪️ for oncall, whose chat could not be reached",
         "✂️ Alertmanager left out 2 alerts (max_alerts)",
         "💤 nothing heard of this group for 9 h: it may have changed",
         "❔ may be repeated: no answer came when it was first sent",

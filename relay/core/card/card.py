@@ -76,6 +76,7 @@ class Card(Struct, frozen=True):
     refused the markup. `refused`: the mark that it refused even so, or that the operator gave up. `previous` is the
     message of the round before this one. `announced`: this round was told, so a message in place of a lost one makes no
     sound. `listed`: the whole list was sent as a file in this round. `absorbed`: the lane's digest shows it.
+    `stands_for`: the receiver whose chat could not be reached, where this is a fallback's card.
     """
 
     group: GroupId
@@ -101,6 +102,7 @@ class Card(Struct, frozen=True):
     listed: bool = False
     announced: bool = False
     absorbed: bool = False
+    stands_for: str = ""
 
 
 def mark(card: Card) -> str:

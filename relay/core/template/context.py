@@ -170,9 +170,10 @@ class Scene:
 
     @property
     def notes(self) -> list[RichText]:
-        """What an honest card adds: left out, stale, may be repeated, late."""
+        """What an honest card adds: for whom it stands in, left out, stale, may be repeated, late."""
         view, reader = self.view, self.reader
         notes = [
+            ("↪️", view.stands_for and reader.say("stands_for", receiver=view.stands_for)),
             ("✂️", view.truncated_alerts and reader.say("truncated", view.truncated_alerts)),
             ("💤", view.stale and reader.say("stale", age=str(reader.duration(self.policy.stale_after)))),
             ("❔", view.may_be_repeated and reader.say("may_be_repeated")),

@@ -38,6 +38,7 @@ def look(card: Card, state: LaneState, step: Step, policy: Policy, now: float) -
         stale=card.stale,
         may_be_repeated=card.doubt,
         about=tuple(alert for alert in alerts if alert.fingerprint in about),
+        stands_for=card.stands_for,
     )
 
 

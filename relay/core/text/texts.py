@@ -61,6 +61,10 @@ CATALOGUE = MappingProxyType(
             "nothing heard of this group for {age}: it may have changed",
             "aucune nouvelle de ce groupe depuis {age} : il a pu changer",
         ),
+        "stands_for": Text(
+            "for {receiver}, whose chat could not be reached",
+            "pour {receiver}, dont la discussion était injoignable",
+        ),
         "may_be_repeated": Text(
             "may be repeated: no answer came when it was first sent",
             "peut-être répété : aucune réponse au premier envoi",
