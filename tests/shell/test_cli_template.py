@@ -44,7 +44,7 @@ def test_a_payload_as_the_bodies_that_the_platforms_would_get(capsys: pytest.Cap
     telegram, discord = json.loads(capsys.readouterr().out)
     assert (telegram["platform"], telegram["method"]) == ("telegram", "sendMessage")
     assert telegram["body"]["chat_id"] == -100123
-    assert telegram["body"]["text"].startswith("🔴 critical NodeFilesystemAlmostFull ×2 · prod-1\n• db-1:9100")
+    assert telegram["body"]["text"].startswith("🔴 critical NodeFilesystemAlmostFull ×2 · prod-1\n• db-1 ·")
     assert (discord["platform"], discord["method"]) == ("discord", "execute_webhook")
     assert discord["body"]["embeds"][0]["title"] == "🔴 critical NodeFilesystemAlmostFull ×2 · prod-1"
 

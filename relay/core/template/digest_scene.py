@@ -81,14 +81,19 @@ class DigestScene:
         return [self._row(mark, list(names), shape) for mark, names in groupby(told, _mark)]
 
     def _row(self, mark: str, names: list[Name], shape: Shape) -> _Row:
-        """As many names as the limit lets in, whole, and how many more there are. The first is always told; its places
-        only where they fit."""
-        told = [self._name(name, shape) for name in names]
-        for count in range(len(names), 0, -1):
-            text = self._joined(mark, told[:count], len(names) - count)
+        """All names with their places where they fit, else the names alone; of those too as many as fit, whole, and how
+        many more there are. The first is always told."""
+        text = self._joined(mark, [self._name(name, shape) for name in names], 0)
+        if len(text.text) <= shape.limit:
+            return _Row(text, tuple(name for name in names if _names_all(name)))
+        titles = [self._title(name, shape.limit // 2) for name in names]
+        for count in range(len(names), 1, -1):
+            text = self._joined(mark, titles[:count], len(names) - count)
             if len(text.text) <= shape.limit:
-                return _Row(text, tuple(name for name in names[:count] if _names_all(name)))
-        return _Row(self._joined(mark, [self._title(names[0], shape.limit // 2)], len(names) - 1), ())
+                break
+        else:
+            text = self._joined(mark, titles[:1], len(names) - 1)
+        return _Row(text, ())
 
     def _joined(self, mark: str, names: list[RichText], more: int) -> RichText:
         return join(" ", [mark, join(" · ", names), *([self.reader.say("others", more)] if more else [])])
