@@ -14,17 +14,24 @@ from relay.sandbox.server import Sandbox
 from relay.transport import Transport
 from tests.world import API, World
 
-PATIENCE = 0.25  # real seconds for which the transport waits for an answer that never comes
+PATIENCE = 30.0  # real seconds for which the transport waits for an answer that comes, however slow the machine is
+LITTLE_PATIENCE = 0.25  # and for one that never comes
 TIMEOUT = 15.0  # seconds of the fake clock that pass meanwhile
 
 
 class HttpWorld(World):
     """A world to be entered with `async with`. Its clock is still the test's: nothing sleeps but a call that hangs."""
 
-    def __init__(self, *targets: Target, routing: Routing | None = None, limits: Limits | None = None) -> None:
+    def __init__(
+        self,
+        *targets: Target,
+        routing: Routing | None = None,
+        limits: Limits | None = None,
+        patience: float = PATIENCE,
+    ) -> None:
         super().__init__(*targets, routing=routing, limits=limits)
         self.sandbox = Sandbox(self.telegram, self.discord, self.faults, lambda: self.now)
-        self.transport = Transport(connect=PATIENCE, total=PATIENCE)
+        self.transport = Transport(connect=patience, total=patience)
 
     async def __aenter__(self) -> Self:
         await self.sandbox.listen("127.0.0.1", 0)

@@ -36,7 +36,7 @@ from tests.world import (
     discord_target,
     telegram_target,
 )
-from tests.world_http import HttpWorld
+from tests.world_http import LITTLE_PATIENCE, PATIENCE, HttpWorld
 
 TOPIC, NEW_GROUP = 7, -1_000_000_000_777
 BEGIN, END = 100, 220  # seconds
@@ -58,14 +58,14 @@ class Row(Struct, frozen=True):
     books: str = "delivered 2"
 
 
-def world(platform: Platform) -> HttpWorld:
+def world(platform: Platform, patience: float = PATIENCE) -> HttpWorld:
     """A topic or thread with a chat to fall back on."""
     policy = replace(POLICY, fallback="spare")
     spare = telegram_target(SPARE, replace(POLICY, receiver="spare"))
     telegram = telegram_target(replace(GROUP_CHAT, thread=str(TOPIC)), policy)
     discord = discord_target(policy)
     discord = replace(discord, endpoint=replace(discord.endpoint, lane=replace(CHANNEL_HOOK, thread=str(TOPIC))))
-    made = HttpWorld(telegram if platform == "telegram" else discord, spare)
+    made = HttpWorld(telegram if platform == "telegram" else discord, spare, patience=patience)
     made.telegram.chats[CHAT].topics = {TOPIC: "db"}
     made.discord.channels[CHANNEL].threads = {TOPIC: Thread(TOPIC, "db")}
     return made
@@ -238,7 +238,7 @@ NEWS = {
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: f"{row.platform}-{row.step}-{row.error}")
 async def test_an_error_ends_as_the_table_says(row: Row, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = outcomes(row.platform, monkeypatch)
-    async with world(row.platform) as run:
+    async with world(row.platform, LITTLE_PATIENCE if row.error == "hang" else PATIENCE) as run:
         if row.step != "post":
             await run.post(NEWS["post"])
             await run.run(until=10)

@@ -255,8 +255,9 @@ async def night(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     sandbox.telegram.kick(CHAT)
     config = tmp_path / "relay.yml"
     config.write_text(
-        f'global: {{telegram_api_url: "{sandbox.url}", telegram_bot_token: "{TOKEN}"}}\n'
-        f"route: {{receiver: ops}}\nreceivers: [{{name: ops, telegram_configs: [{{chat_id: {CHAT}}}]}}]\n"
+        f'global: {{telegram_api_url: "{sandbox.url}", telegram_bot_token: "{TOKEN}", notices_receiver: nobody}}\n'
+        "route: {receiver: ops}\n"
+        f"receivers: [{{name: ops, telegram_configs: [{{chat_id: {CHAT}}}]}}, {{name: nobody}}]\n"
     )
     night = Night(sandbox, config)
     await night.begin()
