@@ -94,6 +94,7 @@ _NODE = {
         # kube-state-metrics: what it tells of, not where it is scraped
         ({**_STATE_POD, "deployment": "checkout"}, ("namespace",), ["checkout"], "checkout"),
         ({**_STATE, "container": "kube-rbac-proxy-main", "deployment": "checkout"}, (), ["checkout"], "checkout"),
+        ({**_STATE, "pod": "coredns-1", "container": "kube-rbac-proxy-main"}, (), ["coredns-1"], "coredns-1"),
         ({**_STATE, "pod": "shop-5d8-abc", "container": "app"}, (), ["shop-5d8-abc", "app"], "shop-5d8-abc"),
         ({**_STATE_SCRAPED, "pod": "coredns-1"}, (), ["coredns-1"], "coredns-1"),
         ({**_STATE_POD, "exported_pod": "coredns-1"}, (), ["coredns-1"], "coredns-1"),
