@@ -10,36 +10,37 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay import log, metrics, settings
+from relay.bot.handler import Hearing, Heed
+from relay.bot.polling import Updates
+from relay.bot.replies import Replies, Voice
 from relay.clock import steady_clock
-from relay.control import Control
+from relay.config.fault import Fault
+from relay.config.fault import render as render_fault
+from relay.config.resolve import Rules
+from relay.core.active_config import Refusing
 from relay.core.alert import Notification
 from relay.core.balance import BalanceRow
 from relay.core.bot.people import Subscription, subscribers
-from relay.core.config.fault import Fault
-from relay.core.config.fault import render as render_fault
-from relay.core.config.inforce import Refusing
-from relay.core.config.resolve import Rules
 from relay.core.event import ChatMoved, Event, Loaded, Noted
 from relay.core.notice import NOTICES
 from relay.core.routing.lane import LaneKey
-from relay.door import Door
-from relay.folder import CannotStart, Folder
-from relay.hearing import Hearing, Heed
-from relay.intake import Intake
-from relay.lanes import Lanes
-from relay.listener import Listener, Room
-from relay.notices import Notices
-from relay.pipeline import Pipeline
-from relay.replies import Replies, Voice
-from relay.server import Doors, Limits, Server
+from relay.delivery.lanes import Lanes
+from relay.delivery.pipeline import Pipeline
+from relay.delivery.transport import Transport
+from relay.inbound.auth import Door
+from relay.inbound.connections import Listener, Room
+from relay.inbound.intake import Intake
+from relay.inbound.server import Doors, Limits, Server
+from relay.inbound.web_config import open_door
+from relay.operate import log, metrics
+from relay.operate.admin_socket import Control
+from relay.operate.housekeeping import Upkeep
+from relay.operate.notices import Notices
+from relay.settings import load as settings
+from relay.store.data_dir import CannotStart, Folder
 from relay.store.protocol import NewerSchema, StoreError
-from relay.store.sqlite import SqliteStore
-from relay.transport import Transport
-from relay.updates import Updates
-from relay.upkeep import Upkeep
-from relay.webconfig import open_door
-from relay.writer import Writer
+from relay.store.sqlite.store import SqliteStore
+from relay.store.writer import Writer
 
 TURN_SECONDS = 10.0  # for which an API call under way may go on when the relay stops
 

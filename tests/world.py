@@ -9,23 +9,23 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
+from relay.core.active_config import InForce
 from relay.core.alert import Notification
 from relay.core.balance import BalanceRow
 from relay.core.budget import Limits
-from relay.core.config.inforce import InForce
 from relay.core.event import Event, Noted
 from relay.core.routing.interval import TimeInterval
 from relay.core.routing.lane import LaneKey, Policy, Target
 from relay.core.routing.route import Route, Routing, deliveries
 from relay.core.template import template
-from relay.pipeline import Pipeline
-from relay.platforms.wire import NoAnswer, Request, Response
+from relay.delivery.pipeline import Pipeline
+from relay.platforms.http import NoAnswer, Request, Response
 from relay.sandbox.discord import Discord
 from relay.sandbox.faults import Faults
 from relay.sandbox.reply import Reply
 from relay.sandbox.telegram import Telegram
 from relay.store.protocol import Arrival, Store
-from relay.store.sqlite import SqliteStore
+from relay.store.sqlite.store import SqliteStore
 from tests.build import POLICY, T0, target
 
 T = TypeVar("T")

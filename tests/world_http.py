@@ -9,9 +9,9 @@ from relay.core.budget import Limits
 from relay.core.routing.lane import Target
 from relay.core.routing.route import Routing
 from relay.core.secret import Secret
-from relay.platforms.wire import NoAnswer, Request, Response
+from relay.delivery.transport import Transport
+from relay.platforms.http import NoAnswer, Request, Response
 from relay.sandbox.server import Sandbox
-from relay.transport import Transport
 from tests.world import API, World
 
 PATIENCE = 30.0  # real seconds for which the transport waits for an answer that comes, however slow the machine is

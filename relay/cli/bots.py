@@ -4,15 +4,15 @@ import argparse
 
 from msgspec import Struct
 
+from relay.cli.api_calls import called
 from relay.cli.base import FAULTY, GOOD, config_option, output_option, say
-from relay.cli.calling import called
 from relay.cli.loading import rules_of
+from relay.cli.people_admin import as_json
 from relay.cli.printing import age, table
-from relay.cli.roster import as_json
 from relay.clock import steady_clock
-from relay.core.config.destination import Bot
-from relay.platforms import telegram_bot
-from relay.platforms.telegram_bot import Refusal
+from relay.core.bot.account import Bot
+from relay.platforms.telegram import bot as telegram_bot
+from relay.platforms.telegram.bot import Refusal
 
 
 class Seen(Struct, frozen=True):

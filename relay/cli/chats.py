@@ -4,10 +4,10 @@ import argparse
 import time
 
 from relay.cli.base import CANNOT, GOOD, output_option, say, storage_option
+from relay.cli.people_admin import as_json, asked
 from relay.cli.printing import age, table
-from relay.cli.roster import as_json, asked
 from relay.core.bot.people import ChatEntry
-from relay.store.roster import Chats, ListChats
+from relay.store.people_admin import Chats, ListChats
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

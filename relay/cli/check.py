@@ -5,10 +5,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from relay.cli.base import FAULTY, GOOD, config_option, say
-from relay.core.config.fault import render
-from relay.core.config.resolve import Rules
+from relay.config.fault import render
+from relay.config.resolve import Rules
 from relay.core.routing.route import Route
-from relay.settings import load
+from relay.settings.load import load
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

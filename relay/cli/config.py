@@ -8,7 +8,7 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from relay.cli.base import GOOD, say
-from relay.core.config.schema import File
+from relay.config.schema import File
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import aiohttp
 
-from relay import log
 from relay.app import App, Options
 from relay.cli.base import CANNOT, FAULTY, GOOD, complain, say
 from relay.core.balance import BalanceRow
 from relay.core.event import Called, Event
 from relay.core.routing.lane import Platform
+from relay.operate import log
 from relay.sandbox import incident
-from relay.sandbox.bubbles import draw
+from relay.sandbox.page import draw
 from relay.sandbox.server import Sandbox, start
 
 LOOK_EVERY = 0.1  # seconds

@@ -4,10 +4,10 @@ import argparse
 from pathlib import Path
 
 from relay.cli.base import CANNOT, FAULTY, GOOD, complain, say
-from relay.core.config.fault import render
-from relay.core.config.files import Wanted
-from relay.core.config.importing import Imported, NotImported, convert
-from relay.settings import read_files
+from relay.config.fault import render
+from relay.config.files import Wanted
+from relay.config.importing import Imported, NotImported, convert
+from relay.settings.load import read_files
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -8,13 +8,13 @@ from msgspec import Struct
 
 from relay.cli.base import CANNOT, GOOD, complain, config_option, duration, output_option, say, storage_option
 from relay.cli.loading import rules_of
+from relay.cli.people_admin import as_json, asked, choose, introduced
 from relay.cli.printing import age, table, time_of
-from relay.cli.roster import as_json, asked, choose, introduced
+from relay.core.bot.account import Bot
 from relay.core.bot.people import Invite, hash_of
 from relay.core.bot.update import BotId
-from relay.core.config.destination import Bot
 from relay.core.routing.matcher import Matcher, MatcherError, parse
-from relay.store.roster import CreateInvite, Invites, ListInvites, RevokeInvite
+from relay.store.people_admin import CreateInvite, Invites, ListInvites, RevokeInvite
 
 _TOKEN_BYTES, _ID_BYTES = 24, 4
 _MOST_USES = 10_000

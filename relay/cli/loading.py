@@ -3,10 +3,10 @@
 from pathlib import Path
 
 from relay.cli.base import CANNOT, FAULTY, complain
-from relay.core.config.destination import Mode
-from relay.core.config.fault import render
-from relay.core.config.resolve import Rules
-from relay.settings import load
+from relay.config.destination import Mode
+from relay.config.fault import render
+from relay.config.resolve import Rules
+from relay.settings.load import load
 
 
 def rules_of(path: Path, mode: Mode = "check") -> Rules | int:

@@ -9,15 +9,15 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from relay.cli.asking import ask
 from relay.cli.base import CANNOT, FAULTY, GOOD, complain, output_option, say, storage_option
-from relay.cli.places import spell
+from relay.cli.paths import spell
 from relay.cli.printing import age, safe, table, time_of
-from relay.control import Answer, Drop, Failed, Request, Retry, Salvage, Show
+from relay.cli.prompts import ask
 from relay.core.alert import Alert, Notification
-from relay.folder import CannotStart
+from relay.operate.admin_socket import Answer, Drop, Failed, Request, Retry, Salvage, Show
+from relay.store.data_dir import CannotStart
 from relay.store.queue import LARGEST_SHOWN, MOST_LISTED, Dropped, Page, Query, Queued, Refused, Retried, Whole
-from relay.store.salvage import Salvaged
+from relay.store.recover import Salvaged
 
 _MANY = """\
 Everything that is dead for one receiver, tried again:

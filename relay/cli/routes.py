@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from relay.cli.base import FAULTY, GOOD, complain, config_option, output_option, say
 from relay.cli.loading import rules_of
+from relay.config.scalar import nearest
 from relay.core.alert import Labels
-from relay.core.config.scalar import nearest
 from relay.core.duration import quote
 from relay.core.routing.route import Explained, Route, differing, draw, explain, walk
 

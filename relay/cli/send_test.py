@@ -10,7 +10,9 @@ from msgspec import Struct
 
 from relay.cli.base import CANNOT, FAULTY, GOOD, complain, config_option, output_option, say
 from relay.cli.loading import rules_of
-from relay.cli.places import spell
+from relay.cli.paths import spell
+from relay.config.scalar import nearest
+from relay.core.active_config import InForce
 from relay.core.card.outcome import (
     BotDown,
     ChatDown,
@@ -25,14 +27,12 @@ from relay.core.card.outcome import (
     Unknown,
 )
 from relay.core.card.step import MessageRef, Post
-from relay.core.config.inforce import InForce
-from relay.core.config.scalar import nearest
 from relay.core.duration import quote
 from relay.core.routing.lane import LaneKey, Platform, Policy, Target
-from relay.core.template.drill import drill_view, marked
 from relay.core.template.template import render
+from relay.core.template.test_message import drill_view, marked
+from relay.delivery.transport import Transport
 from relay.platforms import platform_of
-from relay.transport import Transport
 
 
 class Tested(Struct, frozen=True):

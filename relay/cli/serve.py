@@ -9,13 +9,14 @@ from functools import partial
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from relay import __version__, log
+from relay import __version__
 from relay.app import App, Options
 from relay.cli.base import CANNOT, GOOD, complain, config_option
 from relay.core.duration import parse_duration
-from relay.folder import CannotStart
-from relay.server import MEBIBYTE, Limits
-from relay.watch import SECRETS_EVERY, Watch, follow
+from relay.inbound.server import MEBIBYTE, Limits
+from relay.operate import log
+from relay.settings.watch import SECRETS_EVERY, Watch, follow
+from relay.store.data_dir import CannotStart
 
 _log = logging.getLogger("relay")
 

@@ -10,9 +10,9 @@ from pathlib import Path
 from relay.cli import send_test, setup_discord, setup_telegram
 from relay.cli.base import CANNOT, FAULTY, complain, config_option, say
 from relay.cli.setup_plan import Failed, Plan
-from relay.core.config.extending import begun, extended
-from relay.core.config.fault import render
-from relay.settings import load
+from relay.config.extending import begun, extended
+from relay.config.fault import render
+from relay.settings.load import load
 
 _SNIPPET = """\
 In alertmanager.yml:

@@ -5,14 +5,14 @@ from pathlib import Path
 
 import msgspec
 
+from relay.cli.api_calls import exchange
 from relay.cli.base import CANNOT, FAULTY, complain, say
-from relay.cli.calling import exchange
 from relay.cli.setup_plan import Failed, Plan, beside
-from relay.core.config.extending import Addition, pair
-from relay.core.config.webhook import Webhook, parse_webhook
+from relay.config.extending import Addition, pair
+from relay.config.webhook import Webhook, parse_webhook
 from relay.core.routing.lane import Endpoint, LaneKey
-from relay.platforms import discord
-from relay.platforms.wire import NoAnswer
+from relay.platforms.discord import messages as discord
+from relay.platforms.http import NoAnswer
 
 
 class _Shown(msgspec.Struct):

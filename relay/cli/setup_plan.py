@@ -6,7 +6,7 @@ from pathlib import Path
 from msgspec import Struct
 
 from relay.cli.base import CANNOT
-from relay.core.config.extending import Addition
+from relay.config.extending import Addition
 
 
 class Plan(Struct, frozen=True):

@@ -8,19 +8,20 @@ import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+from relay.cli.api_calls import called
 from relay.cli.base import CANNOT, FAULTY, complain, duration, say
-from relay.cli.calling import called
 from relay.cli.printing import safe
 from relay.cli.setup_plan import Failed, Plan, beside
+from relay.config.destination import BOT_TOKEN
+from relay.config.extending import Addition, pair, present
+from relay.core.bot.account import Bot
 from relay.core.bot.update import ChatInfo, Command, Membership, Migrated, Seen, Topic, Update
-from relay.core.config.destination import BOT_TOKEN, Bot
-from relay.core.config.extending import Addition, pair, present
 from relay.core.routing.lane import HttpOptions
 from relay.core.secret import Secret
-from relay.platforms import telegram_bot
-from relay.platforms.telegram_bot import Refusal, Result
-from relay.platforms.telegram_updates import updates
-from relay.platforms.wire import Request
+from relay.platforms.http import Request
+from relay.platforms.telegram import bot as telegram_bot
+from relay.platforms.telegram.bot import Refusal, Result
+from relay.platforms.telegram.updates import updates
 
 _API = "https://api.telegram.org"
 _CHAT = re.compile(r"(-?[1-9][0-9]{0,15})(?:/([1-9][0-9]{0,9}))?")

@@ -5,10 +5,10 @@ import time
 
 from relay.cli.base import CANNOT, GOOD, output_option, say, storage_option
 from relay.cli.invite import spell
+from relay.cli.people_admin import as_json, asked
 from relay.cli.printing import age, table, time_of
-from relay.cli.roster import as_json, asked
 from relay.core.bot.people import Subscription
-from relay.store.roster import ListSubscriptions, RemoveSubscription, Subscriptions
+from relay.store.people_admin import ListSubscriptions, RemoveSubscription, Subscriptions
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -15,17 +15,17 @@ from relay.cli.loading import rules_of
 from relay.core.alert import Notification
 from relay.core.card.card import Card, Head
 from relay.core.card.fold import Arriving, fold
-from relay.core.card.lanestate import LaneState
+from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Post
 from relay.core.card.view import View
 from relay.core.payload import PayloadError, parse
 from relay.core.routing.lane import Platform, Target
 from relay.core.routing.matcher import matches
 from relay.core.template import sample
-from relay.core.template.look import look
+from relay.core.template.build_view import look
 from relay.core.template.template import Templates, render
 from relay.platforms import platform_of
-from relay.sandbox.bubbles import draw
+from relay.sandbox.page import draw
 
 _SHOWN = ("one", "some resolved", "resolved", "late")
 _STEP = Post(silent=False)

@@ -5,9 +5,9 @@ from typing import assert_never
 
 from msgspec import Struct
 
+from relay.core.active_config import Refusing
 from relay.core.alert import Alert, GroupId, Notification
 from relay.core.card.card import Card
-from relay.core.config.inforce import Refusing
 from relay.core.event import (
     DROPPED,
     Accepted,

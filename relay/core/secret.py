@@ -1,5 +1,6 @@
 """A value that never prints itself."""
 
+import re
 from hashlib import sha256
 
 
@@ -36,3 +37,22 @@ class Secret:
 
     def __reduce__(self) -> str:
         raise TypeError("a secret is not serialised")
+
+
+# What gives a secret away wherever it stands: a bot token, a webhook's token, a password in an address.
+_SECRET_SHAPES = re.compile(
+    r"""(?:(?<![0-9])[0-9]{6,}:[A-Za-z0-9_-]{16,})
+      | (?:(?<=/webhooks/)[^\s"'<>]+)
+      | (?:(?<=://)[^\s/@"'<>]+(?=@))""",
+    re.VERBOSE,
+)
+
+
+def mask(text: str) -> str:
+    """The text with what looks like a secret starred out."""
+    return _SECRET_SHAPES.sub(lambda found: stars(found[0]), text)
+
+
+def stars(text: str) -> str:
+    """As many stars as the text has characters."""
+    return "*" * len(text)

@@ -1,8 +1,9 @@
 """One file per chat platform: a step becomes a request, a response becomes an outcome. Pure."""
 
 from relay.core.routing.lane import Platform
-from relay.platforms import discord, telegram
-from relay.platforms.platform import PlatformFile
+from relay.platforms.contract import PlatformFile
+from relay.platforms.discord import messages as discord
+from relay.platforms.telegram import messages as telegram
 
 PLATFORMS: dict[Platform, PlatformFile] = {"telegram": telegram, "discord": discord}
 

@@ -22,9 +22,9 @@ from relay.core.card.outcome import (
     Unknown,
 )
 from relay.core.card.step import Edit, MessageRef, Reply, Step
-from relay.core.config.fault import mask
 from relay.core.routing.lane import LaneKey
-from relay.platforms.wire import NoAnswer, Response
+from relay.core.secret import mask
+from relay.platforms.http import NoAnswer, Response
 
 Ending = Literal[
     "Delivered",

@@ -6,7 +6,7 @@ from hashlib import blake2b
 from msgspec.structs import replace
 
 from relay.core.text.message import Attachment
-from relay.platforms.wire import Request
+from relay.platforms.http import Request
 
 
 def upload(request: Request, fields: Mapping[str, bytes], part: str, file: Attachment) -> Request:

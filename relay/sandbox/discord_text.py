@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 
 from relay.sandbox.reply import JsonObject
-from relay.sandbox.styled import Kind, Style, Styled, join
+from relay.sandbox.styled_text import Kind, Style, Styled, join
 
 ANY = r"(?:\\.|[^\\])+?"
 INLINE = re.compile(

@@ -11,11 +11,11 @@ from aiohttp import web
 
 from relay.sandbox.discord import Discord
 from relay.sandbox.faults import Faults
-from relay.sandbox.picture import picture, revision
 from relay.sandbox.reply import Reply
 from relay.sandbox.telegram import Telegram, refusal
 from relay.sandbox.telegram_form import ApiError
 from relay.sandbox.telegram_updates import TERMINATED, Listening
+from relay.sandbox.terminal_picture import picture, revision
 
 MAX_BODY = 64 * 1024 * 1024
 STEP = 0.02  # seconds between looks for an update

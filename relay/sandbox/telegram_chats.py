@@ -7,7 +7,7 @@ from typing import Literal
 from relay.sandbox.multipart import File
 from relay.sandbox.rates import Flood, Window
 from relay.sandbox.reply import JsonObject, Remark
-from relay.sandbox.styled import Styled
+from relay.sandbox.styled_text import Styled
 from relay.sandbox.telegram_form import ApiError, Form, bad
 from relay.sandbox.telegram_text import Formatted, styled
 from relay.sandbox.telegram_updates import Updates

@@ -10,7 +10,7 @@ from msgspec import Struct
 
 from relay.sandbox import telegram_parser
 from relay.sandbox.reply import JsonObject
-from relay.sandbox.styled import Kind, Style, Styled
+from relay.sandbox.styled_text import Kind, Style, Styled
 from relay.sandbox.telegram_form import ApiError, Form, bad
 
 MAX_TEXT = 4096

@@ -10,7 +10,7 @@ from relay.core.balance import BalanceRow
 from relay.core.budget import Block, Limit
 from relay.core.card.card import Card
 from relay.core.card.digest import Line
-from relay.core.card.lanestate import Down, LaneState
+from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.step import Step
 from relay.core.event import Settlement
 from relay.core.routing.lane import LaneKey

@@ -10,9 +10,9 @@ import pytest
 from relay.core.alert import GroupId
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
-from relay.folder import DATABASE
+from relay.store.data_dir import DATABASE
 from relay.store.protocol import Arrival
-from relay.store.sqlite import SqliteStore
+from relay.store.sqlite.store import SqliteStore
 from tests.acceptance.processes import payload, processes, start_relay
 from tests.build import T0, alert, notification
 

@@ -15,13 +15,13 @@ from msgspec.structs import replace
 from relay.core.alert import Notification
 from relay.core.card.card import Card, Head
 from relay.core.card.fold import Arriving, fold, ripen
-from relay.core.card.lanestate import LaneState
+from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Edit, MessageRef, Post, Reply, ReplyKind
 from relay.core.payload import PayloadError, parse
 from relay.core.routing.lane import Platform, Target
 from relay.core.routing.matcher import parse as matchers
 from relay.core.routing.route import Delivery, Route, Routing, deliveries
-from relay.core.template.look import look
+from relay.core.template.build_view import look
 from relay.core.template.template import render
 from relay.platforms import platform_of
 from tests.build import POLICY, T0

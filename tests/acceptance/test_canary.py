@@ -13,12 +13,12 @@ import aiohttp
 import bcrypt
 import pytest
 
-from relay import settings
 from relay.__main__ import main
 from relay.sandbox.discord import Discord
 from relay.sandbox.faults import FaultKind, Faults, Refusal
 from relay.sandbox.server import Sandbox
 from relay.sandbox.telegram import Telegram
+from relay.settings import load as settings
 from tests.acceptance.processes import Processes, Relay, launch_relay, listens, payload, processes, until
 
 Output = pytest.CaptureFixture[str]

@@ -19,17 +19,17 @@ from msgspec.structs import replace
 
 from relay.core.card.card import Card, Head
 from relay.core.card.fold import Arriving, fold
-from relay.core.card.lanestate import LaneState
+from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
 from relay.core.payload import parse
 from relay.core.routing.lane import Platform, Policy
-from relay.core.template.look import look
+from relay.core.template.build_view import look
 from relay.core.template.template import Rendered, render
 from relay.core.text.markup import MarkupName
+from relay.inbound.server import Limits
 from relay.platforms import platform_of
-from relay.platforms.telegram_text import Entity
-from relay.platforms.wire import Response
-from relay.server import Limits
+from relay.platforms.http import Response
+from relay.platforms.telegram.text import Entity
 from tests.build import POLICY, T0
 from tests.platforms import hostile
 from tests.platforms.automatic import found_in

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from relay.core.alert import GroupId
-from relay.core.card import hush
+from relay.core.card import hours as hush
 from relay.core.routing.interval import Period, TimeInterval, contains
 from relay.core.routing.route import Route, Routing
 from tests.build import GROUP, POLICY, T0, alert, notification

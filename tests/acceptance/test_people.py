@@ -182,8 +182,8 @@ async def send_no_text(here: Life) -> bytes:
 async def test_a_webhook_of_another_program_is_named_with_its_remedy_and_left_alone(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.updates.FIRST_PAUSE", 0.01)
-    monkeypatch.setattr("relay.updates.HOLD", 1)
+    monkeypatch.setattr("relay.bot.polling.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("relay.bot.polling.HOLD", 1)
     sandbox.telegram.add_bot(TOKEN, "relay_bot").updates.webhook = "https://other.example.org/hook"
     theirs = sandbox.telegram.bots[TOKEN]
     async with life(sandbox, tmp_path) as here:
@@ -198,7 +198,7 @@ async def test_a_webhook_of_another_program_is_named_with_its_remedy_and_left_al
 async def test_a_second_poller_and_a_broken_network_are_named_and_passed(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.updates.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("relay.bot.polling.FIRST_PAUSE", 0.01)
     conflict = Refusal(409, "Conflict: terminated by other getUpdates request")
     sandbox.faults.add("telegram", UPDATES, "refused", count=3, refusal=conflict)
     async with life(sandbox, tmp_path) as here:
@@ -268,7 +268,7 @@ async def test_updates_that_mean_no_good_leave_no_trace(sandbox: Sandbox, tmp_pa
 async def test_a_webhook_that_was_changed_is_set_again_and_its_errors_are_named(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.updates.CHECK_EVERY", 0.05)
+    monkeypatch.setattr("relay.bot.polling.CHECK_EVERY", 0.05)
     async with life(sandbox, tmp_path, "webhook") as here:
         updates = sandbox.telegram.bots[TOKEN].updates
         await until("the webhook is set", lambda: updates.webhook == f"{PUBLIC}/telegram/111")
@@ -303,7 +303,7 @@ async def test_a_reload_takes_a_bot_s_ears_away_and_gives_them_back(sandbox: San
 async def test_going_back_to_polling_leaves_the_webhook_of_another_program_alone(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("relay.updates.FIRST_PAUSE", 0.01)
+    monkeypatch.setattr("relay.bot.polling.FIRST_PAUSE", 0.01)
     async with life(sandbox, tmp_path, "webhook") as here:
         updates = sandbox.telegram.bots[TOKEN].updates
         await until("the webhook is set", lambda: updates.webhook == f"{PUBLIC}/telegram/111")

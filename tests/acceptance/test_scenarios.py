@@ -17,7 +17,7 @@ from relay.core.routing.lane import LaneKey, Platform
 from relay.core.routing.route import Route, Routing
 from relay.core.secret import Secret
 from relay.platforms import platform_of
-from relay.platforms.wire import NoAnswer, Response
+from relay.platforms.http import NoAnswer, Response
 from relay.sandbox import discord_text
 from relay.sandbox.discord_chats import Thread
 from relay.sandbox.faults import FaultKind, Refusal

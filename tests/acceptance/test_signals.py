@@ -13,10 +13,10 @@ import pytest
 
 from relay.core.card.step import Post
 from relay.core.routing.lane import LaneKey
-from relay.folder import DATABASE
 from relay.sandbox.server import Sandbox
+from relay.store.data_dir import DATABASE
 from relay.store.protocol import Attempt
-from relay.store.sqlite import SqliteStore
+from relay.store.sqlite.store import SqliteStore
 from tests.acceptance.processes import Relay, fetch, launch_relay, payload, processes, start_relay, until
 from tests.build import GROUP, T0
 from tests.store.test_disk_faults import fill

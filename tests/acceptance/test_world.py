@@ -7,19 +7,19 @@ from typing import ParamSpec, TypeVar
 import pytest
 from msgspec.structs import replace
 
-from relay import calls, pipeline
 from relay.core.alert import AlertStatus, GroupId
 from relay.core.card.advance import Advanced, advance
 from relay.core.card.card import Card
-from relay.core.card.lanestate import LaneState
+from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Step
 from relay.core.card.view import View
 from relay.core.event import Noted, TemplateFailed
 from relay.core.routing.lane import Policy, Target
 from relay.core.routing.matcher import parse
 from relay.core.routing.route import Route, Routing
-from relay.core.template.look import look
+from relay.core.template.build_view import look
 from relay.core.template.template import Rendered
+from relay.delivery import calls, pipeline
 from relay.sandbox.faults import FaultKind, Refusal
 from relay.sandbox.rates import Window
 from relay.store.protocol import Ended, Outturn, StoreError

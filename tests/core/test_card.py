@@ -10,9 +10,9 @@ from relay.core.budget import Block
 from relay.core.card.advance import advance, rest
 from relay.core.card.card import Card, is_firing, is_settled, status
 from relay.core.card.digest import DIGEST, absorbing
-from relay.core.card.duty import waive
 from relay.core.card.fold import DETAILED, fold, ripen
-from relay.core.card.lanestate import LaneState
+from relay.core.card.lane_state import LaneState
+from relay.core.card.operator import waive
 from relay.core.card.outcome import Delivered, MessageGone, Outcome, RateLimited, Rejected, Unavailable, Unknown
 from relay.core.card.plan import is_urgent, plan
 from relay.core.card.step import Edit, MessageRef, Post, Reply, Step, Wait

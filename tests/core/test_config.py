@@ -9,10 +9,10 @@ import yaml
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from relay.core.config.config import Config, parse
-from relay.core.config.fault import Fault, render
-from relay.core.config.files import Files
-from relay.core.config.resolve import resolve
+from relay.config.config import Config, parse
+from relay.config.fault import Fault, render
+from relay.config.files import Files
+from relay.config.resolve import resolve
 
 ROOT = Path(__file__).parent.parent.parent
 GOOD = (ROOT / "config/examples/nights-and-fallbacks.yml").read_text()

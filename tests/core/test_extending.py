@@ -3,7 +3,7 @@
 import pytest
 import yaml
 
-from relay.core.config.extending import Addition, begun, extended, pair, present
+from relay.config.extending import Addition, begun, extended, pair, present
 
 TELEGRAM = Addition(
     "dba",

@@ -2,8 +2,8 @@
 
 import pytest
 
-from relay.core.config.fault import Fault, mask_line, ordered, render
-from relay.core.config.yamlnode import read
+from relay.config.fault import Fault, mask_line, ordered, render
+from relay.config.yaml_tree import read
 
 
 def test_a_fault_is_shown_with_its_line_and_a_caret() -> None:

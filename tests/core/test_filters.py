@@ -4,8 +4,8 @@ import pytest
 
 from relay.core.routing.lane import Policy
 from relay.core.template import sample, template
-from relay.core.template.engine import TooCostlyError
 from relay.core.template.filters import re_replace_all
+from relay.core.template.sandbox import TooCostlyError
 from relay.core.text.message import Message
 from relay.core.text.richtext import RichText, Span
 

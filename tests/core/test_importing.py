@@ -9,14 +9,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.__main__ import main
-from relay.core.config.config import parse
-from relay.core.config.fault import Fault, render
-from relay.core.config.files import Files
-from relay.core.config.importing import Imported, NotImported, convert
-from relay.core.config.resolve import Rules, decided, resolve
+from relay.config.config import parse
+from relay.config.fault import Fault, render
+from relay.config.files import Files
+from relay.config.importing import Imported, NotImported, convert
+from relay.config.resolve import Rules, decided, resolve
 from relay.core.routing.matcher import parse as parse_matchers
 from relay.core.routing.route import Route, walk
-from relay.settings import BUILTIN
+from relay.settings.load import BUILTIN
 from tests import canary
 from tests.need import need_program
 

@@ -3,11 +3,11 @@
 import pytest
 from msgspec.structs import replace
 
+from relay.core.bot.account import Bot
 from relay.core.bot.people import Invite, Subscription, has_left, hash_of, spoken, subscribe, subscribers
 from relay.core.bot.update import SILENCE, BotId, ChatInfo, Ears, Seen, Topic, further, is_new, offset
 from relay.core.card.card import Card
-from relay.core.card.hush import hush
-from relay.core.config.destination import Bot
+from relay.core.card.hours import hush
 from relay.core.routing.lane import HttpOptions, LaneKey
 from relay.core.routing.matcher import parse
 from relay.core.routing.route import SUBSCRIPTION, Route, Routing, deliveries

@@ -2,13 +2,13 @@
 
 import pytest
 
+from relay.config.config import parse
+from relay.config.fault import Fault
+from relay.config.files import Files, wanted
+from relay.config.resolve import Retention, Rules, decided, resolve
 from relay.core.alert import Alert, Notification
+from relay.core.bot.account import Bot
 from relay.core.budget import Limits, Rate
-from relay.core.config.config import parse
-from relay.core.config.destination import Bot
-from relay.core.config.fault import Fault
-from relay.core.config.files import Files, wanted
-from relay.core.config.resolve import Retention, Rules, decided, resolve
 from relay.core.routing.interval import contains
 from relay.core.routing.lane import HttpOptions, LaneKey, Lifecycle, LinkRewrite, MentionRule, Policy, Target
 from relay.core.routing.matcher import parse as matchers

@@ -10,13 +10,13 @@ from relay.core.card.card import Card
 from relay.core.card.fold import fold
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.matcher import parse
-from relay.core.template.drill import drill_view
 from relay.core.template.sample import VIEWS
 from relay.core.template.template import render
+from relay.core.template.test_message import drill_view
 from relay.core.text.richtext import RichText
 from relay.platforms import platform_of
-from relay.platforms.telegram_text import write
-from relay.sandbox.bubbles import draw
+from relay.platforms.telegram.text import write
+from relay.sandbox.page import draw
 from tests.build import GROUP, POLICY, alert, arriving
 from tests.world import TEMPLATES
 

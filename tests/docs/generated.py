@@ -7,7 +7,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from tests.docs import bubbles, conversations, keys, metrics, objects, verbs
+from tests.docs import conversations, keys, metrics, objects, verbs
+from tests.docs import page_drawing as bubbles
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 PARTS: Mapping[str, Callable[[], str]] = {

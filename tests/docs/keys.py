@@ -9,9 +9,9 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from relay.core.config import scalar
-from relay.core.config.schema import File
-from relay.core.config.schema_receiver import Chat, Entry, FileName, Shared
+from relay.config import scalar
+from relay.config.schema import File
+from relay.config.schema_receiver import Chat, Entry, FileName, Shared
 from relay.core.secret import Secret
 
 _NAMES: tuple[tuple[object, str], ...] = (

@@ -4,7 +4,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from relay.core.balance import BalanceRow
 from relay.core.event import Called
-from relay.metrics import Metrics
+from relay.operate.metrics import Metrics
 
 _OURS = "alert_relay_"
 

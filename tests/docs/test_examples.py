@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 import yaml
 
-from relay import webconfig
 from relay.__main__ import main
 from relay.core.template import template
-from relay.settings import BUILTIN, load
+from relay.inbound import web_config as webconfig
+from relay.settings.load import BUILTIN, load
 from tests.docs import pages, verbs
 from tests.docs.pages import Block
 from tests.need import need_program

@@ -9,22 +9,22 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 import yaml
 
+from relay.config.resolve import Rules
+from relay.config.schema import File
+from relay.core.active_config import Refusing
 from relay.core.card.digest import DigestView
-from relay.core.config.inforce import Refusing
-from relay.core.config.resolve import Rules
-from relay.core.config.schema import File
 from relay.core.event import Event, Settlement
 from relay.core.notice import chat_down, notice_of
 from relay.core.template import sample
 from relay.core.template.context import Scene, Shape
-from relay.core.template.digest_scene import DigestScene
+from relay.core.template.digest_context import DigestScene
 from relay.core.template.filters import FILTERS, FUNCTIONS
-from relay.core.template.guard import BLOCKS
+from relay.core.template.static_check import BLOCKS
 from relay.core.text.texts import CATALOGUE
+from relay.inbound.web_config import TlsServer, WebFile
 from relay.platforms import PLATFORMS
 from relay.platforms.answer import Row
-from relay.settings import load
-from relay.webconfig import TlsServer, WebFile
+from relay.settings.load import load
 from tests.docs import generated, keys, metrics, objects, pages
 
 DOCS = pages.ROOT / "docs"

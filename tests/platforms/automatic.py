@@ -7,7 +7,7 @@ import msgspec
 from msgspec import Struct, field
 from tdjson import td_execute
 
-from relay.platforms.telegram_text import Entity
+from relay.platforms.telegram.text import Entity
 
 _HIDING = {"code", "pre", "text_link", "text_mention"}
 _HARMLESS = {"textEntityTypeMediaTimestamp"}  # bots' messages have none: it needs a video

@@ -11,7 +11,7 @@ import msgspec
 import pytest
 
 from relay.core.text.richtext import utf16_length
-from relay.platforms.wire import Request
+from relay.platforms.http import Request
 
 Schema = dict[str, object]
 ROOT = Path(__file__).resolve().parents[2]

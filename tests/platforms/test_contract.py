@@ -29,7 +29,7 @@ from relay.core.text.message import Message
 from relay.core.text.richtext import RichText, styled
 from relay.platforms import PLATFORMS, platform_of
 from relay.platforms.answer import Answer, Row, row_of
-from relay.platforms.wire import NoAnswer, Response
+from relay.platforms.http import NoAnswer, Response
 from tests.platforms import hostile
 from tests.platforms.specs import ROOT, faults
 

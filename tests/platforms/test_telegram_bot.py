@@ -4,13 +4,13 @@ import json
 
 import pytest
 
+from relay.core.bot.account import Bot
 from relay.core.bot.conversation import GROUP_COMMANDS, PRIVATE_COMMANDS
-from relay.core.config.destination import Bot
 from relay.core.routing.lane import HttpOptions
 from relay.core.secret import Secret
-from relay.platforms import telegram_bot
-from relay.platforms.telegram_bot import Me, Refusal, Result, WebhookInfo, result_of
-from relay.platforms.wire import NoAnswer, Request, Response
+from relay.platforms.http import NoAnswer, Request, Response
+from relay.platforms.telegram import bot as telegram_bot
+from relay.platforms.telegram.bot import Me, Refusal, Result, WebhookInfo, result_of
 from tests.platforms.specs import faults
 
 TOKEN = "111:secretSecret"

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.core.bot.update import ChatInfo, Command, Ignored, Membership, Migrated, Seen, Topic, Update
-from relay.platforms.telegram_updates import decode, update, updates
+from relay.platforms.telegram.updates import decode, update, updates
 
 ADA = {"id": 555, "is_bot": False, "first_name": "Ada", "language_code": "fr"}
 ANONYMOUS = {"id": 1087968824, "is_bot": True, "language_code": "fr"}

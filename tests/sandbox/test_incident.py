@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from relay import settings
 from relay.core.payload import parse
 from relay.sandbox import incident
 from relay.sandbox.incident import SCRIPT, TROUBLES, Beat
+from relay.settings import load as settings
 from tests.sandbox.client import T0
 
 

@@ -6,7 +6,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from relay.core.bot.update import Command, Membership, Migrated, Seen, Update
-from relay.platforms.telegram_updates import update
+from relay.platforms.telegram.updates import update
 from tests.acceptance.processes import until
 from tests.sandbox.client import FORUM, GROUP, PRIVATE, TOKEN, Answer, Client
 

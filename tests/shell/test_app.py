@@ -9,13 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from relay import __version__, log
+from relay import __version__
 from relay.__main__ import main
 from relay.app import App, Options
-from relay.folder import Folder
+from relay.operate import log
 from relay.sandbox.server import Sandbox
+from relay.store.data_dir import Folder
 from relay.store.protocol import StoreError
-from relay.store.sqlite import SqliteStore
+from relay.store.sqlite.store import SqliteStore
 from tests.acceptance.life import life
 from tests.acceptance.processes import fetch, until
 from tests.acceptance.test_signals import OPS, furnish

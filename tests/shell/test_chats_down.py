@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from relay.app import App, Options
-from relay.core.card.lanestate import Down
-from relay.core.config.inforce import InForce, Refusing
+from relay.core.active_config import InForce, Refusing
+from relay.core.card.lane_state import Down
 from relay.core.event import Event, Settled
 from relay.core.routing.route import SUBSCRIPTION, Route, Routing, Subscriber
 from relay.sandbox.server import Sandbox

@@ -11,9 +11,9 @@ import pytest
 
 from relay.__main__ import main
 from relay.app import App, Options
-from relay.folder import Folder
 from relay.sandbox.server import Sandbox
-from relay.store.sqlite import SqliteStore
+from relay.store.data_dir import Folder
+from relay.store.sqlite.store import SqliteStore
 from tests.acceptance.processes import until
 
 Output = pytest.CaptureFixture[str]

@@ -16,13 +16,13 @@ import pytest
 from relay.__main__ import main
 from relay.app import App, Options
 from relay.core.alert import GroupId, Notification
-from relay.core.card.lanestate import Down, LaneState
+from relay.core.card.lane_state import Down, LaneState
 from relay.core.event import ChatChanged, Event
 from relay.core.routing.route import Delivery
-from relay.folder import DATABASE, SOCKET, Folder, InUse
 from relay.sandbox.server import Sandbox
+from relay.store.data_dir import DATABASE, SOCKET, Folder, InUse
 from relay.store.protocol import Arrival
-from relay.store.sqlite import SqliteStore
+from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, T0, TELEGRAM, alert, notification
 from tests.store.test_store import arrival, fold_all, outturn
 

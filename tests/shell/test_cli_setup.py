@@ -11,7 +11,7 @@ import pytest
 
 from relay.__main__ import main
 from relay.sandbox.server import Sandbox
-from relay.settings import load
+from relay.settings.load import load
 
 Output = pytest.CaptureFixture[str]
 TOKEN, GROUP, FORUM = "111:sandboxtoken", -5, -1000000000009

@@ -18,7 +18,7 @@ WALL = re.compile(
 )
 READERS = {
     "clock.py": 1,  # once, at the start
-    "store/database.py": 1,  # the name of a file
+    "store/sqlite/database.py": 1,  # the name of a file
 }
 
 

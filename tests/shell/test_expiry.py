@@ -2,10 +2,10 @@
 
 from msgspec.structs import replace
 
-from relay.core.config.resolve import Retention
+from relay.config.resolve import Retention
 from relay.core.event import Event, Settled
 from relay.core.routing.route import Route, Routing
-from relay.upkeep import Upkeep
+from relay.operate.housekeeping import Upkeep
 from tests.build import POLICY, alert, notification
 from tests.world import CHAT, SPARE, SPARE_CHAT, World, telegram_target
 

@@ -13,10 +13,10 @@ from relay.core.event import Accepted, Event
 from relay.core.routing import route
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Route, Routing
-from relay.intake import LARGE, Intake
+from relay.inbound.intake import LARGE, Intake
 from relay.store.protocol import Arrival, StoreError
-from relay.store.sqlite import SqliteStore
-from relay.writer import Writer
+from relay.store.sqlite.store import SqliteStore
+from relay.store.writer import Writer
 from tests.build import T0, target
 
 ALERTS = 12_000  # in parts of 256, of which 16 are one transaction
@@ -95,7 +95,7 @@ async def test_a_large_body_is_read_and_routed_beside_the_event_loop(
             worked[name].add(threading.current_thread() is threading.main_thread())
             return function(*args)
 
-        monkeypatch.setattr(f"relay.intake.{name}", watched)
+        monkeypatch.setattr(f"relay.inbound.intake.{name}", watched)
 
     watch("parse", payload.parse)
     watch("deliveries", route.deliveries)

@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator, Iterator
 
 import pytest
 
-from relay import lanes
 from relay.core.event import Event, Noted
 from relay.core.routing.lane import LaneKey
-from relay.lanes import Lanes
-from relay.pipeline import Next
+from relay.delivery import lanes
+from relay.delivery.lanes import Lanes
+from relay.delivery.pipeline import Next
 from relay.store.protocol import StoreError
 from tests.build import DISCORD, T0, TELEGRAM
 

@@ -10,7 +10,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay import log
 from relay.core.event import (
     Accepted,
     Answered,
@@ -23,6 +22,7 @@ from relay.core.event import (
     TemplateFailed,
 )
 from relay.core.secret import Secret
+from relay.operate import log
 
 TOKEN = "123456789:AAcanaryCanaryCanaryCanaryCanary_-x"
 HOOK = "https://discord.com/api/webhooks/998877665544332211/canaryCanary_canary-Canary"

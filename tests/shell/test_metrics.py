@@ -7,10 +7,10 @@ import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
 from relay import __version__
+from relay.core.active_config import Refusing
 from relay.core.balance import BalanceRow
-from relay.core.config.inforce import Refusing
 from relay.core.event import Accepted, Answered, Called, ChatChanged, Event, Loaded, Noted, Settled, TemplateFailed
-from relay.metrics import Metrics
+from relay.operate.metrics import Metrics
 
 FULL = BalanceRow(
     "telegram",

@@ -2,13 +2,13 @@
 
 import pytest
 
+from relay.core.active_config import Refusing
 from relay.core.alert import Notification
 from relay.core.card.card import Card
 from relay.core.card.fold import Arriving, fold
-from relay.core.config.inforce import Refusing
 from relay.core.event import Answered, ChatChanged, ChatMoved, Contradicted, Event, Settled, TemplateFailed
 from relay.core.notice import HOURLY, notice_of
-from relay.notices import Notices
+from relay.operate.notices import Notices
 from tests.build import POLICY, arriving
 
 DOWN = Refusing("telegram", "dba", "relay.yml:9", "Forbidden: bot was kicked")

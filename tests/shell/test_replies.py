@@ -4,14 +4,14 @@ import asyncio
 
 import pytest
 
-from relay import replies
+from relay.bot import replies
+from relay.bot.replies import Replies
 from relay.core.event import Event, Noted
-from relay.platforms.wire import NoAnswer, Request
-from relay.replies import Replies
+from relay.platforms.http import NoAnswer, Request
 from relay.store.people import Outgoing
 from relay.store.protocol import StoreError
-from relay.store.sqlite import SqliteStore
-from relay.writer import Writer
+from relay.store.sqlite.store import SqliteStore
+from relay.store.writer import Writer
 
 
 @pytest.mark.parametrize(

@@ -22,9 +22,9 @@ from msgspec.structs import replace
 
 from relay.core.answer import Answer, BadPayload, Busy, Taken
 from relay.core.event import Answered, Event, Noted
-from relay.door import Door
-from relay.listener import Listener, Room
-from relay.server import Doors, Limits, Server
+from relay.inbound.auth import Door
+from relay.inbound.connections import Listener, Room
+from relay.inbound.server import Doors, Limits, Server
 
 CANARY = "canaryCanary"
 QUICK = Limits(max_body=1000, all_bodies=2000, body_seconds=0.15, answer_seconds=0.15)
@@ -678,7 +678,7 @@ async def test_the_address_says_host_and_port(relay: Relay) -> None:
 
 def test_a_parser_in_pure_python_is_refused() -> None:
     program = (
-        "import asyncio; from relay.listener import *\n"
+        "import asyncio; from relay.inbound.connections import *\n"
         "async def main():\n    await Listener(None, Room()).open('127.0.0.1', 0, None)\nasyncio.run(main())"
     )
     environment = os.environ | {"AIOHTTP_NO_EXTENSIONS": "1"}

@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from relay.core.routing.lane import HttpOptions
 from relay.core.secret import Secret
-from relay.platforms.wire import NoAnswer, Request, Response
-from relay.transport import MAX_BODY, USER_AGENT, Transport
+from relay.delivery.transport import MAX_BODY, USER_AGENT, Transport
+from relay.platforms.http import NoAnswer, Request, Response
 
 CANARY = "123456789:AAcanaryCanaryCanaryCanaryCanary_-x"
 Talk = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.watch import Watch, follow
+from relay.settings.watch import Watch, follow
 from tests.acceptance.processes import listens, processes, until
 
 CONFIG = """\

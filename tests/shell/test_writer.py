@@ -8,8 +8,8 @@ from functools import partial
 import pytest
 
 from relay.store.protocol import StoreError
-from relay.store.sqlite import SqliteStore
-from relay.writer import Writer
+from relay.store.sqlite.store import SqliteStore
+from relay.store.writer import Writer
 
 
 class Watched(SqliteStore):

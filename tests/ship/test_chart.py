@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 import yaml
 
-from relay import __version__, settings, webconfig
+from relay import __version__
 from relay.cli import serve
 from relay.cli.base import Parser
-from relay.core.config.fault import render as render_fault
+from relay.config.fault import render as render_fault
+from relay.inbound import web_config as webconfig
+from relay.settings import load as settings
 from tests.need import need_program
 from tests.ship.charts import CHART, Object, Rendered, every_step, refusal, render, table, tables, text
 

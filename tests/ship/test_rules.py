@@ -11,7 +11,7 @@ import yaml
 from prometheus_client.parser import text_string_to_metric_families
 
 from relay.core.balance import BalanceRow
-from relay.metrics import Metrics
+from relay.operate.metrics import Metrics
 from tests.need import need_program
 from tests.ship.charts import CHART
 

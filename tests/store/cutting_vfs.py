@@ -1,8 +1,9 @@
 """A disk for SQLite that lies as real ones do: until a sync, writes may be dropped, torn or reordered by a power cut.
 
 It is an SQLite VFS (https://sqlite.org/vfs.html) in memory, for apsw's SQLite; `connect` gives what
-`relay.store.connection.Connection` asks for. Like SQLite's own VFS for Unix it promises "powersafe overwrite": a torn
-write harms nothing outside its own range. The first sync of a log or journal syncs the folder too, as os_unix.c does.
+`relay.store.sqlite.connection.Connection` asks for. Like SQLite's own VFS for Unix it promises "powersafe overwrite": a
+torn write harms nothing outside its own range. The first sync of a log or journal syncs the folder too, as
+os_unix.c does.
 """
 
 import random
@@ -13,7 +14,7 @@ from typing import Any
 
 import apsw
 
-from relay.store.connection import Value
+from relay.store.sqlite.connection import Value
 
 _LOGS = apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL
 _SECTORS = (512, 4096)

@@ -18,8 +18,8 @@ from relay.core.bot.people import ChatEntry, Effects, Invite, Saying, hash_of, s
 from relay.core.bot.update import BotId, ChatInfo
 from relay.core.routing.matcher import parse
 from relay.core.text.richtext import RichText
-from relay.store.opening import STEPS
-from relay.store.sqlite import SqliteStore
+from relay.store.sqlite.open_file import STEPS
+from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, POLICY, T0, alert, notification
 from tests.world import API, CHAT, World, discord_target, telegram_target
 

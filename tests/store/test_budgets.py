@@ -7,12 +7,12 @@ from msgspec.structs import replace
 
 from relay.core.budget import Block, Limit
 from relay.core.card.card import Card
-from relay.core.card.lanestate import LaneState
+from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Post
 from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Attempt, Begun, CardChange, Denied, Outturn, Store
-from relay.store.sqlite import SqliteStore
-from relay.store.sqlite_budgets import PATIENCE, YIELD
+from relay.store.sqlite.budgets import PATIENCE, YIELD
+from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, T0, TELEGRAM
 
 ONE = (Limit("chat", 1, 10.0),)

@@ -21,9 +21,9 @@ from relay.core.event import Event, Noted, StorageDamaged
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.store.protocol import Arrival, Attempt, Begun, CardChange, Claim, Store
-from relay.store.salvage import Salvaged, salvage
-from relay.store.sqlite import SqliteStore
-from relay.store.wreck import NothingToSalvage
+from relay.store.recover import Salvaged, salvage
+from relay.store.sqlite.damaged_file import NothingToSalvage
+from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, T0, TELEGRAM, alert, notification
 from tests.store.test_people import BOT, GROUPS, INVITE, OWN, SAYING, start, take
 

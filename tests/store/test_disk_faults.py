@@ -15,15 +15,15 @@ from msgspec.structs import replace
 
 from relay.core.answer import Answer, Busy, Taken
 from relay.core.card.card import Card, Shown, mark
-from relay.core.card.lanestate import LaneState
+from relay.core.card.lane_state import LaneState
 from relay.core.card.step import MessageRef, Post
 from relay.core.event import Event, Noted
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery, Route, Routing
-from relay.intake import Intake
+from relay.inbound.intake import Intake
 from relay.store.protocol import Arrival, Attempt, Begun, CardChange, Ended, Outturn, Store, StoreError
-from relay.store.sqlite import SqliteStore
-from relay.writer import Writer
+from relay.store.sqlite.store import SqliteStore
+from relay.store.writer import Writer
 from tests.build import T0, TELEGRAM, alert, notification, target
 from tests.store.cutting_vfs import Disk
 

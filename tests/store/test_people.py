@@ -13,7 +13,7 @@ from relay.core.bot.update import BotId, ChatInfo, Command, Ears, Migrated, Seen
 from relay.core.budget import Block, Limit
 from relay.core.card.card import Card, Shown, mark
 from relay.core.card.fold import fold
-from relay.core.card.lanestate import Down, LaneState
+from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.step import MessageRef, Post
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.matcher import parse
@@ -21,7 +21,7 @@ from relay.core.routing.route import SUBSCRIPTION, Delivery
 from relay.core.text.richtext import RichText
 from relay.store.people import SAYING_SECONDS
 from relay.store.protocol import Arrival, Attempt, Begun, CardChange, Denied, Outturn, Store
-from relay.store.sqlite import SqliteStore
+from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, POLICY, T0, alert, arriving, notification
 
 BOT = BotId("http://127.0.0.1:1", "111")

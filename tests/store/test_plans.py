@@ -7,10 +7,10 @@ from msgspec.structs import replace
 
 from relay.core.card.card import Card, Shown, mark
 from relay.core.card.digest import DIGEST
-from relay.core.card.lanestate import LaneState
+from relay.core.card.lane_state import LaneState
 from relay.core.card.step import MessageRef
 from relay.store.protocol import CardChange, Outturn
-from relay.store.sqlite import SqliteStore
+from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM
 from tests.store.test_store import arrival, fold_all
 

@@ -15,12 +15,12 @@ from msgspec.structs import replace
 from relay.core.alert import GroupId, Notification
 from relay.core.budget import Limit
 from relay.core.card.card import Card, Shown, mark
-from relay.core.card.lanestate import LaneState
+from relay.core.card.lane_state import LaneState
 from relay.core.card.step import MessageRef, Post
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.store.protocol import Arrival, Attempt, Begun, CardChange, Outturn, Store, StoreError
-from relay.store.sqlite import SqliteStore
+from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, T0, TELEGRAM, alert, notification
 from tests.store.cutting_vfs import Disk
 

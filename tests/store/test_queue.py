@@ -10,14 +10,14 @@ from msgspec.structs import replace
 
 from relay.core.alert import GroupId
 from relay.core.card.card import Card
-from relay.core.card.lanestate import Down, LaneState
+from relay.core.card.lane_state import Down, LaneState
 from relay.core.event import DROPPED
 from relay.core.routing.route import Delivery
-from relay.store import sqlite_queue
-from relay.store.opening import STEPS
 from relay.store.protocol import Arrival, CardChange, Store
 from relay.store.queue import MOST_LISTED, Dropped, Page, Query, Queued, Refused, Retried, Whole
-from relay.store.sqlite import SqliteStore
+from relay.store.sqlite import queue
+from relay.store.sqlite.open_file import STEPS
+from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM, alert, notification
 from tests.store.test_store import arrival, fold_all, outturn, shown
 
@@ -303,7 +303,7 @@ def test_a_copy_to_a_fallback_is_listed_under_its_own_receiver(store: Store) -> 
     assert (copy.receiver, copy.fallback, copy.lane) == ("ops", "spare", DISCORD)
 
 
-@pytest.mark.parametrize("sql", sqlite_queue.LISTS.values(), ids=list(sqlite_queue.LISTS))
+@pytest.mark.parametrize("sql", queue.LISTS.values(), ids=list(queue.LISTS))
 def test_a_page_is_read_from_an_index_in_its_order_however_many_rows_there_are(sql: str) -> None:
     with contextlib.closing(sqlite3.connect(":memory:")) as db:
         db.executescript("".join(STEPS))

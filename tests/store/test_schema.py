@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from relay.core.event import Event
-from relay.store.connection import connect
-from relay.store.opening import STEPS, open_checked
-from relay.store.sqlite import SqliteStore
+from relay.store.sqlite.connection import connect
+from relay.store.sqlite.open_file import STEPS, open_checked
+from relay.store.sqlite.store import SqliteStore
 from tests.store import keeping
 from tests.world import CHANNEL
 

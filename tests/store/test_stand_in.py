@@ -13,7 +13,7 @@ from relay.core.card.card import Card
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.store.protocol import CardChange, Store
-from relay.store.sqlite import SqliteStore
+from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, T0, TELEGRAM, alert, entry, notification
 from tests.store.test_store import arrival, fold_all, outturn, shown
 

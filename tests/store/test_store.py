@@ -13,7 +13,7 @@ from relay.core.alert import GroupId, Notification
 from relay.core.budget import Block, Limit
 from relay.core.card.card import Card, Shown, mark
 from relay.core.card.digest import DIGEST
-from relay.core.card.lanestate import Down, LaneState
+from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.step import MessageRef, Post
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
@@ -30,8 +30,8 @@ from relay.store.protocol import (
     StoreError,
 )
 from relay.store.queue import Retried
-from relay.store.sqlite import SqliteStore
-from relay.store.sqlite_claim import PAGE_BYTES
+from relay.store.sqlite.claim import PAGE_BYTES
+from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM, alert, entry, notification
 
 Reopen = Callable[[], Store]

@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Sequence
 
 from relay.core.card.card import Card, Entry
-from relay.core.card.place import where
 from relay.core.card.severity import rank
+from relay.core.card.subject import where
 from relay.core.routing.matcher import Matcher, matches
-from relay.core.template.telling import mark, one_line
+from relay.core.template.labels_shown import mark, one_line
 from relay.core.text.richtext import RichText, concat, join, plain, styled
 from relay.core.text.texts import say
 from relay.core.text.texts_people import tell

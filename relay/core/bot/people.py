@@ -7,9 +7,9 @@ from hashlib import blake2b, sha256
 from msgspec import Struct
 from msgspec.structs import replace
 
+from relay.core.bot.account import Bot
 from relay.core.bot.update import BotId, ChatInfo, Sort, Standing, Topic
 from relay.core.card.card import Card
-from relay.core.config.destination import Bot
 from relay.core.routing.lane import Endpoint, LaneKey, Policy, Target
 from relay.core.routing.matcher import Matcher
 from relay.core.routing.route import Subscriber

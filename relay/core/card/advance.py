@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from relay.core.budget import Block
 from relay.core.card.card import Card, Shown, is_firing, is_held, is_refused, is_settled, mark
-from relay.core.card.lanestate import Down, LaneState, Trouble
+from relay.core.card.lane_state import Down, LaneState, Trouble
 from relay.core.card.outcome import (
     BotDown,
     ChatDown,

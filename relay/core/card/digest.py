@@ -10,10 +10,10 @@ from msgspec import Struct
 from relay.core.alert import GroupId
 from relay.core.budget import Limit
 from relay.core.card.card import Card, status
-from relay.core.card.hush import SOUND, Hush
-from relay.core.card.place import where
+from relay.core.card.hours import SOUND, Hush
 from relay.core.card.severity import rank
 from relay.core.card.step import Edit, Post, Step, Wait
+from relay.core.card.subject import where
 from relay.core.card.view import Late, ShownStatus
 from relay.core.routing.lane import Policy
 

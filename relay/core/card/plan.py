@@ -2,7 +2,7 @@
 
 from relay.core.card.card import Card, is_firing, is_settled, is_untold, mark
 from relay.core.card.fold import ripens_at
-from relay.core.card.hush import SOUND, Hush
+from relay.core.card.hours import SOUND, Hush
 from relay.core.card.step import Edit, Post, Reply, Step, Wait
 from relay.core.routing.lane import Policy
 from relay.core.routing.matcher import matches

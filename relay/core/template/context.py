@@ -8,10 +8,10 @@ from msgspec import Struct
 from relay.core.card.step import ReplyKind
 from relay.core.card.view import AlertView, Late, View
 from relay.core.routing.lane import Policy
-from relay.core.template import telling
-from relay.core.template.engine import nearest, shown
+from relay.core.template import labels_shown as telling
 from relay.core.template.links import Links, links
 from relay.core.template.objects import Alert, Alerts, Counts, Hidden, Labels
+from relay.core.template.sandbox import nearest, shown
 from relay.core.text.richtext import RichText, join
 from relay.core.text.texts import CATALOGUE, ordinal
 from relay.core.text.times import Reader

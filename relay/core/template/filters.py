@@ -15,8 +15,8 @@ from jinja2.runtime import Context
 
 from relay.core.duration import parse_duration
 from relay.core.template import links
-from relay.core.template.engine import MAX_TEXT, TooCostlyError, run_of, shown, text
 from relay.core.template.numbers import humanize, humanize1024, humanize_duration, humanize_percentage, number, rounded
+from relay.core.template.sandbox import MAX_TEXT, TooCostlyError, run_of, shown, text
 from relay.core.text import richtext
 from relay.core.text.richtext import RichText, styled
 from relay.core.text.times import Duration, Reader, Time

@@ -8,7 +8,7 @@ from relay.core.card.card import Card, Owed
 from relay.core.card.step import Reply, Step
 from relay.core.card.view import AlertView, View
 from relay.core.routing.lane import Policy
-from relay.core.template import telling
+from relay.core.template import labels_shown as telling
 from relay.core.text.message import Attachment, Message
 from relay.core.text.times import Reader
 

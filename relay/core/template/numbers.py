@@ -2,7 +2,7 @@
 
 import math
 
-from relay.core.template.engine import text
+from relay.core.template.sandbox import text
 
 _LARGE = ("", "k", "M", "G", "T", "P", "E", "Z", "Y")
 _SMALL = ("", "m", "u", "n", "p", "f", "a", "z", "y")

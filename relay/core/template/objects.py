@@ -6,7 +6,7 @@ from functools import cached_property
 from msgspec import Struct
 
 from relay.core.card.view import AlertView
-from relay.core.template import telling
+from relay.core.template import labels_shown as telling
 from relay.core.text.richtext import RichText, concat
 from relay.core.text.times import Duration, Printable, Reader, Time
 

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from relay.core.card.view import AlertView
-from relay.core.template import telling
+from relay.core.template import labels_shown as telling
 from relay.core.template.context import Scene, Shape
 from relay.core.template.fitting import fit
 from relay.core.text.message import Message

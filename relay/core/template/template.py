@@ -15,16 +15,17 @@ from relay.core.card.step import ReplyKind
 from relay.core.card.view import AlertView, View
 from relay.core.routing.lane import Policy
 from relay.core.routing.matcher import matches
-from relay.core.template import guard, sample
+from relay.core.template import sample
+from relay.core.template import static_check as guard
 from relay.core.template.context import Scene, Shape
-from relay.core.template.digest_scene import DigestScene
-from relay.core.template.drawing import Part, TemplateError, draw, draw_digest, draw_reply
-from relay.core.template.engine import Sandbox
+from relay.core.template.digest_context import DigestScene
 from relay.core.template.filters import FILTERS, FUNCTIONS
 from relay.core.template.fitting import WHOLE, fit, richest
-from relay.core.template.guard import TemplateFault
 from relay.core.template.listing import listing
+from relay.core.template.parts import Part, TemplateError, draw, draw_digest, draw_reply
 from relay.core.template.plain import plain
+from relay.core.template.sandbox import Sandbox
+from relay.core.template.static_check import TemplateFault
 from relay.core.text.markup import MarkupName
 from relay.core.text.message import Mention, Message
 from relay.core.text.richtext import RichText

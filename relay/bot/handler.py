@@ -1,0 +1,164 @@
+"""Hearing: an update of a bot becomes one transaction, with how far the bot has listened and what people asked for."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from functools import partial
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from relay.core.bot.conversation import respond
+from relay.core.bot.people import Effects, Saying, Subscription, has_left
+from relay.core.bot.update import BotId, Update, is_new
+from relay.core.budget import Budget, Limit, free_at, take
+from relay.core.event import ChatChanged, Event, Heard, Noted
+from relay.core.routing.lane import LaneKey, Policy
+from relay.core.routing.route import SUBSCRIPTION
+from relay.delivery.calls import Run
+from relay.store.people import PeopleStore
+from relay.store.protocol import StoreError
+
+PERSON, CHAT = (6, 60.0), (12, 60.0)  # answers, and within how many seconds, that one person and one chat get
+_MOST_KNOWN = 1000  # people and chats whose answers are counted before the old counts are forgotten
+
+
+class Heed(Struct, frozen=True):
+    """Where what was heard goes: lanes that have work, the subscriptions when they changed, lanes whose group has
+    another id now, answers that wait."""
+
+    wake: Callable[[Iterable[LaneKey]], None]
+    renew: Callable[[tuple[Subscription, ...]], None]
+    moved: Callable[[Iterable[LaneKey], str], None]
+    answer: Callable[[], None]
+
+
+class _Taken(Struct, frozen=True):
+    """What came of an update; the subscriptions that there are now, if they changed."""
+
+    effects: Effects
+    lanes: tuple[LaneKey, ...] = ()
+    subscriptions: tuple[Subscription, ...] | None = None
+
+
+class Hearing:
+    """Takes updates, each once. `policy` is that of personal chats, replaced on a reload."""
+
+    def __init__(
+        self,
+        store: PeopleStore,
+        run: Run,
+        clock: Callable[[], float],
+        tell: Callable[[Event], None],
+        heed: Heed,
+        policy: Policy,
+    ) -> None:
+        self._store = store
+        self._run = run
+        self._clock = clock
+        self._tell = tell
+        self._heed = heed
+        self._manners = _Manners()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self.policy = policy
+
+    async def take(self, bot: BotId, update: Update) -> None:
+        """Does what follows from the update, unless it was done before. Raises StoreError: then nothing was done.
+
+        What has begun ends, even when the caller is cancelled.
+        """
+        task = asyncio.create_task(self._finish(bot, update))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+        await asyncio.shield(task)
+
+    async def _finish(self, bot: BotId, update: Update) -> None:
+        """An update that a bug of ours makes fail is passed over, so that those behind it are heard."""
+        now = self._clock()
+        try:
+            taken = await self._run(partial(_take, self._store, bot, update, self.policy, now, self._manners))
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - see above
+            self._tell(Noted("error", "update failed", (("update", str(update.id)), ("err", repr(error)))))
+            taken = await self._run(partial(_pass_over, self._store, bot, update, now))
+        self._tell(Heard(taken.effects.heard))
+        self._heed_all(taken)
+
+    def _heed_all(self, taken: _Taken) -> None:
+        effects = taken.effects
+        for subscription in (effects.added,) if effects.added else ():
+            self._tell(Noted("info", "subscription begun", _described(subscription)))
+        for ended in effects.ended:
+            self._tell(Noted("info", "subscription ended", (("id", ended),)))
+        if taken.subscriptions is not None:
+            self._heed.renew(taken.subscriptions)
+        if effects.moved:
+            self._heed.moved(taken.lanes, effects.moved[1])
+        self._heed.wake(taken.lanes)
+        if effects.sayings:
+            self._heed.answer()
+
+    def listen(self, event: Event) -> None:
+        """A chat of a subscriber that went down may have left for good: that ends its subscriptions."""
+        if isinstance(event, ChatChanged) and event.receiver == SUBSCRIPTION and not event.up:
+            task = asyncio.create_task(self._part())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _part(self) -> None:
+        try:
+            ended, left = await self._run(partial(_part, self._store))
+        except StoreError as error:
+            self._tell(Noted("error", "storage failed", (("err", str(error)),)))
+            return
+        for subscription in ended:
+            self._tell(Noted("info", "subscription ended", _described(subscription)))
+        if ended:
+            self._heed.renew(left)
+
+    async def stop(self) -> None:
+        """Waits for what has begun."""
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _take(store: PeopleStore, bot: BotId, update: Update, policy: Policy, now: float, manners: "_Manners") -> _Taken:
+    if not is_new(update, store.ears(bot), now):
+        return _Taken(Effects("repeated" if update.id else "ignored"))
+    effects = respond(update, store.known(bot, update), policy, now)
+    effects = replace(effects, sayings=tuple(each for each in effects.sayings if manners.admit(bot, each, now)))
+    lanes = store.take_update(bot, update.id, effects, now)
+    return _Taken(effects, lanes, store.subscriptions() if effects.concerns_routing else None)
+
+
+def _pass_over(store: PeopleStore, bot: BotId, update: Update, now: float) -> _Taken:
+    effects = Effects("failed")
+    return _Taken(effects, store.take_update(bot, update.id, effects, now))
+
+
+def _part(store: PeopleStore) -> tuple[tuple[Subscription, ...], tuple[Subscription, ...]]:
+    """The subscriptions that ended, and those that are left."""
+    gone = [subscription.id for subscription, why in store.fallen() if has_left(why)]
+    return store.end_subscriptions(gone), store.subscriptions()
+
+
+def _described(subscription: Subscription) -> tuple[tuple[str, str], ...]:
+    return (("id", subscription.id), ("name", subscription.name), ("invite", subscription.invite))
+
+
+class _Manners:
+    """How many answers a person and a chat got lately. A new start forgets it: it is only against floods."""
+
+    def __init__(self) -> None:
+        self._budgets: dict[str, Budget] = {}
+
+    def admit(self, bot: BotId, saying: Saying, now: float) -> bool:
+        """Counts one more answer, if both may have it."""
+        place = f"{bot.api} {bot.account}"
+        limits = (Limit(f"{place} person {saying.user}", *PERSON), Limit(f"{place} chat {saying.chat}", *CHAT))
+        known = [(limit, self._budgets.get(limit.key, Budget(limit.key))) for limit in limits]
+        if any(free_at(budget, limit, now) > now for limit, budget in known):
+            return False
+        if len(self._budgets) > _MOST_KNOWN:
+            self._budgets = {key: each for key, each in self._budgets.items() if each.used[-1] > now - CHAT[1]}
+        self._budgets |= {limit.key: take(budget, limit, now) for limit, budget in known}
+        return True

@@ -1,0 +1,88 @@
+"""Asks about the storage: the relay that runs on it, or, when none runs, the storage itself."""
+
+import socket
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+from relay.cli.base import complain
+from relay.core.event import Event, StorageDamaged
+from relay.operate.admin_socket import Answer, Failed, Request, perform
+from relay.store.data_dir import DATABASE, CannotStart, Folder, InUse, socket_path
+from relay.store.protocol import NewerSchema, StoreError
+from relay.store.sqlite.store import SqliteStore
+
+PATIENCE = 30.0  # seconds: longer than the call to a chat that a retry or drop may have to wait for
+_LARGEST = 64 << 20  # bytes of an answer
+_answer: Callable[[bytes], Answer] = msgspec.json.Decoder(Answer).decode
+
+
+def ask(storage: Path, request: Request) -> Answer:
+    """The answer, the same from a running relay and from the storage. Raises CannotStart when there is none."""
+    answer = _from_relay(socket_path(storage), request)
+    return _from_storage(storage, request) if answer is None else answer
+
+
+def _from_relay(path: Path, request: Request) -> Answer | None:
+    """The answer of the relay that listens there; None when nobody does, also where one left its socket behind."""
+    with socket.socket(socket.AF_UNIX) as line:
+        line.settimeout(PATIENCE)
+        try:
+            line.connect(str(path))
+        except (FileNotFoundError, ConnectionRefusedError):
+            return None
+        except OSError as error:
+            raise CannotStart(
+                f"cannot reach the relay at {path}: {error.strerror}; run this as its user, with its --storage.path"
+            ) from error
+        try:
+            line.sendall(msgspec.json.encode(request) + b"\n")
+            return _answer(_read(line))
+        except (OSError, msgspec.DecodeError) as error:
+            raise CannotStart(
+                f"the relay at {path} gave no answer: see `queue list` and the relay's log before you try again"
+            ) from error
+
+
+def _read(line: socket.socket) -> bytes:
+    read = bytearray()
+    while len(read) < _LARGEST and (part := line.recv(1 << 16)):
+        read += part
+    return bytes(read)
+
+
+def _from_storage(storage: Path, request: Request) -> Answer:
+    if not (storage / DATABASE).is_file():
+        raise CannotStart(f"no storage at {storage}: name the relay's folder with --storage.path")
+    try:
+        folder = Folder(storage)
+    except InUse as error:
+        raise CannotStart(
+            f"an alert-relay uses {storage} but does not answer yet, or any more: try again in a few seconds"
+        ) from error
+    try:
+        return _open_and_perform(folder.database, request)
+    finally:
+        folder.release()
+
+
+def _open_and_perform(database: Path, request: Request) -> Answer:
+    try:
+        store = SqliteStore(database, tell=_tell)
+    except (NewerSchema, StoreError) as error:
+        raise CannotStart(f"{database}: {error}") from error
+    try:
+        answers: list[Answer] = []
+        (failed,) = store.batch([lambda: answers.append(perform(store, request, time.time()))])
+    except StoreError as error:
+        return Failed(f"{database}: {error}")
+    finally:
+        store.close()
+    return Failed(f"{database}: {failed}") if isinstance(failed, Exception) else answers[0]
+
+
+def _tell(event: Event) -> None:
+    if isinstance(event, StorageDamaged):
+        complain(f"the storage was damaged ({event.why}): it is now {event.moved_to}, and an empty one was begun")

@@ -1,0 +1,167 @@
+"""relay.yml from bytes to models: every fault of its structure at once, each at its place."""
+
+from collections.abc import Iterator, Sequence
+
+from msgspec import Struct
+from pydantic import ValidationError
+from pydantic_core import ErrorDetails
+
+from relay.config.fault import Fault
+from relay.config.scalar import Unknown, nearest
+from relay.config.schema import File
+from relay.config.source import START, Branch, Loc, Node, Place, Source, Table, in_order, place_of, plain, without
+from relay.config.yaml_tree import read
+from relay.core.duration import quote
+
+_ROUNDS = 8
+_MOST_FAULTS = 500
+
+
+class Config(Struct, frozen=True):
+    """A configuration whose structure is understood; `resolve` judges what it means.
+
+    What faults concern is left out, so that the meaning of the rest can be judged in the same pass: `torn` is where
+    keys were left out, `routes_whole` is False when that was in the route tree.
+    `declared` are all receiver names of the file, those left out as well.
+    """
+
+    file: File
+    source: Source
+    routes_whole: bool
+    torn: frozenset[Place]
+    declared: frozenset[str]
+
+
+def parse(name: str, data: bytes) -> tuple[Config | None, tuple[Fault, ...]]:
+    """The configuration in a file's bytes, and what is wrong with it; None when too little of it can be understood.
+
+    `name` is the file's name as faults should show it.
+    """
+    source, faults = read(name, data)
+    if source.root is None:
+        return None, faults or (source.fault(source.place(()), "the file is empty: it needs a route and receivers"),)
+    if not isinstance(source.root, Table):
+        return None, (*faults, source.fault(source.place(()), "expected keys such as route and receivers at the top"))
+    errors = _errors(plain(source.root))
+    trapped = {(fault.line, fault.column) for fault in faults}
+    structural = (_fault(source, error) for error in errors[:_MOST_FAULTS])
+    faults += tuple(fault for fault in structural if (fault.line, fault.column) not in trapped)
+    if len(errors) > _MOST_FAULTS:
+        faults += (source.fault(START, f"{len(errors) - _MOST_FAULTS} more faults are not shown"),)
+    declared = frozenset(_names(source.root))
+    pruned, file, torn = _readable(source.root, errors)
+    if file is None:
+        return None, faults
+    routes_whole = all(error["loc"][:1] != ("route",) for error in errors)
+    source = Source(source.name, source.lines, pruned, source.secrets)
+    return Config(file, source, routes_whole, torn, declared), faults
+
+
+def _errors(data: object) -> list[ErrorDetails]:
+    try:
+        File.model_validate(data)
+    except ValidationError as error:
+        return error.errors(include_url=False)
+    return []
+
+
+def _readable(root: Node, errors: list[ErrorDetails]) -> tuple[Node | None, File | None, frozenset[Place]]:
+    """The file without what is faulty, and where it was; what misses a key through that goes too."""
+    node: Node | None = root
+    torn: set[Place] = set()
+    for _ in range(_ROUNDS):
+        if node is None or len(errors) > _MOST_FAULTS:
+            break
+        if not errors:
+            return node, File.model_validate(plain(node)), frozenset(torn)
+        for loc in sorted({_culprit(node, error) for error in errors}, key=in_order, reverse=True):
+            torn.add(place_of(node, loc[:-1]))
+            node = without(node, loc) if node is not None else None
+        errors = [] if node is None else _errors(plain(node))
+    return None, None, frozenset()
+
+
+def _culprit(root: Node, error: ErrorDetails) -> Loc:
+    """The path of nodes that an error is about: what pydantic adds to its `loc` names no node and is passed over."""
+    loc: list[str | int] = []
+    node = root
+    for part in error["loc"]:
+        if isinstance(node, Table) and isinstance(part, str) and part in node.pairs:
+            node = node.pairs[part][1]
+        elif isinstance(node, Branch) and isinstance(part, int) and part < len(node.items):
+            node = node.items[part]
+        else:
+            continue
+        loc.append(part)
+    return tuple(loc)
+
+
+def _names(root: Table) -> Iterator[str]:
+    receivers = plain(root.pairs["receivers"][1]) if "receivers" in root.pairs else None
+    for receiver in receivers if isinstance(receivers, list) else ():
+        name = receiver.get("name") if isinstance(receiver, dict) else None
+        if isinstance(name, str):
+            yield name
+
+
+def _fault(source: Source, error: ErrorDetails) -> Fault:
+    loc = error["loc"]
+    place = source.key_place(loc) if error["type"] == "extra_forbidden" else source.place(loc)
+    return source.fault(place, _message(error))
+
+
+def _message(error: ErrorDetails) -> str:
+    """What pydantic found, in the words of the file."""
+    kind, value, context = error["type"], error["input"], error.get("ctx", {})
+    if kind == "extra_forbidden":
+        advice = value.advice if isinstance(value, Unknown) else ""
+        return f"unknown key {quote(str(error['loc'][-1]))}{advice}"
+    if kind == "missing":
+        return f"missing key {quote(str(error['loc'][-1]))}"
+    if kind == "value_error":
+        return str(context["error"])
+    if kind == "literal_error":
+        return _choice(value, str(context["expected"]))
+    if kind == "too_short":
+        return "expected at least one entry"
+    wanted = _WANTED.get(kind)
+    return f"expected {wanted}, got {_kind(value)}" if wanted else error["msg"]
+
+
+_WANTED = {
+    "string_type": "text",
+    "int_type": "a whole number",
+    "bool_type": "true or false",
+    "tuple_type": "a list",
+    "dict_type": "keys with values",
+    "model_type": "keys with values",
+    "model_attributes_type": "keys with values",
+}
+
+
+def _choice(value: object, expected: str) -> str:
+    names = [name.strip("'") for name in expected.replace(" or ", ", ").split(", ") if name.strip("'")]
+    got = quote(value) if isinstance(value, str) else _kind(value)
+    hint = nearest(value, names) if isinstance(value, str) else ""
+    return f"expected one of {_listed(names)}, got {got}{hint}"
+
+
+def _listed(names: Sequence[str]) -> str:
+    return ", ".join(names[:-1]) + " or " + names[-1] if len(names) > 1 else names[0]
+
+
+def _kind(value: object) -> str:
+    """What a value is, without showing it: it may be a secret."""
+    match value:
+        case None:
+            return "nothing"
+        case bool():
+            return "true or false"
+        case int() | float():
+            return "a number"
+        case str():
+            return "text"
+        case list():
+            return "a list"
+        case _:
+            return "keys with values"

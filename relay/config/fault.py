@@ -1,0 +1,61 @@
+"""A fault of a file: where it is, what is wrong, and how it is shown to the one who has to mend it."""
+
+import re
+from collections.abc import Iterable
+from typing import Literal
+
+from msgspec import Struct
+
+from relay.core.secret import mask, stars
+
+_SECRET_KEYS = re.compile(
+    r"""((?:token|password|webhook_?url)["']?\s*:\s+)(?![{\[|>&*\s])([^\s,}#][^,}#]*)""", re.IGNORECASE
+)
+_WIDEST = 160
+
+
+class Fault(Struct, frozen=True):
+    """Something wrong (`fault`) or doubtful (`warning`) at a place; lines and columns count from 1.
+
+    `excerpt` is the line itself with inline secrets masked, empty when there is none to show.
+    """
+
+    file: str
+    line: int
+    column: int
+    message: str
+    severity: Literal["fault", "warning"] = "fault"
+    excerpt: str = ""
+
+
+def render(fault: Fault) -> str:
+    """`FILE:LINE:COL: what is wrong`, then the line and a caret under the column."""
+    word = "warning: " if fault.severity == "warning" else ""
+    head = f"{fault.file}:{fault.line}:{fault.column}: {word}{fault.message}"
+    if not fault.excerpt.strip():
+        return head
+    column = min(fault.column, len(fault.excerpt) + 1)
+    # A long line is shown around its column.
+    start = 0 if column < _WIDEST else column - _WIDEST // 2
+    shown = fault.excerpt[start : start + _WIDEST].replace("\t", " ")
+    return f"{head}\n    {shown.rstrip()}\n    {' ' * (column - 1 - start)}^"
+
+
+def mask_line(text: str) -> str:
+    """A line of a file with what looks like a secret, or stands behind a secret's key, starred out.
+
+    The width stays, so that a caret under it stays right.
+    """
+    return _SECRET_KEYS.sub(lambda found: found[1] + stars(found[2]), mask(text))
+
+
+def faulty(faults: tuple[Fault, ...]) -> bool:
+    """Whether one of them is more than a warning."""
+    return any(fault.severity == "fault" for fault in faults)
+
+
+def ordered(faults: Iterable[Fault], first: str) -> tuple[Fault, ...]:
+    """The faults by file, line and column, each once; those of the file `first` before all others."""
+    return tuple(
+        sorted(dict.fromkeys(faults), key=lambda fault: (fault.file != first, fault.file, fault.line, fault.column))
+    )

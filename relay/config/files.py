@@ -1,0 +1,71 @@
+"""The files that a configuration names: which they are, and what came of reading them."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from relay.config.fault import Fault
+from relay.config.schema import File
+from relay.config.schema_receiver import ByLabel, HttpConfig
+from relay.core.secret import Secret
+from relay.core.template.static_check import TemplateFault
+
+
+class Wanted(Struct, frozen=True):
+    """What a configuration wants read, as it is written there: secret files, template patterns, certificate files."""
+
+    secrets: frozenset[str]
+    templates: tuple[str, ...]
+    certificates: frozenset[str]
+
+
+class Files(Struct, frozen=True):
+    """What was read. Keys are the names as the configuration writes them; white space around secrets is gone.
+
+    `templates` are sources by file name, `builtin` those that come with the relay, `paths` where each was found.
+    `problems` says for a secret file, pattern or certificate why there is nothing. `folder` is where relative names
+    begin.
+    """
+
+    folder: str = ""
+    secrets: dict[str, Secret] = {}
+    templates: dict[str, str] = {}
+    builtin: dict[str, str] = {}
+    paths: dict[str, str] = {}
+    problems: dict[str, str] = {}
+
+    def path(self, name: str) -> str:
+        """The path of a file that the configuration names; empty for an empty name."""
+        return name if not name or name.startswith("/") else f"{self.folder}/{name}"
+
+    def located(self, fault: TemplateFault) -> Fault:
+        """The fault of a template at its place among the files."""
+        name = fault.template
+        lines = self.templates.get(name, self.builtin.get(name, "")).splitlines()
+        excerpt = lines[fault.line - 1] if 0 < fault.line <= len(lines) else ""
+        return Fault(self.paths.get(name, name), fault.line, fault.column, fault.message, excerpt=excerpt)
+
+
+def wanted(file: File) -> Wanted:
+    """Which files a configuration names."""
+    return Wanted(frozenset(_secrets(file)), file.templates, frozenset(_certificates(file)))
+
+
+def _secrets(file: File) -> Iterator[str]:
+    names = [file.global_.telegram_bot_token_file]
+    for receiver in file.receivers:
+        for telegram in receiver.telegram_configs:
+            names += [telegram.bot_token_file, telegram.chat_id_file]
+        for discord in receiver.discord_configs:
+            chosen = discord.webhook_url_file
+            names += [*chosen.allow.values(), chosen.default] if isinstance(chosen, ByLabel) else [chosen]
+    yield from filter(None, names)
+
+
+def _certificates(file: File) -> Iterator[str]:
+    configs: list[HttpConfig | None] = [file.global_.http_config]
+    for receiver in file.receivers:
+        configs += [entry.http_config for entry in (*receiver.telegram_configs, *receiver.discord_configs)]
+    for config in filter(None, configs):
+        tls = config.tls_config
+        yield from filter(None, (tls.ca_file, tls.cert_file, tls.key_file))

@@ -1,0 +1,231 @@
+"""From alertmanager.yml to relay.yml: the chats, their part of the route tree, and what could not be carried over."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct
+
+from relay.config import importing_chats as chats
+from relay.config import importing_routes as routes
+from relay.config.config import parse
+from relay.config.fault import Fault, ordered
+from relay.config.files import Files
+from relay.config.importing_routes import child, items, word
+from relay.config.resolve import resolve
+from relay.config.source import (
+    Branch,
+    Leaf,
+    Loc,
+    Node,
+    Place,
+    Plain,
+    Source,
+    Table,
+    in_order,
+    place_of,
+    plain,
+    without,
+)
+from relay.config.yaml_text import write
+from relay.config.yaml_tree import read
+
+URL = "http://127.0.0.1:9087/alerts"
+RECEIVER = "alert-relay"
+_HEAD = "# yaml-language-server: $schema=relay.schema.json\n# Names of files are relative to this one.\n"
+# The snippet ends with the webhook, so this belongs to it.
+_COMMENT = """\
+        # Only where the relay is served with --web.config.file: a file with a token of its bearer_token_files.
+        # http_config:
+        #   authorization:
+        #     credentials_file: alert-relay.token
+"""
+_NOTICES = 'the relay\'s own notices come here, where no chat is: name another receiver as global "notices_receiver"'
+_ROUNDS = 10
+
+
+class Imported(Struct, frozen=True):
+    """What came of an alertmanager.yml.
+
+    `config` is relay.yml as text. `snippet` is the route that alertmanager.yml then needs in place of its own, and the
+    receiver that it needs beside the others; `emptied` are those that lose their chats to the relay. `losses` is what
+    was not carried over, as warnings at their places.
+    """
+
+    config: str
+    snippet: str
+    emptied: tuple[str, ...]
+    losses: tuple[Fault, ...]
+
+
+class NotImported(ValueError):  # noqa: N818 - it carries the file's faults to the one who can mend them
+    """The file has `faults` that Alertmanager would refuse as well, or holds nothing to import."""
+
+    def __init__(self, faults: tuple[Fault, ...]) -> None:
+        super().__init__(f"{len(faults)} faults")
+        self.faults = faults
+
+
+def convert(name: str, data: bytes, builtin: dict[str, str]) -> Imported:
+    """Carries over what can be; the configuration that comes of it has no fault. Raises NotImported.
+
+    `name` is the file's name as places show it, `builtin` the sources of the built-in templates by name.
+    """
+    source, faults = read(name, data)
+    receivers = items(child(source.root, "receivers"))
+    talking = tuple(word(child(each, "name")) for each in receivers if chats.has_chats(each))
+    if faults or not talking:
+        where = source.key_place(("receivers",))
+        raise NotImported(faults or (source.fault(where, "no receiver has telegram_configs or discord_configs"),))
+    draft = _draft(source, frozenset(talking))
+    finished, dropped = _settle(draft, source, Files(builtin=builtin))
+    lost = [
+        source.fault(place, text, "warning") for place, text in (*_lost(source, draft, frozenset(talking)), *dropped)
+    ]
+    return Imported(
+        config=_HEAD + write(plain(finished)),
+        snippet=write(_snippet(source.root)) + _COMMENT,
+        emptied=talking,
+        losses=ordered(lost, name),
+    )
+
+
+def _draft(source: Source, talking: frozenset[str]) -> Table:
+    """The keys of relay.yml, each value with the place that it has in alertmanager.yml."""
+    root, place = source.root, source.place(())
+    tree = routes.carry(child(root, "route") or Leaf(place, None, plain=True), talking)
+    named = {name for _, name in routes.names(tree, "receiver")}
+    muted = {name for key in ("mute_time_intervals", "active_time_intervals") for _, name in routes.names(tree, key)}
+    intervals = [
+        each
+        for key in ("time_intervals", "mute_time_intervals")  # the second is the old name of the first
+        for each in items(child(root, key))
+        if word(child(each, "name")) in muted
+    ]
+    receivers = [chats.carry(each) for each in items(child(root, "receivers")) if word(child(each, "name")) in named]
+    parts: dict[str, Node | None] = {
+        "global": chats.carry_global(child(root, "global")),
+        "time_intervals": Branch(place, tuple(intervals), 0) if intervals else None,
+        "route": tree,
+        "receivers": Branch(place, tuple(receivers), 0),
+    }
+    return Table(place, {key: (place, node) for key, node in parts.items() if node is not None}, 0)
+
+
+def _tidy(draft: Table) -> Table:
+    """Without keys that hold nothing, and receivers that no route leads to."""
+    named = {name for _, name in routes.names(draft.pairs["route"][1], "receiver")}
+    place, receivers = draft.pairs["receivers"]
+    led_to = tuple(each for each in items(receivers) if word(child(each, "name")) in named)
+    kept = {key: pair for key, pair in draft.pairs.items() if not isinstance(pair[1], Table) or pair[1].pairs}
+    return Table(draft.place, kept | {"receivers": (place, Branch(receivers.place, led_to, 0))}, 0)
+
+
+def _lost(source: Source, draft: Table, talking: frozenset[str]) -> Iterator[tuple[Place, str]]:
+    """What is known to stay behind before the relay's own check."""
+    kept = {word(child(each, "name")) for each in items(child(draft, "receivers"))}
+    texts = False
+    for receiver in items(child(source.root, "receivers")):
+        name = child(receiver, "name")
+        if not chats.has_chats(receiver) or name is None:
+            continue
+        if word(name) not in kept:
+            yield name.place, f"no route leads to {word(name)}"
+            continue
+        for place, text in chats.lost(receiver):
+            texts = texts or "Jinja2" in text
+            yield place, text
+    yield from chats.lost_http(child(child(source.root, "global"), "http_config"))
+    yield from routes.lost(child(source.root, "route") or draft)
+    if word(child(child(draft, "route"), "receiver")) not in talking:
+        yield source.place(("route", "receiver")), _NOTICES
+    if texts and items(child(source.root, "templates")):
+        yield source.key_place(("templates",)), "templates: Go templates stay with Alertmanager"
+
+
+def _settle(draft: Table, source: Source, files: Files) -> tuple[Table, list[tuple[Place, str]]]:
+    """The draft without the parts that the relay's own check refuses, and what it says of each.
+
+    Only a chat, one of its keys or a route that no alert comes to is left out: less would change where alerts go.
+    """
+    dropped: list[tuple[Place, str]] = []
+    for _ in range(_ROUNDS):
+        wrong = _wrong(draft, files)
+        if not wrong:
+            return _tidy(draft), dropped
+        fatal = {loc: message for loc, message in wrong.items() if not _may_go(loc, message)}
+        if fatal:
+            raise NotImported(tuple(source.fault(place_of(draft, loc), message) for loc, message in fatal.items()))
+        for loc in sorted(wrong, key=in_order, reverse=True):
+            key = f"{loc[-1]}: " if isinstance(loc[-1], str) else ""
+            dropped.append((place_of(draft, loc), key + wrong[loc]))
+            kept = without(draft, loc)
+            draft = kept if isinstance(kept, Table) else draft
+    raise NotImported((source.fault(source.place(()), "too little of this file can be carried over"),))
+
+
+def _wrong(draft: Node, files: Files) -> dict[Loc, str]:
+    """What the relay's check says of the draft as a file, by the path of what it is about."""
+    data = write(plain(draft)).encode()
+    config, faults = parse("relay.yml", data)
+    more = resolve(config, files, "check")[1] if config else ()
+    written, _ = read("relay.yml", data)
+    return {
+        _loc_at(written.root, fault.line - 1, fault.column - 1): fault.message
+        for fault in (*faults, *more)
+        if fault.severity == "fault"
+    }
+
+
+def _may_go(loc: Loc, message: str) -> bool:
+    match loc:
+        case ("receivers", int(), "telegram_configs" | "discord_configs", int(), *_) | ("global", str(), *_):
+            return True
+        case ("route", *_, "routes", int()):
+            return message.startswith("no alert comes here")
+        case _:
+            return False
+
+
+def _loc_at(root: Node | None, line: int, column: int) -> Loc:
+    """The path of the outermost value that begins at a place, else of the text around it."""
+    around: Loc = ()
+    for loc, place in _walk(root, ()):
+        start = place.line, place.column
+        if loc and start == (line, column):
+            return loc
+        if start <= (line, column) <= (place.end_line, place.end_column):
+            around = loc
+    return around
+
+
+def _walk(node: Node | None, loc: Loc) -> Iterator[tuple[Loc, Place]]:
+    if node is not None:
+        yield loc, node.place
+    if isinstance(node, Table):
+        for key, (_, value) in node.pairs.items():
+            yield from _walk(value, (*loc, key))
+    for index, each in enumerate(items(node)):
+        yield from _walk(each, (*loc, index))
+
+
+def _snippet(root: Node | None) -> Plain:
+    """What Alertmanager needs: everything goes to the relay and, where other receivers are left, on as before."""
+    before, receivers = child(root, "route"), items(child(root, "receivers"))
+    name = RECEIVER
+    while any(word(child(each, "name")) == name for each in receivers):
+        name += "-chats"
+    grouping = [key for key in routes.GROUPING if child(before, key) is not None]
+    route: dict[str, Plain] = {"receiver": name, **{key: _plain(child(before, key)) for key in grouping}}
+    if any(_has_more(each) for each in receivers):
+        route["routes"] = [{"receiver": name, "continue": True}, _plain(before)]
+    webhook: Plain = {"url": URL, "send_resolved": True}
+    return {"route": route, "receivers": [{"name": name, "webhook_configs": [webhook]}]}
+
+
+def _has_more(receiver: Node) -> bool:
+    """Whether it notifies anybody outside of the chats."""
+    pairs = receiver.pairs if isinstance(receiver, Table) else {}
+    return any(key.endswith("_configs") and key not in chats.PLATFORMS and items(pairs[key][1]) for key in pairs)
+
+
+def _plain(node: Node | None) -> Plain:
+    return None if node is None else plain(node)

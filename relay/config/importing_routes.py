@@ -1,0 +1,91 @@
+"""The route tree of an alertmanager.yml, without what no chat depends on."""
+
+from collections.abc import Iterator
+
+from relay.config.source import Branch, Leaf, Node, Place, Table
+
+GROUPING = ("group_by", "group_wait", "group_interval", "repeat_interval")
+_CONDITIONS = ("receiver", "matchers", "match", "match_re", "continue")
+_KEPT = (*_CONDITIONS, "mute_time_intervals", "active_time_intervals", "routes")
+
+
+def child(node: Node | None, key: str) -> Node | None:
+    """The value of a key, None when there is none."""
+    return node.pairs[key][1] if isinstance(node, Table) and key in node.pairs else None
+
+
+def items(node: Node | None) -> tuple[Node, ...]:
+    """The entries of a list, none when it is no list."""
+    return node.items if isinstance(node, Branch) else ()
+
+
+def word(node: Node | None) -> str:
+    """A text, empty when it is none."""
+    return node.value if isinstance(node, Leaf) and isinstance(node.value, str) else ""
+
+
+def only(table: Table, keys: tuple[str, ...]) -> Table:
+    """The table with these of its keys, in the order of the file."""
+    return Table(table.place, {key: pair for key, pair in table.pairs.items() if key in keys}, table.size)
+
+
+def carry(route: Node, chatty: frozenset[str], inherited: str = "") -> Node:
+    """The tree in which every alert reaches the same receivers of `chatty` as in this one.
+
+    A subtree without chats becomes one route, which still takes its alerts from those after it. Where nothing after it
+    and nobody above it has a chat, it goes too. `inherited` is the parent's receiver.
+    """
+    if not isinstance(route, Table):
+        return route
+    receiver = word(child(route, "receiver")) or inherited
+    if not _leads_to(route, chatty, receiver):
+        return only(route, _CONDITIONS)
+    kept, routes = only(route, _KEPT), child(route, "routes")
+    if not isinstance(routes, Branch):
+        return kept
+    below = [carry(each, chatty, receiver) for each in routes.items]
+    if receiver not in chatty:
+        below = _needed(below, chatty, receiver)
+    place = kept.pairs["routes"][0]
+    return Table(
+        kept.place, kept.pairs | {"routes": (place, Branch(routes.place, tuple(below), routes.size))}, kept.size
+    )
+
+
+def _leads_to(route: Node, chatty: frozenset[str], inherited: str) -> bool:
+    receiver = word(child(route, "receiver")) or inherited
+    return receiver in chatty or any(_leads_to(each, chatty, receiver) for each in items(child(route, "routes")))
+
+
+def _needed(routes: list[Node], chatty: frozenset[str], inherited: str) -> list[Node]:
+    """Without the routes that only lead away from chats, where their parent has none either."""
+    needed: list[Node] = []
+    for route in reversed(routes):
+        continues = child(route, "continue")
+        takes = not (isinstance(continues, Leaf) and continues.value is True)
+        if _leads_to(route, chatty, inherited) or (takes and needed):
+            needed.insert(0, route)
+    return needed
+
+
+def names(route: Node, key: str) -> Iterator[tuple[Place, str]]:
+    """What the routes of a tree have under a key, texts or lists of them, with their places."""
+    found = child(route, key)
+    for each in items(found) if isinstance(found, Branch) else (found,):
+        if each is not None and word(each):
+            yield each.place, word(each)
+    for below in items(child(route, "routes")):
+        yield from names(below, key)
+
+
+def lost(route: Node, *, below: bool = False) -> Iterator[tuple[Place, str]]:
+    """Keys of a kept tree's original that stay behind, with why."""
+    if not isinstance(route, Table):
+        return
+    for key, (place, _) in route.pairs.items():
+        if key in GROUPING and below:
+            yield place, f"{key}: Alertmanager groups what it posts, and all of it as its first route says"
+        elif key not in (*_KEPT, *GROUPING):
+            yield place, f"{key}: the relay's routes have no such key"
+    for each in items(child(route, "routes")):
+        yield from lost(each, below=True)

@@ -1,0 +1,163 @@
+"""How a receiver wants its cards: an entry's keys over its receiver's, over the file's, over the defaults."""
+
+from typing import TypeVar
+
+from msgspec import Struct
+
+from relay.config.report import Report
+from relay.config.scalar import nearest
+from relay.config.schema import Global
+from relay.config.schema_receiver import DiscordConfig, Receiver, Shared, TelegramConfig
+from relay.config.schema_receiver import Lifecycle as LifecycleConfig
+from relay.config.schema_receiver import Mention as MentionConfig
+from relay.config.source import Loc
+from relay.core.duration import quote
+from relay.core.routing.interval import TimeInterval
+from relay.core.routing.lane import Lifecycle, LinkRewrite, MentionRule, Policy
+from relay.core.routing.matcher import Matcher, parse
+from relay.core.routing.route import SUBSCRIPTION
+from relay.core.template.template import BUILT_IN
+from relay.core.text.markup import MarkupName
+from relay.core.text.message import Mention
+
+T = TypeVar("T")
+
+_HINTED = 100  # looking for the nearest of thousands of names takes a while
+URGENT = parse('severity=~"critical|page"')
+_BUILT_IN = {markup: name for name, markup in BUILT_IN.items()}
+_DEFAULT = Policy(receiver="", template="", markup="none", urgent=URGENT)
+
+
+class Names(Struct, frozen=True):
+    """What the configuration may refer to by name."""
+
+    receivers: frozenset[str]
+    intervals: dict[str, TimeInterval]
+    templates: frozenset[str]
+
+
+class Choices(Struct, frozen=True):
+    """What an entry or a receiver says about its cards, understood; None where it says nothing."""
+
+    shared: Shared
+    quiet: tuple[TimeInterval, ...] | None
+    urgent: tuple[Matcher, ...] | None
+    mentions: tuple[MentionRule, ...] | None
+
+
+def choices(shared: Shared, loc: Loc, names: Names, report: Report) -> Choices:
+    """Reads the keys that an entry and its receiver share, and reports names that lead nowhere."""
+    if shared.fallback is not None:
+        check_name(shared.fallback, names.receivers, "receiver", (*loc, "fallback"), report)
+    urgent = None if shared.urgent is None else report.matchers(shared.urgent, (*loc, "urgent"))
+    mentions = None
+    if shared.mentions is not None:
+        mentions = tuple(
+            _mention(mention, (*loc, "mentions", index), report) for index, mention in enumerate(shared.mentions)
+        )
+    return Choices(shared, _quiet(shared, loc, names, report), urgent, mentions)
+
+
+def check_name(name: str, known: frozenset[str] | set[str], word: str, loc: Loc, report: Report) -> bool:
+    """Whether a name is known; a fault with the nearest one if not."""
+    if name in known:
+        return True
+    hint = nearest(name, known) if len(report.faults) < _HINTED else ""
+    report.fault(loc, f"unknown {word} {quote(name)}{hint}")
+    return False
+
+
+def policy(
+    receiver: Receiver, entry: TelegramConfig | DiscordConfig, said: tuple[Choices, Choices], file: Global
+) -> Policy:
+    """The policy of one entry. `said` is what the entry and what its receiver says."""
+    own, common = said
+    first, second = own.shared, common.shared
+    markup = _markup(entry)
+    return Policy(
+        receiver=receiver.name,
+        template=entry.template or _BUILT_IN[markup],
+        markup=markup,
+        send_resolved=entry.send_resolved,
+        silent=entry.disable_notifications,
+        per=_first(first.per, second.per, _DEFAULT.per),
+        lifecycle=_lifecycle(first.lifecycle or second.lifecycle),
+        quiet=_first(own.quiet, common.quiet, _DEFAULT.quiet),
+        urgent=_first(own.urgent, common.urgent, _DEFAULT.urgent),
+        fallback=_first(first.fallback, second.fallback, _DEFAULT.fallback),
+        mentions=_first(own.mentions, common.mentions, _DEFAULT.mentions),
+        link_rewrites=_link_rewrites(first, second),
+        overflow=_first(first.overflow, second.overflow, _DEFAULT.overflow),
+        language=_first(first.language, second.language, file.language),
+        timezone=_first(first.timezone, second.timezone, file.timezone),
+        username=entry.username if isinstance(entry, DiscordConfig) else "",
+        avatar_url=entry.avatar_url if isinstance(entry, DiscordConfig) else "",
+        dedup_window=_first(file.dedup_window, None, _DEFAULT.dedup_window),
+        digest_after=_first(first.digest_after, second.digest_after, _DEFAULT.digest_after),
+        late_hold=_first(first.late_hold, second.late_hold, _DEFAULT.late_hold),
+        stale_after=_first(first.stale_after, second.stale_after, _DEFAULT.stale_after),
+        expire_after=_first(first.expire_after, second.expire_after, _DEFAULT.expire_after),
+    )
+
+
+def personal(file: Global) -> Policy:
+    """The policy of chats that subscribed: the defaults, with what the file says for all."""
+    nothing = Choices(TelegramConfig(), None, None, None)
+    return policy(Receiver(name=SUBSCRIPTION), TelegramConfig(), (nothing, nothing), file)
+
+
+def _first(own: T | None, common: T | None, default: T) -> T:
+    if own is not None:
+        return own
+    return default if common is None else common
+
+
+def _quiet(shared: Shared, loc: Loc, names: Names, report: Report) -> tuple[TimeInterval, ...] | None:
+    if shared.quiet is None:
+        return None
+    known = frozenset(names.intervals)
+    return tuple(
+        names.intervals[name]
+        for index, name in enumerate(shared.quiet)
+        if check_name(name, known, "time interval", (*loc, "quiet", index), report)
+    )
+
+
+def _mention(mention: MentionConfig, loc: Loc, report: Report) -> MentionRule:
+    matchers = report.matchers(mention.matchers, (*loc, "matchers"))
+    if (mention.user is None) == (mention.role is None):
+        report.lack(loc, 'a mention needs one of "user" and "role"')
+    kind, key = ("user", mention.user) if mention.user is not None else ("role", mention.role)
+    number = key or ""
+    if key is not None and not number.isdecimal():
+        report.fault((*loc, kind), f"a {kind} is mentioned by its number, not by its name")
+    return MentionRule(matchers, Mention(kind, number, mention.name or number))
+
+
+def _lifecycle(said: LifecycleConfig | None) -> Lifecycle:
+    if said is None:
+        return _DEFAULT.lifecycle
+    window = _first(said.reopen_window, None, _DEFAULT.lifecycle.reopen_window)
+    return Lifecycle(said.reply_joined, said.reply_repeated, said.reply_resolved, window)
+
+
+def _link_rewrites(own: Shared, common: Shared) -> tuple[LinkRewrite, ...]:
+    rewrites = _first(own.link_rewrites, common.link_rewrites, ())
+    return tuple(LinkRewrite(rewrite.match, rewrite.replace) for rewrite in rewrites)
+
+
+def _markup(entry: TelegramConfig | DiscordConfig) -> MarkupName:
+    if entry.parse_mode == "":
+        return "none"
+    if isinstance(entry, DiscordConfig):
+        return _DISCORD_MARKUP[entry.parse_mode]
+    return _TELEGRAM_MARKUP[entry.parse_mode]
+
+
+_TELEGRAM_MARKUP: dict[str, MarkupName] = {
+    "HTML": "html",
+    "MarkdownV2": "markdownv2",
+    "Markdown": "markdown",
+    "none": "none",
+}
+_DISCORD_MARKUP: dict[str, MarkupName] = {"Markdown": "discord", "HTML": "html", "none": "none"}

@@ -1,0 +1,236 @@
+"""From a configuration to what is in force: every name followed, every fault of meaning found."""
+
+from collections.abc import Iterator
+
+from msgspec import Struct, structs
+
+from relay.config.config import Config
+from relay.config.destination import Destinations, Mode
+from relay.config.fault import Fault, faulty
+from relay.config.files import Files
+from relay.config.policy import Names, check_name, personal
+from relay.config.report import Report
+from relay.config.schema import File, LimitsConfig
+from relay.config.schema import Period as PeriodConfig
+from relay.config.schema import Retention as RetentionConfig
+from relay.config.schema import Route as RouteConfig
+from relay.config.schema_receiver import Receiver
+from relay.config.source import Loc
+from relay.config.template_samples import Trial, compiled
+from relay.config.tree import Tree
+from relay.core.active_config import InForce
+from relay.core.bot.account import Bot
+from relay.core.budget import Limits
+from relay.core.duration import quote
+from relay.core.routing.interval import Period, TimeInterval
+from relay.core.routing.lane import Policy, Target
+from relay.core.routing.route import Route, Routing, differing, walk
+
+
+class Retention(Struct, frozen=True):
+    """How long finished work is kept, and how much room it may take: seconds and bytes."""
+
+    seconds: float = 7 * 86400.0
+    bytes: int = 1 << 30
+
+
+class Draft(Struct, frozen=True):
+    """All that a configuration says, faults and all, its templates not yet tried: `trial` says how to.
+
+    `personal` is the policy of chats that subscribe. `tests` is how many the file had.
+    """
+
+    routing: Routing
+    limits: Limits
+    intervals: dict[str, TimeInterval]
+    retention: Retention
+    notices_receiver: str
+    bots: tuple[Bot, ...]
+    personal: Policy
+    tests: int
+    trial: Trial
+
+
+class Rules(Draft, frozen=True):
+    """A draft without a fault, its templates compiled: all is decided."""
+
+    in_force: InForce
+
+
+def resolve(config: Config, files: Files, mode: Mode) -> tuple[Draft, tuple[Fault, ...]]:
+    """What the configuration means, and all that is wrong with it but for its templates.
+
+    Mode `check` is for a machine that has no secrets: a missing secret file is a warning there.
+    """
+    file, report = config.file, Report(config.source, config.torn)
+    names = Names(config.declared, _intervals(file, report), frozenset({*files.builtin, *files.templates}))
+    _check_twice(file, report)
+    _check_patterns(file, files, report)
+    destinations = Destinations(file.global_, files, mode, names, report)
+    targets = {
+        receiver.name: destinations.targets(receiver, ("receivers", index))
+        for index, receiver in enumerate(file.receivers)
+    }
+    notices = _notices(file, names, report)
+    _check_last_resort(file, targets, report)
+    root = _routes(config, names, notices, report)
+    draft = Draft(
+        routing=Routing(root, targets),
+        limits=_limits(file.limits),
+        intervals=names.intervals,
+        retention=_retention(file.retention),
+        notices_receiver=notices,
+        bots=tuple(destinations.bots.values()),
+        personal=personal(file.global_),
+        tests=len(file.tests),
+        trial=_trial(files, targets),
+    )
+    return draft, tuple(report.faults)
+
+
+def decided(draft: Draft, faults: tuple[Fault, ...]) -> Rules | None:
+    """The rules, when the faults of the file, its meaning and its templates are no more than warnings."""
+    if faulty(faults):
+        return None
+    templates = compiled((*draft.trial.builtin, *draft.trial.own))
+    in_force = InForce(draft.routing, templates, draft.limits, draft.intervals)
+    return Rules(**structs.asdict(draft), in_force=in_force)
+
+
+def _trial(files: Files, targets: dict[str, tuple[Target, ...]]) -> Trial:
+    policies = [target.policy for each in targets.values() for target in each]
+    uses = dict.fromkeys((policy.template, policy.markup) for policy in policies)
+    return Trial(tuple(files.builtin.items()), tuple(files.templates.items()), tuple(uses))
+
+
+def _routes(config: Config, names: Names, notices: str, report: Report) -> Route:
+    """The tree; what depends on all of it is judged only when all of it was understood."""
+    tree, before = Tree(names, report), len(report.faults)
+    root = tree.build(config.file.route)
+    if not config.routes_whole:
+        return root
+    if config.file.route.receiver is None:
+        report.lack(("route",), 'missing key "receiver": what no other route takes goes there')
+        return root
+    understood = not faulty(tuple(report.faults[before:]))
+    if tree.sound:
+        tree.check_reach(root)
+    if understood:
+        _check_tests(config.file, root, names, report)
+        _check_used(config.file, {*_named(config.file.route), notices}, report)
+    return root
+
+
+def _named(route: RouteConfig) -> Iterator[str]:
+    yield from filter(None, (route.receiver,))
+    for child in route.routes:
+        yield from _named(child)
+
+
+def _check_twice(file: File, report: Report) -> None:
+    _once("receivers", [receiver.name for receiver in file.receivers], report)
+    _once("time_intervals", [interval.name for interval in file.time_intervals], report)
+
+
+def _once(key: str, names: list[str], report: Report) -> None:
+    seen: dict[str, Loc] = {}
+    for index, name in enumerate(names):
+        loc = (key, index, "name")
+        if name in seen:
+            report.fault(loc, f"a second {quote(name)}: the first is at {report.line(seen[name])}")
+        seen.setdefault(name, loc)
+
+
+def _check_patterns(file: File, files: Files, report: Report) -> None:
+    for index, pattern in enumerate(file.templates):
+        if pattern in files.problems:
+            report.fault(("templates", index), f"{pattern}: {files.problems[pattern]}")
+
+
+def _notices(file: File, names: Names, report: Report) -> str:
+    name = file.global_.notices_receiver
+    if name is not None:
+        check_name(name, names.receivers, "receiver", ("global", "notices_receiver"), report)
+    return name or file.route.receiver or ""
+
+
+def _check_last_resort(file: File, targets: dict[str, tuple[Target, ...]], report: Report) -> None:
+    """What finds no chat elsewhere goes to the first route's receiver, so that one takes every label value."""
+    places: dict[str, Loc] = {file.route.receiver or "": ("route", "receiver")}
+    places.setdefault(file.global_.notices_receiver or "", ("global", "notices_receiver"))
+    for name, loc in places.items():
+        found = targets.get(name, ())
+        if found and not any(all(matcher.op == "!=" for matcher in target.when) for target in found):
+            message = f'every chat of {quote(name)} hangs on a label: one needs a "default", as the last resort'
+            report.fault(loc, message)
+
+
+def _check_used(file: File, used: set[str], report: Report) -> None:
+    used |= {fallback for receiver in file.receivers for fallback in _fallbacks(receiver)}
+    for index, receiver in enumerate(file.receivers):
+        if receiver.name not in used:
+            report.warn(("receivers", index, "name"), f"no route leads to the receiver {quote(receiver.name)}")
+
+
+def _fallbacks(receiver: Receiver) -> Iterator[str]:
+    for said in (receiver, *receiver.telegram_configs, *receiver.discord_configs):
+        if said.fallback is not None:
+            yield said.fallback
+
+
+def _check_tests(file: File, root: Route, names: Names, report: Report) -> None:
+    """Runs the file's own tests; the order of receivers does not count."""
+    for index, test in enumerate(file.tests):
+        loc = ("tests", index)
+        known = [
+            check_name(name, names.receivers, "receiver", (*loc, "receivers", at), report)
+            for at, name in enumerate(test.receivers)
+        ]
+        if not all(known):
+            continue
+        wrong = differing((route.receiver for route in walk(root, test.labels)), test.receivers)
+        if wrong:
+            report.fault((*loc, "receivers"), f"test {quote(test.name)} failed: the alert {wrong}")
+
+
+def _limits(config: LimitsConfig) -> Limits:
+    default, telegram, discord = Limits(), config.telegram, config.discord
+    return Limits(
+        telegram_bot=telegram.bot or default.telegram_bot,
+        telegram_chat=telegram.chat or default.telegram_chat,
+        telegram_group=telegram.group or default.telegram_group,
+        discord_webhook=discord.webhook or default.discord_webhook,
+        discord_channel=discord.channel or default.discord_channel,
+        discord_address=discord.address or default.discord_address,
+    )
+
+
+def _retention(config: RetentionConfig) -> Retention:
+    default = Retention()
+    return Retention(
+        default.seconds if config.time is None else config.time, default.bytes if config.size is None else config.size
+    )
+
+
+def _intervals(file: File, report: Report) -> dict[str, TimeInterval]:
+    for index, interval in enumerate(file.time_intervals):
+        for at, period in enumerate(interval.time_intervals):
+            for number, times in enumerate(period.times):
+                if times.start_time >= times.end_time:
+                    loc = ("time_intervals", index, "time_intervals", at, "times", number)
+                    report.fault(loc, "the end is not after the start: write a night as two entries")
+    return {
+        interval.name: TimeInterval(interval.name, tuple(map(_period, interval.time_intervals)))
+        for interval in file.time_intervals
+    }
+
+
+def _period(config: PeriodConfig) -> Period:
+    return Period(
+        minutes=tuple((times.start_time, times.end_time) for times in config.times),
+        weekdays=config.weekdays,
+        days=config.days_of_month,
+        months=config.months,
+        years=config.years,
+        zone=config.location,
+    )

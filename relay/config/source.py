@@ -1,0 +1,142 @@
+"""A file as it was read: nodes that know their place, so that whatever is wrong can be shown where it stands."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+from relay.config.fault import Fault, mask_line
+from relay.core.secret import mask, stars
+
+Scalar = str | int | float | bool | None
+Loc = tuple[str | int, ...]
+
+
+class Place(Struct, frozen=True):
+    """Where something stands, from its first character to behind its last; lines and columns count from 0."""
+
+    line: int
+    column: int
+    end_line: int
+    end_column: int
+
+
+class Leaf(Struct, frozen=True):
+    """A text, number, truth value or nothing. `plain`: without quotes, so that its text stands in the file as it is."""
+
+    place: Place
+    value: Scalar
+    plain: bool
+
+
+class Branch(Struct, frozen=True):
+    """A list. `size` counts the nodes in it."""
+
+    place: Place
+    items: "tuple[Node, ...]"
+    size: int
+
+
+class Table(Struct, frozen=True):
+    """A mapping. Each key has its place beside its value. `size` counts the nodes in it."""
+
+    place: Place
+    pairs: "dict[str, tuple[Place, Node]]"
+    size: int
+
+
+Node = Leaf | Branch | Table
+Plain = Scalar | list["Plain"] | dict[str, "Plain"]
+
+
+class Source(Struct, frozen=True):
+    """A file as it was read: its lines, its nodes, and where in it secrets stand."""
+
+    name: str
+    lines: tuple[str, ...]
+    root: Node | None
+    secrets: tuple[Place, ...]
+
+    def fault(self, place: Place, message: str, severity: Literal["fault", "warning"] = "fault") -> Fault:
+        """A fault at a place of this file."""
+        return Fault(self.name, place.line + 1, place.column + 1, mask(message), severity, self.excerpt(place.line))
+
+    def excerpt(self, line: int) -> str:
+        """A line (from 0) with inline secrets starred out."""
+        text = self.lines[line] if line < len(self.lines) else ""
+        for secret in self.secrets:
+            if secret.line <= line <= secret.end_line:
+                start = secret.column if line == secret.line else 0
+                end = secret.end_column if line == secret.end_line else len(text)
+                text = text[:start] + stars(text[start:end]) + text[end:]
+        return mask_line(text)
+
+    def node(self, loc: Loc) -> Node | None:
+        """The node at a path of keys and indexes; parts that name nothing are passed over."""
+        return _follow(self.root, loc)
+
+    def place(self, loc: Loc) -> Place:
+        """Where the value at a path stands, or the nearest thing around it that exists."""
+        return place_of(self.root, loc)
+
+    def key_place(self, loc: Loc) -> Place:
+        """Where the key at the end of a path stands; for an index, the value."""
+        parent = self.node(loc[:-1])
+        if isinstance(parent, Table) and loc[-1] in parent.pairs:
+            return parent.pairs[str(loc[-1])][0]
+        return self.place(loc)
+
+
+START = Place(0, 0, 0, 0)
+
+
+def place_of(root: Node | None, loc: Loc) -> Place:
+    """Where the value at a path stands, or the nearest thing around it that exists."""
+    node = _follow(root, loc)
+    return START if node is None else node.place
+
+
+def _follow(node: Node | None, loc: Loc) -> Node | None:
+    for part in loc:
+        node = _child(node, part) or node
+    return node
+
+
+def _child(node: Node | None, part: str | int) -> Node | None:
+    if isinstance(node, Table) and isinstance(part, str) and part in node.pairs:
+        return node.pairs[part][1]
+    if isinstance(node, Branch) and isinstance(part, int) and part < len(node.items):
+        return node.items[part]
+    return None
+
+
+def plain(node: Node) -> Plain:
+    """The bare value of a node: dictionaries, lists and scalars."""
+    match node:
+        case Leaf():
+            return node.value
+        case Branch():
+            return [plain(item) for item in node.items]
+        case Table():
+            return {key: plain(value) for key, (_, value) in node.pairs.items()}
+
+
+def without(node: Node, loc: Loc) -> Node | None:
+    """The node without what stands at `loc`, None when that is the node itself."""
+    if not loc:
+        return None
+    part, rest = loc[0], loc[1:]
+    if isinstance(node, Table) and isinstance(part, str) and part in node.pairs:
+        place, value = node.pairs[part]
+        kept = without(value, rest)
+        pairs = {key: pair for key, pair in node.pairs.items() if key != part}
+        return Table(node.place, pairs if kept is None else {**node.pairs, part: (place, kept)}, node.size)
+    if isinstance(node, Branch) and isinstance(part, int) and part < len(node.items):
+        kept = without(node.items[part], rest)
+        middle = () if kept is None else (kept,)
+        return Branch(node.place, (*node.items[:part], *middle, *node.items[part + 1 :]), node.size)
+    return node
+
+
+def in_order(loc: Loc) -> tuple[tuple[int, str], ...]:
+    """Sorts paths so that the entries of a list are in its order, and what holds something is before it."""
+    return tuple((part, "") if isinstance(part, int) else (-1, part) for part in loc)

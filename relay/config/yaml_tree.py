@@ -1,0 +1,242 @@
+"""YAML text to nodes that know their place; what YAML would read silently wrong is a fault instead."""
+
+import re
+from collections.abc import Iterator, Sequence
+
+import yaml
+
+from relay.config.fault import Fault
+from relay.config.source import START, Branch, Leaf, Node, Place, Scalar, Source, Table
+from relay.core.duration import quote
+
+MAX_BYTES = 16 << 20
+MAX_DEPTH = 100
+MAX_NODES = 1_000_000  # aliases followed: a bomb of aliases ends here, before anything is built from it
+
+SECRET_KEYS = frozenset({"telegram_bot_token", "bot_token", "webhook_url", "proxy_url"})
+
+_BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
+_UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
+_INT = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
+_FLOAT = re.compile(r"-?(?:0|[1-9][0-9]{0,18})\.[0-9]{1,18}")
+_NULL = frozenset({"", "~", "null", "Null", "NULL"})
+_BOOL = {"true": True, "True": True, "TRUE": True, "false": False, "False": False, "FALSE": False}
+# Plain scalars that YAML 1.1 takes for something else than they look like: https://yaml.org/type/
+_WORD_TRAP = re.compile(r"(?i:yes|no|on|off)")
+_NUMBER_TRAP = re.compile(
+    r"""[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?      # base 60
+      | [0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt\s].*)?          # a date
+      | [-+]?0[0-9_]+ | [-+]?0[bxo][0-9a-fA-F_]+ | [-+]?[0-9]+_[0-9_]*
+      | \+[0-9]+ | [-+]?\.(?i:inf|nan) | [-+]?[0-9]*\.?[0-9]+[eE][-+]?[0-9]+ | [-+]?\.[0-9]+ | [-+]?[0-9]+\.
+    """,
+    re.VERBOSE,
+)
+
+
+def read(name: str, data: bytes) -> tuple[Source, tuple[Fault, ...]]:
+    """The nodes of a YAML file and what is wrong with it as YAML; `root` is None when nothing could be read."""
+    if len(data) > MAX_BYTES:
+        return _unread(name, "", START, f"the file is larger than {MAX_BYTES >> 20} MiB")
+    try:
+        text = data.decode()
+    except UnicodeDecodeError as error:
+        before = data[: error.start].decode()
+        return _unread(name, before, _end(before), "this is not UTF-8: save the file in UTF-8")
+    if found := _UNPRINTABLE.search(text):
+        before = text[: found.start()]
+        return _unread(name, text, _end(before), f"a control character (U+{ord(found[0]):04X}) has no place here")
+    return _build(name, text)
+
+
+def _build(name: str, text: str) -> tuple[Source, tuple[Fault, ...]]:
+    builder = _Builder(text.removeprefix("\ufeff"))
+    problems: list[tuple[Place, str]] = []
+    if text.startswith("\ufeff"):
+        problems.append((START, "the file begins with a byte order mark: save it as UTF-8 without one"))
+    root: Node | None = None
+    try:
+        root = builder.document()
+    except _Stop as stop:
+        problems.append((stop.place, str(stop)))
+    except yaml.MarkedYAMLError as error:
+        problems.append(_syntax(error, builder.lines))
+    except (yaml.YAMLError, ValueError, RecursionError):
+        problems.append((START, "this is not YAML"))
+    source = Source(name, builder.lines, root, tuple(builder.secrets))
+    return source, tuple(source.fault(*problem) for problem in [*problems, *builder.problems])
+
+
+def _unread(name: str, text: str, place: Place, message: str) -> tuple[Source, tuple[Fault, ...]]:
+    source = Source(name, tuple(_BREAK.split(text)), None, ())
+    return source, (source.fault(place, message),)
+
+
+def _end(text: str) -> Place:
+    return _last(_BREAK.split(text))
+
+
+def _last(lines: Sequence[str]) -> Place:
+    return Place(len(lines) - 1, len(lines[-1]), len(lines) - 1, len(lines[-1]))
+
+
+def _syntax(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> tuple[Place, str]:
+    mark = error.problem_mark or error.context_mark
+    if mark is None:
+        return START, "this is not YAML"
+    if error.context_mark is not None and not "".join(lines[mark.line :]).strip():
+        mark = error.context_mark  # found out at the end of the file only: it began here
+    if mark.line >= len(lines):  # the parser counts one more line at an end without a break
+        return _last(lines), f"this is not YAML: {error.problem or error.context}"
+    line = lines[mark.line]
+    indent = line[: len(line) - len(line.lstrip())]
+    if "\t" in indent:
+        column = indent.index("\t")
+        return Place(mark.line, column, mark.line, column), "a tab in the indentation: YAML wants spaces"
+    return Place(mark.line, mark.column, mark.line, mark.column), f"this is not YAML: {error.problem or error.context}"
+
+
+class _Stop(Exception):  # noqa: N818 - no error by itself: it carries the place of one out of the recursion
+    def __init__(self, place: Place, message: str) -> None:
+        super().__init__(message)
+        self.place = place
+
+
+class _Builder:
+    """Builds nodes from the parser's events, so that depth, aliases and keys are judged before anything is built."""
+
+    def __init__(self, text: str) -> None:
+        self.lines = tuple(_BREAK.split(text))
+        self.problems: list[tuple[Place, str]] = []
+        self.secrets: list[Place] = []
+        self._events: Iterator[yaml.Event] = iter(yaml.parse(text, Loader=yaml.CSafeLoader))
+        self._anchors: dict[str, Node] = {}
+
+    def document(self) -> Node | None:
+        """The one document of the stream, None when there is none."""
+        root: Node | None = None
+        for event in self._events:
+            if isinstance(event, yaml.DocumentStartEvent):
+                if root is not None:
+                    raise _Stop(_place(event), "a second YAML document begins here: one file is one document")
+                root = self._node(next(self._events), 0)
+        return root
+
+    def _node(self, event: yaml.Event, depth: int) -> Node:
+        place = _place(event)
+        if depth > MAX_DEPTH:
+            raise _Stop(place, f"nested deeper than {MAX_DEPTH} levels")
+        if isinstance(event, yaml.AliasEvent):
+            if event.anchor not in self._anchors:
+                raise _Stop(place, f"unknown alias {quote(f'*{event.anchor}')}: no such anchor stands before it")
+            return self._anchors[event.anchor]
+        node = self._fresh(event, place, depth)
+        if isinstance(event, yaml.NodeEvent) and event.anchor:
+            self._anchors[event.anchor] = node
+        return node
+
+    def _fresh(self, event: yaml.Event, place: Place, depth: int) -> Node:
+        tag = getattr(event, "tag", None)
+        if tag is not None and tag != "!":
+            self.problems.append((place, f"tags such as {quote(tag)} are not read here"))
+        if isinstance(event, yaml.ScalarEvent):
+            return self._leaf(event, place)
+        if isinstance(event, yaml.SequenceStartEvent):
+            return self._branch(place, depth)
+        return self._table(place, depth)
+
+    def _leaf(self, event: yaml.ScalarEvent, place: Place) -> Leaf:
+        text = event.value
+        if event.style:
+            return Leaf(place, text, plain=False)
+        if _WORD_TRAP.fullmatch(text):
+            self.problems.append(
+                (place, f"{quote(text)} is a truth value to YAML: write true or false, or put it in quotes")
+            )
+        elif _NUMBER_TRAP.fullmatch(text):
+            self.problems.append((place, f"YAML may read {quote(text)} as another number or a date: put it in quotes"))
+        return Leaf(place, _scalar(text), plain=True)
+
+    def _branch(self, place: Place, depth: int) -> Branch:
+        items: list[Node] = []
+        size = 1
+        while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
+            items.append(self._node(event, depth + 1))
+            size = _bounded(size + _size(items[-1]), place)
+        return Branch(place, tuple(items), size)
+
+    def _table(self, place: Place, depth: int) -> Table:
+        pairs: dict[str, tuple[Place, Node]] = {}
+        merged: list[Node] = []
+        size = 1
+        while not isinstance(event := next(self._events), yaml.MappingEndEvent):
+            key = self._node(event, depth + 1)
+            value = self._node(next(self._events), depth + 1)
+            size = _bounded(size + _size(value), place)
+            if isinstance(key, Leaf) and key.plain and key.value == "<<":
+                merged.append(value)
+            else:
+                self._pair(pairs, event, key, value)
+        for value in merged:
+            self._merge(pairs, value)
+        return Table(place, pairs, size)
+
+    def _pair(self, pairs: dict[str, tuple[Place, Node]], event: yaml.Event, key: Node, value: Node) -> None:
+        if not isinstance(event, yaml.ScalarEvent):
+            self.problems.append((key.place, "a key must be text: what begins with { or [ needs quotes"))
+            return
+        name = event.value
+        if name in pairs:
+            first = pairs[name][0].line + 1
+            self.problems.append((key.place, f"duplicate key {quote(name)}, the first one is on line {first}"))
+            return
+        pairs[name] = (key.place, value)
+        if name in SECRET_KEYS:
+            self.secrets.extend(_leaves(value))
+
+    def _merge(self, pairs: dict[str, tuple[Place, Node]], value: Node) -> None:
+        """What `<<` brings: the keys that the mapping does not have itself."""
+        for part in value.items if isinstance(value, Branch) else (value,):
+            if isinstance(part, Table):
+                for name, pair in part.pairs.items():
+                    pairs.setdefault(name, pair)
+            else:
+                self.problems.append((part.place, "<< merges a mapping, and this is none"))
+
+
+def _place(event: yaml.Event) -> Place:
+    start, end = event.start_mark, event.end_mark
+    if start is None or end is None:  # libyaml gives every event both
+        return START
+    return Place(start.line, start.column, end.line, end.column)
+
+
+def _size(node: Node) -> int:
+    return 1 if isinstance(node, Leaf) else node.size
+
+
+def _bounded(size: int, place: Place) -> int:
+    if size > MAX_NODES:
+        raise _Stop(place, f"more than {MAX_NODES} values, aliases followed")
+    return size
+
+
+def _leaves(node: Node) -> Iterator[Place]:
+    match node:
+        case Leaf():
+            yield node.place
+        case Branch():
+            for item in node.items:
+                yield from _leaves(item)
+        case Table():
+            for _, value in node.pairs.values():
+                yield from _leaves(value)
+
+
+def _scalar(text: str) -> Scalar:
+    if text in _NULL:
+        return None
+    if text in _BOOL:
+        return _BOOL[text]
+    if _INT.fullmatch(text):
+        return int(text)
+    return float(text) if _FLOAT.fullmatch(text) else text

@@ -1,0 +1,24 @@
+"""What an operator can say of a card: show it after all, or leave it as it is."""
+
+from msgspec.structs import replace
+
+from relay.core.card.card import Card, mark
+from relay.core.card.lane_state import LaneState
+
+
+def resume(card: Card, now: float) -> Card:
+    """The card as it is due at `now`: a refusal is forgotten."""
+    since = now if card.waiting_since is None else card.waiting_since
+    return replace(card, refused="", plain=False, waiting_since=since)
+
+
+def waive(card: Card) -> Card:
+    """The card with no duty to show what it is now; what changes it later is shown as ever."""
+    return replace(card, refused=mark(card), owed=(), waiting_since=None)
+
+
+def probe(state: LaneState, now: float) -> LaneState:
+    """The lane with a call allowed at `now`: the pause after failures is forgotten, also where the chat refused us for
+    ever."""
+    down = state.down and replace(state.down, probe_at=now)
+    return replace(state, down=down, attempts=0, retry_at=0.0)

@@ -1,0 +1,76 @@
+"""Rewinding: what a clock wrote that was ahead of the present one is moved back, so that nothing waits for its time."""
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from relay.core.bot.people import Subscription
+from relay.core.budget import Budget
+from relay.core.card.card import Card, Entry
+from relay.core.card.lane_state import LaneState
+
+AHEAD = 10.0  # seconds that are left as they are: a clock is set right by so little all the time
+
+
+class Rewind(Struct, frozen=True):
+    """The present, and by how many seconds the clock was ahead of it that wrote last."""
+
+    now: float
+    by: float
+
+    def at(self, moment: float) -> float:
+        """The moment; one that lies ahead as the clock of today would have written it."""
+        return moment - self.by if moment > self.now else moment
+
+    def if_any(self, moment: float | None) -> float | None:
+        """The same."""
+        return None if moment is None else self.at(moment)
+
+    def card(self, card: Card) -> Card:
+        """The card with its own moments; what Alertmanager said of alerts is left as it is."""
+        shown = card.shown
+        if shown:
+            shown = replace(shown, posted_at=self.at(shown.posted_at), edited_at=self.at(shown.edited_at))
+        return replace(
+            card,
+            entries=tuple(map(self._entry, card.entries)),
+            shown=shown,
+            owed=tuple(replace(owed, since=self.at(owed.since)) for owed in card.owed),
+            waiting_since=self.if_any(card.waiting_since),
+            counted_at=self.at(card.counted_at),
+            heard_at=self.at(card.heard_at),
+            closed_at=self.if_any(card.closed_at),
+        )
+
+    def _entry(self, entry: Entry) -> Entry:
+        return replace(
+            entry,
+            joined_at=self.at(entry.joined_at),
+            seen=self.at(entry.seen),
+            absent_since=self.if_any(entry.absent_since),
+            held_since=self.if_any(entry.held_since),
+        )
+
+    def state(self, state: LaneState) -> LaneState:
+        """What was learnt of a chat."""
+        down = state.down
+        if down:
+            down = replace(down, since=self.at(down.since), probe_at=self.if_any(down.probe_at))
+        return replace(
+            state,
+            thread_again=self.at(state.thread_again),
+            down=down,
+            retry_at=self.at(state.retry_at),
+            trouble_since=self.at(state.trouble_since),
+            trouble_until=self.at(state.trouble_until),
+        )
+
+    def budget(self, budget: Budget) -> Budget:
+        """The budget: who was told to wait still waits as long."""
+        used = tuple(sorted(map(self.at, budget.used)))
+        refused = budget.refused and replace(budget.refused, at=self.at(budget.refused.at))
+        return replace(budget, used=used, blocked_until=self.at(budget.blocked_until), refused=refused)
+
+    def subscription(self, subscription: Subscription) -> Subscription:
+        """The subscription; a mute that would be over by now was asked for by another clock, and is left."""
+        until = self.at(subscription.muted_until)
+        return replace(subscription, muted_until=until) if until > self.now else subscription

@@ -1,0 +1,128 @@
+"""What the `digest` block of a template can name: a digest made ready once, told in as many shapes as it takes."""
+
+from itertools import groupby
+from typing import NamedTuple
+
+from relay.core.alert import GroupId
+from relay.core.card.digest import DigestView, Line, Name
+from relay.core.routing.lane import Policy
+from relay.core.template import labels_shown as telling
+from relay.core.template.context import Shape, lateness, noted
+from relay.core.text.richtext import RichText, join, styled
+from relay.core.text.times import Reader
+
+_PLACES = 3
+
+
+class _Row(NamedTuple):
+    """A line of names of one mark, and those of them that say where all their groups are."""
+
+    text: RichText
+    whole: tuple[Name, ...]
+
+
+class DigestScene:
+    """A digest under the policy of the receiver that reads it. Of a shape, `shown` is how many alert names are told,
+    and `full` how many groups that their names only count get a line of their own."""
+
+    def __init__(self, view: DigestView, policy: Policy) -> None:
+        """The view of one digest."""
+        self.view, self.policy = view, policy
+        self.reader = Reader(policy.language, policy.timezone, view.now)
+
+    def names(self, shape: Shape) -> dict[str, object]:
+        """All that the block can name, for that shape."""
+        view, say = self.view, self.reader.say
+        rest = view.names[shape.shown :]
+        groups = sum(len(name.lines) for name in rest)
+        lines = self.counted(shape)
+        hidden = len(lines) - shape.full
+        return {
+            "mark": ("🌊" if view.after == "storm" else "🔔") if view.firing else "🟢",
+            "head": join(" · ", self._head()),
+            "rows": [row.text for row in self._rows(shape)],
+            "lines": [self._line(line, shape) for line in lines[: shape.full]],
+            "hidden_lines": say("others", hidden) if shape.full and hidden else "",
+            "more": say("storm_more", len(rest), groups=str(groups)) if rest else "",
+            "over": say("storm_over", view.over) if view.over and view.firing else "",
+            "note": say("storm_note", view.per_minute) if view.firing and view.after == "storm" else "",
+            "notes": self._notes(),
+            "color": telling.color(_mark(view.names[0]) if view.names else "🟢"),
+        }
+
+    def counted(self, shape: Shape) -> tuple[Line, ...]:
+        """The groups that the rows only count, the most urgent first."""
+        whole = {(name.name, name.severity) for row in self._rows(shape) for name in row.whole}
+        names = self.view.names[: shape.shown]
+        return tuple(line for name in names if (name.name, name.severity) not in whole for line in name.lines)
+
+    def named(self, shape: Shape) -> frozenset[tuple[GroupId, str]]:
+        """The cards that the digest names in that shape, by group and fingerprint; the others are only counted."""
+        whole = (line for row in self._rows(shape) for name in row.whole for line in name.lines)
+        told = (*whole, *self.counted(shape)[: shape.full])
+        return frozenset((line.group, line.fingerprint) for line in told)
+
+    def _notes(self) -> list[RichText]:
+        """What an honest digest adds: may be repeated, late."""
+        view, reader = self.view, self.reader
+        repeated = view.may_be_repeated and reader.say("may_be_repeated")
+        return noted([("❔", repeated), ("⏱", lateness(view.late, reader))])
+
+    def _head(self) -> list[RichText]:
+        view, say = self.view, self.reader.say
+        since = say("storm_since", start=self.reader.time(view.since).rich())
+        if view.after == "quiet":
+            return [say("quiet_over", view.firing), since]
+        told = say("storm", view.firing) if view.firing else say("storm_over", view.over)
+        return [told, *([say("storm_urgent", view.urgent)] if view.urgent else []), since]
+
+    def _rows(self, shape: Shape) -> list[_Row]:
+        told = self.view.names[: shape.shown]
+        return [self._row(mark, list(names), shape) for mark, names in groupby(told, _mark)]
+
+    def _row(self, mark: str, names: list[Name], shape: Shape) -> _Row:
+        """All names with their places where they fit, else the names alone; of those too as many as fit, whole, and how
+        many more there are. The first is always told."""
+        text = self._joined(mark, [self._name(name, shape) for name in names], 0)
+        if len(text.text) <= shape.limit:
+            return _Row(text, tuple(name for name in names if _names_all(name)))
+        titles = [self._title(name, shape.limit // 2) for name in names]
+        for count in range(len(names), 1, -1):
+            text = self._joined(mark, titles[:count], len(names) - count)
+            if len(text.text) <= shape.limit:
+                break
+        else:
+            text = self._joined(mark, titles[:1], len(names) - 1)
+        return _Row(text, ())
+
+    def _joined(self, mark: str, names: list[RichText], more: int) -> RichText:
+        return join(" ", [mark, join(" · ", names), *([self.reader.say("others", more)] if more else [])])
+
+    def _title(self, name: Name, limit: int) -> RichText:
+        title = telling.one_line(name.name) or self.reader.say("unnamed").text
+        count = [RichText(f"×{len(name.lines)}")] if len(name.lines) > 1 else []
+        return join(" ", [styled("bold", title[:limit]), *count])
+
+    def _name(self, name: Name, shape: Shape) -> RichText:
+        parts = [self._title(name, shape.limit)]
+        places = [telling.one_line(place)[: shape.limit] for place in name.where[:_PLACES]]
+        if places:
+            more = [RichText("…")] if len(name.lines) > len(places) else []
+            inside = join(", ", [styled("code", place) for place in places] + more)
+            parts.append(join("", ["(", inside, ")"]))
+        return join(" ", parts)
+
+    def _line(self, line: Line, shape: Shape) -> RichText:
+        title = telling.one_line(line.name)[: shape.limit] or self.reader.say("unnamed").text
+        where = [styled("code", telling.one_line(line.where)[: shape.limit])] if line.where else []
+        began = self.reader.time(line.since).rich()
+        return join(" ", [telling.mark("firing", line.severity), join(" · ", [title, *where, began])])
+
+
+def _names_all(name: Name) -> bool:
+    """The name's row says where each of its groups is, or there is only one."""
+    return len(name.lines) == 1 or len(name.lines) == len(name.where[:_PLACES])
+
+
+def _mark(name: Name) -> str:
+    return telling.mark("firing", name.severity)

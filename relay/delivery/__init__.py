@@ -1,0 +1,1 @@
+"""What goes out: turns of lanes, calls, and the HTTP of them."""

@@ -1,0 +1,93 @@
+"""Lanes at work: one task for each lane that has something to do, woken by deliveries and by the time."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+
+from relay.core.event import Event, Noted
+from relay.core.routing.lane import LaneKey
+from relay.delivery.pipeline import Next
+from relay.store.protocol import StoreError
+
+AFTER_FAULT = 5.0  # seconds until a lane whose turn failed has another
+
+
+class Lanes:
+    """Gives lanes their turns. Nothing is kept here that the store does not know: a new start asks it for the wakes."""
+
+    def __init__(
+        self,
+        turn: Callable[[LaneKey], Awaitable[Next]],
+        clock: Callable[[], float],
+        tell: Callable[[Event], None],
+    ) -> None:
+        """`turn` does one turn and returns when the next is due (see `Pipeline.turn`)."""
+        self._turn = turn
+        self._clock = clock
+        self._tell = tell
+        self._bells: dict[LaneKey, asyncio.Event] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._owned: dict[LaneKey, asyncio.Lock] = {}
+        self._stopping = asyncio.Event()
+
+    def wake(self, lanes: Iterable[LaneKey]) -> None:
+        """These lanes have work: now, or at a time that their first turn will tell."""
+        for lane in lanes:
+            bell = self._bells.get(lane)
+            if bell is not None:
+                bell.set()
+            elif not self._stopping.is_set():
+                self._bells[lane] = asyncio.Event()
+                task = asyncio.create_task(self._run(lane, self._bells[lane]))
+                self._tasks.add(task)
+                task.add_done_callback(self._tasks.discard)
+
+    def own(self, lane: LaneKey) -> asyncio.Lock:
+        """While this is held the lane has no turn, so that another may change what its turns read and write."""
+        return self._owned.setdefault(lane, asyncio.Lock())
+
+    def wake_all(self) -> None:
+        """Every lane looks again: what is in force has changed."""
+        for bell in self._bells.values():
+            bell.set()
+
+    async def stop(self, within: float) -> None:
+        """No new turn begins; those under way have `within` seconds to end and are then cut off."""
+        self._stopping.set()
+        for bell in self._bells.values():
+            bell.set()
+        if self._tasks:
+            _, late = await asyncio.wait(self._tasks, timeout=within)
+            for task in late:
+                task.cancel()
+            await asyncio.gather(*late, return_exceptions=True)
+
+    async def _run(self, lane: LaneKey, bell: asyncio.Event) -> None:
+        try:
+            while not self._stopping.is_set():
+                bell.clear()
+                due = await self._guarded(lane)
+                self.wake(due.wake)
+                if due.until is None and not bell.is_set():
+                    return
+                if due.until is not None:
+                    await _ring(bell, due.until - self._clock())
+        finally:
+            del self._bells[lane]
+
+    async def _guarded(self, lane: LaneKey) -> Next:
+        try:
+            async with self.own(lane):
+                return await self._turn(lane)
+        except StoreError as error:
+            self._tell(Noted("error", "storage failed", (("err", str(error)),)))
+        except Exception as error:  # noqa: BLE001 - a bug in one card must not silence the chat for good
+            self._tell(Noted("error", "turn failed", (("err", repr(error)),)))
+        return Next(self._clock() + AFTER_FAULT)
+
+
+async def _ring(bell: asyncio.Event, seconds: float) -> None:
+    if seconds > 0:
+        try:
+            await asyncio.wait_for(bell.wait(), seconds)
+        except TimeoutError:
+            return

@@ -1,0 +1,120 @@
+"""Intake: a webhook body becomes committed deliveries before it is answered; nothing is rendered or folded here."""
+
+import asyncio
+from collections.abc import Callable, Iterable
+from functools import partial
+from itertools import islice
+from weakref import WeakValueDictionary
+
+import msgspec
+
+from relay.core.alert import Notification
+from relay.core.answer import Answer, BadPayload, Busy, Taken
+from relay.core.event import Accepted, Event, Noted
+from relay.core.payload import PayloadError, parse
+from relay.core.routing.lane import LaneKey
+from relay.core.routing.route import Delivery, Routed, Routing, deliveries
+from relay.store.protocol import Arrival, Store, StoreError
+from relay.store.writer import Writer
+
+LARGE = 128 * 1024  # bytes of a body that is parsed beside the event loop
+_PARTS_AT_ONCE = 16
+_BUSIEST = 5000  # transactions waiting for the disk above which a sender is asked to come again
+_RETRY_AFTER = 5
+
+
+class Intake:
+    """Takes webhook bodies. `routing` is the one in force, replaced whole on a reload."""
+
+    def __init__(
+        self,
+        store: Store,
+        writer: Writer,
+        wake: Callable[[Iterable[LaneKey]], None],
+        clock: Callable[[], float],
+        tell: Callable[[Event], None],
+        routing: Routing,
+    ) -> None:
+        self._store = store
+        self._writer = writer
+        self._wake = wake
+        self._clock = clock
+        self._tell = tell
+        self.routing = routing
+        # Who holds one is taking a large body of that source; later ones of the source wait for it.
+        self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def accept(self, source: str, body: bytes) -> Answer:
+        """Taken only when every delivery that follows from the body is committed and synced."""
+        if self._writer.backlog > _BUSIEST:
+            return Busy("overloaded", _RETRY_AFTER)
+        order = self._orders.setdefault(source, asyncio.Lock())
+        try:
+            async with order:
+                if len(body) >= LARGE:
+                    await self._accept_large(source, body, self._clock())
+                    return Taken()
+            # No other of its source gets between here and the queue of the writer.
+            await self._commit(_arrivals(parse(body, source), self.routing, self._clock()))
+        except PayloadError as error:
+            return BadPayload(str(error))
+        except StoreError as error:
+            self._tell(Noted("error", "storage failed", (("err", str(error)),)))
+            return Busy("storage failed", _RETRY_AFTER)
+        return Taken()
+
+    async def _accept_large(self, source: str, body: bytes, at: float) -> None:
+        """In a thread, and part by part. Nothing is folded before the last part is there."""
+        parts = await asyncio.to_thread(parse, body, source)
+        lanes: set[LaneKey] = set()
+        try:
+            with self._writer.ahead():
+                while taken := await asyncio.to_thread(_arrivals, islice(parts, _PARTS_AT_ONCE), self.routing, at):
+                    lanes.update(await self._keep(taken))
+        finally:
+            self._wake(lanes)
+
+    async def post(self, told: Notification, receiver: str) -> None:
+        """Takes a notification of the relay's own, past the routes, for the chats of one receiver."""
+        targets = self.routing.targets.get(receiver, ())
+        chats = tuple(Delivery(target.lane, receiver, "", None, urgent=False) for target in targets)
+        try:
+            await self._commit([_arrival(told, Routed(chats, 0), "", self._clock())])
+        except StoreError as error:
+            self._tell(Noted("error", "storage failed", (("err", str(error)),)))
+
+    async def _commit(self, taken: list[tuple[Arrival, Accepted]]) -> None:
+        self._wake(await self._keep(taken))
+
+    async def _keep(self, taken: list[tuple[Arrival, Accepted]]) -> tuple[LaneKey, ...]:
+        arrivals = [arrival for arrival, _ in taken]
+        lanes = await self._writer.run_first(partial(_accept_all, self._store, arrivals))
+        for _, accepted in taken:
+            self._tell(accepted)
+        return lanes
+
+
+def _accept_all(store: Store, arrivals: list[Arrival]) -> tuple[LaneKey, ...]:
+    return tuple(lane for arrival in arrivals for lane in store.accept(arrival))
+
+
+def _arrivals(parts: Iterable[Notification], routing: Routing, at: float) -> list[tuple[Arrival, Accepted]]:
+    return [_arrival(part, *_routed(routing, part), at) for part in parts]
+
+
+def _routed(routing: Routing, part: Notification) -> tuple[Routed, str]:
+    """Where the part goes. A bug of ours in routing loses nothing: everything goes to the root receiver, and the fault
+    is told."""
+    try:
+        return deliveries(routing, part), ""
+    except Exception as error:  # noqa: BLE001 - see above
+        root = routing.targets.get(routing.root.receiver, ())
+        return Routed(tuple(Delivery(t.lane, t.policy.receiver, "", None, urgent=True) for t in root), 0), repr(error)
+
+
+def _arrival(part: Notification, routed: Routed, fault: str, at: float) -> tuple[Arrival, Accepted]:
+    firing = sum(alert.status == "firing" for alert in part.alerts)
+    arrival = Arrival(part.group, msgspec.json.encode(part), at, routed.deliveries, last=part.part == part.parts - 1)
+    return arrival, Accepted(
+        part.source, part.group_key, firing, len(part.alerts) - firing, routed.discarded, len(routed.deliveries), fault
+    )

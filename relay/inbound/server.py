@@ -1,0 +1,265 @@
+"""The HTTP table of INTERFACE.md section 3: which request gets which answer. What a payload means is not known here."""
+
+import asyncio
+import io
+import json
+import logging
+import re
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
+from typing import assert_never
+
+from aiohttp import web
+from msgspec import Struct
+
+from relay.core.answer import Answer, BadPayload, Busy, Taken
+from relay.core.event import Answered, Event, Noted
+from relay.inbound.auth import Door
+from relay.inbound.connections import answer
+from relay.platforms.telegram.bot import SECRET_HEADER
+
+_log = logging.getLogger("relay")
+_ALERTS = re.compile(r"/alerts(?:/([A-Za-z0-9_.-]{1,64}))?/?")
+_LONG_WORD = re.compile(r"[^/]{13,}")
+_UPDATES = re.compile(r"/telegram/([0-9]{1,20})/?")
+_READ, _WRITE = ("GET", "HEAD"), ("POST",)
+_METHODS = {"/-/healthy": _READ, "/-/ready": _READ, "/metrics": _READ, "/-/reload": _WRITE}
+_METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
+_MOST_FAULTS = 64 * 1024
+MEBIBYTE = 1024 * 1024
+_MOST_UPDATE = MEBIBYTE  # bytes of one update; Telegram's are a few thousand
+
+
+class Limits(Struct, frozen=True):
+    """Bytes of one body and of all bodies at hand; seconds for a body to come, and from then to its answer."""
+
+    max_body: int = 128 * MEBIBYTE
+    all_bodies: int = 256 * MEBIBYTE
+    body_seconds: float = 15.0
+    answer_seconds: float = 4.5
+
+
+async def _no_update(_account: str, _body: bytes) -> int:
+    return 503
+
+
+class Doors(Struct, frozen=True):
+    """What is behind the HTTP table. `ready` gives why not, or nothing; `reload` gives the new file's faults; `expects`
+    judges a bot's id and the secret that came for it, `update` takes an id and a body and gives the status."""
+
+    accept: Callable[[str, bytes], Awaitable[Answer]]
+    ready: Callable[[], str]
+    reload: Callable[[], Awaitable[tuple[str, ...]]]
+    metrics: Callable[[], Awaitable[bytes]]
+    tell: Callable[[Event], None]
+    door: Door | None = None
+    expects: Callable[[str, str], bool] = lambda _account, _secret: False
+    update: Callable[[str, bytes], Awaitable[int]] = _no_update
+
+
+class Server:
+    """Answers requests. A request that fails for a reason of our own gets 503, so that it is sent again."""
+
+    def __init__(self, doors: Doors, limits: Limits, prefix: str = "") -> None:
+        """Serves nothing by itself: `handle` is for a Listener. `prefix` may stand before each path: `/relay`."""
+        self._doors = doors
+        self._prefix = prefix
+        self._limits = limits
+        self._memory = _Memory(limits.all_bodies)
+        self._accepting: set[asyncio.Future[Answer]] = set()
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The answer. What is meant for /alerts is told as `Answered`; anything else that is refused is noted."""
+        began = time.monotonic()
+        path = request.path.removeprefix(self._prefix)
+        try:
+            response = await self._answer(request, path)
+        except ConnectionError:
+            raise  # nobody is there to be answered
+        except Exception:  # noqa: BLE001 - logged with its place, and the sender comes again
+            _log.exception("a request failed")
+            response = answer(503, "internal error", 1)
+        if path == "/alerts" or path.startswith("/alerts/"):
+            self._doors.tell(Answered(response.status, time.monotonic() - began, *_whence(request, response)))
+        elif response.status in (404, 405):
+            why, method, asked, peer = _whence(request, response)
+            values = (("code", str(response.status)), ("why", why), ("method", method), ("path", asked), ("from", peer))
+            self._doors.tell(Noted("info" if method == "POST" else "debug", "request refused", values))
+        return response
+
+    async def _answer(self, request: web.BaseRequest, path: str) -> web.Response:
+        alerts, updates = _ALERTS.fullmatch(path), _UPDATES.fullmatch(path)
+        methods = _WRITE if alerts or updates else _METHODS.get(path)
+        if methods is None:
+            return answer(404, "unknown path")
+        if request.method not in methods:
+            refused = answer(405, f"send it with {' or '.join(methods)}")
+            refused.headers["Allow"] = ", ".join(methods)
+            return refused
+        if updates:
+            return await self._update(request, updates[1])
+        refusal = await self._refusal(request, guarded=methods is _WRITE)
+        if refusal is not None:
+            return refusal
+        return await (self._alerts(request, alerts[1] or "") if alerts else self._manage(path))
+
+    async def _refusal(self, request: web.BaseRequest, *, guarded: bool) -> web.Response | None:
+        door = self._doors.door
+        if door is None:
+            return None
+        door.refresh()
+        if not guarded and not door.web.protect_all:
+            return None
+        match await door.admits(request.headers.get("Authorization", "")):
+            case "in":
+                return None
+            case "out":
+                refused = answer(401, "no valid authentication")
+                refused.headers["WWW-Authenticate"] = door.challenge
+                return refused
+            case "busy":
+                return answer(503, "too many passwords to check", 1)
+
+    async def _manage(self, path: str) -> web.Response:
+        match path:
+            case "/metrics":
+                return web.Response(body=await self._doors.metrics(), headers={"Content-Type": _METRICS_TYPE})
+            case "/-/reload":
+                faults = await self._doors.reload()
+                return _text(500, "failed to reload config: " + "\n".join(faults)) if faults else _text(200, "OK")
+            case "/-/ready":
+                why = self._doors.ready()
+                return _text(503, why) if why else _text(200, "OK")
+            case _:
+                return _text(200, "OK")
+
+    async def _update(self, request: web.BaseRequest, account: str) -> web.Response:
+        """An update of a Telegram bot: its secret guards it, whatever guards the rest. Without it no byte is read."""
+        if not self._doors.expects(account, request.headers.get(SECRET_HEADER, "")):
+            return answer(401, "no valid secret")
+        share = _Share(self._memory)
+        try:
+            body = await self._body(request, share, _MOST_UPDATE)
+            if isinstance(body, web.Response):
+                return body
+            status = await self._doors.update(account, body)
+        finally:
+            share.release()
+        return answer(200, "taken") if status == 200 else answer(503, "not now", 5)
+
+    async def _alerts(self, request: web.BaseRequest, source: str) -> web.Response:
+        unfit = self._unfit(request)
+        if unfit is not None:
+            return unfit
+        share = _Share(self._memory)
+        with ExitStack() as stack:
+            stack.callback(share.release)
+            body = await self._body(request, share, self._limits.max_body)
+            if isinstance(body, web.Response):
+                return body
+            accepting = asyncio.ensure_future(self._doors.accept(source, body))
+            accepting.add_done_callback(lambda _: share.release())
+            stack.pop_all()
+        return await self._answered(accepting)
+
+    def _unfit(self, request: web.BaseRequest) -> web.Response | None:
+        """What is wrong with the request before a byte of its body is read."""
+        headers = request.headers
+        codings = [*headers.getall("Content-Encoding", ()), *headers.getall("Transfer-Encoding", ())]
+        if any(coding.strip().lower() not in ("", "identity", "chunked") for coding in codings):
+            return answer(415, "the body must not be encoded or compressed")
+        kind = request.content_type
+        if kind != "application/json" and not kind.endswith("+json"):
+            return answer(415, "the content type must be application/json")
+        if (request.content_length or 0) > self._limits.max_body:
+            return _too_large(self._limits.max_body)
+        return None
+
+    async def _body(self, request: web.BaseRequest, share: "_Share", most: int) -> bytes | web.Response:
+        if request.headers.get("Expect", "").lower() == "100-continue":
+            await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+        try:
+            async with asyncio.timeout(self._limits.body_seconds):
+                return await self._received(request, share, most)
+        except TimeoutError:
+            return _closing(answer(503, "the body came too slowly", 1))
+        except web.RequestPayloadError:
+            return _closing(answer(400, "the body is not complete"))
+
+    async def _received(self, request: web.BaseRequest, share: "_Share", most: int) -> bytes | web.Response:
+        # Of a BytesIO the whole value is had without a copy, which matters at 128 MiB.
+        body = io.BytesIO()
+        async for chunk in request.content.iter_any():
+            if body.tell() + len(chunk) > most:
+                return _too_large(most)
+            if not share.take(len(chunk)):
+                return _closing(answer(503, "too many large bodies at once", 1))
+            body.write(chunk)
+        return body.getvalue()
+
+    async def _answered(self, accepting: "asyncio.Future[Answer]") -> web.Response:
+        """The commit goes on when it takes too long: the sender comes again, and the copy is a duplicate."""
+        self._accepting.add(accepting)
+        accepting.add_done_callback(self._accepting.discard)
+        done, _ = await asyncio.wait({accepting}, timeout=self._limits.answer_seconds)
+        if not done:
+            return answer(503, "storage is slow", 1)
+        match accepting.result():
+            case Taken():
+                return answer(200, "accepted")
+            case BadPayload(text):
+                return answer(400, text)
+            case Busy(why, retry_after):
+                return answer(503, why, retry_after)
+            case other:
+                assert_never(other)
+
+
+class _Memory:
+    """How many bytes of bodies there may still be."""
+
+    def __init__(self, free: int) -> None:
+        self.free = free
+
+
+class _Share:
+    """The bytes of bodies that one request holds."""
+
+    def __init__(self, memory: _Memory) -> None:
+        self._memory = memory
+        self._bytes = 0
+
+    def take(self, count: int) -> bool:
+        """Holds that many more, if they are free."""
+        if count > self._memory.free:
+            return False
+        self._memory.free -= count
+        self._bytes += count
+        return True
+
+    def release(self) -> None:
+        self._memory.free += self._bytes
+        self._bytes = 0
+
+
+def _whence(request: web.BaseRequest, response: web.Response) -> tuple[str, str, str, str]:
+    """Why the request was refused (empty: it was not), its method, its path and the address that it came from."""
+    why = json.loads(response.text or "{}").get("error", "") if response.status >= 400 else ""
+    path = request.path
+    if response.status in (401, 404, 405):  # nobody was let in: it may be a token that was put in the wrong place
+        path = _LONG_WORD.sub("...", path)
+    return why, request.method, path, request.remote or ""
+
+
+def _too_large(most: int) -> web.Response:
+    return _closing(answer(413, f"the body is larger than {most} bytes"))
+
+
+def _closing(response: web.Response) -> web.Response:
+    response.force_close()
+    return response
+
+
+def _text(status: int, text: str) -> web.Response:
+    return web.Response(status=status, text=text[:_MOST_FAULTS] + "\n")

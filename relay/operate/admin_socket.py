@@ -1,0 +1,212 @@
+"""The operator's way into a running relay: a line of JSON asks and a line answers, over a socket in its folder."""
+
+import asyncio
+import socket
+from collections.abc import Callable, Iterable
+from contextlib import suppress
+from functools import partial
+from itertools import islice
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from relay.core.bot.people import Subscription
+from relay.core.event import DROPPED, Event, Noted, Settled
+from relay.core.routing.lane import LaneKey
+from relay.delivery.calls import Run
+from relay.store.people_admin import RemoveSubscription, RosterAnswer, RosterRequest, perform_roster
+from relay.store.protocol import Store, StoreError
+from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
+from relay.store.recover import Salvaged, pieces, salvage, take_in
+from relay.store.sqlite.damaged_file import NothingToSalvage
+
+LONGEST_REQUEST = 64 << 10  # bytes
+_PIECES = 50  # cards of a damaged storage that are taken in at once
+_READ_SECONDS, _WRITE_SECONDS = 5.0, 10.0
+
+
+class Show(Struct, frozen=True, tag="show"):
+    """Asks for one delivery."""
+
+    id: str
+
+
+class Retry(Struct, frozen=True, tag="retry"):
+    """Asks to try a dead delivery again, or a pending one at once."""
+
+    id: str
+
+
+class Drop(Struct, frozen=True, tag="drop"):
+    """Asks to give up a pending delivery."""
+
+    id: str
+
+
+class Salvage(Struct, frozen=True, tag="salvage"):
+    """Asks to take in what can be read of a damaged storage: the absolute path of its file."""
+
+    file: str
+
+
+class Failed(Struct, frozen=True, tag="failed"):
+    """The request could not be carried out: one line with what to do."""
+
+    why: str
+
+
+Request = Query | Show | Retry | Drop | Salvage | RosterRequest
+Answer = Page | Whole | Retried | Dropped | Salvaged | RosterAnswer | Failed
+_request: Callable[[bytes], Request] = msgspec.json.Decoder(Request).decode
+
+
+def perform(store: Store, request: Request, now: float) -> Answer:
+    """Carries out a request, within `Store.batch`. Nobody may own the delivery's lane meanwhile."""
+    match request:
+        case Query():
+            return store.queue(request)
+        case Show(id):
+            return store.queued(id)
+        case Retry(id):
+            return store.retry(id, now)
+        case Drop(id):
+            return store.drop(id, now)
+        case Salvage(file):
+            return _salvaged(store, Path(file))
+        case _:
+            return perform_roster(store.people, request)
+
+
+def _salvaged(store: Store, file: Path) -> Salvaged | Refused:
+    try:
+        return salvage(file, store)
+    except NothingToSalvage as error:
+        return _nothing(error)
+
+
+def _nothing(error: NothingToSalvage) -> Refused:
+    return Refused(f"nothing can be read of {error}")
+
+
+class Control:
+    """Listens to the operator. Only the user that the relay runs as can open the socket (its mode is 0600)."""
+
+    def __init__(
+        self,
+        store: Store,
+        run: Run,
+        own: Callable[[LaneKey], asyncio.Lock],
+        wake: Callable[[Iterable[LaneKey]], None],
+        clock: Callable[[], float],
+        tell: Callable[[Event], None],
+        renew: Callable[[tuple[Subscription, ...]], None],
+    ) -> None:
+        """`own` and `wake` are those of `Lanes`: a lane is changed between its turns and then looks again. `renew` puts
+        subscriptions in force."""
+        self._store = store
+        self._run = run
+        self._own = own
+        self._wake = wake
+        self._clock = clock
+        self._tell = tell
+        self._renew = renew
+        self._path: Path | None = None
+        self._server: asyncio.Server | None = None
+        self._talks: set[asyncio.Task[None]] = set()
+
+    async def open(self, path: Path) -> None:
+        """Listens at `path`, in a folder that this process holds. Raises OSError."""
+        self._server = await asyncio.start_unix_server(self._connected, sock=_bound(path), limit=LONGEST_REQUEST)
+        self._path = path
+
+    async def close(self) -> None:
+        """Ends every talk and leaves no socket behind."""
+        if self._server is None or self._path is None:
+            return
+        self._server.close()
+        self._server = None
+        for talk in self._talks:
+            talk.cancel()
+        await asyncio.gather(*self._talks, return_exceptions=True)
+        self._path.unlink(missing_ok=True)
+
+    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talk = asyncio.create_task(self._talk(reader, writer))
+        self._talks.add(talk)
+        talk.add_done_callback(self._talks.discard)
+        talk.add_done_callback(lambda _: writer.close())  # also when it was ended before it began
+
+    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        with suppress(TimeoutError, ValueError, ConnectionError):  # too slow, too long, gone
+            async with asyncio.timeout(_READ_SECONDS):
+                line = await reader.readline()
+            writer.write(msgspec.json.encode(await self._answered(line)) + b"\n")
+            async with asyncio.timeout(_WRITE_SECONDS):
+                await writer.drain()
+
+    async def _answered(self, line: bytes) -> Answer:
+        try:
+            return await self._answer(_request(line))
+        except msgspec.DecodeError:
+            return Failed("the relay does not know this request: use the alert-relay command of its own version")
+        except StoreError as error:
+            return Failed(f"the storage does not work now: {error}")
+
+    async def _answer(self, request: Request) -> Answer:
+        if isinstance(request, Query | Show):
+            return await self._run(partial(perform, self._store, request, self._clock()))
+        if isinstance(request, Salvage):
+            return await self._salvage(Path(request.file))
+        if isinstance(request, RosterRequest):
+            return await self._roster(request)
+        found = await self._run(partial(self._store.queued, request.id))
+        if isinstance(found, Refused):
+            return found
+        async with self._own(found.delivery.lane):
+            answer = await self._run(partial(perform, self._store, request, self._clock()))
+        if isinstance(answer, Retried | Dropped):
+            self._wake([answer.lane])
+            self._tell(_told(answer))
+        return answer
+
+    async def _roster(self, request: RosterRequest) -> RosterAnswer:
+        answer = await self._run(partial(perform_roster, self._store.people, request))
+        if isinstance(request, RemoveSubscription):
+            self._renew(await self._run(self._store.people.subscriptions))
+        return answer
+
+    async def _salvage(self, file: Path) -> Salvaged | Refused:
+        """A few cards in each transaction, so that new alerts need not wait for the end."""
+        left, total = pieces(file), Salvaged()
+        try:
+            while some := await asyncio.to_thread(lambda: list(islice(left, _PIECES))):
+                taken = await self._run(partial(take_in, self._store, some))
+                if taken.subscriptions:
+                    self._renew(await self._run(self._store.people.subscriptions))
+                self._wake(taken.lanes)
+                total += taken
+        except NothingToSalvage as error:
+            return _nothing(error)
+        finally:
+            left.close()
+        return total
+
+
+def _told(answer: Retried | Dropped) -> Event:
+    if isinstance(answer, Dropped):
+        return Settled(answer.lane.platform, answer.receiver, "dead", 1, why=DROPPED)
+    return Noted("info", "delivery retried", (("delivery", answer.id), ("as", answer.new)))
+
+
+def _bound(path: Path) -> socket.socket:
+    """A socket that nobody else can open. One that is there already was left by a process that is gone."""
+    path.unlink(missing_ok=True)
+    bound = socket.socket(socket.AF_UNIX)
+    try:
+        bound.bind(str(path))
+        path.chmod(0o600)  # before it listens
+    except OSError:
+        bound.close()
+        raise
+    return bound

@@ -1,0 +1,65 @@
+"""Upkeep: once a minute, obligations that are too old end, and finished work that is old enough is forgotten."""
+
+import asyncio
+from collections.abc import Callable
+from functools import partial
+
+from relay.config.resolve import Retention
+from relay.core.active_config import InForce
+from relay.core.event import Event, Noted, Settled
+from relay.core.routing.lane import LaneKey
+from relay.delivery.calls import Run
+from relay.store.protocol import Store, StoreError
+
+PERIOD = 60.0  # seconds
+GRACE = 600.0  # seconds of this run before anything expires: a chat gets its chance after a long stop
+_PURGED_AT_ONCE = 200
+
+
+class Upkeep:
+    """Keeps the storage tidy while the relay runs."""
+
+    def __init__(self, store: Store, run: Run, clock: Callable[[], float], tell: Callable[[Event], None]) -> None:
+        self._store = store
+        self._run = run
+        self._clock = clock
+        self._tell = tell
+        self._started_at = clock()
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self, in_force: Callable[[], tuple[InForce, Retention]]) -> None:
+        """Begins; `in_force` gives what holds at that moment."""
+        self._task = asyncio.create_task(self._go_on(in_force))
+
+    async def stop(self) -> None:
+        """Ends it between two transactions."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _go_on(self, in_force: Callable[[], tuple[InForce, Retention]]) -> None:
+        while True:
+            await asyncio.sleep(PERIOD)
+            try:
+                await self.round(*in_force())
+            except StoreError as error:
+                self._tell(Noted("error", "storage failed", (("err", str(error)),)))
+            except Exception as error:  # noqa: BLE001 - a bug in one round must not end all that come after it
+                self._tell(Noted("error", "upkeep failed", (("err", repr(error)),)))
+
+    async def round(self, in_force: InForce, retention: Retention) -> None:
+        """One round at the present time."""
+        now = self._clock()
+        if now >= self._started_at + GRACE:
+            for lane, owner in await self._run(self._store.owing):
+                target = in_force.target(lane, owner)
+                if target:
+                    await self._expire(lane, owner, now - target.policy.expire_after)
+        purge = partial(self._store.purge, now - retention.seconds, retention.bytes, _PURGED_AT_ONCE)
+        while await self._run(purge):
+            pass
+
+    async def _expire(self, lane: LaneKey, owner: str, before: float) -> None:
+        """What the owner has on the lane: as a receiver of its own, as copies to a fallback, or under an old name."""
+        for ended in await self._run(partial(self._store.expire, lane, owner, before)):
+            self._tell(Settled(lane.platform, ended.receiver, ended.settlement, ended.count, why="expire_after"))

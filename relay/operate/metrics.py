@@ -1,0 +1,212 @@
+"""The metrics: events are counted as they come; deliveries, and which chats are down, the store says at each scrape."""
+
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import chain
+from typing import assert_never, get_args
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    generate_latest,
+)
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.registry import Collector
+
+from relay import __version__
+from relay.core.active_config import Refusing
+from relay.core.balance import BalanceRow
+from relay.core.bot.update import Sort
+from relay.core.event import (
+    Accepted,
+    Answered,
+    BotListens,
+    Called,
+    ChatChanged,
+    ChatMoved,
+    Contradicted,
+    Event,
+    FailureReason,
+    Heard,
+    Loaded,
+    Noted,
+    Settled,
+    Settlement,
+    StorageDamaged,
+    TemplateFailed,
+)
+from relay.core.routing.lane import Platform
+
+_PREFIX = "alert_relay"
+_CODES = (200, 400, 401, 404, 405, 413, 415, 503)
+_ANSWER_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
+_LATENCY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
+_CHAT = ("platform", "receiver")
+Chat = tuple[Platform, str]
+
+
+class Metrics:
+    """Every metric of INTERFACE.md section 6, in a registry of its own. No label value ever comes from a payload."""
+
+    def __init__(self) -> None:
+        """All series whose labels are known beforehand stand at 0."""
+        # The `_created` series double a scrape, and Prometheus does not use them.
+        disable_created_metrics()  # type: ignore[no-untyped-call]  # the library annotates no result
+        self._registry = CollectorRegistry()
+        self._chats: frozenset[Chat] = frozenset()
+        ProcessCollector(registry=self._registry)
+        self._make_webhook()
+        self._make_api()
+        self._make_configuration()
+        self._make_storage()
+
+    def _make_webhook(self) -> None:
+        self._requests = self._counter("webhook_requests", "Webhook requests, by HTTP status.", "code")
+        self._request_seconds = self._histogram(
+            "webhook_request_duration_seconds", "Seconds until a webhook request was answered.", _ANSWER_SECONDS
+        )
+        self._alerts = self._counter("alerts_received", "Alerts in accepted payloads.", "status")
+        self._discarded = self._counter("alerts_discarded", "Alerts that reached only receivers without entries.")
+        for code in _CODES:
+            self._requests.labels(code)
+        for status in ("firing", "resolved"):
+            self._alerts.labels(status)
+
+    def _make_api(self) -> None:
+        self._latency = self._histogram(
+            "delivery_latency_seconds", "Seconds from acceptance to API success.", _LATENCY_SECONDS, "platform"
+        )
+        self._calls = self._counter("api_requests", "API requests; code 0: no answer.", "platform", "method", "code")
+        self._failures = self._counter("api_failures", "API requests that failed.", *_CHAT, "reason")
+        self._updates = self._counter("updates", "Updates that bots heard, by what became of them.", "sort")
+        for sort in get_args(Sort):
+            self._updates.labels(sort)
+
+    def _make_configuration(self) -> None:
+        self._template_failures = self._counter(
+            "template_failures", "Templates that failed, so that plain text went out.", "template"
+        )
+        self._load_ok = self._gauge("config_last_reload_successful", "1 when the last load was taken, else 0.")
+        self._loaded_at = self._gauge("config_last_reload_success_timestamp_seconds", "When a load was last taken.")
+        self._gauge("build_info", "The version that runs; always 1.", "version").labels(__version__).set(1)
+
+    def _make_storage(self) -> None:
+        self._damaged = self._counter("storage_damaged", "Storages that were moved aside because they were damaged.")
+
+    def _counter(self, name: str, text: str, *labels: str) -> Counter:
+        return Counter(name, text, labels, _PREFIX, registry=self._registry)
+
+    def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
+        return Gauge(name, text, labels, _PREFIX, registry=self._registry)
+
+    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+        return Histogram(name, text, labels, _PREFIX, buckets=buckets, registry=self._registry)
+
+    def prime(self, chats: Iterable[Chat], templates: Iterable[str] = ()) -> None:
+        """Takes the (platform, receiver) pairs and templates of a configuration: new series start at nothing
+        failed, those of receivers that are gone end, the others go on."""
+        wanted = frozenset(chats)
+        for chat in wanted - self._chats:
+            self._latency.labels(chat[0])
+            for reason in get_args(FailureReason):
+                self._failures.labels(*chat, reason)
+        for chat in self._chats - wanted:
+            for reason in get_args(FailureReason):
+                self._failures.remove(*chat, reason)
+        self._chats = wanted
+        for template in templates:
+            self._template_failures.labels(template)
+
+    def listen(self, event: Event) -> None:
+        """Counts what happened. Deliveries and the chats that are down are not: the store knows them, durably."""
+        match event:
+            case Answered(code, seconds):
+                self._requests.labels(code).inc()
+                self._request_seconds.observe(seconds)
+            case Accepted():
+                self._accepted(event)
+            case Called():
+                self._called(event)
+            case Settled(platform=platform, latencies=latencies):
+                for latency in latencies:
+                    self._latency.labels(platform).observe(latency)
+            case TemplateFailed(template):
+                self._template_failures.labels(template).inc()
+            case Loaded():
+                self._loaded(event)
+            case Heard(sort):
+                self._updates.labels(sort).inc()
+            case BotListens() | ChatChanged() | ChatMoved() | Contradicted() | StorageDamaged() | Noted():
+                self._damaged.inc(isinstance(event, StorageDamaged))
+            case _:
+                assert_never(event)
+
+    def _accepted(self, event: Accepted) -> None:
+        self._alerts.labels("firing").inc(event.firing)
+        self._alerts.labels("resolved").inc(event.resolved)
+        self._discarded.inc(event.discarded)
+
+    def _called(self, event: Called) -> None:
+        self._calls.labels(event.platform, event.method, event.code).inc()
+        if event.reason:
+            self._failures.labels(event.platform, event.receiver, event.reason).inc()
+
+    def _loaded(self, event: Loaded) -> None:
+        self._load_ok.set(event.ok)
+        if event.ok:
+            self._loaded_at.set(event.at)
+
+    def render(self, balance: Iterable[BalanceRow], refusing: Iterable[Refusing] = ()) -> bytes:
+        """One scrape in Prometheus' text format; deliveries are as `balance` says, 0 for a chat it does not name, and
+        the chats are up but those that are `refusing`."""
+        rows = {chat: BalanceRow(*chat) for chat in sorted(self._chats)}
+        rows |= {(row.platform, row.receiver): row for row in balance}
+        down = {(each.platform, each.receiver) for each in refusing}
+        up = {chat: chat not in down for chat in sorted(self._chats)}
+        return generate_latest(_Scrape(self._registry, tuple(rows.values()), up))
+
+
+class _Scrape(Collector):
+    """The registry's metrics, then those of what the store knows."""
+
+    def __init__(self, registry: CollectorRegistry, balance: tuple[BalanceRow, ...], up: Mapping[Chat, bool]) -> None:
+        """Holds for one scrape."""
+        self._up = up
+        self._registry = registry
+        self._balance = balance
+
+    def collect(self) -> Iterator[Metric]:
+        """The metric families, as prometheus_client asks for them."""
+        return chain(self._registry.collect(), _families(self._balance), [_destinations(self._up)])
+
+
+def _destinations(up: Mapping[Chat, bool]) -> Metric:
+    told = GaugeMetricFamily(
+        f"{_PREFIX}_destination_up", "0 when a chat refuses us until someone acts, else 1.", labels=_CHAT
+    )
+    for chat, is_up in up.items():
+        told.add_metric(chat, is_up)
+    return told
+
+
+def _families(balance: tuple[BalanceRow, ...]) -> Iterator[Metric]:
+    accepted = CounterMetricFamily(f"{_PREFIX}_deliveries_accepted", "Deliveries that we answered for.", labels=_CHAT)
+    ended = CounterMetricFamily(f"{_PREFIX}_deliveries", "Deliveries that ended.", labels=(*_CHAT, "outcome"))
+    pending = GaugeMetricFamily(f"{_PREFIX}_deliveries_pending", "Deliveries still open.", labels=_CHAT)
+    oldest = GaugeMetricFamily(
+        f"{_PREFIX}_oldest_pending_timestamp_seconds",
+        "When the oldest open delivery was accepted; no sample when none is open.",
+    )
+    for row in balance:
+        chat = (row.platform, row.receiver)
+        accepted.add_metric(chat, row.accepted)
+        pending.add_metric(chat, row.pending)
+        for outcome in get_args(Settlement):
+            ended.add_metric((*chat, outcome), getattr(row, outcome))
+    open_since = [row.oldest_pending for row in balance if row.oldest_pending is not None]
+    if open_since:
+        oldest.add_metric((), min(open_since))
+    yield from (accepted, ended, pending, oldest)

@@ -1,0 +1,97 @@
+"""Notices at work: listens to what happens and posts what operators have to know, at most hourly each."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterable
+from contextlib import suppress
+
+from msgspec.structs import replace
+
+from relay.core.active_config import Refusing
+from relay.core.alert import Notification
+from relay.core.card.card import Card
+from relay.core.event import ChatChanged, Event
+from relay.core.notice import CHAT_DOWN, HOURLY, Notice, chat_down, notice_of, notification, told_by
+from relay.store.protocol import StoreError
+
+_LOOK_EVERY = 60.0  # seconds
+_MOST_WAITING = 100
+_Key = tuple[str, str]
+
+
+class Notices:
+    """Turns events into notifications of the relay's own. `post` delivers one to the receiver of notices; `refusing`
+    gives the receivers with a chat that is down now."""
+
+    def __init__(
+        self,
+        post: Callable[[Notification], Awaitable[None]],
+        refusing: Callable[[], Awaitable[tuple[Refusing, ...]]],
+        clock: Callable[[], float],
+    ) -> None:
+        self._post = post
+        self._refusing = refusing
+        self._clock = clock
+        self._waiting: asyncio.Queue[Notice | None] = asyncio.Queue(_MOST_WAITING)  # None: only look
+        self._open: dict[_Key, tuple[Notice, float, float]] = {}
+        self._task: asyncio.Task[None] | None = None
+        self.language = "en"
+
+    def listen(self, event: Event) -> None:
+        """Takes an event; never waits, and forgets the notice when too many wait already."""
+        notice = notice_of(event)
+        if (notice is not None or isinstance(event, ChatChanged)) and not self._waiting.full():
+            self._waiting.put_nowait(notice)
+
+    def start(self, told: Iterable[Card]) -> None:
+        """Begins to post. What an earlier run told by these cards is over as if this one had told it now."""
+        for card in told:
+            notice = told_by(card)
+            if notice:
+                self._open[notice.kind, notice.subject] = (notice, card.entries[0].starts_at, self._clock())
+        self._task = asyncio.create_task(self._go_on())
+
+    async def stop(self) -> None:
+        """Ends it; what still waits is dropped: its cause stands in the log."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+
+    async def _go_on(self) -> None:
+        while True:
+            await self.look()
+            with suppress(TimeoutError):
+                notice = await asyncio.wait_for(self._waiting.get(), _LOOK_EVERY)
+                if notice:
+                    await self.take(notice)
+
+    async def take(self, notice: Notice) -> None:
+        """Posts the notice, unless it is open already."""
+        key, now = (notice.kind, notice.subject), self._clock()
+        known = self._open.get(key)
+        began = known[1] if known else now
+        if notice.firing:
+            self._open[key] = (notice, began, now)
+        else:
+            self._open.pop(key, None)
+        if known is None or not notice.firing:
+            await self._post(notification(notice, self.language, began, now))
+
+    async def look(self) -> None:
+        """Tells which chats are down and which are no longer, and ends the notices that nothing renewed for an hour."""
+        with suppress(StoreError):
+            await self._compare(await self._refusing())
+        now = self._clock()
+        for key, (notice, began, last) in list(self._open.items()):
+            if not notice.lasting and last + HOURLY <= now:
+                del self._open[key]
+                await self._post(notification(replace(notice, firing=False), self.language, began, now))
+
+    async def _compare(self, refusing: Iterable[Refusing]) -> None:
+        """A chat is mended as well by another one in its place, of which nobody tells."""
+        down = [chat_down(each) for each in refusing]
+        for notice in down:
+            await self.take(notice)
+        over = self._open.keys() - {(notice.kind, notice.subject) for notice in down}
+        for key in over:
+            if key[0] == CHAT_DOWN:
+                await self.take(replace(self._open[key][0], firing=False))

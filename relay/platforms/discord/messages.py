@@ -1,0 +1,319 @@
+"""Discord's channel webhooks: a step becomes a call of one, its answer an outcome.
+
+https://docs.discord.com/developers/resources/webhook
+"""
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Literal
+from urllib.parse import urlencode, urlsplit
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from relay import __version__
+from relay.core.budget import Limit, Limits
+from relay.core.card.outcome import Outcome, RateLimited
+from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
+from relay.core.routing.lane import Endpoint, LaneKey, Policy
+from relay.core.secret import Secret
+from relay.core.text.message import EMPTY, Message
+from relay.core.text.richtext import RichText, join, styled
+from relay.platforms.answer import (
+    LONGEST_WAIT,
+    Answer,
+    int_of,
+    json_object,
+    no_answer,
+    object_of,
+    outcome_of,
+    placed,
+    positive_id,
+    row_of,
+    seconds_of,
+    text_of,
+    wait_of,
+)
+from relay.platforms.discord import errors as discord_errors
+from relay.platforms.discord import fit as discord_fit
+from relay.platforms.discord.fit import MOST_MENTIONS, content_of
+from relay.platforms.discord.text import write, write_line, write_plain
+from relay.platforms.http import NoAnswer, Request, Response
+from relay.platforms.link import public, spelled
+from relay.platforms.upload import upload
+
+ROWS = discord_errors.ROWS
+excess, fits, squeeze = discord_fit.excess, discord_fit.fits, discord_fit.squeeze
+_HEADERS = (("User-Agent", f"DiscordBot (https://github.com/alert-relay/alert-relay, {__version__})"),)
+_MOST_PLACES = 5
+_LONGEST_ADDRESS = 2048
+_LONGEST_USERNAME = 80
+_LONGEST_THREAD_NAME = 100
+_SILENT = 4096
+_LAST_YEAR = 253_402_300_800.0
+_BLANK = "\u200b"
+_NAMED = "name:"
+_CHANNEL_LIMITS = (20016, 20028, 20029)
+
+
+class _Box(Struct, frozen=True):
+    name: str
+    value: str
+    inline: bool
+
+
+class _Footer(Struct, frozen=True):
+    text: str
+
+
+class _Embed(Struct, frozen=True, omit_defaults=True):
+    """https://docs.discord.com/developers/resources/message#embed-object"""
+
+    title: str = ""
+    url: str = ""
+    description: str = ""
+    fields: tuple[_Box, ...] = ()
+    footer: _Footer | None = None
+    color: int | None = None
+    timestamp: str = ""
+
+
+class _Allowed(Struct, frozen=True):
+    """Who may be told: nobody that the text names by itself, only the configuration's."""
+
+    users: tuple[str, ...]
+    roles: tuple[str, ...]
+    parse: tuple[str, ...] = ()
+
+
+class _Execute(Struct, frozen=True, omit_defaults=True):
+    """https://docs.discord.com/developers/resources/webhook#execute-webhook"""
+
+    allowed_mentions: _Allowed
+    content: str = ""
+    embeds: tuple[_Embed, ...] = ()
+    username: str = ""
+    avatar_url: str = ""
+    flags: int = 0
+    thread_name: str = ""
+
+
+class _Change(Struct, frozen=True):
+    """https://docs.discord.com/developers/resources/webhook#edit-webhook-message: what is left out would stay."""
+
+    allowed_mentions: _Allowed
+    content: str
+    embeds: tuple[_Embed, ...]
+
+
+def request(endpoint: Endpoint, policy: Policy, step: Step, message: Message, *, plain: bool = False) -> Request:
+    """Execute the webhook, or edit its message. A reply is a line of content: webhooks cannot refer to a message."""
+    if isinstance(step, Reply):
+        message = _linked(message, endpoint, step.message)
+    file = message.file
+    if plain or isinstance(step, Reply):
+        message = _as_content(message, plain=plain)
+    message = squeeze(message)
+    content, embeds, allowed = write(content_of(message)), _embeds(message), _allowed(message)
+    if not content and not embeds:
+        content = "…"
+    if isinstance(step, Edit):
+        at = step.message
+        body = _Change(allowed, content, embeds)
+        return _call(endpoint, "PATCH", f"/messages/{at.id}", _in_thread(at.thread), "edit_webhook_message", body)
+    thread = endpoint.lane.thread if isinstance(step, Post) else step.message.thread
+    post = _Execute(
+        allowed,
+        content,
+        embeds,
+        username=_username(policy.username),
+        avatar_url=_address(policy.avatar_url),
+        flags=_SILENT if step.silent or policy.silent else 0,
+        thread_name=thread.removeprefix(_NAMED)[:_LONGEST_THREAD_NAME] if thread.startswith(_NAMED) else "",
+    )
+    call = _call(endpoint, "POST", "", {"wait": "true", **_in_thread(thread)}, "execute_webhook", post)
+    return upload(call, {"payload_json": call.body}, "files[0]", file) if file else call
+
+
+def probe(endpoint: Endpoint) -> Request:
+    """Get the webhook: harmless, and needs no authorisation."""
+    url = Secret(_webhook(endpoint))
+    return Request("GET", url, "get_webhook", repeatable=True, http=endpoint.http, headers=_HEADERS)
+
+
+def asks_home(endpoint: Endpoint, step: Step) -> bool:
+    """Once for each webhook: the line that stands for a reply links to its card by the server's id."""
+    return isinstance(step, Reply) and not endpoint.home
+
+
+def home(response: Response | NoAnswer) -> str:
+    """The `guild_id` of a webhook. https://docs.discord.com/developers/resources/webhook#webhook-object"""
+    body = json_object(response.body) if isinstance(response, Response) else None
+    return positive_id((body or {}).get("guild_id")) or "-"
+
+
+def _linked(message: Message, endpoint: Endpoint, ref: MessageRef) -> Message:
+    """The line with a link to the message that it is about, where the server is known."""
+    if endpoint.home in ("", "-"):
+        return message
+    url = f"https://discord.com/channels/{endpoint.home}/{ref.thread or ref.chat}/{ref.id}"
+    return replace(message, body=join(" ", [message.body, styled("link", "↑", url)]))
+
+
+def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> Outcome:
+    """What the answer means, by `ROWS`: the code of the body decides before the status."""
+    if isinstance(response, NoAnswer):
+        return no_answer(response)
+    body = json_object(response.body)
+    answer = _answer(response.status, body)
+    limited = RateLimited(wait_of(body.get("retry_after"), response), _limited_keys(lane, step, answer, response, body))
+    came = outcome_of(row_of(ROWS, answer), answer, _delivered(lane, step, body), limited, "")
+    return placed(came, lane, step)
+
+
+def budgets(endpoint: Endpoint, limits: Limits, channel: str = "") -> tuple[Limit, ...]:
+    """Per webhook, per channel over all its webhooks (until it is known: this webhook's), and per address of ours."""
+    lane = endpoint.lane
+    webhook, shared, address = limits.discord_webhook, limits.discord_channel, limits.discord_address
+    return (
+        Limit(_key(lane, "webhook", lane.account), webhook.count, webhook.window),
+        Limit(_key(lane, "channel", channel or lane.account), shared.count, shared.window),
+        Limit(_key(lane, "address"), address.count, address.window),
+    )
+
+
+def pace(lane: LaneKey, response: Response) -> tuple[tuple[str, float], ...]:
+    """The webhook rests when the headers say that nothing remains.
+
+    https://docs.discord.com/developers/topics/rate-limits#header-format
+    """
+    after = seconds_of(response.headers.get("x-ratelimit-reset-after"))
+    if response.headers.get("x-ratelimit-remaining") != "0" or after is None or after <= 0:
+        return ()
+    return ((_key(lane, "webhook", lane.account), min(after, LONGEST_WAIT)),)
+
+
+def _allowed(message: Message) -> _Allowed:
+    told = message.mentions[:MOST_MENTIONS]
+    users = dict.fromkeys(mention.id for mention in told if mention.kind == "user")
+    roles = dict.fromkeys(mention.id for mention in told if mention.kind == "role")
+    return _Allowed(tuple(users), tuple(roles))
+
+
+def _embeds(message: Message) -> tuple[_Embed, ...]:
+    boxes = tuple(_Box(write_line(f.name) or _BLANK, write(f.value) or _BLANK, f.inline) for f in message.fields)
+    title, description, footer = write_line(message.title), write(message.body), write_plain(message.footer)
+    if not (title or description or boxes or footer):
+        return ()
+    moment = message.timestamp
+    embed = _Embed(
+        title,
+        _address(message.title_url) if title else "",
+        description,
+        boxes,
+        _Footer(footer) if footer else None,
+        message.color if message.color is not None and 0 <= message.color <= 0xFFFFFF else None,
+        datetime.fromtimestamp(moment, UTC).isoformat() if moment is not None and 0 <= moment < _LAST_YEAR else "",
+    )
+    return (embed,)
+
+
+def _as_content(message: Message, *, plain: bool) -> Message:
+    """All of it as content, where that has room or must do; else as it was."""
+    named = (join("\n", [field.name, field.value]) for field in message.fields)
+    parts = [
+        part for part in (message.content, message.title, message.body, *named, message.footer) if part.text.strip()
+    ]
+    text = join("\n", parts)
+    content = Message(EMPTY, content=RichText(text.text) if plain else text, mentions=message.mentions)
+    return content if plain or fits(content) else message
+
+
+def _username(name: str) -> str:
+    """The name, unless Discord forbids it. https://docs.discord.com/developers/resources/webhook#create-webhook"""
+    refused = any(word in name.lower() for word in ("clyde", "discord"))
+    return "" if refused else name.strip()[:_LONGEST_USERNAME]
+
+
+def _address(address: str) -> str:
+    """An address for an embed or avatar; empty where Discord would refuse the message for it."""
+    written = spelled(address)
+    return written if public(written) and len(written) <= _LONGEST_ADDRESS else ""
+
+
+def _in_thread(thread: str) -> dict[str, str]:
+    return {"thread_id": thread} if thread.isdecimal() else {}
+
+
+def _webhook(endpoint: Endpoint) -> str:
+    parts = urlsplit(endpoint.secret.reveal())
+    return f"{parts.scheme}://{parts.netloc}{parts.path.rstrip('/')}"
+
+
+def _call(
+    endpoint: Endpoint, verb: Literal["POST", "PATCH"], path: str, query: dict[str, str], name: str, body: Struct
+) -> Request:
+    url = Secret(_webhook(endpoint) + path + ("?" + urlencode(query) if query else ""))
+    raw, repeatable = msgspec.json.encode(body), verb == "PATCH"
+    return Request(verb, url, name, raw, repeatable=repeatable, http=endpoint.http, headers=_HEADERS)
+
+
+def _key(lane: LaneKey, scope: str, number: str = "") -> str:
+    key = f"discord:{lane.api}:{scope}"
+    return f"{key}:{number}" if number else key
+
+
+def _answer(status: int, body: dict[str, object]) -> Answer:
+    """The API's own answers have a message with a code or a time to wait, or are an object with an id."""
+    error = isinstance(body.get("message"), str) and not {"code", "retry_after"}.isdisjoint(body)
+    own = error or bool(positive_id(body.get("id")))
+    if not own:
+        return Answer(status, own=False, code=0, description="")
+    places = "; ".join(islice(_places(body.get("errors"), ""), _MOST_PLACES))
+    said = ": ".join(filter(None, (text_of(body.get("message")), places)))
+    return Answer(status, own=True, code=int_of(body.get("code")), description=said)
+
+
+def _places(errors: object, path: str, depth: int = 0) -> Iterator[str]:
+    """Which fields of the body are refused, and why. https://docs.discord.com/developers/reference#error-messages"""
+    for key, inner in object_of(errors).items():
+        if key == "_errors" and isinstance(inner, list):
+            yield from (f"{path or 'body'} {text_of(object_of(fault).get('code'))}" for fault in inner)
+        elif depth < _MOST_PLACES:
+            yield from _places(inner, f"{path}.{key}".lstrip("."), depth + 1)
+
+
+def _limited_keys(
+    lane: LaneKey, step: Step | None, answer: Answer, response: Response, body: dict[str, object]
+) -> tuple[str, ...]:
+    """What must rest: the scope says it, and a limit that is hit while calls remain is the channel's hidden one.
+
+    https://docs.discord.com/developers/topics/rate-limits; discord/discord-api-docs issue 1454
+    """
+    scope = response.headers.get("x-ratelimit-scope", "")
+    if not answer.own or body.get("global") is True or scope == "global":
+        return (_key(lane, "address"),)
+    webhook = _key(lane, "webhook", lane.account)
+    remain = response.headers.get("x-ratelimit-remaining", "0") != "0"
+    if scope != "shared" and answer.code not in _CHANNEL_LIMITS and not remain:
+        return (webhook,)
+    seen = step.message.chat if isinstance(step, Edit | Reply) else ""
+    channels = dict.fromkeys(filter(None, (lane.account, seen)))
+    return (webhook, *(_key(lane, "channel", channel) for channel in channels))
+
+
+def _delivered(lane: LaneKey, step: Step | None, body: dict[str, object]) -> MessageRef | None:
+    """Where the message stands; the channel of a forum post is the thread that was made for it."""
+    number, channel = positive_id(body.get("id")), positive_id(body.get("channel_id"))
+    match step:
+        case None:
+            return MessageRef(channel, lane.thread, "")
+        case Edit(message=ref):
+            return ref if number else None
+        case Post():
+            thread = channel if lane.thread.startswith(_NAMED) else lane.thread
+        case Reply(message=ref):
+            thread = ref.thread
+    return MessageRef(channel, thread, number) if number and channel else None

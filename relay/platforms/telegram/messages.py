@@ -1,0 +1,264 @@
+"""Telegram's Bot API: a step becomes a call of it, its answer an outcome. https://core.telegram.org/bots/api"""
+
+import msgspec
+from msgspec import Struct
+
+from relay.core.budget import Limit, Limits
+from relay.core.card.outcome import Outcome, RateLimited
+from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
+from relay.core.routing.lane import Endpoint, LaneKey, Policy
+from relay.core.secret import Secret
+from relay.core.text.message import EMPTY, Message
+from relay.core.text.richtext import RichText, concat, join, shorten, styled, utf16_length
+from relay.platforms.answer import (
+    Answer,
+    int_of,
+    json_object,
+    no_answer,
+    object_of,
+    outcome_of,
+    placed,
+    positive_id,
+    row_of,
+    text_of,
+    wait_of,
+)
+from relay.platforms.http import NoAnswer, Request, Response
+from relay.platforms.telegram import errors as telegram_errors
+from relay.platforms.telegram.text import Entity, write, write_plain
+from relay.platforms.upload import upload
+
+MOST_UNITS = 4096
+_MOST_MENTIONS = 50
+_LONGEST_NAME = 40
+_NOTHING = RichText("…")
+
+ROWS = telegram_errors.ROWS
+
+
+class _Preview(Struct, frozen=True):
+    is_disabled: bool
+
+
+class _ReplyTo(Struct, frozen=True):
+    message_id: int
+    allow_sending_without_reply: bool
+
+
+class _Send(Struct, frozen=True, omit_defaults=True):
+    """The body of sendMessage. https://core.telegram.org/bots/api#sendmessage"""
+
+    chat_id: int | str
+    text: str
+    link_preview_options: _Preview
+    entities: tuple[Entity, ...] = ()
+    disable_notification: bool = False
+    message_thread_id: int | None = None
+    reply_parameters: _ReplyTo | None = None
+
+
+class _Document(Struct, frozen=True, omit_defaults=True):
+    """The fields of sendDocument but for the file. https://core.telegram.org/bots/api#senddocument"""
+
+    chat_id: int | str
+    caption: str
+    disable_notification: bool = False
+    message_thread_id: int | None = None
+    reply_parameters: _ReplyTo | None = None
+
+
+class _Change(Struct, frozen=True, omit_defaults=True):
+    """The body of editMessageText. https://core.telegram.org/bots/api#editmessagetext"""
+
+    chat_id: int | str
+    message_id: int
+    text: str
+    link_preview_options: _Preview
+    entities: tuple[Entity, ...] = ()
+
+
+class _GetChat(Struct, frozen=True):
+    chat_id: int | str
+
+
+def request(endpoint: Endpoint, policy: Policy, step: Step, message: Message, *, plain: bool = False) -> Request:
+    """sendMessage or editMessageText; without `parse_mode`, so that no alert can break the markup."""
+    text, entities = _written(message, plain=plain)
+    preview = _Preview(is_disabled=True)
+    if isinstance(step, Edit):
+        at = step.message
+        change = _Change(_chat_id(at.chat), int(at.id), text, preview, entities)
+        return _call(endpoint, "editMessageText", change, repeatable=True)
+    lane = endpoint.lane
+    match step:
+        case Post(reply_to=ref):
+            chat, thread = lane.chat, lane.thread
+            answers = ref if ref and (ref.chat, ref.thread) == (chat, thread) else None
+        case Reply(message=ref):
+            chat, thread, answers = ref.chat, ref.thread, ref
+    reply = _ReplyTo(int(answers.id), allow_sending_without_reply=True) if answers else None
+    topic = int(thread) if thread.isdecimal() else None
+    silent = step.silent or policy.silent
+    if message.file:
+        caption = _Document(_chat_id(chat), text, silent, topic, reply)
+        fields = {name: _field(value) for name, value in msgspec.to_builtins(caption).items()}
+        return upload(_call(endpoint, "sendDocument", caption), fields, "document", message.file)
+    return _call(endpoint, "sendMessage", _Send(_chat_id(chat), text, preview, entities, silent, topic, reply))
+
+
+def probe(endpoint: Endpoint) -> Request:
+    """getChat: checks the token, the chat and that the bot knows it."""
+    return _call(endpoint, "getChat", _GetChat(_chat_id(endpoint.lane.chat)), repeatable=True)
+
+
+def asks_home(endpoint: Endpoint, step: Step) -> bool:  # noqa: ARG001 - as the Protocol has it
+    """Never: replies refer to their message by themselves."""
+    return False
+
+
+def home(response: Response | NoAnswer) -> str:  # noqa: ARG001 - as the Protocol has it
+    """None: see `asks_home`."""
+    return "-"
+
+
+def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> Outcome:
+    """What the answer means, by `ROWS`: the documented body decides before the status."""
+    if isinstance(response, NoAnswer):
+        return no_answer(response)
+    body = json_object(response.body)
+    parameters = object_of(body.get("parameters"))
+    answer = _answer(response.status, body)
+    chats = _chats(lane, step)
+    keys = tuple(_key(lane, "chat", chat) for chat in chats)
+    limited = RateLimited(wait_of(parameters.get("retry_after"), response), keys, _key(lane, "bot"))
+    moved = _supergroup(parameters.get("migrate_to_chat_id"), chats[-1])
+    came = outcome_of(row_of(ROWS, answer), answer, _delivered(lane, step, body), limited, moved)
+    return placed(came, lane, step)
+
+
+def budgets(endpoint: Endpoint, limits: Limits, channel: str = "") -> tuple[Limit, ...]:
+    """Per bot, per chat and, for a group (all its topics together), per minute. `channel`: the chat it moved to."""
+    lane, chat = endpoint.lane, channel or endpoint.lane.chat
+    bot, single, group = limits.telegram_bot, limits.telegram_chat, limits.telegram_group
+    taken = (
+        Limit(_key(lane, "bot"), bot.count, bot.window),
+        Limit(_key(lane, "chat", chat), single.count, single.window),
+        Limit(_key(lane, "group", chat), group.count, group.window),
+    )
+    return taken if chat.startswith(("-", "@")) else taken[:2]
+
+
+def pace(lane: LaneKey, response: Response) -> tuple[tuple[str, float], ...]:  # noqa: ARG001 -- as the Protocol has it
+    """Nothing: Telegram's answers say nothing about budgets before they are spent."""
+    return ()
+
+
+def excess(message: Message) -> int:
+    """How many UTF-16 units the text has over 4096. (Its bytes, at most three a unit, then keep their limit too.)"""
+    return max(0, _units(_shown(message)) - MOST_UNITS)
+
+
+def fits(message: Message) -> bool:
+    """Whether the text is short enough."""
+    return excess(message) == 0
+
+
+def squeeze(message: Message) -> Message:
+    """The message with its body shortened to what fits beside the mentions."""
+    if fits(message):
+        return message
+    mentions = _mentions(message)
+    body = shorten(_body(message), MOST_UNITS, lambda rich: _units(concat([rich, mentions])))
+    return msgspec.structs.replace(message, body=body)
+
+
+def _units(rich: RichText) -> int:
+    """The written size; of a text that is far too large, only its length: writing it would be wasted."""
+    return len(rich.text) if len(rich.text) > 2 * MOST_UNITS else utf16_length(write(rich)[0])
+
+
+def _plain_units(rich: RichText) -> int:
+    return len(rich.text) if len(rich.text) > 2 * MOST_UNITS else utf16_length(write_plain(rich))
+
+
+def _written(message: Message, *, plain: bool) -> tuple[str, tuple[Entity, ...]]:
+    if plain:
+        return write_plain(shorten(_shown(message), MOST_UNITS, _plain_units)), ()
+    return write(_shown(squeeze(message)))
+
+
+def _shown(message: Message) -> RichText:
+    return concat([_body(message), _mentions(message)])
+
+
+def _body(message: Message) -> RichText:
+    """The body, or the first other part that has something to read: Telegram refuses empty text."""
+    parts = (message.body, message.title, message.content)
+    return next((part for part in parts if any(c.isprintable() and not c.isspace() for c in part.text)), _NOTHING)
+
+
+def _mentions(message: Message) -> RichText:
+    """A last line with the users to tell whom the body does not mention. Telegram knows no roles."""
+    there = {span.value for span in message.body.spans if span.kind == "mention"}
+    users = {f"user:{m.id}": m.name or m.id for m in message.mentions[:_MOST_MENTIONS] if m.kind == "user"}
+    names = [styled("mention", name[:_LONGEST_NAME], user) for user, name in users.items() if user not in there]
+    return concat(["\n", join(" ", names)]) if names else EMPTY
+
+
+def _call(endpoint: Endpoint, method: str, body: Struct, *, repeatable: bool = False) -> Request:
+    url = Secret(f"{endpoint.lane.api.rstrip('/')}/bot{endpoint.secret.reveal()}/{method}")
+    return Request("POST", url, method, msgspec.json.encode(body), repeatable=repeatable, http=endpoint.http)
+
+
+def _field(value: object) -> bytes:
+    """A parameter as a form takes it: text as it is, all else as JSON."""
+    return value.encode() if isinstance(value, str) else msgspec.json.encode(value)
+
+
+def _chat_id(chat: str) -> int | str:
+    return int(chat) if chat.removeprefix("-").isdecimal() else chat
+
+
+def _key(lane: LaneKey, scope: str, chat: str = "") -> str:
+    key = f"telegram:{lane.api}:{scope}:{lane.account}"
+    return f"{key}:{chat}" if chat else key
+
+
+def _chats(lane: LaneKey, step: Step | None) -> tuple[str, ...]:
+    """The lane's chat, and the one called when the group has moved since."""
+    called = step.message.chat if isinstance(step, Edit | Reply) else lane.chat
+    return (lane.chat,) if called == lane.chat else (lane.chat, called)
+
+
+def _answer(status: int, body: dict[str, object]) -> Answer:
+    """`ok` decides; an error under a status of success counts as the error it names, or as a server's."""
+    ok = body.get("ok")
+    if not isinstance(ok, bool):
+        return Answer(status, own=False, code=0, description="")
+    if ok:
+        return Answer(status, own=True, code=0, description="")
+    named = int_of(body.get("error_code"))
+    code = next((number for number in (named, status) if 400 <= number <= 599), 500)
+    return Answer(code, own=True, code=code, description=text_of(body.get("description")))
+
+
+def _supergroup(value: object, asked: str) -> str:
+    """The new id of the group that was asked; empty unless that is a group and this a proper supergroup's id."""
+    chat = int_of(value)
+    # Ids fit in 52 bits; those of supergroups begin with -100. https://core.telegram.org/bots/api#chat
+    proper = -(2**52) < chat < -1_000_000_000_000
+    return str(chat) if proper and asked.startswith("-") and str(chat) != asked else ""
+
+
+def _delivered(lane: LaneKey, step: Step | None, body: dict[str, object]) -> MessageRef | None:
+    match step:
+        case None:
+            return MessageRef(lane.chat, lane.thread, "")
+        case Edit(message=ref):
+            return ref
+        case Post():
+            chat, thread = lane.chat, lane.thread
+        case Reply(message=ref):
+            chat, thread = ref.chat, ref.thread
+    message_id = positive_id(object_of(body.get("result")).get("message_id"))
+    return MessageRef(chat, thread, message_id) if message_id else None

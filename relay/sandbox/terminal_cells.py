@@ -1,0 +1,139 @@
+"""Styled text in terminal cells: display width, wrapping, ANSI colours."""
+
+import unicodedata
+from collections.abc import Iterator
+
+from relay.sandbox.styled_text import Kind, Styled
+
+JOINER, EMOJI_STYLE = "\u200d", "\ufe0f"
+ANSI: dict[Kind, str] = {
+    "bold": "1",
+    "italic": "3",
+    "underline": "4",
+    "strikethrough": "9",
+    "spoiler": "2",
+    "code": "36",
+    "pre": "36",
+    "fold": "2",
+    "link": "4;34",
+    "auto": "4;34",
+    "mention": "34",
+    "heading": "1",
+    "subtext": "2",
+}
+BAR = "▎ "
+Cell = tuple[str, frozenset[Kind]]
+Line = list[Cell]
+
+
+def columns(text: str) -> int:
+    """How many columns `text` takes in a terminal: two for wide characters and emoji, none for combining marks."""
+    width, before, joined = 0, 0, False
+    for character in text:
+        if character == JOINER:
+            joined = True
+            continue
+        if character == EMOJI_STYLE:
+            width, before = width + (before == 1), 2
+            continue
+        before = 0 if joined else _columns(character)
+        width, joined = width + before, False
+    return width
+
+
+def _columns(character: str) -> int:
+    if unicodedata.category(character) in ("Mn", "Me", "Cf", "Cc") or "\U0001f3fb" <= character <= "\U0001f3ff":
+        return 0
+    return 2 if unicodedata.east_asian_width(character) in "WF" else 1
+
+
+def lines(text: Styled, width: int) -> list[Line]:
+    """The text in lines of at most `width` columns; quotes get a bar at their left."""
+    kinds: list[set[Kind]] = [set() for _ in text.text]
+    for style in text.styles:
+        for index in range(style.start, style.end):
+            kinds[index].add(style.kind)
+    cells = [(_harmless(character), frozenset(kind)) for character, kind in zip(text.text, kinds, strict=True)]
+    return [line for paragraph in _paragraphs(cells) for line in _barred(paragraph, width)]
+
+
+def _harmless(character: str) -> str:
+    """A terminal obeys control characters, so none of an alert's may reach it."""
+    steering = (
+        unicodedata.category(character) == "Cc"
+        or "\u202a" <= character <= "\u202e"
+        or character in "\u2066\u2067\u2068\u2069"
+    )
+    return "\ufffd" if steering and character != "\n" else character
+
+
+def plain(line: Line) -> str:
+    """The line's characters."""
+    return "".join(character for character, _ in line)
+
+
+def painted(line: Line, *, colour: bool) -> str:
+    """The line for a terminal, with ANSI codes when it has colours."""
+    if not colour:
+        return plain(line)
+    text, shown = "", ""
+    for character, kinds in line:
+        code = ";".join(ANSI[kind] for kind in ANSI if kind in kinds)
+        if code != shown:
+            text += ("\x1b[0m" if shown else "") + (f"\x1b[{code}m" if code else "")
+            shown = code
+        text += character
+    return text + ("\x1b[0m" if shown else "")
+
+
+def _paragraphs(cells: Line) -> Iterator[Line]:
+    paragraph: Line = []
+    for cell in cells:
+        if cell[0] == "\n":
+            yield paragraph
+            paragraph = []
+        else:
+            paragraph.append(cell)
+    yield paragraph
+
+
+def _barred(paragraph: Line, width: int) -> list[Line]:
+    quoted = bool(paragraph) and bool(paragraph[0][1] & {"quote", "fold"})
+    if not quoted:
+        return _wrapped(paragraph, width)
+    bar: Line = [(character, frozenset()) for character in BAR]
+    return [[*bar, *line] for line in _wrapped(paragraph, width - len(BAR))]
+
+
+def _wrapped(paragraph: Line, width: int) -> list[Line]:
+    done: list[Line] = []
+    line: Line = []
+    for word in _words(paragraph):
+        if line and columns(plain(line + word).rstrip()) > width:
+            done.append(line)
+            line = []
+        while columns(plain(word).rstrip()) > width:
+            fits = _fitting(word, width)
+            done.append(word[:fits])
+            word = word[fits:]  # noqa: PLW2901 the rest of a word that is wider than a line
+        line = line + word
+    return [*done, line]
+
+
+def _fitting(word: Line, width: int) -> int:
+    fits = 1
+    while fits < len(word) and columns(plain(word[: fits + 1])) <= width:
+        fits += 1
+    return fits
+
+
+def _words(paragraph: Line) -> Iterator[Line]:
+    """Words with the spaces after them."""
+    word: Line = []
+    for cell in paragraph:
+        if word and word[-1][0] == " " and cell[0] != " ":
+            yield word
+            word = []
+        word.append(cell)
+    if word:
+        yield word

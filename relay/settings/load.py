@@ -1,0 +1,114 @@
+"""Reads the configuration and every file it names, and hands them to the core to judge."""
+
+import glob
+from pathlib import Path
+
+from relay.config.config import parse
+from relay.config.destination import Mode
+from relay.config.fault import Fault, ordered
+from relay.config.files import Files, Wanted, wanted
+from relay.config.resolve import Rules, decided, resolve
+from relay.config.template_samples import Trial
+from relay.core.secret import Secret
+from relay.settings import template_check as rehearsal
+
+_HERE = Path(__file__).parents[1]
+# An installed package holds the built-in templates, a checkout has them beside it.
+BUILTIN = next(folder for folder in (_HERE / "templates", _HERE.parent / "templates") if folder.is_dir())
+_MOST_SECRET = 64 << 10
+_MOST_TEMPLATE = 1 << 20
+
+
+def load(path: Path, mode: Mode) -> tuple[Rules | None, tuple[Fault, ...]]:
+    """The rules of a configuration file, or None with all its faults; warnings come in both cases.
+
+    A file that cannot be read is a fault as well: nothing is raised.
+    """
+    try:
+        data = path.read_bytes()
+    except OSError as error:
+        return None, (Fault(str(path), 1, 1, f"cannot read the configuration: {_why(error)}"),)
+    config, faults = parse(str(path), data)
+    if config is None:
+        return None, ordered(faults, str(path))
+    files = read_files(wanted(config.file), path.parent)
+    draft, more = resolve(config, files, mode)
+    faults = ordered((*faults, *more, *_tried(draft.trial, files, str(path))), str(path))
+    return decided(draft, faults), faults
+
+
+def _tried(trial: Trial, files: Files, path: str) -> tuple[Fault, ...]:
+    try:
+        return tuple(map(files.located, rehearsal.faults(trial)))
+    except OSError as error:
+        return (Fault(path, 1, 1, f"cannot try the templates: {_why(error)}"),)
+
+
+def read_files(names: Wanted, folder: Path) -> Files:
+    """What the configuration's files hold; what cannot be read is a problem in words, by its name."""
+    secrets: dict[str, Secret] = {}
+    templates: dict[str, Path] = {}
+    problems: dict[str, str] = {}
+    for name in sorted(names.secrets):
+        try:
+            secrets[name] = Secret(_read(folder / name, _MOST_SECRET).strip())
+        except (OSError, ValueError) as error:
+            problems[name] = _why(error)
+    for name in sorted(names.certificates):
+        if not (folder / name).is_file():
+            problems[name] = "no such file"
+    sources: dict[str, str] = {}
+    for pattern in names.templates:
+        problem = _find(pattern, folder, templates) or _read_all(templates, sources)
+        if problem:
+            problems[pattern] = problem
+    builtin = {path.name: path for path in sorted(BUILTIN.glob("*.j2"))}
+    return Files(
+        folder=str(folder.absolute()),
+        secrets=secrets,
+        templates=sources,
+        builtin={name: path.read_text(encoding="utf-8") for name, path in builtin.items()},
+        paths={name: str(path) for name, path in {**builtin, **templates}.items()},
+        problems=problems,
+    )
+
+
+def _find(pattern: str, folder: Path, templates: dict[str, Path]) -> str:
+    """Puts the files of a pattern among the others, by file name; says what is wrong, or nothing."""
+    try:
+        paths = [path for path in map(Path, glob.glob(str(folder / pattern))) if path.is_file()]  # noqa: PTH207 - absolute patterns
+    except (ValueError, OSError) as error:
+        return _why(error)
+    for path in sorted(paths):
+        if (BUILTIN / path.name).exists():
+            return f"{path.name} is the name of a built-in template: give yours another one"
+        if templates.setdefault(path.name, path) != path:
+            return f"two templates have the name {path.name}"
+    return "" if paths else "no such file"
+
+
+def _read_all(templates: dict[str, Path], sources: dict[str, str]) -> str:
+    for name, path in templates.items():
+        if name not in sources:
+            try:
+                sources[name] = _read(path, _MOST_TEMPLATE)
+            except (OSError, ValueError) as error:
+                return f"{name}: {_why(error)}"
+    return ""
+
+
+def _read(path: Path, most: int) -> str:
+    with path.open("rb") as file:
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"larger than {most >> 10} KiB")
+    return data.decode()
+
+
+def _why(error: OSError | ValueError) -> str:
+    """What went wrong, without the path that the reader of the fault sees already."""
+    if isinstance(error, UnicodeDecodeError):
+        return "not UTF-8"
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    return (error.strerror or str(error)) if isinstance(error, OSError) else str(error)

@@ -1,0 +1,112 @@
+"""The rehearsal: templates that people wrote are compiled and tried in a process of their own before they come into
+ours. What freezes or fills that process ends it, and is a fault of the template.
+
+`python -m relay.settings.template_check` is the process: a Play on standard input, a Verdict a line on standard output.
+"""
+
+import math
+import os
+import resource
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from functools import lru_cache
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from relay.config.template_samples import Trial, Verdict, names, verdicts
+from relay.core.template.template import TemplateFault
+
+_PACKAGES = str(Path(__file__).parents[2])
+_READY = b"ready\n"
+
+
+class Bounds(Struct, frozen=True):
+    """What one template may take: seconds of a processor, MiB of memory; and seconds of our time for one process."""
+
+    seconds: int = 5
+    mebibytes: int = 256
+    patience: float = 60.0
+
+
+class _Play(Struct, frozen=True):
+    trial: Trial
+    wanted: tuple[str, ...]
+    bounds: Bounds
+
+
+@lru_cache(maxsize=2)  # a reload that leaves the templates as they are has nothing to try
+def faults(trial: Trial, bounds: Bounds = Bounds()) -> tuple[TemplateFault, ...]:  # noqa: B008 - frozen
+    """All that is wrong with the templates. Raises OSError when there can be no process to try them in."""
+    judged = _judged(trial, bounds) if trial.own else verdicts(trial, names(trial))
+    return tuple(fault for verdict in judged for fault in verdict.faults)
+
+
+def _judged(trial: Trial, bounds: Bounds) -> Iterator[Verdict]:
+    """A verdict on each template: the one that ended the process has one of ours, the rest another process."""
+    left = names(trial)
+    while left:
+        found = _performed(_Play(trial, left, bounds))
+        yield from found
+        left = left[len(found) :]
+        if left:
+            most = f"{bounds.seconds} s of a processor or {bounds.mebibytes} MiB"
+            yield Verdict(left[0], (TemplateFault(left[0], 1, 1, f"to compile and to try it takes more than {most}"),))
+            left = left[1:]
+
+
+def _performed(play: _Play) -> list[Verdict]:
+    """The verdicts that the process came to, up to its end."""
+    paths = os.pathsep.join(filter(None, (_PACKAGES, os.environ.get("PYTHONPATH", ""))))
+    try:
+        said = subprocess.run(
+            [sys.executable, "-P", "-m", "relay.settings.template_check"],
+            input=msgspec.json.encode(play),
+            capture_output=True,
+            check=False,
+            env=os.environ | {"PYTHONPATH": paths},
+            start_new_session=True,  # a signal to our group is not meant for it
+            timeout=play.bounds.patience,
+        ).stdout
+    except subprocess.TimeoutExpired as late:
+        said = late.stdout or b""
+    if not said.startswith(_READY):
+        raise OSError("the process that tries templates does not start")
+    return [msgspec.json.decode(line, type=Verdict) for line in said.split(b"\n")[1:-1]]
+
+
+def main() -> None:
+    """Tries the templates that standard input brings, and says what came of each as soon as it is known."""
+    play = msgspec.json.decode(sys.stdin.buffer.read(), type=_Play)
+    out = sys.stdout.buffer
+    out.write(_READY)
+    out.flush()
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what is ended leaves no file behind
+    waiting = verdicts(play.trial, play.wanted)
+    _bound_memory(play.bounds.mebibytes)
+    for _ in play.wanted:
+        _bound_time(play.bounds.seconds)
+        out.write(msgspec.json.encode(next(waiting)) + b"\n")
+        out.flush()
+
+
+def _bound_memory(mebibytes: int) -> None:
+    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
+    _bound(resource.RLIMIT_AS, pages * resource.getpagesize() + (mebibytes << 20))
+
+
+def _bound_time(seconds: int) -> None:
+    _bound(resource.RLIMIT_CPU, math.ceil(time.process_time()) + seconds)
+
+
+def _bound(limit: int, most: int) -> None:
+    """A lower limit that is in force already stays: to raise it is not allowed."""
+    _, hard = resource.getrlimit(limit)
+    resource.setrlimit(limit, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,56 @@
+"""Watches the configuration: its file, and the secrets and templates that it names, are compared every while."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+
+from relay.config.config import parse
+from relay.config.files import Files, Wanted, wanted
+from relay.settings.load import read_files
+
+SECRETS_EVERY = 60.0  # seconds
+_NOTHING = Wanted(frozenset(), (), frozenset())
+
+
+class Watch:
+    """What the files held at the last look. Contents are compared, so that it serves mounted volumes as well."""
+
+    def __init__(self, path: Path) -> None:
+        """Takes the first look at the configuration at `path`."""
+        self._path = path
+        self._data = b""
+        self._names = _NOTHING
+        self._files = Files()
+        self.changed()
+        self._secrets = self._files.secrets
+
+    def changed(self) -> bool:
+        """Whether anything differs from the last look. A configuration that cannot be read is no change."""
+        try:
+            data = self._path.read_bytes()
+        except OSError:
+            return False
+        names = self._names if data == self._data else self._named(data)
+        before = self._data, self._files
+        self._data, self._names, self._files = data, names, read_files(names, self._path.parent)
+        return before != (self._data, self._files)
+
+    def secrets_changed(self) -> bool:
+        """Whether a secret file holds something else than at the last look. One that cannot be read now, or that the
+        configuration did not name then, is no change."""
+        before = self._secrets
+        self.changed()
+        self._secrets = before | self._files.secrets
+        return any(self._secrets[name] != before[name] for name in before)
+
+    def _named(self, data: bytes) -> Wanted:
+        config, _ = parse(str(self._path), data)
+        return wanted(config.file) if config else _NOTHING
+
+
+async def follow(changed: Callable[[], bool], seconds: float, reload: Callable[[], Awaitable[object]]) -> None:
+    """Reloads whenever something changed, for ever; it looks every so many seconds."""
+    while True:
+        await asyncio.sleep(seconds)
+        if await asyncio.to_thread(changed):
+            await reload()

@@ -1,0 +1,82 @@
+"""The budgets of the SQLite store, and who goes first among the lanes that share one."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from relay.core.budget import Block, Budget, Limit, block, free_at, merge, refuse, room, take
+from relay.store.protocol import Attempt
+from relay.store.sqlite.database import Database
+from relay.store.sqlite.unreadable import readable
+
+YIELD = 0.05  # seconds after which a lane that let another one go first asks again
+PATIENCE = 5.0  # seconds for which others wait for a lane that may go and does not come
+_encode = msgspec.json.encode
+_budget = msgspec.json.Decoder(Budget).decode
+
+
+def take_all(db: Database, lane: int, attempt: Attempt, limits: Sequence[Limit], now: float) -> float | None:
+    """Takes the attempt's call from all budgets and returns None, or from none of them and returns when to come again.
+
+    What is denied leaves a wish. Whoever finds as much room in a budget as there are wishes more urgent or older than
+    its own, which may go now, lets them go first.
+    """
+    budgets = [(limit, _read(db, limit.key)) for limit in limits]
+    due = max((free_at(budget, limit, now) for limit, budget in budgets), default=now)
+    db.execute("DELETE FROM wish WHERE lane = ? OR due <= ?", (lane, now - PATIENCE))
+    if due > now or any(_ahead(db, attempt, limit, now) >= room(budget, limit, now) for limit, budget in budgets):
+        wish = [(limit.key, lane, attempt.urgent, attempt.since, due) for limit in limits]
+        db.executemany("INSERT OR REPLACE INTO wish VALUES (?, ?, ?, ?, ?)", wish)
+        return due if due > now else now + YIELD
+    for limit, budget in budgets:
+        _keep(db, take(budget, limit, now))
+    return None
+
+
+def take_spare(db: Database, limits: Sequence[Limit], now: float) -> bool:
+    """Takes a call that need not be made, if half of each budget is free and nobody waits for it."""
+    budgets = [(limit, _read(db, limit.key)) for limit in limits]
+    for limit, budget in budgets:
+        waits = db.execute(
+            "SELECT 1 FROM wish WHERE key = ? AND due > ? LIMIT 1", (limit.key, now - PATIENCE)
+        ).fetchone()
+        if waits or free_at(budget, limit, now) > now or room(budget, limit, now) <= limit.count // 2:
+            return False
+    for limit, budget in budgets:
+        _keep(db, take(budget, limit, now))
+    return True
+
+
+def settle(db: Database, renamed: Iterable[tuple[str, str]], blocks: Iterable[Block]) -> None:
+    """Counts what was taken under the old names under the new ones, and lays the blocks on top."""
+    for old, new in renamed:
+        _keep(db, merge(_read(db, old), _read(db, new)))
+        db.execute("DELETE FROM budget WHERE key = ?", (old,))
+    for each in blocks:
+        for key in each.keys:
+            _keep(db, block(_read(db, key), each.until))
+        if each.whole:
+            _keep(db, refuse(_read(db, each.whole), each))
+
+
+def _ahead(db: Database, attempt: Attempt, limit: Limit, now: float) -> int:
+    """How many other lanes may make their more urgent or older call on this budget now."""
+    (count,) = db.execute(
+        "SELECT count(*) FROM wish WHERE key = ? AND due <= ? AND (urgent, -since) > (?, ?)",
+        (limit.key, now, attempt.urgent, -attempt.since),
+    ).fetchone()
+    return int(count)
+
+
+def _read(db: Database, key: str) -> Budget:
+    found = db.execute("SELECT body FROM budget WHERE key = ?", (key,)).fetchone()
+    return decoded(key, found[0]) if found else Budget(key)
+
+
+def decoded(key: str, body: bytes) -> Budget:
+    """The budget of a row. One that cannot be read is begun anew: the platform says no where we should have waited."""
+    return readable(_budget, body) or Budget(key)
+
+
+def _keep(db: Database, budget: Budget) -> None:
+    db.execute("INSERT OR REPLACE INTO budget VALUES (?, ?)", (budget.key, _encode(budget)))

@@ -1,0 +1,150 @@
+"""One SQLite file that stays usable: transactions over it, and what is done when the disk or the file fails."""
+
+import os
+import sqlite3
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+from pathlib import Path
+
+from relay.core.event import Event, StorageDamaged
+from relay.store.protocol import StoreError
+from relay.store.sqlite.connection import Connect, Connection, Rows, Value, trouble
+from relay.store.sqlite.open_file import move_aside, open_checked
+from relay.store.sqlite.reserve import Reserve
+
+_ANY = 1000
+
+
+class Database:
+    """A file with one connection. After a failing disk it is opened again, a full one leaves it the reserve's room, and
+    a damaged file is moved aside for a new one."""
+
+    def __init__(self, path: Path | str, synchronous: str, connect: Connect, tell: Callable[[Event], None]) -> None:
+        """ ":memory:" is kept in memory. `tell` is called in the thread that uses the file. Raises NewerSchema and
+        StoreError."""
+        self._path = None if path == ":memory:" else Path(path)
+        self._synchronous = synchronous
+        self._connect = connect
+        self._tell = tell
+        self._check_writable()
+        try:
+            self._reserve = Reserve(self._path) if self._path else None
+            self._db = self._open()
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(f"cannot open the storage: {error}") from error
+        if self._reserve:
+            self._reserve.take()
+        self._usable = True
+
+    def _check_writable(self) -> None:
+        for path in (self._path.parent, self._path) if self._path else ():
+            if path.exists() and not os.access(path, os.W_OK):
+                raise StoreError(f"cannot open the storage: {path} cannot be written")
+
+    def _open(self) -> Connection:
+        path = str(self._path or ":memory:")
+        try:
+            return open_checked(self._connect, path, self._synchronous, self.step)
+        except sqlite3.Error as error:
+            if self._path is None or trouble(error) != "damaged":
+                raise
+            self._move_aside(self._path, error)
+            return open_checked(self._connect, path, self._synchronous, self.step)
+
+    def _move_aside(self, path: Path, error: sqlite3.Error) -> None:
+        moved = move_aside(path, datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
+        self._tell(StorageDamaged(str(moved), str(error)))
+
+    def execute(self, sql: str, parameters: Sequence[Value] = ()) -> Rows:
+        """Runs one statement. Raises sqlite3.Error."""
+        return self._db.execute(sql, parameters)
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        """Runs one statement once for each row."""
+        self._db.executemany(sql, rows)
+
+    def close(self) -> None:
+        """Ends the use of the file."""
+        self._db.close()
+
+    def has_room(self) -> bool:
+        """Something new may be accepted: the reserve is whole, or could be taken back just now."""
+        return self._reserve is None or self._reserve.held or self._reserve.hold()
+
+    def may_send(self) -> bool:
+        """What comes of another call could be written down."""
+        return self.has_room() or not (self._reserve and self._reserve.is_low(self.free()))
+
+    @property
+    def step(self) -> int:
+        """Pages that may change in one transaction when room is short."""
+        return self._reserve.log_pages if self._reserve else _ANY
+
+    def used(self) -> int:
+        """Bytes of the file that hold something."""
+        return self._pages("page_count") * self._pages("page_size") - self.free()
+
+    def free(self) -> int:
+        """Bytes of the file that hold nothing any more."""
+        return self._pages("freelist_count") * self._pages("page_size")
+
+    def _pages(self, pragma: str) -> int:
+        (number,) = self._db.execute(f"PRAGMA {pragma}").fetchone()
+        return int(number)
+
+    def transaction(self, jobs: Sequence[Callable[[], object]]) -> list[object]:
+        """Runs the jobs in one transaction, each under a savepoint of its own, and commits once; twice when the first
+        try met a full disk or a damaged file and that could be mended. Raises StoreError."""
+        try:
+            try:
+                return self._try(jobs)
+            except sqlite3.Error as error:
+                if not self._mended(error):
+                    raise
+                return self._try(jobs)
+        except (sqlite3.Error, OSError) as error:
+            raise StoreError(str(error)) from error
+
+    def _try(self, jobs: Sequence[Callable[[], object]]) -> list[object]:
+        if not self._usable:
+            self._db.close()
+            self._db = self._open()
+            self._usable = True
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            results = [self._guarded(job) for job in jobs]
+            self._db.execute("COMMIT")
+        except sqlite3.Error:
+            with suppress(sqlite3.Error):
+                self._db.execute("ROLLBACK")
+            raise
+        return results
+
+    def _guarded(self, job: Callable[[], object]) -> object:
+        self._db.execute("SAVEPOINT job")
+        try:
+            result = job()
+        except Exception as error:
+            if isinstance(error, sqlite3.Error) and trouble(error) != "refused":
+                raise
+            self._db.execute("ROLLBACK TO job")
+            result = error
+        self._db.execute("RELEASE job")
+        return result
+
+    def _mended(self, error: sqlite3.Error) -> bool:
+        """Does what the trouble asks for; True when another try is worth it at once."""
+        match trouble(error):
+            case "full":
+                return self._reserve is not None and self._reserve.release()
+            case "damaged" if self._path is not None:
+                self._db.close()
+                self._usable = False
+                self._move_aside(self._path, error)
+                return True
+            case "refused":
+                return False
+            case _:
+                self._usable = self._path is None
+                return False

@@ -1,0 +1,291 @@
+"""People and chats in SQLite: each a row with its value as JSON, found by bot and chat."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from relay.core.bot.people import ChatEntry, Effects, Invite, Known, Saying, Subscription, hash_of, with_topics_of
+from relay.core.bot.update import BotId, Command, Ears, Ignored, Migrated, Update, further
+from relay.core.budget import Block, Limit
+from relay.core.card.card import Card
+from relay.core.card.lane_state import LaneState
+from relay.core.card.operator import probe
+from relay.core.routing.lane import LaneKey
+from relay.core.routing.route import SUBSCRIPTION
+from relay.store.people import SAYING_SECONDS, Outgoing, Turn
+from relay.store.sqlite import budgets
+from relay.store.sqlite.connection import Value
+from relay.store.sqlite.database import Database
+from relay.store.sqlite.settlements import end
+from relay.store.sqlite.unreadable import needed
+
+ENDED = "subscription_ended"  # why deliveries end that were pending when their subscription did
+_KEPT_INVITES = 30 * 86400.0  # seconds after its end that an invitation is still listed
+_MOST_CARDS = 500  # of a chat, told by /alerts
+_MOST_CHATS = 5000  # in the registry: anyone may add a bot to their groups
+_MOST_SAYINGS = 200  # that wait
+_INVITE = "invite (id, bot, hash, expires_at, body) VALUES (?, ?, ?, ?, ?)"
+_SUBSCRIPTION = "subscription (id, bot, chat, body) VALUES (?, ?, ?, ?)"
+_encode = msgspec.json.encode
+_card = msgspec.json.Decoder(Card).decode
+_lane_key = msgspec.json.Decoder(LaneKey).decode
+_lane_state = msgspec.json.Decoder(LaneState).decode
+_ears = msgspec.json.Decoder(Ears).decode
+_bot = msgspec.json.Decoder(BotId).decode
+_entry = msgspec.json.Decoder(ChatEntry).decode
+_invite = msgspec.json.Decoder(Invite).decode
+_subscription = msgspec.json.Decoder(Subscription).decode
+_saying = msgspec.json.Decoder(Saying).decode
+
+
+def _text(value: LaneKey | BotId) -> str:
+    return _encode(value).decode()
+
+
+class SqlitePeople:
+    """PeopleStore over one SQLite file (see `people.PeopleStore`)."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+
+    def ears(self, bot: BotId) -> Ears:
+        """See `people.PeopleStore.ears`."""
+        found = self._db.execute("SELECT body FROM bot WHERE key = ?", (_text(bot),)).fetchone()
+        return _ears(found[0]) if found else Ears()
+
+    def _keep_ears(self, bot: BotId, ears: Ears) -> None:
+        self._db.execute("INSERT OR REPLACE INTO bot VALUES (?, ?)", (_text(bot), _encode(ears)))
+
+    def keep_webhook(self, bot: BotId, address: str) -> None:
+        """See `people.PeopleStore.keep_webhook`."""
+        self._keep_ears(bot, replace(self.ears(bot), webhook=address))
+
+    def known(self, bot: BotId, update: Update) -> Known:
+        """See `people.PeopleStore.known`."""
+        if isinstance(update, Ignored):
+            return Known(bot)
+        chat = update.old if isinstance(update, Migrated) else update.chat.id
+        rows = self._db.execute(
+            "SELECT body FROM subscription WHERE bot = ? AND chat = ? ORDER BY rowid", (_text(bot), chat)
+        )
+        known = Known(bot, self._registered(bot, chat), subscriptions=_all(rows))
+        if isinstance(update, Command) and update.name == "start":
+            return replace(known, invite=self._invited(bot, update.argument))
+        if isinstance(update, Command) and update.name == "alerts":
+            return replace(known, cards=self._cards(bot, chat, update.topic.id))
+        return known
+
+    def _registered(self, bot: BotId, chat: str) -> ChatEntry | None:
+        found = self._db.execute("SELECT body FROM chat WHERE bot = ? AND chat = ?", (_text(bot), chat)).fetchone()
+        return _entry(found[0]) if found else None
+
+    def _invited(self, bot: BotId, token: str) -> Invite | None:
+        found = self._db.execute(
+            "SELECT body FROM invite WHERE bot = ? AND hash = ?", (_text(bot), hash_of(token))
+        ).fetchone()
+        return _invite(found[0]) if found else None
+
+    def _cards(self, bot: BotId, chat: str, topic: str) -> tuple[Card, ...]:
+        """The firing cards that the chat shows, or a topic of it."""
+        found: list[Card] = []
+        for row, key, _ in self._lanes(bot, chat):
+            if topic in ("", key.thread):
+                rows = self._db.execute(
+                    "SELECT body FROM card WHERE lane = ? AND firing = 1 AND (posted = 1 OR absorbed = 1)"
+                    " ORDER BY urgent DESC LIMIT ?",
+                    (row, _MOST_CARDS - len(found)),
+                )
+                found += [_card(body) for (body,) in rows]
+        return tuple(found)
+
+    def _lanes(self, bot: BotId, chat: str) -> list[tuple[int, LaneKey, LaneState]]:
+        """The lanes that lead to a chat, by their own id or one that was learnt."""
+        prefix = _text(LaneKey("telegram", bot.api, bot.account, "")).partition('"chat":')[0]
+        rows = self._db.execute(
+            "SELECT id, key, state FROM lane WHERE key >= ? AND key < ?", (prefix, f"{prefix}\U0010ffff")
+        )
+        lanes = [(row, _lane_key(key), _lane_state(state)) for row, key, state in rows]
+        return [lane for lane in lanes if chat in (lane[1].chat, lane[2].chat)]
+
+    def take_update(self, bot: BotId, update_id: int, effects: Effects, now: float) -> tuple[LaneKey, ...]:
+        """See `people.PeopleStore.take_update`."""
+        self._keep_ears(bot, replace(self.ears(bot), next_update=update_id + 1, heard_at=now))
+        woken: list[LaneKey] = []
+        if effects.moved:
+            woken += self._move(bot, *effects.moved)
+        if effects.entry:
+            self._keep_entry(effects.entry)
+        if effects.used:
+            self._use(effects.used)
+        if effects.added:
+            self._keep(effects.added)
+        for changed in effects.changed:
+            self._keep(changed)
+            self._look_at(changed.lane, now)
+            woken.append(changed.lane)
+        if effects.back:
+            woken += self._revive(bot, effects.back, now)
+        self.end_subscriptions(effects.ended)
+        for saying in effects.sayings:
+            self._say(bot, saying, now)
+        return tuple(woken)
+
+    def _move(self, bot: BotId, old: str, new: str) -> list[LaneKey]:
+        """Lanes to the group go to its new id; those that did not know it yet."""
+        self._db.execute("DELETE FROM chat WHERE bot = ? AND chat = ?", (_text(bot), old))
+        moved = [lane for lane in self._lanes(bot, old) if lane[2].chat != new]
+        for row, _, state in moved:
+            learnt = _encode(replace(state, chat=new, channel=state.channel and new))
+            self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (learnt, row))
+        return [key for _, key, _ in moved]
+
+    def _revive(self, bot: BotId, chat: str, now: float) -> list[LaneKey]:
+        """Lanes to the chat that are down may call at once."""
+        down = [lane for lane in self._lanes(bot, chat) if lane[2].down]
+        for row, _, state in down:
+            self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(probe(state, now)), row))
+        return [key for _, key, _ in down]
+
+    def _look_at(self, lane: LaneKey, now: float) -> None:
+        self._db.execute(
+            "UPDATE card SET due = ? WHERE lane = (SELECT id FROM lane WHERE key = ?)"
+            " AND (due IS NOT NULL OR firing = 1)",
+            (now, _text(lane)),
+        )
+
+    def _keep_entry(self, entry: ChatEntry) -> bool:
+        """Whether there is room for it."""
+        key = (_text(entry.bot), entry.chat.id)
+        kept = self._db.execute(
+            "INSERT INTO chat (bot, chat, body) SELECT ?, ?, ? WHERE (SELECT count(*) FROM chat) < ?"
+            " OR EXISTS (SELECT 1 FROM chat WHERE bot = ? AND chat = ?)"
+            " ON CONFLICT (bot, chat) DO UPDATE SET body = excluded.body RETURNING 1",
+            (*key, _encode(entry), _MOST_CHATS, *key),
+        )
+        return bool(kept.fetchall())
+
+    def _use(self, invite_id: str) -> None:
+        (body,) = self._db.execute("SELECT body FROM invite WHERE id = ?", (invite_id,)).fetchone()
+        invite = _invite(body)
+        self._db.execute(
+            "UPDATE invite SET body = ? WHERE id = ?", (_encode(replace(invite, used=invite.used + 1)), invite_id)
+        )
+
+    def _keep(self, subscription: Subscription) -> None:
+        self._db.execute(
+            f"INSERT INTO {_SUBSCRIPTION} ON CONFLICT (id) DO UPDATE SET chat = excluded.chat, body = excluded.body",
+            _subscription_row(subscription),
+        )
+
+    def _say(self, bot: BotId, saying: Saying, now: float) -> None:
+        self._db.execute(
+            "INSERT INTO saying (bot, at, body) SELECT ?, ?, ? WHERE (SELECT count(*) FROM saying) < ?",
+            (_text(bot), now, _encode(saying), _MOST_SAYINGS),
+        )
+
+    def subscriptions(self) -> tuple[Subscription, ...]:
+        """See `people.PeopleStore.subscriptions`."""
+        return _all(self._db.execute("SELECT body FROM subscription ORDER BY rowid"))
+
+    def end_subscriptions(self, ids: Sequence[str]) -> tuple[Subscription, ...]:
+        """See `people.PeopleStore.end_subscriptions`."""
+        ended: list[Subscription] = []
+        for each in ids:
+            ended += _all(self._db.execute("DELETE FROM subscription WHERE id = ? RETURNING body", (each,)).fetchall())
+        left = {subscription.lane for subscription in self.subscriptions()} if ended else set()
+        for lane in {subscription.lane for subscription in ended} - left:
+            self._forget(lane)
+        return tuple(ended)
+
+    def _forget(self, lane: LaneKey) -> None:
+        """Nothing is pending for subscribers of the lane any more, and no absent alert concerns them."""
+        found = self._db.execute("SELECT id FROM lane WHERE key = ?", (_text(lane),)).fetchone()
+        if not found:
+            return
+        self._db.execute("DELETE FROM watch WHERE lane = ? AND owner = ?", (found[0], SUBSCRIPTION))
+        pending = self._db.execute(
+            "SELECT seq FROM delivery WHERE lane = ? AND owner = ? AND settlement IS NULL", (found[0], SUBSCRIPTION)
+        ).fetchall()
+        end(self._db, lane.platform, found[0], [seq for (seq,) in pending], "dead", ENDED)
+
+    def fallen(self) -> tuple[tuple[Subscription, str], ...]:
+        """See `people.PeopleStore.fallen`."""
+        found = []
+        for subscription in self.subscriptions():
+            row = self._db.execute("SELECT state FROM lane WHERE key = ?", (_text(subscription.lane),)).fetchone()
+            down = _lane_state(row[0]).down if row else None
+            if down:
+                found.append((subscription, down.why))
+        return tuple(found)
+
+    def chats(self) -> tuple[ChatEntry, ...]:
+        """See `people.PeopleStore.chats`."""
+        return tuple(_entry(body) for (body,) in self._db.execute("SELECT body FROM chat ORDER BY bot, chat"))
+
+    def create_invite(self, invite: Invite) -> None:
+        """See `people.PeopleStore.create_invite`."""
+        before = invite.created_at - _KEPT_INVITES
+        self._db.execute("DELETE FROM invite WHERE expires_at < ?", (before,))
+        self._db.execute(f"INSERT INTO {_INVITE}", _invite_row(invite))
+
+    def invites(self) -> tuple[Invite, ...]:
+        """See `people.PeopleStore.invites`."""
+        return tuple(_invite(body) for (body,) in self._db.execute("SELECT body FROM invite ORDER BY rowid"))
+
+    def revoke_invite(self, invite_id: str) -> bool:
+        """See `people.PeopleStore.revoke_invite`."""
+        return bool(self._db.execute("DELETE FROM invite WHERE id = ? RETURNING id", (invite_id,)).fetchall())
+
+    def restore(self, invites: Sequence[Invite], subscriptions: Sequence[Subscription]) -> tuple[int, int]:
+        """See `people.PeopleStore.restore`."""
+        return (
+            self._added(_INVITE, map(_invite_row, invites)),
+            self._added(_SUBSCRIPTION, map(_subscription_row, subscriptions)),
+        )
+
+    def _added(self, into: str, rows: Iterable[Sequence[Value]]) -> int:
+        return sum(len(self._db.execute(f"INSERT OR IGNORE INTO {into} RETURNING id", row).fetchall()) for row in rows)
+
+    def restore_chats(self, entries: Sequence[ChatEntry]) -> int:
+        """See `people.PeopleStore.restore_chats`."""
+        restored = 0
+        for entry in entries:
+            known = self._registered(entry.bot, entry.chat.id)
+            kept = self._keep_entry(with_topics_of(known, entry) if known else entry)
+            restored += kept and known is None
+        return restored
+
+    def restore_ears(self, bot: BotId, found: Ears) -> None:
+        """See `people.PeopleStore.restore_ears`."""
+        self._keep_ears(bot, further(self.ears(bot), found))
+
+    def sayings(self) -> tuple[Outgoing, ...]:
+        """See `people.PeopleStore.sayings`."""
+        rows = self._db.execute("SELECT id, bot, body FROM saying ORDER BY id")
+        return tuple(Outgoing(row, _bot(bot), _saying(body)) for row, bot, body in rows)
+
+    def take_saying(self, saying_id: int, limits: Sequence[Limit], now: float) -> Turn:
+        """See `people.PeopleStore.take_saying`."""
+        (at,) = self._db.execute("SELECT at FROM saying WHERE id = ?", (saying_id,)).fetchone()
+        dropped = now - at > SAYING_SECONDS
+        if not dropped and not budgets.take_spare(self._db, limits, now):
+            return "later"
+        self._db.execute("DELETE FROM saying WHERE id = ?", (saying_id,))
+        return "dropped" if dropped else "go"
+
+    def block(self, blocks: Sequence[Block]) -> None:
+        """See `people.PeopleStore.block`."""
+        budgets.settle(self._db, (), blocks)
+
+
+def _invite_row(invite: Invite) -> tuple[Value, ...]:
+    return invite.id, _text(invite.bot), invite.hash, invite.expires_at, _encode(invite)
+
+
+def _subscription_row(subscription: Subscription) -> tuple[Value, ...]:
+    return subscription.id, _text(subscription.bot), subscription.chat, _encode(subscription)
+
+
+def _all(rows: Iterable[tuple[bytes]]) -> tuple[Subscription, ...]:
+    return tuple(needed(_subscription, body) for (body,) in rows)

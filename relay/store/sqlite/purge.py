@@ -1,0 +1,90 @@
+"""Forgetting: deliveries that ended, with the payloads and cards that nobody needs, by age and by room."""
+
+import msgspec
+from msgspec import Struct
+
+from relay.core.card.digest import DIGEST
+from relay.store.sqlite import cards
+from relay.store.sqlite.database import Database
+from relay.store.sqlite.unreadable import readable
+
+_DIGEST = cards.text(DIGEST)  # one for each lane, and cards may still be in it
+_ANY_SEQ = (1 << 63) - 1
+
+
+class _Last(Struct, frozen=True):
+    """Of a card only when it last mattered (Unix seconds), and the last delivery it took in."""
+
+    heard_at: float = 0.0
+    closed_at: float | None = None
+    folded_seq: int = _ANY_SEQ
+
+
+_last = msgspec.json.Decoder(_Last).decode
+
+
+class Purge:
+    """Forgets a part at a time. How far it came among the cards is known to this run alone: a new one begins again."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._looked_at = 0
+
+    def some(self, before: float, size: int, most: int) -> int:
+        """See `protocol.Store.purge`."""
+        db = self._db
+        cramped = not db.has_room() or db.used() > size
+        before = float("inf") if cramped else before
+        most = max(1, min(most, db.step // 4))
+        ended = db.execute(
+            "SELECT lane, seq, payload, card FROM delivery WHERE settlement IS NOT NULL AND accepted_at < ?"
+            " ORDER BY accepted_at LIMIT ?",
+            (before, most),
+        ).fetchall()
+        db.executemany("DELETE FROM delivery WHERE lane = ? AND seq = ?", [row[:2] for row in ended])
+        db.executemany(
+            "DELETE FROM payload WHERE id = ? AND NOT EXISTS (SELECT 1 FROM delivery WHERE payload = payload.id)",
+            [(payload,) for _, _, payload, _ in ended],
+        )
+        cards = {card for _, _, _, card in ended if card is not None} | self._next_cards(most - len(ended))
+        forgotten = sum(_forget(db, card, before) for card in cards)
+        if cramped or db.free() > db.used():
+            db.execute(f"PRAGMA incremental_vacuum({db.step})").fetchall()
+        return len(ended) + forgotten
+
+    def _next_cards(self, most: int) -> set[int]:
+        """The next cards, open or closed, from the first one again behind the last: some close after their deliveries
+        were forgotten."""
+        if most <= 0:
+            return set()
+        found = self._db.execute("SELECT id FROM card WHERE id > ? ORDER BY id LIMIT ?", (self._looked_at, most))
+        ids = [card for (card,) in found]
+        self._looked_at = ids[-1] if len(ids) == most else 0
+        return set(ids)
+
+
+def _forget(db: Database, card: int, before: float) -> bool:
+    """Forgets the card if it is over, nothing is to come of it or refers to it, and nothing was since `before`."""
+    found = db.execute(
+        "SELECT lane, grp, fingerprint, body FROM card WHERE id = ? AND closed = 1 AND absorbed = 0 AND due IS NULL"
+        " AND grp != ?",
+        (card, _DIGEST),
+    ).fetchone()
+    if found is None:
+        return False
+    lane, group, fingerprint, body = found
+    last = readable(_last, body) or _Last()
+    lately = max(last.heard_at, last.closed_at or 0.0) >= before
+    if lately or _is_needed(db, card, lane, group, fingerprint, last.folded_seq):
+        return False
+    cards.forget(db, lane, group, fingerprint)
+    return True
+
+
+def _is_needed(db: Database, card: int, lane: int, group: str, fingerprint: str, folded_seq: int) -> bool:
+    """Deliveries are left that the card took in (the last one is met first), or wait for it."""
+    taken_in = db.execute(
+        "SELECT 1 FROM delivery WHERE lane = ? AND seq <= ? AND card = ? ORDER BY seq DESC LIMIT 1",
+        (lane, folded_seq, card),
+    ).fetchone()
+    return taken_in is not None or cards.has_news(db, lane, group, fingerprint)

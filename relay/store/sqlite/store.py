@@ -1,0 +1,301 @@
+"""The embedded store: one SQLite file, one connection, one thread, every commit synced before it is acknowledged."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import msgspec
+
+from relay.core.alert import GroupId
+from relay.core.balance import BalanceRow
+from relay.core.budget import Limit
+from relay.core.card.card import Card
+from relay.core.card.lane_state import Down, LaneState, taking_over
+from relay.core.event import Event, Noted, Settlement
+from relay.core.routing.lane import LaneKey
+from relay.core.routing.route import Delivery
+from relay.store.protocol import (
+    Arrival,
+    Attempt,
+    Begun,
+    CardChange,
+    Claim,
+    Denied,
+    Ended,
+    Outturn,
+    StoreError,
+)
+from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
+from relay.store.sqlite import budgets, cards, queue, unreadable
+from relay.store.sqlite.accept import accept, lane_row, route_again, stand_in
+from relay.store.sqlite.cards import text
+from relay.store.sqlite.claim import claim
+from relay.store.sqlite.clock_ahead import rewind
+from relay.store.sqlite.connection import Connect, connect
+from relay.store.sqlite.database import Database
+from relay.store.sqlite.people import SqlitePeople
+from relay.store.sqlite.purge import Purge
+from relay.store.sqlite.settlements import balance, down, end, overdue, owing
+from relay.store.sqlite.unreadable import needed, readable
+
+_encode = msgspec.json.encode
+_lane_key = msgspec.json.Decoder(LaneKey).decode
+_lane_state = msgspec.json.Decoder(LaneState).decode
+_group = msgspec.json.Decoder(GroupId).decode
+_attempt = msgspec.json.Decoder(Attempt).decode
+
+
+def _nobody(_: Event) -> None:
+    """Hears nothing."""
+
+
+class SqliteStore:
+    """Store over one SQLite file (see `protocol.Store`). ":memory:" keeps it in memory, for tests.
+
+    WAL with `synchronous=FULL`: a commit is on the disk before it returns (https://sqlite.org/pragma.html#pragma_synchronous).
+    Raises NewerSchema for a file of a later version and StoreError for one that cannot be opened.
+    """
+
+    def __init__(
+        self,
+        path: Path | str,
+        synchronous: str = "FULL",
+        connect: Connect = connect,
+        tell: Callable[[Event], None] = _nobody,
+    ) -> None:
+        """`tell` hears of damage, in the thread that uses the store."""
+        self._tell = tell
+        self._db = Database(path, synchronous, connect, tell)
+        self._purge = Purge(self._db)
+        self.people = SqlitePeople(self._db)
+
+    def close(self) -> None:
+        """Ends the use of the storage."""
+        self._db.close()
+
+    def batch(self, jobs: Sequence[Callable[[], object]]) -> list[object]:
+        """See `protocol.Store.batch`."""
+        return self._db.transaction(jobs)
+
+    def _check_may_send(self) -> None:
+        if not self._db.may_send():
+            raise StoreError("the disk is full")
+
+    def accept(self, arrival: Arrival) -> tuple[LaneKey, ...]:
+        """See `protocol.Store.accept`."""
+        if not self._db.has_room():
+            raise StoreError("the disk is full")
+        return accept(self._db, arrival)
+
+    def stand_in(self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]) -> tuple[LaneKey, ...]:
+        """See `protocol.Store.stand_in`."""
+        return stand_in(self._db, lane, receiver, fallback, to)
+
+    def _lane(self, lane: LaneKey) -> int:
+        return lane_row(self._db, lane)
+
+    def claim(self, lane: LaneKey, now: float, page: int) -> Claim:
+        """See `protocol.Store.claim`."""
+        try:
+            return claim(self._db, self._lane(lane), lane, now, page)
+        except unreadable.ERRORS as error:
+            self._tell(Noted("error", "storage has rows that cannot be read", (("err", str(error)),)))
+            self._end(lane, unreadable.clear(self._db, self._lane(lane)), "dead", "unreadable")
+            return claim(self._db, self._lane(lane), lane, now, page)
+
+    def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
+        """See `protocol.Store.card`."""
+        return cards.find(self._db, self._lane(lane), text(group), fingerprint)
+
+    def fold(self, lane: LaneKey, changes: Sequence[CardChange]) -> tuple[Ended, ...]:
+        """See `protocol.Store.fold`."""
+        self._check_may_send()
+        return tuple(ended for change in changes for ended in self._keep(lane, change))
+
+    def _keep(self, lane: LaneKey, change: CardChange) -> tuple[Ended, ...]:
+        card, row = change.card, self._lane(lane)
+        group = text(card.group)
+        card_id = cards.keep(self._db, row, change)
+        # A card may come from a storage that is no more; what follows must have higher numbers.
+        self._db.execute(
+            "UPDATE lane SET last_seq = ? WHERE id = ? AND last_seq < ?", (card.folded_seq, row, card.folded_seq)
+        )
+        if card.closed_at is not None:
+            self._db.execute(
+                "DELETE FROM watch WHERE grp = ? AND lane = ? AND fingerprint = ? AND NOT EXISTS"
+                " (SELECT 1 FROM delivery INDEXED BY delivery_open WHERE lane = watch.lane AND card IS NULL"
+                " AND settlement IS NULL AND delivery.grp = watch.grp AND delivery.fingerprint = watch.fingerprint)",
+                (group, row, card.fingerprint),
+            )
+        self._db.executemany(
+            "UPDATE delivery SET card = ? WHERE lane = ? AND seq = ?", [(card_id, row, seq) for seq in change.folded]
+        )
+        ended = self._end(lane, change.duplicates, "duplicate", "")
+        return (
+            ended + self._end(lane, self._pending(card_id, card.folded_seq), "merged", "") if change.settled else ended
+        )
+
+    def _pending(self, card_id: int, up_to: int) -> list[int]:
+        rows = self._db.execute(
+            "SELECT seq FROM delivery WHERE card = ? AND seq <= ? AND settlement IS NULL ORDER BY seq", (card_id, up_to)
+        )
+        return [seq for (seq,) in rows]
+
+    def unfold(self, lane: LaneKey, group: GroupId, fingerprint: str) -> None:
+        """See `protocol.Store.unfold`."""
+        cards.forget(self._db, self._lane(lane), text(group), fingerprint)
+
+    def route_again(self, lane: LaneKey, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
+        """See `protocol.Store.route_again`."""
+        row = self._lane(lane)
+        woken = route_again(self._db, row, seq, ways)
+        left = self._state(row)
+        for to in {way.lane for way in ways}.intersection(woken):
+            state = self._state(self._lane(to))
+            if left and state:
+                taken = _encode(taking_over(state, left))
+                self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (taken, self._lane(to)))
+        return woken
+
+    def _state(self, row: int) -> LaneState | None:
+        (state,) = self._db.execute("SELECT state FROM lane WHERE id = ?", (row,)).fetchone()
+        return readable(_lane_state, state)
+
+    def dismiss(self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str) -> tuple[Ended, ...]:
+        """See `protocol.Store.dismiss`."""
+        cards.unwatch(self._db, self._lane(lane), seqs)
+        return self._end(lane, seqs, settlement, why)
+
+    def _end(self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str) -> tuple[Ended, ...]:
+        return end(self._db, lane.platform, self._lane(lane), seqs, settlement, why)
+
+    def begin(self, attempt: Attempt, limits: Sequence[Limit], now: float) -> Begun | Denied:
+        """See `protocol.Store.begin`."""
+        self._check_may_send()
+        lane = self._lane(attempt.lane)
+        if cards.has_news(self._db, lane, text(attempt.group), attempt.fingerprint):
+            return Denied(now)
+        until = budgets.take_all(self._db, lane, attempt, limits, now)
+        if until is not None:
+            return Denied(until)
+        self._db.execute("INSERT OR REPLACE INTO attempt VALUES (?, ?)", (lane, _encode(attempt)))
+        return Begun()
+
+    def settle(self, outturn: Outturn) -> tuple[Ended, ...]:
+        """See `protocol.Store.settle`."""
+        row = self._lane(outturn.lane)
+        self._db.execute("DELETE FROM attempt WHERE lane = ?", (row,))
+        self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(outturn.state), row))
+        budgets.settle(self._db, outturn.renamed, outturn.blocks)
+        if outturn.digest is not None:
+            return self._settle_digest(outturn, row, outturn.digest)
+        finished = self._finish(outturn) if outturn.shown or outturn.dead else ()
+        return finished + self._keep(outturn.lane, outturn.change)
+
+    def _settle_digest(self, outturn: Outturn, row: int, names: frozenset[tuple[GroupId, str]]) -> tuple[Ended, ...]:
+        self._keep(outturn.lane, outturn.change)
+        pending = cards.pending(self._db, row) if outturn.shown or outturn.dead else []
+        if outturn.dead:
+            return self._end(outturn.lane, [seq for seq, *_ in pending], "dead", outturn.dead)
+        if not outturn.shown:
+            return ()
+        named = [(seq, owner, at) for seq, grp, print_, owner, at in pending if (_group(grp), print_) in names]
+        counted = [seq for seq, grp, print_, _, _ in pending if (_group(grp), print_) not in names]
+        cards.digest_shown(self._db, row, outturn.now)
+        cards.release(self._db, row)
+        return self._delivered(outturn, named) + self._end(outturn.lane, counted, "merged", "")
+
+    def _delivered(self, outturn: Outturn, rows: Sequence[tuple[int, str, float]]) -> tuple[Ended, ...]:
+        self._end(outturn.lane, [seq for seq, _, _ in rows], "delivered", "")
+        latencies: dict[str, list[float]] = {}
+        for _, owner, accepted_at in rows:
+            latencies.setdefault(owner, []).append(outturn.now - accepted_at)
+        return tuple(Ended(owner, "delivered", len(taken), tuple(taken)) for owner, taken in latencies.items())
+
+    def absorb(self, lane: LaneKey, digest: CardChange, now: float, look_again: float) -> None:
+        """See `protocol.Store.absorb`."""
+        if digest.card.shown is None:
+            cards.let_go(self._db, self._lane(lane))
+        cards.absorb(self._db, self._lane(lane), now, look_again)
+        self._keep(lane, digest)
+
+    def _finish(self, outturn: Outturn) -> tuple[Ended, ...]:
+        card = outturn.change.card
+        rows = self._db.execute(
+            "SELECT seq, owner, accepted_at FROM delivery WHERE settlement IS NULL AND seq <= ? AND card ="
+            " (SELECT id FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?) ORDER BY seq",
+            (card.folded_seq, self._lane(outturn.lane), text(card.group), card.fingerprint),
+        ).fetchall()
+        if not rows:
+            return ()
+        if outturn.dead:
+            return self._end(outturn.lane, [seq for seq, _, _ in rows], "dead", outturn.dead)
+        merged = self._end(outturn.lane, [seq for seq, _, _ in rows[:-1]], "merged", "")
+        return merged + self._delivered(outturn, rows[-1:])
+
+    def rewind(self, now: float) -> float:
+        """See `protocol.Store.rewind`."""
+        return rewind(self._db, now)
+
+    def in_doubt(self) -> tuple[Attempt, ...]:
+        """See `protocol.Store.in_doubt`."""
+        return tuple(needed(_attempt, body) for (body,) in self._db.execute("SELECT body FROM attempt"))
+
+    def postpone(self, lane: LaneKey, group: GroupId, fingerprint: str, until: float) -> None:
+        """See `protocol.Store.postpone`."""
+        self._db.execute(
+            "UPDATE card SET due = ? WHERE lane = ? AND grp = ? AND fingerprint = ?",
+            (until, self._lane(lane), text(group), fingerprint),
+        )
+
+    def look_again(self, now: float) -> None:
+        """See `protocol.Store.look_again`."""
+        cards.look_again(self._db, now)
+
+    def firing(self, groups: GroupId) -> tuple[Card, ...]:
+        """See `protocol.Store.firing`."""
+        return cards.firing(self._db, groups)
+
+    def wakes(self) -> tuple[tuple[LaneKey, float], ...]:
+        """See `protocol.Store.wakes`."""
+        rows = self._db.execute(
+            "SELECT key, CASE WHEN EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_open WHERE lane = lane.id"
+            " AND card IS NULL AND settlement IS NULL) THEN 0.0"
+            " ELSE (SELECT min(due) FROM card WHERE lane = lane.id AND due IS NOT NULL) END FROM lane"
+        ).fetchall()
+        return tuple((needed(_lane_key, key), at) for key, at in rows if at is not None)
+
+    def down(self) -> tuple[tuple[LaneKey, Down], ...]:
+        """See `protocol.Store.down`."""
+        return down(self._db)
+
+    def balance(self) -> tuple[BalanceRow, ...]:
+        """See `protocol.Store.balance`."""
+        return balance(self._db)
+
+    def owing(self) -> tuple[tuple[LaneKey, str], ...]:
+        """See `protocol.Store.owing`."""
+        return owing(self._db)
+
+    def expire(self, lane: LaneKey, receiver: str, before: float) -> tuple[Ended, ...]:
+        """See `protocol.Store.expire`."""
+        return self._end(lane, overdue(self._db, self._lane(lane), receiver, before), "expired", "")
+
+    def purge(self, before: float, size: int, most: int) -> int:
+        """See `protocol.Store.purge`."""
+        return self._purge.some(before, size, most)
+
+    def queue(self, query: Query) -> Page | Refused:
+        """See `protocol.Store.queue`."""
+        return queue.page(self._db, query)
+
+    def queued(self, delivery_id: str) -> Whole | Refused:
+        """See `protocol.Store.queued`."""
+        return queue.show(self._db, delivery_id)
+
+    def retry(self, delivery_id: str, now: float) -> Retried | Refused:
+        """See `protocol.Store.retry`."""
+        return queue.retry(self._db, delivery_id, now)
+
+    def drop(self, delivery_id: str, now: float) -> Dropped | Refused:
+        """See `protocol.Store.drop`."""
+        return queue.drop(self._db, delivery_id, now)

@@ -1,0 +1,187 @@
+"""The operator's socket: who can open it, what it answers, and that a lane is changed between its turns only."""
+
+import asyncio
+import json
+import socket
+import stat
+from collections.abc import AsyncIterator, Iterable
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from relay.cli.prompts import ask
+from relay.core.bot.people import Subscription
+from relay.core.event import DROPPED, Event, Noted, Settled
+from relay.core.routing.lane import LaneKey
+from relay.delivery.lanes import Lanes
+from relay.delivery.pipeline import Next
+from relay.operate import admin_socket as control
+from relay.operate.admin_socket import LONGEST_REQUEST, Control, Drop, Request, Retry, Show, perform
+from relay.store.data_dir import SOCKET, CannotStart, Folder
+from relay.store.protocol import StoreError
+from relay.store.queue import Dropped, Query, Refused, Retried
+from relay.store.sqlite.store import SqliteStore
+from relay.store.writer import Writer
+from tests.build import T0, TELEGRAM
+from tests.store.test_store import arrival
+
+
+class Desk:
+    """A control over a real store and writer, and what it did with lanes."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.store = SqliteStore(folder / "relay.db")
+        self.writer = Writer(self.store)
+        self.told: list[Event] = []
+        self.woken: list[LaneKey] = []
+        self.turns = 0
+        self.in_turn = asyncio.Event()
+        self.gate = asyncio.Event()
+        self.wanted = asyncio.Event()
+        self.lanes = Lanes(self._turn, lambda: T0, self.told.append)
+        self.renewed: list[tuple[Subscription, ...]] = []
+        self.control = Control(
+            self.store, self.writer.run, self._own, self._wake, lambda: T0, self.told.append, self.renewed.append
+        )
+
+    async def _turn(self, _: LaneKey) -> Next:
+        self.in_turn.set()
+        await self.gate.wait()
+        self.turns += 1
+        return Next(None)
+
+    def _own(self, lane: LaneKey) -> asyncio.Lock:
+        self.wanted.set()
+        return self.lanes.own(lane)
+
+    def _wake(self, lanes: Iterable[LaneKey]) -> None:
+        self.woken += lanes
+
+    async def ask(self, request: Request) -> control.Answer:
+        """As a verb in another process asks."""
+        return await asyncio.to_thread(ask, self.folder, request)
+
+    async def say(self, line: bytes) -> bytes:
+        """Whatever comes back for a line."""
+        reader, writer = await asyncio.open_unix_connection(self.folder / SOCKET)
+        writer.write(line)
+        answer = await reader.read()
+        writer.close()
+        return answer
+
+    async def stop(self) -> None:
+        await self.control.close()
+        await self.lanes.stop(1)
+        self.writer.close()
+
+
+@pytest.fixture
+async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
+    desk = Desk(tmp_path)
+    await desk.writer.run(partial(desk.store.accept, arrival(TELEGRAM)))
+    await desk.control.open(tmp_path / SOCKET)
+    yield desk
+    await desk.stop()
+
+
+def test_only_the_relays_user_can_open_the_socket(desk: Desk) -> None:
+    mode = (desk.folder / SOCKET).stat().st_mode
+    assert (stat.S_ISSOCK(mode), stat.S_IMODE(mode)) == (True, 0o600)
+
+
+async def test_no_socket_is_left_behind(desk: Desk) -> None:
+    await desk.control.close()
+    assert SOCKET not in [path.name for path in desk.folder.iterdir()]
+    await desk.control.close()
+
+
+async def test_a_socket_that_a_killed_relay_left_behind_is_replaced(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as left:
+        left.bind(str(tmp_path / SOCKET))
+    desk = Desk(tmp_path)
+    await desk.control.open(tmp_path / SOCKET)
+    assert isinstance(await desk.ask(Show("1/1")), Refused)
+    await desk.stop()
+
+
+def test_a_folder_whose_socket_would_have_too_long_a_path_is_refused_with_the_remedy(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 100)
+    with pytest.raises(CannotStart, match="name a shorter --storage"):
+        Folder(deep)
+
+
+@pytest.mark.parametrize("request_", [Query(), Query(after="pending:7/7"), Show("1/1"), Show("nonsense")])
+async def test_the_socket_answers_what_the_storage_answers(desk: Desk, request_: Request) -> None:
+    here = await desk.writer.run(partial(perform, desk.store, request_, T0))
+    assert await desk.ask(request_) == here
+
+
+async def test_a_retry_wakes_the_lane_and_is_told(desk: Desk) -> None:
+    assert await desk.ask(Retry("1/1")) == Retried("1/1", "1/1", TELEGRAM, "ops")
+    assert desk.woken == [TELEGRAM]
+    assert desk.told == [Noted("info", "delivery retried", (("delivery", "1/1"), ("as", "1/1")))]
+
+
+async def test_a_drop_wakes_the_lane_and_is_told_as_every_end_is(desk: Desk) -> None:
+    assert await desk.ask(Drop("1/1")) == Dropped("1/1", TELEGRAM, "ops")
+    assert desk.woken == [TELEGRAM]
+    assert desk.told == [Settled("telegram", "ops", "dead", 1, why=DROPPED)]
+
+
+@pytest.mark.parametrize("request_", [Retry("1/7"), Drop("1/7")])
+async def test_what_is_refused_wakes_nobody(desk: Desk, request_: Request) -> None:
+    assert isinstance(await desk.ask(request_), Refused)
+    assert (desk.woken, desk.told) == ([], [])
+
+
+async def test_a_lane_is_changed_only_between_its_turns(desk: Desk) -> None:
+    desk.lanes.wake([TELEGRAM])
+    await desk.in_turn.wait()
+    asked = asyncio.create_task(desk.ask(Drop("1/1")))
+    await desk.wanted.wait()
+    for _ in range(3):  # whatever was on its way to the store has come through
+        await desk.writer.run(lambda: None)
+    assert desk.store.balance()[0].dead == 0
+    desk.gate.set()
+    assert isinstance(await asked, Dropped)
+    assert desk.turns == 1
+    assert desk.store.balance()[0].dead == 1
+
+
+@pytest.mark.parametrize(
+    "line", [b"\n", b"{}\n", b'{"type":"sing"}\n', b'{"type":"show"}\n', b"\xff\n", b"[" * 9999 + b"\n"]
+)
+async def test_what_is_no_request_is_answered_as_such(desk: Desk, line: bytes) -> None:
+    answer = json.loads(await desk.say(line))
+    assert answer["type"] == "failed"
+    assert "of its own version" in answer["why"]
+
+
+async def test_a_request_without_end_is_cut_off_and_harms_nobody(desk: Desk) -> None:
+    assert await desk.say(b"x" * (2 * LONGEST_REQUEST)) == b""
+    assert isinstance(await desk.ask(Show("7/7")), Refused)
+
+
+async def test_a_silent_client_is_cut_off(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "_READ_SECONDS", 0.02)
+    assert await desk.say(b"") == b""
+
+
+async def test_a_storage_that_fails_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: object) -> list[object]:
+        raise StoreError("disk I/O error")
+
+    monkeypatch.setattr(desk.store, "batch", fail)
+    answer = await desk.ask(Show("1/1"))
+    assert answer == control.Failed("the storage does not work now: disk I/O error")
+
+
+async def test_a_relay_that_stops_lets_no_client_hang(desk: Desk) -> None:
+    reader, writer = await asyncio.open_unix_connection(desk.folder / SOCKET)
+    writer.write(b'{"type"')
+    await desk.ask(Show("1/1"))  # a later client was let in, so this one is
+    await desk.control.close()
+    assert await reader.read() == b""
+    writer.close()

@@ -1,0 +1,137 @@
+"""Upkeep: what waits too long expires, what ended long ago is forgotten, and nothing that goes wrong ends it."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+from msgspec.structs import replace
+
+from relay.config.resolve import Retention
+from relay.core.active_config import InForce
+from relay.core.event import Event, Noted, Settled
+from relay.core.routing.route import Route, Routing
+from relay.operate import housekeeping as upkeep
+from relay.operate.housekeeping import GRACE, Upkeep
+from relay.store.protocol import StoreError
+from relay.store.sqlite.store import SqliteStore
+from relay.store.writer import Writer
+from tests.build import POLICY, T0, TELEGRAM, target
+from tests.store.test_store import arrival
+from tests.world import TEMPLATES
+
+DAY = 86400.0
+LATE = replace(POLICY, expire_after=DAY)
+
+
+class House:
+    """An upkeep over a real store, on a clock that the test moves."""
+
+    def __init__(self, folder: Path) -> None:
+        self.now = T0
+        self.told: list[Event] = []
+        self.store = SqliteStore(folder / "relay.db")
+        self.writer = Writer(self.store)
+        routing = Routing(Route("ops"), {"ops": (target(policy=LATE),)})
+        self.in_force = InForce(routing, TEMPLATES)
+        self.upkeep = self.begun()
+
+    def begun(self) -> Upkeep:
+        """What a new run has."""
+        return Upkeep(self.store, self.writer.run, lambda: self.now, self.told.append)
+
+    async def accept(self, *seqs_dead: int, count: int = 1) -> None:
+        """Accepts that many deliveries now; those of these numbers end at once."""
+        arriving = partial(self.store.accept, arrival(TELEGRAM, at=self.now))
+        await asyncio.gather(*(self.writer.run(arriving) for _ in range(count)))
+        if seqs_dead:
+            await self.writer.run(partial(self.store.dismiss, TELEGRAM, seqs_dead, "dead", "test"))
+
+    async def round(self, retention: Retention | None = None) -> None:
+        await self.upkeep.round(self.in_force, retention or Retention())
+
+    async def rows(self, table: str) -> int:
+        """How many there are in the file."""
+        (found,) = (await self.writer.run(partial(self.store._db.execute, f"SELECT count(*) FROM {table}"))).fetchone()
+        return int(found)
+
+
+@pytest.fixture
+async def house(tmp_path: Path) -> AsyncIterator[House]:
+    house = House(tmp_path)
+    yield house
+    await house.upkeep.stop()
+    house.writer.close()
+
+
+async def test_what_waits_longer_than_it_may_expires_is_counted_and_told(house: House) -> None:
+    await house.accept()
+    house.now += DAY
+    await house.accept()
+    house.now += 1
+    await house.round()
+    (row,) = house.store.balance()
+    assert (row.expired, row.pending, row.lost) == (1, 1, 0)
+    assert house.told == [Settled("telegram", "ops", "expired", 1, why="expire_after")]
+
+
+async def test_after_a_long_stop_every_chat_has_its_chance_before_anything_expires(house: House) -> None:
+    await house.accept()
+    house.now += 30 * DAY
+    house.upkeep = house.begun()
+    house.now += GRACE - 1
+    await house.round()
+    assert [(row.expired, row.pending) for row in house.store.balance()] == [(0, 1)]
+    house.now += 1
+    await house.round()
+    assert [(row.expired, row.pending) for row in house.store.balance()] == [(1, 0)]
+
+
+async def test_what_ended_is_forgotten_when_it_is_older_than_is_kept(house: House) -> None:
+    await house.accept(1)
+    house.now += 3600
+    await house.accept(2)
+    await house.round(Retention(3600.0))
+    assert (await house.rows("delivery"), await house.rows("payload")) == (2, 2)
+    house.now += 1
+    await house.round(Retention(3600.0))
+    assert (await house.rows("delivery"), await house.rows("payload")) == (1, 1)
+
+
+async def test_what_ended_is_forgotten_sooner_when_it_takes_more_room_than_it_may(house: House) -> None:
+    await house.accept(*range(1, 500), count=499)
+    await house.accept()
+    await house.round(Retention(bytes=1))
+    assert (await house.rows("delivery"), await house.rows("payload")) == (1, 1)
+    assert [(row.dead, row.pending, row.lost) for row in house.store.balance()] == [(499, 1, 0)]
+
+
+async def test_what_is_open_is_never_forgotten(house: House) -> None:
+    await house.accept()
+    house.now += DAY
+    await house.round(Retention(0.0, 0))
+    assert await house.rows("delivery") == 1
+
+
+@pytest.mark.parametrize("error", [StoreError("disk I/O error"), OSError("read-only file system"), ValueError("a bug")])
+async def test_a_round_that_fails_is_told_and_another_comes(
+    error: Exception, house: House, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "PERIOD", 0.0)
+    again = asyncio.Event()
+    purge = house.store.purge
+
+    def fail_once(*_: object) -> int:
+        monkeypatch.setattr(house.store, "purge", purge)
+        raise error
+
+    def in_force() -> tuple[InForce, Retention]:
+        if house.told:
+            again.set()
+        return house.in_force, Retention()
+
+    monkeypatch.setattr(house.store, "purge", fail_once)
+    house.upkeep.start(in_force)
+    await asyncio.wait_for(again.wait(), 10)
+    assert [type(event) for event in house.told] == [Noted]

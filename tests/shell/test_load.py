@@ -1,0 +1,108 @@
+"""Configurations read from disk: each file in tests/config has its fault as its name and its faults beside it."""
+
+from pathlib import Path
+
+import pytest
+
+from relay.config.fault import render
+from relay.settings.load import load
+
+FOLDER = Path(__file__).parent.parent / "config"
+FAULTS = sorted(FOLDER.glob("*.yml"))
+# Doubtful only: the relay runs with them.
+WARNINGS = {"chat-id-without-minus", "chat-twice", "missing-secret-file", "pasted-grouping", "unused-receiver"}
+SECRETS = """\
+global: {telegram_bot_token_file: bot}
+route: {receiver: ops}
+receivers:
+  - name: ops
+    telegram_configs: [{chat_id_file: chat}]
+    discord_configs: [{webhook_url_file: hook}]
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    (tmp_path / "relay.yml").write_text(SECRETS)
+    (tmp_path / "bot").write_text("1000001:canary\n")
+    (tmp_path / "chat").write_text("-1001\n")
+    (tmp_path / "hook").write_text(" https://discord.com/api/webhooks/7/canary \n")
+    return tmp_path
+
+
+@pytest.mark.parametrize("path", FAULTS, ids=lambda path: path.stem)
+def test_each_faulty_file_says_what_is_wrong_where(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(FOLDER)
+    rules, faults = load(Path(path.name), "check")
+    assert "\n".join(map(render, faults)) + "\n" == path.with_suffix(".txt").read_text()
+    assert (rules is not None) == (path.stem in WARNINGS)
+
+
+def test_no_secret_of_any_faulty_file_is_shown() -> None:
+    shown = [path.name for path in FOLDER.glob("*.txt") if "canary" in path.read_text()]
+    assert any("canary" in path.read_text(errors="replace") for path in FAULTS)
+    assert not shown
+
+
+def test_secret_files_are_read_beside_the_configuration(folder: Path) -> None:
+    rules, faults = load(folder / "relay.yml", "serve")
+    assert not faults
+    assert rules
+    telegram, discord = rules.routing.targets["ops"]
+    assert (telegram.lane.account, telegram.lane.chat) == ("1000001", "-1001")
+    assert telegram.endpoint.secret.reveal() == "1000001:canary"
+    assert discord.endpoint.secret.reveal() == "https://discord.com/api/webhooks/7/canary"
+    assert "canary" not in repr(rules)
+
+
+@pytest.mark.parametrize("name", ["bot", "chat", "hook"])
+def test_a_missing_secret_file_is_a_warning_to_check_and_a_fault_to_serve(folder: Path, name: str) -> None:
+    (folder / name).unlink()
+    for mode, severity in (("check", "warning"), ("serve", "fault")):
+        rules, (fault,) = load(folder / "relay.yml", mode)  # type: ignore[arg-type] # the two words of Mode
+        assert fault.severity == severity
+        assert fault.message == f"secret file {name}: no such file"
+        assert (rules is None) == (severity == "fault")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("bot", b"canary", "this is no bot token"),
+        ("bot", b"\xff", "secret file bot: not UTF-8"),
+        ("bot", b"x" * 70_000, "secret file bot: larger than 64 KiB"),
+        ("chat", b"general", "this file holds no chat id"),
+        ("chat", b"0", "this file holds no chat id"),
+        ("hook", b"https://example.org/canary", "expected a webhook URL"),
+    ],
+)
+def test_what_a_secret_file_holds_is_judged_without_being_shown(
+    folder: Path, name: str, content: bytes, message: str
+) -> None:
+    (folder / name).write_bytes(content)
+    rules, (fault,) = load(folder / "relay.yml", "serve")
+    assert rules is None
+    assert message in fault.message
+    assert "canary" not in render(fault)
+    assert fault.line in (1, 5, 6)
+
+
+def test_a_configuration_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
+    assert load(tmp_path / "no.yml", "check")[1][0].message == "cannot read the configuration: no such file"
+    assert load(tmp_path, "check")[1][0].message == "cannot read the configuration: Is a directory"
+
+
+def test_two_templates_of_one_name_are_a_fault(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "card.j2").write_text("{{ status }}")
+    (tmp_path / "relay.yml").write_text('templates: ["a/*.j2", "b/*.j2"]\nroute: {receiver: x}\nreceivers: [{name: x}]')
+    _, (fault,) = load(tmp_path / "relay.yml", "check")
+    assert fault.message == "b/*.j2: two templates have the name card.j2"
+
+
+def test_a_template_with_the_name_of_a_built_in_one_is_a_fault(folder: Path) -> None:
+    (folder / "telegram.html.j2").write_text("{{ status }}")
+    (folder / "relay.yml").write_text('templates: ["*.j2"]\n' + SECRETS)
+    _, (fault,) = load(folder / "relay.yml", "serve")
+    assert fault.message == "*.j2: telegram.html.j2 is the name of a built-in template: give yours another one"
