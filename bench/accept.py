@@ -1,8 +1,10 @@
-"""How fast webhooks are accepted durably, beside a bare server that reads the same body and answers 200.
+"""How fast webhooks are accepted durably, beside a bare server that reads the same body and answers
+200.
 
     .venv/bin/python bench/accept.py [SECONDS]
 
-Each row is the real `serve` process (or the bare one) on loopback, its storage in a temporary folder of this disk.
+Each row is the real `serve` process (or the bare one) on loopback, its storage in a temporary
+folder of this disk.
 """
 
 import asyncio
@@ -35,12 +37,29 @@ def payload(alerts: int, group: int) -> bytes:
         "status": "firing",
         "startsAt": "2026-11-22T10:00:00Z",
         "endsAt": "0001-01-01T00:00:00Z",
-        "annotations": {"summary": "the disk is nearly full", "runbook_url": "https://runbooks.example.org/disk"},
+        "annotations": {
+            "summary": "the disk is nearly full",
+            "runbook_url": "https://runbooks.example.org/disk",
+        },
         "generatorURL": "https://prometheus.example.org/graph?g0.expr=up",
     }
-    listed = [{**one, "labels": {**labels, "instance": f"host-{n}"}, "fingerprint": f"{n:016x}"} for n in range(alerts)]
-    body = {"version": "4", "groupKey": f"{{}}:{{n={group}}}", "receiver": "relay", "status": "firing"}
-    rest = {"alerts": listed, "groupLabels": labels, "commonLabels": labels, "commonAnnotations": {}, "externalURL": ""}
+    listed = [
+        {**one, "labels": {**labels, "instance": f"host-{n}"}, "fingerprint": f"{n:016x}"}
+        for n in range(alerts)
+    ]
+    body = {
+        "version": "4",
+        "groupKey": f"{{}}:{{n={group}}}",
+        "receiver": "relay",
+        "status": "firing",
+    }
+    rest = {
+        "alerts": listed,
+        "groupLabels": labels,
+        "commonLabels": labels,
+        "commonAnnotations": {},
+        "externalURL": "",
+    }
     return json.dumps(body | rest).encode()
 
 
@@ -63,7 +82,9 @@ async def bare() -> None:
 @contextlib.asynccontextmanager
 async def serving(*arguments: str) -> AsyncIterator[str]:
     """A server process; gives the URL that it says it listens on."""
-    process = await asyncio.create_subprocess_exec(sys.executable, *arguments, cwd=ROOT, stderr=asyncio.subprocess.PIPE)
+    process = await asyncio.create_subprocess_exec(
+        sys.executable, *arguments, cwd=ROOT, stderr=asyncio.subprocess.PIPE
+    )
     said = process.stderr or asyncio.StreamReader()
     address = ""
     while not address:
@@ -83,7 +104,9 @@ async def measure(url: str, senders: int, alerts: int, seconds: float) -> tuple[
     bodies = [payload(alerts, group) for group in range(64)]
     took: list[float] = []
     connector = aiohttp.TCPConnector(limit=0)
-    async with aiohttp.ClientSession(connector=connector, headers={"Content-Type": "application/json"}) as session:
+    async with aiohttp.ClientSession(
+        connector=connector, headers={"Content-Type": "application/json"}
+    ) as session:
 
         async def send(number: int, until: float) -> None:
             while (began := time.perf_counter()) < until:
@@ -106,17 +129,41 @@ async def main(seconds: float) -> None:
     with tempfile.TemporaryDirectory(dir=ROOT) as folder:
         config = Path(folder) / "relay.yml"
         config.write_text(CONFIG, encoding="utf-8")
-        options = (f"--config.file={config}", f"--storage.path={folder}/data", "--web.listen-address=127.0.0.1:0")
+        options = (
+            f"--config.file={config}",
+            f"--storage.path={folder}/data",
+            "--web.listen-address=127.0.0.1:0",
+        )
         cases = [(senders, alerts) for alerts in (1, 100) for senders in (1, 32)]
-        head = ("alerts", "senders", "server", "requests/s", "p50 ms", "p99 ms", "max ms", "of bare")
+        head = (
+            "alerts",
+            "senders",
+            "server",
+            "requests/s",
+            "p50 ms",
+            "p99 ms",
+            "max ms",
+            "of bare",
+        )
         sys.stdout.write("".join(f"{name:>11}" for name in head) + "\n")
-        async with serving(__file__, "bare") as plain, serving("-m", "relay", "serve", *options) as relay:
+        async with (
+            serving(__file__, "bare") as plain,
+            serving("-m", "relay", "serve", *options) as relay,
+        ):
             for senders, alerts in cases:
                 rates: dict[str, float] = {}
                 for name, url in (("bare", plain), ("relay", relay)):
-                    rates[name], took = await measure(url, senders, alerts, seconds / len(cases) / 2 - WARM_UP)
+                    rates[name], took = await measure(
+                        url, senders, alerts, seconds / len(cases) / 2 - WARM_UP
+                    )
                     p99 = statistics.quantiles(took, n=100)[98]
-                    row = (alerts, senders, name, f"{rates[name]:.0f}", *(f"{1000 * t:.1f}" for t in _of(took, p99)))
+                    row = (
+                        alerts,
+                        senders,
+                        name,
+                        f"{rates[name]:.0f}",
+                        *(f"{1000 * t:.1f}" for t in _of(took, p99)),
+                    )
                     share = f"{100 * rates[name] / rates['bare']:.0f} %"
                     sys.stdout.write("".join(f"{cell:>11}" for cell in (*row, share)) + "\n")
 
@@ -126,4 +173,8 @@ def _of(took: list[float], p99: float) -> tuple[float, float, float]:
 
 
 if __name__ == "__main__":
-    asyncio.run(bare() if sys.argv[1:] == ["bare"] else main(float(sys.argv[1]) if sys.argv[1:] else SECONDS))
+    asyncio.run(
+        bare()
+        if sys.argv[1:] == ["bare"]
+        else main(float(sys.argv[1]) if sys.argv[1:] else SECONDS)
+    )

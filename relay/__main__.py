@@ -8,9 +8,14 @@ from importlib import import_module
 from relay import __version__
 from relay.cli.base import CANNOT, Parser
 
-# Each verb, the module that has its `arguments(parser)`, and its line in the help. Only the verb in use is imported.
+# Each verb, the module that has its `arguments(parser)`, and its line in the help. Only the verb in
+# use is imported.
 VERBS = (
-    ("demo", "relay.cli.demo", "play an incident on a local Telegram and Discord: no account, no network"),
+    (
+        "demo",
+        "relay.cli.demo",
+        "play an incident on a local Telegram and Discord: no account, no network",
+    ),
     ("serve", "relay.cli.serve", "run the relay"),
     ("check-config", "relay.cli.check", "check configuration files and run their tests"),
     ("routes", "relay.cli.routes", "show the route tree, or where an alert goes"),
@@ -18,7 +23,11 @@ VERBS = (
     ("template", "relay.cli.template", "show messages as the chats would get them"),
     ("queue", "relay.cli.queue", "list, show, retry and drop what has not reached its chat"),
     ("import", "relay.cli.import_", "make a relay configuration from an alertmanager.yml"),
-    ("setup", "relay.cli.setup", "find chats or check a webhook, and write them into a configuration"),
+    (
+        "setup",
+        "relay.cli.setup",
+        "find chats or check a webhook, and write them into a configuration",
+    ),
     ("invite", "relay.cli.invite", "make links by which people get the alerts that concern them"),
     ("subscriptions", "relay.cli.subscriptions", "list and end what people get by a link"),
     ("chats", "relay.cli.chats", "list the groups and channels that the bots are in"),
@@ -45,7 +54,9 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _parser(words: Sequence[str]) -> Parser:
-    parser = Parser(prog="alert-relay", description="Alertmanager's webhooks to Telegram and Discord.")
+    parser = Parser(
+        prog="alert-relay", description="Alertmanager's webhooks to Telegram and Discord."
+    )
     parser.add_argument("--version", action="version", version=f"alert-relay {__version__}")
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     chosen = next((word for word in words if not word.startswith("-")), "")

@@ -1,4 +1,6 @@
-"""Puts the parts together: starts them in order, reloads what is in force, stops them in the opposite order."""
+"""Puts the parts together: starts them in order, reloads what is in force, stops them in the
+opposite order.
+"""
 
 import asyncio
 import random
@@ -59,11 +61,15 @@ class Options(Struct, frozen=True):
 
 
 class App:
-    """A relay, from its storage to its listening socket. `tell` listeners beside log and metrics are for a watcher."""
+    """A relay, from its storage to its listening socket. `tell` listeners beside log and metrics
+    are for a watcher.
+    """
 
-    def __init__(self, options: Options, listeners: tuple[Callable[[Event], None], ...] = ()) -> None:
-        """Opens the storage and reads the configuration. Raises CannotStart; a faulty configuration is one, with all
-        its faults in the text."""
+    def __init__(
+        self, options: Options, listeners: tuple[Callable[[Event], None], ...] = ()
+    ) -> None:
+        """Opens the storage and reads the configuration. Raises CannotStart; a faulty configuration
+        is one, with all its faults in the text."""
         self.options = options
         self._clock = steady_clock()
         self._metrics = metrics.Metrics()
@@ -79,9 +85,13 @@ class App:
         self._writer = Writer(self._store)
         self._transport = Transport()
         run, tell = self._writer.run, self._tell
-        self._pipeline = Pipeline(self._store, run, self._transport.send, self._clock, random.random, tell, in_force)
+        self._pipeline = Pipeline(
+            self._store, run, self._transport.send, self._clock, random.random, tell, in_force
+        )
         self._lanes = Lanes(self._pipeline.turn, self._clock, tell)
-        self._intake = Intake(self._store, self._writer, self._lanes.wake, self._clock, tell, in_force.routing)
+        self._intake = Intake(
+            self._store, self._writer, self._lanes.wake, self._clock, tell, in_force.routing
+        )
         self._upkeep = Upkeep(self._store, run, self._clock, tell)
         people, send = self._store.people, self._transport.send
         self._replies = Replies(people, run, send, self._clock, tell)
@@ -90,15 +100,21 @@ class App:
         self._updates = Updates(people, run, send, self._clock, tell, self._hearing.take)
         self._subscriptions: tuple[Subscription, ...] = ()
         self._listeners = (*self._listeners, self._hearing.listen)
-        self._control = Control(self._store, run, self._lanes.own, self._lanes.wake, self._clock, tell, self._renew)
+        self._control = Control(
+            self._store, run, self._lanes.own, self._lanes.wake, self._clock, tell, self._renew
+        )
         ready, reload = lambda: self._why_not_ready, partial(self.reload, "HTTP")
         expects, update = self._updates.expects, self._updates.webhook
-        doors = Doors(self._intake.accept, ready, reload, self._render_metrics, tell, door, expects, update)
+        doors = Doors(
+            self._intake.accept, ready, reload, self._render_metrics, tell, door, expects, update
+        )
         self._listener = Listener(Server(doors, options.limits, options.prefix).handle, Room())
         self._tls = door.tls if door else None
 
     async def start(self) -> str:
-        """Takes up what an earlier run left, then listens. Returns `HOST:PORT`. Raises CannotStart."""
+        """Takes up what an earlier run left, then listens. Returns `HOST:PORT`. Raises
+        CannotStart.
+        """
         self._loop = asyncio.get_running_loop()
         try:
             await self._take_up()
@@ -132,11 +148,17 @@ class App:
         ahead = await self._writer.run(partial(self._store.rewind, self._clock()))
         if ahead:
             self._tell(
-                Noted("warning", "the clock was ahead, its times are moved back", (("seconds", f"{ahead:.0f}"),))
+                Noted(
+                    "warning",
+                    "the clock was ahead, its times are moved back",
+                    (("seconds", f"{ahead:.0f}"),),
+                )
             )
 
     async def stop(self) -> None:
-        """Not ready at once; requests under way are answered, API calls under way end, everything is written down."""
+        """Not ready at once; requests under way are answered, API calls under way end, everything
+        is written down.
+        """
         self._why_not_ready = "stopping"
         await asyncio.gather(self._listener.close(), self._lanes.stop(TURN_SECONDS))
         await self._updates.stop()
@@ -150,8 +172,8 @@ class App:
         self._folder.release()
 
     async def reload(self, why: str = "asked") -> tuple[str, ...]:
-        """Reads the configuration again, for the reason `why`. A faulty one changes nothing: its faults come back, as
-        text."""
+        """Reads the configuration again, for the reason `why`. A faulty one changes nothing: its
+        faults come back, as text."""
         rules, faults = await asyncio.to_thread(settings.load, self.options.config_file, "serve")
         self._tell_loaded(rules, faults, why)
         if rules is None:
@@ -159,7 +181,9 @@ class App:
         self._take_over(rules)
         await self._updates.follow(rules.bots)
         self._lanes.wake_all()
-        with suppress(StoreError):  # those that rest for long, because of hours or of what they had to be called with
+        with suppress(
+            StoreError
+        ):  # those that rest for long, because of hours or of what they had to be called with
             await self._writer.run(partial(self._store.look_again, self._clock()))
             self._lanes.wake(lane for lane, _ in await self._writer.run(self._store.wakes))
         return ()
@@ -170,23 +194,38 @@ class App:
             self._tell(Loaded(ok=False, at=now, faults=len(wrong), why=why))
         else:
             chats = len({target.lane for target in rules.routing.all_targets})
-            self._tell(Loaded(ok=True, at=now, faults=0, why=why, receivers=len(rules.routing.targets), chats=chats))
+            self._tell(
+                Loaded(
+                    ok=True,
+                    at=now,
+                    faults=0,
+                    why=why,
+                    receivers=len(rules.routing.targets),
+                    chats=chats,
+                )
+            )
         for fault in faults:
             self._tell(_noted(fault))
 
     def _take_over(self, rules: Rules) -> None:
         self.rules = rules
-        log.hide(secret for target in rules.routing.all_targets for secret in target.endpoint.secrets)
+        log.hide(
+            secret for target in rules.routing.all_targets for secret in target.endpoint.secrets
+        )
         self._renew(self._subscriptions)
         self._hearing.policy = rules.personal
         self._replies.voice = Voice(rules.bots, rules.personal, rules.limits)
-        chats = {(target.lane.platform, target.policy.receiver) for target in rules.routing.all_targets}
+        chats = {
+            (target.lane.platform, target.policy.receiver) for target in rules.routing.all_targets
+        }
         self._metrics.prime(chats, rules.in_force.templates.by_name)
         readers = rules.routing.targets.get(rules.notices_receiver, ())
         self._notices.language = readers[0].policy.language if readers else "en"
 
     def _renew(self, subscriptions: tuple[Subscription, ...]) -> None:
-        """Puts in force what the rules and the subscriptions together say; both are replaced whole."""
+        """Puts in force what the rules and the subscriptions together say; both are replaced
+        whole.
+        """
         self._subscriptions, rules = subscriptions, self.rules
         personal = subscribers(subscriptions, rules.bots, rules.personal)
         routing = replace(rules.routing, subscriptions=personal)

@@ -10,7 +10,12 @@ from relay.core.secret import Secret
 TELEGRAM = LaneKey("telegram", "http://127.0.0.1:1", "111", "-1001")
 DISCORD = LaneKey("discord", "http://127.0.0.1:1", "222", "")
 GROUP = GroupId("", "relay", '{}:{alertname="Disk"}')
-POLICY = Policy(receiver="ops", template="telegram.html.j2", markup="html", urgent=parse('severity=~"critical|page"'))
+POLICY = Policy(
+    receiver="ops",
+    template="telegram.html.j2",
+    markup="html",
+    urgent=parse('severity=~"critical|page"'),
+)
 T0 = 1_795_000_000.0
 
 
@@ -39,11 +44,15 @@ def alert(
 def arriving(seq: int, at: float, *alerts: Alert, reason: str = "", truncated: int = 0) -> Arriving:
     """A delivery accepted at `at`, the whole of its payload."""
     state = hash(frozenset(a.fingerprint for a in alerts if a.status == "firing"))
-    head = Head({"alertname": "Disk"}, {}, "https://alertmanager.example.org", reason, truncated, state)
+    head = Head(
+        {"alertname": "Disk"}, {}, "https://alertmanager.example.org", reason, truncated, state
+    )
     return Arriving(seq, at, head, alerts, last=True, whole=truncated == 0)
 
 
-def notification(*alerts: Alert, group: GroupId = GROUP, reason: str = "", truncated: int = 0) -> Notification:
+def notification(
+    *alerts: Alert, group: GroupId = GROUP, reason: str = "", truncated: int = 0
+) -> Notification:
     """A notification that holds just these alerts."""
     return Notification(
         source=group.source,
@@ -65,7 +74,9 @@ def notification(*alerts: Alert, group: GroupId = GROUP, reason: str = "", trunc
 def entry(instance: str = "a") -> Entry:
     """A firing alert as a card keeps it."""
     told = alert(instance)
-    return Entry(instance, "firing", told.labels, told.annotations, told.generator_url, T0, None, T0, T0)
+    return Entry(
+        instance, "firing", told.labels, told.annotations, told.generator_url, T0, None, T0, T0
+    )
 
 
 def card() -> Card:

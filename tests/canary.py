@@ -1,4 +1,6 @@
-"""Every secret that a test makes is a canary: whatever a test or its processes print or log is listened to."""
+"""Every secret that a test makes is a canary: whatever a test or its processes print or log is
+listened to.
+"""
 
 import re
 from pathlib import Path
@@ -8,7 +10,9 @@ import pytest
 from relay.core.secret import Secret
 
 _SHORTEST = 8  # characters: less is found in text that has nothing to do with it
-_IN_A_FILE = re.compile(r"""(?:bot_token: *["']?([^"',}\s]+)|(https?://[^\s"']+/webhooks/[^\s"',}]+))""")
+_IN_A_FILE = re.compile(
+    r"""(?:bot_token: *["']?([^"',}\s]+)|(https?://[^\s"']+/webhooks/[^\s"',}]+))"""
+)
 _known: set[str] = set()
 _everywhere: set[str] = set()
 _make = Secret.__init__
@@ -16,7 +20,9 @@ _read = pytest.CaptureFixture.readouterr
 
 
 def watch() -> None:
-    """From now on each new secret is known, and a test that reads what it wrote itself is listened to as well."""
+    """From now on each new secret is known, and a test that reads what it wrote itself is listened
+    to as well.
+    """
     Secret.__init__ = _note  # type: ignore[assignment,method-assign]
     pytest.CaptureFixture.readouterr = _heard  # type: ignore[assignment,method-assign]
 

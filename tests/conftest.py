@@ -14,7 +14,9 @@ from tests.need import absent
 pytest_plugins = ["pytester"]
 canary.watch()
 settings.register_profile("quick", max_examples=25, deadline=None)
-settings.register_profile("thorough", max_examples=400, deadline=None)  # pytest --hypothesis-profile=thorough
+settings.register_profile(
+    "thorough", max_examples=400, deadline=None
+)  # pytest --hypothesis-profile=thorough
 settings.load_profile("quick")
 
 
@@ -24,7 +26,9 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(call: pytest.CallInfo[None]) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    call: pytest.CallInfo[None],
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     """A test that printed or logged a secret has failed."""
     report = yield
     try:
@@ -53,6 +57,9 @@ def tiny_disk(tmp_path: Path) -> Iterator[Path]:
         ["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], capture_output=True, check=False
     )
     if mounted.returncode:
-        absent("a small file system cannot be mounted: run as root, in a container with --cap-add=SYS_ADMIN")
+        absent(
+            "a small file system cannot be mounted: run as root, in a container with "
+            "--cap-add=SYS_ADMIN"
+        )
     yield folder
     subprocess.run(["umount", "--lazy", folder], check=True)

@@ -1,4 +1,6 @@
-"""Says whether a program that a test tier needs is here: skip when it is not, or fail when every tier is required."""
+"""Says whether a program that a test tier needs is here: skip when it is not, or fail when every
+tier is required.
+"""
 
 import os
 import shutil
@@ -10,7 +12,8 @@ import pytest
 def need_program(program: str, package: str) -> str:
     """The path of `program`; without it the test is skipped with the line that installs it.
 
-    With RELAY_TEST_REQUIRE=all an absent program is a failure, so that no tier is left out unnoticed.
+    With RELAY_TEST_REQUIRE=all an absent program is a failure, so that no tier is left out
+    unnoticed.
     """
     path = shutil.which(program)
     if path is None:

@@ -7,7 +7,9 @@ from typing import Self
 
 
 class _Counter:
-    """A tracer that counts the lines it is told of, and, as a profiler, the calls of functions written in C."""
+    """A tracer that counts the lines it is told of, and, as a profiler, the calls of functions
+    written in C.
+    """
 
     def __init__(self) -> None:
         self.count = 0

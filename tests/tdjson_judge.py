@@ -1,4 +1,6 @@
-"""Telegram's own parser as a judge: `parseTextEntities` of TDLib, which the Bot API server calls for a parse mode."""
+"""Telegram's own parser as a judge: `parseTextEntities` of TDLib, which the Bot API server calls
+for a parse mode.
+"""
 
 import json
 import re
@@ -19,7 +21,9 @@ class Refusal(Struct, frozen=True):
 
 
 class Reading(Struct, frozen=True):
-    """What Telegram makes of a source: its text, and the styles that the relay knows, in code points."""
+    """What Telegram makes of a source: its text, and the styles that the relay knows, in code
+    points.
+    """
 
     text: str
     spans: tuple[Span, ...]
@@ -79,7 +83,9 @@ _KINDS: dict[str, Kind] = {
 
 
 def telegram_reads(source: str, markup: MarkupName) -> Reading | Refusal:
-    """What Telegram makes of `source`. Links that are not http or https and custom emoji are left out."""
+    """What Telegram makes of `source`. Links that are not http or https and custom emoji are left
+    out.
+    """
     answer = _call({"@type": "parseTextEntities", "text": source, "parse_mode": _MODES[markup]})
     if answer.name == "error":
         place = re.search(r"at byte offset (\d+)", answer.message)

@@ -1,4 +1,6 @@
-"""What is installed is what was looked at: every requirement is one version with its hashes, and nothing else comes."""
+"""What is installed is what was looked at: every requirement is one version with its hashes, and
+nothing else comes.
+"""
 
 import re
 import shlex
@@ -79,10 +81,12 @@ def loose(lines: list[str]) -> list[str]:
 
 
 def unchecked(lines: list[str]) -> list[str]:
-    """The commands that may take a package whose hash nobody named. A build of our own takes nothing from outside when
-    it looks for no dependencies and has its tools already."""
+    """The commands that may take a package whose hash nobody named. A build of our own takes
+    nothing from outside when it looks for no dependencies and has its tools already."""
     commands = [command.strip() for line in lines for command in re.split(r"&&|\|\||;", line)]
-    return [command for command in commands if PACKAGES.search(command) and not _is_checked(command)]
+    return [
+        command for command in commands if PACKAGES.search(command) and not _is_checked(command)
+    ]
 
 
 def _is_checked(command: str) -> bool:

@@ -1,4 +1,6 @@
-"""An installed wheel is whole: it holds every file of the package, and runs away from the checkout."""
+"""An installed wheel is whole: it holds every file of the package, and runs away from the
+checkout.
+"""
 
 import re
 import signal
@@ -20,7 +22,9 @@ CONFIG = "route: {receiver: ops}\nreceivers: [{name: ops}]\n"
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Built as the image builds it: with the pinned setuptools, from a copy of what belongs to the package."""
+    """Built as the image builds it: with the pinned setuptools, from a copy of what belongs to the
+    package.
+    """
     folder = tmp_path_factory.mktemp("wheel")
     source = folder / "source"
     source.mkdir()
@@ -36,7 +40,9 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def program(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The command of a virtual environment that holds nothing but the wheel and the pinned requirements."""
+    """The command of a virtual environment that holds nothing but the wheel and the pinned
+    requirements.
+    """
     python = venv(tmp_path_factory.mktemp("installed"))
     fetch(python, "--require-hashes", "-r", ROOT / "requirements.txt")
     run(python, "-m", "pip", "install", "-q", "--no-deps", wheel)
@@ -49,7 +55,9 @@ def venv(folder: Path) -> Path:
 
 
 def fetch(python: Path, *words: str | Path) -> None:
-    done = subprocess.run([python, "-m", "pip", "install", "-q", *words], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [python, "-m", "pip", "install", "-q", *words], capture_output=True, text=True, check=False
+    )
     if "No matching distribution" in done.stderr:
         absent("the package index cannot be reached: the wheel's requirements cannot be installed")
     assert done.returncode == 0, done.stderr
@@ -63,13 +71,19 @@ def run(*command: str | Path) -> str:
 
 def test_the_wheel_holds_every_file_of_the_package_and_every_template(wheel: Path) -> None:
     held = {name for name in zipfile.ZipFile(wheel).namelist() if name.startswith("relay/")}
-    files = [path for path in (ROOT / "relay").rglob("*") if path.is_file() and "__pycache__" not in path.parts]
+    files = [
+        path
+        for path in (ROOT / "relay").rglob("*")
+        if path.is_file() and "__pycache__" not in path.parts
+    ]
     assert held == {str(path.relative_to(ROOT)) for path in files} | {
         f"relay/templates/{path.name}" for path in (ROOT / "templates").iterdir()
     }
 
 
-def test_an_installed_relay_checks_a_configuration_with_its_own_templates(program: Path, tmp_path: Path) -> None:
+def test_an_installed_relay_checks_a_configuration_with_its_own_templates(
+    program: Path, tmp_path: Path
+) -> None:
     (tmp_path / "relay.yml").write_text(CONFIG)
     said = run(program, "check-config", tmp_path / "relay.yml")
     templates = len(list((ROOT / "templates").iterdir()))
@@ -82,7 +96,9 @@ def test_an_installed_relay_serves(program: Path, tmp_path: Path) -> None:
     with subprocess.Popen(command, cwd=tmp_path, stderr=subprocess.PIPE, text=True) as relay:
         assert relay.stderr is not None
         try:
-            address = next(found[1] for line in relay.stderr if (found := re.search("address=(.+)", line)))
+            address = next(
+                found[1] for line in relay.stderr if (found := re.search("address=(.+)", line))
+            )
             with urllib.request.urlopen(f"http://{address}/-/ready", timeout=10) as answer:
                 assert answer.status == 200
         finally:

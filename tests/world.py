@@ -1,4 +1,6 @@
-"""A whole relay on a fake clock: the real pipeline and store, chats of the sandbox called in-process, no sleeping."""
+"""A whole relay on a fake clock: the real pipeline and store, chats of the sandbox called
+in-process, no sleeping.
+"""
 
 import weakref
 from collections.abc import Callable, Sequence
@@ -93,10 +95,19 @@ class World:
         self.store = store or SqliteStore(":memory:")
         weakref.finalize(self, self.store.close)
         in_force = InForce(
-            self.routing, TEMPLATES, limits or Limits(), {interval.name: interval for interval in intervals}
+            self.routing,
+            TEMPLATES,
+            limits or Limits(),
+            {interval.name: interval for interval in intervals},
         )
         self.pipeline = Pipeline(
-            self.store, self.commit, self.send, lambda: self.now, lambda: 0.5, self.events.append, in_force
+            self.store,
+            self.commit,
+            self.send,
+            lambda: self.now,
+            lambda: 0.5,
+            self.events.append,
+            in_force,
         )
 
     async def commit(self, job: Callable[[], T]) -> T:
@@ -121,7 +132,9 @@ class World:
         if reply.ending != "answer":
             self.now += 15.0 if reply.ending == "hang" else 0.0
             return NoAnswer(sent=True, why="cut")
-        return Response(reply.status, {name.lower(): value for name, value in reply.headers.items()}, reply.body)
+        return Response(
+            reply.status, {name.lower(): value for name, value in reply.headers.items()}, reply.body
+        )
 
     async def post(self, told: Notification) -> None:
         """Alertmanager posts a notification; when this returns it was answered with 200."""
@@ -132,7 +145,9 @@ class World:
             self.wakes[lane] = self.now
 
     async def run(self, until: float) -> None:
-        """Lets time pass to `until` seconds after the beginning, giving lanes their turns when they are due."""
+        """Lets time pass to `until` seconds after the beginning, giving lanes their turns when they
+        are due.
+        """
         for _ in range(_LONGEST):
             lane = min(self.wakes, key=lambda key: self.wakes[key], default=None)
             if lane is None or self.wakes[lane] > T0 + until:
@@ -148,7 +163,9 @@ class World:
         else:
             raise AssertionError("a lane never rests")
         self.now = max(self.now, T0 + until)
-        assert not [event for event in self.events if isinstance(event, Noted) and event.level == "error"]
+        assert not [
+            event for event in self.events if isinstance(event, Noted) and event.level == "error"
+        ]
 
     async def reload(self, routing: Routing) -> None:
         """These routes and chats are in force from now on; every lane looks again."""
@@ -159,7 +176,9 @@ class World:
             self.wakes[lane] = self.now
 
     async def restart(self) -> None:
-        """What a new process does first: see what the clock is, settle what was in doubt, ask for the wakes."""
+        """What a new process does first: see what the clock is, settle what was in doubt, ask for
+        the wakes.
+        """
         self.wakes, self.dying = {}, False
         await self.commit(partial(self.store.rewind, self.now))
         await self.pipeline.recover()

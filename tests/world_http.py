@@ -1,4 +1,6 @@
-"""The world of `tests.world` over real HTTP: the relay's own transport calls a sandbox that listens on loopback."""
+"""The world of `tests.world` over real HTTP: the relay's own transport calls a sandbox that listens
+on loopback.
+"""
 
 from types import TracebackType
 from typing import Self
@@ -20,7 +22,9 @@ TIMEOUT = 15.0  # seconds of the fake clock that pass meanwhile
 
 
 class HttpWorld(World):
-    """A world to be entered with `async with`. Its clock is still the test's: nothing sleeps but a call that hangs."""
+    """A world to be entered with `async with`. Its clock is still the test's: nothing sleeps but a
+    call that hangs.
+    """
 
     def __init__(
         self,
@@ -38,7 +42,10 @@ class HttpWorld(World):
         return self
 
     async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
     ) -> None:
         await self.transport.close()
         await self.sandbox.stop()

@@ -1,4 +1,6 @@
-"""Hearing: an update of a bot becomes one transaction, with how far the bot has listened and what people asked for."""
+"""Hearing: an update of a bot becomes one transaction, with how far the bot has listened and what
+people asked for.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -18,13 +20,16 @@ from relay.delivery.calls import Run
 from relay.store.people import PeopleStore
 from relay.store.protocol import StoreError
 
-PERSON, CHAT = (6, 60.0), (12, 60.0)  # answers, and within how many seconds, that one person and one chat get
+PERSON, CHAT = (
+    (6, 60.0),
+    (12, 60.0),
+)  # answers, and within how many seconds, that one person and one chat get
 _MOST_KNOWN = 1000  # people and chats whose answers are counted before the old counts are forgotten
 
 
 class Heed(Struct, frozen=True):
-    """Where what was heard goes: lanes that have work, the subscriptions when they changed, lanes whose group has
-    another id now, answers that wait."""
+    """Where what was heard goes: lanes that have work, the subscriptions when they changed, lanes
+    whose group has another id now, answers that wait."""
 
     wake: Callable[[Iterable[LaneKey]], None]
     renew: Callable[[tuple[Subscription, ...]], None]
@@ -62,7 +67,8 @@ class Hearing:
         self.policy = policy
 
     async def take(self, bot: BotId, update: Update) -> None:
-        """Does what follows from the update, unless it was done before. Raises StoreError: then nothing was done.
+        """Does what follows from the update, unless it was done before. Raises StoreError: then
+        nothing was done.
 
         What has begun ends, even when the caller is cancelled.
         """
@@ -72,14 +78,20 @@ class Hearing:
         await asyncio.shield(task)
 
     async def _finish(self, bot: BotId, update: Update) -> None:
-        """An update that a bug of ours makes fail is passed over, so that those behind it are heard."""
+        """An update that a bug of ours makes fail is passed over, so that those behind it are
+        heard.
+        """
         now = self._clock()
         try:
-            taken = await self._run(partial(_take, self._store, bot, update, self.policy, now, self._manners))
+            taken = await self._run(
+                partial(_take, self._store, bot, update, self.policy, now, self._manners)
+            )
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - see above
-            self._tell(Noted("error", "update failed", (("update", str(update.id)), ("err", repr(error)))))
+            self._tell(
+                Noted("error", "update failed", (("update", str(update.id)), ("err", repr(error))))
+            )
             taken = await self._run(partial(_pass_over, self._store, bot, update, now))
         self._tell(Heard(taken.effects.heard))
         self._heed_all(taken)
@@ -99,7 +111,9 @@ class Hearing:
             self._heed.answer()
 
     def listen(self, event: Event) -> None:
-        """A chat of a subscriber that went down may have left for good: that ends its subscriptions."""
+        """A chat of a subscriber that went down may have left for good: that ends its
+        subscriptions.
+        """
         if isinstance(event, ChatChanged) and event.receiver == SUBSCRIPTION and not event.up:
             task = asyncio.create_task(self._part())
             self._tasks.add(task)
@@ -121,11 +135,15 @@ class Hearing:
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def _take(store: PeopleStore, bot: BotId, update: Update, policy: Policy, now: float, manners: "_Manners") -> _Taken:
+def _take(
+    store: PeopleStore, bot: BotId, update: Update, policy: Policy, now: float, manners: "_Manners"
+) -> _Taken:
     if not is_new(update, store.ears(bot), now):
         return _Taken(Effects("repeated" if update.id else "ignored"))
     effects = respond(update, store.known(bot, update), policy, now)
-    effects = replace(effects, sayings=tuple(each for each in effects.sayings if manners.admit(bot, each, now)))
+    effects = replace(
+        effects, sayings=tuple(each for each in effects.sayings if manners.admit(bot, each, now))
+    )
     lanes = store.take_update(bot, update.id, effects, now)
     return _Taken(effects, lanes, store.subscriptions() if effects.concerns_routing else None)
 
@@ -146,7 +164,9 @@ def _described(subscription: Subscription) -> tuple[tuple[str, str], ...]:
 
 
 class _Manners:
-    """How many answers a person and a chat got lately. A new start forgets it: it is only against floods."""
+    """How many answers a person and a chat got lately. A new start forgets it: it is only against
+    floods.
+    """
 
     def __init__(self) -> None:
         self._budgets: dict[str, Budget] = {}
@@ -154,11 +174,16 @@ class _Manners:
     def admit(self, bot: BotId, saying: Saying, now: float) -> bool:
         """Counts one more answer, if both may have it."""
         place = f"{bot.api} {bot.account}"
-        limits = (Limit(f"{place} person {saying.user}", *PERSON), Limit(f"{place} chat {saying.chat}", *CHAT))
+        limits = (
+            Limit(f"{place} person {saying.user}", *PERSON),
+            Limit(f"{place} chat {saying.chat}", *CHAT),
+        )
         known = [(limit, self._budgets.get(limit.key, Budget(limit.key))) for limit in limits]
         if any(free_at(budget, limit, now) > now for limit, budget in known):
             return False
         if len(self._budgets) > _MOST_KNOWN:
-            self._budgets = {key: each for key, each in self._budgets.items() if each.used[-1] > now - CHAT[1]}
+            self._budgets = {
+                key: each for key, each in self._budgets.items() if each.used[-1] > now - CHAT[1]
+            }
         self._budgets |= {limit.key: take(budget, limit, now) for limit, budget in known}
         return True

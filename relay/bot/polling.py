@@ -1,4 +1,6 @@
-"""Updates: each bot listens by polling or by webhook, one of ours at a time, and says so when it hears nothing."""
+"""Updates: each bot listens by polling or by webhook, one of ours at a time, and says so when it
+hears nothing.
+"""
 
 import asyncio
 import hmac
@@ -18,7 +20,9 @@ from relay.platforms.telegram.updates import decode, updates
 from relay.store.people import PeopleStore
 from relay.store.protocol import StoreError
 
-HOLD = 10  # seconds that Telegram may wait before it answers that nothing came; the transport waits 15
+HOLD = (
+    10  # seconds that Telegram may wait before it answers that nothing came; the transport waits 15
+)
 CHECK_EVERY = 3600.0  # seconds between looks at a webhook
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0  # seconds between tries that fail: doubling
 PATIENCE = 2  # failures in a row after which a bot is said to hear nothing
@@ -53,7 +57,9 @@ class Updates:
         self._deaf: dict[BotId, int] = {}
 
     async def follow(self, bots: Iterable[Bot]) -> None:
-        """Listens for these bots and no others. One whose settings changed stops before it begins anew."""
+        """Listens for these bots and no others. One whose settings changed stops before it begins
+        anew.
+        """
         wanted = set(bots)
         gone = {bot: task for bot, task in self._tasks.items() if bot not in wanted}
         for bot, task in gone.items():
@@ -72,7 +78,10 @@ class Updates:
         """Whether an update may come by HTTP for that bot with that secret."""
         bot = self._by_http(account)
         expected = telegram_bot.webhook_secret(bot.token) if bot else _NO_SECRET
-        if hmac.compare_digest(expected.encode(), secret.encode("utf-8", "surrogateescape")) and bot:
+        if (
+            hmac.compare_digest(expected.encode(), secret.encode("utf-8", "surrogateescape"))
+            and bot
+        ):
             return True
         self._tell(Heard("forged"))
         return False
@@ -90,7 +99,10 @@ class Updates:
         return 200
 
     def _by_http(self, account: str) -> Bot | None:
-        return next((bot for bot in self._tasks if bot.account == account and bot.updates == "webhook"), None)
+        return next(
+            (bot for bot in self._tasks if bot.account == account and bot.updates == "webhook"),
+            None,
+        )
 
     async def _live(self, bot: Bot) -> None:
         """Listens until it is cancelled, whatever happens."""
@@ -100,7 +112,9 @@ class Updates:
             except StoreError as error:
                 self._tell(Noted("error", "storage failed", (("err", str(error)),)))
             except Exception as error:  # noqa: BLE001 - a bug must not deafen the bot for good
-                self._tell(Noted("error", "listening failed", (("bot", bot.account), ("err", repr(error)))))
+                self._tell(
+                    Noted("error", "listening failed", (("bot", bot.account), ("err", repr(error))))
+                )
             else:
                 return
             await asyncio.sleep(_AFTER_FAULT)
@@ -128,8 +142,13 @@ class Updates:
             found = updates(result.value, username)
             for update in found:
                 await self._take(_id(bot), update)
-            if not any(update.id >= since for update in found) and self._clock() < asked_at + FIRST_PAUSE:
-                await asyncio.sleep(FIRST_PAUSE)  # a server that does not wait is not asked without a break
+            if (
+                not any(update.id >= since for update in found)
+                and self._clock() < asked_at + FIRST_PAUSE
+            ):
+                await asyncio.sleep(
+                    FIRST_PAUSE
+                )  # a server that does not wait is not asked without a break
 
     async def _by_webhook(self, bot: Bot, username: str) -> None:
         """Has updates sent here, and looks every hour whether they still are."""
@@ -138,9 +157,13 @@ class Updates:
         self._names[bot] = username
         await self._insist(bot, telegram_bot.set_webhook(bot, url))
         while True:
-            found = telegram_bot.webhook_info(await self._insist(bot, telegram_bot.get_webhook_info(bot)))
+            found = telegram_bot.webhook_info(
+                await self._insist(bot, telegram_bot.get_webhook_info(bot))
+            )
             if found.url != url:
-                self._tell(Noted("warning", "webhook was changed, set again", (("bot", bot.account),)))
+                self._tell(
+                    Noted("warning", "webhook was changed, set again", (("bot", bot.account),))
+                )
                 await self._insist(bot, telegram_bot.set_webhook(bot, url))
             elif found.error and found.error_at > self._clock() - CHECK_EVERY:
                 remedy = f"make {url} reach this relay"
@@ -148,8 +171,12 @@ class Updates:
             await asyncio.sleep(CHECK_EVERY)
 
     async def _leave_webhook(self, bot: Bot, ours: str) -> None:
-        """Takes back the webhook that an earlier configuration had us set; another program's stays."""
-        found = telegram_bot.webhook_info(await self._insist(bot, telegram_bot.get_webhook_info(bot)))
+        """Takes back the webhook that an earlier configuration had us set; another program's
+        stays.
+        """
+        found = telegram_bot.webhook_info(
+            await self._insist(bot, telegram_bot.get_webhook_info(bot))
+        )
         if found.url == ours:
             await self._insist(bot, telegram_bot.delete_webhook(bot))
         await self._run(partial(self._store.keep_webhook, _id(bot), ""))
@@ -158,9 +185,17 @@ class Updates:
         """Publishes the commands. Without them everything works, so one try is enough."""
         for scope, commands in _MENUS:
             for language in LANGUAGES:
-                answer = await self._ask(telegram_bot.set_my_commands(bot, scope, commands, language))
+                answer = await self._ask(
+                    telegram_bot.set_my_commands(bot, scope, commands, language)
+                )
                 if isinstance(answer, Refusal):
-                    self._tell(Noted("warning", "commands not published", (("bot", bot.account), ("err", answer.why))))
+                    self._tell(
+                        Noted(
+                            "warning",
+                            "commands not published",
+                            (("bot", bot.account), ("err", answer.why)),
+                        )
+                    )
                     return
 
     async def _insist(self, bot: Bot, request: Request) -> Result:

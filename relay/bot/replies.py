@@ -37,7 +37,12 @@ class Replies:
     """Sends what waits. `voice` is replaced on a reload."""
 
     def __init__(
-        self, store: PeopleStore, run: Run, send: Send, clock: Callable[[], float], tell: Callable[[Event], None]
+        self,
+        store: PeopleStore,
+        run: Run,
+        send: Send,
+        clock: Callable[[], float],
+        tell: Callable[[Event], None],
     ) -> None:
         self._store = store
         self._run = run
@@ -85,7 +90,10 @@ class Replies:
 
     async def _say(self, outgoing: Outgoing) -> bool:
         """Whether it is done with."""
-        bot = next((each for each in self.voice.bots if BotId(each.api, each.account) == outgoing.bot), None)
+        bot = next(
+            (each for each in self.voice.bots if BotId(each.api, each.account) == outgoing.bot),
+            None,
+        )
         saying, now = outgoing.saying, self._clock()
         target = _target(bot, saying, self.voice.policy) if bot else None
         limits = telegram.budgets(target.endpoint, self.voice.rates) if target else ()

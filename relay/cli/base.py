@@ -1,4 +1,6 @@
-"""What the verbs share: a parser whose errors are one line, the options that several have, and plain output."""
+"""What the verbs share: a parser whose errors are one line, the options that several have, and
+plain output.
+"""
 
 import argparse
 import sys
@@ -54,12 +56,21 @@ def config_option(parser: argparse.ArgumentParser) -> None:
 def output_option(parser: argparse.ArgumentParser) -> None:
     """`-o simple|json`, where something is listed."""
     parser.add_argument(
-        "-o", "--output", choices=("simple", "json"), default="simple", help="how to print (default: simple)"
+        "-o",
+        "--output",
+        choices=("simple", "json"),
+        default="simple",
+        help="how to print (default: simple)",
     )
 
 
 def storage_option(parser: argparse.ArgumentParser) -> None:
     """`--storage.path`, which every verb has that asks about the storage."""
     parser.add_argument(
-        "--storage.path", dest="storage", type=Path, default=Path("data"), metavar="DIR", help="default: data/"
+        "--storage.path",
+        dest="storage",
+        type=Path,
+        default=Path("data"),
+        metavar="DIR",
+        help="default: data/",
     )

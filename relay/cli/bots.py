@@ -16,7 +16,9 @@ from relay.platforms.telegram.bot import Refusal
 
 
 class Seen(Struct, frozen=True):
-    """A bot as Telegram shows it. `pending` updates wait; `error` says what is wrong, and `remedy` what to do."""
+    """A bot as Telegram shows it. `pending` updates wait; `error` says what is wrong, and `remedy`
+    what to do.
+    """
 
     bot: str
     username: str
@@ -43,7 +45,10 @@ def run(options: argparse.Namespace) -> int:
     if options.output == "json":
         say(as_json(seen))
     elif seen:
-        rows = [(each.bot, f"@{each.username}", each.mode, str(each.pending), each.error or "-") for each in seen]
+        rows = [
+            (each.bot, f"@{each.username}", each.mode, str(each.pending), each.error or "-")
+            for each in seen
+        ]
         say(table(("BOT", "NAME", "MODE", "PENDING", "LAST ERROR"), rows))
         for each in seen:
             if each.remedy:
@@ -62,7 +67,15 @@ def _look(bot: Bot) -> Seen:
     found = telegram_bot.webhook_info(info)
     error = f"{found.error} ({age(steady_clock()() - found.error_at)} ago)" if found.error else ""
     remedy = _remedy(bot, found.url)
-    return Seen(bot.account, telegram_bot.me(me).username, bot.updates, found.url, found.pending, error, remedy)
+    return Seen(
+        bot.account,
+        telegram_bot.me(me).username,
+        bot.updates,
+        found.url,
+        found.pending,
+        error,
+        remedy,
+    )
 
 
 def _refused(bot: Bot, refusal: Refusal) -> Seen:

@@ -1,4 +1,6 @@
-"""`chats`: the groups and channels that the bots are in, with the ids that the configuration needs."""
+"""`chats`: the groups and channels that the bots are in, with the ids that the configuration
+needs.
+"""
 
 import argparse
 import time
@@ -28,7 +30,9 @@ def run(options: argparse.Namespace) -> int:
     now = time.time()
     head = ("BOT", "CHAT", "TYPE", "TITLE", "STANDING", "TOPICS", "HEARD")
     rows = [_row(each, now) for each in answer.chats]
-    say(table(head, rows) if rows else "no chats yet: add the bot to a group and write /start there")
+    say(
+        table(head, rows) if rows else "no chats yet: add the bot to a group and write /start there"
+    )
     return GOOD
 
 
@@ -36,4 +40,12 @@ def _row(each: ChatEntry, now: float) -> tuple[str, ...]:
     standing = each.standing if each.writes else f"{each.standing}, may not write"
     topics = ", ".join(f"{topic.id} {topic.title}".strip() for topic in each.topics)
     chat = each.chat
-    return (each.bot.account, chat.id, chat.kind, chat.title, standing, topics, f"{age(now - each.seen_at)} ago")
+    return (
+        each.bot.account,
+        chat.id,
+        chat.kind,
+        chat.title,
+        standing,
+        topics,
+        f"{age(now - each.seen_at)} ago",
+    )

@@ -13,7 +13,9 @@ from relay.settings.load import load
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the verb."""
-    parser.add_argument("files", nargs="*", type=Path, metavar="FILE", help="configurations to check")
+    parser.add_argument(
+        "files", nargs="*", type=Path, metavar="FILE", help="configurations to check"
+    )
     config_option(parser)
     parser.set_defaults(run=run)
 

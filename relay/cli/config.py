@@ -14,7 +14,9 @@ from relay.config.schema import File
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the verb."""
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    schema = verbs.add_parser("schema", help="print the JSON Schema of the configuration, for editors")
+    schema = verbs.add_parser(
+        "schema", help="print the JSON Schema of the configuration, for editors"
+    )
     schema.set_defaults(run=print_schema)
 
 
@@ -31,7 +33,9 @@ def schema_text() -> str:
 
 
 class _Schema(GenerateJsonSchema):
-    """pydantic's generator without titles made from names and without defaults that say nothing: no value is no key."""
+    """pydantic's generator without titles made from names and without defaults that say nothing: no
+    value is no key.
+    """
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's signature
         return False

@@ -1,4 +1,6 @@
-"""`demo`: the main job without an account, token or network: a relay, a local Telegram and Discord, one incident."""
+"""`demo`: the main job without an account, token or network: a relay, a local Telegram and Discord,
+one incident.
+"""
 
 import argparse
 import asyncio
@@ -30,9 +32,17 @@ _QUIET = "\x1b[2m{}\x1b[0m"
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the verb."""
     parser.add_argument(
-        "--once", action="store_true", help="end after the incident, with status 1 if anything was lost"
+        "--once",
+        action="store_true",
+        help="end after the incident, with status 1 if anything was lost",
     )
-    parser.add_argument("--page-port", type=_port, default=0, metavar="PORT", help="of the page (default: a free one)")
+    parser.add_argument(
+        "--page-port",
+        type=_port,
+        default=0,
+        metavar="PORT",
+        help="of the page (default: a free one)",
+    )
     parser.set_defaults(run=run)
 
 
@@ -68,7 +78,10 @@ async def _demo(folder: Path, *, once: bool, port: int) -> int:
         sandbox, tally = await start(port=port), _Tally()
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
-        complain(f"alert-relay demo: the page cannot have --page-port={port}: {why}; name another one, or none")
+        complain(
+            f"alert-relay demo: the page cannot have --page-port={port}: {why}; name another "
+            "one, or none"
+        )
         return CANNOT
     incident.furnish(sandbox.telegram, sandbox.discord)
     config = folder / "relay.yml"
@@ -76,8 +89,14 @@ async def _demo(folder: Path, *, once: bool, port: int) -> int:
     app = App(Options(config, folder / "data", port=0), (tally.listen,))
     try:
         address = await app.start()
-        say(f"The relay listens on http://{address}/alerts; the chats are at {sandbox.url}/ as they change.")
-        say(f"Now {incident.LENGTH:.0f} seconds of two teams' night; the platforms fail for a while as well.\n")
+        say(
+            f"The relay listens on http://{address}/alerts; the chats are at {sandbox.url}/ as "
+            "they change."
+        )
+        say(
+            f"Now {incident.LENGTH:.0f} seconds of two teams' night; the platforms fail for a "
+            "while as well.\n"
+        )
         posted = await _play(sandbox, address)
         rows = await _come_to_rest(app, sandbox)
         lost = _summary(sandbox, tally, rows, posted)
@@ -91,7 +110,9 @@ async def _demo(folder: Path, *, once: bool, port: int) -> int:
 
 
 async def _play(sandbox: Sandbox, address: str) -> int:
-    """Posts the incident while the chats are drawn; returns how many notifications were answered with 200."""
+    """Posts the incident while the chats are drawn; returns how many notifications were answered
+    with 200.
+    """
     began, drawn = time.time(), _Drawn(sandbox, time.time())
     incident.schedule(sandbox.faults, began)
     watching = asyncio.create_task(drawn.watch())
@@ -100,7 +121,9 @@ async def _play(sandbox: Sandbox, address: str) -> int:
         for beat in incident.SCRIPT:
             await asyncio.sleep(max(0.0, began + beat.at - time.time()))
             drawn.remark(f"Alertmanager: {incident.RULES[beat.rule].name[:24]}: {beat.reason}")
-            async with session.post(f"http://{address}/alerts", json=incident.payload(beat, began)) as response:
+            async with session.post(
+                f"http://{address}/alerts", json=incident.payload(beat, began)
+            ) as response:
                 posted += response.status == 200
     await asyncio.sleep(max(0.0, began + incident.LENGTH - time.time()))
     watching.cancel()
@@ -125,10 +148,18 @@ def _summary(sandbox: Sandbox, tally: _Tally, rows: tuple[BalanceRow, ...], post
     shown = "\n".join(text for _, _, text in _versions(sandbox))
     named = {(beat.rule, each) for beat in incident.SCRIPT for each in beat.firing + beat.resolved}
     unseen = sum(each not in shown for _, each in named)
-    total = BalanceRow("telegram", "all", *(sum(getattr(row, name) for row in rows) for name in _COUNTS))
+    total = BalanceRow(
+        "telegram", "all", *(sum(getattr(row, name) for row in rows) for name in _COUNTS)
+    )
     lost = total.lost + total.pending + unseen + len(incident.SCRIPT) - posted
-    say(f"received={posted} notifications, {len(named)} alerts: {total.accepted} deliveries to 4 chats")
-    say(f"delivered={total.delivered} merged={total.merged} duplicate={total.duplicate} dead={total.dead}")
+    say(
+        f"received={posted} notifications, {len(named)} alerts: {total.accepted} deliveries to 4 "
+        "chats"
+    )
+    say(
+        f"delivered={total.delivered} merged={total.merged} duplicate={total.duplicate} "
+        f"dead={total.dead}"
+    )
     say(f"calls={tally.calls} retried={tally.retried} (answers 429 and 502, and time-outs)")
     say(f"lost={lost}")
     return lost
@@ -138,17 +169,27 @@ _COUNTS = ("accepted", "delivered", "merged", "duplicate", "expired", "dead", "p
 
 
 def _versions(sandbox: Sandbox) -> Iterator[tuple[str, str, str]]:
-    """Every version of every message: where it stands, its id with the version's number, and its body as text."""
+    """Every version of every message: where it stands, its id with the version's number, and its
+    body as text.
+    """
     for chat in sandbox.telegram.chats.values():
         for telegram in chat.messages.values():
             for number, version in enumerate(telegram.versions):
                 said = {"text": version.content.text, "entities": version.content.entities}
-                yield f"Telegram · {chat.title}", f"{telegram.id}.{number}", json.dumps(said, ensure_ascii=False)
+                yield (
+                    f"Telegram · {chat.title}",
+                    f"{telegram.id}.{number}",
+                    json.dumps(said, ensure_ascii=False),
+                )
     for channel in sandbox.discord.channels.values():
         for discord in channel.messages.values():
             for number, kept in enumerate(discord.versions):
                 body = {"username": discord.username, **kept.body}
-                yield f"Discord · #{channel.name}", f"{discord.id}.{number}", json.dumps(body, ensure_ascii=False)
+                yield (
+                    f"Discord · #{channel.name}",
+                    f"{discord.id}.{number}",
+                    json.dumps(body, ensure_ascii=False),
+                )
 
 
 class _Drawn:
@@ -168,7 +209,11 @@ class _Drawn:
 
     def look(self) -> bool:
         """Draws what is new; whether there was any."""
-        new = [(where, key, text) for where, key, text in _versions(self._sandbox) if (where, key) not in self._seen]
+        new = [
+            (where, key, text)
+            for where, key, text in _versions(self._sandbox)
+            if (where, key) not in self._seen
+        ]
         for where, key, text in new:
             self._seen.add((where, key))
             edited = "" if key.endswith(".0") else "edited"

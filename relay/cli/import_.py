@@ -13,7 +13,8 @@ from relay.settings.load import read_files
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the verb."""
     parser.description = (
-        "Prints relay.yml on standard output; on standard error, what could not be carried over, and the route and "
+        "Prints relay.yml on standard output; on standard error, what could not be carried over, "
+        "and the route and "
         "receiver that alertmanager.yml then needs."
     )
     parser.add_argument("file", type=Path, metavar="FILE", help="an alertmanager.yml")
@@ -45,7 +46,8 @@ def _left(imported: Imported) -> str:
     head = f"Not carried over, or to look at ({len(imported.losses)}):\n" if imported.losses else ""
     return (
         f"{head}{listed}\n\n"
-        f"In alertmanager.yml, take telegram_configs and discord_configs out of {', '.join(imported.emptied)}.\n"
+        "In alertmanager.yml, take telegram_configs and discord_configs out of "
+        f"{', '.join(imported.emptied)}.\n"
         "Put this route in place of the old one, and this receiver beside the others.\n\n"
         f"{imported.snippet}"
     )

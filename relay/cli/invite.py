@@ -6,7 +6,16 @@ import time
 
 from msgspec import Struct
 
-from relay.cli.base import CANNOT, GOOD, complain, config_option, duration, output_option, say, storage_option
+from relay.cli.base import (
+    CANNOT,
+    GOOD,
+    complain,
+    config_option,
+    duration,
+    output_option,
+    say,
+    storage_option,
+)
 from relay.cli.loading import rules_of
 from relay.cli.people_admin import as_json, asked, choose, introduced
 from relay.cli.printing import age, table, time_of
@@ -35,18 +44,37 @@ class Link(Struct, frozen=True):
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the verbs."""
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    creating = verbs.add_parser("create", help="print a link: who opens it gets the alerts that match")
+    creating = verbs.add_parser(
+        "create", help="print a link: who opens it gets the alerts that match"
+    )
     add = creating.add_argument
     add(
-        "--matchers", action="append", default=[], metavar="MATCHERS", help="which alerts, as in a route (default: all)"
+        "--matchers",
+        action="append",
+        default=[],
+        metavar="MATCHERS",
+        help="which alerts, as in a route (default: all)",
     )
-    add("--name", required=True, metavar="TEXT", help="what people are told that they get, such as 'DBA on call'")
-    add("--expires", type=duration, default=86400.0, metavar="DURATION", help="how long it can be used (default: 24h)")
+    add(
+        "--name",
+        required=True,
+        metavar="TEXT",
+        help="what people are told that they get, such as 'DBA on call'",
+    )
+    add(
+        "--expires",
+        type=duration,
+        default=86400.0,
+        metavar="DURATION",
+        help="how long it can be used (default: 24h)",
+    )
     add("--uses", type=_uses, default=1, metavar="N", help="by how many people (default: 1)")
     add("--bot", default="", metavar="ID", help="which bot, if there are several")
     config_option(creating)
     listing = verbs.add_parser("list", help="list the invitations")
-    revoking = verbs.add_parser("revoke", help="make the links of invitations useless; who came by them stays")
+    revoking = verbs.add_parser(
+        "revoke", help="make the links of invitations useless; who came by them stays"
+    )
     revoking.add_argument("ids", nargs="+", metavar="ID")
     for verb, run in ((creating, create), (listing, list_), (revoking, revoke)):
         storage_option(verb)
@@ -85,7 +113,9 @@ def create(options: argparse.Namespace) -> int:
 
 
 def _bot(options: argparse.Namespace) -> tuple[Bot, str] | int:
-    """The bot that people will meet and its user name; else the exit status, after saying why there is none."""
+    """The bot that people will meet and its user name; else the exit status, after saying why there
+    is none.
+    """
     rules = rules_of(options.config_file, "serve")
     if isinstance(rules, int):
         return rules
@@ -118,7 +148,10 @@ def _print(link: Link, options: argparse.Namespace) -> None:
         say(as_json(link))
         return
     who = "one person or group" if link.uses == 1 else f"{link.uses} people or groups"
-    say(f"{link.name}: {', '.join(link.matchers) or 'all alerts'}, for {who}, until {time_of(link.expires_at)}")
+    say(
+        f"{link.name}: {', '.join(link.matchers) or 'all alerts'}, for {who}, until "
+        f"{time_of(link.expires_at)}"
+    )
     say(f"for a person: {link.link}")
     say(f"for a group:  {link.group_link}")
 
@@ -133,7 +166,11 @@ def list_(options: argparse.Namespace) -> int:
         return GOOD
     now = time.time()
     head = ("ID", "NAME", "MATCHERS", "USED", "STATE")
-    say(table(head, [_row(invite, now) for invite in answer.invites]) if answer.invites else "no invitations")
+    say(
+        table(head, [_row(invite, now) for invite in answer.invites])
+        if answer.invites
+        else "no invitations"
+    )
     return GOOD
 
 
@@ -141,7 +178,13 @@ def _row(invite: Invite, now: float) -> tuple[str, ...]:
     state = f"{age(invite.expires_at - now)} left" if now < invite.expires_at else "expired"
     if invite.used >= invite.uses:
         state = "used up"
-    return (invite.id, invite.name, spell(invite.matchers), f"{invite.used} of {invite.uses}", state)
+    return (
+        invite.id,
+        invite.name,
+        spell(invite.matchers),
+        f"{invite.used} of {invite.uses}",
+        state,
+    )
 
 
 def spell(matchers: tuple[Matcher, ...]) -> str:

@@ -10,10 +10,11 @@ from relay.settings.load import load
 
 
 def rules_of(path: Path, mode: Mode = "check") -> Rules | int:
-    """The rules of a configuration; else the exit status, after saying on standard error what is wrong.
+    """The rules of a configuration; else the exit status, after saying on standard error what is
+    wrong.
 
-    In mode `check` secret files may be missing: what needs none of them works on any machine. A verb that calls the
-    chats (`serve`) needs them, and cannot start without.
+    In mode `check` secret files may be missing: what needs none of them works on any machine. A
+    verb that calls the chats (`serve`) needs them, and cannot start without.
     """
     if not path.is_file():
         complain(f"alert-relay: no configuration at {path}: name it with --config.file=FILE")

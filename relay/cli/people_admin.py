@@ -17,7 +17,9 @@ from relay.store.people_admin import Chats, Invites, RosterRequest, Subscription
 from relay.store.queue import Refused
 
 
-def asked(options: argparse.Namespace, request: RosterRequest) -> Chats | Invites | Subscriptions | int:
+def asked(
+    options: argparse.Namespace, request: RosterRequest
+) -> Chats | Invites | Subscriptions | int:
     """The answer; else the exit status, after saying on standard error why there is none."""
     try:
         answer = ask(options.storage, request)
@@ -25,7 +27,9 @@ def asked(options: argparse.Namespace, request: RosterRequest) -> Chats | Invite
         answer = Failed(str(error))
     if isinstance(answer, Chats | Invites | Subscriptions):
         return answer
-    why = answer.why if isinstance(answer, Failed | Refused) else "another answer than was asked for"
+    why = (
+        answer.why if isinstance(answer, Failed | Refused) else "another answer than was asked for"
+    )
     complain(f"alert-relay: {safe(why)}")
     return FAULTY if isinstance(answer, Refused) else CANNOT
 
@@ -39,7 +43,9 @@ def choose(bots: tuple[Bot, ...], account: str) -> Bot | str:
     if not bots:
         return "the configuration has no Telegram bot"
     return (
-        f"which bot: --bot={' or --bot='.join(bot.account for bot in bots)}" if found else f"it has no bot but {known}"
+        f"which bot: --bot={' or --bot='.join(bot.account for bot in bots)}"
+        if found
+        else f"it has no bot but {known}"
     )
 
 

@@ -20,13 +20,17 @@ _answer: Callable[[bytes], Answer] = msgspec.json.Decoder(Answer).decode
 
 
 def ask(storage: Path, request: Request) -> Answer:
-    """The answer, the same from a running relay and from the storage. Raises CannotStart when there is none."""
+    """The answer, the same from a running relay and from the storage. Raises CannotStart when there
+    is none.
+    """
     answer = _from_relay(socket_path(storage), request)
     return _from_storage(storage, request) if answer is None else answer
 
 
 def _from_relay(path: Path, request: Request) -> Answer | None:
-    """The answer of the relay that listens there; None when nobody does, also where one left its socket behind."""
+    """The answer of the relay that listens there; None when nobody does, also where one left its
+    socket behind.
+    """
     with socket.socket(socket.AF_UNIX) as line:
         line.settimeout(PATIENCE)
         try:
@@ -35,14 +39,16 @@ def _from_relay(path: Path, request: Request) -> Answer | None:
             return None
         except OSError as error:
             raise CannotStart(
-                f"cannot reach the relay at {path}: {error.strerror}; run this as its user, with its --storage.path"
+                f"cannot reach the relay at {path}: {error.strerror}; run this as its user, with "
+                "its --storage.path"
             ) from error
         try:
             line.sendall(msgspec.json.encode(request) + b"\n")
             return _answer(_read(line))
         except (OSError, msgspec.DecodeError) as error:
             raise CannotStart(
-                f"the relay at {path} gave no answer: see `queue list` and the relay's log before you try again"
+                f"the relay at {path} gave no answer: see `queue list` and the relay's log "
+                "before you try again"
             ) from error
 
 
@@ -60,7 +66,8 @@ def _from_storage(storage: Path, request: Request) -> Answer:
         folder = Folder(storage)
     except InUse as error:
         raise CannotStart(
-            f"an alert-relay uses {storage} but does not answer yet, or any more: try again in a few seconds"
+            f"an alert-relay uses {storage} but does not answer yet, or any more: try again in a "
+            "few seconds"
         ) from error
     try:
         return _open_and_perform(folder.database, request)
@@ -85,4 +92,7 @@ def _open_and_perform(database: Path, request: Request) -> Answer:
 
 def _tell(event: Event) -> None:
     if isinstance(event, StorageDamaged):
-        complain(f"the storage was damaged ({event.why}): it is now {event.moved_to}, and an empty one was begun")
+        complain(
+            f"the storage was damaged ({event.why}): it is now {event.moved_to}, and an empty "
+            "one was begun"
+        )

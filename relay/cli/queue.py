@@ -16,7 +16,17 @@ from relay.cli.prompts import ask
 from relay.core.alert import Alert, Notification
 from relay.operate.admin_socket import Answer, Drop, Failed, Request, Retry, Salvage, Show
 from relay.store.data_dir import CannotStart
-from relay.store.queue import LARGEST_SHOWN, MOST_LISTED, Dropped, Page, Query, Queued, Refused, Retried, Whole
+from relay.store.queue import (
+    LARGEST_SHOWN,
+    MOST_LISTED,
+    Dropped,
+    Page,
+    Query,
+    Queued,
+    Refused,
+    Retried,
+    Whole,
+)
 from relay.store.recover import Salvaged
 
 _MANY = """\
@@ -30,10 +40,16 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the verbs."""
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     listing = verbs.add_parser("list", help="list what is pending, then what is dead")
-    listing.add_argument("--receiver", default="", metavar="NAME", help="only what counts under this receiver")
+    listing.add_argument(
+        "--receiver", default="", metavar="NAME", help="only what counts under this receiver"
+    )
     listing.add_argument("--state", choices=("pending", "dead"), help="only what is in this state")
-    listing.add_argument("--limit", type=_count, default=50, metavar="N", help="how many at most (default: 50)")
-    listing.add_argument("--after", default="", metavar="PLACE", help="go on where the page before ended")
+    listing.add_argument(
+        "--limit", type=_count, default=50, metavar="N", help="how many at most (default: 50)"
+    )
+    listing.add_argument(
+        "--after", default="", metavar="PLACE", help="go on where the page before ended"
+    )
     showing = verbs.add_parser("show", help="show one delivery with its alerts")
     showing.add_argument("id", metavar="ID")
     trying = verbs.add_parser(
@@ -42,12 +58,24 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         epilog=_MANY,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    giving_up = verbs.add_parser("drop", help="give up pending deliveries: they end as dead, their chats are not told")
+    giving_up = verbs.add_parser(
+        "drop", help="give up pending deliveries: they end as dead, their chats are not told"
+    )
     for verb in (trying, giving_up):
         verb.add_argument("ids", nargs="+", metavar="ID")
-    salvaging = verbs.add_parser("salvage", help="accept anew what can be read of a damaged storage")
-    salvaging.add_argument("file", type=Path, metavar="FILE", help="relay.db.damaged-TIME, as the log named it")
-    runs = ((listing, list_), (showing, show), (trying, retry), (giving_up, drop), (salvaging, salvage))
+    salvaging = verbs.add_parser(
+        "salvage", help="accept anew what can be read of a damaged storage"
+    )
+    salvaging.add_argument(
+        "file", type=Path, metavar="FILE", help="relay.db.damaged-TIME, as the log named it"
+    )
+    runs = (
+        (listing, list_),
+        (showing, show),
+        (trying, retry),
+        (giving_up, drop),
+        (salvaging, salvage),
+    )
     for verb, run in runs:
         storage_option(verb)
         verb.set_defaults(run=run)
@@ -156,10 +184,16 @@ def _print(page: Page, options: argparse.Namespace) -> None:
     if page.deliveries:
         now = time.time()
         say(table(_HEAD, [_row(each, now) for each in page.deliveries]))
-    say(f"{page.pending} pending, {page.dead} dead{f' for {options.receiver}' if options.receiver else ''}")
+    say(
+        f"{page.pending} pending, {page.dead} "
+        f"dead{f' for {options.receiver}' if options.receiver else ''}"
+    )
     if page.others:
         others = safe(", ".join(page.others))
-        complain(f"alert-relay queue: {options.receiver} never had a delivery; these receivers had some: {others}")
+        complain(
+            f"alert-relay queue: {options.receiver} never had a delivery; these receivers had "
+            f"some: {others}"
+        )
     if page.next:
         say(f"the next page: --after={page.next}")
 
@@ -207,12 +241,16 @@ def _described(whole: Whole, now: float) -> list[str]:
         "Chat": f"{spell(each.lane)} at {each.lane.api}",
         "Accepted": f"{time_of(each.accepted_at)} ({age(now - each.accepted_at)} ago)",
         "Group": group.group_key,
-        "From": f"Alertmanager's receiver {group.receiver}" + (f", source {group.source}" if group.source else ""),
+        "From": f"Alertmanager's receiver {group.receiver}"
+        + (f", source {group.source}" if group.source else ""),
         "Alerts": str(each.count),
     }
     lines = [f"{name:<10} {safe(value)}" for name, value in facts.items()]
     if whole.notification is None:
-        return [*lines, f"  (a payload of {whole.size} bytes: over the {LARGEST_SHOWN} that are shown)"]
+        return [
+            *lines,
+            f"  (a payload of {whole.size} bytes: over the {LARGEST_SHOWN} that are shown)",
+        ]
     return lines + [f"  {safe(_alert(alert))}" for alert in _worst_first(whole.notification)]
 
 
@@ -222,7 +260,9 @@ def _worst_first(told: Notification) -> list[Alert]:
 
 def _alert(alert: Alert) -> str:
     labels = ",".join(
-        f"{name}={json.dumps(value, ensure_ascii=False)}" for name, value in alert.labels.items() if name != "alertname"
+        f"{name}={json.dumps(value, ensure_ascii=False)}"
+        for name, value in alert.labels.items()
+        if name != "alertname"
     )
     return f"{alert.status:<8} {alert.name}{{{labels}}} since {time_of(alert.starts_at)}"
 

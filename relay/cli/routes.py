@@ -16,12 +16,22 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the verbs."""
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     showing = verbs.add_parser("show", help="draw the route tree")
-    testing = verbs.add_parser("test", help="print the receivers that an alert with these labels reaches")
-    testing.add_argument("labels", nargs="*", type=_label, metavar="name=value", help="the labels of the alert")
-    testing.add_argument(
-        "--verify.receivers", dest="verify", type=_names, metavar="A,B", help="status 1 unless the alert reaches these"
+    testing = verbs.add_parser(
+        "test", help="print the receivers that an alert with these labels reaches"
     )
-    testing.add_argument("--explain", action="store_true", help="say for each route why it matched or not")
+    testing.add_argument(
+        "labels", nargs="*", type=_label, metavar="name=value", help="the labels of the alert"
+    )
+    testing.add_argument(
+        "--verify.receivers",
+        dest="verify",
+        type=_names,
+        metavar="A,B",
+        help="status 1 unless the alert reaches these",
+    )
+    testing.add_argument(
+        "--explain", action="store_true", help="say for each route why it matched or not"
+    )
     for verb, run in ((showing, show), (testing, test)):
         config_option(verb)
         output_option(verb)
@@ -39,7 +49,9 @@ def show(options: argparse.Namespace) -> int:
 
 
 def test(options: argparse.Namespace) -> int:
-    """Prints the receivers, one a line; with `--verify.receivers` status 1 when they differ, in whatever order."""
+    """Prints the receivers, one a line; with `--verify.receivers` status 1 when they differ, in
+    whatever order.
+    """
     rules = rules_of(options.config_file)
     if isinstance(rules, int):
         return rules
@@ -48,7 +60,9 @@ def test(options: argparse.Namespace) -> int:
     visited = explain(root, labels) if options.explain else ()
     if options.output == "json":
         routes = [_explained(each, labels) for each in visited]
-        say(json.dumps({"receivers": receivers, **({"routes": routes} if routes else {})}, indent=2))
+        say(
+            json.dumps({"receivers": receivers, **({"routes": routes} if routes else {})}, indent=2)
+        )
     else:
         for line in (*(_line(each, labels) for each in visited), *receivers):
             say(line)
@@ -56,7 +70,9 @@ def test(options: argparse.Namespace) -> int:
     if wrong:
         known = rules.routing.targets
         strangers = [
-            f"; no receiver {quote(name)}{nearest(name, known)}" for name in options.verify if name not in known
+            f"; no receiver {quote(name)}{nearest(name, known)}"
+            for name in options.verify
+            if name not in known
         ]
         complain(f"alert-relay: the alert {wrong}{''.join(strangers)}")
         return FAULTY

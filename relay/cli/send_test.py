@@ -1,4 +1,6 @@
-"""`send-test`: one marked test message to each chat of a receiver, on the way that every message takes."""
+"""`send-test`: one marked test message to each chat of a receiver, on the way that every message
+takes.
+"""
 
 import argparse
 import asyncio
@@ -36,7 +38,9 @@ from relay.platforms import platform_of
 
 
 class Tested(Struct, frozen=True):
-    """What came of one chat's test. `place` is FILE:LINE of its entry; `error` and `remedy` are empty if it is well."""
+    """What came of one chat's test. `place` is FILE:LINE of its entry; `error` and `remedy` are
+    empty if it is well.
+    """
 
     receiver: str
     platform: Platform
@@ -54,19 +58,27 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the verb."""
     config_option(parser)
     output_option(parser)
-    parser.add_argument("--receiver", required=True, metavar="NAME", help="the receiver whose chats get the message")
+    parser.add_argument(
+        "--receiver", required=True, metavar="NAME", help="the receiver whose chats get the message"
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Sends and says what came of it; status 1 when a chat did not get its message as it should be."""
+    """Sends and says what came of it; status 1 when a chat did not get its message as it should
+    be.
+    """
     rules = rules_of(options.config_file, "serve")
     if isinstance(rules, int):
         return rules
     known = rules.routing.targets
     targets = _chats(known.get(options.receiver, ()))
     if not targets:
-        lack = "has no chats: what goes there is discarded" if options.receiver in known else "is in no configuration"
+        lack = (
+            "has no chats: what goes there is discarded"
+            if options.receiver in known
+            else "is in no configuration"
+        )
         near = "" if options.receiver in known else nearest(options.receiver, known)
         complain(f"alert-relay send-test: the receiver {quote(options.receiver)} {lack}{near}")
         return CANNOT
@@ -84,7 +96,9 @@ def _chats(targets: tuple[Target, ...]) -> tuple[Target, ...]:
     return tuple(found.values())
 
 
-async def _test_all(targets: tuple[Target, ...], in_force: InForce, *, simple: bool) -> list[Tested]:
+async def _test_all(
+    targets: tuple[Target, ...], in_force: InForce, *, simple: bool
+) -> list[Tested]:
     transport, tested = Transport(), []
     try:
         for target in targets:
@@ -99,8 +113,12 @@ async def _test_all(targets: tuple[Target, ...], in_force: InForce, *, simple: b
 async def _test(target: Target, in_force: InForce, transport: Transport) -> Tested:
     name, policy = target.lane.platform, msgspec.structs.replace(target.policy, mentions=())
     platform, step = platform_of(name), Post(silent=policy.silent)
-    rendered = render(in_force.templates, policy, drill_view(policy, time.time()), "card", None, platform.fits)
-    request = platform.request(target.endpoint, policy, step, marked(rendered.message, name, policy))
+    rendered = render(
+        in_force.templates, policy, drill_view(policy, time.time()), "card", None, platform.fits
+    )
+    request = platform.request(
+        target.endpoint, policy, step, marked(rendered.message, name, policy)
+    )
     outcome = platform.outcome(target.lane, step, await transport.send(request))
     error, remedy = _judged(outcome, target)
     if rendered.failed and not error:
@@ -138,12 +156,24 @@ def _print(target: Target, tested: Tested) -> None:
 
 
 _REPAIRS: dict[tuple[Platform, type[Outcome]], str] = {
-    ("telegram", ChatDown): "add the bot to the chat and let it write there, or correct the chat_id at {place}",
-    ("telegram", BotDown): "copy the bot's token from BotFather to where {place} takes it from, and check api_url",
+    (
+        "telegram",
+        ChatDown,
+    ): "add the bot to the chat and let it write there, or correct the chat_id at {place}",
+    (
+        "telegram",
+        BotDown,
+    ): "copy the bot's token from BotFather to where {place} takes it from, and check api_url",
     ("telegram", ThreadGone): "correct the message_thread_id at {place}, or leave it out",
-    ("discord", ChatDown): "make a webhook in the channel's settings (Integrations) and put its URL where {place} takes"
+    (
+        "discord",
+        ChatDown,
+    ): "make a webhook in the channel's settings (Integrations) and put its URL where {place} takes"
     " it from; a forum channel needs thread_name or thread_id as well",
-    ("discord", BotDown): "copy the webhook's URL from the channel's settings (Integrations) to where {place} takes it"
+    (
+        "discord",
+        BotDown,
+    ): "copy the webhook's URL from the channel's settings (Integrations) to where {place} takes it"
     " from, and check proxy_url",
     ("discord", ThreadGone): "correct the thread_id at {place}, or leave it out",
 }
@@ -155,15 +185,30 @@ def _judged(outcome: Outcome, target: Target) -> tuple[str, str]:
         case Delivered():
             return "", ""
         case RateLimited(retry_after):
-            return "too many calls", f"nothing is wrong with the chat: run this again in {retry_after:g} s"
+            return (
+                "too many calls",
+                f"nothing is wrong with the chat: run this again in {retry_after:g} s",
+            )
         case Unavailable(why):
-            return why, "try again later; if it stays, check api_url, http_config, DNS and firewall on this machine"
+            return (
+                why,
+                (
+                    "try again later; if it stays, check api_url, http_config, DNS and firewall on "
+                    "this machine"
+                ),
+            )
         case Unknown(why):
             return why, "look into the chat before you run this again: the message may stand there"
         case Moved(chat):
             return "the group became a supergroup", f"write chat_id: {chat} at {target.place}"
         case Rejected(why):
-            return why, f"see what was sent: alert-relay template render --receiver={target.policy.receiver}"
+            return (
+                why,
+                (
+                    "see what was sent: alert-relay template render "
+                    f"--receiver={target.policy.receiver}"
+                ),
+            )
         case MessageGone(why):
             return why, "run this again"
         case ThreadGone(why) | ChatDown(why) | BotDown(why):

@@ -31,10 +31,26 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=_seconds,
         default=0.0,
         metavar="DURATION",
-        help="how often to see whether the configuration, or a file that it names, changed (default: never)",
+        help=(
+            "how often to see whether the configuration, or a file that it names, changed "
+            "(default: never)"
+        ),
     )
-    add("--storage.path", dest="storage", type=Path, default=Path("data"), metavar="DIR", help="default: data/")
-    add("--web.listen-address", dest="listen", default="127.0.0.1:9087", metavar="HOST:PORT", help="port 0: a free one")
+    add(
+        "--storage.path",
+        dest="storage",
+        type=Path,
+        default=Path("data"),
+        metavar="DIR",
+        help="default: data/",
+    )
+    add(
+        "--web.listen-address",
+        dest="listen",
+        default="127.0.0.1:9087",
+        metavar="HOST:PORT",
+        help="port 0: a free one",
+    )
     add("--web.config.file", dest="web", type=Path, metavar="FILE", help="TLS and authentication")
     add(
         "--web.external-url",
@@ -43,8 +59,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="URL",
         help="under which others reach this relay: its path may stand before all paths",
     )
-    add("--web.max-body", dest="max_body", type=int, default=128 * MEBIBYTE, metavar="BYTES", help="default: 128 MiB")
-    add("--web.allow-unauthenticated", dest="open", action="store_true", help="listen to anyone without authentication")
+    add(
+        "--web.max-body",
+        dest="max_body",
+        type=int,
+        default=128 * MEBIBYTE,
+        metavar="BYTES",
+        help="default: 128 MiB",
+    )
+    add(
+        "--web.allow-unauthenticated",
+        dest="open",
+        action="store_true",
+        help="listen to anyone without authentication",
+    )
     add("--log.level", dest="level", choices=("debug", "info", "warning", "error"), default="info")
     add("--log.format", dest="form", choices=("logfmt", "json"), default="logfmt")
     parser.set_defaults(run=run)
@@ -59,7 +87,9 @@ def run(options: argparse.Namespace) -> int:
         return CANNOT
     external = urlsplit(options.external)
     if options.external and not (external.scheme in ("http", "https") and external.hostname):
-        complain(f"--web.external-url={options.external}: write an address, such as https://example.org/relay")
+        complain(
+            f"--web.external-url={options.external}: write an address, such as https://example.org/relay"
+        )
         return CANNOT
     chosen = Options(
         config_file=options.config_file,
@@ -95,7 +125,10 @@ def _seconds(text: str) -> float:
 
 
 async def _serve(options: Options, watch_every: float) -> None:
-    watch, secrets = Watch(options.config_file), Watch(options.config_file)  # before the first load: none is missed
+    watch, secrets = (
+        Watch(options.config_file),
+        Watch(options.config_file),
+    )  # before the first load: none is missed
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
     reloads: set[asyncio.Task[tuple[str, ...]]] = set()
 
@@ -113,9 +146,15 @@ async def _serve(options: Options, watch_every: float) -> None:
         return
     gc.collect()
     gc.freeze()  # what a start made stays: no later collection goes through it again, for some 20 ms each time
-    watching = [asyncio.create_task(follow(secrets.secrets_changed, SECRETS_EVERY, partial(app.reload, "secret")))]
+    watching = [
+        asyncio.create_task(
+            follow(secrets.secrets_changed, SECRETS_EVERY, partial(app.reload, "secret"))
+        )
+    ]
     if watch_every:
-        watching.append(asyncio.create_task(follow(watch.changed, watch_every, partial(app.reload, "file"))))
+        watching.append(
+            asyncio.create_task(follow(watch.changed, watch_every, partial(app.reload, "file")))
+        )
     await stop.wait()
     _log.info("stopping", extra={"values": ()})
     for task in watching:
@@ -124,8 +163,8 @@ async def _serve(options: Options, watch_every: float) -> None:
 
 
 async def _started(app: App, stop: asyncio.Event) -> bool:
-    """Starts; gives up when told to stop before it listens: what an earlier run sent is written down however long the
-    storage takes."""
+    """Starts; gives up when told to stop before it listens: what an earlier run sent is written
+    down however long the storage takes."""
     starting, stopping = asyncio.create_task(app.start()), asyncio.create_task(stop.wait())
     await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
     if not starting.done():

@@ -1,4 +1,6 @@
-"""`setup telegram|discord`: from a token or webhook to a configuration that was tried, with or without a terminal."""
+"""`setup telegram|discord`: from a token or webhook to a configuration that was tried, with or
+without a terminal.
+"""
 
 import argparse
 import getpass
@@ -27,20 +29,29 @@ receivers:
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the verbs."""
     verbs = parser.add_subparsers(required=True, metavar="PLATFORM")
-    telegram = verbs.add_parser("telegram", help="find the chats of a bot and write a receiver for them")
+    telegram = verbs.add_parser(
+        "telegram", help="find the chats of a bot and write a receiver for them"
+    )
     setup_telegram.arguments(telegram)
     discord = verbs.add_parser("discord", help="check a webhook and write a receiver for it")
     setup_discord.arguments(discord)
     for verb, plan in ((telegram, setup_telegram.plan), (discord, setup_discord.plan)):
         config_option(verb)
-        verb.add_argument("--no-test", dest="test", action="store_false", help="send no test message")
+        verb.add_argument(
+            "--no-test", dest="test", action="store_false", help="send no test message"
+        )
         verb.set_defaults(run=_runner(plan))
 
 
-def _runner(plan: Callable[[argparse.Namespace, str], Plan | Failed]) -> Callable[[argparse.Namespace], int]:
+def _runner(
+    plan: Callable[[argparse.Namespace, str], Plan | Failed],
+) -> Callable[[argparse.Namespace], int]:
     def run(options: argparse.Namespace) -> int:
         try:
-            planned = plan(options, _ask_secret() if options.secret_file is None else _read(options.secret_file))
+            planned = plan(
+                options,
+                _ask_secret() if options.secret_file is None else _read(options.secret_file),
+            )
             return planned.status if isinstance(planned, Failed) else _write(planned, options)
         except (OSError, ValueError, EOFError) as error:
             complain(f"alert-relay setup: {error}")
@@ -79,18 +90,24 @@ def _write(plan: Plan, options: argparse.Namespace) -> int:
     say(f"\n{_SNIPPET}")
     if not options.test:
         return 0
-    return send_test.run(argparse.Namespace(config_file=config, receiver=plan.addition.name, output="simple"))
+    return send_test.run(
+        argparse.Namespace(config_file=config, receiver=plan.addition.name, output="simple")
+    )
 
 
 def _keep_secret(path: Path, secret: str) -> None:
-    """A file that nobody else can read, from its first moment. Raises OSError when it is there already."""
+    """A file that nobody else can read, from its first moment. Raises OSError when it is there
+    already.
+    """
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
     with os.fdopen(handle, "w", encoding="utf-8") as file:
         file.write(f"{secret}\n")
 
 
 def _replace(config: Path, text: str) -> bool:
-    """Puts the text in the place of the configuration, if it is one; else says what is wrong with it."""
+    """Puts the text in the place of the configuration, if it is one; else says what is wrong with
+    it.
+    """
     new = config.with_name(f".{config.name}.new")
     try:
         new.write_text(text, encoding="utf-8")
@@ -98,7 +115,10 @@ def _replace(config: Path, text: str) -> bool:
             new.chmod(config.stat().st_mode)
         rules, faults = load(new, "serve")
         if rules is None:
-            complain(f"alert-relay setup: nothing was written, for {config} would not be served with these faults:")
+            complain(
+                f"alert-relay setup: nothing was written, for {config} would not be served with "
+                "these faults:"
+            )
             complain("\n".join(render(fault) for fault in faults).replace(str(new), str(config)))
             return False
         new.replace(config)

@@ -26,9 +26,18 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the verb."""
     add = parser.add_argument
     add(
-        "--webhook-url-file", dest="secret_file", type=Path, metavar="FILE", help="holds the URL (default: it is asked)"
+        "--webhook-url-file",
+        dest="secret_file",
+        type=Path,
+        metavar="FILE",
+        help="holds the URL (default: it is asked)",
     )
-    add("--receiver", default="discord", metavar="NAME", help="what routes will call it (default: discord)")
+    add(
+        "--receiver",
+        default="discord",
+        metavar="NAME",
+        help="what routes will call it (default: discord)",
+    )
     add("--thread-name", default="", metavar="TITLE", help="title of the post, for a forum channel")
 
 
@@ -43,7 +52,10 @@ def plan(options: argparse.Namespace, text: str) -> Plan | Failed:
     if isinstance(shown, str):
         complain(f"alert-relay setup: the webhook cannot be reached: {shown}")
         return Failed(FAULTY)
-    say(f"webhook {webhook.id} ({shown.name or 'without a name'}) posts to channel {shown.channel_id}")
+    say(
+        f"webhook {webhook.id} ({shown.name or 'without a name'}) posts to channel "
+        f"{shown.channel_id}"
+    )
     path = options.secret_file or options.config_file.with_name(f"{options.receiver}.webhook")
     entry = [pair("webhook_url_file", beside(options.config_file, path))]
     if options.thread_name:

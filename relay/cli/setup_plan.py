@@ -10,7 +10,9 @@ from relay.config.extending import Addition
 
 
 class Plan(Struct, frozen=True):
-    """What to write: the receiver, and the secret with the place for it, unless it has a file already."""
+    """What to write: the receiver, and the secret with the place for it, unless it has a file
+    already.
+    """
 
     addition: Addition
     secret: str

@@ -1,4 +1,6 @@
-"""`setup telegram`: a bot is shown, its chats are found as people write there, and become a receiver."""
+"""`setup telegram`: a bot is shown, its chats are found as people write there, and become a
+receiver.
+"""
 
 import argparse
 import re
@@ -34,25 +36,60 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the verb."""
     add = parser.add_argument
     add(
-        "--bot-token-file", dest="secret_file", type=Path, metavar="FILE", help="holds the token (default: it is asked)"
+        "--bot-token-file",
+        dest="secret_file",
+        type=Path,
+        metavar="FILE",
+        help="holds the token (default: it is asked)",
     )
     add(
-        "--chat", action="append", default=[], type=_chat, metavar="ID[/TOPIC]", help="a chat to write (default: found)"
+        "--chat",
+        action="append",
+        default=[],
+        type=_chat,
+        metavar="ID[/TOPIC]",
+        help="a chat to write (default: found)",
     )
-    add("--receiver", default="telegram", metavar="NAME", help="what routes will call them (default: telegram)")
-    add("--wait", type=duration, default=300.0, metavar="DURATION", help="how long to look for chats (default: 5m)")
-    add("--delete-webhook", action="store_true", help="delete a webhook that takes the bot's updates")
-    add("--telegram.api-url", dest="api", default="", metavar="URL", help=f"default: the configuration's, else {_API}")
+    add(
+        "--receiver",
+        default="telegram",
+        metavar="NAME",
+        help="what routes will call them (default: telegram)",
+    )
+    add(
+        "--wait",
+        type=duration,
+        default=300.0,
+        metavar="DURATION",
+        help="how long to look for chats (default: 5m)",
+    )
+    add(
+        "--delete-webhook",
+        action="store_true",
+        help="delete a webhook that takes the bot's updates",
+    )
+    add(
+        "--telegram.api-url",
+        dest="api",
+        default="",
+        metavar="URL",
+        help=f"default: the configuration's, else {_API}",
+    )
 
 
 def plan(options: argparse.Namespace, token: str) -> Plan | Failed:
     """The receiver for the chats that were named or chosen."""
     found = BOT_TOKEN.fullmatch(token)
     if found is None:
-        complain("alert-relay setup: this is no bot token: BotFather gives one that begins with digits and a colon")
+        complain(
+            "alert-relay setup: this is no bot token: BotFather gives one that begins with "
+            "digits and a colon"
+        )
         return Failed(CANNOT)
     path: Path = options.config_file
-    known = present(path.read_text(encoding="utf-8")) if path.exists() and path.stat().st_size else {}
+    known = (
+        present(path.read_text(encoding="utf-8")) if path.exists() and path.stat().st_size else {}
+    )
     api = options.api or known.get("telegram_api_url", _API)
     bot = Bot(api, found[1], Secret(token), HttpOptions(), "none", "")
     me = _call(telegram_bot.get_me(bot))
@@ -67,14 +104,24 @@ def plan(options: argparse.Namespace, token: str) -> Plan | Failed:
         complain("alert-relay setup: no chat was chosen: name one with --chat=ID")
         return Failed(FAULTY)
     secret_path = options.secret_file or path.with_name(f"{options.receiver}.token")
-    return Plan(_addition(options, known, api, beside(path, secret_path), chats), token, secret_path)
+    return Plan(
+        _addition(options, known, api, beside(path, secret_path), chats), token, secret_path
+    )
 
 
 def _addition(
-    options: argparse.Namespace, known: dict[str, str], api: str, token_file: str, chats: Iterable[Chat]
+    options: argparse.Namespace,
+    known: dict[str, str],
+    api: str,
+    token_file: str,
+    chats: Iterable[Chat],
 ) -> Addition:
-    """What the file says for all bots already is not said again; where it says something else, the entries do."""
-    wanted = {"telegram_bot_token_file": token_file} | ({"telegram_api_url": api} if api != _API else {})
+    """What the file says for all bots already is not said again; where it says something else, the
+    entries do.
+    """
+    wanted = {"telegram_bot_token_file": token_file} | (
+        {"telegram_api_url": api} if api != _API else {}
+    )
     others = known.keys() & {"telegram_bot_token", "telegram_bot_token_file"}
     own: list[str] = []
     if others and known.get("telegram_bot_token_file") != token_file:
@@ -83,7 +130,8 @@ def _addition(
     if known.get("telegram_api_url", api) != api:
         own.append(pair("api_url", api))
     entries = tuple(
-        (f"chat_id: {chat}", *((f"message_thread_id: {topic}",) if topic else ()), *own) for chat, topic in chats
+        (f"chat_id: {chat}", *((f"message_thread_id: {topic}",) if topic else ()), *own)
+        for chat, topic in chats
     )
     globals_ = tuple(pair(key, value) for key, value in wanted.items())
     return Addition(options.receiver, "telegram_configs", entries, globals_)
@@ -99,7 +147,9 @@ def _call(request: Request) -> Result | None:
 
 
 def _free(bot: Bot, options: argparse.Namespace, *, wanted: bool) -> bool:
-    """Nothing else takes the bot's updates, if they are wanted; a webhook is deleted when that was allowed."""
+    """Nothing else takes the bot's updates, if they are wanted; a webhook is deleted when that was
+    allowed.
+    """
     info = _call(telegram_bot.get_webhook_info(bot))
     if info is None:
         return False
@@ -107,18 +157,28 @@ def _free(bot: Bot, options: argparse.Namespace, *, wanted: bool) -> bool:
     if not url:
         return True
     if not options.delete_webhook and sys.stdin.isatty():
-        options.delete_webhook = input(f"A webhook takes its updates: {safe(url)}. Delete it? [y/N] ").lower() == "y"
+        options.delete_webhook = (
+            input(f"A webhook takes its updates: {safe(url)}. Delete it? [y/N] ").lower() == "y"
+        )
     if options.delete_webhook:
         say(f"deleting the webhook {safe(url)}")
         return _call(telegram_bot.delete_webhook(bot)) is not None
     if wanted:
-        complain(f"alert-relay setup: a webhook takes its updates ({safe(url)}): delete it with --delete-webhook")
+        complain(
+            f"alert-relay setup: a webhook takes its updates ({safe(url)}): delete it with "
+            "--delete-webhook"
+        )
     return not wanted
 
 
 def _choose(bot: Bot, username: str, seconds: float) -> list[Chat]:
-    """Lists chats as they appear until some are chosen, or the time is over: then all that appeared."""
-    say(f"Add @{username} to your group and write /start there; in a channel, make it an administrator.")
+    """Lists chats as they appear until some are chosen, or the time is over: then all that
+    appeared.
+    """
+    say(
+        f"Add @{username} to your group and write /start there; in a channel, make it an "
+        "administrator."
+    )
     terminal = sys.stdin.isatty()
     if terminal:
         say("Chats appear here. Write their numbers, such as 1 or 1,3, and press Enter.")
@@ -155,14 +215,23 @@ def _chosen(line: str, appeared: list[Chat]) -> list[Chat]:
 
 
 def _chats(found: Iterable[Update]) -> Iterator[tuple[Chat, str]]:
-    """The chats that updates show, each with its line; those the bot is no longer in are left out."""
-    gone = {update.chat.id for update in found if isinstance(update, Membership) and not update.is_in}
+    """The chats that updates show, each with its line; those the bot is no longer in are left
+    out.
+    """
+    gone = {
+        update.chat.id for update in found if isinstance(update, Membership) and not update.is_in
+    }
     for update in found:
         match update:
-            case Command(chat=chat, topic=topic) | Seen(chat=chat, topic=topic) if chat.id not in gone:
+            case Command(chat=chat, topic=topic) | Seen(chat=chat, topic=topic) if (
+                chat.id not in gone
+            ):
                 yield (chat.id, topic.id), _described(chat, topic, "")
             case Membership(chat=chat, standing=standing, writes=writes) if chat.id not in gone:
-                yield (chat.id, ""), _described(chat, Topic(), standing if writes else f"{standing}, may not write")
+                yield (
+                    (chat.id, ""),
+                    _described(chat, Topic(), standing if writes else f"{standing}, may not write"),
+                )
             case Migrated(chat=chat):
                 yield (chat.id, ""), _described(chat, Topic(), "")
             case _:
@@ -179,5 +248,7 @@ def _described(chat: ChatInfo, topic: Topic, standing: str) -> str:
 def _chat(text: str) -> Chat:
     found = _CHAT.fullmatch(text)
     if found is None:
-        raise argparse.ArgumentTypeError(f"{text!r} is no chat id: write a number, such as -1001234567890 or -100123/7")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is no chat id: write a number, such as -1001234567890 or -100123/7"
+        )
     return found[1], found[2] or ""

@@ -41,7 +41,15 @@ def list_(options: argparse.Namespace) -> int:
 def _row(each: Subscription, now: float) -> tuple[str, ...]:
     chat = f"{each.chat} topic {each.topic}" if each.topic else each.chat
     state = f"muted until {time_of(each.muted_until)}" if now < each.muted_until else "in force"
-    return (each.id, each.who, chat, each.name, spell(each.matchers), age(now - each.created_at), state)
+    return (
+        each.id,
+        each.who,
+        chat,
+        each.name,
+        spell(each.matchers),
+        age(now - each.created_at),
+        state,
+    )
 
 
 def remove(options: argparse.Namespace) -> int:

@@ -1,4 +1,6 @@
-"""`template render`: the messages as each chat of a receiver would get them, for samples or for a payload."""
+"""`template render`: the messages as each chat of a receiver would get them, for samples or for a
+payload.
+"""
 
 import argparse
 import json
@@ -32,7 +34,9 @@ _STEP = Post(silent=False)
 
 
 class Shown(Struct, frozen=True):
-    """A message as its chat would get it. `failed` says why the template did not make it, or nothing."""
+    """A message as its chat would get it. `failed` says why the template did not make it, or
+    nothing.
+    """
 
     title: str
     platform: Platform
@@ -44,12 +48,21 @@ class Shown(Struct, frozen=True):
 def arguments(parser: argparse.ArgumentParser) -> None:
     """The options of the verb."""
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    rendering = verbs.add_parser("render", help="show the messages that a receiver's chats would get")
-    rendering.add_argument("--receiver", required=True, metavar="NAME", help="whose chats and templates")
+    rendering = verbs.add_parser(
+        "render", help="show the messages that a receiver's chats would get"
+    )
+    rendering.add_argument(
+        "--receiver", required=True, metavar="NAME", help="whose chats and templates"
+    )
     given = rendering.add_mutually_exclusive_group()
-    given.add_argument("--payload", type=Path, metavar="FILE", help="a webhook payload of Alertmanager")
     given.add_argument(
-        "--sample", action="append", choices=tuple(sample.VIEWS), help=f"may be repeated (default: {', '.join(_SHOWN)})"
+        "--payload", type=Path, metavar="FILE", help="a webhook payload of Alertmanager"
+    )
+    given.add_argument(
+        "--sample",
+        action="append",
+        choices=tuple(sample.VIEWS),
+        help=f"may be repeated (default: {', '.join(_SHOWN)})",
     )
     config_option(rendering)
     output_option(rendering)
@@ -63,7 +76,10 @@ def run(options: argparse.Namespace) -> int:
         return rules
     targets = rules.routing.targets.get(options.receiver)
     if not targets:
-        known = ", ".join(sorted(name for name, chats in rules.routing.targets.items() if chats)) or "none"
+        known = (
+            ", ".join(sorted(name for name, chats in rules.routing.targets.items() if chats))
+            or "none"
+        )
         complain(f"alert-relay: no receiver {options.receiver!r} with a chat; there is {known}")
         return CANNOT
     try:
@@ -75,7 +91,10 @@ def run(options: argparse.Namespace) -> int:
     shown = [
         _shown(rules.in_force.templates, target, title, view)
         for target in targets
-        for title, view in (*((title, sample.VIEWS[title]) for title in titles), *_views(notifications, target))
+        for title, view in (
+            *((title, sample.VIEWS[title]) for title in titles),
+            *_views(notifications, target),
+        )
     ]
     _print(shown, options.output)
     for failed in dict.fromkeys(each.failed for each in shown if each.failed):
@@ -85,8 +104,19 @@ def run(options: argparse.Namespace) -> int:
 
 def _views(notifications: tuple[Notification, ...], target: Target) -> Iterator[tuple[str, View]]:
     """The cards that the payload makes in a chat that shows nothing yet."""
-    alerts = [alert for part in notifications for alert in part.alerts if matches(target.when, alert.labels)]
-    cards = [(alert,) for alert in alerts] if target.policy.per == "alert" else [tuple(alerts)] if alerts else []
+    alerts = [
+        alert
+        for part in notifications
+        for alert in part.alerts
+        if matches(target.when, alert.labels)
+    ]
+    cards = (
+        [(alert,) for alert in alerts]
+        if target.policy.per == "alert"
+        else [tuple(alerts)]
+        if alerts
+        else []
+    )
     now = time.time()
     for shown in cards:
         head = _head(notifications[0])
@@ -112,12 +142,16 @@ def _shown(templates: Templates, target: Target, title: str, view: View) -> Show
     view = replace(view, receiver=target.policy.receiver)
     rendered = render(templates, target.policy, view, "card", None, platform.fits)
     request = platform.request(target.endpoint, target.policy, _STEP, rendered.message)
-    return Shown(title, target.lane.platform, request.name, json.loads(request.body), rendered.failed)
+    return Shown(
+        title, target.lane.platform, request.name, json.loads(request.body), rendered.failed
+    )
 
 
 def _print(shown: list[Shown], output: str) -> None:
     if output == "json":
-        listed = [{"platform": each.platform, "method": each.method, "body": each.body} for each in shown]
+        listed = [
+            {"platform": each.platform, "method": each.method, "body": each.body} for each in shown
+        ]
         say(json.dumps(listed, indent=2, ensure_ascii=False))
         return
     colour = sys.stdout.isatty()

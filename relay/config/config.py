@@ -9,7 +9,19 @@ from pydantic_core import ErrorDetails
 from relay.config.fault import Fault
 from relay.config.scalar import Unknown, nearest
 from relay.config.schema import File
-from relay.config.source import START, Branch, Loc, Node, Place, Source, Table, in_order, place_of, plain, without
+from relay.config.source import (
+    START,
+    Branch,
+    Loc,
+    Node,
+    Place,
+    Source,
+    Table,
+    in_order,
+    place_of,
+    plain,
+    without,
+)
 from relay.config.yaml_tree import read
 from relay.core.duration import quote
 
@@ -20,8 +32,8 @@ _MOST_FAULTS = 500
 class Config(Struct, frozen=True):
     """A configuration whose structure is understood; `resolve` judges what it means.
 
-    What faults concern is left out, so that the meaning of the rest can be judged in the same pass: `torn` is where
-    keys were left out, `routes_whole` is False when that was in the route tree.
+    What faults concern is left out, so that the meaning of the rest can be judged in the same pass:
+    `torn` is where keys were left out, `routes_whole` is False when that was in the route tree.
     `declared` are all receiver names of the file, those left out as well.
     """
 
@@ -33,15 +45,21 @@ class Config(Struct, frozen=True):
 
 
 def parse(name: str, data: bytes) -> tuple[Config | None, tuple[Fault, ...]]:
-    """The configuration in a file's bytes, and what is wrong with it; None when too little of it can be understood.
+    """The configuration in a file's bytes, and what is wrong with it; None when too little of it
+    can be understood.
 
     `name` is the file's name as faults should show it.
     """
     source, faults = read(name, data)
     if source.root is None:
-        return None, faults or (source.fault(source.place(()), "the file is empty: it needs a route and receivers"),)
+        return None, faults or (
+            source.fault(source.place(()), "the file is empty: it needs a route and receivers"),
+        )
     if not isinstance(source.root, Table):
-        return None, (*faults, source.fault(source.place(()), "expected keys such as route and receivers at the top"))
+        return None, (
+            *faults,
+            source.fault(source.place(()), "expected keys such as route and receivers at the top"),
+        )
     errors = _errors(plain(source.root))
     trapped = {(fault.line, fault.column) for fault in faults}
     structural = (_fault(source, error) for error in errors[:_MOST_FAULTS])
@@ -65,8 +83,12 @@ def _errors(data: object) -> list[ErrorDetails]:
     return []
 
 
-def _readable(root: Node, errors: list[ErrorDetails]) -> tuple[Node | None, File | None, frozenset[Place]]:
-    """The file without what is faulty, and where it was; what misses a key through that goes too."""
+def _readable(
+    root: Node, errors: list[ErrorDetails]
+) -> tuple[Node | None, File | None, frozenset[Place]]:
+    """The file without what is faulty, and where it was; what misses a key through that goes
+    too.
+    """
     node: Node | None = root
     torn: set[Place] = set()
     for _ in range(_ROUNDS):
@@ -82,7 +104,9 @@ def _readable(root: Node, errors: list[ErrorDetails]) -> tuple[Node | None, File
 
 
 def _culprit(root: Node, error: ErrorDetails) -> Loc:
-    """The path of nodes that an error is about: what pydantic adds to its `loc` names no node and is passed over."""
+    """The path of nodes that an error is about: what pydantic adds to its `loc` names no node and
+    is passed over.
+    """
     loc: list[str | int] = []
     node = root
     for part in error["loc"]:
@@ -140,7 +164,9 @@ _WANTED = {
 
 
 def _choice(value: object, expected: str) -> str:
-    names = [name.strip("'") for name in expected.replace(" or ", ", ").split(", ") if name.strip("'")]
+    names = [
+        name.strip("'") for name in expected.replace(" or ", ", ").split(", ") if name.strip("'")
+    ]
     got = quote(value) if isinstance(value, str) else _kind(value)
     hint = nearest(value, names) if isinstance(value, str) else ""
     return f"expected one of {_listed(names)}, got {got}{hint}"

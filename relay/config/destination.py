@@ -8,7 +8,14 @@ from relay.config.files import Files
 from relay.config.policy import Names, check_name, choices, policy
 from relay.config.report import Report
 from relay.config.schema import Global
-from relay.config.schema_receiver import ByLabel, DiscordConfig, HttpConfig, Receiver, TelegramConfig, Updates
+from relay.config.schema_receiver import (
+    ByLabel,
+    DiscordConfig,
+    HttpConfig,
+    Receiver,
+    TelegramConfig,
+    Updates,
+)
 from relay.config.source import Loc
 from relay.config.webhook import Webhook, parse_webhook
 from relay.core.bot.account import Bot
@@ -25,9 +32,13 @@ _USERNAME_TRAP = re.compile("clyde|discord", re.IGNORECASE)
 
 
 class Destinations:
-    """Turns receivers into targets. In mode `check` a stand-in takes the place of what a missing secret file holds."""
+    """Turns receivers into targets. In mode `check` a stand-in takes the place of what a missing
+    secret file holds.
+    """
 
-    def __init__(self, file: Global, files: Files, mode: Mode, names: Names, report: Report) -> None:
+    def __init__(
+        self, file: Global, files: Files, mode: Mode, names: Names, report: Report
+    ) -> None:
         self.bots: dict[tuple[str, str], Bot] = {}
         self._global = file
         self._files = files
@@ -42,8 +53,14 @@ class Destinations:
         for at, entry in _entries(receiver, loc):
             said = choices(entry, at, self._names, self._report)
             how = policy(receiver, entry, (said, common), self._global)
-            check_name(how.template, self._names.templates, "template", (*at, "template"), self._report)
-            lanes = self._telegram(entry, at, how) if isinstance(entry, TelegramConfig) else self._discord(entry, at)
+            check_name(
+                how.template, self._names.templates, "template", (*at, "template"), self._report
+            )
+            lanes = (
+                self._telegram(entry, at, how)
+                if isinstance(entry, TelegramConfig)
+                else self._discord(entry, at)
+            )
             place = self._report.line(at)
             found += [Target(endpoint, how, place, when) for when, endpoint in lanes]
             self._once(found, at)
@@ -52,9 +69,14 @@ class Destinations:
     def _once(self, targets: list[Target], loc: Loc) -> None:
         ways = [(target.lane, target.when) for target in targets]
         if len(set(ways)) < len(ways):
-            self._report.warn(loc, "an earlier entry of this receiver leads to the same chat: this one is never used")
+            self._report.warn(
+                loc,
+                "an earlier entry of this receiver leads to the same chat: this one is never used",
+            )
 
-    def _telegram(self, entry: TelegramConfig, loc: Loc, how: Policy) -> Iterator[tuple[When, Endpoint]]:
+    def _telegram(
+        self, entry: TelegramConfig, loc: Loc, how: Policy
+    ) -> Iterator[tuple[When, Endpoint]]:
         if any(rule.mention.kind == "role" for rule in how.mentions):
             self._report.fault((*loc, "mentions"), "Telegram has no roles: mention users")
         account, token = self._bot_token(entry, loc)
@@ -82,11 +104,17 @@ class Destinations:
             return f"file:{path}", Secret("")
         found = BOT_TOKEN.fullmatch(token.reveal())
         if found is None:
-            self._report.fault(at, "this is no bot token: BotFather gives one that begins with digits and a colon")
+            self._report.fault(
+                at, "this is no bot token: BotFather gives one that begins with digits and a colon"
+            )
         return found[1] if found else "", token
 
-    def _secret(self, inline: Secret | None, path: str | None, loc: Loc) -> tuple[Secret | None, Loc]:
-        """A secret that stands in the file or in a file of its own, and where to point when it is wrong."""
+    def _secret(
+        self, inline: Secret | None, path: str | None, loc: Loc
+    ) -> tuple[Secret | None, Loc]:
+        """A secret that stands in the file or in a file of its own, and where to point when it is
+        wrong.
+        """
         beside = (*loc[:-1], f"{loc[-1]}_file")
         if inline is not None and path is not None:
             self._report.fault(loc, f'write one of "{loc[-1]}" and "{loc[-1]}_file"')
@@ -105,13 +133,17 @@ class Destinations:
         if updates == "webhook" and not url:
             where: Loc = (*loc, "updates") if entry.updates else ("global", "telegram_updates")
             key = "webhook_url" if entry.updates else "telegram_webhook_url"
-            self._report.fault(where, f'updates by webhook need "{key}", the public address of this relay')
+            self._report.fault(
+                where, f'updates by webhook need "{key}", the public address of this relay'
+            )
         return updates, url
 
     def _note_bot(self, bot: Bot, loc: Loc) -> None:
         first = self.bots.setdefault((bot.api, bot.account), bot)
         if first.updates != bot.updates:
-            self._report.fault((*loc, "updates"), f"another entry with this bot says {first.updates}")
+            self._report.fault(
+                (*loc, "updates"), f"another entry with this bot says {first.updates}"
+            )
 
     def _chats(self, entry: TelegramConfig, loc: Loc) -> Iterator[tuple[When, str]]:
         if (entry.chat_id is None) == (entry.chat_id_file is None):
@@ -127,7 +159,9 @@ class Destinations:
         if text is None:
             return f"file:{path}"
         if not re.fullmatch("-?[1-9][0-9]{0,15}", text.reveal()):
-            self._report.fault(loc, "this file holds no chat id: a number, negative for groups and channels")
+            self._report.fault(
+                loc, "this file holds no chat id: a number, negative for groups and channels"
+            )
             return ""
         return self._chat(int(text.reveal()), loc)
 
@@ -141,10 +175,17 @@ class Destinations:
         http = self._http(entry.http_config, loc)
         thread = entry.thread_id or (f"name:{entry.thread_name}" if entry.thread_name else "")
         for when, webhook in self._webhooks(entry, loc):
-            yield when, Endpoint(LaneKey("discord", webhook.api, webhook.id, "", thread), webhook.url, http)
+            yield (
+                when,
+                Endpoint(
+                    LaneKey("discord", webhook.api, webhook.id, "", thread), webhook.url, http
+                ),
+            )
 
     def _check_discord(self, entry: DiscordConfig, loc: Loc) -> None:
-        """Limits of https://discord.com/developers/docs/resources/webhook that would fail every message."""
+        """Limits of https://discord.com/developers/docs/resources/webhook that would fail every
+        message.
+        """
         if entry.thread_id and entry.thread_name:
             self._report.fault((*loc, "thread_name"), 'write one of "thread_id" and "thread_name"')
         if entry.thread_id and not entry.thread_id.isdecimal():
@@ -152,11 +193,16 @@ class Destinations:
         if len(entry.thread_name) > 100:
             self._report.fault((*loc, "thread_name"), "Discord takes at most 100 characters here")
         if len(entry.username) > 80 or _USERNAME_TRAP.search(entry.username):
-            self._report.fault((*loc, "username"), 'Discord takes at most 80 characters, without "discord" or "clyde"')
+            self._report.fault(
+                (*loc, "username"),
+                'Discord takes at most 80 characters, without "discord" or "clyde"',
+            )
 
     def _webhooks(self, entry: DiscordConfig, loc: Loc) -> Iterator[tuple[When, Webhook]]:
         if entry.webhook_url is not None and entry.webhook_url_file is not None:
-            self._report.fault((*loc, "webhook_url"), 'write one of "webhook_url" and "webhook_url_file"')
+            self._report.fault(
+                (*loc, "webhook_url"), 'write one of "webhook_url" and "webhook_url_file"'
+            )
         elif entry.webhook_url is not None:
             yield from self._webhook((), entry.webhook_url, (*loc, "webhook_url"))
         elif entry.webhook_url_file is not None:
@@ -182,7 +228,11 @@ class Destinations:
             return HttpOptions()
         tls = chosen.tls_config
         at = (*where, "http_config", "tls_config")
-        for key, path in (("ca_file", tls.ca_file), ("cert_file", tls.cert_file), ("key_file", tls.key_file)):
+        for key, path in (
+            ("ca_file", tls.ca_file),
+            ("cert_file", tls.cert_file),
+            ("key_file", tls.key_file),
+        ):
             if path in self._files.problems:
                 self._report.fault((*at, key), f"{path}: {self._files.problems[path]}")
         if bool(tls.cert_file) != bool(tls.key_file):

@@ -1,4 +1,6 @@
-"""Adding a receiver to a configuration as text: every line that is there stays as it is, comments too."""
+"""Adding a receiver to a configuration as text: every line that is there stays as it is, comments
+too.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -9,8 +11,9 @@ _ASK = "write it in block style, or add the receiver by hand"
 
 
 class Addition(Struct, frozen=True):
-    """A receiver: its `name`, the key of its entries, and their lines, such as `chat_id: -5`. `globals_`: lines that a
-    new file has under `global`, and an old one gets where it does not have their keys."""
+    """A receiver: its `name`, the key of its entries, and their lines, such as `chat_id: -5`.
+    `globals_`: lines that a new file has under `global`, and an old one gets where it does not have
+    their keys."""
 
     name: str
     key: str
@@ -20,31 +23,41 @@ class Addition(Struct, frozen=True):
 
 def begun(addition: Addition) -> str:
     """A new configuration: everything goes to the receiver."""
-    head = ["global:", *(f"  {line}" for line in addition.globals_), ""] if addition.globals_ else []
+    head = (
+        ["global:", *(f"  {line}" for line in addition.globals_), ""] if addition.globals_ else []
+    )
     route = ["route:", f"  receiver: {_word(addition.name)}", ""]
     return "\n".join([*head, *route, "receivers:", *_receiver(addition, "  ")]) + "\n"
 
 
 def extended(text: str, addition: Addition) -> str:
-    """The configuration with the receiver added behind the others. Raises ValueError where it is not plain to see how,
-    or when a receiver has that name already."""
+    """The configuration with the receiver added behind the others. Raises ValueError where it is
+    not plain to see how, or when a receiver has that name already."""
     root = _compose(text)
     top = _mapping(root, "the file")
     receivers = top.get("receivers")
     if not isinstance(receivers, yaml.SequenceNode) or receivers.flow_style or not receivers.value:
         raise ValueError(f"there is no list of receivers to add to: {_ASK}")
     if addition.name in _names(receivers):
-        raise ValueError(f"a receiver {addition.name} is there already: choose another name with --receiver")
+        raise ValueError(
+            f"a receiver {addition.name} is there already: choose another name with --receiver"
+        )
     lines = text.split("\n")
-    additions = [(_last_line(receivers) + 1, _receiver(addition, " " * receivers.start_mark.column))]
+    additions = [
+        (_last_line(receivers) + 1, _receiver(addition, " " * receivers.start_mark.column))
+    ]
     additions += _globals(top, addition.globals_, root.start_mark.line if root else 0)
-    for at, added in sorted(additions, reverse=True):  # the last first, so that the places before it stay
+    for at, added in sorted(
+        additions, reverse=True
+    ):  # the last first, so that the places before it stay
         lines[at:at] = added
     return "\n".join(lines)
 
 
 def present(text: str) -> dict[str, str]:
-    """The keys under `global` that have a plain value. Raises ValueError when the file is no configuration."""
+    """The keys under `global` that have a plain value. Raises ValueError when the file is no
+    configuration.
+    """
     node = _mapping(_compose(text), "the file").get("global")
     pairs = _mapping(node, "global") if node is not None else {}
     return {key: value.value for key, value in pairs.items() if isinstance(value, yaml.ScalarNode)}
@@ -68,8 +81,12 @@ def _names(receivers: yaml.SequenceNode) -> set[str]:
     return {name.value for name in names if isinstance(name, yaml.ScalarNode)}
 
 
-def _globals(top: dict[str, yaml.Node], wanted: Sequence[str], first: int) -> Iterator[tuple[int, list[str]]]:
-    """Lines to insert, and before which line; where there is no `global`, it comes to be before line `first`."""
+def _globals(
+    top: dict[str, yaml.Node], wanted: Sequence[str], first: int
+) -> Iterator[tuple[int, list[str]]]:
+    """Lines to insert, and before which line; where there is no `global`, it comes to be before
+    line `first`.
+    """
     node = top.get("global")
     known = _mapping(node, "global") if node is not None else {}
     missing = [line for line in wanted if line.partition(":")[0] not in known]

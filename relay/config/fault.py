@@ -1,4 +1,6 @@
-"""A fault of a file: where it is, what is wrong, and how it is shown to the one who has to mend it."""
+"""A fault of a file: where it is, what is wrong, and how it is shown to the one who has to mend
+it.
+"""
 
 import re
 from collections.abc import Iterable
@@ -9,7 +11,8 @@ from msgspec import Struct
 from relay.core.secret import mask, stars
 
 _SECRET_KEYS = re.compile(
-    r"""((?:token|password|webhook_?url)["']?\s*:\s+)(?![{\[|>&*\s])([^\s,}#][^,}#]*)""", re.IGNORECASE
+    r"""((?:token|password|webhook_?url)["']?\s*:\s+)(?![{\[|>&*\s])([^\s,}#][^,}#]*)""",
+    re.IGNORECASE,
 )
 _WIDEST = 160
 
@@ -55,7 +58,12 @@ def faulty(faults: tuple[Fault, ...]) -> bool:
 
 
 def ordered(faults: Iterable[Fault], first: str) -> tuple[Fault, ...]:
-    """The faults by file, line and column, each once; those of the file `first` before all others."""
+    """The faults by file, line and column, each once; those of the file `first` before all
+    others.
+    """
     return tuple(
-        sorted(dict.fromkeys(faults), key=lambda fault: (fault.file != first, fault.file, fault.line, fault.column))
+        sorted(
+            dict.fromkeys(faults),
+            key=lambda fault: (fault.file != first, fault.file, fault.line, fault.column),
+        )
     )

@@ -12,7 +12,9 @@ from relay.core.template.static_check import TemplateFault
 
 
 class Wanted(Struct, frozen=True):
-    """What a configuration wants read, as it is written there: secret files, template patterns, certificate files."""
+    """What a configuration wants read, as it is written there: secret files, template patterns,
+    certificate files.
+    """
 
     secrets: frozenset[str]
     templates: tuple[str, ...]
@@ -20,11 +22,12 @@ class Wanted(Struct, frozen=True):
 
 
 class Files(Struct, frozen=True):
-    """What was read. Keys are the names as the configuration writes them; white space around secrets is gone.
+    """What was read. Keys are the names as the configuration writes them; white space around
+    secrets is gone.
 
-    `templates` are sources by file name, `builtin` those that come with the relay, `paths` where each was found.
-    `problems` says for a secret file, pattern or certificate why there is nothing. `folder` is where relative names
-    begin.
+    `templates` are sources by file name, `builtin` those that come with the relay, `paths` where
+    each was found. `problems` says for a secret file, pattern or certificate why there is nothing.
+    `folder` is where relative names begin.
     """
 
     folder: str = ""
@@ -43,7 +46,9 @@ class Files(Struct, frozen=True):
         name = fault.template
         lines = self.templates.get(name, self.builtin.get(name, "")).splitlines()
         excerpt = lines[fault.line - 1] if 0 < fault.line <= len(lines) else ""
-        return Fault(self.paths.get(name, name), fault.line, fault.column, fault.message, excerpt=excerpt)
+        return Fault(
+            self.paths.get(name, name), fault.line, fault.column, fault.message, excerpt=excerpt
+        )
 
 
 def wanted(file: File) -> Wanted:
@@ -58,14 +63,20 @@ def _secrets(file: File) -> Iterator[str]:
             names += [telegram.bot_token_file, telegram.chat_id_file]
         for discord in receiver.discord_configs:
             chosen = discord.webhook_url_file
-            names += [*chosen.allow.values(), chosen.default] if isinstance(chosen, ByLabel) else [chosen]
+            names += (
+                [*chosen.allow.values(), chosen.default]
+                if isinstance(chosen, ByLabel)
+                else [chosen]
+            )
     yield from filter(None, names)
 
 
 def _certificates(file: File) -> Iterator[str]:
     configs: list[HttpConfig | None] = [file.global_.http_config]
     for receiver in file.receivers:
-        configs += [entry.http_config for entry in (*receiver.telegram_configs, *receiver.discord_configs)]
+        configs += [
+            entry.http_config for entry in (*receiver.telegram_configs, *receiver.discord_configs)
+        ]
     for config in filter(None, configs):
         tls = config.tls_config
         yield from filter(None, (tls.ca_file, tls.cert_file, tls.key_file))

@@ -74,11 +74,14 @@ def convert(name: str, data: bytes, builtin: dict[str, str]) -> Imported:
     talking = tuple(word(child(each, "name")) for each in receivers if chats.has_chats(each))
     if faults or not talking:
         where = source.key_place(("receivers",))
-        raise NotImported(faults or (source.fault(where, "no receiver has telegram_configs or discord_configs"),))
+        raise NotImported(
+            faults or (source.fault(where, "no receiver has telegram_configs or discord_configs"),)
+        )
     draft = _draft(source, frozenset(talking))
     finished, dropped = _settle(draft, source, Files(builtin=builtin))
     lost = [
-        source.fault(place, text, "warning") for place, text in (*_lost(source, draft, frozenset(talking)), *dropped)
+        source.fault(place, text, "warning")
+        for place, text in (*_lost(source, draft, frozenset(talking)), *dropped)
     ]
     return Imported(
         config=_HEAD + write(plain(finished)),
@@ -93,14 +96,25 @@ def _draft(source: Source, talking: frozenset[str]) -> Table:
     root, place = source.root, source.place(())
     tree = routes.carry(child(root, "route") or Leaf(place, None, plain=True), talking)
     named = {name for _, name in routes.names(tree, "receiver")}
-    muted = {name for key in ("mute_time_intervals", "active_time_intervals") for _, name in routes.names(tree, key)}
+    muted = {
+        name
+        for key in ("mute_time_intervals", "active_time_intervals")
+        for _, name in routes.names(tree, key)
+    }
     intervals = [
         each
-        for key in ("time_intervals", "mute_time_intervals")  # the second is the old name of the first
+        for key in (
+            "time_intervals",
+            "mute_time_intervals",
+        )  # the second is the old name of the first
         for each in items(child(root, key))
         if word(child(each, "name")) in muted
     ]
-    receivers = [chats.carry(each) for each in items(child(root, "receivers")) if word(child(each, "name")) in named]
+    receivers = [
+        chats.carry(each)
+        for each in items(child(root, "receivers"))
+        if word(child(each, "name")) in named
+    ]
     parts: dict[str, Node | None] = {
         "global": chats.carry_global(child(root, "global")),
         "time_intervals": Branch(place, tuple(intervals), 0) if intervals else None,
@@ -115,7 +129,11 @@ def _tidy(draft: Table) -> Table:
     named = {name for _, name in routes.names(draft.pairs["route"][1], "receiver")}
     place, receivers = draft.pairs["receivers"]
     led_to = tuple(each for each in items(receivers) if word(child(each, "name")) in named)
-    kept = {key: pair for key, pair in draft.pairs.items() if not isinstance(pair[1], Table) or pair[1].pairs}
+    kept = {
+        key: pair
+        for key, pair in draft.pairs.items()
+        if not isinstance(pair[1], Table) or pair[1].pairs
+    }
     return Table(draft.place, kept | {"receivers": (place, Branch(receivers.place, led_to, 0))}, 0)
 
 
@@ -153,13 +171,17 @@ def _settle(draft: Table, source: Source, files: Files) -> tuple[Table, list[tup
             return _tidy(draft), dropped
         fatal = {loc: message for loc, message in wrong.items() if not _may_go(loc, message)}
         if fatal:
-            raise NotImported(tuple(source.fault(place_of(draft, loc), message) for loc, message in fatal.items()))
+            raise NotImported(
+                tuple(source.fault(place_of(draft, loc), message) for loc, message in fatal.items())
+            )
         for loc in sorted(wrong, key=in_order, reverse=True):
             key = f"{loc[-1]}: " if isinstance(loc[-1], str) else ""
             dropped.append((place_of(draft, loc), key + wrong[loc]))
             kept = without(draft, loc)
             draft = kept if isinstance(kept, Table) else draft
-    raise NotImported((source.fault(source.place(()), "too little of this file can be carried over"),))
+    raise NotImported(
+        (source.fault(source.place(()), "too little of this file can be carried over"),)
+    )
 
 
 def _wrong(draft: Node, files: Files) -> dict[Loc, str]:
@@ -177,7 +199,11 @@ def _wrong(draft: Node, files: Files) -> dict[Loc, str]:
 
 def _may_go(loc: Loc, message: str) -> bool:
     match loc:
-        case ("receivers", int(), "telegram_configs" | "discord_configs", int(), *_) | ("global", str(), *_):
+        case ("receivers", int(), "telegram_configs" | "discord_configs", int(), *_) | (
+            "global",
+            str(),
+            *_,
+        ):
             return True
         case ("route", *_, "routes", int()):
             return message.startswith("no alert comes here")
@@ -214,7 +240,10 @@ def _snippet(root: Node | None) -> Plain:
     while any(word(child(each, "name")) == name for each in receivers):
         name += "-chats"
     grouping = [key for key in routes.GROUPING if child(before, key) is not None]
-    route: dict[str, Plain] = {"receiver": name, **{key: _plain(child(before, key)) for key in grouping}}
+    route: dict[str, Plain] = {
+        "receiver": name,
+        **{key: _plain(child(before, key)) for key in grouping},
+    }
     if any(_has_more(each) for each in receivers):
         route["routes"] = [{"receiver": name, "continue": True}, _plain(before)]
     webhook: Plain = {"url": URL, "send_resolved": True}
@@ -224,7 +253,10 @@ def _snippet(root: Node | None) -> Plain:
 def _has_more(receiver: Node) -> bool:
     """Whether it notifies anybody outside of the chats."""
     pairs = receiver.pairs if isinstance(receiver, Table) else {}
-    return any(key.endswith("_configs") and key not in chats.PLATFORMS and items(pairs[key][1]) for key in pairs)
+    return any(
+        key.endswith("_configs") and key not in chats.PLATFORMS and items(pairs[key][1])
+        for key in pairs
+    )
 
 
 def _plain(node: Node | None) -> Plain:

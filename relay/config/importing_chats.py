@@ -35,7 +35,10 @@ def carry(receiver: Node) -> Table:
     for key in PLATFORMS:
         if key in pairs and items(pairs[key][1]):
             place, listed = pairs[key]
-            kept[key] = place, Branch(listed.place, tuple(_entry(each, _KEPT[key]) for each in items(listed)), 0)
+            kept[key] = (
+                place,
+                Branch(listed.place, tuple(_entry(each, _KEPT[key]) for each in items(listed)), 0),
+            )
     return Table(receiver.place, kept, 0)
 
 
@@ -62,7 +65,9 @@ def _http(node: Node) -> Node:
         return kept
     place, tls = kept.pairs["tls_config"]
     return Table(
-        kept.place, kept.pairs | {"tls_config": (place, only(tls, _TLS) if isinstance(tls, Table) else tls)}, 0
+        kept.place,
+        kept.pairs | {"tls_config": (place, only(tls, _TLS) if isinstance(tls, Table) else tls)},
+        0,
     )
 
 
@@ -77,7 +82,10 @@ def _lost_keys(entry: Node, platform: str) -> Iterator[Lost]:
     for key, (place, value) in entry.pairs.items() if isinstance(entry, Table) else ():
         if key in _TEXTS and not _is_default(word(value), platform, key):
             name = _BY_MODE.get(word(child(entry, "parse_mode")), _BUILT_IN[platform])
-            yield place, f"{key}: messages are Jinja2 here, not Go; the built-in {name} is in its place"
+            yield (
+                place,
+                f"{key}: messages are Jinja2 here, not Go; the built-in {name} is in its place",
+            )
         elif key not in (*_KEPT[platform], *_TEXTS):
             yield place, f"{key}: the relay has no such key"
     yield from lost_http(child(entry, "http_config"))

@@ -26,7 +26,9 @@ def word(node: Node | None) -> str:
 
 def only(table: Table, keys: tuple[str, ...]) -> Table:
     """The table with these of its keys, in the order of the file."""
-    return Table(table.place, {key: pair for key, pair in table.pairs.items() if key in keys}, table.size)
+    return Table(
+        table.place, {key: pair for key, pair in table.pairs.items() if key in keys}, table.size
+    )
 
 
 def carry(route: Node, chatty: frozenset[str], inherited: str = "") -> Node:
@@ -48,13 +50,17 @@ def carry(route: Node, chatty: frozenset[str], inherited: str = "") -> Node:
         below = _needed(below, chatty, receiver)
     place = kept.pairs["routes"][0]
     return Table(
-        kept.place, kept.pairs | {"routes": (place, Branch(routes.place, tuple(below), routes.size))}, kept.size
+        kept.place,
+        kept.pairs | {"routes": (place, Branch(routes.place, tuple(below), routes.size))},
+        kept.size,
     )
 
 
 def _leads_to(route: Node, chatty: frozenset[str], inherited: str) -> bool:
     receiver = word(child(route, "receiver")) or inherited
-    return receiver in chatty or any(_leads_to(each, chatty, receiver) for each in items(child(route, "routes")))
+    return receiver in chatty or any(
+        _leads_to(each, chatty, receiver) for each in items(child(route, "routes"))
+    )
 
 
 def _needed(routes: list[Node], chatty: frozenset[str], inherited: str) -> list[Node]:
@@ -84,7 +90,10 @@ def lost(route: Node, *, below: bool = False) -> Iterator[tuple[Place, str]]:
         return
     for key, (place, _) in route.pairs.items():
         if key in GROUPING and below:
-            yield place, f"{key}: Alertmanager groups what it posts, and all of it as its first route says"
+            yield (
+                place,
+                f"{key}: Alertmanager groups what it posts, and all of it as its first route says",
+            )
         elif key not in (*_KEPT, *GROUPING):
             yield place, f"{key}: the relay's routes have no such key"
     for each in items(child(route, "routes")):

@@ -1,4 +1,6 @@
-"""How a receiver wants its cards: an entry's keys over its receiver's, over the file's, over the defaults."""
+"""How a receiver wants its cards: an entry's keys over its receiver's, over the file's, over the
+defaults.
+"""
 
 from typing import TypeVar
 
@@ -53,12 +55,15 @@ def choices(shared: Shared, loc: Loc, names: Names, report: Report) -> Choices:
     mentions = None
     if shared.mentions is not None:
         mentions = tuple(
-            _mention(mention, (*loc, "mentions", index), report) for index, mention in enumerate(shared.mentions)
+            _mention(mention, (*loc, "mentions", index), report)
+            for index, mention in enumerate(shared.mentions)
         )
     return Choices(shared, _quiet(shared, loc, names, report), urgent, mentions)
 
 
-def check_name(name: str, known: frozenset[str] | set[str], word: str, loc: Loc, report: Report) -> bool:
+def check_name(
+    name: str, known: frozenset[str] | set[str], word: str, loc: Loc, report: Report
+) -> bool:
     """Whether a name is known; a fault with the nearest one if not."""
     if name in known:
         return True
@@ -68,7 +73,10 @@ def check_name(name: str, known: frozenset[str] | set[str], word: str, loc: Loc,
 
 
 def policy(
-    receiver: Receiver, entry: TelegramConfig | DiscordConfig, said: tuple[Choices, Choices], file: Global
+    receiver: Receiver,
+    entry: TelegramConfig | DiscordConfig,
+    said: tuple[Choices, Choices],
+    file: Global,
 ) -> Policy:
     """The policy of one entry. `said` is what the entry and what its receiver says."""
     own, common = said
@@ -112,7 +120,9 @@ def _first(own: T | None, common: T | None, default: T) -> T:
     return default if common is None else common
 
 
-def _quiet(shared: Shared, loc: Loc, names: Names, report: Report) -> tuple[TimeInterval, ...] | None:
+def _quiet(
+    shared: Shared, loc: Loc, names: Names, report: Report
+) -> tuple[TimeInterval, ...] | None:
     if shared.quiet is None:
         return None
     known = frozenset(names.intervals)

@@ -1,4 +1,6 @@
-"""Gathers the faults of one file while its meaning is worked out, so that all of them are shown at once."""
+"""Gathers the faults of one file while its meaning is worked out, so that all of them are shown at
+once.
+"""
 
 from typing import Literal
 
@@ -20,7 +22,9 @@ class Report:
         self.faults.append(self.source.fault(self.source.place(loc), message))
 
     def lack(self, loc: Loc, message: str) -> None:
-        """Something is missing from the value at `loc`, unless that is because a faulty key was left out of it."""
+        """Something is missing from the value at `loc`, unless that is because a faulty key was
+        left out of it.
+        """
         if self.source.place(loc) not in self._torn:
             self.fault(loc, message)
 
@@ -37,7 +41,9 @@ class Report:
         return f"{self.source.name}:{self.source.place(loc).line + 1}"
 
     def matchers(self, texts: tuple[str, ...], loc: Loc) -> tuple[Matcher, ...]:
-        """The matchers of a list of texts; those that are none are reported, with the column inside the text."""
+        """The matchers of a list of texts; those that are none are reported, with the column inside
+        the text.
+        """
         found: list[Matcher] = []
         for index, text in enumerate(texts):
             at = (*loc, index)
@@ -53,9 +59,15 @@ class Report:
         return tuple(found)
 
     def _inside(self, loc: Loc, offset: int) -> Place:
-        """`offset` characters into the text at `loc`, where the file has the text as it is; else where it begins."""
+        """`offset` characters into the text at `loc`, where the file has the text as it is; else
+        where it begins.
+        """
         place, node = self.source.place(loc), self.source.node(loc)
-        if not isinstance(node, Leaf) or not isinstance(node.value, str) or place.line != place.end_line:
+        if (
+            not isinstance(node, Leaf)
+            or not isinstance(node.value, str)
+            or place.line != place.end_line
+        ):
             return place
         quotes = place.end_column - place.column - len(node.value)
         if quotes not in (0, 2):  # escapes in it

@@ -35,7 +35,8 @@ class Retention(Struct, frozen=True):
 
 
 class Draft(Struct, frozen=True):
-    """All that a configuration says, faults and all, its templates not yet tried: `trial` says how to.
+    """All that a configuration says, faults and all, its templates not yet tried: `trial` says how
+    to.
 
     `personal` is the policy of chats that subscribe. `tests` is how many the file had.
     """
@@ -63,7 +64,9 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[Draft, tuple[Faul
     Mode `check` is for a machine that has no secrets: a missing secret file is a warning there.
     """
     file, report = config.file, Report(config.source, config.torn)
-    names = Names(config.declared, _intervals(file, report), frozenset({*files.builtin, *files.templates}))
+    names = Names(
+        config.declared, _intervals(file, report), frozenset({*files.builtin, *files.templates})
+    )
     _check_twice(file, report)
     _check_patterns(file, files, report)
     destinations = Destinations(file.global_, files, mode, names, report)
@@ -89,7 +92,9 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[Draft, tuple[Faul
 
 
 def decided(draft: Draft, faults: tuple[Fault, ...]) -> Rules | None:
-    """The rules, when the faults of the file, its meaning and its templates are no more than warnings."""
+    """The rules, when the faults of the file, its meaning and its templates are no more than
+    warnings.
+    """
     if faulty(faults):
         return None
     templates = compiled((*draft.trial.builtin, *draft.trial.own))
@@ -155,12 +160,16 @@ def _notices(file: File, names: Names, report: Report) -> str:
 
 
 def _check_last_resort(file: File, targets: dict[str, tuple[Target, ...]], report: Report) -> None:
-    """What finds no chat elsewhere goes to the first route's receiver, so that one takes every label value."""
+    """What finds no chat elsewhere goes to the first route's receiver, so that one takes every
+    label value.
+    """
     places: dict[str, Loc] = {file.route.receiver or "": ("route", "receiver")}
     places.setdefault(file.global_.notices_receiver or "", ("global", "notices_receiver"))
     for name, loc in places.items():
         found = targets.get(name, ())
-        if found and not any(all(matcher.op == "!=" for matcher in target.when) for target in found):
+        if found and not any(
+            all(matcher.op == "!=" for matcher in target.when) for target in found
+        ):
             message = f'every chat of {quote(name)} hangs on a label: one needs a "default", as the last resort'
             report.fault(loc, message)
 
@@ -169,7 +178,10 @@ def _check_used(file: File, used: set[str], report: Report) -> None:
     used |= {fallback for receiver in file.receivers for fallback in _fallbacks(receiver)}
     for index, receiver in enumerate(file.receivers):
         if receiver.name not in used:
-            report.warn(("receivers", index, "name"), f"no route leads to the receiver {quote(receiver.name)}")
+            report.warn(
+                ("receivers", index, "name"),
+                f"no route leads to the receiver {quote(receiver.name)}",
+            )
 
 
 def _fallbacks(receiver: Receiver) -> Iterator[str]:
@@ -208,7 +220,8 @@ def _limits(config: LimitsConfig) -> Limits:
 def _retention(config: RetentionConfig) -> Retention:
     default = Retention()
     return Retention(
-        default.seconds if config.time is None else config.time, default.bytes if config.size is None else config.size
+        default.seconds if config.time is None else config.time,
+        default.bytes if config.size is None else config.size,
     )
 
 
@@ -218,7 +231,9 @@ def _intervals(file: File, report: Report) -> dict[str, TimeInterval]:
             for number, times in enumerate(period.times):
                 if times.start_time >= times.end_time:
                     loc = ("time_intervals", index, "time_intervals", at, "times", number)
-                    report.fault(loc, "the end is not after the start: write a night as two entries")
+                    report.fault(
+                        loc, "the end is not after the start: write a night as two entries"
+                    )
     return {
         interval.name: TimeInterval(interval.name, tuple(map(_period, interval.time_intervals)))
         for interval in file.time_intervals

@@ -1,4 +1,6 @@
-"""What a single value of relay.yml may be: the types that its models are made of, with faults in plain words."""
+"""What a single value of relay.yml may be: the types that its models are made of, with faults in
+plain words.
+"""
 
 import difflib
 from collections.abc import Callable, Iterable
@@ -7,29 +9,49 @@ from typing import Annotated, ClassVar, TypeVar
 from zoneinfo import ZoneInfo, available_timezones
 
 from msgspec import Struct
-from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainValidator, Strict, WithJsonSchema, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainValidator,
+    Strict,
+    WithJsonSchema,
+    model_validator,
+)
 
 from relay.core.budget import Rate
 from relay.core.duration import parse_duration, parse_rate, parse_size, quote
-from relay.core.routing.interval import Range, parse_clock, parse_days, parse_months, parse_weekdays, parse_years
+from relay.core.routing.interval import (
+    Range,
+    parse_clock,
+    parse_days,
+    parse_months,
+    parse_weekdays,
+    parse_years,
+)
 from relay.core.secret import Secret
 
 T = TypeVar("T")
 
 
 class Unknown(Struct, frozen=True):
-    """Stands in for the value of a key that its model has not, so that the fault can say what is near."""
+    """Stands in for the value of a key that its model has not, so that the fault can say what is
+    near.
+    """
 
     advice: str
 
 
 class Model(BaseModel):
-    """What all models share: frozen, strict, no unknown keys; a key without a value counts as absent.
+    """What all models share: frozen, strict, no unknown keys; a key without a value counts as
+    absent.
 
     `advice` says more than the nearest name about keys that people are likely to paste.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True)
+    model_config = ConfigDict(
+        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
+    )
     advice: ClassVar[dict[str, str]] = {}
 
     @classmethod

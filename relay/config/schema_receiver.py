@@ -32,7 +32,9 @@ _OTHERS = (
 
 
 class ByLabel(Model, Generic[T]):
-    """A value that a label of the alert chooses among those named here; `default` is for every other value."""
+    """A value that a label of the alert chooses among those named here; `default` is for every
+    other value.
+    """
 
     label: str
     """The label whose value chooses."""
@@ -54,8 +56,12 @@ class FileByLabel(ByLabel[str]):
     """A file that a label of the alert chooses."""
 
 
-Chat = Annotated[Annotated[ChatId, Tag("fixed")] | Annotated[ChatByLabel, Tag("chosen")], Discriminator(_shape)]
-FileName = Annotated[Annotated[str, Tag("fixed")] | Annotated[FileByLabel, Tag("chosen")], Discriminator(_shape)]
+Chat = Annotated[
+    Annotated[ChatId, Tag("fixed")] | Annotated[ChatByLabel, Tag("chosen")], Discriminator(_shape)
+]
+FileName = Annotated[
+    Annotated[str, Tag("fixed")] | Annotated[FileByLabel, Tag("chosen")], Discriminator(_shape)
+]
 
 
 class TlsConfig(Model):
@@ -83,7 +89,9 @@ class HttpConfig(Model):
 
 
 class Lifecycle(Model):
-    """Which changes of a card get a reply, and how long a resolved one counts as the same incident."""
+    """Which changes of a card get a reply, and how long a resolved one counts as the same
+    incident.
+    """
 
     reply_joined: bool = True
     """A line under the card when alerts join."""
@@ -118,7 +126,9 @@ class LinkRewrite(Model):
 
 
 class Shared(Model):
-    """What an entry may say, and its receiver for all its entries. An absent key has the default of `Policy`."""
+    """What an entry may say, and its receiver for all its entries. An absent key has the default of
+    `Policy`.
+    """
 
     fallback: str | None = None
     """Receiver that gets a copy when this chat is gone."""

@@ -1,4 +1,6 @@
-"""A file as it was read: nodes that know their place, so that whatever is wrong can be shown where it stands."""
+"""A file as it was read: nodes that know their place, so that whatever is wrong can be shown where
+it stands.
+"""
 
 from typing import Literal
 
@@ -12,7 +14,9 @@ Loc = tuple[str | int, ...]
 
 
 class Place(Struct, frozen=True):
-    """Where something stands, from its first character to behind its last; lines and columns count from 0."""
+    """Where something stands, from its first character to behind its last; lines and columns count
+    from 0.
+    """
 
     line: int
     column: int
@@ -21,7 +25,9 @@ class Place(Struct, frozen=True):
 
 
 class Leaf(Struct, frozen=True):
-    """A text, number, truth value or nothing. `plain`: without quotes, so that its text stands in the file as it is."""
+    """A text, number, truth value or nothing. `plain`: without quotes, so that its text stands in
+    the file as it is.
+    """
 
     place: Place
     value: Scalar
@@ -56,9 +62,18 @@ class Source(Struct, frozen=True):
     root: Node | None
     secrets: tuple[Place, ...]
 
-    def fault(self, place: Place, message: str, severity: Literal["fault", "warning"] = "fault") -> Fault:
+    def fault(
+        self, place: Place, message: str, severity: Literal["fault", "warning"] = "fault"
+    ) -> Fault:
         """A fault at a place of this file."""
-        return Fault(self.name, place.line + 1, place.column + 1, mask(message), severity, self.excerpt(place.line))
+        return Fault(
+            self.name,
+            place.line + 1,
+            place.column + 1,
+            mask(message),
+            severity,
+            self.excerpt(place.line),
+        )
 
     def excerpt(self, line: int) -> str:
         """A line (from 0) with inline secrets starred out."""
@@ -129,7 +144,9 @@ def without(node: Node, loc: Loc) -> Node | None:
         place, value = node.pairs[part]
         kept = without(value, rest)
         pairs = {key: pair for key, pair in node.pairs.items() if key != part}
-        return Table(node.place, pairs if kept is None else {**node.pairs, part: (place, kept)}, node.size)
+        return Table(
+            node.place, pairs if kept is None else {**node.pairs, part: (place, kept)}, node.size
+        )
     if isinstance(node, Branch) and isinstance(part, int) and part < len(node.items):
         kept = without(node.items[part], rest)
         middle = () if kept is None else (kept,)
@@ -138,5 +155,7 @@ def without(node: Node, loc: Loc) -> Node | None:
 
 
 def in_order(loc: Loc) -> tuple[tuple[int, str], ...]:
-    """Sorts paths so that the entries of a list are in its order, and what holds something is before it."""
+    """Sorts paths so that the entries of a list are in its order, and what holds something is
+    before it.
+    """
     return tuple((part, "") if isinstance(part, int) else (-1, part) for part in loc)

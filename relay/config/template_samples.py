@@ -14,8 +14,8 @@ Use = tuple[str, MarkupName]
 
 
 class Trial(Struct, frozen=True):
-    """What is to be tried: templates and their sources, those that come with the relay and the others, and `uses`:
-    names with the markup that their users write them in."""
+    """What is to be tried: templates and their sources, those that come with the relay and the
+    others, and `uses`: names with the markup that their users write them in."""
 
     builtin: Sources = ()
     own: Sources = ()
@@ -35,7 +35,9 @@ def names(trial: Trial) -> tuple[str, ...]:
 
 
 def verdicts(trial: Trial, wanted: Iterable[str]) -> Iterator[Verdict]:
-    """Tries the wanted templates one by one, each in the markup of its uses; one that nobody uses is plain text."""
+    """Tries the wanted templates one by one, each in the markup of its uses; one that nobody uses
+    is plain text.
+    """
     shared = compiled(trial.builtin)
     own = dict(trial.own)
     for name in wanted:

@@ -1,4 +1,6 @@
-"""The route tree of the configuration: names inherited, matchers compiled, everything doubtful reported."""
+"""The route tree of the configuration: names inherited, matchers compiled, everything doubtful
+reported.
+"""
 
 from relay.config.fault import faulty
 from relay.config.policy import Names, check_name
@@ -13,7 +15,9 @@ ALERTMANAGERS = ("group_by", "group_wait", "group_interval", "repeat_interval")
 
 
 class Tree:
-    """Builds the tree and remembers where each of its routes stands. `sound`: all matchers could be read."""
+    """Builds the tree and remembers where each of its routes stands. `sound`: all matchers could be
+    read.
+    """
 
     def __init__(self, names: Names, report: Report) -> None:
         self.sound = True
@@ -25,15 +29,26 @@ class Tree:
     def build(self, config: RouteConfig) -> Route:
         """The whole tree; the root takes everything."""
         loc: Loc = ("route",)
-        for key in ("matchers", "match", "match_re", "mute_time_intervals", "active_time_intervals"):
+        for key in (
+            "matchers",
+            "match",
+            "match_re",
+            "mute_time_intervals",
+            "active_time_intervals",
+        ):
             if getattr(config, key):
-                self._report.fault((*loc, key), f"the first route takes every alert: {quote(key)} has no place in it")
+                self._report.fault(
+                    (*loc, key),
+                    f"the first route takes every alert: {quote(key)} has no place in it",
+                )
         if config.continue_:
             self._report.fault((*loc, "continue"), "the first route has nothing to continue to")
         root = self._route(config, loc, "")
         for key, places in self._ignored.items():
             more = f" ({len(places)} routes say it)" if len(places) > 1 else ""
-            self._report.warn(places[0], f"Alertmanager groups and repeats: {quote(key)} has no effect here{more}")
+            self._report.warn(
+                places[0], f"Alertmanager groups and repeats: {quote(key)} has no effect here{more}"
+            )
         return root
 
     def check_reach(self, root: Route) -> None:
@@ -41,11 +56,16 @@ class Tree:
         for found in unreachable(root):
             taker = found.taker.place
             loc = self._places[id(found.route)]
-            self._report.fault(loc, f"no alert comes here: the route at {taker} takes them all and does not continue")
+            self._report.fault(
+                loc,
+                f"no alert comes here: the route at {taker} takes them all and does not continue",
+            )
 
     def _route(self, config: RouteConfig, loc: Loc, inherited: str) -> Route:
         if config.receiver is not None:
-            check_name(config.receiver, self._names.receivers, "receiver", (*loc, "receiver"), self._report)
+            check_name(
+                config.receiver, self._names.receivers, "receiver", (*loc, "receiver"), self._report
+            )
         for key in ALERTMANAGERS:
             if getattr(config, key) is not None:
                 self._ignored.setdefault(key, []).append((*loc, key))
@@ -55,7 +75,8 @@ class Tree:
             matchers=self._matchers(config, loc),
             continue_=config.continue_,
             routes=tuple(
-                self._route(child, (*loc, "routes", index), receiver) for index, child in enumerate(config.routes)
+                self._route(child, (*loc, "routes", index), receiver)
+                for index, child in enumerate(config.routes)
             ),
             mute=self._intervals(config.mute_time_intervals, (*loc, "mute_time_intervals")),
             active=self._intervals(config.active_time_intervals, (*loc, "active_time_intervals")),
@@ -69,7 +90,9 @@ class Tree:
         found = [*self._report.matchers(config.matchers, (*loc, "matchers"))]
         found += [Matcher(name, "=", value) for name, value in (config.match or {}).items()]
         for name, value in (config.match_re or {}).items():
-            found += self._report.matchers((str(Matcher(name, "=~", value)),), (*loc, "match_re", name))
+            found += self._report.matchers(
+                (str(Matcher(name, "=~", value)),), (*loc, "match_re", name)
+            )
         self.sound = self.sound and not faulty(tuple(self._report.faults[before:]))
         return tuple(found)
 

@@ -14,7 +14,9 @@ _DISCORD = re.compile(r"(?:(?:www|ptb|canary)\.)?discord(?:app)?\.com")
 
 
 class Webhook(Struct, frozen=True):
-    """A webhook: the address of its API (scheme and host), its id, and the whole URL, which is a secret."""
+    """A webhook: the address of its API (scheme and host), its id, and the whole URL, which is a
+    secret.
+    """
 
     api: str
     id: str
@@ -34,7 +36,8 @@ def parse_webhook(text: str) -> Webhook:
     found = _PATH.fullmatch(parts.path)
     if found is None or not host or parts.username is not None or not text.isprintable():
         raise ValueError(
-            "expected a webhook URL, as the channel's settings give it: https://discord.com/api/webhooks and so on"
+            "expected a webhook URL, as the channel's settings give it: "
+            "https://discord.com/api/webhooks and so on"
         )
     if parts.query or parts.fragment:
         raise ValueError('a webhook URL ends after its token: write a thread with "thread_id"')

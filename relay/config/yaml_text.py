@@ -1,4 +1,6 @@
-"""Plain values to YAML that the relay's own reader, and Alertmanager's, take for the same values."""
+"""Plain values to YAML that the relay's own reader, and Alertmanager's, take for the same
+values.
+"""
 
 import re
 

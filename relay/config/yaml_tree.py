@@ -1,4 +1,6 @@
-"""YAML text to nodes that know their place; what YAML would read silently wrong is a fault instead."""
+"""YAML text to nodes that know their place; what YAML would read silently wrong is a fault
+instead.
+"""
 
 import re
 from collections.abc import Iterator, Sequence
@@ -11,7 +13,9 @@ from relay.core.duration import quote
 
 MAX_BYTES = 16 << 20
 MAX_DEPTH = 100
-MAX_NODES = 1_000_000  # aliases followed: a bomb of aliases ends here, before anything is built from it
+MAX_NODES = (
+    1_000_000  # aliases followed: a bomb of aliases ends here, before anything is built from it
+)
 
 SECRET_KEYS = frozenset({"telegram_bot_token", "bot_token", "webhook_url", "proxy_url"})
 
@@ -34,7 +38,9 @@ _NUMBER_TRAP = re.compile(
 
 
 def read(name: str, data: bytes) -> tuple[Source, tuple[Fault, ...]]:
-    """The nodes of a YAML file and what is wrong with it as YAML; `root` is None when nothing could be read."""
+    """The nodes of a YAML file and what is wrong with it as YAML; `root` is None when nothing could
+    be read.
+    """
     if len(data) > MAX_BYTES:
         return _unread(name, "", START, f"the file is larger than {MAX_BYTES >> 20} MiB")
     try:
@@ -44,7 +50,12 @@ def read(name: str, data: bytes) -> tuple[Source, tuple[Fault, ...]]:
         return _unread(name, before, _end(before), "this is not UTF-8: save the file in UTF-8")
     if found := _UNPRINTABLE.search(text):
         before = text[: found.start()]
-        return _unread(name, text, _end(before), f"a control character (U+{ord(found[0]):04X}) has no place here")
+        return _unread(
+            name,
+            text,
+            _end(before),
+            f"a control character (U+{ord(found[0]):04X}) has no place here",
+        )
     return _build(name, text)
 
 
@@ -52,7 +63,9 @@ def _build(name: str, text: str) -> tuple[Source, tuple[Fault, ...]]:
     builder = _Builder(text.removeprefix("\ufeff"))
     problems: list[tuple[Place, str]] = []
     if text.startswith("\ufeff"):
-        problems.append((START, "the file begins with a byte order mark: save it as UTF-8 without one"))
+        problems.append(
+            (START, "the file begins with a byte order mark: save it as UTF-8 without one")
+        )
     root: Node | None = None
     try:
         root = builder.document()
@@ -91,8 +104,12 @@ def _syntax(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> tuple[Place,
     indent = line[: len(line) - len(line.lstrip())]
     if "\t" in indent:
         column = indent.index("\t")
-        return Place(mark.line, column, mark.line, column), "a tab in the indentation: YAML wants spaces"
-    return Place(mark.line, mark.column, mark.line, mark.column), f"this is not YAML: {error.problem or error.context}"
+        return Place(
+            mark.line, column, mark.line, column
+        ), "a tab in the indentation: YAML wants spaces"
+    return Place(
+        mark.line, mark.column, mark.line, mark.column
+    ), f"this is not YAML: {error.problem or error.context}"
 
 
 class _Stop(Exception):  # noqa: N818 - no error by itself: it carries the place of one out of the recursion
@@ -102,7 +119,9 @@ class _Stop(Exception):  # noqa: N818 - no error by itself: it carries the place
 
 
 class _Builder:
-    """Builds nodes from the parser's events, so that depth, aliases and keys are judged before anything is built."""
+    """Builds nodes from the parser's events, so that depth, aliases and keys are judged before
+    anything is built.
+    """
 
     def __init__(self, text: str) -> None:
         self.lines = tuple(_BREAK.split(text))
@@ -117,7 +136,10 @@ class _Builder:
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
-                    raise _Stop(_place(event), "a second YAML document begins here: one file is one document")
+                    raise _Stop(
+                        _place(event),
+                        "a second YAML document begins here: one file is one document",
+                    )
                 root = self._node(next(self._events), 0)
         return root
 
@@ -127,7 +149,10 @@ class _Builder:
             raise _Stop(place, f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
-                raise _Stop(place, f"unknown alias {quote(f'*{event.anchor}')}: no such anchor stands before it")
+                raise _Stop(
+                    place,
+                    f"unknown alias {quote(f'*{event.anchor}')}: no such anchor stands before it",
+                )
             return self._anchors[event.anchor]
         node = self._fresh(event, place, depth)
         if isinstance(event, yaml.NodeEvent) and event.anchor:
@@ -150,10 +175,21 @@ class _Builder:
             return Leaf(place, text, plain=False)
         if _WORD_TRAP.fullmatch(text):
             self.problems.append(
-                (place, f"{quote(text)} is a truth value to YAML: write true or false, or put it in quotes")
+                (
+                    place,
+                    (
+                        f"{quote(text)} is a truth value to YAML: write true or false, or put it in "
+                        "quotes"
+                    ),
+                )
             )
         elif _NUMBER_TRAP.fullmatch(text):
-            self.problems.append((place, f"YAML may read {quote(text)} as another number or a date: put it in quotes"))
+            self.problems.append(
+                (
+                    place,
+                    f"YAML may read {quote(text)} as another number or a date: put it in quotes",
+                )
+            )
         return Leaf(place, _scalar(text), plain=True)
 
     def _branch(self, place: Place, depth: int) -> Branch:
@@ -180,14 +216,20 @@ class _Builder:
             self._merge(pairs, value)
         return Table(place, pairs, size)
 
-    def _pair(self, pairs: dict[str, tuple[Place, Node]], event: yaml.Event, key: Node, value: Node) -> None:
+    def _pair(
+        self, pairs: dict[str, tuple[Place, Node]], event: yaml.Event, key: Node, value: Node
+    ) -> None:
         if not isinstance(event, yaml.ScalarEvent):
-            self.problems.append((key.place, "a key must be text: what begins with { or [ needs quotes"))
+            self.problems.append(
+                (key.place, "a key must be text: what begins with { or [ needs quotes")
+            )
             return
         name = event.value
         if name in pairs:
             first = pairs[name][0].line + 1
-            self.problems.append((key.place, f"duplicate key {quote(name)}, the first one is on line {first}"))
+            self.problems.append(
+                (key.place, f"duplicate key {quote(name)}, the first one is on line {first}")
+            )
             return
         pairs[name] = (key.place, value)
         if name in SECRET_KEYS:

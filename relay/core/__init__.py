@@ -1,1 +1,3 @@
-"""The rules: pure functions and frozen values, with no clock, socket, disk, log, async or environment."""
+"""The rules: pure functions and frozen values, with no clock, socket, disk, log, async or
+environment.
+"""

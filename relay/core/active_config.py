@@ -1,4 +1,6 @@
-"""What is in force: routing, templates, limits and hours, as one frozen value that a reload replaces whole."""
+"""What is in force: routing, templates, limits and hours, as one frozen value that a reload
+replaces whole.
+"""
 
 from collections.abc import Iterable
 from functools import cached_property
@@ -14,8 +16,8 @@ from relay.core.template.template import Templates
 
 
 class Refusing(Struct, frozen=True):
-    """A receiver has a chat that takes no messages until someone acts: `why` as the platform says it, `place` is
-    FILE:LINE of its entry."""
+    """A receiver has a chat that takes no messages until someone acts: `why` as the platform says
+    it, `place` is FILE:LINE of its entry."""
 
     platform: Platform
     receiver: str
@@ -24,7 +26,9 @@ class Refusing(Struct, frozen=True):
 
 
 class InForce(Struct, frozen=True, dict=True):
-    """Everything that deliveries and messages depend on. Cards and deliveries name receivers and lanes, never this."""
+    """Everything that deliveries and messages depend on. Cards and deliveries name receivers and
+    lanes, never this.
+    """
 
     routing: Routing
     templates: Templates
@@ -36,14 +40,16 @@ class InForce(Struct, frozen=True, dict=True):
         return tuple(self._by_lane.get(lane, {}).values())
 
     def target(self, lane: LaneKey, receiver: str) -> Target | None:
-        """How `receiver` reaches `lane` now; how another one does, if it no longer does; None when nobody does."""
+        """How `receiver` reaches `lane` now; how another one does, if it no longer does; None when
+        nobody does.
+        """
         targets = self._by_lane.get(lane, {})
         return targets.get(receiver) or next(iter(targets.values()), None)
 
     def refusing(self, lanes: Iterable[tuple[LaneKey, Down]]) -> tuple[Refusing, ...]:
-        """The receivers that these lanes, which are down, concern: each once for a platform, with the first of its
-        chats. Not those of subscribers: of many people each may leave. Nor one that has another secret by now: its next
-        message is to tell."""
+        """The receivers that these lanes, which are down, concern: each once for a platform, with
+        the first of its chats. Not those of subscribers: of many people each may leave. Nor one
+        that has another secret by now: its next message is to tell."""
         found: dict[tuple[Platform, str], Refusing] = {}
         for lane, down in lanes:
             for target in self.targets(lane):

@@ -11,8 +11,9 @@ Labels = dict[str, str]
 class Alert(Struct, frozen=True):
     """One alert of a webhook payload.
 
-    Times are Unix seconds; `starts_at` is 0.0 and `ends_at` None when Alertmanager gave no usable time
-    (Go's zero time, or a date before 1970). https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
+    Times are Unix seconds; `starts_at` is 0.0 and `ends_at` None when Alertmanager gave no usable
+    time (Go's zero time, or a date before 1970).
+    https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
     """
 
     status: AlertStatus
@@ -35,7 +36,9 @@ class Alert(Struct, frozen=True):
 
 
 class GroupId(Struct, frozen=True, order=True):
-    """What an alert group is known by: `groupKey` alone does not name the receiver (Alertmanager dispatch/route.go)."""
+    """What an alert group is known by: `groupKey` alone does not name the receiver (Alertmanager
+    dispatch/route.go).
+    """
 
     source: str
     receiver: str
@@ -43,11 +46,13 @@ class GroupId(Struct, frozen=True, order=True):
 
 
 class Notification(Struct, frozen=True):
-    """The present state of one alert group, or one part of it when a payload holds more than `PART` alerts.
+    """The present state of one alert group, or one part of it when a payload holds more than `PART`
+    alerts.
 
-    `receiver` is Alertmanager's, without the regular-expression quoting it arrives with. `reason` is empty before
-    Alertmanager 0.32. `state` is a hash over the fingerprints of all alerts that fire in the whole payload: the same
-    alerts firing give the same one, whatever their order, sender, reason and starts.
+    `receiver` is Alertmanager's, without the regular-expression quoting it arrives with. `reason`
+    is empty before Alertmanager 0.32. `state` is a hash over the fingerprints of all alerts that
+    fire in the whole payload: the same alerts firing give the same one, whatever their order,
+    sender, reason and starts.
     """
 
     source: str

@@ -8,7 +8,9 @@ class Taken(Struct, frozen=True):
 
 
 class BadPayload(Struct, frozen=True):
-    """No payload of Alertmanager's: sending it again changes nothing. `text` names the field, never its value."""
+    """No payload of Alertmanager's: sending it again changes nothing. `text` names the field, never
+    its value.
+    """
 
     text: str
 

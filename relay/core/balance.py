@@ -8,7 +8,8 @@ from relay.core.routing.lane import Platform
 class BalanceRow(Struct, frozen=True):
     """The durable counts of one receiver on one platform, as the store keeps them across restarts.
 
-    `oldest_pending` is when the oldest pending delivery was accepted (Unix seconds), None when none is pending.
+    `oldest_pending` is when the oldest pending delivery was accepted (Unix seconds), None when none
+    is pending.
     """
 
     platform: Platform
@@ -25,5 +26,7 @@ class BalanceRow(Struct, frozen=True):
     @property
     def lost(self) -> int:
         """Deliveries accepted and nowhere to be found: 0, or there is a bug."""
-        found = self.delivered + self.merged + self.duplicate + self.expired + self.dead + self.pending
+        found = (
+            self.delivered + self.merged + self.duplicate + self.expired + self.dead + self.pending
+        )
         return self.accepted - found

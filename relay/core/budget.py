@@ -1,11 +1,15 @@
-"""Budgets: how much a platform takes, kept by us before it has to say no. Pure: rows and the time are arguments."""
+"""Budgets: how much a platform takes, kept by us before it has to say no. Pure: rows and the time
+are arguments.
+"""
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 
 class Limit(Struct, frozen=True):
-    """At most `count` calls within any `window` seconds, over everything that shares the budget `key`."""
+    """At most `count` calls within any `window` seconds, over everything that shares the budget
+    `key`.
+    """
 
     key: str
     count: int
@@ -13,8 +17,9 @@ class Limit(Struct, frozen=True):
 
 
 class Block(Struct, frozen=True):
-    """No call on the budgets `keys` for `seconds` from `at` (Unix seconds). `whole` is the budget that they are a part
-    of, where the platform never says that it limits all of it but refuses one part after the other."""
+    """No call on the budgets `keys` for `seconds` from `at` (Unix seconds). `whole` is the budget
+    that they are a part of, where the platform never says that it limits all of it but refuses one
+    part after the other."""
 
     keys: tuple[str, ...]
     at: float
@@ -28,8 +33,9 @@ class Block(Struct, frozen=True):
 
 
 class Budget(Struct, frozen=True):
-    """The state of one budget: when calls were made (Unix seconds, oldest first) and until when all are forbidden.
-    `refused` is the block of a part of it, of those that run the one that ends last."""
+    """The state of one budget: when calls were made (Unix seconds, oldest first) and until when all
+    are forbidden. `refused` is the block of a part of it, of those that run the one that ends
+    last."""
 
     key: str
     used: tuple[float, ...] = ()
@@ -38,7 +44,9 @@ class Budget(Struct, frozen=True):
 
 
 def free_at(budget: Budget, limit: Limit, now: float) -> float:
-    """The first moment, `now` or later, at which a call fits: after any block, with less than `count` in the window."""
+    """The first moment, `now` or later, at which a call fits: after any block, with less than
+    `count` in the window.
+    """
     used = [at for at in budget.used if at > now - limit.window]
     if len(used) < limit.count:
         return max(now, budget.blocked_until)
@@ -64,8 +72,9 @@ def block(budget: Budget, until: float) -> Budget:
 def refuse(whole: Budget, part: Block) -> Budget:
     """The budget after a part of it was refused: where another part rests already, all of it does.
 
-    Until the later end, for who comes too early is told a longer wait; but no longer than that can make it: what is
-    left of the first wait and that once more. A wait that is longer still is the part's own.
+    Until the later end, for who comes too early is told a longer wait; but no longer than that can
+    make it: what is left of the first wait and that once more. A wait that is longer still is the
+    part's own.
     """
     before = whole.refused
     if before is None or before.until <= part.at or before.keys[0] == part.keys[0]:
@@ -91,8 +100,9 @@ class Rate(Struct, frozen=True):
 class Limits(Struct, frozen=True):
     """The configured rates, a little under what the platforms state.
 
-    https://core.telegram.org/bots/faq (bot, chat, group); https://discord.com/developers/docs/topics/rate-limits
-    (address), with the figures reported for webhooks and channels (discord/discord-api-docs issue 367).
+    https://core.telegram.org/bots/faq (bot, chat, group);
+    https://discord.com/developers/docs/topics/rate-limits (address), with the figures reported for
+    webhooks and channels (discord/discord-api-docs issue 367).
     """
 
     telegram_bot: Rate = Rate(27, 1.0)

@@ -1,4 +1,6 @@
-"""Rewinding: what a clock wrote that was ahead of the present one is moved back, so that nothing waits for its time."""
+"""Rewinding: what a clock wrote that was ahead of the present one is moved back, so that nothing
+waits for its time.
+"""
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -29,7 +31,9 @@ class Rewind(Struct, frozen=True):
         """The card with its own moments; what Alertmanager said of alerts is left as it is."""
         shown = card.shown
         if shown:
-            shown = replace(shown, posted_at=self.at(shown.posted_at), edited_at=self.at(shown.edited_at))
+            shown = replace(
+                shown, posted_at=self.at(shown.posted_at), edited_at=self.at(shown.edited_at)
+            )
         return replace(
             card,
             entries=tuple(map(self._entry, card.entries)),
@@ -68,9 +72,13 @@ class Rewind(Struct, frozen=True):
         """The budget: who was told to wait still waits as long."""
         used = tuple(sorted(map(self.at, budget.used)))
         refused = budget.refused and replace(budget.refused, at=self.at(budget.refused.at))
-        return replace(budget, used=used, blocked_until=self.at(budget.blocked_until), refused=refused)
+        return replace(
+            budget, used=used, blocked_until=self.at(budget.blocked_until), refused=refused
+        )
 
     def subscription(self, subscription: Subscription) -> Subscription:
-        """The subscription; a mute that would be over by now was asked for by another clock, and is left."""
+        """The subscription; a mute that would be over by now was asked for by another clock, and is
+        left.
+        """
         until = self.at(subscription.muted_until)
         return replace(subscription, muted_until=until) if until > self.now else subscription

@@ -4,7 +4,15 @@ import re
 
 from relay.core.budget import Rate
 
-_SECONDS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0, "y": 31536000.0}
+_SECONDS = {
+    "ms": 0.001,
+    "s": 1.0,
+    "m": 60.0,
+    "h": 3600.0,
+    "d": 86400.0,
+    "w": 604800.0,
+    "y": 31536000.0,
+}
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhdwy])")
 _DURATION = re.compile(rf"(?:{_PART.pattern})+")
 _SIZE = re.compile(r"([0-9]+)(B|KB|MB|GB|TB)")
@@ -21,7 +29,8 @@ def parse_duration(text: str) -> float:
         return 0.0
     if len(text) > 40 or not _DURATION.fullmatch(text):
         raise ValueError(
-            f"bad duration {quote(text)}: write a number with a unit (ms s m h d w y), such as 90s or 1h30m"
+            f"bad duration {quote(text)}: write a number with a unit (ms s m h d w y), such as "
+            "90s or 1h30m"
         )
     seconds = sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
     if seconds > _LONGEST:
@@ -30,10 +39,15 @@ def parse_duration(text: str) -> float:
 
 
 def parse_size(text: str) -> int:
-    """Bytes of `512MB` or `1GB`; units are powers of 1024, as Prometheus' retention sizes are. Raises ValueError."""
+    """Bytes of `512MB` or `1GB`; units are powers of 1024, as Prometheus' retention sizes are.
+    Raises ValueError.
+    """
     found = _SIZE.fullmatch(text) if len(text) <= 20 else None
     if found is None:
-        raise ValueError(f"bad size {quote(text)}: write a whole number with a unit (B KB MB GB TB), such as 512MB")
+        raise ValueError(
+            f"bad size {quote(text)}: write a whole number with a unit (B KB MB GB TB), such as "
+            "512MB"
+        )
     return int(found[1]) * _BYTES[found[2]]
 
 

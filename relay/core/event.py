@@ -15,8 +15,8 @@ FailureReason = Literal[
 
 
 class Answered(Struct, frozen=True):
-    """A webhook request was answered with HTTP status `code` after `seconds`; `why` is empty unless it was refused.
-    `path` and `peer` (the address that it came from) are as the sender has them."""
+    """A webhook request was answered with HTTP status `code` after `seconds`; `why` is empty unless
+    it was refused. `path` and `peer` (the address that it came from) are as the sender has them."""
 
     code: int
     seconds: float
@@ -27,8 +27,8 @@ class Answered(Struct, frozen=True):
 
 
 class Accepted(Struct, frozen=True):
-    """A notification was committed. `discarded` alerts reached only receivers without entries. `fault`: routing failed
-    by a bug of ours, and all went to the root receiver."""
+    """A notification was committed. `discarded` alerts reached only receivers without entries.
+    `fault`: routing failed by a bug of ours, and all went to the root receiver."""
 
     source: str
     group_key: str
@@ -40,7 +40,9 @@ class Accepted(Struct, frozen=True):
 
 
 class Called(Struct, frozen=True):
-    """A platform API call ended. `code` is the HTTP status, 0 without an answer; `reason` is empty on success."""
+    """A platform API call ended. `code` is the HTTP status, 0 without an answer; `reason` is empty
+    on success.
+    """
 
     platform: Platform
     receiver: str
@@ -52,7 +54,9 @@ class Called(Struct, frozen=True):
 
 
 class Settled(Struct, frozen=True):
-    """Deliveries of one receiver ended. `latencies`: seconds from acceptance to API success, for delivered ones."""
+    """Deliveries of one receiver ended. `latencies`: seconds from acceptance to API success, for
+    delivered ones.
+    """
 
     platform: Platform
     receiver: str
@@ -72,8 +76,8 @@ class ChatChanged(Struct, frozen=True):
 
 
 class ChatMoved(Struct, frozen=True):
-    """A group became a supergroup with the id `chat`; or, when that is empty, a thread is gone and the main chat takes
-    its place. `place` is FILE:LINE of the entry to change."""
+    """A group became a supergroup with the id `chat`; or, when that is empty, a thread is gone and
+    the main chat takes its place. `place` is FILE:LINE of the entry to change."""
 
     platform: Platform
     receiver: str
@@ -97,8 +101,9 @@ class TemplateFailed(Struct, frozen=True):
 
 
 class Loaded(Struct, frozen=True):
-    """The configuration was read: at `at` (Unix seconds) and taken, or refused with that many `faults`; warnings do not
-    count. `why` says what made the relay read it; `receivers` and `chats` are what it has now."""
+    """The configuration was read: at `at` (Unix seconds) and taken, or refused with that many
+    `faults`; warnings do not count. `why` says what made the relay read it; `receivers` and `chats`
+    are what it has now."""
 
     ok: bool
     at: float
@@ -109,7 +114,9 @@ class Loaded(Struct, frozen=True):
 
 
 class StorageDamaged(Struct, frozen=True):
-    """The storage could not be read any more: it was moved to `moved_to`, and an empty one was begun."""
+    """The storage could not be read any more: it was moved to `moved_to`, and an empty one was
+    begun.
+    """
 
     moved_to: str
     why: str

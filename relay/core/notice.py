@@ -1,4 +1,6 @@
-"""Notices: what operators have to know of the relay itself, told as alerts of its own through the same pipeline."""
+"""Notices: what operators have to know of the relay itself, told as alerts of its own through the
+same pipeline.
+"""
 
 from hashlib import blake2b
 from typing import assert_never
@@ -31,14 +33,18 @@ from relay.core.text.texts import say
 HOURLY = 3600.0  # seconds: a notice is told again only after this long, and is over when nothing renewed it for as long
 NOTICES = GroupId("", "alert-relay", "notice/")  # with this begin the groups of all notices
 CHAT_DOWN = "chat_down"
-_GIVEN_UP = (400, 401, 413)  # answers after which Alertmanager gives a notification up (notify/util.go)
+_GIVEN_UP = (
+    400,
+    401,
+    413,
+)  # answers after which Alertmanager gives a notification up (notify/util.go)
 
 
 class Notice(Struct, frozen=True):
-    """One thing to tell: `kind` names the text (`notice_KIND`) and `name` the alert; `subject` tells two of a kind
-    apart. `lasting`: it holds until its cause is said to be over; others are over by themselves. `text` is what was
-    told before, where the values of its text are not known any more. `count` is how many things the text tells of,
-    where it counts."""
+    """One thing to tell: `kind` names the text (`notice_KIND`) and `name` the alert; `subject`
+    tells two of a kind apart. `lasting`: it holds until its cause is said to be over; others are
+    over by themselves. `text` is what was told before, where the values of its text are not known
+    any more. `count` is how many things the text tells of, where it counts."""
 
     kind: str
     name: str
@@ -54,28 +60,49 @@ def notice_of(event: Event) -> Notice | None:
     """The notice that an event is worth, if any."""
     match event:
         case Answered(code) if code in _GIVEN_UP:
-            return Notice("refused", "AlertRelayRefusedPayload", str(code), values=(("code", str(code)),))
+            return Notice(
+                "refused", "AlertRelayRefusedPayload", str(code), values=(("code", str(code)),)
+            )
         case ChatMoved(receiver=receiver) if receiver == SUBSCRIPTION:
             return None  # people come and go; it follows by itself
         case ChatMoved(_, receiver, place, chat):
             moved = (("receiver", receiver), ("place", place), ("chat", chat))
-            return Notice("moved" if chat else "thread_gone", "AlertRelayChatMoved", place or receiver, values=moved)
+            return Notice(
+                "moved" if chat else "thread_gone",
+                "AlertRelayChatMoved",
+                place or receiver,
+                values=moved,
+            )
         case Settled(why=why) if why == DROPPED:
             return None  # who did it knows it
         case Settled(settlement="dead" | "expired" as end, receiver=receiver, count=count, why=why):
             ended = (("receiver", receiver), ("why", why))
-            return Notice(end, f"AlertRelay{end.title()}Deliveries", receiver, values=ended, count=count)
+            return Notice(
+                end, f"AlertRelay{end.title()}Deliveries", receiver, values=ended, count=count
+            )
         case TemplateFailed(template, why):
             return Notice(
-                "template", "AlertRelayTemplateFailed", template, values=(("template", template), ("why", why))
+                "template",
+                "AlertRelayTemplateFailed",
+                template,
+                values=(("template", template), ("why", why)),
             )
         case Contradicted(group_key, first, second):
-            return Notice("contradicted", "AlertRelayContradiction", group_key, values=(("a", first), ("b", second)))
+            return Notice(
+                "contradicted",
+                "AlertRelayContradiction",
+                group_key,
+                values=(("a", first), ("b", second)),
+            )
         case StorageDamaged(moved_to):
-            return Notice("storage", "AlertRelayStorageDamaged", moved_to, values=(("file", moved_to),))
+            return Notice(
+                "storage", "AlertRelayStorageDamaged", moved_to, values=(("file", moved_to),)
+            )
         case BotListens(account, listens, why, remedy):
             said = (("bot", account), ("why", why), ("remedy", remedy))
-            return Notice("deaf", "AlertRelayBotDeaf", account, not listens, lasting=True, values=said)
+            return Notice(
+                "deaf", "AlertRelayBotDeaf", account, not listens, lasting=True, values=said
+            )
         case ChatChanged():
             return None  # one of perhaps several chats: see `chat_down`
         case Answered() | Accepted() | Called() | Settled() | Loaded() | Heard() | Noted():
@@ -87,13 +114,20 @@ def notice_of(event: Event) -> Notice | None:
 def chat_down(refusing: Refusing) -> Notice:
     """The notice of a chat that is down; it holds as long as that."""
     platform, receiver = refusing.platform, refusing.receiver
-    values = (("platform", platform), ("receiver", receiver), ("why", refusing.why), ("place", refusing.place))
-    return Notice(CHAT_DOWN, "AlertRelayChatDown", f"{platform} {receiver}", lasting=True, values=values)
+    values = (
+        ("platform", platform),
+        ("receiver", receiver),
+        ("why", refusing.why),
+        ("place", refusing.place),
+    )
+    return Notice(
+        CHAT_DOWN, "AlertRelayChatDown", f"{platform} {receiver}", lasting=True, values=values
+    )
 
 
 def told_by(card: Card) -> Notice | None:
-    """The notice that an earlier run told by this card. None for a bot that hears nothing: only what that bot hears
-    says that it is over."""
+    """The notice that an earlier run told by this card. None for a bot that hears nothing: only
+    what that bot hears says that it is over."""
     kind, _, subject = card.group.group_key.removeprefix(NOTICES.group_key).partition("/")
     if kind == "deaf" or not card.entries:
         return None
@@ -104,7 +138,10 @@ def told_by(card: Card) -> Notice | None:
 
 def notification(notice: Notice, language: str, began: float, now: float) -> Notification:
     """The notice as Alertmanager would post an alert that began at `began`."""
-    text = notice.text or say(language, f"notice_{notice.kind}", notice.count, **dict(notice.values)).text
+    text = (
+        notice.text
+        or say(language, f"notice_{notice.kind}", notice.count, **dict(notice.values)).text
+    )
     alert = Alert(
         status="firing" if notice.firing else "resolved",
         labels={"alertname": notice.name, "severity": "warning"},

@@ -1,4 +1,6 @@
-"""An Alertmanager webhook body becomes notifications: the envelope is checked at once, alerts are read part by part."""
+"""An Alertmanager webhook body becomes notifications: the envelope is checked at once, alerts are
+read part by part.
+"""
 
 import re
 from codecs import getincrementaldecoder
@@ -27,11 +29,15 @@ Moment = Annotated[datetime, Meta(tz=True)]
 
 
 class PayloadError(ValueError):
-    """A body that is no webhook payload. The message names the field or offset and repeats nothing of the body."""
+    """A body that is no webhook payload. The message names the field or offset and repeats nothing
+    of the body.
+    """
 
 
 class _Envelope(Struct, rename="camel"):
-    """The body with its values unread: only `alerts` has to be right, all else is taken as far as it goes."""
+    """The body with its values unread: only `alerts` has to be right, all else is taken as far as
+    it goes.
+    """
 
     alerts: list[Raw]
     receiver: Raw = _ABSENT
@@ -86,7 +92,8 @@ _NO_NESTING = _NO_STRUCTURE + b","
 _STEPS = [(code in b"[{") - (code in b"]}") for code in range(256)]
 _IS_COMMA = bytes(code == ord(",") for code in range(256))
 _IS_IN_ALERTS = bytes(depth == 2 for depth in range(256))
-# Half of a surrogate pair: a high one that no low one follows, or a low one that follows no high one.
+# Half of a surrogate pair: a high one that no low one follows, or a low one that follows no high
+# one.
 _LONE_SURROGATE = re.compile(
     rb"(?<!\\)((?:\\\\)*+)\\u(?:[dD][89abAB]..(?!\\u[dD][c-fC-F])|(?<!\\u[dD][89abAB]..\\u)[dD][c-fC-F]..)"
 )
@@ -96,10 +103,11 @@ _FAULTY_FIELD = re.compile(r"(?:field `|at `\$\.)([a-zA-Z]+)[^`]*`$")
 
 
 def parse(body: bytes, source: str) -> Iterator[Notification]:
-    """The notifications of a body: one, or one for each `PART` alerts of a larger one, read as they are asked for.
+    """The notifications of a body: one, or one for each `PART` alerts of a larger one, read as they
+    are asked for.
 
-    Raises PayloadError at the call and never later: an alert that cannot be read becomes a fallback alert.
-    https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
+    Raises PayloadError at the call and never later: an alert that cannot be read becomes a fallback
+    alert. https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
     """
     _check_encoding(body)
     _check_shape(body)
@@ -122,7 +130,11 @@ def _envelope(body: bytes | bytearray) -> _Envelope:
     try:
         envelope = _ENVELOPE.decode(body)
     except ValidationError:
-        what = "alerts: expected a list" if body.lstrip()[:1] == b"{" else "the body is not a JSON object"
+        what = (
+            "alerts: expected a list"
+            if body.lstrip()[:1] == b"{"
+            else "the body is not a JSON object"
+        )
         raise PayloadError(what) from None
     except DecodeError as error:
         mended = _mended(body)
@@ -135,7 +147,8 @@ def _envelope(body: bytes | bytearray) -> _Envelope:
 def _mended(body: bytes | bytearray) -> bytes | bytearray:
     """The body with a replacement character for each half of a surrogate pair.
 
-    Cut at quotes, where no escape goes on: one search through all of it would hold up every other request.
+    Cut at quotes, where no escape goes on: one search through all of it would hold up every other
+    request.
     """
     mended = bytearray()
     start = 0
@@ -149,9 +162,9 @@ def _mended(body: bytes | bytearray) -> bytes | bytearray:
 
 
 def _check_shape(body: bytes) -> None:
-    """Depth and number of alerts, before anything is made of them. Slice by slice, so that no second copy of a large
-    body is made; of what is no JSON the decoder will tell. Only a body with room for too many alerts has its commas
-    looked at, which are most of the work."""
+    """Depth and number of alerts, before anything is made of them. Slice by slice, so that no
+    second copy of a large body is made; of what is no JSON the decoder will tell. Only a body with
+    room for too many alerts has its commas looked at, which are most of the work."""
     needless = _NO_NESTING if len(body) < 2 * MOST_ALERTS else _NO_STRUCTURE
     start = depth = listed = 0
     within = 0  # 1 where the slice begins inside a string
@@ -166,7 +179,9 @@ def _check_shape(body: bytes) -> None:
             raise PayloadError(f"the body nests deeper than {DEEPEST}")
         if min(depths) < 0:
             return
-        listed += _count_both(marks.translate(_IS_COMMA), bytes(depths[1:]).translate(_IS_IN_ALERTS))
+        listed += _count_both(
+            marks.translate(_IS_COMMA), bytes(depths[1:]).translate(_IS_IN_ALERTS)
+        )
         if listed >= MOST_ALERTS:
             raise PayloadError(f"alerts: more than {MOST_ALERTS}")
         depth = depths[-1]
@@ -219,7 +234,11 @@ def _whole(envelope: _Envelope, source: str, state: int, status: AlertStatus) ->
 
 def _group_key(labels: Labels) -> str:
     """A key in Alertmanager's form for a sender that gave none."""
-    return "{}:{" + ", ".join(str(Matcher(name, "=", value)) for name, value in sorted(labels.items())) + "}"
+    return (
+        "{}:{"
+        + ", ".join(str(Matcher(name, "=", value)) for name, value in sorted(labels.items()))
+        + "}"
+    )
 
 
 def _alert(raw: Raw) -> Alert:
@@ -297,7 +316,9 @@ def _status(raw: Raw) -> AlertStatus | None:
 
 
 def _labels(raw: Raw) -> Labels:
-    """A map of strings; where it is none, its numbers and truth values become text and the rest is left out."""
+    """A map of strings; where it is none, its numbers and truth values become text and the rest is
+    left out.
+    """
     try:
         return _LABELS.decode(raw) or {}
     except ValidationError:

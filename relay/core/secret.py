@@ -5,7 +5,9 @@ from hashlib import sha256
 
 
 class Secret:
-    """A bot token or webhook URL. `reveal()` is the only way to its text; str, repr and format show `<secret>`."""
+    """A bot token or webhook URL. `reveal()` is the only way to its text; str, repr and format show
+    `<secret>`.
+    """
 
     __slots__ = ("_text",)
 
@@ -18,7 +20,9 @@ class Secret:
 
     @property
     def mark(self) -> str:
-        """What tells it from another secret, and does not give it away: tokens are too long to be guessed."""
+        """What tells it from another secret, and does not give it away: tokens are too long to be
+        guessed.
+        """
         return sha256(self._text.encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:
@@ -39,7 +43,8 @@ class Secret:
         raise TypeError("a secret is not serialised")
 
 
-# What gives a secret away wherever it stands: a bot token, a webhook's token, a password in an address.
+# What gives a secret away wherever it stands: a bot token, a webhook's token, a password in an
+# address.
 _SECRET_SHAPES = re.compile(
     r"""(?:(?<![0-9])[0-9]{6,}:[A-Za-z0-9_-]{16,})
       | (?:(?<=/webhooks/)[^\s"'<>]+)

@@ -46,8 +46,8 @@ class Run(Protocol):
 
 
 class Took(Struct, frozen=True):
-    """A call that was made: when it ended, what it came to, what the headers of its answer forbid, and the lane with
-    what was learnt on the way."""
+    """A call that was made: when it ended, what it came to, what the headers of its answer forbid,
+    and the lane with what was learnt on the way."""
 
     at: float
     outcome: Outcome
@@ -93,7 +93,9 @@ class Calls:
         since = now if card.waiting_since is None else card.waiting_since
         urgent = is_urgent(card, target.policy)
         attempt = Attempt(claim.lane, card.group, card.fingerprint, step, urgent, since)
-        begun = await self._run(partial(self._store.begin, attempt, limits_of(target, claim.state, self.rates), now))
+        begun = await self._run(
+            partial(self._store.begin, attempt, limits_of(target, claim.state, self.rates), now)
+        )
         if isinstance(begun, Denied):
             return begun
         endpoint = _endpoint(target, leading(state, step, now))
@@ -107,7 +109,9 @@ class Calls:
             endpoint = replace(endpoint, home=state.home)
         request = platform.request(endpoint, target.policy, step, message, plain=card.plain)
         response = await self._send(request)
-        return self._took(target, state, request, response, platform.outcome(endpoint.lane, step, response), now)
+        return self._took(
+            target, state, request, response, platform.outcome(endpoint.lane, step, response), now
+        )
 
     def _took(
         self,
@@ -121,11 +125,22 @@ class Calls:
         ended_at = self._clock()
         self._tell(called(target, request, response, outcome, ended_at - began))
         platform = platform_of(target.lane.platform)
-        paces = platform.pace(_endpoint(target, state).lane, response) if isinstance(response, Response) else ()
-        return Took(ended_at, outcome, state, tuple(Block((key,), ended_at, seconds) for key, seconds in paces))
+        paces = (
+            platform.pace(_endpoint(target, state).lane, response)
+            if isinstance(response, Response)
+            else ()
+        )
+        return Took(
+            ended_at,
+            outcome,
+            state,
+            tuple(Block((key,), ended_at, seconds) for key, seconds in paces),
+        )
 
     async def write_down(self, claim: Claim, target: Target, outturn: Outturn) -> None:
-        """Keeps what the attempt leaves behind, however long the storage takes, and tells what ended."""
+        """Keeps what the attempt leaves behind, however long the storage takes, and tells what
+        ended.
+        """
         state = outturn.state
         if state.down:
             state = replace(state, down=replace(state.down, secret=target.endpoint.secret.mark))
@@ -135,43 +150,71 @@ class Calls:
         down = outturn.state.down
         if (claim.state.down is None) != (down is None):
             why = down.why if down else ""
-            self._tell(ChatChanged(claim.lane.platform, target.policy.receiver, up=down is None, why=why))
+            self._tell(
+                ChatChanged(claim.lane.platform, target.policy.receiver, up=down is None, why=why)
+            )
         chat = outturn.state.chat if outturn.state.chat != claim.state.chat else ""
         if chat or (outturn.state.thread_gone and not claim.state.thread_gone):
             self._tell(ChatMoved(claim.lane.platform, target.policy.receiver, target.place, chat))
 
-    def _renamed(self, claim: Claim, target: Target, after: LaneState) -> tuple[tuple[str, str], ...]:
-        """The budgets that turned out to be others: the channel of a webhook is known only by where messages arrive."""
+    def _renamed(
+        self, claim: Claim, target: Target, after: LaneState
+    ) -> tuple[tuple[str, str], ...]:
+        """The budgets that turned out to be others: the channel of a webhook is known only by where
+        messages arrive.
+        """
         before = limits_of(target, claim.state, self.rates)
         learnt = limits_of(target, replace(claim.state, channel=after.channel), self.rates)
-        return tuple((old.key, new.key) for old, new in zip(before, learnt, strict=True) if old.key != new.key)
+        return tuple(
+            (old.key, new.key)
+            for old, new in zip(before, learnt, strict=True)
+            if old.key != new.key
+        )
 
     async def _insist(self, job: Callable[[], T]) -> T:
-        """What a platform did cannot be undone: it is written down however long the storage takes."""
+        """What a platform did cannot be undone: it is written down however long the storage
+        takes.
+        """
         while True:
             try:
                 return await self._run(job)
             except StoreError as error:
-                self._tell(Noted("error", "cannot record what was sent, trying again", (("err", str(error)),)))
+                self._tell(
+                    Noted(
+                        "error", "cannot record what was sent, trying again", (("err", str(error)),)
+                    )
+                )
                 await asyncio.sleep(SETTLE_AGAIN)
 
     def tell_ended(self, lane: LaneKey, ended: Sequence[Ended], why: str = "") -> None:
         """Tells the listeners which deliveries ended, and why."""
         for end in ended:
-            self._tell(Settled(lane.platform, end.receiver, end.settlement, end.count, end.latencies, why))
+            self._tell(
+                Settled(lane.platform, end.receiver, end.settlement, end.count, end.latencies, why)
+            )
 
 
 def _endpoint(target: Target, state: LaneState) -> Endpoint:
     lane = target.lane
-    moved = replace(lane, chat=state.chat or lane.chat, thread="" if state.thread_gone else lane.thread)
+    moved = replace(
+        lane, chat=state.chat or lane.chat, thread="" if state.thread_gone else lane.thread
+    )
     return replace(target.endpoint, lane=moved, home=state.home or target.endpoint.home)
 
 
-def called(target: Target, request: Request, response: Response | NoAnswer, outcome: Outcome, seconds: float) -> Called:
+def called(
+    target: Target,
+    request: Request,
+    response: Response | NoAnswer,
+    outcome: Outcome,
+    seconds: float,
+) -> Called:
     """What is told of a call that ended after that many seconds."""
     code = response.status if isinstance(response, Response) else 0
     reason, why = _reason(outcome)
-    return Called(target.lane.platform, target.policy.receiver, request.name, code, seconds, reason, why)
+    return Called(
+        target.lane.platform, target.policy.receiver, request.name, code, seconds, reason, why
+    )
 
 
 def _reason(outcome: Outcome) -> tuple[FailureReason | Literal[""], str]:

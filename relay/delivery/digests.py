@@ -45,14 +45,22 @@ class Digests:
         return now
 
     async def bring(
-        self, claim: Claim, target: Target, digest: Card, hushed: Hush, templates: Templates, now: float
+        self,
+        claim: Claim,
+        target: Target,
+        digest: Card,
+        hushed: Hush,
+        templates: Templates,
+        now: float,
     ) -> float:
         """One step further for the digest."""
         lines = claim.lines
         step = plan(digest, lines, target.policy, now, hushed)
         if isinstance(step, Wait):
             at_rest = step.until is None
-            await self._settle(claim, target, Advanced(digest, claim.state, shown=at_rest), step.until, now)
+            await self._settle(
+                claim, target, Advanced(digest, claim.state, shown=at_rest), step.until, now
+            )
             return now
         limits = limits_of(target, claim.state, self._calls.rates)
         told = view(digest, lines, limits, now, late(digest, claim.state, now))
@@ -60,30 +68,47 @@ class Digests:
         taken = await self._calls.take(claim, target, digest, step, rendered.message, now)
         if isinstance(taken, Denied):
             return taken.until
-        advanced = advance(digest, taken.state, step, taken.outcome, taken.at, self._jitter(), mark(lines))
+        advanced = advance(
+            digest, taken.state, step, taken.outcome, taken.at, self._jitter(), mark(lines)
+        )
         advanced = replace(advanced, blocks=advanced.blocks + taken.blocks)
         due_at = None if advanced.shown else taken.at
         await self._settle(claim, target, advanced, due_at, taken.at, rendered.named)
         return taken.at
 
     async def summarise(
-        self, claim: Claim, target: Target, summary: Card, hushed: Hush, templates: Templates, now: float
+        self,
+        claim: Claim,
+        target: Target,
+        summary: Card,
+        hushed: Hush,
+        templates: Templates,
+        now: float,
     ) -> float:
-        """After quiet hours: one message with sound, if something urgent still fires. `hushed`: they go on."""
+        """After quiet hours: one message with sound, if something urgent still fires. `hushed`:
+        they go on.
+        """
         change = CardChange(summary, hushed.until, urgent=False)
         if hushed != SOUND or not claim.lines:
             await self._run(partial(self._store.fold, claim.lane, [change]))
             return now
-        limits, step = limits_of(target, claim.state, self._calls.rates), Post(silent=target.policy.silent)
+        limits, step = (
+            limits_of(target, claim.state, self._calls.rates),
+            Post(silent=target.policy.silent),
+        )
         told = view(summary, claim.lines, limits, now, None, "quiet")
         message = self._render(claim, target, told, templates).message
         taken = await self._calls.take(claim, target, summary, step, message, now)
         if isinstance(taken, Denied):
             return taken.until
-        advanced = advance(summary, taken.state, step, taken.outcome, taken.at, self._jitter(), "told")
+        advanced = advance(
+            summary, taken.state, step, taken.outcome, taken.at, self._jitter(), "told"
+        )
         again_at = None if advanced.shown or advanced.dead else taken.at
         change = CardChange(advanced.card, again_at, urgent=False)
-        outturn = Outturn(claim.lane, advanced.state, change, taken.at, advanced.blocks + taken.blocks)
+        outturn = Outturn(
+            claim.lane, advanced.state, change, taken.at, advanced.blocks + taken.blocks
+        )
         await self._calls.write_down(claim, target, outturn)
         return taken.at
 
@@ -112,7 +137,9 @@ class Digests:
         )
         await self._calls.write_down(claim, target, outturn)
 
-    def _render(self, claim: Claim, target: Target, told: DigestView, templates: Templates) -> RenderedDigest:
+    def _render(
+        self, claim: Claim, target: Target, told: DigestView, templates: Templates
+    ) -> RenderedDigest:
         fits = platform_of(claim.lane.platform).fits
         rendered = render_digest(templates, target.policy, told, fits)
         if rendered.failed:

@@ -1,4 +1,6 @@
-"""Lanes at work: one task for each lane that has something to do, woken by deliveries and by the time."""
+"""Lanes at work: one task for each lane that has something to do, woken by deliveries and by the
+time.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -12,7 +14,9 @@ AFTER_FAULT = 5.0  # seconds until a lane whose turn failed has another
 
 
 class Lanes:
-    """Gives lanes their turns. Nothing is kept here that the store does not know: a new start asks it for the wakes."""
+    """Gives lanes their turns. Nothing is kept here that the store does not know: a new start asks
+    it for the wakes.
+    """
 
     def __init__(
         self,
@@ -42,7 +46,9 @@ class Lanes:
                 task.add_done_callback(self._tasks.discard)
 
     def own(self, lane: LaneKey) -> asyncio.Lock:
-        """While this is held the lane has no turn, so that another may change what its turns read and write."""
+        """While this is held the lane has no turn, so that another may change what its turns read
+        and write.
+        """
         return self._owned.setdefault(lane, asyncio.Lock())
 
     def wake_all(self) -> None:

@@ -1,4 +1,6 @@
-"""The way of one delivery from the store to a chat, on one screen: claim, fold, plan, render, begin, send, settle."""
+"""The way of one delivery from the store to a chat, on one screen: claim, fold, plan, render,
+begin, send, settle.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -55,15 +57,17 @@ AFTER_BUG = 15.0  # seconds for which the others of its chat go before a card at
 
 
 class Next(Struct, frozen=True):
-    """When a lane's next turn is due: a moment not after now means at once, None that nothing is to come. `wake` are
-    other lanes that have work since this turn."""
+    """When a lane's next turn is due: a moment not after now means at once, None that nothing is to
+    come. `wake` are other lanes that have work since this turn."""
 
     until: float | None
     wake: tuple[LaneKey, ...] = ()
 
 
 class Pipeline:
-    """Turns of lanes. One lane has one turn at a time; turns of different lanes run side by side."""
+    """Turns of lanes. One lane has one turn at a time; turns of different lanes run side by
+    side.
+    """
 
     def __init__(
         self,
@@ -75,7 +79,9 @@ class Pipeline:
         tell: Callable[[Event], None],
         in_force: InForce,
     ) -> None:
-        """`clock` gives Unix seconds, `jitter` 0 to 1; both are arguments so that a test can own them."""
+        """`clock` gives Unix seconds, `jitter` 0 to 1; both are arguments so that a test can own
+        them.
+        """
         self._store = store
         self._run = run
         self._clock = clock
@@ -117,7 +123,9 @@ class Pipeline:
             await self._settle_doubt(lane, "the relay failed during the call")
             paused = (await self._run(partial(self._store.claim, lane, now, 0))).state.retry_at
             until = max(self._clock(), paused) + AFTER_BUG
-            await self._run(partial(self._store.postpone, lane, card.group, card.fingerprint, until))
+            await self._run(
+                partial(self._store.postpone, lane, card.group, card.fingerprint, until)
+            )
             raise
 
     async def recover(self) -> None:
@@ -125,13 +133,17 @@ class Pipeline:
         await self._settle_doubt(None, "the relay stopped during the call")
 
     async def _settle_doubt(self, lane: LaneKey | None, why: str) -> None:
-        """Settles as unknown the calls of the lane, or of all, that were begun: the message may stand in the chat."""
+        """Settles as unknown the calls of the lane, or of all, that were begun: the message may
+        stand in the chat.
+        """
         for attempt in await self._run(self._store.in_doubt):
             if lane not in (None, attempt.lane):
                 continue
             now = self._clock()
             claim = await self._run(partial(self._store.claim, attempt.lane, now, 0))
-            card = await self._run(partial(self._store.card, attempt.lane, attempt.group, attempt.fingerprint))
+            card = await self._run(
+                partial(self._store.card, attempt.lane, attempt.group, attempt.fingerprint)
+            )
             target = self._in_force.target(attempt.lane, card.receiver) if card else None
             if card and target:
                 unknown = Unknown(why)
@@ -144,7 +156,9 @@ class Pipeline:
         for opened in claim.page:
             pages.setdefault((opened.notification.group, opened.fingerprint), []).append(opened)
         absorbed = any(card.absorbed for card in claim.cards)
-        digest = await self._run(partial(self._store.card, claim.lane, DIGEST, "")) if absorbed else None
+        digest = (
+            await self._run(partial(self._store.card, claim.lane, DIGEST, "")) if absorbed else None
+        )
         changes: list[CardChange] = []
         woken: list[LaneKey] = []
         for key, page in pages.items():
@@ -155,28 +169,47 @@ class Pipeline:
                 continue
             card = known.get(key) or Card(*key, receiver=target.policy.receiver)
             size = len(card.entries) + sum(len(opened.notification.alerts) for opened in page)
-            changes.append(await _aside(size, partial(self._folded, card, page, target, digest, now)))
-        self._calls.tell_ended(claim.lane, await self._run(partial(self._store.fold, claim.lane, changes)))
+            changes.append(
+                await _aside(size, partial(self._folded, card, page, target, digest, now))
+            )
+        self._calls.tell_ended(
+            claim.lane, await self._run(partial(self._store.fold, claim.lane, changes))
+        )
         return tuple(woken)
 
-    def _folded(self, card: Card, page: Sequence[Open], target: Target, digest: Card | None, now: float) -> CardChange:
-        """The card with the page. What fires anew in a digest that nobody reads any more gets a message of its own."""
+    def _folded(
+        self, card: Card, page: Sequence[Open], target: Target, digest: Card | None, now: float
+    ) -> CardChange:
+        """The card with the page. What fires anew in a digest that nobody reads any more gets a
+        message of its own.
+        """
         latest = page[-1]
         card = replace(card, stands_for=latest.owner if latest.owner != latest.receiver else "")
         folded = fold(card, [arriving(opened) for opened in page], target.policy)
         leaves = is_old(digest, now) and fires_anew(card, folded.card)
-        change = self._change(replace(folded.card, absorbed=folded.card.absorbed and not leaves), target, now)
-        return replace(change, folded=tuple(opened.seq for opened in page), duplicates=folded.duplicates)
+        change = self._change(
+            replace(folded.card, absorbed=folded.card.absorbed and not leaves), target, now
+        )
+        return replace(
+            change, folded=tuple(opened.seq for opened in page), duplicates=folded.duplicates
+        )
 
     async def _route_again(self, lane: LaneKey, opened: Open) -> tuple[LaneKey, ...]:
-        """An open delivery whose chat or receiver is gone goes where the routes lead now, but for chats that have heard
-        of the group since; it is dead where that is nowhere. The lanes that have work now."""
-        routed = deliveries(self._in_force.routing, opened.notification).deliveries if opened.alerts != () else ()
+        """An open delivery whose chat or receiver is gone goes where the routes lead now, but for
+        chats that have heard of the group since; it is dead where that is nowhere. The lanes that
+        have work now."""
+        routed = (
+            deliveries(self._in_force.routing, opened.notification).deliveries
+            if opened.alerts != ()
+            else ()
+        )
         ways = [way for way in routed if way.lane != lane]
         how: Settlement = "merged" if ways or opened.alerts == () else "dead"
         why = ROUTED_AGAIN if how == "merged" else RECEIVER_REMOVED
         woken = await self._run(partial(self._store.route_again, lane, opened.seq, ways))
-        self._calls.tell_ended(lane, await self._run(partial(self._store.dismiss, lane, [opened.seq], how, why)), why)
+        self._calls.tell_ended(
+            lane, await self._run(partial(self._store.dismiss, lane, [opened.seq], how, why)), why
+        )
         return woken
 
     async def _bring(self, claim: Claim, card: Card, now: float) -> Next:
@@ -186,14 +219,24 @@ class Pipeline:
             return Next(now)
         if card.group == DIGEST:
             hushed = self._hush(card, target, now)
-            return Next(await self._digests.bring(claim, target, card, hushed, self._in_force.templates, now))
+            return Next(
+                await self._digests.bring(
+                    claim, target, card, hushed, self._in_force.templates, now
+                )
+            )
         if card.group == QUIET:
             hushed = self._hush(card, target, now)
-            return Next(await self._digests.summarise(claim, target, card, hushed, self._in_force.templates, now))
+            return Next(
+                await self._digests.summarise(
+                    claim, target, card, hushed, self._in_force.templates, now
+                )
+            )
         return await self._bring_card(claim, target, card, now)
 
     async def _bring_card(self, claim: Claim, target: Target, card: Card, now: float) -> Next:
-        room = capacity(limits_of(target, claim.state, self._in_force.limits), target.policy.digest_after)
+        room = capacity(
+            limits_of(target, claim.state, self._in_force.limits), target.policy.digest_after
+        )
         room = share(room, claim.others, claim.lanes)
         ripe = ripen(card, target.policy, now)
         against = contradiction(card, ripe)
@@ -206,25 +249,37 @@ class Pipeline:
         step = plan(card, target.policy, now, hushed)
         if isinstance(step, Wait):
             rested = self._change(card, target, now)
-            self._calls.tell_ended(claim.lane, await self._run(partial(self._store.fold, claim.lane, [rested])))
+            self._calls.tell_ended(
+                claim.lane, await self._run(partial(self._store.fold, claim.lane, [rested]))
+            )
             return Next(now)
         if claim.owed > room and isinstance(step, Post) and not is_urgent(card, target.policy):
             return Next(await self._digests.absorb(claim.lane, target.policy, now))
-        rendered = await _aside(len(card.entries), partial(self._rendered, card, claim.state, step, target, now))
+        rendered = await _aside(
+            len(card.entries), partial(self._rendered, card, claim.state, step, target, now)
+        )
         if rendered.failed:
             self._tell(TemplateFailed(target.policy.template, rendered.failed))
         taken = await self._calls.take(claim, target, card, step, rendered.message, now)
         if isinstance(taken, Denied):
             return Next(taken.until)
         if isinstance(taken.outcome, Rejected) and not card.plain:
-            self._tell(TemplateFailed(target.policy.template, f"refused by the platform: {taken.outcome.why}"))
+            self._tell(
+                TemplateFailed(
+                    target.policy.template, f"refused by the platform: {taken.outcome.why}"
+                )
+            )
         advanced = advance(card, taken.state, step, taken.outcome, taken.at, self._jitter())
         if advanced.shown:
             card = owing(advanced.card, step, rendered.counted, target.policy, taken.at)
             advanced = replace(advanced, card=card)
-        await self._settle(claim, target, replace(advanced, blocks=advanced.blocks + taken.blocks), taken.at)
+        await self._settle(
+            claim, target, replace(advanced, blocks=advanced.blocks + taken.blocks), taken.at
+        )
         if hushed.quiet:
-            summary = CardChange(Card(QUIET, "", target.policy.receiver), hushed.until, urgent=False)
+            summary = CardChange(
+                Card(QUIET, "", target.policy.receiver), hushed.until, urgent=False
+            )
             await self._run(partial(self._store.fold, claim.lane, [summary]))
         return Next(taken.at)
 
@@ -233,7 +288,9 @@ class Pipeline:
         return hush(in_force.routing, in_force.intervals, card, target.lane, target.policy, now)
 
     def _change(self, card: Card, target: Target, now: float) -> CardChange:
-        """The card as it is to be kept. What a muted card brings is merged: it will show the state after the mute."""
+        """The card as it is to be kept. What a muted card brings is merged: it will show the state
+        after the mute.
+        """
         if card.group in (DIGEST, QUIET):  # what they tell of is for their own turn to see
             return CardChange(card, now, urgent=False)
         policy, hushed = target.policy, self._hush(card, target, now)
@@ -244,38 +301,57 @@ class Pipeline:
         due_at = due(card, policy, now, hushed)
         return CardChange(card, due_at, urgent, settled=hushed.muted or is_settled(card))
 
-    def _rendered(self, card: Card, state: LaneState, step: Step, target: Target, now: float) -> Rendered:
+    def _rendered(
+        self, card: Card, state: LaneState, step: Step, target: Target, now: float
+    ) -> Rendered:
         view = look(card, state, step, target.policy, now)
         fits = platform_of(target.lane.platform).fits
         reply = step.kind if isinstance(step, Reply) else None
-        return render(self._in_force.templates, target.policy, view, "reply" if reply else "card", reply, fits)
+        return render(
+            self._in_force.templates, target.policy, view, "reply" if reply else "card", reply, fits
+        )
 
     def _may_probe(self, lane: LaneKey, down: Down, now: float) -> bool:
-        """A chat that refuses is asked again when it is time, or with a secret that it has not refused."""
+        """A chat that refuses is asked again when it is time, or with a secret that it has not
+        refused.
+        """
         marks = {target.endpoint.secret.mark for target in self._in_force.targets(lane)}
         return (down.probe_at is not None and down.probe_at <= now) or down.secret not in marks
 
     async def _stand_in(self, lane: LaneKey) -> tuple[LaneKey, ...]:
-        """Hands what a lane that is down owes to the fallbacks of its receivers; the lanes that have work now."""
+        """Hands what a lane that is down owes to the fallbacks of its receivers; the lanes that
+        have work now.
+        """
         woken: list[LaneKey] = []
         for target in self._in_force.targets(lane):
-            to = [other.lane for other in self._in_force.routing.targets.get(target.policy.fallback, ())]
+            to = [
+                other.lane
+                for other in self._in_force.routing.targets.get(target.policy.fallback, ())
+            ]
             if to:
                 receiver, fallback = target.policy.receiver, target.policy.fallback
-                woken += await self._run(partial(self._store.stand_in, lane, receiver, fallback, to))
+                woken += await self._run(
+                    partial(self._store.stand_in, lane, receiver, fallback, to)
+                )
         return tuple(woken)
 
     async def _settle(self, claim: Claim, target: Target, advanced: Advanced, now: float) -> None:
         change = self._change(advanced.card, target, now)
         outturn = Outturn(
-            claim.lane, advanced.state, change, now, advanced.blocks, shown=advanced.shown, dead=advanced.dead
+            claim.lane,
+            advanced.state,
+            change,
+            now,
+            advanced.blocks,
+            shown=advanced.shown,
+            dead=advanced.dead,
         )
         await self._calls.write_down(claim, target, outturn)
 
 
 async def _aside(alerts: int, work: Callable[[], T]) -> T:
-    """What the work comes to. The event loop has others to answer: they come before each card, and the work on many
-    alerts is done beside it."""
+    """What the work comes to. The event loop has others to answer: they come before each card, and
+    the work on many alerts is done beside it."""
     if alerts > MANY:
         return await asyncio.to_thread(work)
     await asyncio.sleep(0)
@@ -285,11 +361,22 @@ async def _aside(alerts: int, work: Callable[[], T]) -> T:
 def arriving(opened: Open) -> Arriving:
     """A delivery as its card meets it."""
     told = opened.notification
-    chosen = told.alerts if opened.alerts is None else tuple(told.alerts[index] for index in opened.alerts)
+    chosen = (
+        told.alerts
+        if opened.alerts is None
+        else tuple(told.alerts[index] for index in opened.alerts)
+    )
     return Arriving(
         seq=opened.seq,
         accepted_at=opened.accepted_at,
-        head=Head(told.group_labels, told.route_labels, told.external_url, told.reason, told.truncated, told.state),
+        head=Head(
+            told.group_labels,
+            told.route_labels,
+            told.external_url,
+            told.reason,
+            told.truncated,
+            told.state,
+        ),
         alerts=chosen,
         last=told.part == told.parts - 1,
         whole=told.truncated == 0,

@@ -1,4 +1,6 @@
-"""The one place that calls out: a request goes over HTTP and a response, or none, comes back; no exception, no URL."""
+"""The one place that calls out: a request goes over HTTP and a response, or none, comes back; no
+exception, no URL.
+"""
 
 import ssl
 from types import SimpleNamespace
@@ -25,17 +27,22 @@ class _Progress:
 class Transport:
     """Sends requests, over one pool of connections for each distinct `HttpOptions`.
 
-    Certificate files are read when an `HttpOptions` is first used: a new transport reads them again.
+    Certificate files are read when an `HttpOptions` is first used: a new transport reads them
+    again.
     """
 
     def __init__(self, connect: float = 5.0, total: float = 15.0) -> None:
-        """Seconds: `connect` for a connection (name, TCP, TLS), `total` until the last byte of the answer."""
+        """Seconds: `connect` for a connection (name, TCP, TLS), `total` until the last byte of the
+        answer.
+        """
         self._connect = connect
         self._total = total
         self._sessions: dict[HttpOptions, aiohttp.ClientSession] = {}
 
     async def send(self, request: Request) -> Response | NoAnswer:
-        """The answer whatever its status (a redirect is one), or why there is none and whether bytes had left."""
+        """The answer whatever its status (a redirect is one), or why there is none and whether
+        bytes had left.
+        """
         progress = _Progress()
         try:
             return await self._exchange(request, progress)
@@ -65,7 +72,11 @@ class Transport:
             trace_request_ctx=progress,
         ) as response:
             body = await _read(response.content)
-            return Response(response.status, {name.lower(): text for name, text in response.headers.items()}, body)
+            return Response(
+                response.status,
+                {name.lower(): text for name, text in response.headers.items()},
+                body,
+            )
 
     def _session(self, options: HttpOptions) -> aiohttp.ClientSession:
         session = self._sessions.get(options)
@@ -75,7 +86,10 @@ class Transport:
 
     def _open(self, options: HttpOptions) -> aiohttp.ClientSession:
         connector = aiohttp.TCPConnector(
-            limit=_POOL, limit_per_host=_POOL_PER_HOST, keepalive_timeout=_IDLE_SECONDS, ssl=_tls(options)
+            limit=_POOL,
+            limit_per_host=_POOL_PER_HOST,
+            keepalive_timeout=_IDLE_SECONDS,
+            ssl=_tls(options),
         )
         tracing = aiohttp.TraceConfig()
         tracing.on_request_headers_sent.append(_headers_leave)
@@ -94,7 +108,9 @@ class Transport:
 
 
 async def _headers_leave(
-    _session: aiohttp.ClientSession, context: SimpleNamespace, _params: aiohttp.TraceRequestHeadersSentParams
+    _session: aiohttp.ClientSession,
+    context: SimpleNamespace,
+    _params: aiohttp.TraceRequestHeadersSentParams,
 ) -> None:
     context.trace_request_ctx.sent = True
 
@@ -118,7 +134,9 @@ def _tls(options: HttpOptions) -> ssl.SSLContext | bool:
     return context
 
 
-_CLASSES: tuple[tuple[type[Exception], str], ...] = (  # the first that fits: special ones stand before general ones
+_CLASSES: tuple[
+    tuple[type[Exception], str], ...
+] = (  # the first that fits: special ones stand before general ones
     (fault.ClientConnectorDNSError, "name not resolved"),
     (fault.ClientConnectorCertificateError, "certificate not trusted"),
     (fault.ClientSSLError, "TLS handshake failed"),
@@ -137,7 +155,11 @@ _CLASSES: tuple[tuple[type[Exception], str], ...] = (  # the first that fits: sp
 
 
 def _why(error: Exception) -> str:
-    """A class of failure in a few fixed words: aiohttp's own texts hold the URL, which holds the token."""
-    if type(error) is fault.ClientConnectorError and isinstance(error.os_error, ConnectionRefusedError):
+    """A class of failure in a few fixed words: aiohttp's own texts hold the URL, which holds the
+    token.
+    """
+    if type(error) is fault.ClientConnectorError and isinstance(
+        error.os_error, ConnectionRefusedError
+    ):
         return "connection refused"
     return next((words for kind, words in _CLASSES if isinstance(error, kind)), "not sent")

@@ -26,10 +26,11 @@ _LONGEST = 72  # bytes of a password that bcrypt looks at
 
 
 class Door:
-    """Lets in whom the web configuration file names; the file, and all that it names, is read again when it changes.
+    """Lets in whom the web configuration file names; the file, and all that it names, is read again
+    when it changes.
 
-    A file that turned bad, or that would open the door to everybody, changes nothing and is told once. Adding or
-    removing TLS or its client CA takes a restart.
+    A file that turned bad, or that would open the door to everybody, changes nothing and is told
+    once. Adding or removing TLS or its client CA takes a restart.
     """
 
     def __init__(self, path: Path, tell: Callable[[Event], None]) -> None:
@@ -50,7 +51,9 @@ class Door:
         return ", ".join(way for way in ways if way)
 
     async def admits(self, authorization: str) -> Verdict:
-        """Whether this `Authorization` header (empty: none) lets in; `busy`: too many passwords wait for a check."""
+        """Whether this `Authorization` header (empty: none) lets in; `busy`: too many passwords
+        wait for a check.
+        """
         self.refresh()
         if not _names_somebody(self.web):
             return "in"
@@ -71,7 +74,9 @@ class Door:
         try:
             web = read(self._path)
             if self._would_open(web):
-                raise ValueError(f"{self._path}: it names nobody any more: restart to let everybody in")
+                raise ValueError(
+                    f"{self._path}: it names nobody any more: restart to let everybody in"
+                )
             if self.tls and web.tls:
                 load_certificate(self.tls, web.tls)
         except ValueError as error:
@@ -87,20 +92,25 @@ class Door:
         self._bcrypt.shutdown(wait=False, cancel_futures=True)
 
     def _would_open(self, web: Web) -> bool:
-        """An editor may empty a file before it writes it: for that moment too the door stays shut."""
+        """An editor may empty a file before it writes it: for that moment too the door stays
+        shut.
+        """
         verified = self.tls is not None and self.tls.verify_mode == ssl.CERT_REQUIRED
         return _names_somebody(self.web) and not _names_somebody(web) and not verified
 
     def _refuse(self, why: str) -> None:
         if why != self._refused:
             self._refused = why
-            self._tell(Noted("error", "web configuration refused, the old one stays", (("err", why),)))
+            self._tell(
+                Noted("error", "web configuration refused, the old one stays", (("err", why),))
+            )
 
     def _listening(self) -> ssl.SSLContext | None:
         if self.web.tls is None:
             return None
         context = server_tls(self.web.tls)
-        # At a handshake too: with an expired certificate no request would ever come to have it read again.
+        # At a handshake too: with an expired certificate no request would ever come to have it read
+        # again.
         context.sni_callback = lambda _socket, _name, _context: self.refresh()
         return context
 
@@ -115,7 +125,9 @@ class Door:
         return sum(hmac.compare_digest(digest, token) for token in self.web.tokens) > 0
 
     async def _known_user(self, given: str) -> Verdict:
-        """Each pair of name and password pays for bcrypt once: what came of it is kept under a salted hash."""
+        """Each pair of name and password pays for bcrypt once: what came of it is kept under a
+        salted hash.
+        """
         name, password = _credentials(given)
         key = hashlib.sha256(self._salt + name.encode() + b"\0" + password).digest()
         if key in self._known:
@@ -131,7 +143,9 @@ class Door:
         # An unknown name costs what a known one does.
         stored = users.get(name) or next(iter(users.values()))
         loop = asyncio.get_running_loop()
-        check = loop.run_in_executor(self._bcrypt, lambda: _matches(password, stored) and name in users)
+        check = loop.run_in_executor(
+            self._bcrypt, lambda: _matches(password, stored) and name in users
+        )
 
         def done(check: "asyncio.Future[bool]") -> None:
             del checks[key]

@@ -1,4 +1,6 @@
-"""The listening socket: how many connections there may be, how long each may dawdle, and how they end."""
+"""The listening socket: how many connections there may be, how long each may dawdle, and how they
+end.
+"""
 
 import asyncio
 import json
@@ -18,13 +20,16 @@ Handle = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 MAX_ANSWER = 200
 _TLS_SECONDS = 5  # for the handshake, and for taking leave
 _BACKLOG = 1024
-_AT_ONCE = 1  # asyncio tries as many at once, and logs each that fails while there are no file handles
+_AT_ONCE = (
+    1  # asyncio tries as many at once, and logs each that fails while there are no file handles
+)
 _LAST_SECONDS = 0.5  # for an answer to leave, then for a request to take note that it is cut off
 
 
 class Room(Struct, frozen=True):
-    """How many connections there may be, and how many seconds one may take for its first request, lie idle after
-    one, have the rest of a refused body read so that it hears the answer, and work on when the relay stops."""
+    """How many connections there may be, and how many seconds one may take for its first request,
+    lie idle after one, have the rest of a refused body read so that it hears the answer, and work
+    on when the relay stops."""
 
     connections: int = 512
     first_seconds: float = 10.0
@@ -63,10 +68,13 @@ class Listener:
     async def open(self, host: str, port: int, tls: ssl.SSLContext | None) -> str:
         """Listens (host empty: on every address; port 0: on a free one). Returns `HOST:PORT`.
 
-        Raises OSError when the address cannot be had, RuntimeError when aiohttp is built without its C parser.
+        Raises OSError when the address cannot be had, RuntimeError when aiohttp is built without
+        its C parser.
         """
         if http_parser.HttpRequestParser is http_parser.HttpRequestParserPy:
-            raise RuntimeError("aiohttp has no C parser here: install its wheel, and unset AIOHTTP_NO_EXTENSIONS")
+            raise RuntimeError(
+                "aiohttp has no C parser here: install its wheel, and unset AIOHTTP_NO_EXTENSIONS"
+            )
 
         def arrives() -> asyncio.BaseProtocol:
             connection = _Connection(self._server, self._crowd, self._room)
@@ -81,7 +89,9 @@ class Listener:
         return f"[{bound}]:{number}" if ":" in bound else f"{bound}:{number}"
 
     async def close(self) -> None:
-        """Takes no new connection; requests that have begun are read and answered if they end in `drain_seconds`."""
+        """Takes no new connection; requests that have begun are read and answered if they end in
+        `drain_seconds`.
+        """
         if self._socket is not None:
             self._socket.close()
         await asyncio.sleep(0)  # requests that have come already begin
@@ -101,8 +111,8 @@ class Listener:
 
 
 class _Crowd:
-    """The open connections, each with what carries it: when there is no room for one more, the one that has been idle
-    longest goes. One that still shakes hands is idle."""
+    """The open connections, each with what carries it: when there is no room for one more, the one
+    that has been idle longest goes. One that still shakes hands is idle."""
 
     def __init__(self, room: Room) -> None:
         self._most = room.connections
@@ -112,7 +122,9 @@ class _Crowd:
         self.leaving = False
 
     async def go_home(self, within: float) -> None:
-        """Closes the idle connections, those at work when they have answered; returns when all have, or `within`."""
+        """Closes the idle connections, those at work when they have answered; returns when all
+        have, or `within`.
+        """
         self.leaving = True
         self._rested.clear()
         for connection, wire in self._idle.items():
@@ -156,7 +168,9 @@ class _Crowd:
 
 
 class _Connection(web.RequestHandler):
-    """aiohttp's connection, without decompression, without an access log, and with answers of our own to bad HTTP."""
+    """aiohttp's connection, without decompression, without an access log, and with answers of our
+    own to bad HTTP.
+    """
 
     def __init__(self, server: web.Server, crowd: _Crowd, room: Room) -> None:
         loop = asyncio.get_running_loop()
@@ -200,7 +214,11 @@ class _Connection(web.RequestHandler):
         """The answer to what is no HTTP request."""
         if request.writer.output_size > 0:
             raise ConnectionError("part of an answer is sent already")
-        response = answer(400, "not an HTTP request") if status == 400 else answer(503, "internal error", 1)
+        response = (
+            answer(400, "not an HTTP request")
+            if status == 400
+            else answer(503, "internal error", 1)
+        )
         response.force_close()
         return _signed(response)
 
@@ -210,8 +228,8 @@ class _Connection(web.RequestHandler):
 
 
 class _Tls(sslproto.SSLProtocol):
-    """TLS below a connection, which is of the crowd from its first moment. What `create_server(ssl=...)` makes tells it
-    only of a handshake that has ended well."""
+    """TLS below a connection, which is of the crowd from its first moment. What
+    `create_server(ssl=...)` makes tells it only of a handshake that has ended well."""
 
     def __init__(self, connection: _Connection, tls: ssl.SSLContext) -> None:
         super().__init__(

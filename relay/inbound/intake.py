@@ -1,4 +1,6 @@
-"""Intake: a webhook body becomes committed deliveries before it is answered; nothing is rendered or folded here."""
+"""Intake: a webhook body becomes committed deliveries before it is answered; nothing is rendered or
+folded here.
+"""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -69,13 +71,17 @@ class Intake:
         lanes: set[LaneKey] = set()
         try:
             with self._writer.ahead():
-                while taken := await asyncio.to_thread(_arrivals, islice(parts, _PARTS_AT_ONCE), self.routing, at):
+                while taken := await asyncio.to_thread(
+                    _arrivals, islice(parts, _PARTS_AT_ONCE), self.routing, at
+                ):
                     lanes.update(await self._keep(taken))
         finally:
             self._wake(lanes)
 
     async def post(self, told: Notification, receiver: str) -> None:
-        """Takes a notification of the relay's own, past the routes, for the chats of one receiver."""
+        """Takes a notification of the relay's own, past the routes, for the chats of one
+        receiver.
+        """
         targets = self.routing.targets.get(receiver, ())
         chats = tuple(Delivery(target.lane, receiver, "", None, urgent=False) for target in targets)
         try:
@@ -98,23 +104,39 @@ def _accept_all(store: Store, arrivals: list[Arrival]) -> tuple[LaneKey, ...]:
     return tuple(lane for arrival in arrivals for lane in store.accept(arrival))
 
 
-def _arrivals(parts: Iterable[Notification], routing: Routing, at: float) -> list[tuple[Arrival, Accepted]]:
+def _arrivals(
+    parts: Iterable[Notification], routing: Routing, at: float
+) -> list[tuple[Arrival, Accepted]]:
     return [_arrival(part, *_routed(routing, part), at) for part in parts]
 
 
 def _routed(routing: Routing, part: Notification) -> tuple[Routed, str]:
-    """Where the part goes. A bug of ours in routing loses nothing: everything goes to the root receiver, and the fault
-    is told."""
+    """Where the part goes. A bug of ours in routing loses nothing: everything goes to the root
+    receiver, and the fault is told."""
     try:
         return deliveries(routing, part), ""
     except Exception as error:  # noqa: BLE001 - see above
         root = routing.targets.get(routing.root.receiver, ())
-        return Routed(tuple(Delivery(t.lane, t.policy.receiver, "", None, urgent=True) for t in root), 0), repr(error)
+        return Routed(
+            tuple(Delivery(t.lane, t.policy.receiver, "", None, urgent=True) for t in root), 0
+        ), repr(error)
 
 
 def _arrival(part: Notification, routed: Routed, fault: str, at: float) -> tuple[Arrival, Accepted]:
     firing = sum(alert.status == "firing" for alert in part.alerts)
-    arrival = Arrival(part.group, msgspec.json.encode(part), at, routed.deliveries, last=part.part == part.parts - 1)
+    arrival = Arrival(
+        part.group,
+        msgspec.json.encode(part),
+        at,
+        routed.deliveries,
+        last=part.part == part.parts - 1,
+    )
     return arrival, Accepted(
-        part.source, part.group_key, firing, len(part.alerts) - firing, routed.discarded, len(routed.deliveries), fault
+        part.source,
+        part.group_key,
+        firing,
+        len(part.alerts) - firing,
+        routed.discarded,
+        len(routed.deliveries),
+        fault,
     )

@@ -1,4 +1,6 @@
-"""The HTTP table of INTERFACE.md section 3: which request gets which answer. What a payload means is not known here."""
+"""The HTTP table of INTERFACE.md section 3: which request gets which answer. What a payload means
+is not known here.
+"""
 
 import asyncio
 import io
@@ -32,7 +34,9 @@ _MOST_UPDATE = MEBIBYTE  # bytes of one update; Telegram's are a few thousand
 
 
 class Limits(Struct, frozen=True):
-    """Bytes of one body and of all bodies at hand; seconds for a body to come, and from then to its answer."""
+    """Bytes of one body and of all bodies at hand; seconds for a body to come, and from then to its
+    answer.
+    """
 
     max_body: int = 128 * MEBIBYTE
     all_bodies: int = 256 * MEBIBYTE
@@ -45,8 +49,9 @@ async def _no_update(_account: str, _body: bytes) -> int:
 
 
 class Doors(Struct, frozen=True):
-    """What is behind the HTTP table. `ready` gives why not, or nothing; `reload` gives the new file's faults; `expects`
-    judges a bot's id and the secret that came for it, `update` takes an id and a body and gives the status."""
+    """What is behind the HTTP table. `ready` gives why not, or nothing; `reload` gives the new
+    file's faults; `expects` judges a bot's id and the secret that came for it, `update` takes an id
+    and a body and gives the status."""
 
     accept: Callable[[str, bytes], Awaitable[Answer]]
     ready: Callable[[], str]
@@ -59,10 +64,14 @@ class Doors(Struct, frozen=True):
 
 
 class Server:
-    """Answers requests. A request that fails for a reason of our own gets 503, so that it is sent again."""
+    """Answers requests. A request that fails for a reason of our own gets 503, so that it is sent
+    again.
+    """
 
     def __init__(self, doors: Doors, limits: Limits, prefix: str = "") -> None:
-        """Serves nothing by itself: `handle` is for a Listener. `prefix` may stand before each path: `/relay`."""
+        """Serves nothing by itself: `handle` is for a Listener. `prefix` may stand before each
+        path: `/relay`.
+        """
         self._doors = doors
         self._prefix = prefix
         self._limits = limits
@@ -70,7 +79,9 @@ class Server:
         self._accepting: set[asyncio.Future[Answer]] = set()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        """The answer. What is meant for /alerts is told as `Answered`; anything else that is refused is noted."""
+        """The answer. What is meant for /alerts is told as `Answered`; anything else that is
+        refused is noted.
+        """
         began = time.monotonic()
         path = request.path.removeprefix(self._prefix)
         try:
@@ -81,11 +92,21 @@ class Server:
             _log.exception("a request failed")
             response = answer(503, "internal error", 1)
         if path == "/alerts" or path.startswith("/alerts/"):
-            self._doors.tell(Answered(response.status, time.monotonic() - began, *_whence(request, response)))
+            self._doors.tell(
+                Answered(response.status, time.monotonic() - began, *_whence(request, response))
+            )
         elif response.status in (404, 405):
             why, method, asked, peer = _whence(request, response)
-            values = (("code", str(response.status)), ("why", why), ("method", method), ("path", asked), ("from", peer))
-            self._doors.tell(Noted("info" if method == "POST" else "debug", "request refused", values))
+            values = (
+                ("code", str(response.status)),
+                ("why", why),
+                ("method", method),
+                ("path", asked),
+                ("from", peer),
+            )
+            self._doors.tell(
+                Noted("info" if method == "POST" else "debug", "request refused", values)
+            )
         return response
 
     async def _answer(self, request: web.BaseRequest, path: str) -> web.Response:
@@ -124,10 +145,16 @@ class Server:
     async def _manage(self, path: str) -> web.Response:
         match path:
             case "/metrics":
-                return web.Response(body=await self._doors.metrics(), headers={"Content-Type": _METRICS_TYPE})
+                return web.Response(
+                    body=await self._doors.metrics(), headers={"Content-Type": _METRICS_TYPE}
+                )
             case "/-/reload":
                 faults = await self._doors.reload()
-                return _text(500, "failed to reload config: " + "\n".join(faults)) if faults else _text(200, "OK")
+                return (
+                    _text(500, "failed to reload config: " + "\n".join(faults))
+                    if faults
+                    else _text(200, "OK")
+                )
             case "/-/ready":
                 why = self._doors.ready()
                 return _text(503, why) if why else _text(200, "OK")
@@ -135,7 +162,9 @@ class Server:
                 return _text(200, "OK")
 
     async def _update(self, request: web.BaseRequest, account: str) -> web.Response:
-        """An update of a Telegram bot: its secret guards it, whatever guards the rest. Without it no byte is read."""
+        """An update of a Telegram bot: its secret guards it, whatever guards the rest. Without it
+        no byte is read.
+        """
         if not self._doors.expects(account, request.headers.get(SECRET_HEADER, "")):
             return answer(401, "no valid secret")
         share = _Share(self._memory)
@@ -166,7 +195,10 @@ class Server:
     def _unfit(self, request: web.BaseRequest) -> web.Response | None:
         """What is wrong with the request before a byte of its body is read."""
         headers = request.headers
-        codings = [*headers.getall("Content-Encoding", ()), *headers.getall("Transfer-Encoding", ())]
+        codings = [
+            *headers.getall("Content-Encoding", ()),
+            *headers.getall("Transfer-Encoding", ()),
+        ]
         if any(coding.strip().lower() not in ("", "identity", "chunked") for coding in codings):
             return answer(415, "the body must not be encoded or compressed")
         kind = request.content_type
@@ -176,7 +208,9 @@ class Server:
             return _too_large(self._limits.max_body)
         return None
 
-    async def _body(self, request: web.BaseRequest, share: "_Share", most: int) -> bytes | web.Response:
+    async def _body(
+        self, request: web.BaseRequest, share: "_Share", most: int
+    ) -> bytes | web.Response:
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
@@ -187,7 +221,9 @@ class Server:
         except web.RequestPayloadError:
             return _closing(answer(400, "the body is not complete"))
 
-    async def _received(self, request: web.BaseRequest, share: "_Share", most: int) -> bytes | web.Response:
+    async def _received(
+        self, request: web.BaseRequest, share: "_Share", most: int
+    ) -> bytes | web.Response:
         # Of a BytesIO the whole value is had without a copy, which matters at 128 MiB.
         body = io.BytesIO()
         async for chunk in request.content.iter_any():
@@ -199,7 +235,9 @@ class Server:
         return body.getvalue()
 
     async def _answered(self, accepting: "asyncio.Future[Answer]") -> web.Response:
-        """The commit goes on when it takes too long: the sender comes again, and the copy is a duplicate."""
+        """The commit goes on when it takes too long: the sender comes again, and the copy is a
+        duplicate.
+        """
         self._accepting.add(accepting)
         accepting.add_done_callback(self._accepting.discard)
         done, _ = await asyncio.wait({accepting}, timeout=self._limits.answer_seconds)
@@ -244,10 +282,16 @@ class _Share:
 
 
 def _whence(request: web.BaseRequest, response: web.Response) -> tuple[str, str, str, str]:
-    """Why the request was refused (empty: it was not), its method, its path and the address that it came from."""
+    """Why the request was refused (empty: it was not), its method, its path and the address that it
+    came from.
+    """
     why = json.loads(response.text or "{}").get("error", "") if response.status >= 400 else ""
     path = request.path
-    if response.status in (401, 404, 405):  # nobody was let in: it may be a token that was put in the wrong place
+    if response.status in (
+        401,
+        404,
+        405,
+    ):  # nobody was let in: it may be a token that was put in the wrong place
         path = _LONG_WORD.sub("...", path)
     return why, request.method, path, request.remote or ""
 

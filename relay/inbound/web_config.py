@@ -1,4 +1,5 @@
-"""The web configuration file: TLS and who may post. The format is exporter-toolkit's, plus bearer tokens.
+"""The web configuration file: TLS and who may post. The format is exporter-toolkit's, plus bearer
+tokens.
 
 https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuration.md
 """
@@ -45,7 +46,9 @@ def _bcrypt(value: object) -> Secret:
     if found is None:
         raise ValueError("expected a bcrypt hash: make one with htpasswd -nBC 10 NAME")
     if int(found[1]) not in _COSTS:
-        raise ValueError("this bcrypt cost takes seconds per check: make the hash with a cost of 10 to 12")
+        raise ValueError(
+            "this bcrypt cost takes seconds per check: make the hash with a cost of 10 to 12"
+        )
     return Secret(text)
 
 
@@ -71,7 +74,10 @@ class TlsServer(Model):
     @model_validator(mode="after")
     def _agree(self) -> "TlsServer":
         if self.client_ca_file and self.client_auth_type == "NoClientCert":
-            raise ValueError("client_ca_file without a client_auth_type: RequireAndVerifyClientCert closes the door")
+            raise ValueError(
+                "client_ca_file without a client_auth_type: RequireAndVerifyClientCert closes "
+                "the door"
+            )
         if not self.client_ca_file and self.client_auth_type != "NoClientCert":
             raise ValueError("client_auth_type without a client_ca_file: nothing could be verified")
         if self.min_version > self.max_version:
@@ -93,9 +99,11 @@ class WebFile(Model):
 
 
 class Web(Struct, frozen=True):
-    """The file as it holds now: file names are resolved, bearer tokens are kept as their SHA-256 alone.
+    """The file as it holds now: file names are resolved, bearer tokens are kept as their SHA-256
+    alone.
 
-    `files` are all files that were read, this one first: when one of them changes, it holds no longer.
+    `files` are all files that were read, this one first: when one of them changes, it holds no
+    longer.
     """
 
     users: dict[str, Secret]
@@ -112,11 +120,17 @@ class Web(Struct, frozen=True):
 
 
 def read(path: Path) -> Web:
-    """Reads the file and all that it names. Raises ValueError: `FILE:LINE:COL: what is wrong`, one line each."""
+    """Reads the file and all that it names. Raises ValueError: `FILE:LINE:COL: what is wrong`, one
+    line each.
+    """
     file = _parse(path)
     tokens = tuple(path.parent / name for name in file.bearer_token_files)
     tls = _resolved(file.tls_server_config, path.parent) if file.tls_server_config else None
-    certificates = [Path(name) for name in (tls.cert_file, tls.key_file, tls.client_ca_file) if name] if tls else []
+    certificates = (
+        [Path(name) for name in (tls.cert_file, tls.key_file, tls.client_ca_file) if name]
+        if tls
+        else []
+    )
     web = Web(
         users=file.basic_auth_users,
         tokens=tuple(_token(token) for token in tokens),
@@ -139,17 +153,23 @@ def server_tls(tls: TlsServer) -> ssl.SSLContext:
         try:
             context.load_verify_locations(tls.client_ca_file)
         except OSError as error:
-            raise ValueError(f"{tls.client_ca_file}: no usable CA certificate ({_reason(error)})") from None
+            raise ValueError(
+                f"{tls.client_ca_file}: no usable CA certificate ({_reason(error)})"
+            ) from None
     context.verify_mode = _VERIFY[tls.client_auth_type]
     return context
 
 
 def load_certificate(context: ssl.SSLContext, tls: TlsServer) -> None:
-    """Shows this certificate at every handshake from now on. Raises ValueError when it cannot be used."""
+    """Shows this certificate at every handshake from now on. Raises ValueError when it cannot be
+    used.
+    """
     try:
         context.load_cert_chain(tls.cert_file, tls.key_file, password=_no_password)
     except (OSError, ValueError) as error:
-        raise ValueError(f"{tls.cert_file}: no usable certificate with key {tls.key_file} ({_reason(error)})") from None
+        raise ValueError(
+            f"{tls.cert_file}: no usable certificate with key {tls.key_file} ({_reason(error)})"
+        ) from None
 
 
 def open_door(host: str, web: Web | None) -> str:
@@ -157,7 +177,8 @@ def open_door(host: str, web: Web | None) -> str:
     if (web is not None and web.guarded) or _is_loopback(host):
         return ""
     return (
-        f"{host or 'every address'} is open to others and nothing guards it: name bearer_token_files or "
+        f"{host or 'every address'} is open to others and nothing guards it: name "
+        "bearer_token_files or "
         "basic_auth_users in --web.config.file, or say --web.allow-unauthenticated"
     )
 
@@ -172,7 +193,11 @@ def _is_loopback(host: str) -> bool:
 def _parse(path: Path) -> WebFile:
     source, faults = read_yaml(str(path), _bytes(path))
     if faults:
-        raise ValueError("\n".join(f"{fault.file}:{fault.line}:{fault.column}: {fault.message}" for fault in faults))
+        raise ValueError(
+            "\n".join(
+                f"{fault.file}:{fault.line}:{fault.column}: {fault.message}" for fault in faults
+            )
+        )
     try:
         return WebFile.model_validate({} if source.root is None else plain(source.root))
     except ValidationError as error:
@@ -189,7 +214,10 @@ def _fault(source: Source, error: ErrorDetails) -> str:
     elif kind == "missing":
         place, message = source.place(error["loc"]), f'missing key "{key}"'
     else:
-        place, message = source.place(error["loc"]), str(error.get("ctx", {}).get("error", error["msg"]))
+        place, message = (
+            source.place(error["loc"]),
+            str(error.get("ctx", {}).get("error", error["msg"])),
+        )
     return f"{source.name}:{place.line + 1}:{place.column + 1}: {message}"
 
 
@@ -201,7 +229,9 @@ def _resolved(tls: TlsServer, folder: Path) -> TlsServer:
 def _token(path: Path) -> bytes:
     token = _bytes(path).strip()
     if not token or len(token.split()) > 1:
-        raise ValueError(f"{path}: expected one bearer token and nothing else: write it on one line")
+        raise ValueError(
+            f"{path}: expected one bearer token and nothing else: write it on one line"
+        )
     return hashlib.sha256(token).digest()
 
 

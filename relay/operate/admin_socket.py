@@ -1,4 +1,6 @@
-"""The operator's way into a running relay: a line of JSON asks and a line answers, over a socket in its folder."""
+"""The operator's way into a running relay: a line of JSON asks and a line answers, over a socket in
+its folder.
+"""
 
 import asyncio
 import socket
@@ -90,7 +92,9 @@ def _nothing(error: NothingToSalvage) -> Refused:
 
 
 class Control:
-    """Listens to the operator. Only the user that the relay runs as can open the socket (its mode is 0600)."""
+    """Listens to the operator. Only the user that the relay runs as can open the socket (its mode
+    is 0600).
+    """
 
     def __init__(
         self,
@@ -102,8 +106,8 @@ class Control:
         tell: Callable[[Event], None],
         renew: Callable[[tuple[Subscription, ...]], None],
     ) -> None:
-        """`own` and `wake` are those of `Lanes`: a lane is changed between its turns and then looks again. `renew` puts
-        subscriptions in force."""
+        """`own` and `wake` are those of `Lanes`: a lane is changed between its turns and then looks
+        again. `renew` puts subscriptions in force."""
         self._store = store
         self._run = run
         self._own = own
@@ -117,7 +121,9 @@ class Control:
 
     async def open(self, path: Path) -> None:
         """Listens at `path`, in a folder that this process holds. Raises OSError."""
-        self._server = await asyncio.start_unix_server(self._connected, sock=_bound(path), limit=LONGEST_REQUEST)
+        self._server = await asyncio.start_unix_server(
+            self._connected, sock=_bound(path), limit=LONGEST_REQUEST
+        )
         self._path = path
 
     async def close(self) -> None:
@@ -149,7 +155,10 @@ class Control:
         try:
             return await self._answer(_request(line))
         except msgspec.DecodeError:
-            return Failed("the relay does not know this request: use the alert-relay command of its own version")
+            return Failed(
+                "the relay does not know this request: use the alert-relay command of its own "
+                "version"
+            )
         except StoreError as error:
             return Failed(f"the storage does not work now: {error}")
 
@@ -200,7 +209,9 @@ def _told(answer: Retried | Dropped) -> Event:
 
 
 def _bound(path: Path) -> socket.socket:
-    """A socket that nobody else can open. One that is there already was left by a process that is gone."""
+    """A socket that nobody else can open. One that is there already was left by a process that is
+    gone.
+    """
     path.unlink(missing_ok=True)
     bound = socket.socket(socket.AF_UNIX)
     try:

@@ -1,4 +1,6 @@
-"""Upkeep: once a minute, obligations that are too old end, and finished work that is old enough is forgotten."""
+"""Upkeep: once a minute, obligations that are too old end, and finished work that is old enough is
+forgotten.
+"""
 
 import asyncio
 from collections.abc import Callable
@@ -12,14 +14,18 @@ from relay.delivery.calls import Run
 from relay.store.protocol import Store, StoreError
 
 PERIOD = 60.0  # seconds
-GRACE = 600.0  # seconds of this run before anything expires: a chat gets its chance after a long stop
+GRACE = (
+    600.0  # seconds of this run before anything expires: a chat gets its chance after a long stop
+)
 _PURGED_AT_ONCE = 200
 
 
 class Upkeep:
     """Keeps the storage tidy while the relay runs."""
 
-    def __init__(self, store: Store, run: Run, clock: Callable[[], float], tell: Callable[[Event], None]) -> None:
+    def __init__(
+        self, store: Store, run: Run, clock: Callable[[], float], tell: Callable[[Event], None]
+    ) -> None:
         self._store = store
         self._run = run
         self._clock = clock
@@ -55,11 +61,19 @@ class Upkeep:
                 target = in_force.target(lane, owner)
                 if target:
                     await self._expire(lane, owner, now - target.policy.expire_after)
-        purge = partial(self._store.purge, now - retention.seconds, retention.bytes, _PURGED_AT_ONCE)
+        purge = partial(
+            self._store.purge, now - retention.seconds, retention.bytes, _PURGED_AT_ONCE
+        )
         while await self._run(purge):
             pass
 
     async def _expire(self, lane: LaneKey, owner: str, before: float) -> None:
-        """What the owner has on the lane: as a receiver of its own, as copies to a fallback, or under an old name."""
+        """What the owner has on the lane: as a receiver of its own, as copies to a fallback, or
+        under an old name.
+        """
         for ended in await self._run(partial(self._store.expire, lane, owner, before)):
-            self._tell(Settled(lane.platform, ended.receiver, ended.settlement, ended.count, why="expire_after"))
+            self._tell(
+                Settled(
+                    lane.platform, ended.receiver, ended.settlement, ended.count, why="expire_after"
+                )
+            )

@@ -1,4 +1,6 @@
-"""The log: one line for each event, logfmt or JSON, with values escaped, bounded and without secrets."""
+"""The log: one line for each event, logfmt or JSON, with values escaped, bounded and without
+secrets.
+"""
 
 import json
 import logging
@@ -33,7 +35,12 @@ Form = Literal["logfmt", "json"]
 Pairs = tuple[tuple[str, str], ...]
 
 MAX_VALUE = 512
-_LEVELS = {"debug": logging.DEBUG, "info": logging.INFO, "warning": logging.WARNING, "error": logging.ERROR}
+_LEVELS = {
+    "debug": logging.DEBUG,
+    "info": logging.INFO,
+    "warning": logging.WARNING,
+    "error": logging.ERROR,
+}
 _LEVEL_NAMES = {logging.WARNING: "WARN"}  # as Go's slog, and so Alertmanager, writes it
 _FRAMES = 4
 _SHORTEST_SECRET = 8
@@ -50,7 +57,8 @@ _LEAKS: tuple[tuple[re.Pattern[str], str], ...] = (
 def setup(level: Level, form: Form, stream: TextIO | None = None) -> None:
     """Sends all logs of the process to `stream` (standard error), libraries' from warnings up.
 
-    All that looks like a bot token, a webhook path or the credentials in an address is masked, as is what `hide` names.
+    All that looks like a bot token, a webhook path or the credentials in an address is masked, as
+    is what `hide` names.
     """
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_Line(form))
@@ -61,8 +69,8 @@ def setup(level: Level, form: Form, stream: TextIO | None = None) -> None:
 
 
 def hide(secrets: Iterable[Secret]) -> None:
-    """Masks these texts too from now on, wherever they appear; the earlier ones stay masked. Those that are shorter
-    than a word is long are left to the patterns."""
+    """Masks these texts too from now on, wherever they appear; the earlier ones stay masked. Those
+    that are shorter than a word is long are left to the patterns."""
     for handler in logging.getLogger().handlers:
         if isinstance(handler.formatter, _Line):
             handler.formatter.hide(secrets)
@@ -78,12 +86,18 @@ def _told(event: Event) -> tuple[Level, str, Pairs]:
     match event:
         case Answered(code):
             from_ = (("from", event.peer),) if event.peer else ()
-            return ("warning" if code >= 400 else "debug"), "webhook answered", (*_fields(event, "peer"), *from_)
+            return (
+                ("warning" if code >= 400 else "debug"),
+                "webhook answered",
+                (*_fields(event, "peer"), *from_),
+            )
         case Accepted(fault=fault):
             return ("error" if fault else "debug"), "alerts accepted", _fields(event)
         case Called(reason=reason):
             return (
-                ("warning", "chat call failed", _fields(event)) if reason else ("debug", "chat called", _fields(event))
+                ("warning", "chat call failed", _fields(event))
+                if reason
+                else ("debug", "chat called", _fields(event))
             )
         case Settled(settlement=end):
             level: Level = "warning" if end in ("expired", "dead") else "debug"
@@ -101,9 +115,17 @@ def _told(event: Event) -> tuple[Level, str, Pairs]:
             return _loaded(event)
         case StorageDamaged(moved_to):
             remedy = f"alert-relay queue salvage {moved_to}"
-            return "error", "storage damaged, a new one begun", (*_fields(event), ("remedy", remedy))
+            return (
+                "error",
+                "storage damaged, a new one begun",
+                (*_fields(event), ("remedy", remedy)),
+            )
         case Heard(sort):
-            return ("warning" if sort in ("forged", "failed") else "debug"), "update heard", _fields(event)
+            return (
+                ("warning" if sort in ("forged", "failed") else "debug"),
+                "update heard",
+                _fields(event),
+            )
         case BotListens(listens=listens):
             return (
                 ("info", "bot listens", _fields(event, "listens"))
@@ -119,19 +141,29 @@ def _told(event: Event) -> tuple[Level, str, Pairs]:
 def _loaded(event: Loaded) -> tuple[Level, str, Pairs]:
     if event.ok:
         return "info", "configuration loaded", _fields(event, "ok", "at", "faults")
-    return "error", "configuration refused, the old one stays", _fields(event, "ok", "at", "receivers", "chats")
+    return (
+        "error",
+        "configuration refused, the old one stays",
+        _fields(event, "ok", "at", "receivers", "chats"),
+    )
 
 
 def _fields(event: Event, *hidden: str) -> Pairs:
     """The event's own fields as text, without the hidden and the empty ones."""
-    fields = ((name, getattr(event, name)) for name in event.__struct_fields__ if name not in hidden)
+    fields = (
+        (name, getattr(event, name)) for name in event.__struct_fields__ if name not in hidden
+    )
     return tuple(
-        (name, f"{value:.6g}" if isinstance(value, float) else str(value)) for name, value in fields if value != ""
+        (name, f"{value:.6g}" if isinstance(value, float) else str(value))
+        for name, value in fields
+        if value != ""
     )
 
 
 class _Line(logging.Formatter):
-    """A record as one line. Secrets are masked before a value is cut, so that no half of one is left."""
+    """A record as one line. Secrets are masked before a value is cut, so that no half of one is
+    left.
+    """
 
     def __init__(self, form: Form) -> None:
         super().__init__()
@@ -143,7 +175,11 @@ class _Line(logging.Formatter):
         self._secrets = sorted(texts.union(self._secrets), key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
-        pairs: Pairs = (("msg", record.getMessage()), *getattr(record, "values", ()), *_error(record))
+        pairs: Pairs = (
+            ("msg", record.getMessage()),
+            *getattr(record, "values", ()),
+            *_error(record),
+        )
         head = {
             "time": datetime.fromtimestamp(record.created, UTC)
             .isoformat(timespec="milliseconds")
@@ -153,7 +189,9 @@ class _Line(logging.Formatter):
         line = head | {key: self._safe(value) for key, value in pairs}
         if self._form == "json":
             return json.dumps(line)
-        return " ".join(f"{key}={_quoted(value, always=key == 'msg')}" for key, value in line.items())
+        return " ".join(
+            f"{key}={_quoted(value, always=key == 'msg')}" for key, value in line.items()
+        )
 
     def _safe(self, value: str) -> str:
         for secret in self._secrets:
@@ -164,7 +202,9 @@ class _Line(logging.Formatter):
 
 
 def _error(record: logging.LogRecord) -> Pairs:
-    """What was raised and the innermost frames it came through: a traceback that fits on the line."""
+    """What was raised and the innermost frames it came through: a traceback that fits on the
+    line.
+    """
     if record.exc_info is None or record.exc_info[1] is None:
         return ()
     error = record.exc_info[1]
@@ -177,14 +217,22 @@ def _quoted(value: str, *, always: bool) -> str:
     plain = value != "" and value.isprintable() and not any(char in ' ="\\' for char in value)
     if plain and not always:
         return value
-    return '"' + "".join(_ESCAPES.get(char, char) if char.isprintable() else _escape(char) for char in value) + '"'
+    return (
+        '"'
+        + "".join(
+            _ESCAPES.get(char, char) if char.isprintable() else _escape(char) for char in value
+        )
+        + '"'
+    )
 
 
 _ESCAPES = {'"': '\\"', "\\": "\\\\"}
 
 
 def _escape(char: str) -> str:
-    """As Go quotes it: what cannot be printed (controls, line and direction marks, lone surrogates) as its number."""
+    """As Go quotes it: what cannot be printed (controls, line and direction marks, lone surrogates)
+    as its number.
+    """
     named = {"\n": "\\n", "\r": "\\r", "\t": "\\t"}
     code = ord(char)
     return named.get(char) or (f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}")

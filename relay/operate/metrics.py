@@ -1,4 +1,6 @@
-"""The metrics: events are counted as they come; deliveries, and which chats are down, the store says at each scrape."""
+"""The metrics: events are counted as they come; deliveries, and which chats are down, the store
+says at each scrape.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
@@ -49,7 +51,9 @@ Chat = tuple[Platform, str]
 
 
 class Metrics:
-    """Every metric of INTERFACE.md section 6, in a registry of its own. No label value ever comes from a payload."""
+    """Every metric of INTERFACE.md section 6, in a registry of its own. No label value ever comes
+    from a payload.
+    """
 
     def __init__(self) -> None:
         """All series whose labels are known beforehand stand at 0."""
@@ -64,12 +68,18 @@ class Metrics:
         self._make_storage()
 
     def _make_webhook(self) -> None:
-        self._requests = self._counter("webhook_requests", "Webhook requests, by HTTP status.", "code")
+        self._requests = self._counter(
+            "webhook_requests", "Webhook requests, by HTTP status.", "code"
+        )
         self._request_seconds = self._histogram(
-            "webhook_request_duration_seconds", "Seconds until a webhook request was answered.", _ANSWER_SECONDS
+            "webhook_request_duration_seconds",
+            "Seconds until a webhook request was answered.",
+            _ANSWER_SECONDS,
         )
         self._alerts = self._counter("alerts_received", "Alerts in accepted payloads.", "status")
-        self._discarded = self._counter("alerts_discarded", "Alerts that reached only receivers without entries.")
+        self._discarded = self._counter(
+            "alerts_discarded", "Alerts that reached only receivers without entries."
+        )
         for code in _CODES:
             self._requests.labels(code)
         for status in ("firing", "resolved"):
@@ -77,11 +87,20 @@ class Metrics:
 
     def _make_api(self) -> None:
         self._latency = self._histogram(
-            "delivery_latency_seconds", "Seconds from acceptance to API success.", _LATENCY_SECONDS, "platform"
+            "delivery_latency_seconds",
+            "Seconds from acceptance to API success.",
+            _LATENCY_SECONDS,
+            "platform",
         )
-        self._calls = self._counter("api_requests", "API requests; code 0: no answer.", "platform", "method", "code")
-        self._failures = self._counter("api_failures", "API requests that failed.", *_CHAT, "reason")
-        self._updates = self._counter("updates", "Updates that bots heard, by what became of them.", "sort")
+        self._calls = self._counter(
+            "api_requests", "API requests; code 0: no answer.", "platform", "method", "code"
+        )
+        self._failures = self._counter(
+            "api_failures", "API requests that failed.", *_CHAT, "reason"
+        )
+        self._updates = self._counter(
+            "updates", "Updates that bots heard, by what became of them.", "sort"
+        )
         for sort in get_args(Sort):
             self._updates.labels(sort)
 
@@ -89,12 +108,20 @@ class Metrics:
         self._template_failures = self._counter(
             "template_failures", "Templates that failed, so that plain text went out.", "template"
         )
-        self._load_ok = self._gauge("config_last_reload_successful", "1 when the last load was taken, else 0.")
-        self._loaded_at = self._gauge("config_last_reload_success_timestamp_seconds", "When a load was last taken.")
-        self._gauge("build_info", "The version that runs; always 1.", "version").labels(__version__).set(1)
+        self._load_ok = self._gauge(
+            "config_last_reload_successful", "1 when the last load was taken, else 0."
+        )
+        self._loaded_at = self._gauge(
+            "config_last_reload_success_timestamp_seconds", "When a load was last taken."
+        )
+        self._gauge("build_info", "The version that runs; always 1.", "version").labels(
+            __version__
+        ).set(1)
 
     def _make_storage(self) -> None:
-        self._damaged = self._counter("storage_damaged", "Storages that were moved aside because they were damaged.")
+        self._damaged = self._counter(
+            "storage_damaged", "Storages that were moved aside because they were damaged."
+        )
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, _PREFIX, registry=self._registry)
@@ -102,12 +129,14 @@ class Metrics:
     def _gauge(self, name: str, text: str, *labels: str) -> Gauge:
         return Gauge(name, text, labels, _PREFIX, registry=self._registry)
 
-    def _histogram(self, name: str, text: str, buckets: tuple[float, ...], *labels: str) -> Histogram:
+    def _histogram(
+        self, name: str, text: str, buckets: tuple[float, ...], *labels: str
+    ) -> Histogram:
         return Histogram(name, text, labels, _PREFIX, buckets=buckets, registry=self._registry)
 
     def prime(self, chats: Iterable[Chat], templates: Iterable[str] = ()) -> None:
-        """Takes the (platform, receiver) pairs and templates of a configuration: new series start at nothing
-        failed, those of receivers that are gone end, the others go on."""
+        """Takes the (platform, receiver) pairs and templates of a configuration: new series start
+        at nothing failed, those of receivers that are gone end, the others go on."""
         wanted = frozenset(chats)
         for chat in wanted - self._chats:
             self._latency.labels(chat[0])
@@ -121,7 +150,9 @@ class Metrics:
             self._template_failures.labels(template)
 
     def listen(self, event: Event) -> None:
-        """Counts what happened. Deliveries and the chats that are down are not: the store knows them, durably."""
+        """Counts what happened. Deliveries and the chats that are down are not: the store knows
+        them, durably.
+        """
         match event:
             case Answered(code, seconds):
                 self._requests.labels(code).inc()
@@ -139,7 +170,14 @@ class Metrics:
                 self._loaded(event)
             case Heard(sort):
                 self._updates.labels(sort).inc()
-            case BotListens() | ChatChanged() | ChatMoved() | Contradicted() | StorageDamaged() | Noted():
+            case (
+                BotListens()
+                | ChatChanged()
+                | ChatMoved()
+                | Contradicted()
+                | StorageDamaged()
+                | Noted()
+            ):
                 self._damaged.inc(isinstance(event, StorageDamaged))
             case _:
                 assert_never(event)
@@ -160,8 +198,8 @@ class Metrics:
             self._loaded_at.set(event.at)
 
     def render(self, balance: Iterable[BalanceRow], refusing: Iterable[Refusing] = ()) -> bytes:
-        """One scrape in Prometheus' text format; deliveries are as `balance` says, 0 for a chat it does not name, and
-        the chats are up but those that are `refusing`."""
+        """One scrape in Prometheus' text format; deliveries are as `balance` says, 0 for a chat it
+        does not name, and the chats are up but those that are `refusing`."""
         rows = {chat: BalanceRow(*chat) for chat in sorted(self._chats)}
         rows |= {(row.platform, row.receiver): row for row in balance}
         down = {(each.platform, each.receiver) for each in refusing}
@@ -172,7 +210,9 @@ class Metrics:
 class _Scrape(Collector):
     """The registry's metrics, then those of what the store knows."""
 
-    def __init__(self, registry: CollectorRegistry, balance: tuple[BalanceRow, ...], up: Mapping[Chat, bool]) -> None:
+    def __init__(
+        self, registry: CollectorRegistry, balance: tuple[BalanceRow, ...], up: Mapping[Chat, bool]
+    ) -> None:
         """Holds for one scrape."""
         self._up = up
         self._registry = registry
@@ -185,7 +225,9 @@ class _Scrape(Collector):
 
 def _destinations(up: Mapping[Chat, bool]) -> Metric:
     told = GaugeMetricFamily(
-        f"{_PREFIX}_destination_up", "0 when a chat refuses us until someone acts, else 1.", labels=_CHAT
+        f"{_PREFIX}_destination_up",
+        "0 when a chat refuses us until someone acts, else 1.",
+        labels=_CHAT,
     )
     for chat, is_up in up.items():
         told.add_metric(chat, is_up)
@@ -193,9 +235,15 @@ def _destinations(up: Mapping[Chat, bool]) -> Metric:
 
 
 def _families(balance: tuple[BalanceRow, ...]) -> Iterator[Metric]:
-    accepted = CounterMetricFamily(f"{_PREFIX}_deliveries_accepted", "Deliveries that we answered for.", labels=_CHAT)
-    ended = CounterMetricFamily(f"{_PREFIX}_deliveries", "Deliveries that ended.", labels=(*_CHAT, "outcome"))
-    pending = GaugeMetricFamily(f"{_PREFIX}_deliveries_pending", "Deliveries still open.", labels=_CHAT)
+    accepted = CounterMetricFamily(
+        f"{_PREFIX}_deliveries_accepted", "Deliveries that we answered for.", labels=_CHAT
+    )
+    ended = CounterMetricFamily(
+        f"{_PREFIX}_deliveries", "Deliveries that ended.", labels=(*_CHAT, "outcome")
+    )
+    pending = GaugeMetricFamily(
+        f"{_PREFIX}_deliveries_pending", "Deliveries still open.", labels=_CHAT
+    )
     oldest = GaugeMetricFamily(
         f"{_PREFIX}_oldest_pending_timestamp_seconds",
         "When the oldest open delivery was accepted; no sample when none is open.",

@@ -1,4 +1,6 @@
-"""Notices at work: listens to what happens and posts what operators have to know, at most hourly each."""
+"""Notices at work: listens to what happens and posts what operators have to know, at most hourly
+each.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable
@@ -19,8 +21,8 @@ _Key = tuple[str, str]
 
 
 class Notices:
-    """Turns events into notifications of the relay's own. `post` delivers one to the receiver of notices; `refusing`
-    gives the receivers with a chat that is down now."""
+    """Turns events into notifications of the relay's own. `post` delivers one to the receiver of
+    notices; `refusing` gives the receivers with a chat that is down now."""
 
     def __init__(
         self,
@@ -31,7 +33,9 @@ class Notices:
         self._post = post
         self._refusing = refusing
         self._clock = clock
-        self._waiting: asyncio.Queue[Notice | None] = asyncio.Queue(_MOST_WAITING)  # None: only look
+        self._waiting: asyncio.Queue[Notice | None] = asyncio.Queue(
+            _MOST_WAITING
+        )  # None: only look
         self._open: dict[_Key, tuple[Notice, float, float]] = {}
         self._task: asyncio.Task[None] | None = None
         self.language = "en"
@@ -43,11 +47,17 @@ class Notices:
             self._waiting.put_nowait(notice)
 
     def start(self, told: Iterable[Card]) -> None:
-        """Begins to post. What an earlier run told by these cards is over as if this one had told it now."""
+        """Begins to post. What an earlier run told by these cards is over as if this one had told
+        it now.
+        """
         for card in told:
             notice = told_by(card)
             if notice:
-                self._open[notice.kind, notice.subject] = (notice, card.entries[0].starts_at, self._clock())
+                self._open[notice.kind, notice.subject] = (
+                    notice,
+                    card.entries[0].starts_at,
+                    self._clock(),
+                )
         self._task = asyncio.create_task(self._go_on())
 
     async def stop(self) -> None:
@@ -77,14 +87,18 @@ class Notices:
             await self._post(notification(notice, self.language, began, now))
 
     async def look(self) -> None:
-        """Tells which chats are down and which are no longer, and ends the notices that nothing renewed for an hour."""
+        """Tells which chats are down and which are no longer, and ends the notices that nothing
+        renewed for an hour.
+        """
         with suppress(StoreError):
             await self._compare(await self._refusing())
         now = self._clock()
         for key, (notice, began, last) in list(self._open.items()):
             if not notice.lasting and last + HOURLY <= now:
                 del self._open[key]
-                await self._post(notification(replace(notice, firing=False), self.language, began, now))
+                await self._post(
+                    notification(replace(notice, firing=False), self.language, began, now)
+                )
 
     async def _compare(self, refusing: Iterable[Refusing]) -> None:
         """A chat is mended as well by another one in its place, of which nobody tells."""

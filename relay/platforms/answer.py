@@ -1,4 +1,6 @@
-"""Reading an answer: a row of a platform's table says what it means; whatever the body holds, nothing raises."""
+"""Reading an answer: a row of a platform's table says what it means; whatever the body holds,
+nothing raises.
+"""
 
 import math
 from collections.abc import Callable
@@ -58,8 +60,9 @@ _LONGEST_ID = 20
 class Row(Struct, frozen=True):
     """One kind of answer: how it is recognised, what it comes to, what it means and what is done.
 
-    All that is named must hold: the status within `statuses`, one of `words` in the lower-case description, `code`
-    among `codes`. `own`: True only for the API's own JSON, False only for anything else, None for both.
+    All that is named must hold: the status within `statuses`, one of `words` in the lower-case
+    description, `code` among `codes`. `own`: True only for the API's own JSON, False only for
+    anything else, None for both.
     """
 
     ending: Ending
@@ -81,7 +84,9 @@ class Row(Struct, frozen=True):
 
 
 class Answer(Struct, frozen=True):
-    """What of a response decides: `description` is the API's own sentence, empty when the body is not the API's."""
+    """What of a response decides: `description` is the API's own sentence, empty when the body is
+    not the API's.
+    """
 
     status: int
     own: bool
@@ -104,8 +109,12 @@ def _fits(row: Row, answer: Answer, words: str) -> bool:
     )
 
 
-def outcome_of(row: Row, answer: Answer, delivered: MessageRef | None, limited: RateLimited, moved: str) -> Outcome:
-    """The row's outcome with what belongs to it. A delivery without an id and a move to no chat are not believed."""
+def outcome_of(
+    row: Row, answer: Answer, delivered: MessageRef | None, limited: RateLimited, moved: str
+) -> Outcome:
+    """The row's outcome with what belongs to it. A delivery without an id and a move to no chat are
+    not believed.
+    """
     why = why_of(row, answer)
     match row.ending:
         case "Delivered":
@@ -124,9 +133,11 @@ def outcome_of(row: Row, answer: Answer, delivered: MessageRef | None, limited: 
 
 
 def placed(outcome: Outcome, lane: LaneKey, step: Step | None) -> Outcome:
-    """The outcome where the lane stands now: an old message of a topic, thread or group that was left is gone, and
-    without a topic or thread there is only the chat to be down."""
-    left = isinstance(step, Edit | Reply) and (step.message.thread or step.message.chat != lane.chat)
+    """The outcome where the lane stands now: an old message of a topic, thread or group that was
+    left is gone, and without a topic or thread there is only the chat to be down."""
+    left = isinstance(step, Edit | Reply) and (
+        step.message.thread or step.message.chat != lane.chat
+    )
     match outcome:
         case Moved(chat) if chat == lane.chat:
             return MessageGone("it stands in the group from before it became a supergroup")
@@ -137,8 +148,8 @@ def placed(outcome: Outcome, lane: LaneKey, step: Step | None) -> Outcome:
 
 
 def why_of(row: Row, answer: Answer) -> str:
-    """One sentence for people: what it means, and the platform's own words, in which what looks like a secret is
-    starred out. Another's body is not repeated."""
+    """One sentence for people: what it means, and the platform's own words, in which what looks
+    like a secret is starred out. Another's body is not repeated."""
     said = f": {answer.description}" if answer.description else ""
     return mask(f"{row.meaning} ({answer.status}{said})")[:_LONGEST_WHY]
 
@@ -172,13 +183,18 @@ def int_of(value: object) -> int:
 
 
 def positive_id(value: object) -> str:
-    """A message's, channel's or thread's id as text; empty when `value` is no positive number of at most 20 digits."""
+    """A message's, channel's or thread's id as text; empty when `value` is no positive number of at
+    most 20 digits.
+    """
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else text_of(value)
-    return text if text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID and int(text) else ""
+    return (
+        text if text.isascii() and text.isdigit() and len(text) <= _LONGEST_ID and int(text) else ""
+    )
 
 
 def wait_of(asked: object, response: Response) -> float:
-    """How many seconds to wait: as the body asks, else the `retry-after` header (a number or a date), else 5 s.
+    """How many seconds to wait: as the body asks, else the `retry-after` header (a number or a
+    date), else 5 s.
 
     Between 1 s and a day, whatever is asked: calls within the time make it longer.
     """

@@ -12,16 +12,26 @@ from relay.platforms.http import NoAnswer, Request, Response
 
 
 class PlatformFile(Protocol):
-    """A chat platform: pure functions from a step to a request and from a response to an outcome."""
+    """A chat platform: pure functions from a step to a request and from a response to an
+    outcome.
+    """
 
     ROWS: tuple[Row, ...]
 
     def request(
-        self, endpoint: Endpoint, policy: Policy, step: Step, message: Message, *, plain: bool = False
+        self,
+        endpoint: Endpoint,
+        policy: Policy,
+        step: Step,
+        message: Message,
+        *,
+        plain: bool = False,
     ) -> Request:
-        """The call that makes `step` show `message`; `plain`: without any style, after it was rejected.
+        """The call that makes `step` show `message`; `plain`: without any style, after it was
+        rejected.
 
-        A message that is too large is shortened, so that whatever is sent keeps the platform's limits.
+        A message that is too large is shortened, so that whatever is sent keeps the platform's
+        limits.
         """
         ...
 
@@ -30,7 +40,9 @@ class PlatformFile(Protocol):
         ...
 
     def asks_home(self, endpoint: Endpoint, step: Step) -> bool:
-        """Whether the step is worth a `probe` first, for what its answer tells of the chat's home."""
+        """Whether the step is worth a `probe` first, for what its answer tells of the chat's
+        home.
+        """
         ...
 
     def home(self, response: Response | NoAnswer) -> str:
@@ -42,7 +54,9 @@ class PlatformFile(Protocol):
         ...
 
     def budgets(self, endpoint: Endpoint, limits: Limits, channel: str = "") -> tuple[Limit, ...]:
-        """The budgets that every call of the lane takes from; `channel` is where its messages were seen to arrive."""
+        """The budgets that every call of the lane takes from; `channel` is where its messages were
+        seen to arrive.
+        """
         ...
 
     def pace(self, lane: LaneKey, response: Response) -> tuple[tuple[str, float], ...]:
@@ -50,7 +64,9 @@ class PlatformFile(Protocol):
         ...
 
     def excess(self, message: Message) -> int:
-        """How much too large the message is in its written form, in UTF-16 units or the like; 0 when it fits."""
+        """How much too large the message is in its written form, in UTF-16 units or the like; 0
+        when it fits.
+        """
         ...
 
     def fits(self, message: Message) -> bool:
@@ -58,5 +74,7 @@ class PlatformFile(Protocol):
         ...
 
     def squeeze(self, message: Message) -> Message:
-        """The message made to fit, its largest parts shortened: the last resort behind a template's own fitting."""
+        """The message made to fit, its largest parts shortened: the last resort behind a template's
+        own fitting.
+        """
         ...

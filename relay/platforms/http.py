@@ -10,10 +10,12 @@ from relay.core.secret import Secret
 
 
 class Request(Struct, frozen=True):
-    """One HTTP request. `url` holds the token, so it is a secret; `name` is the API method, for metrics and logs.
+    """One HTTP request. `url` holds the token, so it is a secret; `name` is the API method, for
+    metrics and logs.
 
-    `body` is encoded as `content_type` says, or empty. `repeatable`: sending it twice changes nothing more (an edit).
-    `headers` are added to, or replace, those that the transport sets itself (Discord prescribes a `User-Agent`).
+    `body` is encoded as `content_type` says, or empty. `repeatable`: sending it twice changes
+    nothing more (an edit). `headers` are added to, or replace, those that the transport sets itself
+    (Discord prescribes a `User-Agent`).
     """
 
     verb: Literal["GET", "POST", "PATCH", "DELETE"]
@@ -35,7 +37,9 @@ class Response(Struct, frozen=True):
 
 
 class NoAnswer(Struct, frozen=True):
-    """None came. `sent`: bytes had left, so what the platform did is unknown. `why` never holds an address."""
+    """None came. `sent`: bytes had left, so what the platform did is unknown. `why` never holds an
+    address.
+    """
 
     sent: bool
     why: str

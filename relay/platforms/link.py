@@ -27,13 +27,18 @@ def spelled(address: str) -> str:
         return ""
     path, query, fragment = (
         quote(_PERCENT.sub("%25", part), safe=safe, errors="replace")
-        for part, safe in ((parts.path, _PATH), (parts.query, _PATH + "?"), (parts.fragment, _PATH + "?"))
+        for part, safe in (
+            (parts.path, _PATH),
+            (parts.query, _PATH + "?"),
+            (parts.fragment, _PATH + "?"),
+        )
     )
     return urlunsplit((parts.scheme, host + port, path, query, fragment))
 
 
 def public(address: str) -> bool:
-    """Whether a chat app links to the host of a `spelled` address: it has a dot, or is an IPv6 address.
+    """Whether a chat app links to the host of a `spelled` address: it has a dot, or is an IPv6
+    address.
 
     Telegram drops other links without a word (td/telegram/LinkManager.cpp of tdlib/td).
     """

@@ -1,4 +1,6 @@
-"""A file on its way: a request whose fields and file travel as a form. https://datatracker.ietf.org/doc/html/rfc7578"""
+"""A file on its way: a request whose fields and file travel as a form.
+https://datatracker.ietf.org/doc/html/rfc7578
+"""
 
 from collections.abc import Mapping
 from hashlib import blake2b
@@ -13,9 +15,13 @@ def upload(request: Request, fields: Mapping[str, bytes], part: str, file: Attac
     """The request with `fields`, and the file as the field `part`, in place of its body."""
     content = file.text.encode(errors="replace")
     parts = [f'name="{name}"\r\n\r\n'.encode() + value for name, value in fields.items()]
-    kind = f'name="{part}"; filename="{file.name}"\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n'
+    kind = (
+        f'name="{part}"; filename="{file.name}"\r\nContent-Type: text/plain; charset=utf-8\r\n\r\n'
+    )
     parts.append(kind.encode() + content)
-    boundary = blake2b(b"".join(parts), digest_size=16).hexdigest()  # nothing in the parts can hold it by intent
+    boundary = blake2b(
+        b"".join(parts), digest_size=16
+    ).hexdigest()  # nothing in the parts can hold it by intent
     head = f"--{boundary}\r\nContent-Disposition: form-data; ".encode()
     body = b"".join(head + each + b"\r\n" for each in parts) + f"--{boundary}--\r\n".encode()
     return replace(request, body=body, content_type=f"multipart/form-data; boundary={boundary}")

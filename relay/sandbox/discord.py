@@ -1,6 +1,8 @@
-"""A Discord that keeps the webhook API's limits, errors and rate rules; time is an argument, nothing is sent anywhere.
+"""A Discord that keeps the webhook API's limits, errors and rate rules; time is an argument,
+nothing is sent anywhere.
 
-Rules: https://discord.com/developers/docs/resources/webhook and /topics/rate-limits, with the figures reported there.
+Rules: https://discord.com/developers/docs/resources/webhook and /topics/rate-limits, with the
+figures reported there.
 """
 
 import json
@@ -10,7 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from relay.sandbox import discord_text, multipart
-from relay.sandbox.discord_chats import Channel, ChannelKind, Message, Version, Webhook, message_json, pings, snowflake
+from relay.sandbox.discord_chats import (
+    Channel,
+    ChannelKind,
+    Message,
+    Version,
+    Webhook,
+    message_json,
+    pings,
+    snowflake,
+)
 from relay.sandbox.discord_form import KNOWN, ApiError, checked
 from relay.sandbox.discord_places import Request, check_not_empty, message_of, thread_for, too_many
 from relay.sandbox.faults import Fault, Faults, late, spoiled
@@ -18,7 +29,9 @@ from relay.sandbox.multipart import File
 from relay.sandbox.rates import Window
 from relay.sandbox.reply import Call, JsonObject, Remark, Reply, json_reply
 
-PATH = re.compile(r"/api(?:/v\d+)?/webhooks/(?P<id>\d+)/(?P<token>[\w-]+)(?P<messages>/messages/(?P<message>\d+))?")
+PATH = re.compile(
+    r"/api(?:/v\d+)?/webhooks/(?P<id>\d+)/(?P<token>[\w-]+)(?P<messages>/messages/(?P<message>\d+))?"
+)
 VIA = {"Via": "1.1 google"}
 HOUR = 3600.0
 OLD_EDITS = 30  # unpublished
@@ -50,7 +63,9 @@ class Discord:
         self.revision += 1
         return self.channels[channel_id]
 
-    def add_webhook(self, webhook_id: int, token: str, channel_id: int, name: str = "Alerts") -> Webhook:
+    def add_webhook(
+        self, webhook_id: int, token: str, channel_id: int, name: str = "Alerts"
+    ) -> Webhook:
         """A webhook of a channel; its path is `/api/webhooks/ID/TOKEN`."""
         self.webhooks[webhook_id] = Webhook(webhook_id, token, channel_id, name)
         return self.webhooks[webhook_id]
@@ -61,17 +76,27 @@ class Discord:
 
     def transcript(self, channel_id: int) -> str:
         """What stands in a channel, as plain text, an empty line between messages."""
-        return "\n\n".join(discord_text.plain(m.shown.content, m.shown.embeds) for m in self.messages(channel_id))
+        return "\n\n".join(
+            discord_text.plain(m.shown.content, m.shown.embeds) for m in self.messages(channel_id)
+        )
 
     def handle(
-        self, verb: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes, now: float
+        self,
+        verb: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes,
+        now: float,
     ) -> Reply:
         """Answer one request at `now` (Unix seconds)."""
         matched = PATH.fullmatch(path)
         if matched is None:
             return _refusal(ApiError(404, 0, "404: Not Found"), {})
         if self.invalid.wait(now) > 0:
-            return Reply(429, {"Content-Type": "text/plain", "Retry-After": "600"}, b"error code: 1015")
+            return Reply(
+                429, {"Content-Type": "text/plain", "Retry-After": "600"}, b"error code: 1015"
+            )
         method = f"{verb} message" if matched["messages"] or verb == "POST" else f"{verb} webhook"
         webhook = self.webhooks.get(int(matched["id"]))
         early = self._early(webhook, now)
@@ -112,7 +137,9 @@ class Discord:
             raise ApiError(404, 10003, "Unknown Channel")
         self._admit(method, webhook, channel, fault, now)
         form, files = self._body(method, headers, body, now)
-        request = Request(method, webhook, channel, int(matched["message"] or 0), query, form, files, now)
+        request = Request(
+            method, webhook, channel, int(matched["message"] or 0), query, form, files, now
+        )
         status, value = self._result(request)
         reply = _reply(status, value, _rate_headers(webhook, now))
         return reply if fault is None else late(fault, reply)
@@ -120,9 +147,13 @@ class Discord:
     def _early(self, webhook: Webhook | None, now: float) -> bool:
         if webhook is None:
             return now < self._told_until
-        return now < max(self._told_until, webhook.told_until, self.channels[webhook.channel].told_until)
+        return now < max(
+            self._told_until, webhook.told_until, self.channels[webhook.channel].told_until
+        )
 
-    def _admit(self, method: str, webhook: Webhook, channel: Channel, fault: Fault | None, now: float) -> None:
+    def _admit(
+        self, method: str, webhook: Webhook, channel: Channel, fault: Fault | None, now: float
+    ) -> None:
         """Count the request, or refuse it with the seconds to wait."""
         if now < webhook.told_until:
             raise too_many(webhook.told_until - now, "user")
@@ -154,7 +185,9 @@ class Discord:
             raise ApiError(413, 40005, "Request entity too large")
         lower = {name.lower(): value for name, value in headers.items()}
         if not lower.get("user-agent", "").startswith("DiscordBot ("):
-            self.remarks.append(Remark(now, method, "User-Agent is not `DiscordBot (URL, VERSION)`"))
+            self.remarks.append(
+                Remark(now, method, "User-Agent is not `DiscordBot (URL, VERSION)`")
+            )
         if method.split(maxsplit=1)[0] in ("GET", "DELETE"):
             return {}, ()
         content_type = lower.get("content-type", "")
@@ -169,7 +202,10 @@ class Discord:
         except ValueError:
             raise ApiError(400, 50109, "The request body contains invalid JSON.") from None
         if not isinstance(value, dict):
-            wrong = {"code": "MODEL_TYPE_CONVERT", "message": "Only dictionaries may be used in a ModelType"}
+            wrong = {
+                "code": "MODEL_TYPE_CONVERT",
+                "message": "Only dictionaries may be used in a ModelType",
+            }
             raise ApiError(400, 50035, "Invalid Form Body", {"_errors": [wrong]})
         self.remarks += [Remark(now, method, f"unknown key {key}") for key in value.keys() - KNOWN]
         if "allowed_mentions" not in value:
@@ -208,7 +244,9 @@ class Discord:
         version = Version(request.now, clean, pings(content, clean.get("allowed_mentions")))
         name, flags = str(clean.get("username") or request.webhook.name), clean.get("flags")
         number = flags if isinstance(flags, int) else 0
-        message = Message(identity, request.webhook.id, thread, name, number, [version], request.files)
+        message = Message(
+            identity, request.webhook.id, thread, name, number, [version], request.files
+        )
         request.channel.messages[identity] = message
         self.revision += 1
         if not request.wants("wait"):
@@ -228,7 +266,9 @@ class Discord:
                 said = "Maximum number of edits to messages older than 1 hour reached. Try again later."
                 raise ApiError(429, 30046, said, retry_after=HOUR, scope="shared")
         content = str(after.get("content") or "")
-        message.versions.append(Version(request.now, after, pings(content, after["allowed_mentions"])))
+        message.versions.append(
+            Version(request.now, after, pings(content, after["allowed_mentions"]))
+        )
         self.revision += 1
         return 200, message_json(request.webhook, request.channel, message)
 

@@ -1,4 +1,6 @@
-"""Discord's state: channels with their threads, webhooks, and messages with everything they ever showed."""
+"""Discord's state: channels with their threads, webhooks, and messages with everything they ever
+showed.
+"""
 
 import re
 from collections.abc import Iterator
@@ -27,7 +29,9 @@ class Thread:
 
 @dataclass
 class Version:
-    """What a message showed from `at` on: the stored body, and whom it notified (`user:ID`, `role:ID`, `everyone`)."""
+    """What a message showed from `at` on: the stored body, and whom it notified (`user:ID`,
+    `role:ID`, `everyone`).
+    """
 
     at: float
     body: JsonObject
@@ -77,9 +81,11 @@ class Message:
 
 @dataclass
 class Channel:
-    """A text or forum channel, shared by its webhooks: 30 messages and edits a minute, which no header tells of.
+    """A text or forum channel, shared by its webhooks: 30 messages and edits a minute, which no
+    header tells of.
 
-    Reports: discord-api-docs issues 367 and 1454; threads are counted apart, a few in some minutes (7816).
+    Reports: discord-api-docs issues 367 and 1454; threads are counted apart, a few in some minutes
+    (7816).
     """
 
     id: int
@@ -112,8 +118,19 @@ class Webhook:
 
     def json(self, channel: Channel) -> JsonObject:
         """The API's Webhook object."""
-        places = {"channel_id": str(channel.id), "guild_id": str(channel.guild), "application_id": None}
-        return {"id": str(self.id), "type": 1, "name": self.name, "avatar": None, "token": self.token, **places}
+        places = {
+            "channel_id": str(channel.id),
+            "guild_id": str(channel.guild),
+            "application_id": None,
+        }
+        return {
+            "id": str(self.id),
+            "type": 1,
+            "name": self.name,
+            "avatar": None,
+            "token": self.token,
+            **places,
+        }
 
 
 def snowflake(now: float, number: int) -> int:
@@ -124,8 +141,8 @@ def snowflake(now: float, number: int) -> int:
 def pings(content: str, allowed: object) -> tuple[str, ...]:
     """Whom `content` notifies under `allowed_mentions`; without it a webhook notifies users.
 
-    https://discord.com/developers/docs/resources/message#allowed-mentions-object. Mentions inside code count too:
-    nothing that looks like one may be left to luck. Embeds never notify.
+    https://discord.com/developers/docs/resources/message#allowed-mentions-object. Mentions inside
+    code count too: nothing that looks like one may be left to luck. Embeds never notify.
     """
     rules = allowed if isinstance(allowed, dict) else {"parse": ["users"]}
     found = dict.fromkeys(_mentions(content))

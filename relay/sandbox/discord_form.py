@@ -1,7 +1,9 @@
-"""What Discord checks in a webhook message before it takes it, and the error tree it answers otherwise.
+"""What Discord checks in a webhook message before it takes it, and the error tree it answers
+otherwise.
 
-Limits: https://discord.com/developers/docs/resources/webhook and /resources/message. "Characters" has no defined
-unit there; UTF-16 units are counted here, the stricter reading, after white space at both ends is trimmed.
+Limits: https://discord.com/developers/docs/resources/webhook and /resources/message. "Characters"
+has no defined unit there; UTF-16 units are counted here, the stricter reading, after white space at
+both ends is trimmed.
 """
 
 from dataclasses import dataclass, field
@@ -11,7 +13,17 @@ from urllib.parse import urlsplit
 from relay.sandbox.reply import JsonObject
 
 KNOWN = {
-    *("content", "username", "avatar_url", "tts", "embeds", "allowed_mentions", "components", "attachments", "flags"),
+    *(
+        "content",
+        "username",
+        "avatar_url",
+        "tts",
+        "embeds",
+        "allowed_mentions",
+        "components",
+        "attachments",
+        "flags",
+    ),
     *("thread_name", "applied_tags", "poll"),
 }
 FLAGS = 4 | 4096 | 32768
@@ -22,7 +34,9 @@ REQUIRED = ("BASE_TYPE_REQUIRED", "This field is required")
 
 @dataclass
 class ApiError(Exception):
-    """Discord's refusal: HTTP status, its own code and message, the error tree, and what a 429 adds."""
+    """Discord's refusal: HTTP status, its own code and message, the error tree, and what a 429
+    adds.
+    """
 
     status: int
     code: int
@@ -34,7 +48,9 @@ class ApiError(Exception):
 
 @dataclass
 class Check:
-    """Collects the faults of a form into Discord's tree: `{"embeds": {"0": {"title": {"_errors": [...]}}}}`."""
+    """Collects the faults of a form into Discord's tree: `{"embeds": {"0": {"title": {"_errors":
+    [...]}}}}`.
+    """
 
     tree: JsonObject = field(default_factory=dict)
 
@@ -88,7 +104,9 @@ class Check:
             self.fault(path, "NUMBER_TYPE_COERCE", f"Value {value!r} is not int.")
             return None
         if not 0 <= value <= highest:
-            self.fault(path, "NUMBER_TYPE_MAX", f"int value should be less than or equal to {highest}.")
+            self.fault(
+                path, "NUMBER_TYPE_MAX", f"int value should be less than or equal to {highest}."
+            )
         return value
 
     def url(self, path: str, value: object) -> str:
@@ -114,7 +132,9 @@ def length(text: str) -> int:
 
 
 def checked(body: JsonObject, *, files: bool) -> JsonObject:
-    """The message as Discord stores it: trimmed, known keys that were given. Raises ApiError 50035 with the tree."""
+    """The message as Discord stores it: trimmed, known keys that were given. Raises ApiError 50035
+    with the tree.
+    """
     check = Check()
     clean: JsonObject = {"content": check.text("content", body.get("content"), 2000)}
     clean["embeds"] = _embeds(check, body.get("embeds"))
@@ -127,13 +147,23 @@ def checked(body: JsonObject, *, files: bool) -> JsonObject:
     _check_mentions(check, body.get("allowed_mentions"))
     flags = check.whole("flags", body.get("flags"), 2**31) or 0
     if flags & ~FLAGS:
-        check.fault("flags", "BASE_TYPE_CHOICES", "Only SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, IS_COMPONENTS_V2.")
+        check.fault(
+            "flags",
+            "BASE_TYPE_CHOICES",
+            "Only SUPPRESS_EMBEDS, SUPPRESS_NOTIFICATIONS, IS_COMPONENTS_V2.",
+        )
     if flags & COMPONENTS_V2 and (clean["content"] or clean["embeds"] or files):
-        check.fault("flags", "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2", "No content, embeds or files.")
+        check.fault(
+            "flags",
+            "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2",
+            "No content, embeds or files.",
+        )
     clean["components"] = _components(check, body.get("components"))
     if check.tree:
         raise ApiError(400, 50035, "Invalid Form Body", check.tree)
-    return {name: value for name, value in {**body, **clean}.items() if name in body and name in KNOWN}
+    return {
+        name: value for name, value in {**body, **clean}.items() if name in body and name in KNOWN
+    }
 
 
 def _check_name(check: Check, body: JsonObject) -> None:
@@ -144,11 +174,16 @@ def _check_name(check: Check, body: JsonObject) -> None:
         check.fault("username", "BASE_TYPE_BAD_LENGTH", "Must be between 1 and 80 in length.")
     for word in ("clyde", "discord"):
         if word in name.lower():
-            check.fault("username", "USERNAME_INVALID_CONTAINS", f'Username cannot contain "{word}"')
+            check.fault(
+                "username", "USERNAME_INVALID_CONTAINS", f'Username cannot contain "{word}"'
+            )
 
 
 def _embeds(check: Check, value: object) -> list[JsonObject]:
-    embeds = [_embed(check, f"embeds.{n}", item) for n, item in enumerate(check.items("embeds", value, 10))]
+    embeds = [
+        _embed(check, f"embeds.{n}", item)
+        for n, item in enumerate(check.items("embeds", value, 10))
+    ]
     if sum(map(_size, embeds)) > 6000:
         check.fault("embeds", "MAX_EMBED_SIZE_EXCEEDED", "Embed size exceeds maximum size of 6000")
     shown: dict[object, JsonObject] = {}
@@ -174,7 +209,10 @@ def _embed(check: Check, path: str, value: object) -> JsonObject:
     for name, key, limit in (("footer", "text", 2048), ("author", "name", 256)):
         if given.get(name) is not None:
             part = check.model(f"{path}.{name}", given[name])
-            embed[name] = {**part, key: check.text(f"{path}.{name}.{key}", part.get(key), limit, required=True)}
+            embed[name] = {
+                **part,
+                key: check.text(f"{path}.{name}.{key}", part.get(key), limit, required=True),
+            }
     return {name: part for name, part in embed.items() if part not in ("", None, [])}
 
 
@@ -198,9 +236,21 @@ def _moment(check: Check, path: str, value: object) -> object:
 def _size(embed: JsonObject) -> int:
     """The characters of an embed that count towards the sum over all embeds."""
     fields = embed.get("fields")
-    parts = [embed, embed.get("footer"), embed.get("author"), *(fields if isinstance(fields, list) else [])]
-    texts = [part.get(key) for part in parts if isinstance(part, dict) for key in ("title", "description", "value")]
-    texts += [part.get(key) for part in parts[1:] if isinstance(part, dict) for key in ("name", "text")]
+    parts = [
+        embed,
+        embed.get("footer"),
+        embed.get("author"),
+        *(fields if isinstance(fields, list) else []),
+    ]
+    texts = [
+        part.get(key)
+        for part in parts
+        if isinstance(part, dict)
+        for key in ("title", "description", "value")
+    ]
+    texts += [
+        part.get(key) for part in parts[1:] if isinstance(part, dict) for key in ("name", "text")
+    ]
     return sum(length(text) for text in texts if isinstance(text, str))
 
 
@@ -223,10 +273,14 @@ def _check_mentions(check: Check, value: object) -> None:
 
 
 def _components(check: Check, value: object) -> list[object]:
-    """Rows of link buttons: all that a webhook made by a person may carry (docs: resources/webhook)."""
+    """Rows of link buttons: all that a webhook made by a person may carry (docs:
+    resources/webhook).
+    """
     rows = check.items("components", value, 5)
     for r, row in enumerate(rows):
-        buttons = check.items(f"components.{r}.components", check.model(f"components.{r}", row).get("components"), 5)
+        buttons = check.items(
+            f"components.{r}.components", check.model(f"components.{r}", row).get("components"), 5
+        )
         for b, button in enumerate(buttons):
             _check_button(check, f"components.{r}.components.{b}", button)
     return rows
@@ -236,7 +290,9 @@ def _check_button(check: Check, path: str, value: object) -> None:
     button = check.model(path, value)
     check.text(f"{path}.label", button.get("label"), 80)
     if button.get("type") != 2 or button.get("style") != 5 or "custom_id" in button:
-        check.fault(f"{path}.type", "BASE_TYPE_CHOICES", "Only link buttons may be used by this webhook.")
+        check.fault(
+            f"{path}.type", "BASE_TYPE_CHOICES", "Only link buttons may be used by this webhook."
+        )
     if length(check.url(f"{path}.url", button.get("url"))) > 512:
         check.fault(f"{path}.url", "BASE_TYPE_MAX_LENGTH", "Must be 512 or fewer in length.")
     if not button.get("url"):

@@ -1,4 +1,6 @@
-"""Where a webhook's message goes, and which message a call means: threads, forum posts, own messages."""
+"""Where a webhook's message goes, and which message a call means: threads, forum posts, own
+messages.
+"""
 
 import math
 from collections.abc import Mapping
@@ -53,7 +55,9 @@ def _known_thread(request: Request) -> Thread | None:
 
 
 def thread_for(request: Request, clean: JsonObject, identity: int) -> int:
-    """The thread a new message goes to, 0 for the channel itself; a forum gets a new post when it is named."""
+    """The thread a new message goes to, 0 for the channel itself; a forum gets a new post when it
+    is named.
+    """
     channel = request.channel
     name = str(clean.get("thread_name") or "")
     thread = _known_thread(request)
@@ -62,11 +66,17 @@ def thread_for(request: Request, clean: JsonObject, identity: int) -> int:
             raise ApiError(400, 220003, "Webhooks can only create threads in forum channels")
         return thread.id if thread else 0
     if thread and name:
-        raise ApiError(400, 220002, "Webhooks posted to forum channels cannot have both a thread_name and thread_id")
+        raise ApiError(
+            400,
+            220002,
+            "Webhooks posted to forum channels cannot have both a thread_name and thread_id",
+        )
     if thread:
         return thread.id
     if not name:
-        raise ApiError(400, 220001, "Webhooks posted to forum channels must have a thread_name or thread_id")
+        raise ApiError(
+            400, 220001, "Webhooks posted to forum channels must have a thread_name or thread_id"
+        )
     wait = channel.new_threads.wait(request.now)
     if wait > 0:
         raise too_many(wait, "shared")
@@ -78,11 +88,19 @@ def thread_for(request: Request, clean: JsonObject, identity: int) -> int:
 def check_not_empty(body: JsonObject, files: tuple[File, ...]) -> None:
     """Raise ApiError 50006 for a message with nothing to see."""
     embeds = body.get("embeds")
-    visible = [e for e in embeds if e.keys() - {"type", "color"}] if isinstance(embeds, list) else []
+    visible = (
+        [e for e in embeds if e.keys() - {"type", "color"}] if isinstance(embeds, list) else []
+    )
     if not (body.get("content") or visible or files or body.get("poll") or body.get("components")):
         raise ApiError(400, 50006, "Cannot send an empty message")
 
 
 def too_many(wait: float, scope: str) -> ApiError:
     """A 429 that asks to wait; `scope` is Discord's: user, global or shared."""
-    return ApiError(429, 0, "You are being rate limited.", retry_after=math.ceil(wait * 1000) / 1000, scope=scope)
+    return ApiError(
+        429,
+        0,
+        "You are being rate limited.",
+        retry_after=math.ceil(wait * 1000) / 1000,
+        scope=scope,
+    )

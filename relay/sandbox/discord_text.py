@@ -1,6 +1,7 @@
 """Discord's Markdown as its app shows it: markup becomes styles over plain text.
 
-https://support.discord.com/hc/en-us/articles/210298617 and https://discord.com/developers/docs/reference#message-formatting
+https://support.discord.com/hc/en-us/articles/210298617 and
+https://discord.com/developers/docs/reference#message-formatting
 """
 
 import re
@@ -37,7 +38,13 @@ NESTING: dict[str, Kind] = {
     "italic": "italic",
     "italic2": "italic",
 }
-FORMS = {"t": "%H:%M", "T": "%H:%M:%S", "d": "%d/%m/%Y", "D": "%-d %B %Y", "F": "%A, %-d %B %Y %H:%M"}
+FORMS = {
+    "t": "%H:%M",
+    "T": "%H:%M:%S",
+    "d": "%d/%m/%Y",
+    "D": "%-d %B %Y",
+    "F": "%A, %-d %B %Y %H:%M",
+}
 
 
 def read(markdown: str) -> Styled:
@@ -46,7 +53,9 @@ def read(markdown: str) -> Styled:
 
 
 def plain(content: str, embeds: Sequence[JsonObject]) -> str:
-    """A message as plain lines: content, then each embed's author, title, description, fields and footer."""
+    """A message as plain lines: content, then each embed's author, title, description, fields and
+    footer.
+    """
     texts = [content, *(text for embed in embeds for text in _texts(embed))]
     return "\n".join(read(text).text for text in texts if text)
 
@@ -133,7 +142,9 @@ def _piece(match: re.Match[str]) -> Styled:
         return _over(_inline(match["label"]), "link", value)
     if match["unix"]:
         return _over(
-            Styled(_moment(int(match["unix"]), match["form"] or "f")), "time", f"{match['unix']}:{match['form'] or 'f'}"
+            Styled(_moment(int(match["unix"]), match["form"] or "f")),
+            "time",
+            f"{match['unix']}:{match['form'] or 'f'}",
         )
     if name == "mention":
         return _over(Styled(value), "mention")

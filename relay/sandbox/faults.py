@@ -9,12 +9,21 @@ from msgspec import Struct
 from relay.sandbox.reply import Reply, json_reply
 
 PlatformName = Literal["telegram", "discord"]
-FaultKind = Literal["500", "502", "429", "hang", "cut before", "cut after", "not json", "ok false", "slow", "refused"]
+FaultKind = Literal[
+    "500",
+    "502",
+    "429",
+    "hang",
+    "cut before",
+    "cut after",
+    "not json",
+    "ok false",
+    "slow",
+    "refused",
+]
 
 UPDATES = "updates"
-BAD_GATEWAY = (
-    b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><h1>502 Bad Gateway</h1></body>\r\n</html>"
-)
+BAD_GATEWAY = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><h1>502 Bad Gateway</h1></body>\r\n</html>"
 
 
 class Refusal(Struct, frozen=True):
@@ -30,12 +39,12 @@ BAD_REQUEST = Refusal(400, "Bad Request")
 
 @dataclass
 class Fault:
-    """One thing that goes wrong for calls to `target` from `since` to `until`: a chat or webhook id, `*` for all of
-    them, or UPDATES for those by which a bot listens.
+    """One thing that goes wrong for calls to `target` from `since` to `until`: a chat or webhook
+    id, `*` for all of them, or UPDATES for those by which a bot listens.
 
-    `count` calls at most (None: no end). `seconds`: what a 429 asks to wait, or how late a slow answer comes.
-    `refusal` is how a refused call is answered.
-    Only `slow` and `cut after` let the platform take the call first.
+    `count` calls at most (None: no end). `seconds`: what a 429 asks to wait, or how late a slow
+    answer comes. `refusal` is how a refused call is answered. Only `slow` and `cut after` let the
+    platform take the call first.
     """
 
     platform: PlatformName
@@ -49,7 +58,9 @@ class Fault:
 
     def concerns(self, platform: PlatformName, target: str, now: float) -> bool:
         """Whether it strikes a call to `target` at `now`."""
-        here = self.platform == platform and (self.target == target or (self.target == "*" and target != UPDATES))
+        here = self.platform == platform and (
+            self.target == target or (self.target == "*" and target != UPDATES)
+        )
         return here and self.count != 0 and self.since <= now < self.until
 
 
@@ -93,7 +104,9 @@ class Faults:
 
 
 def spoiled(fault: Fault) -> Reply | None:
-    """The answer in place of the platform's when the call is not taken; None when it is taken first."""
+    """The answer in place of the platform's when the call is not taken; None when it is taken
+    first.
+    """
     match fault.kind:
         case "500":
             return json_reply(500, _failure(fault.platform, 500, "Internal Server Error"))
@@ -104,7 +117,11 @@ def spoiled(fault: Fault) -> Reply | None:
         case "cut before":
             return Reply(502, {}, b"", ending="cut")
         case "not json":
-            return Reply(200, {"Content-Type": "text/html"}, b"<html><body>Please log in to the network.</body></html>")
+            return Reply(
+                200,
+                {"Content-Type": "text/html"},
+                b"<html><body>Please log in to the network.</body></html>",
+            )
         case "ok false":
             return json_reply(200, _failure(fault.platform, 500, "Internal Server Error"))
         case "429" | "refused" | "cut after" | "slow":

@@ -1,6 +1,8 @@
-"""The demo's incident: two teams, five alerts that fire, join, resolve and flap, and a quarter of a minute of trouble.
+"""The demo's incident: two teams, five alerts that fire, join, resolve and flap, and a quarter of a
+minute of trouble.
 
-It is data: what Alertmanager 0.33 would send, when the platforms fail, and the configuration that routes it.
+It is data: what Alertmanager 0.33 would send, when the platforms fail, and the configuration that
+routes it.
 """
 
 import hashlib
@@ -24,7 +26,9 @@ LENGTH = 25.0  # seconds
 
 
 class Rule(Struct, frozen=True):
-    """An alerting rule: what its alerts have in common. `each` is the label in which they differ."""
+    """An alerting rule: what its alerts have in common. `each` is the label in which they
+    differ.
+    """
 
     name: str
     each: str
@@ -34,7 +38,9 @@ class Rule(Struct, frozen=True):
 
 
 class Beat(Struct, frozen=True):
-    """One notification: `at` seconds after the beginning, these of a rule's alerts fire or have ended."""
+    """One notification: `at` seconds after the beginning, these of a rule's alerts fire or have
+    ended.
+    """
 
     at: float
     rule: str
@@ -44,7 +50,9 @@ class Beat(Struct, frozen=True):
 
 
 class Trouble(Struct, frozen=True):
-    """A platform fails: from `at` for `lasts` seconds, or once with a 429 that asks to wait `lasts` seconds."""
+    """A platform fails: from `at` for `lasts` seconds, or once with a 429 that asks to wait `lasts`
+    seconds.
+    """
 
     at: float
     lasts: float
@@ -57,7 +65,13 @@ RULES = {
     "errors": Rule(
         "HighErrorRate",
         "pod",
-        {"cluster": "prod-1", "namespace": "payments", "service": "checkout", "severity": "critical", "team": "web"},
+        {
+            "cluster": "prod-1",
+            "namespace": "payments",
+            "service": "checkout",
+            "severity": "critical",
+            "team": "web",
+        },
         "12 % of requests fail (limit 1 %)",
     ),
     "lag": Rule(
@@ -70,8 +84,14 @@ RULES = {
     "disk": Rule(
         "DiskFull_<b>*now*</b>_[root](https://evil.example)_&_@everyone",
         "instance",
-        {"device": "/dev/mapper/pg_wal`1`", "mountpoint": "C:\\data\\_1_", "severity": "critical", "team": "db"},
-        "Only <3 % left & falling on `/var/lib/pg_wal` ||see|| *runbook*_2_ @here <@123456789012345678>",
+        {
+            "device": "/dev/mapper/pg_wal`1`",
+            "mountpoint": "C:\\data\\_1_",
+            "severity": "critical",
+            "team": "db",
+        },
+        "Only <3 % left & falling on `/var/lib/pg_wal` ||see|| *runbook*_2_ @here "
+        "<@123456789012345678>",
     ),
     "flap": Rule(
         "PodCrashLooping",
@@ -79,7 +99,9 @@ RULES = {
         {"cluster": "prod-1", "namespace": "payments", "severity": "warning", "team": "web"},
         "Container worker restarts again and again",
     ),
-    "clock": Rule("NodeClockSkew", "instance", {"job": "node"}, "Clock is 0.2 s ahead of the time server"),
+    "clock": Rule(
+        "NodeClockSkew", "instance", {"job": "node"}, "Clock is 0.2 s ahead of the time server"
+    ),
 }
 
 SCRIPT = (
@@ -153,7 +175,13 @@ def schedule(faults: Faults, began: float) -> None:
         until = float("inf") if once else since + trouble.lasts
         count = 1 if once else None
         faults.add(
-            trouble.platform, trouble.target, trouble.kind, count=count, since=since, until=until, seconds=trouble.lasts
+            trouble.platform,
+            trouble.target,
+            trouble.kind,
+            count=count,
+            since=since,
+            until=until,
+            seconds=trouble.lasts,
         )
 
 
@@ -234,4 +262,8 @@ def _fired(beat: Beat, each: str) -> float:
 
 
 def _time(moment: float) -> str:
-    return datetime.fromtimestamp(moment, UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+    return (
+        datetime.fromtimestamp(moment, UTC)
+        .isoformat(timespec="microseconds")
+        .replace("+00:00", "Z")
+    )

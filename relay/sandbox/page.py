@@ -21,12 +21,17 @@ def draw(
     colour: bool = False,
     foot: str = "",
 ) -> str:
-    """The message that an API body asks for, at most `width` columns wide; `foot` stands below it at the right.
+    """The message that an API body asks for, at most `width` columns wide; `foot` stands below it
+    at the right.
 
     `body` is the parsed JSON of sendMessage or editMessageText, or of a webhook message.
     """
     inner = width - MARGIN
-    rows = _telegram(body, inner, colour=colour) if platform == "telegram" else _discord(body, inner, colour=colour)
+    rows = (
+        _telegram(body, inner, colour=colour)
+        if platform == "telegram"
+        else _discord(body, inner, colour=colour)
+    )
     widest = max([columns(text) for _, text in rows] + [columns(foot)])
     if foot:
         text = " " * (widest - columns(foot)) + foot
@@ -46,7 +51,9 @@ def _telegram(body: Mapping[str, object], width: int, *, colour: bool) -> list[R
     markup = body.get("reply_markup")
     keyboard = markup.get("inline_keyboard") if isinstance(markup, dict) else None
     for buttons in keyboard if isinstance(keyboard, list) else []:
-        rows += _rows(Styled(" ".join(f"[ {button['text']} ]" for button in buttons)), width, colour=colour)
+        rows += _rows(
+            Styled(" ".join(f"[ {button['text']} ]" for button in buttons)), width, colour=colour
+        )
     return rows
 
 
@@ -66,7 +73,12 @@ def _discord(body: Mapping[str, object], width: int, *, colour: bool) -> list[Ro
 def _embed(embed: Mapping[str, object]) -> Styled:
     title = discord_text.read(str(embed.get("title") or ""))
     kind: Kind = "link" if embed.get("url") else "bold"
-    parts = [Styled(title.text, (Style("bold", 0, len(title.text)), Style(kind, 0, len(title.text)), *title.styles))]
+    parts = [
+        Styled(
+            title.text,
+            (Style("bold", 0, len(title.text)), Style(kind, 0, len(title.text)), *title.styles),
+        )
+    ]
     parts.append(discord_text.read(str(embed.get("description") or "")))
     fields = embed.get("fields")
     for field in fields if isinstance(fields, list) else []:
@@ -74,7 +86,10 @@ def _embed(embed: Mapping[str, object]) -> Styled:
         bold = Styled(name.text, (Style("bold", 0, len(name.text)), *name.styles))
         parts.append(join([bold, value], between="  " if "\n" not in value.text else "\n"))
     footer = embed.get("footer")
-    words = [str(footer.get("text") or "") if isinstance(footer, Mapping) else "", _moment(embed.get("timestamp"))]
+    words = [
+        str(footer.get("text") or "") if isinstance(footer, Mapping) else "",
+        _moment(embed.get("timestamp")),
+    ]
     last = " · ".join(word for word in words if word)
     parts.append(Styled(last, (Style("subtext", 0, len(last)),)))
     return join([part for part in parts if part.text], between="\n")

@@ -28,7 +28,9 @@ class Window:
 
 @dataclass
 class Bucket:
-    """Discord's published kind: `limit` calls, all given back at once `per` seconds after the first."""
+    """Discord's published kind: `limit` calls, all given back at once `per` seconds after the
+    first.
+    """
 
     limit: int
     per: float
@@ -66,5 +68,7 @@ class Flood:
         return self._told
 
     def again(self, now: float) -> int:
-        """The seconds left for a caller that did not wait, after the wait it was told has been added once more."""
+        """The seconds left for a caller that did not wait, after the wait it was told has been
+        added once more.
+        """
         return self.start(self.until - now + self._told, now)

@@ -10,7 +10,8 @@ JsonObject = dict[str, object]
 
 
 class Reply(Struct, frozen=True):
-    """An HTTP answer. `ending` says how it travels: `hang` never sends it, `cut` closes the connection instead.
+    """An HTTP answer. `ending` says how it travels: `hang` never sends it, `cut` closes the
+    connection instead.
 
     `delay` is in seconds.
     """
@@ -37,7 +38,9 @@ class Call(Struct, frozen=True):
 
 
 class Remark(Struct, frozen=True):
-    """Something the platform tolerates and a careful client would not do, such as an unknown parameter."""
+    """Something the platform tolerates and a careful client would not do, such as an unknown
+    parameter.
+    """
 
     at: float
     method: str

@@ -24,7 +24,8 @@ SECRET = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the name of a header
 
 @dataclass
 class Sandbox:
-    """A running sandbox. `url` is both platforms' API address: `URL/bot...` and `URL/api/webhooks/...`.
+    """A running sandbox. `url` is both platforms' API address: `URL/bot...` and
+    `URL/api/webhooks/...`.
 
     `doors` says where public addresses, such as a webhook needs, lead to on this machine.
     """
@@ -61,7 +62,9 @@ class Sandbox:
     async def _page(self, _request: web.Request) -> web.Response:
         policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
         page = files("relay.sandbox").joinpath("page.html").read_text("utf-8")
-        return web.Response(text=page, content_type="text/html", headers={"Content-Security-Policy": policy})
+        return web.Response(
+            text=page, content_type="text/html", headers={"Content-Security-Policy": policy}
+        )
 
     async def _state(self, request: web.Request) -> web.Response:
         """The picture; 204 when it is still the one of `since`."""
@@ -75,20 +78,33 @@ class Sandbox:
         if listening and not await self._listen(listening):
             return await self._send(request, refusal(ApiError(409, TERMINATED)))
         now = self.clock()
-        reply = self.telegram.handle(request.method, request.path, request.query, request.headers, body, now)
+        reply = self.telegram.handle(
+            request.method, request.path, request.query, request.headers, body, now
+        )
         return await self._send(request, reply)
 
     async def _listen(self, listening: Listening) -> bool:
-        """Holds a getUpdates until there is an update or its time is over; False when another one ends it."""
+        """Holds a getUpdates until there is an update or its time is over; False when another one
+        ends it.
+        """
         until = time.monotonic() + listening.seconds
         while time.monotonic() < until and listening.waits and not self._closing.is_set():
             await self._wait(STEP)
         return listening.is_latest
 
     async def deliver(self, token: str) -> list[int]:
-        """Posts what a bot's webhook waits for, one after the other, until one is refused; the answers' statuses."""
+        """Posts what a bot's webhook waits for, one after the other, until one is refused; the
+        answers' statuses.
+        """
         updates, statuses = self.telegram.bots[token].updates, list[int]()
-        url = next((url.replace(far, near, 1) for far, near in self.doors.items() if (url := updates.webhook)), "")
+        url = next(
+            (
+                url.replace(far, near, 1)
+                for far, near in self.doors.items()
+                if (url := updates.webhook)
+            ),
+            "",
+        )
         async with aiohttp.ClientSession(headers={SECRET: updates.secret}) as session:
             while updates.queue and url:
                 async with session.post(url, json=updates.queue[0]) as response:
@@ -102,7 +118,9 @@ class Sandbox:
     async def _discord(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
         now = self.clock()
-        reply = self.discord.handle(request.method, request.path, request.query, request.headers, body, now)
+        reply = self.discord.handle(
+            request.method, request.path, request.query, request.headers, body, now
+        )
         return await self._send(request, reply)
 
     async def _send(self, request: web.Request, reply: Reply) -> web.StreamResponse:
@@ -119,7 +137,9 @@ class Sandbox:
             return
 
 
-async def start(host: str = "127.0.0.1", port: int = 0, clock: Callable[[], float] = time.time) -> Sandbox:
+async def start(
+    host: str = "127.0.0.1", port: int = 0, clock: Callable[[], float] = time.time
+) -> Sandbox:
     """A sandbox that answers; `clock` gives the Unix time that all its rules go by."""
     faults = Faults()
     sandbox = Sandbox(Telegram(faults=faults), Discord(faults=faults), faults, clock)

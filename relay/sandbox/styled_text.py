@@ -1,4 +1,6 @@
-"""Text with styles as a reader sees it: what the page, the bubbles and the transcripts are drawn from."""
+"""Text with styles as a reader sees it: what the page, the bubbles and the transcripts are drawn
+from.
+"""
 
 from collections.abc import Iterable
 from typing import Literal

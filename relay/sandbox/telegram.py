@@ -1,6 +1,8 @@
-"""A Telegram that keeps the Bot API's limits, errors and rate rules; time is an argument, nothing is sent anywhere.
+"""A Telegram that keeps the Bot API's limits, errors and rate rules; time is an argument, nothing
+is sent anywhere.
 
-Rules: https://core.telegram.org/bots/api, https://core.telegram.org/bots/faq and the texts of tdlib/telegram-bot-api.
+Rules: https://core.telegram.org/bots/api, https://core.telegram.org/bots/faq and the texts of
+tdlib/telegram-bot-api.
 """
 
 import re
@@ -30,17 +32,37 @@ PARAMETERS: dict[str, list[str]] = {
     "getchat": ["chat_id"],
     "getchatmember": ["chat_id", "user_id"],
     "sendmessage": [*SENDING, *TEXT, "message_effect_id", "allow_paid_broadcast"],
-    "senddocument": [*SENDING, "document", "thumbnail", "caption", "parse_mode", "caption_entities"],
+    "senddocument": [
+        *SENDING,
+        "document",
+        "thumbnail",
+        "caption",
+        "parse_mode",
+        "caption_entities",
+    ],
     "editmessagetext": ["chat_id", "message_id", "reply_markup", *TEXT],
     "deletemessage": ["chat_id", "message_id"],
     "getupdates": ["offset", "limit", "timeout", "allowed_updates"],
-    "setwebhook": ["url", "secret_token", "allowed_updates", "max_connections", "drop_pending_updates"],
+    "setwebhook": [
+        "url",
+        "secret_token",
+        "allowed_updates",
+        "max_connections",
+        "drop_pending_updates",
+    ],
     "deletewebhook": ["drop_pending_updates"],
     "getwebhookinfo": [],
     "setmycommands": ["commands", "scope", "language_code"],
     "answercallbackquery": ["callback_query_id", "text", "show_alert"],
 }
-LISTENING = {"getme", "getupdates", "setwebhook", "deletewebhook", "getwebhookinfo", "setmycommands"}
+LISTENING = {
+    "getme",
+    "getupdates",
+    "setwebhook",
+    "deletewebhook",
+    "getwebhookinfo",
+    "setmycommands",
+}
 
 
 @dataclass
@@ -65,7 +87,13 @@ class Telegram(Lively):
         return "\n\n".join(m.text for m in self.messages(chat_id))
 
     def handle(
-        self, verb: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes, now: float
+        self,
+        verb: str,
+        path: str,
+        query: Mapping[str, str],
+        headers: Mapping[str, str],
+        body: bytes,
+        now: float,
     ) -> Reply:
         """Answer one request at `now` (Unix seconds)."""
         matched = PATH.fullmatch(path)
@@ -95,7 +123,11 @@ class Telegram(Lively):
             form = decode(query, headers, body)
         except ApiError:
             return None
-        return bot.updates.listen(form) if form.number("timeout") > 0 and not bot.updates.webhook else None
+        return (
+            bot.updates.listen(form)
+            if form.number("timeout") > 0 and not bot.updates.webhook
+            else None
+        )
 
     def _answer(self, token: str, method: str, form: Form, now: float) -> Reply:
         target = UPDATES if method.lower() in LISTENING else form.text("chat_id") or "*"
@@ -120,7 +152,10 @@ class Telegram(Lively):
         name = method.lower()
         if name not in METHODS:
             raise ApiError(404, "Not Found: method not found")
-        self.remarks += [Remark(now, method, f"unknown parameter {p}") for p in form.values.keys() - PARAMETERS[name]]
+        self.remarks += [
+            Remark(now, method, f"unknown parameter {p}")
+            for p in form.values.keys() - PARAMETERS[name]
+        ]
         if "parse_mode" in form.values and "entities" in form.values:
             self.remarks.append(Remark(now, method, "parse_mode and entities together"))
         return METHODS[name](self, bot, form, now)

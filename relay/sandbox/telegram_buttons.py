@@ -4,11 +4,22 @@ from relay.sandbox.reply import JsonObject
 from relay.sandbox.telegram_form import ApiError, Form, bad
 from relay.sandbox.telegram_text import link_works
 
-ACTIONS = {"url", "callback_data", "copy_text", "switch_inline_query", "web_app", "login_url", "pay", "callback_game"}
+ACTIONS = {
+    "url",
+    "callback_data",
+    "copy_text",
+    "switch_inline_query",
+    "web_app",
+    "login_url",
+    "pay",
+    "callback_game",
+}
 
 
 def keyboard(form: Form) -> JsonObject | None:
-    """The `reply_markup` parameter when it is an inline keyboard with a button. Raises ApiError for a wrong button."""
+    """The `reply_markup` parameter when it is an inline keyboard with a button. Raises ApiError for
+    a wrong button.
+    """
     value = form.json("reply_markup")
     if value is None:
         return None
@@ -29,9 +40,13 @@ def _check(button: object) -> None:
     if not isinstance(button, dict):
         raise bad("can't parse inline keyboard button: InlineKeyboardButton must be an Object")
     if not str(button.get("text", "")).strip():
-        raise bad("can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard")
+        raise bad(
+            "can't parse inline keyboard button: Text buttons are unallowed in the inline keyboard"
+        )
     if len(ACTIONS & button.keys()) != 1:
-        raise bad("can't parse inline keyboard button: exactly one of the optional fields must be used")
+        raise bad(
+            "can't parse inline keyboard button: exactly one of the optional fields must be used"
+        )
     if "url" in button and not link_works(str(button["url"])):
         raise bad(f"inline keyboard button URL '{button['url']}' is invalid: Wrong HTTP URL")
     if "callback_data" in button and not 1 <= len(str(button["callback_data"]).encode()) <= 64:

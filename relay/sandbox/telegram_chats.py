@@ -76,8 +76,9 @@ class Message:
 class Chat:
     """A private chat, group, supergroup or channel. A forum has `topics`: thread id to title.
 
-    `refusal` is what a 403 says while the bot may not write; `migrated_to` the supergroup a group became.
-    Rates: one message a second in short bursts of three, twenty a minute in groups (core.telegram.org/bots/faq).
+    `refusal` is what a 403 says while the bot may not write; `migrated_to` the supergroup a group
+    became. Rates: one message a second in short bursts of three, twenty a minute in groups
+    (core.telegram.org/bots/faq).
     """
 
     id: int
@@ -107,8 +108,8 @@ class Chat:
 
 @dataclass
 class Bot:
-    """A bot: thirty messages a second over all its chats (core.telegram.org/bots/faq). `commands` were published last,
-    `menus` for each scope and language."""
+    """A bot: thirty messages a second over all its chats (core.telegram.org/bots/faq). `commands`
+    were published last, `menus` for each scope and language."""
 
     id: int
     username: str
@@ -121,13 +122,22 @@ class Bot:
 
     def json(self) -> JsonObject:
         """The API's User object."""
-        return {"id": self.id, "is_bot": True, "first_name": self.username, "username": self.username}
+        return {
+            "id": self.id,
+            "is_bot": True,
+            "first_name": self.username,
+            "username": self.username,
+        }
 
 
 def message_json(bot: Bot, chat: Chat, message: Message) -> JsonObject:
     """The API's Message object."""
     shown = message.shown
-    value: JsonObject = {"message_id": message.id, "date": math.floor(message.sent_at), "chat": chat.json()}
+    value: JsonObject = {
+        "message_id": message.id,
+        "date": math.floor(message.sent_at),
+        "chat": chat.json(),
+    }
     if chat.kind == "channel":
         value["sender_chat"] = chat.json()
     else:
@@ -154,7 +164,9 @@ def message_json(bot: Bot, chat: Chat, message: Message) -> JsonObject:
 
 @dataclass
 class State:
-    """The chats of this Telegram. `remarks` is what a careful client would not have sent; `revision` counts changes."""
+    """The chats of this Telegram. `remarks` is what a careful client would not have sent;
+    `revision` counts changes.
+    """
 
     chats: dict[int, Chat] = field(default_factory=dict)
     remarks: list[Remark] = field(default_factory=list)
@@ -176,7 +188,9 @@ class State:
         return chat
 
     def new_id(self, chat: Chat) -> int:
-        """Supergroups and channels number their own messages; all other chats share one sequence."""
+        """Supergroups and channels number their own messages; all other chats share one
+        sequence.
+        """
         if chat.kind in ("supergroup", "channel"):
             return max(chat.messages, default=0) + 1
         self.last_id += 1

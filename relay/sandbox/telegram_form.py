@@ -14,7 +14,9 @@ from relay.sandbox.reply import JsonObject
 
 @dataclass
 class ApiError(Exception):
-    """The API's refusal: HTTP status (equal to `error_code`), description, and the `parameters` of the answer."""
+    """The API's refusal: HTTP status (equal to `error_code`), description, and the `parameters` of
+    the answer.
+    """
 
     code: int
     description: str
@@ -27,7 +29,9 @@ def bad(description: str) -> ApiError:
 
 
 class Form(Struct, frozen=True):
-    """Parameters as text (what was JSON is JSON text again, as the server treats it) and uploaded files."""
+    """Parameters as text (what was JSON is JSON text again, as the server treats it) and uploaded
+    files.
+    """
 
     values: dict[str, str]
     files: dict[str, File]
@@ -48,7 +52,9 @@ class Form(Struct, frozen=True):
             return 0
 
     def json(self, name: str) -> object:
-        """A parameter that holds JSON; None when missing. Raises ApiError when it does not parse."""
+        """A parameter that holds JSON; None when missing. Raises ApiError when it does not
+        parse.
+        """
         text = self.text(name)
         if not text:
             return None
@@ -60,7 +66,9 @@ class Form(Struct, frozen=True):
 
 
 def decode(query: Mapping[str, str], headers: Mapping[str, str], body: bytes) -> Form:
-    """Read query, JSON, urlencoded or multipart parameters. Raises ApiError for a body that is not what it says."""
+    """Read query, JSON, urlencoded or multipart parameters. Raises ApiError for a body that is not
+    what it says.
+    """
     content_type = next((v for k, v in headers.items() if k.lower() == "content-type"), "")
     kind = content_type.partition(";")[0].strip().lower()
     values = dict(query)
@@ -89,7 +97,11 @@ def _from_json(body: bytes) -> dict[str, str]:
         raise bad("can't parse JSON object") from None
     if not isinstance(value, dict):
         raise bad("can't parse JSON object")
-    return {name: v if isinstance(v, str) else json.dumps(v) for name, v in value.items() if v is not None}
+    return {
+        name: v if isinstance(v, str) else json.dumps(v)
+        for name, v in value.items()
+        if v is not None
+    }
 
 
 def _check_unicode(text: str) -> None:

@@ -41,15 +41,31 @@ def _formatted(state: State, form: Form, method: str, limit: int, now: float) ->
 
 
 def _get_me(_state: State, bot: Bot, _form: Form, _now: float) -> object:
-    abilities = {"can_join_groups": True, "can_read_all_group_messages": False, "supports_inline_queries": False}
+    abilities = {
+        "can_join_groups": True,
+        "can_read_all_group_messages": False,
+        "supports_inline_queries": False,
+    }
     return {**bot.json(), **abilities}
 
 
 def _get_chat(state: State, _bot: Bot, form: Form, _now: float) -> object:
     gifts = dict.fromkeys(
-        ("unlimited_gifts", "limited_gifts", "unique_gifts", "premium_subscription", "gifts_from_channels"), False
+        (
+            "unlimited_gifts",
+            "limited_gifts",
+            "unique_gifts",
+            "premium_subscription",
+            "gifts_from_channels",
+        ),
+        False,
     )
-    return {**state.chat(form).json(), "accent_color_id": 0, "max_reaction_count": 11, "accepted_gift_types": gifts}
+    return {
+        **state.chat(form).json(),
+        "accent_color_id": 0,
+        "max_reaction_count": 11,
+        "accepted_gift_types": gifts,
+    }
 
 
 def _get_chat_member(state: State, bot: Bot, form: Form, _now: float) -> object:
@@ -77,7 +93,9 @@ def _send_document(state: State, bot: Bot, form: Form, now: float) -> object:
     return _sent(state, bot, chat, form, Version(now, content, keyboard(form)), name)
 
 
-def _sent(state: State, bot: Bot, chat: Chat, form: Form, version: Version, file: str = "") -> object:
+def _sent(
+    state: State, bot: Bot, chat: Chat, form: Form, version: Version, file: str = ""
+) -> object:
     topic = _topic_of(chat, form)
     reply_to = _reply_to_of(chat, form)
     admit(bot, chat, version.at)
@@ -101,11 +119,17 @@ def _edit_message_text(state: State, bot: Bot, form: Form, now: float) -> object
     try:
         content = _formatted(state, form, "editMessageText", MAX_TEXT, now)
     except ApiError as error:
-        raise bad("MESSAGE_TOO_LONG") if error.description.endswith("message is too long") else error from None
+        raise (
+            bad("MESSAGE_TOO_LONG") if error.description.endswith("message is too long") else error
+        ) from None
     version = Version(now, content, keyboard(form))
     admit(bot, chat, now)
     old = message.shown
-    if (old.content.text, old.content.entities, old.markup) == (content.text, content.entities, version.markup):
+    if (old.content.text, old.content.entities, old.markup) == (
+        content.text,
+        content.entities,
+        version.markup,
+    ):
         raise bad(NOT_MODIFIED)
     message.versions.append(version)
     state.revision += 1
@@ -144,7 +168,11 @@ def _get_webhook_info(_state: State, bot: Bot, _form: Form, _now: float) -> obje
 def _set_my_commands(_state: State, bot: Bot, form: Form, _now: float) -> object:
     commands = form.json("commands")
     if not isinstance(commands, list) or len(commands) > 100:
-        raise bad("BOT_COMMANDS_TOO_MUCH" if isinstance(commands, list) else "expected an Array of BotCommand")
+        raise bad(
+            "BOT_COMMANDS_TOO_MUCH"
+            if isinstance(commands, list)
+            else "expected an Array of BotCommand"
+        )
     scope = form.json("scope")
     kind = str(scope.get("type")) if isinstance(scope, dict) else "default"
     bot.commands = bot.menus[kind, form.text("language_code")] = commands

@@ -1,6 +1,8 @@
-"""Parse modes: Telegram's own parser (package `tdjson`) where it is installed, else a small one for HTML.
+"""Parse modes: Telegram's own parser (package `tdjson`) where it is installed, else a small one for
+HTML.
 
-The server calls the same function (telegram-bot-api, Client.cpp), so texts of errors and offsets are the real ones.
+The server calls the same function (telegram-bot-api, Client.cpp), so texts of errors and offsets
+are the real ones.
 """
 
 import json
@@ -49,7 +51,9 @@ TYPES = {
 
 
 def parse(text: str, mode: str) -> tuple[str, list[JsonObject]]:
-    """The text without its markup, and its entities. Raises ApiError for wrong markup or an unknown mode."""
+    """The text without its markup, and its entities. Raises ApiError for wrong markup or an unknown
+    mode.
+    """
     if mode not in MODES:
         raise bad("unsupported parse_mode")
     if TD is None:
@@ -62,7 +66,9 @@ def parse(text: str, mode: str) -> tuple[str, list[JsonObject]]:
 
 
 def found(text: str) -> list[JsonObject]:
-    """What apps make clickable by themselves: commands, mentions, addresses; none without Telegram's parser."""
+    """What apps make clickable by themselves: commands, mentions, addresses; none without
+    Telegram's parser.
+    """
     return [] if TD is None else _entities(_call(TD, "getTextEntities", text=text))
 
 
@@ -75,7 +81,9 @@ def _entities(answer: JsonObject) -> list[JsonObject]:
     entities = answer["entities"]
     if not isinstance(entities, list):
         raise TypeError("entities")
-    return [_entity(e["offset"], e["length"], e["type"]) for e in entities if _name(e["type"]) in TYPES]
+    return [
+        _entity(e["offset"], e["length"], e["type"]) for e in entities if _name(e["type"]) in TYPES
+    ]
 
 
 def _name(kind: JsonObject) -> str:
@@ -148,7 +156,10 @@ def _parse_html(text: str) -> tuple[str, list[JsonObject]]:
     parser.feed(text)
     parser.close()
     if parser.open:
-        raise bad(f"can't parse entities: Can't find end tag corresponding to start tag \"{parser.open[-1][0]}\"")
+        raise bad(
+            "can't parse entities: Can't find end tag corresponding to start tag "
+            f'"{parser.open[-1][0]}"'
+        )
     return parser.text, parser.entities
 
 

@@ -1,4 +1,6 @@
-"""People in the sandbox's Telegram: they write, add and block bots, and upgrade groups; every bot there hears of it."""
+"""People in the sandbox's Telegram: they write, add and block bots, and upgrade groups; every bot
+there hears of it.
+"""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -6,28 +8,53 @@ from dataclasses import dataclass, field
 from relay.sandbox.reply import JsonObject
 from relay.sandbox.telegram_chats import KICKED, Bot, Chat, ChatKind, State
 
-ANONYMOUS: JsonObject = {"id": 1087968824, "is_bot": True, "first_name": "Group", "username": "GroupAnonymousBot"}
+ANONYMOUS: JsonObject = {
+    "id": 1087968824,
+    "is_bot": True,
+    "first_name": "Group",
+    "username": "GroupAnonymousBot",
+}
 
 
 @dataclass
 class Lively(State):
-    """Chats with people in them, and the bots that hear them. `at` is when something happens, Unix seconds."""
+    """Chats with people in them, and the bots that hear them. `at` is when something happens, Unix
+    seconds.
+    """
 
     bots: dict[str, Bot] = field(default_factory=dict)
 
-    def add_chat(self, chat_id: int, kind: ChatKind, title: str, topics: Mapping[int, str] | None = None) -> Chat:
-        """A chat that every bot here is a member of; with `topics` (thread id to title) it is a forum."""
+    def add_chat(
+        self, chat_id: int, kind: ChatKind, title: str, topics: Mapping[int, str] | None = None
+    ) -> Chat:
+        """A chat that every bot here is a member of; with `topics` (thread id to title) it is a
+        forum.
+        """
         chat = Chat(chat_id, kind, title, dict(topics) if topics is not None else None)
         self.chats[chat_id] = chat
         self.revision += 1
         return chat
 
     def says(
-        self, chat_id: int, user: int, text: str, topic: int = 0, *, at: float = 0.0, language: str = "en"
+        self,
+        chat_id: int,
+        user: int,
+        text: str,
+        topic: int = 0,
+        *,
+        at: float = 0.0,
+        language: str = "en",
     ) -> None:
-        """Someone writes in a chat; user 0 writes as an anonymous administrator. A private chat comes to be."""
+        """Someone writes in a chat; user 0 writes as an anonymous administrator. A private chat
+        comes to be.
+        """
         chat = self.chats.get(chat_id) or self.add_chat(chat_id, "private", f"Person {user}")
-        sender: JsonObject = {"id": user, "is_bot": False, "first_name": f"Person {user}", "language_code": language}
+        sender: JsonObject = {
+            "id": user,
+            "is_bot": False,
+            "first_name": f"Person {user}",
+            "language_code": language,
+        }
         written: JsonObject = {"text": text, "from": sender if user else ANONYMOUS}
         if not user:
             written["sender_chat"] = chat.json()
@@ -35,11 +62,21 @@ class Lively(State):
             title = (chat.topics or {}).get(topic, "")
             about: JsonObject = {"message_id": topic, "chat": chat.json(), "date": int(at)}
             about["forum_topic_created"] = {"name": title}
-            written |= {"message_thread_id": topic, "is_topic_message": True, "reply_to_message": about}
+            written |= {
+                "message_thread_id": topic,
+                "is_topic_message": True,
+                "reply_to_message": about,
+            }
         self._happens(chat, at, written)
 
     def adds_bot(
-        self, chat_id: int, standing: str = "member", *, user: int = 1, at: float = 0.0, **rights: bool
+        self,
+        chat_id: int,
+        standing: str = "member",
+        *,
+        user: int = 1,
+        at: float = 0.0,
+        **rights: bool,
     ) -> None:
         """Someone adds the bots to a chat, unblocks them, or changes their rights."""
         self.chats[chat_id].refusal = ""
@@ -65,7 +102,9 @@ class Lively(State):
         for bot in self.bots.values():
             bot.updates.add("channel_post" if chat.kind == "channel" else "message", message)
 
-    def _stands(self, chat: Chat, standing: str, user: int, at: float, rights: Mapping[str, bool]) -> None:
+    def _stands(
+        self, chat: Chat, standing: str, user: int, at: float, rights: Mapping[str, bool]
+    ) -> None:
         sender: JsonObject = {"id": user, "is_bot": False, "first_name": f"Person {user}"}
         for bot in self.bots.values():
             now = {"user": bot.json(), "status": standing, **rights}

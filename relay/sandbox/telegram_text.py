@@ -1,6 +1,7 @@
 """What Telegram makes of a message's text: parse modes, entities, lengths, automatic links.
 
-Rules: https://core.telegram.org/bots/api#formatting-options and td/telegram/MessageEntity.cpp of tdlib/td.
+Rules: https://core.telegram.org/bots/api#formatting-options and td/telegram/MessageEntity.cpp of
+tdlib/td.
 """
 
 from collections.abc import Sequence
@@ -34,12 +35,22 @@ STYLES: dict[str, Kind] = {
     "text_mention": "mention",
     "date_time": "time",
 }
-FOUND_BY_THE_SERVER = {"mention", "hashtag", "cashtag", "bot_command", "url", "email", "phone_number"}
+FOUND_BY_THE_SERVER = {
+    "mention",
+    "hashtag",
+    "cashtag",
+    "bot_command",
+    "url",
+    "email",
+    "phone_number",
+}
 OTHERS = {"custom_emoji"}
 
 
 class Formatted(Struct, frozen=True):
-    """A text after parsing: entities in UTF-16 units as the API gives them, and what was lost on the way."""
+    """A text after parsing: entities in UTF-16 units as the API gives them, and what was lost on
+    the way.
+    """
 
     text: str
     entities: tuple[Entity, ...] = ()
@@ -47,9 +58,11 @@ class Formatted(Struct, frozen=True):
 
 
 def formatted(form: Form, name: str, limit: int) -> Formatted:
-    """The parameter `name` (`text` or `caption`) as Telegram takes it. Raises ApiError as the server does.
+    """The parameter `name` (`text` or `caption`) as Telegram takes it. Raises ApiError as the
+    server does.
 
-    Lengths count UTF-16 units: what the remote server counts is not documented, and this is the stricter reading.
+    Lengths count UTF-16 units: what the remote server counts is not documented, and this is the
+    stricter reading.
     """
     source = form.text(name)
     if len(source.encode()) > MAX_BYTES:
@@ -96,7 +109,9 @@ def number(entity: Entity, name: str) -> int:
 
 
 def _value(entity: Entity) -> str:
-    moment = ":".join(str(entity[key]) for key in ("unix_time", "date_time_format") if key in entity)
+    moment = ":".join(
+        str(entity[key]) for key in ("unix_time", "date_time_format") if key in entity
+    )
     return moment or str(entity.get("url", entity.get("language", "")))
 
 
@@ -132,7 +147,12 @@ def _entity(element: object) -> Entity:
         value = element.get(field)
         if isinstance(value, bool) or not isinstance(value, int):
             raise wrong(f'Field "{field}" must be of type Number')
-    required = {"text_link": "url", "text_mention": "user", "custom_emoji": "custom_emoji_id", "date_time": "unix_time"}
+    required = {
+        "text_link": "url",
+        "text_mention": "user",
+        "custom_emoji": "custom_emoji_id",
+        "date_time": "unix_time",
+    }
     needed = required.get(kind)
     if needed is not None and needed not in element:
         raise wrong(f'Can\'t find field "{needed}"')
@@ -153,13 +173,18 @@ def _checked(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
             raise bad(f"entity begins after the end of the text at UTF-16 offset {start}")
         if end > end_of_text:
             raise bad(
-                f"entity beginning at UTF-16 offset {start} ends after the end of the text at UTF-16 offset {end}"
+                f"entity beginning at UTF-16 offset {start} ends after the end of the text at "
+                f"UTF-16 offset {end}"
             )
         if start not in points:
             raise bad(f"entity begins in a middle of a UTF-16 symbol at UTF-16 offset {start}")
         if end not in points:
-            raise bad(f"entity beginning at UTF-16 offset {start} ends in a middle of a UTF-16 symbol")
-    return text, [e for e in entities if number(e, "length") and e["type"] not in FOUND_BY_THE_SERVER]
+            raise bad(
+                f"entity beginning at UTF-16 offset {start} ends in a middle of a UTF-16 symbol"
+            )
+    return text, [
+        e for e in entities if number(e, "length") and e["type"] not in FOUND_BY_THE_SERVER
+    ]
 
 
 def _trimmed(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
@@ -177,8 +202,14 @@ def _trimmed(text: str, entities: list[Entity]) -> tuple[str, list[Entity]]:
 
 
 def _kept(entities: list[Entity]) -> tuple[list[Entity], list[str]]:
-    """The entities that survive: links with a usable address, then 100 at most, bold and italic counted last."""
-    lost = [f"link dropped: {e['url']}" for e in entities if e["type"] == "text_link" and not _link_works(e)]
+    """The entities that survive: links with a usable address, then 100 at most, bold and italic
+    counted last.
+    """
+    lost = [
+        f"link dropped: {e['url']}"
+        for e in entities
+        if e["type"] == "text_link" and not _link_works(e)
+    ]
     usable = [e for e in entities if e["type"] != "text_link" or _link_works(e)]
     ranked = sorted(range(len(usable)), key=lambda i: (usable[i]["type"] in ("bold", "italic"), i))
     kept = [usable[i] for i in sorted(ranked[:MAX_ENTITIES])]
@@ -188,7 +219,9 @@ def _kept(entities: list[Entity]) -> tuple[list[Entity], list[str]]:
 
 
 def link_works(url: str) -> bool:
-    """Whether Telegram keeps a link to `url`: http or https to a host with a dot, or an IPv6 one (LinkManager.cpp)."""
+    """Whether Telegram keeps a link to `url`: http or https to a host with a dot, or an IPv6 one
+    (LinkManager.cpp).
+    """
     try:
         parts = urlsplit(url if "://" in url or url.startswith("tg:") else f"http://{url}")
         host = parts.hostname or ""
@@ -196,7 +229,11 @@ def link_works(url: str) -> bool:
         return False
     if parts.scheme in ("tg", "ton", "tonsite"):
         return True
-    return parts.scheme in ("http", "https") and ("." in host.strip(".") or ":" in host) and " " not in url
+    return (
+        parts.scheme in ("http", "https")
+        and ("." in host.strip(".") or ":" in host)
+        and " " not in url
+    )
 
 
 def _link_works(entity: Entity) -> bool:
@@ -208,11 +245,16 @@ SOLID = {"code", "pre", "text_link", "text_mention", "date_time"}
 
 def _automatic(text: str, entities: Sequence[Entity]) -> list[Entity]:
     """What the app makes clickable by itself outside code and links."""
-    solid = [(number(e, "offset"), number(e, "offset") + number(e, "length")) for e in entities if e["type"] in SOLID]
+    solid = [
+        (number(e, "offset"), number(e, "offset") + number(e, "length"))
+        for e in entities
+        if e["type"] in SOLID
+    ]
     return [
         e
         for e in telegram_parser.found(text)
         if not any(
-            start < number(e, "offset") + number(e, "length") and number(e, "offset") < end for start, end in solid
+            start < number(e, "offset") + number(e, "length") and number(e, "offset") < end
+            for start, end in solid
         )
     ]

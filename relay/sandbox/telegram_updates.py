@@ -6,17 +6,15 @@ from urllib.parse import urlsplit
 from relay.sandbox.reply import JsonObject
 from relay.sandbox.telegram_form import ApiError, Form, bad
 
-CONFLICT = (
-    "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
-)
+CONFLICT = "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
 TERMINATED = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
 PORTS = {443, 80, 88, 8443}
 
 
 @dataclass
 class Updates:
-    """A bot's queue of updates, and its webhook (empty: none). `error` is why the last delivery to it failed, and
-    `error_at` when (Unix seconds)."""
+    """A bot's queue of updates, and its webhook (empty: none). `error` is why the last delivery to
+    it failed, and `error_at` when (Unix seconds)."""
 
     queue: list[JsonObject] = field(default_factory=list)
     webhook: str = ""
@@ -27,7 +25,9 @@ class Updates:
     _last_id: int = 0
 
     def add(self, kind: str, what: JsonObject) -> None:
-        """Something happened: `kind` is the update's field, such as `message` or `my_chat_member`."""
+        """Something happened: `kind` is the update's field, such as `message` or
+        `my_chat_member`.
+        """
         self._last_id += 1
         self.queue.append({"update_id": self._last_id, kind: what})
 

@@ -27,7 +27,9 @@ Line = list[Cell]
 
 
 def columns(text: str) -> int:
-    """How many columns `text` takes in a terminal: two for wide characters and emoji, none for combining marks."""
+    """How many columns `text` takes in a terminal: two for wide characters and emoji, none for
+    combining marks.
+    """
     width, before, joined = 0, 0, False
     for character in text:
         if character == JOINER:
@@ -42,7 +44,10 @@ def columns(text: str) -> int:
 
 
 def _columns(character: str) -> int:
-    if unicodedata.category(character) in ("Mn", "Me", "Cf", "Cc") or "\U0001f3fb" <= character <= "\U0001f3ff":
+    if (
+        unicodedata.category(character) in ("Mn", "Me", "Cf", "Cc")
+        or "\U0001f3fb" <= character <= "\U0001f3ff"
+    ):
         return 0
     return 2 if unicodedata.east_asian_width(character) in "WF" else 1
 
@@ -53,7 +58,10 @@ def lines(text: Styled, width: int) -> list[Line]:
     for style in text.styles:
         for index in range(style.start, style.end):
             kinds[index].add(style.kind)
-    cells = [(_harmless(character), frozenset(kind)) for character, kind in zip(text.text, kinds, strict=True)]
+    cells = [
+        (_harmless(character), frozenset(kind))
+        for character, kind in zip(text.text, kinds, strict=True)
+    ]
     return [line for paragraph in _paragraphs(cells) for line in _barred(paragraph, width)]
 
 

@@ -15,7 +15,10 @@ SHOWN = 100  # messages of a chat, the newest
 
 def picture(telegram: Telegram, discord: Discord) -> JsonObject:
     """All chats with their messages."""
-    chats = [*(_telegram(chat) for chat in telegram.chats.values()), *(_discord(c) for c in discord.channels.values())]
+    chats = [
+        *(_telegram(chat) for chat in telegram.chats.values()),
+        *(_discord(c) for c in discord.channels.values()),
+    ]
     return {"revision": revision(telegram, discord), "chats": chats}
 
 
@@ -26,7 +29,13 @@ def revision(telegram: Telegram, discord: Discord) -> int:
 
 def _telegram(chat: telegram_chats.Chat) -> JsonObject:
     messages = [_telegram_message(chat, message) for message in chat.shows()[-SHOWN:]]
-    return {"platform": "telegram", "id": str(chat.id), "name": chat.title, "kind": chat.kind, "messages": messages}
+    return {
+        "platform": "telegram",
+        "id": str(chat.id),
+        "name": chat.title,
+        "kind": chat.kind,
+        "messages": messages,
+    }
 
 
 def _telegram_message(chat: telegram_chats.Chat, message: telegram_chats.Message) -> JsonObject:
@@ -72,7 +81,12 @@ def _discord_message(channel: discord_chats.Channel, message: discord_chats.Mess
 
 def _common(message: telegram_chats.Message | discord_chats.Message) -> JsonObject:
     edited = message.shown.at if len(message.versions) > 1 else None
-    return {"id": str(message.id), "at": message.sent_at, "edited": edited, "silent": message.silent}
+    return {
+        "id": str(message.id),
+        "at": message.sent_at,
+        "edited": edited,
+        "silent": message.silent,
+    }
 
 
 def _embed(embed: JsonObject) -> JsonObject:

@@ -14,7 +14,9 @@ from relay.settings import template_check as rehearsal
 
 _HERE = Path(__file__).parents[1]
 # An installed package holds the built-in templates, a checkout has them beside it.
-BUILTIN = next(folder for folder in (_HERE / "templates", _HERE.parent / "templates") if folder.is_dir())
+BUILTIN = next(
+    folder for folder in (_HERE / "templates", _HERE.parent / "templates") if folder.is_dir()
+)
 _MOST_SECRET = 64 << 10
 _MOST_TEMPLATE = 1 << 20
 
@@ -45,7 +47,9 @@ def _tried(trial: Trial, files: Files, path: str) -> tuple[Fault, ...]:
 
 
 def read_files(names: Wanted, folder: Path) -> Files:
-    """What the configuration's files hold; what cannot be read is a problem in words, by its name."""
+    """What the configuration's files hold; what cannot be read is a problem in words, by its
+    name.
+    """
     secrets: dict[str, Secret] = {}
     templates: dict[str, Path] = {}
     problems: dict[str, str] = {}
@@ -74,7 +78,9 @@ def read_files(names: Wanted, folder: Path) -> Files:
 
 
 def _find(pattern: str, folder: Path, templates: dict[str, Path]) -> str:
-    """Puts the files of a pattern among the others, by file name; says what is wrong, or nothing."""
+    """Puts the files of a pattern among the others, by file name; says what is wrong, or
+    nothing.
+    """
     try:
         paths = [path for path in map(Path, glob.glob(str(folder / pattern))) if path.is_file()]  # noqa: PTH207 - absolute patterns
     except (ValueError, OSError) as error:

@@ -1,7 +1,9 @@
-"""The rehearsal: templates that people wrote are compiled and tried in a process of their own before they come into
-ours. What freezes or fills that process ends it, and is a fault of the template.
+"""The rehearsal: templates that people wrote are compiled and tried in a process of their own
+before they come into ours. What freezes or fills that process ends it, and is a fault of the
+template.
 
-`python -m relay.settings.template_check` is the process: a Play on standard input, a Verdict a line on standard output.
+`python -m relay.settings.template_check` is the process: a Play on standard input, a Verdict a line
+on standard output.
 """
 
 import math
@@ -25,7 +27,9 @@ _READY = b"ready\n"
 
 
 class Bounds(Struct, frozen=True):
-    """What one template may take: seconds of a processor, MiB of memory; and seconds of our time for one process."""
+    """What one template may take: seconds of a processor, MiB of memory; and seconds of our time
+    for one process.
+    """
 
     seconds: int = 5
     mebibytes: int = 256
@@ -40,13 +44,17 @@ class _Play(Struct, frozen=True):
 
 @lru_cache(maxsize=2)  # a reload that leaves the templates as they are has nothing to try
 def faults(trial: Trial, bounds: Bounds = Bounds()) -> tuple[TemplateFault, ...]:  # noqa: B008 - frozen
-    """All that is wrong with the templates. Raises OSError when there can be no process to try them in."""
+    """All that is wrong with the templates. Raises OSError when there can be no process to try them
+    in.
+    """
     judged = _judged(trial, bounds) if trial.own else verdicts(trial, names(trial))
     return tuple(fault for verdict in judged for fault in verdict.faults)
 
 
 def _judged(trial: Trial, bounds: Bounds) -> Iterator[Verdict]:
-    """A verdict on each template: the one that ended the process has one of ours, the rest another process."""
+    """A verdict on each template: the one that ended the process has one of ours, the rest another
+    process.
+    """
     left = names(trial)
     while left:
         found = _performed(_Play(trial, left, bounds))
@@ -54,7 +62,10 @@ def _judged(trial: Trial, bounds: Bounds) -> Iterator[Verdict]:
         left = left[len(found) :]
         if left:
             most = f"{bounds.seconds} s of a processor or {bounds.mebibytes} MiB"
-            yield Verdict(left[0], (TemplateFault(left[0], 1, 1, f"to compile and to try it takes more than {most}"),))
+            yield Verdict(
+                left[0],
+                (TemplateFault(left[0], 1, 1, f"to compile and to try it takes more than {most}"),),
+            )
             left = left[1:]
 
 
@@ -79,7 +90,9 @@ def _performed(play: _Play) -> list[Verdict]:
 
 
 def main() -> None:
-    """Tries the templates that standard input brings, and says what came of each as soon as it is known."""
+    """Tries the templates that standard input brings, and says what came of each as soon as it is
+    known.
+    """
     play = msgspec.json.decode(sys.stdin.buffer.read(), type=_Play)
     out = sys.stdout.buffer
     out.write(_READY)

@@ -1,4 +1,6 @@
-"""Watches the configuration: its file, and the secrets and templates that it names, are compared every while."""
+"""Watches the configuration: its file, and the secrets and templates that it names, are compared
+every while.
+"""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -13,7 +15,9 @@ _NOTHING = Wanted(frozenset(), (), frozenset())
 
 
 class Watch:
-    """What the files held at the last look. Contents are compared, so that it serves mounted volumes as well."""
+    """What the files held at the last look. Contents are compared, so that it serves mounted
+    volumes as well.
+    """
 
     def __init__(self, path: Path) -> None:
         """Takes the first look at the configuration at `path`."""
@@ -25,7 +29,9 @@ class Watch:
         self._secrets = self._files.secrets
 
     def changed(self) -> bool:
-        """Whether anything differs from the last look. A configuration that cannot be read is no change."""
+        """Whether anything differs from the last look. A configuration that cannot be read is no
+        change.
+        """
         try:
             data = self._path.read_bytes()
         except OSError:
@@ -36,8 +42,8 @@ class Watch:
         return before != (self._data, self._files)
 
     def secrets_changed(self) -> bool:
-        """Whether a secret file holds something else than at the last look. One that cannot be read now, or that the
-        configuration did not name then, is no change."""
+        """Whether a secret file holds something else than at the last look. One that cannot be read
+        now, or that the configuration did not name then, is no change."""
         before = self._secrets
         self.changed()
         self._secrets = before | self._files.secrets
@@ -48,7 +54,9 @@ class Watch:
         return wanted(config.file) if config else _NOTHING
 
 
-async def follow(changed: Callable[[], bool], seconds: float, reload: Callable[[], Awaitable[object]]) -> None:
+async def follow(
+    changed: Callable[[], bool], seconds: float, reload: Callable[[], Awaitable[object]]
+) -> None:
     """Reloads whenever something changed, for ever; it looks every so many seconds."""
     while True:
         await asyncio.sleep(seconds)

@@ -6,7 +6,9 @@ from pathlib import Path
 
 DATABASE = "relay.db"
 SOCKET = "relay.sock"
-_LONGEST_SOCKET = 107  # bytes of a path: `sun_path` of Linux, https://man7.org/linux/man-pages/man7/unix.7.html
+_LONGEST_SOCKET = (
+    107  # bytes of a path: `sun_path` of Linux, https://man7.org/linux/man-pages/man7/unix.7.html
+)
 
 
 class CannotStart(Exception):  # noqa: N818 - said to a person, as one line
@@ -18,17 +20,21 @@ class InUse(CannotStart):
 
 
 def socket_path(folder: Path) -> Path:
-    """Where the relay that uses the folder listens to its operator. Raises CannotStart when that path is too long."""
+    """Where the relay that uses the folder listens to its operator. Raises CannotStart when that
+    path is too long.
+    """
     path = folder / SOCKET
     if len(os.fsencode(path)) > _LONGEST_SOCKET:
         raise CannotStart(
-            f"the socket {path} would have a path of over {_LONGEST_SOCKET} bytes: name a shorter --storage.path"
+            f"the socket {path} would have a path of over {_LONGEST_SOCKET} bytes: name a "
+            "shorter --storage.path"
         )
     return path
 
 
 class Folder:
-    """A storage folder held by this process until `release`, or its end; a new one is its user's alone.
+    """A storage folder held by this process until `release`, or its end; a new one is its user's
+    alone.
 
     Raises CannotStart when it cannot be had.
     """
@@ -41,14 +47,16 @@ class Folder:
             self._lock = os.open(path / "relay.lock", os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise CannotStart(
-                f"cannot use the storage folder {path}: {error.strerror}; name another one with --storage.path"
+                f"cannot use the storage folder {path}: {error.strerror}; name another one with "
+                "--storage.path"
             ) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             os.close(self._lock)
             raise InUse(
-                f"another alert-relay uses the storage folder {path}: stop it, or name another one with --storage.path"
+                f"another alert-relay uses the storage folder {path}: stop it, or name another "
+                "one with --storage.path"
             ) from error
 
     def release(self) -> None:

@@ -1,4 +1,6 @@
-"""What the durable state can do for people and chats that a bot knows: whole transactions, as in `protocol`."""
+"""What the durable state can do for people and chats that a bot knows: whole transactions, as in
+`protocol`.
+"""
 
 from collections.abc import Sequence
 from typing import Literal, Protocol
@@ -23,7 +25,9 @@ class Outgoing(Struct, frozen=True):
 
 
 class PeopleStore(Protocol):
-    """The part of the store about people. `known`, then `take_update` in the same job make one transaction."""
+    """The part of the store about people. `known`, then `take_update` in the same job make one
+    transaction.
+    """
 
     def ears(self, bot: BotId) -> Ears:
         """How far the bot has listened."""
@@ -34,11 +38,14 @@ class PeopleStore(Protocol):
     def known(self, bot: BotId, update: Update) -> Known:
         """What an update may concern."""
 
-    def take_update(self, bot: BotId, update_id: int, effects: Effects, now: float) -> tuple[LaneKey, ...]:
-        """Keeps the effects, and that the bot has listened as far as this update. Returns lanes that have work now.
+    def take_update(
+        self, bot: BotId, update_id: int, effects: Effects, now: float
+    ) -> tuple[LaneKey, ...]:
+        """Keeps the effects, and that the bot has listened as far as this update. Returns lanes
+        that have work now.
 
-        A lane that moves is changed beside its turn: should a turn under way write it back, the next call learns it
-        anew from the platform's answer.
+        A lane that moves is changed beside its turn: should a turn under way write it back, the
+        next call learns it anew from the platform's answer.
         """
 
     def subscriptions(self) -> tuple[Subscription, ...]:
@@ -62,12 +69,14 @@ class PeopleStore(Protocol):
     def revoke_invite(self, invite_id: str) -> bool:
         """Forgets an invitation; False when there is none of that id."""
 
-    def restore(self, invites: Sequence[Invite], subscriptions: Sequence[Subscription]) -> tuple[int, int]:
+    def restore(
+        self, invites: Sequence[Invite], subscriptions: Sequence[Subscription]
+    ) -> tuple[int, int]:
         """Keeps those that there are not: how many invitations, how many subscriptions."""
 
     def restore_chats(self, entries: Sequence[ChatEntry]) -> int:
-        """Keeps chats that the registry has not, as long as it has room, and topics that it does not know of the
-        others. Returns how many chats."""
+        """Keeps chats that the registry has not, as long as it has room, and topics that it does
+        not know of the others. Returns how many chats."""
 
     def restore_ears(self, bot: BotId, found: Ears) -> None:
         """Lets the bot go on listening where it had come to, unless it has come further since."""
@@ -76,8 +85,8 @@ class PeopleStore(Protocol):
         """Answers to commands that wait to be sent, the oldest first."""
 
     def take_saying(self, saying_id: int, limits: Sequence[Limit], now: float) -> Turn:
-        """Takes the budgets for an answer, if alerts leave them half free, and forgets it: it is sent once or not at
-        all. `dropped`: it is too old."""
+        """Takes the budgets for an answer, if alerts leave them half free, and forgets it: it is
+        sent once or not at all. `dropped`: it is too old."""
 
     def block(self, blocks: Sequence[Block]) -> None:
         """Forbids what the blocks say."""

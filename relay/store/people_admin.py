@@ -47,7 +47,9 @@ class Chats(Struct, frozen=True, tag="chats"):
 
 
 class Invites(Struct, frozen=True, tag="invites"):
-    """Invitations, without their hashes: those that are kept, the one that was made, or the one that was revoked."""
+    """Invitations, without their hashes: those that are kept, the one that was made, or the one
+    that was revoked.
+    """
 
     invites: tuple[Invite, ...]
 
@@ -58,7 +60,9 @@ class Subscriptions(Struct, frozen=True, tag="subscriptions"):
     subscriptions: tuple[Subscription, ...]
 
 
-RosterRequest = ListChats | ListInvites | CreateInvite | RevokeInvite | ListSubscriptions | RemoveSubscription
+RosterRequest = (
+    ListChats | ListInvites | CreateInvite | RevokeInvite | ListSubscriptions | RemoveSubscription
+)
 RosterAnswer = Chats | Invites | Subscriptions | Refused
 
 
@@ -75,13 +79,19 @@ def perform_roster(store: PeopleStore, request: RosterRequest) -> RosterAnswer:
         case RevokeInvite(id):
             known = [replace(invite, hash="") for invite in store.invites() if invite.id == id]
             done = store.revoke_invite(id)
-            return Invites(tuple(known)) if done else Refused(f"there is no invitation {id}: see `invite list`")
+            return (
+                Invites(tuple(known))
+                if done
+                else Refused(f"there is no invitation {id}: see `invite list`")
+            )
         case ListSubscriptions():
             return Subscriptions(store.subscriptions())
         case RemoveSubscription(id):
             ended = store.end_subscriptions([id])
             return (
-                Subscriptions(ended) if ended else Refused(f"there is no subscription {id}: see `subscriptions list`")
+                Subscriptions(ended)
+                if ended
+                else Refused(f"there is no subscription {id}: see `subscriptions list`")
             )
         case _:
             assert_never(request)

@@ -18,7 +18,10 @@ from relay.core.routing.route import Delivery
 from relay.store.people import PeopleStore
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
 
-ROUTED_AGAIN, RECEIVER_REMOVED = "routed once more", "receiver_removed"  # why an open delivery ended untold
+ROUTED_AGAIN, RECEIVER_REMOVED = (
+    "routed once more",
+    "receiver_removed",
+)  # why an open delivery ended untold
 
 
 class StoreError(Exception):
@@ -30,7 +33,9 @@ class NewerSchema(Exception):  # noqa: N818 - it is a state of the file, told to
 
 
 class Arrival(Struct, frozen=True):
-    """A notification, or a part of one, with what follows from it. `body` is the notification, encoded."""
+    """A notification, or a part of one, with what follows from it. `body` is the notification,
+    encoded.
+    """
 
     group: GroupId
     body: bytes
@@ -40,8 +45,8 @@ class Arrival(Struct, frozen=True):
 
 
 class Open(Struct, frozen=True):
-    """A delivery not folded yet. `alerts` are indexes into the notification's alerts; None: all of them. `owner` is
-    another receiver than its own where it is a copy for a fallback."""
+    """A delivery not folded yet. `alerts` are indexes into the notification's alerts; None: all of
+    them. `owner` is another receiver than its own where it is a copy for a fallback."""
 
     seq: int
     receiver: str
@@ -53,12 +58,14 @@ class Open(Struct, frozen=True):
 
 
 class Claim(Struct, frozen=True):
-    """A lane as its owner works on it: a page of open deliveries, oldest first, and the cards at hand.
+    """A lane as its owner works on it: a page of open deliveries, oldest first, and the cards at
+    hand.
 
-    With a page, the cards are those it touches; without one, the card to look at next: of those due, the most
-    urgent, then the one that waits longest. `next_due` is when the next card is due, None: none is. `owed` is how many
-    cards wait for a call, `others` how many do on the `lanes` that lead to other threads of the chat; `lines` are what
-    the card at hand tells of, when it is a digest or a summary of quiet hours.
+    With a page, the cards are those it touches; without one, the card to look at next: of those
+    due, the most urgent, then the one that waits longest. `next_due` is when the next card is due,
+    None: none is. `owed` is how many cards wait for a call, `others` how many do on the `lanes`
+    that lead to other threads of the chat; `lines` are what the card at hand tells of, when it is a
+    digest or a summary of quiet hours.
     """
 
     lane: LaneKey
@@ -73,8 +80,9 @@ class Claim(Struct, frozen=True):
 
 
 class CardChange(Struct, frozen=True):
-    """A card to keep. `due`: when to look at it next. `folded` are the deliveries it took in, `duplicates` those of
-    them that brought nothing new. `settled`: the chat shows all of it, so whatever is pending was merged into that."""
+    """A card to keep. `due`: when to look at it next. `folded` are the deliveries it took in,
+    `duplicates` those of them that brought nothing new. `settled`: the chat shows all of it, so
+    whatever is pending was merged into that."""
 
     card: Card
     due: float | None
@@ -89,14 +97,17 @@ class Begun(Struct, frozen=True):
 
 
 class Denied(Struct, frozen=True):
-    """No call before `until` (Unix seconds): a budget is used up or blocked, or the card is out of date."""
+    """No call before `until` (Unix seconds): a budget is used up or blocked, or the card is out of
+    date.
+    """
 
     until: float
 
 
 class Attempt(Struct, frozen=True):
-    """A call to be made; one that was begun and never settled: what it did is unknown. Among lanes that share a
-    budget, `urgent` ones go first, then those that wait `since` longest (Unix seconds)."""
+    """A call to be made; one that was begun and never settled: what it did is unknown. Among lanes
+    that share a budget, `urgent` ones go first, then those that wait `since` longest (Unix
+    seconds)."""
 
     lane: LaneKey
     group: GroupId
@@ -107,10 +118,10 @@ class Attempt(Struct, frozen=True):
 
 
 class Outturn(Struct, frozen=True):
-    """What an attempt leaves behind. `shown`: deliveries up to `card.shown_seq` are done; `dead`: why they never
-    will be; `blocks`: what the answer forbids; `renamed`: budgets by which the call
-    was counted before it told which others they are. `digest`: the
-    card is the lane's digest; these cards it names (their deliveries are delivered, those of the others merged)."""
+    """What an attempt leaves behind. `shown`: deliveries up to `card.shown_seq` are done; `dead`:
+    why they never will be; `blocks`: what the answer forbids; `renamed`: budgets by which the call
+    was counted before it told which others they are. `digest`: the card is the lane's digest; these
+    cards it names (their deliveries are delivered, those of the others merged)."""
 
     lane: LaneKey
     state: LaneState
@@ -124,7 +135,9 @@ class Outturn(Struct, frozen=True):
 
 
 class Ended(Struct, frozen=True):
-    """Deliveries that ended, of the receiver they count under. `latencies`: seconds from acceptance, if delivered."""
+    """Deliveries that ended, of the receiver they count under. `latencies`: seconds from
+    acceptance, if delivered.
+    """
 
     receiver: str
     settlement: Settlement
@@ -133,9 +146,11 @@ class Ended(Struct, frozen=True):
 
 
 class Store(Protocol):
-    """The durable state. Each method but `batch` and `close` is one whole transaction and is called inside `batch`.
+    """The durable state. Each method but `batch` and `close` is one whole transaction and is called
+    inside `batch`.
 
-    All methods are synchronous and are called from one thread. They raise StoreError when the storage fails.
+    All methods are synchronous and are called from one thread. They raise StoreError when the
+    storage fails.
     """
 
     @property
@@ -143,14 +158,16 @@ class Store(Protocol):
         """The people and chats that bots know, within the same transactions."""
 
     def batch(self, jobs: Sequence[Callable[[], object]]) -> list[object]:
-        """Runs the jobs, commits once and returns their results, or the exception of one that raised and left nothing.
+        """Runs the jobs, commits once and returns their results, or the exception of one that
+        raised and left nothing.
 
         Raises StoreError when the commit itself fails: then no job left anything behind.
         """
 
     def accept(self, arrival: Arrival) -> tuple[LaneKey, ...]:
-        """Keeps the notification and a delivery for each of its chats, with the lane's next sequence number; an empty
-        delivery for each other open card of the group. Returns the lanes that have work now."""
+        """Keeps the notification and a delivery for each of its chats, with the lane's next
+        sequence number; an empty delivery for each other open card of the group. Returns the lanes
+        that have work now."""
 
     def claim(self, lane: LaneKey, now: float, page: int) -> Claim:
         """The lane's state, at most `page` open deliveries, and the cards at hand."""
@@ -165,39 +182,51 @@ class Store(Protocol):
         """Forgets a card that nobody shows any more: what is pending on it is open again."""
 
     def route_again(self, lane: LaneKey, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
-        """Adds an open delivery, which nobody will take in, to the lanes of `ways`, but for those that were told of the
-        same payload or of something newer. What a copy stands for is to be copied once more. A lane that is down
-        tells the others why this comes late. Returns the lanes that have work now; `dismiss` is to follow."""
+        """Adds an open delivery, which nobody will take in, to the lanes of `ways`, but for those
+        that were told of the same payload or of something newer. What a copy stands for is to be
+        copied once more. A lane that is down tells the others why this comes late. Returns the
+        lanes that have work now; `dismiss` is to follow."""
 
-    def dismiss(self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str) -> tuple[Ended, ...]:
-        """Ends open deliveries that no card will take in. A group without a card on the lane is no longer watched."""
+    def dismiss(
+        self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str
+    ) -> tuple[Ended, ...]:
+        """Ends open deliveries that no card will take in. A group without a card on the lane is no
+        longer watched.
+        """
 
     def begin(self, attempt: Attempt, limits: Sequence[Limit], now: float) -> Begun | Denied:
-        """Takes the budgets and writes the attempt as in doubt, or says when to come again: at once when something was
-        accepted for the card that it has not taken in."""
+        """Takes the budgets and writes the attempt as in doubt, or says when to come again: at once
+        when something was accepted for the card that it has not taken in."""
 
     def settle(self, outturn: Outturn) -> tuple[Ended, ...]:
         """Keeps the card and lane after an attempt, ends what is done, closes the attempt."""
 
     def absorb(self, lane: LaneKey, digest: CardChange, now: float, look_again: float) -> None:
-        """Puts every card that waits for its first message and is not urgent into the lane's digest; each is looked
-        at again at `look_again`, when what it may hold back is over, if nothing comes before."""
+        """Puts every card that waits for its first message and is not urgent into the lane's
+        digest; each is looked at again at `look_again`, when what it may hold back is over, if
+        nothing comes before."""
 
-    def stand_in(self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]) -> tuple[LaneKey, ...]:
-        """Copies what `receiver` has pending on a lane that is down to the lanes of its fallback, each delivery once to
-        each lane; later deliveries of those groups are copied as they arrive, until the copied card closes. A lane that
-        got the same alerts of a payload for `receiver` before gets no copy. A copy counts under `receiver` and is not
-        copied again. Returns the lanes that have work now."""
+    def stand_in(
+        self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]
+    ) -> tuple[LaneKey, ...]:
+        """Copies what `receiver` has pending on a lane that is down to the lanes of its fallback,
+        each delivery once to each lane; later deliveries of those groups are copied as they arrive,
+        until the copied card closes. A lane that got the same alerts of a payload for `receiver`
+        before gets no copy. A copy counts under `receiver` and is not copied again. Returns the
+        lanes that have work now."""
 
     def owing(self) -> tuple[tuple[LaneKey, str], ...]:
         """The lanes with something pending, each with the receivers that it counts under."""
 
     def expire(self, lane: LaneKey, receiver: str, before: float) -> tuple[Ended, ...]:
-        """Ends, as expired, what `receiver` has pending on the lane since before then. Cards keep what they want."""
+        """Ends, as expired, what `receiver` has pending on the lane since before then. Cards keep
+        what they want.
+        """
 
     def rewind(self, now: float) -> float:
-        """Before all else in a new run. A clock that was ahead of this one wrote moments that are yet to come: they
-        are moved back by as much, so that nothing waits for them. Returns the seconds, 0.0 when no clock was ahead."""
+        """Before all else in a new run. A clock that was ahead of this one wrote moments that are
+        yet to come: they are moved back by as much, so that nothing waits for them. Returns the
+        seconds, 0.0 when no clock was ahead."""
 
     def in_doubt(self) -> tuple[Attempt, ...]:
         """Attempts that an earlier run began and did not settle."""
@@ -206,8 +235,8 @@ class Store(Protocol):
         """Lets the card wait until then, whatever is due."""
 
     def look_again(self, now: float) -> None:
-        """Makes cards due at `now` that fire and were told by nothing, or are over and were told to fire: what kept
-        that back may be in force no more."""
+        """Makes cards due at `now` that fire and were told by nothing, or are over and were told to
+        fire: what kept that back may be in force no more."""
 
     def firing(self, groups: GroupId) -> tuple[Card, ...]:
         """The cards that fire of groups whose keys begin as this one's."""
@@ -222,10 +251,11 @@ class Store(Protocol):
         """Per platform and receiver: what was accepted, how it ended, what is pending."""
 
     def purge(self, before: float, size: int, most: int) -> int:
-        """Forgets at most `most` deliveries that ended, the oldest first: those accepted before then, and any while the
-        storage holds more than `size` bytes or the disk is full. With the last of a payload or of a closed card goes
-        that as well. While fewer are found than may be, the next cards are looked at: each closed one without
-        deliveries is found in the end. Returns how many deliveries and cards were forgotten."""
+        """Forgets at most `most` deliveries that ended, the oldest first: those accepted before
+        then, and any while the storage holds more than `size` bytes or the disk is full. With the
+        last of a payload or of a closed card goes that as well. While fewer are found than may be,
+        the next cards are looked at: each closed one without deliveries is found in the end.
+        Returns how many deliveries and cards were forgotten."""
 
     def queue(self, query: Query) -> Page | Refused:
         """A page of what is pending or dead; what was retried is no longer listed."""
@@ -234,12 +264,13 @@ class Store(Protocol):
         """One delivery, whatever its state, with its notification."""
 
     def retry(self, delivery_id: str, now: float) -> Retried | Refused:
-        """Accepts a dead delivery anew, unless something newer was told to the same chat of the same group; makes a
-        pending one due. A chat that is down is called once more. Nobody may own the lane meanwhile."""
+        """Accepts a dead delivery anew, unless something newer was told to the same chat of the
+        same group; makes a pending one due. A chat that is down is called once more. Nobody may own
+        the lane meanwhile."""
 
     def drop(self, delivery_id: str, now: float) -> Dropped | Refused:
-        """Ends a pending delivery as dead; its card is not shown as it is now unless another delivery wants it. Nobody
-        may own the lane meanwhile."""
+        """Ends a pending delivery as dead; its card is not shown as it is now unless another
+        delivery wants it. Nobody may own the lane meanwhile."""
 
     def close(self) -> None:
         """Ends the use of the storage."""

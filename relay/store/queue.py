@@ -1,4 +1,6 @@
-"""The queue as an operator sees and handles it: what is pending or dead, and what came of a word on one delivery."""
+"""The queue as an operator sees and handles it: what is pending or dead, and what came of a word on
+one delivery.
+"""
 
 from typing import Literal
 
@@ -14,8 +16,9 @@ LARGEST_SHOWN = 4 << 20  # bytes of a notification that is shown
 
 
 class Query(Struct, frozen=True, tag="list"):
-    """Which deliveries to list: those that count under `receiver` (empty: all), in that state (None: pending ones,
-    then dead ones). A page goes on behind `after`, which is the `next` of the page before; at most `MOST_LISTED`."""
+    """Which deliveries to list: those that count under `receiver` (empty: all), in that state
+    (None: pending ones, then dead ones). A page goes on behind `after`, which is the `next` of the
+    page before; at most `MOST_LISTED`."""
 
     receiver: str = ""
     state: QueueState | None = None
@@ -24,12 +27,13 @@ class Query(Struct, frozen=True, tag="list"):
 
 
 class Queued(Struct, frozen=True):
-    """A delivery. `id` is short and stays. It counts under `receiver`; a copy that stands in for a chat that is down
-    has the receiver of its chat in `fallback`.
+    """A delivery. `id` is short and stays. It counts under `receiver`; a copy that stands in for a
+    chat that is down has the receiver of its chat in `fallback`.
 
-    `alerts` are the first different names of its alerts, `count` how many alerts it has. `why`: what keeps a pending
-    one from its chat, or how it ended. `attempts` failed since the chat last took something of its card; the next
-    comes at `retry_at` (Unix seconds; None: as soon as may be, or never).
+    `alerts` are the first different names of its alerts, `count` how many alerts it has. `why`:
+    what keeps a pending one from its chat, or how it ended. `attempts` failed since the chat last
+    took something of its card; the next comes at `retry_at` (Unix seconds; None: as soon as may be,
+    or never).
     """
 
     id: str
@@ -47,9 +51,9 @@ class Queued(Struct, frozen=True):
 
 
 class Page(Struct, frozen=True, tag="page"):
-    """A page of deliveries, by receiver, then chat, the oldest first. `pending` and `dead` are how many there are in
-    all for the receiver that was asked for; had that never a delivery, `others` are the receivers that had. `next` is
-    empty on the last page."""
+    """A page of deliveries, by receiver, then chat, the oldest first. `pending` and `dead` are how
+    many there are in all for the receiver that was asked for; had that never a delivery, `others`
+    are the receivers that had. `next` is empty on the last page."""
 
     deliveries: tuple[Queued, ...]
     pending: int
@@ -59,8 +63,8 @@ class Page(Struct, frozen=True, tag="page"):
 
 
 class Whole(Struct, frozen=True, tag="delivery"):
-    """One delivery with the part of its notification that goes to its chat; None when it has more than
-    `LARGEST_SHOWN` of its `size` bytes."""
+    """One delivery with the part of its notification that goes to its chat; None when it has more
+    than `LARGEST_SHOWN` of its `size` bytes."""
 
     delivery: Queued
     notification: Notification | None

@@ -35,8 +35,8 @@ _Key = tuple[str, str]  # a card's group and fingerprint, as they are in the fil
 
 
 class Piece(Struct, frozen=True):
-    """A card of the wreck, if it could be read, and what was pending of it, in the order of acceptance. `unreadable`
-    counts what is missing."""
+    """A card of the wreck, if it could be read, and what was pending of it, in the order of
+    acceptance. `unreadable` counts what is missing."""
 
     lane: LaneKey
     group: GroupId
@@ -47,8 +47,8 @@ class Piece(Struct, frozen=True):
 
 
 class People(Struct, frozen=True):
-    """The invitations, subscriptions and chats of the wreck, and how far each bot has listened. `unreadable` counts
-    what is missing."""
+    """The invitations, subscriptions and chats of the wreck, and how far each bot has listened.
+    `unreadable` counts what is missing."""
 
     invites: tuple[Invite, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
@@ -58,8 +58,9 @@ class People(Struct, frozen=True):
 
 
 class Salvaged(Struct, frozen=True, tag="salvaged"):
-    """What came of a salvage. `outdated` deliveries stay behind, since their chats have heard of something newer.
-    `unreadable` are deliveries, `strangers` invitations, subscriptions, chats and bots that could not be read."""
+    """What came of a salvage. `outdated` deliveries stay behind, since their chats have heard of
+    something newer. `unreadable` are deliveries, `strangers` invitations, subscriptions, chats and
+    bots that could not be read."""
 
     deliveries: int = 0
     cards: int = 0
@@ -77,7 +78,9 @@ class Salvaged(Struct, frozen=True, tag="salvaged"):
             self.cards + other.cards,
             self.outdated + other.outdated,
             self.unreadable + other.unreadable,
-            self.lanes if other.lanes == self.lanes[-1:] else tuple(dict.fromkeys(self.lanes + other.lanes)),
+            self.lanes
+            if other.lanes == self.lanes[-1:]
+            else tuple(dict.fromkeys(self.lanes + other.lanes)),
             self.invites + other.invites,
             self.subscriptions + other.subscriptions,
             self.chats + other.chats,
@@ -94,8 +97,8 @@ def salvage(file: Path, store: Store) -> Salvaged:
 
 
 def pieces(file: Path) -> Generator[People | Piece]:
-    """What can be read: people first, since routes to them are made of it, then card by card; `file` stays as it is.
-    Raises NothingToSalvage."""
+    """What can be read: people first, since routes to them are made of it, then card by card;
+    `file` stays as it is. Raises NothingToSalvage."""
     with wreck.opened(file) as found:
         yield _people(found)
         cards: dict[int, dict[_Key, WreckedCard]] = {}
@@ -118,14 +121,20 @@ def _welcome(store: Store, people: People) -> Salvaged:
     chats = store.people.restore_chats(people.chats)
     for bot, ears in people.ears:
         store.people.restore_ears(bot, ears)
-    return Salvaged(invites=invites, subscriptions=subscriptions, chats=chats, strangers=people.unreadable)
+    return Salvaged(
+        invites=invites, subscriptions=subscriptions, chats=chats, strangers=people.unreadable
+    )
 
 
 def _take_in(store: Store, piece: Piece) -> Salvaged:
     known = store.card(piece.lane, piece.group, piece.fingerprint)
     if known is None and piece.change is not None:
         store.fold(piece.lane, [piece.change])
-    wanted = [arrival for arrival in piece.arrivals if known is None or arrival.accepted_at > known.heard_at]
+    wanted = [
+        arrival
+        for arrival in piece.arrivals
+        if known is None or arrival.accepted_at > known.heard_at
+    ]
     for arrival in wanted:
         store.accept(arrival)
     return Salvaged(
@@ -179,7 +188,10 @@ def _piece(
         return None
     if group in (DIGEST, QUIET):
         return None
-    read = [_arrival(lane, group, delivery, found.body("payload", delivery.payload)) for delivery in pending]
+    read = [
+        _arrival(lane, group, delivery, found.body("payload", delivery.payload))
+        for delivery in pending
+    ]
     arrivals = tuple(arrival for arrival in read if arrival is not None)
     change = _change(card, group, found.body("card", card.id)) if card else None
     return Piece(lane, group, of[1], change, arrivals, found.unread() + len(read) - len(arrivals))
@@ -189,10 +201,14 @@ def _change(card: WreckedCard, group: GroupId, body: bytes) -> CardChange | None
     read = readable(_card, body)
     if read is None or (read.group, read.fingerprint) != (group, card.fingerprint):
         return None
-    return CardChange(replace(read, folded_seq=0, shown_seq=0, absorbed=False), card.due, bool(card.urgent))
+    return CardChange(
+        replace(read, folded_seq=0, shown_seq=0, absorbed=False), card.due, bool(card.urgent)
+    )
 
 
-def _arrival(lane: LaneKey, group: GroupId, delivery: WreckedDelivery, body: bytes) -> Arrival | None:
+def _arrival(
+    lane: LaneKey, group: GroupId, delivery: WreckedDelivery, body: bytes
+) -> Arrival | None:
     try:
         alerts = None if delivery.alerts is None else _indexes(delivery.alerts)
         _notification(body)

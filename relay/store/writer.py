@@ -1,4 +1,6 @@
-"""The one thread that uses the store: whatever waits when a commit ends goes into the next one (group commit)."""
+"""The one thread that uses the store: whatever waits when a commit ends goes into the next one
+(group commit).
+"""
 
 import asyncio
 import itertools
@@ -28,8 +30,8 @@ class _Job(NamedTuple):
 
 
 class Writer:
-    """Runs store transactions for the event loop, many to a commit. `run` and `run_first` return when their commit is
-    on the disk."""
+    """Runs store transactions for the event loop, many to a commit. `run` and `run_first` return
+    when their commit is on the disk."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
@@ -46,7 +48,9 @@ class Writer:
         return self._jobs.qsize()
 
     async def run(self, job: Callable[[], T]) -> T:
-        """The job's result, once committed. Raises StoreError, or what the job raised: then nothing of it was kept."""
+        """The job's result, once committed. Raises StoreError, or what the job raised: then nothing
+        of it was kept.
+        """
         if self._ahead:
             await self._passed.wait()
         return await self._queued(_BEHIND, job)
@@ -57,8 +61,8 @@ class Writer:
 
     @contextmanager
     def ahead(self) -> Iterator[None]:
-        """Whatever would be put behind waits for the end of this, once: what comes first in many pieces has no pauses
-        between them that are filled with long work."""
+        """Whatever would be put behind waits for the end of this, once: what comes first in many
+        pieces has no pauses between them that are filled with long work."""
         self._ahead += 1
         self._passed.clear()
         try:
@@ -87,7 +91,9 @@ class Writer:
         """What goes into one transaction; nothing when it is the end."""
         taken: list[_Job] = []
         behind = 0
-        while not taken or (len(taken) < _MOST and behind < _MOST_BEHIND and not self._jobs.empty()):
+        while not taken or (
+            len(taken) < _MOST and behind < _MOST_BEHIND and not self._jobs.empty()
+        ):
             job = self._jobs.get()
             if not isinstance(job, _Job):
                 self._jobs.put(job)

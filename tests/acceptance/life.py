@@ -1,4 +1,6 @@
-"""A relay with a Telegram beside it, for tests of what people and chats do: stopped and started as often as wanted."""
+"""A relay with a Telegram beside it, for tests of what people and chats do: stopped and started as
+often as wanted.
+"""
 
 import json
 from collections.abc import AsyncIterator
@@ -75,23 +77,36 @@ receivers: [{{name: ops, telegram_configs: [{{chat_id: {GROUP}}}]}}, {{name: nob
         await self.stop()
         await self.start()
 
-    async def invite(self, token: str = "token", uses: int = 1, expires_at: float = T0 * 2) -> Invite:
+    async def invite(
+        self, token: str = "token", uses: int = 1, expires_at: float = T0 * 2
+    ) -> Invite:
         matchers = parse('severity="critical"')
-        found = Invite(token, self.bot, hash_of(token), "DBA on call", matchers, T0, expires_at, uses)
+        found = Invite(
+            token, self.bot, hash_of(token), "DBA on call", matchers, T0, expires_at, uses
+        )
         await self.running._writer.run(lambda: self.running._store.people.create_invite(found))
         return found
 
     async def post(
-        self, *instances: str, status: str = "firing", name: str = "Disk", severity: str = "critical"
+        self,
+        *instances: str,
+        status: str = "firing",
+        name: str = "Disk",
+        severity: str = "critical",
     ) -> None:
-        told = [alert(each, "resolved" if status == "resolved" else "firing", severity=severity) for each in instances]
+        told = [
+            alert(each, "resolved" if status == "resolved" else "firing", severity=severity)
+            for each in instances
+        ]
         alerts = [
             {
                 "status": each.status,
                 "labels": each.labels | {"alertname": name},
                 "annotations": each.annotations,
                 "startsAt": "2026-11-19T02:40:00Z",
-                "endsAt": "2026-11-19T02:50:00Z" if status == "resolved" else "0001-01-01T00:00:00Z",
+                "endsAt": "2026-11-19T02:50:00Z"
+                if status == "resolved"
+                else "0001-01-01T00:00:00Z",
                 "generatorURL": "",
                 "fingerprint": f"{name} {each.fingerprint}",
             }
@@ -106,7 +121,11 @@ receivers: [{{name: ops, telegram_configs: [{{chat_id: {GROUP}}}]}}, {{name: nob
             assert response.status == 200, await response.text()
 
     def texts(self, chat: int) -> list[str]:
-        return [message.text for message in self.sandbox.telegram.messages(chat)] if self.knows(chat) else []
+        return (
+            [message.text for message in self.sandbox.telegram.messages(chat)]
+            if self.knows(chat)
+            else []
+        )
 
     def knows(self, chat: int) -> bool:
         return chat in self.sandbox.telegram.chats
@@ -116,7 +135,9 @@ receivers: [{{name: ops, telegram_configs: [{{chat_id: {GROUP}}}]}}, {{name: nob
 
         def as_wanted() -> bool:
             texts = self.texts(chat)
-            return len(texts) == len(wanted) and all(words in text for words, text in zip(wanted, texts, strict=True))
+            return len(texts) == len(wanted) and all(
+                words in text for words, text in zip(wanted, texts, strict=True)
+            )
 
         try:
             await until(f"{chat} reads {wanted}", as_wanted)
@@ -128,7 +149,8 @@ receivers: [{{name: ops, telegram_configs: [{{chat_id: {GROUP}}}]}}, {{name: nob
     async def shows(self, chat: int, *wanted: str) -> None:
         """Waits until each of the words stands in some message of the chat."""
         await until(
-            f"{chat} shows {wanted}", lambda: all(any(words in text for text in self.texts(chat)) for words in wanted)
+            f"{chat} shows {wanted}",
+            lambda: all(any(words in text for text in self.texts(chat)) for words in wanted),
         )
 
     async def subscriptions(self) -> tuple[Subscription, ...]:
@@ -155,7 +177,10 @@ receivers: [{{name: ops, telegram_configs: [{{chat_id: {GROUP}}}]}}, {{name: nob
 
 @asynccontextmanager
 async def life(
-    sandbox: Sandbox, folder: Path, mode: str = "polling", rates: str = "bot: 1000/1s, chat: 100/1s, group: 1000/60s"
+    sandbox: Sandbox,
+    folder: Path,
+    mode: str = "polling",
+    rates: str = "bot: 1000/1s, chat: 100/1s, group: 1000/60s",
 ) -> AsyncIterator[Life]:
     sandbox.telegram.add_bot(TOKEN, "relay_bot")
     sandbox.telegram.add_chat(GROUP, "group", "On call")
@@ -164,7 +189,9 @@ async def life(
     await here.start()
     try:
         yield here
-        errors = [event for event in here.events if isinstance(event, Noted) and event.level == "error"]
+        errors = [
+            event for event in here.events if isinstance(event, Noted) and event.level == "error"
+        ]
         assert errors == []
     finally:
         if here.app:

@@ -1,4 +1,6 @@
-"""Real processes for the acceptance tests: relays and Alertmanagers on loopback ports, gone when their test ends."""
+"""Real processes for the acceptance tests: relays and Alertmanagers on loopback ports, gone when
+their test ends.
+"""
 
 import asyncio
 import os
@@ -24,8 +26,12 @@ TAIL = 4000  # characters of a program's output that a failure shows
 _PREFIX = "alert_relay_deliveries"
 
 
-async def until(what: str, holds: Callable[[], bool | Awaitable[bool]], within: float = 15.0) -> None:
-    """Returns as soon as `holds`; AssertionError saying `what` did not come about `within` that many seconds."""
+async def until(
+    what: str, holds: Callable[[], bool | Awaitable[bool]], within: float = 15.0
+) -> None:
+    """Returns as soon as `holds`; AssertionError saying `what` did not come about `within` that
+    many seconds.
+    """
     try:
         async with asyncio.timeout(within):
             while not await _held(holds()):  # noqa: ASYNC110 - another process sets no event of ours
@@ -101,7 +107,9 @@ class Processes:
 
 @asynccontextmanager
 async def processes(folder: Path, scene: Callable[[], str] = str) -> AsyncIterator[Processes]:
-    """Programs started inside end with the block; a failure shows the last that they wrote, and the `scene`."""
+    """Programs started inside end with the block; a failure shows the last that they wrote, and the
+    `scene`.
+    """
     running = Processes(folder)
     try:
         yield running
@@ -154,19 +162,27 @@ def read_balance(text: str) -> dict[str, BalanceRow]:
         for sample in family.samples:
             if family.name in (_PREFIX, f"{_PREFIX}_accepted", f"{_PREFIX}_pending"):
                 name = sample.labels.get("outcome") or family.name.removeprefix(f"{_PREFIX}_")
-                labels = {"platform": sample.labels["platform"], "receiver": sample.labels["receiver"]}
+                labels = {
+                    "platform": sample.labels["platform"],
+                    "receiver": sample.labels["receiver"],
+                }
                 rows.setdefault(labels["receiver"], {}).update(labels | {name: int(sample.value)})
     return msgspec.convert(rows, dict[str, BalanceRow])
 
 
 async def fetch(verb: str, url: str, json: object = None) -> tuple[int, str]:
     """Status and text of the answer. Raises aiohttp.ClientError when there is none."""
-    async with aiohttp.ClientSession() as session, session.request(verb, url, json=json) as response:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.request(verb, url, json=json) as response,
+    ):
         return response.status, await response.text()
 
 
 async def launch_relay(running: Processes, config: Path, port: int = 0) -> Process:
-    """Starts a relay and waits for nothing. Its storage is `data` in the folder of the processes."""
+    """Starts a relay and waits for nothing. Its storage is `data` in the folder of the
+    processes.
+    """
     canary.learn(config)
     return await running.start(
         "relay", sys.executable, "-P", "-m", "relay", "serve",
@@ -219,15 +235,22 @@ def payload(name: str, team: str = "one", *, ended: bool = False) -> dict[str, o
 
 def alertmanager_program() -> str:
     """The Alertmanager to run: the one that RELAY_ALERTMANAGER names, else the one on the path."""
-    return os.environ.get("RELAY_ALERTMANAGER") or need_program("prometheus-alertmanager", "prometheus-alertmanager")
+    return os.environ.get("RELAY_ALERTMANAGER") or need_program(
+        "prometheus-alertmanager", "prometheus-alertmanager"
+    )
 
 
 async def start_alertmanager(
-    running: Processes, webhook: str, route: str = "repeat_interval: 1h", cluster: Sequence[str] = ("",)
+    running: Processes,
+    webhook: str,
+    route: str = "repeat_interval: 1h",
+    cluster: Sequence[str] = ("",),
 ) -> str:
-    """Starts an Alertmanager that posts groups by alert name to `webhook`; its URL, once it is ready.
+    """Starts an Alertmanager that posts groups by alert name to `webhook`; its URL, once it is
+    ready.
 
-    `route` are further keys of its root route. `cluster` is its own cluster address, then those of its peers.
+    `route` are further keys of its root route. `cluster` is its own cluster address, then those of
+    its peers.
     """
     url, name = f"127.0.0.1:{free_port()}", f"alertmanager-{len(running.started)}"
     config = running.folder / f"{name}.yml"

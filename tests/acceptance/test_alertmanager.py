@@ -1,4 +1,6 @@
-"""A real Alertmanager posts to a real relay, and chats show it: routes, joins, resolves, repeats, clusters, retries."""
+"""A real Alertmanager posts to a real relay, and chats show it: routes, joins, resolves, repeats,
+clusters, retries.
+"""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -8,7 +10,15 @@ import pytest
 
 from relay.sandbox import discord_chats, discord_text, telegram_chats
 from relay.sandbox.server import Sandbox
-from tests.acceptance.processes import amtool, fetch, free_port, processes, start_alertmanager, start_relay, until
+from tests.acceptance.processes import (
+    amtool,
+    fetch,
+    free_port,
+    processes,
+    start_alertmanager,
+    start_relay,
+    until,
+)
 
 pytestmark = pytest.mark.alertmanager
 
@@ -17,7 +27,9 @@ OPS, OPS_HOOK, PROD, PROD_HOOK, HOOK_TOKEN = 3001, 4001, 3002, 4002, "sandbox-we
 
 
 def furnish(sandbox: Sandbox, folder: Path, dedup_window: str = "2m") -> Path:
-    """Two groups, two channels, and the configuration that routes to them: three routes, each inside the one before."""
+    """Two groups, two channels, and the configuration that routes to them: three routes, each
+    inside the one before.
+    """
     sandbox.telegram.add_bot(TOKEN, "alert_relay_bot")
     sandbox.telegram.add_chat(DBA, "supergroup", "DBA")
     sandbox.telegram.add_chat(PAGER, "supergroup", "DBA pager")
@@ -67,27 +79,49 @@ def text(message: telegram_chats.Message | discord_chats.Message) -> str:
 
 def chats(sandbox: Sandbox) -> dict[int, list[str]]:
     """What stands in each chat."""
-    groups = {chat: [text(message) for message in sandbox.telegram.messages(chat)] for chat in (DBA, PAGER)}
-    return groups | {channel: [text(m) for m in sandbox.discord.messages(channel)] for channel in (OPS, PROD)}
+    groups = {
+        chat: [text(message) for message in sandbox.telegram.messages(chat)]
+        for chat in (DBA, PAGER)
+    }
+    return groups | {
+        channel: [text(m) for m in sandbox.discord.messages(channel)] for channel in (OPS, PROD)
+    }
 
 
 def draw(sandbox: Sandbox) -> str:
     """All chats, for the reader of a failure (and of `-s`)."""
-    return "\n\n".join(f"## {chat}\n" + "\n--\n".join(messages) for chat, messages in chats(sandbox).items())
+    return "\n\n".join(
+        f"## {chat}\n" + "\n--\n".join(messages) for chat, messages in chats(sandbox).items()
+    )
 
 
 async def fire(alertmanager: str, name: str, instance: str, *words: str) -> None:
-    await amtool(alertmanager, "alert", "add", name, f"instance={instance}", f"--annotation=summary={name}!", *words)
+    await amtool(
+        alertmanager,
+        "alert",
+        "add",
+        name,
+        f"instance={instance}",
+        f"--annotation=summary={name}!",
+        *words,
+    )
 
 
-async def resolve(alertmanager: str, name: str, instance: str, *words: str, ago: float = 0.0) -> None:
+async def resolve(
+    alertmanager: str, name: str, instance: str, *words: str, ago: float = 0.0
+) -> None:
     ended = (datetime.now(UTC) - timedelta(seconds=ago)).isoformat(timespec="seconds")
-    await amtool(alertmanager, "alert", "add", name, f"instance={instance}", f"--end={ended}", *words)
+    await amtool(
+        alertmanager, "alert", "add", name, f"instance={instance}", f"--end={ended}", *words
+    )
 
 
 async def shows(sandbox: Sandbox, chat: int, words: str) -> None:
     """Returns when a message of the chat has these words."""
-    await until(f"{words!r} stands in {chat}", lambda: any(words in message for message in chats(sandbox)[chat]))
+    await until(
+        f"{words!r} stands in {chat}",
+        lambda: any(words in message for message in chats(sandbox)[chat]),
+    )
 
 
 async def test_alerts_reach_the_chats_of_their_routes_and_resolve_in_the_same_message(
@@ -104,32 +138,43 @@ async def test_alerts_reach_the_chats_of_their_routes_and_resolve_in_the_same_me
         }
         for words in alerts.values():
             await fire(alertmanager, *words)
-        await until("each chat has one message", lambda: all(len(m) == 1 for m in chats(sandbox).values()))
+        await until(
+            "each chat has one message", lambda: all(len(m) == 1 for m in chats(sandbox).values())
+        )
         for chat, (name, instance, *_) in alerts.items():
             (shown,) = chats(sandbox)[chat]
             assert name in shown
             assert [other for _, other, *_ in alerts.values() if other in shown] == [instance]
-        assert not any(m.silent for m in sandbox.telegram.messages(DBA) + sandbox.telegram.messages(PAGER))
+        assert not any(
+            m.silent for m in sandbox.telegram.messages(DBA) + sandbox.telegram.messages(PAGER)
+        )
         cards = {chat: sandbox.telegram.messages(chat)[0].id for chat in (DBA, PAGER)}
         for words in alerts.values():
             await resolve(alertmanager, *words)
-        await until("each chat has a closing reply", lambda: all(len(m) == 2 for m in chats(sandbox).values()))
+        await until(
+            "each chat has a closing reply",
+            lambda: all(len(m) == 2 for m in chats(sandbox).values()),
+        )
         assert all(card.startswith("🟢 resolved") for card, _ in chats(sandbox).values())
         for chat, first in cards.items():
             card, reply = sandbox.telegram.messages(chat)
             assert (card.id, reply.reply_to) == (first, first)
             assert reply.silent
         await until("nothing is pending", relay.at_rest)
-        assert {name: (row.delivered, row.lost) for name, row in (await relay.balance()).items()} == dict.fromkeys(
-            ("ops", "dba", "pager", "incidents"), (2, 0)
-        )
+        assert {
+            name: (row.delivered, row.lost) for name, row in (await relay.balance()).items()
+        } == dict.fromkeys(("ops", "dba", "pager", "incidents"), (2, 0))
         assert sandbox.telegram.remarks + sandbox.discord.remarks == []
 
 
-async def test_an_alert_that_joins_is_heard_and_what_still_fires_is_repeated(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_an_alert_that_joins_is_heard_and_what_still_fires_is_repeated(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     async with processes(tmp_path, lambda: draw(sandbox)) as running:
         relay = await start_relay(running, furnish(sandbox, tmp_path, dedup_window="3s"))
-        alertmanager = await start_alertmanager(running, f"{relay.url}/alerts", "repeat_interval: 4s")
+        alertmanager = await start_alertmanager(
+            running, f"{relay.url}/alerts", "repeat_interval: 4s"
+        )
         await fire(alertmanager, "DiskFull", "db-1", "team=db")
         await shows(sandbox, DBA, "db-1")
         await fire(alertmanager, "DiskFull", "db-2", "team=db")
@@ -145,7 +190,9 @@ async def test_an_alert_that_joins_is_heard_and_what_still_fires_is_repeated(san
         assert not repeated.silent
 
 
-async def test_a_change_elsewhere_in_the_group_is_no_repeat_here(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_a_change_elsewhere_in_the_group_is_no_repeat_here(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     async with processes(tmp_path, lambda: draw(sandbox)) as running:
         relay = await start_relay(running, furnish(sandbox, tmp_path, dedup_window="1s"))
         alertmanager = await start_alertmanager(running, f"{relay.url}/alerts")
@@ -155,7 +202,11 @@ async def test_a_change_elsewhere_in_the_group_is_no_repeat_here(sandbox: Sandbo
         await shows(sandbox, OPS, "web-1")
         await until("nothing is pending", relay.at_rest)
         balance = await relay.balance()
-        assert (balance["dba"].accepted, balance["dba"].duplicate, balance["ops"].accepted) == (2, 1, 1)
+        assert (balance["dba"].accepted, balance["dba"].duplicate, balance["ops"].accepted) == (
+            2,
+            1,
+            1,
+        )
         (card,) = sandbox.telegram.messages(DBA)
         assert len(card.versions) == 1
 
@@ -179,10 +230,14 @@ async def test_two_alertmanagers_of_a_cluster_make_one_message_and_one_sound_for
         await until("the two have found each other", both_are_peers)
         start = f"--start={datetime.now(UTC).isoformat(timespec='seconds')}"
         for instance in ("db-1", "db-2"):
-            await asyncio.gather(*(fire(each, "DiskFull", instance, "team=db", start) for each in pair))
+            await asyncio.gather(
+                *(fire(each, "DiskFull", instance, "team=db", start) for each in pair)
+            )
             await shows(sandbox, DBA, instance)
         for instance in ("db-1", "db-2"):
-            await asyncio.gather(*(resolve(each, "DiskFull", instance, "team=db", start) for each in pair))
+            await asyncio.gather(
+                *(resolve(each, "DiskFull", instance, "team=db", start) for each in pair)
+            )
         await shows(sandbox, DBA, "🟢 resolved after")
         await until("nothing is pending", relay.at_rest)
         card, joined, closing = sandbox.telegram.messages(DBA)
@@ -201,7 +256,9 @@ async def test_an_alert_that_fires_while_the_relay_is_down_arrives_when_it_is_up
         alertmanager = await start_alertmanager(running, f"http://127.0.0.1:{port}/alerts")
         await fire(alertmanager, "DiskFull", "db-1", "team=db")
         log = running.started[0]
-        await until("Alertmanager has failed to notify", lambda: "Notify attempt failed" in log.output)
+        await until(
+            "Alertmanager has failed to notify", lambda: "Notify attempt failed" in log.output
+        )
         await start_relay(running, config, port)
         await shows(sandbox, DBA, "db-1")
 

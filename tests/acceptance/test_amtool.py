@@ -1,4 +1,6 @@
-"""Alertmanager's own tool as judge: label sets reach the same receivers, and a matcher's text means the same."""
+"""Alertmanager's own tool as judge: label sets reach the same receivers, and a matcher's text means
+the same.
+"""
 
 import json
 import random
@@ -17,7 +19,21 @@ pytestmark = pytest.mark.alertmanager
 
 VALUES = ["", "db", "web", "critical", "a b", 'say "x,y"', "x\ny", "größe", "{z}", "db\\1", "42"]
 NAMES = ["team", "severity", "env", "_x", "a:b"]
-PATTERNS = ["db|web", "d.*", ".*", ".+", "", "(?i)DB", "[^b]+", r"\w+", r"x\sy", r"\d{2}", "say.*", "gr.{2}e", "a b|"]
+PATTERNS = [
+    "db|web",
+    "d.*",
+    ".*",
+    ".+",
+    "",
+    "(?i)DB",
+    "[^b]+",
+    r"\w+",
+    r"x\sy",
+    r"\d{2}",
+    "say.*",
+    "gr.{2}e",
+    "a b|",
+]
 
 RICH = Route(
     "root",
@@ -32,7 +48,11 @@ RICH = Route(
                 Route("db-mail", parse('env="",_x!="42"')),
             ),
         ),
-        Route("both", parse('team=~"db|web"'), routes=(Route("both-quoted", parse(r'env="say \"x,y\""')),)),
+        Route(
+            "both",
+            parse('team=~"db|web"'),
+            routes=(Route("both-quoted", parse(r'env="say \"x,y\""')),),
+        ),
         Route("none", parse('team="",severity=""'), continue_=True),
         Route("words", parse(r'team=~"\\w+",env!=db')),
         Route("rest", parse('"team"!~"d.*"'), continue_=True),
@@ -47,11 +67,15 @@ def amtool() -> str:
 
 
 def run(amtool: str, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run([amtool, *arguments], capture_output=True, text=True, check=False, timeout=10)
+    return subprocess.run(
+        [amtool, *arguments], capture_output=True, text=True, check=False, timeout=10
+    )
 
 
 def written(route: Route) -> dict[str, object]:
-    """The route as Alertmanager's configuration has it, in the spelling that every version reads."""
+    """The route as Alertmanager's configuration has it, in the spelling that every version
+    reads.
+    """
     return {
         "receiver": route.receiver,
         "matchers": [str(matcher) for matcher in route.matchers],
@@ -88,7 +112,10 @@ def a_route(chance: random.Random, name: str, depth: int = 0) -> Route:
         receiver=name,
         matchers=tuple(a_matcher(chance) for _ in range(chance.randrange(3) if depth else 0)),
         continue_=depth > 0 and chance.random() < 0.4,
-        routes=tuple(a_route(chance, f"{name}-{n}", depth + 1) for n in range(chance.randrange(5) if depth < 3 else 0)),
+        routes=tuple(
+            a_route(chance, f"{name}-{n}", depth + 1)
+            for n in range(chance.randrange(5) if depth < 3 else 0)
+        ),
     )
 
 
@@ -97,7 +124,9 @@ def a_label_set(chance: random.Random) -> Labels:
 
 
 @pytest.mark.parametrize("seed", range(15))
-def test_amtool_names_the_same_receivers_in_the_same_order(amtool: str, tmp_path: Path, seed: int) -> None:
+def test_amtool_names_the_same_receivers_in_the_same_order(
+    amtool: str, tmp_path: Path, seed: int
+) -> None:
     chance = random.Random(seed)
     root = a_route(chance, "r") if seed else RICH
     config = save(root, tmp_path / "alertmanager.yml")
@@ -109,16 +138,26 @@ def test_amtool_names_the_same_receivers_in_the_same_order(amtool: str, tmp_path
             *(str(Matcher(name, "=", value)) for name, value in labels.items()),
         )
         assert told.returncode == 0, told.stderr
-        assert told.stdout.strip().split(",") == [route.receiver for route in walk(root, labels)], labels
+        assert told.stdout.strip().split(",") == [route.receiver for route in walk(root, labels)], (
+            labels
+        )
 
 
 def test_amtool_draws_the_same_tree(amtool: str, tmp_path: Path) -> None:
-    told = run(amtool, "config", "routes", "show", f"--config.file={save(RICH, tmp_path / 'alertmanager.yml')}")
+    told = run(
+        amtool,
+        "config",
+        "routes",
+        "show",
+        f"--config.file={save(RICH, tmp_path / 'alertmanager.yml')}",
+    )
     assert by_name(told.stdout.replace("\N{NO-BREAK SPACE}", " ")) == by_name(draw(RICH))
 
 
 def by_name(drawn: str) -> list[str]:
-    """The lines of a drawing, each with its characters sorted: amtool sorts a line's matchers, we keep their order."""
+    """The lines of a drawing, each with its characters sorted: amtool sorts a line's matchers, we
+    keep their order.
+    """
     return ["".join(sorted(line)) for line in drawn.strip().splitlines()]
 
 
@@ -154,7 +193,12 @@ def test_amtool_reads_the_classic_grammar_the_same(amtool: str, tmp_path: Path, 
     refused = 0
     for _ in range(20):
         name, op = chance.choice(["a", "b1"]), chance.choice(["=", "!=", "=~", "!~"])
-        text = chance.choice(["", "{"]) + name + op + "".join(chance.choices(PIECES, k=chance.randrange(6)))
+        text = (
+            chance.choice(["", "{"])
+            + name
+            + op
+            + "".join(chance.choices(PIECES, k=chance.randrange(6)))
+        )
         config = tmp_path / "alertmanager.yml"
         tree = {"receiver": "r", "routes": [{"matchers": [text]}]}
         config.write_text(json.dumps({"route": tree, "receivers": [{"name": "r"}]}))

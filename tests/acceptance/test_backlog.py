@@ -1,4 +1,6 @@
-"""A start with 100,000 open deliveries: ready within seconds, in bounded memory, with an ear for new alerts."""
+"""A start with 100,000 open deliveries: ready within seconds, in bounded memory, with an ear for
+new alerts.
+"""
 
 import time
 from functools import partial
@@ -27,14 +29,20 @@ def backlog(folder: Path) -> None:
     folder.mkdir()
     store = SqliteStore(folder / DATABASE, synchronous="OFF")
     for first in range(0, OPEN, 500):
-        store.batch([partial(store.accept, arrival(number)) for number in range(first, first + 500)])
+        store.batch(
+            [partial(store.accept, arrival(number)) for number in range(first, first + 500)]
+        )
     store.close()
 
 
 def arrival(number: int) -> Arrival:
-    told = notification(alert(f"host-{number}"), group=GroupId("", "relay", f"{{}}:{{n={number % 20_000}}}"))
+    told = notification(
+        alert(f"host-{number}"), group=GroupId("", "relay", f"{{}}:{{n={number % 20_000}}}")
+    )
     lane = LaneKey("telegram", API, "1000001", str(-1001 - number % CHATS))
-    return Arrival(told.group, msgspec.json.encode(told), T0, (Delivery(lane, "ops", "", None, urgent=False),))
+    return Arrival(
+        told.group, msgspec.json.encode(told), T0, (Delivery(lane, "ops", "", None, urgent=False),)
+    )
 
 
 def config(folder: Path) -> Path:
@@ -48,7 +56,9 @@ def config(folder: Path) -> Path:
 
 
 @pytest.mark.slow
-async def test_a_start_with_a_large_backlog_is_quick_small_and_answers_at_once(tmp_path: Path) -> None:
+async def test_a_start_with_a_large_backlog_is_quick_small_and_answers_at_once(
+    tmp_path: Path,
+) -> None:
     backlog(tmp_path / "data")
     async with processes(tmp_path) as running:
         began = time.monotonic()

@@ -1,4 +1,6 @@
-"""Budgets: what many groups, lanes and failures at once may ask of the platforms, and in what order."""
+"""Budgets: what many groups, lanes and failures at once may ask of the platforms, and in what
+order.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -29,7 +31,9 @@ from tests.world import (
     telegram_target,
 )
 
-PATIENT = replace(POLICY, digest_after=1e6)  # every group gets a message of its own, however long that takes
+PATIENT = replace(
+    POLICY, digest_after=1e6
+)  # every group gets a message of its own, however long that takes
 HOUR = 3600
 
 
@@ -43,9 +47,16 @@ def group(name: str, severity: str = "warning", team: str = "0", at: float = T0)
 def by_team(targets: Sequence[Target], limits: Limits | None = None) -> World:
     """A world in which team 0 goes to the first target, team 1 to the second, and so on."""
     names = [f"team-{number}" for number in range(len(targets))]
-    own = [replace(each, policy=replace(each.policy, receiver=name)) for each, name in zip(targets, names, strict=True)]
-    routes = tuple(Route(name, matchers=parse(f'team="{number}"')) for number, name in enumerate(names))
-    routing = Routing(Route(names[0], routes=routes), dict(zip(names, ((t,) for t in own), strict=True)))
+    own = [
+        replace(each, policy=replace(each.policy, receiver=name))
+        for each, name in zip(targets, names, strict=True)
+    ]
+    routes = tuple(
+        Route(name, matchers=parse(f'team="{number}"')) for number, name in enumerate(names)
+    )
+    routing = Routing(
+        Route(names[0], routes=routes), dict(zip(names, ((t,) for t in own), strict=True))
+    )
     return World(*own, routing=routing, limits=limits)
 
 
@@ -75,12 +86,18 @@ def busiest(made: Iterable[Call], window: float) -> int:
 
 
 def texts(world: World, platform: Platform) -> str:
-    return world.telegram.transcript(CHAT) if platform == "telegram" else world.discord.transcript(CHANNEL)
+    return (
+        world.telegram.transcript(CHAT)
+        if platform == "telegram"
+        else world.discord.transcript(CHANNEL)
+    )
 
 
 @pytest.mark.parametrize("platform", ["telegram", "discord"])
 async def test_twenty_groups_at_once_all_arrive_and_none_is_refused(platform: Platform) -> None:
-    world = World(telegram_target(policy=PATIENT) if platform == "telegram" else discord_target(PATIENT))
+    world = World(
+        telegram_target(policy=PATIENT) if platform == "telegram" else discord_target(PATIENT)
+    )
     for number in range(20):
         await world.post(group(f"db-{number}."))
     await world.run(until=90)
@@ -91,7 +108,9 @@ async def test_twenty_groups_at_once_all_arrive_and_none_is_refused(platform: Pl
 
 
 @pytest.mark.parametrize("platform", ["telegram", "discord"])
-async def test_a_chat_that_cannot_take_a_storm_within_a_minute_reads_one_digest(platform: Platform) -> None:
+async def test_a_chat_that_cannot_take_a_storm_within_a_minute_reads_one_digest(
+    platform: Platform,
+) -> None:
     world = World(telegram_target() if platform == "telegram" else discord_target())
     for number in range(60):
         await world.post(group(f"db-{number}."))
@@ -110,7 +129,9 @@ async def test_edits_and_replies_take_from_the_same_minute_as_messages() -> None
     await world.run(until=20)
     for number in range(12):
         told = group(f"db-{number}")
-        await world.post(replace(told, alerts=(*told.alerts, alert(f"web-{number}", at=T0 + 20)), state=1))
+        await world.post(
+            replace(told, alerts=(*told.alerts, alert(f"web-{number}", at=T0 + 20)), state=1)
+        )
     await world.run(until=240)
     made = calls(world, "telegram")
     assert {call.status for call in made} == {200}
@@ -156,7 +177,9 @@ async def test_one_group_is_told_by_its_own_message_while_another_topic_has_a_st
 
 async def test_chats_share_the_budget_of_their_bot() -> None:
     chats = [-5000 - number for number in range(60)]
-    world = World(*(telegram_target(replace(GROUP_CHAT, chat=str(chat)), PATIENT) for chat in chats))
+    world = World(
+        *(telegram_target(replace(GROUP_CHAT, chat=str(chat)), PATIENT) for chat in chats)
+    )
     for chat in chats:
         world.telegram.add_chat(chat, "supergroup", "Team")
     await world.post(group("db-1"))
@@ -169,7 +192,9 @@ async def test_chats_share_the_budget_of_their_bot() -> None:
 def chats_of_one_bot(count: int, limits: Limits | None = None) -> World:
     """Team 0 has the first chat, team 1 the second, and so on."""
     chats = [-5000 - number for number in range(count)]
-    world = by_team([telegram_target(replace(GROUP_CHAT, chat=str(chat)), PATIENT) for chat in chats], limits)
+    world = by_team(
+        [telegram_target(replace(GROUP_CHAT, chat=str(chat)), PATIENT) for chat in chats], limits
+    )
     for chat in chats:
         world.telegram.add_chat(chat, "supergroup", "Team")
     return world
@@ -186,7 +211,8 @@ async def test_a_limit_of_the_whole_bot_is_told_to_two_of_its_chats_and_then_wai
     for team in range(20):
         await world.post(group(f"db-{team}", team=str(team)))
     await world.run(until=200)
-    # The second call comes too early, so that Telegram asks for the rest of the 30 seconds and for them once more.
+    # The second call comes too early, so that Telegram asks for the rest of the 30 seconds and for
+    # them once more.
     assert told(world) == [(0, 429), (0, 429), *[(60, 200)] * 20]
     assert sum(row.delivered for row in world.balance()) == 20
 
@@ -292,7 +318,10 @@ async def test_the_most_urgent_card_of_all_topics_of_a_group_goes_first_then_the
             world.now += 0.01
         await world.run(until=world.now - T0 + after)
     await world.run(until=120)
-    order = [int(message.text.partition("db-")[2].partition(".")[0]) for message in world.telegram.messages(CHAT)]
+    order = [
+        int(message.text.partition("db-")[2].partition(".")[0])
+        for message in world.telegram.messages(CHAT)
+    ]
     before = len([call for call in calls(world, "telegram") if call.at < T0 + 8])
     assert sorted(order[:before]) == order[:before]
     assert order[before : before + 2] == [9, 13]
@@ -309,7 +338,9 @@ async def test_the_most_urgent_card_of_all_topics_of_a_group_goes_first_then_the
         ("discord", "token changed", 1),
     ],
 )
-async def test_a_chat_that_refuses_us_for_a_day_hears_little_of_us(platform: Platform, failure: str, most: int) -> None:
+async def test_a_chat_that_refuses_us_for_a_day_hears_little_of_us(
+    platform: Platform, failure: str, most: int
+) -> None:
     world = World(telegram_target() if platform == "telegram" else discord_target())
     match failure:
         case "kicked":
@@ -317,7 +348,9 @@ async def test_a_chat_that_refuses_us_for_a_day_hears_little_of_us(platform: Pla
         case "token revoked":
             world.telegram.bots[TOKEN].revoked = True
         case "missing access":
-            world.faults.add("discord", "*", "refused", refusal=Refusal(403, "Missing Access", 50001))
+            world.faults.add(
+                "discord", "*", "refused", refusal=Refusal(403, "Missing Access", 50001)
+            )
         case "webhook deleted":
             world.discord.webhooks[HOOK].gone = True
         case _:
@@ -328,4 +361,6 @@ async def test_a_chat_that_refuses_us_for_a_day_hears_little_of_us(platform: Pla
         await world.run(until=(hour + 1) * HOUR)
     made = calls(world, platform)
     assert len(made) <= most
-    assert busiest(made, 600) <= 2  # of the 10,000 in ten minutes after which Discord bans an address
+    assert (
+        busiest(made, 600) <= 2
+    )  # of the 10,000 in ten minutes after which Discord bans an address

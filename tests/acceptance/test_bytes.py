@@ -1,4 +1,6 @@
-"""From any bytes to the requests of both platforms: what is no payload ends as a typed error, all else is told."""
+"""From any bytes to the requests of both platforms: what is no payload ends as a typed error, all
+else is told.
+"""
 
 import json
 import os
@@ -28,7 +30,9 @@ from tests.build import POLICY, T0
 from tests.platforms import hostile
 from tests.world import SPARE, TEMPLATES, discord_target, telegram_target
 
-RECORDED = [path.read_bytes() for path in sorted((Path(__file__).parents[1] / "payloads").glob("*/*.json"))]
+RECORDED = [
+    path.read_bytes() for path in sorted((Path(__file__).parents[1] / "payloads").glob("*/*.json"))
+]
 GIVEN = [json.loads(body) for body in RECORDED]
 PIECES = (
     b'"', b"\\", b"\\u", b"\\ud83d", b"\\u0000", b"{", b"}", b"[", b"]", b",", b":", b"null", b"true", b"-1e999",
@@ -52,7 +56,11 @@ def damaged(draw: st.DrawFn) -> bytes:
     body = draw(st.sampled_from(RECORDED))
     for _ in range(draw(st.integers(1, 4))):
         at, lost = draw(st.integers(0, len(body))), draw(st.sampled_from((0, 0, 1, 2, 30)))
-        body = body[:at] + draw(st.one_of(st.sampled_from(PIECES), st.binary(max_size=3))) + body[at + lost :]
+        body = (
+            body[:at]
+            + draw(st.one_of(st.sampled_from(PIECES), st.binary(max_size=3)))
+            + body[at + lost :]
+        )
     return body
 
 
@@ -63,9 +71,21 @@ scalars = st.one_of(
     st.booleans(),
     st.integers(),
     st.floats(allow_nan=False, allow_infinity=False),
-    st.sampled_from(("", "firing", "resolved", "critical", "0001-01-01T00:00:00Z", "9999-12-31T23:59:59Z", "x" * 9000)),
+    st.sampled_from(
+        (
+            "",
+            "firing",
+            "resolved",
+            "critical",
+            "0001-01-01T00:00:00Z",
+            "9999-12-31T23:59:59Z",
+            "x" * 9000,
+        )
+    ),
 )
-values = st.recursive(scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3))
+values = st.recursive(
+    scalars, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(texts, inner, max_size=3)
+)
 
 
 @st.composite
@@ -75,7 +95,9 @@ def altered(draw: st.DrawFn) -> bytes:
     for _ in range(draw(st.integers(1, 5))):
         node: Any = body
         while isinstance(node, (dict, list)) and node:
-            key = draw(st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node))))
+            key = draw(
+                st.sampled_from(sorted(node) if isinstance(node, dict) else range(len(node)))
+            )
             inner = node[key]
             if not isinstance(inner, (dict, list)) or not inner or draw(st.integers(0, 3)) == 0:
                 node[key] = draw(values)
@@ -100,7 +122,9 @@ def test_any_bytes_are_refused_with_a_typed_error_or_told_on_both_platforms() ->
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_any_bytes_are_refused_with_a_typed_error_or_told_on_both_platforms_in_the_long_run() -> None:
+def test_any_bytes_are_refused_with_a_typed_error_or_told_on_both_platforms_in_the_long_run() -> (
+    None
+):
     property_of(examples=int(os.environ.get("RELAY_EXAMPLES", "500")))
 
 
@@ -147,7 +171,9 @@ def sent(told: Notification) -> Iterator[Platform]:
         card = folded(told, delivery, target)
         about = tuple(entry.fingerprint for entry in card.entries[:3])
         replies = (Reply(REF, kind, silent=False, about=about) for kind in REPLIES)
-        steps: tuple[Post | Edit | Reply, ...] = (Post(silent=False), Edit(REF), *replies) if card.entries else ()
+        steps: tuple[Post | Edit | Reply, ...] = (
+            (Post(silent=False), Edit(REF), *replies) if card.entries else ()
+        )
         for step in steps:
             requested(card, target, step)
             yield target.lane.platform
@@ -155,21 +181,40 @@ def sent(told: Notification) -> Iterator[Platform]:
 
 def folded(told: Notification, delivery: Delivery, target: Target) -> Card:
     """The card after the delivery, its holds over."""
-    chosen = told.alerts if delivery.alerts is None else tuple(told.alerts[index] for index in delivery.alerts)
-    head = Head(told.group_labels, told.route_labels, told.external_url, told.reason, told.truncated, told.state)
+    chosen = (
+        told.alerts
+        if delivery.alerts is None
+        else tuple(told.alerts[index] for index in delivery.alerts)
+    )
+    head = Head(
+        told.group_labels,
+        told.route_labels,
+        told.external_url,
+        told.reason,
+        told.truncated,
+        told.state,
+    )
     arriving = Arriving(1, T0, head, chosen, last=True, whole=not told.truncated)
-    card = fold(Card(told.group, delivery.fingerprint, target.policy.receiver), [arriving], target.policy).card
+    card = fold(
+        Card(told.group, delivery.fingerprint, target.policy.receiver), [arriving], target.policy
+    ).card
     return ripen(card, target.policy, T0 + 60)
 
 
 def requested(card: Card, target: Target, step: Post | Edit | Reply) -> None:
-    """The request of the step, with style and without, whose message fits and came of the template."""
+    """The request of the step, with style and without, whose message fits and came of the
+    template.
+    """
     platform = platform_of(target.lane.platform)
     kind = step.kind if isinstance(step, Reply) else None
     view = look(card, LaneState(), step, target.policy, T0 + 60)
-    rendered = render(TEMPLATES, target.policy, view, "reply" if kind else "card", kind, platform.fits)
+    rendered = render(
+        TEMPLATES, target.policy, view, "reply" if kind else "card", kind, platform.fits
+    )
     assert rendered.failed == ""
     assert platform.fits(rendered.message)
     for plain in (False, True):
-        request = platform.request(target.endpoint, target.policy, step, rendered.message, plain=plain)
+        request = platform.request(
+            target.endpoint, target.policy, step, rendered.message, plain=plain
+        )
         assert request.body.decode()

@@ -1,4 +1,6 @@
-"""Every secret of a configuration is a canary; a whole life of a relay shows none of them anywhere."""
+"""Every secret of a configuration is a canary; a whole life of a relay shows none of them
+anywhere.
+"""
 
 import asyncio
 import base64
@@ -19,7 +21,15 @@ from relay.sandbox.faults import FaultKind, Faults, Refusal
 from relay.sandbox.server import Sandbox
 from relay.sandbox.telegram import Telegram
 from relay.settings import load as settings
-from tests.acceptance.processes import Processes, Relay, launch_relay, listens, payload, processes, until
+from tests.acceptance.processes import (
+    Processes,
+    Relay,
+    launch_relay,
+    listens,
+    payload,
+    processes,
+    until,
+)
 
 Output = pytest.CaptureFixture[str]
 PORT_OF_NOBODY = 9
@@ -33,7 +43,15 @@ advance.FIRST_PAUSE = advance.LONGEST_PAUSE = advance.BLIND_PAUSE = advance.PROB
 sys.exit(main(sys.argv[1:]))
 """
 TEAMS = ("file", "inline", "lost", "hook", "hook-file", "proxied", "no-proxy")
-FAULTS: tuple[FaultKind, ...] = ("500", "502", "429", "cut before", "cut after", "not json", "ok false")
+FAULTS: tuple[FaultKind, ...] = (
+    "500",
+    "502",
+    "429",
+    "cut before",
+    "cut after",
+    "not json",
+    "ok false",
+)
 REFUSED = (400, 403, 413, 429, 404, 401)
 
 
@@ -57,7 +75,9 @@ class Canaries:
 
 
 class House:
-    """A folder with a configuration full of secrets, the chats, and everything that was said to anybody."""
+    """A folder with a configuration full of secrets, the chats, and everything that was said to
+    anybody.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -66,7 +86,9 @@ class House:
         self.faults = Faults()
         self.telegram, self.discord = Telegram(faults=self.faults), Discord(faults=self.faults)
         time = asyncio.get_running_loop().time
-        self.sandbox = Sandbox(self.telegram, self.discord, self.faults, lambda: 100 * time())  # soon ready for more
+        self.sandbox = Sandbox(
+            self.telegram, self.discord, self.faults, lambda: 100 * time()
+        )  # soon ready for more
         self.bearer, self.password = self.canaries.word(), self.canaries.word()
         self.token = f"1000001:{self.canaries.word()}"
         self.inline = f"1000002:{self.canaries.word()}"
@@ -89,8 +111,13 @@ class House:
         hashed = bcrypt.hashpw(self.password.encode(), bcrypt.gensalt(4)).decode()
         self.canaries.add(hashed)
         self.canaries.add(base64.b64encode(f"prometheus:{self.password}".encode()).decode())
-        self.write("web.yml", f"basic_auth_users: {{prometheus: '{hashed}'}}\nbearer_token_files: [bearer]\n")
-        self.write("broken.html.j2", "{{ alerts[99 if common_labels.team == 'broken' else 0].name }}")
+        self.write(
+            "web.yml",
+            f"basic_auth_users: {{prometheus: '{hashed}'}}\nbearer_token_files: [bearer]\n",
+        )
+        self.write(
+            "broken.html.j2", "{{ alerts[99 if common_labels.team == 'broken' else 0].name }}"
+        )
         self.write("relay.yml", self.config())
 
     def write(self, name: str, text: str) -> Path:
@@ -142,12 +169,15 @@ receivers:
         """Each wrong in another place near a secret."""
         good = self.config()
         yield good.replace("bot_token:", "bot_tokn:")
-        yield good.replace("receiver: lost,", "receiver: nobody,").replace(self.inline, f"{self.canaries.word()}")
+        yield good.replace("receiver: lost,", "receiver: nobody,").replace(
+            self.inline, f"{self.canaries.word()}"
+        )
         yield good.replace(f'"{self.inline}"', f'"{self.inline}')
         yield good.replace("/api/webhooks/1/", "/api/webhook/1/")
         yield good.replace("proxy_url:", "proxy_urls:")
         yield good.replace(
-            f"telegram_api_url: {self.sandbox.url}", f"telegram_api_url: http://user:{self.canaries.word()}@chat"
+            f"telegram_api_url: {self.sandbox.url}",
+            f"telegram_api_url: http://user:{self.canaries.word()}@chat",
         )
         yield good.replace("telegram_bot_token_file: token", f"telegram_bot_token: [{self.token}]")
 
@@ -158,7 +188,11 @@ receivers:
         """No canary sings."""
         for path in (self.folder / "data").iterdir():
             self.hear(path.name, path.read_bytes().decode("latin-1"))
-        assert {where: found for where, text in self.heard.items() if (found := self.canaries.found_in(text))} == {}
+        assert {
+            where: found
+            for where, text in self.heard.items()
+            if (found := self.canaries.found_in(text))
+        } == {}
 
 
 async def start(house: House, running: Processes) -> Relay:
@@ -173,14 +207,19 @@ async def start(house: House, running: Processes) -> Relay:
     return Relay(process, f"http://{address}")
 
 
-async def ask(house: House, relay: Relay, verb: str, path: str, auth: str = "", data: object = None) -> int:
+async def ask(
+    house: House, relay: Relay, verb: str, path: str, auth: str = "", data: object = None
+) -> int:
     """The status of the answer; all of it is heard."""
     headers = {"Authorization": auth} if auth else {}
     async with (
         aiohttp.ClientSession() as session,
         session.request(verb, relay.url + path, headers=headers, json=data) as response,
     ):
-        house.hear(f"answers of {path.partition('?')[0][:20]}", f"{response.headers} {await response.text()}")
+        house.hear(
+            f"answers of {path.partition('?')[0][:20]}",
+            f"{response.headers} {await response.text()}",
+        )
         return response.status
 
 
@@ -212,14 +251,21 @@ async def knock(house: House, relay: Relay, bearer: str) -> None:
     wrong = house.canaries.word()
     assert await ask(house, relay, "POST", "/alerts", "", payload("a")) == 401
     assert await ask(house, relay, "POST", "/alerts", f"Bearer {wrong}", payload("a")) == 401
-    assert await ask(house, relay, "POST", f"/alerts/{wrong}?token={wrong}", "Basic " + wrong, payload("a")) == 401
+    assert (
+        await ask(
+            house, relay, "POST", f"/alerts/{wrong}?token={wrong}", "Basic " + wrong, payload("a")
+        )
+        == 401
+    )
     assert await ask(house, relay, "POST", "/alerts", f"Basic {basic}", payload("a")) == 200
     assert await ask(house, relay, "POST", "/alerts", bearer, {"alerts": wrong}) == 400
     assert await ask(house, relay, "GET", f"/{wrong}", bearer) == 404
 
 
 async def suffer(house: House, relay: Relay, bearer: str) -> None:
-    """Every kind of error, one after the other; the platforms repeat the secrets in their own words."""
+    """Every kind of error, one after the other; the platforms repeat the secrets in their own
+    words.
+    """
     echo = f"/bot{house.token}/sendMessage {house.sandbox.url}/api/webhooks/1/{house.hooks[0]} and no more"
     for kind in FAULTS:
         house.faults.add("telegram", "*", kind, count=1)
@@ -232,7 +278,9 @@ async def suffer(house: House, relay: Relay, bearer: str) -> None:
         for team in TEAMS:
             told = payload(f"{team}-{number}", team)
             assert await ask(house, relay, "POST", "/alerts", bearer, told) == 200
-    await until("every fault struck", lambda: all(fault.count == 0 for fault in house.faults.script), 30)
+    await until(
+        "every fault struck", lambda: all(fault.count == 0 for fault in house.faults.script), 30
+    )
     house.faults.clear()
     assert await ask(house, relay, "POST", "/alerts", bearer, payload("broken", "broken")) == 200
     await until("a template failed", lambda: 'msg="template failed' in relay.process.output)
@@ -247,10 +295,14 @@ async def rotate(house: House, relay: Relay, bearer: str) -> None:
     house.telegram.bots[house.token] = bot
     before = relay.process.output.count('msg="configuration loaded"')
     house.write("token", house.token)
-    await until("it is read", lambda: relay.process.output.count('msg="configuration loaded"') > before)
+    await until(
+        "it is read", lambda: relay.process.output.count('msg="configuration loaded"') > before
+    )
     house.write("bearer", fresh := house.canaries.word())
     assert await ask(house, relay, "POST", "/alerts", bearer, payload("late")) == 401
-    assert await ask(house, relay, "POST", "/alerts", f"Bearer {fresh}", payload("afterwards")) == 200
+    assert (
+        await ask(house, relay, "POST", "/alerts", f"Bearer {fresh}", payload("afterwards")) == 200
+    )
     await until("the new token serves", lambda: "afterwards" in house.telegram.transcript(-1001))
     house.bearer = fresh
 
@@ -269,12 +321,17 @@ async def misconfigure(house: House, relay: Relay, capsys: Output) -> None:
 
 async def look_around(house: House, relay: Relay, capsys: Output) -> None:
     """Whatever prints something, prints."""
-    config, storage = f"--config.file={house.folder / 'relay.yml'}", f"--storage.path={house.folder / 'data'}"
+    config, storage = (
+        f"--config.file={house.folder / 'relay.yml'}",
+        f"--storage.path={house.folder / 'data'}",
+    )
     for path in ("/metrics", "/-/ready", "/-/healthy"):
         assert await ask(house, relay, "GET", path) == 200
     for receiver in ("file", "inline", "lost", "hook", "proxied", "no-proxy"):
         await run_verb(house, capsys, "send-test", config, f"--receiver={receiver}")
-        await run_verb(house, capsys, "template", "render", config, f"--receiver={receiver}", "-o", "json")
+        await run_verb(
+            house, capsys, "template", "render", config, f"--receiver={receiver}", "-o", "json"
+        )
     listed = await run_verb(house, capsys, "queue", "list", storage, "-o", "json")
     deliveries = json.loads(listed)["deliveries"]
     assert {each["receiver"] for each in deliveries} >= {"lost", "no-proxy"}

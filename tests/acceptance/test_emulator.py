@@ -1,4 +1,6 @@
-"""An independent check: npm's telegram-test-api, another hand's idea of Telegram, from `/start TOKEN` to the alert."""
+"""An independent check: npm's telegram-test-api, another hand's idea of Telegram, from `/start
+TOKEN` to the alert.
+"""
 
 import os
 import subprocess
@@ -32,13 +34,30 @@ def emulator() -> str:
     """The program that runs it, once the package is there: fetched where every tier is required."""
     node = need_program("node", "nodejs")
     if not (HOME / "node_modules" / "telegram-test-api").is_dir():
-        install = ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", str(HOME), PACKAGE]
+        install = [
+            "npm",
+            "install",
+            "--ignore-scripts",
+            "--no-audit",
+            "--no-fund",
+            "--prefix",
+            str(HOME),
+            PACKAGE,
+        ]
         if os.environ.get("RELAY_TEST_REQUIRE") != "all":
             absent(f"telegram-test-api is not installed: npm install --prefix .emulator {PACKAGE}")
         HOME.mkdir(exist_ok=True)
         try:
-            subprocess.run([need_program("npm", "npm"), *install[1:]], check=True, capture_output=True, timeout=FETCH)
-        except (subprocess.SubprocessError, OSError) as error:  # no registry in reach is no fault of the relay's
+            subprocess.run(
+                [need_program("npm", "npm"), *install[1:]],
+                check=True,
+                capture_output=True,
+                timeout=FETCH,
+            )
+        except (
+            subprocess.SubprocessError,
+            OSError,
+        ) as error:  # no registry in reach is no fault of the relay's
             pytest.skip(f"not run: {PACKAGE} cannot be fetched ({type(error).__name__})")
     return node
 
@@ -61,7 +80,10 @@ async def up(running: Processes, node: str, port: int) -> None:
 
 
 async def call(url: str, path: str, body: dict[str, object]) -> list[dict[str, object]]:
-    async with aiohttp.ClientSession() as session, session.post(f"{url}/{path}", json=body) as response:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(f"{url}/{path}", json=body) as response,
+    ):
         result = (await response.json())["result"]
         return result if isinstance(result, list) else []
 
@@ -74,7 +96,14 @@ async def says(url: str, text: str) -> None:
     await call(
         url,
         "sendCommand",
-        {"botToken": TOKEN, "from": person, "chat": chat, "date": int(T0), "text": text, "entities": entities},
+        {
+            "botToken": TOKEN,
+            "from": person,
+            "chat": chat,
+            "date": int(T0),
+            "text": text,
+            "entities": entities,
+        },
     )
 
 
@@ -82,7 +111,11 @@ async def texts(url: str) -> list[str]:
     """What the bot wrote to the person, as it stands now."""
     history = await call(url, "getUpdatesHistory", {"token": TOKEN})
     messages = [each["message"] for each in history]
-    return [str(said["text"]) for said in messages if isinstance(said, dict) and said.get("chat_id") == ADA]
+    return [
+        str(said["text"])
+        for said in messages
+        if isinstance(said, dict) and said.get("chat_id") == ADA
+    ]
 
 
 async def test_an_invited_person_gets_the_alert(url: str, tmp_path: Path) -> None:
@@ -96,18 +129,31 @@ receivers: [{{name: ops, telegram_configs: [{{chat_id: -5}}]}}]
     app = App(Options(config, tmp_path / "data", port=0), (events.append,))
     address = await app.start()
     try:
-        invite = Invite("i", BotId(url, "666"), hash_of("token"), "DBA", parse('severity="critical"'), T0, T0 * 2, 1)
+        invite = Invite(
+            "i",
+            BotId(url, "666"),
+            hash_of("token"),
+            "DBA",
+            parse('severity="critical"'),
+            T0,
+            T0 * 2,
+            1,
+        )
         await app._writer.run(lambda: app._store.people.create_invite(invite))
         await says(url, "/start wrong")
         await wait_for(url, ["This link does not work"])
         await says(url, "/start token")
-        await wait_for(url, ["This link", 'You will get the alerts of “DBA” here: severity="critical"'])
+        await wait_for(
+            url, ["This link", 'You will get the alerts of “DBA” here: severity="critical"']
+        )
         await post(address, "firing")
         await wait_for(url, ["This link", "You will", "🔴 critical DiskFull"])
         await post(address, "resolved")
         await wait_for(url, ["This link", "You will", "🟢 resolved DiskFull", "🟢 resolved after"])
         await says(url, "/stop")
-        await wait_for(url, ["This link", "You will", "🟢 resolved DiskFull", "🟢 resolved after", "Stopped"])
+        await wait_for(
+            url, ["This link", "You will", "🟢 resolved DiskFull", "🟢 resolved after", "Stopped"]
+        )
     finally:
         await app.stop()
 

@@ -1,7 +1,8 @@
-"""Whatever an alert contains, the message arrives: generated payloads go the whole way, and every judge reads them.
+"""Whatever an alert contains, the message arrives: generated payloads go the whole way, and every
+judge reads them.
 
-The judges are the sandbox (limits, parse errors, pings), Telegram's own finder of links and commands, a reader of
-Discord's Markdown, and the platforms' specifications.
+The judges are the sandbox (limits, parse errors, pings), Telegram's own finder of links and
+commands, a reader of Discord's Markdown, and the platforms' specifications.
 """
 
 import asyncio
@@ -73,7 +74,13 @@ VARIANTS: tuple[tuple[Platform, str, MarkupName], ...] = (
     ("discord", "plain.txt.j2", "none"),
 )
 LINKS = {"Runbook", "Procédure", "Graph", "Silence", "Dashboard", "Graphe", "Tableau de bord"}
-MOST = {"bold": 1, "expandable_blockquote": 1, "blockquote": 1, "text_link": 4, "italic": 4}  # in any of the templates
+MOST = {
+    "bold": 1,
+    "expandable_blockquote": 1,
+    "blockquote": 1,
+    "text_link": 4,
+    "italic": 4,
+}  # in any of the templates
 OURS = {*MOST, "code", "date_time"}
 READABLE = {"bold", "code", "link", "quote", "subtext", "time", "italic"}
 _TOO_LARGE_TO_SHRINK = 100_000  # characters of a value: it would take hours and all memory
@@ -84,10 +91,14 @@ addresses = st.one_of(hostile.addresses, st.just("https://prometheus.example.org
 
 @st.composite
 def payloads(draw: st.DrawFn, most: int, largest: int) -> bytes:
-    """A body of at most `most` alerts. Each is known by its `instance`, all else is drawn from one small pool, in
-    which a value is repeated until it is up to `largest` characters long."""
+    """A body of at most `most` alerts. Each is known by its `instance`, all else is drawn from one
+    small pool, in which a value is repeated until it is up to `largest` characters long."""
     pool = [
-        (text * draw(st.sampled_from(LENGTHS)) * (largest // 1000 if draw(st.integers(0, 9)) == 0 else 1))[:largest]
+        (
+            text
+            * draw(st.sampled_from(LENGTHS))
+            * (largest // 1000 if draw(st.integers(0, 9)) == 0 else 1)
+        )[:largest]
         for text in draw(st.lists(values, min_size=3, max_size=7))
     ]
     count = draw(st.sampled_from([count for count in (1, 2, 3, 9, 30, 100) if count <= most]))
@@ -100,7 +111,9 @@ def payloads(draw: st.DrawFn, most: int, largest: int) -> bytes:
 
     alerts = [
         {
-            "status": "firing" if firing == "all" or (firing == "some" and number % 3) else "resolved",
+            "status": "firing"
+            if firing == "all" or (firing == "some" and number % 3)
+            else "resolved",
             "labels": {
                 "alertname": pool[0] or "Disk",
                 "severity": ("critical", "warning", pool[1])[number % 3],
@@ -108,14 +121,24 @@ def payloads(draw: st.DrawFn, most: int, largest: int) -> bytes:
                 pool[1]: value(number, 1),
                 "job": value(number, 2),
             },
-            "annotations": {"summary": value(number, 3), "description": value(number, 4), "runbook_url": urls[0]},
+            "annotations": {
+                "summary": value(number, 3),
+                "description": value(number, 4),
+                "runbook_url": urls[0],
+            },
             "startsAt": "2026-11-18T00:00:00Z" if number % 4 else value(number, 5),
             "generatorURL": urls[1],
             "fingerprint": f"f{number}",
         }
         for number in range(count)
     ]
-    envelope = {"alerts": alerts, "externalURL": urls[0], "groupKey": pool[0], "receiver": pool[1], "version": "4"}
+    envelope = {
+        "alerts": alerts,
+        "externalURL": urls[0],
+        "groupKey": pool[0],
+        "receiver": pool[1],
+        "version": "4",
+    }
     return json.dumps({**envelope, "groupLabels": {"alertname": pool[0], "team": pool[2]}}).encode()
 
 
@@ -136,15 +159,29 @@ async def test_a_mebibyte_in_one_label_fails_no_template(
 ) -> None:
     labels = {"alertname": "Disk", "severity": "warning", "instance": "n000", "cluster": "prod"}
     labels[name] += "x" * 1024 * 1024
-    alert = {"status": "firing", "labels": labels, "startsAt": "2026-11-18T00:00:00Z", "fingerprint": "f0"}
-    body = json.dumps({"alerts": [alert], "groupLabels": {"cluster": labels["cluster"]}, "version": "4"}).encode()
+    alert = {
+        "status": "firing",
+        "labels": labels,
+        "startsAt": "2026-11-18T00:00:00Z",
+        "fingerprint": "f0",
+    }
+    body = json.dumps(
+        {"alerts": [alert], "groupLabels": {"cluster": labels["cluster"]}, "version": "4"}
+    ).encode()
     await check(body, platform, replace(POLICY, template=template, markup=markup))
 
 
 def property_of(examples: int, most: int, largest: int) -> None:
-    """Checks that many generated bodies on both platforms, with every template, in both languages."""
+    """Checks that many generated bodies on both platforms, with every template, in both
+    languages.
+    """
     slow = (HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example)
-    phases = (Phase.explicit, Phase.reuse, Phase.generate, *((Phase.shrink,) if largest < _TOO_LARGE_TO_SHRINK else ()))
+    phases = (
+        Phase.explicit,
+        Phase.reuse,
+        Phase.generate,
+        *((Phase.shrink,) if largest < _TOO_LARGE_TO_SHRINK else ()),
+    )
 
     @settings(max_examples=examples, suppress_health_check=slow, phases=phases)
     @given(payloads(most, largest), st.sampled_from(("en", "fr")))
@@ -158,8 +195,12 @@ def property_of(examples: int, most: int, largest: int) -> None:
 
 
 async def check(body: bytes, platform: Platform, policy: Policy) -> None:
-    """A message, the same without style, an edit and a reply: all taken, and no more in them than was asked for."""
-    world = World(telegram_target(policy=policy) if platform == "telegram" else discord_target(policy))
+    """A message, the same without style, an edit and a reply: all taken, and no more in them than
+    was asked for.
+    """
+    world = World(
+        telegram_target(policy=policy) if platform == "telegram" else discord_target(policy)
+    )
     card = folded(body, policy)
     post = Post(silent=False)
     rendered = drawn(card, platform, policy, post)
@@ -173,13 +214,24 @@ async def check(body: bytes, platform: Platform, policy: Policy) -> None:
     about = tuple(entry.fingerprint for entry in card.entries[:5])
     reply = Reply(ref, "joined", silent=False, about=about)
     await taken(world, policy, reply, drawn(card, platform, policy, reply))
-    assert all(not version.pings for message in world.discord.messages(CHANNEL) for version in message.versions)
+    assert all(
+        not version.pings
+        for message in world.discord.messages(CHANNEL)
+        for version in message.versions
+    )
 
 
 def folded(body: bytes, policy: Policy) -> Card:
     """The card that a first payload makes."""
     (told,) = parse(body, "")
-    head = Head(told.group_labels, told.route_labels, told.external_url, told.reason, told.truncated, told.state)
+    head = Head(
+        told.group_labels,
+        told.route_labels,
+        told.external_url,
+        told.reason,
+        told.truncated,
+        told.state,
+    )
     arriving = Arriving(1, T0, head, told.alerts, last=True, whole=True)
     return fold(Card(told.group, "", policy.receiver), [arriving], policy).card
 
@@ -195,10 +247,14 @@ def drawn(card: Card, platform: Platform, policy: Policy, step: Step) -> Rendere
     return rendered
 
 
-async def taken(world: World, policy: Policy, step: Step, rendered: Rendered, *, plain: bool = False) -> Sent:
+async def taken(
+    world: World, policy: Policy, step: Step, rendered: Rendered, *, plain: bool = False
+) -> Sent:
     """What is read of the request, after every judge had it."""
     (target,) = world.routing.targets["ops"]
-    request = platform_of(target.lane.platform).request(target.endpoint, policy, step, rendered.message, plain=plain)
+    request = platform_of(target.lane.platform).request(
+        target.endpoint, policy, step, rendered.message, plain=plain
+    )
     assert faults(request) == []
     world.now += 60
     answer = await world.send(request)
@@ -214,7 +270,9 @@ async def taken(world: World, policy: Policy, step: Step, rendered: Rendered, *,
 
 def assert_all_told(card: Card, rendered: Rendered, text: str) -> None:
     """Every alert is named, or counted in a number that stands there."""
-    assert sorted((*rendered.named, *rendered.counted)) == sorted(entry.fingerprint for entry in card.entries)
+    assert sorted((*rendered.named, *rendered.counted)) == sorted(
+        entry.fingerprint for entry in card.entries
+    )
     assert [name for name in rendered.named if f"n{int(name[1:]):03}" not in text] == []
     assert not rendered.counted or re.search(rf"\b{len(rendered.counted)}\b", text)
 
@@ -225,7 +283,11 @@ def assert_telegram_shows_what_was_asked_for(sent: Sent) -> None:
     assert kinds.keys() <= OURS
     assert {kind: number for kind, number in kinds.items() if number > MOST.get(kind, 100)} == {}
     units = sent.text.encode("utf-16-le")
-    shown = [units[2 * e.offset : 2 * (e.offset + e.length)].decode("utf-16-le") for e in sent.entities if e.url]
+    shown = [
+        units[2 * e.offset : 2 * (e.offset + e.length)].decode("utf-16-le")
+        for e in sent.entities
+        if e.url
+    ]
     assert set(shown) <= LINKS
 
 
@@ -236,7 +298,10 @@ def assert_discord_shows_what_was_asked_for(sent: Sent) -> None:
 
 def discord_texts(sent: Sent) -> list[str]:
     """The parts that Discord reads as Markdown."""
-    return [sent.content, *(text for embed in sent.embeds for text in (embed.title, embed.description))]
+    return [
+        sent.content,
+        *(text for embed in sent.embeds for text in (embed.title, embed.description)),
+    ]
 
 
 def read_text(sent: Sent) -> str:

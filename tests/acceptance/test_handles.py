@@ -1,4 +1,6 @@
-"""A relay that may open no more files: what it answers with 200 is kept, and it goes on by itself when it may again."""
+"""A relay that may open no more files: what it answers with 200 is kept, and it goes on by itself
+when it may again.
+"""
 
 import asyncio
 import resource
@@ -18,7 +20,9 @@ async def test_without_file_handles_nothing_acknowledged_is_lost_and_work_goes_o
 ) -> None:
     async with processes(tmp_path, lambda: sandbox.telegram.transcript(OPS)) as running:
         config = furnish(sandbox, tmp_path)
-        config.write_text(config.read_text().replace("global:", "global:\n  telegram_updates: none"))
+        config.write_text(
+            config.read_text().replace("global:", "global:\n  telegram_updates: none")
+        )
         relay = await start_relay(running, config)
         async with aiohttp.ClientSession() as session:
 
@@ -28,13 +32,19 @@ async def test_without_file_handles_nothing_acknowledged_is_lost_and_work_goes_o
 
             assert await post("First") == 200
             await until("the first is delivered", relay.at_rest)
-            sandbox.faults.add("telegram", "*", "cut before", count=1)  # the next call needs a connection of its own
+            sandbox.faults.add(
+                "telegram", "*", "cut before", count=1
+            )  # the next call needs a connection of its own
             soft, hard = resource.prlimit(relay.process.child.pid, resource.RLIMIT_NOFILE)
             resource.prlimit(relay.process.child.pid, resource.RLIMIT_NOFILE, (3, hard))
             assert [await post(name) for name in ("Second", "Third")] == [200, 200]
             newcomer = asyncio.create_task(relay.post(payload("Newcomer")))
-            await until("a connection has to wait", lambda: "out of system resource" in relay.process.output)
-            await until("a call cannot be made", lambda: relay.process.output.count("chat call failed") > 1)
+            await until(
+                "a connection has to wait", lambda: "out of system resource" in relay.process.output
+            )
+            await until(
+                "a call cannot be made", lambda: relay.process.output.count("chat call failed") > 1
+            )
             resource.prlimit(relay.process.child.pid, resource.RLIMIT_NOFILE, (soft, hard))
             assert await newcomer == 200
         await until("everything is delivered", relay.at_rest)

@@ -1,4 +1,6 @@
-"""Hours: routes that are muted keep their alerts back, receivers that are quiet keep their chats silent."""
+"""Hours: routes that are muted keep their alerts back, receivers that are quiet keep their chats
+silent.
+"""
 
 from functools import partial
 
@@ -30,7 +32,9 @@ def muted(route: Route) -> World:
         Route("ops", routes=(Route("ops", mute=("morning",)),)),
     ],
 )
-async def test_a_muted_route_shows_nothing_until_its_hours_are_over_and_then_the_present(route: Route) -> None:
+async def test_a_muted_route_shows_nothing_until_its_hours_are_over_and_then_the_present(
+    route: Route,
+) -> None:
     world = muted(route)
     await world.post(notification(alert("db-1")))
     world.now = T0 + 300
@@ -48,14 +52,18 @@ async def test_a_mute_that_a_reload_took_away_keeps_nothing_back() -> None:
     await world.post(notification(alert("db-1")))
     await world.run(until=10)
     in_force = world.pipeline.in_force
-    world.pipeline.take_over(replace(in_force, routing=replace(in_force.routing, root=Route("ops"))))
+    world.pipeline.take_over(
+        replace(in_force, routing=replace(in_force.routing, root=Route("ops")))
+    )
     await world.commit(partial(world.store.look_again, world.now))
     await world.restart()
     await world.run(until=20)
     assert "Disk" in world.telegram.transcript(CHAT)
 
 
-async def test_the_end_of_what_was_told_is_shown_when_a_reload_takes_away_the_mute_that_kept_it_back() -> None:
+async def test_the_end_of_what_was_told_is_shown_when_a_reload_takes_away_the_mute_that_kept_it_back() -> (
+    None
+):
     world = muted(Route("ops"))
     await world.post(notification(alert("db-1")))
     await world.run(until=10)
@@ -112,9 +120,15 @@ async def test_what_comes_and_goes_on_a_route_that_is_always_muted_is_forgotten(
     assert await world.commit(partial(world.store.card, GROUP_CHAT, GROUP, "")) is None
 
 
-async def test_what_was_over_and_fires_again_within_the_mute_is_shown_with_its_count_when_it_ends() -> None:
+async def test_what_was_over_and_fires_again_within_the_mute_is_shown_with_its_count_when_it_ends() -> (
+    None
+):
     world = muted(Route("ops", mute=("morning",)))
-    for at, told in ((0, alert("db-1")), (300, alert("db-1", "resolved")), (400, alert("db-1", at=T0 + 390))):
+    for at, told in (
+        (0, alert("db-1")),
+        (300, alert("db-1", "resolved")),
+        (400, alert("db-1", at=T0 + 390)),
+    ):
         world.now = T0 + at
         await world.post(notification(told))
         await world.run(until=at + 10)
@@ -156,14 +170,18 @@ async def test_quiet_hours_of_more_than_a_day_end_with_their_summary_and_not_bef
 async def test_a_digest_in_quiet_hours_makes_no_sound() -> None:
     world = World(telegram_target(policy=replace(POLICY, quiet=(MORNING,))))
     for number in range(60):
-        await world.post(notification(alert(f"db-{number}"), group=GroupId("", "relay", f"{{}}:{number}")))
+        await world.post(
+            notification(alert(f"db-{number}"), group=GroupId("", "relay", f"{{}}:{number}"))
+        )
     await world.run(until=60)
     (digest,) = world.telegram.messages(CHAT)
     assert "60 groups firing" in digest.text
     assert digest.silent
 
 
-async def test_the_end_of_the_hours_is_looked_for_once_however_many_cards_ask(monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_the_end_of_the_hours_is_looked_for_once_however_many_cards_ask(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     asked: list[float] = []
 
     def noted(interval: TimeInterval, at: float) -> bool:
@@ -174,7 +192,9 @@ async def test_the_end_of_the_hours_is_looked_for_once_however_many_cards_ask(mo
     night = replace(MORNING, name="night")
     world = World(telegram_target(policy=replace(POLICY, quiet=(night,))))
     for number in range(10):
-        await world.post(notification(alert(f"db-{number}"), group=GroupId("", "relay", f"{{}}:{number}")))
+        await world.post(
+            notification(alert(f"db-{number}"), group=GroupId("", "relay", f"{{}}:{number}"))
+        )
     await world.run(until=1)
     assert len([at for at in asked if at > T0 + 60]) < UNTIL_HALF_PAST / 60
 
@@ -182,7 +202,9 @@ async def test_the_end_of_the_hours_is_looked_for_once_however_many_cards_ask(mo
 async def test_a_digest_waits_until_its_chat_is_no_longer_muted() -> None:
     world = World(telegram_target())
     for number in range(60):
-        await world.post(notification(alert(f"db-{number}"), group=GroupId("", "relay", f"{{}}:{number}")))
+        await world.post(
+            notification(alert(f"db-{number}"), group=GroupId("", "relay", f"{{}}:{number}"))
+        )
     await world.run(until=10)
     in_force = world.pipeline.in_force
     target = telegram_target(policy=replace(POLICY, muted_until=T0 + 600))

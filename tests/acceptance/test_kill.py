@@ -79,7 +79,9 @@ receivers:
 
 @dataclass
 class Seen:
-    """A message of a chat: when it was sent, what it first said and says now, and whether it answers another."""
+    """A message of a chat: when it was sent, what it first said and says now, and whether it
+    answers another.
+    """
 
     at: float
     first: str
@@ -90,14 +92,18 @@ class Seen:
 def seen(sandbox: Sandbox, chat: int) -> list[Seen]:
     """The messages of a chat in the order in which it got them."""
     if chat == CHANNEL:
-        texts = [[discord_text.plain(v.content, v.embeds) for v in m.versions] for m in sandbox.discord.messages(chat)]
+        texts = [
+            [discord_text.plain(v.content, v.embeds) for v in m.versions]
+            for m in sandbox.discord.messages(chat)
+        ]
         sent = [m.sent_at for m in sandbox.discord.messages(chat)]
         return [
             Seen(at, said[0], said[-1], said[0].startswith("🟢 resolved after"))
             for at, said in zip(sent, texts, strict=True)
         ]
     return [
-        Seen(m.sent_at, m.versions[0].content.text, m.text, m.reply_to != 0) for m in sandbox.telegram.messages(chat)
+        Seen(m.sent_at, m.versions[0].content.text, m.text, m.reply_to != 0)
+        for m in sandbox.telegram.messages(chat)
     ]
 
 
@@ -113,7 +119,11 @@ async def test_an_alert_is_delivered_although_the_relay_is_killed_right_after_it
         await until("everything is settled", again.at_rest)
         messages = seen(sandbox, ONE)
         assert all("DiskFull" in message.now for message in messages)
-        assert ["may be repeated" in message.first for message in messages] in ([False], [True], [False, True])
+        assert ["may be repeated" in message.first for message in messages] in (
+            [False],
+            [True],
+            [False, True],
+        )
         assert (await again.balance())["one"].lost == 0
 
 
@@ -122,8 +132,14 @@ async def test_an_alert_is_delivered_although_the_relay_is_killed_right_after_it
     ("fault", "messages"),
     [
         pytest.param("502", ["DiskFull"], id="the platform is down: nothing can stand there"),
-        pytest.param("hang", ["DiskFull, may be repeated"], id="the platform had not taken it, which we cannot know"),
-        pytest.param("slow", ["DiskFull", "DiskFull, may be repeated"], id="the platform had taken it"),
+        pytest.param(
+            "hang",
+            ["DiskFull, may be repeated"],
+            id="the platform had not taken it, which we cannot know",
+        ),
+        pytest.param(
+            "slow", ["DiskFull", "DiskFull, may be repeated"], id="the platform had taken it"
+        ),
     ],
 )
 async def test_what_the_platform_did_before_the_kill_decides_how_often_it_stands_there(
@@ -139,7 +155,10 @@ async def test_what_the_platform_did_before_the_kill_decides_how_often_it_stands
         sandbox.faults.clear()
         again = await start_relay(running, config)
         await until("everything is settled", again.at_rest)
-        marks = [", may be repeated" if "may be repeated" in message.first else "" for message in seen(sandbox, ONE)]
+        marks = [
+            ", may be repeated" if "may be repeated" in message.first else ""
+            for message in seen(sandbox, ONE)
+        ]
         assert [f"DiskFull{mark}" for mark in marks] == messages
 
 
@@ -188,8 +207,12 @@ MOMENTS = (  # what the relay has logged, and within how many seconds after it t
 )
 
 
-async def kill_often(running: Processes, config: Path, port: int, chance: random.Random) -> list[float]:
-    """Starts and kills relays on one storage, at all moments of their lives; the times of the kills."""
+async def kill_often(
+    running: Processes, config: Path, port: int, chance: random.Random
+) -> list[float]:
+    """Starts and kills relays on one storage, at all moments of their lives; the times of the
+    kills.
+    """
     kills: list[float] = []
     for _ in range(KILLS):
         line, within = chance.choice(MOMENTS)
@@ -208,7 +231,9 @@ def _says(process: Process, line: str) -> bool:
 
 @pytest.mark.slow
 @pytest.mark.timeout(60 + 5 * KILLS)
-async def test_nothing_acknowledged_is_lost_over_many_kills_under_load(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_nothing_acknowledged_is_lost_over_many_kills_under_load(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     async with processes(tmp_path) as running:
         config, port, chance = furnish(sandbox, tmp_path), free_port(), random.Random(9)
         sandbox.faults.add("telegram", str(ONE), "slow", seconds=0.03)
@@ -224,19 +249,37 @@ async def test_nothing_acknowledged_is_lost_over_many_kills_under_load(sandbox: 
     assert len(load.acknowledged) > 2 * KILLS
     assert [row.lost for row in books.values()] == [0, 0, 0]
     repeated = {team: judge(seen(sandbox, chat), load, team, kills) for team, chat in TEAMS.items()}
-    log.info("%d kills, %d groups, %d posts, %d unanswered", KILLS, len(load.acknowledged), load.posts, load.unanswered)
+    log.info(
+        "%d kills, %d groups, %d posts, %d unanswered",
+        KILLS,
+        len(load.acknowledged),
+        load.posts,
+        load.unanswered,
+    )
     log.info("repeated %s, %s", repeated, books)
 
 
 def judge(messages: list[Seen], load: Load, team: str, kills: list[float]) -> int:
     """Holds a chat to the promises; how many messages were repeated."""
     cards = [message for message in messages if not message.reply]
-    shown = {name: [m for m in cards if name in m.first] for name, where in load.acknowledged.items() if where == team}
+    shown = {
+        name: [m for m in cards if name in m.first]
+        for name, where in load.acknowledged.items()
+        if where == team
+    }
     assert [name for name, found in shown.items() if not found] == []
-    assert [name for name, found in shown.items() if (name in load.ended) != ("resolved" in found[-1].now)] == []
-    again = sorted((m for found in shown.values() for m in found[1:]), key=lambda message: message.at)
+    assert [
+        name
+        for name, found in shown.items()
+        if (name in load.ended) != ("resolved" in found[-1].now)
+    ] == []
+    again = sorted(
+        (m for found in shown.values() for m in found[1:]), key=lambda message: message.at
+    )
     assert all("may be repeated" in message.first for message in again)
     for number, message in enumerate(again, start=1):
-        assert number <= sum(at < message.at for at in kills), "more than one repeated message for a kill"
+        assert number <= sum(at < message.at for at in kills), (
+            "more than one repeated message for a kill"
+        )
     assert all(message.now.startswith("🟢 resolved after") for message in messages if message.reply)
     return len(again)

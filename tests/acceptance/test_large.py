@@ -1,4 +1,6 @@
-"""100,000 alerts in one payload: how soon it is answered, what it takes, and what others notice of it."""
+"""100,000 alerts in one payload: how soon it is answered, what it takes, and what others notice of
+it.
+"""
 
 import asyncio
 import json
@@ -27,7 +29,9 @@ receivers:
 
 
 def large(count: int) -> bytes:
-    """One group of as many alerts, each with the labels and annotations that Kubernetes alerts have."""
+    """One group of as many alerts, each with the labels and annotations that Kubernetes alerts
+    have.
+    """
     whole = payload("KubePodCrashLooping")
     alerts = [
         {
@@ -61,7 +65,9 @@ async def good_requests(relay: Relay) -> AsyncIterator[list[float]]:
         async with aiohttp.ClientSession() as session:
             while True:
                 began = time.monotonic()
-                async with session.post(f"{relay.url}/alerts/other", json=payload("Small")) as response:
+                async with session.post(
+                    f"{relay.url}/alerts/other", json=payload("Small")
+                ) as response:
                     assert response.status == 200
                 taken.append(time.monotonic() - began)
                 await asyncio.sleep(0.02)
@@ -79,7 +85,9 @@ async def test_a_good_request_beside_a_large_one_is_answered_at_once(tmp_path: P
 
 
 @pytest.mark.slow
-async def test_100_000_alerts_are_taken_in_time_and_in_bounded_memory_and_others_hardly_notice(tmp_path: Path) -> None:
+async def test_100_000_alerts_are_taken_in_time_and_in_bounded_memory_and_others_hardly_notice(
+    tmp_path: Path,
+) -> None:
     await _meet(tmp_path, 100_000)
 
 
@@ -93,13 +101,21 @@ async def _meet(folder: Path, count: int) -> None:
             await until("requests are answered", lambda: len(taken) > 5)
             headers = {"Content-Type": "application/json"}
             began = time.monotonic()
-            async with session.post(f"{relay.url}/alerts", data=BytesIO(body), headers=headers) as response:
+            async with session.post(
+                f"{relay.url}/alerts", data=BytesIO(body), headers=headers
+            ) as response:
                 assert response.status == 200
             answered = time.monotonic() - began
-            await until("its card is brought", lambda: "receiver=large method=sendMessage" in relay.process.output, 60)
+            await until(
+                "its card is brought",
+                lambda: "receiver=large method=sendMessage" in relay.process.output,
+                60,
+            )
             brought = time.monotonic() - began
             assert (await relay.balance())["large"].pending == -(-count // 256)
-        times = f"answered in {answered:.2f} s, brought in {brought:.2f} s, beside {max(taken):.2f} s"
+        times = (
+            f"answered in {answered:.2f} s, brought in {brought:.2f} s, beside {max(taken):.2f} s"
+        )
         figures = f"{len(body) // MEBIBYTE} MiB: {times}, {relay.process.peak} MiB"
         assert answered < ANSWER, figures
         assert max(taken) < max(BESIDE, SHARE * brought), figures

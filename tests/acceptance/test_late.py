@@ -46,4 +46,7 @@ async def test_what_comes_late_after_that_is_not_the_fault_of_the_chat(mended: i
     world.now = T0 + 1300
     await world.run(until=1400)
     _, *later = world.telegram.messages(mended)
-    assert ["the relay did not run or was behind" in message.text for message in later] == [True, True]
+    assert ["the relay did not run or was behind" in message.text for message in later] == [
+        True,
+        True,
+    ]

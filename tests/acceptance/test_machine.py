@@ -17,7 +17,16 @@ from relay.core.routing.route import Route, Routing
 from relay.sandbox.discord_chats import Version
 from relay.sandbox.faults import FaultKind, PlatformName, Refusal
 from tests.build import POLICY, T0, alert, notification
-from tests.world import CHANNEL, CHAT, HOOK, SPARE, SPARE_CHAT, World, discord_target, telegram_target
+from tests.world import (
+    CHANNEL,
+    CHAT,
+    HOOK,
+    SPARE,
+    SPARE_CHAT,
+    World,
+    discord_target,
+    telegram_target,
+)
 
 NAMES = ("n1", "n2", "n3")
 HOLD = POLICY.late_hold
@@ -25,7 +34,9 @@ FIRING = re.compile(r"^(?:• )?(?:\*\*|`)?(n\d)`? · (?!resolved|no longer)", r
 
 
 class Post(Struct, frozen=True):
-    """Alertmanager posts a group, large enough to be taken in parts: each alert fires, is over, or is left out."""
+    """Alertmanager posts a group, large enough to be taken in parts: each alert fires, is over, or
+    is left out.
+    """
 
     group: int
     states: tuple[str, ...]
@@ -84,8 +95,22 @@ class Reload(Struct, frozen=True):
 
 
 Happening = Post | Again | Fail | Crash | Pass | Kick | Delete | Purge | Reload
-REASONS = ("", "first notification", "new alerts added", "some alerts resolved", "repeat interval elapsed")
-FAULTS: tuple[FaultKind, ...] = ("500", "502", "429", "cut before", "cut after", "not json", "ok false")
+REASONS = (
+    "",
+    "first notification",
+    "new alerts added",
+    "some alerts resolved",
+    "repeat interval elapsed",
+)
+FAULTS: tuple[FaultKind, ...] = (
+    "500",
+    "502",
+    "429",
+    "cut before",
+    "cut after",
+    "not json",
+    "ok false",
+)
 happenings = st.lists(
     st.one_of(
         st.builds(
@@ -113,12 +138,18 @@ GROUP, SPARE_GROUP = (
     telegram_target(SPARE, replace(POLICY, receiver="spare")),
 )
 TARGETS = (GROUP, discord_target(), SPARE_GROUP)
-PLACES: tuple[tuple[PlatformName, int], ...] = (("telegram", CHAT), ("telegram", SPARE_CHAT), ("discord", HOOK))
+PLACES: tuple[tuple[PlatformName, int], ...] = (
+    ("telegram", CHAT),
+    ("telegram", SPARE_CHAT),
+    ("discord", HOOK),
+)
 KICKED = Refusal(403, "Forbidden: bot was kicked from the supergroup chat")
 
 
 def routing(*, channel: bool) -> Routing:
-    """Every alert goes to the group and, where it is configured, to the channel; the spare group is a fallback."""
+    """Every alert goes to the group and, where it is configured, to the channel; the spare group is
+    a fallback.
+    """
     chats = TARGETS[: 2 if channel else 1]
     return Routing(Route("ops"), {"ops": chats, "spare": (SPARE_GROUP,)})
 
@@ -151,7 +182,14 @@ class Night:
             case Fail(kind, seconds):
                 self.may_be_repeated = self.may_be_repeated or kind == "cut after"
                 for platform, place in PLACES:
-                    world.faults.add(platform, str(place), kind, since=world.now, until=world.now + seconds, seconds=3)
+                    world.faults.add(
+                        platform,
+                        str(place),
+                        kind,
+                        since=world.now,
+                        until=world.now + seconds,
+                        seconds=3,
+                    )
             case Crash(in_call):
                 world.dying = in_call
                 with suppress(KeyboardInterrupt):
@@ -161,7 +199,9 @@ class Night:
                 await world.run(until=world.now - T0 + seconds)
             case Kick(seconds):
                 until = world.now + seconds
-                world.faults.add("telegram", str(CHAT), "refused", since=world.now, until=until, refusal=KICKED)
+                world.faults.add(
+                    "telegram", str(CHAT), "refused", since=world.now, until=until, refusal=KICKED
+                )
             case Delete(telegram, which):
                 chat = world.telegram.chats[CHAT] if telegram else world.discord.channels[CHANNEL]
                 standing = chat.shows()
@@ -184,7 +224,9 @@ class Night:
                 alerts.append(alert(name, at=self.since[key], name=f"Group{group}"))
             elif state == "resolved" and key in self.since:
                 began = self.since.pop(key)
-                alerts.append(alert(name, "resolved", at=began, ends=self.world.now, name=f"Group{group}"))
+                alerts.append(
+                    alert(name, "resolved", at=began, ends=self.world.now, name=f"Group{group}")
+                )
         told = notification(*alerts, group=GroupId("", "relay", f"{{}}:{group}"), reason=reason)
         self.posted.append(told)
         return told
@@ -192,7 +234,9 @@ class Night:
     async def _post(self, told: Notification, parts: int = 1) -> None:
         self.world.now += 0.001  # so that what was posted after a call is never as old as the call
         for part in range(parts):
-            alerts = told.alerts[part * len(told.alerts) // parts : (part + 1) * len(told.alerts) // parts]
+            alerts = told.alerts[
+                part * len(told.alerts) // parts : (part + 1) * len(told.alerts) // parts
+            ]
             await self.world.post(replace(told, alerts=alerts, part=part, parts=parts))
         group = int(told.group_key[-1])
         self.told += [(self.world.now, group, each) for each in told.alerts]
@@ -210,7 +254,9 @@ class Night:
         calls = [*self.world.telegram.calls, *self.world.discord.calls]
         assert not [call for call in calls if call.early]
         group, spare, channel = self._telegram(CHAT), self._telegram(SPARE_CHAT), self._discord()
-        lasting = 1 if self.was_reloaded else 2  # a channel that was away knows nothing of what was told meanwhile
+        lasting = (
+            1 if self.was_reloaded else 2
+        )  # a channel that was away knows nothing of what was told meanwhile
         for shown in (group + spare, channel)[:lasting]:
             everything = "\n".join(text for message in shown for _, text in message.texts)
             for _, number, each in self.told:
@@ -224,16 +270,25 @@ class Night:
             self._check_present(shown)
 
     def _check_present(self, shown: "Sequence[Said]") -> None:
-        """One message of each group, at most, says that something fires. Unless one was deleted it names all that does,
-        and nothing else where the last payload was no late snapshot: that may tell of the end of an earlier episode."""
+        """One message of each group, at most, says that something fires. Unless one was deleted it
+        names all that does, and nothing else where the last payload was no late snapshot: that may
+        tell of the end of an earlier episode."""
         for number, told in self.last.items():
             texts = [message.texts[-1][1] for message in shown if message.stands]
-            firing = [text for text in texts if f"Group{number}" in text and FIRING.search(text) and text[0] != "🟢"]
+            firing = [
+                text
+                for text in texts
+                if f"Group{number}" in text and FIRING.search(text) and text[0] != "🟢"
+            ]
             assert len(firing) <= 1 or self.may_be_repeated, firing
             fires = {each.fingerprint for each in told.alerts if each.status == "firing"}
             if fires and all(message.stands for message in shown):
                 assert any(fires <= set(FIRING.findall(text)) for text in firing), (fires, texts)
-            if told is self.newest(number) and not self.may_be_repeated and all(message.stands for message in shown):
+            if (
+                told is self.newest(number)
+                and not self.may_be_repeated
+                and all(message.stands for message in shown)
+            ):
                 assert {name for text in firing for name in FIRING.findall(text)} == fires
 
     def newest(self, number: int) -> Notification:
@@ -241,8 +296,8 @@ class Night:
         return next(told for told in reversed(self.posted) if told.group_key[-1] == str(number))
 
     def _check_firing(self, at: float, text: str) -> None:
-        """No message that was sent at `at` shows as firing what was told to be over, unless it was told to fire since
-        then and outlived the hold."""
+        """No message that was sent at `at` shows as firing what was told to be over, unless it was
+        told to fire since then and outlived the hold."""
         group = re.search(r"Group(\d)", text)
         if group is None or text.startswith("🟢"):
             return
@@ -260,21 +315,29 @@ class Night:
     def _telegram(self, chat: int) -> list[Said]:
         messages = self.world.telegram.chats[chat].messages.values()
         return [
-            Said(m.deleted_at is None, [(version.at, version.content.text) for version in m.versions]) for m in messages
+            Said(
+                m.deleted_at is None, [(version.at, version.content.text) for version in m.versions]
+            )
+            for m in messages
         ]
 
     def _discord(self) -> list[Said]:
         messages = self.world.discord.channels[CHANNEL].messages.values()
-        return [Said(m.deleted_at is None, [(version.at, _text(version)) for version in m.versions]) for m in messages]
+        return [
+            Said(m.deleted_at is None, [(version.at, _text(version)) for version in m.versions])
+            for m in messages
+        ]
 
 
 def _text(version: Version) -> str:
-    return "\n".join([version.content, *(f"{e.get('title')}\n{e.get('description')}" for e in version.embeds)])
+    return "\n".join(
+        [version.content, *(f"{e.get('title')}\n{e.get('description')}" for e in version.embeds)]
+    )
 
 
 def _fires(told: Sequence[tuple[float, Alert]], start: float, at: float) -> bool:
-    """Whether the episode that began at `start` may be shown as firing at `at`: it was not told to be over, or was told
-    to fire since then, and that outlived the hold."""
+    """Whether the episode that began at `start` may be shown as firing at `at`: it was not told to
+    be over, or was told to fire since then, and that outlived the hold."""
     over = [when for when, each in told if (each.status, each.starts_at) == ("resolved", start)]
     since = [when for when, each in told if (each.status, each.starts_at) == ("firing", start)]
     return not over or any(when >= over[-1] and when + HOLD <= at for when in since)
@@ -297,7 +360,10 @@ SOME = settings(
 )
 
 
-ONE_FIRES, ONE_IS_OVER = Post(0, ("firing", "absent", "absent")), Post(0, ("resolved", "absent", "absent"))
+ONE_FIRES, ONE_IS_OVER = (
+    Post(0, ("firing", "absent", "absent")),
+    Post(0, ("resolved", "absent", "absent")),
+)
 
 
 @SOME

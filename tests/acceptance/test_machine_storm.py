@@ -1,4 +1,6 @@
-"""Anything may happen to a chat that takes two messages a minute: cards and the digest together show what is."""
+"""Anything may happen to a chat that takes two messages a minute: cards and the digest together
+show what is.
+"""
 
 import re
 
@@ -68,12 +70,21 @@ class Storm(machine.Night):
         told = digests[-1] if digests and not digests[-1].startswith("🟢") else ""
         for number, last in self.last.items():
             fires = {each.fingerprint for each in last.alerts if each.status == "firing"}
-            cards = [text for text in texts if f"Group{number}" in text and text not in digests and text[0] != "🟢"]
+            cards = [
+                text
+                for text in texts
+                if f"Group{number}" in text and text not in digests and text[0] != "🟢"
+            ]
             firing = [text for text in cards if FIRING.search(text)]
             in_digest = f"Group{number}" in told
             if fires:
-                assert in_digest or any(fires <= set(FIRING.findall(text)) for text in firing), (number, texts)
-            elif last is self.newest(number):  # an older one may tell of the end of an earlier episode
+                assert in_digest or any(fires <= set(FIRING.findall(text)) for text in firing), (
+                    number,
+                    texts,
+                )
+            elif last is self.newest(
+                number
+            ):  # an older one may tell of the end of an earlier episode
                 assert not in_digest, (number, told)
                 assert not firing or self.may_be_repeated, (number, firing)
             assert len(firing) <= 1 or self.may_be_repeated, (number, firing)
@@ -89,12 +100,16 @@ SOME = settings(
 
 @SOME
 @given(happenings)
-async def test_what_is_shows_in_a_card_or_in_the_digest_whatever_happens(script: list[Happening]) -> None:
+async def test_what_is_shows_in_a_card_or_in_the_digest_whatever_happens(
+    script: list[Happening],
+) -> None:
     await machine.live(Storm(), script)
 
 
 @pytest.mark.slow
 @settings(SOME, max_examples=1000)
 @given(happenings)
-async def test_what_is_shows_in_a_card_or_in_the_digest_whatever_happens_for_long(script: list[Happening]) -> None:
+async def test_what_is_shows_in_a_card_or_in_the_digest_whatever_happens_for_long(
+    script: list[Happening],
+) -> None:
     await machine.live(Storm(), script)

@@ -1,4 +1,6 @@
-"""What an operator does to deliveries, and what the chats show of it: timetables on a fake clock."""
+"""What an operator does to deliveries, and what the chats show of it: timetables on a fake
+clock.
+"""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -47,7 +49,9 @@ async def test_a_dead_delivery_that_is_retried_is_shown_and_counted_as_delivered
     await world.run(until=70)
     (message,) = world.telegram.messages(CHAT)
     assert "db-1" in message.text
-    assert [(row.accepted, row.delivered, row.dead, row.pending) for row in world.balance()] == [(2, 1, 1, 0)]
+    assert [(row.accepted, row.delivered, row.dead, row.pending) for row in world.balance()] == [
+        (2, 1, 1, 0)
+    ]
 
 
 async def test_a_retry_that_is_refused_again_is_dead_again() -> None:
@@ -111,7 +115,9 @@ async def test_a_chat_that_was_mended_is_called_at_once_by_a_retry() -> None:
 
 
 async def world_whose_end_is_refused() -> World:
-    """The message that fires stands in the chat, and Telegram does not take its end: the delivery 1/2 is dead."""
+    """The message that fires stands in the chat, and Telegram does not take its end: the delivery
+    1/2 is dead.
+    """
     world = World()
     await world.post(notification(alert("db-1")))
     await world.run(until=10)
@@ -162,11 +168,15 @@ async def test_a_card_whose_end_was_not_shown_is_forgotten_with_its_deliveries(
     await world.run(until=900)
     await world.commit(partial(world.store.purge, world.now, 1 << 30, 100))
     assert await world.commit(partial(world.store.card, GROUP_CHAT, GROUP, "")) is None
-    assert await world.commit(partial(world.store.accept, Arrival(GROUP, b"{}", world.now, ()))) == ()
+    assert (
+        await world.commit(partial(world.store.accept, Arrival(GROUP, b"{}", world.now, ()))) == ()
+    )
 
 
 @ENDS
-async def test_an_end_that_was_not_shown_is_shown_by_a_retry_as_before(made: Callable[[], Awaitable[World]]) -> None:
+async def test_an_end_that_was_not_shown_is_shown_by_a_retry_as_before(
+    made: Callable[[], Awaitable[World]],
+) -> None:
     world = await made()
     await world.run(until=900)
     assert isinstance(await retry(world, "1/2"), Retried)

@@ -15,13 +15,17 @@ MANY = tuple(alert(f"db-{number:03}.example.org") for number in range(150))
 
 
 def world(platform: Platform, policy: Policy = DOCUMENT) -> World:
-    return World(telegram_target(policy=policy) if platform == "telegram" else discord_target(policy))
+    return World(
+        telegram_target(policy=policy) if platform == "telegram" else discord_target(policy)
+    )
 
 
 def files(world: World) -> list[File]:
     """The files in both chats."""
     telegram = [message.document for message in world.telegram.messages(CHAT) if message.document]
-    return telegram + [file for message in world.discord.messages(CHANNEL) for file in message.files]
+    return telegram + [
+        file for message in world.discord.messages(CHANNEL) for file in message.files
+    ]
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
@@ -32,7 +36,9 @@ async def test_the_whole_list_follows_a_message_that_only_counts(platform: Platf
     (file,) = files(run)
     text = file.content.decode()
     assert file.name == "alerts.txt"
-    assert [each.fingerprint for each in MANY if f"instance: {each.fingerprint}\n" not in text] == []
+    assert [
+        each.fingerprint for each in MANY if f"instance: {each.fingerprint}\n" not in text
+    ] == []
     assert "🟠 warning Disk" in text
     assert "summary: db-149.example.org is nearly full" in text
     assert [(row.delivered, row.pending) for row in run.balance()] == [(1, 0)]

@@ -1,4 +1,6 @@
-"""People and chats over real HTTP: an entire life with restarts in between, nothing twice and nothing forgotten."""
+"""People and chats over real HTTP: an entire life with restarts in between, nothing twice and
+nothing forgotten.
+"""
 
 import asyncio
 import json
@@ -31,7 +33,9 @@ async def test_an_entire_life_with_restarts_in_between(sandbox: Sandbox, tmp_pat
 
         hurry(telegram.upgrade(GROUP, UPGRADED))
         await until("the group has moved", lambda: here.heard("migrated") == 2)
-        assert [event.chat for event in here.events if isinstance(event, ChatMoved)] == [str(UPGRADED)]
+        assert [event.chat for event in here.events if isinstance(event, ChatMoved)] == [
+            str(UPGRADED)
+        ]
         await here.post("a", "z", severity="warning")
         await here.reads(UPGRADED, "Disk ×2")
         assert await here.chats() == {str(UPGRADED): "supergroup member"}
@@ -107,7 +111,9 @@ async def test_who_blocked_the_bot_unheard_is_found_by_the_next_alert_and_may_co
 
 
 def ended(here: Life) -> bool:
-    return any(isinstance(event, Noted) and event.message == "subscription ended" for event in here.events)
+    return any(
+        isinstance(event, Noted) and event.message == "subscription ended" for event in here.events
+    )
 
 
 async def test_a_group_can_be_subscribed_by_a_link_and_is_answered_in_its_topic(
@@ -124,11 +130,15 @@ async def test_a_group_can_be_subscribed_by_a_link_and_is_answered_in_its_topic(
         sandbox.telegram.says(forum, EVE, "/stop", topic=7)
         await here.reads(forum, "That needs a name", "This group will get", "Only who brought")
         await here.post("a")
-        await here.reads(forum, "That needs a name", "This group will get", "Only who brought", "critical Disk")
+        await here.reads(
+            forum, "That needs a name", "This group will get", "Only who brought", "critical Disk"
+        )
         assert {message.topic for message in sandbox.telegram.messages(forum)} == {7}
 
 
-async def test_by_webhook_updates_come_with_the_secret_and_each_counts_once(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_by_webhook_updates_come_with_the_secret_and_each_counts_once(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     async with life(sandbox, tmp_path, "webhook") as here:
         updates = sandbox.telegram.bots[TOKEN].updates
         await until("the webhook is set", lambda: updates.webhook == f"{PUBLIC}/telegram/111")
@@ -165,14 +175,21 @@ async def test_by_webhook_updates_come_with_the_secret_and_each_counts_once(sand
 async def send_update(here: Life, secret: str, body: str, account: str = "111") -> int:
     headers = {"X-Telegram-Bot-Api-Secret-Token": secret}
     url, data = f"http://{here.address}/telegram/{account}", BytesIO(body.encode())
-    async with aiohttp.ClientSession() as session, session.post(url, data=data, headers=headers) as response:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(url, data=data, headers=headers) as response,
+    ):
         return response.status
 
 
 async def send_no_text(here: Life) -> bytes:
     """An update whose secret is no UTF-8; how the answer begins."""
-    reader, writer = await asyncio.open_connection("127.0.0.1", int(here.address.rpartition(":")[2]))
-    writer.write(b"POST /telegram/111 HTTP/1.1\r\nHost: r\r\nX-Telegram-Bot-Api-Secret-Token: \xff\r\n")
+    reader, writer = await asyncio.open_connection(
+        "127.0.0.1", int(here.address.rpartition(":")[2])
+    )
+    writer.write(
+        b"POST /telegram/111 HTTP/1.1\r\nHost: r\r\nX-Telegram-Bot-Api-Secret-Token: \xff\r\n"
+    )
     writer.write(b"Content-Length: 2\r\n\r\n{}")
     began: bytes = await reader.readexactly(13)
     writer.close()
@@ -228,14 +245,19 @@ async def test_a_flood_of_commands_delays_no_alert(sandbox: Sandbox, tmp_path: P
         assert not any(call.status == 429 for call in sandbox.telegram.calls)
 
 
-async def test_the_commands_are_published_for_groups_and_private_chats(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_the_commands_are_published_for_groups_and_private_chats(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     async with life(sandbox, tmp_path):
         menus = sandbox.telegram.bots[TOKEN].menus
         await until("they are published", lambda: len(menus) == 4)
         assert {key: [each["command"] for each in menu] for key, menu in menus.items()} == {
             (scope, language): names
             for scope, names in (
-                ("all_private_chats", ["subscriptions", "mute", "stop", "alerts", "chatid", "help"]),
+                (
+                    "all_private_chats",
+                    ["subscriptions", "mute", "stop", "alerts", "chatid", "help"],
+                ),
                 ("all_group_chats", ["chatid", "alerts", "help"]),
             )
             for language in ("", "fr")
@@ -282,7 +304,9 @@ async def test_a_webhook_that_was_changed_is_set_again_and_its_errors_are_named(
         )
 
 
-async def test_a_reload_takes_a_bot_s_ears_away_and_gives_them_back(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_a_reload_takes_a_bot_s_ears_away_and_gives_them_back(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     async with life(sandbox, tmp_path) as here:
         sandbox.telegram.says(ADA, ADA, "/help")
         await here.reads(ADA, "This bot sends alerts")

@@ -1,7 +1,9 @@
-"""Every error of both platforms at every step, over real HTTP: what the chat shows in the end, and what the books say.
+"""Every error of both platforms at every step, over real HTTP: what the chat shows in the end, and
+what the books say.
 
-Each row posts a group of two alerts (`post`), lets one of them resolve (`edit`), or lets a third one join (`reply`,
-which an edit follows), while the platform answers as the row says, and reads the chats two minutes later.
+Each row posts a group of two alerts (`post`), lets one of them resolve (`edit`), or lets a third
+one join (`reply`, which an edit follows), while the platform answers as the row says, and reads the
+chats two minutes later.
 """
 
 from collections.abc import Callable
@@ -40,14 +42,20 @@ from tests.world_http import LITTLE_PATIENCE, PATIENCE, HttpWorld
 
 TOPIC, NEW_GROUP = 7, -1_000_000_000_777
 BEGIN, END = 100, 220  # seconds
-FIRING, SHRUNK, GREW, JOINED = "🟠 warning Disk ×2", "🟠 warning Disk", "🟠 warning Disk ×3", "➕ db-3 · 3 firing now"
+FIRING, SHRUNK, GREW, JOINED = (
+    "🟠 warning Disk ×2",
+    "🟠 warning Disk",
+    "🟠 warning Disk ×3",
+    "➕ db-3 · 3 firing now",
+)
 NAMED = f"{JOINED} · Disk"  # Discord's webhooks do not reply: the line says what it is about
 Spoil = Callable[[HttpWorld], None]
 
 
 class Row(Struct, frozen=True):
-    """`calls` are the platform's statuses with the seconds after the fault began; `shows` are the messages that stand,
-    in the topic or thread where none is named; `?` marks one that says that it may be repeated."""
+    """`calls` are the platform's statuses with the seconds after the fault began; `shows` are the
+    messages that stand, in the topic or thread where none is named; `?` marks one that says that it
+    may be repeated."""
 
     error: str
     platform: Platform
@@ -64,7 +72,9 @@ def world(platform: Platform, patience: float = PATIENCE) -> HttpWorld:
     spare = telegram_target(SPARE, replace(POLICY, receiver="spare"))
     telegram = telegram_target(replace(GROUP_CHAT, thread=str(TOPIC)), policy)
     discord = discord_target(policy)
-    discord = replace(discord, endpoint=replace(discord.endpoint, lane=replace(CHANNEL_HOOK, thread=str(TOPIC))))
+    discord = replace(
+        discord, endpoint=replace(discord.endpoint, lane=replace(CHANNEL_HOOK, thread=str(TOPIC)))
+    )
     made = HttpWorld(telegram if platform == "telegram" else discord, spare, patience=patience)
     made.telegram.chats[CHAT].topics = {TOPIC: "db"}
     made.discord.channels[CHANNEL].threads = {TOPIC: Thread(TOPIC, "db")}
@@ -132,16 +142,26 @@ EVENTS: dict[str, Spoil] = {
     "webhook deleted": delete_webhook,
 }
 FAULTS: dict[str, FaultKind] = {
-    kind: kind for kind in ("500", "502", "429", "hang", "cut before", "cut after", "not json", "ok false")
+    kind: kind
+    for kind in ("500", "502", "429", "hang", "cut before", "cut after", "not json", "ok false")
 }
 REFUSALS: dict[str, tuple[Refusal, int | None]] = {
     "parse error": (Refusal(400, "Bad Request: can't parse entities: Unsupported start tag"), 1),
-    "parse error always": (Refusal(400, "Bad Request: can't parse entities: Unsupported start tag"), None),
-    "not modified": (Refusal(400, "Bad Request: message is not modified: specified new message content"), 1),
+    "parse error always": (
+        Refusal(400, "Bad Request: can't parse entities: Unsupported start tag"),
+        None,
+    ),
+    "not modified": (
+        Refusal(400, "Bad Request: message is not modified: specified new message content"),
+        1,
+    ),
     "50035": (Refusal(400, "Invalid Form Body", 50035), 1),
     "50035 always": (Refusal(400, "Invalid Form Body", 50035), None),
     "50013": (Refusal(403, "Missing Permissions", 50013), None),
-    "30046": (Refusal(429, "Maximum number of edits to messages older than 1 hour reached.", 30046), 1),
+    "30046": (
+        Refusal(429, "Maximum number of edits to messages older than 1 hour reached.", 30046),
+        1,
+    ),
 }
 COPIED = "delivered 2, pending 1"  # the copy is delivered, what it stands for waits for the chat to be up again
 ROWS = (
@@ -149,44 +169,200 @@ ROWS = (
     Row("parse error", "telegram", "edit", "Rejected", "400@0 200@1.1", (SHRUNK,)),
     Row("parse error", "telegram", "reply", "Rejected", "400@0 200@1.1", (GREW,)),
     Row("parse error always", "telegram", "post", "Rejected", "400@0 400@1.1", (), "dead 1"),
-    Row("parse error always", "telegram", "edit", "Rejected", "400@0 400@1.1", (FIRING,), "delivered 1, dead 1"),
+    Row(
+        "parse error always",
+        "telegram",
+        "edit",
+        "Rejected",
+        "400@0 400@1.1",
+        (FIRING,),
+        "delivered 1, dead 1",
+    ),
     Row("50035", "discord", "post", "Rejected", "400@0 200@0", (FIRING,), "delivered 1"),
     Row("50035", "discord", "edit", "Rejected", "400@0 200@0", (SHRUNK,)),
     Row("50035", "discord", "reply", "Rejected", "400@0 200@0", (GREW,)),
     Row("50035 always", "discord", "post", "Rejected", "400@0 400@0", (), "dead 1"),
-    Row("50035 always", "discord", "edit", "Rejected", "400@0 400@0", (FIRING,), "delivered 1, dead 1"),
-    Row("topic deleted", "telegram", "post", "ThreadGone", "400@0 200@1.1", (f"main: {FIRING}",), "delivered 1"),
-    Row("topic deleted", "telegram", "edit", "MessageGone", "400@0 400@1.1 200@2.2", (f"main: {SHRUNK}",)),
+    Row(
+        "50035 always",
+        "discord",
+        "edit",
+        "Rejected",
+        "400@0 400@0",
+        (FIRING,),
+        "delivered 1, dead 1",
+    ),
+    Row(
+        "topic deleted",
+        "telegram",
+        "post",
+        "ThreadGone",
+        "400@0 200@1.1",
+        (f"main: {FIRING}",),
+        "delivered 1",
+    ),
+    Row(
+        "topic deleted",
+        "telegram",
+        "edit",
+        "MessageGone",
+        "400@0 400@1.1 200@2.2",
+        (f"main: {SHRUNK}",),
+    ),
     Row("topic deleted", "telegram", "reply", "ThreadGone", "400@0 200@1.1", (f"main: {GREW}",)),
-    Row("topic closed", "telegram", "post", "ThreadGone", "400@0 200@1.1", (f"main: {FIRING}",), "delivered 1"),
+    Row(
+        "topic closed",
+        "telegram",
+        "post",
+        "ThreadGone",
+        "400@0 200@1.1",
+        (f"main: {FIRING}",),
+        "delivered 1",
+    ),
     Row("topic closed", "telegram", "edit", "Delivered", "200@0", (SHRUNK,)),
-    Row("topic closed", "telegram", "reply", "ThreadGone", "400@0 200@1.1", (FIRING, f"main: {GREW}")),
-    Row("topic deleted", "discord", "post", "ThreadGone", "404@0 200@0", (f"main: {FIRING}",), "delivered 1"),
+    Row(
+        "topic closed",
+        "telegram",
+        "reply",
+        "ThreadGone",
+        "400@0 200@1.1",
+        (FIRING, f"main: {GREW}"),
+    ),
+    Row(
+        "topic deleted",
+        "discord",
+        "post",
+        "ThreadGone",
+        "404@0 200@0",
+        (f"main: {FIRING}",),
+        "delivered 1",
+    ),
     Row("topic deleted", "discord", "edit", "ThreadGone", "404@0 200@0", (f"main: {SHRUNK}",)),
     Row("topic deleted", "discord", "reply", "ThreadGone", "404@0 200@0", (f"main: {GREW}",)),
-    Row("thread locked", "discord", "post", "ThreadGone", "400@0 200@0", (f"main: {FIRING}",), "delivered 1"),
-    Row("thread locked", "discord", "edit", "ThreadGone", "400@0 200@0", (FIRING, f"main: {SHRUNK}")),
-    Row("thread locked", "discord", "reply", "ThreadGone", "400@0 200@0", (FIRING, f"main: {GREW}")),
-    Row("group upgraded", "telegram", "post", "Moved", "400@0 200@0", (f"new: {FIRING}",), "delivered 1"),
+    Row(
+        "thread locked",
+        "discord",
+        "post",
+        "ThreadGone",
+        "400@0 200@0",
+        (f"main: {FIRING}",),
+        "delivered 1",
+    ),
+    Row(
+        "thread locked", "discord", "edit", "ThreadGone", "400@0 200@0", (FIRING, f"main: {SHRUNK}")
+    ),
+    Row(
+        "thread locked", "discord", "reply", "ThreadGone", "400@0 200@0", (FIRING, f"main: {GREW}")
+    ),
+    Row(
+        "group upgraded",
+        "telegram",
+        "post",
+        "Moved",
+        "400@0 200@0",
+        (f"new: {FIRING}",),
+        "delivered 1",
+    ),
     Row("group upgraded", "telegram", "edit", "Moved", "400@0 200@1.1", (FIRING, f"new: {SHRUNK}")),
     Row("group upgraded", "telegram", "reply", "Moved", "400@0 200@1.1", (FIRING, f"new: {GREW}")),
-    Row("kicked", "telegram", "post", "ChatDown", "403@0 200@0", (f"spare: {FIRING}",), "delivered 1, pending 1"),
-    Row("kicked", "telegram", "edit", "ChatDown", "403@0 200@0", (FIRING, f"spare: {SHRUNK}"), COPIED),
-    Row("kicked", "telegram", "reply", "ChatDown", "403@0 200@0", (FIRING, f"spare: {GREW}"), COPIED),
-    Row("50013", "discord", "post", "ChatDown", "403@0", (f"spare: {FIRING}",), "delivered 1, pending 1"),
+    Row(
+        "kicked",
+        "telegram",
+        "post",
+        "ChatDown",
+        "403@0 200@0",
+        (f"spare: {FIRING}",),
+        "delivered 1, pending 1",
+    ),
+    Row(
+        "kicked",
+        "telegram",
+        "edit",
+        "ChatDown",
+        "403@0 200@0",
+        (FIRING, f"spare: {SHRUNK}"),
+        COPIED,
+    ),
+    Row(
+        "kicked", "telegram", "reply", "ChatDown", "403@0 200@0", (FIRING, f"spare: {GREW}"), COPIED
+    ),
+    Row(
+        "50013",
+        "discord",
+        "post",
+        "ChatDown",
+        "403@0",
+        (f"spare: {FIRING}",),
+        "delivered 1, pending 1",
+    ),
     Row("50013", "discord", "edit", "ChatDown", "403@0", (FIRING, f"spare: {SHRUNK}"), COPIED),
     Row("50013", "discord", "reply", "ChatDown", "403@0", (FIRING, f"spare: {GREW}"), COPIED),
-    Row("token revoked", "telegram", "post", "BotDown", "401@0 401@0", (), "pending 2"),  # the spare has the same bot
-    Row("token revoked", "telegram", "edit", "BotDown", "401@0 401@0", (FIRING,), "delivered 1, pending 2"),
-    Row("token revoked", "telegram", "reply", "BotDown", "401@0 401@0", (FIRING,), "delivered 1, pending 2"),
-    Row("token changed", "discord", "post", "BotDown", "401@0", (f"spare: {FIRING}",), "delivered 1, pending 1"),
-    Row("token changed", "discord", "edit", "BotDown", "401@0", (FIRING, f"spare: {SHRUNK}"), COPIED),
-    Row("token changed", "discord", "reply", "BotDown", "401@0", (FIRING, f"spare: {GREW}"), COPIED),
-    Row("webhook deleted", "discord", "post", "ChatDown", "404@0", (f"spare: {FIRING}",), "delivered 1, pending 1"),
-    Row("webhook deleted", "discord", "edit", "ChatDown", "404@0", (FIRING, f"spare: {SHRUNK}"), COPIED),
-    Row("webhook deleted", "discord", "reply", "ChatDown", "404@0", (FIRING, f"spare: {GREW}"), COPIED),
+    Row(
+        "token revoked", "telegram", "post", "BotDown", "401@0 401@0", (), "pending 2"
+    ),  # the spare has the same bot
+    Row(
+        "token revoked",
+        "telegram",
+        "edit",
+        "BotDown",
+        "401@0 401@0",
+        (FIRING,),
+        "delivered 1, pending 2",
+    ),
+    Row(
+        "token revoked",
+        "telegram",
+        "reply",
+        "BotDown",
+        "401@0 401@0",
+        (FIRING,),
+        "delivered 1, pending 2",
+    ),
+    Row(
+        "token changed",
+        "discord",
+        "post",
+        "BotDown",
+        "401@0",
+        (f"spare: {FIRING}",),
+        "delivered 1, pending 1",
+    ),
+    Row(
+        "token changed", "discord", "edit", "BotDown", "401@0", (FIRING, f"spare: {SHRUNK}"), COPIED
+    ),
+    Row(
+        "token changed", "discord", "reply", "BotDown", "401@0", (FIRING, f"spare: {GREW}"), COPIED
+    ),
+    Row(
+        "webhook deleted",
+        "discord",
+        "post",
+        "ChatDown",
+        "404@0",
+        (f"spare: {FIRING}",),
+        "delivered 1, pending 1",
+    ),
+    Row(
+        "webhook deleted",
+        "discord",
+        "edit",
+        "ChatDown",
+        "404@0",
+        (FIRING, f"spare: {SHRUNK}"),
+        COPIED,
+    ),
+    Row(
+        "webhook deleted",
+        "discord",
+        "reply",
+        "ChatDown",
+        "404@0",
+        (FIRING, f"spare: {GREW}"),
+        COPIED,
+    ),
     Row("message deleted", "telegram", "edit", "MessageGone", "400@0 200@1.1", (SHRUNK,)),
-    Row("message deleted", "telegram", "reply", "Delivered", "200@0 400@1.1 200@2.2", (JOINED, GREW)),
+    Row(
+        "message deleted", "telegram", "reply", "Delivered", "200@0 400@1.1 200@2.2", (JOINED, GREW)
+    ),
     Row("message deleted", "discord", "edit", "MessageGone", "404@0 200@0", (SHRUNK,)),
     Row("message deleted", "discord", "reply", "Delivered", "200@0 404@0 200@0", (NAMED, GREW)),
     Row("30046", "discord", "edit", "MessageGone", "429@0 200@0", (FIRING, SHRUNK)),
@@ -218,13 +394,31 @@ ROWS = (
     Row("not json", "discord", "edit", "Unknown", "200@0 200@2", (SHRUNK,)),
     Row("hang", "telegram", "post", "Unknown", "504@0 200@17", (f"? {FIRING}",), "delivered 1"),
     Row("hang", "discord", "edit", "Unknown", "504@0 200@17", (SHRUNK,)),
-    Row("cut before", "telegram", "post", "Unknown", "502@0 200@2", (f"? {FIRING}",), "delivered 1"),
+    Row(
+        "cut before", "telegram", "post", "Unknown", "502@0 200@2", (f"? {FIRING}",), "delivered 1"
+    ),
     Row("cut before", "telegram", "edit", "Unknown", "502@0 200@2", (SHRUNK,)),
     Row("cut before", "discord", "post", "Unknown", "502@0 200@2", (f"? {FIRING}",), "delivered 1"),
-    Row("cut after", "telegram", "post", "Unknown", "200@0 200@2", (FIRING, f"? {FIRING}"), "delivered 1"),
+    Row(
+        "cut after",
+        "telegram",
+        "post",
+        "Unknown",
+        "200@0 200@2",
+        (FIRING, f"? {FIRING}"),
+        "delivered 1",
+    ),
     Row("cut after", "telegram", "edit", "Unknown", "200@0 400@2", (SHRUNK,)),  # 400: not modified
     Row("cut after", "telegram", "reply", "Unknown", "200@0 200@2", (GREW, JOINED)),
-    Row("cut after", "discord", "post", "Unknown", "200@0 200@2", (FIRING, f"? {FIRING}"), "delivered 1"),
+    Row(
+        "cut after",
+        "discord",
+        "post",
+        "Unknown",
+        "200@0 200@2",
+        (FIRING, f"? {FIRING}"),
+        "delivered 1",
+    ),
     Row("cut after", "discord", "edit", "Unknown", "200@0 200@2", (SHRUNK,)),
     Row("cut after", "discord", "reply", "Unknown", "200@0 200@2", (GREW, NAMED)),
 )
@@ -248,7 +442,10 @@ async def test_an_error_ends_as_the_table_says(row: Row, monkeypatch: pytest.Mon
         await run.post(NEWS[row.step])
         await run.run(until=END)
         calls = [call for call in platform_calls(run, row.platform) if call.at >= T0 + BEGIN]
-        assert " ".join(f"{call.status}@{round(call.at - T0 - BEGIN, 1):g}" for call in calls) == row.calls
+        assert (
+            " ".join(f"{call.status}@{round(call.at - T0 - BEGIN, 1):g}" for call in calls)
+            == row.calls
+        )
         assert not any(call.early for call in calls)
         assert shown(run, row.platform) == row.shows
         assert books(run) == row.books
@@ -260,14 +457,18 @@ def test_every_outcome_has_a_row() -> None:
 
 
 @pytest.mark.parametrize("platform", ["telegram", "discord"])
-async def test_a_chat_that_refused_a_secret_is_called_at_once_with_the_new_one(platform: Platform) -> None:
+async def test_a_chat_that_refused_a_secret_is_called_at_once_with_the_new_one(
+    platform: Platform,
+) -> None:
     good = telegram_target() if platform == "telegram" else discord_target()
     wrong = Secret(good.endpoint.secret.reveal() + "x")
     relay = World(replace(good, endpoint=replace(good.endpoint, secret=wrong)))
     await relay.post(notification(alert("db-1")))
     await relay.run(until=4000)
     assert (relay.balance()[0].pending, relay.balance()[0].delivered) == (1, 0)
-    relay.pipeline.take_over(replace(relay.pipeline.in_force, routing=Routing(Route("ops"), {"ops": (good,)})))
+    relay.pipeline.take_over(
+        replace(relay.pipeline.in_force, routing=Routing(Route("ops"), {"ops": (good,)}))
+    )
     await relay.restart()
     await relay.run(until=4001)
     assert (relay.balance()[0].pending, relay.balance()[0].delivered) == (0, 1)
@@ -287,7 +488,9 @@ async def fires(world: HttpWorld, seconds: float, name: str) -> None:
 
 
 @pytest.mark.parametrize("platform", ["telegram", "discord"])
-async def test_a_thread_that_is_open_again_takes_new_messages_an_hour_after_it_was_gone(platform: Platform) -> None:
+async def test_a_thread_that_is_open_again_takes_new_messages_an_hour_after_it_was_gone(
+    platform: Platform,
+) -> None:
     async with world(platform) as run:
         is_shut(run, shut=True)
         await fires(run, 0, "db-1")
@@ -296,7 +499,9 @@ async def test_a_thread_that_is_open_again_takes_new_messages_an_hour_after_it_w
         await fires(run, 3700, "db-3")
         await run.post(replace(notification(alert("db-1", "resolved")), group_key="db-1"))
         await run.run(until=4000)
-        assert [call.status for call in platform_calls(run, platform) if call.status != 200] == [400]
+        assert [call.status for call in platform_calls(run, platform) if call.status != 200] == [
+            400
+        ]
     cards = [text for text in shown(run, platform) if "after" not in text]
     assert sorted(cards) == sorted(["main: 🟢 resolved Disk", f"main: {SHRUNK}", SHRUNK])
     assert [event.chat for event in run.events if isinstance(event, ChatMoved)] == [""]
@@ -308,7 +513,9 @@ async def test_a_thread_that_stays_shut_is_tried_once_an_hour(platform: Platform
         is_shut(run, shut=True)
         for number in range(12 * 3):
             await fires(run, number * 300, f"db-{number}")
-        refused = [int(call.at - T0) for call in platform_calls(run, platform) if call.status == 400]
+        refused = [
+            int(call.at - T0) for call in platform_calls(run, platform) if call.status == 400
+        ]
     assert refused == [0, 3600, 7200]
     assert set(shown(run, platform)) == {f"main: {SHRUNK}"}
     assert len([event for event in run.events if isinstance(event, ChatMoved)]) == 1
@@ -346,13 +553,18 @@ def platform_calls(run: HttpWorld, platform: Platform) -> list[Call]:
 def shown(run: HttpWorld, platform: Platform) -> tuple[str, ...]:
     """The first lines of what stands in all chats, with the place."""
     lines = [
-        line("" if message.thread else "main: ", discord_text.plain(message.shown.content, message.shown.embeds))
+        line(
+            "" if message.thread else "main: ",
+            discord_text.plain(message.shown.content, message.shown.embeds),
+        )
         for message in run.discord.messages(CHANNEL)
     ]
     places = {CHAT: "", SPARE_CHAT: "spare: ", NEW_GROUP: "new: "}
     for chat in run.telegram.chats.values():
         lines += [
-            line("main: " if chat.id == CHAT and not message.topic else places[chat.id], message.text)
+            line(
+                "main: " if chat.id == CHAT and not message.topic else places[chat.id], message.text
+            )
             for message in chat.shows()
         ]
     assert platform == "telegram" or not run.telegram.messages(CHAT)

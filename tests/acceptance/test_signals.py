@@ -1,4 +1,6 @@
-"""How a relay process answers its operator: SIGTERM ends it in good order, SIGHUP and /-/reload read the file again."""
+"""How a relay process answers its operator: SIGTERM ends it in good order, SIGHUP and /-/reload
+read the file again.
+"""
 
 import asyncio
 import json
@@ -17,7 +19,15 @@ from relay.sandbox.server import Sandbox
 from relay.store.data_dir import DATABASE
 from relay.store.protocol import Attempt
 from relay.store.sqlite.store import SqliteStore
-from tests.acceptance.processes import Relay, fetch, launch_relay, payload, processes, start_relay, until
+from tests.acceptance.processes import (
+    Relay,
+    fetch,
+    launch_relay,
+    payload,
+    processes,
+    start_relay,
+    until,
+)
 from tests.build import GROUP, T0
 from tests.store.test_disk_faults import fill
 from tests.store.test_store import arrival, fold_all
@@ -60,11 +70,18 @@ receivers:
 
 @asynccontextmanager
 async def half_sent(relay: Relay, name: str) -> AsyncIterator[Callable[[], Awaitable[int]]]:
-    """A webhook request of which half the body is sent; call it to send the rest and get the answer's status."""
+    """A webhook request of which half the body is sent; call it to send the rest and get the
+    answer's status.
+    """
     body = json.dumps(payload(name)).encode()
     host, _, port = relay.url.removeprefix("http://").partition(":")
     reader, writer = await asyncio.open_connection(host, int(port))
-    head = ["POST /alerts HTTP/1.1", "Host: relay", "Content-Type: application/json", "Expect: 100-continue"]
+    head = [
+        "POST /alerts HTTP/1.1",
+        "Host: relay",
+        "Content-Type: application/json",
+        "Expect: 100-continue",
+    ]
     writer.write("\r\n".join([*head, f"Content-Length: {len(body)}", "", ""]).encode())
     await reader.readuntil(b"100 Continue\r\n\r\n")
     writer.write(body[:20])
@@ -96,7 +113,9 @@ async def is_shut(relay: Relay) -> bool:
     return False
 
 
-@pytest.mark.parametrize("times", [pytest.param(1, id="once", marks=pytest.mark.slow), pytest.param(2, id="twice")])
+@pytest.mark.parametrize(
+    "times", [pytest.param(1, id="once", marks=pytest.mark.slow), pytest.param(2, id="twice")]
+)
 async def test_sigterm_answers_what_was_begun_and_leaves_nothing_in_doubt(
     sandbox: Sandbox, tmp_path: Path, times: int
 ) -> None:
@@ -152,7 +171,9 @@ async def test_sigterm_ends_a_start_that_waits_for_room_on_the_disk(
     fill(data / "others")
     async with processes(tmp_path) as running:
         process = await launch_relay(running, furnish(sandbox, tmp_path))
-        await until("it tries to write that down", lambda: "cannot record what was sent" in process.output)
+        await until(
+            "it tries to write that down", lambda: "cannot record what was sent" in process.output
+        )
         process.signal(signal.SIGTERM)
         assert await process.ended(within=5) == 0
 
@@ -162,7 +183,9 @@ async def loaded_well(relay: Relay) -> bool:
     return "alert_relay_config_last_reload_successful 1.0" in text
 
 
-async def test_a_reload_takes_a_good_file_whole_and_leaves_a_bad_one(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_a_reload_takes_a_good_file_whole_and_leaves_a_bad_one(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     async with processes(tmp_path) as running:
         config = furnish(sandbox, tmp_path)
         relay = await start_relay(running, config)

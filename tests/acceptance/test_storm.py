@@ -35,10 +35,14 @@ def problem(number: int, *, critical: bool = False, over: bool = False) -> Alert
 async def storm(world: World, count: int, criticals: int = 0) -> None:
     for number in range(count):
         world.now = T0 + 2 * number / count
-        await world.post(notification(problem(number, critical=number >= count - criticals), group=group(number)))
+        await world.post(
+            notification(problem(number, critical=number >= count - criticals), group=group(number))
+        )
 
 
-@pytest.mark.parametrize("limits", [Limits(), ONE_A_SECOND], ids=["telegram's own limits", "one a second"])
+@pytest.mark.parametrize(
+    "limits", [Limits(), ONE_A_SECOND], ids=["telegram's own limits", "one a second"]
+)
 async def test_200_groups_in_two_seconds_are_a_few_criticals_and_one_digest(limits: Limits) -> None:
     world = World(telegram_target(), limits=limits)
     await storm(world, 200, criticals=5)
@@ -135,13 +139,17 @@ async def test_a_group_that_fires_anew_after_its_digest_closed_gets_its_own_mess
 
 
 @pytest.mark.parametrize("began", [0.0, 42.0], ids=["a firing from before", "a new firing"])
-async def test_a_group_that_fires_while_its_digest_closes_gets_its_own_message(began: float) -> None:
+async def test_a_group_that_fires_while_its_digest_closes_gets_its_own_message(
+    began: float,
+) -> None:
     world = World()
     await storm(world, 60)
     await world.run(until=30)
     for number in range(60):
         world.now = T0 + 40
-        await world.post(notification(replace(problem(number, over=True), ends_at=T0 + 39), group=group(number)))
+        await world.post(
+            notification(replace(problem(number, over=True), ends_at=T0 + 39), group=group(number))
+        )
     while "60 groups over" not in world.telegram.transcript(CHAT):
         await world.pipeline.turn(GROUP_CHAT)
     await world.post(notification(alert("host-3", at=T0 + began), group=group(3)))
@@ -152,7 +160,9 @@ async def test_a_group_that_fires_while_its_digest_closes_gets_its_own_message(b
 
 
 @pytest.mark.parametrize("number", [0, 3], ids=["which fires still", "which was over"])
-async def test_a_new_alert_of_a_group_in_an_old_digest_gets_the_group_its_own_message(number: int) -> None:
+async def test_a_new_alert_of_a_group_in_an_old_digest_gets_the_group_its_own_message(
+    number: int,
+) -> None:
     world = World()
     await storm(world, 60)
     await world.run(until=30)
@@ -171,7 +181,9 @@ async def test_a_new_alert_of_a_group_in_an_old_digest_gets_the_group_its_own_me
     assert ("59 groups over" if number == 0 else "1 group firing") in digest.text
 
 
-async def test_what_was_over_before_a_new_digest_is_not_told_again_and_forgotten_though_a_group_goes_on() -> None:
+async def test_what_was_over_before_a_new_digest_is_not_told_again_and_forgotten_though_a_group_goes_on() -> (
+    None
+):
     world = World()
     await storm(world, 60)
     await world.run(until=30)
@@ -189,7 +201,9 @@ async def test_what_was_over_before_a_new_digest_is_not_told_again_and_forgotten
     assert "over" not in second.text
     while await world.commit(partial(world.store.purge, T0 + 600, 1 << 30, 200)):
         pass
-    assert [number for number in range(60) if world.store.card(GROUP_CHAT, group(number), "")] == [0]
+    assert [number for number in range(60) if world.store.card(GROUP_CHAT, group(number), "")] == [
+        0
+    ]
 
 
 async def test_a_group_that_is_no_longer_reported_leaves_the_count_of_its_digest() -> None:
@@ -211,14 +225,18 @@ async def test_a_few_groups_are_told_one_by_one() -> None:
 
 
 @pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=pytest.mark.slow)])
-async def test_after_a_day_without_the_chat_it_shows_the_present_within_its_budget(count: int) -> None:
+async def test_after_a_day_without_the_chat_it_shows_the_present_within_its_budget(
+    count: int,
+) -> None:
     world = World()
     world.faults.add("telegram", "*", "502", until=T0 + DAY)
     for number in range(count):
         at = DAY / count * number
         world.now = T0 + at
         name = number % 100
-        await world.post(notification(problem(name, over=number // 100 % 2 == 1), group=group(name)))
+        await world.post(
+            notification(problem(name, over=number // 100 % 2 == 1), group=group(name))
+        )
         await world.run(until=at + 1)
     back = len(world.telegram.calls)
     await world.run(until=DAY + 1000)
@@ -240,7 +258,9 @@ async def test_a_digest_that_the_platform_refuses_leaves_nothing_pending() -> No
 
 
 @pytest.mark.parametrize("since", [0, 35], ids=["its first message", "its end"])
-async def test_a_digest_that_the_platform_refuses_closes_with_its_last_group_and_all_are_forgotten(since: int) -> None:
+async def test_a_digest_that_the_platform_refuses_closes_with_its_last_group_and_all_are_forgotten(
+    since: int,
+) -> None:
     world = World()
     world.faults.add("telegram", "*", "refused", since=T0 + since, until=T0 + 300)
     await storm(world, 60)

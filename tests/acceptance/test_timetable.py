@@ -1,4 +1,6 @@
-"""The life of a card as a timetable: seconds from the beginning, one Telegram group with its real limits."""
+"""The life of a card as a timetable: seconds from the beginning, one Telegram group with its real
+limits.
+"""
 
 from collections.abc import Callable
 
@@ -150,7 +152,9 @@ async def test_a_group_that_nobody_posts_any_more_turns_stale_without_a_sound() 
 
 
 @pytest.mark.parametrize(("peer", "contradicted"), [(PEER, 1), ("", 0)])
-async def test_two_alertmanagers_that_go_on_contradicting_each_other_are_told(peer: str, contradicted: int) -> None:
+async def test_two_alertmanagers_that_go_on_contradicting_each_other_are_told(
+    peer: str, contradicted: int
+) -> None:
     t = Timetable()
     t.at(0, t.fire("disk", "a"))
     t.expect(between(0, 1), post("warning Disk"))
@@ -160,4 +164,6 @@ async def test_two_alertmanagers_that_go_on_contradicting_each_other_are_told(pe
     t.at(75, t.fire("disk", "a", url=peer))
     t.expect(between(120, 121), post("warning Disk"))
     await t.run(until=600)
-    assert len([event for event in t.world.events if isinstance(event, Contradicted)]) == contradicted
+    assert (
+        len([event for event in t.world.events if isinstance(event, Contradicted)]) == contradicted
+    )

@@ -24,7 +24,16 @@ from relay.sandbox.faults import FaultKind, Refusal
 from relay.sandbox.rates import Window
 from relay.store.protocol import Ended, Outturn, StoreError
 from tests.build import POLICY, T0, alert, notification
-from tests.world import CHANNEL, CHAT, GROUP_CHAT, SPARE, SPARE_CHAT, World, discord_target, telegram_target
+from tests.world import (
+    CHANNEL,
+    CHAT,
+    GROUP_CHAT,
+    SPARE,
+    SPARE_CHAT,
+    World,
+    discord_target,
+    telegram_target,
+)
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -95,7 +104,9 @@ async def test_an_attempt_in_doubt_after_a_crash_is_repeated_and_says_so() -> No
 @pytest.mark.parametrize("ahead", [3 * 3600.0, 10 * 365 * 86400.0])
 async def test_after_a_clock_that_was_ahead_a_new_start_delays_nothing(ahead: float) -> None:
     world = World(telegram_target(), discord_target())
-    world.telegram.chats[CHAT].pace = world.telegram.chats[CHAT].minute = Window(1000, 1.0)  # its own clock was right
+    world.telegram.chats[CHAT].pace = world.telegram.chats[CHAT].minute = Window(
+        1000, 1.0
+    )  # its own clock was right
     world.now = T0 + ahead
     await world.post(notification(alert("db-1")))
     await world.run(until=ahead + 10)
@@ -159,9 +170,13 @@ async def test_a_message_whose_answer_a_bug_of_ours_swallowed_is_repeated_and_sa
     assert world.store.in_doubt() == ()
 
 
-async def test_a_chat_that_threw_us_out_is_replaced_by_the_fallback_until_the_group_is_over() -> None:
+async def test_a_chat_that_threw_us_out_is_replaced_by_the_fallback_until_the_group_is_over() -> (
+    None
+):
     spare = replace(POLICY, receiver="spare")
-    world = World(telegram_target(policy=replace(POLICY, fallback="spare")), telegram_target(SPARE, spare))
+    world = World(
+        telegram_target(policy=replace(POLICY, fallback="spare")), telegram_target(SPARE, spare)
+    )
     world.telegram.kick(CHAT)
     await world.post(notification(alert("db-1")))
     await world.run(until=10)
@@ -176,7 +191,9 @@ async def test_a_chat_that_threw_us_out_is_replaced_by_the_fallback_until_the_gr
 
 async def test_a_card_that_its_own_route_brings_to_a_fallback_stands_for_nobody() -> None:
     spare = replace(POLICY, receiver="spare")
-    world = World(telegram_target(policy=replace(POLICY, fallback="spare")), telegram_target(SPARE, spare))
+    world = World(
+        telegram_target(policy=replace(POLICY, fallback="spare")), telegram_target(SPARE, spare)
+    )
     await world.post(notification(alert("db-1")))
     await world.run(until=10)
     world.routing = replace(world.routing, root=replace(world.routing.root, receiver="spare"))
@@ -187,7 +204,9 @@ async def test_a_card_that_its_own_route_brings_to_a_fallback_stands_for_nobody(
     assert "whose chat" not in world.telegram.transcript(SPARE_CHAT)
 
 
-async def test_all_that_comes_while_a_chat_is_down_counts_once_there_and_once_at_its_fallback() -> None:
+async def test_all_that_comes_while_a_chat_is_down_counts_once_there_and_once_at_its_fallback() -> (
+    None
+):
     spare = replace(POLICY, receiver="spare")
     world = World(telegram_target(policy=replace(POLICY, fallback="spare")), discord_target(spare))
     world.telegram.kick(CHAT)
@@ -196,7 +215,11 @@ async def test_all_that_comes_while_a_chat_is_down_counts_once_there_and_once_at
         await world.run(until=60.0 * number)
     books = {row.platform: row for row in world.balance()}
     assert (books["telegram"].accepted, books["telegram"].pending) == (4, 4)
-    assert (books["discord"].accepted, books["discord"].delivered, books["discord"].duplicate) == (4, 4, 0)
+    assert (books["discord"].accepted, books["discord"].delivered, books["discord"].duplicate) == (
+        4,
+        4,
+        0,
+    )
 
 
 async def test_a_group_that_became_a_supergroup_gets_its_message_at_the_new_id_once() -> None:
@@ -264,7 +287,9 @@ async def test_a_card_that_no_turn_can_bring_does_not_hold_up_the_others_of_its_
 
 
 @pytest.mark.parametrize("kind", ["cut after", "refused"])
-async def test_a_new_firing_gets_a_new_message_whatever_became_of_the_closing_reply(kind: FaultKind) -> None:
+async def test_a_new_firing_gets_a_new_message_whatever_became_of_the_closing_reply(
+    kind: FaultKind,
+) -> None:
     world = World()
     await world.post(notification(alert("db-1")))
     await world.run(until=10)
@@ -286,7 +311,9 @@ async def test_a_held_firing_that_is_contradicted_leaves_nothing_pending() -> No
     await world.run(until=1)
     for at, status in ((60, "resolved"), (70, "firing"), (80, "resolved")):
         world.now = T0 + at
-        await world.post(notification(alert("db-1", "resolved" if status == "resolved" else "firing")))
+        await world.post(
+            notification(alert("db-1", "resolved" if status == "resolved" else "firing"))
+        )
         await world.run(until=at + 5)
     await world.run(until=200)
     assert len(world.telegram.messages(CHAT)) == 2
@@ -300,7 +327,9 @@ async def test_on_discord_a_short_line_that_links_to_the_card_stands_for_a_reply
     await world.post(notification(alert("db-1", "resolved")))
     await world.run(until=20)
     card, closing = world.discord.messages(CHANNEL)
-    link = f"https://discord.com/channels/{world.discord.channels[CHANNEL].guild}/{CHANNEL}/{card.id}"
+    link = (
+        f"https://discord.com/channels/{world.discord.channels[CHANNEL].guild}/{CHANNEL}/{card.id}"
+    )
     assert closing.shown.content == f"🟢 resolved after 1 min · Disk [↑](<{link}>)"
     await world.post(notification(alert("db-2")))
     await world.run(until=30)
@@ -321,12 +350,18 @@ async def test_a_webhook_that_is_gone_when_its_server_is_asked_is_not_called_aga
 
 def reloaded(world: World, root: str, *targets: Target) -> None:
     """What a reload does: from now on only these chats are in force."""
-    receivers: dict[str, tuple[Target, ...]] = {target.policy.receiver: (target,) for target in targets}
-    world.pipeline.take_over(replace(world.pipeline.in_force, routing=Routing(Route(root), receivers)))
+    receivers: dict[str, tuple[Target, ...]] = {
+        target.policy.receiver: (target,) for target in targets
+    }
+    world.pipeline.take_over(
+        replace(world.pipeline.in_force, routing=Routing(Route(root), receivers))
+    )
 
 
 @pytest.mark.parametrize("folded", [False, True])
-async def test_what_waits_for_a_chat_that_a_reload_removed_goes_where_the_routes_lead_now(folded: bool) -> None:
+async def test_what_waits_for_a_chat_that_a_reload_removed_goes_where_the_routes_lead_now(
+    folded: bool,
+) -> None:
     world = World()
     world.faults.add("telegram", str(CHAT), "502")
     await world.post(notification(alert("db-1")))
@@ -335,16 +370,22 @@ async def test_what_waits_for_a_chat_that_a_reload_removed_goes_where_the_routes
     reloaded(world, "spare", telegram_target(SPARE, replace(POLICY, receiver="spare")))
     await world.run(until=600)
     assert "Disk" in world.telegram.transcript(SPARE_CHAT)
-    assert {row.receiver: (row.delivered, row.merged, row.dead, row.pending) for row in world.balance()} == {
+    assert {
+        row.receiver: (row.delivered, row.merged, row.dead, row.pending) for row in world.balance()
+    } == {
         "ops": (0, 1, 0, 0),
         "spare": (1, 0, 0, 0),
     }
 
 
-async def test_what_waits_in_the_digest_of_a_chat_that_a_reload_removed_is_routed_once_more() -> None:
+async def test_what_waits_in_the_digest_of_a_chat_that_a_reload_removed_is_routed_once_more() -> (
+    None
+):
     world = World()
     for number in range(60):
-        await world.post(notification(alert(f"db-{number}"), group=GroupId("", "relay", f"{{}}:{number}")))
+        await world.post(
+            notification(alert(f"db-{number}"), group=GroupId("", "relay", f"{{}}:{number}"))
+        )
     world.faults.add("telegram", str(CHAT), "502")
     await world.run(until=100)
     reloaded(world, "spare", telegram_target(SPARE, replace(POLICY, receiver="spare")))
@@ -353,7 +394,9 @@ async def test_what_waits_in_the_digest_of_a_chat_that_a_reload_removed_is_route
     assert [row.pending for row in world.balance()] == [0, 0]
 
 
-async def test_what_waits_for_a_chat_that_a_reload_removed_is_dead_when_no_route_leads_anywhere() -> None:
+async def test_what_waits_for_a_chat_that_a_reload_removed_is_dead_when_no_route_leads_anywhere() -> (
+    None
+):
     world = World()
     await world.post(notification(alert("db-1")))
     reloaded(world, "nobody")
@@ -392,7 +435,9 @@ async def test_what_waits_for_a_removed_chat_does_not_undo_what_others_were_told
     assert [(row.accepted, row.delivered, row.merged) for row in world.balance()] == [(4, 1, 3)]
 
 
-async def test_alerts_that_waited_for_a_removed_chat_reach_one_that_had_others_of_the_payload() -> None:
+async def test_alerts_that_waited_for_a_removed_chat_reach_one_that_had_others_of_the_payload() -> (
+    None
+):
     chats: dict[str, tuple[Target, ...]] = {
         "ops": (telegram_target(),),
         "spare": (telegram_target(SPARE, replace(POLICY, receiver="spare")),),
@@ -421,7 +466,9 @@ async def test_a_payload_in_parts_that_waited_for_a_removed_chat_arrives_whole(p
 
 
 @pytest.mark.parametrize("folded", [False, True])
-async def test_what_waits_for_a_chat_whose_reload_is_taken_back_goes_back_to_the_one_before(folded: bool) -> None:
+async def test_what_waits_for_a_chat_whose_reload_is_taken_back_goes_back_to_the_one_before(
+    folded: bool,
+) -> None:
     ops, spare = telegram_target(), telegram_target(SPARE, replace(POLICY, receiver="spare"))
     world = World(ops)
     world.faults.add("telegram", str(CHAT), "502", until=T0 + 100)
@@ -434,7 +481,9 @@ async def test_what_waits_for_a_chat_whose_reload_is_taken_back_goes_back_to_the
     reloaded(world, "ops", ops)
     await world.run(until=600)
     assert "db-1" in world.telegram.transcript(CHAT)
-    assert {row.receiver: (row.delivered, row.merged, row.dead, row.pending) for row in world.balance()} == {
+    assert {
+        row.receiver: (row.delivered, row.merged, row.dead, row.pending) for row in world.balance()
+    } == {
         "ops": (1, 1, 0, 0),
         "spare": (0, 1, 0, 0),
     }
@@ -460,7 +509,9 @@ async def test_a_fallback_shows_the_resolve_that_comes_when_the_receiver_has_ano
     assert "no longer reported" not in world.telegram.transcript(SPARE_CHAT)
 
 
-async def test_a_fallback_that_takes_the_place_of_one_that_is_down_too_gets_what_that_one_was_to_tell() -> None:
+async def test_a_fallback_that_takes_the_place_of_one_that_is_down_too_gets_what_that_one_was_to_tell() -> (
+    None
+):
     ops = telegram_target(policy=replace(POLICY, fallback="spare"))
     spare = telegram_target(SPARE, replace(POLICY, receiver="spare"))
     world = World(ops, spare, routing=Routing(Route("ops"), {"ops": (ops,), "spare": (spare,)}))
@@ -474,7 +525,9 @@ async def test_a_fallback_that_takes_the_place_of_one_that_is_down_too_gets_what
     await world.reload(Routing(Route("ops"), {"ops": (ops,), "spare": (instead,)}))
     await world.run(until=600)
     assert "db-1" in world.telegram.transcript(-1003)
-    assert [(row.accepted, row.delivered, row.merged, row.pending) for row in world.balance()] == [(3, 1, 1, 1)]
+    assert [(row.accepted, row.delivered, row.merged, row.pending) for row in world.balance()] == [
+        (3, 1, 1, 1)
+    ]
 
 
 async def test_a_chat_that_a_reload_removed_gets_no_more_deliveries() -> None:

@@ -1,4 +1,6 @@
-"""Timetables: what Alertmanager says at which second, and what the chat shows between which seconds."""
+"""Timetables: what Alertmanager says at which second, and what the chat shows between which
+seconds.
+"""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -20,7 +22,9 @@ class Between(NamedTuple):
 
 
 class Sight(NamedTuple):
-    """Something the chat showed: when, a kind (post, edit or reply), the text, and whether it made a sound."""
+    """Something the chat showed: when, a kind (post, edit or reply), the text, and whether it made
+    a sound.
+    """
 
     at: float
     kind: str
@@ -54,14 +58,24 @@ class Timetable:
         """The chat shows it within these seconds; everything that it shows has to be expected."""
         self._expected.append((when, *what))
 
-    def fire(self, group: str, *names: str, url: str = "", reason: str = "", at: float | None = None) -> Said:
+    def fire(
+        self, group: str, *names: str, url: str = "", reason: str = "", at: float | None = None
+    ) -> Said:
         return self._say(group, names, (), url, reason, at)
 
-    def resolve(self, group: str, *names: str, left: tuple[str, ...] = (), url: str = "", reason: str = "") -> Said:
+    def resolve(
+        self, group: str, *names: str, left: tuple[str, ...] = (), url: str = "", reason: str = ""
+    ) -> Said:
         return self._say(group, left, names, url, reason, None)
 
     def _say(
-        self, group: str, firing: tuple[str, ...], over: tuple[str, ...], url: str, reason: str, began: float | None
+        self,
+        group: str,
+        firing: tuple[str, ...],
+        over: tuple[str, ...],
+        url: str,
+        reason: str,
+        began: float | None,
     ) -> Said:
         def said(world: World) -> tuple[GroupId, tuple[Alert, ...], str, str]:
             now = world.now
@@ -69,9 +83,17 @@ class Timetable:
                 self._known.setdefault((group, name), now if began is None else T0 + began)
             if began is not None:
                 self._known.update({(group, name): T0 + began for name in firing})
-            fired = [alert(name, at=self._known[group, name], name=group.title()) for name in firing]
+            fired = [
+                alert(name, at=self._known[group, name], name=group.title()) for name in firing
+            ]
             ended = [
-                alert(name, "resolved", at=self._known.get((group, name), now - 60), ends=now, name=group.title())
+                alert(
+                    name,
+                    "resolved",
+                    at=self._known.get((group, name), now - 60),
+                    ends=now,
+                    name=group.title(),
+                )
                 for name in over
             ]
             return GroupId("", "relay", f"{{}}:{group}"), (*fired, *ended), url, reason
@@ -97,7 +119,9 @@ class Timetable:
                 missing.append((when, kind, text, loud))
             else:
                 seen.remove(found)
-        told = "\n".join(f"{s.at:8.1f} {s.kind:5} {'loud' if s.loud else '    '} {s.text!r}" for s in seen)
+        told = "\n".join(
+            f"{s.at:8.1f} {s.kind:5} {'loud' if s.loud else '    '} {s.text!r}" for s in seen
+        )
         assert not missing, f"never shown: {missing}\nunexpected:\n{told}"
         assert not seen, f"unexpected:\n{told}"
         assert all(row.lost == 0 for row in self.world.balance())
@@ -120,7 +144,9 @@ def _versions(message: Message) -> list[Sight]:
     is_reply = message.reply_to and "\n" not in first.content.text
     kind = "reply" if is_reply else "post"
     sights = [Sight(first.at - T0, kind, first.content.text, not message.silent, message.id)]
-    return sights + [Sight(v.at - T0, "edit", v.content.text, loud=False, message=message.id) for v in later]
+    return sights + [
+        Sight(v.at - T0, "edit", v.content.text, loud=False, message=message.id) for v in later
+    ]
 
 
 def post(text: str, *, loud: bool | None = True) -> tuple[str, str, bool | None]:

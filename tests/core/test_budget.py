@@ -1,4 +1,6 @@
-"""Budgets as arithmetic: when the next call fits, how many still do, and two budgets that are one."""
+"""Budgets as arithmetic: when the next call fits, how many still do, and two budgets that are
+one.
+"""
 
 import pytest
 
@@ -13,7 +15,13 @@ LIMIT = Limit("chat", 2, 10.0)
         ((), 0.0, 100.0, 100.0, 2),
         ((99.0,), 0.0, 100.0, 100.0, 1),
         ((95.0, 99.0), 0.0, 100.0, 105.0, 0),
-        ((90.0, 99.0), 0.0, 100.0, 100.0, 1),  # a call leaves the window when it is exactly as old as that
+        (
+            (90.0, 99.0),
+            0.0,
+            100.0,
+            100.0,
+            1,
+        ),  # a call leaves the window when it is exactly as old as that
         ((92.0, 95.0, 99.0), 0.0, 100.0, 105.0, -1),  # the limit was lowered
         ((), 130.0, 100.0, 130.0, 2),
         ((95.0, 99.0), 130.0, 100.0, 130.0, 0),
@@ -29,7 +37,9 @@ def test_a_call_fits_when_the_window_and_the_block_let_it(
 
 
 def test_taking_forgets_what_has_left_the_window_and_keeps_the_block() -> None:
-    assert take(Budget("chat", (80.0, 95.0), 7.0), LIMIT, 100.0) == Budget("chat", (95.0, 100.0), 7.0)
+    assert take(Budget("chat", (80.0, 95.0), 7.0), LIMIT, 100.0) == Budget(
+        "chat", (95.0, 100.0), 7.0
+    )
 
 
 def test_a_block_is_never_shortened() -> None:
@@ -41,7 +51,11 @@ def test_a_block_is_never_shortened() -> None:
     ("first", "second", "rests_until"),
     [  # which part was refused, when, and for how many seconds
         (("a", 0, 30), ("b", 5, 25), 30),  # one limit, told twice
-        (("a", 0, 30), ("b", 5, 55), 60),  # the second came too early, and is told what is left and 30 s once more
+        (
+            ("a", 0, 30),
+            ("b", 5, 55),
+            60,
+        ),  # the second came too early, and is told what is left and 30 s once more
         (("a", 0, 3600), ("b", 5, 4), 14),  # the first limit is its own
         (("a", 0, 4), ("b", 3, 3600), 12),  # the second is
         (("a", 0, 30), ("a", 5, 25), 0),  # nothing is known of the others
@@ -63,4 +77,6 @@ def test_a_part_that_rests_longer_is_not_forgotten_for_one_that_rests_shorter() 
 
 
 def test_two_budgets_that_are_one_have_the_calls_of_both_in_order_and_the_longer_block() -> None:
-    assert merge(Budget("a", (2.0, 4.0), 9.0), Budget("b", (1.0, 3.0), 8.0)) == Budget("b", (1.0, 2.0, 3.0, 4.0), 9.0)
+    assert merge(Budget("a", (2.0, 4.0), 9.0), Budget("b", (1.0, 3.0), 8.0)) == Budget(
+        "b", (1.0, 2.0, 3.0, 4.0), 9.0
+    )

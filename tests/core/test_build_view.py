@@ -16,8 +16,14 @@ NOW = T0 + 1000
     ("state", "late"),
     [
         (LaneState(), Late(1000, "restarted", T0, NOW)),
-        (LaneState(trouble="unreachable", trouble_since=T0 + 10), Late(1000, "unreachable", T0 + 10, NOW)),
-        (LaneState(trouble="unreachable", trouble_since=T0 - 99), Late(1000, "unreachable", T0, NOW)),
+        (
+            LaneState(trouble="unreachable", trouble_since=T0 + 10),
+            Late(1000, "unreachable", T0 + 10, NOW),
+        ),
+        (
+            LaneState(trouble="unreachable", trouble_since=T0 - 99),
+            Late(1000, "unreachable", T0, NOW),
+        ),
         (
             LaneState(trouble="rate_limited", trouble_since=T0 + 10, trouble_until=T0 + 700),
             Late(1000, "rate_limited", T0 + 10, T0 + 700),

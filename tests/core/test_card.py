@@ -13,7 +13,15 @@ from relay.core.card.digest import DIGEST, absorbing
 from relay.core.card.fold import DETAILED, fold, ripen
 from relay.core.card.lane_state import LaneState
 from relay.core.card.operator import waive
-from relay.core.card.outcome import Delivered, MessageGone, Outcome, RateLimited, Rejected, Unavailable, Unknown
+from relay.core.card.outcome import (
+    Delivered,
+    MessageGone,
+    Outcome,
+    RateLimited,
+    Rejected,
+    Unavailable,
+    Unknown,
+)
 from relay.core.card.plan import is_urgent, plan
 from relay.core.card.step import Edit, MessageRef, Post, Reply, Step, Wait
 from relay.core.card.view import Round
@@ -25,7 +33,9 @@ REF = MessageRef("-1001", "", "7")
 
 
 class Chat:
-    """A card, its chat and a clock: what arrives is folded, what is planned is delivered at once."""
+    """A card, its chat and a clock: what arrives is folded, what is planned is delivered at
+    once.
+    """
 
     def __init__(self, policy: Policy = POLICY) -> None:
         self.card: Card = card()
@@ -266,7 +276,9 @@ def test_edits_within_two_seconds_become_one() -> None:
     assert chat.drain(2) == ["edit 7"]
 
 
-def test_a_refused_markup_goes_out_plain_and_a_refused_plain_text_is_given_up_until_the_next_change() -> None:
+def test_a_refused_markup_goes_out_plain_and_a_refused_plain_text_is_given_up_until_the_next_change() -> (
+    None
+):
     chat = Chat()
     chat.arrive(0, alert("a"))
     chat.come_to(0, Rejected("markup"))
@@ -326,7 +338,9 @@ def test_an_unknown_outcome_of_a_post_is_repeated_after_a_pause_and_says_so() ->
 def test_a_rate_limit_blocks_its_budgets_and_costs_no_attempt() -> None:
     chat = Chat()
     chat.arrive(0, alert("a"))
-    after = advance(chat.card, chat.state, Post(silent=False), RateLimited(7.0, ("chat", "old"), "bot"), T0, 0.5)
+    after = advance(
+        chat.card, chat.state, Post(silent=False), RateLimited(7.0, ("chat", "old"), "bot"), T0, 0.5
+    )
     assert after.blocks == (Block(("chat", "old"), T0, 7.0, "bot"),)
     assert after.state.attempts == 0
 
@@ -370,12 +384,17 @@ def test_a_card_keeps_the_labels_of_its_most_urgent_alerts_only() -> None:
 
 
 def test_a_payload_in_parts_says_one_thing() -> None:
-    """Its first part ends all that fires, its second brings something new: the group grew, it did not fire again."""
+    """Its first part ends all that fires, its second brings something new: the group grew, it did
+    not fire again.
+    """
     chat = Chat()
     chat.arrive(0, alert("a"), alert("b"))
     chat.drain(0)
     whole = arriving(3, T0 + 60, alert("a", "resolved"), alert("b", "resolved"), alert("c"))
-    parts = [replace(whole, seq=2, alerts=whole.alerts[:2], last=False), replace(whole, alerts=whole.alerts[2:])]
+    parts = [
+        replace(whole, seq=2, alerts=whole.alerts[:2], last=False),
+        replace(whole, alerts=whole.alerts[2:]),
+    ]
     assert fold(chat.card, parts, POLICY) == fold(chat.card, [whole], POLICY)
     again = [replace(part, seq=part.seq + 2) for part in parts]
     assert fold(fold(chat.card, parts, POLICY).card, again, POLICY).duplicates == (4, 5)

@@ -1,4 +1,6 @@
-"""The life of a card as a table; docs/cards.md shows the same rows. `RELAY_GOLDEN=update` writes them anew."""
+"""The life of a card as a table; docs/cards.md shows the same rows. `RELAY_GOLDEN=update` writes
+them anew.
+"""
 
 import os
 from collections.abc import Callable
@@ -27,7 +29,9 @@ Script = Callable[[Chat], None]
 
 
 class Row(Struct, frozen=True):
-    """What the chat shows, what comes at `at` seconds, and what the chat gets `later` seconds after that."""
+    """What the chat shows, what comes at `at` seconds, and what the chat gets `later` seconds after
+    that.
+    """
 
     shows: str
     comes: str
@@ -43,9 +47,13 @@ def nothing(_: Chat) -> None:
     return
 
 
-def fires(*names: str, at: float = 0.0, start: float = 0.0, reason: str = "", truncated: int = 0) -> Script:
+def fires(
+    *names: str, at: float = 0.0, start: float = 0.0, reason: str = "", truncated: int = 0
+) -> Script:
     def script(chat: Chat) -> None:
-        chat.arrive(at, *(alert(name, at=T0 + start) for name in names), reason=reason, truncated=truncated)
+        chat.arrive(
+            at, *(alert(name, at=T0 + start) for name in names), reason=reason, truncated=truncated
+        )
 
     return script
 
@@ -75,12 +83,25 @@ FIRING, CLOSED = shown(fires("a", "b")), shown(fires("a"), over("a", at=20.0))
 ROWS = (
     Row("nothing", "a group fires", ("post",), nothing, fires("a")),
     Row("nothing", "only resolved alerts", ("post silent",), nothing, over("a")),
-    Row("nothing", "a group fires and is over before the chat could be told", ("post silent",), fires("a"), over("a")),
+    Row(
+        "nothing",
+        "a group fires and is over before the chat could be told",
+        ("post silent",),
+        fires("a"),
+        over("a"),
+    ),
     Row("firing", "alerts join", ("joined", "edit 7"), FIRING, fires("a", "b", "c", at=60)),
     Row("firing", "some resolve", ("edit 7",), FIRING, over("b", left=("a",))),
     Row("firing", "all resolve", ("edit 7", "resolved silent"), FIRING, over("a", "b")),
     Row("firing", "only annotations change", (), shown(fires("a")), reworded, counts="duplicate"),
-    Row("firing", "the same again within `dedup_window`", (), FIRING, fires("b", "a", at=60), counts="duplicate"),
+    Row(
+        "firing",
+        "the same again within `dedup_window`",
+        (),
+        FIRING,
+        fires("b", "a", at=60),
+        counts="duplicate",
+    ),
     Row(
         "firing",
         "the same again later, for a reason that tells of a change elsewhere",
@@ -98,11 +119,25 @@ ROWS = (
         fires("a", "b", at=600, reason="repeat interval elapsed"),
         at=600,
     ),
-    Row("firing", "a whole payload without one of the alerts: at once", (), FIRING, fires("a", at=60)),
-    Row("firing", "the same, 45 s later (`late_hold`)", ("edit 7",), FIRING, fires("a", at=60), later=45),
     Row(
         "firing",
-        "a truncated payload without one of them: that some are left out is told, no alert is taken for gone",
+        "a whole payload without one of the alerts: at once",
+        (),
+        FIRING,
+        fires("a", at=60),
+    ),
+    Row(
+        "firing",
+        "the same, 45 s later (`late_hold`)",
+        ("edit 7",),
+        FIRING,
+        fires("a", at=60),
+        later=45,
+    ),
+    Row(
+        "firing",
+        "a truncated payload without one of them: that some are left out is told, no alert is "
+        "taken for gone",
         ("edit 7",),
         FIRING,
         fires("a", at=60, truncated=1),
@@ -120,7 +155,13 @@ ROWS = (
         fires("a", at=60),
         later=45,
     ),
-    Row("resolved", "a firing that began later", ("post after 7",), CLOSED, fires("a", at=60, start=58)),
+    Row(
+        "resolved",
+        "a firing that began later",
+        ("post after 7",),
+        CLOSED,
+        fires("a", at=60, start=58),
+    ),
     Row(
         "firing, its resolve not shown yet",
         "a firing that began later",
@@ -145,7 +186,9 @@ def test_the_docs_show_the_table() -> None:
     lines = ["| the message shows | then comes | the chat gets |", "|---|---|---|"]
     for row in ROWS:
         said = ", then ".join(WORDS[each] for each in row.said) or "nothing"
-        lines.append(f"| {row.shows} | {row.comes} | {said}{f' ({row.counts})' if row.counts else ''} |")
+        lines.append(
+            f"| {row.shows} | {row.comes} | {said}{f' ({row.counts})' if row.counts else ''} |"
+        )
     table = "\n".join(lines) + "\n"
     before, _, rest = DOC.read_text(encoding="utf-8").partition(BEGIN)
     shown_table, _, after = rest.partition(END)

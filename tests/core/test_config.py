@@ -1,4 +1,6 @@
-"""relay.yml from bytes: faults of structure all at once, and nothing but faults for whatever bytes."""
+"""relay.yml from bytes: faults of structure all at once, and nothing but faults for whatever
+bytes.
+"""
 
 import json
 import time
@@ -16,9 +18,25 @@ from relay.config.resolve import resolve
 
 ROOT = Path(__file__).parent.parent.parent
 GOOD = (ROOT / "config/examples/nights-and-fallbacks.yml").read_text()
-WITH_TEMPLATES = Files(builtin={path.name: path.read_text() for path in (ROOT / "templates").glob("*.j2")})
+WITH_TEMPLATES = Files(
+    builtin={path.name: path.read_text() for path in (ROOT / "templates").glob("*.j2")}
+)
 BARE = Files()  # compiles nothing, so that many examples take little time
-PLAIN = ["", "~", "no", "12:30:45", "null", "-1", "0x1F", "9" * 30, "1e999", "9" * 5000, "receiver: ", "name: ", "\n\n"]
+PLAIN = [
+    "",
+    "~",
+    "no",
+    "12:30:45",
+    "null",
+    "-1",
+    "0x1F",
+    "9" * 30,
+    "1e999",
+    "9" * 5000,
+    "receiver: ",
+    "name: ",
+    "\n\n",
+]
 MARKS = [
     "- ",
     "[",
@@ -51,7 +69,9 @@ def check(data: bytes, files: Files = WITH_TEMPLATES) -> tuple[Config | None, tu
     return config, faults
 
 
-@given(at=st.integers(0, len(GOOD)), drop=st.integers(0, 40), word=st.sampled_from(PLAIN + MARKS + ODD))
+@given(
+    at=st.integers(0, len(GOOD)), drop=st.integers(0, 40), word=st.sampled_from(PLAIN + MARKS + ODD)
+)
 @example(at=0, drop=len(GOOD), word="")
 @example(at=0, drop=0, word="x: &x [*x]\n")
 def test_a_mutated_file_never_raises_anything_but_faults(at: int, drop: int, word: str) -> None:
@@ -74,7 +94,11 @@ def test_any_bytes_end_in_faults(data: bytes) -> None:
 
 def _swapped(node: object, draw: st.DataObject) -> object:
     if draw.draw(st.integers(0, 9)) == 0:
-        return draw.draw(st.sampled_from([None, True, 0, -5, 1.5, "x", [], {}, ["x"], [[]], {"a": {"b": 1}}, [{}]]))
+        return draw.draw(
+            st.sampled_from(
+                [None, True, 0, -5, 1.5, "x", [], {}, ["x"], [[]], {"a": {"b": 1}}, [{}]]
+            )
+        )
     if isinstance(node, dict):
         return {key: _swapped(value, draw) for key, value in node.items()}
     return [_swapped(item, draw) for item in node] if isinstance(node, list) else node
@@ -143,7 +167,9 @@ def test_a_receiver_with_a_fault_in_it_is_still_known_by_name() -> None:
 def test_thousands_of_faults_are_counted_in_little_time() -> None:
     started = time.process_time()
     routes = "\n".join(f"    - {{reciever: r{n}}}" for n in range(3000))
-    _, faults = check(f"route:\n  receiver: ops\n  routes:\n{routes}\nreceivers: [{{name: ops}}]".encode())
+    _, faults = check(
+        f"route:\n  receiver: ops\n  routes:\n{routes}\nreceivers: [{{name: ops}}]".encode()
+    )
     assert len(faults) == 501
     assert faults[-1].message == "2500 more faults are not shown"
     routes = "\n".join(f"    - {{receiver: r{n}}}" for n in range(3000))
@@ -180,9 +206,14 @@ receivers:
 
 
 def test_five_thousand_routes_load_in_about_a_second() -> None:
-    routes = "\n".join(f'    - {{matchers: [team="t{n}", severity=~"page|x{n}"], receiver: ops}}' for n in range(5000))
+    routes = "\n".join(
+        f'    - {{matchers: [team="t{n}", severity=~"page|x{n}"], receiver: ops}}'
+        for n in range(5000)
+    )
     started = time.process_time()
-    config, faults = check(f"route:\n  receiver: ops\n  routes:\n{routes}\nreceivers: [{{name: ops}}]".encode())
+    config, faults = check(
+        f"route:\n  receiver: ops\n  routes:\n{routes}\nreceivers: [{{name: ops}}]".encode()
+    )
     assert config
     assert not faults
     assert time.process_time() - started < 5  # generous: what is quadratic takes a minute

@@ -41,10 +41,13 @@ def test_hidden_alerts_that_do_not_fire_are_counted_by_their_state() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "more"), [("firing", "… and 3 more: warning"), ("gone", "… and 3 more: no longer reported")]
+    ("status", "more"),
+    [("firing", "… and 3 more: warning"), ("gone", "… and 3 more: no longer reported")],
 )
 def test_hidden_alerts_of_one_kind_are_counted_once(status: ShownStatus, more: str) -> None:
-    alerts = tuple(sample.alert(4, status, {"alertname": "Disk", "severity": "warning"}) for _ in range(4))
+    alerts = tuple(
+        sample.alert(4, status, {"alertname": "Disk", "severity": "warning"}) for _ in range(4)
+    )
     names = _names(sample.view(alerts), Shape(1, 1, 99))
     assert _text(names["more"]) == more
 
@@ -60,22 +63,41 @@ def test_hidden_alerts_of_one_kind_are_counted_once(status: ShownStatus, more: s
 )
 def test_the_head_of_a_card(view: str, state: str, name: str, mark: str, summary: str) -> None:
     names = _names(sample.VIEWS[view])
-    assert (names["state"], names["name"], names["mark"], names["summary"]) == (state, name, mark, summary)
+    assert (names["state"], names["name"], names["mark"], names["summary"]) == (
+        state,
+        name,
+        mark,
+        summary,
+    )
 
 
 def test_many_names_are_counted_and_a_missing_one_is_said() -> None:
-    alerts = tuple(sample.alert(1, labels={"alertname": name} if name else {}) for name in ("", "B", "C", "D"))
+    alerts = tuple(
+        sample.alert(1, labels={"alertname": name} if name else {}) for name in ("", "B", "C", "D")
+    )
     assert _names(sample.view(alerts))["name"] == "unnamed alert, B and 2 more"
 
 
 def test_a_description_is_told_beside_a_summary_only() -> None:
-    assert _names(sample.VIEWS["one"])["description"] == "Most of them are time-outs of the card provider."
+    assert (
+        _names(sample.VIEWS["one"])["description"]
+        == "Most of them are time-outs of the card provider."
+    )
     assert _names(sample.VIEWS["long"])["description"] == ""
 
 
 def test_again_counts_the_rounds_and_late_says_why() -> None:
-    assert _text(_names(sample.VIEWS["again"])["again"]) == "third time in 30 min · before: 12:16 to 12:21"
+    assert (
+        _text(_names(sample.VIEWS["again"])["again"])
+        == "third time in 30 min · before: 12:16 to 12:21"
+    )
     assert _text(_names(sample.VIEWS["over"])["over"]) == "fired 12:04, resolved 12:09"
-    late = replace(sample.VIEWS["late"], late=Late(840.0, "rate_limited", sample.NOON + 240, sample.NOON + 1020))
-    assert _text(_names(late)["late"]) == "14 min late: this chat took no more messages from 12:04 to 12:17"
+    late = replace(
+        sample.VIEWS["late"],
+        late=Late(840.0, "rate_limited", sample.NOON + 240, sample.NOON + 1020),
+    )
+    assert (
+        _text(_names(late)["late"])
+        == "14 min late: this chat took no more messages from 12:04 to 12:17"
+    )
     assert _names(sample.VIEWS["one"])["late"] == ""

@@ -1,4 +1,6 @@
-"""Conversations: what each command causes and answers, for people who are known, invited, strangers or nameless."""
+"""Conversations: what each command causes and answers, for people who are known, invited, strangers
+or nameless.
+"""
 
 from collections.abc import Iterable
 
@@ -6,8 +8,27 @@ import pytest
 from msgspec.structs import replace
 
 from relay.core.bot.conversation import respond
-from relay.core.bot.people import MOST_TOPICS, ChatEntry, Effects, Invite, Known, Subscription, hash_of, subscribe
-from relay.core.bot.update import BotId, ChatInfo, Command, Ignored, Membership, Migrated, Seen, Topic, Update
+from relay.core.bot.people import (
+    MOST_TOPICS,
+    ChatEntry,
+    Effects,
+    Invite,
+    Known,
+    Subscription,
+    hash_of,
+    subscribe,
+)
+from relay.core.bot.update import (
+    BotId,
+    ChatInfo,
+    Command,
+    Ignored,
+    Membership,
+    Migrated,
+    Seen,
+    Topic,
+    Update,
+)
 from relay.core.card.card import Card
 from relay.core.card.fold import fold
 from relay.core.routing.matcher import parse
@@ -27,7 +48,13 @@ NOBODY = Known(BOT)
 
 
 def command(
-    text: str, chat: ChatInfo = ADA, *, user: int = 555, code: str = "en", at: float = T0, topic: str = ""
+    text: str,
+    chat: ChatInfo = ADA,
+    *,
+    user: int = 555,
+    code: str = "en",
+    at: float = T0,
+    topic: str = "",
 ) -> Command:
     name, _, argument = text.partition(" ")
     return Command(7, chat, Topic(topic), user, code, "9", at, name, argument)
@@ -125,7 +152,9 @@ def test_strangers_learn_nothing(text: str) -> None:
 
 
 def test_stop_ends_all_subscriptions_of_the_chat() -> None:
-    found = effects(command("stop"), replace(SUBSCRIBED, subscriptions=(OWN, replace(OWN, id="two"))))
+    found = effects(
+        command("stop"), replace(SUBSCRIBED, subscriptions=(OWN, replace(OWN, id="two")))
+    )
     assert found.ended == (OWN.id, "two")
     assert found.sayings[0].text == tell("en", "stopped")
 
@@ -134,14 +163,26 @@ def test_stop_ends_all_subscriptions_of_the_chat() -> None:
     ("text", "at", "until", "answer"),
     [
         ("mute 2h", T0, T0 + 7200, "Muted until 14:06. What still fires then will be shown."),
-        ("mute 2h", T0 - 3600, T0 + 3600, "Muted until 13:06. What still fires then will be shown."),
-        ("mute 2h", T0 + 3600, T0 + 7200, "Muted until 14:06. What still fires then will be shown."),
+        (
+            "mute 2h",
+            T0 - 3600,
+            T0 + 3600,
+            "Muted until 13:06. What still fires then will be shown.",
+        ),
+        (
+            "mute 2h",
+            T0 + 3600,
+            T0 + 7200,
+            "Muted until 14:06. What still fires then will be shown.",
+        ),
         ("mute 2h", 0.0, T0 + 7200, "Muted until 14:06. What still fires then will be shown."),
         ("mute 2h", T0 - 7200, 0.0, "Not muted (any more)."),
         ("mute 0", T0, 0.0, "Not muted (any more)."),
     ],
 )
-def test_a_mute_counts_from_when_it_was_written(text: str, at: float, until: float, answer: str) -> None:
+def test_a_mute_counts_from_when_it_was_written(
+    text: str, at: float, until: float, answer: str
+) -> None:
     found = effects(command(text, at=at), SUBSCRIBED)
     assert found.changed == (replace(OWN, muted_until=until),)
     assert found.sayings[0].text.text == answer
@@ -184,28 +225,44 @@ def test_help_names_the_commands_of_the_place() -> None:
 
 def cards(*alerts: tuple[str, str, str]) -> tuple[Card, ...]:
     told = [alert(instance, name=name, severity=severity) for instance, name, severity in alerts]
-    return (fold(Card(GROUP, "", "ops"), [arriving(1, T0, *told, alert("z", "resolved"))], POLICY).card,)
+    return (
+        fold(Card(GROUP, "", "ops"), [arriving(1, T0, *told, alert("z", "resolved"))], POLICY).card,
+    )
 
 
 OPEN = Known(
-    BOT, cards=cards(("a", "Disk", "warning"), ("b", "Disk", "warning"), ("c", "Down", "critical"), ("d", "", ""))
+    BOT,
+    cards=cards(
+        ("a", "Disk", "warning"), ("b", "Disk", "warning"), ("c", "Down", "critical"), ("d", "", "")
+    ),
 )
 
 
 @pytest.mark.parametrize(
     ("text", "answer"),
     [
-        ("alerts", "4 alerts are open\n🔴 critical Down (c)\n🟠 warning Disk ×2 (a, b)\n🟠 unnamed alert (d)"),
+        (
+            "alerts",
+            (
+                "4 alerts are open\n🔴 critical Down (c)\n🟠 warning Disk ×2 (a, b)\n🟠 unnamed alert "
+                "(d)"
+            ),
+        ),
         ('alerts severity="critical"', "1 alert is open\n🔴 critical Down (c)"),
         ("alerts alertname=Disk instance=b", "1 alert is open\n🟠 warning Disk (b)"),
-        ('alerts alertname=~"D.*", instance!="b"', "2 alerts are open\n🔴 critical Down (c)\n🟠 warning Disk (a)"),
+        (
+            'alerts alertname=~"D.*", instance!="b"',
+            "2 alerts are open\n🔴 critical Down (c)\n🟠 warning Disk (a)",
+        ),
         ("alerts severity=page", "None of the open alerts here matches."),
         ("alerts nonsense", 'That is no matcher: expected = != =~ or !~ after "nonsense"'),
     ],
 )
 def test_alerts_tells_what_the_chat_shows_as_open(text: str, answer: str) -> None:
     found = said(command(text, TEAM), OPEN)
-    assert found == answer or found.startswith("That is no matcher: ") == answer.startswith("That is no matcher: ")
+    assert found == answer or found.startswith("That is no matcher: ") == answer.startswith(
+        "That is no matcher: "
+    )
 
 
 def test_where_nothing_is_open_alerts_says_so() -> None:
@@ -220,10 +277,14 @@ def test_a_thousand_names_are_counted() -> None:
 
 def test_the_registry_keeps_what_it_knew_of_a_chat() -> None:
     admin = effects(Membership(7, TEAM, "administrator", writes=True))
-    assert admin == Effects("membership", ChatEntry(BOT, TEAM, "administrator", True, T0), back="-5")
+    assert admin == Effects(
+        "membership", ChatEntry(BOT, TEAM, "administrator", True, T0), back="-5"
+    )
     seen = effects(Seen(8, replace(TEAM, title="New"), Topic("7", "db")), Known(BOT, admin.entry))
     assert admin.entry is not None
-    assert seen.entry == replace(admin.entry, chat=replace(TEAM, title="New"), topics=(Topic("7", "db"),))
+    assert seen.entry == replace(
+        admin.entry, chat=replace(TEAM, title="New"), topics=(Topic("7", "db"),)
+    )
     again = effects(Seen(9, TEAM, Topic("7")), Known(BOT, seen.entry))
     assert again.entry is not None
     assert again.entry.topics == (Topic("7", "db"),)
@@ -233,7 +294,11 @@ def test_a_forum_of_a_thousand_topics_keeps_the_newest() -> None:
     entry = ChatEntry(BOT, SUPER, topics=tuple(Topic(str(number)) for number in range(MOST_TOPICS)))
     found = effects(Seen(9, SUPER, Topic("9999")), Known(BOT, entry)).entry
     assert found is not None
-    assert (len(found.topics), found.topics[0].id, found.topics[-1].id) == (MOST_TOPICS, "1", "9999")
+    assert (len(found.topics), found.topics[0].id, found.topics[-1].id) == (
+        MOST_TOPICS,
+        "1",
+        "9999",
+    )
 
 
 @pytest.mark.parametrize("standing", ["kicked", "left"])
@@ -247,12 +312,18 @@ def test_who_blocks_the_bot_or_puts_it_out_has_unsubscribed(
 
 
 def test_private_chats_stand_in_no_registry() -> None:
-    updates: Iterable[Update] = (Membership(7, ADA, "member", writes=True), Seen(7, ADA, Topic()), command("help"))
+    updates: Iterable[Update] = (
+        Membership(7, ADA, "member", writes=True),
+        Seen(7, ADA, Topic()),
+        command("help"),
+    )
     assert [effects(update).entry for update in updates] == [None, None, None]
 
 
 def test_a_group_that_moves_takes_its_subscriptions_along() -> None:
-    found = effects(Migrated(7, "-5", SUPER), Known(BOT, ChatEntry(BOT, TEAM), subscriptions=(GROUPS,)))
+    found = effects(
+        Migrated(7, "-5", SUPER), Known(BOT, ChatEntry(BOT, TEAM), subscriptions=(GROUPS,))
+    )
     assert (found.moved, found.changed) == (("-5", SUPER.id), (replace(GROUPS, chat=SUPER.id),))
     assert found.entry == ChatEntry(BOT, SUPER, seen_at=T0)
 
@@ -267,5 +338,7 @@ def test_both_languages_say_the_same(key: str) -> None:
     assert english
     assert french
     assert language("fr") == "fr"
-    names = [{part.split("}")[0] for part in str(form).split("{")[1:]} for form in (english, french)]
+    names = [
+        {part.split("}")[0] for part in str(form).split("{")[1:]} for form in (english, french)
+    ]
     assert names[0] == names[1]

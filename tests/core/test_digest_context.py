@@ -22,7 +22,9 @@ def _line(name: str, where: str) -> Line:
 
 
 def _view(lines: list[Line]) -> digest.DigestView:
-    return digest.view(Card(digest.DIGEST, "", "ops"), lines, [Limit("chat", 20, 60.0)], sample.NOON, None)
+    return digest.view(
+        Card(digest.DIGEST, "", "ops"), lines, [Limit("chat", 20, 60.0)], sample.NOON, None
+    )
 
 
 def _rows(scene: DigestScene, shape: Shape) -> list[str]:
@@ -40,7 +42,9 @@ def test_a_row_tells_all_names_without_places_before_it_leaves_a_name_out() -> N
 def test_a_row_ends_after_a_whole_name_and_counts_the_others() -> None:
     lines = [_line(f"Shard{n:02}Slow", f"es-{n}-{i}") for n in range(15) for i in range(4)]
     templates, _ = template.compile({path.name: path.read_text() for path in BUILTIN.glob("*.j2")})
-    rendered = template.render_digest(templates, POLICY, _view(lines), lambda message: len(message.body.text) < 4000)
+    rendered = template.render_digest(
+        templates, POLICY, _view(lines), lambda message: len(message.body.text) < 4000
+    )
     text = rendered.message.body.text
     told, _, more = text.splitlines()[1].removeprefix("🟠 ").rpartition(" and ")
     names = told.split(" · ")
@@ -49,7 +53,9 @@ def test_a_row_ends_after_a_whole_name_and_counts_the_others() -> None:
     assert "characters" not in text
 
 
-def test_a_group_that_its_row_does_not_place_is_named_by_a_line_of_its_own_or_only_counted() -> None:
+def test_a_group_that_its_row_does_not_place_is_named_by_a_line_of_its_own_or_only_counted() -> (
+    None
+):
     lines = [_line(f"Alert{n:02}", f"host-{n:02}") for n in range(20)]
     scene = DigestScene(_view(lines), POLICY)
     assert scene.named(Shape(0, 20, 200)) == frozenset()

@@ -28,7 +28,8 @@ def test_a_duration_is_numbers_with_units(text: str, seconds: float) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "5", "s", "-5s", "1 h", "1h 30m", "5 minutes", "1,5h", "5S", "٣s", "1e3s", "1h" * 99]
+    "text",
+    ["", "5", "s", "-5s", "1 h", "1h 30m", "5 minutes", "1,5h", "5S", "٣s", "1e3s", "1h" * 99],
 )
 def test_what_is_no_duration_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ValueError, match="such as 90s or 1h30m"):
@@ -49,7 +50,9 @@ def test_any_text_is_a_duration_or_a_value_error(text: str) -> None:
     assert seconds >= 0
 
 
-@pytest.mark.parametrize(("text", "size"), [("1B", 1), ("512MB", 512 << 20), ("2GB", 2 << 30), ("1TB", 1 << 40)])
+@pytest.mark.parametrize(
+    ("text", "size"), [("1B", 1), ("512MB", 512 << 20), ("2GB", 2 << 30), ("1TB", 1 << 40)]
+)
 def test_a_size_is_a_number_with_a_unit(text: str, size: int) -> None:
     assert parse_size(text) == size
 
@@ -66,7 +69,8 @@ def test_a_rate_is_a_count_over_a_duration() -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["", "18", "18/", "/60s", "0/1s", "1/0s", "-1/1s", "1.5/1s", "1/1", "9999999/1s", "1/1s/1s"]
+    "text",
+    ["", "18", "18/", "/60s", "0/1s", "1/0s", "-1/1s", "1.5/1s", "1/1", "9999999/1s", "1/1s/1s"],
 )
 def test_what_is_no_rate_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match=r"bad (rate|duration)"):

@@ -1,4 +1,6 @@
-"""Adding a receiver to a configuration: what is there stays as it is, and the result is what was meant."""
+"""Adding a receiver to a configuration: what is there stays as it is, and the result is what was
+meant.
+"""
 
 import pytest
 import yaml
@@ -11,26 +13,33 @@ TELEGRAM = Addition(
     (("chat_id: -5", "message_thread_id: 7"), ("chat_id: -6",)),
     ("telegram_bot_token_file: telegram.token",),
 )
-MEANT = {"name": "dba", "telegram_configs": [{"chat_id": -5, "message_thread_id": 7}, {"chat_id": -6}]}
+MEANT = {
+    "name": "dba",
+    "telegram_configs": [{"chat_id": -5, "message_thread_id": 7}, {"chat_id": -6}],
+}
 FILES = {
     "plain": "route: {receiver: ops}\nreceivers:\n- name: ops\n",
     "indented": "route:\n  receiver: ops\nreceivers:\n  - name: ops\n    discord_configs: []\n",
     "no newline at the end": "route: {receiver: ops}\nreceivers:\n  - name: ops",
     "with comments": (
-        "# head\n\nroute: {receiver: ops} # root\nreceivers: # all\n  # first\n  - name: ops # ops\n  # tail\n\n# end\n"
+        "# head\n\nroute: {receiver: ops} # root\nreceivers: # all\n  # first\n  - name: ops # "
+        "ops\n  # tail\n\n# end\n"
     ),
     "with keys behind": "receivers:\n  - name: ops\n\n# then\nroute: {receiver: ops}\ntests: []\n",
     "with a block of text": (
         'receivers:\n  - name: ops\n    note: |\n      many\n      lines\n\nroute: {receiver: "ops"}\n'
     ),
     "with globals": (
-        "global:\n  # bots\n  timezone: UTC # zone\nroute: {receiver: ops}\nreceivers:\n  - {name: ops}\n"
+        "global:\n  # bots\n  timezone: UTC # zone\nroute: {receiver: ops}\nreceivers:\n  - "
+        "{name: ops}\n"
     ),
     "with the key": (
-        "global:\n  telegram_bot_token_file: telegram.token\nroute: {receiver: ops}\nreceivers:\n  - {name: ops}\n"
+        "global:\n  telegram_bot_token_file: telegram.token\nroute: {receiver: "
+        "ops}\nreceivers:\n  - {name: ops}\n"
     ),
     "a document": (
-        "%YAML 1.1\n---\nroute: {receiver: ops}\nreceivers:\n  - name: ops\n    discord_configs: [\n      {a: b}]\n"
+        "%YAML 1.1\n---\nroute: {receiver: ops}\nreceivers:\n  - name: ops\n    discord_configs: "
+        "[\n      {a: b}]\n"
     ),
 }
 
@@ -61,7 +70,10 @@ def test_a_new_file_sends_everything_to_the_receiver() -> None:
 def test_any_name_is_written_so_that_it_is_read_back(name: str) -> None:
     addition = Addition(name, "discord_configs", ((pair("webhook_url_file", name),),))
     for text in (begun(addition), extended(FILES["plain"], addition)):
-        assert yaml.safe_load(text)["receivers"][-1] == {"name": name, "discord_configs": [{"webhook_url_file": name}]}
+        assert yaml.safe_load(text)["receivers"][-1] == {
+            "name": name,
+            "discord_configs": [{"webhook_url_file": name}],
+        }
 
 
 @pytest.mark.parametrize(

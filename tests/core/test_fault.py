@@ -7,12 +7,17 @@ from relay.config.yaml_tree import read
 
 
 def test_a_fault_is_shown_with_its_line_and_a_caret() -> None:
-    assert render(Fault("f.yml", 3, 5, "wrong", excerpt="  a: b")) == "f.yml:3:5: wrong\n      a: b\n        ^"
+    assert (
+        render(Fault("f.yml", 3, 5, "wrong", excerpt="  a: b"))
+        == "f.yml:3:5: wrong\n      a: b\n        ^"
+    )
     assert render(Fault("f.yml", 3, 5, "odd", "warning")) == "f.yml:3:5: warning: odd"
 
 
 def test_a_long_line_is_shown_around_its_column() -> None:
-    head, line, caret = render(Fault("f", 1, 5001, "wrong", excerpt="x" * 5000 + "y" + "z" * 5000)).splitlines()
+    head, line, caret = render(
+        Fault("f", 1, 5001, "wrong", excerpt="x" * 5000 + "y" + "z" * 5000)
+    ).splitlines()
     assert len(line) < 200
     assert line[caret.index("^")] == "y"
     assert head == "f:1:5001: wrong"
@@ -45,7 +50,11 @@ def test_what_looks_like_a_secret_is_starred_out_in_its_own_width(line: str) -> 
 
 @pytest.mark.parametrize(
     "line",
-    ["bot_token_file: /run/secrets/telegram", "webhook_url_file: {label: team, allow: {db: x}}", 'team="db:web"'],
+    [
+        "bot_token_file: /run/secrets/telegram",
+        "webhook_url_file: {label: team, allow: {db: x}}",
+        'team="db:web"',
+    ],
 )
 def test_what_is_no_secret_stays(line: str) -> None:
     assert mask_line(line) == line

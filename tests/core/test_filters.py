@@ -106,7 +106,8 @@ def test_styles_pass_through_joining_and_putting_together() -> None:
 
 def test_a_link_that_does_not_work_from_outside_is_text() -> None:
     assert (
-        _printed("link('graph', 'https://prometheus.example.org/')").spans[0].value == "https://prometheus.example.org/"
+        _printed("link('graph', 'https://prometheus.example.org/')").spans[0].value
+        == "https://prometheus.example.org/"
     )
     assert _printed("link('graph', 'http://prometheus:9090/')") == RichText("graph")
 

@@ -13,7 +13,9 @@ def _size(message: Message) -> int:
 
 
 class _Drawn:
-    """Draws alerts as characters: `full` for one in full, one for each short line, and values up to their limit."""
+    """Draws alerts as characters: `full` for one in full, one for each short line, and values up to
+    their limit.
+    """
 
     def __init__(self, full: int, value: int = 0) -> None:
         self.full, self.value, self.drawings = full, value, 0
@@ -36,7 +38,9 @@ class _Drawn:
         (250, 1, 0, 1000, (100, 100)),  # no reader takes more
     ],
 )
-def test_what_is_told_of_many_alerts(count: int, full: int, value: int, room: int, expected: tuple[int, int]) -> None:
+def test_what_is_told_of_many_alerts(
+    count: int, full: int, value: int, room: int, expected: tuple[int, int]
+) -> None:
     draw = _Drawn(full, value)
     fitted = fit(draw, lambda message: _size(message) <= room, count)
     assert fitted is not None

@@ -1,4 +1,6 @@
-"""Importing keeps who gets what: chats, their way through the tree, and a word for all that stays behind."""
+"""Importing keeps who gets what: chats, their way through the tree, and a word for all that stays
+behind.
+"""
 
 import subprocess
 from pathlib import Path
@@ -62,17 +64,32 @@ def test_what_is_imported_has_no_fault(case: str) -> None:
 
 @pytest.mark.alertmanager
 @pytest.mark.parametrize("case", [case for case in CASES if case != "faulty-chats"])
-def test_alertmanager_takes_the_snippet_and_notifies_the_others_as_before(case: str, tmp_path: Path) -> None:
+def test_alertmanager_takes_the_snippet_and_notifies_the_others_as_before(
+    case: str, tmp_path: Path
+) -> None:
     text = (FOLDER / f"{case}.yml").read_text()
     snippet = yaml.safe_load(imported(text).snippet)
     before = yaml.safe_load(text)
-    stays = {each["name"] for each in before["receivers"] if set(each) & {"email_configs", "pagerduty_configs"}}
+    stays = {
+        each["name"]
+        for each in before["receivers"]
+        if set(each) & {"email_configs", "pagerduty_configs"}
+    }
     before.pop("global", None)  # who is notified how does not matter here
     before["receivers"] = [{"name": each["name"]} for each in before["receivers"]]
-    after = {**before, "route": snippet["route"], "receivers": [*before["receivers"], *snippet["receivers"]]}
+    after = {
+        **before,
+        "route": snippet["route"],
+        "receivers": [*before["receivers"], *snippet["receivers"]],
+    }
     for name, config in (("before", before), ("after", after)):
         (tmp_path / f"{name}.yml").write_text(yaml.safe_dump(config))
-    for labels in ({"team": "db"}, {"team": "db", "severity": "page"}, {"service": "foo1", "severity": "critical"}, {}):
+    for labels in (
+        {"team": "db"},
+        {"team": "db", "severity": "page"},
+        {"service": "foo1", "severity": "critical"},
+        {},
+    ):
         old, new = (routed(tmp_path / f"{name}.yml", labels) for name in ("before", "after"))
         assert "alert-relay" in new
         assert new & stays == old & stays
@@ -94,7 +111,10 @@ REFUSED: dict[str, tuple[str, str]] = {
     "no YAML": ("route: [", "this is not YAML"),
     "another program's file": ("scrape_configs: []", ":1:1: no receiver has"),
     "a list": ("- a", "no receiver has"),
-    "receivers without chats": ("route: {receiver: a}\nreceivers: [{name: a}]", ":2:1: no receiver has"),
+    "receivers without chats": (
+        "route: {receiver: a}\nreceivers: [{name: a}]",
+        ":2:1: no receiver has",
+    ),
     "no route": (A, 'missing key "route"'),
     "a route that is text": (f"route: a{A}", ":1:8: expected keys with values"),
     "a route further down that is text": (
@@ -106,15 +126,24 @@ REFUSED: dict[str, tuple[str, str]] = {
         'unknown receiver "aa", did you mean',
     ),
     "a first route to nobody": (f"route: {{routes: []}}{A}", 'missing key "receiver"'),
-    "a bad matcher": (f"route: {{receiver: a, routes: [{{matchers: ['x=~\"(\"']}}]}}{A}", "bad regular expression"),
+    "a bad matcher": (
+        f"route: {{receiver: a, routes: [{{matchers: ['x=~\"(\"']}}]}}{A}",
+        "bad regular expression",
+    ),
     "no such time interval": (
         f"route: {{receiver: a, routes: [{{matchers: [x=y], mute_time_intervals: [nights]}}]}}{A}",
         'unknown time interval "nights"',
     ),
-    "matchers that are a number": (f"route: {{receiver: a, routes: [{{matchers: 5.5}}]}}{A}", ":1:42: expected a list"),
+    "matchers that are a number": (
+        f"route: {{receiver: a, routes: [{{matchers: 5.5}}]}}{A}",
+        ":1:42: expected a list",
+    ),
     "a receiver twice": (f"route: {{receiver: a}}{A[:-1]}, {{name: a, {CHAT}}}]", 'a second "a"'),
     "a key twice": (f"route: {{receiver: a, receiver: b}}{A}", ":1:22: duplicate key"),
-    "a truth value of old": (f"route: {{receiver: a, continue: yes}}{A}", '"yes" is a truth value to YAML'),
+    "a truth value of old": (
+        f"route: {{receiver: a, continue: yes}}{A}",
+        '"yes" is a truth value to YAML',
+    ),
 }
 
 
@@ -133,12 +162,16 @@ def test_no_secret_is_said_aloud(capsys: pytest.CaptureFixture[str]) -> None:
     assert "1000001:AAAA" in out
 
 
-def test_a_file_that_is_not_there_cannot_be_imported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_is_not_there_cannot_be_imported(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["import", str(tmp_path / "alertmanager.yml")]) == 2
     assert "No such file" in capsys.readouterr().err
 
 
-def test_a_faulty_file_ends_with_status_1(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_faulty_file_ends_with_status_1(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     (tmp_path / "alertmanager.yml").write_text("route: [")
     assert main(["import", str(tmp_path / "alertmanager.yml")]) == 1
     assert "alertmanager.yml:1:9: this is not YAML" in capsys.readouterr().err
@@ -154,7 +187,10 @@ NAMES = ["mail", "pager", "chat-a", "chat-b"]
 CHATTY = frozenset(NAMES[2:])
 LABELS = {"team": ["", "db", "web"], "severity": ["", "page"]}
 matchers = st.lists(
-    st.sampled_from(['team="db"', 'team!="db"', 'severity="page"', 'team=~"db|web"', 'severity=""']), max_size=2
+    st.sampled_from(
+        ['team="db"', 'team!="db"', 'severity="page"', 'team=~"db|web"', 'severity=""']
+    ),
+    max_size=2,
 )
 trees = st.recursive(
     st.fixed_dictionaries({"receiver": st.sampled_from(NAMES), "matchers": matchers, "continue": st.booleans()}),
@@ -167,7 +203,9 @@ trees = st.recursive(
 
 
 @given(root=st.sampled_from(NAMES), routes=st.lists(trees, max_size=4))
-def test_every_alert_reaches_the_same_chats_as_before(root: str, routes: list[dict[str, object]]) -> None:
+def test_every_alert_reaches_the_same_chats_as_before(
+    root: str, routes: list[dict[str, object]]
+) -> None:
     tree: dict[str, object] = {"receiver": root, "routes": routes}
     receivers = [{"name": name, "telegram_configs": [{"chat_id": 1, "bot_token_file": "f"}] if name in CHATTY else []}
                  for name in NAMES]  # fmt: skip
@@ -176,7 +214,9 @@ def test_every_alert_reaches_the_same_chats_as_before(root: str, routes: list[di
     old = built(tree, "")
     for team in LABELS["team"]:
         for severity in LABELS["severity"]:
-            labels = {name: value for name, value in (("team", team), ("severity", severity)) if value}
+            labels = {
+                name: value for name, value in (("team", team), ("severity", severity)) if value
+            }
             assert chats(new, labels) == chats(old, labels)
 
 
@@ -234,7 +274,13 @@ def test_any_yaml_is_imported_without_a_fault_or_refused_with_one(data: st.DataO
 
 def replaced(value: object, data: st.DataObject) -> object:
     """The value with anything in one place of it."""
-    inner = value if isinstance(value, dict) else dict(enumerate(value)) if isinstance(value, list) else {}
+    inner = (
+        value
+        if isinstance(value, dict)
+        else dict(enumerate(value))
+        if isinstance(value, list)
+        else {}
+    )
     at = data.draw(st.sampled_from([None, *inner, "more"]) if inner else st.none())
     if at is None:
         return data.draw(ANYTHING)

@@ -22,7 +22,8 @@ from relay.core.routing.interval import (
 def inside(period: Period, when: str) -> bool:
     """Whether a local time of the period's own zone lies inside."""
     return contains(
-        TimeInterval("x", (period,)), datetime.fromisoformat(when).replace(tzinfo=ZoneInfo(period.zone)).timestamp()
+        TimeInterval("x", (period,)),
+        datetime.fromisoformat(when).replace(tzinfo=ZoneInfo(period.zone)).timestamp(),
     )
 
 
@@ -61,7 +62,9 @@ def test_all_parts_have_to_hold_and_the_end_of_times_is_outside(when: str, expec
         ((-31, -1), "2026-02-01", True),
     ],
 )
-def test_days_count_from_either_end_of_the_month(days: tuple[int, int], when: str, expected: bool) -> None:
+def test_days_count_from_either_end_of_the_month(
+    days: tuple[int, int], when: str, expected: bool
+) -> None:
     assert inside(Period(days=(days,)), when) is expected
 
 
@@ -75,11 +78,21 @@ def test_months_and_years_are_inclusive() -> None:
 
 def test_an_interval_is_inside_one_of_its_periods() -> None:
     both = TimeInterval("x", (Period(weekdays=((0, 0),)), Period(weekdays=((6, 6),))))
-    assert [contains(both, 86400.0 * day) for day in range(7)] == [False, False, True, True, False, False, False]
+    assert [contains(both, 86400.0 * day) for day in range(7)] == [
+        False,
+        False,
+        True,
+        True,
+        False,
+        False,
+        False,
+    ]
     assert not contains(TimeInterval("never", ()), 0.0)
 
 
-@pytest.mark.parametrize(("text", "minutes"), [("00:00", 0), ("09:30", 570), ("23:59", 1439), ("24:00", 1440)])
+@pytest.mark.parametrize(
+    ("text", "minutes"), [("00:00", 0), ("09:30", 570), ("23:59", 1439), ("24:00", 1440)]
+)
 def test_a_clock_is_hours_and_minutes(text: str, minutes: int) -> None:
     assert parse_clock(text) == minutes
 

@@ -33,7 +33,9 @@ def test_state_and_severity_have_a_mark(status: str, severity: str, expected: st
         ({"dashboard_url": "u"}, "Name"),
     ],
 )
-def test_what_is_wrong_comes_from_the_first_that_says_it(annotations: dict[str, str], told: str) -> None:
+def test_what_is_wrong_comes_from_the_first_that_says_it(
+    annotations: dict[str, str], told: str
+) -> None:
     assert summary(annotations, "Name") == told
 
 
@@ -48,8 +50,16 @@ def test_what_is_wrong_comes_from_the_first_that_says_it(annotations: dict[str, 
         ({"alertname": "A", "cluster": "two\nlines"}, ["two lines"]),
     ],
 )
-def test_where_is_what_the_group_is_made_by_else_what_all_share(group: dict[str, str], places: list[str]) -> None:
-    labels = {"alertname": "A", "namespace": "shop", "service": "till", "job": "node", "severity": "info"}
+def test_where_is_what_the_group_is_made_by_else_what_all_share(
+    group: dict[str, str], places: list[str]
+) -> None:
+    labels = {
+        "alertname": "A",
+        "namespace": "shop",
+        "service": "till",
+        "job": "node",
+        "severity": "info",
+    }
     assert where(view((alert(1, labels=labels),), group=group)) == places
 
 
@@ -60,11 +70,24 @@ def test_where_is_what_the_group_is_made_by_else_what_all_share(group: dict[str,
         ([{"uid": "1", "pod": "a"}, {"uid": "2", "pod": "b"}], ("pod",)),
         ([{"instance": "a", "device": "1"}, {"instance": "a", "device": "2"}], ("device",)),
         (
-            [{"instance": "a", "device": "1"}, {"instance": "a", "device": "2"}, {"instance": "b", "device": "1"}],
+            [
+                {"instance": "a", "device": "1"},
+                {"instance": "a", "device": "2"},
+                {"instance": "b", "device": "1"},
+            ],
             ("instance", "device"),
         ),
-        ([{"job": "a", "endpoint": "a", "service": "a"}, {"job": "b", "endpoint": "b", "service": "b"}], ("service",)),
-        ([{"alertname": "A", "instance": "a"}, {"alertname": "B", "instance": "a"}], ("alertname",)),
+        (
+            [
+                {"job": "a", "endpoint": "a", "service": "a"},
+                {"job": "b", "endpoint": "b", "service": "b"},
+            ],
+            ("service",),
+        ),
+        (
+            [{"alertname": "A", "instance": "a"}, {"alertname": "B", "instance": "a"}],
+            ("alertname",),
+        ),
         ([{"severity": "info"}, {"severity": "critical"}], ()),
         ([{"instance": "a", "mountpoint": "/var", "uid": "1"}], ("instance", "mountpoint")),
         ([{"uid": "1"}], ()),
@@ -128,14 +151,19 @@ _NODE = {
 def test_an_alert_alone_is_about_what_is_ill_and_not_about_who_tells_of_it(
     labels: dict[str, str], group: tuple[str, ...], told: list[str], place: str
 ) -> None:
-    shown = view((alert(1, labels=labels),), group={name: labels.get(name, "A") for name in group or ("severity",)})
+    shown = view(
+        (alert(1, labels=labels),),
+        group={name: labels.get(name, "A") for name in group or ("severity",)},
+    )
     keys = telling_keys(shown.alerts, shown.group_labels, shown.common_labels)
     assert [labels[name] for name in keys] == told
     assert place_of(labels) == place
 
 
 def test_pods_of_an_exporter_do_not_tell_machines_apart() -> None:
-    labels = [{**_NODE, "instance": f"10.0.0.{n}:9100", "pod": f"node-exporter-{n}"} for n in range(2)]
+    labels = [
+        {**_NODE, "instance": f"10.0.0.{n}:9100", "pod": f"node-exporter-{n}"} for n in range(2)
+    ]
     shown = view(tuple(alert(1, labels=each) for each in labels), group={})
     assert telling_keys(shown.alerts, shown.group_labels, shown.common_labels) == ("instance",)
 

@@ -37,7 +37,9 @@ def test_what_does_not_work_from_outside_is_no_link(url: str) -> None:
     assert outside(url) == ""
 
 
-@pytest.mark.parametrize("url", ["https://example.org/a?b#c", "http://10.1.2.3:9090/", "http://[2001:db8::1]/"])
+@pytest.mark.parametrize(
+    "url", ["https://example.org/a?b#c", "http://10.1.2.3:9090/", "http://[2001:db8::1]/"]
+)
 def test_what_works_from_outside_stays_as_it_is(url: str) -> None:
     assert outside(url) == url
 
@@ -48,7 +50,9 @@ def test_an_inside_address_is_rewritten_by_the_first_rule_that_fits() -> None:
         LinkRewrite("http://prometheus:9090/", "https://prom.example.org/"),
         LinkRewrite("http://", "https://other.example.org/"),
     )
-    assert outside("http://prometheus:9090/graph?x=1", rules) == "https://prom.example.org/graph?x=1"
+    assert (
+        outside("http://prometheus:9090/graph?x=1", rules) == "https://prom.example.org/graph?x=1"
+    )
 
 
 def test_a_new_silence_has_the_groups_labels_as_matchers() -> None:
@@ -63,12 +67,20 @@ def test_the_links_of_a_card_in_their_order() -> None:
     found = links(view, view.alerts, (), READER)
     assert [link.text for link in found] == ["Runbook", "Graph", "Silence", "Dashboard"]
     assert found.first == found.graph == "https://prometheus.example.org/graph?g0.expr=up"
-    assert found[0].spans[0].value == found.runbook == "https://runbooks.example.org/KubePodCrashLooping"
+    assert (
+        found[0].spans[0].value
+        == found.runbook
+        == "https://runbooks.example.org/KubePodCrashLooping"
+    )
 
 
 def test_a_resolved_card_offers_no_silence() -> None:
     view = VIEWS["resolved"]
-    assert [link.text for link in links(view, view.alerts, (), READER)] == ["Runbook", "Graph", "Dashboard"]
+    assert [link.text for link in links(view, view.alerts, (), READER)] == [
+        "Runbook",
+        "Graph",
+        "Dashboard",
+    ]
 
 
 def test_without_any_address_there_is_no_link() -> None:

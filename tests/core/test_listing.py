@@ -57,7 +57,11 @@ def test_a_paragraph_has_state_name_and_times_then_labels_and_annotations() -> N
 def test_no_value_adds_a_line(values: list[str]) -> None:
     view = sample.VIEWS["one"]
     name, key, value, summary = values
-    odd = replace(view.alerts[0], labels={"alertname": name, f"x{key}": value}, annotations={"summary": summary})
+    odd = replace(
+        view.alerts[0],
+        labels={"alertname": name, f"x{key}": value},
+        annotations={"summary": summary},
+    )
     file = listing.listing(replace(view, alerts=(odd,)), DOCUMENT).file
     assert file is not None
     assert len(file.text.splitlines()) == 3

@@ -1,4 +1,6 @@
-"""The markups: Telegram's own parser judges three of them, tables say what Discord's and the errors are."""
+"""The markups: Telegram's own parser judges three of them, tables say what Discord's and the errors
+are.
+"""
 
 from collections import defaultdict
 from contextlib import suppress
@@ -18,7 +20,9 @@ Styles = list[dict[str, set[tuple[Kind, str]]]]
 
 
 def styles(text: str, spans: tuple[Span, ...]) -> Styles:
-    """For each character, by family of style, which styles lie over it; a language that is none does not count."""
+    """For each character, by family of style, which styles lie over it; a language that is none
+    does not count.
+    """
     found: Styles = [defaultdict(set) for _ in text]
     for span in spans:
         value = checked("pre", span.value) or "" if span.kind == "pre" else span.value
@@ -28,17 +32,24 @@ def styles(text: str, spans: tuple[Span, ...]) -> Styles:
 
 
 def assert_reads_as_telegram(source: str, markup: MarkupName) -> None:
-    """Same verdict, same text, same styles; of styles inside their like, which Telegram reports too, we keep one."""
+    """Same verdict, same text, same styles; of styles inside their like, which Telegram reports
+    too, we keep one.
+    """
     theirs = telegram_reads(source, markup)
     if isinstance(theirs, Refusal):
         with pytest.raises(MarkupError) as refusal:
             parse(source, markup)
         if theirs.offset is not None:
-            assert len(source[: refusal.value.offset].encode()) == theirs.offset, (source, theirs.message)
+            assert len(source[: refusal.value.offset].encode()) == theirs.offset, (
+                source,
+                theirs.message,
+            )
         return
     ours = parse(source, markup)
     assert ours.text == theirs.text
-    for our, their in zip(styles(ours.text, ours.spans), styles(theirs.text, theirs.spans), strict=True):
+    for our, their in zip(
+        styles(ours.text, ours.spans), styles(theirs.text, theirs.spans), strict=True
+    ):
         assert our.keys() == their.keys(), source
         for family, kept in our.items():
             assert len(kept) == 1, source
@@ -271,7 +282,9 @@ a_b c_d
 
 
 def lines(table: str) -> list[str]:
-    """The sources of a table, one a line; ¶ stands for a line feed, ␍ for a carriage return, ␠ for a space."""
+    """The sources of a table, one a line; ¶ stands for a line feed, ␍ for a carriage return, ␠ for
+    a space.
+    """
     characters = str.maketrans("¶␍␠", "\n\r ")
     return [line.translate(characters) for line in table.strip("\n").split("\n")]
 
@@ -291,8 +304,36 @@ def test_a_source_is_read_as_telegram_reads_it(markup: MarkupName, source: str) 
 TEXT = ("a", "b ", "é", "😀", "\n", "\r", "x-y", "'", ";")
 HTML_PIECES = (
     *TEXT,
-    *(f"<{tag}>" for tag in ("b", "i", "u", "s", "code", "pre", "blockquote", "tg-spoiler", "blockquote expandable")),
-    *(f"</{tag}>" for tag in ("b", "i", "u", "s", "code", "pre", "blockquote", "tg-spoiler", "a", "tg-time", "")),
+    *(
+        f"<{tag}>"
+        for tag in (
+            "b",
+            "i",
+            "u",
+            "s",
+            "code",
+            "pre",
+            "blockquote",
+            "tg-spoiler",
+            "blockquote expandable",
+        )
+    ),
+    *(
+        f"</{tag}>"
+        for tag in (
+            "b",
+            "i",
+            "u",
+            "s",
+            "code",
+            "pre",
+            "blockquote",
+            "tg-spoiler",
+            "a",
+            "tg-time",
+            "",
+        )
+    ),
     '<a href="https://example.com/x">',
     '<code class="language-py">',
     '<tg-time unix="5" format="r">',
@@ -306,8 +347,37 @@ HTML_PIECES = (
 )
 MARKDOWNV2_PIECES = (
     *TEXT,
-    *("*", "_", "__", "~", "||", "`", "```", "```py\n", "[", "]", "](https://example.com/x)", "![", "\n>", ">"),
-    *("](tg://time?unix=5&format=r)", "||\n", "||\r\n", "**>", "\\", "\\*", "\\\n", "\\\r", "\\>", "(", ")", "!", "="),
+    *(
+        "*",
+        "_",
+        "__",
+        "~",
+        "||",
+        "`",
+        "```",
+        "```py\n",
+        "[",
+        "]",
+        "](https://example.com/x)",
+        "![",
+        "\n>",
+        ">",
+    ),
+    *(
+        "](tg://time?unix=5&format=r)",
+        "||\n",
+        "||\r\n",
+        "**>",
+        "\\",
+        "\\*",
+        "\\\n",
+        "\\\r",
+        "\\>",
+        "(",
+        ")",
+        "!",
+        "=",
+    ),
 )
 MARKDOWN_PIECES = (
     *TEXT,
@@ -349,18 +419,25 @@ def test_any_heap_of_markdown_pieces_is_read_as_telegram_reads_it(source: str) -
     assert_reads_as_telegram(source, "markdown")
 
 
-def nested(styles_of: tuple[tuple[str, str], ...], leaf: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
+def nested(
+    styles_of: tuple[tuple[str, str], ...], leaf: st.SearchStrategy[str]
+) -> st.SearchStrategy[str]:
     """Sources whose styles are well nested."""
 
     def around(inner: st.SearchStrategy[str]) -> st.SearchStrategy[str]:
-        part = st.builds(lambda ends, text: ends[0] + text + ends[1], st.sampled_from(styles_of), inner)
+        part = st.builds(
+            lambda ends, text: ends[0] + text + ends[1], st.sampled_from(styles_of), inner
+        )
         return st.lists(part | leaf, min_size=1, max_size=4).map("".join)
 
     return st.recursive(leaf, around, max_leaves=12)
 
 
 HTML_STYLES = (
-    *((f"<{tag}>", f"</{tag}>") for tag in ("b", "i", "u", "s", "tg-spoiler", "blockquote", "code")),
+    *(
+        (f"<{tag}>", f"</{tag}>")
+        for tag in ("b", "i", "u", "s", "tg-spoiler", "blockquote", "code")
+    ),
     ('<a href="https://example.com/x">', "</a>"),
     ('<pre><code class="language-py">', "</code></pre>"),
     ('<tg-time unix="5">', "</tg-time>"),
@@ -390,8 +467,18 @@ REFUSALS: list[tuple[MarkupName, str, int, str]] = [
     ("html", "😀<b>a", 1, "<b> is never closed: end it with </b>"),
     ("html", "<b><i>a</b></i>", 7, "</b> stands where </i> must: close the inner tag first"),
     ("html", "a</b>", 1, "a tag ends here and none is open"),
-    ("html", "<a href=https://example.com/>a</a>", 8, 'put the value of the attribute in quotes: name="value"'),
-    ("html", '<a href="x>a</a>', 0, "the tag that begins here has a value without its closing quote"),
+    (
+        "html",
+        "<a href=https://example.com/>a</a>",
+        8,
+        'put the value of the attribute in quotes: name="value"',
+    ),
+    (
+        "html",
+        '<a href="x>a</a>',
+        0,
+        "the tag that begins here has a value without its closing quote",
+    ),
     (
         "html",
         '<tg-time unix="1" format="H">a</tg-time>',
@@ -403,14 +490,20 @@ REFUSALS: list[tuple[MarkupName, str, int, str]] = [
         "markdownv2",
         "😀*a",
         1,
-        "the bold that begins here does not end: add *, or write \\ before it for the character itself",
+        (
+            "the bold that begins here does not end: add *, or write \\ before it for the character "
+            "itself"
+        ),
     ),
     ("markdownv2", "[a](b", 4, "the address that begins here does not end: close it with )"),
     (
         "markdownv2",
         "hi![a](b)",
         2,
-        "after ![text] an address like (tg://time?unix=1700000000&format=r) is needed: write \\! for a plain !",
+        (
+            "after ![text] an address like (tg://time?unix=1700000000&format=r) is needed: write \\! "
+            "for a plain !"
+        ),
     ),
     (
         "markdown",
@@ -422,7 +515,9 @@ REFUSALS: list[tuple[MarkupName, str, int, str]] = [
 
 
 @pytest.mark.parametrize(("markup", "source", "offset", "message"), REFUSALS)
-def test_a_fault_says_where_it_is_and_what_is_right(markup: MarkupName, source: str, offset: int, message: str) -> None:
+def test_a_fault_says_where_it_is_and_what_is_right(
+    markup: MarkupName, source: str, offset: int, message: str
+) -> None:
     with pytest.raises(MarkupError) as refusal:
         parse(source, markup)
     assert (refusal.value.offset, str(refusal.value)) == (offset, message)
@@ -432,7 +527,11 @@ WITH_PLACEHOLDERS: list[tuple[MarkupName, str, list[tuple[str, str, str]]]] = [
     ("html", f"<b>{P0}</b>", [("bold", P0, "")]),
     ("html", f"<code>{P0}</code>", [("code", P0, "")]),
     ("html", f'<a href="{P0}">{P1}</a>', [("link", P1, P0)]),
-    ("html", f'<a href="https://example.com/{P0}?q={P1}">a</a>', [("link", "a", f"https://example.com/{P0}?q={P1}")]),
+    (
+        "html",
+        f'<a href="https://example.com/{P0}?q={P1}">a</a>',
+        [("link", "a", f"https://example.com/{P0}?q={P1}")],
+    ),
     ("html", f"<a href={P0}>a</a>", [("link", "a", P0)]),
     ("html", f"<a>{P0}</a>", [("link", P0, P0)]),
     ("html", f'<tg-time unix="{P0}" format="r">{P1}</tg-time>', [("time", P1, f"{P0}:r")]),
@@ -460,7 +559,9 @@ WITH_PLACEHOLDERS: list[tuple[MarkupName, str, list[tuple[str, str, str]]]] = [
 
 
 @pytest.mark.parametrize(("markup", "source", "expected"), WITH_PLACEHOLDERS)
-def test_a_placeholder_stands_anywhere(markup: MarkupName, source: str, expected: list[tuple[str, str, str]]) -> None:
+def test_a_placeholder_stands_anywhere(
+    markup: MarkupName, source: str, expected: list[tuple[str, str, str]]
+) -> None:
     assert spans(parse(source, markup)) == expected
 
 
@@ -526,12 +627,16 @@ DISCORD: list[tuple[str, str, list[tuple[str, str, str]]]] = [
 
 
 @pytest.mark.parametrize(("source", "text", "expected"), DISCORD)
-def test_discords_markdown_is_read(source: str, text: str, expected: list[tuple[str, str, str]]) -> None:
+def test_discords_markdown_is_read(
+    source: str, text: str, expected: list[tuple[str, str, str]]
+) -> None:
     rich = parse(source, "discord")
     assert (rich.text, spans(rich)) == (text, expected)
 
 
-@given(soup((*MARKDOWNV2_PIECES, "# ", "-# ", "> ", ">>> ", "**", "***", "<t:5:R>", "~~")) | st.text())
+@given(
+    soup((*MARKDOWNV2_PIECES, "# ", "-# ", "> ", ">>> ", "**", "***", "<t:5:R>", "~~")) | st.text()
+)
 def test_discords_markdown_is_never_a_fault(source: str) -> None:
     rich = parse(source, "discord")
     assert rich == normalise(rich)
@@ -539,7 +644,9 @@ def test_discords_markdown_is_never_a_fault(source: str) -> None:
 
 
 def test_plain_text_has_no_markup() -> None:
-    assert parse("<b>*a*</b> [b](https://example.com/)", "none") == RichText("<b>*a*</b> [b](https://example.com/)")
+    assert parse("<b>*a*</b> [b](https://example.com/)", "none") == RichText(
+        "<b>*a*</b> [b](https://example.com/)"
+    )
 
 
 GROWING: list[tuple[MarkupName, str]] = [

@@ -200,7 +200,9 @@ HOLDS: list[tuple[str, dict[str, str], bool]] = [
 
 
 @pytest.mark.parametrize(("text", "labels", "expected"), HOLDS)
-def test_matchers_hold_as_in_alertmanager(text: str, labels: dict[str, str], expected: bool) -> None:
+def test_matchers_hold_as_in_alertmanager(
+    text: str, labels: dict[str, str], expected: bool
+) -> None:
     assert matches(parse(text), labels) is expected
 
 

@@ -49,7 +49,11 @@ def test_when_says_what_matters_of_each_state(status: str, joined: bool, when: s
 
 
 def test_a_detail_is_what_the_head_does_not_say() -> None:
-    view = alert(4, labels={"alertname": "Disk", "pod": "a\nb", "node": "a b"}, annotations={"summary": "full"})
+    view = alert(
+        4,
+        labels={"alertname": "Disk", "pod": "a\nb", "node": "a b"},
+        annotations={"summary": "full"},
+    )
     one = Alert(view, ("pod", "node", "zone"), "", READER, brief=False)
     assert (one.detail, one.differing, one.label) == ("full", ["a b"], "a b")
     assert Alert(view, (), "full", READER, brief=False).detail == ""
@@ -59,7 +63,14 @@ def test_a_detail_is_what_the_head_does_not_say() -> None:
 
 def test_alerts_by_state() -> None:
     made = Alerts(
-        Alert(alert(4, status), (), "", READER, brief=False) for status in ("firing", "gone", "resolved", "firing")
+        Alert(alert(4, status), (), "", READER, brief=False)
+        for status in ("firing", "gone", "resolved", "firing")
     )
-    assert (len(made.firing), len(made.resolved), len(made.gone), len(made), made.more) == (2, 1, 1, 4, 0)
+    assert (len(made.firing), len(made.resolved), len(made.gone), len(made), made.more) == (
+        2,
+        1,
+        1,
+        4,
+        0,
+    )
     assert made.Firing == made.firing

@@ -15,7 +15,11 @@ RECORDED = Path(__file__).parents[1] / "payloads"
 AT = 1763773506.0  # 2025-11-22T01:05:06Z
 
 type_of_json = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text(),
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.text(),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(), inner, max_size=3),
     max_leaves=8,
 )
@@ -65,13 +69,19 @@ def test_a_recorded_body_is_one_notification(
     assert [alert.status for alert in notification.alerts].count("resolved") == resolved
     assert notification.reason == (reason if version > "alertmanager-0.3" else "")
     assert notification.receiver == raw["receiver"].replace("\\", "")
-    assert (notification.group_key, notification.external_url) == (raw["groupKey"], raw["externalURL"])
+    assert (notification.group_key, notification.external_url) == (
+        raw["groupKey"],
+        raw["externalURL"],
+    )
     assert notification.group_labels == raw["groupLabels"]
     assert notification.common_labels == raw["commonLabels"]
     assert notification.common_annotations == raw["commonAnnotations"]
     for alert, given_ in zip(notification.alerts, raw["alerts"], strict=True):
         assert (alert.labels, alert.annotations) == (given_["labels"], given_["annotations"])
-        assert (alert.fingerprint, alert.generator_url) == (given_["fingerprint"], given_["generatorURL"])
+        assert (alert.fingerprint, alert.generator_url) == (
+            given_["fingerprint"],
+            given_["generatorURL"],
+        )
         assert 1795315000 < alert.starts_at < 1795316000
         assert (alert.ends_at is None) == (alert.status == "firing")
 
@@ -156,13 +166,17 @@ def test_a_firing_alert_has_no_end_whatever_it_says(ends: object) -> None:
 
 def test_missing_and_null_fields_of_an_alert_are_empty() -> None:
     bare = only(labels={"a": "b"})
-    nulls = only(labels={"a": "b"}, annotations=None, generatorURL=None, fingerprint=None, startsAt=None)
+    nulls = only(
+        labels={"a": "b"}, annotations=None, generatorURL=None, fingerprint=None, startsAt=None
+    )
     assert bare == nulls == Alert("firing", {"a": "b"}, {}, 0.0, None, "", bare.fingerprint)
     assert only(labels=None).labels == only().labels == {}
 
 
 def test_a_missing_fingerprint_is_made_of_the_labels() -> None:
-    first, again, other = (only(labels=labels) for labels in ({"a": "1", "b": "2"}, {"b": "2", "a": "1"}, {"a": "1"}))
+    first, again, other = (
+        only(labels=labels) for labels in ({"a": "1", "b": "2"}, {"b": "2", "a": "1"}, {"a": "1"})
+    )
     assert first.fingerprint == again.fingerprint == "120420d51be3bed6"
     assert other.fingerprint != first.fingerprint
 
@@ -201,7 +215,9 @@ def test_a_malformed_alert_among_good_ones_arrives_as_a_fallback(
     assert len(alert.fingerprint) == 16
 
 
-def test_a_malformed_alert_keeps_its_status_and_its_fingerprint_and_ends_are_checked_once_resolved() -> None:
+def test_a_malformed_alert_keeps_its_status_and_its_fingerprint_and_ends_are_checked_once_resolved() -> (
+    None
+):
     alert = only(status="resolved", endsAt="tomorrow", fingerprint="00ff")
     assert (alert.status, alert.fingerprint, alert.ends_at) == ("resolved", "00ff", None)
     assert "its endsAt" in alert.annotations["summary"]
@@ -221,7 +237,9 @@ def test_a_huge_malformed_alert_is_described_in_500_characters() -> None:
 
 def test_the_end_of_a_huge_number_is_kept() -> None:
     digits = "9" * 5_000
-    (alert,) = one(b'{"alerts": [{"status": "firing", "labels": {"n": %s}}]}' % digits.encode()).alerts
+    (alert,) = one(
+        b'{"alerts": [{"status": "firing", "labels": {"n": %s}}]}' % digits.encode()
+    ).alerts
     assert alert.labels["n"] == digits
 
 
@@ -239,17 +257,26 @@ SURROGATES = [
 
 @pytest.mark.parametrize(("escaped", "text"), SURROGATES)
 def test_half_a_surrogate_pair_becomes_a_replacement_character(escaped: bytes, text: str) -> None:
-    raw = b'{"groupKey": "%s", "alerts": [{"status": "firing", "labels": {"a": "%s"}}]}' % (escaped, escaped)
+    raw = b'{"groupKey": "%s", "alerts": [{"status": "firing", "labels": {"a": "%s"}}]}' % (
+        escaped,
+        escaped,
+    )
     notification = one(raw)
     assert notification.group_key == notification.alerts[0].labels["a"] == text
     assert notification.alerts[0].annotations == {}
 
 
 def test_pairs_are_told_from_halves_throughout_a_large_body() -> None:
-    escaped, text = (b"".join(each[0] + b" " for each in SURROGATES), "".join(each[1] + " " for each in SURROGATES))
-    raw = b'{"alerts": [{"status": "firing", "labels": {"a": "%s"}, "annotations": {"b": "%s"}}]}' % (
-        escaped * 9_000,
-        escaped * 30_000,
+    escaped, text = (
+        b"".join(each[0] + b" " for each in SURROGATES),
+        "".join(each[1] + " " for each in SURROGATES),
+    )
+    raw = (
+        b'{"alerts": [{"status": "firing", "labels": {"a": "%s"}, "annotations": {"b": "%s"}}]}'
+        % (
+            escaped * 9_000,
+            escaped * 30_000,
+        )
     )
     (alert,) = one(raw).alerts
     assert (alert.labels["a"], alert.annotations["b"]) == (text * 9_000, text * 30_000)
@@ -281,7 +308,10 @@ REFUSED: list[tuple[bytes, str]] = [
     (nested(100_000), "deeper than 32"),
     (b'{"alerts": [' + b"[" * 100_000 + b"]" * 100_000 + b"]}", "deeper than 32"),
     (b'{"alerts": [' + b"{}," * MOST_ALERTS + b"{}]}", "alerts: more than 1000000"),
-    (b'{"a": ",", "alerts": [' + b"1," * MOST_ALERTS + b'{"a": 1, "b": 2}]}', "alerts: more than 1000000"),
+    (
+        b'{"a": ",", "alerts": [' + b"1," * MOST_ALERTS + b'{"a": 1, "b": 2}]}',
+        "alerts: more than 1000000",
+    ),
     (b'{"alerts": ["' + b"a" * (9 << 20) + b'\\ud83d"]}', "not JSON"),
 ]
 
@@ -299,7 +329,9 @@ def test_a_broken_envelope_is_refused_by_the_call_itself(text: bytes, message: s
     [
         nested(DEEPEST),
         json.dumps({"alerts": [], "a": "\\", "b": "[{" * 500 + '"\\' * 9 + "[" * 99}).encode(),
-        json.dumps({"alerts": [], "a": ("[" * 30 + '"\\') * 100_000 + "\\" * 2_000_000, "b": ["]"]}).encode(),
+        json.dumps(
+            {"alerts": [], "a": ("[" * 30 + '"\\') * 100_000 + "\\" * 2_000_000, "b": ["]"]}
+        ).encode(),
         json.dumps({"alerts": [], "a": ["[", [], ["", '"', {"{": "}"}]] * 300_000}).encode(),
     ],
     ids=["deep enough", "brackets in a string", "strings over slices", "many siblings"],
@@ -308,7 +340,11 @@ def test_brackets_within_strings_and_side_by_side_are_no_nesting(text: bytes) ->
     assert one(text).alerts == ()
 
 
-@given(st.binary() | st.text().map(str.encode) | type_of_json.map(lambda value: json.dumps(value).encode()))
+@given(
+    st.binary()
+    | st.text().map(str.encode)
+    | type_of_json.map(lambda value: json.dumps(value).encode())
+)
 def test_any_bytes_are_notifications_or_a_payload_error(text: bytes) -> None:
     try:
         list(parse(text, ""))
@@ -328,32 +364,56 @@ def test_any_alerts_and_any_fields_become_alerts_that_can_be_written_again(
 
 
 def numbered(count: int) -> list[dict[str, object]]:
-    return [{"status": "firing", "labels": {"n": str(index)}, "fingerprint": f"{index:016x}"} for index in range(count)]
+    return [
+        {"status": "firing", "labels": {"n": str(index)}, "fingerprint": f"{index:016x}"}
+        for index in range(count)
+    ]
 
 
 @pytest.mark.parametrize(
     ("count", "sizes"),
-    [(PART, [PART]), (PART + 1, [PART, 1]), (2 * PART, [PART, PART]), (2 * PART + 7, [PART, PART, 7])],
+    [
+        (PART, [PART]),
+        (PART + 1, [PART, 1]),
+        (2 * PART, [PART, PART]),
+        (2 * PART + 7, [PART, PART, 7]),
+    ],
 )
 def test_a_large_body_comes_in_parts(count: int, sizes: list[int]) -> None:
     notifications = list(parse(body(*numbered(count), groupKey="g"), "eu"))
     assert [len(each.alerts) for each in notifications] == sizes
-    assert [(each.part, each.parts) for each in notifications] == [(part, len(sizes)) for part in range(len(sizes))]
-    assert [alert.labels["n"] for each in notifications for alert in each.alerts] == [str(n) for n in range(count)]
+    assert [(each.part, each.parts) for each in notifications] == [
+        (part, len(sizes)) for part in range(len(sizes))
+    ]
+    assert [alert.labels["n"] for each in notifications for alert in each.alerts] == [
+        str(n) for n in range(count)
+    ]
     assert len({each.state for each in notifications}) == 1
     assert {(each.status, each.group_key) for each in notifications} == {("firing", "g")}
 
 
-def test_the_state_depends_on_all_firing_alerts_and_not_on_their_order_starts_sender_or_reason() -> None:
+def test_the_state_depends_on_all_firing_alerts_and_not_on_their_order_starts_sender_or_reason() -> (
+    None
+):
     alerts = numbered(PART + 3)
     state = next(parse(body(*alerts), "eu")).state
     assert 0 <= state < 2**63
-    assert next(parse(body(*reversed(alerts), notification_reason="x", externalURL="y"), "us")).state == state
-    assert next(parse(body(*alerts[:-1], alerts[-1] | {"startsAt": "2025-11-22T01:05:06Z"}), "eu")).state == state
+    assert (
+        next(parse(body(*reversed(alerts), notification_reason="x", externalURL="y"), "us")).state
+        == state
+    )
+    assert (
+        next(
+            parse(body(*alerts[:-1], alerts[-1] | {"startsAt": "2025-11-22T01:05:06Z"}), "eu")
+        ).state
+        == state
+    )
     assert next(parse(body(*alerts[:-1], alerts[-1] | {"fingerprint": "f"}), "eu")).state != state
     without = next(parse(body(*alerts[:-1]), "eu")).state
     assert without != state
-    assert next(parse(body(*alerts[:-1], alerts[-1] | {"status": "resolved"}), "eu")).state == without
+    assert (
+        next(parse(body(*alerts[:-1], alerts[-1] | {"status": "resolved"}), "eu")).state == without
+    )
 
 
 def test_the_state_is_the_same_in_every_run() -> None:

@@ -1,11 +1,31 @@
-"""Subscriptions as routing: one more delivery for whoever asked, muted or in force, and what ends it."""
+"""Subscriptions as routing: one more delivery for whoever asked, muted or in force, and what ends
+it.
+"""
 
 import pytest
 from msgspec.structs import replace
 
 from relay.core.bot.account import Bot
-from relay.core.bot.people import Invite, Subscription, has_left, hash_of, spoken, subscribe, subscribers
-from relay.core.bot.update import SILENCE, BotId, ChatInfo, Ears, Seen, Topic, further, is_new, offset
+from relay.core.bot.people import (
+    Invite,
+    Subscription,
+    has_left,
+    hash_of,
+    spoken,
+    subscribe,
+    subscribers,
+)
+from relay.core.bot.update import (
+    SILENCE,
+    BotId,
+    ChatInfo,
+    Ears,
+    Seen,
+    Topic,
+    further,
+    is_new,
+    offset,
+)
 from relay.core.card.card import Card
 from relay.core.card.hours import hush
 from relay.core.routing.lane import HttpOptions, LaneKey
@@ -17,7 +37,9 @@ from tests.build import GROUP, POLICY, T0, TELEGRAM, alert, notification, target
 BOT = BotId(TELEGRAM.api, "111")
 CONFIGURED = Bot(BOT.api, "111", Secret("111:secret"), HttpOptions(), "polling", "")
 ADA = ChatInfo("555", "private", "Ada")
-INVITE = Invite("i1", BOT, hash_of("token"), "DBA on call", parse('severity="critical"'), T0, T0 + 60, 1)
+INVITE = Invite(
+    "i1", BOT, hash_of("token"), "DBA on call", parse('severity="critical"'), T0, T0 + 60, 1
+)
 PERSONAL = replace(POLICY, receiver=SUBSCRIPTION)
 
 
@@ -45,7 +67,10 @@ def test_a_subscription_is_one_more_delivery_for_what_matches() -> None:
 def test_alerts_that_differ_only_in_what_a_subscriber_looks_at_are_told_apart() -> None:
     here = routing(subscription(matchers='instance="b"'))
     routed = deliveries(here, notification(alert("a"), alert("b")))
-    assert [(each.lane.chat, each.alerts) for each in routed.deliveries] == [("-1001", None), ("555", (1,))]
+    assert [(each.lane.chat, each.alerts) for each in routed.deliveries] == [
+        ("-1001", None),
+        ("555", (1,)),
+    ]
 
 
 def test_two_subscriptions_of_a_chat_are_one_delivery() -> None:
@@ -109,7 +134,8 @@ def test_only_a_chat_that_left_for_good_ends_its_subscription(why: str, left: bo
 
 
 @pytest.mark.parametrize(
-    ("code", "language"), [("fr", "fr"), ("fr-CA", "fr"), ("en-GB", "en"), ("fra", ""), ("de", ""), ("", "")]
+    ("code", "language"),
+    [("fr", "fr"), ("fr-CA", "fr"), ("en-GB", "en"), ("fra", ""), ("de", ""), ("", "")],
 )
 def test_the_app_s_language_is_spoken_if_the_catalogue_has_it(code: str, language: str) -> None:
     assert spoken(code) == language
@@ -137,7 +163,14 @@ def test_after_a_week_of_silence_numbers_may_begin_anew() -> None:
         (Ears(3, T0 + SILENCE + 1), Ears(9, T0), Ears(3, T0 + SILENCE + 1)),
         (Ears(9, T0), Ears(3, T0 + SILENCE + 1), Ears(3, T0 + SILENCE + 1)),
     ],
-    ids=["nothing", "only a webhook", "further", "less far", "numbers began anew", "they did in what is found"],
+    ids=[
+        "nothing",
+        "only a webhook",
+        "further",
+        "less far",
+        "numbers began anew",
+        "they did in what is found",
+    ],
 )
 def test_of_two_records_of_a_bot_the_further_counts_unless_the_numbers_began_anew(
     own: Ears, found: Ears, after: Ears

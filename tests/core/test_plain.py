@@ -9,8 +9,12 @@ from relay.core.template.plain import plain
 
 
 def _plain(view: str, why: str = "", room: int = 4096, language: str = "en") -> str:
-    scene = Scene(sample.VIEWS[view], Policy("ops", "t", "html", timezone="UTC", language=language), None)
-    return plain(scene, "team.html.j2", why, lambda message: len(message.body.text) <= room)[1].body.text
+    scene = Scene(
+        sample.VIEWS[view], Policy("ops", "t", "html", timezone="UTC", language=language), None
+    )
+    return plain(scene, "team.html.j2", why, lambda message: len(message.body.text) <= room)[
+        1
+    ].body.text
 
 
 def test_name_state_severity_summary_and_labels_on_one_line_each() -> None:
@@ -28,12 +32,18 @@ def test_name_state_severity_summary_and_labels_on_one_line_each() -> None:
 
 
 def test_it_is_as_honest_as_any_card() -> None:
-    assert _plain("late").splitlines()[-1] == "⏱ 14 min late: this chat could not be reached from 11:04 to 11:17"
+    assert (
+        _plain("late").splitlines()[-1]
+        == "⏱ 14 min late: this chat could not be reached from 11:04 to 11:17"
+    )
     assert _plain("huge", room=400).splitlines()[-1].startswith("… and 19")
 
 
 def test_it_speaks_the_receivers_language() -> None:
-    assert _plain("resolved", "x", language="fr").splitlines()[-1] == "(le modèle team.html.j2 a échoué : x)"
+    assert (
+        _plain("resolved", "x", language="fr").splitlines()[-1]
+        == "(le modèle team.html.j2 a échoué : x)"
+    )
 
 
 def test_a_long_reason_is_cut() -> None:

@@ -10,14 +10,24 @@ from relay.core.alert import Alert, Notification
 from relay.core.bot.account import Bot
 from relay.core.budget import Limits, Rate
 from relay.core.routing.interval import contains
-from relay.core.routing.lane import HttpOptions, LaneKey, Lifecycle, LinkRewrite, MentionRule, Policy, Target
+from relay.core.routing.lane import (
+    HttpOptions,
+    LaneKey,
+    Lifecycle,
+    LinkRewrite,
+    MentionRule,
+    Policy,
+    Target,
+)
 from relay.core.routing.matcher import parse as matchers
 from relay.core.routing.route import deliveries
 from relay.core.secret import Secret
 from relay.core.template.template import BUILT_IN
 from relay.core.text.message import Mention
 
-TEMPLATES = dict.fromkeys([*BUILT_IN, "own.j2"], "{% block card %}x{% endblock %}{% block reply %}x{% endblock %}")
+TEMPLATES = dict.fromkeys(
+    [*BUILT_IN, "own.j2"], "{% block card %}x{% endblock %}{% block reply %}x{% endblock %}"
+)
 BOT = "global: {telegram_bot_token: '7:token'}\n"
 ROUTE = "route: {receiver: ops}\n"
 
@@ -26,7 +36,9 @@ def resolved(text: str, **secrets: str) -> tuple[Rules, tuple[Fault, ...]]:
     """The rules of a text that has no faults, and its warnings. Secret files are given by name."""
     config, faults = parse("relay.yml", text.encode())
     assert config, faults
-    files = Files("/etc/relay", {name: Secret(value) for name, value in secrets.items()}, builtin=TEMPLATES)
+    files = Files(
+        "/etc/relay", {name: Secret(value) for name, value in secrets.items()}, builtin=TEMPLATES
+    )
     draft, more = resolve(config, files, "serve")
     rules = decided(draft, faults + more)
     assert rules, (faults, more)
@@ -35,7 +47,9 @@ def resolved(text: str, **secrets: str) -> tuple[Rules, tuple[Fault, ...]]:
 
 def targets(entry: str, head: str = BOT, receiver: str = "") -> tuple[Target, ...]:
     """The targets of the receiver `ops` with one entry."""
-    rules, _ = resolved(f"{head}{ROUTE}receivers:\n  - name: ops\n{receiver}    {entry}\n  - name: other\n")
+    rules, _ = resolved(
+        f"{head}{ROUTE}receivers:\n  - name: ops\n{receiver}    {entry}\n  - name: other\n"
+    )
     return rules.routing.targets["ops"]
 
 
@@ -47,17 +61,25 @@ def telegram(keys: str, head: str = BOT, receiver: str = "") -> Target:
 
 def discord(keys: str) -> Target:
     """The target of one Discord channel with these keys."""
-    (target,) = targets(f"discord_configs: [{{webhook_url: 'https://ptb.discord.com/api/webhooks/5/x', {keys}}}]")
+    (target,) = targets(
+        f"discord_configs: [{{webhook_url: 'https://ptb.discord.com/api/webhooks/5/x', {keys}}}]"
+    )
     return target
 
 
 def test_an_entry_without_further_keys_has_the_defaults_of_the_policy() -> None:
     plain = Policy(
-        receiver="ops", template="telegram.html.j2", markup="html", urgent=matchers('severity=~"critical|page"')
+        receiver="ops",
+        template="telegram.html.j2",
+        markup="html",
+        urgent=matchers('severity=~"critical|page"'),
     )
     assert telegram("").policy == plain
     assert discord("").policy == Policy(
-        receiver="ops", template="discord.md.j2", markup="discord", urgent=matchers('severity=~"critical|page"')
+        receiver="ops",
+        template="discord.md.j2",
+        markup="discord",
+        urgent=matchers('severity=~"critical|page"'),
     )
 
 
@@ -73,7 +95,10 @@ def test_an_entry_without_further_keys_has_the_defaults_of_the_policy() -> None:
         ("overflow: document", {"overflow": "document"}),
         ("language: fr", {"language": "fr"}),
         ("timezone: Asia/Tokyo", {"timezone": "Asia/Tokyo"}),
-        ("template: own.j2, parse_mode: MarkdownV2", {"template": "own.j2", "markup": "markdownv2"}),
+        (
+            "template: own.j2, parse_mode: MarkdownV2",
+            {"template": "own.j2", "markup": "markdownv2"},
+        ),
         ("parse_mode: MarkdownV2", {"template": "telegram.md2.j2", "markup": "markdownv2"}),
         ("parse_mode: Markdown", {"template": "telegram.md.j2", "markup": "markdown"}),
         ("parse_mode: ''", {"template": "plain.txt.j2", "markup": "none"}),
@@ -91,25 +116,40 @@ def test_an_entry_without_further_keys_has_the_defaults_of_the_policy() -> None:
         ),
     ],
 )
-def test_each_key_of_an_entry_changes_its_part_of_the_policy(keys: str, expected: dict[str, object]) -> None:
+def test_each_key_of_an_entry_changes_its_part_of_the_policy(
+    keys: str, expected: dict[str, object]
+) -> None:
     base = telegram("").policy
     policy = telegram(keys).policy
-    changed = {field for field in base.__struct_fields__ if getattr(policy, field) != getattr(base, field)}
+    changed = {
+        field for field in base.__struct_fields__ if getattr(policy, field) != getattr(base, field)
+    }
     assert changed == set(expected)
     assert {field: getattr(policy, field) for field in expected} == expected
 
 
 def test_an_entry_goes_over_its_receiver_and_that_over_the_file() -> None:
     head = "global: {telegram_bot_token: '7:token', language: fr, timezone: Asia/Tokyo, dedup_window: 5m}\n"
-    policy = telegram("per: group", head, "    per: alert\n    timezone: Europe/Paris\n    quiet: []\n").policy
-    assert (policy.per, policy.timezone, policy.language, policy.dedup_window) == ("group", "Europe/Paris", "fr", 300.0)
+    policy = telegram(
+        "per: group", head, "    per: alert\n    timezone: Europe/Paris\n    quiet: []\n"
+    ).policy
+    assert (policy.per, policy.timezone, policy.language, policy.dedup_window) == (
+        "group",
+        "Europe/Paris",
+        "fr",
+        300.0,
+    )
 
 
 def test_a_discord_entry_has_its_name_picture_and_markup() -> None:
     policy = discord(
         "username: Ada, avatar_url: 'https://example.org/a.png', parse_mode: HTML, template: own.j2"
     ).policy
-    assert (policy.username, policy.avatar_url, policy.markup) == ("Ada", "https://example.org/a.png", "html")
+    assert (policy.username, policy.avatar_url, policy.markup) == (
+        "Ada",
+        "https://example.org/a.png",
+        "html",
+    )
 
 
 def test_lanes_name_the_chat_without_anything_secret() -> None:
@@ -125,9 +165,7 @@ def test_lanes_name_the_chat_without_anything_secret() -> None:
 
 
 def test_secrets_come_from_the_file_or_from_files_of_their_own() -> None:
-    entry = (
-        "telegram_configs: [{chat_id_file: chat, bot_token_file: bot}]\n    discord_configs: [{webhook_url_file: hook}]"
-    )
+    entry = "telegram_configs: [{chat_id_file: chat, bot_token_file: bot}]\n    discord_configs: [{webhook_url_file: hook}]"
     rules, _ = resolved(
         f"{ROUTE}receivers:\n  - name: ops\n    {entry}",
         chat="-1002",
@@ -135,16 +173,31 @@ def test_secrets_come_from_the_file_or_from_files_of_their_own() -> None:
         hook="https://discord.com/api/webhooks/6/y",
     )
     first, second = rules.routing.targets["ops"]
-    assert (first.lane.account, first.lane.chat, first.endpoint.secret.reveal()) == ("9", "-1002", "9:x")
-    assert (second.lane.account, second.endpoint.secret.reveal()) == ("6", "https://discord.com/api/webhooks/6/y")
+    assert (first.lane.account, first.lane.chat, first.endpoint.secret.reveal()) == (
+        "9",
+        "-1002",
+        "9:x",
+    )
+    assert (second.lane.account, second.endpoint.secret.reveal()) == (
+        "6",
+        "https://discord.com/api/webhooks/6/y",
+    )
 
 
 def test_http_options_have_paths_beside_the_configuration() -> None:
     config = "http_config: {proxy_url: 'http://proxy:3128', tls_config: {ca_file: ca.pem, cert_file: /c, key_file: k}}"
     assert telegram(config).endpoint.http == HttpOptions(
-        Secret("http://proxy:3128"), "/etc/relay/ca.pem", "/c", "/etc/relay/k", "", insecure_skip_verify=False
+        Secret("http://proxy:3128"),
+        "/etc/relay/ca.pem",
+        "/c",
+        "/etc/relay/k",
+        "",
+        insecure_skip_verify=False,
     )
-    assert telegram("", f"global: {{telegram_bot_token: '7:t', {config}}}\n").endpoint.http.cert_file == "/c"
+    assert (
+        telegram("", f"global: {{telegram_bot_token: '7:t', {config}}}\n").endpoint.http.cert_file
+        == "/c"
+    )
 
 
 def test_the_configuration_says_which_files_it_wants() -> None:
@@ -162,7 +215,11 @@ receivers:
     )
     assert config
     found = wanted(config.file)
-    assert (found.secrets, found.templates, found.certificates) == (frozenset("acdefg"), ("*.j2",), frozenset("b"))
+    assert (found.secrets, found.templates, found.certificates) == (
+        frozenset("acdefg"),
+        ("*.j2",),
+        frozenset("b"),
+    )
 
 
 def firing(**labels: str) -> Alert:
@@ -173,7 +230,10 @@ def firing(**labels: str) -> Alert:
 def reached(rules: Rules, *alerts: Alert) -> dict[str, tuple[int, ...] | None]:
     """The chats that get something, and which alerts."""
     notification = Notification("", "r", "g", "firing", alerts, {}, {}, {}, {}, "", "", 0, 0)
-    return {delivery.lane.chat: delivery.alerts for delivery in deliveries(rules.routing, notification).deliveries}
+    return {
+        delivery.lane.chat: delivery.alerts
+        for delivery in deliveries(rules.routing, notification).deliveries
+    }
 
 
 CHOSEN = """
@@ -200,7 +260,12 @@ def test_a_label_chooses_the_chat_of_each_alert() -> None:
 
 def test_a_default_takes_every_other_value() -> None:
     rules, _ = resolved(CHOSEN.replace("web: -2}", "web: -2}, default: -3"))
-    assert reached(rules, firing(routed="yes", team="db"), firing(routed="yes", team="new"), firing(routed="yes")) == {
+    assert reached(
+        rules,
+        firing(routed="yes", team="db"),
+        firing(routed="yes", team="new"),
+        firing(routed="yes"),
+    ) == {
         "-1": (0,),
         "-3": (1, 2),
     }
@@ -224,7 +289,11 @@ receivers: [{name: ops}, {name: dba}]
     (db,) = rules.routing.root.routes
     first, second = db.routes
     assert (db.receiver, first.receiver, second.receiver) == ("ops", "dba", "ops")
-    assert (first.matchers, first.continue_, first.place) == (matchers("a=b, c=d"), True, "relay.yml:6")
+    assert (first.matchers, first.continue_, first.place) == (
+        matchers("a=b, c=d"),
+        True,
+        "relay.yml:6",
+    )
     assert second.matchers == matchers('x="y", z=~"1|2"')
 
 
@@ -232,7 +301,8 @@ def test_limits_retention_and_notices_have_defaults_and_names() -> None:
     rules, _ = resolved(f"{ROUTE}receivers: [{{name: ops}}]")
     assert (rules.limits, rules.retention, rules.notices_receiver) == (Limits(), Retention(), "ops")
     rules, _ = resolved(
-        "global: {notices_receiver: us}\nlimits: {telegram: {group: 9/30s}, discord: {address: 1/2s}}\n"
+        "global: {notices_receiver: us}\nlimits: {telegram: {group: 9/30s}, discord: {address: "
+        "1/2s}}\n"
         f"retention: {{time: 1h, size: 5MB}}\n{ROUTE}receivers: [{{name: ops}}, {{name: us}}]"
     )
     assert rules.limits == Limits(telegram_group=Rate(9, 30.0), discord_address=Rate(1, 2.0))

@@ -1,4 +1,6 @@
-"""Rich text: building, cutting, nesting, shortening and filling in keep every character and every style."""
+"""Rich text: building, cutting, nesting, shortening and filling in keep every character and every
+style.
+"""
 
 import re
 from collections.abc import Callable, Sequence
@@ -69,24 +71,36 @@ def nests(spans: Sequence[Span]) -> bool:
 
 PIECES = ("a", "b ", "·", "\n", "é", "e\u0301", "😀", "👩\u200d👧", OPEN, CLOSE, "0", P0, P1)
 any_spans = st.lists(
-    st.builds(Span, st.sampled_from(KINDS), st.integers(0, 30), st.integers(0, 32), st.sampled_from(["", URL])),
+    st.builds(
+        Span,
+        st.sampled_from(KINDS),
+        st.integers(0, 30),
+        st.integers(0, 32),
+        st.sampled_from(["", URL]),
+    ),
     max_size=8,
 )
 
 
 @st.composite
 def rich_texts(draw: st.DrawFn) -> RichText:
-    """Rich texts whose spans begin and end between pieces, so that no placeholder is half styled."""
+    """Rich texts whose spans begin and end between pieces, so that no placeholder is half
+    styled.
+    """
     pieces = draw(st.lists(st.sampled_from(PIECES), max_size=9))
     edges = [0, *accumulate(map(len, pieces))]
     edge = st.sampled_from(edges)
-    spans = draw(st.lists(st.builds(Span, st.sampled_from(KINDS), edge, edge, st.just(URL)), max_size=6))
+    spans = draw(
+        st.lists(st.builds(Span, st.sampled_from(KINDS), edge, edge, st.just(URL)), max_size=6)
+    )
     return normalise(RichText("".join(pieces), tuple(spans)))
 
 
 def test_a_style_lies_around_all_of_its_content() -> None:
     inner = styled("bold", "a")
-    assert styled("link", concat([inner, "b"]), URL) == RichText("ab", (Span("link", 0, 2, URL), Span("bold", 0, 1)))
+    assert styled("link", concat([inner, "b"]), URL) == RichText(
+        "ab", (Span("link", 0, 2, URL), Span("bold", 0, 1))
+    )
 
 
 def test_nothing_carries_no_style() -> None:
@@ -102,7 +116,9 @@ def test_parts_stand_one_after_the_other_with_their_styles() -> None:
 
 def test_a_cut_clips_the_spans() -> None:
     rich = RichText("abcdef", (Span("quote", 0, 6), Span("bold", 1, 3), Span("italic", 4, 6)))
-    assert cut(rich, 2, 5) == RichText("cde", (Span("quote", 0, 3), Span("bold", 0, 1), Span("italic", 2, 3)))
+    assert cut(rich, 2, 5) == RichText(
+        "cde", (Span("quote", 0, 3), Span("bold", 0, 1), Span("italic", 2, 3))
+    )
     assert cut(rich, 3, 3) == plain("")
 
 
@@ -116,7 +132,9 @@ def test_a_cut_text_is_made_of_its_pieces(rich: RichText, one: int, other: int) 
 
 
 def test_white_space_goes_from_both_ends() -> None:
-    assert strip(RichText(" \nab ", (Span("bold", 0, 3), Span("code", 4, 5)))) == RichText("ab", (Span("bold", 0, 1),))
+    assert strip(RichText(" \nab ", (Span("bold", 0, 3), Span("code", 4, 5)))) == RichText(
+        "ab", (Span("bold", 0, 1),)
+    )
     assert strip(plain(" \n ")) == plain("")
 
 
@@ -125,7 +143,9 @@ def test_kinds_can_be_left_out() -> None:
     assert without(rich, {"time", "mention"}) == RichText("ab", (Span("bold", 0, 1),))
 
 
-@pytest.mark.parametrize(("text", "units"), [("", 0), ("ab", 2), ("é", 1), ("😀", 2), ("a😀é", 4), ("\ud800", 1)])
+@pytest.mark.parametrize(
+    ("text", "units"), [("", 0), ("ab", 2), ("é", 1), ("😀", 2), ("a😀é", 4), ("\ud800", 1)]
+)
 def test_length_is_counted_in_utf16(text: str, units: int) -> None:
     assert utf16_length(text) == units
 
@@ -133,7 +153,11 @@ def test_length_is_counted_in_utf16(text: str, units: int) -> None:
 NORMAL: list[tuple[str, list[Span], list[Span]]] = [
     ("empty spans go", [Span("bold", 1, 1), Span("bold", 3, 2), Span("bold", 0, 9)], []),
     ("order", [Span("code", 3, 4), Span("bold", 0, 1)], [Span("bold", 0, 1), Span("code", 3, 4)]),
-    ("the wider first", [Span("code", 0, 1), Span("bold", 0, 4)], [Span("bold", 0, 4), Span("code", 0, 1)]),
+    (
+        "the wider first",
+        [Span("code", 0, 1), Span("bold", 0, 4)],
+        [Span("bold", 0, 4), Span("code", 0, 1)],
+    ),
     (
         "overlap is split",
         [Span("bold", 0, 3), Span("italic", 2, 5)],
@@ -150,24 +174,38 @@ NORMAL: list[tuple[str, list[Span], list[Span]]] = [
         [Span("link", 0, 2, "x"), Span("link", 2, 4, "y")],
         [Span("link", 0, 2, "x"), Span("link", 2, 4, "y")],
     ),
-    ("two quotes stay two", [Span("quote", 0, 2), Span("quote", 2, 4)], [Span("quote", 0, 2), Span("quote", 2, 4)]),
+    (
+        "two quotes stay two",
+        [Span("quote", 0, 2), Span("quote", 2, 4)],
+        [Span("quote", 0, 2), Span("quote", 2, 4)],
+    ),
     (
         "two times stay two",
         [Span("time", 0, 2, "5"), Span("time", 2, 4, "5")],
         [Span("time", 0, 2, "5"), Span("time", 2, 4, "5")],
     ),
     ("a style in itself goes", [Span("bold", 0, 4), Span("bold", 1, 2)], [Span("bold", 0, 4)]),
-    ("a link in a link goes", [Span("link", 0, 4, URL), Span("link", 1, 2, "x")], [Span("link", 0, 4, URL)]),
+    (
+        "a link in a link goes",
+        [Span("link", 0, 4, URL), Span("link", 1, 2, "x")],
+        [Span("link", 0, 4, URL)],
+    ),
     (
         "a fold in a quote goes",
         [Span("quote", 0, 4), Span("bold", 0, 3), Span("fold", 1, 2)],
         [Span("quote", 0, 4), Span("bold", 0, 3)],
     ),
-    ("code in a block goes", [Span("pre", 0, 4, "py"), Span("code", 0, 4)], [Span("pre", 0, 4, "py")]),
+    (
+        "code in a block goes",
+        [Span("pre", 0, 4, "py"), Span("code", 0, 4)],
+        [Span("pre", 0, 4, "py")],
+    ),
 ]
 
 
-@pytest.mark.parametrize(("before", "after"), [case[1:] for case in NORMAL], ids=[case[0] for case in NORMAL])
+@pytest.mark.parametrize(
+    ("before", "after"), [case[1:] for case in NORMAL], ids=[case[0] for case in NORMAL]
+)
 def test_spans_are_put_in_order(before: list[Span], after: list[Span]) -> None:
     assert normalise(RichText("abcdef", tuple(before))) == RichText("abcdef", tuple(after))
 
@@ -211,7 +249,9 @@ SHORT: list[tuple[str, RichText, int, str]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(("rich", "limit", "text"), [case[1:] for case in SHORT], ids=[case[0] for case in SHORT])
+@pytest.mark.parametrize(
+    ("rich", "limit", "text"), [case[1:] for case in SHORT], ids=[case[0] for case in SHORT]
+)
 def test_a_text_is_shortened_at_a_good_place(rich: RichText, limit: int, text: str) -> None:
     assert shorten(rich, limit, length).text == text
 
@@ -233,7 +273,9 @@ def test_a_shortened_text_fits_and_is_the_beginning(
 
 
 @pytest.mark.parametrize("characters_in_a_unit", [1, 8])
-def test_shortening_a_megabyte_looks_at_little_more_than_what_fits(characters_in_a_unit: int) -> None:
+def test_shortening_a_megabyte_looks_at_little_more_than_what_fits(
+    characters_in_a_unit: int,
+) -> None:
     measured: list[int] = []
 
     def measure(rich: RichText) -> int:
@@ -250,7 +292,9 @@ def test_shortening_a_megabyte_looks_at_little_more_than_what_fits(characters_in
 def test_values_stand_where_their_placeholders_stood() -> None:
     template = RichText(f"a {P0} b {P1}{P2}", (Span("bold", 0, 5), Span("italic", 8, 14)))
     filled = substitute(template, ["<x>", styled("code", "yy"), ""])
-    assert filled == RichText("a <x> b yy", (Span("bold", 0, 5), Span("italic", 8, 10), Span("code", 8, 10)))
+    assert filled == RichText(
+        "a <x> b yy", (Span("bold", 0, 5), Span("italic", 8, 10), Span("code", 8, 10))
+    )
 
 
 FILLED: list[tuple[str, RichText, Sequence[RichText | str], RichText]] = [
@@ -277,14 +321,18 @@ FILLED: list[tuple[str, RichText, Sequence[RichText | str], RichText]] = [
 
 
 @pytest.mark.parametrize(
-    ("template", "values", "filled"), [case[1:] for case in FILLED], ids=[case[0] for case in FILLED]
+    ("template", "values", "filled"),
+    [case[1:] for case in FILLED],
+    ids=[case[0] for case in FILLED],
 )
 def test_filling_in(template: RichText, values: Sequence[RichText | str], filled: RichText) -> None:
     assert substitute(template, values) == filled
 
 
 @given(rich_texts(), st.lists(rich_texts(), max_size=2))
-def test_filling_in_keeps_every_character_and_every_style(template: RichText, values: list[RichText]) -> None:
+def test_filling_in_keeps_every_character_and_every_style(
+    template: RichText, values: list[RichText]
+) -> None:
     filled = substitute(template, values)
     expected: list[tuple[str, set[str]]] = []
     styles = families(template)
@@ -294,8 +342,12 @@ def test_filling_in_keeps_every_character_and_every_style(template: RichText, va
             expected += [(found[0], around)] if found[0] not in OPEN + CLOSE else []
         elif int(found[1]) < len(values):
             value = values[int(found[1])]
-            expected += [(c, around | own) for c, own in zip(value.text, families(value), strict=True)]
-    assert filled.text == re.sub(f"[{OPEN}{CLOSE}]", "\ufffd", "".join(character for character, _ in expected))
+            expected += [
+                (c, around | own) for c, own in zip(value.text, families(value), strict=True)
+            ]
+    assert filled.text == re.sub(
+        f"[{OPEN}{CLOSE}]", "\ufffd", "".join(character for character, _ in expected)
+    )
     assert nests(filled.spans)
     assert families(filled) == [own for _, own in expected]
 
@@ -311,7 +363,9 @@ def test_filling_in_twice_the_values_is_twice_the_work() -> None:
 
 def test_filling_in_a_megabyte_is_no_more_work_than_a_word() -> None:
     template = styled("bold", f"a {P0} b")
-    assert steps(lambda: substitute(template, ["word " * 200_000])) == steps(lambda: substitute(template, ["word "]))
+    assert steps(lambda: substitute(template, ["word " * 200_000])) == steps(
+        lambda: substitute(template, ["word "])
+    )
 
 
 CLEAN = [

@@ -10,7 +10,17 @@ from msgspec.structs import replace
 from relay.core.alert import Alert, Labels
 from relay.core.routing.lane import LaneKey, Policy, Target
 from relay.core.routing.matcher import parse
-from relay.core.routing.route import Delivery, Route, Routed, Routing, deliveries, draw, explain, unreachable, walk
+from relay.core.routing.route import (
+    Delivery,
+    Route,
+    Routed,
+    Routing,
+    deliveries,
+    draw,
+    explain,
+    unreachable,
+    walk,
+)
 from tests.build import POLICY, alert, notification, target
 
 
@@ -51,7 +61,9 @@ WALKS: list[tuple[Labels, list[str]]] = [
 
 
 @pytest.mark.parametrize(("labels", "receivers"), WALKS)
-def test_an_alert_reaches_the_receivers_that_alertmanager_would_choose(labels: Labels, receivers: list[str]) -> None:
+def test_an_alert_reaches_the_receivers_that_alertmanager_would_choose(
+    labels: Labels, receivers: list[str]
+) -> None:
     assert [reached.receiver for reached in walk(TREE, labels)] == receivers
 
 
@@ -60,7 +72,10 @@ def test_a_root_that_does_not_match_is_not_reached() -> None:
 
 
 @given(
-    st.dictionaries(st.sampled_from(["team", "severity", "env", "shift", "late"]), st.text("dbwe") | st.just("prod"))
+    st.dictionaries(
+        st.sampled_from(["team", "severity", "env", "shift", "late"]),
+        st.text("dbwe") | st.just("prod"),
+    )
 )
 def test_what_is_explained_is_what_is_walked(labels: Labels) -> None:
     explained = explain(TREE, labels)
@@ -105,7 +120,10 @@ UNREACHABLE: list[tuple[Route, list[tuple[str, str]]]] = [
     (route("r", "", route("one", "a=1"), route("narrower", "b=2,a=1")), [("narrower", "one")]),
     (route("r", "", route("one", "a=1,b=2"), route("wider", "a=1")), []),
     (route("r", "", route("x", "", route("one", "a=1"), route("two", "a=1"))), [("two", "one")]),
-    (route("r", "", route("all"), route("never", "", route("one"), route("two"))), [("never", "all")]),
+    (
+        route("r", "", route("all"), route("never", "", route("one"), route("two"))),
+        [("never", "all")],
+    ),
     (
         route("r", "", route("one", "a=1"), route("two", "a=1"), route("three", "a=1")),
         [("two", "one"), ("three", "one")],
@@ -114,7 +132,9 @@ UNREACHABLE: list[tuple[Route, list[tuple[str, str]]]] = [
 
 
 @pytest.mark.parametrize(("tree", "expected"), UNREACHABLE)
-def test_a_route_behind_one_that_takes_all_of_its_alerts_is_named(tree: Route, expected: list[tuple[str, str]]) -> None:
+def test_a_route_behind_one_that_takes_all_of_its_alerts_is_named(
+    tree: Route, expected: list[tuple[str, str]]
+) -> None:
     assert [(found.route.receiver, found.taker.receiver) for found in unreachable(tree)] == expected
 
 
@@ -149,7 +169,12 @@ CHATS = Routing(
 
 
 def due(
-    name: str, receiver: str, alerts: tuple[int, ...] | None = None, *, urgent: bool = False, of: str = ""
+    name: str,
+    receiver: str,
+    alerts: tuple[int, ...] | None = None,
+    *,
+    urgent: bool = False,
+    of: str = "",
 ) -> Delivery:
     return Delivery(lane(name), receiver, of, alerts, urgent)
 
@@ -165,11 +190,19 @@ DELIVERED: list[tuple[list[Alert], list[Delivery], int]] = [
     # One alert by two receivers into one chat: one delivery, the first receiver's.
     (
         [alert("a", name="Db", severity="critical")],
-        [due("db", "db", urgent=True), due("ops", "db", urgent=True), due("pager", "pager", urgent=True)],
+        [
+            due("db", "db", urgent=True),
+            due("ops", "db", urgent=True),
+            due("pager", "pager", urgent=True),
+        ],
         0,
     ),
     # Two alerts by two receivers into one chat: one delivery, under the first.
-    ([alert("a", name="Db"), alert("b", name="DbToo")], [due("db", "db"), due("ops", "db", (0,))], 0),
+    (
+        [alert("a", name="Db"), alert("b", name="DbToo")],
+        [due("db", "db"), due("ops", "db", (0,))],
+        0,
+    ),
     # Alerts part and meet again in their order.
     (
         [alert("a"), alert("b", name="Db"), alert("c"), alert("d", name="Noise")],
@@ -193,7 +226,9 @@ DELIVERED: list[tuple[list[Alert], list[Delivery], int]] = [
 
 
 @pytest.mark.parametrize(("alerts", "expected", "discarded"), DELIVERED)
-def test_alerts_are_regrouped_per_chat(alerts: list[Alert], expected: list[Delivery], discarded: int) -> None:
+def test_alerts_are_regrouped_per_chat(
+    alerts: list[Alert], expected: list[Delivery], discarded: int
+) -> None:
     routed = deliveries(CHATS, notification(*alerts))
     assert sorted(routed.deliveries, key=place) == sorted(expected, key=place)
     assert routed.discarded == discarded
@@ -223,7 +258,9 @@ ALERTS = st.lists(
 
 
 @given(ALERTS)
-def test_every_alert_arrives_once_in_each_chat_it_reaches_or_is_counted(alerts: list[Alert]) -> None:
+def test_every_alert_arrives_once_in_each_chat_it_reaches_or_is_counted(
+    alerts: list[Alert],
+) -> None:
     routed = deliveries(CHATS, notification(*alerts))
     arrived = sorted(
         (delivery.lane.chat, index)
@@ -238,7 +275,11 @@ def test_every_alert_arrives_once_in_each_chat_it_reaches_or_is_counted(alerts: 
     }
     assert arrived == sorted(wanted)
     assert routed.discarded == len(alerts) - len({index for _, index in wanted})
-    assert all(list(delivery.alerts) == sorted(delivery.alerts) for delivery in routed.deliveries if delivery.alerts)
+    assert all(
+        list(delivery.alerts) == sorted(delivery.alerts)
+        for delivery in routed.deliveries
+        if delivery.alerts
+    )
 
 
 def test_the_labels_that_a_tree_looks_at_are_those_of_all_its_matchers() -> None:

@@ -14,7 +14,9 @@ def _failure(source: str) -> str:
     templates, faults = template.compile({"t": source})
     assert faults == ()
     before = time.process_time()
-    rendered = template.render(templates, Policy("ops", "t", "html"), VIEW, "card", None, lambda _: True)
+    rendered = template.render(
+        templates, Policy("ops", "t", "html"), VIEW, "card", None, lambda _: True
+    )
     assert time.process_time() - before < 2.0
     assert "KubePodCrashLooping" in rendered.message.body.text
     return rendered.failed
@@ -32,10 +34,19 @@ LARGE = "{% set ns = namespace(x='aaaaaaaaaa', l=[]) %}{% for i in range(18) %}{
 
 def _with_large(repeated: str) -> str:
     """A text of 2.6 million characters in `ns.x`, and what is done with it again and again."""
-    return LARGE + "{% for i in range(990) %}{% for j in range(40) %}" + repeated + "{% endfor %}{% endfor %}"
+    return (
+        LARGE
+        + "{% for i in range(990) %}{% for j in range(40) %}"
+        + repeated
+        + "{% endfor %}{% endfor %}"
+    )
 
 
-WIDE = "{% set s = '" + "a" * 1000 + "' %}{% set x = range(900) | join(s) %}{% set y = x ~ 'b' %}{% set z = x ~ 'c' %}"
+WIDE = (
+    "{% set s = '"
+    + "a" * 1000
+    + "' %}{% set x = range(900) | join(s) %}{% set y = x ~ 'b' %}{% set z = x ~ 'c' %}"
+)
 
 
 def _wide(expression: str) -> str:
@@ -45,7 +56,9 @@ def _wide(expression: str) -> str:
 
 def _tower(use: str) -> str:
     """Two lists in lists in lists, of few things that stand there a billion times."""
-    grow = "{% for i in range(40) %}{% set g = ns.A | groupby(0) %}{% set ns.A = GROWN %}{% endfor %}"
+    grow = (
+        "{% for i in range(40) %}{% set g = ns.A | groupby(0) %}{% set ns.A = GROWN %}{% endfor %}"
+    )
     both = grow + grow.replace("ns.A", "ns.B")
     return "{% set ns = namespace(A=['a'], B=['a']) %}" + both + "{% set q = " + use + " %}"
 
@@ -89,7 +102,10 @@ def _tower(use: str) -> str:
         ),
         ("{% for i in range(990) %}{{ loop.cycle(" + "1, " * 9000 + ") }}{% endfor %}", "steps"),
         (
-            "{% for i in range(990) %}{% for j in range(40) %}{% set y = range(1000) | max %}{% endfor %}{% endfor %}",
+            (
+                "{% for i in range(990) %}{% for j in range(40) %}{% set y = range(1000) | max %}{% "
+                "endfor %}{% endfor %}"
+            ),
             "steps",
         ),
         (_with_large("{% set ns.l = ns.l + [ns.x ~ i] %}"), "steps"),
@@ -108,7 +124,12 @@ def _tower(use: str) -> str:
         (_with_large("{% set y = 'abcdefgh' | truncate(7, true, ns.x, 0) %}"), "expected length"),
         (_with_large("{% set y = common_labels.get(ns.x) %}"), "steps"),
         (_with_large("{% set y = link('a', ns.x) %}"), "steps"),
-        ("{% for i in range(990) %}{% for j in range(20) %}" + "x" * 60_000 + "{% endfor %}{% endfor %}", "steps"),
+        (
+            "{% for i in range(990) %}{% for j in range(20) %}"
+            + "x" * 60_000
+            + "{% endfor %}{% endfor %}",
+            "steps",
+        ),
         (
             "{% macro m() %}{% for i in range(990) %}{% for j in range(20) %}"
             + "x" * 60_000
@@ -118,7 +139,10 @@ def _tower(use: str) -> str:
         (LARGE + "{{ ns.x.split('a') | length }}", "steps"),
         (LARGE + "{{ range(990) | join(ns.x) }}", "join makes a text that is too large"),
         (LARGE + "{{ [ns.x, ns.x, ns.x, ns.x] | join }}", "join makes a text that is too large"),
-        (LARGE + "{{ ns.x | match(ns.x) }}", "a regular expression of 2621440 characters: at most 1000"),
+        (
+            LARGE + "{{ ns.x | match(ns.x) }}",
+            "a regular expression of 2621440 characters: at most 1000",
+        ),
         ("{% for i in range(990) %}{% set y = 'x' | match('(a|b){9}' ~ i) %}{% endfor %}", "steps"),
         ("{{ 'x' | match('(?i:\\\\pL{500})') }}", "bad regular expression"),
         (_loop("'aaaaaaaaaa'", "ns.x ~ ns.x"), "too large"),
@@ -133,7 +157,10 @@ def _tower(use: str) -> str:
         ("{% for i in range(999) %}{% for j in range(999) %}{% endfor %}{% endfor %}", "steps"),
         ("{% for i in range(999) %}" + "{{ name }}" * 100 + "{% endfor %}", "steps"),
         ("{% set n = 100000 %}{{ name * n * n }}", "* is for numbers"),
-        ("{% set n = 100000 %}{% for i in range(n) %}x{% endfor %}", "range() of 100000 is too long"),
+        (
+            "{% set n = 100000 %}{% for i in range(n) %}x{% endfor %}",
+            "range() of 100000 is too long",
+        ),
         ("{{ '{:>1000000000}'.format('a') }}", "'format'"),
         ("{{ ''['format'](1) }}", "'format'"),
         ("{{ 'a'.ljust(1000000000) }}", "'ljust'"),
@@ -158,7 +185,8 @@ def test_it_fails_in_time_and_the_plain_text_stands_in(source: str, why: str) ->
 
 def test_calls_of_macros_are_counted_however_they_are_stacked() -> None:
     macros = "".join(
-        f"{{% macro m{i}() %}}{{{{ m{i - 1}() }}}}{{{{ m{i - 1}() }}}}{{% endmacro %}}" for i in range(1, 60)
+        f"{{% macro m{i}() %}}{{{{ m{i - 1}() }}}}{{{{ m{i - 1}() }}}}{{% endmacro %}}"
+        for i in range(1, 60)
     )
     assert "steps" in _failure(f"{{% macro m0() %}}x{{% endmacro %}}{macros}{{{{ m59() }}}}")
 

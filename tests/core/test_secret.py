@@ -60,7 +60,9 @@ WRITTEN: dict[str, Callable[[object], object]] = {
 
 
 @pytest.mark.parametrize("write", WRITTEN.values(), ids=WRITTEN)
-@pytest.mark.parametrize("value", [SECRET, Holder(SECRET), [SECRET]], ids=["alone", "struct", "list"])
+@pytest.mark.parametrize(
+    "value", [SECRET, Holder(SECRET), [SECRET]], ids=["alone", "struct", "list"]
+)
 def test_it_is_not_serialised(write: Callable[[object], object], value: object) -> None:
     with pytest.raises(TypeError) as caught:
         write(value)
@@ -75,7 +77,11 @@ def test_neither_a_traceback_with_its_variables_nor_a_log_shows_it() -> None:
         fail(SECRET)
     except ValueError as error:
         logger.exception("failed with %s and %r", SECRET, Holder(SECRET))
-        stream.write("".join(traceback.TracebackException.from_exception(error, capture_locals=True).format()))
+        stream.write(
+            "".join(
+                traceback.TracebackException.from_exception(error, capture_locals=True).format()
+            )
+        )
     assert "<secret>" in stream.getvalue()
     assert "canary" not in stream.getvalue()
 

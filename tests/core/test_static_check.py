@@ -1,4 +1,6 @@
-"""What a template may not be made of: each refused at load, with its place and what to write instead."""
+"""What a template may not be made of: each refused at load, with its place and what to write
+instead.
+"""
 
 import time
 
@@ -10,7 +12,9 @@ from relay.core.template.template import compile as compiled
 def _fault(source: str) -> str:
     _, faults = compiled({"team.html.j2": source})
     assert faults, "nothing was refused"
-    return "\n".join(f"{fault.template}:{fault.line}:{fault.column}: {fault.message}" for fault in faults)
+    return "\n".join(
+        f"{fault.template}:{fault.line}:{fault.column}: {fault.message}" for fault in faults
+    )
 
 
 @pytest.mark.parametrize(
@@ -21,7 +25,10 @@ def _fault(source: str) -> str:
         ("{{ ['a'] * 1000000000 }}", "* is for numbers"),
         ("{{ '%1000000000s' % 'a' }}", "% is for numbers"),
         ("{% for i in range(1000000000) %}x{% endfor %}", ":1:13: range() of more than 1000"),
-        ("{{ 'a' | center(1000000000) }}", ":1:10: no filter 'center': chats have proportional letters"),
+        (
+            "{{ 'a' | center(1000000000) }}",
+            ":1:10: no filter 'center': chats have proportional letters",
+        ),
         ("{{ '%9s' | format('a') }}", "no filter 'format': put texts together with ~"),
         ("\n\n{{ name | safe }}", ":3:11: no filter 'safe': values are escaped by themselves"),
         ("{{ name | toUper }}", ":1:11: no filter 'toUper'; did you mean 'toUpper'?"),
@@ -34,19 +41,34 @@ def _fault(source: str) -> str:
         ("{% import 'x' as y %}", "{% import %} is not available"),
         ("{% from 'x' import y %}", "{% from %} is not available"),
         ("{% extends 'x' %}", "{% extends %} is not available"),
-        ("{% autoescape false %}{{ name }}{% endautoescape %}", "{% autoescape %} is not available"),
-        ("{% for a in alerts recursive %}{{ loop(a) }}{% endfor %}", "recursive loops are not available"),
+        (
+            "{% autoescape false %}{{ name }}{% endautoescape %}",
+            "{% autoescape %} is not available",
+        ),
+        (
+            "{% for a in alerts recursive %}{{ loop(a) }}{% endfor %}",
+            "recursive loops are not available",
+        ),
         (
             "a\n{{ .CommonLabels.alertname }}",
-            ":2:4: this is Go's template language, here it is Jinja2: write common_labels.alertname",
+            (
+                ":2:4: this is Go's template language, here it is Jinja2: write "
+                "common_labels.alertname"
+            ),
         ),
         ("{{- .ExternalURL | toUpper -}}", "write external_url"),
-        ("{{ range .Alerts }}{{ end }}", ":1:4: this is Go's template language, here it is Jinja2: write {% for alert"),
+        (
+            "{{ range .Alerts }}{{ end }}",
+            ":1:4: this is Go's template language, here it is Jinja2: write {% for alert",
+        ),
         (
             "{{ if true }}{{ .Labels.pod }}",
             ":1:17: this is Go's template language, here it is Jinja2: write alert.labels",
         ),
-        ("{{ (index .Alerts.Firing 0) }}", ":1:11: this is Go's template language, here it is Jinja2: write alerts.F"),
+        (
+            "{{ (index .Alerts.Firing 0) }}",
+            ":1:11: this is Go's template language, here it is Jinja2: write alerts.F",
+        ),
         ('{{ template "slack.title" . }}', "name a file with the key template"),
         ("{{ $x := 1 }}", "write {% set name = ... %}"),
         ("{{ ''.__class__ }}", "underscore"),
@@ -55,22 +77,40 @@ def _fault(source: str) -> str:
         ("{{ self.card() }}", "write a macro"),
         ("{% block card %}{{ super() }}{% endblock %}", "there is nothing above"),
         ("{{ cycler(1, 2) }}", "'cycler' is undefined"),
-        ("{{ lables }}", "'lables' is undefined; did you mean 'alert.labels'? An alert has age annotations"),
-        ("{{ Sverity }}", "'Sverity' is undefined; did you mean 'severity'?"),
-        ("{% macro m() %}<b>{% endmacro %}{{ m() ~ 'x' }}", ":1:10: a macro is only printed: {{ m(...) }}"),
-        ("{% macro m() %}<b>{% endmacro %}{% set x = m() %}", "a macro is only printed"),
-        ("{% macro m() %}<b>{% endmacro %}{% set x = m %}{{ x() ~ 'y' }}", "a macro is only printed"),
-        ("{% macro m() %}{{ m() }}{% endmacro %}", "macro 'm' is used before it is defined"),
-        ("{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}", "used before it is defined"),
         (
-            "{% macro a() %}{% endmacro %}{% macro b() %}{{ c() }}{% endmacro %}{% macro c() %}{{ b() }}{% endmacro %}",
+            "{{ lables }}",
+            "'lables' is undefined; did you mean 'alert.labels'? An alert has age annotations",
+        ),
+        ("{{ Sverity }}", "'Sverity' is undefined; did you mean 'severity'?"),
+        (
+            "{% macro m() %}<b>{% endmacro %}{{ m() ~ 'x' }}",
+            ":1:10: a macro is only printed: {{ m(...) }}",
+        ),
+        ("{% macro m() %}<b>{% endmacro %}{% set x = m() %}", "a macro is only printed"),
+        (
+            "{% macro m() %}<b>{% endmacro %}{% set x = m %}{{ x() ~ 'y' }}",
+            "a macro is only printed",
+        ),
+        ("{% macro m() %}{{ m() }}{% endmacro %}", "macro 'm' is used before it is defined"),
+        (
+            "{% macro a() %}{{ b() }}{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}",
+            "used before it is defined",
+        ),
+        (
+            (
+                "{% macro a() %}{% endmacro %}{% macro b() %}{{ c() }}{% endmacro %}{% macro c() "
+                "%}{{ b() }}{% endmacro %}"
+            ),
             "macro 'c' is used before it is defined",
         ),
         ("\ufdd00\ufdd1", "U+FDD0 and U+FDD1 are no characters"),
         ("{% block crad %}{% endblock %}", ":1:10: no block 'crad'; did you mean 'card'?"),
         ("{% if true %}{% block card %}{% endblock %}{% endif %}", "stands inside something else"),
         ("hello {% block card %}x{% endblock %}", "outside of the blocks and would never be sent"),
-        ("{% for a in alerts %}x{% endfor %}{% block card %}x{% endblock %}", "outside of the blocks"),
+        (
+            "{% for a in alerts %}x{% endfor %}{% block card %}x{% endblock %}",
+            "outside of the blocks",
+        ),
         ("{% if x %}", ":1:1: Unexpected end of template"),
         ("ok\n{{ a b }}", ":2:6: expected token"),
         ("{{ " + "(" * 500 + "1" + ")" * 500 + " }}", "too deeply nested"),
@@ -96,7 +136,10 @@ def test_every_fault_of_a_file_is_reported_at_once() -> None:
         "{% block card %}a{% endblock %}\n\n{# a remark #}\n{% block reply %}b{% endblock %}",
         "{% macro m(a, b=1) %}{{ a }}{% endmacro %}{% block card %}{{ m(1) }}{% endblock %}",
         "{% macro a() %}x{% endmacro %}{% macro b() %}{{ a() }}{% endmacro %}{{ b() }}",
-        "{% set ns = namespace(n=0) %}{% for a in alerts %}{% set ns.n = ns.n + 1 %}{% endfor %}{{ ns.n }}",
+        (
+            "{% set ns = namespace(n=0) %}{% for a in alerts %}{% set ns.n = ns.n + 1 %}{% endfor "
+            "%}{{ ns.n }}"
+        ),
         "{% with x = 1 %}{{ x if x is odd else -x }}{% endwith %}",
         "{% for i in range(1000) if i % 2 %}{{ loop.index }}{% else %}none{% endfor %}",
         "{{ ['a', 'b'][1:] | join }}{{ {'a': 1}['a'] }}{{ ('x', 'y') | first }}",

@@ -36,8 +36,12 @@ def _templates(source: str) -> template.Templates:
     return template.Templates({**BUILT_IN.by_name, **own.by_name})
 
 
-def _card(source: str, view: View = THREE, markup: MarkupName = "html", room: int = 4096) -> template.Rendered:
-    return template.render(_templates(source), _policy("t", markup), view, "card", None, _room(room))
+def _card(
+    source: str, view: View = THREE, markup: MarkupName = "html", room: int = 4096
+) -> template.Rendered:
+    return template.render(
+        _templates(source), _policy("t", markup), view, "card", None, _room(room)
+    )
 
 
 def _room(room: int) -> Callable[[Message], bool]:
@@ -78,7 +82,9 @@ def test_a_value_is_never_markup() -> None:
 
 @pytest.mark.parametrize("markup", ["html", "markdownv2", "markdown", "discord", "none"])
 @given(value=st.text(max_size=200))
-def test_whatever_a_label_holds_stands_in_the_message_as_it_is(markup: MarkupName, value: str) -> None:
+def test_whatever_a_label_holds_stands_in_the_message_as_it_is(
+    markup: MarkupName, value: str
+) -> None:
     view = replace(THREE, common_labels={"x": value})
     rendered = template.render(_VALUE, _policy("t", markup), view, "card", None, _room(10000))
     assert rendered.failed == ""
@@ -97,10 +103,13 @@ def test_a_macro_prints_markup_and_its_values_stay_values() -> None:
 def test_the_name_of_alertmanager_for_everything() -> None:
     source = (
         "{{ Status }} {{ Receiver }} {{ Alerts.Firing | length }} {{ Alerts.Resolved | length }}"
-        " {{ GroupLabels.cluster }} {{ CommonLabels.SortedPairs[0].Name }}={{ CommonLabels.SortedPairs[0].Value }}"
+        " {{ GroupLabels.cluster }} {{ CommonLabels.SortedPairs[0].Name }}={{ "
+        "CommonLabels.SortedPairs[0].Value }}"
         " {{ CommonAnnotations.summary }}"
-        " {{ ExternalURL }} {{ GroupKey | length }} {{ TruncatedAlerts }} {{ NotificationReason }} {{ RouteLabels }}"
-        "{% for a in Alerts %} {{ a.Labels.pod }} {{ a.Status }} {{ a.StartsAt.unix | int }} {{ a.EndsAt.unix | int }}"
+        " {{ ExternalURL }} {{ GroupKey | length }} {{ TruncatedAlerts }} {{ NotificationReason "
+        "}} {{ RouteLabels }}"
+        "{% for a in Alerts %} {{ a.Labels.pod }} {{ a.Status }} {{ a.StartsAt.unix | int }} {{ "
+        "a.EndsAt.unix | int }}"
         " {{ a.Annotations.summary }} {{ a.GeneratorURL }} {{ a.Fingerprint | length }}{% endfor %}"
         " {{ CommonLabels.Remove(stringSlice('alertname', 'cluster', 'severity', 'job')) }}"
         " {{ CommonLabels.Names | join(',') }} {{ CommonLabels.Values | join(',') }}"
@@ -109,7 +118,10 @@ def test_the_name_of_alertmanager_for_everything() -> None:
     assert text.startswith(
         "firing ops 3 0 prod-1 alertname=KubePodCrashLooping Pod is crash looping https://alertmanager"
     )
-    assert " worker-11 firing 1795345560 0 Pod is crash looping https://prometheus.example.org/" in text
+    assert (
+        " worker-11 firing 1795345560 0 Pod is crash looping https://prometheus.example.org/"
+        in text
+    )
     assert text.endswith(
         "namespace=payments alertname,cluster,job,namespace,severity"
         " KubePodCrashLooping,prod-1,kube-state-metrics,payments,critical"
@@ -117,7 +129,9 @@ def test_the_name_of_alertmanager_for_everything() -> None:
 
 
 def test_a_label_that_is_not_there_is_empty_and_a_name_that_is_not_there_is_a_fault() -> None:
-    assert _card("[{{ alerts[0].labels.nope }}{{ common_annotations['no-pe'] }}]").message.body == plain("[]")
+    assert _card(
+        "[{{ alerts[0].labels.nope }}{{ common_annotations['no-pe'] }}]"
+    ).message.body == plain("[]")
     _, faults = template.compile({"t": "{{ nope }}"})
     assert faults[0].message.startswith("'nope' is undefined")
 
@@ -127,10 +141,17 @@ def test_a_label_that_is_not_there_is_empty_and_a_name_that_is_not_there_is_a_fa
 
 def test_blocks_that_are_left_out_have_the_built_in_default() -> None:
     rendered = _card("{% block reply %}<i>{{ reply }}</i>{% endblock %}").message
-    own = template.render(BUILT_IN, _policy("telegram.html.j2"), THREE, "card", None, _room(4096)).message
+    own = template.render(
+        BUILT_IN, _policy("telegram.html.j2"), THREE, "card", None, _room(4096)
+    ).message
     assert rendered == own
     reply = template.render(
-        _templates("{% block card %}x{% endblock %}"), _policy(), THREE, "reply", "repeated", _room(99)
+        _templates("{% block card %}x{% endblock %}"),
+        _policy(),
+        THREE,
+        "reply",
+        "repeated",
+        _room(99),
     )
     assert reply.message.body == plain("🔁 still firing after 2 min")
 
@@ -158,7 +179,10 @@ Empty: {{ "" }}
         body=styled("bold", "body"),
         title=plain("KubePodCrashLooping of hi"),
         title_url="https://example.org/",
-        fields=(Field(plain("State"), styled("italic", "critical")), Field(plain("Labels"), plain("a\nb: c"))),
+        fields=(
+            Field(plain("State"), styled("italic", "critical")),
+            Field(plain("Labels"), plain("a\nb: c")),
+        ),
         footer=plain("below"),
         content=plain("above"),
         color=0x0000FF,
@@ -200,7 +224,9 @@ def test_a_failing_template_gives_the_plain_text_and_says_so_in_one_line() -> No
 def test_a_template_that_is_gone_gives_the_plain_text() -> None:
     rendered = template.render(BUILT_IN, _policy("gone.j2"), THREE, "card", None, _room(4096))
     assert rendered.failed == "gone.j2:1: there is no template 'gone.j2'"
-    assert rendered.message.body.text.startswith("🔴 critical KubePodCrashLooping: Pod is crash looping\n")
+    assert rendered.message.body.text.startswith(
+        "🔴 critical KubePodCrashLooping: Pod is crash looping\n"
+    )
 
 
 @pytest.mark.parametrize("room", [0, 1, 5, 20, 50, 100, 300, 1000])
@@ -228,7 +254,9 @@ def test_check_finds_markup_that_is_wrong_only_sometimes() -> None:
 
 def test_of_too_many_alerts_the_first_are_told_and_the_others_counted() -> None:
     view = sample.VIEWS["huge"]
-    rendered = template.render(BUILT_IN, _policy("telegram.html.j2"), view, "card", None, _room(1500))
+    rendered = template.render(
+        BUILT_IN, _policy("telegram.html.j2"), view, "card", None, _room(1500)
+    )
     prints = tuple(alert.fingerprint for alert in view.alerts)
     assert rendered.named + rendered.counted == prints
     assert len(rendered.named) == rendered.message.body.text.count(" · 12:")
@@ -238,12 +266,22 @@ def test_of_too_many_alerts_the_first_are_told_and_the_others_counted() -> None:
 
 
 def test_a_template_that_does_not_say_how_many_are_missing_has_it_said_for_it() -> None:
-    rendered = _card("{% for a in alerts %}{{ a.label }}\n{% endfor %}", sample.VIEWS["huge"], room=300)
-    assert rendered.message.body.text.splitlines()[-1].startswith(f"… and {len(rendered.counted)} more: ")
+    rendered = _card(
+        "{% for a in alerts %}{{ a.label }}\n{% endfor %}", sample.VIEWS["huge"], room=300
+    )
+    assert rendered.message.body.text.splitlines()[-1].startswith(
+        f"… and {len(rendered.counted)} more: "
+    )
 
 
 def test_a_template_that_does_not_say_that_it_is_late_has_it_said_for_it() -> None:
-    view = replace(sample.VIEWS["late"], may_be_repeated=True, stale=True, truncated_alerts=2, stands_for="oncall")
+    view = replace(
+        sample.VIEWS["late"],
+        may_be_repeated=True,
+        stale=True,
+        truncated_alerts=2,
+        stands_for="oncall",
+    )
     assert _card("{{ name }}", view).message.body.text.splitlines()[1:] == [
         "↪️ for oncall, whose chat could not be reached",
         "✂️ Alertmanager left out 2 alerts (max_alerts)",
@@ -255,7 +293,9 @@ def test_a_template_that_does_not_say_that_it_is_late_has_it_said_for_it() -> No
 
 
 def test_a_huge_value_is_shortened_with_its_length() -> None:
-    view = replace(THREE, alerts=THREE.alerts[:1], common_annotations={"summary": "word " * 16_246 + "1234"})
+    view = replace(
+        THREE, alerts=THREE.alerts[:1], common_annotations={"summary": "word " * 16_246 + "1234"}
+    )
     text = _card("{{ common_annotations.summary }}", view).message.body.text
     assert text.endswith(" word … (81,234 characters)")
     assert 900 < len(text) < 1100
@@ -264,11 +304,20 @@ def test_a_huge_value_is_shortened_with_its_length() -> None:
 def test_a_megabyte_in_every_value_costs_no_time() -> None:
     huge = "x" * 1_000_000
     alerts = tuple(
-        replace(alert, labels={"alertname": huge, "pod": huge}, annotations={"summary": huge}) for alert in THREE.alerts
+        replace(alert, labels={"alertname": huge, "pod": huge}, annotations={"summary": huge})
+        for alert in THREE.alerts
     )
-    view = replace(THREE, alerts=alerts, group_labels={"alertname": huge}, common_labels={}, common_annotations={})
+    view = replace(
+        THREE,
+        alerts=alerts,
+        group_labels={"alertname": huge},
+        common_labels={},
+        common_annotations={},
+    )
     for name, markup in template.BUILT_IN.items():
-        rendered = template.render(BUILT_IN, _policy(name, markup), view, "card", None, telegram.fits)
+        rendered = template.render(
+            BUILT_IN, _policy(name, markup), view, "card", None, telegram.fits
+        )
         assert rendered.failed == ""
         assert "(1,000,000 characters)" in rendered.message.body.text + rendered.message.title.text
 
@@ -277,12 +326,19 @@ def test_a_megabyte_in_every_value_costs_no_time() -> None:
 @pytest.mark.parametrize("name", ["alertname", "severity", "pod"])
 def test_a_megabyte_in_each_of_a_hundred_alerts_fails_no_template(name: str) -> None:
     def alert(number: int) -> AlertView:
-        labels = {"alertname": "Disk", "severity": "warning", "pod": f"{number}", name: f"{number}" + "x" * 1_000_000}
+        labels = {
+            "alertname": "Disk",
+            "severity": "warning",
+            "pod": f"{number}",
+            name: f"{number}" + "x" * 1_000_000,
+        }
         return replace(THREE.alerts[0], labels=labels, fingerprint=f"{number}")
 
     alerts = tuple(map(alert, range(100)))
     view = replace(THREE, alerts=alerts, group_labels={}, common_labels={}, common_annotations={})
-    rendered = template.render(BUILT_IN, _policy("telegram.html.j2", "html"), view, "card", None, telegram.fits)
+    rendered = template.render(
+        BUILT_IN, _policy("telegram.html.j2", "html"), view, "card", None, telegram.fits
+    )
     assert rendered.failed == ""
 
 
@@ -300,7 +356,9 @@ _ALERTS = st.lists(
         st.floats(-1e6, 1e6),
         st.sampled_from(["firing", "resolved", "gone"]),
         _LABELS,
-        st.dictionaries(st.sampled_from(["summary", "description", "runbook_url"]), _TEXT, max_size=3),
+        st.dictionaries(
+            st.sampled_from(["summary", "description", "runbook_url"]), _TEXT, max_size=3
+        ),
         joined=st.booleans(),
     ),
     min_size=1,
@@ -308,7 +366,12 @@ _ALERTS = st.lists(
 )
 
 
-@given(alerts=_ALERTS, name=st.sampled_from(sorted(SOURCES)), language=st.sampled_from(["en", "fr"]), group=_LABELS)
+@given(
+    alerts=_ALERTS,
+    name=st.sampled_from(sorted(SOURCES)),
+    language=st.sampled_from(["en", "fr"]),
+    group=_LABELS,
+)
 def test_any_alerts_give_a_message_that_fits_without_a_failure(
     alerts: list[AlertView], name: str, language: str, group: dict[str, str]
 ) -> None:
@@ -316,7 +379,9 @@ def test_any_alerts_give_a_message_that_fits_without_a_failure(
     policy = replace(_policy(name, template.BUILT_IN[name]), language=language)
     fits = discord.fits if "discord" in name else telegram.fits
     for reply in (None, *REPLIES):
-        rendered = template.render(BUILT_IN, policy, view, "reply" if reply else "card", reply, fits)
+        rendered = template.render(
+            BUILT_IN, policy, view, "reply" if reply else "card", reply, fits
+        )
         assert rendered.failed == ""
         assert fits(rendered.message)
         assert rendered.named + rendered.counted == tuple(alert.fingerprint for alert in alerts)
@@ -327,23 +392,44 @@ def test_any_alerts_give_a_message_that_fits_without_a_failure(
 
 @pytest.mark.parametrize(
     ("view", "reply", "told"),
-    [("three", None, True), ("three", "joined", True), ("resolved", None, False), ("bare", None, False)],
+    [
+        ("three", None, True),
+        ("three", "joined", True),
+        ("resolved", None, False),
+        ("bare", None, False),
+    ],
 )
-def test_mentions_are_those_whose_matchers_fit_a_firing_alert(view: str, reply: ReplyKind | None, told: bool) -> None:
+def test_mentions_are_those_whose_matchers_fit_a_firing_alert(
+    view: str, reply: ReplyKind | None, told: bool
+) -> None:
     anna = Mention("user", "1", "Anna")
     rule = MentionRule(parse('severity="critical"'), anna)
     policy = replace(_policy("telegram.html.j2"), mentions=(rule, rule))
-    rendered = template.render(BUILT_IN, policy, sample.VIEWS[view], "reply" if reply else "card", reply, _room(4096))
+    rendered = template.render(
+        BUILT_IN, policy, sample.VIEWS[view], "reply" if reply else "card", reply, _room(4096)
+    )
     assert rendered.message.mentions == ((anna,) if told else ())
 
 
 def test_every_name_of_the_context_can_be_printed_or_has_parts() -> None:
     names = Scene(THREE, _policy(), None).names(Shape(3, 3, 100))
-    aliases = {"Receiver", "Status", "Alerts", "GroupLabels", "CommonLabels", "CommonAnnotations", "RouteLabels"}
+    aliases = {
+        "Receiver",
+        "Status",
+        "Alerts",
+        "GroupLabels",
+        "CommonLabels",
+        "CommonAnnotations",
+        "RouteLabels",
+    }
     aliases |= {"ExternalURL", "NotificationReason", "TruncatedAlerts", "GroupKey"}
     assert aliases == {name for name in names if name[0].isupper()}
     for name in names:
-        used = "{{ x | length }}" if name in ("alerts", "Alerts", "about", "notes", "where", "links") else "{{ x }}"
+        used = (
+            "{{ x | length }}"
+            if name in ("alerts", "Alerts", "about", "notes", "where", "links")
+            else "{{ x }}"
+        )
         used = "{{ x.all }}" if name == "counts" else "{{ x('new') }}" if name == "t" else used
         assert _card(f"{{% set x = {name} %}}.{used}").failed == ""
 

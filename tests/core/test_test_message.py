@@ -1,4 +1,6 @@
-"""The message that tests a chat: its mark comes first wherever the platform begins to show a message."""
+"""The message that tests a chat: its mark comes first wherever the platform begins to show a
+message.
+"""
 
 from msgspec.structs import replace
 
@@ -26,11 +28,21 @@ def test_on_telegram_the_mark_stands_over_what_is_shown_of_the_message() -> None
 
 def test_on_discord_the_mark_stands_over_the_embed_with_the_content_under_it() -> None:
     message = marked(CARD, "discord", FRENCH)
-    assert message.content.text == "TEST d'alert-relay : aucune alerte, rien à faire. Un exemple suit.\ncontent"
-    assert {(span.start, span.kind) for span in message.content.spans} == {(0, "bold"), (67, "bold")}
+    assert (
+        message.content.text
+        == "TEST d'alert-relay : aucune alerte, rien à faire. Un exemple suit.\ncontent"
+    )
+    assert {(span.start, span.kind) for span in message.content.spans} == {
+        (0, "bold"),
+        (67, "bold"),
+    }
     assert (message.title, message.body) == (CARD.title, CARD.body)
 
 
 def test_an_empty_message_is_the_mark_alone() -> None:
     empty = Message(body=RichText(""))
-    assert "\n" not in marked(empty, "telegram", POLICY).body.text + marked(empty, "discord", POLICY).content.text
+    assert (
+        "\n"
+        not in marked(empty, "telegram", POLICY).body.text
+        + marked(empty, "discord", POLICY).content.text
+    )

@@ -24,12 +24,16 @@ def test_a_time_prints_with_its_date_unless_that_is_today(at: float, printed: st
 
 
 def test_the_platform_may_show_it_in_the_readers_own_zone() -> None:
-    assert READER.time(NOON_IN_PARIS).rich() == RichText("12:00", (Span("time", 0, 5, "1795345200:t"),))
+    assert READER.time(NOON_IN_PARIS).rich() == RichText(
+        "12:00", (Span("time", 0, 5, "1795345200:t"),)
+    )
     assert READER.time(NOON_IN_PARIS - 86400).rich().spans[0].value == "1795258800:dt"
 
 
 def test_french_months() -> None:
-    assert str(Reader("fr", "UTC", NOON_IN_PARIS).time(NOON_IN_PARIS - 40 * 86400)) == "13 oct. 11:00"
+    assert (
+        str(Reader("fr", "UTC", NOON_IN_PARIS).time(NOON_IN_PARIS - 40 * 86400)) == "13 oct. 11:00"
+    )
 
 
 @pytest.mark.parametrize(
@@ -52,8 +56,12 @@ def test_go_layouts(layout: str, printed: str) -> None:
     [("%Y-%m-%d", "2006-01-02"), ("%d %b at %-H:%M", "02 Jan at 15:04"), ("%j", "...")],
 )
 @pytest.mark.parametrize("at", [NOON_IN_PARIS, 0.0])
-def test_percent_signs_are_no_layout_and_what_was_meant_is_said(layout: str, meant: str, at: float) -> None:
-    with pytest.raises(ValueError, match=f"{layout!r} is no layout of Go, which date takes: write {meant!r}"):
+def test_percent_signs_are_no_layout_and_what_was_meant_is_said(
+    layout: str, meant: str, at: float
+) -> None:
+    with pytest.raises(
+        ValueError, match=f"{layout!r} is no layout of Go, which date takes: write {meant!r}"
+    ):
         READER.time(at).date(layout)
 
 

@@ -86,7 +86,9 @@ def test_hostile_files_end_in_one_fault_at_once(data: bytes, says: str) -> None:
 
 def test_a_bomb_of_aliases_is_counted_before_anything_is_built() -> None:
     levels = [b"a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
-    levels += [b"a%d: &a%d [%s]" % (n, n, b", ".join([b"*a%d" % (n - 1)] * 10)) for n in range(1, 40)]
+    levels += [
+        b"a%d: &a%d [%s]" % (n, n, b", ".join([b"*a%d" % (n - 1)] * 10)) for n in range(1, 40)
+    ]
     source, (fault,) = read("f", b"\n".join(levels))
     assert "more than 1000000 values" in fault.message
     assert source.root is None

@@ -25,7 +25,16 @@ NOW = VIEWS["one"].now
 BOT = BotId("https://api.telegram.org", "111")
 ADA = ChatInfo("555", "private", "Ada")
 TEAM = ChatInfo("-1001000000001", "supergroup", "On call")
-INVITE = Invite("i", BOT, hash_of("token"), "DBA on call", parse('team="db", severity="critical"'), NOW, NOW + 60, 1)
+INVITE = Invite(
+    "i",
+    BOT,
+    hash_of("token"),
+    "DBA on call",
+    parse('team="db", severity="critical"'),
+    NOW,
+    NOW + 60,
+    1,
+)
 ONE = subscribe(INVITE, ADA, "", 555, "en", NOW, "555")
 POLICY_HERE = replace(POLICY, timezone="Europe/Paris")
 
@@ -36,7 +45,9 @@ def drawn() -> str:
         _said("/start 8fJ2...", ADA, Known(BOT, invite=INVITE)),
         _alert(),
         _said("/mute 2h", ADA, Known(BOT, subscriptions=(ONE,))),
-        _said("/subscriptions", ADA, Known(BOT, subscriptions=(replace(ONE, muted_until=NOW + 7200),))),
+        _said(
+            "/subscriptions", ADA, Known(BOT, subscriptions=(replace(ONE, muted_until=NOW + 7200),))
+        ),
         _said("/stop", ADA, Known(BOT, subscriptions=(ONE,))),
         _said("/start 8fJ2...", ADA, Known(BOT)),
     ]

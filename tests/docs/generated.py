@@ -1,4 +1,5 @@
-"""The generated parts of docs/: what stands between `<!-- begin NAME -->` and `<!-- end NAME -->` of a page.
+"""The generated parts of docs/: what stands between `<!-- begin NAME -->` and `<!-- end NAME -->`
+of a page.
 
 After a change of keys, metrics or flags: .venv/bin/python -m tests.docs.generated
 """

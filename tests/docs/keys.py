@@ -1,4 +1,6 @@
-"""The reference of relay.yml, out of its models: a table for each, in the order in which the file names them."""
+"""The reference of relay.yml, out of its models: a table for each, in the order in which the file
+names them.
+"""
 
 import re
 from collections.abc import Iterator
@@ -65,10 +67,16 @@ def models(root: type[BaseModel]) -> list[type[BaseModel]]:
 
 
 def keys(model: type[BaseModel]) -> list[Key]:
-    """The keys of a model, as they are written in the file; those that it shares with others stand in a base."""
+    """The keys of a model, as they are written in the file; those that it shares with others stand
+    in a base.
+    """
     hints = get_type_hints(model, include_extras=True)
     shared = {name for base in _bases(model) for name in base.model_fields}
-    return [_key(model, name, info, hints[name]) for name, info in model.model_fields.items() if name not in shared]
+    return [
+        _key(model, name, info, hints[name])
+        for name, info in model.model_fields.items()
+        if name not in shared
+    ]
 
 
 def _bases(model: type[BaseModel]) -> list[type[BaseModel]]:

@@ -12,7 +12,11 @@ _OURS = "alert_relay_"
 def table() -> str:
     """A row for each metric of our own."""
     return "\n".join(
-        ("| metric | type | labels | |", "|---|---|---|---|", *(_row(*metric) for metric in sorted(_metrics())))
+        (
+            "| metric | type | labels | |",
+            "|---|---|---|---|",
+            *(_row(*metric) for metric in sorted(_metrics())),
+        )
     )
 
 
@@ -25,7 +29,9 @@ def _metrics() -> list[tuple[str, str, tuple[str, ...], str]]:
     metrics = Metrics()
     metrics.prime([("telegram", "ops")], ["telegram.html.j2"])
     metrics.listen(Called("telegram", "ops", "sendMessage", 200, 0.1, "", ""))
-    rendered = metrics.render([BalanceRow("telegram", "ops", pending=1, oldest_pending=1.0)]).decode()
+    rendered = metrics.render(
+        [BalanceRow("telegram", "ops", pending=1, oldest_pending=1.0)]
+    ).decode()
     found = []
     for family in text_string_to_metric_families(rendered):
         if family.name.startswith(_OURS):

@@ -1,4 +1,6 @@
-"""The reference of what template names hold, out of their classes: each public attribute with its sentence."""
+"""The reference of what template names hold, out of their classes: each public attribute with its
+sentence.
+"""
 
 import inspect
 from collections.abc import Iterator
@@ -38,7 +40,9 @@ def tables() -> str:
 
 
 def attributes(kind: type, hidden: tuple[str, ...] = ()) -> dict[str, list[str]]:
-    """The public attributes of a class by the first of their names, with the other names of each."""
+    """The public attributes of a class by the first of their names, with the other names of
+    each.
+    """
     found: dict[int, list[str]] = {}
     for base in reversed(inspect.getmro(kind)):
         if base.__module__.startswith("relay."):

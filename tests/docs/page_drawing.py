@@ -26,5 +26,8 @@ def drawn() -> str:
         output = io.StringIO()
         with redirect_stdout(output):
             samples = [f"--sample={name}" for name in SAMPLES]
-            assert main(["template", "render", f"--config.file={config}", "--receiver=ops", *samples]) == 0
+            assert (
+                main(["template", "render", f"--config.file={config}", "--receiver=ops", *samples])
+                == 0
+            )
     return f"```text\n{output.getvalue().strip()}\n```"

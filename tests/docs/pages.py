@@ -49,7 +49,9 @@ def links(page: Path) -> list[str]:
 
 
 def first_column(page: Path, heading: str) -> set[str]:
-    """What stands in back-ticks in the first column of the tables between a heading and the next one of its kind."""
+    """What stands in back-ticks in the first column of the tables between a heading and the next
+    one of its kind.
+    """
     level = heading.partition(" ")[0]
     section = text(page).partition(f"\n{heading}\n")[2].partition(f"\n{level} ")[0]
     rows = (line.split("|")[1] for line in section.splitlines() if line.startswith("| `"))

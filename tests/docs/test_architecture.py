@@ -15,5 +15,9 @@ def test_the_map_of_the_core_is_whole() -> None:
         named, _, files = row.strip("|").split("|")
         room = "".join(re.findall(r"`(\w+/)`", named)) if named.strip() else room
         listed += [f"{room}{name}" for name in re.findall(r"`(\w+)`", files)]
-    there = (path.relative_to(CORE).with_suffix("") for path in CORE.rglob("*.py") if path.stem != "__init__")
+    there = (
+        path.relative_to(CORE).with_suffix("")
+        for path in CORE.rglob("*.py")
+        if path.stem != "__init__"
+    )
     assert sorted(listed) == sorted(map(str, there))

@@ -25,7 +25,11 @@ YAML = pages.blocks("yaml")
 ALERTMANAGER = [block for block in YAML if block.text.startswith("# alertmanager.yml\n")]
 JINJA = pages.blocks("jinja")
 CONSOLES = pages.blocks("console")
-COMMANDS = [(block.place, line) for block in pages.blocks("sh", "console") for line in verbs.commands(block.text)]
+COMMANDS = [
+    (block.place, line)
+    for block in pages.blocks("sh", "console")
+    for line in verbs.commands(block.text)
+]
 INLINE = [
     (pages.name(page), words)
     for page in pages.PAGES
@@ -50,7 +54,9 @@ def _configuration(block: Block) -> dict[str, Any]:
 
 
 def _furnish(folder: Path, block: Block) -> Path:
-    """A folder with the block's configuration, and the template that the page on templates begins with."""
+    """A folder with the block's configuration, and the template that the page on templates begins
+    with.
+    """
     (folder / "templates").mkdir()
     (folder / "templates/one-line.html.j2").write_text(JINJA[0].text, encoding="utf-8")
     if block.text.startswith("# alertmanager.yml"):
@@ -77,8 +83,13 @@ def test_each_configuration_is_accepted(block: Block, tmp_path: Path) -> None:
             assert webconfig.read(path).guarded
         case "# alertmanager.yml":
             found = yaml.safe_load(block.text)
-            (receiver,) = (each for each in found["receivers"] if each["name"] == found["route"]["receiver"])
-            assert all(re.search(r":[0-9]+/alerts$|\.org/alerts$", each["url"]) for each in receiver["webhook_configs"])
+            (receiver,) = (
+                each for each in found["receivers"] if each["name"] == found["route"]["receiver"]
+            )
+            assert all(
+                re.search(r":[0-9]+/alerts$|\.org/alerts$", each["url"])
+                for each in receiver["webhook_configs"]
+            )
         case "# alertmanager.yml, before":
             assert main(["import", str(_furnish(tmp_path, block))]) == 0
         case first:
@@ -91,7 +102,9 @@ def test_alertmanager_takes_its_configuration(block: Block, tmp_path: Path) -> N
     amtool = need_program("amtool", "prometheus-alertmanager")
     path = tmp_path / "alertmanager.yml"
     path.write_text(block.text, encoding="utf-8")
-    done = subprocess.run([amtool, "check-config", path], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [amtool, "check-config", path], capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -104,7 +117,10 @@ def test_each_template_renders(block: Block) -> None:
 
 @pytest.mark.parametrize("block", CONSOLES, ids=_place)
 def test_each_console_shows_what_the_commands_print(
-    block: Block, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    block: Block,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     _furnish(tmp_path, next(each for each in YAML if each.page == block.page))
     monkeypatch.chdir(tmp_path)
@@ -129,13 +145,24 @@ def test_each_command_of_a_block_is_right_as_it_stands(place: str, command: str)
 
 
 @pytest.mark.parametrize(("place", "command"), INLINE)
-def test_each_command_of_a_sentence_has_a_verb_and_flags_that_exist(place: str, command: str) -> None:
+def test_each_command_of_a_sentence_has_a_verb_and_flags_that_exist(
+    place: str, command: str
+) -> None:
     words = [word for word in command.split()[1:] if word != "..."]
     if words[0] in ("VERB", "--version", *OF_A_CHECKOUT):
         return
     of_verb = [
-        parser for verb, parser in VERBS.items() if " ".join(words).startswith(verb) or verb.startswith(words[0])
+        parser
+        for verb, parser in VERBS.items()
+        if " ".join(words).startswith(verb) or verb.startswith(words[0])
     ]
-    flags = {flag for parser in of_verb for action in verbs.options(parser) for flag in action.option_strings}
+    flags = {
+        flag
+        for parser in of_verb
+        for action in verbs.options(parser)
+        for flag in action.option_strings
+    }
     assert of_verb, f"{place}: {command}"
-    assert {word.partition("=")[0] for word in words if word.startswith("-")} <= flags, f"{place}: {command}"
+    assert {word.partition("=")[0] for word in words if word.startswith("-")} <= flags, (
+        f"{place}: {command}"
+    )

@@ -33,7 +33,9 @@ def _leads(page: Path, link: str) -> bool:
     content = target.read_text(encoding="utf-8")
     if target.suffix == ".py":
         return re.search(rf"^(async )?def {fragment}\(", content, re.MULTILINE) is not None
-    return fragment in {_anchor(heading) for heading in re.findall(r"^#+ (.*)$", content, re.MULTILINE)}
+    return fragment in {
+        _anchor(heading) for heading in re.findall(r"^#+ (.*)$", content, re.MULTILINE)
+    }
 
 
 def _anchor(heading: str) -> str:
@@ -47,7 +49,9 @@ def test_each_file_of_the_repository_that_a_page_names_is_there(page: Path) -> N
 
 
 def test_each_page_can_be_reached_from_the_readme() -> None:
-    decisions = {page for page in pages.PAGES if page.parent.name == "adr"}  # their folder lists them
+    decisions = {
+        page for page in pages.PAGES if page.parent.name == "adr"
+    }  # their folder lists them
     assert set(pages.PAGES) - decisions - _reached(pages.ROOT / "README.md") == set()
 
 
@@ -58,7 +62,11 @@ def _reached(page: Path) -> set[Path]:
         at = waiting.pop()
         if at not in seen:
             seen.add(at)
-            found = ((at.parent / link.partition("#")[0]).resolve() for link in pages.links(at) if "://" not in link)
+            found = (
+                (at.parent / link.partition("#")[0]).resolve()
+                for link in pages.links(at)
+                if "://" not in link
+            )
             waiting += [each for each in found if each.suffix == ".md"]
     return seen
 
@@ -68,13 +76,16 @@ def test_no_page_knows_the_machine_it_was_written_on(page: Path) -> None:
     assert str(pages.ROOT) not in pages.text(page)
     assert (
         re.findall(
-            r"(?<![\w.])/(?:work|home|tmp|root)\b[^\s)`]*|localhost:\d+|\S*\b(?:pypi|registry)\.\S+", pages.text(page)
+            r"(?<![\w.])/(?:work|home|tmp|root)\b[^\s)`]*|localhost:\d+|\S*\b(?:pypi|registry)\.\S+",
+            pages.text(page),
         )
         == []
     )
 
 
-@pytest.mark.parametrize("picture", sorted((pages.ROOT / "docs/pictures").iterdir()), ids=lambda path: path.name)
+@pytest.mark.parametrize(
+    "picture", sorted((pages.ROOT / "docs/pictures").iterdir()), ids=lambda path: path.name
+)
 def test_each_picture_is_small_and_shown(picture: Path) -> None:
     assert picture.stat().st_size <= MOST_BYTES
     assert any(picture.name in pages.text(page) for page in pages.PAGES)

@@ -1,4 +1,6 @@
-"""Nothing is undocumented: keys, metrics, verbs, flags, template names, filters and blocks each stand in the docs."""
+"""Nothing is undocumented: keys, metrics, verbs, flags, template names, filters and blocks each
+stand in the docs.
+"""
 
 import re
 from collections.abc import Iterator
@@ -41,9 +43,9 @@ def test_the_generated_parts_are_as_the_code_is(page: Path) -> None:
 
 
 def test_every_generated_part_stands_on_one_page() -> None:
-    assert sorted(part for page in OFTEN_GENERATED for part in generated.parts(pages.text(page))) == sorted(
-        generated.PARTS
-    )
+    assert sorted(
+        part for page in OFTEN_GENERATED for part in generated.parts(pages.text(page))
+    ) == sorted(generated.PARTS)
 
 
 @pytest.mark.parametrize("key", KEYS, ids=lambda key: f"{key.model}.{key.name}")
@@ -53,12 +55,16 @@ def test_each_key_has_a_sentence(key: keys.Key) -> None:
 
 
 def test_what_is_said_to_be_a_default_is_one(tmp_path: Path) -> None:
-    assert _rules(tmp_path / "said.yml", _config(_said())) == _rules(tmp_path / "silent.yml", _config({}))
+    assert _rules(tmp_path / "said.yml", _config(_said())) == _rules(
+        tmp_path / "silent.yml", _config({})
+    )
 
 
 def test_a_default_that_is_said_wrong_is_noticed(tmp_path: Path) -> None:
     wrong = {**_said(), "Shared": {**_said()["Shared"], "late_hold": "46s"}}
-    assert _rules(tmp_path / "wrong.yml", _config(wrong)) != _rules(tmp_path / "silent.yml", _config({}))
+    assert _rules(tmp_path / "wrong.yml", _config(wrong)) != _rules(
+        tmp_path / "silent.yml", _config({})
+    )
 
 
 def _said() -> dict[str, dict[str, object]]:
@@ -67,7 +73,9 @@ def _said() -> dict[str, dict[str, object]]:
     for key in KEYS:
         if key.default not in ("", "needed"):
             plain = key.kind in ("text", "text or list")
-            said.setdefault(key.model, {})[key.name] = key.default if plain else yaml.safe_load(key.default)
+            said.setdefault(key.model, {})[key.name] = (
+                key.default if plain else yaml.safe_load(key.default)
+            )
     return said
 
 
@@ -78,14 +86,21 @@ def _config(said: dict[str, dict[str, object]]) -> dict[str, Any]:
     shared = {**of("Shared"), "lifecycle": of("Lifecycle")} if said else {}
     http = {"http_config": {"tls_config": of("TlsConfig")}} if said else {}
     telegram = {**shared, **of("Entry", "TelegramConfig"), **http, "chat_id": -1}
-    discord = {**shared, **of("Entry", "DiscordConfig"), **http, "webhook_url": "https://discord.com/api/webhooks/1/x"}
+    discord = {
+        **shared,
+        **of("Entry", "DiscordConfig"),
+        **http,
+        "webhook_url": "https://discord.com/api/webhooks/1/x",
+    }
     limits = {"telegram": of("TelegramLimits"), "discord": of("DiscordLimits")}
     return {
         "global": {**of("Global"), "telegram_bot_token": "1:x"},
         "limits": limits,
         "retention": of("Retention"),
         "route": {"receiver": "ops", **of("Route")},
-        "receivers": [{"name": "ops", "telegram_configs": [telegram], "discord_configs": [discord]}],
+        "receivers": [
+            {"name": "ops", "telegram_configs": [telegram], "discord_configs": [discord]}
+        ],
     }
 
 
@@ -105,7 +120,9 @@ def test_each_key_of_the_web_configuration_is_documented(key: str) -> None:
 def test_each_name_of_a_card_is_documented_and_no_other() -> None:
     known = set(Scene(sample.VIEWS["one"], sample.POLICY, None).names(SHAPE))
     digest = set(DigestScene(DigestView(0, 0, 0, 0.0, 0.0, 0, ()), sample.POLICY).names(SHAPE))
-    generated_ones = {name for _, kind, hidden in objects.KINDS for name in objects.attributes(kind, hidden)}
+    generated_ones = {
+        name for _, kind, hidden in objects.KINDS for name in objects.attributes(kind, hidden)
+    }
     aliases = {
         each
         for _, kind, hidden in objects.KINDS
@@ -124,7 +141,9 @@ def test_each_name_of_a_digest_is_documented_and_no_other() -> None:
 
 
 def test_each_filter_is_documented_and_no_other() -> None:
-    assert pages.first_column(TEMPLATES, "## Filters") == {name for name in FILTERS if not name.startswith("_")}
+    assert pages.first_column(TEMPLATES, "## Filters") == {
+        name for name in FILTERS if not name.startswith("_")
+    }
 
 
 def test_each_function_is_documented() -> None:
@@ -140,21 +159,39 @@ def test_each_block_is_documented_and_no_other() -> None:
 def test_no_page_names_a_metric_that_is_not_there(page: Path) -> None:
     exist = set(metrics.names())
     found = set(re.findall(r"\balert_relay_\w+", pages.text(page))) - {"alert_relay_bot"}
-    assert {name for name in found if re.sub(r"_(bucket|count|sum)$", "", name) not in exist} == set()
+    assert {
+        name for name in found if re.sub(r"_(bucket|count|sum)$", "", name) not in exist
+    } == set()
 
 
 def test_each_notice_is_documented_and_no_other() -> None:
-    notices = [notice for kind in get_args(Event) for event in _all(kind) if (notice := notice_of(event))]
+    notices = [
+        notice for kind in get_args(Event) for event in _all(kind) if (notice := notice_of(event))
+    ]
     notices.append(chat_down(Refusing("telegram", "ops", "", "")))
-    assert {f"notice_{notice.kind}" for notice in notices} == {key for key in CATALOGUE if key.startswith("notice_")}
-    assert {notice.name for notice in notices} == pages.first_column(DOCS / "operating.md", "## Notices")
+    assert {f"notice_{notice.kind}" for notice in notices} == {
+        key for key in CATALOGUE if key.startswith("notice_")
+    }
+    assert {notice.name for notice in notices} == pages.first_column(
+        DOCS / "operating.md", "## Notices"
+    )
 
 
 def _all(kind: type[Event]) -> Iterator[Event]:
-    """Events of a kind with every choice that its fields have, and one or two values for the others."""
-    plain: dict[object, tuple[object, ...]] = {str: ("", "x"), int: (400,), float: (1.0,), bool: (True, False)}
+    """Events of a kind with every choice that its fields have, and one or two values for the
+    others.
+    """
+    plain: dict[object, tuple[object, ...]] = {
+        str: ("", "x"),
+        int: (400,),
+        float: (1.0,),
+        bool: (True, False),
+    }
     hints = get_type_hints(kind)
-    fields = [plain.get(hint) or get_args(hint) if get_origin(hint) is not tuple else ((),) for hint in hints.values()]
+    fields = [
+        plain.get(hint) or get_args(hint) if get_origin(hint) is not tuple else ((),)
+        for hint in hints.values()
+    ]
     return (kind(**dict(zip(hints, values, strict=True))) for values in product(*fields))
 
 
@@ -162,14 +199,24 @@ NEEDS_SOMEONE = [
     (platform, row)
     for platform, file in PLATFORMS.items()
     for row in file.ROWS
-    if row.ending.partition(",")[0] in ("ThreadGone", "ChatDown", "BotDown") and (row.words or row.codes)
+    if row.ending.partition(",")[0] in ("ThreadGone", "ChatDown", "BotDown")
+    and (row.words or row.codes)
 ]
 
 
-@pytest.mark.parametrize(("platform", "row"), NEEDS_SOMEONE, ids=lambda each: getattr(each, "meaning", each))
+@pytest.mark.parametrize(
+    ("platform", "row"), NEEDS_SOMEONE, ids=lambda each: getattr(each, "meaning", each)
+)
 def test_each_error_that_needs_someone_has_its_remedy(platform: str, row: Row) -> None:
     page = pages.text(DOCS / "troubleshooting.md").lower()
-    assert any(f"{platform} " in line and word in line for line in page.splitlines() for word in row.words) or row.codes
+    assert (
+        any(
+            f"{platform} " in line and word in line
+            for line in page.splitlines()
+            for word in row.words
+        )
+        or row.codes
+    )
     assert [code for code in row.codes if not re.search(rf"\b{code}\b", page)] == []
 
 

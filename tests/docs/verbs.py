@@ -10,11 +10,15 @@ from relay.cli.base import Parser
 
 def tables() -> str:
     """A section for each verb with a row for each option."""
-    return "\n".join(line for name, parser, text in verbs() for line in _section(name, parser, text))
+    return "\n".join(
+        line for name, parser, text in verbs() for line in _section(name, parser, text)
+    )
 
 
 def verbs() -> Iterator[tuple[str, argparse.ArgumentParser, str]]:
-    """Every verb that runs something, such as `routes test`, with its parser and its line of help."""
+    """Every verb that runs something, such as `routes test`, with its parser and its line of
+    help.
+    """
     for name, module, text in VERBS:
         parser = Parser(prog=f"alert-relay {name}")
         import_module(module).arguments(parser)
@@ -27,7 +31,9 @@ def verbs() -> Iterator[tuple[str, argparse.ArgumentParser, str]]:
 
 def options(parser: argparse.ArgumentParser) -> list[argparse.Action]:
     """The arguments and flags of a parser."""
-    return [action for action in parser._actions if not isinstance(action, argparse._SubParsersAction)]
+    return [
+        action for action in parser._actions if not isinstance(action, argparse._SubParsersAction)
+    ]
 
 
 def _below(parser: argparse.ArgumentParser) -> Iterator[tuple[str, argparse.ArgumentParser, str]]:
@@ -68,7 +74,9 @@ def _text(action: argparse.Action) -> str:
 
 
 def commands(block: str) -> list[str]:
-    """The lines of a block that call the program, with lines put together that end in a backslash."""
+    """The lines of a block that call the program, with lines put together that end in a
+    backslash.
+    """
     lines = (line.removeprefix("$ ").strip() for line in block.replace("\\\n", " ").splitlines())
     parts = (part.strip().removeprefix("xargs ") for line in lines for part in line.split(" | "))
     return [part for part in parts if part.startswith(("alert-relay ", "./run "))]

@@ -1,4 +1,6 @@
-"""A message as text that the reader of a diff understands: styles in guillemets, each part on its own lines."""
+"""A message as text that the reader of a diff understands: styles in guillemets, each part on its
+own lines.
+"""
 
 from relay.core.text.message import Message
 from relay.core.text.richtext import RichText

@@ -1,4 +1,6 @@
-"""Golden files: what each built-in template makes of each sample. `RELAY_GOLDEN=update` writes them anew."""
+"""Golden files: what each built-in template makes of each sample. `RELAY_GOLDEN=update` writes them
+anew.
+"""
 
 import os
 from collections.abc import Iterator
@@ -38,7 +40,9 @@ def _messages(name: str) -> Iterator[tuple[str, str]]:
 
 
 def _message(name: str, view: View, reply: ReplyKind | None = None, language: str = "en") -> str:
-    policy = Policy("ops", name, template.BUILT_IN[name], timezone="Europe/Paris", language=language)
+    policy = Policy(
+        "ops", name, template.BUILT_IN[name], timezone="Europe/Paris", language=language
+    )
     fits = discord.fits if policy.markup == "discord" else telegram.fits
     rendered = template.render(TEMPLATES, policy, view, "reply" if reply else "card", reply, fits)
     assert rendered.failed == ""
@@ -57,7 +61,9 @@ def test_messages_are_as_they_were_read_and_found_good(name: str) -> None:
 
 @pytest.mark.parametrize("name", template.BUILT_IN)
 @pytest.mark.parametrize("title", sample.VIEWS)
-def test_the_first_eighty_characters_carry_state_severity_name_and_place(name: str, title: str) -> None:
+def test_the_first_eighty_characters_carry_state_severity_name_and_place(
+    name: str, title: str
+) -> None:
     view = sample.VIEWS[title]
     message = _message(name, view).removeprefix("title: ")
     first = message.splitlines()[0].replace("‹b›", "").replace("‹/b›", "")[:80]

@@ -1,4 +1,6 @@
-"""Independent judges of what the built-in templates make: Telegram's own parser, and the platforms' specifications."""
+"""Independent judges of what the built-in templates make: Telegram's own parser, and the platforms'
+specifications.
+"""
 
 from collections.abc import Sequence
 from html import escape
@@ -22,12 +24,20 @@ from tests.platforms.automatic import found_in
 from tests.platforms.specs import faults
 from tests.tdjson_judge import Reading, telegram_reads
 
-TELEGRAM = Endpoint(LaneKey("telegram", "https://api.telegram.org", "123456", "-1001"), Secret("123456:token"))
+TELEGRAM = Endpoint(
+    LaneKey("telegram", "https://api.telegram.org", "123456", "-1001"), Secret("123456:token")
+)
 DISCORD = Endpoint(
-    LaneKey("discord", "https://discord.com/api", "99", ""), Secret("https://discord.com/api/webhooks/9/t")
+    LaneKey("discord", "https://discord.com/api", "99", ""),
+    Secret("https://discord.com/api/webhooks/9/t"),
 )
 TELEGRAM_TEMPLATES = [name for name, markup in template.BUILT_IN.items() if markup != "discord"]
-TAGS = {"bold": "b", "italic": "i", "code": "code", "expandable_blockquote": "blockquote expandable"}
+TAGS = {
+    "bold": "b",
+    "italic": "i",
+    "code": "code",
+    "expandable_blockquote": "blockquote expandable",
+}
 CASES: list[tuple[str, ReplyKind | None]] = [*((title, None) for title in sample.VIEWS), *REPLIES]
 
 
@@ -52,13 +62,18 @@ def _tag(entity: Entity) -> tuple[str, str]:
     if entity.type == "text_link":
         return f'<a href="{escape(entity.url)}">', "</a>"
     if entity.type == "date_time":
-        return f'<tg-time unix="{entity.unix_time}" format="{entity.date_time_format}">', "</tg-time>"
+        return (
+            f'<tg-time unix="{entity.unix_time}" format="{entity.date_time_format}">',
+            "</tg-time>",
+        )
     tag = TAGS[entity.type]
     return f"<{tag}>", f"</{tag.split()[0]}>"
 
 
 def _as_html(text: str, entities: Sequence[Entity]) -> str:
-    """The text with its entities as the HTML that a parse mode would take; nothing but escaping and nesting."""
+    """The text with its entities as the HTML that a parse mode would take; nothing but escaping and
+    nesting.
+    """
     units = text.encode("utf-16-le")
     events = [(e.offset, 1, order, _tag(e)[0]) for order, e in enumerate(entities)]
     events += [(e.offset + e.length, 0, -order, _tag(e)[1]) for order, e in enumerate(entities)]
@@ -72,7 +87,9 @@ def _as_html(text: str, entities: Sequence[Entity]) -> str:
 
 @pytest.mark.parametrize("name", template.BUILT_IN)
 @pytest.mark.parametrize(("title", "reply"), CASES)
-def test_the_specification_finds_no_fault_in_any_request(name: str, title: str, reply: ReplyKind | None) -> None:
+def test_the_specification_finds_no_fault_in_any_request(
+    name: str, title: str, reply: ReplyKind | None
+) -> None:
     assert faults(_request(name, sample.VIEWS[title], reply)) == []
 
 
@@ -94,12 +111,19 @@ def test_telegrams_parser_accepts_the_text_and_finds_nothing_of_its_own(
     count=st.integers(1, 5),
     name=st.sampled_from(sorted(template.BUILT_IN)),
 )
-def test_no_label_or_annotation_can_break_a_message_or_ping_anybody(values: list[str], count: int, name: str) -> None:
+def test_no_label_or_annotation_can_break_a_message_or_ping_anybody(
+    values: list[str], count: int, name: str
+) -> None:
     alertname, severity, pod, place, summary, url = values
     alerts = tuple(
         sample.alert(
             at,
-            labels={"alertname": alertname, "severity": severity, "pod": f"{pod}{at}", "cluster": place},
+            labels={
+                "alertname": alertname,
+                "severity": severity,
+                "pod": f"{pod}{at}",
+                "cluster": place,
+            },
             annotations={
                 "summary": summary,
                 "description": url,

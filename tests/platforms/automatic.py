@@ -34,8 +34,13 @@ def found_in(text: str, entities: Sequence[Entity] = ()) -> list[tuple[str, str]
     hidden = [(e.offset, e.offset + e.length) for e in entities if e.type in _HIDING]
     units = text.encode("utf-16-le")
     return [
-        (found.type.name, units[2 * found.offset : 2 * (found.offset + found.length)].decode("utf-16-le"))
+        (
+            found.type.name,
+            units[2 * found.offset : 2 * (found.offset + found.length)].decode("utf-16-le"),
+        )
         for found in answer.entities
         if found.type.name not in _HARMLESS
-        and not any(start < found.offset + found.length and found.offset < end for start, end in hidden)
+        and not any(
+            start < found.offset + found.length and found.offset < end for start, end in hidden
+        )
     ]

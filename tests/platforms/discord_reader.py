@@ -1,4 +1,5 @@
-"""A reader of Discord's Markdown as its apps show it, apart from the code that writes it: what is text, what is more.
+"""A reader of Discord's Markdown as its apps show it, apart from the code that writes it: what is
+text, what is more.
 
 Written after https://support.discord.com/hc/en-us/articles/210298617 and the formats of
 https://docs.discord.com/developers/reference#message-formatting.
@@ -17,7 +18,9 @@ class Read(Struct, frozen=True):
 
 
 _ESCAPE = re.compile(r"\\([^0-9A-Za-z\s])")
-_INLINE: tuple[tuple[str, re.Pattern[str], bool], ...] = (  # name, pattern, whether its first group is read on
+_INLINE: tuple[
+    tuple[str, re.Pattern[str], bool], ...
+] = (  # name, pattern, whether its first group is read on
     ("autolink", re.compile(r"<(https?://[^\s>]+)>"), False),
     ("mention", re.compile(r"<(?:@[!&]?|#)\d+>"), False),
     ("emoji", re.compile(r"<a?:\w+:\d+>"), False),
@@ -30,7 +33,11 @@ _INLINE: tuple[tuple[str, re.Pattern[str], bool], ...] = (  # name, pattern, whe
     ("link", re.compile(r"\[((?:\\[\s\S]|[^\[\]\\])*)\]\(<?([^\s>)]*)>?\)"), True),
     ("bold", re.compile(r"\*\*((?:\\[\s\S]|[^\\])+?)\*\*(?!\*)"), True),
     ("underline", re.compile(r"__((?:\\[\s\S]|[^\\])+?)__(?!_)"), True),
-    ("italic", re.compile(r"\*(?=\S)((?:\*\*|\\[\s\S]|\s+(?:\\[\s\S]|[^\s*\\]|\*\*)|[^\s*\\])+?)\*(?!\*)"), True),
+    (
+        "italic",
+        re.compile(r"\*(?=\S)((?:\*\*|\\[\s\S]|\s+(?:\\[\s\S]|[^\s*\\]|\*\*)|[^\s*\\])+?)\*(?!\*)"),
+        True,
+    ),
     ("italic", re.compile(r"(?<!\w)_((?:__|\\[\s\S]|[^\\_])+?)_(?!\w)"), True),
     ("strikethrough", re.compile(r"~~((?:\\[\s\S]|[^\\])+?)~~"), True),
     ("spoiler", re.compile(r"\|\|((?:\\[\s\S]|[^\\])+?)\|\|"), True),

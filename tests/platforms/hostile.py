@@ -6,14 +6,21 @@ from relay.core.text.message import Field, Mention, Message
 from relay.core.text.richtext import Kind, RichText, concat, normalise, styled
 
 _ATOMS = (  # noqa: SIM905 -- a list of so many short strings is not read
-    "@ / # $ . : - _ ~ * ` | > < ( ) [ ] \\ + ! = & , ; ' \" « » · % 1 12 7 a Z é 日 🔥 \u200c \u200d \u2060 \u0301 "
-    "\u0333 \u030a \u202e com http:// https:// ftp:// tg:// ton:// mailto: xn--p1ai 10.0.0.1 4111111111111111 USD "
-    "1INCH oncall var рф भारत example.com a@b.com www. node-1.example.com /var/log README.md @everyone @here <@1> "
-    "<@&2> <#3> <:x:4> <t:1> </a:5> <id:guide> :fire: ``` ** __ ~~ || [a](https://b.c) tg://user?id=1 "
+    "@ / # $ . : - _ ~ * ` | > < ( ) [ ] \\ + ! = & , ; ' \" « » · % 1 12 7 a Z é 日 🔥 \u200c "
+    "\u200d \u2060 \u0301 "
+    "\u0333 \u030a \u202e com http:// https:// ftp:// tg:// ton:// mailto: xn--p1ai 10.0.0.1 "
+    "4111111111111111 USD "
+    "1INCH oncall var рф भारत example.com a@b.com www. node-1.example.com /var/log README.md "
+    "@everyone @here <@1> "
+    "<@&2> <#3> <:x:4> <t:1> </a:5> <id:guide> :fire: ``` ** __ ~~ || [a](https://b.c) "
+    "tg://user?id=1 "
     "https://e.org/x?y=1#z <https://b.c> steam://run/1 -# ### >>> 1. *** `` \ud800"
 ).split(" ")
 texts = st.lists(
-    st.one_of(st.sampled_from([*_ATOMS, " ", " ", "\n", "\t", "\r", "\x00", "\u2028"]), st.text(max_size=3)),
+    st.one_of(
+        st.sampled_from([*_ATOMS, " ", " ", "\n", "\t", "\r", "\x00", "\u2028"]),
+        st.text(max_size=3),
+    ),
     max_size=24,
 ).map("".join)
 _plain_kinds: tuple[Kind, ...] = (
@@ -50,7 +57,10 @@ def _layered(inner: st.SearchStrategy[RichText]) -> st.SearchStrategy[RichText]:
 rich_texts = st.recursive(texts.map(RichText), _layered, max_leaves=8).map(normalise)
 fields = st.builds(Field, rich_texts, rich_texts, st.booleans())
 mentions = st.builds(
-    Mention, st.sampled_from(("user", "role")), st.sampled_from(("11", "12")), texts.map(lambda t: t[:20])
+    Mention,
+    st.sampled_from(("user", "role")),
+    st.sampled_from(("11", "12")),
+    texts.map(lambda t: t[:20]),
 )
 messages = st.builds(
     Message,

@@ -34,9 +34,13 @@ from tests.platforms import hostile
 from tests.platforms.specs import ROOT, faults
 
 SECRET = "123456:very-secret-token"
-POLICY = Policy("ops", "card.j2", "html", username="Alerts", avatar_url="https://example.org/bell.png")
+POLICY = Policy(
+    "ops", "card.j2", "html", username="Alerts", avatar_url="https://example.org/bell.png"
+)
 ENDPOINTS: dict[Platform, Endpoint] = {
-    "telegram": Endpoint(LaneKey("telegram", "https://api.telegram.org", "123456", "-1001", "7"), Secret(SECRET)),
+    "telegram": Endpoint(
+        LaneKey("telegram", "https://api.telegram.org", "123456", "-1001", "7"), Secret(SECRET)
+    ),
     "discord": Endpoint(
         LaneKey("discord", "https://discord.com/api", "99", "", "7"),
         Secret(f"https://discord.com/api/webhooks/99/{SECRET}"),
@@ -56,19 +60,28 @@ every_platform = pytest.mark.parametrize("name", sorted(PLATFORMS))
 
 
 def answered(
-    name: Platform, status: int, body: object = b"", headers: dict[str, str] | None = None, step: Step | None = STEPS[0]
+    name: Platform,
+    status: int,
+    body: object = b"",
+    headers: dict[str, str] | None = None,
+    step: Step | None = STEPS[0],
 ) -> Outcome:
     """The outcome of a response with this status and body (encoded as JSON unless it is bytes)."""
     raw = body if isinstance(body, bytes) else json.dumps(body).encode()
-    return platform_of(name).outcome(ENDPOINTS[name].lane, step, Response(status, headers or {}, raw))
+    return platform_of(name).outcome(
+        ENDPOINTS[name].lane, step, Response(status, headers or {}, raw)
+    )
 
 
 @every_platform
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>no</html>", {"ok": False, "message": "no", "code": 0, "description": "no"}]
+    "body",
+    [b"", b"<html>no</html>", {"ok": False, "message": "no", "code": 0, "description": "no"}],
 )
 @pytest.mark.parametrize("step", [None, *STEPS])
-def test_a_429_waits_and_a_5xx_is_tried_again(name: Platform, body: object, step: Step | None) -> None:
+def test_a_429_waits_and_a_5xx_is_tried_again(
+    name: Platform, body: object, step: Step | None
+) -> None:
     assert isinstance(answered(name, 429, body, step=step), RateLimited)
     for status in (500, 502, 503, 504, 520, 599):
         assert isinstance(answered(name, status, body, step=step), Unavailable | Unknown), status
@@ -76,7 +89,8 @@ def test_a_429_waits_and_a_5xx_is_tried_again(name: Platform, body: object, step
 
 @every_platform
 @pytest.mark.parametrize(
-    "body", [b"", b"<html>no</html>", {"ok": False, "message": "no", "code": 0, "description": "no"}]
+    "body",
+    [b"", b"<html>no</html>", {"ok": False, "message": "no", "code": 0, "description": "no"}],
 )
 def test_another_4xx_is_not_tried_again_as_it_was(name: Platform, body: object) -> None:
     for status in (400, 401, 403, 404, 405, 410, 413, 415, 421, 422, 431, 451):
@@ -93,8 +107,12 @@ def test_an_answer_that_is_not_the_platforms_delivers_nothing(name: Platform, st
 @every_platform
 def test_without_an_answer_it_matters_whether_bytes_had_left(name: Platform) -> None:
     lane = ENDPOINTS[name].lane
-    assert platform_of(name).outcome(lane, STEPS[0], NoAnswer(sent=True, why="timed out")) == Unknown("timed out")
-    assert platform_of(name).outcome(lane, STEPS[0], NoAnswer(sent=False, why="refused")) == Unavailable("refused")
+    assert platform_of(name).outcome(
+        lane, STEPS[0], NoAnswer(sent=True, why="timed out")
+    ) == Unknown("timed out")
+    assert platform_of(name).outcome(
+        lane, STEPS[0], NoAnswer(sent=False, why="refused")
+    ) == Unavailable("refused")
 
 
 @every_platform
@@ -122,7 +140,9 @@ def test_without_an_answer_it_matters_whether_bytes_had_left(name: Platform) -> 
         ("", "8", 8.0),
     ],
 )
-def test_the_wait_is_what_was_asked_within_reason(name: Platform, asked: object, header: str, wait: float) -> None:
+def test_the_wait_is_what_was_asked_within_reason(
+    name: Platform, asked: object, header: str, wait: float
+) -> None:
     body = {
         "ok": False,
         "description": "slow",
@@ -143,7 +163,11 @@ def test_what_is_limited_is_a_budget_of_the_lane(name: Platform) -> None:
     for step in (None, *STEPS):
         for scope in ("", "user", "shared", "global", "odd"):
             limited = answered(
-                name, 429, {"ok": False, "message": "slow", "retry_after": 1}, {"x-ratelimit-scope": scope}, step
+                name,
+                429,
+                {"ok": False, "message": "slow", "retry_after": 1},
+                {"x-ratelimit-scope": scope},
+                step,
             )
             assert isinstance(limited, RateLimited)
             assert keys & set(limited.budgets)
@@ -152,12 +176,28 @@ def test_what_is_limited_is_a_budget_of_the_lane(name: Platform) -> None:
 
 _keys = st.sampled_from(
     (
-        *("ok", "result", "error_code", "description", "parameters", "retry_after", "migrate_to_chat_id", "message_id"),
+        *(
+            "ok",
+            "result",
+            "error_code",
+            "description",
+            "parameters",
+            "retry_after",
+            "migrate_to_chat_id",
+            "message_id",
+        ),
         *("id", "channel_id", "code", "message", "errors", "_errors", "global", "username"),
     )
 )
 _values = st.recursive(
-    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=8), st.integers(10_000, 51_000)),
+    st.one_of(
+        st.none(),
+        st.booleans(),
+        st.integers(),
+        st.floats(),
+        st.text(max_size=8),
+        st.integers(10_000, 51_000),
+    ),
     lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(_keys, inner, max_size=6)),
     max_leaves=12,
 )
@@ -169,7 +209,13 @@ _values = st.recursive(
     body=st.one_of(st.binary(max_size=40), _values.map(lambda value: json.dumps(value).encode())),
     headers=st.dictionaries(
         st.sampled_from(
-            ("retry-after", "date", "x-ratelimit-scope", "x-ratelimit-remaining", "x-ratelimit-reset-after")
+            (
+                "retry-after",
+                "date",
+                "x-ratelimit-scope",
+                "x-ratelimit-remaining",
+                "x-ratelimit-reset-after",
+            )
         ),
         st.text(max_size=30),
     ),
@@ -211,17 +257,28 @@ def test_no_secret_shows_in_a_repr_or_in_an_outcome(name: Platform, step: Step) 
     assert SECRET not in repr(request) + repr(endpoint) + request.body.decode()
     page = f"<html>no such page: {request.url.reveal()}</html>".encode()
     said = f"nothing at {request.url.reveal()}"
-    own = json.dumps({"ok": False, "error_code": 404, "description": said, "code": 0, "message": said}).encode()
+    own = json.dumps(
+        {"ok": False, "error_code": 404, "description": said, "code": 0, "message": said}
+    ).encode()
     for status in (200, 301, 400, 401, 403, 404, 429, 500, 502):
         assert SECRET not in repr([answered(name, status, body, step=step) for body in (page, own)])
     assert all(SECRET not in limit.key for limit in platform_of(name).budgets(endpoint, Limits()))
 
 
 @every_platform
-@pytest.mark.parametrize("odd", ["7/../../x", "//evil.example/x", "@evil.example", "7?x=1", "7", -7, ["7"]])
-def test_every_call_goes_to_the_address_of_the_configuration_whatever_was_answered(name: Platform, odd: object) -> None:
+@pytest.mark.parametrize(
+    "odd", ["7/../../x", "//evil.example/x", "@evil.example", "7?x=1", "7", -7, ["7"]]
+)
+def test_every_call_goes_to_the_address_of_the_configuration_whatever_was_answered(
+    name: Platform, odd: object
+) -> None:
     endpoint, platform = ENDPOINTS[name], platform_of(name)
-    told = {"ok": True, "result": {"message_id": odd, "chat": {"id": odd}}, "id": odd, "channel_id": odd}
+    told = {
+        "ok": True,
+        "result": {"message_id": odd, "chat": {"id": odd}},
+        "id": odd,
+        "channel_id": odd,
+    }
     came = answered(name, 200, {**told, "url": "https://evil.example/", "guild_id": odd})
     ref = came.message if isinstance(came, Delivered) else REF
     steps = (*STEPS, Edit(ref), Reply(ref, "joined", silent=True))
@@ -257,12 +314,19 @@ def test_a_probe_that_is_answered_well_says_that_the_chat_is_there(name: Platfor
 def test_any_message_makes_a_body_that_the_platform_takes(
     name: Platform, message: Message, step: Step, *, plain: bool
 ) -> None:
-    assert faults(platform_of(name).request(ENDPOINTS[name], POLICY, step, message, plain=plain)) == []
+    assert (
+        faults(platform_of(name).request(ENDPOINTS[name], POLICY, step, message, plain=plain)) == []
+    )
 
 
 @every_platform
 @settings(max_examples=10)
-@given(small=hostile.messages, factor=st.integers(20, 200), step=st.sampled_from(STEPS), plain=st.booleans())
+@given(
+    small=hostile.messages,
+    factor=st.integers(20, 200),
+    step=st.sampled_from(STEPS),
+    plain=st.booleans(),
+)
 @pytest.mark.specs
 def test_a_message_of_any_size_is_made_to_fit(
     name: Platform, small: Message, factor: int, step: Step, *, plain: bool
@@ -283,17 +347,30 @@ def test_a_message_that_fits_is_left_as_it_is(name: Platform, message: Message) 
 def test_the_documentation_shows_the_tables_of_errors() -> None:
     written = (ROOT / "docs/errors.md").read_text()
     for name in PLATFORMS:
-        assert _table(platform_of(name).ROWS) in written, f"docs/errors.md: the table of {name} should be\n" + _table(
-            platform_of(name).ROWS
+        assert _table(platform_of(name).ROWS) in written, (
+            f"docs/errors.md: the table of {name} should be\n" + _table(platform_of(name).ROWS)
         )
 
 
 def _table(rows: tuple[Row, ...]) -> str:
     head = "| answer | what it means | outcome | what the relay does |\n|---|---|---|---|\n"
-    return head + "".join(f"| {row.answer} | {row.meaning} | {row.ending} | {row.action} |\n" for row in rows)
+    return head + "".join(
+        f"| {row.answer} | {row.meaning} | {row.ending} | {row.action} |\n" for row in rows
+    )
 
 
 def test_every_outcome_is_in_some_table() -> None:
     endings = {row.ending.split(",")[0] for platform in PLATFORMS.values() for row in platform.ROWS}
-    kinds = (Delivered, RateLimited, Unavailable, Unknown, Moved, Rejected, MessageGone, ThreadGone, ChatDown, BotDown)
+    kinds = (
+        Delivered,
+        RateLimited,
+        Unavailable,
+        Unknown,
+        Moved,
+        Rejected,
+        MessageGone,
+        ThreadGone,
+        ChatDown,
+        BotDown,
+    )
     assert endings == {kind.__name__ for kind in kinds}

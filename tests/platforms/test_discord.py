@@ -43,21 +43,33 @@ X = Message(RichText("x"))
 
 
 def request(
-    step: Step, message: Message = X, lane: LaneKey = LANE, policy: Policy = POLICY, *, plain: bool = False
+    step: Step,
+    message: Message = X,
+    lane: LaneKey = LANE,
+    policy: Policy = POLICY,
+    *,
+    plain: bool = False,
 ) -> Request:
     """What is sent."""
     return discord.request(Endpoint(lane, SECRET), policy, step, message, plain=plain)
 
 
 def body(
-    step: Step, message: Message = X, lane: LaneKey = LANE, policy: Policy = POLICY, *, plain: bool = False
+    step: Step,
+    message: Message = X,
+    lane: LaneKey = LANE,
+    policy: Policy = POLICY,
+    *,
+    plain: bool = False,
 ) -> dict[str, object]:
     """The JSON that is sent."""
     sent: dict[str, object] = json.loads(request(step, message, lane, policy, plain=plain).body)
     return sent
 
 
-def refused(status: int, code: int, step: Step | None = POST, lane: LaneKey = LANE, **more: object) -> Outcome:
+def refused(
+    status: int, code: int, step: Step | None = POST, lane: LaneKey = LANE, **more: object
+) -> Outcome:
     """The outcome of an error as Discord writes it."""
     raw = json.dumps({"message": "no", "code": code, **more}).encode()
     return discord.outcome(lane, step, Response(status, {}, raw))
@@ -98,7 +110,9 @@ def refused(status: int, code: int, step: Step | None = POST, lane: LaneKey = LA
         (503, 130000, POST, Unavailable),
     ],
 )
-def test_each_documented_error_has_its_outcome(status: int, code: int, step: Step, ending: type) -> None:
+def test_each_documented_error_has_its_outcome(
+    status: int, code: int, step: Step, ending: type
+) -> None:
     assert type(refused(status, code, step)) is ending
 
 
@@ -125,7 +139,11 @@ def test_what_a_missing_thread_means_depends_on_where_the_lane_stands() -> None:
 
 
 def test_what_is_wrong_with_a_body_is_named_by_its_place() -> None:
-    errors = {"embeds": {"0": {"title": {"_errors": [{"code": "BASE_TYPE_MAX_LENGTH", "message": "long"}]}}}}
+    errors = {
+        "embeds": {
+            "0": {"title": {"_errors": [{"code": "BASE_TYPE_MAX_LENGTH", "message": "long"}]}}
+        }
+    }
     rejected = refused(400, 50035, errors=errors)
     assert isinstance(rejected, Rejected)
     assert "embeds.0.title BASE_TYPE_MAX_LENGTH" in rejected.why
@@ -138,7 +156,12 @@ def test_a_sent_message_stands_in_the_channel_or_thread_that_took_it() -> None:
     assert discord.outcome(FORUM, POST, taken) == Delivered(MessageRef("7", "7", "43"))
     assert discord.outcome(FORUM, REPLY, taken) == Delivered(MessageRef("7", "7", "43"))
     assert discord.outcome(LANE, EDIT, taken) == Delivered(REF)
-    for odd in (b"", b'{"id":"43"}', b'{"id":"-43","channel_id":"7"}', b'{"id":"4/3","channel_id":"7"}'):
+    for odd in (
+        b"",
+        b'{"id":"43"}',
+        b'{"id":"-43","channel_id":"7"}',
+        b'{"id":"4/3","channel_id":"7"}',
+    ):
         assert isinstance(discord.outcome(LANE, POST, Response(200, {}, odd)), Unknown)
 
 
@@ -153,17 +176,35 @@ WEBHOOK, CHANNEL, SEEN, ADDRESS = (
 @pytest.mark.parametrize(
     ("raw", "headers", "keys"),
     [
-        ({"message": "m", "retry_after": 2, "global": False}, {"x-ratelimit-scope": "user"}, (WEBHOOK,)),
-        ({"message": "m", "retry_after": 2, "global": False}, {"x-ratelimit-remaining": "0"}, (WEBHOOK,)),
-        ({"message": "m", "retry_after": 2}, {"x-ratelimit-remaining": "3"}, (WEBHOOK, CHANNEL, SEEN)),
-        ({"message": "m", "retry_after": 2}, {"x-ratelimit-scope": "shared"}, (WEBHOOK, CHANNEL, SEEN)),
+        (
+            {"message": "m", "retry_after": 2, "global": False},
+            {"x-ratelimit-scope": "user"},
+            (WEBHOOK,),
+        ),
+        (
+            {"message": "m", "retry_after": 2, "global": False},
+            {"x-ratelimit-remaining": "0"},
+            (WEBHOOK,),
+        ),
+        (
+            {"message": "m", "retry_after": 2},
+            {"x-ratelimit-remaining": "3"},
+            (WEBHOOK, CHANNEL, SEEN),
+        ),
+        (
+            {"message": "m", "retry_after": 2},
+            {"x-ratelimit-scope": "shared"},
+            (WEBHOOK, CHANNEL, SEEN),
+        ),
         ({"message": "m", "retry_after": 2, "code": 20016}, {}, (WEBHOOK, CHANNEL, SEEN)),
         ({"message": "m", "retry_after": 2, "global": True}, {}, (ADDRESS,)),
         ({"message": "m", "retry_after": 2}, {"x-ratelimit-scope": "global"}, (ADDRESS,)),
         ("error 1015", {}, (ADDRESS,)),
     ],
 )
-def test_a_limit_names_what_must_rest(raw: object, headers: dict[str, str], keys: tuple[str, ...]) -> None:
+def test_a_limit_names_what_must_rest(
+    raw: object, headers: dict[str, str], keys: tuple[str, ...]
+) -> None:
     limited = discord.outcome(LANE, EDIT, Response(429, headers, json.dumps(raw).encode()))
     assert isinstance(limited, RateLimited)
     assert limited.budgets == keys
@@ -189,19 +230,29 @@ def test_a_lane_takes_from_its_webhook_its_channel_and_our_address() -> None:
         ("", "1.5", None),
     ],
 )
-def test_a_webhook_rests_when_nothing_remains(remaining: str, after: str, rests: float | None) -> None:
-    response = Response(200, {"x-ratelimit-remaining": remaining, "x-ratelimit-reset-after": after}, b"")
+def test_a_webhook_rests_when_nothing_remains(
+    remaining: str, after: str, rests: float | None
+) -> None:
+    response = Response(
+        200, {"x-ratelimit-remaining": remaining, "x-ratelimit-reset-after": after}, b""
+    )
     assert discord.pace(LANE, response) == (() if rests is None else ((WEBHOOK, rests),))
     assert discord.pace(LANE, Response(200, {}, b"")) == ()
 
 
 def test_each_step_has_its_address() -> None:
     base = f"{API}/webhooks/99/token"
-    assert (request(POST).verb, request(POST).url.reveal()) == ("POST", f"{base}?wait=true&thread_id=7")
+    assert (request(POST).verb, request(POST).url.reveal()) == (
+        "POST",
+        f"{base}?wait=true&thread_id=7",
+    )
     assert request(POST, lane=MAIN).url.reveal() == f"{base}?wait=true"
     assert request(POST, lane=FORUM).url.reveal() == f"{base}?wait=true"
     assert body(POST, lane=FORUM)["thread_name"] == "Alerts"
-    assert (request(EDIT).verb, request(EDIT).url.reveal()) == ("PATCH", f"{base}/messages/42?thread_id=7")
+    assert (request(EDIT).verb, request(EDIT).url.reveal()) == (
+        "PATCH",
+        f"{base}/messages/42?thread_id=7",
+    )
     assert request(Edit(MessageRef("3", "", "42"))).url.reveal() == f"{base}/messages/42"
     assert request(REPLY, lane=FORUM).url.reveal() == f"{base}?wait=true&thread_id=7"
     assert "thread_name" not in body(REPLY, lane=FORUM)
@@ -211,7 +262,9 @@ def test_each_step_has_its_address() -> None:
 
 def test_every_call_says_who_calls_as_discord_wants_it() -> None:
     for sent in (request(POST), request(EDIT), discord.probe(Endpoint(LANE, SECRET))):
-        assert re.fullmatch(r"DiscordBot \(https://\S+, [0-9.]+\)", dict(sent.headers)["User-Agent"])
+        assert re.fullmatch(
+            r"DiscordBot \(https://\S+, [0-9.]+\)", dict(sent.headers)["User-Agent"]
+        )
 
 
 def test_a_card_is_an_embed_and_an_edit_replaces_all_of_it() -> None:
@@ -250,7 +303,10 @@ def test_a_reply_is_a_line_of_content_and_so_is_what_was_rejected() -> None:
         "flags": 4096,
     }
     card = Message(
-        styled("bold", "b"), title=RichText("t"), footer=RichText("f"), fields=(Field(RichText("n"), RichText("v")),)
+        styled("bold", "b"),
+        title=RichText("t"),
+        footer=RichText("f"),
+        fields=(Field(RichText("n"), RichText("v")),),
     )
     assert body(POST, card, plain=True)["content"] == "t\nb\nn\nv\nf"
     assert body(EDIT, card, plain=True)["embeds"] == []
@@ -265,13 +321,25 @@ def test_only_whom_the_configuration_names_is_told(step: Step) -> None:
     sent = body(step, Message(RichText("<@12> @everyone"), mentions=told))
     assert sent["allowed_mentions"] == {"users": ["11"], "roles": ["5"], "parse": []}
     assert str(sent["content"]).startswith("<@11> <@&5>")
-    named = Message(RichText("x"), content=concat(["see ", styled("mention", "@ann", "user:11")]), mentions=told[:1])
+    named = Message(
+        RichText("x"),
+        content=concat(["see ", styled("mention", "@ann", "user:11")]),
+        mentions=told[:1],
+    )
     assert body(POST, named)["content"] == "see <@11>"
 
 
 def test_a_name_that_discord_forbids_is_left_out() -> None:
-    for name, sent in (("Alerts", "Alerts"), ("My Discord", None), ("CLYDE", None), ("", None), ("a" * 99, "a" * 80)):
-        assert body(POST, policy=Policy("ops", "t", "discord", username=name)).get("username") == sent
+    for name, sent in (
+        ("Alerts", "Alerts"),
+        ("My Discord", None),
+        ("CLYDE", None),
+        ("", None),
+        ("a" * 99, "a" * 80),
+    ):
+        assert (
+            body(POST, policy=Policy("ops", "t", "discord", username=name)).get("username") == sent
+        )
     picture = Policy("ops", "t", "discord", avatar_url="https://example.org/a.png", silent=True)
     assert (body(POST, policy=picture)["avatar_url"], body(POST, policy=picture)["flags"]) == (
         "https://example.org/a.png",
@@ -338,7 +406,9 @@ def test_styles_change_no_text_and_only_styles_asked_for_are_seen(rich: RichText
     rich = without(rich, {"link"})
     reading = read(write(rich))
     asked = {"quote" if span.kind == "fold" else span.kind for span in rich.spans}
-    assert _squashed(reading.text) == _squashed(rich.text.replace("\ud800", "\ufffd").replace("\u200b", ""))
+    assert _squashed(reading.text) == _squashed(
+        rich.text.replace("\ud800", "\ufffd").replace("\u200b", "")
+    )
     assert reading.found <= asked
 
 

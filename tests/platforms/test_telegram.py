@@ -41,14 +41,22 @@ REF = MessageRef("-1001", "7", "42")
 POST, EDIT = Post(silent=False), Edit(REF)
 
 
-def body(step: Step, message: Message, policy: Policy = POLICY, *, plain: bool = False) -> dict[str, object]:
+def body(
+    step: Step, message: Message, policy: Policy = POLICY, *, plain: bool = False
+) -> dict[str, object]:
     """The JSON that is sent."""
-    sent: dict[str, object] = json.loads(telegram.request(ENDPOINT, policy, step, message, plain=plain).body)
+    sent: dict[str, object] = json.loads(
+        telegram.request(ENDPOINT, policy, step, message, plain=plain).body
+    )
     return sent
 
 
 def refused(
-    code: int, description: str, step: Step | None = POST, lane: LaneKey = LANE, **parameters: object
+    code: int,
+    description: str,
+    step: Step | None = POST,
+    lane: LaneKey = LANE,
+    **parameters: object,
 ) -> Outcome:
     """The outcome of an error as the Bot API writes it."""
     error = {"ok": False, "error_code": code, "description": description, "parameters": parameters}
@@ -64,7 +72,12 @@ def refused(
         (400, "Bad Request: MESSAGE_TOO_LONG", EDIT, Rejected),
         (400, "Bad Request: text is too long", POST, Rejected),
         (400, "Bad Request: message text is empty", POST, Rejected),
-        (400, "Bad Request: inline keyboard button URL 'x' is invalid: Wrong HTTP URL", POST, Rejected),
+        (
+            400,
+            "Bad Request: inline keyboard button URL 'x' is invalid: Wrong HTTP URL",
+            POST,
+            Rejected,
+        ),
         (400, "Bad Request: something new", POST, Rejected),
         (400, "Bad Request: chat not found", POST, ChatDown),
         (400, "Bad Request: CHAT_WRITE_FORBIDDEN", POST, ChatDown),
@@ -75,10 +88,20 @@ def refused(
         (403, "Forbidden: bot is not a member of the channel chat", POST, ChatDown),
         (403, "Forbidden: the group chat was deleted", POST, ChatDown),
         (403, "Forbidden: something new", POST, ChatDown),
-        (400, "Bad Request: message is not modified: specified new message content", EDIT, Delivered),
+        (
+            400,
+            "Bad Request: message is not modified: specified new message content",
+            EDIT,
+            Delivered,
+        ),
         (400, "Bad Request: message to edit not found", EDIT, MessageGone),
         (400, "Bad Request: message can't be edited", EDIT, MessageGone),
-        (400, "Bad Request: message to be replied not found", Reply(REF, "joined", silent=True), MessageGone),
+        (
+            400,
+            "Bad Request: message to be replied not found",
+            Reply(REF, "joined", silent=True),
+            MessageGone,
+        ),
         (400, "Bad Request: message thread not found", POST, ThreadGone),
         (400, "Bad Request: TOPIC_CLOSED", POST, ThreadGone),
         (401, "Unauthorized", POST, BotDown),
@@ -91,15 +114,23 @@ def refused(
         (502, "Bad Gateway", POST, Unavailable),
     ],
 )
-def test_each_documented_error_has_its_outcome(code: int, description: str, step: Step | None, ending: type) -> None:
+def test_each_documented_error_has_its_outcome(
+    code: int, description: str, step: Step | None, ending: type
+) -> None:
     assert type(refused(code, description, step)) is ending
     assert type(refused(code, description.upper(), step)) is ending
 
 
 def test_an_error_under_a_status_of_success_is_an_error() -> None:
-    raw = json.dumps({"ok": False, "error_code": 403, "description": "Forbidden: bot was kicked"}).encode()
+    raw = json.dumps(
+        {"ok": False, "error_code": 403, "description": "Forbidden: bot was kicked"}
+    ).encode()
     assert isinstance(telegram.outcome(LANE, POST, Response(200, {}, raw)), ChatDown)
-    for vague in (b'{"ok":false}', b'{"ok":false,"error_code":200}', b'{"ok":false,"error_code":"x","description":7}'):
+    for vague in (
+        b'{"ok":false}',
+        b'{"ok":false,"error_code":200}',
+        b'{"ok":false,"error_code":"x","description":7}',
+    ):
         assert isinstance(telegram.outcome(LANE, POST, Response(200, {}, vague)), Unavailable)
 
 
@@ -115,10 +146,14 @@ def test_a_sent_message_stands_where_it_was_sent() -> None:
     assert telegram.outcome(LANE, Reply(moved, "joined", silent=True), taken) == Delivered(
         MessageRef("-1002", "", "43")
     )
-    assert telegram.outcome(LANE, EDIT, Response(200, {}, b'{"ok":true,"result":true}')) == Delivered(REF)
+    assert telegram.outcome(
+        LANE, EDIT, Response(200, {}, b'{"ok":true,"result":true}')
+    ) == Delivered(REF)
 
 
-@pytest.mark.parametrize("message_id", ["null", "-1", "0", '"x"', "1.5", "true", "[1]", '"1' + "0" * 30 + '"'])
+@pytest.mark.parametrize(
+    "message_id", ["null", "-1", "0", '"x"', "1.5", "true", "[1]", '"1' + "0" * 30 + '"']
+)
 def test_a_sent_message_without_a_usable_id_is_not_taken_for_delivered(message_id: str) -> None:
     raw = b'{"ok":true,"result":{"message_id":' + message_id.encode() + b"}}"
     assert isinstance(telegram.outcome(LANE, POST, Response(200, {}, raw)), Unknown)
@@ -138,28 +173,40 @@ def test_a_move_to_what_is_no_supergroup_is_not_believed(to: object) -> None:
 def test_only_a_group_can_move_and_only_elsewhere() -> None:
     upgraded = "Bad Request: group chat was upgraded to a supergroup chat"
     person = LaneKey("telegram", LANE.api, "123", "555")
-    assert isinstance(refused(400, upgraded, lane=person, migrate_to_chat_id=-1001234567890), ChatDown)
+    assert isinstance(
+        refused(400, upgraded, lane=person, migrate_to_chat_id=-1001234567890), ChatDown
+    )
     same = LaneKey("telegram", LANE.api, "123", "-1001234567890")
-    assert isinstance(refused(400, upgraded, lane=same, migrate_to_chat_id=-1001234567890), ChatDown)
-    assert not isinstance(refused(400, "Bad Request: chat not found", migrate_to_chat_id=-1001234567890), Moved)
+    assert isinstance(
+        refused(400, upgraded, lane=same, migrate_to_chat_id=-1001234567890), ChatDown
+    )
+    assert not isinstance(
+        refused(400, "Bad Request: chat not found", migrate_to_chat_id=-1001234567890), Moved
+    )
 
 
 def test_an_old_message_of_a_group_that_has_moved_is_gone() -> None:
     upgraded = "Bad Request: group chat was upgraded to a supergroup chat"
     now = LaneKey("telegram", LANE.api, "123", "-1001234567890")
-    assert isinstance(refused(400, upgraded, EDIT, now, migrate_to_chat_id=-1001234567890), MessageGone)
+    assert isinstance(
+        refused(400, upgraded, EDIT, now, migrate_to_chat_id=-1001234567890), MessageGone
+    )
 
 
 def test_without_a_topic_no_topic_is_gone() -> None:
     main = LaneKey("telegram", LANE.api, "123", "-1001")
     assert isinstance(refused(400, "Bad Request: message thread not found", POST, main), ChatDown)
-    assert isinstance(refused(400, "Bad Request: message thread not found", EDIT, main), MessageGone)
+    assert isinstance(
+        refused(400, "Bad Request: message thread not found", EDIT, main), MessageGone
+    )
 
 
 def test_a_limit_names_the_chat_and_the_one_it_moved_to_and_their_bot() -> None:
     limited = refused(429, "Too Many Requests", Edit(MessageRef("-1009", "", "1")), retry_after=3)
     key = "telegram:https://api.telegram.org"
-    assert limited == RateLimited(3.0, (f"{key}:chat:123:-1001", f"{key}:chat:123:-1009"), f"{key}:bot:123")
+    assert limited == RateLimited(
+        3.0, (f"{key}:chat:123:-1001", f"{key}:chat:123:-1009"), f"{key}:bot:123"
+    )
 
 
 def test_a_group_has_a_budget_a_minute_over_all_its_topics() -> None:
@@ -189,8 +236,12 @@ def test_a_post_goes_to_the_topic_and_answers_an_older_message_there() -> None:
         "message_thread_id": 7,
         "reply_parameters": {"message_id": 42, "allow_sending_without_reply": True},
     }
-    assert "reply_parameters" not in body(Post(silent=False, reply_to=MessageRef("-1001", "8", "42")), message)
-    assert "reply_parameters" not in body(Post(silent=False, reply_to=MessageRef("-1009", "7", "42")), message)
+    assert "reply_parameters" not in body(
+        Post(silent=False, reply_to=MessageRef("-1001", "8", "42")), message
+    )
+    assert "reply_parameters" not in body(
+        Post(silent=False, reply_to=MessageRef("-1009", "7", "42")), message
+    )
 
 
 def test_an_edit_and_a_reply_go_where_the_message_stands() -> None:
@@ -210,23 +261,33 @@ def test_an_edit_and_a_reply_go_where_the_message_stands() -> None:
 
 
 def test_a_receiver_that_wants_silence_gets_it() -> None:
-    assert body(POST, Message(RichText("x")), Policy("ops", "t", "html", silent=True))["disable_notification"] is True
+    assert (
+        body(POST, Message(RichText("x")), Policy("ops", "t", "html", silent=True))[
+            "disable_notification"
+        ]
+        is True
+    )
 
 
 def test_whoever_is_to_be_told_is_named_once() -> None:
     ann, bob = Mention("user", "11", "Ann"), Mention("user", "12", "Bob")
     message = Message(
-        concat(["see ", styled("mention", "Ann", "user:11")]), mentions=(ann, bob, bob, Mention("role", "5", "x"))
+        concat(["see ", styled("mention", "Ann", "user:11")]),
+        mentions=(ann, bob, bob, Mention("role", "5", "x")),
     )
     assert body(POST, message)["text"] == "see Ann\nBob"
-    assert write(concat([styled("mention", "Bob", "user:12"), styled("mention", "all", "role:5")])) == (
+    assert write(
+        concat([styled("mention", "Bob", "user:12"), styled("mention", "all", "role:5")])
+    ) == (
         "Boball",
         (Entity("text_mention", 0, 3, user=User(12, is_bot=False, first_name="Bob")),),
     )
 
 
 def test_plain_has_no_entity_and_still_no_link() -> None:
-    sent = body(POST, Message(concat([styled("bold", "node-1.example.com"), " is down"])), plain=True)
+    sent = body(
+        POST, Message(concat([styled("bold", "node-1.example.com"), " is down"])), plain=True
+    )
     assert "entities" not in sent
     assert sent["text"] == "node-1.\u2060example.\u2060com is down"
 
@@ -266,7 +327,10 @@ def test_each_style_has_its_entity(rich: RichText, text: str, entities: tuple[En
 
 
 def test_of_too_many_entities_links_stay_and_bold_goes() -> None:
-    lines = [concat([styled("bold", f"b{i}"), " ", styled("link", "l", "https://a.example"), "\n"]) for i in range(80)]
+    lines = [
+        concat([styled("bold", f"b{i}"), " ", styled("link", "l", "https://a.example"), "\n"])
+        for i in range(80)
+    ]
     _, entities = write(concat(lines))
     kinds = [entity.type for entity in entities]
     assert (len(kinds), kinds.count("text_link"), kinds.count("bold")) == (100, 80, 20)
@@ -287,7 +351,8 @@ def test_telegram_finds_nothing_that_we_did_not_mark(rich: RichText) -> None:
 
 
 @pytest.mark.parametrize(
-    "text", ["10.0.0.110.0.0.1", "10.0.0.1.ton://~4111111111111111", "/4111111111111111/", "@example.com]"]
+    "text",
+    ["10.0.0.110.0.0.1", "10.0.0.1.ton://~4111111111111111", "/4111111111111111/", "@example.com]"],
 )
 def test_nor_in_plain_text_where_one_thing_hides_another(text: str) -> None:
     assert found_in(write_plain(RichText(text))) == []

@@ -1,4 +1,6 @@
-"""A bot's own calls: what is asked stands in Telegram's specification, and whatever is answered is read."""
+"""A bot's own calls: what is asked stands in Telegram's specification, and whatever is answered is
+read.
+"""
 
 import json
 
@@ -14,7 +16,14 @@ from relay.platforms.telegram.bot import Me, Refusal, Result, WebhookInfo, resul
 from tests.platforms.specs import faults
 
 TOKEN = "111:secretSecret"
-BOT = Bot("https://api.telegram.org/", "111", Secret(TOKEN), HttpOptions(), "webhook", "https://relay.example.org/")
+BOT = Bot(
+    "https://api.telegram.org/",
+    "111",
+    Secret(TOKEN),
+    HttpOptions(),
+    "webhook",
+    "https://relay.example.org/",
+)
 URL = "https://relay.example.org/telegram/111"
 REQUESTS = [
     telegram_bot.get_me(BOT),
@@ -62,9 +71,20 @@ def answer(status: int, body: object, headers: dict[str, str] | None = None) -> 
     [
         (answer(200, {"ok": True, "result": [1]}), Result([1])),
         (answer(200, {"ok": True}), Result(None)),
-        (answer(401, {"ok": False, "error_code": 401, "description": "Unauthorized"}), Refusal(401, "Unauthorized")),
         (
-            answer(429, {"ok": False, "error_code": 429, "description": "x", "parameters": {"retry_after": 7}}),
+            answer(401, {"ok": False, "error_code": 401, "description": "Unauthorized"}),
+            Refusal(401, "Unauthorized"),
+        ),
+        (
+            answer(
+                429,
+                {
+                    "ok": False,
+                    "error_code": 429,
+                    "description": "x",
+                    "parameters": {"retry_after": 7},
+                },
+            ),
             Refusal(429, "x", 7.0),
         ),
         (
@@ -76,14 +96,21 @@ def answer(status: int, body: object, headers: dict[str, str] | None = None) -> 
         (answer(200, {"ok": "yes"}), Refusal(500, "no answer of the Bot API")),
         (answer(200, []), Refusal(500, "no answer of the Bot API")),
         (NoAnswer(sent=True, why="timed out after 15 s"), Refusal(0, "timed out after 15 s")),
-        (answer(400, {"ok": False, "error_code": 400, "description": "x" * 1000}), Refusal(400, "x" * 300)),
+        (
+            answer(400, {"ok": False, "error_code": 400, "description": "x" * 1000}),
+            Refusal(400, "x" * 300),
+        ),
     ],
 )
-def test_an_answer_is_a_result_or_a_refusal(response: Response | NoAnswer, read: Result | Refusal) -> None:
+def test_an_answer_is_a_result_or_a_refusal(
+    response: Response | NoAnswer, read: Result | Refusal
+) -> None:
     assert result_of(response) == read
 
 
-@pytest.mark.parametrize("value", [None, [], "x", 7, {"username": 7, "url": None, "pending_update_count": "many"}])
+@pytest.mark.parametrize(
+    "value", [None, [], "x", 7, {"username": 7, "url": None, "pending_update_count": "many"}]
+)
 def test_a_result_of_another_shape_is_empty(value: object) -> None:
     assert telegram_bot.me(Result(value)) == Me("", "", reads_all=False)
     assert telegram_bot.webhook_info(Result(value)) == WebhookInfo("", 0, "", 0)
@@ -92,11 +119,23 @@ def test_a_result_of_another_shape_is_empty(value: object) -> None:
 @pytest.mark.parametrize(
     ("code", "why", "words"),
     [
-        (409, "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook", "--delete-webhook"),
-        (409, "Conflict: terminated by other getUpdates request; make sure that", "another program polls this bot"),
+        (
+            409,
+            "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook",
+            "--delete-webhook",
+        ),
+        (
+            409,
+            "Conflict: terminated by other getUpdates request; make sure that",
+            "another program polls this bot",
+        ),
         (401, "Unauthorized", "copy the bot's token"),
         (404, "Not Found", "copy the bot's token"),
-        (400, "Bad Request: bad webhook: An HTTPS URL must be provided for webhook", "port 443, 80, 88 or 8443"),
+        (
+            400,
+            "Bad Request: bad webhook: An HTTPS URL must be provided for webhook",
+            "port 443, 80, 88 or 8443",
+        ),
         (0, "connection refused", "DNS and firewall"),
         (502, "no answer of the Bot API", "it is tried again"),
     ],

@@ -1,4 +1,6 @@
-"""Updates as values: a table of what Telegram sends, and that nothing whatever makes the reader raise."""
+"""Updates as values: a table of what Telegram sends, and that nothing whatever makes the reader
+raise.
+"""
 
 import json
 
@@ -6,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.bot.update import ChatInfo, Command, Ignored, Membership, Migrated, Seen, Topic, Update
+from relay.core.bot.update import (
+    ChatInfo,
+    Command,
+    Ignored,
+    Membership,
+    Migrated,
+    Seen,
+    Topic,
+    Update,
+)
 from relay.platforms.telegram.updates import decode, update, updates
 
 ADA = {"id": 555, "is_bot": False, "first_name": "Ada", "language_code": "fr"}
@@ -23,18 +34,35 @@ SUPER = ChatInfo("-1001234567890", "supergroup", "Forum", forum=True)
 
 
 def message(
-    text: str = "", *, chat: object = GROUP, kind: str = "message", sender: object = ADA, **more: object
+    text: str = "",
+    *,
+    chat: object = GROUP,
+    kind: str = "message",
+    sender: object = ADA,
+    **more: object,
 ) -> dict[str, object]:
-    said = {"message_id": 9, "date": 1_795_000_000, "chat": chat, "from": sender, "text": text, **more}
+    said = {
+        "message_id": 9,
+        "date": 1_795_000_000,
+        "chat": chat,
+        "from": sender,
+        "text": text,
+        **more,
+    }
     return {"update_id": 7, kind: said}
 
 
 def member(status: str, *, chat: object = GROUP, **more: object) -> dict[str, object]:
     now = {"status": status, "user": {"id": 111, "is_bot": True}, **more}
-    return {"update_id": 7, "my_chat_member": {"chat": chat, "from": ADA, "date": 1, "new_chat_member": now}}
+    return {
+        "update_id": 7,
+        "my_chat_member": {"chat": chat, "from": ADA, "date": 1, "new_chat_member": now},
+    }
 
 
-def command(name: str, argument: str = "", *, user: int = 555, chat: ChatInfo = TEAM, topic: Topic = NONE) -> Command:
+def command(
+    name: str, argument: str = "", *, user: int = 555, chat: ChatInfo = TEAM, topic: Topic = NONE
+) -> Command:
     return Command(7, chat, topic, user, "fr", "9", 1_795_000_000.0, name, argument)
 
 
@@ -104,14 +132,20 @@ def test_a_body_that_is_no_json_is_ignored(body: bytes) -> None:
 
 JSON = st.recursive(
     st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
+    lambda inner: (
+        st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3)
+    ),
     max_leaves=8,
 )
-MANGLED = st.sampled_from([message("/start x", chat=FORUM, is_topic_message=True), member("member")])
+MANGLED = st.sampled_from(
+    [message("/start x", chat=FORUM, is_topic_message=True), member("member")]
+)
 
 
 @given(MANGLED, st.data())
-def test_nothing_in_an_update_makes_the_reader_raise(value: dict[str, object], data: st.DataObject) -> None:
+def test_nothing_in_an_update_makes_the_reader_raise(
+    value: dict[str, object], data: st.DataObject
+) -> None:
     told = json.loads(json.dumps(value))
     inner = told.get("message") or told.get("my_chat_member")
     key = data.draw(st.sampled_from(sorted(inner)))

@@ -53,22 +53,39 @@ class Client:
 
     async def say(self, chat: int = GROUP, text: str = "hello", **parameters: object) -> Answer:
         """sendMessage."""
-        return await self.call("POST", f"/bot{TOKEN}/sendMessage", json={"chat_id": chat, "text": text, **parameters})
+        return await self.call(
+            "POST", f"/bot{TOKEN}/sendMessage", json={"chat_id": chat, "text": text, **parameters}
+        )
 
     async def discord(
-        self, verb: str, body: object = None, path: str = "", query: str = "wait=true", hook: str = f"{HOOK}/secret"
+        self,
+        verb: str,
+        body: object = None,
+        path: str = "",
+        query: str = "wait=true",
+        hook: str = f"{HOOK}/secret",
     ) -> Answer:
         """A webhook call; a body gets the quiet allowed_mentions unless it has its own."""
         if isinstance(body, dict):
             body = {**QUIET, **body}
-        return await self.call(verb, f"/api/v10/webhooks/{hook}{path}?{query}", json=body, headers=AGENT)
+        return await self.call(
+            verb, f"/api/v10/webhooks/{hook}{path}?{query}", json=body, headers=AGENT
+        )
 
     async def call(
-        self, verb: str, path: str, *, json: object = None, data: object = None, headers: dict[str, str] | None = None
+        self,
+        verb: str,
+        path: str,
+        *,
+        json: object = None,
+        data: object = None,
+        headers: dict[str, str] | None = None,
     ) -> Answer:
         """Any request."""
         url = self.sandbox.url + path
-        async with self.session.request(verb, url, json=json, data=data, headers=headers) as response:
+        async with self.session.request(
+            verb, url, json=json, data=data, headers=headers
+        ) as response:
             return _answer(response.status, dict(response.headers), await response.read())
 
 

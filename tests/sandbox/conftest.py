@@ -26,7 +26,9 @@ from tests.sandbox.client import (
 
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     """To import the libraries that judge takes as long as many tests do."""
-    return (collection_path.name == "test_judges.py" and "not slow" in config.getoption("markexpr")) or None
+    return (
+        collection_path.name == "test_judges.py" and "not slow" in config.getoption("markexpr")
+    ) or None
 
 
 @pytest.fixture
@@ -37,10 +39,15 @@ async def client() -> AsyncIterator[Client]:
     sandbox.telegram.add_bot(TOKEN, "relay_bot")
     sandbox.telegram.add_chat(PRIVATE, "private", "Ada")
     sandbox.telegram.add_chat(GROUP, "group", "Team")
-    sandbox.telegram.add_chat(FORUM, "supergroup", "Forum", topics={7: "db", 8: "closed"}).closed_topics.add(8)
+    sandbox.telegram.add_chat(
+        FORUM, "supergroup", "Forum", topics={7: "db", 8: "closed"}
+    ).closed_topics.add(8)
     sandbox.telegram.add_chat(CHANNEL, "channel", "News")
     text = sandbox.discord.add_channel(TEXT_CHANNEL, "ops")
-    text.threads = {700: Thread(700, "quiet", archived=True), 701: Thread(701, "locked", locked=True)}
+    text.threads = {
+        700: Thread(700, "quiet", archived=True),
+        701: Thread(701, "locked", locked=True),
+    }
     sandbox.discord.add_channel(FORUM_CHANNEL, "posts", "forum")
     sandbox.discord.add_webhook(HOOK, "secret", TEXT_CHANNEL)
     sandbox.discord.add_webhook(SISTER, "secret", TEXT_CHANNEL)

@@ -5,7 +5,17 @@ import io
 import aiohttp
 import pytest
 
-from tests.sandbox.client import AGENT, FORUM_CHANNEL, FORUM_HOOK, HOOK, SISTER, T0, TEXT_CHANNEL, Answer, Client
+from tests.sandbox.client import (
+    AGENT,
+    FORUM_CHANNEL,
+    FORUM_HOOK,
+    HOOK,
+    SISTER,
+    T0,
+    TEXT_CHANNEL,
+    Answer,
+    Client,
+)
 
 FORUM = f"{FORUM_HOOK}/secret"
 HI = {"content": "hi"}
@@ -15,7 +25,9 @@ def verdict(answer: Answer) -> tuple[int, object]:
     return answer.status, answer["code"]
 
 
-async def posted(client: Client, body: dict[str, object] | None = None, query: str = "wait=true") -> str:
+async def posted(
+    client: Client, body: dict[str, object] | None = None, query: str = "wait=true"
+) -> str:
     answer = await client.discord("POST", body or HI, query=query)
     assert answer.status == 200, answer
     return str(answer["id"])
@@ -64,7 +76,12 @@ async def test_the_answer_is_the_message_only_when_it_is_waited_for(client: Clie
     quiet = await client.discord("POST", HI, query="wait=false")
     assert (quiet.status, quiet.json) == (204, None)
     first, _, second = client.sandbox.discord.messages(TEXT_CHANNEL)
-    assert (first.username, first.silent, second.username, second.silent) == ("Alerts", True, "Alerts", False)
+    assert (first.username, first.silent, second.username, second.silent) == (
+        "Alerts",
+        True,
+        "Alerts",
+        False,
+    )
     assert first.id < second.id
 
 
@@ -72,19 +89,27 @@ async def test_an_edit_changes_what_it_names_and_the_history_stays(client: Clien
     embed = {"title": "firing", "color": 1}
     number = await posted(client, {"content": "head", "embeds": [embed]})
     client.clock.now += 5
-    answer = await client.discord("PATCH", {"embeds": [{"title": "resolved"}]}, f"/messages/{number}")
+    answer = await client.discord(
+        "PATCH", {"embeds": [{"title": "resolved"}]}, f"/messages/{number}"
+    )
     assert (answer.status, answer["content"]) == (200, "head")
     assert answer["edited_timestamp"] is not None
     read = await client.discord("GET", path=f"/messages/{number}")
     assert read.json == answer.json
     (message,) = client.sandbox.discord.messages(TEXT_CHANNEL)
-    assert [(v.at, v.embeds[0]["title"]) for v in message.versions] == [(T0, "firing"), (T0 + 5, "resolved")]
+    assert [(v.at, v.embeds[0]["title"]) for v in message.versions] == [
+        (T0, "firing"),
+        (T0 + 5, "resolved"),
+    ]
     assert client.sandbox.discord.transcript(TEXT_CHANNEL) == "head\nresolved"
 
 
 async def test_an_edit_may_not_leave_nothing(client: Client) -> None:
     number = await posted(client)
-    assert verdict(await client.discord("PATCH", {"content": ""}, f"/messages/{number}")) == (400, 50006)
+    assert verdict(await client.discord("PATCH", {"content": ""}, f"/messages/{number}")) == (
+        400,
+        50006,
+    )
 
 
 async def test_a_message_that_is_gone_or_anothers_is_unknown(client: Client) -> None:
@@ -96,7 +121,9 @@ async def test_a_message_that_is_gone_or_anothers_is_unknown(client: Client) -> 
         assert verdict(await client.discord(verb, body, path)) == (404, 10008)
 
 
-async def test_a_thread_takes_messages_and_wakes_up_and_needs_its_id_for_edits(client: Client) -> None:
+async def test_a_thread_takes_messages_and_wakes_up_and_needs_its_id_for_edits(
+    client: Client,
+) -> None:
     number = await posted(client, query="wait=true&thread_id=700")
     (message,) = client.sandbox.discord.messages(TEXT_CHANNEL)
     assert message.thread == 700
@@ -112,7 +139,9 @@ async def test_a_forum_post_is_made_by_its_name(client: Client) -> None:
     assert thread != str(FORUM_CHANNEL)
     again = await client.discord("POST", HI, hook=FORUM, query=f"wait=true&thread_id={thread}")
     assert again["channel_id"] == thread
-    both = await client.discord("POST", {**HI, "thread_name": "x"}, hook=FORUM, query=f"thread_id={thread}")
+    both = await client.discord(
+        "POST", {**HI, "thread_name": "x"}, hook=FORUM, query=f"thread_id={thread}"
+    )
     assert verdict(both) == (400, 220002)
 
 
@@ -127,7 +156,9 @@ async def test_files_travel_beside_the_json(client: Client) -> None:
     form = aiohttp.FormData()
     form.add_field("payload_json", '{"content": "all of them", "allowed_mentions": {"parse": []}}')
     form.add_field("files[0]", b"a\nb\n", filename="alerts.txt")
-    answer = await client.call("POST", f"/api/webhooks/{HOOK}/secret?wait=true", data=form, headers=AGENT)
+    answer = await client.call(
+        "POST", f"/api/webhooks/{HOOK}/secret?wait=true", data=form, headers=AGENT
+    )
     assert isinstance(answer["attachments"], list)
     (attachment,) = answer["attachments"]
     assert (attachment["id"], attachment["filename"], attachment["size"]) == ("0", "alerts.txt", 4)
@@ -137,7 +168,9 @@ async def test_files_travel_beside_the_json(client: Client) -> None:
 async def test_a_file_may_have_ten_mebibytes(client: Client, size: int, status: int) -> None:
     form = aiohttp.FormData()
     form.add_field("files[0]", io.BytesIO(b"x" * size), filename="alerts.txt")
-    answer = await client.call("POST", f"/api/webhooks/{HOOK}/secret?wait=true", data=form, headers=AGENT)
+    answer = await client.call(
+        "POST", f"/api/webhooks/{HOOK}/secret?wait=true", data=form, headers=AGENT
+    )
     assert answer.status == status
 
 
@@ -158,7 +191,9 @@ async def test_a_message_notifies_whom_allowed_mentions_lets_it(
     body: dict[str, object] = {"content": content, "embeds": [{"title": "<@99> @everyone"}]}
     if allowed is not None:
         body["allowed_mentions"] = allowed
-    answer = await client.call("POST", f"/api/webhooks/{HOOK}/secret?wait=true", json=body, headers=AGENT)
+    answer = await client.call(
+        "POST", f"/api/webhooks/{HOOK}/secret?wait=true", json=body, headers=AGENT
+    )
     (message,) = client.sandbox.discord.messages(TEXT_CHANNEL)
     assert message.shown.pings == pings
     assert answer["mention_everyone"] is ("here" in pings)
@@ -166,10 +201,14 @@ async def test_a_message_notifies_whom_allowed_mentions_lets_it(
     assert forgotten == (["no allowed_mentions"] if allowed is None else [])
 
 
-async def test_an_edit_without_allowed_mentions_notifies_again_by_the_default(client: Client) -> None:
+async def test_an_edit_without_allowed_mentions_notifies_again_by_the_default(
+    client: Client,
+) -> None:
     number = await posted(client, {"content": "<@5>"})
     body = {"content": "<@5> again"}
-    await client.call("PATCH", f"/api/webhooks/{HOOK}/secret/messages/{number}", json=body, headers=AGENT)
+    await client.call(
+        "PATCH", f"/api/webhooks/{HOOK}/secret/messages/{number}", json=body, headers=AGENT
+    )
     (message,) = client.sandbox.discord.messages(TEXT_CHANNEL)
     assert [version.pings for version in message.versions] == [(), ("user:5",)]
 
@@ -213,6 +252,8 @@ async def test_every_call_is_kept_without_its_token(client: Client) -> None:
     assert "secret" not in repr(calls)
 
 
-@pytest.mark.parametrize("path", ["/api/v10/channels/1/messages", "/api/webhooks/x/y", "/api/webhooks/1"])
+@pytest.mark.parametrize(
+    "path", ["/api/v10/channels/1/messages", "/api/webhooks/x/y", "/api/webhooks/1"]
+)
 async def test_other_paths_are_not_found(client: Client, path: str) -> None:
     assert verdict(await client.call("POST", path)) == (404, 0)

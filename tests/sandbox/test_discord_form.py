@@ -1,4 +1,6 @@
-"""The local Discord's error tree, field by field, and its agreement with Discord's own specification."""
+"""The local Discord's error tree, field by field, and its agreement with Discord's own
+specification.
+"""
 
 import copy
 import json
@@ -26,7 +28,11 @@ FULL: JsonObject = {
     "username": "u" * 80,
     "embeds": [EMBED],
     "flags": 4 | 4096,
-    "allowed_mentions": {"parse": ["everyone"], "users": [str(n) for n in range(100)], "roles": ["2"]},
+    "allowed_mentions": {
+        "parse": ["everyone"],
+        "users": [str(n) for n in range(100)],
+        "roles": ["2"],
+    },
 }
 WRONG: list[tuple[str, object, str, str]] = [
     ("content", "c" * 2001, "content", "BASE_TYPE_MAX_LENGTH"),
@@ -43,14 +49,24 @@ WRONG: list[tuple[str, object, str, str]] = [
     ("embeds", {}, "embeds", "LIST_TYPE_CONVERT"),
     ("embeds", ["x"], "embeds.0", "MODEL_TYPE_CONVERT"),
     ("embeds", [{"title": "x"}] * 11, "embeds", "BASE_TYPE_MAX_LENGTH"),
-    ("embeds", [{"description": "x" * 4000}, {"footer": {"text": "x" * 2001}}], "embeds", "MAX_EMBED_SIZE_EXCEEDED"),
+    (
+        "embeds",
+        [{"description": "x" * 4000}, {"footer": {"text": "x" * 2001}}],
+        "embeds",
+        "MAX_EMBED_SIZE_EXCEEDED",
+    ),
     ("embeds.0.title", "t" * 257, "embeds.0.title", "BASE_TYPE_MAX_LENGTH"),
     ("embeds.0.description", "d" * 4097, "embeds.0.description", "BASE_TYPE_MAX_LENGTH"),
     ("embeds.0.url", "http://", "embeds.0.url", "URL_TYPE_INVALID_URL"),
     ("embeds.0.color", 0x1000000, "embeds.0.color", "NUMBER_TYPE_MAX"),
     ("embeds.0.color", "#ff0000", "embeds.0.color", "NUMBER_TYPE_COERCE"),
     ("embeds.0.timestamp", "yesterday", "embeds.0.timestamp", "DATE_TIME_TYPE_PARSE"),
-    ("embeds.0.fields", [{"name": "n", "value": "v"}] * 26, "embeds.0.fields", "BASE_TYPE_MAX_LENGTH"),
+    (
+        "embeds.0.fields",
+        [{"name": "n", "value": "v"}] * 26,
+        "embeds.0.fields",
+        "BASE_TYPE_MAX_LENGTH",
+    ),
     ("embeds.0.fields.0.name", "n" * 257, "embeds.0.fields.0.name", "BASE_TYPE_MAX_LENGTH"),
     ("embeds.0.fields.0.value", "v" * 1025, "embeds.0.fields.0.value", "BASE_TYPE_MAX_LENGTH"),
     ("embeds.0.fields.0.value", " ", "embeds.0.fields.0.value", "BASE_TYPE_REQUIRED"),
@@ -58,13 +74,30 @@ WRONG: list[tuple[str, object, str, str]] = [
     ("embeds.0.footer.text", "f" * 2049, "embeds.0.footer.text", "BASE_TYPE_MAX_LENGTH"),
     ("embeds.0.author.name", "a" * 257, "embeds.0.author.name", "BASE_TYPE_MAX_LENGTH"),
     ("allowed_mentions.parse", ["all"], "allowed_mentions.parse.0", "BASE_TYPE_CHOICES"),
-    ("allowed_mentions.parse", ["users"], "allowed_mentions", "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE"),
-    ("allowed_mentions.users", [str(n) for n in range(101)], "allowed_mentions.users", "BASE_TYPE_MAX_LENGTH"),
+    (
+        "allowed_mentions.parse",
+        ["users"],
+        "allowed_mentions",
+        "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE",
+    ),
+    (
+        "allowed_mentions.users",
+        [str(n) for n in range(101)],
+        "allowed_mentions.users",
+        "BASE_TYPE_MAX_LENGTH",
+    ),
     ("allowed_mentions.users", ["@ada"], "allowed_mentions.users.0", "NUMBER_TYPE_COERCE"),
     ("components", [{"components": []}] * 6, "components", "BASE_TYPE_MAX_LENGTH"),
     (
         "components",
-        [{"type": 1, "components": [{"type": 2, "style": 1, "custom_id": "x", "url": "https://example.org"}]}],
+        [
+            {
+                "type": 1,
+                "components": [
+                    {"type": 2, "style": 1, "custom_id": "x", "url": "https://example.org"}
+                ],
+            }
+        ],
         "components.0.components.0.type",
         "BASE_TYPE_CHOICES",
     ),
@@ -77,7 +110,10 @@ WRONG: list[tuple[str, object, str, str]] = [
 ]
 SPECIFICATION = Path(os.environ.get("RELAY_SPECS", "../shared/specs")) / "discord-openapi.json"
 BEYOND = [  # what the documents say and the specification does not: (path, code)
-    ("content", "BASE_TYPE_MAX_LENGTH"),  # of the two over-long contents, the one counted in UTF-16 units
+    (
+        "content",
+        "BASE_TYPE_MAX_LENGTH",
+    ),  # of the two over-long contents, the one counted in UTF-16 units
     ("username", "USERNAME_INVALID_CONTAINS"),
     ("username", "USERNAME_INVALID_CONTAINS"),
     ("avatar_url", "URL_TYPE_INVALID_SCHEME"),
@@ -98,7 +134,13 @@ def changed(path: str, value: object) -> JsonObject:
     *way, last = path.split(".")
     node: object = body
     for part in way:
-        node = node[int(part)] if isinstance(node, list) else node[part] if isinstance(node, dict) else None
+        node = (
+            node[int(part)]
+            if isinstance(node, list)
+            else node[part]
+            if isinstance(node, dict)
+            else None
+        )
     if isinstance(node, list):
         node[int(last)] = value
     elif isinstance(node, dict):
@@ -144,7 +186,10 @@ def test_of_embeds_with_one_address_only_the_first_is_shown() -> None:
 
 def specification() -> jsonschema_rs.Draft202012Validator:
     document = json.loads(SPECIFICATION.read_text())
-    schema = {"$ref": "#/components/schemas/IncomingWebhookRequestPartial", "components": document["components"]}
+    schema = {
+        "$ref": "#/components/schemas/IncomingWebhookRequestPartial",
+        "components": document["components"],
+    }
     return jsonschema_rs.Draft202012Validator(schema, validate_formats=True)
 
 

@@ -22,7 +22,9 @@ async def test_the_headers_count_down_and_say_when_it_begins_anew(client: Client
     assert float(answers[0].headers["X-RateLimit-Reset"]) == T0 + 2
     client.clock.now += 1.25
     head = await client.discord("GET", hook=f"{SISTER}/secret")
-    assert head.headers["X-RateLimit-Bucket"] == answers[0].headers["X-RateLimit-Bucket"], "one name for all webhooks"
+    assert head.headers["X-RateLimit-Bucket"] == answers[0].headers["X-RateLimit-Bucket"], (
+        "one name for all webhooks"
+    )
     assert head.headers["X-RateLimit-Remaining"] == "4", "but each webhook has its own"
 
 
@@ -33,7 +35,10 @@ async def test_the_sixth_in_two_seconds_is_told_to_wait(client: Client) -> None:
     refused = await post(client)
     assert (refused.status, refused["retry_after"], refused["global"]) == (429, 0.5, False)
     assert (refused.headers["Retry-After"], refused.headers["X-RateLimit-Scope"]) == ("1", "user")
-    assert (refused.headers["Content-Type"], refused.headers["Via"]) == ("application/json", "1.1 google")
+    assert (refused.headers["Content-Type"], refused.headers["Via"]) == (
+        "application/json",
+        "1.1 google",
+    )
     client.clock.now += 0.5
     assert (await post(client)).status == 200
     assert [call.early for call in client.sandbox.discord.calls] == [False] * 7
@@ -45,7 +50,9 @@ async def test_a_call_before_the_wait_is_over_is_noted_as_early(client: Client) 
     assert [call.early for call in client.sandbox.discord.calls] == [False] * 6 + [True]
 
 
-async def test_a_channel_takes_thirty_a_minute_over_all_its_webhooks_and_no_header_says_so(client: Client) -> None:
+async def test_a_channel_takes_thirty_a_minute_over_all_its_webhooks_and_no_header_says_so(
+    client: Client,
+) -> None:
     for number in range(30):
         client.clock.now += 1
         assert (await post(client, (HOOK, SISTER)[number % 2])).status == 200
@@ -78,8 +85,12 @@ async def test_new_forum_posts_are_few(client: Client) -> None:
     assert answer["retry_after"] == 290.0
 
 
-@pytest.mark.parametrize(("hook", "counts"), [(f"{HOOK}/wrong", True), (f"{HOOK}/secret", False), ("999/x", False)])
-async def test_too_many_invalid_requests_ban_the_address(client: Client, hook: str, counts: bool) -> None:
+@pytest.mark.parametrize(
+    ("hook", "counts"), [(f"{HOOK}/wrong", True), (f"{HOOK}/secret", False), ("999/x", False)]
+)
+async def test_too_many_invalid_requests_ban_the_address(
+    client: Client, hook: str, counts: bool
+) -> None:
     client.sandbox.discord.invalid = Window(3, 600.0)
     for _ in range(3):
         await client.discord("GET", hook=hook)

@@ -48,11 +48,17 @@ async def test_an_answer_fault_leaves_the_message_unsent(
 
 
 async def test_a_scripted_refusal_has_the_platforms_own_form(client: Client) -> None:
-    kicked, missing = Refusal(403, "Forbidden: bot was kicked"), Refusal(403, "Missing Access", 50001)
+    kicked, missing = (
+        Refusal(403, "Forbidden: bot was kicked"),
+        Refusal(403, "Missing Access", 50001),
+    )
     client.sandbox.faults.add("telegram", "*", "refused", refusal=kicked)
     client.sandbox.faults.add("discord", "*", "refused", refusal=missing)
     said = await client.say()
-    assert (said.status, said.json) == (403, {"ok": False, "error_code": 403, "description": kicked.words})
+    assert (said.status, said.json) == (
+        403,
+        {"ok": False, "error_code": 403, "description": kicked.words},
+    )
     said = await client.discord("POST", {"content": "hello"})
     assert (said.status, said.json) == (403, {"message": "Missing Access", "code": 50001})
 
@@ -69,7 +75,9 @@ async def test_a_cut_leaves_the_client_without_an_answer(
 
 
 @pytest.mark.parametrize("platform", BOTH)
-async def test_a_hanging_call_never_ends_and_does_not_hold_up_the_end(client: Client, platform: PlatformName) -> None:
+async def test_a_hanging_call_never_ends_and_does_not_hold_up_the_end(
+    client: Client, platform: PlatformName
+) -> None:
     client.sandbox.faults.add(platform, "*", "hang")
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(send(client, platform), 0.05)
@@ -106,7 +114,10 @@ async def test_a_fault_strikes_its_target_in_its_time_as_often_as_it_should(clie
         client.clock.now = T0 + seconds
         assert (await client.say()).status == status, seconds
         assert (await client.say(PRIVATE)).status == 200
-    assert [(when, kind) for when, _, kind, _ in faults.struck] == [(T0 + 10, "500"), (T0 + 11, "500")]
+    assert [(when, kind) for when, _, kind, _ in faults.struck] == [
+        (T0 + 10, "500"),
+        (T0 + 11, "500"),
+    ]
 
 
 async def test_clearing_ends_all_faults(client: Client) -> None:

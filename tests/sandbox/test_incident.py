@@ -1,4 +1,6 @@
-"""The demo's incident: payloads that a relay takes, a configuration that it loads, a story that holds together."""
+"""The demo's incident: payloads that a relay takes, a configuration that it loads, a story that
+holds together.
+"""
 
 import json
 from pathlib import Path

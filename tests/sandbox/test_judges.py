@@ -1,7 +1,9 @@
-"""Independent judges: three public libraries drive the sandbox as they drive the real platforms, and must not notice.
+"""Independent judges: three public libraries drive the sandbox as they drive the real platforms,
+and must not notice.
 
-Their models parse every answer, their exception types say what every error is to them, and their own limiters believe
-the headers. The sandbox is no private fiction as long as they find it conforming.
+Their models parse every answer, their exception types say what every error is to them, and their
+own limiters believe the headers. The sandbox is no private fiction as long as they find it
+conforming.
 """
 
 import asyncio
@@ -24,9 +26,20 @@ from telegram.request import HTTPXRequest
 from relay.sandbox import server
 from relay.sandbox.faults import FaultKind
 from relay.sandbox.rates import Bucket, Window
-from tests.sandbox.client import CHANNEL, FORUM, FORUM_HOOK, GROUP, HOOK, TEXT_CHANNEL, TOKEN, Client
+from tests.sandbox.client import (
+    CHANNEL,
+    FORUM,
+    FORUM_HOOK,
+    GROUP,
+    HOOK,
+    TEXT_CHANNEL,
+    TOKEN,
+    Client,
+)
 
-with warnings.catch_warnings():  # discord.py imports it for voice, https://docs.python.org/3.11/library/audioop.html
+with (
+    warnings.catch_warnings()
+):  # discord.py imports it for voice, https://docs.python.org/3.11/library/audioop.html
     warnings.filterwarnings("ignore", "'audioop' is deprecated", DeprecationWarning)
     import discord
     import discord.http
@@ -55,8 +68,12 @@ async def gram(client: Client) -> AsyncIterator[aiogram.Bot]:
 @pytest.fixture
 async def ptb(client: Client, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[telegram.Bot]:
     """python-telegram-bot, pointed at the sandbox."""
-    monkeypatch.setenv("PTB_TIMEDELTA", "1")  # the type of `retry_after` that its next version has; else it warns
-    async with telegram.Bot(TOKEN, base_url=f"{client.sandbox.url}/bot", request=HTTPXRequest(read_timeout=2)) as bot:
+    monkeypatch.setenv(
+        "PTB_TIMEDELTA", "1"
+    )  # the type of `retry_after` that its next version has; else it warns
+    async with telegram.Bot(
+        TOKEN, base_url=f"{client.sandbox.url}/bot", request=HTTPXRequest(read_timeout=2)
+    ) as bot:
         yield bot
 
 
@@ -68,18 +85,27 @@ async def hook(client: Client, monkeypatch: pytest.MonkeyPatch) -> discord.Webho
 
 
 async def test_aiogram_reads_a_message_through_its_life(client: Client, gram: aiogram.Bot) -> None:
-    sent = await gram.send_message(FORUM, MARKUP, parse_mode="HTML", message_thread_id=7, disable_notification=True)
+    sent = await gram.send_message(
+        FORUM, MARKUP, parse_mode="HTML", message_thread_id=7, disable_notification=True
+    )
     assert [(e.type, e.offset, e.length) for e in sent.entities or ()] == [
         ("bold", 0, 4),
         ("italic", 5, 4),
         ("code", 10, 4),
         ("spoiler", 15, 1),
     ]
-    assert (sent.text, sent.message_thread_id, sent.is_topic_message) == ("disk full /var x", 7, True)
+    assert (sent.text, sent.message_thread_id, sent.is_topic_message) == (
+        "disk full /var x",
+        7,
+        True,
+    )
     assert (sent.chat.is_forum, sent.from_user and sent.from_user.is_bot) == (True, True)
     assert sent.model_extra == {}
     answer = await gram.send_message(
-        FORUM, "yes", message_thread_id=7, reply_parameters=ReplyParameters(message_id=sent.message_id)
+        FORUM,
+        "yes",
+        message_thread_id=7,
+        reply_parameters=ReplyParameters(message_id=sent.message_id),
     )
     assert answer.reply_to_message is not None
     assert answer.reply_to_message.message_id == sent.message_id
@@ -99,7 +125,11 @@ async def test_aiogram_reads_bots_chats_files_and_channels(gram: aiogram.Bot) ->
     list_of_all = BufferedInputFile(b"alerts", "alerts.txt")
     sent = await gram.send_document(GROUP, list_of_all, caption="*all*", parse_mode="MarkdownV2")
     assert sent.document is not None
-    assert (sent.document.file_name, sent.document.file_size, sent.caption) == ("alerts.txt", 6, "all")
+    assert (sent.document.file_name, sent.document.file_size, sent.caption) == (
+        "alerts.txt",
+        6,
+        "all",
+    )
     news = await gram.send_message(CHANNEL, "news")
     assert news.sender_chat is not None
     assert news.sender_chat.id == CHANNEL
@@ -109,16 +139,32 @@ async def test_aiogram_reads_bots_chats_files_and_channels(gram: aiogram.Bot) ->
     ("call", "error", "words"),
     [
         (lambda bot: bot.send_message(1, "x"), refused.TelegramBadRequest, "chat not found"),
-        (lambda bot: bot.send_message(GROUP, "<b>", parse_mode="HTML"), refused.TelegramBadRequest, "parse entities"),
-        (lambda bot: bot.send_message(GROUP, "x" * 4097), refused.TelegramBadRequest, "message is too long"),
-        (lambda bot: bot.send_message(FORUM, "x", message_thread_id=9), refused.TelegramBadRequest, "thread not found"),
+        (
+            lambda bot: bot.send_message(GROUP, "<b>", parse_mode="HTML"),
+            refused.TelegramBadRequest,
+            "parse entities",
+        ),
+        (
+            lambda bot: bot.send_message(GROUP, "x" * 4097),
+            refused.TelegramBadRequest,
+            "message is too long",
+        ),
+        (
+            lambda bot: bot.send_message(FORUM, "x", message_thread_id=9),
+            refused.TelegramBadRequest,
+            "thread not found",
+        ),
         (
             lambda bot: bot.edit_message_text("x", chat_id=GROUP, message_id=9),
             refused.TelegramBadRequest,
             "message to edit not found",
         ),
         (lambda bot: bot(SendPoem()), refused.TelegramNotFound, "method not found"),
-        (lambda bot: bot.set_webhook("http://example.org"), refused.TelegramBadRequest, "HTTPS URL must be provided"),
+        (
+            lambda bot: bot.set_webhook("http://example.org"),
+            refused.TelegramBadRequest,
+            "HTTPS URL must be provided",
+        ),
     ],
 )
 async def test_aiogram_raises_its_own_type_for_each_refusal(
@@ -173,10 +219,15 @@ async def test_aiogram_meets_every_fault_as_it_would_there(
     assert (await gram.send_message(GROUP, "y")).text == "y"
 
 
-async def test_python_telegram_bot_knows_every_field_of_every_answer(client: Client, ptb: telegram.Bot) -> None:
+async def test_python_telegram_bot_knows_every_field_of_every_answer(
+    client: Client, ptb: telegram.Bot
+) -> None:
     sent = await ptb.send_message(FORUM, MARKUP, parse_mode="HTML", message_thread_id=7)
     answer = await ptb.send_message(
-        FORUM, "yes", message_thread_id=7, reply_parameters=telegram.ReplyParameters(sent.message_id)
+        FORUM,
+        "yes",
+        message_thread_id=7,
+        reply_parameters=telegram.ReplyParameters(sent.message_id),
     )
     client.clock.now += 5
     edited = await ptb.edit_message_text("calm", FORUM, sent.message_id)
@@ -194,7 +245,9 @@ async def test_python_telegram_bot_knows_every_field_of_every_answer(client: Cli
     assert (chat.title, chat.api_kwargs) == ("Forum", {})
 
 
-async def test_python_telegram_bot_raises_its_own_type_for_each_refusal(client: Client, ptb: telegram.Bot) -> None:
+async def test_python_telegram_bot_raises_its_own_type_for_each_refusal(
+    client: Client, ptb: telegram.Bot
+) -> None:
     with pytest.raises(telegram.error.BadRequest, match="an't parse entities"):
         await ptb.send_message(GROUP, "a_b", parse_mode="MarkdownV2")
     client.sandbox.faults.add("telegram", str(GROUP), "429", count=1, seconds=9)
@@ -216,10 +269,16 @@ async def test_python_telegram_bot_raises_its_own_type_for_each_refusal(client: 
         await ptb.get_me()
 
 
-async def test_discord_py_reads_a_message_through_its_life(client: Client, hook: discord.Webhook) -> None:
-    embed = discord.Embed(title="Disk", description="full", colour=0xFF0000, timestamp=discord.utils.utcnow())
+async def test_discord_py_reads_a_message_through_its_life(
+    client: Client, hook: discord.Webhook
+) -> None:
+    embed = discord.Embed(
+        title="Disk", description="full", colour=0xFF0000, timestamp=discord.utils.utcnow()
+    )
     embed.add_field(name="instance", value="db-1").set_footer(text="ops").set_author(name="prod")
-    whom = discord.AllowedMentions(everyone=False, users=[discord.Object(PERSON)], roles=[discord.Object(ROLE)])
+    whom = discord.AllowedMentions(
+        everyone=False, users=[discord.Object(PERSON)], roles=[discord.Object(ROLE)]
+    )
     sent = await hook.send(
         f"<@{PERSON}> <@&{ROLE}> <@{STRANGER}>",
         wait=True,
@@ -230,12 +289,23 @@ async def test_discord_py_reads_a_message_through_its_life(client: Client, hook:
         file=discord.File(__file__, "alerts.txt"),
     )
     (shown,) = sent.embeds
-    assert (shown.title, shown.fields[0].value, shown.footer.text, shown.author.name) == ("Disk", "db-1", "ops", "prod")
+    assert (shown.title, shown.fields[0].value, shown.footer.text, shown.author.name) == (
+        "Disk",
+        "db-1",
+        "ops",
+        "prod",
+    )
     assert (sent.author.display_name, sent.author.bot, sent.webhook_id) == ("Alerts", True, HOOK)
-    assert ([user.id for user in sent.mentions], sent.raw_role_mentions, sent.flags.silent) == ([PERSON], [ROLE], True)
+    assert ([user.id for user in sent.mentions], sent.raw_role_mentions, sent.flags.silent) == (
+        [PERSON],
+        [ROLE],
+        True,
+    )
     assert [file.filename for file in sent.attachments] == ["alerts.txt"]
     client.clock.now += 60
-    edited = await sent.edit(content="calm", embeds=[], allowed_mentions=discord.AllowedMentions.none())
+    edited = await sent.edit(
+        content="calm", embeds=[], allowed_mentions=discord.AllowedMentions.none()
+    )
     assert (edited.content, edited.embeds, edited.edited_at is not None) == ("calm", [], True)
     assert (await hook.fetch_message(sent.id)).content == "calm"
     await sent.delete()
@@ -244,16 +314,24 @@ async def test_discord_py_reads_a_message_through_its_life(client: Client, hook:
     assert gone.value.code == 10008
 
 
-async def test_discord_py_writes_into_threads_and_forums(client: Client, hook: discord.Webhook) -> None:
+async def test_discord_py_writes_into_threads_and_forums(
+    client: Client, hook: discord.Webhook
+) -> None:
     quiet = discord.Object(700)
     sent = await hook.send("in a thread", wait=True, thread=quiet)
     assert (await hook.fetch_message(sent.id, thread=quiet)).content == "in a thread"
     assert (await hook.edit_message(sent.id, content="calm", thread=quiet)).channel.id == 700
     posts = discord.Webhook.partial(FORUM_HOOK, "secret", session=client.session)
     post = await posts.send("a post", wait=True, thread_name="Disk")
-    assert (await posts.send("below it", wait=True, thread=discord.Object(post.channel.id))).channel == post.channel
+    assert (
+        await posts.send("below it", wait=True, thread=discord.Object(post.channel.id))
+    ).channel == post.channel
     told = await hook.fetch()
-    assert (told.channel_id, told.name, told.type) == (TEXT_CHANNEL, "Alerts", discord.WebhookType.incoming)
+    assert (told.channel_id, told.name, told.type) == (
+        TEXT_CHANNEL,
+        "Alerts",
+        discord.WebhookType.incoming,
+    )
 
 
 @pytest.mark.parametrize(
@@ -262,7 +340,12 @@ async def test_discord_py_writes_into_threads_and_forums(client: Client, hook: d
         (lambda hook: hook.send("x" * 2001, wait=True), discord.HTTPException, 400, 50035),
         (lambda hook: hook.send(" ", wait=True), discord.HTTPException, 400, 50006),
         (lambda hook: hook.send("x", thread=discord.Object(9)), discord.NotFound, 404, 10003),
-        (lambda hook: hook.send("x", thread=discord.Object(701)), discord.HTTPException, 400, 160005),
+        (
+            lambda hook: hook.send("x", thread=discord.Object(701)),
+            discord.HTTPException,
+            400,
+            160005,
+        ),
         (lambda hook: hook.send("x", thread_name="post"), discord.HTTPException, 400, 220003),
         (lambda hook: hook.edit_message(9, content="x"), discord.NotFound, 404, 10008),
     ],
@@ -279,7 +362,9 @@ async def test_discord_py_raises_its_own_type_for_each_refusal(
     assert (refusal.value.status, refusal.value.code) == (status, code)
 
 
-async def test_discord_py_is_told_of_a_wrong_token_and_a_deleted_webhook(client: Client, hook: discord.Webhook) -> None:
+async def test_discord_py_is_told_of_a_wrong_token_and_a_deleted_webhook(
+    client: Client, hook: discord.Webhook
+) -> None:
     wrong = discord.Webhook.partial(HOOK, "wrong", session=client.session)
     with pytest.raises(discord.HTTPException) as refusal:
         await wrong.send("x")
@@ -301,7 +386,9 @@ async def test_the_limiter_of_discord_py_believes_the_headers_and_waits_as_long_
         await asyncio.gather(*(hook.send(f"message {n}", wait=True) for n in range(8)))
         assert {call.status for call in sandbox.discord.calls} == {200}
         sandbox.discord.webhooks[HOOK].bucket = Bucket(50, 2.0)
-        channel.hidden = Window(2, 0.1)  # no header tells of it: a client meets it once, and waits as long as it says
+        channel.hidden = Window(
+            2, 0.1
+        )  # no header tells of it: a client meets it once, and waits as long as it says
         await asyncio.gather(*(hook.send(f"more {n}", wait=True) for n in range(3)))
     assert sorted(m.shown.content for m in channel.shows())[-3:] == ["more 0", "more 1", "more 2"]
     assert sum(call.status == 429 for call in sandbox.discord.calls) == 1

@@ -75,11 +75,15 @@ def test_a_parse_mode_is_read_as_telegram_reads_it() -> None:
 
 
 @given(st.text(max_size=200), st.integers(12, 46))
-def test_any_text_stays_inside_its_frame_and_no_control_character_reaches_the_terminal(text: str, width: int) -> None:
+def test_any_text_stays_inside_its_frame_and_no_control_character_reaches_the_terminal(
+    text: str, width: int
+) -> None:
     lines = draw("telegram", {"text": text}, width).split("\n")
     assert {columns(line) for line in lines} == {columns(lines[0])}
     assert columns(lines[0]) <= width + 1, "a wide character alone may need one more column"
-    assert not any(ord(character) < 32 or 127 <= ord(character) < 160 for line in lines for character in line)
+    assert not any(
+        ord(character) < 32 or 127 <= ord(character) < 160 for line in lines for character in line
+    )
 
 
 @pytest.mark.parametrize(

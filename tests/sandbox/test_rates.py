@@ -7,7 +7,9 @@ from relay.sandbox.rates import Window
 
 
 @given(st.lists(st.floats(0.0, 3.0), max_size=60), st.integers(1, 5))
-def test_no_window_ever_holds_more_than_its_limit_and_the_wait_told_is_enough(gaps: list[float], limit: int) -> None:
+def test_no_window_ever_holds_more_than_its_limit_and_the_wait_told_is_enough(
+    gaps: list[float], limit: int
+) -> None:
     window, now, taken = Window(limit, 4.0), 1000.0, []
     for gap in gaps:
         now += gap

@@ -16,13 +16,55 @@ REFUSALS = [
     ("sendMessage", {"chat_id": 12345, "text": "x"}, TOKEN, 400, "Bad Request: chat not found"),
     ("sendMessage", {"chat_id": "Team", "text": "x"}, TOKEN, 400, "Bad Request: chat not found"),
     ("sendMessage", {"chat_id": GROUP}, TOKEN, 400, "Bad Request: message text is empty"),
-    ("sendMessage", {"chat_id": GROUP, "text": " \n "}, TOKEN, 400, "Bad Request: message text is empty"),
-    ("sendMessage", {"chat_id": GROUP, "text": "<b></b>", "parse_mode": "HTML"}, TOKEN, 400, "text is empty"),
-    ("sendMessage", {"chat_id": GROUP, "text": "x" * 4097}, TOKEN, 400, "Bad Request: message is too long"),
-    ("sendMessage", {"chat_id": GROUP, "text": "😀" * 2049}, TOKEN, 400, "Bad Request: message is too long"),
-    ("sendMessage", {"chat_id": GROUP, "text": "é" * 16_385}, TOKEN, 400, "Bad Request: text is too long"),
-    ("sendMessage", {"chat_id": GROUP, "text": "\ud800"}, TOKEN, 400, "strings must be encoded in UTF-8"),
-    ("sendMessage", {"chat_id": GROUP, "text": "x", "parse_mode": "BBCode"}, TOKEN, 400, "unsupported parse_mode"),
+    (
+        "sendMessage",
+        {"chat_id": GROUP, "text": " \n "},
+        TOKEN,
+        400,
+        "Bad Request: message text is empty",
+    ),
+    (
+        "sendMessage",
+        {"chat_id": GROUP, "text": "<b></b>", "parse_mode": "HTML"},
+        TOKEN,
+        400,
+        "text is empty",
+    ),
+    (
+        "sendMessage",
+        {"chat_id": GROUP, "text": "x" * 4097},
+        TOKEN,
+        400,
+        "Bad Request: message is too long",
+    ),
+    (
+        "sendMessage",
+        {"chat_id": GROUP, "text": "😀" * 2049},
+        TOKEN,
+        400,
+        "Bad Request: message is too long",
+    ),
+    (
+        "sendMessage",
+        {"chat_id": GROUP, "text": "é" * 16_385},
+        TOKEN,
+        400,
+        "Bad Request: text is too long",
+    ),
+    (
+        "sendMessage",
+        {"chat_id": GROUP, "text": "\ud800"},
+        TOKEN,
+        400,
+        "strings must be encoded in UTF-8",
+    ),
+    (
+        "sendMessage",
+        {"chat_id": GROUP, "text": "x", "parse_mode": "BBCode"},
+        TOKEN,
+        400,
+        "unsupported parse_mode",
+    ),
     (
         "sendMessage",
         {"chat_id": GROUP, "text": "a < b", "parse_mode": "HTML"},
@@ -35,13 +77,46 @@ REFUSALS = [
         {"chat_id": GROUP, "text": "1.5", "parse_mode": "MarkdownV2"},
         TOKEN,
         400,
-        "Bad Request: can't parse entities: Character '.' is reserved and must be escaped with the preceding '\\'",
+        (
+            "Bad Request: can't parse entities: Character '.' is reserved and must be escaped with "
+            "the preceding '\\'"
+        ),
     ),
-    ("sendMessage", {"chat_id": GROUP, "text": "x", "entities": ["b"]}, TOKEN, 400, "can't parse MessageEntity"),
-    ("sendMessage", {"chat_id": GROUP, "text": "hi", "entities": [BOLD]}, TOKEN, 400, "ends after the end of the text"),
-    ("sendMessage", {"chat_id": GROUP, "text": "x", "message_thread_id": 7}, TOKEN, 400, "message thread not found"),
-    ("sendMessage", {"chat_id": FORUM, "text": "x", "message_thread_id": 9}, TOKEN, 400, "message thread not found"),
-    ("sendMessage", {"chat_id": FORUM, "text": "x", "message_thread_id": 8}, TOKEN, 400, "TOPIC_CLOSED"),
+    (
+        "sendMessage",
+        {"chat_id": GROUP, "text": "x", "entities": ["b"]},
+        TOKEN,
+        400,
+        "can't parse MessageEntity",
+    ),
+    (
+        "sendMessage",
+        {"chat_id": GROUP, "text": "hi", "entities": [BOLD]},
+        TOKEN,
+        400,
+        "ends after the end of the text",
+    ),
+    (
+        "sendMessage",
+        {"chat_id": GROUP, "text": "x", "message_thread_id": 7},
+        TOKEN,
+        400,
+        "message thread not found",
+    ),
+    (
+        "sendMessage",
+        {"chat_id": FORUM, "text": "x", "message_thread_id": 9},
+        TOKEN,
+        400,
+        "message thread not found",
+    ),
+    (
+        "sendMessage",
+        {"chat_id": FORUM, "text": "x", "message_thread_id": 8},
+        TOKEN,
+        400,
+        "TOPIC_CLOSED",
+    ),
     (
         "sendMessage",
         {"chat_id": GROUP, "text": "x", "reply_parameters": {"message_id": 77}},
@@ -71,12 +146,48 @@ REFUSALS = [
         400,
         "BUTTON_DATA_INVALID",
     ),
-    ("editMessageText", {"chat_id": GROUP, "message_id": 9, "text": "x"}, TOKEN, 400, "message to edit not found"),
-    ("deleteMessage", {"chat_id": GROUP, "message_id": 9}, TOKEN, 400, "Bad Request: message to delete not found"),
-    ("sendDocument", {"chat_id": GROUP}, TOKEN, 400, "Bad Request: there is no document in the request"),
-    ("sendDocument", {"chat_id": GROUP, "document": "x"}, TOKEN, 400, "wrong file identifier/HTTP URL specified"),
-    ("setWebhook", {"url": "http://example.org"}, TOKEN, 400, "An HTTPS URL must be provided for webhook"),
-    ("setWebhook", {"url": "https://example.org:8444"}, TOKEN, 400, "only on ports 80, 88, 443 or 8443"),
+    (
+        "editMessageText",
+        {"chat_id": GROUP, "message_id": 9, "text": "x"},
+        TOKEN,
+        400,
+        "message to edit not found",
+    ),
+    (
+        "deleteMessage",
+        {"chat_id": GROUP, "message_id": 9},
+        TOKEN,
+        400,
+        "Bad Request: message to delete not found",
+    ),
+    (
+        "sendDocument",
+        {"chat_id": GROUP},
+        TOKEN,
+        400,
+        "Bad Request: there is no document in the request",
+    ),
+    (
+        "sendDocument",
+        {"chat_id": GROUP, "document": "x"},
+        TOKEN,
+        400,
+        "wrong file identifier/HTTP URL specified",
+    ),
+    (
+        "setWebhook",
+        {"url": "http://example.org"},
+        TOKEN,
+        400,
+        "An HTTPS URL must be provided for webhook",
+    ),
+    (
+        "setWebhook",
+        {"url": "https://example.org:8444"},
+        TOKEN,
+        400,
+        "only on ports 80, 88, 443 or 8443",
+    ),
     ("answerCallbackQuery", {"callback_query_id": "1"}, TOKEN, 400, "query is too old"),
 ]
 
@@ -129,7 +240,10 @@ async def test_bodies_that_are_no_json_object_are_refused(client: Client) -> Non
     for body in (b"{", b"[]", b'"x"'):
         headers = {"Content-Type": "application/json"}
         answer = await client.call("POST", f"/bot{TOKEN}/getMe", data=body, headers=headers)
-        assert (answer.status, answer["description"]) == (400, "Bad Request: can't parse JSON object")
+        assert (answer.status, answer["description"]) == (
+            400,
+            "Bad Request: can't parse JSON object",
+        )
 
 
 async def test_an_edit_changes_the_message_and_its_history_stays(client: Client) -> None:
@@ -141,13 +255,20 @@ async def test_an_edit_changes_the_message_and_its_history_stays(client: Client)
     (message,) = client.sandbox.telegram.messages(GROUP)
     assert [version.content.text for version in message.versions] == ["firing", "resolved"]
     began = message.sent_at
-    assert [message.text_at(began + s) for s in (-1, 0, 59, 60)] == [None, "firing", "firing", "resolved"]
+    assert [message.text_at(began + s) for s in (-1, 0, 59, 60)] == [
+        None,
+        "firing",
+        "firing",
+        "resolved",
+    ]
 
 
 async def test_an_equal_edit_is_refused_and_changes_nothing(client: Client) -> None:
     await client.say(text="<b>same</b>", parse_mode="HTML")
     entities = [{"type": "bold", "offset": 0, "length": 4}]
-    answer = await client.telegram("editMessageText", chat_id=GROUP, message_id=1, text="same ", entities=entities)
+    answer = await client.telegram(
+        "editMessageText", chat_id=GROUP, message_id=1, text="same ", entities=entities
+    )
     assert answer.status == 400
     assert str(answer["description"]).startswith("Bad Request: message is not modified: ")
     other = await client.telegram("editMessageText", chat_id=GROUP, message_id=1, text="same")
@@ -163,7 +284,9 @@ async def test_an_over_long_edit_has_its_own_words(client: Client) -> None:
 async def test_another_bots_message_cannot_be_edited(client: Client) -> None:
     client.sandbox.telegram.add_bot("200:token", "other_bot")
     await client.say()
-    answer = await client.telegram("editMessageText", "200:token", chat_id=GROUP, message_id=1, text="x")
+    answer = await client.telegram(
+        "editMessageText", "200:token", chat_id=GROUP, message_id=1, text="x"
+    )
     assert answer["description"] == "Bad Request: message can't be edited"
 
 
@@ -171,7 +294,9 @@ async def test_a_message_can_be_deleted_for_two_days(client: Client) -> None:
     await client.say()
     await client.say()
     assert (await client.telegram("deleteMessage", chat_id=GROUP, message_id=1)).status == 200
-    assert (await client.telegram("editMessageText", chat_id=GROUP, message_id=1, text="x")).status == 400
+    assert (
+        await client.telegram("editMessageText", chat_id=GROUP, message_id=1, text="x")
+    ).status == 400
     client.clock.now += 48 * 3600 + 1
     late = await client.telegram("deleteMessage", chat_id=GROUP, message_id=2)
     assert late["description"] == "Bad Request: message can't be deleted"
@@ -196,7 +321,9 @@ async def test_a_group_that_became_a_supergroup_says_where_it_went(client: Clien
         (CHANNEL, "bot was kicked from the channel chat"),
     ],
 )
-async def test_a_chat_that_threw_the_bot_out_answers_403(client: Client, chat: int, words: str) -> None:
+async def test_a_chat_that_threw_the_bot_out_answers_403(
+    client: Client, chat: int, words: str
+) -> None:
     client.sandbox.telegram.kick(chat)
     answer = await client.say(chat)
     assert (answer.status, answer["description"]) == (403, f"Forbidden: {words}")
@@ -210,14 +337,18 @@ async def test_a_revoked_token_answers_401(client: Client) -> None:
 async def test_a_topic_and_a_reply_show_in_the_message(client: Client) -> None:
     await client.say(FORUM, message_thread_id=7)
     reply = {"message_id": 1, "allow_sending_without_reply": True}
-    result = (await client.say(FORUM, "under it", message_thread_id=7, reply_parameters=reply))["result"]
+    result = (await client.say(FORUM, "under it", message_thread_id=7, reply_parameters=reply))[
+        "result"
+    ]
     assert isinstance(result, dict)
     assert (result["message_thread_id"], result["reply_to_message"]["message_id"]) == (7, 1)
     gone = {"message_id": 99, "allow_sending_without_reply": True}
     assert (await client.say(FORUM, "alone", reply_parameters=gone)).status == 200
 
 
-async def test_supergroups_number_their_own_messages_and_groups_share_one_sequence(client: Client) -> None:
+async def test_supergroups_number_their_own_messages_and_groups_share_one_sequence(
+    client: Client,
+) -> None:
     ids = []
     for chat in (FORUM, GROUP, FORUM, PRIVATE):
         result = (await client.say(chat))["result"]
@@ -227,7 +358,9 @@ async def test_supergroups_number_their_own_messages_and_groups_share_one_sequen
 
 
 async def test_a_document_is_uploaded_with_a_caption(client: Client) -> None:
-    form = aiohttp.FormData({"chat_id": str(GROUP), "caption": "<i>all</i> 200 alerts", "parse_mode": "HTML"})
+    form = aiohttp.FormData(
+        {"chat_id": str(GROUP), "caption": "<i>all</i> 200 alerts", "parse_mode": "HTML"}
+    )
     form.add_field("document", b"a\nb\n", filename="alerts.txt", content_type="text/plain")
     result = (await client.call("POST", f"/bot{TOKEN}/sendDocument", data=form))["result"]
     assert isinstance(result, dict)
@@ -247,7 +380,10 @@ async def test_a_caption_has_its_own_limit(client: Client) -> None:
 async def test_what_a_careful_client_would_not_send_is_noted(client: Client) -> None:
     await client.say(disable_web_page_preview=True)
     await client.say(text="x", parse_mode="HTML", entities=[])
-    await client.say(text="x", entities=[{"type": "text_link", "offset": 0, "length": 1, "url": "http://prom:9090"}])
+    await client.say(
+        text="x",
+        entities=[{"type": "text_link", "offset": 0, "length": 1, "url": "http://prom:9090"}],
+    )
     assert [remark.what for remark in client.sandbox.telegram.remarks] == [
         "unknown parameter disable_web_page_preview",
         "parse_mode and entities together",
@@ -278,10 +414,17 @@ async def test_polling_and_a_webhook_exclude_each_other(client: Client) -> None:
     updates = client.sandbox.telegram.bots[TOKEN].updates
     updates.add("message", {"text": "/start"})
     updates.add("message", {"text": "/help"})
-    assert (await client.telegram("getUpdates", offset=2))["result"] == [{"update_id": 2, "message": {"text": "/help"}}]
-    assert (await client.telegram("setWebhook", url="https://relay.example.org/telegram")).status == 200
+    assert (await client.telegram("getUpdates", offset=2))["result"] == [
+        {"update_id": 2, "message": {"text": "/help"}}
+    ]
+    assert (
+        await client.telegram("setWebhook", url="https://relay.example.org/telegram")
+    ).status == 200
     conflict = await client.telegram("getUpdates")
-    assert (conflict.status, str(conflict["description"])[:36]) == (409, "Conflict: can't use getUpdates metho")
+    assert (conflict.status, str(conflict["description"])[:36]) == (
+        409,
+        "Conflict: can't use getUpdates metho",
+    )
     info = (await client.telegram("getWebhookInfo"))["result"]
     assert isinstance(info, dict)
     assert info["pending_update_count"] == 1

@@ -1,4 +1,6 @@
-"""The local Telegram's rate rules: https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this."""
+"""The local Telegram's rate rules:
+https://core.telegram.org/bots/faq#my-bot-is-hitting-limits-how-do-i-avoid-this.
+"""
 
 from tests.sandbox.client import FORUM, GROUP, PRIVATE, T0, Client
 
@@ -39,10 +41,14 @@ async def test_a_group_takes_twenty_a_minute_and_edits_count(client: Client) -> 
     await client.say()
     for number in range(19):
         client.clock.now += 1.5
-        edit = await client.telegram("editMessageText", chat_id=GROUP, message_id=1, text=f"edit {number}")
+        edit = await client.telegram(
+            "editMessageText", chat_id=GROUP, message_id=1, text=f"edit {number}"
+        )
         assert edit.status == 200
     client.clock.now += 1.5
-    assert (await client.say())["parameters"] == {"retry_after": 30}, "until the first is a minute old"
+    assert (await client.say())["parameters"] == {"retry_after": 30}, (
+        "until the first is a minute old"
+    )
     assert (await client.say(PRIVATE)).status == 200, "other chats are not concerned"
 
 

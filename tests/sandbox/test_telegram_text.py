@@ -14,21 +14,35 @@ from relay.sandbox.telegram_text import formatted, link_works, styled
 TD = {"bold": "textEntityTypeBold", "code": "textEntityTypeCode"}
 TEXTS = st.text("ab 😀é\n", max_size=8)
 ENTITY = st.fixed_dictionaries(
-    {"type": st.sampled_from(["bold", "code"]), "offset": st.integers(-1, 9), "length": st.integers(-1, 9)}
+    {
+        "type": st.sampled_from(["bold", "code"]),
+        "offset": st.integers(-1, 9),
+        "length": st.integers(-1, 9),
+    }
 )
 
 
 def form(text: str, **parameters: object) -> Form:
-    return Form({"text": text, **{name: json.dumps(value) for name, value in parameters.items()}}, {})
+    return Form(
+        {"text": text, **{name: json.dumps(value) for name, value in parameters.items()}}, {}
+    )
 
 
 def telegram_takes(text: str, entities: list[dict[str, object]]) -> bool:
     """Whether Telegram's library takes these entities with this text."""
     parts = [
-        {"@type": "textEntity", "offset": e["offset"], "length": e["length"], "type": {"@type": TD[str(e["type"])]}}
+        {
+            "@type": "textEntity",
+            "offset": e["offset"],
+            "length": e["length"],
+            "type": {"@type": TD[str(e["type"])]},
+        }
         for e in entities
     ]
-    request = {"@type": "getMarkdownText", "text": {"@type": "formattedText", "text": text, "entities": parts}}
+    request = {
+        "@type": "getMarkdownText",
+        "text": {"@type": "formattedText", "text": text, "entities": parts},
+    }
     return bool(json.loads(td_execute(json.dumps(request).encode()) or b"{}")["@type"] != "error")
 
 
@@ -50,7 +64,9 @@ def test_an_entity_is_taken_when_telegram_takes_it(text: str, entity: dict[str, 
 
 
 @given(TEXTS, st.lists(ENTITY, max_size=4))
-def test_entities_that_are_taken_are_taken_by_telegram_too(text: str, entities: list[dict[str, object]]) -> None:
+def test_entities_that_are_taken_are_taken_by_telegram_too(
+    text: str, entities: list[dict[str, object]]
+) -> None:
     assert telegram_takes(text, entities) or not sandbox_takes(text, entities)
 
 
@@ -66,11 +82,17 @@ def test_white_space_around_the_text_goes_and_the_entities_move() -> None:
     code = {"type": "code", "offset": 4, "length": 3}
     content = formatted(form("  ab c \n", entities=[bold, code]), "text", 4096)
     assert content.text == "ab c"
-    assert [(e["type"], e["offset"], e["length"]) for e in content.entities] == [("bold", 0, 2), ("code", 2, 2)]
+    assert [(e["type"], e["offset"], e["length"]) for e in content.entities] == [
+        ("bold", 0, 2),
+        ("code", 2, 2),
+    ]
 
 
 def test_a_hundred_entities_stay_and_bold_goes_first() -> None:
-    entities = [{"type": kind, "offset": n, "length": 1} for n, kind in enumerate(["bold"] * 60 + ["code"] * 60)]
+    entities = [
+        {"type": kind, "offset": n, "length": 1}
+        for n, kind in enumerate(["bold"] * 60 + ["code"] * 60)
+    ]
     content = formatted(form("x" * 120, entities=entities), "text", 4096)
     kinds = [e["type"] for e in content.entities]
     assert (kinds.count("bold"), kinds.count("code")) == (40, 60)
@@ -82,7 +104,9 @@ def test_what_apps_make_clickable_by_themselves_is_found_outside_code() -> None:
     found = [e["type"] for e in formatted(form(text), "text", 4096).entities]
     assert found == ["bot_command", "mention", "url", "url"]
     code = {"type": "code", "offset": 0, "length": len(text)}
-    assert [e["type"] for e in formatted(form(text, entities=[code]), "text", 4096).entities] == ["code"]
+    assert [e["type"] for e in formatted(form(text, entities=[code]), "text", 4096).entities] == [
+        "code"
+    ]
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,6 @@
-"""The sandbox's way back: what people do reaches bots by polling or by webhook, as Telegram lets it."""
+"""The sandbox's way back: what people do reaches bots by polling or by webhook, as Telegram lets
+it.
+"""
 
 import asyncio
 
@@ -68,18 +70,28 @@ async def test_a_webhook_gets_each_update_with_the_secret_until_it_fails(client:
     came: list[tuple[str | None, object]] = []
 
     async def take(request: web.Request) -> web.Response:
-        came.append((request.headers.get("X-Telegram-Bot-Api-Secret-Token"), (await request.json())["update_id"]))
+        came.append(
+            (
+                request.headers.get("X-Telegram-Bot-Api-Secret-Token"),
+                (await request.json())["update_id"],
+            )
+        )
         return web.Response(status=200 if len(came) < 3 else 503)
 
     app = web.Application()
     app.router.add_post("/telegram/100", take)
     async with TestServer(app) as server:
         client.sandbox.doors["https://relay.example.org"] = str(server.make_url("")).rstrip("/")
-        await client.telegram("setWebhook", url="https://relay.example.org/telegram/100", secret_token="s")
+        await client.telegram(
+            "setWebhook", url="https://relay.example.org/telegram/100", secret_token="s"
+        )
         for text in ("/help", "/stop", "/mute"):
             client.sandbox.telegram.says(GROUP, 5, text)
         assert await client.sandbox.deliver(TOKEN) == [200, 200, 503]
     assert came == [("s", 1), ("s", 2), ("s", 3)]
     info = (await client.telegram("getWebhookInfo"))["result"]
     assert isinstance(info, dict)
-    assert (info["pending_update_count"], info["last_error_message"]) == (1, "Wrong response from the webhook: 503")
+    assert (info["pending_update_count"], info["last_error_message"]) == (
+        1,
+        "Wrong response from the webhook: 503",
+    )

@@ -1,4 +1,6 @@
-"""The operator's socket: who can open it, what it answers, and that a lane is changed between its turns only."""
+"""The operator's socket: who can open it, what it answers, and that a lane is changed between its
+turns only.
+"""
 
 import asyncio
 import json
@@ -43,7 +45,13 @@ class Desk:
         self.lanes = Lanes(self._turn, lambda: T0, self.told.append)
         self.renewed: list[tuple[Subscription, ...]] = []
         self.control = Control(
-            self.store, self.writer.run, self._own, self._wake, lambda: T0, self.told.append, self.renewed.append
+            self.store,
+            self.writer.run,
+            self._own,
+            self._wake,
+            lambda: T0,
+            self.told.append,
+            self.renewed.append,
         )
 
     async def _turn(self, _: LaneKey) -> Next:
@@ -106,13 +114,17 @@ async def test_a_socket_that_a_killed_relay_left_behind_is_replaced(tmp_path: Pa
     await desk.stop()
 
 
-def test_a_folder_whose_socket_would_have_too_long_a_path_is_refused_with_the_remedy(tmp_path: Path) -> None:
+def test_a_folder_whose_socket_would_have_too_long_a_path_is_refused_with_the_remedy(
+    tmp_path: Path,
+) -> None:
     deep = tmp_path / ("d" * 100)
     with pytest.raises(CannotStart, match="name a shorter --storage"):
         Folder(deep)
 
 
-@pytest.mark.parametrize("request_", [Query(), Query(after="pending:7/7"), Show("1/1"), Show("nonsense")])
+@pytest.mark.parametrize(
+    "request_", [Query(), Query(after="pending:7/7"), Show("1/1"), Show("nonsense")]
+)
 async def test_the_socket_answers_what_the_storage_answers(desk: Desk, request_: Request) -> None:
     here = await desk.writer.run(partial(perform, desk.store, request_, T0))
     assert await desk.ask(request_) == here
@@ -151,7 +163,8 @@ async def test_a_lane_is_changed_only_between_its_turns(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize(
-    "line", [b"\n", b"{}\n", b'{"type":"sing"}\n', b'{"type":"show"}\n', b"\xff\n", b"[" * 9999 + b"\n"]
+    "line",
+    [b"\n", b"{}\n", b'{"type":"sing"}\n', b'{"type":"show"}\n', b"\xff\n", b"[" * 9999 + b"\n"],
 )
 async def test_what_is_no_request_is_answered_as_such(desk: Desk, line: bytes) -> None:
     answer = json.loads(await desk.say(line))

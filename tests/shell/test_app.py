@@ -34,14 +34,28 @@ def started(*words: str) -> int:
     [
         ("route: {reciever: ops}\nreceivers: []\n", (), 'did you mean "receiver"?'),
         (GOOD, ("--web.listen-address=nowhere",), "write HOST:PORT"),
-        (GOOD, ("--web.external-url=example.org/relay",), "write an address, such as https://example.org/relay"),
+        (
+            GOOD,
+            ("--web.external-url=example.org/relay",),
+            "write an address, such as https://example.org/relay",
+        ),
         (GOOD, ("--web.listen-address=0.0.0.0:0",), "--web.allow-unauthenticated"),
         (GOOD, ("--web.config.file=missing.yml",), "missing.yml"),
     ],
-    ids=["a faulty configuration", "a bad address", "no external address", "an open door", "no web configuration"],
+    ids=[
+        "a faulty configuration",
+        "a bad address",
+        "no external address",
+        "an open door",
+        "no web configuration",
+    ],
 )
 def test_what_keeps_it_from_starting_is_one_line_with_the_remedy(
-    config: str, words: tuple[str, ...], said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    config: str,
+    words: tuple[str, ...],
+    said: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     file = tmp_path / "relay.yml"
     file.write_text(config)
@@ -57,7 +71,9 @@ def test_the_first_line_of_the_log_says_what_runs_and_on_which_files(
     file, storage = tmp_path / "missing.yml", tmp_path / "data"
     assert started(f"--config.file={file}", f"--storage.path={storage}") == 2
     first = capsys.readouterr().err.splitlines()[0]
-    assert first.endswith(f'level=INFO msg="starting" version={__version__} config={file} storage={storage}')
+    assert first.endswith(
+        f'level=INFO msg="starting" version={__version__} config={file} storage={storage}'
+    )
 
 
 def test_a_storage_folder_that_another_relay_uses_is_one_line_with_the_remedy(
@@ -73,7 +89,10 @@ def test_a_storage_folder_that_another_relay_uses_is_one_line_with_the_remedy(
 
 @pytest.mark.parametrize("reading", ["rewind", "wakes", "in_doubt"])
 def test_a_storage_that_fails_at_the_start_is_one_line(
-    reading: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+    reading: str,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     def fail(*_: object) -> None:
         raise StoreError("disk I/O error")
@@ -100,7 +119,9 @@ async def test_a_start_says_what_it_starts_with_and_a_reload_why_and_each_its_wa
 ) -> None:
     file, storage = tmp_path / "relay.yml", tmp_path / "data"
     warned = "route: {receiver: ops, group_by: [job]}\n"
-    file.write_text(f"{warned}receivers: [{{name: ops, discord_configs: [{{webhook_url: {HOOK}}}]}}]\n")
+    file.write_text(
+        f"{warned}receivers: [{{name: ops, discord_configs: [{{webhook_url: {HOOK}}}]}}]\n"
+    )
     log.setup("info", "logfmt")
     app = App(Options(file, storage, port=0))
     await app.start()
@@ -126,7 +147,10 @@ async def test_the_relay_at_work_syncs_each_commit_as_the_storage_does_that_surv
 ) -> None:
     async with life(sandbox, tmp_path) as here:
         db = here.running._store._db
-        found = [db.execute(f"PRAGMA {setting}").fetchone() for setting in ("journal_mode", "synchronous")]
+        found = [
+            db.execute(f"PRAGMA {setting}").fetchone()
+            for setting in ("journal_mode", "synchronous")
+        ]
     assert found == [("wal",), (2,)]
 
 
@@ -152,7 +176,9 @@ async def test_a_relay_that_has_stopped_does_nothing_more(sandbox: Sandbox, tmp_
     assert [coro for coro in left if "relay/sandbox" not in str(coro)] == []
 
 
-async def test_a_notice_that_an_earlier_run_told_is_known_to_this_one(sandbox: Sandbox, tmp_path: Path) -> None:
+async def test_a_notice_that_an_earlier_run_told_is_known_to_this_one(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
     options = Options(furnish(sandbox, tmp_path), tmp_path / "data", port=0)
     for is_known in (False, True):
         app = App(options)
@@ -161,5 +187,7 @@ async def test_a_notice_that_an_earlier_run_told_is_known_to_this_one(sandbox: S
         if not is_known:
             status, _ = await fetch("POST", f"http://{address}/alerts", "no payload")
             assert status == 400
-            await until("it is told", lambda: "answered with 400" in sandbox.telegram.transcript(OPS))
+            await until(
+                "it is told", lambda: "answered with 400" in sandbox.telegram.transcript(OPS)
+            )
         await app.stop()

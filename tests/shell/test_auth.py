@@ -78,7 +78,9 @@ async def test_each_of_several_tokens_lets_in(house: House) -> None:
     house.write("two", "second")
     door = house.door("bearer_token_files: [one, two]")
     verdicts = [
-        await door.admits(f"{scheme} {token}") for scheme in ("Bearer", "bearer") for token in ("first", "second")
+        await door.admits(f"{scheme} {token}")
+        for scheme in ("Bearer", "bearer")
+        for token in ("first", "second")
     ]
     assert verdicts == ["in"] * 4
     assert door.challenge == "Bearer"
@@ -141,7 +143,9 @@ async def test_nobody_else_is_let_in(house: House, header: str) -> None:
     assert await house.door(USERS).admits(header) == "out"
 
 
-async def test_bcrypt_is_paid_once_for_each_pair_even_at_the_same_time(house: House, hashed: list[bytes]) -> None:
+async def test_bcrypt_is_paid_once_for_each_pair_even_at_the_same_time(
+    house: House, hashed: list[bytes]
+) -> None:
     door = house.door(USERS)
     verdicts = await asyncio.gather(*(door.admits(basic("am", PASSWORD)) for _ in range(50)))
     verdicts += [await door.admits(basic("am", PASSWORD)), await door.admits(basic("am", "wrong"))]
@@ -150,7 +154,9 @@ async def test_bcrypt_is_paid_once_for_each_pair_even_at_the_same_time(house: Ho
     assert hashed == [PASSWORD.encode(), b"wrong"]
 
 
-async def test_an_unknown_name_costs_what_a_known_one_does(house: House, hashed: list[bytes]) -> None:
+async def test_an_unknown_name_costs_what_a_known_one_does(
+    house: House, hashed: list[bytes]
+) -> None:
     await house.door(USERS).admits(basic("nobody", "guess"))
     assert hashed == [b"guess"]
 
@@ -161,7 +167,9 @@ async def test_a_flood_of_guesses_is_bounded_and_shuts_out_nobody_who_is_known(
     monkeypatch.setattr(door_module, "_REMEMBERED", 32)
     door = house.door(USERS)
     assert await door.admits(basic("am", PASSWORD)) == "in"
-    flood = [asyncio.ensure_future(door.admits(basic("am", f"guess {number}"))) for number in range(2000)]
+    flood = [
+        asyncio.ensure_future(door.admits(basic("am", f"guess {number}"))) for number in range(2000)
+    ]
     await asyncio.sleep(0)
     assert await door.admits(basic("am", PASSWORD)) == "in"
     verdicts = await asyncio.gather(*flood)
@@ -186,10 +194,15 @@ async def test_a_changed_file_counts_at_once_for_users_too(house: House) -> None
     door = house.door(USERS)
     assert await door.admits(basic("am", PASSWORD)) == "in"
     house.write("web.yml", f"basic_auth_users: {{am: {OTHER}}}")
-    assert [await door.admits(basic("am", password)) for password in (PASSWORD, "other")] == ["out", "in"]
+    assert [await door.admits(basic("am", password)) for password in (PASSWORD, "other")] == [
+        "out",
+        "in",
+    ]
 
 
-async def test_a_file_that_turned_bad_changes_nothing_is_told_once_and_counts_when_it_is_mended(house: House) -> None:
+async def test_a_file_that_turned_bad_changes_nothing_is_told_once_and_counts_when_it_is_mended(
+    house: House,
+) -> None:
     house.write("one", "first")
     door = house.door("bearer_token_files: [one]")
     house.write("web.yml", "bearer_token_files: [one, missing]")
@@ -207,7 +220,11 @@ async def test_a_file_that_names_nobody_any_more_opens_no_door(house: House, tex
     house.write("one", "first")
     door = house.door("bearer_token_files: [one]")
     house.write("web.yml", text)
-    assert [await door.admits(header) for header in ("", "Bearer first", "Bearer x")] == ["out", "in", "out"]
+    assert [await door.admits(header) for header in ("", "Bearer first", "Bearer x")] == [
+        "out",
+        "in",
+        "out",
+    ]
     [told] = house.told
     assert isinstance(told, Noted)
     assert "it names nobody any more: restart to let everybody in" in dict(told.values)["err"]
@@ -219,7 +236,9 @@ async def test_certificates_that_nobody_asks_for_yet_open_no_door(house: House) 
     certified(house, "relay.example").cert_pem.write_to_path(str(house.folder / "ca.pem"))
     tls = "tls_server_config: {cert_file: tls.pem, key_file: tls.pem"
     door = house.door(f"{USERS}\n{tls}}}")
-    house.write("web.yml", f"{tls}, client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert}}")
+    house.write(
+        "web.yml", f"{tls}, client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert}}"
+    )
     assert await door.admits("") == "out"
 
 
@@ -233,7 +252,9 @@ async def test_a_token_file_that_vanished_is_not_forgotten(house: House) -> None
 
 def certified(house: House, name: str) -> trustme.CA:
     authority = trustme.CA()
-    authority.issue_cert(name).private_key_and_cert_chain_pem.write_to_path(str(house.folder / "tls.pem"))
+    authority.issue_cert(name).private_key_and_cert_chain_pem.write_to_path(
+        str(house.folder / "tls.pem")
+    )
     os.utime(house.folder / "tls.pem", (len(name), len(name)))
     return authority
 
@@ -242,7 +263,9 @@ def certified(house: House, name: str) -> trustme.CA:
 async def test_a_renewed_certificate_is_shown_without_a_restart(house: House, name: str) -> None:
     certified(house, "old.example")
     door = house.door("tls_server_config: {cert_file: tls.pem, key_file: tls.pem}")
-    server = await asyncio.start_server(lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=door.tls)
+    server = await asyncio.start_server(
+        lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=door.tls
+    )
     port = server.sockets[0].getsockname()[1]
     trust = ssl.create_default_context()
     certified(house, name).configure_trust(trust)
@@ -271,7 +294,9 @@ async def test_a_clients_certificate_is_asked_for_and_verified(
     server = await asyncio.start_server(greet, "127.0.0.1", 0, ssl=door.tls)
     port = server.sockets[0].getsockname()[1]
     issuers = {"none": None, "ours": authority, "theirs": trustme.CA()}
-    assert {name: await greeted(port, authority, issuer) for name, issuer in issuers.items()} == welcome
+    assert {
+        name: await greeted(port, authority, issuer) for name, issuer in issuers.items()
+    } == welcome
     server.close()
 
 

@@ -1,4 +1,6 @@
-"""A chat that is down, as metrics and notices tell of it: by what the storage holds, however the chat is mended."""
+"""A chat that is down, as metrics and notices tell of it: by what the storage holds, however the
+chat is mended.
+"""
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -24,7 +26,9 @@ REFUSED = Down("kicked", 1000.0, None)
 
 
 class Place:
-    """A relay beside a Telegram: `ops` gets the alerts at a chat to be chosen, `dba` the notices in a good one."""
+    """A relay beside a Telegram: `ops` gets the alerts at a chat to be chosen, `dba` the notices in
+    a good one.
+    """
 
     def __init__(self, sandbox: Sandbox, folder: Path) -> None:
         self.sandbox, self.folder = sandbox, folder
@@ -42,7 +46,8 @@ class Place:
             f'global: {{telegram_api_url: "{self.sandbox.url}", telegram_bot_token: "{token}",\n'
             "  notices_receiver: dba}\n"
             "route: {receiver: ops}\n"
-            f"receivers:\n- name: ops\n  {entry}\n- {{name: dba, telegram_configs: [{{chat_id: {DBA}}}]}}\n"
+            f"receivers:\n- name: ops\n  {entry}\n- "
+            f"{{name: dba, telegram_configs: [{{chat_id: {DBA}}}]}}\n"
         )
 
     @staticmethod
@@ -54,24 +59,38 @@ class Place:
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[App]:
-        app = App(Options(self.folder / "relay.yml", self.folder / "data", port=0), (self.events.append,))
+        app = App(
+            Options(self.folder / "relay.yml", self.folder / "data", port=0), (self.events.append,)
+        )
         self.address = await app.start()
         yield app
         await app.stop()
 
     async def post(self) -> None:
-        alerts = [{"status": "firing", "labels": {"alertname": "Disk"}, "startsAt": "2026-11-22T10:00:00Z"}]
+        alerts = [
+            {
+                "status": "firing",
+                "labels": {"alertname": "Disk"},
+                "startsAt": "2026-11-22T10:00:00Z",
+            }
+        ]
         assert (await fetch("POST", f"http://{self.address}/alerts", {"alerts": alerts}))[0] == 200
 
     async def up(self) -> dict[str, str]:
         """What the scrape says of each destination, by `platform receiver`."""
         _, text = await fetch("GET", f"http://{self.address}/metrics")
-        lines = [line for line in text.splitlines() if line.startswith("alert_relay_destination_up{")]
-        return {line.split("{")[1].split("}")[0].replace('"', ""): line.split()[-1] for line in lines}
+        lines = [
+            line for line in text.splitlines() if line.startswith("alert_relay_destination_up{")
+        ]
+        return {
+            line.split("{")[1].split("}")[0].replace('"', ""): line.split()[-1] for line in lines
+        }
 
     async def ops(self, value: str) -> None:
         async def said() -> bool:
-            return [up for name, up in (await self.up()).items() if name.endswith("receiver=ops")] == [value]
+            return [
+                up for name, up in (await self.up()).items() if name.endswith("receiver=ops")
+            ] == [value]
 
         await until(f"the metric says {value}", said)
 
@@ -103,22 +122,32 @@ async def test_a_chat_that_is_mended_by_another_in_its_place_is_up_and_its_notic
     async with place.running() as app:
         await place.post()
         await place.ops("0.0")
-        await until("operators are told", lambda: any("takes no messages" in text for text in place.notices()))
+        await until(
+            "operators are told",
+            lambda: any("takes no messages" in text for text in place.notices()),
+        )
         place.configure(good)
         assert await app.reload() == ()
         await place.delivered()
         await place.ops("1.0")
         await app._notices.look()
-        await until("the notice is over", lambda: any("resolved" in text for text in place.notices()))
+        await until(
+            "the notice is over", lambda: any("resolved" in text for text in place.notices())
+        )
 
 
-async def test_a_chat_is_down_after_a_restart_as_before_it_and_up_when_another_secret_mends_it(place: Place) -> None:
+async def test_a_chat_is_down_after_a_restart_as_before_it_and_up_when_another_secret_mends_it(
+    place: Place,
+) -> None:
     place.configure(place.telegram(OPS))
     place.sandbox.telegram.kick(OPS)
     async with place.running():
         await place.post()
         await place.ops("0.0")
-        await until("operators are told", lambda: any("takes no messages" in text for text in place.notices()))
+        await until(
+            "operators are told",
+            lambda: any("takes no messages" in text for text in place.notices()),
+        )
     async with place.running():
         await place.ops("0.0")
     place.sandbox.telegram.chats[OPS].refusal = ""
@@ -127,13 +156,20 @@ async def test_a_chat_is_down_after_a_restart_as_before_it_and_up_when_another_s
     async with place.running():
         await place.delivered()
         await place.ops("1.0")
-        await until("the notice is over", lambda: any("resolved" in text for text in place.notices()))
+        await until(
+            "the notice is over", lambda: any("resolved" in text for text in place.notices())
+        )
 
 
 def test_a_lane_that_is_down_concerns_every_receiver_that_has_it_now_but_no_subscriber() -> None:
-    here = {name: replace(target(policy=replace(POLICY, receiver=name)), place=f"{name}:1") for name in ("ops", "dba")}
+    here = {
+        name: replace(target(policy=replace(POLICY, receiver=name)), place=f"{name}:1")
+        for name in ("ops", "dba")
+    }
     person = Subscriber((), target(policy=replace(POLICY, receiver=SUBSCRIPTION)))
-    routing = Routing(Route("ops"), {name: (each,) for name, each in here.items()}, subscriptions=(person,))
+    routing = Routing(
+        Route("ops"), {name: (each,) for name, each in here.items()}, subscriptions=(person,)
+    )
     lanes = ((TELEGRAM, REFUSED), (DISCORD, REFUSED))
     assert InForce(routing, TEMPLATES).refusing(lanes) == (
         Refusing("telegram", "ops", "ops:1", "kicked"),

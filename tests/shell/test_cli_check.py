@@ -40,12 +40,18 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_check_config_says_what_it_found(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["check-config", file.name]) == 0
     out = capsys.readouterr().out
-    assert out.startswith("Checking 'relay.yml'  SUCCESS\nFound:\n - 3 routes\n - 3 receivers\n - 0 chats\n")
+    assert out.startswith(
+        "Checking 'relay.yml'  SUCCESS\nFound:\n - 3 routes\n - 3 receivers\n - 0 chats\n"
+    )
     assert " - 1 test passed\n" in out
 
 
-def test_check_config_shows_every_fault_and_fails(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    file.write_text(GOOD.replace("receiver: dba", "receiver: dab").replace("continue: true", "contineu: true"))
+def test_check_config_shows_every_fault_and_fails(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    file.write_text(
+        GOOD.replace("receiver: dba", "receiver: dab").replace("continue: true", "contineu: true")
+    )
     assert main(["check-config"]) == 1
     assert capsys.readouterr().out == (
         "Checking 'relay.yml'  FAILED: 2 faults\n"
@@ -58,7 +64,9 @@ def test_check_config_shows_every_fault_and_fails(file: Path, capsys: pytest.Cap
     )
 
 
-def test_check_config_goes_through_all_files(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_config_goes_through_all_files(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["check-config", "none.yml", file.name]) == 1
     out = capsys.readouterr().out
     assert "none.yml:1:1: cannot read the configuration: no such file" in out
@@ -83,7 +91,9 @@ def test_what_is_shipped_passes_the_schema_that_its_first_line_names(path: Path)
     jsonschema_rs.validator_for(schema).validate(yaml.safe_load(text))
 
 
-def test_the_shipped_schema_is_the_one_that_config_schema_prints(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_shipped_schema_is_the_one_that_config_schema_prints(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert main(["config", "schema"]) == 0
     printed = capsys.readouterr().out
     assert (ROOT / "config/relay.schema.json").read_text() == printed
@@ -105,8 +115,12 @@ def test_the_schema_refuses_what_check_config_refuses() -> None:
     good = yaml.safe_load(GOOD)
     assert validator.is_valid(good)
     assert not validator.is_valid({**good, "recievers": []})
-    assert not validator.is_valid({**good, "receivers": [{"name": "x", "telegram_configs": [{"chat_id": "-1"}]}]})
-    assert not validator.is_valid({**good, "receivers": [{"name": "x", "telegram_configs": [{"per": "chat"}]}]})
+    assert not validator.is_valid(
+        {**good, "receivers": [{"name": "x", "telegram_configs": [{"chat_id": "-1"}]}]}
+    )
+    assert not validator.is_valid(
+        {**good, "receivers": [{"name": "x", "telegram_configs": [{"per": "chat"}]}]}
+    )
 
 
 def test_routes_show_draws_the_tree(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -119,11 +133,16 @@ def test_routes_show_draws_the_tree(file: Path, capsys: pytest.CaptureFixture[st
     )
 
 
-def test_routes_show_prints_the_tree_as_json(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_routes_show_prints_the_tree_as_json(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     assert main(["routes", "show", f"--config.file={file}", "-o", "json"]) == 0
     tree = json.loads(capsys.readouterr().out)
     assert tree["receiver"] == "ops"
-    assert [child["matchers"] for child in tree["routes"]] == [['team="db"'], ['severity=~"critical|page"']]
+    assert [child["matchers"] for child in tree["routes"]] == [
+        ['team="db"'],
+        ['severity=~"critical|page"'],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -164,8 +183,12 @@ def test_routes_test_prints_the_receivers(
 def test_routes_test_fails_and_says_how_when_the_receivers_differ(
     verify: str, wrong: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["routes", "test", f"--verify.receivers={verify}", "team=db", "severity=page"]) == bool(wrong)
-    assert capsys.readouterr().err == (f"alert-relay: the alert reaches [dba, pager], {wrong}\n" if wrong else "")
+    assert main(
+        ["routes", "test", f"--verify.receivers={verify}", "team=db", "severity=page"]
+    ) == bool(wrong)
+    assert capsys.readouterr().err == (
+        f"alert-relay: the alert reaches [dba, pager], {wrong}\n" if wrong else ""
+    )
 
 
 @pytest.mark.usefixtures("file")
@@ -200,7 +223,9 @@ def test_wrong_use_ends_with_status_2_and_one_line(
     assert err.count("\n") == 1
 
 
-def test_a_faulty_file_ends_other_verbs_with_status_1(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_faulty_file_ends_other_verbs_with_status_1(
+    file: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     file.write_text(GOOD.replace("receiver: dba", "receiver: dab"))
     assert main(["routes", "test"]) == 1
     assert "relay.yml:5:17: unknown receiver" in capsys.readouterr().err
@@ -214,5 +239,7 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> N
 
 def test_help_imports_no_verb() -> None:
     code = "import sys; from relay.__main__ import main; main(['--help']); print('pydantic' in sys.modules)"
-    run = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT)
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
+    )
     assert run.stdout.endswith("False\n")

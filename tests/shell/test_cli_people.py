@@ -1,4 +1,6 @@
-"""`invite`, `subscriptions`, `chats`, `bots`: what is said beside a running relay and without one, and the status."""
+"""`invite`, `subscriptions`, `chats`, `bots`: what is said beside a running relay and without one,
+and the status.
+"""
 
 import asyncio
 import json
@@ -69,8 +71,12 @@ async def asked(capsys: Output, *words: str) -> object:
 
 
 @pytest.mark.usefixtures("relay")
-async def test_from_an_invitation_to_a_subscription_that_is_removed(sandbox: Sandbox, capsys: Output) -> None:
-    made = await asked(capsys, "invite", "create", '--matchers=team="db"', "--name=DBA on call", "--expires=2h")
+async def test_from_an_invitation_to_a_subscription_that_is_removed(
+    sandbox: Sandbox, capsys: Output
+) -> None:
+    made = await asked(
+        capsys, "invite", "create", '--matchers=team="db"', "--name=DBA on call", "--expires=2h"
+    )
     assert isinstance(made, dict)
     link, group = urlsplit(made["link"]), urlsplit(made["group_link"])
     assert (link.netloc, link.path, group.path) == ("t.me", "/relay_bot", "/relay_bot")
@@ -87,12 +93,23 @@ async def test_from_an_invitation_to_a_subscription_that_is_removed(sandbox: San
     )
 
     sandbox.telegram.says(ADA, ADA, f"/start {token}")
-    await until("Ada is welcomed", lambda: ADA in sandbox.telegram.chats and bool(sandbox.telegram.messages(ADA)))
+    await until(
+        "Ada is welcomed",
+        lambda: ADA in sandbox.telegram.chats and bool(sandbox.telegram.messages(ADA)),
+    )
     (subscription,) = (await asked(capsys, "subscriptions", "list"))["subscriptions"]  # type: ignore[index] # JSON
     assert (subscription["who"], subscription["name"]) == ("Person 555", "DBA on call")
     assert await verb("subscriptions", "list") == 0
     row = re.split(" {3,}", capsys.readouterr().out.splitlines()[1])
-    assert row == [subscription["id"], "Person 555", "555", "DBA on call", 'team="db"', "0s", "in force"]
+    assert row == [
+        subscription["id"],
+        "Person 555",
+        "555",
+        "DBA on call",
+        'team="db"',
+        "0s",
+        "in force",
+    ]
     assert await verb("invite", "list") == 0
     assert "1 of 1   used up" in capsys.readouterr().out
 
@@ -106,7 +123,9 @@ async def test_from_an_invitation_to_a_subscription_that_is_removed(sandbox: San
     assert capsys.readouterr().out == "no subscriptions\n"
 
 
-async def test_what_is_removed_is_out_of_force_at_once(sandbox: Sandbox, relay: App, capsys: Output) -> None:
+async def test_what_is_removed_is_out_of_force_at_once(
+    sandbox: Sandbox, relay: App, capsys: Output
+) -> None:
     made = await asked(capsys, "invite", "create", "--name=All")
     assert isinstance(made, dict)
     sandbox.telegram.says(ADA, ADA, f"/start {made['link'].partition('start=')[2]}")
@@ -128,7 +147,10 @@ async def test_a_revoked_link_opens_nothing(sandbox: Sandbox, capsys: Output) ->
         f"alert-relay: there is no invitation {made['id']}: see `invite list`\n",
     )
     sandbox.telegram.says(ADA, ADA, f"/start {made['link'].partition('start=')[2]}")
-    await until("Ada is refused", lambda: ADA in sandbox.telegram.chats and bool(sandbox.telegram.messages(ADA)))
+    await until(
+        "Ada is refused",
+        lambda: ADA in sandbox.telegram.chats and bool(sandbox.telegram.messages(ADA)),
+    )
     assert sandbox.telegram.transcript(ADA).startswith("This link does not work")
 
 
@@ -160,7 +182,8 @@ async def test_without_a_relay_the_verbs_open_the_storage(capsys: Output) -> Non
     assert await verb("subscriptions", "list") == 0
     assert await verb("invite", "list") == 0
     assert capsys.readouterr().out == (
-        "no chats yet: add the bot to a group and write /start there\nno subscriptions\nno invitations\n"
+        "no chats yet: add the bot to a group and write /start there\nno subscriptions\nno "
+        "invitations\n"
     )
     assert await verb("invite", "create", "--name=All alerts", "--uses=3", "--expires=1h") == 0
     said = capsys.readouterr().out.splitlines()
@@ -185,7 +208,9 @@ async def test_without_a_relay_the_verbs_open_the_storage(capsys: Output) -> Non
         (["list"], "alert-relay: no storage at data"),
     ],
 )
-async def test_what_cannot_be_done_is_said_in_one_line(words: list[str], complaint: str, capsys: Output) -> None:
+async def test_what_cannot_be_done_is_said_in_one_line(
+    words: list[str], complaint: str, capsys: Output
+) -> None:
     assert await verb("invite", *words) == 2
     out, err = capsys.readouterr()
     assert out == ""
@@ -195,7 +220,10 @@ async def test_what_cannot_be_done_is_said_in_one_line(words: list[str], complai
 
 @pytest.mark.parametrize(
     ("updates", "token", "complaint"),
-    [("none", TOKEN, "this bot hears nobody"), ("polling", "111:wrongtoken", "Unauthorized; copy the bot's token")],
+    [
+        ("none", TOKEN, "this bot hears nobody"),
+        ("polling", "111:wrongtoken", "Unauthorized; copy the bot's token"),
+    ],
 )
 async def test_a_bot_that_cannot_hear_invites_nobody(
     config: Path, updates: str, token: str, complaint: str, capsys: Output
@@ -211,7 +239,8 @@ async def test_bots_tells_how_each_listens(sandbox: Sandbox, config: Path, capsy
     sandbox.telegram.says(GROUP, ADA, "/help")
     assert await verb("bots") == 0
     assert capsys.readouterr().out == (
-        "BOT   NAME         MODE      PENDING   LAST ERROR\n111   @relay_bot   polling   1         -\n"
+        "BOT   NAME         MODE      PENDING   LAST ERROR\n111   @relay_bot   polling   1       "
+        "  -\n"
     )
     sandbox.telegram.bots[TOKEN].updates.webhook = "https://other.example.org/hook"
     sandbox.telegram.bots[TOKEN].updates.error = "Wrong response from the webhook: 503"
@@ -219,7 +248,8 @@ async def test_bots_tells_how_each_listens(sandbox: Sandbox, config: Path, capsy
     said = capsys.readouterr().out.splitlines()
     assert "Wrong response from the webhook: 503 (" in said[1]
     assert said[2] == (
-        "111: a webhook takes its updates (https://other.example.org/hook): alert-relay setup telegram --delete-webhook"
+        "111: a webhook takes its updates (https://other.example.org/hook): alert-relay setup "
+        "telegram --delete-webhook"
     )
     edit(config, TOKEN, "111:wrongtoken")
     found = await asked_failing(capsys)

@@ -1,4 +1,6 @@
-"""`queue`: what a person reads at night, beside a running relay and without one, and the exit statuses."""
+"""`queue`: what a person reads at night, beside a running relay and without one, and the exit
+statuses.
+"""
 
 import asyncio
 import contextlib
@@ -32,7 +34,9 @@ TOKEN, CHAT = "111:sandboxtoken", -1001
 
 @pytest.fixture
 def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """A storage at data/ in the current folder that no relay uses: two deliveries pending, one dead."""
+    """A storage at data/ in the current folder that no relay uses: two deliveries pending, one
+    dead.
+    """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(time, "time", lambda: T0 + 750)
     folder = Folder(Path("data"))
@@ -48,11 +52,15 @@ def _furnish(store: SqliteStore, told: Notification) -> None:
     store.accept(arrival(TELEGRAM, told=other, receiver="dba"))
     store.dismiss(TELEGRAM, [1], "dead", "receiver_removed")
     body = msgspec.json.encode(told)
-    store.accept(Arrival(GROUP, body, T0 + 30, (Delivery(TELEGRAM, "ops", "", None, urgent=False),)))
+    store.accept(
+        Arrival(GROUP, body, T0 + 30, (Delivery(TELEGRAM, "ops", "", None, urgent=False),))
+    )
     card = fold_all(store, TELEGRAM)
     down = LaneState(attempts=4, down=Down("bot was kicked", T0, T0 + 790))
     store.settle(msgspec.structs.replace(outturn(card), state=down))
-    store.stand_in(TELEGRAM, "ops", "spare", [msgspec.structs.replace(TELEGRAM, chat="-1002", thread="7")])
+    store.stand_in(
+        TELEGRAM, "ops", "spare", [msgspec.structs.replace(TELEGRAM, chat="-1002", thread="7")]
+    )
 
 
 def said(capsys: Output) -> tuple[str, str]:
@@ -66,9 +74,18 @@ def test_list_shows_what_waits_for_what_and_what_is_dead(capsys: Output) -> None
     down = "the chat is down: bot was kicked; 4 failed; next try in 40s"
     assert said(capsys)[0].splitlines() == [
         "ID    STATE     AGE   RECEIVER         CHAT                          ALERTS         WHY",
-        f"1/2   pending   12m   ops              telegram chat -1001           Disk,Cpu (3)   {down}",
-        "2/1   pending   12m   ops (to spare)   telegram chat -1002 topic 7   Disk,Cpu (3)   its turn comes",
-        "1/1   dead      12m   dba              telegram chat -1001           Disk           receiver_removed",
+        (
+            "1/2   pending   12m   ops              telegram chat -1001           Disk,Cpu (3)   "
+            f"{down}"
+        ),
+        (
+            "2/1   pending   12m   ops (to spare)   telegram chat -1002 topic 7   Disk,Cpu (3)   its "
+            "turn comes"
+        ),
+        (
+            "1/1   dead      12m   dba              telegram chat -1001           Disk           "
+            "receiver_removed"
+        ),
         "2 pending, 1 dead",
     ]
 
@@ -95,7 +112,9 @@ def test_list_says_that_a_receiver_never_had_a_delivery_and_which_had(capsys: Ou
 
 
 @pytest.mark.usefixtures("storage")
-def test_a_long_list_is_fetched_in_as_many_pages_as_it_takes(capsys: Output, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_list_is_fetched_in_as_many_pages_as_it_takes(
+    capsys: Output, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("relay.cli.queue.MOST_LISTED", 1)
     assert main(["queue", "list", "--limit=9", "-o", "json"]) == 0
     page = json.loads(said(capsys)[0])
@@ -152,7 +171,9 @@ def test_without_a_storage_every_verb_ends_with_status_2_one_line_and_makes_none
 
 
 @pytest.mark.usefixtures("storage")
-def test_a_relay_that_holds_the_folder_but_does_not_answer_is_not_pushed_aside(capsys: Output) -> None:
+def test_a_relay_that_holds_the_folder_but_does_not_answer_is_not_pushed_aside(
+    capsys: Output,
+) -> None:
     folder = Folder(Path("data"))
     assert main(["queue", "list"]) == 2
     assert "does not answer yet, or any more: try again in a few seconds" in said(capsys)[1]
@@ -196,7 +217,8 @@ def test_a_damaged_storage_is_said_and_not_taken_for_an_empty_one(capsys: Output
 
 
 @pytest.mark.parametrize(
-    "words", [["list", "--limit=0"], ["list", "--limit=x"], ["retry"], ["show"], ["list", "--state=odd"]]
+    "words",
+    [["list", "--limit=0"], ["list", "--limit=x"], ["retry"], ["show"], ["list", "--state=odd"]],
 )
 def test_wrong_use_is_one_line_and_status_2(words: list[str], capsys: Output) -> None:
     assert main(["queue", *words]) == 2
@@ -235,9 +257,18 @@ class Night:
 
     async def begin(self) -> None:
         address = await self.app.start()
-        alerts = [{"status": "firing", "labels": {"alertname": "Disk"}, "startsAt": "2026-11-22T10:00:00Z"}]
+        alerts = [
+            {
+                "status": "firing",
+                "labels": {"alertname": "Disk"},
+                "startsAt": "2026-11-22T10:00:00Z",
+            }
+        ]
         hook = f"http://{address}/alerts"
-        async with aiohttp.ClientSession() as session, session.post(hook, json={"alerts": alerts}) as response:
+        async with (
+            aiohttp.ClientSession() as session,
+            session.post(hook, json={"alerts": alerts}) as response,
+        ):
             assert response.status == 200
         assert not (await self.changes.get()).up
 
@@ -248,7 +279,9 @@ class Night:
 
 
 @pytest.fixture
-async def night(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Night]:
+async def night(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> AsyncIterator[Night]:
     monkeypatch.chdir(tmp_path)
     sandbox.telegram.add_bot(TOKEN, "relay_bot")
     sandbox.telegram.add_chat(CHAT, "supergroup", "On call")
@@ -270,8 +303,16 @@ async def verb(*words: str) -> int:
     return await asyncio.to_thread(main, ["queue", *words])
 
 
-async def test_the_verbs_say_the_same_beside_a_running_relay_and_without_one(night: Night, capsys: Output) -> None:
-    words = (["list", "-o", "json"], ["show", "1/1", "-o", "json"], ["show", "9/9"], ["drop", "1/1"], ["drop", "1/1"])
+async def test_the_verbs_say_the_same_beside_a_running_relay_and_without_one(
+    night: Night, capsys: Output
+) -> None:
+    words = (
+        ["list", "-o", "json"],
+        ["show", "1/1", "-o", "json"],
+        ["show", "9/9"],
+        ["drop", "1/1"],
+        ["drop", "1/1"],
+    )
     beside = [(await verb(*each), *said(capsys)) for each in words[:3]]
     assert json.loads(beside[0][1])["deliveries"][0]["why"].startswith("the chat is down: ")
     await night.stop()
@@ -280,7 +321,9 @@ async def test_the_verbs_say_the_same_beside_a_running_relay_and_without_one(nig
     assert [status for status, _, _ in alone] == [0, 0, 1, 0, 1]
 
 
-async def test_a_mended_chat_gets_what_waits_for_it_by_a_retry_beside_the_relay(night: Night, capsys: Output) -> None:
+async def test_a_mended_chat_gets_what_waits_for_it_by_a_retry_beside_the_relay(
+    night: Night, capsys: Output
+) -> None:
     night.sandbox.telegram.chats[CHAT].refusal = ""
     assert await verb("retry", "1/1") == 0
     assert said(capsys)[0] == "1/1 is tried at once\n"

@@ -1,4 +1,6 @@
-"""`send-test`: what arrives in real chats of the sandbox, what is said of it, and with which exit status."""
+"""`send-test`: what arrives in real chats of the sandbox, what is said of it, and with which exit
+status.
+"""
 
 import asyncio
 import json
@@ -77,7 +79,9 @@ async def test_the_sample_is_of_just_now(sandbox: Sandbox, config: Path) -> None
     assert "(2 min)" in told.text
 
 
-async def test_a_chat_that_several_labels_choose_gets_one_message(sandbox: Sandbox, config: Path) -> None:
+async def test_a_chat_that_several_labels_choose_gets_one_message(
+    sandbox: Sandbox, config: Path
+) -> None:
     chosen = f"chat_id: {{label: team, allow: {{db: {GROUP}, web: {GROUP}, net: {SPARE}}}, default: {GROUP}}}"
     edit(config, f"chat_id: {GROUP}", chosen)
     assert await verb("--receiver=ops", f"--config.file={config}") == 0
@@ -88,14 +92,29 @@ async def test_a_chat_that_several_labels_choose_gets_one_message(sandbox: Sandb
     ("before", "after", "error", "remedy"),
     [
         (f"chat_id: {GROUP}", "chat_id: -1009", "chat not found", "add the bot to the chat"),
-        ("111:sandbox", "112:sandbox", "the token is wrong or revoked (401: Unauthorized)", "token from BotFather"),
+        (
+            "111:sandbox",
+            "112:sandbox",
+            "the token is wrong or revoked (401: Unauthorized)",
+            "token from BotFather",
+        ),
         ("/222/hooktoken", "/222/wrongtoken", "token", "copy the webhook's URL"),
         ("/222/hooktoken", "/223/hooktoken", "webhook", "make a webhook in the channel's settings"),
-        (f"chat_id: {GROUP}", f"chat_id: {GROUP}\n        message_thread_id: 9", "thread", "message_thread_id at"),
+        (
+            f"chat_id: {GROUP}",
+            f"chat_id: {GROUP}\n        message_thread_id: 9",
+            "thread",
+            "message_thread_id at",
+        ),
     ],
 )
 async def test_what_a_chat_refuses_is_said_with_the_remedy_and_its_place(
-    config: Path, capsys: pytest.CaptureFixture[str], before: str, after: str, error: str, remedy: str
+    config: Path,
+    capsys: pytest.CaptureFixture[str],
+    before: str,
+    after: str,
+    error: str,
+    remedy: str,
 ) -> None:
     edit(config, before, after)
     assert await verb("--receiver=ops", f"--config.file={config}") == 1
@@ -119,7 +138,12 @@ async def test_what_a_chat_refuses_is_said_with_the_remedy_and_its_place(
     ],
 )
 async def test_a_platform_in_trouble_is_told_from_a_faulty_configuration(
-    sandbox: Sandbox, config: Path, capsys: pytest.CaptureFixture[str], kind: str, error: str, remedy: str
+    sandbox: Sandbox,
+    config: Path,
+    capsys: pytest.CaptureFixture[str],
+    kind: str,
+    error: str,
+    remedy: str,
 ) -> None:
     sandbox.faults.add("telegram", "*", kind, seconds=7)  # type: ignore[arg-type]  # a table of literals
     assert await verb("--receiver=ops", f"--config.file={config}") == 1
@@ -134,14 +158,26 @@ async def test_http_config_is_respected(config: Path, capsys: pytest.CaptureFixt
     assert "proxy not reached" in capsys.readouterr().out
 
 
-async def test_json_has_an_object_for_each_chat_and_no_secret(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+async def test_json_has_an_object_for_each_chat_and_no_secret(
+    config: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     edit(config, "/222/hooktoken", "/222/wrongtoken")
     assert await verb("--receiver=ops", f"--config.file={config}", "-o", "json") == 1
     out = capsys.readouterr().out
     well, ill = json.loads(out)
-    assert (well["platform"], well["chat"], well["delivered"], well["error"]) == ("telegram", str(GROUP), True, "")
+    assert (well["platform"], well["chat"], well["delivered"], well["error"]) == (
+        "telegram",
+        str(GROUP),
+        True,
+        "",
+    )
     assert well["message"]["chat"] == str(GROUP)
-    assert (ill["platform"], ill["account"], ill["delivered"], ill["message"]) == ("discord", "222", False, None)
+    assert (ill["platform"], ill["account"], ill["delivered"], ill["message"]) == (
+        "discord",
+        "222",
+        False,
+        None,
+    )
     assert ill["remedy"]
     assert "sandboxtoken" not in out
     assert "wrongtoken" not in out

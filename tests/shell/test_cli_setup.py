@@ -1,4 +1,6 @@
-"""`setup telegram|discord`: from a token or webhook to a configuration that works, with and without a terminal."""
+"""`setup telegram|discord`: from a token or webhook to a configuration that works, with and without
+a terminal.
+"""
 
 import asyncio
 import stat
@@ -38,7 +40,9 @@ async def setup(*words: str) -> int:
 
 
 async def telegram(sandbox: Sandbox, *words: str, token: str = "--bot-token-file=bot.token") -> int:
-    return await setup("telegram", f"--telegram.api-url={sandbox.url}", *((token,) if token else ()), *words)
+    return await setup(
+        "telegram", f"--telegram.api-url={sandbox.url}", *((token,) if token else ()), *words
+    )
 
 
 def files() -> dict[str, str]:
@@ -58,10 +62,15 @@ def mode(name: str) -> int:
 def chats(name: str) -> list[tuple[str, str, str]]:
     rules, faults = load(Path("relay.yml"), "serve")
     assert rules is not None, faults
-    return [(target.lane.account, target.lane.chat, target.lane.thread) for target in rules.routing.targets[name]]
+    return [
+        (target.lane.account, target.lane.chat, target.lane.thread)
+        for target in rules.routing.targets[name]
+    ]
 
 
-async def test_chats_that_are_named_become_a_receiver_and_get_a_test(sandbox: Sandbox, capsys: Output) -> None:
+async def test_chats_that_are_named_become_a_receiver_and_get_a_test(
+    sandbox: Sandbox, capsys: Output
+) -> None:
     assert await telegram(sandbox, f"--chat={GROUP}", f"--chat={FORUM}/7", "--receiver=dba") == 0
     out = capsys.readouterr().out
     assert chats("dba") == [("111", "-5", ""), ("111", str(FORUM), "7")]
@@ -81,8 +90,8 @@ async def test_chats_appear_as_people_write_there(sandbox: Sandbox, capsys: Outp
     assert await telegram(sandbox, "--no-test") == 0
     out = capsys.readouterr().out
     assert (
-        f"  1. group · -5 · On call · restricted, may not write\n  2. supergroup · {FORUM} · topic 7 db · Forum\n"
-        in out
+        f"  1. group · -5 · On call · restricted, may not write\n  2. supergroup · {FORUM} · "
+        "topic 7 db · Forum\n" in out
     )
     assert chats("telegram") == [("111", "-5", ""), ("111", str(FORUM), "7")]
     assert len(sandbox.telegram.bots[TOKEN].updates.queue) == 3  # what waits is for the relay
@@ -104,7 +113,9 @@ async def test_at_a_terminal_the_token_is_hidden_and_chats_are_chosen(
     assert mode("telegram.token") == 0o600
 
 
-async def test_a_file_that_is_there_keeps_its_comments_and_its_mode(sandbox: Sandbox, capsys: Output) -> None:
+async def test_a_file_that_is_there_keeps_its_comments_and_its_mode(
+    sandbox: Sandbox, capsys: Output
+) -> None:
     before = f"""\
 # ours
 global:
@@ -124,7 +135,9 @@ receivers:
     assert await telegram(sandbox, f"--chat={FORUM}", "--receiver=dba", "--no-test") == 0
     after = files()["relay.yml"]
     added = f"  - name: dba\n    telegram_configs:\n      - chat_id: {FORUM}\n"
-    assert after == before.replace(f"      - chat_id: {GROUP}\n", f"      - chat_id: {GROUP}\n{added}")
+    assert after == before.replace(
+        f"      - chat_id: {GROUP}\n", f"      - chat_id: {GROUP}\n{added}"
+    )
     assert mode("relay.yml") == 0o640
     assert "let a route lead to it: - {matchers: [...], receiver: dba}" in capsys.readouterr().out
     assert await telegram(sandbox, f"--chat={FORUM}", "--receiver=dba") == 2
@@ -140,7 +153,9 @@ async def test_another_bot_stands_in_its_own_entries(sandbox: Sandbox) -> None:
     assert (chats("telegram"), chats("b")) == ([("111", "-5", "")], [("112", "-5", "")])
 
 
-async def test_a_webhook_in_the_way_is_deleted_only_when_that_is_said(sandbox: Sandbox, capsys: Output) -> None:
+async def test_a_webhook_in_the_way_is_deleted_only_when_that_is_said(
+    sandbox: Sandbox, capsys: Output
+) -> None:
     updates = sandbox.telegram.bots[TOKEN].updates
     updates.webhook = "https://other.example.org/hook"
     assert await telegram(sandbox, "--no-test") == 1
@@ -151,7 +166,9 @@ async def test_a_webhook_in_the_way_is_deleted_only_when_that_is_said(sandbox: S
     assert updates.webhook == ""
 
 
-async def test_what_a_chat_answers_is_explained_by_its_remedy(sandbox: Sandbox, capsys: Output) -> None:
+async def test_what_a_chat_answers_is_explained_by_its_remedy(
+    sandbox: Sandbox, capsys: Output
+) -> None:
     sandbox.telegram.chats[GROUP].refusal = "bot was kicked from the group chat"
     assert await telegram(sandbox, f"--chat={GROUP}") == 1
     out = capsys.readouterr().out
@@ -165,10 +182,25 @@ async def test_what_a_chat_answers_is_explained_by_its_remedy(sandbox: Sandbox, 
         (["--chat=5x"], None, 2, "is no chat id"),
         (["--wait=1s"], None, 1, "no chat was chosen: name one with --chat=ID"),
         (["--chat=-5"], lambda: Path("bot.token").write_text("token"), 2, "this is no bot token"),
-        (["--chat=-5"], lambda: Path("bot.token").write_text("111:wrong"), 1, "Unauthorized; copy the bot's token"),
+        (
+            ["--chat=-5"],
+            lambda: Path("bot.token").write_text("111:wrong"),
+            1,
+            "Unauthorized; copy the bot's token",
+        ),
         (["--chat=-5"], lambda: Path("bot.token").unlink(), 2, "No such file"),
-        (["--chat=-5"], lambda: Path("relay.yml").write_text("receivers: [{name: a}]"), 2, "write it in block style"),
-        (["--chat=-5"], lambda: Path("relay.yml").write_text("a: 1\nreceivers:\n- name: a\n"), 1, "unknown key"),
+        (
+            ["--chat=-5"],
+            lambda: Path("relay.yml").write_text("receivers: [{name: a}]"),
+            2,
+            "write it in block style",
+        ),
+        (
+            ["--chat=-5"],
+            lambda: Path("relay.yml").write_text("a: 1\nreceivers:\n- name: a\n"),
+            1,
+            "unknown key",
+        ),
     ],
 )
 async def test_what_cannot_be_done_leaves_everything_as_it_was(
@@ -194,17 +226,24 @@ async def test_faults_of_the_old_configuration_are_headed_by_what_they_mean_for_
     write("relay.yml", old)
     assert await telegram(sandbox, "--chat=-5") == 1
     headline, fault, *_ = capsys.readouterr().err.splitlines()
-    assert headline == "alert-relay setup: nothing was written, for relay.yml would not be served with these faults:"
+    assert (
+        headline
+        == "alert-relay setup: nothing was written, for relay.yml would not be served with these faults:"
+    )
     assert fault.endswith("secret file gone: no such file")
     assert files()["relay.yml"] == old
 
 
-async def test_without_a_terminal_the_token_comes_from_a_file(sandbox: Sandbox, capsys: Output) -> None:
+async def test_without_a_terminal_the_token_comes_from_a_file(
+    sandbox: Sandbox, capsys: Output
+) -> None:
     assert await telegram(sandbox, "--chat=-5", token="") == 2
     assert "without a terminal, name the file that holds the secret" in capsys.readouterr().err
 
 
-async def test_a_discord_webhook_is_shown_and_becomes_a_receiver(sandbox: Sandbox, capsys: Output) -> None:
+async def test_a_discord_webhook_is_shown_and_becomes_a_receiver(
+    sandbox: Sandbox, capsys: Output
+) -> None:
     assert await setup("discord", "--webhook-url-file=hook.url", "--receiver=web") == 0
     out = capsys.readouterr().out
     assert f"webhook {HOOK} (" in out

@@ -31,25 +31,35 @@ def _render(*options: str) -> int:
     return main(["template", "render", *options])
 
 
-def test_without_a_payload_samples_are_drawn_for_each_chat(capsys: pytest.CaptureFixture[str]) -> None:
+def test_without_a_payload_samples_are_drawn_for_each_chat(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     assert _render("--receiver=ops", "--sample=one") == 0
     out = capsys.readouterr().out
     assert out.index("telegram, one:\n╭") < out.index("discord, one:\n╭")
     assert out.count("🔴 critical HighErrorRate") == 2
 
 
-def test_a_payload_as_the_bodies_that_the_platforms_would_get(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_payload_as_the_bodies_that_the_platforms_would_get(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     payload = PAYLOADS / "alertmanager-0.33.1" / "02-joined.json"
     assert _render("--receiver=ops", f"--payload={payload}", "-o", "json") == 0
     telegram, discord = json.loads(capsys.readouterr().out)
     assert (telegram["platform"], telegram["method"]) == ("telegram", "sendMessage")
     assert telegram["body"]["chat_id"] == -100123
-    assert telegram["body"]["text"].startswith("🔴 critical NodeFilesystemAlmostFull ×2 · prod-1\n• db-1 ·")
+    assert telegram["body"]["text"].startswith(
+        "🔴 critical NodeFilesystemAlmostFull ×2 · prod-1\n• db-1 ·"
+    )
     assert (discord["platform"], discord["method"]) == ("discord", "execute_webhook")
-    assert discord["body"]["embeds"][0]["title"] == "🔴 critical NodeFilesystemAlmostFull ×2 · prod-1"
+    assert (
+        discord["body"]["embeds"][0]["title"] == "🔴 critical NodeFilesystemAlmostFull ×2 · prod-1"
+    )
 
 
-def test_a_receiver_with_a_card_for_each_alert_gets_that_many(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_receiver_with_a_card_for_each_alert_gets_that_many(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     payload = PAYLOADS / "alertmanager-0.25.0" / "02-joined.json"
     assert _render("--receiver=each", f"--payload={payload}", "-o", "json") == 0
     assert len(json.loads(capsys.readouterr().out)) == 2

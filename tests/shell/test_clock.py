@@ -1,4 +1,6 @@
-"""The time: it goes on by itself, whatever becomes of the clock on the wall, and nothing at work reads another one."""
+"""The time: it goes on by itself, whatever becomes of the clock on the wall, and nothing at work
+reads another one.
+"""
 
 import re
 import time
@@ -23,7 +25,9 @@ READERS = {
 
 
 @pytest.mark.parametrize("jump", [YEARS, 3 * 3600.0, -3 * 3600.0, -YEARS])
-def test_a_wall_clock_that_jumps_moves_nothing(jump: float, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wall_clock_that_jumps_moves_nothing(
+    jump: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
     wall = time.time()
     clock = steady_clock()
     assert abs(clock() - wall) < 60
@@ -55,12 +59,17 @@ async def test_a_relay_that_starts_after_a_clock_was_ahead_says_so_and_delivers_
         await here.start()
         await here.post("db-1", name="Memory")
         await here.shows(GROUP, "Memory")
-    assert "the clock was ahead, its times are moved back" in [e.message for e in here.events if isinstance(e, Noted)]
+    assert "the clock was ahead, its times are moved back" in [
+        e.message for e in here.events if isinstance(e, Noted)
+    ]
 
 
 def test_nothing_of_a_relay_at_work_reads_the_clock_on_the_wall() -> None:
     """The command line may, and the sandbox is a world of its own."""
     shell = [path for path in RELAY.rglob("*.*") if path.suffix in (".py", ".sql")]
     at_work = [path for path in shell if path.relative_to(RELAY).parts[0] not in ("cli", "sandbox")]
-    found = {str(path.relative_to(RELAY)): len(WALL.findall(path.read_text(encoding="utf-8"))) for path in at_work}
+    found = {
+        str(path.relative_to(RELAY)): len(WALL.findall(path.read_text(encoding="utf-8")))
+        for path in at_work
+    }
     assert {name: count for name, count in found.items() if count} == READERS

@@ -24,7 +24,9 @@ async def a_day_later(world: World) -> list[tuple[str, int]]:
 
 async def test_what_waits_for_a_chat_expires_with_the_copies_that_wait_for_its_fallback() -> None:
     spare = replace(POLICY, receiver="spare")
-    world = World(telegram_target(policy=replace(POLICY, fallback="spare")), telegram_target(SPARE, spare))
+    world = World(
+        telegram_target(policy=replace(POLICY, fallback="spare")), telegram_target(SPARE, spare)
+    )
     world.telegram.kick(CHAT)
     world.telegram.kick(SPARE_CHAT)
     await world.post(notification(alert("db-1")))
@@ -38,6 +40,8 @@ async def test_what_waits_under_a_receiver_that_a_reload_took_away_expires_too()
     await world.post(notification(alert("db-1")))
     await world.run(until=10)
     renamed = telegram_target(policy=replace(POLICY, receiver="dba"))
-    world.pipeline.take_over(replace(world.pipeline.in_force, routing=Routing(Route("dba"), {"dba": (renamed,)})))
+    world.pipeline.take_over(
+        replace(world.pipeline.in_force, routing=Routing(Route("dba"), {"dba": (renamed,)}))
+    )
     assert await a_day_later(world) == [("ops", 1)]
     assert [row.pending for row in world.balance()] == [0]

@@ -1,4 +1,6 @@
-"""Upkeep: what waits too long expires, what ended long ago is forgotten, and nothing that goes wrong ends it."""
+"""Upkeep: what waits too long expires, what ended long ago is forgotten, and nothing that goes
+wrong ends it.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -53,7 +55,9 @@ class House:
 
     async def rows(self, table: str) -> int:
         """How many there are in the file."""
-        (found,) = (await self.writer.run(partial(self.store._db.execute, f"SELECT count(*) FROM {table}"))).fetchone()
+        (found,) = (
+            await self.writer.run(partial(self.store._db.execute, f"SELECT count(*) FROM {table}"))
+        ).fetchone()
         return int(found)
 
 
@@ -76,7 +80,9 @@ async def test_what_waits_longer_than_it_may_expires_is_counted_and_told(house: 
     assert house.told == [Settled("telegram", "ops", "expired", 1, why="expire_after")]
 
 
-async def test_after_a_long_stop_every_chat_has_its_chance_before_anything_expires(house: House) -> None:
+async def test_after_a_long_stop_every_chat_has_its_chance_before_anything_expires(
+    house: House,
+) -> None:
     await house.accept()
     house.now += 30 * DAY
     house.upkeep = house.begun()
@@ -99,7 +105,9 @@ async def test_what_ended_is_forgotten_when_it_is_older_than_is_kept(house: Hous
     assert (await house.rows("delivery"), await house.rows("payload")) == (1, 1)
 
 
-async def test_what_ended_is_forgotten_sooner_when_it_takes_more_room_than_it_may(house: House) -> None:
+async def test_what_ended_is_forgotten_sooner_when_it_takes_more_room_than_it_may(
+    house: House,
+) -> None:
     await house.accept(*range(1, 500), count=499)
     await house.accept()
     await house.round(Retention(bytes=1))
@@ -114,7 +122,9 @@ async def test_what_is_open_is_never_forgotten(house: House) -> None:
     assert await house.rows("delivery") == 1
 
 
-@pytest.mark.parametrize("error", [StoreError("disk I/O error"), OSError("read-only file system"), ValueError("a bug")])
+@pytest.mark.parametrize(
+    "error", [StoreError("disk I/O error"), OSError("read-only file system"), ValueError("a bug")]
+)
 async def test_a_round_that_fails_is_told_and_another_comes(
     error: Exception, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:

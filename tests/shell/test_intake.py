@@ -59,7 +59,9 @@ class Relay:
         self.woken: list[tuple[int, tuple[LaneKey, ...]]] = []
         self.told: list[Event] = []
         routing = Routing(Route("ops"), {"ops": (target(),)})
-        self.intake = Intake(self.store, self.writer, self._wake, lambda: T0, self.told.append, routing)
+        self.intake = Intake(
+            self.store, self.writer, self._wake, lambda: T0, self.told.append, routing
+        )
 
     def _wake(self, lanes: Iterable[LaneKey]) -> None:
         self.woken.append((len(self.store.taken), tuple(lanes)))
@@ -76,7 +78,9 @@ async def relay() -> AsyncIterator[Relay]:
     await asyncio.to_thread(relay.writer.close)
 
 
-async def test_every_part_is_committed_before_the_answer_and_chats_are_woken_once_at_the_end(relay: Relay) -> None:
+async def test_every_part_is_committed_before_the_answer_and_chats_are_woken_once_at_the_end(
+    relay: Relay,
+) -> None:
     relay.store.gate.set()
     assert len(body(ALERTS)) > LARGE
     assert await relay.post(body(ALERTS)) == Taken()
@@ -119,7 +123,9 @@ async def test_a_large_body_is_split_before_any_later_one_of_its_source(relay: R
     await asyncio.sleep(0)
     relay.store.gate.set()
     assert [await each for each in (large, same, other)] == [Taken()] * 3
-    order = [relay.store.taken.index(name) for name in ("large", "other ends", "large ends", "same ends")]
+    order = [
+        relay.store.taken.index(name) for name in ("large", "other ends", "large ends", "same ends")
+    ]
     assert order == sorted(order)
 
 
@@ -133,7 +139,9 @@ async def test_a_large_body_that_fails_holds_up_no_later_one(relay: Relay) -> No
     assert await relay.post(body(1, "next")) == Taken()
 
 
-async def test_turns_of_chats_wait_while_a_large_body_is_taken_and_are_not_forgotten(relay: Relay) -> None:
+async def test_turns_of_chats_wait_while_a_large_body_is_taken_and_are_not_forgotten(
+    relay: Relay,
+) -> None:
     large = relay.post(body(ALERTS))
     await asyncio.to_thread(relay.store.begun.wait, 10)
     turn = asyncio.ensure_future(relay.writer.run(lambda: relay.store.taken[-1]))

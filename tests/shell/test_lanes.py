@@ -60,7 +60,9 @@ async def test_when_lanes_stop_the_turn_under_way_ends_and_none_begins(others: l
     assert turns.begun == [TELEGRAM]
 
 
-async def test_a_lane_that_is_woken_within_its_turn_has_another_after_it(others: list[Turns]) -> None:
+async def test_a_lane_that_is_woken_within_its_turn_has_another_after_it(
+    others: list[Turns],
+) -> None:
     turns = Turns(Next(None), Next(None))
     others.append(turns)
     turns.lanes.wake([TELEGRAM])
@@ -82,7 +84,8 @@ async def test_a_lane_has_its_turn_beside_another_that_hangs(others: list[Turns]
 
 
 @pytest.mark.parametrize(
-    ("error", "message"), [(StoreError("disk I/O error"), "storage failed"), (ValueError("a bug"), "turn failed")]
+    ("error", "message"),
+    [(StoreError("disk I/O error"), "storage failed"), (ValueError("a bug"), "turn failed")],
 )
 async def test_a_turn_that_fails_is_told_and_the_lane_has_another(
     error: Exception, message: str, others: list[Turns], monkeypatch: pytest.MonkeyPatch

@@ -1,4 +1,6 @@
-"""Configurations read from disk: each file in tests/config has its fault as its name and its faults beside it."""
+"""Configurations read from disk: each file in tests/config has its fault as its name and its faults
+beside it.
+"""
 
 from pathlib import Path
 
@@ -10,7 +12,13 @@ from relay.settings.load import load
 FOLDER = Path(__file__).parent.parent / "config"
 FAULTS = sorted(FOLDER.glob("*.yml"))
 # Doubtful only: the relay runs with them.
-WARNINGS = {"chat-id-without-minus", "chat-twice", "missing-secret-file", "pasted-grouping", "unused-receiver"}
+WARNINGS = {
+    "chat-id-without-minus",
+    "chat-twice",
+    "missing-secret-file",
+    "pasted-grouping",
+    "unused-receiver",
+}
 SECRETS = """\
 global: {telegram_bot_token_file: bot}
 route: {receiver: ops}
@@ -31,7 +39,9 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.parametrize("path", FAULTS, ids=lambda path: path.stem)
-def test_each_faulty_file_says_what_is_wrong_where(path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_each_faulty_file_says_what_is_wrong_where(
+    path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.chdir(FOLDER)
     rules, faults = load(Path(path.name), "check")
     assert "\n".join(map(render, faults)) + "\n" == path.with_suffix(".txt").read_text()
@@ -56,7 +66,9 @@ def test_secret_files_are_read_beside_the_configuration(folder: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["bot", "chat", "hook"])
-def test_a_missing_secret_file_is_a_warning_to_check_and_a_fault_to_serve(folder: Path, name: str) -> None:
+def test_a_missing_secret_file_is_a_warning_to_check_and_a_fault_to_serve(
+    folder: Path, name: str
+) -> None:
     (folder / name).unlink()
     for mode, severity in (("check", "warning"), ("serve", "fault")):
         rules, (fault,) = load(folder / "relay.yml", mode)  # type: ignore[arg-type] # the two words of Mode
@@ -88,7 +100,10 @@ def test_what_a_secret_file_holds_is_judged_without_being_shown(
 
 
 def test_a_configuration_that_cannot_be_read_is_a_fault(tmp_path: Path) -> None:
-    assert load(tmp_path / "no.yml", "check")[1][0].message == "cannot read the configuration: no such file"
+    assert (
+        load(tmp_path / "no.yml", "check")[1][0].message
+        == "cannot read the configuration: no such file"
+    )
     assert load(tmp_path, "check")[1][0].message == "cannot read the configuration: Is a directory"
 
 
@@ -96,7 +111,9 @@ def test_two_templates_of_one_name_are_a_fault(tmp_path: Path) -> None:
     for name in ("a", "b"):
         (tmp_path / name).mkdir()
         (tmp_path / name / "card.j2").write_text("{{ status }}")
-    (tmp_path / "relay.yml").write_text('templates: ["a/*.j2", "b/*.j2"]\nroute: {receiver: x}\nreceivers: [{name: x}]')
+    (tmp_path / "relay.yml").write_text(
+        'templates: ["a/*.j2", "b/*.j2"]\nroute: {receiver: x}\nreceivers: [{name: x}]'
+    )
     _, (fault,) = load(tmp_path / "relay.yml", "check")
     assert fault.message == "b/*.j2: two templates have the name card.j2"
 
@@ -105,4 +122,7 @@ def test_a_template_with_the_name_of_a_built_in_one_is_a_fault(folder: Path) -> 
     (folder / "telegram.html.j2").write_text("{{ status }}")
     (folder / "relay.yml").write_text('templates: ["*.j2"]\n' + SECRETS)
     _, (fault,) = load(folder / "relay.yml", "serve")
-    assert fault.message == "*.j2: telegram.html.j2 is the name of a built-in template: give yours another one"
+    assert (
+        fault.message
+        == "*.j2: telegram.html.j2 is the name of a built-in template: give yours another one"
+    )

@@ -38,7 +38,9 @@ def logging_restored() -> Iterator[None]:
     relay.setLevel(before[2])
 
 
-def written(event: Event, level: log.Level = "debug", form: log.Form = "logfmt", *secrets: Secret) -> str:
+def written(
+    event: Event, level: log.Level = "debug", form: log.Form = "logfmt", *secrets: Secret
+) -> str:
     stream = io.StringIO()
     log.setup(level, form, stream)
     log.hide(secrets)
@@ -53,7 +55,8 @@ def noted(value: str) -> Noted:
 def test_a_line_reads_as_alertmanagers_do() -> None:
     line = written(Noted("info", "listening", (("address", "127.0.0.1:9087"),)))
     assert re.fullmatch(
-        r'time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=INFO msg="listening" address=127\.0\.0\.1:9087\n', line
+        r'time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=INFO msg="listening" address=127\.0\.0\.1:9087\n',
+        line,
     )
 
 
@@ -94,8 +97,13 @@ def test_whatever_a_value_holds_the_event_is_one_bounded_printable_line(value: s
 
 
 def test_a_long_value_is_cut_and_says_so() -> None:
-    assert json.loads(written(noted("x" * 5000), form="json"))["value"] == "x" * (log.MAX_VALUE - 1) + "…"
-    assert json.loads(written(noted("x" * log.MAX_VALUE), form="json"))["value"] == "x" * log.MAX_VALUE
+    assert (
+        json.loads(written(noted("x" * 5000), form="json"))["value"]
+        == "x" * (log.MAX_VALUE - 1) + "…"
+    )
+    assert (
+        json.loads(written(noted("x" * log.MAX_VALUE), form="json"))["value"] == "x" * log.MAX_VALUE
+    )
 
 
 CALLED = Called("telegram", "ops", "sendMessage", 200, 0.1234567, "", "")
@@ -141,7 +149,11 @@ CALLED = Called("telegram", "ops", "sendMessage", 200, 0.1234567, "", "")
             "ERROR",
             'msg="chat down" platform=telegram receiver=a why=kicked',
         ),
-        (ChatChanged("telegram", "a", True, ""), "INFO", 'msg="chat up" platform=telegram receiver=a'),
+        (
+            ChatChanged("telegram", "a", True, ""),
+            "INFO",
+            'msg="chat up" platform=telegram receiver=a',
+        ),
         (
             TemplateFailed("t.j2", "too long"),
             "ERROR",
@@ -184,7 +196,9 @@ LEAKS = [
 @pytest.mark.parametrize("form", ["logfmt", "json"])
 @pytest.mark.parametrize("leak", LEAKS)
 @pytest.mark.parametrize("before", ["", "x" * (log.MAX_VALUE - 20) + " ", "\n\x00"])
-def test_what_looks_like_a_secret_is_masked_wherever_it_stands(leak: str, before: str, form: log.Form) -> None:
+def test_what_looks_like_a_secret_is_masked_wherever_it_stands(
+    leak: str, before: str, form: log.Form
+) -> None:
     stream = io.StringIO()
     log.setup("debug", form, stream)
     text = f"{before}{leak} failed"
@@ -200,7 +214,10 @@ def test_what_looks_like_a_secret_is_masked_wherever_it_stands(leak: str, before
 @pytest.mark.parametrize(
     ("leak", "shown"),
     [
-        (f"https://api.telegram.org/bot{TOKEN}/sendMessage", "https://api.telegram.org/bot<secret>/sendMessage"),
+        (
+            f"https://api.telegram.org/bot{TOKEN}/sendMessage",
+            "https://api.telegram.org/bot<secret>/sendMessage",
+        ),
         (HOOK, "https://discord.com/api/webhooks/998877665544332211/<secret>"),
         ("http://user:canary@proxy:3128/", "http://<secret>@proxy:3128/"),
     ],
@@ -210,7 +227,9 @@ def test_around_a_masked_secret_the_text_stays(leak: str, shown: str) -> None:
 
 
 def test_a_known_secret_is_masked_whatever_it_looks_like() -> None:
-    assert "hunter2-hunter2" not in written(noted("is hunter2-hunter2."), "debug", "logfmt", Secret("hunter2-hunter2"))
+    assert "hunter2-hunter2" not in written(
+        noted("is hunter2-hunter2."), "debug", "logfmt", Secret("hunter2-hunter2")
+    )
 
 
 def test_a_harmless_text_stays_as_it_is() -> None:
@@ -226,7 +245,8 @@ def test_an_exception_is_one_line_with_its_place() -> None:
     except RuntimeError:
         logging.getLogger("relay").exception("unexpected")
     assert re.search(
-        r'level=ERROR msg="unexpected" error="RuntimeError: two\\nlines" at=test_log.py:\d+\n$', stream.getvalue()
+        r'level=ERROR msg="unexpected" error="RuntimeError: two\\nlines" at=test_log.py:\d+\n$',
+        stream.getvalue(),
     )
 
 

@@ -1,4 +1,6 @@
-"""The scrape: names and labels of INTERFACE.md section 6, series at 0 before anything happens, the balance."""
+"""The scrape: names and labels of INTERFACE.md section 6, series at 0 before anything happens, the
+balance.
+"""
 
 import shutil
 import subprocess
@@ -9,7 +11,17 @@ from prometheus_client.parser import text_string_to_metric_families
 from relay import __version__
 from relay.core.active_config import Refusing
 from relay.core.balance import BalanceRow
-from relay.core.event import Accepted, Answered, Called, ChatChanged, Event, Loaded, Noted, Settled, TemplateFailed
+from relay.core.event import (
+    Accepted,
+    Answered,
+    Called,
+    ChatChanged,
+    Event,
+    Loaded,
+    Noted,
+    Settled,
+    TemplateFailed,
+)
 from relay.operate.metrics import Metrics
 
 FULL = BalanceRow(
@@ -50,16 +62,24 @@ def samples(metrics: Metrics, *balance: BalanceRow) -> dict[str, float]:
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
             labels = ",".join(f'{name}="{value}"' for name, value in sorted(sample.labels.items()))
-            found[sample.name.removeprefix("alert_relay_") + (f"{{{labels}}}" if labels else "")] = sample.value
+            found[
+                sample.name.removeprefix("alert_relay_") + (f"{{{labels}}}" if labels else "")
+            ] = sample.value
     return found
 
 
 def test_every_known_series_stands_at_its_start_before_anything_happened() -> None:
     scrape = samples(primed())
     chat = 'platform="telegram",receiver="ops"'
-    expected = {f'webhook_requests_total{{code="{code}"}}': 0 for code in (200, 400, 401, 404, 405, 413, 415, 503)}
+    expected = {
+        f'webhook_requests_total{{code="{code}"}}': 0
+        for code in (200, 400, 401, 404, 405, 413, 415, 503)
+    }
     expected |= {f'deliveries_total{{outcome="{outcome}",{chat}}}': 0 for outcome in OUTCOMES}
-    expected |= {f'api_failures_total{{platform="telegram",reason="{reason}",receiver="ops"}}': 0 for reason in REASONS}
+    expected |= {
+        f'api_failures_total{{platform="telegram",reason="{reason}",receiver="ops"}}': 0
+        for reason in REASONS
+    }
     expected |= {
         "webhook_request_duration_seconds_count": 0,
         'alerts_received_total{status="firing"}': 0,
@@ -79,7 +99,14 @@ def test_every_known_series_stands_at_its_start_before_anything_happened() -> No
 
 
 OUTCOMES = ("delivered", "merged", "duplicate", "expired", "dead")
-REASONS = ("authError", "rateLimited", "clientError", "serverError", "contextDeadlineExceeded", "other")
+REASONS = (
+    "authError",
+    "rateLimited",
+    "clientError",
+    "serverError",
+    "contextDeadlineExceeded",
+    "other",
+)
 
 
 def test_each_event_is_counted_once_where_it_belongs() -> None:
@@ -88,7 +115,11 @@ def test_each_event_is_counted_once_where_it_belongs() -> None:
     for event in EVENTS:
         metrics.listen(event)
     changed = {name: value for name, value in samples(metrics).items() if before.get(name) != value}
-    counted = {name: value for name, value in changed.items() if "_bucket" not in name and "process_" not in name}
+    counted = {
+        name: value
+        for name, value in changed.items()
+        if "_bucket" not in name and "process_" not in name
+    }
     assert counted == {
         'webhook_requests_total{code="200"}': 1,
         "webhook_request_duration_seconds_count": 1,
@@ -114,10 +145,14 @@ def test_a_refused_load_says_so_until_one_is_taken() -> None:
 
 
 def test_deliveries_are_what_the_balance_says() -> None:
-    scrape = samples(Metrics(), FULL, BalanceRow("discord", "ops", accepted=1, pending=1, oldest_pending=50.0))
+    scrape = samples(
+        Metrics(), FULL, BalanceRow("discord", "ops", accepted=1, pending=1, oldest_pending=50.0)
+    )
     assert scrape['deliveries_accepted_total{platform="telegram",receiver="ops"}'] == 21
     ended = {
-        outcome: scrape[f'deliveries_total{{outcome="{outcome}",platform="telegram",receiver="ops"}}']
+        outcome: scrape[
+            f'deliveries_total{{outcome="{outcome}",platform="telegram",receiver="ops"}}'
+        ]
         for outcome in OUTCOMES
     }
     assert ended == {"delivered": 1, "merged": 2, "duplicate": 3, "expired": 4, "dead": 5}
@@ -126,7 +161,8 @@ def test_deliveries_are_what_the_balance_says() -> None:
 
 
 @pytest.mark.parametrize(
-    ("row", "lost"), [(FULL, 0), (BalanceRow("discord", "x"), 0), (BalanceRow("discord", "x", 3, 1), 2)]
+    ("row", "lost"),
+    [(FULL, 0), (BalanceRow("discord", "x"), 0), (BalanceRow("discord", "x", 3, 1), 2)],
 )
 def test_what_was_accepted_and_is_nowhere_is_lost(row: BalanceRow, lost: int) -> None:
     assert row.lost == lost
@@ -156,12 +192,17 @@ def test_two_sets_of_metrics_do_not_meet() -> None:
     assert samples(other)['webhook_requests_total{code="200"}'] == 0
 
 
-@pytest.mark.skipif(not shutil.which("promtool"), reason="promtool is absent: apt-get install -y prometheus")
+@pytest.mark.skipif(
+    not shutil.which("promtool"), reason="promtool is absent: apt-get install -y prometheus"
+)
 def test_promtool_finds_no_fault() -> None:
     metrics = primed()
     for event in EVENTS:
         metrics.listen(event)
     checked = subprocess.run(
-        ["promtool", "check", "metrics"], input=metrics.render([FULL]), capture_output=True, check=False
+        ["promtool", "check", "metrics"],
+        input=metrics.render([FULL]),
+        capture_output=True,
+        check=False,
     )
     assert (checked.returncode, checked.stdout + checked.stderr) == (0, b"")

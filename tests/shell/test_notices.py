@@ -6,7 +6,15 @@ from relay.core.active_config import Refusing
 from relay.core.alert import Notification
 from relay.core.card.card import Card
 from relay.core.card.fold import Arriving, fold
-from relay.core.event import Answered, ChatChanged, ChatMoved, Contradicted, Event, Settled, TemplateFailed
+from relay.core.event import (
+    Answered,
+    ChatChanged,
+    ChatMoved,
+    Contradicted,
+    Event,
+    Settled,
+    TemplateFailed,
+)
 from relay.core.notice import HOURLY, notice_of
 from relay.operate.notices import Notices
 from tests.build import POLICY, arriving
@@ -45,15 +53,27 @@ class Operators:
     [
         (Answered(400, 0.1), "answered with 400"),
         (Answered(413, 0.1), "answered with 413"),
-        (ChatMoved("telegram", "dba", "relay.yml:12", "-1009"), "write chat_id -1009 at relay.yml:12"),
+        (
+            ChatMoved("telegram", "dba", "relay.yml:12", "-1009"),
+            "write chat_id -1009 at relay.yml:12",
+        ),
         (ChatMoved("telegram", "dba", "relay.yml:12", ""), "see relay.yml:12"),
         (
             Settled("telegram", "dba", "dead", 1, why="refused"),
             "1 delivery of receiver dba cannot be",
         ),
-        (Settled("telegram", "dba", "dead", 3, why="refused"), "3 deliveries of receiver dba cannot"),
-        (Settled("telegram", "dba", "expired", 1), "1 delivery of receiver dba waited too long and was given up"),
-        (Settled("telegram", "dba", "expired", 3), "3 deliveries of receiver dba waited too long and were given up"),
+        (
+            Settled("telegram", "dba", "dead", 3, why="refused"),
+            "3 deliveries of receiver dba cannot",
+        ),
+        (
+            Settled("telegram", "dba", "expired", 1),
+            "1 delivery of receiver dba waited too long and was given up",
+        ),
+        (
+            Settled("telegram", "dba", "expired", 3),
+            "3 deliveries of receiver dba waited too long and were given up",
+        ),
         (FAILED, "team.j2 fails"),
         (Contradicted("{}", "https://a.example", "https://b.example"), "/alerts/SOURCE"),
     ],
@@ -73,7 +93,13 @@ async def test_what_operators_have_to_know_is_told_in_words(event: Event, words:
         Settled("telegram", "dba", "dead", 1, why="dropped by the operator"),
         ChatChanged("telegram", "dba", up=True, why=""),
     ],
-    ids=["taken", "busy", "delivered", "given up by hand", "one of the chats of a receiver is up again"],
+    ids=[
+        "taken",
+        "busy",
+        "delivered",
+        "given up by hand",
+        "one of the chats of a receiver is up again",
+    ],
 )
 def test_what_is_no_news_is_no_notice(event: Event) -> None:
     assert notice_of(event) is None
@@ -88,13 +114,18 @@ async def test_the_same_notice_is_told_once_and_is_over_an_hour_after_its_last_c
     assert operators.told == [("firing", "AlertRelayTemplateFailed")]
     operators.now += 1
     await operators.notices.look()
-    assert operators.told == [("firing", "AlertRelayTemplateFailed"), ("resolved", "AlertRelayTemplateFailed")]
+    assert operators.told == [
+        ("firing", "AlertRelayTemplateFailed"),
+        ("resolved", "AlertRelayTemplateFailed"),
+    ]
 
 
 async def test_what_an_earlier_run_told_is_over_an_hour_after_the_start_of_this_one() -> None:
     operators, earlier = Operators(), Operators()
     await earlier.hear(FAILED)
-    cards = [fold(Card(told.group, "", "ops"), [_arriving(told)], POLICY).card for told in earlier.posted]
+    cards = [
+        fold(Card(told.group, "", "ops"), [_arriving(told)], POLICY).card for told in earlier.posted
+    ]
     operators.notices.start(cards)
     operators.now += HOURLY - 1
     await operators.notices.look()
@@ -113,7 +144,9 @@ def _arriving(told: Notification) -> Arriving:
     return arriving(1, told.alerts[0].starts_at, *told.alerts)
 
 
-async def test_a_chat_that_is_down_is_told_once_with_the_place_of_its_entry_until_it_is_down_no_more() -> None:
+async def test_a_chat_that_is_down_is_told_once_with_the_place_of_its_entry_until_it_is_down_no_more() -> (
+    None
+):
     operators = Operators()
     operators.down = (DOWN,)
     for _ in range(3):
@@ -129,12 +162,16 @@ async def test_a_chat_that_is_down_is_told_once_with_the_place_of_its_entry_unti
 
 
 @pytest.mark.parametrize("down", [True, False])
-async def test_what_an_earlier_run_told_of_a_chat_holds_as_long_as_the_chat_is_down(down: bool) -> None:
+async def test_what_an_earlier_run_told_of_a_chat_holds_as_long_as_the_chat_is_down(
+    down: bool,
+) -> None:
     operators, earlier = Operators(), Operators()
     earlier.down = (DOWN,)
     await earlier.notices.look()
     operators.down = (DOWN,) if down else ()
-    cards = [fold(Card(told.group, "", "ops"), [_arriving(told)], POLICY).card for told in earlier.posted]
+    cards = [
+        fold(Card(told.group, "", "ops"), [_arriving(told)], POLICY).card for told in earlier.posted
+    ]
     operators.notices.start(cards)
     await operators.notices.look()
     await operators.notices.stop()

@@ -35,7 +35,9 @@ ROOT = Path(__file__).parent.parent.parent
 
 @pytest.fixture
 def config(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A configuration with one chat, and data/ in the current folder with an alert that it waits for."""
+    """A configuration with one chat, and data/ in the current folder with an alert that it waits
+    for.
+    """
     monkeypatch.chdir(tmp_path)
     sandbox.telegram.add_bot(TOKEN, "relay_bot")
     sandbox.telegram.add_chat(CHAT, "supergroup", "On call")
@@ -49,13 +51,17 @@ def config(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 def written(path: Path, url: str) -> Path:
     path.write_text(
         f'global: {{telegram_api_url: "{url}", telegram_bot_token: "{TOKEN}", telegram_updates: none}}\n'
-        f"route: {{receiver: ops}}\nreceivers: [{{name: ops, telegram_configs: [{{chat_id: {CHAT}}}]}}]\n"
+        f"route: {{receiver: ops}}\nreceivers: "
+        f"[{{name: ops, telegram_configs: [{{chat_id: {CHAT}}}]}}]\n"
     )
     return path
 
 
 async def metrics(address: str) -> str:
-    async with aiohttp.ClientSession() as session, session.get(f"http://{address}/metrics") as response:
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://{address}/metrics") as response,
+    ):
         return await response.text()
 
 
@@ -68,7 +74,11 @@ async def test_a_relay_with_a_damaged_storage_starts_says_so_and_delivers_what_i
     address = await app.start()
     (moved,) = [event.moved_to for event in drained(events) if isinstance(event, StorageDamaged)]
     assert "alert_relay_storage_damaged_total 1.0" in await metrics(address)
-    (logged,) = [record for record in caplog.records if record.getMessage() == "storage damaged, a new one begun"]
+    (logged,) = [
+        record
+        for record in caplog.records
+        if record.getMessage() == "storage damaged, a new one begun"
+    ]
     assert logged.levelname == "ERROR"
     assert ("remedy", f"alert-relay queue salvage {moved}") in logged.__dict__["values"]
     assert await asyncio.to_thread(main, ["queue", "salvage", moved]) == 0
@@ -84,10 +94,21 @@ async def test_who_subscribed_gets_alerts_again_as_soon_as_they_are_salvaged(
 ) -> None:
     sandbox.telegram.add_chat(ADA, "private", "Ada")
     lane = LaneKey("telegram", sandbox.url, "111", str(ADA))
-    invite = Invite("i1", BotId(sandbox.url, "111"), hash_of("token"), "on call", parse("instance=~.+"), T0, T0 * 2, 2)
+    invite = Invite(
+        "i1",
+        BotId(sandbox.url, "111"),
+        hash_of("token"),
+        "on call",
+        parse("instance=~.+"),
+        T0,
+        T0 * 2,
+        2,
+    )
     own = subscribe(invite, ChatInfo(str(ADA), "private", "Ada"), "", ADA, "en", T0, str(ADA))
     store = SqliteStore(Path("data") / DATABASE)
-    store.batch([partial(take, store, added=own, used=""), partial(store.people.create_invite, invite)])
+    store.batch(
+        [partial(take, store, added=own, used=""), partial(store.people.create_invite, invite)]
+    )
     accept(store, 8, 1_795_000_000.0, lane, receiver=SUBSCRIPTION)
     store.close()
     head_overwritten(Path("data") / DATABASE)
@@ -106,7 +127,9 @@ async def test_who_subscribed_gets_alerts_again_as_soon_as_they_are_salvaged(
 
 
 @pytest.mark.usefixtures("config")
-def test_the_chats_that_bots_were_seen_in_are_listed_again_with_their_topics(capsys: Output) -> None:
+def test_the_chats_that_bots_were_seen_in_are_listed_again_with_their_topics(
+    capsys: Output,
+) -> None:
     team = ChatInfo("-1001", "supergroup", "On call", forum=True)
     entry = ChatEntry(BotId("http://127.0.0.1:1", "111"), team, topics=(Topic("7", "Databases"),))
     store = SqliteStore(Path("data") / DATABASE)
@@ -123,17 +146,26 @@ def test_the_chats_that_bots_were_seen_in_are_listed_again_with_their_topics(cap
     assert "Databases" in capsys.readouterr().out
 
 
-async def test_a_storage_that_is_damaged_at_work_is_told_of_in_the_loop_and_costs_no_answer(config: Path) -> None:
+async def test_a_storage_that_is_damaged_at_work_is_told_of_in_the_loop_and_costs_no_answer(
+    config: Path,
+) -> None:
     told = asyncio.Event()
-    app = App(Options(config, Path("data"), port=0), (lambda e: told.set() if isinstance(e, StorageDamaged) else None,))
+    app = App(
+        Options(config, Path("data"), port=0),
+        (lambda e: told.set() if isinstance(e, StorageDamaged) else None,),
+    )
     address = await app.start()
     await app.balance()
     app._store._db.execute("PRAGMA cache_size=1")
     overwrite(Path("data") / DATABASE, 4096, random.Random(1).randbytes(4096 * 40))
-    alerts = [{"status": "firing", "labels": {"alertname": "Disk"}, "startsAt": "2026-11-22T10:00:00Z"}]
+    alerts = [
+        {"status": "firing", "labels": {"alertname": "Disk"}, "startsAt": "2026-11-22T10:00:00Z"}
+    ]
     async with aiohttp.ClientSession() as session:
         for _ in range(3):
-            async with session.post(f"http://{address}/alerts", json={"alerts": alerts}) as response:
+            async with session.post(
+                f"http://{address}/alerts", json={"alerts": alerts}
+            ) as response:
                 assert response.status == 200
     await told.wait()
     await app.stop()
@@ -158,7 +190,9 @@ def test_a_file_that_holds_nothing_is_status_1_and_none_at_all_status_2(capsys: 
     text(Path("wreck.db"))
     assert main(["queue", "salvage", "wreck.db"]) == 1
     assert main(["queue", "salvage", "nowhere.db"]) == 2
-    assert capsys.readouterr().err.splitlines()[-1] == "alert-relay queue: there is no file nowhere.db"
+    assert (
+        capsys.readouterr().err.splitlines()[-1] == "alert-relay queue: there is no file nowhere.db"
+    )
 
 
 def newer(path: Path) -> str:
@@ -175,15 +209,25 @@ def a_folder(path: Path) -> str:
 
 
 @pytest.mark.parametrize("make", [newer, a_folder])
-def test_serve_ends_with_status_2_and_why_and_touches_nothing(make: Callable[[Path], str], tmp_path: Path) -> None:
+def test_serve_ends_with_status_2_and_why_and_touches_nothing(
+    make: Callable[[Path], str], tmp_path: Path
+) -> None:
     (tmp_path / "data").mkdir()
     path = tmp_path / "data" / DATABASE
     why = make(path)
     before = path.read_bytes() if path.is_file() else b""
-    options = (f"--config.file={written(tmp_path / 'relay.yml', 'http://127.0.0.1:1')}", "--storage.path=data")
+    options = (
+        f"--config.file={written(tmp_path / 'relay.yml', 'http://127.0.0.1:1')}",
+        "--storage.path=data",
+    )
     command = [sys.executable, "-m", "relay", "serve", *options, "--web.listen-address=127.0.0.1:0"]
     ended = subprocess.run(
-        command, cwd=tmp_path, env={"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=False
+        command,
+        cwd=tmp_path,
+        env={"PYTHONPATH": str(ROOT)},
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ended.returncode == 2
     assert ended.stderr.splitlines()[-1].endswith(why)

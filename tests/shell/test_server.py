@@ -38,7 +38,9 @@ ROOMY = Room(connections=64, first_seconds=5, idle_seconds=5, linger_seconds=0.0
 class Relay:
     """A server on a loopback port, and what it did."""
 
-    def __init__(self, limits: Limits = QUICK, room: Room = ROOMY, door: Door | None = None, prefix: str = "") -> None:
+    def __init__(
+        self, limits: Limits = QUICK, room: Room = ROOMY, door: Door | None = None, prefix: str = ""
+    ) -> None:
         self.taken: list[tuple[str, bytes]] = []
         self.told: list[Event] = []
         self.answer: Answer | Exception = Taken()
@@ -87,8 +89,12 @@ class Relay:
             return Got(await asyncio.wait_for(reader.read(), 30), writer)
         return Got(b"", writer)
 
-    async def post(self, path: str = "/alerts", body: bytes = b"{}", headers: Headers = EMPTY) -> "Got":
-        return await self.send(head("POST", path, {"Content-Length": str(len(body))} | headers), body)
+    async def post(
+        self, path: str = "/alerts", body: bytes = b"{}", headers: Headers = EMPTY
+    ) -> "Got":
+        return await self.send(
+            head("POST", path, {"Content-Length": str(len(body))} | headers), body
+        )
 
     async def get(self, path: str, method: str = "GET", headers: Headers = EMPTY) -> "Got":
         return await self.send(head(method, path, headers))
@@ -142,7 +148,9 @@ async def relay() -> AsyncIterator[Relay]:
         ("/alerts/" + "x" * 64, "x" * 64),
     ],
 )
-async def test_a_payload_is_taken_with_the_source_of_its_path(relay: Relay, path: str, source: str) -> None:
+async def test_a_payload_is_taken_with_the_source_of_its_path(
+    relay: Relay, path: str, source: str
+) -> None:
     got = await relay.post(path, b'{"a": 1}')
     assert (got.status, json.loads(got.body)) == (200, {"status": "accepted"})
     assert relay.taken == [(source, b'{"a": 1}')]
@@ -193,7 +201,9 @@ async def test_any_json_type_will_do(relay: Relay) -> None:
         ("GET", "/-/reload", 405),
     ],
 )
-async def test_another_path_or_method_is_refused(relay: Relay, method: str, path: str, status: int) -> None:
+async def test_another_path_or_method_is_refused(
+    relay: Relay, method: str, path: str, status: int
+) -> None:
     got = await relay.get(path, method)
     assert got.status == status
     assert CANARY.encode() not in got.raw
@@ -207,7 +217,13 @@ async def test_another_path_or_method_is_refused(relay: Relay, method: str, path
         ("POST", "/alerts/eu", EMPTY, 400, "alerts: expected a list"),
         ("POST", "/alerts/a/b", EMPTY, 404, "unknown path"),
         ("GET", "/alerts", EMPTY, 405, "send it with POST"),
-        ("POST", "/alerts/", {"Content-Type": "text/plain"}, 415, "the content type must be application/json"),
+        (
+            "POST",
+            "/alerts/",
+            {"Content-Type": "text/plain"},
+            415,
+            "the content type must be application/json",
+        ),
     ],
 )
 async def test_a_refusal_is_told_with_its_reason_and_whence_it_came(
@@ -222,18 +238,28 @@ async def test_a_refusal_is_told_with_its_reason_and_whence_it_came(
 
 
 @pytest.mark.parametrize(
-    ("method", "path", "level"), [("GET", "/", "debug"), ("GET", "/favicon.ico", "debug"), ("POST", "/alert", "info")]
+    ("method", "path", "level"),
+    [("GET", "/", "debug"), ("GET", "/favicon.ico", "debug"), ("POST", "/alert", "info")],
 )
 async def test_what_is_not_meant_for_alerts_is_noted_but_does_not_count(
     relay: Relay, method: str, path: str, level: str
 ) -> None:
     assert (await relay.get(path, method)).status == 404
-    values = {"code": "404", "why": "unknown path", "method": method, "path": path, "from": "127.0.0.1"}
+    values = {
+        "code": "404",
+        "why": "unknown path",
+        "method": method,
+        "path": path,
+        "from": "127.0.0.1",
+    }
     assert relay.told == [Noted(level, "request refused", tuple(values.items()))]  # type: ignore[arg-type]
 
 
 async def test_a_path_is_never_redirected(relay: Relay) -> None:
-    assert {(await relay.post(path)).status for path in ("/alerts", "/alerts/", "/alerts/x", "/alerts/x/")} == {200}
+    assert {
+        (await relay.post(path)).status
+        for path in ("/alerts", "/alerts/", "/alerts/x", "/alerts/x/")
+    } == {200}
 
 
 @pytest.mark.parametrize("coding", ["gzip", "deflate", "br", "zstd", CANARY, "identity, gzip"])
@@ -248,7 +274,9 @@ async def test_identity_is_no_encoding(relay: Relay) -> None:
     assert (await relay.post(headers={"Content-Encoding": "identity"})).status == 200
 
 
-@pytest.mark.parametrize("kind", ["text/plain", "", "application/x-www-form-urlencoded", f"{CANARY}/x", "json"])
+@pytest.mark.parametrize(
+    "kind", ["text/plain", "", "application/x-www-form-urlencoded", f"{CANARY}/x", "json"]
+)
 async def test_a_type_that_is_not_json_is_refused(relay: Relay, kind: str) -> None:
     got = await relay.post(headers={"Content-Type": kind})
     assert got.status == 415
@@ -269,9 +297,17 @@ async def test_chunks_over_the_limit_are_refused_when_they_pass_it(relay: Relay)
 
 
 @pytest.mark.parametrize("sent", [b"", b"{", b'{"alerts": ['])
-async def test_a_body_that_does_not_end_gets_503_and_a_closed_connection(relay: Relay, sent: bytes) -> None:
-    got = await relay.send(head("POST", "/alerts", {"Content-Length": "500", "Connection": "keep-alive"}), sent)
-    assert (got.status, got.headers["retry-after"], got.headers["connection"]) == (503, "1", "close")
+async def test_a_body_that_does_not_end_gets_503_and_a_closed_connection(
+    relay: Relay, sent: bytes
+) -> None:
+    got = await relay.send(
+        head("POST", "/alerts", {"Content-Length": "500", "Connection": "keep-alive"}), sent
+    )
+    assert (got.status, got.headers["retry-after"], got.headers["connection"]) == (
+        503,
+        "1",
+        "close",
+    )
     assert relay.taken == []
 
 
@@ -305,7 +341,12 @@ async def test_a_slow_commit_gets_503_in_time_and_goes_on(relay: Relay) -> None:
 @pytest.mark.parametrize(
     ("answer", "status", "retry_after", "text"),
     [
-        (BadPayload("alerts[3].labels: expected an object"), 400, None, "alerts[3].labels: expected an object"),
+        (
+            BadPayload("alerts[3].labels: expected an object"),
+            400,
+            None,
+            "alerts[3].labels: expected an object",
+        ),
         (Busy("storage failed", 5), 503, "5", "storage failed"),
         (Busy("overloaded", 0.2), 503, "1", "overloaded"),
         (RuntimeError(CANARY), 503, "1", "internal error"),
@@ -317,7 +358,11 @@ async def test_what_became_of_the_payload_is_told_in_http(
 ) -> None:
     relay.answer = answer
     got = await relay.post()
-    assert (got.status, got.headers.get("retry-after"), json.loads(got.body)) == (status, retry_after, {"error": text})
+    assert (got.status, got.headers.get("retry-after"), json.loads(got.body)) == (
+        status,
+        retry_after,
+        {"error": text},
+    )
     assert relay.codes() == [status]
 
 
@@ -370,7 +415,11 @@ async def test_metrics_come_in_prometheus_text_format(relay: Relay) -> None:
     assert got.headers["content-type"] == "text/plain; version=0.0.4; charset=utf-8"
 
 
-WRONG = {"": {}, "wrong": {"Authorization": f"Bearer {CANARY}x"}, "basic": {"Authorization": f"Basic {CANARY}"}}
+WRONG = {
+    "": {},
+    "wrong": {"Authorization": f"Bearer {CANARY}x"},
+    "basic": {"Authorization": f"Basic {CANARY}"},
+}
 RIGHT = {"Authorization": f"Bearer {CANARY}"}
 
 
@@ -384,7 +433,9 @@ async def guarded(folder: Path, text: str = "") -> AsyncIterator[Relay]:
     door.close()
 
 
-async def test_a_long_word_in_the_path_of_a_stranger_is_not_told_for_it_may_be_a_token(tmp_path: Path) -> None:
+async def test_a_long_word_in_the_path_of_a_stranger_is_not_told_for_it_may_be_a_token(
+    tmp_path: Path,
+) -> None:
     token = CANARY * 2
     async with guarded(tmp_path) as relay:
         assert (await relay.post("/alerts/eu")).status == 401
@@ -420,7 +471,9 @@ async def test_protect_all_guards_the_probes_too(tmp_path: Path) -> None:
 async def test_without_authentication_no_byte_of_the_body_is_asked_for(tmp_path: Path) -> None:
     async with guarded(tmp_path) as relay:
         asking = head(
-            "POST", "/alerts", {"Content-Length": "900", "Expect": "100-continue", "Connection": "keep-alive"}
+            "POST",
+            "/alerts",
+            {"Content-Length": "900", "Expect": "100-continue", "Connection": "keep-alive"},
         )
         reader, writer = await relay.connect()
         writer.write(asking)
@@ -430,9 +483,15 @@ async def test_without_authentication_no_byte_of_the_body_is_asked_for(tmp_path:
 
 @pytest.mark.parametrize("path", ["/telegram/111", "/telegram/222/"])
 @pytest.mark.parametrize("secret", ["", f"{CANARY}x"])
-async def test_without_a_bots_secret_no_byte_of_an_update_is_asked_for(relay: Relay, path: str, secret: str) -> None:
+async def test_without_a_bots_secret_no_byte_of_an_update_is_asked_for(
+    relay: Relay, path: str, secret: str
+) -> None:
     reader, writer = await relay.connect()
-    asking = {"Content-Length": "900", "Expect": "100-continue", "X-Telegram-Bot-Api-Secret-Token": secret}
+    asking = {
+        "Content-Length": "900",
+        "Expect": "100-continue",
+        "X-Telegram-Bot-Api-Secret-Token": secret,
+    }
     writer.write(head("POST", path, asking))
     assert (await reader.readline()).startswith(b"HTTP/1.1 401 ")
     writer.close()
@@ -461,7 +520,10 @@ async def test_a_crowd_of_guesses_gets_503_not_401(tmp_path: Path) -> None:
             return {"Authorization": "Basic " + base64.b64encode(f"am:{number}".encode()).decode()}
 
         codes = [
-            got.status for got in await asyncio.gather(*(relay.post(headers=guess(number)) for number in range(50)))
+            got.status
+            for got in await asyncio.gather(
+                *(relay.post(headers=guess(number)) for number in range(50))
+            )
         ]
     door.close()
     assert set(codes) == {401, 503}
@@ -497,8 +559,13 @@ async def test_bad_http_gets_one_json_400_that_repeats_nothing(relay: Relay, raw
 
 
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(raw=st.binary(max_size=300), method=st.sampled_from([b"", b"POST /alerts HTTP/1.1\r\n", b"GET "]))
-async def test_no_bytes_at_all_stop_it_from_serving(relay: Relay, method: bytes, raw: bytes) -> None:
+@given(
+    raw=st.binary(max_size=300),
+    method=st.sampled_from([b"", b"POST /alerts HTTP/1.1\r\n", b"GET "]),
+)
+async def test_no_bytes_at_all_stop_it_from_serving(
+    relay: Relay, method: bytes, raw: bytes
+) -> None:
     reader, writer = await relay.connect()
     writer.write(method + raw)
     writer.write_eof()
@@ -542,7 +609,9 @@ async def test_a_connection_that_brought_one_may_idle_and_bring_another() -> Non
     async with serving(Relay(room=Room(16, 0.05, 60, 0.05, 1))) as relay:
         reader, writer = await relay.connect()
         for _ in range(2):
-            writer.write(head("POST", "/alerts", {"Content-Length": "2", "Connection": "keep-alive"}) + b"{}")
+            writer.write(
+                head("POST", "/alerts", {"Content-Length": "2", "Connection": "keep-alive"}) + b"{}"
+            )
             assert b'"accepted"' in await reader.readuntil(b"}")
             await asyncio.sleep(0.1)
         writer.close()
@@ -551,7 +620,9 @@ async def test_a_connection_that_brought_one_may_idle_and_bring_another() -> Non
 async def test_an_idle_connection_is_closed_in_the_end() -> None:
     async with serving(Relay(room=Room(16, 60, 0.1, 0.05, 1))) as relay:
         reader, writer = await relay.connect()
-        writer.write(head("POST", "/alerts", {"Content-Length": "2", "Connection": "keep-alive"}) + b"{}")
+        writer.write(
+            head("POST", "/alerts", {"Content-Length": "2", "Connection": "keep-alive"}) + b"{}"
+        )
         assert b'"accepted"' in await asyncio.wait_for(reader.read(), 30)
         writer.close()
 
@@ -577,7 +648,9 @@ async def test_a_body_that_is_still_coming_at_the_end_is_read_and_answered() -> 
     relay = Relay(SLOW, Room(16, 60, 60, 0.05, 60))
     await relay.open()
     reader, writer = await relay.connect()
-    writer.write(head("POST", "/alerts", {"Content-Length": "2", "Expect": "100-continue", "Connection": ""}))
+    writer.write(
+        head("POST", "/alerts", {"Content-Length": "2", "Expect": "100-continue", "Connection": ""})
+    )
     await reader.readuntil(b"100 Continue\r\n\r\n")
     closing = asyncio.ensure_future(relay.listener.close())
     await asyncio.sleep(0)
@@ -627,7 +700,9 @@ async def test_beside_hundreds_of_unfinished_handshakes_a_good_request_is_answer
         for _, writer in silent:
             writer.write(sent)
         assert await post_by_tls(relay, client) == b"HTTP/1.1 200 OK"
-        closed = await asyncio.wait_for(asyncio.gather(*(ended(reader) for reader, _ in silent[:285])), 30)
+        closed = await asyncio.wait_for(
+            asyncio.gather(*(ended(reader) for reader, _ in silent[:285])), 30
+        )
         assert len(closed) == 285
         assert not any(reader.at_eof() for reader, _ in silent[285:])
     await asyncio.wait_for(asyncio.gather(*(ended(reader) for reader, _ in silent)), 30)
@@ -641,7 +716,9 @@ async def ended(reader: asyncio.StreamReader) -> None:
         await reader.read()
 
 
-async def test_a_handshake_that_fails_leaves_its_room(certified: tuple[ssl.SSLContext, ssl.SSLContext]) -> None:
+async def test_a_handshake_that_fails_leaves_its_room(
+    certified: tuple[ssl.SSLContext, ssl.SSLContext],
+) -> None:
     server, client = certified
     async with serving(Relay(room=Room(16, 5, 5, 0.05, 1)), server) as relay:
         assert {(await relay.get("/-/healthy")).status for _ in range(20)} == {0}
@@ -679,11 +756,16 @@ async def test_the_address_says_host_and_port(relay: Relay) -> None:
 def test_a_parser_in_pure_python_is_refused() -> None:
     program = (
         "import asyncio; from relay.inbound.connections import *\n"
-        "async def main():\n    await Listener(None, Room()).open('127.0.0.1', 0, None)\nasyncio.run(main())"
+        "async def main():\n    await Listener(None, Room()).open('127.0.0.1', 0, "
+        "None)\nasyncio.run(main())"
     )
     environment = os.environ | {"AIOHTTP_NO_EXTENSIONS": "1"}
     ended = subprocess.run(
-        [sys.executable, "-c", program], env=environment, capture_output=True, text=True, check=False
+        [sys.executable, "-c", program],
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert ended.returncode == 1
     assert "no C parser" in ended.stderr

@@ -1,4 +1,6 @@
-"""The rehearsal: what would freeze or fill the relay does so to another process, and is a fault of its template."""
+"""The rehearsal: what would freeze or fill the relay does so to another process, and is a fault of
+its template.
+"""
 
 import subprocess
 import sys
@@ -14,12 +16,15 @@ from relay.settings import load as settings
 from relay.settings import template_check as rehearsal
 from relay.settings.template_check import Bounds
 
-BUILTIN = tuple((path.name, path.read_text(encoding="utf-8")) for path in sorted(settings.BUILTIN.glob("*.j2")))
+BUILTIN = tuple(
+    (path.name, path.read_text(encoding="utf-8")) for path in sorted(settings.BUILTIN.glob("*.j2"))
+)
 GOOD = "{{ mark }} {{ name }}"
 LARGE = GOOD * 2500
 # Near the most that one rendering may do, and there are dozens of renderings.
 SLOW = (
-    "{% for i in range(990) %}{% for j in range(12) %}{% set x = name | title | title %}{% endfor %}{% endfor %}" + GOOD
+    "{% for i in range(990) %}{% for j in range(12) %}{% set x = name | title | title %}{% "
+    "endfor %}{% endfor %}" + GOOD
 )
 BOUNDS = Bounds()
 CONFIG = """\
@@ -37,7 +42,14 @@ def found(bounds: Bounds = BOUNDS, **own: str) -> list[tuple[str, str]]:
 
 
 def test_the_other_process_finds_what_would_be_found_here() -> None:
-    own = {"a": GOOD, "b": "{{ nope }}", "c": "", "d": "{% if", "e": "<b>{{ name }}", "f": "{{ name }}{{ 1 // 0 }}"}
+    own = {
+        "a": GOOD,
+        "b": "{{ nope }}",
+        "c": "",
+        "d": "{% if",
+        "e": "<b>{{ name }}",
+        "f": "{{ name }}{{ 1 // 0 }}",
+    }
     tried = Trial(BUILTIN, tuple(own.items()), tuple((name, "html") for name in own))
     here = tuple(fault for each in trial.verdicts(tried, own) for fault in each.faults)
     assert {fault.template for fault in here} == {"b", "c", "d", "e", "f"}
@@ -56,12 +68,16 @@ def test_what_takes_too_much_memory_is_named_and_the_others_are_tried() -> None:
 
 def test_under_a_limit_of_the_system_templates_are_tried_as_well() -> None:
     program = (
-        "import resource; from relay.settings import template_check as rehearsal; from relay.config.template_samples import Trial\n"
+        "import resource; from relay.settings import template_check as rehearsal; from "
+        "relay.config.template_samples import Trial\n"
         "resource.setrlimit(resource.RLIMIT_CPU, (100, 100))\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 34, 1 << 34))\n"
-        "print(rehearsal.faults(Trial((), (('a', '{{ name }}'), ('b', '{{ nope }}')), (('a', 'none'),))))"
+        "print(rehearsal.faults(Trial((), (('a', '{{ name }}'), ('b', '{{ nope }}')), (('a', "
+        "'none'),))))"
     )
-    said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    said = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    ).stdout
     assert "takes more than" not in said
     assert "'nope' is undefined" in said
 
@@ -91,12 +107,16 @@ def config(tmp_path: Path) -> Path:
     return tmp_path / "relay.yml"
 
 
-def test_nothing_is_compiled_here_until_all_has_passed_there(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_nothing_is_compiled_here_until_all_has_passed_there(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     with monkeypatch.context() as patched:
         patched.setattr(template, "compile", None)
         rules, faults = settings.load(config, "check")
     assert rules is None
-    assert [(Path(fault.file).name, fault.line, fault.column) for fault in faults] == [("a.j2", 2, 4)]
+    assert [(Path(fault.file).name, fault.line, fault.column) for fault in faults] == [
+        ("a.j2", 2, 4)
+    ]
     assert faults[0].excerpt == "{{ nope }}"
     (config.parent / "a.j2").write_text(GOOD)
     rules, faults = settings.load(config, "check")
@@ -105,11 +125,15 @@ def test_nothing_is_compiled_here_until_all_has_passed_there(config: Path, monke
     assert {"a.j2", "b.j2"} < set(rules.in_force.templates.by_name)
 
 
-def test_without_a_process_nothing_is_in_force(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_process_nothing_is_in_force(
+    config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(_: object) -> tuple[()]:
         raise OSError(11, "Resource temporarily unavailable")
 
     monkeypatch.setattr(rehearsal, "faults", fail)
     rules, faults = settings.load(config, "check")
     assert rules is None
-    assert faults == (Fault(str(config), 1, 1, "cannot try the templates: Resource temporarily unavailable"),)
+    assert faults == (
+        Fault(str(config), 1, 1, "cannot try the templates: Resource temporarily unavailable"),
+    )

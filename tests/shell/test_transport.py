@@ -1,4 +1,6 @@
-"""Outbound HTTP over real loopback sockets: what is an answer, what is none, and whether bytes had left."""
+"""Outbound HTTP over real loopback sockets: what is an answer, what is none, and whether bytes had
+left.
+"""
 
 import asyncio
 import contextlib
@@ -51,7 +53,9 @@ async def transport(connect: float = 2.0, total: float = 2.0) -> AsyncIterator[T
         await made.close()
 
 
-def request(port: int, path: str = "sendMessage", scheme: str = "http", http: HttpOptions | None = None) -> Request:
+def request(
+    port: int, path: str = "sendMessage", scheme: str = "http", http: HttpOptions | None = None
+) -> Request:
     url = Secret(f"{scheme}://127.0.0.1:{port}/bot{CANARY}/{path}")
     return Request("POST", url, "sendMessage", b'{"text": "x"}', http=http or HttpOptions())
 
@@ -89,7 +93,9 @@ async def test_the_request_carries_our_name_its_type_and_no_cookie_of_an_earlier
     heard: list[bytes] = []
     answer = ok(extra=b"Set-Cookie: a=b\r\nConnection: close\r\n")
     async with listening(saying(answer, heard)) as port, transport() as out:
-        named = replace(request(port), url=Secret(f"http://localhost:{port}/bot{CANARY}/sendMessage"))
+        named = replace(
+            request(port), url=Secret(f"http://localhost:{port}/bot{CANARY}/sendMessage")
+        )
         await out.send(named)  # by name: no jar takes cookies of a bare address
         await out.send(named)
     head = heard[1].decode()
@@ -164,12 +170,18 @@ async def test_before_a_byte_left_nothing_is_in_doubt() -> None:
     proxied = through(port)
     async with transport() as out:
         assert await out.send(request(port)) == NoAnswer(sent=False, why="connection refused")
-        assert await out.send(request(port, http=proxied)) == NoAnswer(sent=False, why="proxy not reached")
+        assert await out.send(request(port, http=proxied)) == NoAnswer(
+            sent=False, why="proxy not reached"
+        )
         nowhere = Request("GET", Secret(f"http://chat.invalid/{CANARY}"), "get")
         assert await out.send(nowhere) == NoAnswer(sent=False, why="name not resolved")
-        assert await out.send(Request("GET", Secret("http://"), "get")) == NoAnswer(sent=False, why="unusable address")
+        assert await out.send(Request("GET", Secret("http://"), "get")) == NoAnswer(
+            sent=False, why="unusable address"
+        )
         missing = HttpOptions(ca_file="/no/such/file")
-        assert await out.send(request(port, http=missing)) == NoAnswer(sent=False, why="missing certificate file")
+        assert await out.send(request(port, http=missing)) == NoAnswer(
+            sent=False, why="missing certificate file"
+        )
 
 
 async def test_a_proxy_that_refuses_the_tunnel_leaves_nothing_in_doubt() -> None:
@@ -181,7 +193,9 @@ async def test_a_proxy_that_refuses_the_tunnel_leaves_nothing_in_doubt() -> None
 
 async def test_a_handshake_that_never_ends_leaves_nothing_in_doubt() -> None:
     async with listening(silent) as port, transport(connect=0.1) as out:
-        assert await out.send(request(port, scheme="https")) == NoAnswer(sent=False, why="no connection within 0.1 s")
+        assert await out.send(request(port, scheme="https")) == NoAnswer(
+            sent=False, why="no connection within 0.1 s"
+        )
 
 
 @pytest.mark.parametrize(
@@ -191,7 +205,10 @@ async def test_a_handshake_that_never_ends_leaves_nothing_in_doubt() -> None:
         (b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nhalf", "answer cut off"),
         (b"SSH-2.0-OpenSSH\r\n\r\n", "not an HTTP answer"),
         (b"HTTP/1.1 200 OK\r\nX: " + b"x" * 100_000 + b"\r\n\r\n", "not an HTTP answer"),
-        (b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope", "answer cut off"),
+        (
+            b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 4\r\n\r\nnope",
+            "answer cut off",
+        ),
     ],
 )
 async def test_once_the_request_left_a_broken_answer_is_in_doubt(answer: bytes, why: str) -> None:
@@ -239,11 +256,15 @@ async def test_a_certificate_is_trusted_by_ca_and_name_or_when_told_so(
 
         assert await ask(HttpOptions()) == distrusted
         assert await ask(HttpOptions(ca_file=str(ca))) == distrusted
-        assert isinstance(await ask(HttpOptions(ca_file=str(ca), server_name="chat.example")), Response)
+        assert isinstance(
+            await ask(HttpOptions(ca_file=str(ca), server_name="chat.example")), Response
+        )
         assert isinstance(await ask(HttpOptions(insecure_skip_verify=True)), Response)
 
 
-async def test_a_client_certificate_is_shown_when_configured(authority: trustme.CA, tmp_path: Path) -> None:
+async def test_a_client_certificate_is_shown_when_configured(
+    authority: trustme.CA, tmp_path: Path
+) -> None:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     authority.issue_cert("127.0.0.1").configure_cert(context)
     authority.configure_trust(context)

@@ -83,7 +83,9 @@ def test_a_volume_that_is_swapped_as_kubernetes_does_it_is_seen(tmp_path: Path) 
     assert watch.changed()
 
 
-def test_without_a_reload_of_all_the_content_of_secret_files_counts_and_nothing_else(folder: Path) -> None:
+def test_without_a_reload_of_all_the_content_of_secret_files_counts_and_nothing_else(
+    folder: Path,
+) -> None:
     watch = Watch(folder / "relay.yml")
     for edit in ("the configuration", "a template", "another template", "a secret, gone"):
         CHANGES[edit](folder)
@@ -128,7 +130,9 @@ async def test_following_reloads_at_each_change(folder: Path) -> None:
     following.cancel()
 
 
-async def test_a_relay_told_to_watch_takes_a_new_configuration_without_a_restart(tmp_path: Path) -> None:
+async def test_a_relay_told_to_watch_takes_a_new_configuration_without_a_restart(
+    tmp_path: Path,
+) -> None:
     config = tmp_path / "relay.yml"
     config.write_text("route: {receiver: ops}\nreceivers: [{name: ops}]\n")
     async with processes(tmp_path) as running:
@@ -140,6 +144,11 @@ async def test_a_relay_told_to_watch_takes_a_new_configuration_without_a_restart
         await until("the relay listens", lambda: listens(relay))
         assert relay.output.count('msg="configuration loaded"') == 1
         config.write_text("route: {receiver: dba}\nreceivers: [{name: dba}]\n")
-        await until("it is loaded again", lambda: relay.output.count('msg="configuration loaded"') == 2)
+        await until(
+            "it is loaded again", lambda: relay.output.count('msg="configuration loaded"') == 2
+        )
         config.write_text("route: {receiver: nobody}\nreceivers: [{name: dba}]\n")
-        await until("a bad one is refused", lambda: "configuration refused, the old one stays" in relay.output)
+        await until(
+            "a bad one is refused",
+            lambda: "configuration refused, the old one stays" in relay.output,
+        )

@@ -1,4 +1,6 @@
-"""The web configuration file: what it may say, each fault at its place, and doors that would stand open."""
+"""The web configuration file: what it may say, each fault at its place, and doors that would stand
+open.
+"""
 
 import hashlib
 import ssl
@@ -40,14 +42,22 @@ def certificates(tmp_path: Path) -> Path:
 
 def test_an_empty_file_guards_nothing(tmp_path: Path) -> None:
     web = read(written(tmp_path, ""))
-    assert (web.users, web.tokens, web.tls, web.protect_all, web.guarded) == ({}, (), None, False, False)
+    assert (web.users, web.tokens, web.tls, web.protect_all, web.guarded) == (
+        {},
+        (),
+        None,
+        False,
+        False,
+    )
 
 
 def test_users_and_tokens_are_read_and_tokens_are_kept_as_hashes_alone(tmp_path: Path) -> None:
     text = f"basic_auth_users:\n  am: {HASH}\nbearer_token_files: [one, two]\nprotect_all: true\n"
     web = read(written(tmp_path, text, one="canary-token\n", two="other"))
     assert web.users["am"].reveal() == HASH
-    assert web.tokens == tuple(hashlib.sha256(token).digest() for token in (b"canary-token", b"other"))
+    assert web.tokens == tuple(
+        hashlib.sha256(token).digest() for token in (b"canary-token", b"other")
+    )
     assert web.protect_all
     assert web.guarded
     assert web.files == (tmp_path / "web.yml", tmp_path / "one", tmp_path / "two")
@@ -56,7 +66,9 @@ def test_users_and_tokens_are_read_and_tokens_are_kept_as_hashes_alone(tmp_path:
 
 
 @pytest.mark.parametrize("auth", ["VerifyClientCertIfGiven", "RequireAndVerifyClientCert"])
-def test_a_client_certificate_guards_only_when_it_is_required(certificates: Path, auth: str) -> None:
+def test_a_client_certificate_guards_only_when_it_is_required(
+    certificates: Path, auth: str
+) -> None:
     text = TLS + f", client_ca_file: ca.pem, client_auth_type: {auth}}}"
     web = read(written(certificates, text))
     assert web.guarded == (auth == "RequireAndVerifyClientCert")
@@ -74,17 +86,22 @@ FAULTS = {
     ),
     "basic_auth_users: {am: 1}": "web.yml:1:24: expected a bcrypt hash: make one with htpasswd -nBC 10 NAME",
     f"basic_auth_users: {{am: {HASH.replace('$04$', '$18$')}}}": (
-        "web.yml:1:24: this bcrypt cost takes seconds per check: make the hash with a cost of 10 to 12"
+        "web.yml:1:24: this bcrypt cost takes seconds per check: make the hash with a cost of 10 "
+        "to 12"
     ),
     "bearer_token_files: [none]": "none: cannot be read (No such file or directory)",
     "bearer_token_files: [empty]": "empty: expected one bearer token and nothing else: write it on one line",
     "bearer_token_files: [two]": "two: expected one bearer token and nothing else: write it on one line",
     "tls_server_config: {cert_file: cert.pem}": 'web.yml:1:20: missing key "key_file"',
-    TLS + ", cert: x}": 'web.yml:1:61: unknown key "cert": inline PEM is not read here, name a file instead',
-    TLS + ", min_version: TLS9}": "web.yml:1:74: Input should be 'TLS10', 'TLS11', 'TLS12' or 'TLS13'",
-    TLS + ", min_version: TLS13, max_version: TLS12}": "web.yml:1:20: min_version is above max_version",
+    TLS
+    + ", cert: x}": 'web.yml:1:61: unknown key "cert": inline PEM is not read here, name a file instead',
+    TLS
+    + ", min_version: TLS9}": "web.yml:1:74: Input should be 'TLS10', 'TLS11', 'TLS12' or 'TLS13'",
+    TLS
+    + ", min_version: TLS13, max_version: TLS12}": "web.yml:1:20: min_version is above max_version",
     TLS + ", client_ca_file: ca.pem}": (
-        "web.yml:1:20: client_ca_file without a client_auth_type: RequireAndVerifyClientCert closes the door"
+        "web.yml:1:20: client_ca_file without a client_auth_type: RequireAndVerifyClientCert "
+        "closes the door"
     ),
     TLS + ", client_auth_type: RequireAndVerifyClientCert}": (
         "web.yml:1:20: client_auth_type without a client_ca_file: nothing could be verified"
@@ -96,7 +113,9 @@ FAULTS = {
 
 
 @pytest.mark.parametrize("text", FAULTS)
-def test_each_fault_names_its_place_and_the_remedy_and_no_secret(certificates: Path, text: str) -> None:
+def test_each_fault_names_its_place_and_the_remedy_and_no_secret(
+    certificates: Path, text: str
+) -> None:
     assert fault(certificates, text, empty=" \n", two="canary one") == FAULTS[text]
 
 
@@ -105,7 +124,9 @@ def test_all_faults_of_the_file_are_told_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("broken", ["cert.pem", "key.pem", "ca.pem"])
-def test_a_certificate_that_cannot_be_used_is_a_fault_with_its_file(certificates: Path, broken: str) -> None:
+def test_a_certificate_that_cannot_be_used_is_a_fault_with_its_file(
+    certificates: Path, broken: str
+) -> None:
     text = TLS + ", client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert}"
     read(written(certificates, text))
     (certificates / broken).write_text("not PEM")

@@ -1,4 +1,6 @@
-"""The chart as a cluster would have it: Helm's own objects, and the folders that its pod would see."""
+"""The chart as a cluster would have it: Helm's own objects, and the folders that its pod would
+see.
+"""
 
 import base64
 import json
@@ -39,7 +41,9 @@ class Rendered:
 
     def one(self, kind: str, ending: str = "") -> Object:
         """The only object of a kind whose name ends so."""
-        (found,) = (each for each in self.of(kind) if text(each, "metadata", "name").endswith(ending))
+        (found,) = (
+            each for each in self.of(kind) if text(each, "metadata", "name").endswith(ending)
+        )
         return found
 
     def spec(self) -> Object:
@@ -48,14 +52,18 @@ class Rendered:
 
     def container(self) -> Object:
         """The relay's container."""
-        return next(each for each in tables(self.spec(), "containers") if each["name"] == "alert-relay")
+        return next(
+            each for each in tables(self.spec(), "containers") if each["name"] == "alert-relay"
+        )
 
     def arguments(self) -> list[str]:
         """The relay's flags."""
         return [str(each) for each in cast(list[object], self.container()["args"])]
 
     def lay_out(self, folder: Path) -> Path:
-        """Writes what the pod finds in /etc/alert-relay, as far as this release makes it. Returns relay.yml."""
+        """Writes what the pod finds in /etc/alert-relay, as far as this release makes it. Returns
+        relay.yml.
+        """
         config = next(each for each in tables(self.spec(), "volumes") if each["name"] == "config")
         for source in tables(config, "projected", "sources"):
             ((kind, reference),) = cast(dict[str, Object], source).items()
@@ -68,7 +76,9 @@ class Rendered:
         return folder / "relay.yml"
 
     def files(self, kind: str, name: str) -> dict[str, str]:
-        """The keys of a Secret or ConfigMap of this release, in clear; empty when it is somebody else's."""
+        """The keys of a Secret or ConfigMap of this release, in clear; empty when it is somebody
+        else's.
+        """
         for each in self.of(kind):
             if text(each, "metadata", "name") == name:
                 data = cast(dict[str, str], each.get("data") or {})
@@ -96,7 +106,9 @@ def text(thing: Object, *path: str) -> str:
 
 
 def _steps(*values: Object) -> list[dict[str, object]]:
-    """An install with the first values, then an upgrade with each of the others; the last may have failed."""
+    """An install with the first values, then an upgrade with each of the others; the last may have
+    failed.
+    """
     order = {"chart": str(CHART), "release": RELEASE, "values": values}
     done = subprocess.run(
         [tool("python"), ROOT / "tests/ship/render.py"],
@@ -118,7 +130,9 @@ def every_step(*values: Object) -> list[Rendered]:
     done = _steps(*values)
     assert "error" not in done[-1], done[-1]["error"]
     return [
-        Rendered(cast(list[Object], each["objects"]), str(each["notes"]), cast(list[str], each["faults"]))
+        Rendered(
+            cast(list[Object], each["objects"]), str(each["notes"]), cast(list[str], each["faults"])
+        )
         for each in done
     ]
 

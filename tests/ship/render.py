@@ -1,8 +1,9 @@
-"""Renders a chart with Helm itself, against a stand-in for a cluster's API. Runs in .venv-ship, called by `charts.py`.
+"""Renders a chart with Helm itself, against a stand-in for a cluster's API. Runs in .venv-ship,
+called by `charts.py`.
 
-Standard input: {"chart": folder, "release": name, "values": [those of each step]}; the first step installs, the others
-upgrade. Standard output: for each step {"objects": [...], "notes": text, "faults": what Kubernetes' schemas say of the
-objects}, or {"error": text} as the last.
+Standard input: {"chart": folder, "release": name, "values": [those of each step]}; the first step
+installs, the others upgrade. Standard output: for each step {"objects": [...], "notes": text,
+"faults": what Kubernetes' schemas say of the objects}, or {"error": text} as the last.
 """
 
 import asyncio
@@ -31,7 +32,13 @@ KINDS = {
 def plural(kind: str) -> str:
     """As the API's paths write it."""
     name = kind.lower()
-    return f"{name[:-1]}ies" if name.endswith("y") else f"{name}es" if name.endswith("s") else f"{name}s"
+    return (
+        f"{name[:-1]}ies"
+        if name.endswith("y")
+        else f"{name}es"
+        if name.endswith("s")
+        else f"{name}s"
+    )
 
 
 def discovery() -> dict[str, object]:
@@ -44,14 +51,23 @@ def discovery() -> dict[str, object]:
         "/apis": {
             "kind": "APIGroupList",
             "groups": [
-                {"name": each["groupVersion"].partition("/")[0], "versions": [each], "preferredVersion": each}
+                {
+                    "name": each["groupVersion"].partition("/")[0],
+                    "versions": [each],
+                    "preferredVersion": each,
+                }
                 for each in named
             ],
         },
     }
     for version, kinds in KINDS.items():
         resources = [
-            {"name": plural(kind), "kind": kind, "namespaced": True, "verbs": ["create", "get", "patch"]}
+            {
+                "name": plural(kind),
+                "kind": kind,
+                "namespaced": True,
+                "verbs": ["create", "get", "patch"],
+            }
             for kind in kinds
         ]
         path = f"/apis/{version}" if "/" in version else f"/api/{version}"
@@ -74,7 +90,9 @@ class Api(BaseHTTPRequestHandler):
         if path in self.answers:
             self._say(200, self.answers[path])
         else:
-            self._say(404, {"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404})
+            self._say(
+                404, {"kind": "Status", "status": "Failure", "reason": "NotFound", "code": 404}
+            )
 
     def do_POST(self) -> None:
         """Creates."""
@@ -122,15 +140,25 @@ def outcome(release: dict[str, object]) -> dict[str, object]:
     texts = [cast(str, release["manifest"]), *(hook["manifest"] for hook in hooks)]
     objects = [each for text in texts for each in yaml.safe_load_all(text) if each]
     notes = cast(dict[str, str], release["info"])["notes"]
-    return {"objects": objects, "notes": notes, "faults": [fault for each in objects for fault in faults(each)]}
+    return {
+        "objects": objects,
+        "notes": notes,
+        "faults": [fault for each in objects for fault in faults(each)],
+    }
 
 
 def faults(thing: dict[str, object]) -> list[str]:
-    """What the schema of its kind says; kinds that Kubernetes does not have itself are passed over."""
+    """What the schema of its kind says; kinds that Kubernetes does not have itself are passed
+    over.
+    """
     try:
         validate(thing, KUBERNETES, strict=True)
     except SchemaNotFoundError:
-        return [] if "monitoring.coreos.com" in str(thing["apiVersion"]) else [f"no such kind: {thing['kind']}"]
+        return (
+            []
+            if "monitoring.coreos.com" in str(thing["apiVersion"])
+            else [f"no such kind: {thing['kind']}"]
+        )
     except ValidationError as error:
         return [f"{thing['kind']}: {error.message} at {list(error.path)}"]
     return []
@@ -149,7 +177,13 @@ async def main() -> None:
         try:
             for number, values in enumerate(order["values"]):
                 action = Upgrade(helm) if number else Install(helm)
-                results.append(outcome(await action.run(order["release"], order["chart"], values=values, wait=False)))
+                results.append(
+                    outcome(
+                        await action.run(
+                            order["release"], order["chart"], values=values, wait=False
+                        )
+                    )
+                )
         except HelmError as error:
             results.append({"error": str(error)})
     json.dump(results, sys.stdout)

@@ -1,4 +1,5 @@
-"""Puts the configuration's schema into that of the chart's values, so that Helm refuses what the relay would refuse.
+"""Puts the configuration's schema into that of the chart's values, so that Helm refuses what the
+relay would refuse.
 
 python -m tests.ship.schema
 """
@@ -7,7 +8,10 @@ import json
 from pathlib import Path
 
 ROOT = Path(__file__).parent.parent.parent
-VALUES, CONFIGURATION = ROOT / "helm/alert-relay/values.schema.json", ROOT / "config/relay.schema.json"
+VALUES, CONFIGURATION = (
+    ROOT / "helm/alert-relay/values.schema.json",
+    ROOT / "config/relay.schema.json",
+)
 
 
 def with_configuration(values: str, configuration: str) -> str:
@@ -17,7 +21,11 @@ def with_configuration(values: str, configuration: str) -> str:
     outer["$defs"] = inner["$defs"]
     model = {key: inner[key] for key in ("type", "required", "properties", "additionalProperties")}
     # As text it is for the relay alone to judge.
-    outer["properties"]["config"] = {"type": ["object", "string"], "if": {"type": "string"}, "else": model}
+    outer["properties"]["config"] = {
+        "type": ["object", "string"],
+        "if": {"type": "string"},
+        "else": model,
+    }
     return json.dumps(outer, indent=2) + "\n"
 
 

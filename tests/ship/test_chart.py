@@ -1,4 +1,6 @@
-"""The chart, rendered by Helm itself: valid, hardened, and what its pod sees is what the relay takes."""
+"""The chart, rendered by Helm itself: valid, hardened, and what its pod sees is what the relay
+takes.
+"""
 
 import json
 import subprocess
@@ -16,12 +18,26 @@ from relay.config.fault import render as render_fault
 from relay.inbound import web_config as webconfig
 from relay.settings import load as settings
 from tests.need import need_program
-from tests.ship.charts import CHART, Object, Rendered, every_step, refusal, render, table, tables, text
+from tests.ship.charts import (
+    CHART,
+    Object,
+    Rendered,
+    every_step,
+    refusal,
+    render,
+    table,
+    tables,
+    text,
+)
 
 pytestmark = pytest.mark.slow
 
-SCENARIOS = sorted(path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*-values.yaml"))
-CHAT = {"telegram_configs": [{"chat_id": -1001234567890, "bot_token_file": "/run/secrets/bot/token"}]}
+SCENARIOS = sorted(
+    path.name.removesuffix("-values.yaml") for path in (CHART / "ci").glob("*-values.yaml")
+)
+CHAT = {
+    "telegram_configs": [{"chat_id": -1001234567890, "bot_token_file": "/run/secrets/bot/token"}]
+}
 
 
 def values(scenario: str) -> Object:
@@ -96,7 +112,10 @@ def test_the_pod_is_probed_and_mounts_folders_that_follow_changes(scenario: str)
 def test_the_pod_of_helm_test_is_none_of_the_services(scenario: str) -> None:
     release = rendered(scenario)
     wanted = table(release.one("Service"), "spec", "selector").items()
-    assert wanted <= table(release.one("StatefulSet"), "spec", "template", "metadata", "labels").items()
+    assert (
+        wanted
+        <= table(release.one("StatefulSet"), "spec", "template", "metadata", "labels").items()
+    )
     assert not wanted <= table(release.one("Pod"), "metadata", "labels").items()
 
 
@@ -110,7 +129,9 @@ def test_nothing_secret_stands_in_a_config_map() -> None:
 
 
 def test_a_generated_token_survives_upgrades() -> None:
-    first, second = (each.files("Secret", f"{name(each)}-auth") for each in every_step({}, config(**CHAT)))
+    first, second = (
+        each.files("Secret", f"{name(each)}-auth") for each in every_step({}, config(**CHAT))
+    )
     assert first == second
     assert len(first["token"]) == 40
 
@@ -128,7 +149,9 @@ def test_a_token_of_ones_own_wins_over_the_generated_one() -> None:
 
 def test_an_existing_secret_leaves_nothing_to_generate() -> None:
     release = rendered("existing-secrets")
-    assert [text(each, "metadata", "name") for each in release.of("Secret")] == ["live-alert-relay-web"]
+    assert [text(each, "metadata", "name") for each in release.of("Secret")] == [
+        "live-alert-relay-web"
+    ]
     mounted = [mount["mountPath"] for mount in tables(release.container(), "volumeMounts")]
     assert mounted[2:] == ["/run/secrets/telegram-bot", "/run/secrets/discord-webhooks"]
 
@@ -163,19 +186,25 @@ def test_alerts_can_be_left_out_labelled_and_added(tmp_path: Path) -> None:
     (group,) = tables(rendered("full").one("PrometheusRule"), "spec", "groups")
     shipped = yaml.safe_load((CHART / "rules/alert-relay.yml").read_text())["groups"][0]["rules"]
     names = [rule["alert"] for rule in tables(group, "rules")]
-    assert names == [rule["alert"] for rule in shipped if rule["alert"] != "AlertRelayNoWebhooks"] + ["Own"]
+    assert names == [
+        rule["alert"] for rule in shipped if rule["alert"] != "AlertRelayNoWebhooks"
+    ] + ["Own"]
     assert tables(group, "rules")[0]["labels"] == {"severity": "critical", "team": "sre"}
     assert tables(group, "rules")[0]["expr"] == shipped[0]["expr"]
     promtool = need_program("promtool", "prometheus")
     path = tmp_path / "rules.yml"
     path.write_text(yaml.safe_dump({"groups": [group]}))
-    checked = subprocess.run([promtool, "check", "rules", path], capture_output=True, text=True, check=False)
+    checked = subprocess.run(
+        [promtool, "check", "rules", path], capture_output=True, text=True, check=False
+    )
     assert checked.returncode == 0, checked.stdout + checked.stderr
 
 
 def test_the_dashboard_is_the_one_that_is_shipped() -> None:
     held = rendered("full").files("ConfigMap", "relay-dashboard")
-    assert json.loads(held["alert-relay.json"]) == json.loads((CHART / "dashboards/alert-relay.json").read_text())
+    assert json.loads(held["alert-relay.json"]) == json.loads(
+        (CHART / "dashboards/alert-relay.json").read_text()
+    )
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -187,7 +216,9 @@ def test_the_snippet_of_the_notes_is_what_alertmanager_takes(scenario: str, tmp_
     path = tmp_path / "alertmanager.yml"
     path.write_text(f"route: {{receiver: alert-relay}}\n{snippet}\n")
     amtool = need_program("amtool", "prometheus-alertmanager")
-    checked = subprocess.run([amtool, "check-config", path], capture_output=True, text=True, check=False)
+    checked = subprocess.run(
+        [amtool, "check-config", path], capture_output=True, text=True, check=False
+    )
     assert checked.returncode == 0, checked.stdout + checked.stderr + snippet
 
 
@@ -204,7 +235,10 @@ REFUSALS: dict[str, tuple[Object, str]] = {
     "two owners of one storage": ({"replicas": 2}, "replicas"),
     "a misspelt key of relay.yml": (config(telegram_config=[]), "telegram_config"),
     "a chat id in quotes": (config(telegram_configs=[{"chat_id": "-100"}]), "chat_id"),
-    "a password that is no hash": ({"auth": {"basicAuthUsers": {"me": "secret"}}}, "basicAuthUsers"),
+    "a password that is no hash": (
+        {"auth": {"basicAuthUsers": {"me": "secret"}}},
+        "basicAuthUsers",
+    ),
     "TLS without a certificate": ({"tls": {"enabled": True}}, "existingSecretName"),
     "a tag for a digest": ({"image": {"digest": "latest"}}, "digest"),
     "a bare number for a duration": ({"configReloadInterval": 15}, "configReloadInterval"),

@@ -26,7 +26,8 @@ USER = "65532"
 TOKEN = "a-token-for-this-test"
 URL = "http://127.0.0.1:9087"
 REACHING = {"index-url", "extra-index-url", "trusted-host", "proxy", "cert", "timeout"}
-# Read-only root, the two folders mounted, PID 1, no privileges: what a container engine does with these flags.
+# Read-only root, the two folders mounted, PID 1, no privileges: what a container engine does with
+# these flags.
 RUN = """
 set -e
 root=$1 etc=$2 data=$3; shift 3
@@ -47,12 +48,21 @@ class Buildah:
     folder: Path
 
     def __call__(self, *words: str | Path) -> str:
-        command = ["buildah", "--root", self.folder / "images", "--runroot", self.folder / "run", *words]
+        command = [
+            "buildah",
+            "--root",
+            self.folder / "images",
+            "--runroot",
+            self.folder / "run",
+            *words,
+        ]
         return run(*command, STORAGE_DRIVER="vfs")
 
 
 def run(*command: str | Path, **more: str) -> str:
-    done = subprocess.run(command, cwd=ROOT, env=os.environ | more, capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        command, cwd=ROOT, env=os.environ | more, capture_output=True, text=True, check=False
+    )
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.strip()
 
@@ -60,7 +70,9 @@ def run(*command: str | Path, **more: str) -> str:
 def pip_settings() -> str:
     """What this machine tells pip about indexes and certificates; they are no part of the image."""
     settings = {}
-    for line in sorted(run("pip3", "config", "list").splitlines(), reverse=True):  # what begins with : is stronger
+    for line in sorted(
+        run("pip3", "config", "list").splitlines(), reverse=True
+    ):  # what begins with : is stronger
         name, _, value = line.partition("=")
         settings[name.rpartition(".")[2]] = ast.literal_eval(value)
     settings = {name: value for name, value in settings.items() if name in REACHING}
@@ -126,7 +138,9 @@ class Container:
 
     def serve(self) -> list[str]:
         """The image's own command."""
-        return self.command([str(word) for key in ("Entrypoint", "Cmd") for word in self._list(key)])
+        return self.command(
+            [str(word) for key in ("Entrypoint", "Cmd") for word in self._list(key)]
+        )
 
     def health(self) -> list[str]:
         """The image's own check."""
@@ -176,7 +190,9 @@ def wait_until_ready(process: "subprocess.Popen[str]", within: float = 20.0) -> 
 
 
 def status(path: str, body: bytes | None = None, **headers: str) -> int:
-    request = urllib.request.Request(URL + path, body, headers={"Content-Type": "application/json", **headers})
+    request = urllib.request.Request(
+        URL + path, body, headers={"Content-Type": "application/json", **headers}
+    )
     try:
         with urllib.request.urlopen(request, timeout=5) as answer:
             return int(answer.status)
@@ -187,7 +203,9 @@ def status(path: str, body: bytes | None = None, **headers: str) -> int:
 def test_it_has_a_numeric_user_a_data_volume_and_its_labels(container: Container) -> None:
     assert container.says["User"] == f"{USER}:{USER}"
     assert container.says["Volumes"] == {"/data": {}}
-    assert container.says["ExposedPorts"] == {"9087": {}} or container.says["ExposedPorts"] == {"9087/tcp": {}}
+    assert container.says["ExposedPorts"] == {"9087": {}} or container.says["ExposedPorts"] == {
+        "9087/tcp": {}
+    }
     labels = container.says["Labels"]
     assert isinstance(labels, dict)
     assert labels["org.opencontainers.image.version"] == "9.9.9"
@@ -196,7 +214,10 @@ def test_it_has_a_numeric_user_a_data_volume_and_its_labels(container: Container
 
 def test_no_tool_that_installs_or_builds_came_along_with_the_program(container: Container) -> None:
     folder = container.root / "opt/alert-relay"
-    packages = {path.name.partition("-")[0] for path in folder.glob("lib/python3*/site-packages/*.dist-info")}
+    packages = {
+        path.name.partition("-")[0]
+        for path in folder.glob("lib/python3*/site-packages/*.dist-info")
+    }
     assert "alert_relay" in packages
     assert not packages & {"pip", "setuptools", "wheel", "uv"}
     assert not (container.root / "src").exists()
@@ -206,10 +227,14 @@ def test_no_tool_that_installs_or_builds_came_along_with_the_program(container: 
 def test_it_is_ready_and_guarded_on_a_read_only_root(relay: "subprocess.Popen[str]") -> None:
     assert relay.poll() is None
     assert status("/alerts", b'{"alerts": []}') == 401
-    assert status("/alerts", b'{"version": "4", "alerts": []}', Authorization=f"Bearer {TOKEN}") == 200
+    assert (
+        status("/alerts", b'{"version": "4", "alerts": []}', Authorization=f"Bearer {TOKEN}") == 200
+    )
 
 
-def test_its_health_check_passes_while_it_runs(relay: "subprocess.Popen[str]", container: Container) -> None:
+def test_its_health_check_passes_while_it_runs(
+    relay: "subprocess.Popen[str]", container: Container
+) -> None:
     assert relay.poll() is None
     assert subprocess.run(container.health(), capture_output=True, check=False).returncode == 0
 
@@ -217,7 +242,10 @@ def test_its_health_check_passes_while_it_runs(relay: "subprocess.Popen[str]", c
 def test_nothing_can_be_written_outside_of_the_data_folder(container: Container) -> None:
     python = "/opt/alert-relay/bin/python"
     attempt = subprocess.run(
-        container.command([python, "-c", "open('/opt/x', 'w')"]), capture_output=True, text=True, check=False
+        container.command([python, "-c", "open('/opt/x', 'w')"]),
+        capture_output=True,
+        text=True,
+        check=False,
     )
     assert "Read-only file system" in attempt.stderr
 
@@ -227,7 +255,9 @@ def test_what_runs_is_process_1_without_privileges_and_owns_its_data(container: 
     assert (container.data / "relay.db").stat().st_uid == int(USER)
 
 
-def test_a_sigterm_ends_process_1_at_once_and_well(relay: "subprocess.Popen[str]", container: Container) -> None:
+def test_a_sigterm_ends_process_1_at_once_and_well(
+    relay: "subprocess.Popen[str]", container: Container
+) -> None:
     children = Path(f"/proc/{relay.pid}/task/{relay.pid}/children").read_text().split()
     state = Path(f"/proc/{children[0]}/status").read_text()
     assert f"Uid:\t{USER}\t{USER}\t{USER}\t{USER}" in state

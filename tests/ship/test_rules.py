@@ -1,4 +1,6 @@
-"""Alerts and dashboard: promtool proves when each alert fires, and every metric that they name is one of ours."""
+"""Alerts and dashboard: promtool proves when each alert fires, and every metric that they name is
+one of ours.
+"""
 
 import json
 import re
@@ -17,7 +19,19 @@ from tests.ship.charts import CHART
 
 RULES, DASHBOARD = CHART / "rules/alert-relay.yml", CHART / "dashboards/alert-relay.json"
 SCENES = Path(__file__).parent / "rules.test.yml"
-LABELS = {"platform", "receiver", "outcome", "code", "status", "method", "reason", "sort", "template", "version", "le"}
+LABELS = {
+    "platform",
+    "receiver",
+    "outcome",
+    "code",
+    "status",
+    "method",
+    "reason",
+    "sort",
+    "template",
+    "version",
+    "le",
+}
 
 
 def rules() -> list[dict[str, object]]:
@@ -39,14 +53,21 @@ def test_prometheus_takes_the_rules() -> None:
 
 def test_each_alert_fires_when_it_should_and_only_then(tmp_path: Path) -> None:
     bare = [{key: value for key, value in rule.items() if key != "annotations"} for rule in rules()]
-    (tmp_path / RULES.name).write_text(yaml.safe_dump({"groups": [{"name": "alert-relay", "rules": bare}]}))
+    (tmp_path / RULES.name).write_text(
+        yaml.safe_dump({"groups": [{"name": "alert-relay", "rules": bare}]})
+    )
     (tmp_path / SCENES.name).write_text(SCENES.read_text())
     promtool("test", "rules", tmp_path / SCENES.name)
 
 
 def test_no_alert_is_left_without_a_scene() -> None:
     scenes = yaml.safe_load(SCENES.read_text())["tests"]
-    fire = {each["alertname"] for scene in scenes for each in scene["alert_rule_test"] if "exp_alerts" in each}
+    fire = {
+        each["alertname"]
+        for scene in scenes
+        for each in scene["alert_rule_test"]
+        if "exp_alerts" in each
+    }
     quiet = {each["alertname"] for each in scenes[0]["alert_rule_test"]}
     assert fire == quiet == {rule["alert"] for rule in rules()}
 
@@ -79,13 +100,18 @@ def exposed() -> set[str]:
     return {
         name
         for family in text_string_to_metric_families(text)
-        # A counter that has counted nothing yet has no sample when its labels are not known beforehand.
+        # A counter that has counted nothing yet has no sample when its labels are not known
+        # beforehand.
         for name in ({sample.name for sample in family.samples} or {f"{family.name}_total"})
     }
 
 
 def test_every_metric_in_alerts_and_dashboard_is_exposed(exposed: set[str]) -> None:
-    named = {name for text in expressions() for name in re.findall(r"\b(?:alert_relay|process)_\w+", text)}
+    named = {
+        name
+        for text in expressions()
+        for name in re.findall(r"\b(?:alert_relay|process)_\w+", text)
+    }
     assert named
     assert named <= exposed
 
@@ -99,7 +125,9 @@ def test_the_dashboard_shows_every_metric_of_the_relay(exposed: set[str]) -> Non
 
 
 def test_every_expression_of_the_dashboard_is_promql(tmp_path: Path) -> None:
-    asked = [re.sub(r"\$__(rate_interval|range)", "5m", text).replace("$", "x") for text in expressions()]
+    asked = [
+        re.sub(r"\$__(rate_interval|range)", "5m", text).replace("$", "x") for text in expressions()
+    ]
     group = {
         "name": "panels",
         "rules": [{"record": f"panel_{number}", "expr": text} for number, text in enumerate(asked)],

@@ -1,4 +1,6 @@
-"""The schema of the chart's values knows them all, and holds the relay's own for its configuration."""
+"""The schema of the chart's values knows them all, and holds the relay's own for its
+configuration.
+"""
 
 import json
 from collections.abc import Iterator

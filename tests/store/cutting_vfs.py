@@ -1,9 +1,10 @@
-"""A disk for SQLite that lies as real ones do: until a sync, writes may be dropped, torn or reordered by a power cut.
+"""A disk for SQLite that lies as real ones do: until a sync, writes may be dropped, torn or
+reordered by a power cut.
 
 It is an SQLite VFS (https://sqlite.org/vfs.html) in memory, for apsw's SQLite; `connect` gives what
-`relay.store.sqlite.connection.Connection` asks for. Like SQLite's own VFS for Unix it promises "powersafe overwrite": a
-torn write harms nothing outside its own range. The first sync of a log or journal syncs the folder too, as
-os_unix.c does.
+`relay.store.sqlite.connection.Connection` asks for. Like SQLite's own VFS for Unix it promises
+"powersafe overwrite": a torn write harms nothing outside its own range. The first sync of a log or
+journal syncs the folder too, as os_unix.c does.
 """
 
 import random
@@ -21,12 +22,16 @@ _SECTORS = (512, 4096)
 
 
 class Inode:
-    """A file: what the device holds for certain, what programs see, and the writes between the two."""
+    """A file: what the device holds for certain, what programs see, and the writes between the
+    two.
+    """
 
     def __init__(self, durable: bytes = b"") -> None:
         self.durable = bytearray(durable)
         self.seen = bytearray(durable)
-        self.pending: list[tuple[int, bytes | None]] = []  # (offset, data), or (size, None) for a truncation
+        self.pending: list[
+            tuple[int, bytes | None]
+        ] = []  # (offset, data), or (size, None) for a truncation
 
     def change(self, at: int, data: bytes | None) -> None:
         _apply(self.seen, at, data)
@@ -66,14 +71,20 @@ def _sectors(at: int, data: bytes, size: int) -> Iterator[tuple[int, bytes]]:
 
 
 class Disk(apsw.VFS):
-    """A folder on such a device. `cut_at`: the power goes at this operation; from then on nothing works, and `after`
-    is what a new start finds.
+    """A folder on such a device. `cut_at`: the power goes at this operation; from then on nothing
+    works, and `after` is what a new start finds.
 
-    `failing` syncs report an error and sync nothing. While `at_its_quota` nothing is written. While it is `closed` no
-    file can be opened, and never a temporary one. Handles from before it was last `plugged_in` are dead.
+    `failing` syncs report an error and sync nothing. While `at_its_quota` nothing is written. While
+    it is `closed` no file can be opened, and never a temporary one. Handles from before it was last
+    `plugged_in` are dead.
     """
 
-    def __init__(self, chance: random.Random, files: dict[str, Inode] | None = None, cut_at: int | None = None) -> None:
+    def __init__(
+        self,
+        chance: random.Random,
+        files: dict[str, Inode] | None = None,
+        cut_at: int | None = None,
+    ) -> None:
         self.name = f"disk-{id(self)}"
         super().__init__(self.name, "")
         self._chance = chance
@@ -245,7 +256,9 @@ class ApswConnection:
         self.execute(sql)
 
     def close(self) -> None:
-        with suppress(apsw.Error):  # as the standard library, which says nothing of a last failed write
+        with suppress(
+            apsw.Error
+        ):  # as the standard library, which says nothing of a last failed write
             self._db.close(True)
 
 

@@ -34,11 +34,17 @@ SAYING = Saying("-5", "", "9", 555, RichText("hello"))
 def kept_world(store: SqliteStore) -> World:
     """The chats and receivers of the kept storages."""
     spare = replace(POLICY, receiver="spare")
-    return World(telegram_target(policy=replace(POLICY, fallback="spare")), discord_target(spare), store=store)
+    return World(
+        telegram_target(policy=replace(POLICY, fallback="spare")),
+        discord_target(spare),
+        store=store,
+    )
 
 
 async def live(world: World) -> None:
-    """A life that ends by surprise: shown, resolved, refused, folded into a digest, in doubt, listened to."""
+    """A life that ends by surprise: shown, resolved, refused, folded into a digest, in doubt,
+    listened to.
+    """
     for number in range(3):
         await world.post(notification(alert(f"db-{number}"), group=group(number)))
     await world.run(until=30)
@@ -54,11 +60,15 @@ async def live(world: World) -> None:
     for number in range(10, 22):
         await world.post(notification(alert(f"web-{number}"), group=group(number)))
     await world.run(until=125)
-    effects = Effects("seen", ChatEntry(BOT, TEAM, seen_at=T0), added=SUBSCRIPTION, sayings=(SAYING,))
+    effects = Effects(
+        "seen", ChatEntry(BOT, TEAM, seen_at=T0), added=SUBSCRIPTION, sayings=(SAYING,)
+    )
     await world.commit(lambda: world.store.people.create_invite(INVITE))
     await world.commit(lambda: world.store.people.take_update(BOT, 7, effects, T0))
     for number in range(4, 10):
-        await world.post(notification(alert(f"db-{number}", severity="critical"), group=group(number)))
+        await world.post(
+            notification(alert(f"db-{number}", severity="critical"), group=group(number))
+        )
     await world.run(until=126)
     world.dying = True
     with contextlib.suppress(KeyboardInterrupt):

@@ -88,7 +88,12 @@ def test_a_budget_that_turns_out_to_be_another_brings_its_calls_and_its_block(st
     spent(store, (Limit("unknown", 1, 10.0),), T0)
     change = CardChange(Card(GROUP, "", "ops"), None, urgent=False)
     settled = Outturn(
-        lane("0"), LaneState(), change, T0, blocks=(Block(("unknown",), T0, 30),), renamed=(("unknown", "chat"),)
+        lane("0"),
+        LaneState(),
+        change,
+        T0,
+        blocks=(Block(("unknown",), T0, 30),),
+        renamed=(("unknown", "chat"),),
     )
     store.settle(replace(settled, renamed=()))
     store.settle(replace(settled, blocks=()))

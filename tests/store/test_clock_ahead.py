@@ -62,11 +62,15 @@ def test_whose_part_was_told_to_wait_rests_as_long_as_was_said(store: Store) -> 
 
 def test_a_chat_is_tried_again_as_soon_as_it_would_have_been(store: Store) -> None:
     store.accept(arrival(TELEGRAM, at=THEN))
-    state = LaneState(down=Down("kicked", THEN - 5, THEN + 300), thread_again=THEN + 9, retry_at=THEN + 4)
+    state = LaneState(
+        down=Down("kicked", THEN - 5, THEN + 300), thread_again=THEN + 9, retry_at=THEN + 4
+    )
     state = replace(state, trouble_since=THEN - 5)
     store.settle(replace(outturn(Card(GROUP, "", "ops")), state=state))
     store.rewind(T0)
-    expected = LaneState(down=Down("kicked", T0 - 5, T0 + 300), thread_again=T0 + 9, retry_at=T0 + 4)
+    expected = LaneState(
+        down=Down("kicked", T0 - 5, T0 + 300), thread_again=T0 + 9, retry_at=T0 + 4
+    )
     expected = replace(expected, trouble_since=T0 - 5)
     assert store.claim(TELEGRAM, T0, 0).state == expected
 
@@ -83,7 +87,9 @@ def test_a_card_is_due_as_soon_as_it_would_have_been_and_knows_no_future(store: 
     assert store.claim(TELEGRAM, T0, 9).next_due == T0 + 2
     here = replace(card, shown=replace(card.shown, posted_at=T0 - 9, edited_at=T0 - 1))
     here = replace(here, entries=(_held(T0),), owed=(Owed("joined", (), T0),))
-    assert store.card(TELEGRAM, GROUP, "") == replace(here, waiting_since=T0, heard_at=T0, counted_at=T0)
+    assert store.card(TELEGRAM, GROUP, "") == replace(
+        here, waiting_since=T0, heard_at=T0, counted_at=T0
+    )
 
 
 def _held(at: float) -> Entry:

@@ -1,4 +1,6 @@
-"""A damaged database is moved aside, a new one begun at once, and what can be read is brought back."""
+"""A damaged database is moved aside, a new one begun at once, and what can be read is brought
+back.
+"""
 
 import contextlib
 import random
@@ -47,17 +49,25 @@ def accept(store: Store, number: int, at: float, *lanes: LaneKey, receiver: str 
 
 
 def made(path: Path, groups: int = 100) -> None:
-    """A storage with pending deliveries of that many groups on two lanes, half of them folded into cards."""
+    """A storage with pending deliveries of that many groups on two lanes, half of them folded into
+    cards.
+    """
     store = SqliteStore(path)
-    store.batch([partial(store.accept, arrival(number, T0 + number, *LANES)) for number in range(groups)])
+    store.batch(
+        [partial(store.accept, arrival(number, T0 + number, *LANES)) for number in range(groups)]
+    )
     store.batch([partial(fold, store, lane, groups // 2) for lane in LANES])
     store.close()
 
 
 def fold(store: Store, lane: LaneKey, most: int) -> None:
     for opened in store.claim(lane, T0, most).page:
-        card = Card(opened.notification.group, "", "ops", folded_seq=opened.seq, heard_at=opened.accepted_at)
-        card = replace(card, shown=Shown(MessageRef("-1001", "", str(opened.seq)), mark(card), T0, T0))
+        card = Card(
+            opened.notification.group, "", "ops", folded_seq=opened.seq, heard_at=opened.accepted_at
+        )
+        card = replace(
+            card, shown=Shown(MessageRef("-1001", "", str(opened.seq)), mark(card), T0, T0)
+        )
         store.fold(lane, [CardChange(card, T0, urgent=False, folded=(opened.seq,))])
 
 
@@ -89,7 +99,9 @@ def version_overwritten(path: Path) -> None:
 def index_emptied(path: Path) -> None:
     """Each page is sound by itself; what the index does not list would never be found."""
     with contextlib.closing(sqlite3.connect(path)) as db:
-        (page,) = db.execute("SELECT rootpage FROM sqlite_schema WHERE name = 'delivery_open'").fetchone()
+        (page,) = db.execute(
+            "SELECT rootpage FROM sqlite_schema WHERE name = 'delivery_open'"
+        ).fetchone()
     leaf = b"\x0a\x00\x00\x00\x00\x10\x00\x00"  # https://sqlite.org/fileformat2.html#b_tree_pages
     overwrite(path, 4096 * (page - 1), leaf)
 
@@ -100,11 +112,21 @@ def overwrite(path: Path, at: int, data: bytes) -> None:
         file.write(data)
 
 
-DAMAGES = (text, halved, a_few_bytes, head_overwritten, tables_overwritten, version_overwritten, index_emptied)
+DAMAGES = (
+    text,
+    halved,
+    a_few_bytes,
+    head_overwritten,
+    tables_overwritten,
+    version_overwritten,
+    index_emptied,
+)
 
 
 @pytest.mark.parametrize("damage", DAMAGES)
-def test_a_start_with_a_damaged_file_moves_it_aside_says_so_and_works(damage: Damage, tmp_path: Path) -> None:
+def test_a_start_with_a_damaged_file_moves_it_aside_says_so_and_works(
+    damage: Damage, tmp_path: Path
+) -> None:
     path = tmp_path / "relay.db"
     made(path)
     damage(path)
@@ -137,7 +159,9 @@ def test_a_file_that_turns_out_damaged_at_work_costs_no_answer(tmp_path: Path) -
 
 
 def test_a_card_that_outlives_its_storage_does_not_hold_up_what_comes_after(tmp_path: Path) -> None:
-    """The call was under way when the storage was lost: its card comes from before, with a higher number."""
+    """The call was under way when the storage was lost: its card comes from before, with a higher
+    number.
+    """
     store = SqliteStore(tmp_path / "relay.db")
     card = Card(group(1), "", "ops", folded_seq=57)
     store.batch([partial(store.fold, TELEGRAM, [CardChange(card, None, urgent=False)])])
@@ -148,12 +172,18 @@ def test_a_card_that_outlives_its_storage_does_not_hold_up_what_comes_after(tmp_
 
 
 @pytest.mark.parametrize("seed", range(12))
-def test_whatever_bytes_change_every_lane_goes_on_and_the_books_are_kept(seed: int, tmp_path: Path) -> None:
+def test_whatever_bytes_change_every_lane_goes_on_and_the_books_are_kept(
+    seed: int, tmp_path: Path
+) -> None:
     chance = random.Random(seed)
     path = tmp_path / "relay.db"
     made(path)
     for _ in range(chance.choice((1, 5, 50))):
-        overwrite(path, chance.randrange(path.stat().st_size), chance.randbytes(chance.choice((1, 16, 600))))
+        overwrite(
+            path,
+            chance.randrange(path.stat().st_size),
+            chance.randbytes(chance.choice((1, 16, 600))),
+        )
     store = SqliteStore(path)
     for number, lane in enumerate(LANES):
         accept(store, number, T0, lane)
@@ -182,14 +212,20 @@ def test_rows_that_say_nothing_any_more_do_not_hold_up_their_chat(tmp_path: Path
         ("discord", 0, 4, 0),
         ("telegram", 1, 3, 0),
     ]
-    assert [event.message for event in events if isinstance(event, Noted)] == ["storage has rows that cannot be read"]
+    assert [event.message for event in events if isinstance(event, Noted)] == [
+        "storage has rows that cannot be read"
+    ]
     attempt = Attempt(TELEGRAM, group(9), "", Post(silent=False))
     assert store.batch([partial(store.begin, attempt, (Limit("chat", 1, 1.0),), T0)]) == [Begun()]
     store.close()
 
 
-@pytest.mark.parametrize(("table", "column"), [("attempt", "body"), ("subscription", "body"), ("lane", "key")])
-def test_rows_without_which_no_relay_could_start_make_a_damaged_file(table: str, column: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("table", "column"), [("attempt", "body"), ("subscription", "body"), ("lane", "key")]
+)
+def test_rows_without_which_no_relay_could_start_make_a_damaged_file(
+    table: str, column: str, tmp_path: Path
+) -> None:
     path, events = tmp_path / "relay.db", list[Event]()
     made(path, 4)
     store = SqliteStore(path, tell=events.append)
@@ -222,7 +258,12 @@ def salvaged(path: Path, into: Path) -> tuple[Salvaged, SqliteStore]:
 
 @pytest.mark.parametrize(
     ("damage", "deliveries", "cards"),
-    [(head_overwritten, 200, 100), (version_overwritten, 200, 100), (tables_overwritten, 30, 10), (halved, 20, 0)],
+    [
+        (head_overwritten, 200, 100),
+        (version_overwritten, 200, 100),
+        (tables_overwritten, 30, 10),
+        (halved, 20, 0),
+    ],
 )
 def test_what_can_be_read_of_a_wreck_is_accepted_anew(
     damage: Damage, deliveries: int, cards: int, tmp_path: Path
@@ -235,7 +276,9 @@ def test_what_can_be_read_of_a_wreck_is_accepted_anew(
     assert result.deliveries >= deliveries
     assert result.cards >= cards
     assert (result.unreadable == 0) == (result.deliveries == 200)
-    assert sum(row.pending for row in store.balance()) == sum(row.accepted for row in store.balance())
+    assert sum(row.pending for row in store.balance()) == sum(
+        row.accepted for row in store.balance()
+    )
     assert sum(row.pending for row in store.balance()) == result.deliveries
     assert path.read_bytes() == wreck
     assert {part.name for part in tmp_path.iterdir()} >= {"wreck.db", "relay.db"}
@@ -258,7 +301,9 @@ def values_of_another_type(path: Path) -> None:
         db.execute("UPDATE lane SET last_seq = 'many' WHERE id = 1")
 
 
-@pytest.mark.parametrize(("damage", "deliveries"), [(schema_garbled, 8), (values_of_another_type, 2)])
+@pytest.mark.parametrize(
+    ("damage", "deliveries"), [(schema_garbled, 8), (values_of_another_type, 2)]
+)
 def test_whatever_a_damaged_row_or_table_holds_the_others_come_back(
     damage: Damage, deliveries: int, tmp_path: Path
 ) -> None:
@@ -277,7 +322,9 @@ def test_a_damaged_row_of_a_wreck_harms_neither_the_others_nor_the_running_stora
     made(tmp_path / "wreck.db", 4)
     with contextlib.closing(sqlite3.connect(tmp_path / "wreck.db", isolation_level=None)) as db:
         db.execute("PRAGMA writable_schema = ON")
-        db.execute("UPDATE sqlite_schema SET sql = replace(sql, ' NOT NULL', '') WHERE name = 'delivery'")
+        db.execute(
+            "UPDATE sqlite_schema SET sql = replace(sql, ' NOT NULL', '') WHERE name = 'delivery'"
+        )
     with contextlib.closing(sqlite3.connect(tmp_path / "wreck.db", isolation_level=None)) as db:
         db.execute(f"UPDATE delivery SET {column} = {value} WHERE lane = 1 AND seq = 3")
     result, store = salvaged(tmp_path / "wreck.db", tmp_path / "relay.db")
@@ -339,14 +386,18 @@ def test_people_come_back_with_a_salvage_and_only_once(tmp_path: Path) -> None:
 
 def crowded(path: Path, chats: int) -> list[ChatEntry]:
     """A storage with a registry of that many chats; its entries in order."""
-    entries = [ChatEntry(BOT, ChatInfo(f"-{number:05}", "group", "Team" * 50)) for number in range(chats)]
+    entries = [
+        ChatEntry(BOT, ChatInfo(f"-{number:05}", "group", "Team" * 50)) for number in range(chats)
+    ]
     store = SqliteStore(path)
     store.batch([partial(take, store, 8, entry=entry) for entry in entries])
     store.close()
     return entries
 
 
-def test_the_registry_and_how_far_bots_have_listened_come_back_and_only_once(tmp_path: Path) -> None:
+def test_the_registry_and_how_far_bots_have_listened_come_back_and_only_once(
+    tmp_path: Path,
+) -> None:
     entries = crowded(tmp_path / "wreck.db", 3)
     result, store = salvaged(tmp_path / "wreck.db", tmp_path / "relay.db")
     assert (result.chats, store.people.chats()) == (3, tuple(entries))
@@ -417,14 +468,18 @@ def test_what_a_chat_has_heard_since_is_not_undone_by_a_salvage(tmp_path: Path) 
 
 
 @pytest.mark.parametrize("damage", [text, a_few_bytes])
-def test_what_is_no_storage_gives_nothing_back_and_harms_nothing(damage: Damage, tmp_path: Path) -> None:
+def test_what_is_no_storage_gives_nothing_back_and_harms_nothing(
+    damage: Damage, tmp_path: Path
+) -> None:
     made(tmp_path / "wreck.db", 2)
     damage(tmp_path / "wreck.db")
     events = list[Event]()
     store = SqliteStore(tmp_path / "relay.db", tell=events.append)
     accept(store, 1, T0, TELEGRAM)
     (result,) = store.batch([partial(salvage, tmp_path / "wreck.db", store)])
-    assert isinstance(result, NothingToSalvage) or (isinstance(result, Salvaged) and result.deliveries == 0)
+    assert isinstance(result, NothingToSalvage) or (
+        isinstance(result, Salvaged) and result.deliveries == 0
+    )
     assert [row.accepted for row in store.balance()] == [1]
     assert events == []
     store.close()

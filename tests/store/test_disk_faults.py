@@ -1,4 +1,6 @@
-"""A disk that is full, fails or is not to be had: nothing acknowledged is lost, and work goes on when it is over."""
+"""A disk that is full, fails or is not to be had: nothing acknowledged is lost, and work goes on
+when it is over.
+"""
 
 import errno
 import os
@@ -21,7 +23,16 @@ from relay.core.event import Event, Noted
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery, Route, Routing
 from relay.inbound.intake import Intake
-from relay.store.protocol import Arrival, Attempt, Begun, CardChange, Ended, Outturn, Store, StoreError
+from relay.store.protocol import (
+    Arrival,
+    Attempt,
+    Begun,
+    CardChange,
+    Ended,
+    Outturn,
+    Store,
+    StoreError,
+)
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 from tests.build import T0, TELEGRAM, alert, notification, target
@@ -39,7 +50,11 @@ def accept(store: Store, to: LaneKey, size: int = 8 * KIBIBYTE) -> object:
     """Tries to accept a payload of that size for the lane."""
     told = replace(notification(alert("a")), external_url="x" * size)
     arrival = Arrival(
-        told.group, msgspec.json.encode(told), T0, (Delivery(to, "ops", "", None, urgent=False),), last=False
+        told.group,
+        msgspec.json.encode(told),
+        T0,
+        (Delivery(to, "ops", "", None, urgent=False),),
+        last=False,
     )
     return run(store, partial(store.accept, arrival))
 
@@ -66,14 +81,23 @@ def begin(store: Store, to: LaneKey) -> Card:
     claim = store.claim(to, T0, 9)
     card = replace(Card(claim.page[0].notification.group, "", "ops"), folded_seq=claim.page[-1].seq)
     seqs = tuple(opened.seq for opened in claim.page)
-    assert run(store, partial(store.fold, to, [CardChange(card, T0, urgent=False, folded=seqs)])) == ()
-    assert run(store, partial(store.begin, Attempt(to, card.group, "", Post(silent=False)), (), T0)) == Begun()
+    assert (
+        run(store, partial(store.fold, to, [CardChange(card, T0, urgent=False, folded=seqs)])) == ()
+    )
+    assert (
+        run(store, partial(store.begin, Attempt(to, card.group, "", Post(silent=False)), (), T0))
+        == Begun()
+    )
     return card
 
 
 def settle(store: Store, to: LaneKey, card: Card) -> None:
     """What it does after the call."""
-    shown = replace(card, shown=Shown(MessageRef(to.chat, "", "1"), mark(card), T0, T0), shown_seq=card.folded_seq)
+    shown = replace(
+        card,
+        shown=Shown(MessageRef(to.chat, "", "1"), mark(card), T0, T0),
+        shown_seq=card.folded_seq,
+    )
     outturn = Outturn(to, LaneState(), CardChange(shown, None, urgent=False), T0, shown=True)
     assert run(store, partial(store.settle, outturn)) == (Ended("ops", "delivered", 1, (0.0,)),)
 
@@ -105,7 +129,9 @@ def test_a_disk_that_our_backlog_fills_drains_and_has_room_again(tiny_disk: Path
     for number in range(accepted):
         settle(store, lane(number), begin(store, lane(number)))
         purge(store)
-    assert [(books.accepted, books.delivered, books.lost) for books in store.balance()] == [(accepted, accepted, 0)]
+    assert [(books.accepted, books.delivered, books.lost) for books in store.balance()] == [
+        (accepted, accepted, 0)
+    ]
     for turn in range(4):
         taken = accept_until_full(store)
         assert taken > 0 or turn == 0  # what was freed is given back with the next checkpoint
@@ -128,7 +154,9 @@ def test_nothing_is_sent_that_could_not_be_written_down(tiny_disk: Path) -> None
     store.close()
 
 
-def test_a_disk_that_others_fill_takes_down_what_is_sent_and_more_when_they_are_gone(tiny_disk: Path) -> None:
+def test_a_disk_that_others_fill_takes_down_what_is_sent_and_more_when_they_are_gone(
+    tiny_disk: Path,
+) -> None:
     store = SqliteStore(tiny_disk / "relay.db")
     assert accept(store, lane(0)) == (lane(0),)
     card = begin(store, lane(0))
@@ -206,7 +234,9 @@ def intake(store: Store, writer: Writer, events: list[Event]) -> Callable[[], Aw
 
 
 @pytest.mark.parametrize("closed", [False, True])
-async def test_a_webhook_is_told_to_come_again_while_syncs_fail(*, closed: bool, tmp_path: Path) -> None:
+async def test_a_webhook_is_told_to_come_again_while_syncs_fail(
+    *, closed: bool, tmp_path: Path
+) -> None:
     disk = Disk(random.Random(1))
     store = SqliteStore(tmp_path / "relay.db", connect=disk.connect)
     writer = Writer(store)
@@ -217,7 +247,9 @@ async def test_a_webhook_is_told_to_come_again_while_syncs_fail(*, closed: bool,
     disk.failing = disk.closed = False
     assert await take() == Taken()
     writer.close()
-    left = SqliteStore(tmp_path / "relay.db", connect=Disk(random.Random(1), disk.survivors()).connect)
+    left = SqliteStore(
+        tmp_path / "relay.db", connect=Disk(random.Random(1), disk.survivors()).connect
+    )
     (books,) = left.balance()
     assert books.accepted >= 2
     assert books.lost == 0

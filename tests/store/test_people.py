@@ -63,7 +63,9 @@ def show(store: Store, lane: LaneKey, *, due: float | None = None) -> Card:
     claim = store.claim(lane, T0, 10)
     card = Card(GROUP, "", SUBSCRIPTION, folded_seq=claim.page[-1].seq)
     card = replace(card, shown=Shown(MessageRef(lane.chat, "", "7"), mark(card), T0, T0))
-    store.fold(lane, [CardChange(card, due, urgent=False, folded=tuple(each.seq for each in claim.page))])
+    store.fold(
+        lane, [CardChange(card, due, urgent=False, folded=tuple(each.seq for each in claim.page))]
+    )
     return card
 
 
@@ -96,13 +98,19 @@ def test_a_job_that_fails_keeps_neither_the_number_nor_the_effects(store: Store)
         raise ValueError
 
     store.batch([job])
-    assert (store.people.ears(BOT), store.people.subscriptions(), store.people.sayings()) == (Ears(), (), ())
+    assert (store.people.ears(BOT), store.people.subscriptions(), store.people.sayings()) == (
+        Ears(),
+        (),
+        (),
+    )
 
 
 def test_everything_is_there_after_a_restart(folder: Path) -> None:
     first = SqliteStore(folder / "again.db")
     entry = ChatEntry(BOT, TEAM, topics=(Topic("7", "db"),))
-    first.batch([lambda: first.people.create_invite(INVITE), lambda: take(first, added=OWN, entry=entry)])
+    first.batch(
+        [lambda: first.people.create_invite(INVITE), lambda: take(first, added=OWN, entry=entry)]
+    )
     first.batch([lambda: take(first, 8, sayings=(SAYING,))])
     first.close()
     second = SqliteStore(folder / "again.db")
@@ -113,12 +121,16 @@ def test_everything_is_there_after_a_restart(folder: Path) -> None:
     second.close()
 
 
-def test_chats_are_restored_where_none_is_known_and_with_their_topics_where_one_is(store: Store) -> None:
+def test_chats_are_restored_where_none_is_known_and_with_their_topics_where_one_is(
+    store: Store,
+) -> None:
     known = ChatEntry(BOT, SUPER, "left", seen_at=T0, topics=(Topic("8", ""), Topic("9", "web")))
     take(store, entry=known)
     before = (Topic("7", "db"), Topic("8", "net"), Topic("9", "www"))
     other = ChatEntry(OTHER, TEAM, topics=before)
-    assert store.people.restore_chats([replace(known, standing="member", topics=before), other]) == 1
+    assert (
+        store.people.restore_chats([replace(known, standing="member", topics=before), other]) == 1
+    )
     merged = (Topic("7", "db"), Topic("8", "net"), Topic("9", "web"))
     assert store.people.chats() == (replace(known, topics=merged), other)
     assert store.people.restore_chats([other]) == 0
@@ -256,7 +268,9 @@ def test_an_answer_goes_once_while_alerts_leave_half_of_the_budgets(store: Store
     assert store.people.take_saying(first, LIMITS, T0) == "go"
     assert store.people.take_saying(second, LIMITS, T0 + 1) == "later"  # of the chat's one a second
     assert store.people.take_saying(second, LIMITS, T0 + 2) == "go"
-    assert store.people.take_saying(third, LIMITS, T0 + 4) == "later"  # half of the group's are alerts' alone
+    assert (
+        store.people.take_saying(third, LIMITS, T0 + 4) == "later"
+    )  # half of the group's are alerts' alone
     assert [each.id for each in store.people.sayings()] == [third]
     assert store.people.take_saying(third, LIMITS, T0 + SAYING_SECONDS + 1) == "dropped"
     assert store.people.sayings() == ()
@@ -265,11 +279,16 @@ def test_an_answer_goes_once_while_alerts_leave_half_of_the_budgets(store: Store
 def test_no_answer_goes_before_an_alert_that_waits(store: Store) -> None:
     take(store, sayings=(SAYING,))
     (waiting,) = store.people.sayings()
-    assert isinstance(store.begin(Attempt(OWN.lane, GROUP, "", Post(silent=False)), LIMITS[:1], T0 - 1), Begun)
+    assert isinstance(
+        store.begin(Attempt(OWN.lane, GROUP, "", Post(silent=False)), LIMITS[:1], T0 - 1), Begun
+    )
     denied = store.begin(Attempt(GROUPS.lane, GROUP, "", Post(silent=False)), LIMITS[:1], T0 - 0.5)
     assert isinstance(denied, Denied)
     assert store.people.take_saying(waiting.id, LIMITS, denied.until) == "later"
-    assert isinstance(store.begin(Attempt(GROUPS.lane, GROUP, "", Post(silent=False)), LIMITS[:1], denied.until), Begun)
+    assert isinstance(
+        store.begin(Attempt(GROUPS.lane, GROUP, "", Post(silent=False)), LIMITS[:1], denied.until),
+        Begun,
+    )
 
 
 def test_no_answer_goes_while_the_platform_forbids_it(store: Store) -> None:

@@ -1,4 +1,6 @@
-"""What SQLite reads for the statements of each turn and of the upkeep: never all that a chat ever got."""
+"""What SQLite reads for the statements of each turn and of the upkeep: never all that a chat ever
+got.
+"""
 
 import sqlite3
 from functools import partial
@@ -16,14 +18,20 @@ from tests.store.test_store import arrival, fold_all
 
 
 def turns(store: SqliteStore) -> None:
-    """A card comes, is shown and closes; a digest takes one in; a chat is down; another one is gone."""
+    """A card comes, is shown and closes; a digest takes one in; a chat is down; another one is
+    gone.
+    """
     store.accept(arrival(TELEGRAM))
     card = fold_all(store, TELEGRAM)
     digest = CardChange(Card(DIGEST, "", "ops"), T0, urgent=False)
     store.absorb(TELEGRAM, digest, T0, T0 + 9)
     store.settle(Outturn(TELEGRAM, LaneState(), digest, T0, shown=True, digest=frozenset()))
-    closed = replace(card, shown=Shown(MessageRef("-1001", "", "7"), mark(card), T0, T0), closed_at=T0)
-    store.settle(Outturn(TELEGRAM, LaneState(), CardChange(closed, None, urgent=False), T0, shown=True))
+    closed = replace(
+        card, shown=Shown(MessageRef("-1001", "", "7"), mark(card), T0, T0), closed_at=T0
+    )
+    store.settle(
+        Outturn(TELEGRAM, LaneState(), CardChange(closed, None, urgent=False), T0, shown=True)
+    )
     store.accept(arrival(TELEGRAM))
     store.stand_in(TELEGRAM, "ops", "spare", [DISCORD])
     store.expire(TELEGRAM, "ops", T0)

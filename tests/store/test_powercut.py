@@ -1,4 +1,6 @@
-"""What a power cut leaves: exactly what was acknowledged, or that and the whole batch that was under way."""
+"""What a power cut leaves: exactly what was acknowledged, or that and the whole batch that was
+under way.
+"""
 
 import contextlib
 import os
@@ -45,7 +47,9 @@ def test_thousands_of_power_cuts_lose_nothing_that_was_acknowledged(tmp_path: Pa
         assert live(seed, tmp_path) == ["kept"] * PER_LIFE, f"seed {seed}"
 
 
-def test_without_a_sync_before_each_answer_power_cuts_do_lose_what_was_acknowledged(tmp_path: Path) -> None:
+def test_without_a_sync_before_each_answer_power_cuts_do_lose_what_was_acknowledged(
+    tmp_path: Path,
+) -> None:
     verdicts = lives(range(QUICK // PER_LIFE), tmp_path, partial(SqliteStore, synchronous="NORMAL"))
     assert "lost" in verdicts
     assert "broken" not in verdicts
@@ -56,13 +60,17 @@ def lives(seeds: Iterable[int], folder: Path, opened: Opened = SqliteStore) -> l
 
 
 def live(seed: int, folder: Path, opened: Opened = SqliteStore) -> list[Verdict]:
-    """Up to four cuts of one storage, each at a random moment of start, work or recovery, and what each left."""
+    """Up to four cuts of one storage, each at a random moment of start, work or recovery, and what
+    each left.
+    """
     chance = random.Random(seed)
     with contextlib.closing(SqliteStore(":memory:")) as shadow:
         return live_beside(shadow, chance, folder, opened)
 
 
-def live_beside(shadow: SqliteStore, chance: random.Random, folder: Path, opened: Opened) -> list[Verdict]:
+def live_beside(
+    shadow: SqliteStore, chance: random.Random, folder: Path, opened: Opened
+) -> list[Verdict]:
     """The cuts of one storage; the shadow holds what it should."""
     disk = Disk(chance)
     verdicts: list[Verdict] = []
@@ -76,7 +84,9 @@ def live_beside(shadow: SqliteStore, chance: random.Random, folder: Path, opened
     return verdicts
 
 
-def work_until_cut(disk: Disk, shadow: SqliteStore, chance: random.Random, folder: Path, opened: Opened) -> list[Job]:
+def work_until_cut(
+    disk: Disk, shadow: SqliteStore, chance: random.Random, folder: Path, opened: Opened
+) -> list[Job]:
     """The batch under way when the power went. What was acknowledged before is in the shadow."""
     pages = chance.choice((5, 40, 1000))
     jobs: list[Job] = []
@@ -98,7 +108,9 @@ def work_until_cut(disk: Disk, shadow: SqliteStore, chance: random.Random, folde
 def judge(disk: Disk, shadow: SqliteStore, under_way: list[Job], folder: Path) -> Verdict:
     """Opens what is left, and compares every row."""
     store = SqliteStore(folder / "relay.db", connect=disk.connect)
-    if store._db.execute("PRAGMA integrity_check").fetchall() != [("ok",)] or any(row.lost for row in store.balance()):
+    if store._db.execute("PRAGMA integrity_check").fetchall() != [("ok",)] or any(
+        row.lost for row in store.balance()
+    ):
         return "broken"
     left = rows(store)
     store.close()
@@ -109,8 +121,13 @@ def judge(disk: Disk, shadow: SqliteStore, under_way: list[Job], folder: Path) -
 
 def rows(store: SqliteStore) -> dict[str, list[tuple[object, ...]]]:
     """Everything the storage holds."""
-    tables = store._db.execute("SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'")
-    return {name: sorted(store._db.execute(f"SELECT * FROM {name}").fetchall(), key=repr) for (name,) in tables}
+    tables = store._db.execute(
+        "SELECT name FROM sqlite_schema WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
+    )
+    return {
+        name: sorted(store._db.execute(f"SELECT * FROM {name}").fetchall(), key=repr)
+        for (name,) in tables
+    }
 
 
 def a_job(chance: random.Random) -> Job:
@@ -121,11 +138,18 @@ def a_job(chance: random.Random) -> Job:
             lanes = chance.sample(LANES, chance.randint(1, 2))
             told = notification(alert(chance.choice("abc")), group=chance.choice(GROUPS))
             size = chance.choice((0, 100, 9_000))
-            return partial(accept, told=replace(told, external_url="x" * size), lanes=lanes, at=T0 + chance.random())
+            return partial(
+                accept,
+                told=replace(told, external_url="x" * size),
+                lanes=lanes,
+                at=T0 + chance.random(),
+            )
         case 2:
             return partial(fold, lane=lane)
         case _:
-            return partial(send, lane=lane, message=str(chance.randrange(10**6)), settles=chance.random() < 0.8)
+            return partial(
+                send, lane=lane, message=str(chance.randrange(10**6)), settles=chance.random() < 0.8
+            )
 
 
 def accept(store: Store, told: Notification, lanes: list[LaneKey], at: float) -> None:
@@ -138,7 +162,9 @@ def fold(store: Store, lane: LaneKey) -> None:
     cards = {card.group: card for card in claim.cards}
     for opened in claim.page:
         group = opened.notification.group
-        card = replace(cards.get(group) or Card(group, "", "ops"), folded_seq=opened.seq, waiting_since=T0)
+        card = replace(
+            cards.get(group) or Card(group, "", "ops"), folded_seq=opened.seq, waiting_since=T0
+        )
         cards[group] = card
         store.fold(lane, [CardChange(card, T0, urgent=False, folded=(opened.seq,))])
 
@@ -148,8 +174,14 @@ def send(store: Store, lane: LaneKey, message: str, *, settles: bool) -> None:
     if claim.page or not claim.cards:
         return
     (card,) = claim.cards
-    begun = store.begin(Attempt(lane, card.group, "", Post(silent=False)), (Limit(lane.chat, 1000, 1.0),), T0)
+    begun = store.begin(
+        Attempt(lane, card.group, "", Post(silent=False)), (Limit(lane.chat, 1000, 1.0),), T0
+    )
     if settles and begun == Begun():
-        shown = replace(card, shown=Shown(MessageRef("1", "", message), mark(card), T0, T0), shown_seq=card.folded_seq)
+        shown = replace(
+            card,
+            shown=Shown(MessageRef("1", "", message), mark(card), T0, T0),
+            shown_seq=card.folded_seq,
+        )
         change = CardChange(shown, None, urgent=False)
         store.settle(Outturn(lane, LaneState(), change, T0 + 1, shown=True))

@@ -1,4 +1,6 @@
-"""What every store engine must do for an operator: list, show, retry and drop, without harm to what the chats show."""
+"""What every store engine must do for an operator: list, show, retry and drop, without harm to what
+the chats show.
+"""
 
 import contextlib
 import sqlite3
@@ -60,9 +62,23 @@ def test_a_delivery_tells_where_it_goes_with_what_and_since_when(store: Store) -
     told = notification(alert("a"), alert("b"), alert("c", name="Cpu"), alert("d", name=""))
     store.accept(arrival(DISCORD, TELEGRAM, told=told))
     discord, telegram = page(store).deliveries
-    assert (discord.id, discord.lane, telegram.id, telegram.lane) == ("1/1", DISCORD, "2/1", TELEGRAM)
-    assert (telegram.state, telegram.receiver, telegram.fallback, telegram.group) == ("pending", "ops", "", GROUP)
-    assert (telegram.alerts, telegram.count, telegram.accepted_at) == (("Disk", "Cpu", "unnamed alert"), 4, T0)
+    assert (discord.id, discord.lane, telegram.id, telegram.lane) == (
+        "1/1",
+        DISCORD,
+        "2/1",
+        TELEGRAM,
+    )
+    assert (telegram.state, telegram.receiver, telegram.fallback, telegram.group) == (
+        "pending",
+        "ops",
+        "",
+        GROUP,
+    )
+    assert (telegram.alerts, telegram.count, telegram.accepted_at) == (
+        ("Disk", "Cpu", "unnamed alert"),
+        4,
+        T0,
+    )
     assert (telegram.why, telegram.attempts, telegram.retry_at) == ("its turn comes", 0, None)
 
 
@@ -94,13 +110,17 @@ def test_a_pending_delivery_tells_what_keeps_it_from_its_chat(store: Store) -> N
     store.settle(replace(outturn(card), state=LaneState(down=Down("bot was kicked", T0, T0 + 300))))
     only = seen(store, "1/1")
     assert (only.why, only.retry_at) == ("the chat is down: bot was kicked", T0 + 300)
-    store.settle(replace(outturn(card), state=LaneState(down=Down("the webhook is deleted", T0, None))))
+    store.settle(
+        replace(outturn(card), state=LaneState(down=Down("the webhook is deleted", T0, None)))
+    )
     assert "the webhook is deleted (no call is made any more" in seen(store, "1/1").why
     store.settle(replace(outturn(card), state=LaneState(trouble="rate_limited")))
     assert seen(store, "1/1").why == "the chat takes no more for a while"
 
 
-def test_pages_give_each_delivery_once_pending_before_dead_by_receiver_chat_and_age(store: Store) -> None:
+def test_pages_give_each_delivery_once_pending_before_dead_by_receiver_chat_and_age(
+    store: Store,
+) -> None:
     for receiver in ("web", "ops"):
         for at in (2, 0, 1):
             store.accept(arrival(TELEGRAM, DISCORD, at=T0 + at, receiver=receiver))
@@ -127,7 +147,9 @@ def test_pages_give_each_delivery_once_pending_before_dead_by_receiver_chat_and_
 
 def test_a_page_has_its_largest_size_whatever_is_asked(store: Store) -> None:
     told = notification(alert("a"))
-    deliveries = tuple(Delivery(TELEGRAM, "ops", str(n), None, urgent=False) for n in range(MOST_LISTED + 1))
+    deliveries = tuple(
+        Delivery(TELEGRAM, "ops", str(n), None, urgent=False) for n in range(MOST_LISTED + 1)
+    )
     store.accept(Arrival(GROUP, msgspec.json.encode(told), T0, deliveries))
     assert len(listed(store, Query(limit=10**9))) == MOST_LISTED
     assert len(listed(store, Query(limit=-1))) == 1
@@ -139,12 +161,16 @@ def test_a_place_that_never_was_is_refused(store: Store, after: str) -> None:
     assert isinstance(store.queue(Query(after=after)), Refused)
 
 
-@pytest.mark.parametrize("wrong", ["", "1", "/", "1/", "9/9", "1/x", "-1/1", "1/1/1", "\u0661/1", "1/" + "9" * 30])
+@pytest.mark.parametrize(
+    "wrong", ["", "1", "/", "1/", "9/9", "1/x", "-1/1", "1/1/1", "\u0661/1", "1/" + "9" * 30]
+)
 def test_an_unknown_id_is_refused_with_where_ids_are(store: Store, wrong: str) -> None:
     store.accept(arrival(TELEGRAM))
     answers = (store.queued(wrong), store.retry(wrong, T0), store.drop(wrong, T0))
     for answer in answers:
-        assert answer == Refused(f"there is no delivery {wrong}: `alert-relay queue list` has their ids")
+        assert answer == Refused(
+            f"there is no delivery {wrong}: `alert-relay queue list` has their ids"
+        )
 
 
 def test_a_retry_is_a_new_delivery_and_the_dead_one_stays_counted(store: Store) -> None:
@@ -176,7 +202,11 @@ def test_what_died_before_it_was_folded_is_folded_by_a_retry(store: Store) -> No
     store.dismiss(TELEGRAM, [1], "dead", "receiver_removed")
     store.retry("1/1", T0 + 60)
     (opened,) = store.claim(TELEGRAM, T0 + 60, 9).page
-    assert (opened.seq, opened.accepted_at, opened.notification) == (2, T0 + 60, notification(alert("a")))
+    assert (opened.seq, opened.accepted_at, opened.notification) == (
+        2,
+        T0 + 60,
+        notification(alert("a")),
+    )
 
 
 def test_what_died_with_a_card_that_is_no_more_is_folded_by_a_retry(store: Store) -> None:
@@ -197,7 +227,9 @@ def test_a_group_that_a_retry_brings_back_is_watched_again(store: Store) -> None
     assert store.accept(arrival(DISCORD)) == (DISCORD, TELEGRAM)
 
 
-def test_deliveries_that_died_unfolded_can_be_retried_one_after_the_other_in_order(store: Store) -> None:
+def test_deliveries_that_died_unfolded_can_be_retried_one_after_the_other_in_order(
+    store: Store,
+) -> None:
     for at in range(3):
         store.accept(arrival(TELEGRAM, at=T0 + at))
     store.dismiss(TELEGRAM, [1, 2, 3], "dead", "receiver_removed")
@@ -242,7 +274,9 @@ def test_a_pending_delivery_is_made_due_by_a_retry_and_counted_once(store: Store
     store.accept(arrival(TELEGRAM))
     card = fold_all(store, TELEGRAM)
     tired = LaneState(attempts=9, retry_at=T0 + 300)
-    store.settle(replace(outturn(card), change=CardChange(card, T0 + 300, urgent=False), state=tired))
+    store.settle(
+        replace(outturn(card), change=CardChange(card, T0 + 300, urgent=False), state=tired)
+    )
     assert store.claim(TELEGRAM, T0 + 1, 9).cards == ()
     assert store.retry("1/1", T0 + 1) == Retried("1/1", "1/1", TELEGRAM, "ops")
     claim = store.claim(TELEGRAM, T0 + 1, 9)
@@ -251,7 +285,9 @@ def test_a_pending_delivery_is_made_due_by_a_retry_and_counted_once(store: Store
 
 
 @pytest.mark.parametrize("probe_at", [None, T0 + 300])
-def test_a_retry_allows_one_call_to_a_chat_that_is_down(store: Store, probe_at: float | None) -> None:
+def test_a_retry_allows_one_call_to_a_chat_that_is_down(
+    store: Store, probe_at: float | None
+) -> None:
     store.accept(arrival(TELEGRAM))
     card = fold_all(store, TELEGRAM)
     store.settle(replace(outturn(card), state=LaneState(down=Down("kicked", T0, probe_at))))
@@ -307,7 +343,9 @@ def test_a_copy_to_a_fallback_is_listed_under_its_own_receiver(store: Store) -> 
 def test_a_page_is_read_from_an_index_in_its_order_however_many_rows_there_are(sql: str) -> None:
     with contextlib.closing(sqlite3.connect(":memory:")) as db:
         db.executescript("".join(STEPS))
-        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", ("ops", 1, T0, 1, "ops", 9))]
+        plan = [
+            row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {sql}", ("ops", 1, T0, 1, "ops", 9))
+        ]
     (only,) = plan
     assert only.startswith("SEARCH delivery USING INDEX delivery_")
 

@@ -1,4 +1,6 @@
-"""A storage outlives the program that made it: each version is brought to the next, and nothing in it is lost."""
+"""A storage outlives the program that made it: each version is brought to the next, and nothing in
+it is lost.
+"""
 
 import contextlib
 import sqlite3
@@ -18,15 +20,21 @@ SECOND = "ALTER TABLE bot ADD COLUMN name TEXT NOT NULL DEFAULT 'relay_bot';"
 
 
 def open_with(path: Path, *steps: str) -> tuple[int, list[str]]:
-    """The version of the file and what it knows of bots, after it was opened by a program with these steps."""
+    """The version of the file and what it knows of bots, after it was opened by a program with
+    these steps.
+    """
     with contextlib.closing(open_checked(connect, str(path), "FULL", 1000, steps)) as db:
         (version,) = db.execute("PRAGMA user_version").fetchone()
         return version, [row[-1] for row in db.execute("SELECT * FROM bot")]
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-async def test_a_storage_of_each_version_is_read_whole_and_goes_on(version: int, tmp_path: Path) -> None:
-    keeping.restore((keeping.KEPT / f"{version}.sql").read_text(encoding="utf-8"), tmp_path / "relay.db")
+async def test_a_storage_of_each_version_is_read_whole_and_goes_on(
+    version: int, tmp_path: Path
+) -> None:
+    keeping.restore(
+        (keeping.KEPT / f"{version}.sql").read_text(encoding="utf-8"), tmp_path / "relay.db"
+    )
     events: list[Event] = []
     store = SqliteStore(tmp_path / "relay.db", tell=events.append)
     world = keeping.kept_world(store)
@@ -45,16 +53,24 @@ async def test_a_storage_of_each_version_is_read_whole_and_goes_on(version: int,
 
 
 @pytest.mark.parametrize("version", VERSIONS)
-def test_what_a_kept_storage_is_made_of_is_what_its_steps_make(version: int, tmp_path: Path) -> None:
-    """A step that was released stays as it is: change the schema by one more, and keep a storage of it."""
-    keeping.restore((keeping.KEPT / f"{version}.sql").read_text(encoding="utf-8"), tmp_path / "kept.db")
+def test_what_a_kept_storage_is_made_of_is_what_its_steps_make(
+    version: int, tmp_path: Path
+) -> None:
+    """A step that was released stays as it is: change the schema by one more, and keep a storage of
+    it.
+    """
+    keeping.restore(
+        (keeping.KEPT / f"{version}.sql").read_text(encoding="utf-8"), tmp_path / "kept.db"
+    )
     open_checked(connect, str(tmp_path / "made.db"), "FULL", 1000, STEPS[:version]).close()
     assert schema(tmp_path / "kept.db") == schema(tmp_path / "made.db")
 
 
 def schema(path: Path) -> list[tuple[str, str]]:
     with contextlib.closing(sqlite3.connect(path)) as db:
-        return db.execute("SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name").fetchall()
+        return db.execute(
+            "SELECT name, sql FROM sqlite_schema WHERE sql IS NOT NULL ORDER BY name"
+        ).fetchall()
 
 
 def test_an_older_storage_gets_the_steps_that_it_lacks(tmp_path: Path) -> None:

@@ -31,8 +31,8 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
 
 
 class Arrive(Struct, frozen=True):
-    """A payload of a group, or a part of one, goes to the chat that is down, to spare chats by their own routes, or to
-    both."""
+    """A payload of a group, or a part of one, goes to the chat that is down, to spare chats by
+    their own routes, or to both."""
 
     group: int
     down: bool
@@ -45,7 +45,9 @@ class StandIn(Struct, frozen=True):
 
 
 class Fold(Struct, frozen=True):
-    """A chat has a turn that lays what is open over its cards; all of it is shown, and it was the end, or not yet."""
+    """A chat has a turn that lays what is open over its cards; all of it is shown, and it was the
+    end, or not yet.
+    """
 
     lane: LaneKey
     closes: bool
@@ -65,7 +67,9 @@ happenings = st.lists(
 
 
 class Night:
-    """A chat that is down all night, with two spare chats. Each payload is known by the second it came in."""
+    """A chat that is down all night, with two spare chats. Each payload is known by the second it
+    came in.
+    """
 
     def __init__(self, store: Store) -> None:
         self.store = store
@@ -87,14 +91,20 @@ class Night:
         told = notification(alert("a"), group=GROUPS[what.group])
         ways = [(TELEGRAM, "ops")] * what.down + [(lane, "own") for lane in what.spares]
         routed = tuple(Delivery(lane, receiver, "", None, urgent=False) for lane, receiver in ways)
-        self.store.accept(replace(arrival(told=told, at=self.now, last=what.last), deliveries=routed))
+        self.store.accept(
+            replace(arrival(told=told, at=self.now, last=what.last), deliveries=routed)
+        )
 
     def fold(self, lane: LaneKey, *, closes: bool) -> None:
         for group in GROUPS:
             self.fold_group(lane, group, closes=closes)
 
     def fold_group(self, lane: LaneKey, group: GroupId, *, closes: bool) -> None:
-        page = [opened for opened in self.store.claim(lane, T0, 100).page if opened.notification.group == group]
+        page = [
+            opened
+            for opened in self.store.claim(lane, T0, 100).page
+            if opened.notification.group == group
+        ]
         if not page:
             return
         told = self.owed if lane == TELEGRAM else self.copies[lane]
@@ -103,7 +113,9 @@ class Night:
         if lane != TELEGRAM:
             card = replace(shown(card), closed_at=T0 if closes else None)
         seqs = tuple(opened.seq for opened in page)
-        self.store.fold(lane, [CardChange(card, None, urgent=False, folded=seqs, settled=lane != TELEGRAM)])
+        self.store.fold(
+            lane, [CardChange(card, None, urgent=False, folded=seqs, settled=lane != TELEGRAM)]
+        )
 
 
 def live(script: Sequence[Happening]) -> Night:
@@ -117,9 +129,13 @@ def live(script: Sequence[Happening]) -> Night:
 
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(happenings)
-def test_each_delivery_of_a_chat_that_is_down_comes_to_each_spare_chat_once(script: list[Happening]) -> None:
+def test_each_delivery_of_a_chat_that_is_down_comes_to_each_spare_chat_once(
+    script: list[Happening],
+) -> None:
     night = live(script)
-    assert {lane: sorted(copies) for lane, copies in night.copies.items()} == dict.fromkeys(SPARES, sorted(night.owed))
+    assert {lane: sorted(copies) for lane, copies in night.copies.items()} == dict.fromkeys(
+        SPARES, sorted(night.owed)
+    )
 
 
 def test_what_came_to_a_fallback_as_it_arrived_is_not_copied_by_the_next_turn(store: Store) -> None:
@@ -127,7 +143,10 @@ def test_what_came_to_a_fallback_as_it_arrived_is_not_copied_by_the_next_turn(st
     store.stand_in(TELEGRAM, "ops", "spare", [DISCORD])
     assert store.accept(arrival(TELEGRAM, at=T0 + 1)) == (TELEGRAM, DISCORD)
     assert store.stand_in(TELEGRAM, "ops", "spare", [DISCORD]) == ()
-    assert [(row.platform, row.accepted) for row in store.balance()] == [("discord", 2), ("telegram", 2)]
+    assert [(row.platform, row.accepted) for row in store.balance()] == [
+        ("discord", 2),
+        ("telegram", 2),
+    ]
 
 
 def test_a_spare_chat_whose_card_closed_gets_what_another_got_as_it_arrived(store: Store) -> None:
@@ -153,7 +172,9 @@ def test_what_comes_to_the_new_chat_of_a_receiver_is_copied_to_the_card_that_sto
     assert store.stand_in(instead, "ops", "spare", [DISCORD]) == ()
 
 
-def test_what_comes_to_another_receiver_is_not_copied_to_a_card_that_stands_in(store: Store) -> None:
+def test_what_comes_to_another_receiver_is_not_copied_to_a_card_that_stands_in(
+    store: Store,
+) -> None:
     store.accept(arrival(TELEGRAM))
     store.stand_in(TELEGRAM, "ops", "spare", [DISCORD])
     fold_all(store, DISCORD)
@@ -162,10 +183,17 @@ def test_what_comes_to_another_receiver_is_not_copied_to_a_card_that_stands_in(s
     assert empty.alerts == ()
 
 
-def test_chats_with_one_fallback_that_get_other_alerts_of_a_payload_are_all_stood_in_for(store: Store) -> None:
+def test_chats_with_one_fallback_that_get_other_alerts_of_a_payload_are_all_stood_in_for(
+    store: Store,
+) -> None:
     told = notification(alert("a"), alert("b"))
     downs = [replace(TELEGRAM, chat=f"-{number}") for number in range(4)]
-    parts: list[tuple[str, tuple[int, ...] | None]] = [("", (0,)), ("", (1,)), ("a", (0,)), ("b", (0,))]
+    parts: list[tuple[str, tuple[int, ...] | None]] = [
+        ("", (0,)),
+        ("", (1,)),
+        ("a", (0,)),
+        ("b", (0,)),
+    ]
     ways = [
         Delivery(down, "ops", fingerprint, alerts, urgent=False)
         for down, (fingerprint, alerts) in zip(downs, parts, strict=True)
@@ -173,4 +201,6 @@ def test_chats_with_one_fallback_that_get_other_alerts_of_a_payload_are_all_stoo
     store.accept(replace(arrival(told=told), deliveries=tuple(ways)))
     for down in downs:
         assert store.stand_in(down, "ops", "spare", [DISCORD]) == (DISCORD,)
-    assert [(opened.fingerprint, opened.alerts) for opened in store.claim(DISCORD, T0, 9).page] == parts
+    assert [
+        (opened.fingerprint, opened.alerts) for opened in store.claim(DISCORD, T0, 9).page
+    ] == parts

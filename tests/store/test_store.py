@@ -62,7 +62,11 @@ def store(reopen: Reopen) -> Store:
 
 
 def arrival(
-    *lanes: LaneKey, at: float = T0, told: Notification | None = None, receiver: str = "ops", last: bool = True
+    *lanes: LaneKey,
+    at: float = T0,
+    told: Notification | None = None,
+    receiver: str = "ops",
+    last: bool = True,
 ) -> Arrival:
     told = told or notification(alert("a"))
     deliveries = tuple(Delivery(lane, receiver, "", None, urgent=False) for lane in lanes)
@@ -72,32 +76,51 @@ def arrival(
 def fold_all(store: Store, lane: LaneKey, *, due: float | None = T0, urgent: bool = False) -> Card:
     """Folds the open deliveries of the lane into the card of their group, as it is."""
     claim = store.claim(lane, T0, 100)
-    card = claim.cards[0] if claim.cards else Card(claim.page[0].notification.group, "", "ops", entries=(entry(),))
+    card = (
+        claim.cards[0]
+        if claim.cards
+        else Card(claim.page[0].notification.group, "", "ops", entries=(entry(),))
+    )
     card = replace(card, folded_seq=claim.page[-1].seq, waiting_since=claim.page[0].accepted_at)
     store.fold(lane, [CardChange(card, due, urgent, tuple(opened.seq for opened in claim.page))])
     return card
 
 
 def shown(card: Card) -> Card:
-    return replace(card, shown=Shown(MessageRef("-1001", "", "7"), mark(card), T0, T0), shown_seq=card.folded_seq)
+    return replace(
+        card,
+        shown=Shown(MessageRef("-1001", "", "7"), mark(card), T0, T0),
+        shown_seq=card.folded_seq,
+    )
 
 
 def outturn(card: Card, lane: LaneKey = TELEGRAM, now: float = T0 + 1) -> Outturn:
     return Outturn(lane, LaneState(), CardChange(card, None, urgent=False), now)
 
 
-def test_deliveries_of_a_lane_come_in_the_order_of_acceptance_a_page_at_a_time(store: Store) -> None:
+def test_deliveries_of_a_lane_come_in_the_order_of_acceptance_a_page_at_a_time(
+    store: Store,
+) -> None:
     for at in range(5):
         store.accept(arrival(TELEGRAM, DISCORD, at=T0 + at))
     page = store.claim(TELEGRAM, T0, 3).page
-    assert [(opened.seq, opened.accepted_at) for opened in page] == [(1, T0), (2, T0 + 1), (3, T0 + 2)]
+    assert [(opened.seq, opened.accepted_at) for opened in page] == [
+        (1, T0),
+        (2, T0 + 1),
+        (3, T0 + 2),
+    ]
     assert page[0].notification == notification(alert("a"))
     assert [opened.seq for opened in store.claim(DISCORD, T0, 9).page] == [1, 2, 3, 4, 5]
 
 
 def test_a_page_of_large_payloads_is_cut_by_what_they_weigh_and_never_empty(store: Store) -> None:
     wide = replace(alert("a"), annotations={"description": "x" * (PAGE_BYTES - 2000)})
-    for told in (notification(alert("a")), notification(wide), notification(wide), notification(alert("b"))):
+    for told in (
+        notification(alert("a")),
+        notification(wide),
+        notification(wide),
+        notification(alert("b")),
+    ):
         store.accept(arrival(TELEGRAM, told=told))
     assert [opened.seq for opened in store.claim(TELEGRAM, T0, 9).page] == [1, 2, 3]
     store.dismiss(TELEGRAM, [1, 2], "merged", "")
@@ -120,7 +143,9 @@ def test_what_was_accepted_is_there_after_a_new_start(reopen: Reopen) -> None:
     assert again.wakes() == ((TELEGRAM, 0.0),)
 
 
-def test_a_card_that_a_payload_of_its_group_does_not_reach_gets_an_empty_delivery(store: Store) -> None:
+def test_a_card_that_a_payload_of_its_group_does_not_reach_gets_an_empty_delivery(
+    store: Store,
+) -> None:
     store.accept(arrival(TELEGRAM))
     assert store.accept(arrival(DISCORD)) == (DISCORD, TELEGRAM)
     assert [opened.alerts for opened in store.claim(TELEGRAM, T0, 9).page] == [None, ()]
@@ -163,7 +188,9 @@ def test_the_most_urgent_card_comes_first_then_the_one_that_waits_longest(store:
     assert store.claim(TELEGRAM, T0 + 1, 9).next_due == T0 + 99
 
 
-def test_what_is_shown_ends_its_deliveries_the_newest_delivered_the_earlier_merged(store: Store) -> None:
+def test_what_is_shown_ends_its_deliveries_the_newest_delivered_the_earlier_merged(
+    store: Store,
+) -> None:
     for at in range(3):
         store.accept(arrival(TELEGRAM, at=T0 + at))
     card = fold_all(store, TELEGRAM)
@@ -171,7 +198,13 @@ def test_what_is_shown_ends_its_deliveries_the_newest_delivered_the_earlier_merg
     ended = store.settle(replace(outturn(shown(card), now=T0 + 10), shown=True))
     assert ended == (Ended("ops", "merged", 2), Ended("ops", "delivered", 1, (8.0,)))
     (row,) = store.balance()
-    assert (row.accepted, row.delivered, row.merged, row.pending, row.oldest_pending) == (4, 1, 2, 1, T0 + 3)
+    assert (row.accepted, row.delivered, row.merged, row.pending, row.oldest_pending) == (
+        4,
+        1,
+        2,
+        1,
+        T0 + 3,
+    )
 
 
 def test_what_is_dead_ends_with_its_reason(store: Store) -> None:
@@ -192,7 +225,9 @@ def test_duplicates_and_dismissed_deliveries_are_counted_once(store: Store) -> N
     assert (row.accepted, row.duplicate, row.dead, row.pending, row.lost) == (3, 1, 1, 1, 0)
 
 
-def test_a_budget_that_lanes_share_is_taken_by_the_first_and_told_to_the_second(store: Store) -> None:
+def test_a_budget_that_lanes_share_is_taken_by_the_first_and_told_to_the_second(
+    store: Store,
+) -> None:
     limits = (Limit("chat", 1, 1.1), Limit("group", 18, 60.0))
     first = Attempt(TELEGRAM, GROUP, "", POST)
     assert store.begin(first, limits, T0) == Begun()
@@ -211,7 +246,9 @@ def test_a_block_forbids_every_call_and_survives_a_new_start(reopen: Reopen) -> 
     store = reopen()
     card = Card(GROUP, "", "ops")
     store.batch([partial(store.settle, replace(outturn(card), blocks=(Block(("chat",), T0, 30),)))])
-    assert reopen().begin(Attempt(TELEGRAM, GROUP, "", POST), (Limit("chat", 9, 1.0),), T0) == Denied(T0 + 30)
+    assert reopen().begin(
+        Attempt(TELEGRAM, GROUP, "", POST), (Limit("chat", 9, 1.0),), T0
+    ) == Denied(T0 + 30)
 
 
 def test_an_attempt_is_in_doubt_until_it_is_settled(reopen: Reopen) -> None:
@@ -263,7 +300,9 @@ def test_more_than_fits_is_forgotten_the_oldest_that_ended_first(store: Store) -
     assert [row.pending for row in store.balance()] == [1]
 
 
-def test_a_closed_card_is_forgotten_with_its_last_delivery_and_an_open_one_stays(store: Store) -> None:
+def test_a_closed_card_is_forgotten_with_its_last_delivery_and_an_open_one_stays(
+    store: Store,
+) -> None:
     for closed_at in (None, T0):
         store.accept(arrival(TELEGRAM))
         card = replace(shown(fold_all(store, TELEGRAM)), heard_at=T0, closed_at=closed_at)
@@ -278,7 +317,9 @@ def test_a_card_that_has_something_to_come_or_was_heard_of_since_outlives_its_de
 ) -> None:
     store.accept(arrival(TELEGRAM))
     card = replace(shown(fold_all(store, TELEGRAM)), heard_at=heard_at, closed_at=T0)
-    store.settle(Outturn(TELEGRAM, LaneState(), CardChange(card, due, urgent=False), T0 + 1, shown=True))
+    store.settle(
+        Outturn(TELEGRAM, LaneState(), CardChange(card, due, urgent=False), T0 + 1, shown=True)
+    )
     assert store.purge(T0 + 1, SIZE, 10) == 1
     assert store.card(TELEGRAM, GROUP, "") == card
 
@@ -300,7 +341,9 @@ def keep(store: Store, *cards: Card, due: float | None = None) -> None:
     store.fold(TELEGRAM, [CardChange(card, due, urgent=False) for card in cards])
 
 
-def test_a_card_that_closes_after_its_deliveries_were_forgotten_is_forgotten_too(store: Store) -> None:
+def test_a_card_that_closes_after_its_deliveries_were_forgotten_is_forgotten_too(
+    store: Store,
+) -> None:
     store.accept(arrival(TELEGRAM))
     card = replace(fold_all(store, TELEGRAM), heard_at=T0)
     store.dismiss(TELEGRAM, [1], "dead", "test")
@@ -312,13 +355,17 @@ def test_a_card_that_closes_after_its_deliveries_were_forgotten_is_forgotten_too
     assert store.card(TELEGRAM, GROUP, "") is None
 
 
-def test_cards_without_deliveries_are_forgotten_a_few_at_a_time_whatever_stands_between_them(store: Store) -> None:
+def test_cards_without_deliveries_are_forgotten_a_few_at_a_time_whatever_stands_between_them(
+    store: Store,
+) -> None:
     told = {key: over(key) for key in "abcdefghij"}
     open_ones = {key: replace(card, closed_at=None) for key, card in told.items() if key in "abef"}
     keep(store, *(told | open_ones).values())
     rounds = [store.purge(T0 + 1, SIZE, 3) for _ in range(8)]
     assert (max(rounds), sum(rounds)) == (3, 6)
-    assert [key for key, card in told.items() if store.card(TELEGRAM, card.group, "")] == list("abef")
+    assert [key for key, card in told.items() if store.card(TELEGRAM, card.group, "")] == list(
+        "abef"
+    )
     keep(store, *told.values())
     assert sum(store.purge(T0 + 1, SIZE, 3) for _ in range(4)) == 10
 
@@ -332,10 +379,14 @@ def test_a_card_without_deliveries_stays_while_something_needs_it(store: Store) 
     assert store.card(TELEGRAM, over("news").group, "") == over("news")
 
 
-def test_a_closed_card_stays_as_long_as_any_of_its_deliveries_so_that_a_retry_finds_it(store: Store) -> None:
+def test_a_closed_card_stays_as_long_as_any_of_its_deliveries_so_that_a_retry_finds_it(
+    store: Store,
+) -> None:
     store.accept(arrival(TELEGRAM, at=T0))
     store.accept(arrival(TELEGRAM, at=T0 + 1))
-    card = replace(fold_all(store, TELEGRAM), heard_at=T0 + 1, closed_at=T0 + 1, refused="whatever it said")
+    card = replace(
+        fold_all(store, TELEGRAM), heard_at=T0 + 1, closed_at=T0 + 1, refused="whatever it said"
+    )
     store.settle(replace(outturn(card), dead="refused"))
     assert store.purge(T0, 1, 1) == 1
     assert store.retry("1/2", T0 + 2) == Retried("1/2", "1/3", TELEGRAM, "ops")
@@ -349,7 +400,11 @@ def test_the_firing_cards_of_groups_whose_keys_begin_alike_are_found(store: Stor
     store.accept(arrival(TELEGRAM))
     card = fold_all(store, TELEGRAM)
     assert store.firing(replace(GROUP, group_key=GROUP.group_key[:5])) == (card,)
-    assert store.firing(replace(GROUP, group_key="other")) == store.firing(replace(GROUP, receiver="other")) == ()
+    assert (
+        store.firing(replace(GROUP, group_key="other"))
+        == store.firing(replace(GROUP, receiver="other"))
+        == ()
+    )
     over = replace(card, entries=tuple(replace(entry, status="resolved") for entry in card.entries))
     store.fold(TELEGRAM, [CardChange(over, None, urgent=False)])
     assert store.firing(GROUP) == ()
@@ -372,13 +427,19 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> Non
         SqliteStore(tmp_path / "nowhere" / "relay.db")
 
 
-def test_what_a_dead_lane_owes_is_copied_once_to_its_fallback_and_counts_under_its_own_receiver(store: Store) -> None:
+def test_what_a_dead_lane_owes_is_copied_once_to_its_fallback_and_counts_under_its_own_receiver(
+    store: Store,
+) -> None:
     store.accept(arrival(TELEGRAM))
     fold_all(store, TELEGRAM)
     assert store.stand_in(TELEGRAM, "ops", "spare", [DISCORD]) == (DISCORD,)
     assert store.stand_in(TELEGRAM, "ops", "spare", [DISCORD]) == ()
     (copy,) = store.claim(DISCORD, T0, 9).page
-    assert (copy.receiver, copy.accepted_at, copy.notification) == ("spare", T0, notification(alert("a")))
+    assert (copy.receiver, copy.accepted_at, copy.notification) == (
+        "spare",
+        T0,
+        notification(alert("a")),
+    )
     assert [(row.platform, row.receiver, row.accepted) for row in store.balance()] == [
         ("discord", "ops", 1),
         ("telegram", "ops", 1),
@@ -419,4 +480,6 @@ def test_what_expired_ends_its_obligation_and_leaves_its_card(store: Store) -> N
 def test_a_card_that_the_chat_shows_whole_merges_what_is_pending(store: Store) -> None:
     store.accept(arrival(TELEGRAM))
     card = fold_all(store, TELEGRAM)
-    assert store.fold(TELEGRAM, [CardChange(card, None, urgent=False, settled=True)]) == (Ended("ops", "merged", 1),)
+    assert store.fold(TELEGRAM, [CardChange(card, None, urgent=False, settled=True)]) == (
+        Ended("ops", "merged", 1),
+    )

@@ -11,7 +11,9 @@ Updates = Literal["polling", "webhook", "none"]
 
 
 class Bot(Struct, frozen=True):
-    """A Telegram bot of the configuration and how it gets updates. `account` is its id; `webhook_url` may be empty."""
+    """A Telegram bot of the configuration and how it gets updates. `account` is its id;
+    `webhook_url` may be empty.
+    """
 
     api: str
     account: str

@@ -1,5 +1,5 @@
-"""What follows from an update: commands are carried out and answered, chats noted; pure, so that it can be committed
-together with the update."""
+"""What follows from an update: commands are carried out and answered, chats noted; pure, so that it
+can be committed together with the update."""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -20,7 +20,17 @@ from relay.core.bot.people import (
     spoken,
     subscribe,
 )
-from relay.core.bot.update import ChatInfo, Command, Ignored, Membership, Migrated, Seen, Sort, Topic, Update
+from relay.core.bot.update import (
+    ChatInfo,
+    Command,
+    Ignored,
+    Membership,
+    Migrated,
+    Seen,
+    Sort,
+    Topic,
+    Update,
+)
 from relay.core.duration import parse_duration
 from relay.core.routing.lane import Policy
 from relay.core.routing.matcher import Matcher, MatcherError, parse
@@ -57,10 +67,14 @@ def respond(update: Update, known: Known, policy: Policy, now: float) -> Effects
             entry = entry and replace(entry, standing=standing, writes=writes)
             if update.is_in:
                 return Effects("membership", entry, back=chat.id)
-            return Effects("membership", entry, ended=tuple(each.id for each in known.subscriptions))
+            return Effects(
+                "membership", entry, ended=tuple(each.id for each in known.subscriptions)
+            )
         case Migrated(old=old, chat=chat):
             moved = tuple(replace(each, chat=chat.id) for each in known.subscriptions)
-            return Effects("migrated", _entry(known, chat, now), changed=moved, moved=(old, chat.id))
+            return Effects(
+                "migrated", _entry(known, chat, now), changed=moved, moved=(old, chat.id)
+            )
         case Seen(chat=chat, topic=topic):
             return Effects("seen", _entry(known, chat, now, topic))
         case Ignored():
@@ -69,7 +83,9 @@ def respond(update: Update, known: Known, policy: Policy, now: float) -> Effects
             assert_never(update)
 
 
-def _entry(known: Known, chat: ChatInfo, now: float, topic: Topic | None = None) -> ChatEntry | None:
+def _entry(
+    known: Known, chat: ChatInfo, now: float, topic: Topic | None = None
+) -> ChatEntry | None:
     """The chat's line in the registry, with what was known of it; private chats have none."""
     if chat.kind == "private":
         return None
@@ -96,7 +112,10 @@ def _say(asked: _Asked, *lines: RichText, heard: Sort = "command") -> Effects:
     """Nothing but an answer."""
     command = asked.command
     text = join("\n", lines)
-    return Effects(heard, sayings=(Saying(command.chat.id, command.topic.id, command.message, command.user, text),))
+    return Effects(
+        heard,
+        sayings=(Saying(command.chat.id, command.topic.id, command.message, command.user, text),),
+    )
 
 
 def _tell(asked: _Asked, key: str, heard: Sort = "command") -> Effects:
@@ -119,7 +138,9 @@ def _start(asked: _Asked) -> Effects:
         return _tell(asked, "invite_refused", "refused")
     lane_chat = present[0].lane_chat if present else command.chat.id
     language = spoken(command.language) if command.chat.kind == "private" else ""
-    added = subscribe(invite, command.chat, command.topic.id, command.user, language, now, lane_chat)
+    added = subscribe(
+        invite, command.chat, command.topic.id, command.user, language, now, lane_chat
+    )
     return replace(_welcome(asked, added), added=added, used=invite.id, back=command.chat.id)
 
 
@@ -127,7 +148,9 @@ def _welcome(asked: _Asked, subscription: Subscription) -> Effects:
     language = asked.reader.language
     key = "welcome" if asked.command.chat.kind == "private" else "welcome_group"
     name, matchers = styled("bold", subscription.name), _matchers(subscription.matchers, language)
-    return _say(asked, tell(language, key, name=name, matchers=matchers), tell(language, "how_to_stop"))
+    return _say(
+        asked, tell(language, key, name=name, matchers=matchers), tell(language, "how_to_stop")
+    )
 
 
 def _matchers(matchers: Iterable[Matcher], language: str) -> RichText:
@@ -203,7 +226,9 @@ def _alerts(asked: _Asked) -> Effects:
 
 
 def _parse(text: str) -> tuple[Matcher, ...]:
-    """Matchers with commas between them, as in a route, or with spaces, as amtool takes them. Raises MatcherError."""
+    """Matchers with commas between them, as in a route, or with spaces, as amtool takes them.
+    Raises MatcherError.
+    """
     if not text:
         return ()
     try:

@@ -18,7 +18,9 @@ _Key = tuple[str, str]
 
 
 def open_alerts(cards: Iterable[Card], wanted: tuple[Matcher, ...], language: str) -> RichText:
-    """The firing alerts of the cards that match, one line for each severity and name, the most urgent first."""
+    """The firing alerts of the cards that match, one line for each severity and name, the most
+    urgent first.
+    """
     firing = [entry for card in cards for entry in card.entries if entry.status == "firing"]
     found = [entry for entry in firing if matches(wanted, entry.labels)]
     if not found:

@@ -1,4 +1,6 @@
-"""People and chats that a bot knows: who subscribed to what, by which invitation, and where the bot is."""
+"""People and chats that a bot knows: who subscribed to what, by which invitation, and where the bot
+is.
+"""
 
 import re
 from collections.abc import Iterable
@@ -44,8 +46,9 @@ class Invite(Struct, frozen=True):
 class Subscription(Struct, frozen=True):
     """The alerts that a chat gets because somebody opened a link there.
 
-    `chat` is where it is now, `lane_chat` the id that its lane is known by: they differ once a group has become a
-    supergroup. `user` opened the link, `who` is the chat's title. No card is shown before `muted_until`.
+    `chat` is where it is now, `lane_chat` the id that its lane is known by: they differ once a
+    group has become a supergroup. `user` opened the link, `who` is the chat's title. No card is
+    shown before `muted_until`.
     """
 
     id: str
@@ -69,7 +72,9 @@ class Subscription(Struct, frozen=True):
 
 
 class ChatEntry(Struct, frozen=True):
-    """A group, supergroup or channel of the registry; `seen_at` is when it was last heard of, Unix seconds."""
+    """A group, supergroup or channel of the registry; `seen_at` is when it was last heard of, Unix
+    seconds.
+    """
 
     bot: BotId
     chat: ChatInfo
@@ -90,8 +95,9 @@ class Saying(Struct, frozen=True):
 
 
 class Known(Struct, frozen=True):
-    """What the store knows that an update may concern: the chat's line in the registry, its subscriptions, the
-    invitation whose token the update brings, and for /alerts the cards that the chat shows and that fire."""
+    """What the store knows that an update may concern: the chat's line in the registry, its
+    subscriptions, the invitation whose token the update brings, and for /alerts the cards that the
+    chat shows and that fire."""
 
     bot: BotId
     entry: ChatEntry | None = None
@@ -103,9 +109,10 @@ class Known(Struct, frozen=True):
 class Effects(Struct, frozen=True):
     """What follows from an update, committed together with it.
 
-    `entry` is the chat's new line in the registry. `added`, `changed` and `ended` (by id) are subscriptions, `used` is
-    the invitation that one more person used. `moved`: old and new chat id. `back`: a chat that can be written to
-    again. `sayings` are answers to people: a courtesy, sent when there is room.
+    `entry` is the chat's new line in the registry. `added`, `changed` and `ended` (by id) are
+    subscriptions, `used` is the invitation that one more person used. `moved`: old and new chat id.
+    `back`: a chat that can be written to again. `sayings` are answers to people: a courtesy, sent
+    when there is room.
     """
 
     heard: Sort
@@ -132,14 +139,18 @@ def with_topics_of(entry: ChatEntry, before: ChatEntry) -> ChatEntry:
 
 
 def hash_of(token: str) -> str:
-    """What is kept of an invitation's token. It is random, so a plain hash cannot be turned round."""
+    """What is kept of an invitation's token. It is random, so a plain hash cannot be turned
+    round.
+    """
     return sha256(token.encode()).hexdigest()
 
 
 def subscribe(
     invite: Invite, chat: ChatInfo, topic: str, user: int, language: str, now: float, lane_chat: str
 ) -> Subscription:
-    """The subscription that an invitation gives a chat; the same invitation gives the same chat the same one."""
+    """The subscription that an invitation gives a chat; the same invitation gives the same chat the
+    same one.
+    """
     name = f"{invite.id} {lane_chat} {topic}"
     return Subscription(
         id=blake2b(name.encode(), digest_size=4).hexdigest(),
@@ -157,7 +168,9 @@ def subscribe(
     )
 
 
-def subscribers(subscriptions: Iterable[Subscription], bots: Iterable[Bot], policy: Policy) -> tuple[Subscriber, ...]:
+def subscribers(
+    subscriptions: Iterable[Subscription], bots: Iterable[Bot], policy: Policy
+) -> tuple[Subscriber, ...]:
     """The subscriptions as routing takes them; those of a bot that is no longer configured rest.
 
     `policy` is that of all personal chats; language and mute are the subscription's own.
@@ -167,13 +180,19 @@ def subscribers(subscriptions: Iterable[Subscription], bots: Iterable[Bot], poli
     for each in subscriptions:
         bot = known.get(each.bot)
         if bot:
-            own = replace(policy, language=each.language or policy.language, muted_until=each.muted_until)
-            found.append(Subscriber(each.matchers, Target(Endpoint(each.lane, bot.token, bot.http), own)))
+            own = replace(
+                policy, language=each.language or policy.language, muted_until=each.muted_until
+            )
+            found.append(
+                Subscriber(each.matchers, Target(Endpoint(each.lane, bot.token, bot.http), own))
+            )
     return tuple(found)
 
 
 def has_left(why: str) -> bool:
-    """Why a chat is down says that it is for good: the person blocked the bot, or the group put it out."""
+    """Why a chat is down says that it is for good: the person blocked the bot, or the group put it
+    out.
+    """
     words = why.lower()
     return any(said in words for said in _FAREWELLS)
 

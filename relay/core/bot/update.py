@@ -1,4 +1,6 @@
-"""What a bot hears of people and chats, as frozen values; the platform's file reads them out of updates."""
+"""What a bot hears of people and chats, as frozen values; the platform's file reads them out of
+updates.
+"""
 
 from typing import Literal
 
@@ -6,9 +8,19 @@ from msgspec import Struct
 
 ChatKind = Literal["private", "group", "supergroup", "channel"]
 Standing = Literal["administrator", "member", "restricted", "left", "kicked"]
-# What became of an update. `refused`: a command that this person may not give, or a link that does not work; `forged`:
-# it came without the webhook's secret; `failed`: a bug of ours.
-Sort = Literal["command", "refused", "membership", "migrated", "seen", "ignored", "repeated", "forged", "failed"]
+# What became of an update. `refused`: a command that this person may not give, or a link that does
+# not work; `forged`: it came without the webhook's secret; `failed`: a bug of ours.
+Sort = Literal[
+    "command",
+    "refused",
+    "membership",
+    "migrated",
+    "seen",
+    "ignored",
+    "repeated",
+    "forged",
+    "failed",
+]
 SILENCE = 6 * 86400.0  # seconds after which the numbers of updates may begin anew
 
 
@@ -38,8 +50,9 @@ class Topic(Struct, frozen=True):
 class Command(Struct, frozen=True, tag=True):
     """`/name argument`, written by `user` in a chat.
 
-    `user` is 0 when nobody can be named: an anonymous administrator, or a channel. `message` is the id of what was
-    written, `at` when (Unix seconds, 0.0 unknown), `language` the code that the person's app told, or empty.
+    `user` is 0 when nobody can be named: an anonymous administrator, or a channel. `message` is the
+    id of what was written, `at` when (Unix seconds, 0.0 unknown), `language` the code that the
+    person's app told, or empty.
     """
 
     id: int
@@ -54,8 +67,8 @@ class Command(Struct, frozen=True, tag=True):
 
 
 class Membership(Struct, frozen=True, tag=True):
-    """The bot's own standing in a chat is now this; `writes`: it may post there. In a private chat `kicked` means that
-    the person blocked the bot."""
+    """The bot's own standing in a chat is now this; `writes`: it may post there. In a private chat
+    `kicked` means that the person blocked the bot."""
 
     id: int
     chat: ChatInfo
@@ -95,8 +108,8 @@ Update = Command | Membership | Migrated | Seen | Ignored
 
 
 class Ears(Struct, frozen=True):
-    """How far a bot has listened: the next update's number, when the last one was taken (Unix seconds), and the
-    webhook address that we have set, if any."""
+    """How far a bot has listened: the next update's number, when the last one was taken (Unix
+    seconds), and the webhook address that we have set, if any."""
 
     next_update: int = 0
     heard_at: float = 0.0
@@ -104,7 +117,8 @@ class Ears(Struct, frozen=True):
 
 
 def offset(ears: Ears, now: float) -> int:
-    """The first update to ask for; 0 for all that wait. After a week of silence the numbers begin anew, maybe lower.
+    """The first update to ask for; 0 for all that wait. After a week of silence the numbers begin
+    anew, maybe lower.
 
     https://core.telegram.org/bots/api#update
     """
@@ -112,13 +126,16 @@ def offset(ears: Ears, now: float) -> int:
 
 
 def is_new(update: Update, ears: Ears, now: float) -> bool:
-    """It was not taken before. Numbers rise: one below the next is a repetition, or came out of order."""
+    """It was not taken before. Numbers rise: one below the next is a repetition, or came out of
+    order.
+    """
     return update.id >= max(offset(ears, now), 1)
 
 
 def further(own: Ears, found: Ears) -> Ears:
-    """How far a bot has listened by its own record and by one that was found: the higher number, unless one is from
-    before a silence after which the numbers began anew. The webhook that we have set is never forgotten."""
+    """How far a bot has listened by its own record and by one that was found: the higher number,
+    unless one is from before a silence after which the numbers began anew. The webhook that we have
+    set is never forgotten."""
     early, late = sorted((own, found), key=lambda ears: ears.heard_at)
     began_anew = late.heard_at - early.heard_at > SILENCE
     next_update = late.next_update if began_anew else max(early.next_update, late.next_update)

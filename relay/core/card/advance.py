@@ -32,8 +32,8 @@ BLIND_PAUSE = 2.0  # least seconds before a call of unknown outcome is repeated
 class Advanced(Struct, frozen=True):
     """A card and its lane after an attempt. `blocks`: what the answer forbids.
 
-    `shown`: the chat now shows the card as folded, so its deliveries up to `card.shown_seq` are done. `dead`: the
-    platform will never take what is pending, and why.
+    `shown`: the chat now shows the card as folded, so its deliveries up to `card.shown_seq` are
+    done. `dead`: the platform will never take what is pending, and why.
     """
 
     card: Card
@@ -44,10 +44,16 @@ class Advanced(Struct, frozen=True):
 
 
 def advance(
-    card: Card, state: LaneState, step: Step, outcome: Outcome, now: float, jitter: float, sent: str = ""
+    card: Card,
+    state: LaneState,
+    step: Step,
+    outcome: Outcome,
+    now: float,
+    jitter: float,
+    sent: str = "",
 ) -> Advanced:
-    """The card and lane after `step` came to `outcome` at `now`. `jitter` is 0 to 1; `sent` is the mark of what was
-    sent, when it is not the card's own."""
+    """The card and lane after `step` came to `outcome` at `now`. `jitter` is 0 to 1; `sent` is the
+    mark of what was sent, when it is not the card's own."""
     sent = sent or mark(card)
     match outcome:
         case Delivered(message):
@@ -59,9 +65,13 @@ def advance(
             return Advanced(card, _later(_trouble(state, "unreachable", now), now, jitter))
         case Unknown():
             later = _later(_trouble(state, "unreachable", now), now, jitter)
-            return Advanced(_blind(card, step), replace(later, retry_at=max(later.retry_at, now + BLIND_PAUSE)))
+            return Advanced(
+                _blind(card, step), replace(later, retry_at=max(later.retry_at, now + BLIND_PAUSE))
+            )
         case Moved(chat):
-            return Advanced(replace(card, shown=None), replace(state, chat=chat, channel=state.channel and chat))
+            return Advanced(
+                replace(card, shown=None), replace(state, chat=chat, channel=state.channel and chat)
+            )
         case Rejected(why):
             return _rejected(card, state, step, why, sent)
         case MessageGone():
@@ -78,25 +88,37 @@ def advance(
 
 def _delivered(card: Card, state: LaneState, step: Step, shown: Shown, now: float) -> Advanced:
     card = replace(card, plain=False, refused="")
-    state = replace(_over(state, now), down=None, channel=shown.message.chat, attempts=0, retry_at=0.0)
+    state = replace(
+        _over(state, now), down=None, channel=shown.message.chat, attempts=0, retry_at=0.0
+    )
     match step:
         case Post():
-            card = replace(card, shown=shown, shown_seq=card.folded_seq, owed=(), doubt=False, announced=True)
+            card = replace(
+                card, shown=shown, shown_seq=card.folded_seq, owed=(), doubt=False, announced=True
+            )
             state = replace(state, thread_gone=state.thread_gone and not shown.message.thread)
         case Edit(message):
             posted = card.shown.posted_at if card.shown else now
-            card = replace(card, shown=replace(shown, message=message, posted_at=posted), shown_seq=card.folded_seq)
+            card = replace(
+                card,
+                shown=replace(shown, message=message, posted_at=posted),
+                shown_seq=card.folded_seq,
+            )
         case Reply(kind=kind):
             card = replace(card, owed=tuple(owed for owed in card.owed if owed.kind != kind))
         case _:
             assert_never(step)
-    return Advanced(rest(card, now), state, shown=card.shown is not None and card.shown.mark == shown.mark)
+    return Advanced(
+        rest(card, now), state, shown=card.shown is not None and card.shown.mark == shown.mark
+    )
 
 
 def rest(card: Card, now: float) -> Card:
-    """The card, no longer waiting when the chat shows all of it, and closed when nothing of it fires either.
+    """The card, no longer waiting when the chat shows all of it, and closed when nothing of it
+    fires either.
 
-    What will not be shown is at rest as well: its digest told of it, it was over while muted, or it was refused.
+    What will not be shown is at rest as well: its digest told of it, it was over while muted, or it
+    was refused.
     """
     untold = card.absorbed or (card.shown is None and not is_firing(card)) or is_refused(card)
     if not is_settled(card) and not (untold and card.waiting_since is None and not is_held(card)):
@@ -124,10 +146,14 @@ def _blind(card: Card, step: Step) -> Card:
 
 def _rejected(card: Card, state: LaneState, step: Step, why: str, sent: str) -> Advanced:
     if isinstance(step, Reply):
-        return Advanced(replace(card, owed=tuple(owed for owed in card.owed if owed.kind != step.kind)), state)
+        return Advanced(
+            replace(card, owed=tuple(owed for owed in card.owed if owed.kind != step.kind)), state
+        )
     if not card.plain:
         return Advanced(replace(card, plain=True), state)
-    return Advanced(replace(card, plain=False, refused=sent, owed=(), waiting_since=None), state, dead=why)
+    return Advanced(
+        replace(card, plain=False, refused=sent, owed=(), waiting_since=None), state, dead=why
+    )
 
 
 def _message_gone(card: Card, step: Step) -> Card:
@@ -146,10 +172,14 @@ def _down(state: LaneState, why: str, now: float, *, forever: bool) -> Down:
 def _trouble(state: LaneState, trouble: Trouble, now: float) -> LaneState:
     goes_on = state.trouble is not None and state.trouble_until == 0.0
     since = state.trouble_since if goes_on else now
-    return replace(state, trouble="refused" if state.down else trouble, trouble_since=since, trouble_until=0.0)
+    return replace(
+        state, trouble="refused" if state.down else trouble, trouble_since=since, trouble_until=0.0
+    )
 
 
 def _over(state: LaneState, now: float) -> LaneState:
-    """The trouble is over. A rate limit is felt as long as what it held back goes out at its pace."""
+    """The trouble is over. A rate limit is felt as long as what it held back goes out at its
+    pace.
+    """
     goes_on = state.trouble_until == 0.0 or state.trouble == "rate_limited"
     return replace(state, trouble_until=now) if state.trouble and goes_on else state

@@ -1,4 +1,6 @@
-"""A card: the message that shows one alert group (or one alert) in one chat, and what that message should say."""
+"""A card: the message that shows one alert group (or one alert) in one chat, and what that message
+should say.
+"""
 
 from hashlib import blake2b
 
@@ -16,8 +18,9 @@ _ORDER = {"firing": 0, "gone": 1, "resolved": 2}
 class Entry(Struct, frozen=True, omit_defaults=True):
     """One alert of a card. Times are Unix seconds; `starts_at` 0.0 is unknown.
 
-    `seen` is the acceptance of the last payload that listed it. `absent_since`: a whole payload did not list it;
-    after the hold it is gone. `held_since`: it was posted as firing after its resolve; after the hold it fires.
+    `seen` is the acceptance of the last payload that listed it. `absent_since`: a whole payload did
+    not list it; after the hold it is gone. `held_since`: it was posted as firing after its resolve;
+    after the hold it fires.
     """
 
     fingerprint: str
@@ -71,11 +74,12 @@ class Head(Struct, frozen=True):
 class Card(Struct, frozen=True):
     """The wanted state of one group in one chat, and what of it is shown.
 
-    `waiting_since` is the acceptance of the oldest delivery that the chat does not show yet. `counted_at` is that of
-    the last payload that was no duplicate. `doubt`: a post may stand in the chat unseen by us. `plain`: the platform
-    refused the markup. `refused`: the mark that it refused even so, or that the operator gave up. `previous` is the
-    message of the round before this one. `announced`: this round was told, so a message in place of a lost one makes no
-    sound. `listed`: the whole list was sent as a file in this round. `absorbed`: the lane's digest shows it.
+    `waiting_since` is the acceptance of the oldest delivery that the chat does not show yet.
+    `counted_at` is that of the last payload that was no duplicate. `doubt`: a post may stand in the
+    chat unseen by us. `plain`: the platform refused the markup. `refused`: the mark that it refused
+    even so, or that the operator gave up. `previous` is the message of the round before this one.
+    `announced`: this round was told, so a message in place of a lost one makes no sound. `listed`:
+    the whole list was sent as a file in this round. `absorbed`: the lane's digest shows it.
     `stands_for`: the receiver whose chat could not be reached, where this is a fallback's card.
     """
 
@@ -106,9 +110,11 @@ class Card(Struct, frozen=True):
 
 
 def mark(card: Card) -> str:
-    """What a reader can tell from the card, hashed: two cards with equal marks need no edit between them.
+    """What a reader can tell from the card, hashed: two cards with equal marks need no edit between
+    them.
 
-    Annotations are left out on purpose: a card that differs in them alone is shown with the next edit.
+    Annotations are left out on purpose: a card that differs in them alone is shown with the next
+    edit.
     """
     visible = [(e.fingerprint, e.status, e.starts_at, e.ends_at) for e in card.entries]
     state = msgspec.json.encode((visible, card.stale, card.head.truncated, len(card.rounds)))
@@ -123,13 +129,21 @@ def is_firing(card: Card) -> bool:
 def fires_anew(before: Card, after: Card) -> bool:
     """An alert fires after that did not before."""
     fired = {entry.fingerprint for entry in before.entries if entry.status == "firing"}
-    return any(entry.status == "firing" and entry.fingerprint not in fired for entry in after.entries)
+    return any(
+        entry.status == "firing" and entry.fingerprint not in fired for entry in after.entries
+    )
 
 
 def status(card: Card) -> ShownStatus:
     """`firing` if any alert fires, else `resolved` if any was resolved, else `gone`."""
     statuses = {entry.status for entry in card.entries}
-    return "firing" if "firing" in statuses else "resolved" if "resolved" in statuses or not statuses else "gone"
+    return (
+        "firing"
+        if "firing" in statuses
+        else "resolved"
+        if "resolved" in statuses or not statuses
+        else "gone"
+    )
 
 
 def urgency(entry: Entry) -> tuple[int, int, float, str]:
@@ -139,16 +153,27 @@ def urgency(entry: Entry) -> tuple[int, int, float, str]:
 
 def is_held(card: Card) -> bool:
     """Something is held back for a moment: an alert may be gone, or fire after all."""
-    return any(entry.absent_since is not None or entry.held_since is not None for entry in card.entries)
+    return any(
+        entry.absent_since is not None or entry.held_since is not None for entry in card.entries
+    )
 
 
 def is_untold(card: Card) -> bool:
-    """It has no message, also not in a digest, and needs none: it was over before its route was no longer muted."""
-    return card.shown is None and not card.absorbed and not is_firing(card) and card.waiting_since is None
+    """It has no message, also not in a digest, and needs none: it was over before its route was no
+    longer muted.
+    """
+    return (
+        card.shown is None
+        and not card.absorbed
+        and not is_firing(card)
+        and card.waiting_since is None
+    )
 
 
 def is_refused(card: Card) -> bool:
-    """What it is now will not be shown: the platform takes it in no form, or the operator gave it up."""
+    """What it is now will not be shown: the platform takes it in no form, or the operator gave it
+    up.
+    """
     return card.refused != "" and card.refused == mark(card)
 
 

@@ -18,14 +18,18 @@ from relay.core.card.view import Late, ShownStatus
 from relay.core.routing.lane import Policy
 
 QUIET = GroupId("", "", "quiet")  # the group under which a lane keeps its summary after quiet hours
-DIGEST = GroupId("", "", "digest")  # the group under which a lane keeps its digest: no Alertmanager group has it
+DIGEST = GroupId(
+    "", "", "digest"
+)  # the group under which a lane keeps its digest: no Alertmanager group has it
 EDIT_GAP = 5.0  # seconds between edits of a digest: a storm changes it all the time
 RENEW_AFTER = 1800.0  # seconds after which cards that come to a digest, or fire anew in it, are worth a new message
 _PLACES_KEPT = 5
 
 
 class Line(Struct, frozen=True):
-    """A card as its digest tells of it. `where` is its most telling label value, `firing` how many alerts fire."""
+    """A card as its digest tells of it. `where` is its most telling label value, `firing` how many
+    alerts fire.
+    """
 
     group: GroupId
     fingerprint: str
@@ -38,7 +42,9 @@ class Line(Struct, frozen=True):
 
 
 class Name(Struct, frozen=True):
-    """All groups of one alert name and severity: their lines, the oldest first, and where the first of them are."""
+    """All groups of one alert name and severity: their lines, the oldest first, and where the first
+    of them are.
+    """
 
     name: str
     severity: str
@@ -47,11 +53,12 @@ class Name(Struct, frozen=True):
 
 
 class DigestView(Struct, frozen=True):
-    """What a template sees of a digest. `after` is what it follows: a storm, or quiet hours. `names` stand most urgent
-    first, those of the most groups first among equals.
+    """What a template sees of a digest. `after` is what it follows: a storm, or quiet hours.
+    `names` stand most urgent first, those of the most groups first among equals.
 
-    `firing` groups fire, `urgent` of them with the highest severity, `over` are over since the digest began at
-    `since`. `per_minute` is what the chat takes. `late` and `may_be_repeated` are as in a card's view.
+    `firing` groups fire, `urgent` of them with the highest severity, `over` are over since the
+    digest began at `since`. `per_minute` is what the chat takes. `late` and `may_be_repeated` are
+    as in a card's view.
     """
 
     firing: int
@@ -78,7 +85,9 @@ def line(card: Card) -> Line:
         severity=labels.get("severity", ""),
         where=where(labels),
         firing=sum(entry.status == "firing" for entry in card.entries),
-        since=min((entry.starts_at for entry in card.entries if entry.starts_at), default=card.heard_at),
+        since=min(
+            (entry.starts_at for entry in card.entries if entry.starts_at), default=card.heard_at
+        ),
     )
 
 
@@ -95,7 +104,9 @@ def view(
     together: dict[tuple[str, str], list[Line]] = {}
     for each in firing:
         together.setdefault((each.severity, each.name), []).append(each)
-    ordered = sorted(together.items(), key=lambda item: (rank(item[0][0]), -len(item[1]), item[0][1]))
+    ordered = sorted(
+        together.items(), key=lambda item: (rank(item[0][0]), -len(item[1]), item[0][1])
+    )
     return DigestView(
         firing=len(firing),
         urgent=sum(rank(each.severity) == 0 for each in firing),
@@ -113,7 +124,10 @@ def view(
 def _name(name: str, severity: str, same: Sequence[Line]) -> Name:
     ordered = tuple(sorted(same, key=lambda each: (each.since, each.where)))
     return Name(
-        name, severity, tuple(dict.fromkeys(each.where for each in ordered if each.where))[:_PLACES_KEPT], ordered
+        name,
+        severity,
+        tuple(dict.fromkeys(each.where for each in ordered if each.where))[:_PLACES_KEPT],
+        ordered,
     )
 
 
@@ -129,13 +143,17 @@ def capacity(limits: Iterable[Limit], seconds: float) -> float:
 
 
 def share(room: float, others: int, lanes: int) -> float:
-    """What of a chat's room falls to one of its lanes (topics, threads), where `lanes` others owe it `others` calls:
-    what those leave, an equal part at least."""
+    """What of a chat's room falls to one of its lanes (topics, threads), where `lanes` others owe
+    it `others` calls: what those leave, an equal part at least."""
     return max(room - others, room / (lanes + 1))
 
 
-def plan(digest: Card, lines: Sequence[Line], policy: Policy, now: float, hush: Hush = SOUND) -> Step | Wait:
-    """The next step of a digest, or until when there is none. Nothing in it is urgent, so quiet hours silence it."""
+def plan(
+    digest: Card, lines: Sequence[Line], policy: Policy, now: float, hush: Hush = SOUND
+) -> Step | Wait:
+    """The next step of a digest, or until when there is none. Nothing in it is urgent, so quiet
+    hours silence it.
+    """
     if hush.muted:
         return Wait(hush.until)
     now_mark = mark(lines)
@@ -157,11 +175,17 @@ def is_over(lines: Sequence[Line]) -> bool:
 
 def is_old(digest: Card | None, now: float) -> bool:
     """Its message stands so far up in the chat that a change of it is no news to anybody."""
-    return digest is not None and digest.shown is not None and now - digest.shown.posted_at > RENEW_AFTER
+    return (
+        digest is not None
+        and digest.shown is not None
+        and now - digest.shown.posted_at > RENEW_AFTER
+    )
 
 
 def absorbing(digest: Card | None, receiver: str, now: float) -> Card:
-    """The digest that takes in more cards: the open one, or a new message after it grew old or closed."""
+    """The digest that takes in more cards: the open one, or a new message after it grew old or
+    closed.
+    """
     if digest is None:
         return Card(DIGEST, "", receiver, waiting_since=now)
     renewed = digest

@@ -12,15 +12,19 @@ from relay.core.card.view import Change, Round
 from relay.core.routing.lane import Policy
 
 DETAILED = 200  # alerts of a card whose labels and annotations are kept whole; a message never shows that many
-REPEAT_REASONS = ("repeat interval elapsed", "", "unknown")  # Alertmanager notify/notify.go; '' is before 0.32
+REPEAT_REASONS = (
+    "repeat interval elapsed",
+    "",
+    "unknown",
+)  # Alertmanager notify/notify.go; '' is before 0.32
 _ROUNDS_KEPT = 20
 
 
 class Arriving(Struct, frozen=True):
     """A delivery as its card meets it: the alerts of it that go to this card.
 
-    `last`: no further part of the same payload follows. `whole`: nothing was cut from the payload by `max_alerts`,
-    so an alert that is not listed is not there.
+    `last`: no further part of the same payload follows. `whole`: nothing was cut from the payload
+    by `max_alerts`, so an alert that is not listed is not there.
     """
 
     seq: int
@@ -32,7 +36,9 @@ class Arriving(Struct, frozen=True):
 
 
 class Folded(Struct, frozen=True):
-    """A card after a page of deliveries. `duplicates` are those (by `seq`) that brought nothing new."""
+    """A card after a page of deliveries. `duplicates` are those (by `seq`) that brought nothing
+    new.
+    """
 
     card: Card
     duplicates: tuple[int, ...]
@@ -41,8 +47,9 @@ class Folded(Struct, frozen=True):
 def fold(card: Card, arriving: Sequence[Arriving], policy: Policy) -> Folded:
     """The card with all of `arriving` (in order of `seq`) laid over it.
 
-    The set of (fingerprint, startsAt, status) decides: the same again within `dedup_window` is a duplicate whatever
-    its reason says; later it is a repeat, unless its reason tells of a change elsewhere in the group.
+    The set of (fingerprint, startsAt, status) decides: the same again within `dedup_window` is a
+    duplicate whatever its reason says; later it is a repeat, unless its reason tells of a change
+    elsewhere in the group.
     """
     duplicates: list[int] = []
     for parts in _payloads(arriving):
@@ -52,7 +59,9 @@ def fold(card: Card, arriving: Sequence[Arriving], policy: Policy) -> Folded:
             duplicates += [part.seq for part in parts]
         else:
             card = _count(card, delivery, repeated=was_same, policy=policy)
-        card = replace(card, head=delivery.head, heard_at=delivery.accepted_at, folded_seq=delivery.seq)
+        card = replace(
+            card, head=delivery.head, heard_at=delivery.accepted_at, folded_seq=delivery.seq
+        )
     card = replace(card, entries=_ordered(card.entries, policy))
     if is_settled(card):
         card = replace(card, waiting_since=None)
@@ -62,8 +71,8 @@ def fold(card: Card, arriving: Sequence[Arriving], policy: Policy) -> Folded:
 
 
 def _payloads(arriving: Sequence[Arriving]) -> Iterator[Sequence[Arriving]]:
-    """The parts of each payload that are at hand. Every payload is laid over the card once, however many parts it has:
-    a card of 100,000 alerts is not gone through for every 256 of them."""
+    """The parts of each payload that are at hand. Every payload is laid over the card once, however
+    many parts it has: a card of 100,000 alerts is not gone through for every 256 of them."""
     begin = 0
     for end, delivery in enumerate(arriving, 1):
         following = arriving[end] if end < len(arriving) else None
@@ -81,31 +90,50 @@ def _joined(parts: Sequence[Arriving]) -> Arriving:
 
 
 def ripen(card: Card, policy: Policy, now: float) -> Card:
-    """The card with its holds that are over by `now` carried out: gone, firing after all, or stale."""
+    """The card with its holds that are over by `now` carried out: gone, firing after all, or
+    stale.
+    """
     entries = tuple(_ripe(entry, policy.late_hold, now) for entry in card.entries)
     stale = is_firing(card) and card.heard_at + policy.stale_after <= now
     if entries == card.entries and stale == card.stale:
         return card
-    revived = [e.fingerprint for e, old in zip(entries, card.entries, strict=True) if _fires(e) and not _fires(old)]
+    revived = [
+        e.fingerprint
+        for e, old in zip(entries, card.entries, strict=True)
+        if _fires(e) and not _fires(old)
+    ]
     ripe = replace(card, entries=_ordered(entries, policy), stale=stale)
-    ripe = replace(ripe, change=_change(card, ripe, bool(revived)), waiting_since=card.waiting_since or now)
+    ripe = replace(
+        ripe, change=_change(card, ripe, bool(revived)), waiting_since=card.waiting_since or now
+    )
     return _fire(ripe, card, revived, now, policy) if revived else _close(ripe, card, now, policy)
 
 
 def contradiction(before: Card, after: Card) -> tuple[str, str] | None:
-    """The external URLs of two Alertmanagers, when a hold ended between these two states of a card because one went on
-    to contradict the other."""
+    """The external URLs of two Alertmanagers, when a hold ended between these two states of a card
+    because one went on to contradict the other."""
     known = {entry.fingerprint: entry for entry in before.entries}
     for entry in after.entries:
         old = known.get(entry.fingerprint)
-        if old and old.held_since is not None and _fires(entry) and old.by and old.held_by not in ("", old.by):
+        if (
+            old
+            and old.held_since is not None
+            and _fires(entry)
+            and old.by
+            and old.held_by not in ("", old.by)
+        ):
             return old.by, old.held_by
     return None
 
 
 def ripens_at(card: Card, policy: Policy) -> float | None:
     """When `ripen` next changes something, Unix seconds."""
-    holds = [at + policy.late_hold for e in card.entries for at in (e.absent_since, e.held_since) if at is not None]
+    holds = [
+        at + policy.late_hold
+        for e in card.entries
+        for at in (e.absent_since, e.held_since)
+        if at is not None
+    ]
     if is_firing(card) and not card.stale:
         holds.append(card.heard_at + policy.stale_after)
     return min(holds, default=None)
@@ -120,48 +148,76 @@ def _ripe(entry: Entry, hold: float, now: float) -> Entry:
 
 
 def _lay(card: Card, delivery: Arriving, policy: Policy) -> tuple[bool, Card]:
-    """Whether the delivery says what the card has already, and the card with its alerts laid over."""
+    """Whether the delivery says what the card has already, and the card with its alerts laid
+    over.
+    """
     entries = {entry.fingerprint: entry for entry in card.entries}
     fresh: list[str] = []
     changed = False
     for alert in delivery.alerts:
         old = entries.get(alert.fingerprint)
         new = _said_by(old, _entry(old, alert, delivery.accepted_at), delivery.head.external_url)
-        changed = changed or old is None or _state(old) != _state(new) or new.held_since != old.held_since
+        changed = (
+            changed or old is None or _state(old) != _state(new) or new.held_since != old.held_since
+        )
         if _fires(new) and (old is None or not _fires(old)):
             fresh.append(alert.fingerprint)
         entries[alert.fingerprint] = new
     laid = replace(card, entries=tuple(entries.values()), receiver=policy.receiver, stale=False)
     if delivery.last and delivery.whole:
-        laid = replace(laid, entries=tuple(_missing(entry, delivery.accepted_at) for entry in laid.entries))
+        laid = replace(
+            laid, entries=tuple(_missing(entry, delivery.accepted_at) for entry in laid.entries)
+        )
         changed = changed or any(e.absent_since == delivery.accepted_at for e in laid.entries)
     changed = changed or card.stale
     if fresh:
-        laid = _fire(replace(laid, change=_change(card, laid, grew=True)), card, fresh, delivery.accepted_at, policy)
+        laid = _fire(
+            replace(laid, change=_change(card, laid, grew=True)),
+            card,
+            fresh,
+            delivery.accepted_at,
+            policy,
+        )
     elif changed:
-        laid = _close(replace(laid, change=_change(card, laid, grew=False)), card, delivery.accepted_at, policy)
+        laid = _close(
+            replace(laid, change=_change(card, laid, grew=False)),
+            card,
+            delivery.accepted_at,
+            policy,
+        )
     return not changed, laid
 
 
 def _said_by(old: Entry | None, new: Entry, url: str) -> Entry:
     if old is None or old.status != new.status:
         return replace(new, by=url)
-    return replace(new, held_by=url) if new.held_since is not None and old.held_since is None else new
+    return (
+        replace(new, held_by=url) if new.held_since is not None and old.held_since is None else new
+    )
 
 
 def _entry(old: Entry | None, alert: Alert, at: float) -> Entry:
     if old is None:
         return _new(alert, at, alert.status, alert.ends_at)
-    told = replace(old, labels=alert.labels, annotations=alert.annotations, generator_url=alert.generator_url, seen=at)
+    told = replace(
+        old,
+        labels=alert.labels,
+        annotations=alert.annotations,
+        generator_url=alert.generator_url,
+        seen=at,
+    )
     told = replace(told, absent_since=None)
     if alert.status == "resolved":
         if _fires(old) and _ended_before(alert, old.starts_at):
             return told
-        known = old.ends_at if old.status == "resolved" else None  # a copy from a peer may end a moment later
+        known = (
+            old.ends_at if old.status == "resolved" else None
+        )  # a copy from a peer may end a moment later
         ended = max(known or alert.ends_at or old.ends_at or at, old.starts_at)
         return replace(told, status="resolved", ends_at=ended, held_since=None)
     if _fires(old) or old.status == "gone":
-        # Copies from two Prometheus replicas differ in startsAt; Alertmanager too keeps the earlier (alert/alert.go).
+        # Copies from two Prometheus replicas differ in startsAt; Alertmanager too keeps the earlier
+        # (alert/alert.go).
         began = min(filter(None, (old.starts_at, alert.starts_at)), default=0.0)
         joined = old.joined_at if _fires(old) else at
         return replace(told, status="firing", starts_at=began, ends_at=None, joined_at=joined)
@@ -171,12 +227,15 @@ def _entry(old: Entry | None, alert: Alert, at: float) -> Entry:
 
 
 def _ended_before(alert: Alert, start: float) -> bool:
-    """It is the end of an earlier episode. One that begins at its end is no episode: Alertmanager gives that start to
-    an end that was posted without one, such as amtool's, and it ends whatever fires (api/v2/api.go)."""
+    """It is the end of an earlier episode. One that begins at its end is no episode: Alertmanager
+    gives that start to an end that was posted without one, such as amtool's, and it ends whatever
+    fires (api/v2/api.go)."""
     return alert.ends_at is not None and alert.starts_at < alert.ends_at < start
 
 
-def _new(alert: Alert, at: float, now_status: Literal["firing", "resolved"], ends_at: float | None) -> Entry:
+def _new(
+    alert: Alert, at: float, now_status: Literal["firing", "resolved"], ends_at: float | None
+) -> Entry:
     ended = (ends_at or at) if now_status == "resolved" else None
     return Entry(
         fingerprint=alert.fingerprint,
@@ -192,7 +251,9 @@ def _new(alert: Alert, at: float, now_status: Literal["firing", "resolved"], end
 
 
 def _missing(entry: Entry, at: float) -> Entry:
-    """The entry after a whole payload: not listed, it may be gone, and does not fire after all if that was held."""
+    """The entry after a whole payload: not listed, it may be gone, and does not fire after all if
+    that was held.
+    """
     if entry.held_since is not None and entry.seen != at:
         return replace(entry, held_since=None)
     if _fires(entry) and entry.seen != at and entry.absent_since is None:
@@ -219,42 +280,60 @@ def _is_repeat(card: Card, delivery: Arriving, policy: Policy) -> bool:
 
 def _count(card: Card, delivery: Arriving, *, repeated: bool, policy: Policy) -> Card:
     waiting_since = card.waiting_since or delivery.accepted_at
-    counted = replace(card, counted_at=delivery.accepted_at, waiting_since=waiting_since, refused="")
+    counted = replace(
+        card, counted_at=delivery.accepted_at, waiting_since=waiting_since, refused=""
+    )
     if not repeated:
         return counted
     counted = replace(counted, change="repeated")
-    return _owe(counted, Owed("repeated", (), delivery.accepted_at), wanted=policy.lifecycle.reply_repeated)
+    return _owe(
+        counted, Owed("repeated", (), delivery.accepted_at), wanted=policy.lifecycle.reply_repeated
+    )
 
 
 def _owe(card: Card, owed: Owed, *, wanted: bool) -> Card:
-    """The card with one more reply due, if the chat shows the card at all; one of a kind is owed at a time."""
+    """The card with one more reply due, if the chat shows the card at all; one of a kind is owed at
+    a time.
+    """
     if card.shown is None or not wanted:
         return card
     same = [reply for reply in card.owed if reply.kind == owed.kind]
-    about = tuple(dict.fromkeys(fingerprint for reply in (*same, owed) for fingerprint in reply.about))
+    about = tuple(
+        dict.fromkeys(fingerprint for reply in (*same, owed) for fingerprint in reply.about)
+    )
     since = min((reply.since for reply in same), default=owed.since)
-    return replace(card, owed=(*(r for r in card.owed if r.kind != owed.kind), Owed(owed.kind, about, since)))
+    return replace(
+        card, owed=(*(r for r in card.owed if r.kind != owed.kind), Owed(owed.kind, about, since))
+    )
 
 
 def _fire(card: Card, before: Card, fresh: Sequence[str], at: float, policy: Policy) -> Card:
-    """Alerts fire that did not: they join a firing card, or begin a new round of one that was over."""
+    """Alerts fire that did not: they join a firing card, or begin a new round of one that was
+    over.
+    """
     card = replace(card, owed=tuple(reply for reply in card.owed if reply.kind != "resolved"))
     if not before.entries:
         return replace(card, closed_at=None)
     if card.closed_at is not None:
-        return _reopen(card, before, card.closed_at, at - card.closed_at <= policy.lifecycle.reopen_window)
+        return _reopen(
+            card, before, card.closed_at, at - card.closed_at <= policy.lifecycle.reopen_window
+        )
     if not is_firing(before):
         return _owe(replace(card, change="again"), Owed("again", tuple(fresh), at), wanted=True)
     return _owe(card, Owed("joined", tuple(fresh), at), wanted=policy.lifecycle.reply_joined)
 
 
 def _reopen(card: Card, before: Card, closed_at: float, soon: bool) -> Card:  # noqa: FBT001 - a fact, not a switch
-    """A new round: it replies to the one before and is counted with it when it comes soon enough."""
+    """A new round: it replies to the one before and is counted with it when it comes soon
+    enough.
+    """
     began = min((entry.starts_at for entry in before.entries if entry.starts_at), default=closed_at)
     ended = max((entry.ends_at for entry in before.entries if entry.ends_at), default=closed_at)
     return replace(
         card,
-        entries=tuple(entry for entry in card.entries if _fires(entry) or entry.held_since is not None),
+        entries=tuple(
+            entry for entry in card.entries if _fires(entry) or entry.held_since is not None
+        ),
         rounds=(*card.rounds, Round(began, ended))[-_ROUNDS_KEPT:] if soon else (),
         previous=(card.shown.message if card.shown else card.previous) if soon else None,
         shown=None,

@@ -1,4 +1,6 @@
-"""Hush: whether the time of day keeps a card from its chat (muted routes) or only from making a sound (quiet hours)."""
+"""Hush: whether the time of day keeps a card from its chat (muted routes) or only from making a
+sound (quiet hours).
+"""
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -19,8 +21,8 @@ Intervals = Mapping[str, TimeInterval]
 
 
 class Hush(Struct, frozen=True):
-    """`muted`: nothing is sent. `quiet`: what is sent makes no sound, unless it is urgent. `until`: when that changes,
-    Unix seconds, or when to look again; None when neither holds."""
+    """`muted`: nothing is sent. `quiet`: what is sent makes no sound, unless it is urgent. `until`:
+    when that changes, Unix seconds, or when to look again; None when neither holds."""
 
     muted: bool = False
     quiet: bool = False
@@ -37,11 +39,14 @@ class _Hours(Struct, frozen=True):
     only: tuple[TimeInterval, ...] = ()
 
 
-def hush(routing: Routing, intervals: Intervals, card: Card, lane: LaneKey, policy: Policy, now: float) -> Hush:
+def hush(
+    routing: Routing, intervals: Intervals, card: Card, lane: LaneKey, policy: Policy, now: float
+) -> Hush:
     """How the present hour treats the card in this chat.
 
-    A chat may be muted as a whole. Else a card is muted when each route that leads its firing alerts here is: inside
-    a `mute_time_intervals`, or outside all its `active_time_intervals` (Alertmanager notify/mute.go).
+    A chat may be muted as a whole. Else a card is muted when each route that leads its firing
+    alerts here is: inside a `mute_time_intervals`, or outside all its `active_time_intervals`
+    (Alertmanager notify/mute.go).
     """
     if now < policy.muted_until:
         return Hush(muted=True, until=policy.muted_until)
@@ -51,7 +56,9 @@ def hush(routing: Routing, intervals: Intervals, card: Card, lane: LaneKey, poli
     is_muted, is_quiet = _hold(muting, now), _hold(quieting, now)
     if not is_muted and not is_quiet:
         return SOUND
-    return Hush(is_muted, is_quiet, _end(muting if is_muted else quieting, now - now % _MINUTE + _MINUTE))
+    return Hush(
+        is_muted, is_quiet, _end(muting if is_muted else quieting, now - now % _MINUTE + _MINUTE)
+    )
 
 
 def _routes(routing: Routing, card: Card, lane: LaneKey) -> tuple[Route, ...]:
@@ -60,18 +67,25 @@ def _routes(routing: Routing, card: Card, lane: LaneKey) -> tuple[Route, ...]:
     for entry in judged[:_JUDGED]:
         for route in walk(routing.root, entry.labels) or (routing.root,):
             targets = routing.targets.get(route.receiver, ())
-            if any(target.lane == lane and matches(target.when, entry.labels) for target in targets):
+            if any(
+                target.lane == lane and matches(target.when, entry.labels) for target in targets
+            ):
                 found[id(route)] = route
     return tuple(found.values())
 
 
 def _hours(route: Route, intervals: Intervals) -> _Hours:
-    return _Hours(tuple(intervals[name] for name in route.mute), tuple(intervals[name] for name in route.active))
+    return _Hours(
+        tuple(intervals[name] for name in route.mute),
+        tuple(intervals[name] for name in route.active),
+    )
 
 
 def _hold(hours: tuple[_Hours, ...], at: float) -> bool:
     """There are some, and all of them hold back."""
-    return bool(hours) and all(_any(each.back, at) or (each.only and not _any(each.only, at)) for each in hours)
+    return bool(hours) and all(
+        _any(each.back, at) or (each.only and not _any(each.only, at)) for each in hours
+    )
 
 
 def _any(intervals: Iterable[TimeInterval], at: float) -> bool:

@@ -11,8 +11,8 @@ Trouble = Literal["unreachable", "rate_limited", "refused", "restarted"]
 
 
 class Down(Struct, frozen=True):
-    """The chat or bot refuses us: no call before `probe_at`, none at all when it is None; one at once when the secret
-    is no longer the one with this mark."""
+    """The chat or bot refuses us: no call before `probe_at`, none at all when it is None; one at
+    once when the secret is no longer the one with this mark."""
 
     why: str
     since: float
@@ -21,11 +21,12 @@ class Down(Struct, frozen=True):
 
 
 class LaneState(Struct, frozen=True):
-    """`chat` replaces the configured chat after a migration; `thread_gone` leaves the thread out, but for a new message
-    from `thread_again` on, which tells whether it is open again. `channel` and `home` are the Discord channel and
-    server of the webhook, once answers told them (`home` is "-" when they tell none). `attempts` counts failures since
-    the last success, and no call is made before `retry_at`: what keeps one card from the chat keeps all of them.
-    `trouble` and its times explain lateness.
+    """`chat` replaces the configured chat after a migration; `thread_gone` leaves the thread out,
+    but for a new message from `thread_again` on, which tells whether it is open again. `channel`
+    and `home` are the Discord channel and server of the webhook, once answers told them (`home` is
+    "-" when they tell none). `attempts` counts failures since the last success, and no call is made
+    before `retry_at`: what keeps one card from the chat keeps all of them. `trouble` and its times
+    explain lateness.
     """
 
     chat: str = ""
@@ -42,8 +43,8 @@ class LaneState(Struct, frozen=True):
 
 
 def taking_over(state: LaneState, left: LaneState) -> LaneState:
-    """The state of a lane that has to tell what another one, `left`, could not: where that one was down, this is why it
-    comes late."""
+    """The state of a lane that has to tell what another one, `left`, could not: where that one was
+    down, this is why it comes late."""
     if left.down is None or (state.trouble and not state.trouble_until):
         return state
     return replace(state, trouble="refused", trouble_since=left.down.since, trouble_until=0.0)

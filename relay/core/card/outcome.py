@@ -1,4 +1,6 @@
-"""What an attempt at a platform came to. Every answer is one of these values; none is an exception."""
+"""What an attempt at a platform came to. Every answer is one of these values; none is an
+exception.
+"""
 
 from msgspec import Struct
 
@@ -6,14 +8,16 @@ from relay.core.card.step import MessageRef
 
 
 class Delivered(Struct, frozen=True, tag=True):
-    """The platform holds the message; `message` is where. A `not modified` edit is delivered as well."""
+    """The platform holds the message; `message` is where. A `not modified` edit is delivered as
+    well.
+    """
 
     message: MessageRef
 
 
 class RateLimited(Struct, frozen=True, tag=True):
-    """Nothing was taken. No request to `budgets` (keys as the platform names them) before `retry_after` seconds;
-    `whole` is the budget that they are a part of (see `Block`)."""
+    """Nothing was taken. No request to `budgets` (keys as the platform names them) before
+    `retry_after` seconds; `whole` is the budget that they are a part of (see `Block`)."""
 
     retry_after: float
     budgets: tuple[str, ...]
@@ -57,19 +61,32 @@ class ThreadGone(Struct, frozen=True, tag=True):
 
 
 class ChatDown(Struct, frozen=True, tag=True):
-    """The chat will not take messages (kicked, deleted, never known): fallback, rare probes. `forever`: no probe."""
+    """The chat will not take messages (kicked, deleted, never known): fallback, rare probes.
+    `forever`: no probe.
+    """
 
     why: str
     forever: bool = False
 
 
 class BotDown(Struct, frozen=True, tag=True):
-    """The bot or webhook is refused (token revoked): everything of this account waits. `forever`: no probe."""
+    """The bot or webhook is refused (token revoked): everything of this account waits. `forever`:
+    no probe.
+    """
 
     why: str
     forever: bool = False
 
 
 Outcome = (
-    Delivered | RateLimited | Unavailable | Unknown | Moved | Rejected | MessageGone | ThreadGone | ChatDown | BotDown
+    Delivered
+    | RateLimited
+    | Unavailable
+    | Unknown
+    | Moved
+    | Rejected
+    | MessageGone
+    | ThreadGone
+    | ChatDown
+    | BotDown
 )

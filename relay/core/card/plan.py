@@ -14,7 +14,8 @@ _LOUD = ("joined", "repeated", "again")
 def plan(card: Card, policy: Policy, now: float, hush: Hush = SOUND) -> Step | Wait:
     """The next step of the card, or until when there is none.
 
-    A reply that should be heard goes before the edit it belongs to; the closing reply goes after it.
+    A reply that should be heard goes before the edit it belongs to; the closing reply goes after
+    it.
     """
     now_mark, ripe_at = mark(card), ripens_at(card, policy)
     if hush.muted:
@@ -45,7 +46,9 @@ def due(card: Card, policy: Policy, now: float, hush: Hush = SOUND) -> float | N
 
 def is_urgent(card: Card, policy: Policy) -> bool:
     """A firing alert of the card matches the receiver's `urgent` matchers."""
-    return any(entry.status == "firing" and matches(policy.urgent, entry.labels) for entry in card.entries)
+    return any(
+        entry.status == "firing" and matches(policy.urgent, entry.labels) for entry in card.entries
+    )
 
 
 def _first(at: float | None, other: float | None) -> float | None:

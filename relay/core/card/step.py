@@ -8,7 +8,9 @@ ReplyKind = Literal["joined", "repeated", "resolved", "again", "document"]
 
 
 class MessageRef(Struct, frozen=True):
-    """Where a message stands. Ids are the platform's numbers as text; `thread` is empty outside threads and topics."""
+    """Where a message stands. Ids are the platform's numbers as text; `thread` is empty outside
+    threads and topics.
+    """
 
     chat: str
     thread: str
@@ -29,8 +31,8 @@ class Edit(Struct, frozen=True, tag=True):
 
 
 class Reply(Struct, frozen=True, tag=True):
-    """One line under the card's message, for `document` with the whole list as a file. `about` are the fingerprints it
-    names (empty: the whole card)."""
+    """One line under the card's message, for `document` with the whole list as a file. `about` are
+    the fingerprints it names (empty: the whole card)."""
 
     message: MessageRef
     kind: ReplyKind

@@ -11,7 +11,9 @@ ShownStatus = Literal["firing", "resolved", "gone"]
 
 
 class AlertView(Struct, frozen=True):
-    """One alert of a card. `joined`: it is new since the card was last shown. Times are Unix seconds, 0.0 unknown."""
+    """One alert of a card. `joined`: it is new since the card was last shown. Times are Unix
+    seconds, 0.0 unknown.
+    """
 
     status: ShownStatus
     labels: Labels
@@ -31,7 +33,9 @@ class Round(Struct, frozen=True):
 
 
 class Late(Struct, frozen=True):
-    """Why a message comes late: `seconds` after acceptance; `why` names the fault, between `since` and `until`."""
+    """Why a message comes late: `seconds` after acceptance; `why` names the fault, between `since`
+    and `until`.
+    """
 
     seconds: float
     why: Literal["unreachable", "rate_limited", "refused", "restarted"]
@@ -40,9 +44,10 @@ class Late(Struct, frozen=True):
 
 
 class View(Struct, frozen=True):
-    """A card as a template sees it. `alerts` stand most urgent first: firing before gone before resolved, then
-    severity, then the oldest. `since` is when the present round began, `until` when it ended (None: it fires).
-    `stands_for` is the receiver that a fallback's card is for, else empty."""
+    """A card as a template sees it. `alerts` stand most urgent first: firing before gone before
+    resolved, then severity, then the oldest. `since` is when the present round began, `until` when
+    it ended (None: it fires). `stands_for` is the receiver that a fallback's card is for, else
+    empty."""
 
     receiver: str
     status: ShownStatus

@@ -1,4 +1,6 @@
-"""Time intervals in Alertmanager's form: which minutes of which days, and whether a moment is among them."""
+"""Time intervals in Alertmanager's form: which minutes of which days, and whether a moment is among
+them.
+"""
 
 import calendar
 import re
@@ -16,9 +18,11 @@ _CLOCK = re.compile(r"((?:[01][0-9])|(?:2[0-3])):([0-5][0-9])|24:00")
 
 
 class Period(Struct, frozen=True):
-    """One way to be inside: every part that is given holds. Ranges are inclusive, but for the end of `minutes`.
+    """One way to be inside: every part that is given holds. Ranges are inclusive, but for the end
+    of `minutes`.
 
-    `minutes` count from midnight, `weekdays` from Sunday = 0, `days` may be negative (-1 is the month's last day).
+    `minutes` count from midnight, `weekdays` from Sunday = 0, `days` may be negative (-1 is the
+    month's last day).
     """
 
     minutes: tuple[Range, ...] = ()
@@ -30,7 +34,9 @@ class Period(Struct, frozen=True):
 
 
 class TimeInterval(Struct, frozen=True):
-    """A named time interval of the configuration. https://prometheus.io/docs/alerting/latest/configuration/#time_interval"""
+    """A named time interval of the configuration.
+    https://prometheus.io/docs/alerting/latest/configuration/#time_interval
+    """
 
     name: str
     periods: tuple[Period, ...]
@@ -38,7 +44,10 @@ class TimeInterval(Struct, frozen=True):
 
 def contains(interval: TimeInterval, at: float) -> bool:
     """Whether the moment `at` (Unix seconds) lies inside."""
-    return any(_inside(period, datetime.fromtimestamp(at, ZoneInfo(period.zone))) for period in interval.periods)
+    return any(
+        _inside(period, datetime.fromtimestamp(at, ZoneInfo(period.zone)))
+        for period in interval.periods
+    )
 
 
 def _inside(period: Period, now: datetime) -> bool:
@@ -57,7 +66,9 @@ def _among(ranges: tuple[Range, ...], value: int) -> bool:
 
 
 def _day_inside(ranges: tuple[Range, ...], now: datetime) -> bool:
-    """Alertmanager's timeinterval.go: negative days count from the end, and an end beyond the month is its last day."""
+    """Alertmanager's timeinterval.go: negative days count from the end, and an end beyond the month
+    is its last day.
+    """
     length = calendar.monthrange(now.year, now.month)[1]
     for start, end in ranges:
         first = start if start > 0 else length + start + 1

@@ -1,4 +1,6 @@
-"""A lane: one chat as one bot or webhook reaches it, with the policy of the receiver that uses it."""
+"""A lane: one chat as one bot or webhook reaches it, with the policy of the receiver that uses
+it.
+"""
 
 from collections.abc import Iterator
 from typing import Literal
@@ -18,8 +20,9 @@ Platform = Literal["telegram", "discord"]
 class LaneKey(Struct, frozen=True, order=True):
     """What a lane is known by, in the store and everywhere: nothing secret in it.
 
-    `api` is the API address, `account` the bot's or webhook's id, `chat` the chat id (empty on Discord, where the
-    webhook decides), `thread` a topic or thread id, `name:TITLE` for a forum post to be made, or empty.
+    `api` is the API address, `account` the bot's or webhook's id, `chat` the chat id (empty on
+    Discord, where the webhook decides), `thread` a topic or thread id, `name:TITLE` for a forum
+    post to be made, or empty.
     """
 
     platform: Platform
@@ -30,7 +33,9 @@ class LaneKey(Struct, frozen=True, order=True):
 
 
 class HttpOptions(Struct, frozen=True):
-    """How requests of an endpoint travel: Alertmanager's `http_config`, as far as it makes sense for a chat API."""
+    """How requests of an endpoint travel: Alertmanager's `http_config`, as far as it makes sense
+    for a chat API.
+    """
 
     proxy_url: Secret | None = None
     ca_file: str = ""
@@ -41,8 +46,8 @@ class HttpOptions(Struct, frozen=True):
 
 
 class Endpoint(Struct, frozen=True):
-    """A lane and what it takes to call it: `secret` is the bot token, or the webhook URL. `home` is the Discord server
-    of a webhook, once an answer told it."""
+    """A lane and what it takes to call it: `secret` is the bot token, or the webhook URL. `home` is
+    the Discord server of a webhook, once an answer told it."""
 
     lane: LaneKey
     secret: Secret
@@ -83,7 +88,9 @@ class Lifecycle(Struct, frozen=True):
 
 
 class Policy(Struct, frozen=True):
-    """How one receiver wants its cards in one chat. Durations are seconds, `muted_until` is Unix seconds."""
+    """How one receiver wants its cards in one chat. Durations are seconds, `muted_until` is Unix
+    seconds.
+    """
 
     receiver: str
     template: str
@@ -111,9 +118,11 @@ class Policy(Struct, frozen=True):
 
 
 class Target(Struct, frozen=True):
-    """One chat of one receiver: where it is and how it wants its messages. `place` is FILE:LINE of its entry.
+    """One chat of one receiver: where it is and how it wants its messages. `place` is FILE:LINE of
+    its entry.
 
-    `when` says which alerts of the receiver it takes, for a chat that a label chooses; all of them when empty.
+    `when` says which alerts of the receiver it takes, for a chat that a label chooses; all of them
+    when empty.
     """
 
     endpoint: Endpoint

@@ -22,13 +22,17 @@ _TOKEN = re.compile(
     )""",
     re.VERBOSE | re.DOTALL,
 )
-_ESCAPE = re.compile(rb"\\(?:x([0-9A-Fa-f]{2})|([0-7]{3})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.?))", re.DOTALL)
+_ESCAPE = re.compile(
+    rb"\\(?:x([0-9A-Fa-f]{2})|([0-7]{3})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.?))", re.DOTALL
+)
 _GO_ESCAPES = {
     b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v", b"\\": b"\\", b'"': b'"'
 }  # fmt: skip
 _GO_QUOTES = {value.decode(): f"\\{name.decode()}" for name, value in _GO_ESCAPES.items()}
 _CLASSIC_SPACE = "\t\n\f\r "
-_CLASSIC_HEAD = re.compile(r"[\t\n\f\r ]*([a-zA-Z_:][a-zA-Z0-9_:]*)[\t\n\f\r ]*(=~|=|!=|!~)[\t\n\f\r ]*")
+_CLASSIC_HEAD = re.compile(
+    r"[\t\n\f\r ]*([a-zA-Z_:][a-zA-Z0-9_:]*)[\t\n\f\r ]*(=~|=|!=|!~)[\t\n\f\r ]*"
+)
 _CLASSIC_VALUE = re.compile(r'"((?:[^"\\]|\\.)*)"|((?:[^"\\]|\\.)*\\?)', re.DOTALL)
 _CLASSIC_ESCAPE = re.compile(r'\\([n"\\])')
 _NEEDS_QUOTES = re.compile(f"[{_RESERVED}]")
@@ -46,7 +50,9 @@ _CACHED_VALUE = 128  # longer values are rare and would make the bounded cache a
 
 
 class MatcherError(ValueError):
-    """Text that is no matcher: what is wrong at `offset` (code points into the text), and the nearest right thing."""
+    """Text that is no matcher: what is wrong at `offset` (code points into the text), and the
+    nearest right thing.
+    """
 
     def __init__(self, message: str, offset: int) -> None:
         """The message is the whole text of the error."""
@@ -74,7 +80,9 @@ class Matcher(Struct, frozen=True):
 
 
 def matches(matchers: tuple[Matcher, ...], labels: Labels) -> bool:
-    """Whether all matchers hold; a label that is not there has the value `""` (pkg/labels/matcher.go)."""
+    """Whether all matchers hold; a label that is not there has the value `""`
+    (pkg/labels/matcher.go).
+    """
     for matcher in matchers:  # noqa: SIM110 -- on the way of every alert, and all() takes twice as long
         if not holds(matcher, labels):
             return False
@@ -96,8 +104,8 @@ def holds(matcher: Matcher, labels: Labels) -> bool:
 def parse(text: str) -> tuple[Matcher, ...]:
     """The matchers of a text: one, or several separated by commas, in braces or not.
 
-    Alertmanager's fallback mode: the UTF-8 grammar, the classic one where the first fails, and the classic meaning
-    where both work and differ (matcher/compat/parse.go). Raises MatcherError.
+    Alertmanager's fallback mode: the UTF-8 grammar, the classic one where the first fails, and the
+    classic meaning where both work and differ (matcher/compat/parse.go). Raises MatcherError.
     """
     return parse_noting(text)[0]
 
@@ -105,7 +113,9 @@ def parse(text: str) -> tuple[Matcher, ...]:
 def parse_noting(text: str) -> tuple[tuple[Matcher, ...], str]:
     """`parse`, and a warning when the classic grammar decided; the warning is empty otherwise."""
     if stray := _SURROGATE.search(text):
-        raise MatcherError("half of a surrogate pair is no text: write the character itself", stray.start())
+        raise MatcherError(
+            "half of a surrogate pair is no text: write the character itself", stray.start()
+        )
     classic = _attempt(_classic, text)
     utf8 = _attempt(_utf8, text)
     if isinstance(classic, MatcherError):
@@ -129,7 +139,9 @@ def _search(pattern: str, value: str) -> bool:
     return _searcher(pattern)(value) is not None
 
 
-def _attempt(grammar: Callable[[str], tuple[Matcher, ...]], text: str) -> tuple[Matcher, ...] | MatcherError:
+def _attempt(
+    grammar: Callable[[str], tuple[Matcher, ...]], text: str
+) -> tuple[Matcher, ...] | MatcherError:
     try:
         return grammar(text)
     except MatcherError as error:
@@ -142,7 +154,9 @@ def _new(name: str, op: Op, value: str, offset: int) -> Matcher:
             _searcher(value)
         except re2.error as error:
             why = error.args[0].decode().partition(": ")[0]
-            raise _RegexError(f"bad regular expression ({why}): write RE2, without look-around", offset) from None
+            raise _RegexError(
+                f"bad regular expression ({why}): write RE2, without look-around", offset
+            ) from None
     return Matcher(name, op, value)
 
 
@@ -169,9 +183,13 @@ def _utf8(text: str) -> tuple[Matcher, ...]:
     if braced and not closed:
         raise MatcherError("the opening brace is not closed: add }", tokens[at].offset)
     if closed and not braced:
-        raise MatcherError("this closing brace has no opening one: remove it, or begin with {", tokens[at].offset)
+        raise MatcherError(
+            "this closing brace has no opening one: remove it, or begin with {", tokens[at].offset
+        )
     if closed and tokens[at + 1].kind != "end":
-        raise MatcherError("text after the closing brace: join matchers by commas", tokens[at + 1].offset)
+        raise MatcherError(
+            "text after the closing brace: join matchers by commas", tokens[at + 1].offset
+        )
     return tuple(matchers)
 
 
@@ -180,7 +198,9 @@ def _tokens(text: str) -> Iterator[_Token]:
         kind = found.lastgroup or "end"
         token = _Token(kind, found[kind], found.start(kind))
         if kind == "wrong":
-            raise MatcherError(_WRONG.get(token.text, f"{token.text} has to stand in double quotes"), token.offset)
+            raise MatcherError(
+                _WRONG.get(token.text, f"{token.text} has to stand in double quotes"), token.offset
+            )
         yield token
 
 
@@ -196,7 +216,9 @@ def _matcher(tokens: list[_Token], at: int) -> Matcher:
 
 
 def _plain(token: _Token) -> str:
-    """A token's text; a quoted one is a Go string literal (https://go.dev/ref/spec#String_literals)."""
+    """A token's text; a quoted one is a Go string literal
+    (https://go.dev/ref/spec#String_literals).
+    """
     if token.kind == "bare":
         return token.text
     if "\n" in token.text:
@@ -204,7 +226,9 @@ def _plain(token: _Token) -> str:
     try:
         return _ESCAPE.sub(_escaped, token.text[1:-1].encode()).decode()
     except ValueError:
-        raise MatcherError('a bad escape within quotes: write \\\\ for \\ and \\" for "', token.offset) from None
+        raise MatcherError(
+            'a bad escape within quotes: write \\\\ for \\ and \\" for "', token.offset
+        ) from None
 
 
 def _escaped(found: re.Match[bytes]) -> bytes:
@@ -230,7 +254,13 @@ def _go_character(char: str) -> str:
     if char.isprintable():
         return char
     code = ord(char)
-    return f"\\x{code:02x}" if code < 0x80 else f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+    return (
+        f"\\x{code:02x}"
+        if code < 0x80
+        else f"\\u{code:04x}"
+        if code < 0x10000
+        else f"\\U{code:08x}"
+    )
 
 
 def _classic(text: str) -> tuple[Matcher, ...]:
@@ -239,7 +269,9 @@ def _classic(text: str) -> tuple[Matcher, ...]:
 
 
 def _classic_pieces(text: str) -> Iterator[tuple[str, int]]:
-    """The text split at commas outside quotes, each piece with its offset; a backslash's effect outlasts a comma."""
+    """The text split at commas outside quotes, each piece with its offset; a backslash's effect
+    outlasts a comma.
+    """
     start = int(text.startswith("{"))
     body = text[: len(text) - text.endswith("}", start)]
     quoted = escaped = False

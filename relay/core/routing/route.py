@@ -34,7 +34,8 @@ class Route(Struct, frozen=True, dict=True):
 
 
 class Explained(Struct, frozen=True):
-    """One visited route, `depth` below the root: `failed` is the first matcher that did not hold, None if all did.
+    """One visited route, `depth` below the root: `failed` is the first matcher that did not hold,
+    None if all did.
 
     `reached`: the alert ends here, since no child took it.
     """
@@ -46,22 +47,26 @@ class Explained(Struct, frozen=True):
 
 
 class Unreachable(Struct, frozen=True):
-    """A route that no alert comes to, because its earlier sibling `taker` takes them all and does not continue."""
+    """A route that no alert comes to, because its earlier sibling `taker` takes them all and does
+    not continue.
+    """
 
     route: Route
     taker: Route
 
 
 class Subscriber(Struct, frozen=True):
-    """A chat that gets whatever matches, beside what the tree decides; its policy's receiver is SUBSCRIPTION."""
+    """A chat that gets whatever matches, beside what the tree decides; its policy's receiver is
+    SUBSCRIPTION.
+    """
 
     matchers: tuple[Matcher, ...]
     target: Target
 
 
 class Routing(Struct, frozen=True, dict=True):
-    """The routing in force, replaced whole: the tree, the chats of each receiver (one without chats discards), and
-    those who subscribed."""
+    """The routing in force, replaced whole: the tree, the chats of each receiver (one without chats
+    discards), and those who subscribed."""
 
     root: Route
     targets: dict[str, tuple[Target, ...]]
@@ -75,17 +80,22 @@ class Routing(Struct, frozen=True, dict=True):
 
     @cached_property
     def label_names(self) -> tuple[str, ...]:
-        """The labels that decide where an alert goes: alerts equal in these go to the same chats."""
+        """The labels that decide where an alert goes: alerts equal in these go to the same
+        chats.
+        """
         chosen = {matcher.name for target in self.all_targets for matcher in target.when}
-        subscribed = {matcher.name for subscriber in self.subscriptions for matcher in subscriber.matchers}
+        subscribed = {
+            matcher.name for subscriber in self.subscriptions for matcher in subscriber.matchers
+        }
         return tuple(sorted(chosen.union(subscribed, self.root.label_names)))
 
 
 class Delivery(Struct, frozen=True):
     """What one chat gets of a notification.
 
-    `alerts` are indexes into its alerts, None for all of them. `fingerprint` is that of the one alert where the
-    policy says `per: alert`, else empty. `urgent`: a firing alert among them matches the policy's `urgent`.
+    `alerts` are indexes into its alerts, None for all of them. `fingerprint` is that of the one
+    alert where the policy says `per: alert`, else empty. `urgent`: a firing alert among them
+    matches the policy's `urgent`.
     """
 
     lane: LaneKey
@@ -103,21 +113,27 @@ class Routed(Struct, frozen=True):
 
 
 def differing(reached: Iterable[str], expected: Iterable[str]) -> str:
-    """`reaches [a], expected [a, b]; missing: b` of receivers; empty when they are the same, in whatever order."""
+    """`reaches [a], expected [a, b]; missing: b` of receivers; empty when they are the same, in
+    whatever order.
+    """
     found, wanted = tuple(dict.fromkeys(reached)), tuple(dict.fromkeys(expected))
     missing = ", ".join(name for name in wanted if name not in found)
     surplus = ", ".join(name for name in found if name not in wanted)
     if not (missing or surplus):
         return ""
     said = f"reaches [{', '.join(found)}], expected [{', '.join(wanted)}]"
-    return said + (f"; missing: {missing}" if missing else "") + (f"; not expected: {surplus}" if surplus else "")
+    return (
+        said
+        + (f"; missing: {missing}" if missing else "")
+        + (f"; not expected: {surplus}" if surplus else "")
+    )
 
 
 def walk(root: Route, labels: Labels) -> tuple[Route, ...]:
     """The routes an alert reaches, in Alertmanager's order (dispatch/route.go, `Match`).
 
-    Depth first; a child that matches ends the row unless it continues; a route none of whose children match is
-    reached itself.
+    Depth first; a child that matches ends the row unless it continues; a route none of whose
+    children match is reached itself.
     """
     return tuple(_reached(root, labels)) if matches(root.matchers, labels) else ()
 
@@ -165,11 +181,14 @@ def _branch(route: Route, indent: str, *, last: bool) -> Iterator[str]:
     continues = "  continue: true" if route.continue_ else ""
     yield f"{indent}{'└' if last else '├'}── {slug}{continues}  receiver: {route.receiver}"
     for at, child in enumerate(route.routes, 1):
-        yield from _branch(child, indent + ("    " if last else "│   "), last=at == len(route.routes))
+        yield from _branch(
+            child, indent + ("    " if last else "│   "), last=at == len(route.routes)
+        )
 
 
 def unreachable(root: Route) -> tuple[Unreachable, ...]:
-    """Routes behind an earlier sibling that takes all they could match: each of its matchers is one of theirs.
+    """Routes behind an earlier sibling that takes all they could match: each of its matchers is one
+    of theirs.
 
     What lies below an unreachable route is not named again.
     """
@@ -193,7 +212,8 @@ def _unreachable(route: Route) -> Iterator[Unreachable]:
 def deliveries(routing: Routing, notification: Notification) -> Routed:
     """Each alert walks the tree on its own; what ends in the same chat is one delivery.
 
-    Where several receivers share a chat, the first that an alert reached there counts, for all of its alerts.
+    Where several receivers share a chat, the first that an alert reached there counts, for all of
+    its alerts.
     """
     owners: dict[LaneKey, Target] = {}
     shares: dict[tuple[LaneKey, str], list[int]] = {}
@@ -227,7 +247,9 @@ def _alike(names: tuple[str, ...], alerts: tuple[Alert, ...]) -> list[list[int]]
 
 
 def _targets(routing: Routing, labels: Labels) -> dict[LaneKey, Target]:
-    """The chats an alert reaches, by the tree or by subscription; the tree's word counts where both lead to one."""
+    """The chats an alert reaches, by the tree or by subscription; the tree's word counts where both
+    lead to one.
+    """
     chats = _by_tree(routing, labels)
     for subscriber in routing.subscriptions:
         if matches(subscriber.matchers, labels):
@@ -236,9 +258,11 @@ def _targets(routing: Routing, labels: Labels) -> dict[LaneKey, Target]:
 
 
 def _by_tree(routing: Routing, labels: Labels) -> dict[LaneKey, Target]:
-    """The chats an alert reaches, each for the first receiver that leads there; at worst the root's.
+    """The chats an alert reaches, each for the first receiver that leads there; at worst the
+    root's.
 
-    It comes to the worst when receivers choose their chat by a label and have none for this alert's value.
+    It comes to the worst when receivers choose their chat by a label and have none for this alert's
+    value.
     """
     chats: dict[LaneKey, Target] = {}
     unchosen = False
@@ -254,10 +278,13 @@ def _by_tree(routing: Routing, labels: Labels) -> dict[LaneKey, Target]:
     return chats
 
 
-def _delivery(target: Target, fingerprint: str, indexes: list[int], alerts: tuple[Alert, ...]) -> Delivery:
+def _delivery(
+    target: Target, fingerprint: str, indexes: list[int], alerts: tuple[Alert, ...]
+) -> Delivery:
     wanted = target.policy.urgent
     urgent = bool(wanted) and any(
-        alerts[index].status == "firing" and matches(wanted, alerts[index].labels) for index in indexes
+        alerts[index].status == "firing" and matches(wanted, alerts[index].labels)
+        for index in indexes
     )
     chosen = None if len(indexes) == len(alerts) else tuple(indexes)
     return Delivery(target.lane, target.policy.receiver, fingerprint, chosen, urgent)

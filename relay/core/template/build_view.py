@@ -51,7 +51,9 @@ def _alert(entry: Entry, card: Card) -> AlertView:
         ends_at=entry.ends_at,
         generator_url=entry.generator_url,
         fingerprint=entry.fingerprint,
-        joined=card.shown is not None and entry.status == "firing" and entry.joined_at >= card.shown.edited_at,
+        joined=card.shown is not None
+        and entry.status == "firing"
+        and entry.joined_at >= card.shown.edited_at,
     )
 
 
@@ -59,11 +61,16 @@ def _common(maps: Iterable[Mapping[str, str]]) -> Labels:
     """What all maps share, as Alertmanager computes it (template/template.go `Data`)."""
     rest = iter(maps)
     first = dict(next(rest, {}))
-    return reduce(lambda common, other: {k: v for k, v in common.items() if other.get(k) == v}, rest, first)
+    return reduce(
+        lambda common, other: {k: v for k, v in common.items() if other.get(k) == v}, rest, first
+    )
 
 
 def _since(card: Card) -> float:
-    return min((e.starts_at for e in card.entries if e.starts_at), default=card.waiting_since or card.heard_at)
+    return min(
+        (e.starts_at for e in card.entries if e.starts_at),
+        default=card.waiting_since or card.heard_at,
+    )
 
 
 def _until(card: Card) -> float | None:
@@ -79,4 +86,9 @@ def late(card: Card, state: LaneState, now: float) -> Late | None:
     seconds = now - card.waiting_since
     if state.trouble is None or 0.0 < state.trouble_until <= card.waiting_since:
         return Late(seconds, "restarted", card.waiting_since, now)
-    return Late(seconds, state.trouble, max(state.trouble_since, card.waiting_since), state.trouble_until or now)
+    return Late(
+        seconds,
+        state.trouble,
+        max(state.trouble_since, card.waiting_since),
+        state.trouble_until or now,
+    )

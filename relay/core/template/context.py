@@ -22,8 +22,8 @@ _MOST_ABOUT = 3
 
 
 class Shape(Struct, frozen=True):
-    """How much of a view is told: the first `full` alerts in full, up to `shown` in short, the rest as a count;
-    values of at most `limit` characters."""
+    """How much of a view is told: the first `full` alerts in full, up to `shown` in short, the rest
+    as a count; values of at most `limit` characters."""
 
     full: int
     shown: int
@@ -31,7 +31,9 @@ class Shape(Struct, frozen=True):
 
 
 class Scene:
-    """A view made ready for templates: computed once, then told in as many shapes as fitting takes."""
+    """A view made ready for templates: computed once, then told in as many shapes as fitting
+    takes.
+    """
 
     def __init__(self, view: View, policy: Policy, reply: ReplyKind | None) -> None:
         """The view of one card under the policy of the receiver that reads it."""
@@ -49,11 +51,19 @@ class Scene:
         hidden = self._hidden(len(told))
         alerts = Alerts(told)
         alerts.more = int(hidden)
-        return {**self._fixed, "alerts": alerts, "Alerts": alerts, "hidden": hidden, "more": self._more(hidden)}
+        return {
+            **self._fixed,
+            "alerts": alerts,
+            "Alerts": alerts,
+            "hidden": hidden,
+            "more": self._more(hidden),
+        }
 
     @property
     def said(self) -> str:
-        """The summary that all alerts share; empty when they differ or there is none but the name."""
+        """The summary that all alerts share; empty when they differ or there is none but the
+        name.
+        """
         summaries = {telling.summary(alert.annotations, "") for alert in self._visible}
         return summaries.pop() if len(summaries) == 1 else ""
 
@@ -98,7 +108,9 @@ class Scene:
             "name": self._name(),
             "where": telling.where(view),
             "summary": self.said,
-            "description": "" if common.description.strip() == self.said else common.description.strip(),
+            "description": ""
+            if common.description.strip() == self.said
+            else common.description.strip(),
             "counts": self._counts(),
             "links": self._links(),
             "since": reader.time(view.since),
@@ -155,7 +167,9 @@ class Scene:
             return ""
         first, last = view.rounds[0], view.rounds[-1]
         nth = reader.say(
-            "nth_time", nth=ordinal(reader.language, len(view.rounds) + 1), age=str(reader.age(first.started_at))
+            "nth_time",
+            nth=ordinal(reader.language, len(view.rounds) + 1),
+            age=str(reader.age(first.started_at)),
         )
         start, end = reader.time(last.started_at).rich(), reader.time(last.ended_at).rich()
         return join(" · ", [nth, reader.say("before", start=start, end=end)])
@@ -170,12 +184,18 @@ class Scene:
 
     @property
     def notes(self) -> list[RichText]:
-        """What an honest card adds: for whom it stands in, left out, stale, may be repeated, late."""
+        """What an honest card adds: for whom it stands in, left out, stale, may be repeated,
+        late.
+        """
         view, reader = self.view, self.reader
         notes = [
             ("↪️", view.stands_for and reader.say("stands_for", receiver=view.stands_for)),
             ("✂️", view.truncated_alerts and reader.say("truncated", view.truncated_alerts)),
-            ("💤", view.stale and reader.say("stale", age=str(reader.duration(self.policy.stale_after)))),
+            (
+                "💤",
+                view.stale
+                and reader.say("stale", age=str(reader.duration(self.policy.stale_after))),
+            ),
             ("❔", view.may_be_repeated and reader.say("may_be_repeated")),
             ("⏱", lateness(view.late, reader)),
         ]
@@ -184,7 +204,9 @@ class Scene:
 
 def noted(notes: Iterable[tuple[str, RichText | str | bool | int]]) -> list[RichText]:
     """Each note that has a text, behind its mark."""
-    return [join(" ", [mark, text]) for mark, text in notes if isinstance(text, RichText | str) and text]
+    return [
+        join(" ", [mark, text]) for mark, text in notes if isinstance(text, RichText | str) and text
+    ]
 
 
 def lateness(late: Late | None, reader: Reader) -> RichText | str:

@@ -54,7 +54,9 @@ def taken_apart(value: object) -> int:
 
 def called(function: object, args: tuple[Any, ...], kwargs: dict[str, Any]) -> int:
     """Steps for a call, before it is known what comes of it."""
-    price = 1 + (len(args) + len(kwargs)) // _ARGUMENTS + sum(map(looked, (*args, *kwargs.values())))
+    price = (
+        1 + (len(args) + len(kwargs)) // _ARGUMENTS + sum(map(looked, (*args, *kwargs.values())))
+    )
     owner, name = getattr(function, "__self__", None), getattr(function, "__name__", "")
     texts = [len(arg) for arg in args if isinstance(arg, str)]
     if isinstance(owner, str) and name == "split":

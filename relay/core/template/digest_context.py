@@ -1,4 +1,6 @@
-"""What the `digest` block of a template can name: a digest made ready once, told in as many shapes as it takes."""
+"""What the `digest` block of a template can name: a digest made ready once, told in as many shapes
+as it takes.
+"""
 
 from itertools import groupby
 from typing import NamedTuple
@@ -22,8 +24,9 @@ class _Row(NamedTuple):
 
 
 class DigestScene:
-    """A digest under the policy of the receiver that reads it. Of a shape, `shown` is how many alert names are told,
-    and `full` how many groups that their names only count get a line of their own."""
+    """A digest under the policy of the receiver that reads it. Of a shape, `shown` is how many
+    alert names are told, and `full` how many groups that their names only count get a line of their
+    own."""
 
     def __init__(self, view: DigestView, policy: Policy) -> None:
         """The view of one digest."""
@@ -45,7 +48,9 @@ class DigestScene:
             "hidden_lines": say("others", hidden) if shape.full and hidden else "",
             "more": say("storm_more", len(rest), groups=str(groups)) if rest else "",
             "over": say("storm_over", view.over) if view.over and view.firing else "",
-            "note": say("storm_note", view.per_minute) if view.firing and view.after == "storm" else "",
+            "note": say("storm_note", view.per_minute)
+            if view.firing and view.after == "storm"
+            else "",
             "notes": self._notes(),
             "color": telling.color(_mark(view.names[0]) if view.names else "🟢"),
         }
@@ -54,10 +59,14 @@ class DigestScene:
         """The groups that the rows only count, the most urgent first."""
         whole = {(name.name, name.severity) for row in self._rows(shape) for name in row.whole}
         names = self.view.names[: shape.shown]
-        return tuple(line for name in names if (name.name, name.severity) not in whole for line in name.lines)
+        return tuple(
+            line for name in names if (name.name, name.severity) not in whole for line in name.lines
+        )
 
     def named(self, shape: Shape) -> frozenset[tuple[GroupId, str]]:
-        """The cards that the digest names in that shape, by group and fingerprint; the others are only counted."""
+        """The cards that the digest names in that shape, by group and fingerprint; the others are
+        only counted.
+        """
         whole = (line for row in self._rows(shape) for name in row.whole for line in name.lines)
         told = (*whole, *self.counted(shape)[: shape.full])
         return frozenset((line.group, line.fingerprint) for line in told)
@@ -81,8 +90,8 @@ class DigestScene:
         return [self._row(mark, list(names), shape) for mark, names in groupby(told, _mark)]
 
     def _row(self, mark: str, names: list[Name], shape: Shape) -> _Row:
-        """All names with their places where they fit, else the names alone; of those too as many as fit, whole, and how
-        many more there are. The first is always told."""
+        """All names with their places where they fit, else the names alone; of those too as many as
+        fit, whole, and how many more there are. The first is always told."""
         text = self._joined(mark, [self._name(name, shape) for name in names], 0)
         if len(text.text) <= shape.limit:
             return _Row(text, tuple(name for name in names if _names_all(name)))
@@ -96,7 +105,9 @@ class DigestScene:
         return _Row(text, ())
 
     def _joined(self, mark: str, names: list[RichText], more: int) -> RichText:
-        return join(" ", [mark, join(" · ", names), *([self.reader.say("others", more)] if more else [])])
+        return join(
+            " ", [mark, join(" · ", names), *([self.reader.say("others", more)] if more else [])]
+        )
 
     def _title(self, name: Name, limit: int) -> RichText:
         title = telling.one_line(name.name) or self.reader.say("unnamed").text
@@ -116,7 +127,9 @@ class DigestScene:
         title = telling.one_line(line.name)[: shape.limit] or self.reader.say("unnamed").text
         where = [styled("code", telling.one_line(line.where)[: shape.limit])] if line.where else []
         began = self.reader.time(line.since).rich()
-        return join(" ", [telling.mark("firing", line.severity), join(" · ", [title, *where, began])])
+        return join(
+            " ", [telling.mark("firing", line.severity), join(" · ", [title, *where, began])]
+        )
 
 
 def _names_all(name: Name) -> bool:

@@ -1,4 +1,6 @@
-"""The filters and functions of templates, with the names that Alertmanager and Prometheus give them."""
+"""The filters and functions of templates, with the names that Alertmanager and Prometheus give
+them.
+"""
 
 import base64
 import json
@@ -15,7 +17,14 @@ from jinja2.runtime import Context
 
 from relay.core.duration import parse_duration
 from relay.core.template import links
-from relay.core.template.numbers import humanize, humanize1024, humanize_duration, humanize_percentage, number, rounded
+from relay.core.template.numbers import (
+    humanize,
+    humanize1024,
+    humanize_duration,
+    humanize_percentage,
+    number,
+    rounded,
+)
 from relay.core.template.sandbox import MAX_TEXT, TooCostlyError, run_of, shown, text
 from relay.core.text import richtext
 from relay.core.text.richtext import RichText, styled
@@ -58,7 +67,9 @@ def concatenated(parts: list[object]) -> RichText | str:
 
 
 def flat(values: Any) -> Any:
-    """A literal list, tuple or mapping, which may not hold another one: nested ones grow without end."""
+    """A literal list, tuple or mapping, which may not hold another one: nested ones grow without
+    end.
+    """
     items = values.values() if isinstance(values, dict) else values
     if any(isinstance(item, (list, tuple, dict)) for item in items):
         raise TypeError("a list in a list: keep lists flat")
@@ -73,7 +84,9 @@ def title(value: object) -> str:
 @lru_cache(maxsize=256)
 def _regex(pattern: str) -> Any:
     if len(pattern) > _LONGEST_PATTERN:
-        raise ValueError(f"a regular expression of {len(pattern)} characters: at most {_LONGEST_PATTERN}")
+        raise ValueError(
+            f"a regular expression of {len(pattern)} characters: at most {_LONGEST_PATTERN}"
+        )
     try:
         return re2.compile(pattern, _OPTIONS)
     except re2.error as error:
@@ -100,7 +113,9 @@ def match(value: object, pattern: str, *, charge: Charge) -> bool:
 
 
 def _search(regex: Any, length: int) -> int:
-    """Steps for a search through so many characters: at worst RE2 follows each part of the pattern at each of them."""
+    """Steps for a search through so many characters: at worst RE2 follows each part of the pattern
+    at each of them.
+    """
     steps: int = length * regex.programsize // _SEARCHED
     return steps
 

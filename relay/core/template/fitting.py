@@ -12,11 +12,15 @@ _TINY = 60
 _IN_FULL = 3
 
 
-def fit(draw: Callable[[Shape], Message], fits: Callable[[Message], bool], count: int) -> tuple[Shape, Message] | None:
-    """The message of the richest shape that fits, out of `count` alerts; None when even the poorest does not.
+def fit(
+    draw: Callable[[Shape], Message], fits: Callable[[Message], bool], count: int
+) -> tuple[Shape, Message] | None:
+    """The message of the richest shape that fits, out of `count` alerts; None when even the poorest
+    does not.
 
-    First all in full, then long values shortened, then as many in full as fit with the others in a short line, then as
-    many short lines as fit and the rest counted. About a dozen drawings at most.
+    First all in full, then long values shortened, then as many in full as fit with the others in a
+    short line, then as many short lines as fit and the rest counted. About a dozen drawings at
+    most.
     """
     most = min(count, MOST_SHOWN)
     for limit in (WHOLE, _LONG):
@@ -26,7 +30,9 @@ def fit(draw: Callable[[Shape], Message], fits: Callable[[Message], bool], count
             return shape, message
     return (
         richest(lambda full: Shape(full, most, _SHORT), 0, most, draw, fits)
-        or richest(lambda shown: Shape(min(shown, _IN_FULL), shown, _SHORT), 1, most - 1, draw, fits)
+        or richest(
+            lambda shown: Shape(min(shown, _IN_FULL), shown, _SHORT), 1, most - 1, draw, fits
+        )
         or richest(lambda shown: Shape(min(shown, 1), shown, _TINY), min(most, 1), most, draw, fits)
     )
 

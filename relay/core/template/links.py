@@ -15,7 +15,9 @@ _LONGEST_SEEN = 65536  # a rewrite may make it shorter
 
 
 class Links(tuple[RichText, ...]):
-    """The links that work, ready to be joined; by name their addresses, empty where there is none."""
+    """The links that work, ready to be joined; by name their addresses, empty where there is
+    none.
+    """
 
     runbook: str
     graph: str
@@ -28,8 +30,12 @@ class Links(tuple[RichText, ...]):
         return self.graph or self.dashboard or self.runbook
 
 
-def links(view: View, alerts: tuple[AlertView, ...], rewrites: tuple[LinkRewrite, ...], reader: Reader) -> Links:
-    """The links of a card that shows `alerts`, after `rewrites`; a resolved one needs no silence."""
+def links(
+    view: View, alerts: tuple[AlertView, ...], rewrites: tuple[LinkRewrite, ...], reader: Reader
+) -> Links:
+    """The links of a card that shows `alerts`, after `rewrites`; a resolved one needs no
+    silence.
+    """
     first = alerts[0] if alerts else None
     found = {
         "runbook": _annotation(view, first, "runbook_url", "runbook"),
@@ -46,7 +52,9 @@ def links(view: View, alerts: tuple[AlertView, ...], rewrites: tuple[LinkRewrite
 
 
 def silence(external_url: str, labels: Labels) -> str:
-    """Alertmanager's page for a new silence with these labels (its user interface, `#/silences/new`)."""
+    """Alertmanager's page for a new silence with these labels (its user interface,
+    `#/silences/new`).
+    """
     if not external_url or not labels:
         return ""
     matchers = ", ".join(f"{name}={_quoted(value)}" for name, value in sorted(labels.items()))
@@ -54,7 +62,9 @@ def silence(external_url: str, labels: Labels) -> str:
 
 
 def outside(url: str, rewrites: tuple[LinkRewrite, ...] = ()) -> str:
-    """The address as it can be opened from outside, after the first rewrite whose prefix it has; empty if it cannot."""
+    """The address as it can be opened from outside, after the first rewrite whose prefix it has;
+    empty if it cannot.
+    """
     if len(url) > _LONGEST_SEEN:
         return ""
     rewrite = next((rule for rule in rewrites if rule.match and url.startswith(rule.match)), None)
@@ -67,7 +77,9 @@ def outside(url: str, rewrites: tuple[LinkRewrite, ...] = ()) -> str:
 
 
 def _reachable(host: str) -> bool:
-    """Telegram drops links whose host has no dot and is no IPv6 address (td/telegram/LinkManager.cpp)."""
+    """Telegram drops links whose host has no dot and is no IPv6 address
+    (td/telegram/LinkManager.cpp).
+    """
     try:
         known = ip_address(host)
     except ValueError:

@@ -1,4 +1,6 @@
-"""The whole list: a text file with every alert of a card, for a chat whose message cannot hold them all."""
+"""The whole list: a text file with every alert of a card, for a chat whose message cannot hold them
+all.
+"""
 
 from collections.abc import Iterator, Sequence
 
@@ -19,14 +21,18 @@ _MOMENT = "2006-01-02 15:04:05 MST"  # a Go layout, as in templates
 
 
 def owing(card: Card, step: Step, counted: Sequence[str], policy: Policy, now: float) -> Card:
-    """The card after `step` showed it: it owes the whole list, once a round, when alerts were only `counted`."""
+    """The card after `step` showed it: it owes the whole list, once a round, when alerts were only
+    `counted`.
+    """
     if policy.overflow != "document" or card.listed or not counted or isinstance(step, Reply):
         return card
     return replace(card, listed=True, owed=(*card.owed, Owed("document", (), now)))
 
 
 def listing(view: View, policy: Policy) -> Message:
-    """A line with the number of alerts, and the file: a paragraph for each alert, in the order of the card."""
+    """A line with the number of alerts, and the file: a paragraph for each alert, in the order of
+    the card.
+    """
     reader = Reader(policy.language, policy.timezone, view.now)
     text, size = [], 0
     for number, alert in enumerate(view.alerts):
@@ -47,7 +53,9 @@ def _paragraph(alert: AlertView, reader: Reader) -> Iterator[str]:
     times = (reader.time(at).date(_MOMENT) for at in (alert.starts_at, alert.ends_at or 0.0))
     head = f"{telling.mark(alert.status, severity)} {_value(state)} {_value(name) or reader.say('unnamed').text}"
     yield " · ".join(filter(None, (head, " – ".join(filter(None, times)))))
-    rest = {key: value for key, value in alert.labels.items() if key not in ("alertname", "severity")}
+    rest = {
+        key: value for key, value in alert.labels.items() if key not in ("alertname", "severity")
+    }
     for key, value in (*sorted(rest.items()), *sorted(alert.annotations.items())):
         yield f"    {_value(key)}: {_value(value)}"
 

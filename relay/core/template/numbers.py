@@ -51,8 +51,17 @@ def humanize_duration(value: object) -> str:
     if abs(seconds) < 60:
         return f"{seconds:.4g}s"
     sign, whole = "-" if seconds < 0 else "", int(abs(seconds))
-    parts = ((whole // 86400, "d"), (whole // 3600 % 24, "h"), (whole // 60 % 60, "m"), (whole % 60, "s"))
-    told = [f"{count}{unit}" for at, (count, unit) in enumerate(parts) if any(c for c, _ in parts[: at + 1])]
+    parts = (
+        (whole // 86400, "d"),
+        (whole // 3600 % 24, "h"),
+        (whole // 60 % 60, "m"),
+        (whole % 60, "s"),
+    )
+    told = [
+        f"{count}{unit}"
+        for at, (count, unit) in enumerate(parts)
+        if any(c for c, _ in parts[: at + 1])
+    ]
     return sign + " ".join(told)
 
 

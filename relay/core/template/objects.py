@@ -12,7 +12,9 @@ from relay.core.text.times import Duration, Printable, Reader, Time
 
 
 class Labels(Printable):
-    """Labels or annotations, by attribute or item; one that is not there is an empty text, as in Alertmanager."""
+    """Labels or annotations, by attribute or item; one that is not there is an empty text, as in
+    Alertmanager.
+    """
 
     __slots__ = ("_of",)
 
@@ -88,8 +90,12 @@ class Pair(Struct, frozen=True):
 class Alert:
     """One alert, as templates see it."""
 
-    def __init__(self, view: AlertView, keys: tuple[str, ...], said: str, reader: Reader, *, brief: bool) -> None:
-        """`keys` tell it from its group, `said` is the summary that the head has; `brief` asks for one short line."""
+    def __init__(
+        self, view: AlertView, keys: tuple[str, ...], said: str, reader: Reader, *, brief: bool
+    ) -> None:
+        """`keys` tell it from its group, `said` is the summary that the head has; `brief` asks for
+        one short line.
+        """
         self._view, self._keys, self._said, self._reader = view, keys, said, reader
         self.brief = brief
 
@@ -134,7 +140,10 @@ class Alert:
     @cached_property
     def name(self) -> str:
         """Its `alertname`."""
-        return telling.one_line(self._view.labels.get("alertname", "")) or self._reader.say("unnamed").text
+        return (
+            telling.one_line(self._view.labels.get("alertname", ""))
+            or self._reader.say("unnamed").text
+        )
 
     @cached_property
     def severity(self) -> str:
@@ -180,7 +189,9 @@ class Alert:
         start, end = self.starts_at.rich(), self.ends_at.rich()
         if self.status == "firing":
             return concat([start, f" ({reader.say('new').text})"]) if self.joined else start
-        return reader.say("gone_since" if self.status == "gone" else "resolved_at", end=end, age=str(self.age))
+        return reader.say(
+            "gone_since" if self.status == "gone" else "resolved_at", end=end, age=str(self.age)
+        )
 
     @property
     def age(self) -> Duration:

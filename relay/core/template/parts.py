@@ -74,7 +74,11 @@ def draw_digest(parts: Mapping[str, Part], scene: DigestScene, shape: Shape) -> 
 
 
 def _written(
-    parts: Mapping[str, Part], name: str, scene: Scene | DigestScene, names: Mapping[str, object], shape: Shape
+    parts: Mapping[str, Part],
+    name: str,
+    scene: Scene | DigestScene,
+    names: Mapping[str, object],
+    shape: Shape,
 ) -> RichText:
     if name not in parts:
         return EMPTY
@@ -88,7 +92,9 @@ def _run(
     """The part's output as rich text with placeholders, and their values."""
     run = Run(scene.reader, shape.limit, scene.policy.link_rewrites)
     try:
-        output = "".join(part.template.root_render_func(part.template.new_context({**names, RUN: run})))
+        output = "".join(
+            part.template.root_render_func(part.template.new_context({**names, RUN: run}))
+        )
     except Exception as error:  # noqa: BLE001 - an expression of a template may raise anything at all
         raise TemplateError(part.file, _line(error.__traceback__, part), _said(error)) from None
     try:
@@ -126,9 +132,15 @@ def _place(source: str, output: str, offset: int) -> int:
 
 
 def _honest(part: Part, body: RichText, names: Mapping[str, object]) -> RichText:
-    """The card with what its template does not tell by itself: how many are hidden, that it is late, and the like."""
+    """The card with what its template does not tell by itself: how many are hidden, that it is
+    late, and the like.
+    """
     lines = [body]
-    if "more" not in part.uses and "hidden" not in part.uses and isinstance(names["more"], RichText):
+    if (
+        "more" not in part.uses
+        and "hidden" not in part.uses
+        and isinstance(names["more"], RichText)
+    ):
         lines.append(names["more"])
     notes = names["notes"]
     if "notes" not in part.uses and "late" not in part.uses and isinstance(notes, list):
@@ -136,8 +148,12 @@ def _honest(part: Part, body: RichText, names: Mapping[str, object]) -> RichText
     return join("\n", [line for line in lines if line.text])
 
 
-def _fields(parts: Mapping[str, Part], scene: Scene, names: Mapping[str, object], shape: Shape) -> tuple[Field, ...]:
-    """Each line `Name: value` of the block is a field; a value that is put in may have several lines of its own."""
+def _fields(
+    parts: Mapping[str, Part], scene: Scene, names: Mapping[str, object], shape: Shape
+) -> tuple[Field, ...]:
+    """Each line `Name: value` of the block is a field; a value that is put in may have several
+    lines of its own.
+    """
     if "fields" not in parts:
         return ()
     rich, values = _run(parts["fields"], scene, names, shape)
@@ -146,13 +162,19 @@ def _fields(parts: Mapping[str, Part], scene: Scene, names: Mapping[str, object]
     for line in rich.text.split("\n"):
         name, colon, _ = line.partition(":")
         label = strip(substitute(cut(rich, start, start + len(name)), values))
-        value = strip(substitute(cut(rich, start + len(name) + len(colon), start + len(line)), values))
+        value = strip(
+            substitute(cut(rich, start + len(name) + len(colon), start + len(line)), values)
+        )
         if label.text and value.text:
             fields.append(Field(label, value))
         elif line.strip() and not colon:
             shown = _VALUES.sub("…", line)[:40]
             place = _place(parts["fields"].source, rich.text, start)
-            raise TemplateError(parts["fields"].file, place, f"block fields: each line is `Name: value`, not {shown!r}")
+            raise TemplateError(
+                parts["fields"].file,
+                place,
+                f"block fields: each line is `Name: value`, not {shown!r}",
+            )
         start += len(line) + 1
     return tuple(fields)
 
@@ -164,6 +186,8 @@ def _color(parts: Mapping[str, Part], color: RichText) -> int | None:
     number = int(found[1], 16) if found and found[1] else int(found[2]) if found else -1
     if not 0 <= number <= 0xFFFFFF:
         raise TemplateError(
-            parts["color"].file, 1, f"block color: write a colour such as #E01E5A, not {color.text[:40]!r}"
+            parts["color"].file,
+            1,
+            f"block color: write a colour such as #E01E5A, not {color.text[:40]!r}",
         )
     return number

@@ -1,4 +1,6 @@
-"""The built-in plain text: what goes out when a template failed or a platform refuses any markup."""
+"""The built-in plain text: what goes out when a template failed or a platform refuses any
+markup.
+"""
 
 from collections.abc import Callable
 
@@ -13,9 +15,17 @@ _MOST_WHY = 200
 _SEEN = 4  # times the limit: white space may fall away
 
 
-def plain(scene: Scene, template: str, why: str, fits: Callable[[Message], bool]) -> tuple[Shape, Message]:
-    """Name, state, severity, summary and labels without any style, and why the template is not used (may be empty)."""
-    failure = scene.reader.say("failed", template=template, why=telling.one_line(why)[:_MOST_WHY]).text if why else ""
+def plain(
+    scene: Scene, template: str, why: str, fits: Callable[[Message], bool]
+) -> tuple[Shape, Message]:
+    """Name, state, severity, summary and labels without any style, and why the template is not used
+    (may be empty).
+    """
+    failure = (
+        scene.reader.say("failed", template=template, why=telling.one_line(why)[:_MOST_WHY]).text
+        if why
+        else ""
+    )
     fitted = fit(lambda shape: _draw(scene, shape, failure), fits, len(scene.view.alerts))
     return fitted or _squeezed(scene, fits)
 
@@ -23,7 +33,11 @@ def plain(scene: Scene, template: str, why: str, fits: Callable[[Message], bool]
 def _draw(scene: Scene, shape: Shape, failure: str) -> Message:
     names = scene.names(shape)
     told = enumerate(scene.view.alerts[: shape.shown])
-    lines = [line for at, alert in told for line in _alert(scene, alert, shape.limit, in_full=at < shape.full)]
+    lines = [
+        line
+        for at, alert in told
+        for line in _alert(scene, alert, shape.limit, in_full=at < shape.full)
+    ]
     lines.append(_text(names["more"]))
     lines += [_text(note) for note in scene.notes]
     return Message(body=RichText("\n".join(line for line in (*lines, failure) if line)))
@@ -33,10 +47,14 @@ def _alert(scene: Scene, alert: AlertView, limit: int, *, in_full: bool) -> list
     """A line with mark, state, name and summary; in full, a line with all labels."""
     severity = alert.labels.get("severity", "")
     name = alert.labels.get("alertname") or scene.reader.say("unnamed").text
-    state = severity if alert.status == "firing" and severity else scene.reader.say(alert.status).text
+    state = (
+        severity if alert.status == "firing" and severity else scene.reader.say(alert.status).text
+    )
     summary = telling.summary(alert.annotations, "")
     head = f"{telling.mark(alert.status, severity)} {state} {name}"
-    labels = ", ".join(f"{key}={value}" for key, value in sorted(alert.labels.items()) if key != "alertname")
+    labels = ", ".join(
+        f"{key}={value}" for key, value in sorted(alert.labels.items()) if key != "alertname"
+    )
     lines = [f"{head}: {summary}" if summary else head, *([labels] if in_full else [])]
     return [_shortened(line, limit) for line in lines]
 

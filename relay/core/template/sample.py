@@ -1,4 +1,6 @@
-"""Sample views: what templates are tried on at load, and what `template render` shows when no payload is given."""
+"""Sample views: what templates are tried on at load, and what `template render` shows when no
+payload is given.
+"""
 
 from relay.core.alert import Labels
 from relay.core.card.view import AlertView, Change, Late, Round, ShownStatus, View
@@ -26,7 +28,9 @@ def alert(
     *,
     joined: bool = False,
 ) -> AlertView:
-    """An alert that fired `at` minutes after noon, and ended `lasted` minutes later unless it fires."""
+    """An alert that fired `at` minutes after noon, and ended `lasted` minutes later unless it
+    fires.
+    """
     starts = NOON + at * _MINUTE
     labels = {} if labels is None else labels
     return AlertView(
@@ -64,7 +68,11 @@ def view(
     statuses = {alert.status for alert in alerts}
     return View(
         receiver="ops",
-        status="firing" if "firing" in statuses else "resolved" if "resolved" in statuses else "gone",
+        status="firing"
+        if "firing" in statuses
+        else "resolved"
+        if "resolved" in statuses
+        else "gone",
         alerts=alerts,
         group_labels=group,
         common_labels=_common([alert.labels for alert in alerts]),
@@ -86,7 +94,11 @@ def view(
 
 def _common(maps: list[Labels]) -> Labels:
     first, *rest = maps
-    return {name: value for name, value in first.items() if all(other.get(name) == value for other in rest)}
+    return {
+        name: value
+        for name, value in first.items()
+        if all(other.get(name) == value for other in rest)
+    }
 
 
 def _pod(pod: str, severity: str = "critical") -> Labels:
@@ -151,12 +163,20 @@ def _mixed() -> View:
 
 def _resolved() -> View:
     pods = ("api-7f9c", "api-8d2e", "worker-11")
-    alerts = tuple(alert(4 + at, "resolved", _pod(pod), lasted=27.0 - at) for at, pod in enumerate(pods))
+    alerts = tuple(
+        alert(4 + at, "resolved", _pod(pod), lasted=27.0 - at) for at, pod in enumerate(pods)
+    )
     return view(alerts, "resolved", 31, until=31)
 
 
 def _hostile() -> View:
-    labels = {"alertname": _HOSTILE, "severity": "*crit_", "instance": _HOSTILE, "we ird": "</code>", "_x": "`"}
+    labels = {
+        "alertname": _HOSTILE,
+        "severity": "*crit_",
+        "instance": _HOSTILE,
+        "we ird": "</code>",
+        "_x": "`",
+    }
     notes = {
         "summary": _HOSTILE, "description": "tg://user?id=1 https://e.vil/", "runbook_url": "javascript:alert(1)",
         "dashboard_url": 'https://e.vil/")<b>[',
@@ -171,7 +191,9 @@ def _late() -> View:
 
 def _over() -> View:
     late = Late(14 * _MINUTE, "unreachable", NOON + 4 * _MINUTE, NOON + 17 * _MINUTE)
-    return view((alert(4, "resolved", _pod("api-7f9c"), lasted=5.0),), "resolved", 18, until=9, late=late)
+    return view(
+        (alert(4, "resolved", _pod("api-7f9c"), lasted=5.0),), "resolved", 18, until=9, late=late
+    )
 
 
 def _again() -> View:
@@ -192,7 +214,9 @@ def _long() -> View:
 VIEWS = {
     "one": _one(),
     "three": view(_three(), "grew", about=_three()[2:]),
-    "some resolved": view((*_three(), alert(3, "resolved", _pod("worker-09"), lasted=4.0)), "shrank", 9),
+    "some resolved": view(
+        (*_three(), alert(3, "resolved", _pod("worker-09"), lasted=4.0)), "shrank", 9
+    ),
     "mixed": _mixed(),
     "resolved": _resolved(),
     "thirty": _thirty(),

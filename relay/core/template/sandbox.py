@@ -1,4 +1,6 @@
-"""The sandbox in which templates run: values apart from markup, names strict, and every step counted."""
+"""The sandbox in which templates run: values apart from markup, names strict, and every step
+counted.
+"""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -91,14 +93,18 @@ class Run:
             self.charge(_PATTERN)
 
     def keep(self, value: object) -> Markup:
-        """Put a printed value aside, shortened to the limit with its length stated; its placeholder in the output."""
+        """Put a printed value aside, shortened to the limit with its length stated; its placeholder
+        in the output.
+        """
         text = self.fitted(value)
         self.charge(1 + price.made(text))
         self.values.append(text)
         return Markup(placeholder(len(self.values) - 1))  # noqa: S704 - digits between two noncharacters
 
     def fitted(self, value: object) -> RichText | str:
-        """What the value prints as, shortened to the limit. Of a long text only the part that is left is looked at."""
+        """What the value prints as, shortened to the limit. Of a long text only the part that is
+        left is looked at.
+        """
         text = shown(value[: 2 * self.limit] if isinstance(value, str) else value)
         size = max(price.size(value), price.size(text))
         if size <= self.limit:
@@ -109,7 +115,9 @@ class Run:
 
 
 def shown(value: object) -> RichText | str:
-    """What a value prints as. Raises TypeError for lists and other things that have no text of their own."""
+    """What a value prints as. Raises TypeError for lists and other things that have no text of
+    their own.
+    """
     if isinstance(value, str):
         return value if value.isascii() and value.isprintable() else clean(value)
     if isinstance(value, RichText):
@@ -125,7 +133,9 @@ def shown(value: object) -> RichText | str:
     if isinstance(value, Undefined):
         return str(value)
     name = type(value).__name__.lower()
-    raise TypeError(f"{name} cannot be printed as it is: name what of it, or write | join(', ') or | toJson")
+    raise TypeError(
+        f"{name} cannot be printed as it is: name what of it, or write | join(', ') or | toJson"
+    )
 
 
 def text(value: object) -> str:
@@ -147,12 +157,16 @@ class Missing(StrictUndefined):
         thing = type(self._undefined_obj).__name__
         if not isinstance(self._undefined_name, str):
             return f"{thing.lower()} has no item {name}"
-        public = sorted(known for known in {*dir(self._undefined_obj)} - {*dir(())} if known[:1].islower())
+        public = sorted(
+            known for known in {*dir(self._undefined_obj)} - {*dir(())} if known[:1].islower()
+        )
         return f"{thing.lower()} has no {name!r}{nearest(name, public)}"
 
 
 def nearest(name: str, known: Iterable[str]) -> str:
-    """The end of a sentence that names what was probably meant, or all there is; empty if there is nothing."""
+    """The end of a sentence that names what was probably meant, or all there is; empty if there is
+    nothing.
+    """
     known = list(known)
     close = get_close_matches(name, known, 1, 0.6)
     if close:
@@ -162,7 +176,9 @@ def nearest(name: str, known: Iterable[str]) -> str:
 
 @pass_context
 def _finalize(context: Context, value: object) -> Markup:
-    """Only what a macro printed has passed here before: it stays as it is, but for line breaks at its ends."""
+    """Only what a macro printed has passed here before: it stays as it is, but for line breaks at
+    its ends.
+    """
     return value.strip("\n") if type(value) is Markup else run_of(context).keep(value)
 
 
@@ -185,7 +201,9 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     intercepted_binops = frozenset({"+", "*", "%", "**"})
 
-    def __init__(self, filters: Mapping[str, Callable[..., Any]], functions: Mapping[str, object]) -> None:
+    def __init__(
+        self, filters: Mapping[str, Callable[..., Any]], functions: Mapping[str, object]
+    ) -> None:
         """With these filters and global functions, and no others."""
         super().__init__(
             trim_blocks=True,
@@ -196,8 +214,17 @@ class Sandbox(ImmutableSandboxedEnvironment):
             finalize=_finalize,
             cache_size=0,
         )
-        self.filters = {name: _charged(function, _PAYING.get(name, price.given)) for name, function in filters.items()}
-        self.filters |= {"_look": _look, "_same": _same, "_made": _made, "_turns": _turns, "_entered": _entered}
+        self.filters = {
+            name: _charged(function, _PAYING.get(name, price.given))
+            for name, function in filters.items()
+        }
+        self.filters |= {
+            "_look": _look,
+            "_same": _same,
+            "_made": _made,
+            "_turns": _turns,
+            "_entered": _entered,
+        }
         self.globals = {**functions, "range": _range, "namespace": Namespace}
         self.tests = {name: _looking(test) for name, test in self.tests.items() if name in TESTS}
 
@@ -208,16 +235,22 @@ class Sandbox(ImmutableSandboxedEnvironment):
         kind = type(obj)
         if kind in _METHODS:
             return attr in _METHODS[kind]
-        return kind.__module__.startswith("relay.core.") or super().is_safe_attribute(obj, attr, value)
+        return kind.__module__.startswith("relay.core.") or super().is_safe_attribute(
+            obj, attr, value
+        )
 
     def getitem(self, obj: Any, argument: Any) -> Any:
-        """Jinja would write out an argument of any kind and size to look for an attribute of that name."""
+        """Jinja would write out an argument of any kind and size to look for an attribute of that
+        name.
+        """
         if not isinstance(argument, (str, int, float, Undefined)):
             raise TypeError(f"an item has a text or a number, no {type(argument).__name__.lower()}")
         return super().getitem(obj, argument)
 
     def wrap_str_format(self, value: Any) -> None:
-        """Jinja would let `str.format` through; its widths have no bound, so it is an attribute like any other here."""
+        """Jinja would let `str.format` through; its widths have no bound, so it is an attribute
+        like any other here.
+        """
 
     def call(self, context: Context, obj: Any, *args: Any, **kwargs: Any) -> Any:
         """Every call costs a step, and a computed text has a largest size."""
@@ -249,7 +282,9 @@ def _check_numbers(operator: str, left: object, right: object) -> None:
 
 
 def _bounded(value: Any) -> Any:
-    if price.size(value) > MAX_TEXT or (isinstance(value, (list, tuple)) and len(value) > MAX_ITEMS):
+    if price.size(value) > MAX_TEXT or (
+        isinstance(value, (list, tuple)) and len(value) > MAX_ITEMS
+    ):
         raise TooCostlyError("a text or list is too large")
     if isinstance(value, int) and value.bit_length() > _MAX_BITS:
         raise TooCostlyError("a number is too large")
@@ -257,14 +292,20 @@ def _bounded(value: Any) -> Any:
 
 
 def _charged(function: Callable[..., Any], paying: Callable[[object], int]) -> Callable[..., Any]:
-    """The filter, `paying` for the size of what it is given. It gets the context first if it wants that."""
+    """The filter, `paying` for the size of what it is given. It gets the context first if it wants
+    that.
+    """
     wants = getattr(function, "jinja_pass_arg", None)
 
     @pass_context
     def charged(context: Context, value: Any = "", *args: Any, **kwargs: Any) -> Any:
         run = run_of(context)
         run.charge(1 + paying(value) + sum(map(price.looked, (*args, *kwargs.values()))))
-        before = {None: (), _PassArg.context: (context,), _PassArg.eval_context: (context.eval_ctx,)}
+        before = {
+            None: (),
+            _PassArg.context: (context,),
+            _PassArg.eval_context: (context.eval_ctx,),
+        }
         result = function(*before.get(wants, (context.environment,)), value, *args, **kwargs)
         if isinstance(result, Iterator):
             result = list(islice(result, MAX_ITEMS))

@@ -1,4 +1,6 @@
-"""What a template may be made of: an allow-list over Jinja's syntax tree, checked before anything is compiled."""
+"""What a template may be made of: an allow-list over Jinja's syntax tree, checked before anything
+is compiled.
+"""
 
 import re
 from collections.abc import Collection, Iterator
@@ -36,7 +38,8 @@ _FILTER_ADVICE = {
     "indent": "leave it out",
     "wordwrap": "chats wrap lines by themselves: leave it out",
 }
-# Go's, as Alertmanager's own templates are written: a keyword, a variable, or a field, which begins with a capital.
+# Go's, as Alertmanager's own templates are written: a keyword, a variable, or a field, which begins
+# with a capital.
 _GO = re.compile(
     r"\{\{-?\s*(?:(?P<word>\$|(?:range|if|else|end|with|define|template|block)(?!\w))"
     r"|(?:\(|\w+\s+)*\.(?P<field>[A-Z]\w*(?:\.\w+)*))"
@@ -85,7 +88,9 @@ class Finding(Struct, frozen=True):
     word: str = ""
 
 
-def findings(tree: nodes.Template, known: Collection[str], filters: Collection[str]) -> list[Finding]:
+def findings(
+    tree: nodes.Template, known: Collection[str], filters: Collection[str]
+) -> list[Finding]:
     """All that is not on the list, or names what does not exist."""
     macros = {node.name for node in tree.find_all(nodes.Macro)}
     stored = {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
@@ -93,19 +98,26 @@ def findings(tree: nodes.Template, known: Collection[str], filters: Collection[s
     printed = {id(child) for output in tree.find_all(nodes.Output) for child in output.nodes}
     found: list[Finding] = []
     for node in _walk(tree):
-        advice = _refused(node) or _unknown(node, names, filters) or _macro_misuse(node, macros, printed)
+        advice = (
+            _refused(node) or _unknown(node, names, filters) or _macro_misuse(node, macros, printed)
+        )
         if advice:
             found.append(advice)
     return [*found, *_misplaced(tree)]
 
 
 def go(source: str) -> Iterator[tuple[int, str]]:
-    """Where Go's template language stands in a source that is no Jinja2, and what to write in its place."""
+    """Where Go's template language stands in a source that is no Jinja2, and what to write in its
+    place.
+    """
     for found in _GO.finditer(source):
         word, field = found["word"], found["field"]
         yield (
             found.start("word" if word else "field") - (not word),
-            f"this is Go's template language, here it is Jinja2: write {_GO_ADVICE[word] if word else _named(field)}",
+            (
+                "this is Go's template language, here it is Jinja2: write "
+                f"{_GO_ADVICE[word] if word else _named(field)}"
+            ),
         )
 
 
@@ -113,7 +125,14 @@ def _named(field: str) -> str:
     """`CommonLabels.job` as `common_labels.job`, `Labels.job` as `alert.labels.job`."""
     first, dot, rest = field.partition(".")
     name = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", first).lower()
-    of_alert = name in ("labels", "annotations", "starts_at", "ends_at", "generator_url", "fingerprint")
+    of_alert = name in (
+        "labels",
+        "annotations",
+        "starts_at",
+        "ends_at",
+        "generator_url",
+        "fingerprint",
+    )
     return f"{'alert.' if of_alert else ''}{name}{dot}{rest}"
 
 
@@ -130,30 +149,52 @@ def _walk(tree: nodes.Node) -> Iterator[nodes.Node]:
 def _refused(node: nodes.Node) -> Finding | None:
     if type(node) not in _ALLOWED:
         line = node.lineno or next((child.lineno for child in node.iter_child_nodes()), 1)
-        return Finding(line, _ADVICE.get(type(node), f"{type(node).__name__} is not available in templates"))
+        return Finding(
+            line, _ADVICE.get(type(node), f"{type(node).__name__} is not available in templates")
+        )
     if isinstance(node, nodes.For) and node.recursive:
         return Finding(node.lineno, "recursive loops are not available", "recursive")
     if isinstance(node, (nodes.Name, nodes.Macro)) and node.name.startswith("_"):
-        return Finding(node.lineno, f"names that begin with an underscore are not available: {node.name}", node.name)
+        return Finding(
+            node.lineno,
+            f"names that begin with an underscore are not available: {node.name}",
+            node.name,
+        )
     if isinstance(node, (nodes.Getattr, nodes.NSRef)) and node.attr.startswith("_"):
-        return Finding(node.lineno, f"write ['{node.attr}'] for a label that begins with an underscore", node.attr)
+        return Finding(
+            node.lineno,
+            f"write ['{node.attr}'] for a label that begins with an underscore",
+            node.attr,
+        )
     if isinstance(node, nodes.TemplateData) and (OPEN in node.data or CLOSE in node.data):
         return Finding(node.lineno, "U+FDD0 and U+FDD1 are no characters: take them out")
     if isinstance(node, (nodes.Mul, nodes.Mod)) and (_textual(node.left) or _textual(node.right)):
-        return Finding(node.lineno, f"{node.operator} is for numbers: put texts together with ~", node.operator)
+        return Finding(
+            node.lineno, f"{node.operator} is for numbers: put texts together with ~", node.operator
+        )
     if isinstance(node, nodes.Call) and _long_range(node):
-        return Finding(node.lineno, f"range() of more than {MAX_RANGE} is too much for a message", "range")
+        return Finding(
+            node.lineno, f"range() of more than {MAX_RANGE} is too much for a message", "range"
+        )
     return None
 
 
 def _textual(node: nodes.Expr) -> bool:
-    return isinstance(node, nodes.List) or (isinstance(node, nodes.Const) and isinstance(node.value, str))
+    return isinstance(node, nodes.List) or (
+        isinstance(node, nodes.Const) and isinstance(node.value, str)
+    )
 
 
 def _long_range(node: nodes.Call) -> bool:
-    bounds = [arg.value for arg in node.args if isinstance(arg, nodes.Const) and isinstance(arg.value, int)]
+    bounds = [
+        arg.value
+        for arg in node.args
+        if isinstance(arg, nodes.Const) and isinstance(arg.value, int)
+    ]
     if not (
-        isinstance(node.node, nodes.Name) and node.node.name == "range" and 1 <= len(bounds) == len(node.args) <= 3
+        isinstance(node.node, nodes.Name)
+        and node.node.name == "range"
+        and 1 <= len(bounds) == len(node.args) <= 3
     ):
         return False
     return not (len(bounds) == 3 and bounds[2] == 0) and len(range(*bounds)) > MAX_RANGE
@@ -162,7 +203,11 @@ def _long_range(node: nodes.Call) -> bool:
 def _unknown(node: nodes.Node, names: Collection[str], filters: Collection[str]) -> Finding | None:
     if isinstance(node, nodes.Name) and node.ctx == "load" and node.name not in names:
         advice = _NAME_ADVICE.get(node.name)
-        message = f"{node.name}: {advice}" if advice else f"'{node.name}' is undefined{_meant(node.name, names)}"
+        message = (
+            f"{node.name}: {advice}"
+            if advice
+            else f"'{node.name}' is undefined{_meant(node.name, names)}"
+        )
         return Finding(node.lineno, message, node.name)
     if isinstance(node, nodes.Filter) and (node.name.startswith("_") or node.name not in filters):
         advice = _FILTER_ADVICE.get(node.name)
@@ -170,7 +215,9 @@ def _unknown(node: nodes.Node, names: Collection[str], filters: Collection[str])
         hint = f": {advice}" if advice else nearest(node.name, public)
         return Finding(node.lineno, f"no filter {node.name!r}{hint}", node.name)
     if isinstance(node, nodes.Test) and node.name not in TESTS:
-        return Finding(node.lineno, f"no test {node.name!r}{nearest(node.name, sorted(TESTS))}", node.name)
+        return Finding(
+            node.lineno, f"no test {node.name!r}{nearest(node.name, sorted(TESTS))}", node.name
+        )
     return None
 
 
@@ -184,18 +231,26 @@ def _meant(name: str, names: Collection[str]) -> str:
     return nearest(name, [*names] if close else ours)
 
 
-def _macro_misuse(node: nodes.Node, macros: Collection[str], printed: Collection[int]) -> Finding | None:
-    """What a macro prints is markup already, so it may only be printed; then a value can never come to the markup."""
+def _macro_misuse(
+    node: nodes.Node, macros: Collection[str], printed: Collection[int]
+) -> Finding | None:
+    """What a macro prints is markup already, so it may only be printed; then a value can never come
+    to the markup.
+    """
     for child in node.iter_child_nodes():
         if not (isinstance(child, nodes.Name) and child.ctx == "load" and child.name in macros):
             continue
         if not (isinstance(node, nodes.Call) and node.node is child and id(node) in printed):
-            return Finding(node.lineno, f"a macro is only printed: {{{{ {child.name}(...) }}}}", child.name)
+            return Finding(
+                node.lineno, f"a macro is only printed: {{{{ {child.name}(...) }}}}", child.name
+            )
     return None
 
 
 def _misplaced(tree: nodes.Template) -> Iterator[Finding]:
-    """Blocks that are unknown or inside something, text outside of blocks, macros that call one another in a circle."""
+    """Blocks that are unknown or inside something, text outside of blocks, macros that call one
+    another in a circle.
+    """
     top = [node for node in tree.body if isinstance(node, nodes.Block)]
     for block in tree.find_all(nodes.Block):
         if all(block is not node for node in top):
@@ -205,13 +260,23 @@ def _misplaced(tree: nodes.Template) -> Iterator[Finding]:
                 block.name,
             )
         elif block.name not in BLOCKS:
-            yield Finding(block.lineno, f"no block {block.name!r}{nearest(block.name, BLOCKS)}", block.name)
+            yield Finding(
+                block.lineno, f"no block {block.name!r}{nearest(block.name, BLOCKS)}", block.name
+            )
     yield from _stray(tree) if top else ()
     seen: set[str] = set()
     for macro in tree.find_all(nodes.Macro):
         for call in macro.find_all(nodes.Call):
-            if isinstance(call.node, nodes.Name) and call.node.name not in seen and call.node.name in _macros(tree):
-                yield Finding(call.lineno, f"macro {call.node.name!r} is used before it is defined", call.node.name)
+            if (
+                isinstance(call.node, nodes.Name)
+                and call.node.name not in seen
+                and call.node.name in _macros(tree)
+            ):
+                yield Finding(
+                    call.lineno,
+                    f"macro {call.node.name!r} is used before it is defined",
+                    call.node.name,
+                )
         seen.add(macro.name)
 
 
@@ -222,19 +287,24 @@ def _macros(tree: nodes.Template) -> set[str]:
 def _stray(tree: nodes.Template) -> Iterator[Finding]:
     for node in tree.body:
         data = (
-            [child for child in node.nodes if not (isinstance(child, nodes.TemplateData) and not child.data.strip())]
+            [
+                child
+                for child in node.nodes
+                if not (isinstance(child, nodes.TemplateData) and not child.data.strip())
+            ]
             if (isinstance(node, nodes.Output))
             else []
         )
         if data or isinstance(node, (nodes.For, nodes.If, nodes.With)):
             yield Finding(
-                (data[0] if data else node).lineno, "this stands outside of the blocks and would never be sent"
+                (data[0] if data else node).lineno,
+                "this stands outside of the blocks and would never be sent",
             )
 
 
 def transform(node: nodes.Node) -> None:
-    """Put bounded operations in the place of `~` and of literal lists, and around what loops go over, what is compared
-    and what is sliced; let macros pay; `a if b` is empty when not b."""
+    """Put bounded operations in the place of `~` and of literal lists, and around what loops go
+    over, what is compared and what is sliced; let macros pay; `a if b` is empty when not b."""
     if isinstance(node, nodes.CondExpr) and node.expr2 is None:
         node.expr2 = nodes.Const("", lineno=node.lineno)
     if isinstance(node, nodes.Macro):
@@ -264,7 +334,9 @@ def _replaced(parent: nodes.Node, field: str, node: nodes.Node) -> nodes.Node:
         and not isinstance(node, (nodes.Const, nodes.List, nodes.Dict, nodes.Tuple))
     ):
         return _filtered(node, "_same" if _are_same(parent) else "_look")
-    if isinstance(node, (nodes.List, nodes.Dict)) or (isinstance(node, nodes.Tuple) and node.ctx == "load"):
+    if isinstance(node, (nodes.List, nodes.Dict)) or (
+        isinstance(node, nodes.Tuple) and node.ctx == "load"
+    ):
         return _filtered(node, "_flat")
     return node
 
@@ -277,7 +349,10 @@ def _are_same(node: nodes.Compare | nodes.Operand) -> bool:
 
 def _amount(node: nodes.Node) -> int:
     """How much text and how many operations are in it."""
-    return sum(len(part.data) if isinstance(part, nodes.TemplateData) else 1 for part in node.find_all(nodes.Node))
+    return sum(
+        len(part.data) if isinstance(part, nodes.TemplateData) else 1
+        for part in node.find_all(nodes.Node)
+    )
 
 
 def _filtered(node: nodes.Expr, name: str, *args: nodes.Expr) -> nodes.Filter:
@@ -291,7 +366,9 @@ def quoted(message: str) -> str:
 
 
 def column(source: str, line: int, word: str) -> int:
-    """Where `word` stands in that line; the first character that is not white space when it is not there."""
+    """Where `word` stands in that line; the first character that is not white space when it is not
+    there.
+    """
     lines = source.splitlines()
     text = lines[line - 1] if 0 < line <= len(lines) else ""
     found = re.search(rf"(?<!\w){re.escape(word)}(?!\w)", text) if word else None

@@ -1,4 +1,6 @@
-"""Templates: compiled and tried at load, rendered and fitted at run time, never silent when one fails."""
+"""Templates: compiled and tried at load, rendered and fitted at run time, never silent when one
+fails.
+"""
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping
@@ -30,9 +32,19 @@ from relay.core.text.markup import MarkupName
 from relay.core.text.message import Mention, Message
 from relay.core.text.richtext import RichText
 
-__all__ = ["BUILT_IN", "Rendered", "TemplateError", "TemplateFault", "Templates", "check", "compile", "render"]
+__all__ = [
+    "BUILT_IN",
+    "Rendered",
+    "TemplateError",
+    "TemplateFault",
+    "Templates",
+    "check",
+    "compile",
+    "render",
+]
 
-# The built-in templates and what they are written in; the first two lend their blocks to templates that leave some out.
+# The built-in templates and what they are written in; the first two lend their blocks to templates
+# that leave some out.
 BUILT_IN: Mapping[str, MarkupName] = {
     "telegram.html.j2": "html",
     "discord.md.j2": "discord",
@@ -71,17 +83,24 @@ class Templates(Struct, frozen=True):
     by_name: dict[str, Compiled]
 
     def parts(self, name: str, markup: MarkupName) -> dict[str, Part]:
-        """The blocks of a template, and built-in ones in place of those it leaves out. Raises TemplateError."""
+        """The blocks of a template, and built-in ones in place of those it leaves out. Raises
+        TemplateError.
+        """
         if name not in self.by_name:
             raise TemplateError(name, 1, f"there is no template {name!r}")
         own = self.by_name[name]
         base = _DISCORD if markup == "discord" or "title" in own.blocks else _TELEGRAM
-        parts = {**self._blocks(_DISCORD, "discord", {"footer", "color"}), **self._blocks(base, BUILT_IN[base])}
+        parts = {
+            **self._blocks(_DISCORD, "discord", {"footer", "color"}),
+            **self._blocks(base, BUILT_IN[base]),
+        }
         if own.whole:
             parts.pop("title", None)
         return parts | self._blocks(name, markup)
 
-    def _blocks(self, name: str, markup: MarkupName, only: Iterable[str] = guard.BLOCKS) -> dict[str, Part]:
+    def _blocks(
+        self, name: str, markup: MarkupName, only: Iterable[str] = guard.BLOCKS
+    ) -> dict[str, Part]:
         found = self.by_name.get(name)
         if found is None:
             return {}
@@ -93,7 +112,9 @@ class Templates(Struct, frozen=True):
 
 
 class RenderedDigest(Struct, frozen=True):
-    """A digest's message, the cards it names (group and fingerprint), and why the template `failed` (or empty)."""
+    """A digest's message, the cards it names (group and fingerprint), and why the template `failed`
+    (or empty).
+    """
 
     message: Message
     failed: str
@@ -101,7 +122,9 @@ class RenderedDigest(Struct, frozen=True):
 
 
 class Rendered(Struct, frozen=True):
-    """A message, which alerts it names or only counts (fingerprints), and why the template `failed` (or empty)."""
+    """A message, which alerts it names or only counts (fingerprints), and why the template `failed`
+    (or empty).
+    """
 
     message: Message
     failed: str
@@ -110,7 +133,9 @@ class Rendered(Struct, frozen=True):
 
 
 def compile(sources: Mapping[str, str]) -> tuple[Templates, tuple[TemplateFault, ...]]:  # noqa: A001 - the word for it
-    """Compile template files, by name, the built-in ones among them; with every fault of every file."""
+    """Compile template files, by name, the built-in ones among them; with every fault of every
+    file.
+    """
     known = {*_names_of_context(), *_SANDBOX.globals}
     compiled: dict[str, Compiled] = {}
     faults: list[TemplateFault] = []
@@ -125,18 +150,29 @@ def compile(sources: Mapping[str, str]) -> tuple[Templates, tuple[TemplateFault,
 
 def _names_of_context() -> Iterable[str]:
     digest = DigestScene(DigestView(0, 0, 0, 0.0, 0.0, 0, ()), sample.POLICY)
-    return {**Scene(sample.VIEWS["one"], sample.POLICY, None).names(_TRIED[0]), **digest.names(_TRIED[0])}
+    return {
+        **Scene(sample.VIEWS["one"], sample.POLICY, None).names(_TRIED[0]),
+        **digest.names(_TRIED[0]),
+    }
 
 
 def _compiled(name: str, source: str, known: set[str]) -> Compiled | list[TemplateFault]:
     if len(source) > guard.MAX_SOURCE:
-        return [TemplateFault(name, 1, 1, f"a template of {len(source):,} characters: at most {guard.MAX_SOURCE:,}")]
+        return [
+            TemplateFault(
+                name,
+                1,
+                1,
+                f"a template of {len(source):,} characters: at most {guard.MAX_SOURCE:,}",
+            )
+        ]
     try:
         tree = _SANDBOX.parse(source, name, name)
         found = guard.findings(tree, known, _SANDBOX.filters)
         if found:
             return _go_faults(name, source) or [
-                TemplateFault(name, f.line, guard.column(source, f.line, f.word), f.message) for f in found
+                TemplateFault(name, f.line, guard.column(source, f.line, f.word), f.message)
+                for f in found
             ]
         return _built(name, source, tree)
     except TemplateSyntaxError as error:
@@ -144,7 +180,9 @@ def _compiled(name: str, source: str, known: set[str]) -> Compiled | list[Templa
             TemplateFault(
                 name,
                 error.lineno,
-                guard.column(source, error.lineno, guard.quoted(str(error.message).rpartition("got")[2])),
+                guard.column(
+                    source, error.lineno, guard.quoted(str(error.message).rpartition("got")[2])
+                ),
                 error.message or "bad syntax",
             )
         ]
@@ -165,7 +203,12 @@ def _built(name: str, source: str, tree: nodes.Template) -> Compiled:
     blocks = {node.name: node.body for node in tree.body if isinstance(node, nodes.Block)}
     head = [node for node in tree.body if isinstance(node, (nodes.Macro, nodes.Assign))]
     bodies = {block: [*head, *body] for block, body in blocks.items()} or {"card": tree.body}
-    return Compiled(name, source, {block: _block(name, body) for block, body in bodies.items()}, whole=not blocks)
+    return Compiled(
+        name,
+        source,
+        {block: _block(name, body) for block, body in bodies.items()},
+        whole=not blocks,
+    )
 
 
 def _block(name: str, body: list[nodes.Node]) -> _Block:
@@ -202,9 +245,14 @@ def _tried(
             if not (message.body.text or message.title.text):
                 raise TemplateError(name, 1, f"block {'reply' if reply else 'card'} prints nothing")
     except TemplateError as error:
-        source = templates.by_name[error.template].source if error.template in templates.by_name else ""
+        source = (
+            templates.by_name[error.template].source if error.template in templates.by_name else ""
+        )
         return TemplateFault(
-            error.template, error.line, guard.column(source, error.line, guard.quoted(str(error))), str(error)
+            error.template,
+            error.line,
+            guard.column(source, error.line, guard.quoted(str(error))),
+            str(error),
         )
     return None
 
@@ -217,17 +265,23 @@ def render(
     reply: ReplyKind | None,
     fits: Callable[[Message], bool],
 ) -> Rendered:
-    """The message that shows the view, or the reply of that kind, made to fit. Never raises: the plain text stands in
-    for a template that fails."""
+    """The message that shows the view, or the reply of that kind, made to fit. Never raises: the
+    plain text stands in for a template that fails."""
     kind = reply if part == "reply" else None
     if kind == "document":
-        return Rendered(listing(view, policy), "", tuple(alert.fingerprint for alert in view.alerts), ())
+        return Rendered(
+            listing(view, policy), "", tuple(alert.fingerprint for alert in view.alerts), ()
+        )
     scene = Scene(view, policy, kind)
     failed = ""
     try:
         parts = templates.parts(policy.template, policy.markup)
         drawn = draw_reply if part == "reply" else draw
-        fitted = fit(lambda shape: _filled(drawn(parts, scene, shape), policy.template), fits, len(view.alerts))
+        fitted = fit(
+            lambda shape: _filled(drawn(parts, scene, shape), policy.template),
+            fits,
+            len(view.alerts),
+        )
     except TemplateError as error:
         failed, fitted = f"{error.template}:{error.line}: {error}", None
     shape, message = fitted or plain(scene, policy.template, failed.partition(": ")[2], fits)
@@ -249,7 +303,9 @@ def _filled(message: Message, template: str) -> Message:
 def render_digest(
     templates: Templates, policy: Policy, view: DigestView, fits: Callable[[Message], bool]
 ) -> RenderedDigest:
-    """The message that shows the digest, made to fit. Never raises: the built-in block stands in for one that fails."""
+    """The message that shows the digest, made to fit. Never raises: the built-in block stands in
+    for one that fails.
+    """
     scene = DigestScene(view, policy)
     failed = ""
     try:
@@ -262,7 +318,11 @@ def render_digest(
 
 
 def _digest_of(
-    templates: Templates, name: str, markup: MarkupName, scene: DigestScene, fits: Callable[[Message], bool]
+    templates: Templates,
+    name: str,
+    markup: MarkupName,
+    scene: DigestScene,
+    fits: Callable[[Message], bool],
 ) -> tuple[Shape, Message] | None:
     parts = templates.parts(name, markup)
     names = min(len(scene.view.names), _MOST_NAMES)
@@ -278,12 +338,20 @@ def _digest_of(
 
 
 def _mentioning(
-    message: Message, policy: Policy, view: View, reply: ReplyKind | None, fits: Callable[[Message], bool]
+    message: Message,
+    policy: Policy,
+    view: View,
+    reply: ReplyKind | None,
+    fits: Callable[[Message], bool],
 ) -> Message:
-    """The message with those the configuration wants told of its firing alerts, if they fit into it."""
+    """The message with those the configuration wants told of its firing alerts, if they fit into
+    it.
+    """
     alerts: tuple[AlertView, ...] = view.about if reply == "joined" else view.alerts
     firing = [alert.labels for alert in alerts if alert.status == "firing"]
-    rules = (rule for rule in policy.mentions if any(matches(rule.matchers, labels) for labels in firing))
+    rules = (
+        rule for rule in policy.mentions if any(matches(rule.matchers, labels) for labels in firing)
+    )
     told: tuple[Mention, ...] = tuple(dict.fromkeys(rule.mention for rule in rules))
     if not told:
         return message

@@ -1,4 +1,6 @@
-"""A drill: what `send-test` shows a chat. A sample of just now, which says before anything else that it is a test."""
+"""A drill: what `send-test` shows a chat. A sample of just now, which says before anything else
+that it is a test.
+"""
 
 from msgspec.structs import replace
 
@@ -20,7 +22,9 @@ def drill_view(policy: Policy, now: float) -> View:
     """The sample as if it had begun to fire two minutes before `now`."""
     by = now - _SAMPLE.now
     alerts = tuple(_moved(alert, by) for alert in _SAMPLE.alerts)
-    return replace(_SAMPLE, receiver=policy.receiver, alerts=alerts, now=now, since=_SAMPLE.since + by)
+    return replace(
+        _SAMPLE, receiver=policy.receiver, alerts=alerts, now=now, since=_SAMPLE.since + by
+    )
 
 
 def marked(message: Message, platform: Platform, policy: Policy) -> Message:

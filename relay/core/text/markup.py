@@ -15,9 +15,11 @@ MarkupName = Literal["html", "markdownv2", "markdown", "discord", "none"]
 
 
 def parse(source: str, markup: MarkupName) -> RichText:
-    """`source` read as `markup`. Raises MarkupError with the place of the fault; Discord's dialect knows none.
+    """`source` read as `markup`. Raises MarkupError with the place of the fault; Discord's dialect
+    knows none.
 
-    The placeholders of `richtext.placeholder` pass as ordinary characters, in texts and in the values of styles.
+    The placeholders of `richtext.placeholder` pass as ordinary characters, in texts and in the
+    values of styles.
     """
     match markup:
         case "html":

@@ -12,7 +12,8 @@ from relay.core.text.markup_draft import Draft, Mark
 from relay.core.text.richtext import CLOSE, OPEN, Kind, RichText
 
 _BLOCK = re.compile(
-    r"\\.|(?P<fence>```)|^(?:(?P<rest>>>> )|(?P<quote>> )|(?P<heading>#{1,3}) +|(?P<subtext>-# ))", re.M
+    r"\\.|(?P<fence>```)|^(?:(?P<rest>>>> )|(?P<quote>> )|(?P<heading>#{1,3}) +|(?P<subtext>-# ))",
+    re.M,
 )
 _QUOTED_LINES = re.compile("(?:> .*(?:\n|$))+")
 _QUOTE_SIGN = re.compile("^> ", re.MULTILINE)
@@ -24,7 +25,12 @@ _TOKEN = re.compile(
     r"|\]\(<?(?P<address>[^\s()<>]*(?:\([^\s()<>]*\)[^\s()<>]*)*)>?\)"
 )
 _LANGUAGE = re.compile(rf"([\w+#.\-{OPEN}{CLOSE}]+)\n")
-_TIME_FORMATS = {"f": "Dt", "F": "WDt", "s": "dt", "S": "dT"}  # Discord's style letters in Telegram's
+_TIME_FORMATS = {
+    "f": "Dt",
+    "F": "WDt",
+    "s": "dt",
+    "S": "dT",
+}  # Discord's style letters in Telegram's
 _STYLES: dict[str, Kind] = {
     "*": "italic",
     "_": "italic",
@@ -37,7 +43,9 @@ _STYLES: dict[str, Kind] = {
 
 
 class _Token(Struct, frozen=True):
-    """A piece of a line: `text` alone, under a style of its own (`kind`), or a `sign` that may begin or end one."""
+    """A piece of a line: `text` alone, under a style of its own (`kind`), or a `sign` that may
+    begin or end one.
+    """
 
     text: str
     kind: Kind | None = None
@@ -48,7 +56,8 @@ class _Token(Struct, frozen=True):
 
 
 def parse_discord(source: str) -> RichText:
-    """Discord's Markdown as rich text; never a fault. Mentions stay text: only the configuration mentions people.
+    """Discord's Markdown as rich text; never a fault. Mentions stay text: only the configuration
+    mentions people.
 
     A time's fallback text is the moment in UTC, or its placeholder.
     """
@@ -64,7 +73,11 @@ def _blocks(source: str, draft: Draft, *, quoted: bool) -> None:
         if found["fence"]:
             end = source.find("```", position)
             position = position if end < 0 else end + 3
-        elif found["heading"] or found["subtext"] or (not quoted and (found["quote"] or found["rest"])):
+        elif (
+            found["heading"]
+            or found["subtext"]
+            or (not quoted and (found["quote"] or found["rest"]))
+        ):
             _inline(source[begin : found.start()], draft)
             begin = position = _block(source, found, draft)
     _inline(source[begin:], draft)
@@ -164,7 +177,10 @@ def _tokens(source: str) -> Iterator[_Token]:
 
 def _sign(source: str, found: re.Match[str]) -> _Token:
     sign = found["sign"]
-    before, after = source[max(found.start() - 1, 0) : found.start()], source[found.end() : found.end() + 1]
+    before, after = (
+        source[max(found.start() - 1, 0) : found.start()],
+        source[found.end() : found.end() + 1],
+    )
     begins, ends = True, sign != "["
     if sign in {"*", "_"}:
         begins = bool(after.strip())

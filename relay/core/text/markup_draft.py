@@ -6,7 +6,9 @@ from relay.core.text.richtext import OPEN, Kind, RichText, Span, checked, normal
 
 
 class MarkupError(ValueError):
-    """Markup that Telegram would refuse. `offset` is where the fault begins in the source, in code points."""
+    """Markup that Telegram would refuse. `offset` is where the fault begins in the source, in code
+    points.
+    """
 
     def __init__(self, message: str, offset: int) -> None:
         """`message` says what is wrong and what is right."""
@@ -15,7 +17,9 @@ class MarkupError(ValueError):
 
 
 class Mark(Struct, frozen=True):
-    """A place where a style begins: the text's length there, the pieces and the spans written so far."""
+    """A place where a style begins: the text's length there, the pieces and the spans written so
+    far.
+    """
 
     start: int
     piece: int
@@ -58,4 +62,6 @@ class Draft:
 
     def finish(self) -> RichText:
         """What was written, spans in order."""
-        return normalise(RichText("".join(self._pieces), tuple(span for span in self._spans if span)))
+        return normalise(
+            RichText("".join(self._pieces), tuple(span for span in self._spans if span))
+        )

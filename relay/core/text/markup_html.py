@@ -90,7 +90,9 @@ class _Html:
                 self._start_tag()
         if self._open:
             tag = self._open[-1]
-            raise MarkupError(f"<{tag.name}> is never closed: end it with </{tag.name}>", tag.offset)
+            raise MarkupError(
+                f"<{tag.name}> is never closed: end it with </{tag.name}>", tag.offset
+            )
         return self._draft.finish()
 
     def _start_tag(self) -> None:
@@ -98,11 +100,15 @@ class _Html:
         self._position += 1
         name = self._take(_TAG_NAME).lower()
         if self._here() == "":
-            raise MarkupError("a tag begins here and does not end: write &lt; for a plain <", offset)
+            raise MarkupError(
+                "a tag begins here and does not end: write &lt; for a plain <", offset
+            )
         if not name:
             raise MarkupError("a plain < must be written &lt;", offset)
         if name not in _TAGS:
-            raise MarkupError(f"Telegram knows no tag <{name}>: remove it, or write &lt; for a plain <", offset)
+            raise MarkupError(
+                f"Telegram knows no tag <{name}>: remove it, or write &lt; for a plain <", offset
+            )
         attributes = self._attributes(name, offset)
         if name == "span" and attributes.get("class") != "tg-spoiler":
             raise MarkupError('<span> needs class="tg-spoiler"', offset)
@@ -119,7 +125,9 @@ class _Html:
                 return attributes
             name = self._take(_ATTRIBUTE_NAME)
             if not name:
-                raise MarkupError(f'the tag <{tag}> is malformed: write attributes as name="value"', offset)
+                raise MarkupError(
+                    f'the tag <{tag}> is malformed: write attributes as name="value"', offset
+                )
             self._take(_SPACE)
             value = ""
             if self._here() == "=":
@@ -140,7 +148,9 @@ class _Html:
             return value
         end = self._source.find(mark, begin + 1) if mark else -1
         if end < 0:
-            raise MarkupError("the tag that begins here has a value without its closing quote", offset)
+            raise MarkupError(
+                "the tag that begins here has a value without its closing quote", offset
+            )
         self._position = end + 1
         return _decoded(self._source[begin + 1 : end], None)
 
@@ -156,7 +166,9 @@ class _Html:
         self._position += 1
         tag = self._open[-1]
         if name not in {"", tag.name}:
-            raise MarkupError(f"</{name}> stands where </{tag.name}> must: close the inner tag first", offset)
+            raise MarkupError(
+                f"</{name}> stands where </{tag.name}> must: close the inner tag first", offset
+            )
         self._open.pop()
         self._links -= tag.name == "a"
         if self._draft.length > tag.mark.start:
@@ -183,7 +195,9 @@ class _Html:
                 return _KINDS[name], ""
 
     def _close_code(self, tag: _Tag, kind: Kind) -> None:
-        """A block and code with a language over the same characters are one block in that language."""
+        """A block and code with a language over the same characters are one block in that
+        language.
+        """
         start, end, last, language = tag.mark.start, self._draft.length, self._last, tag.language
         same = last is not None and last.kind != kind and (last.start, last.end) == (start, end)
         inner = last.language if last and same else ""
@@ -214,7 +228,9 @@ def _counts(tag: str, name: str, value: str) -> bool:
 
 
 def _decoded(text: str, offset: int | None) -> str:
-    """Entities decoded; half surrogates are a fault in text (`offset` is where it begins), not in an attribute."""
+    """Entities decoded; half surrogates are a fault in text (`offset` is where it begins), not in
+    an attribute.
+    """
 
     def character(found: re.Match[str]) -> str:
         if found[1]:
@@ -226,7 +242,9 @@ def _decoded(text: str, offset: int | None) -> str:
             return chr(code)
         if offset is None:
             return "\ufffd"
-        raise MarkupError(f"{found[0]} is half of a character: give the whole one", offset + found.start())
+        raise MarkupError(
+            f"{found[0]} is half of a character: give the whole one", offset + found.start()
+        )
 
     return _ENTITY.sub(character, text) if "&" in text else text
 
@@ -234,7 +252,9 @@ def _decoded(text: str, offset: int | None) -> str:
 def _time(tag: _Tag) -> str:
     unix, form = tag.attributes.get("unix", ""), tag.attributes.get("format", "")
     if OPEN not in form and not _TIME_FORMAT.fullmatch(form):
-        raise MarkupError(f'"{form}" is no time format: use r, or letters out of t T d D w W', tag.offset)
+        raise MarkupError(
+            f'"{form}" is no time format: use r, or letters out of t T d D w W', tag.offset
+        )
     if OPEN not in unix:
         digits = _LEADING_DIGITS.match(unix)
         unix = digits[0].lstrip("0") if digits else ""
@@ -243,5 +263,9 @@ def _time(tag: _Tag) -> str:
 
 def _check_emoji(tag: _Tag) -> None:
     given = tag.attributes.get("emoji-id", "")
-    if not re.fullmatch("-?[0-9]{1,19}", given) or not -(2**63) <= int(given) < 2**63 or int(given) == 0:
+    if (
+        not re.fullmatch("-?[0-9]{1,19}", given)
+        or not -(2**63) <= int(given) < 2**63
+        or int(given) == 0
+    ):
         raise MarkupError("<tg-emoji> needs the number of an emoji as emoji-id", tag.offset)

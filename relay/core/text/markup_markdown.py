@@ -1,11 +1,15 @@
-"""Telegram's legacy Markdown (https://core.telegram.org/bots/api#markdown-style), with its parser's faults."""
+"""Telegram's legacy Markdown (https://core.telegram.org/bots/api#markdown-style), with its parser's
+faults.
+"""
 
 import re
 
 from relay.core.text.markup_draft import Draft, MarkupError
 from relay.core.text.richtext import Kind, RichText
 
-_SPECIAL = re.compile(r"\\([_*`\[])|```(?:([^ \t\n\r\v`]+)(?=[ \t\n\r\v]))?(?:\r\n|\n\r|\r|\n)?|[_*`\[]")
+_SPECIAL = re.compile(
+    r"\\([_*`\[])|```(?:([^ \t\n\r\v`]+)(?=[ \t\n\r\v]))?(?:\r\n|\n\r|\r|\n)?|[_*`\[]"
+)
 _STYLES: dict[str, tuple[Kind, str]] = {
     "_": ("italic", "_"),
     "*": ("bold", "*"),
@@ -16,7 +20,8 @@ _STYLES: dict[str, tuple[Kind, str]] = {
 
 
 def parse_markdown(source: str) -> RichText:
-    """Legacy Markdown as Telegram reads it: styles do not nest, and nothing can be escaped inside one.
+    """Legacy Markdown as Telegram reads it: styles do not nest, and nothing can be escaped inside
+    one.
 
     Raises MarkupError where Telegram would refuse the message.
     """
@@ -39,9 +44,7 @@ def _style(source: str, found: re.Match[str], draft: Draft) -> int:
     kind, end_sign = _STYLES[sign]
     end = source.find(end_sign, found.end())
     if end < 0:
-        message = (
-            f"the {kind} that begins here does not end: add {end_sign}, or write \\{sign[0]} for the character itself"
-        )
+        message = f"the {kind} that begins here does not end: add {end_sign}, or write \\{sign[0]} for the character itself"
         raise MarkupError(message, found.start())
     text = source[found.end() : end]
     value, position = found[2] or "", end + len(end_sign)
@@ -54,7 +57,9 @@ def _style(source: str, found: re.Match[str], draft: Draft) -> int:
 
 
 def _address(source: str, text: str, position: int) -> tuple[str, int]:
-    """The address of a link and where it ends. Telegram takes one without its end, and none after an empty text."""
+    """The address of a link and where it ends. Telegram takes one without its end, and none after
+    an empty text.
+    """
     if not text or not source.startswith("(", position):
         return "", position
     end = source.find(")", position)

@@ -1,4 +1,6 @@
-"""Telegram's MarkdownV2 (https://core.telegram.org/bots/api#markdownv2-style), with its parser's faults."""
+"""Telegram's MarkdownV2 (https://core.telegram.org/bots/api#markdownv2-style), with its parser's
+faults.
+"""
 
 import re
 
@@ -28,7 +30,10 @@ _BEGINNINGS: dict[str, Kind] = {
     "[": "link",
     "![": "time",
 }
-_ENDS: dict[Kind, str] = {kind: sign for sign, kind in _BEGINNINGS.items()} | {"link": "]", "time": "]"}
+_ENDS: dict[Kind, str] = {kind: sign for sign, kind in _BEGINNINGS.items()} | {
+    "link": "]",
+    "time": "]",
+}
 _SIGN = re.compile(r"\|\||__|_|\*|~|```|`|!?\[")
 
 
@@ -42,8 +47,8 @@ class _Open(Struct, frozen=True):
 def parse_markdownv2(source: str) -> RichText:
     """MarkdownV2 as Telegram reads it. Raises MarkupError where Telegram would refuse the message.
 
-    A quote's span takes in the line feed that ends it. Custom emoji and links that are not http or https keep their
-    text only.
+    A quote's span takes in the line feed that ends it. Custom emoji and links that are not http or
+    https keep their text only.
     """
     return _MarkdownV2(source).parse()
 
@@ -59,9 +64,15 @@ class _MarkdownV2:
 
     def parse(self) -> RichText:
         while self._position < len(self._source):
-            pattern = _SPECIAL_IN_CODE if self._open and self._open[-1].kind in {"code", "pre"} else _SPECIAL
+            pattern = (
+                _SPECIAL_IN_CODE
+                if self._open and self._open[-1].kind in {"code", "pre"}
+                else _SPECIAL
+            )
             found = pattern.search(self._source, self._position)
-            self._write(self._source[self._position : found.start() if found else len(self._source)])
+            self._write(
+                self._source[self._position : found.start() if found else len(self._source)]
+            )
             self._position = found.start() if found else len(self._source)
             if found:
                 self._sign(found[0])
@@ -167,7 +178,9 @@ class _MarkdownV2:
             return None
         found = _ADDRESS.match(self._source, begin)
         if not found:
-            raise MarkupError("the address that begins here does not end: close it with )", begin + 1)
+            raise MarkupError(
+                "the address that begins here does not end: close it with )", begin + 1
+            )
         self._position = found.end()
         return _ESCAPE.sub(r"\1", found[1])
 
@@ -186,22 +199,22 @@ def _time(address: str | None, offset: int) -> str:
         known = bool(OPEN in unix or (_UNIX.fullmatch(unix) and int(unix) < 2**31))
         known = known and bool(OPEN in form or _TIME_FORMAT.fullmatch(form))
     if not known:
-        message = (
-            "after ![text] an address like (tg://time?unix=1700000000&format=r) is needed: write \\! for a plain !"
-        )
+        message = "after ![text] an address like (tg://time?unix=1700000000&format=r) is needed: write \\! for a plain !"
         raise MarkupError(message, offset)
     return f"{unix}:{form}" if form else unix
 
 
 def _reserved(character: str, offset: int) -> MarkupError:
     return MarkupError(
-        f"'{character}' is reserved in MarkdownV2: write '\\{character}' for the character itself", offset
+        f"'{character}' is reserved in MarkdownV2: write '\\{character}' for the character itself",
+        offset,
     )
 
 
 def _unclosed(style: _Open) -> MarkupError:
     sign = "]" if style.kind in {"link", "time"} else _ENDS[style.kind]
     return MarkupError(
-        f"the {style.kind} that begins here does not end: add {sign}, or write \\ before it for the character itself",
+        f"the {style.kind} that begins here does not end: add {sign}, or write \\ before it for "
+        "the character itself",
         style.offset,
     )

@@ -16,7 +16,9 @@ class Field(Struct, frozen=True):
 
 
 class Mention(Struct, frozen=True):
-    """Someone the configuration wants told: a numeric user or role id, with the name shown where one is needed."""
+    """Someone the configuration wants told: a numeric user or role id, with the name shown where
+    one is needed.
+    """
 
     kind: str  # "user" | "role"
     id: str
@@ -31,9 +33,11 @@ class Attachment(Struct, frozen=True):
 
 
 class Message(Struct, frozen=True):
-    """What a chat should read. Telegram shows `body` alone; Discord shows `content` above an embed of the others.
+    """What a chat should read. Telegram shows `body` alone; Discord shows `content` above an embed
+    of the others.
 
-    An empty RichText means that the part is left out. `color` is 0 to 0xFFFFFF. `timestamp` is Unix seconds.
+    An empty RichText means that the part is left out. `color` is 0 to 0xFFFFFF. `timestamp` is Unix
+    seconds.
     """
 
     body: RichText

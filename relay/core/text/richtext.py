@@ -1,4 +1,6 @@
-"""Rich text: characters plus style spans. Escaping, measuring, cutting and joining work on this value."""
+"""Rich text: characters plus style spans. Escaping, measuring, cutting and joining work on this
+value.
+"""
 
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
@@ -31,8 +33,8 @@ Kind = Literal[
 class Span(Struct, frozen=True):
     """A style over `text[start:end]`, in code points, `start < end`.
 
-    The FORMAT of a time is Telegram's: `r` for relative, or letters out of t T (time, short or long), d D (date) and
-    w W (day of the week); without one the platform's own default holds.
+    The FORMAT of a time is Telegram's: `r` for relative, or letters out of t T (time, short or
+    long), d D (date) and w W (day of the week); without one the platform's own default holds.
     """
 
     kind: Kind
@@ -42,7 +44,9 @@ class Span(Struct, frozen=True):
 
 
 class RichText(Struct, frozen=True):
-    """Text with styles. Spans are sorted by (start, -end) and nest: of two that overlap one contains the other."""
+    """Text with styles. Spans are sorted by (start, -end) and nest: of two that overlap one
+    contains the other.
+    """
 
     text: str
     spans: tuple[Span, ...] = ()
@@ -60,7 +64,9 @@ _ADDRESS = re.compile(r"https?://[^\s/?#]+(?:[/?#]|$)", re.IGNORECASE)
 _UNSAFE = re.compile(r'[\s\x00-\x20\x7f<>"]')
 _TIME = re.compile(r"([0-9]{1,10})(?:\.[0-9]*)?(:(?:[rR]|[tTdDwW]+))?")
 _LANGUAGE = re.compile(r"[\w+#.-]{1,40}")
-_INLINE: frozenset[Kind] = frozenset({"bold", "italic", "underline", "strikethrough", "spoiler", "code", "link"})
+_INLINE: frozenset[Kind] = frozenset(
+    {"bold", "italic", "underline", "strikethrough", "spoiler", "code", "link"}
+)
 _FAMILY: dict[Kind, Kind] = {"fold": "quote", "pre": "code"}
 _WORD = 30
 _CLUSTER = 64
@@ -101,9 +107,13 @@ def join(separator: RichText | str, parts: Iterable[RichText | str]) -> RichText
 
 
 def cut(rich: RichText, start: int, end: int) -> RichText:
-    """The characters from `start` to `end` (code points, `0 <= start <= end`), each span clipped to them."""
+    """The characters from `start` to `end` (code points, `0 <= start <= end`), each span clipped to
+    them.
+    """
     spans = takewhile(lambda span: span.start < end, rich.spans)
-    clipped = (Span(s.kind, max(s.start, start) - start, min(s.end, end) - start, s.value) for s in spans)
+    clipped = (
+        Span(s.kind, max(s.start, start) - start, min(s.end, end) - start, s.value) for s in spans
+    )
     return RichText(rich.text[start:end], tuple(s for s in clipped if s.start < s.end))
 
 
@@ -124,10 +134,15 @@ def utf16_length(text: str) -> int:
 
 
 def normalise(rich: RichText) -> RichText:
-    """The same look with spans in order: none empty, overlapping ones split so that they nest, a style inside itself
-    (also a quote in a quote, code in code) dropped, and equal inline neighbours joined."""
+    """The same look with spans in order: none empty, overlapping ones split so that they nest, a
+    style inside itself (also a quote in a quote, code in code) dropped, and equal inline neighbours
+    joined."""
     size = len(rich.text)
-    heap = [(s.start, -s.end, order, s) for order, s in enumerate(rich.spans) if 0 <= s.start < s.end <= size]
+    heap = [
+        (s.start, -s.end, order, s)
+        for order, s in enumerate(rich.spans)
+        if 0 <= s.start < s.end <= size
+    ]
     heapify(heap)
     tree = _Tree()
     while heap:
@@ -137,7 +152,9 @@ def normalise(rich: RichText) -> RichText:
             heappush(heap, (inside, end, order, span))
             end = -inside
         tree.add(span, start, -end)
-    return RichText(rich.text, tuple(Span(n.span.kind, n.start, n.end, n.span.value) for n in tree.nodes))
+    return RichText(
+        rich.text, tuple(Span(n.span.kind, n.start, n.end, n.span.value) for n in tree.nodes)
+    )
 
 
 class _Node:
@@ -185,11 +202,13 @@ class _Tree:
 
 
 def shorten(rich: RichText, limit: int, measure: Callable[[RichText], int]) -> RichText:
-    """As much of the beginning as `measure` lets into `limit`, then an ellipsis; all of it when it fits.
+    """As much of the beginning as `measure` lets into `limit`, then an ellipsis; all of it when it
+    fits.
 
-    The cut falls between words where one ends near, never inside a character that is written with several code points,
-    and takes a short link, a time or a mention as a whole. `measure` may count in any unit that grows with the text; it
-    is called on a logarithmic number of beginnings, none of them much longer than what fits.
+    The cut falls between words where one ends near, never inside a character that is written with
+    several code points, and takes a short link, a time or a mention as a whole. `measure` may count
+    in any unit that grows with the text; it is called on a logarithmic number of beginnings, none
+    of them much longer than what fits.
     """
     if measure(rich) <= limit:
         return rich
@@ -228,7 +247,9 @@ def _cut_point(rich: RichText, size: int) -> int:
 
 
 def _joined(text: str, index: int) -> bool:
-    """Whether the code point at `index` belongs to the character before it (an approximation of Unicode's UAX 29)."""
+    """Whether the code point at `index` belongs to the character before it (an approximation of
+    Unicode's UAX 29).
+    """
     if index >= len(text):
         return False
     before, here = text[index - 1], text[index]
@@ -242,7 +263,9 @@ def _joined(text: str, index: int) -> bool:
 
 
 def _indivisible(span: Span) -> bool:
-    return span.kind in {"time", "mention"} or (span.kind == "link" and span.end - span.start <= _SHORT_LINK)
+    return span.kind in {"time", "mention"} or (
+        span.kind == "link" and span.end - span.start <= _SHORT_LINK
+    )
 
 
 def placeholder(index: int) -> str:
@@ -251,10 +274,11 @@ def placeholder(index: int) -> str:
 
 
 def substitute(rich: RichText, values: Sequence[RichText | str]) -> RichText:
-    """Each placeholder replaced by its value: characters and styles as they are, never read as markup.
+    """Each placeholder replaced by its value: characters and styles as they are, never read as
+    markup.
 
-    In the values of spans the plain text of a value is put, and the result is checked: a link that leads nowhere on
-    the web and a time that is none lose their style and keep their text.
+    In the values of spans the plain text of a value is put, and the result is checked: a link that
+    leads nowhere on the web and a time that is none lose their style and keep their text.
     """
     safe = [_without_placeholders(_rich(value)) for value in values]
     pieces: list[str] = []
@@ -284,14 +308,17 @@ def _settled(spans: Iterable[Span], values: Sequence[RichText]) -> Iterator[Span
         if OPEN not in span.value and CLOSE not in span.value:
             yield span
             continue
-        value = checked(span.kind, _PLACEHOLDER.sub(lambda found: _value(found, values).text, span.value))
+        value = checked(
+            span.kind, _PLACEHOLDER.sub(lambda found: _value(found, values).text, span.value)
+        )
         if value is not None:
             yield Span(span.kind, span.start, span.end, value)
 
 
 def _moved(spans: Iterable[Span], filled: Sequence[tuple[int, int, int]]) -> Iterator[Span]:
-    """The spans at their places in the result, in one pass. `filled`: where each placeholder begins and ends, and where
-    its value ends in the result; a span that begins or ends within one does so at that end."""
+    """The spans at their places in the result, in one pass. `filled`: where each placeholder begins
+    and ends, and where its value ends in the result; a span that begins or ends within one does so
+    at that end."""
     spans = list(spans)
     offsets = sorted({offset for span in spans for offset in (span.start, span.end)})
     places: dict[int, int] = {}
@@ -308,13 +335,17 @@ def _moved(spans: Iterable[Span], filled: Sequence[tuple[int, int, int]]) -> Ite
 
 
 def checked(kind: Kind, value: str) -> str | None:
-    """The value that a span of this kind may carry, made safe, or None when the text must go without the style."""
+    """The value that a span of this kind may carry, made safe, or None when the text must go
+    without the style.
+    """
     match kind:
         case "link":
             return address(value) or None
         case "time":
             found = _TIME.fullmatch(value)
-            return f"{int(found[1])}{found[2] or ''}" if found and 0 < int(found[1]) < 2**31 else None
+            return (
+                f"{int(found[1])}{found[2] or ''}" if found and 0 < int(found[1]) < 2**31 else None
+            )
         case "pre":
             return value if _LANGUAGE.fullmatch(value) else ""
         case _:
@@ -322,14 +353,17 @@ def checked(kind: Kind, value: str) -> str | None:
 
 
 def address(text: str) -> str:
-    """`text` as the address of a link, white space and angle brackets percent-encoded; empty if not http or https."""
+    """`text` as the address of a link, white space and angle brackets percent-encoded; empty if not
+    http or https.
+    """
     text = clean(text).strip()
     return _UNSAFE.sub(lambda found: quote(found[0]), text) if _ADDRESS.match(text) else ""
 
 
 def clean(text: str) -> str:
-    """A value from outside as text that can be shown: lines end in a line feed; controls, half surrogates and the
-    bidirectional controls that could turn the rest of a message around are gone."""
+    """A value from outside as text that can be shown: lines end in a line feed; controls, half
+    surrogates and the bidirectional controls that could turn the rest of a message around are
+    gone."""
     text = _UNWANTED.sub("", _LINE_ENDS.sub("\n", text))
     return _SURROGATES.sub("\ufffd", text)
 
@@ -339,7 +373,9 @@ def _rich(content: RichText | str) -> RichText:
 
 
 def _without_placeholders(rich: RichText) -> RichText:
-    spans = (Span(s.kind, s.start, s.end, _NONCHARACTERS.sub("\ufffd", s.value)) for s in rich.spans)
+    spans = (
+        Span(s.kind, s.start, s.end, _NONCHARACTERS.sub("\ufffd", s.value)) for s in rich.spans
+    )
     return RichText(_NONCHARACTERS.sub("\ufffd", rich.text), tuple(spans))
 
 

@@ -1,4 +1,6 @@
-"""The words of messages: one catalogue in English and French; what comes from labels is never translated."""
+"""The words of messages: one catalogue in English and French; what comes from labels is never
+translated.
+"""
 
 from string import Formatter
 from types import MappingProxyType
@@ -30,9 +32,13 @@ CATALOGUE = MappingProxyType(
         "gone_since": Text("no longer reported since {end}", "plus signalé depuis {end}"),
         "from_to": Text("{start} to {end} ({age})", "de {start} à {end} ({age})"),
         "over": Text("fired {start}, resolved {end}", "alerte à {start}, résolue à {end}"),
-        "more": Text("… and {n} more: {parts}", ("… et {n} autre : {parts}", "… et {n} autres : {parts}")),
+        "more": Text(
+            "… and {n} more: {parts}", ("… et {n} autre : {parts}", "… et {n} autres : {parts}")
+        ),
         "others": Text("and {n} more", ("et {n} autre", "et {n} autres")),
-        "names_more": Text("{names} and {n} more", ("{names} et {n} autre", "{names} et {n} autres")),
+        "names_more": Text(
+            "{names} and {n} more", ("{names} et {n} autre", "{names} et {n} autres")
+        ),
         "firing_now": Text("{n} firing now", "{n} en alerte"),
         "still": Text("still firing after {age}", "toujours en alerte après {age}"),
         "of": Text("{n} of {all}", "{n} sur {all}"),
@@ -70,19 +76,32 @@ CATALOGUE = MappingProxyType(
             "peut-être répété : aucune réponse au premier envoi",
         ),
         "truncated": Text(
-            ("Alertmanager left out {n} alert (max_alerts)", "Alertmanager left out {n} alerts (max_alerts)"),
-            ("Alertmanager a omis {n} alerte (max_alerts)", "Alertmanager a omis {n} alertes (max_alerts)"),
+            (
+                "Alertmanager left out {n} alert (max_alerts)",
+                "Alertmanager left out {n} alerts (max_alerts)",
+            ),
+            (
+                "Alertmanager a omis {n} alerte (max_alerts)",
+                "Alertmanager a omis {n} alertes (max_alerts)",
+            ),
         ),
-        "failed": Text("(template {template} failed: {why})", "(le modèle {template} a échoué : {why})"),
+        "failed": Text(
+            "(template {template} failed: {why})", "(le modèle {template} a échoué : {why})"
+        ),
         "characters": Text(
             ("({n} character)", "({n} characters)"),
             ("({n} caractère)", "({n} caractères)"),
         ),
         "alerts": Text(("{n} alert", "{n} alerts"), ("{n} alerte", "{n} alertes")),
-        "storm": Text(("{n} group firing", "{n} groups firing"), ("{n} groupe en alerte", "{n} groupes en alerte")),
+        "storm": Text(
+            ("{n} group firing", "{n} groups firing"),
+            ("{n} groupe en alerte", "{n} groupes en alerte"),
+        ),
         "storm_urgent": Text("{n} critical", ("{n} critique", "{n} critiques")),
         "storm_since": Text("since {start}", "depuis {start}"),
-        "storm_over": Text(("{n} group over", "{n} groups over"), ("{n} groupe terminé", "{n} groupes terminés")),
+        "storm_over": Text(
+            ("{n} group over", "{n} groups over"), ("{n} groupe terminé", "{n} groupes terminés")
+        ),
         "storm_more": Text(
             ("… and {n} more name, {groups} groups", "… and {n} more names, {groups} groups"),
             ("… et {n} autre nom, {groups} groupes", "… et {n} autres noms, {groups} groupes"),
@@ -103,28 +122,45 @@ CATALOGUE = MappingProxyType(
         ),
         "notice_refused": Text(
             "a payload was answered with {code}, and Alertmanager gives it up: see the relay's log",
-            "une notification a reçu la réponse {code}, et Alertmanager y renonce : voir le journal du relais",
+            "une notification a reçu la réponse {code}, et Alertmanager y renonce : voir le "
+            "journal du relais",
         ),
         "notice_chat_down": Text(
             "receiver {receiver} on {platform} takes no messages: {why}; see {place}",
-            "le récepteur {receiver} sur {platform} ne prend plus de messages : {why} ; voir {place}",
+            "le récepteur {receiver} sur {platform} ne prend plus de messages : {why} ; voir "
+            "{place}",
         ),
         "notice_moved": Text(
             "the group of receiver {receiver} is a supergroup now: write chat_id {chat} at {place}",
-            "le groupe du récepteur {receiver} est devenu un supergroupe : écrire chat_id {chat} à {place}",
+            "le groupe du récepteur {receiver} est devenu un supergroupe : écrire chat_id {chat} "
+            "à {place}",
         ),
         "notice_thread_gone": Text(
-            "the thread of receiver {receiver} is gone, its messages go to the main chat: see {place}",
-            "le fil du récepteur {receiver} n'existe plus, ses messages vont dans la discussion : voir {place}",
+            "the thread of receiver {receiver} is gone, its messages go to the main chat: see "
+            "{place}",
+            "le fil du récepteur {receiver} n'existe plus, ses messages vont dans la discussion "
+            ": voir {place}",
         ),
         "notice_dead": Text(
             (
-                "{n} delivery of receiver {receiver} cannot be delivered ({why}): alert-relay queue list",
-                "{n} deliveries of receiver {receiver} cannot be delivered ({why}): alert-relay queue list",
+                (
+                    "{n} delivery of receiver {receiver} cannot be delivered ({why}): alert-relay "
+                    "queue list"
+                ),
+                (
+                    "{n} deliveries of receiver {receiver} cannot be delivered ({why}): alert-relay "
+                    "queue list"
+                ),
             ),
             (
-                "{n} livraison du récepteur {receiver} est impossible ({why}) : alert-relay queue list",
-                "{n} livraisons du récepteur {receiver} sont impossibles ({why}) : alert-relay queue list",
+                (
+                    "{n} livraison du récepteur {receiver} est impossible ({why}) : alert-relay "
+                    "queue list"
+                ),
+                (
+                    "{n} livraisons du récepteur {receiver} sont impossibles ({why}) : alert-relay "
+                    "queue list"
+                ),
             ),
         ),
         "notice_expired": Text(
@@ -142,12 +178,15 @@ CATALOGUE = MappingProxyType(
             "le modèle {template} échoue, du texte simple le remplace : {why}",
         ),
         "notice_contradicted": Text(
-            "{a} and {b} contradict each other: if they are no cluster, let each post to its own /alerts/SOURCE",
-            "{a} et {b} se contredisent : hors d'un même cluster, chacun doit poster à son propre /alerts/SOURCE",
+            "{a} and {b} contradict each other: if they are no cluster, let each post to its own "
+            "/alerts/SOURCE",
+            "{a} et {b} se contredisent : hors d'un même cluster, chacun doit poster à son "
+            "propre /alerts/SOURCE",
         ),
         "notice_storage": Text(
             "the storage was damaged and a new one begun: alert-relay queue salvage {file}",
-            "le stockage était endommagé, un nouveau est commencé : alert-relay queue salvage {file}",
+            "le stockage était endommagé, un nouveau est commencé : alert-relay queue salvage "
+            "{file}",
         ),
         "notice_deaf": Text(
             "the Telegram bot {bot} hears nothing: {why}; {remedy}",
@@ -179,7 +218,8 @@ def language(wanted: str) -> str:
 
 
 def say(wanted: str, key: str, n: int | None = None, **values: Value) -> RichText:
-    """The text `key` with its values in place; `n` chooses between one and other and stands for `{n}`.
+    """The text `key` with its values in place; `n` chooses between one and other and stands for
+    `{n}`.
 
     Raises KeyError for a text or value that does not exist.
     """
@@ -209,7 +249,9 @@ def _pattern(wanted: str, text: Text, n: int | None) -> str:
 
 
 def duration(wanted: str, seconds: float) -> str:
-    """Seconds in two units at most: `45 s`, `12 min`, `1 h 12 min`, `3 d 4 h`; what is below them is dropped."""
+    """Seconds in two units at most: `45 s`, `12 min`, `1 h 12 min`, `3 d 4 h`; what is below them
+    is dropped.
+    """
     if seconds != seconds or seconds in (float("inf"), float("-inf")):
         return "?"
     whole = abs(int(seconds))

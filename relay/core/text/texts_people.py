@@ -29,12 +29,15 @@ PEOPLE = MappingProxyType(
             "Ce bot envoie des alertes aux personnes invitées par un lien.",
         ),
         "anonymous": Text(
-            "That needs a name: write it as yourself, not as an anonymous administrator or a channel.",
-            "Il faut un nom : écrivez en votre nom, pas comme administrateur anonyme ni comme canal.",
+            "That needs a name: write it as yourself, not as an anonymous administrator or a "
+            "channel.",
+            "Il faut un nom : écrivez en votre nom, pas comme administrateur anonyme ni comme "
+            "canal.",
         ),
         "not_yours": Text(
             "Only who brought this group its alerts can change that; else ask your operators.",
-            "Seule la personne qui a abonné ce groupe peut changer cela ; sinon demandez à vos opérateurs.",
+            "Seule la personne qui a abonné ce groupe peut changer cela ; sinon demandez à vos "
+            "opérateurs.",
         ),
         "stopped": Text(
             "Stopped: no more alerts come here. A new link begins again.",
@@ -50,7 +53,8 @@ PEOPLE = MappingProxyType(
         "unmuted": Text("Not muted (any more).", "Le son est actif."),
         "mute_how": Text(
             "Write how long, such as /mute 30m or /mute 2h (at most 30d); /mute 0 ends it.",
-            "Écrivez la durée, par exemple /mute 30m ou /mute 2h (au plus 30d) ; /mute 0 y met fin.",
+            "Écrivez la durée, par exemple /mute 30m ou /mute 2h (au plus 30d) ; /mute 0 y met "
+            "fin.",
         ),
         "chat_id": Text("Chat id: {chat}", "Identifiant de la discussion : {chat}"),
         "topic_id": Text("Topic id: {topic}", "Identifiant du sujet : {topic}"),

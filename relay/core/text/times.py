@@ -19,7 +19,9 @@ _IN_GO = {
     "Y": "2006", "y": "06", "m": "01", "d": "02", "e": "_2", "H": "15", "I": "03", "M": "04", "S": "05", "p": "PM",
     "b": "Jan", "B": "January", "a": "Mon", "A": "Monday", "Z": "MST", "z": "-0700", "F": "2006-01-02", "T": "15:04:05",
 }  # fmt: skip
-_LATEST = 253402300799.0 - 86_400  # a day before the end of the year 9999, the last that datetime knows in any zone
+_LATEST = (
+    253402300799.0 - 86_400
+)  # a day before the end of the year 9999, the last that datetime knows in any zone
 
 
 class Reader(Struct, frozen=True):
@@ -73,8 +75,9 @@ class Duration(float):
 
 
 class Time(Printable):
-    """A moment in a zone. It prints as a clock time (with the date when that is not today's) that the platform may
-    show in the reader's own zone; `unix` is its number. False when the time is unknown."""
+    """A moment in a zone. It prints as a clock time (with the date when that is not today's) that
+    the platform may show in the reader's own zone; `unix` is its number. False when the time is
+    unknown."""
 
     __slots__ = ("_reader", "_zone", "unix")
 
@@ -125,7 +128,9 @@ class Time(Printable):
         return _local(self.unix, self._zone)
 
     def date(self, layout: str) -> str:
-        """The moment in a Go layout, such as `2006-01-02 15:04 MST` (https://pkg.go.dev/time#Layout)."""
+        """The moment in a Go layout, such as `2006-01-02 15:04 MST`
+        (https://pkg.go.dev/time#Layout).
+        """
         if len(layout) > _LONGEST_LAYOUT:
             raise ValueError(f"a layout of {len(layout)} characters: at most {_LONGEST_LAYOUT}")
         if _STRFTIME.search(layout):
@@ -133,7 +138,11 @@ class Time(Printable):
             raise ValueError(f"{layout!r} is no layout of Go, which date takes: write {meant!r}")
         local = self.local()
         words = _words(local)
-        return _LAYOUT.sub(lambda part: words.get(part[0], "") or _fraction(local, part[0]), layout) if self else ""
+        return (
+            _LAYOUT.sub(lambda part: words.get(part[0], "") or _fraction(local, part[0]), layout)
+            if self
+            else ""
+        )
 
     def tz(self, zone: str) -> "Time":
         """The same moment in another zone. Raises ValueError for an unknown one."""

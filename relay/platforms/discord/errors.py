@@ -1,7 +1,8 @@
-"""Every answer of Discord and what is done: the first row that fits decides; docs/errors.md shows the same table.
+"""Every answer of Discord and what is done: the first row that fits decides; docs/errors.md shows
+the same table.
 
-The codes are those of https://docs.discord.com/developers/topics/opcodes-and-status-codes; they decide before the
-status, which the documentation does not give.
+The codes are those of https://docs.discord.com/developers/topics/opcodes-and-status-codes; they
+decide before the status, which the documentation does not give.
 """
 
 from relay.platforms.answer import Row
@@ -10,7 +11,8 @@ ROWS: tuple[Row, ...] = (
     Row(
         "ChatDown, for ever",
         "the webhook is deleted",
-        "never called again: repeated calls end in a restriction; the receiver's fallback, a notice",
+        "never called again: repeated calls end in a restriction; the receiver's fallback, a "
+        "notice",
         codes=(10015,),
     ),
     Row(
@@ -29,7 +31,8 @@ ROWS: tuple[Row, ...] = (
     Row(
         "ThreadGone",
         "the thread is deleted, locked, or cannot be opened",
-        "the channel without the thread, and a notice; in a forum a new post; without a thread the chat is down",
+        "the channel without the thread, and a notice; in a forum a new post; without a thread "
+        "the chat is down",
         codes=(10003, 160005, 50083),
     ),
     Row(
@@ -71,11 +74,14 @@ ROWS: tuple[Row, ...] = (
     Row(
         "RateLimited",
         "too many calls",
-        "nothing before the time asked: to the webhook, its channel or from this address, by the scope it names; "
+        "nothing before the time asked: to the webhook, its channel or from this address, by the "
+        "scope it names; "
         "it counts as no attempt",
         statuses=(429, 429),
     ),
-    Row("Unavailable", "Discord is overloaded", "tried again, with growing pauses", codes=(130000,)),
+    Row(
+        "Unavailable", "Discord is overloaded", "tried again, with growing pauses", codes=(130000,)
+    ),
     Row(
         "BotDown, for ever",
         "the token of the webhook is wrong",
@@ -108,7 +114,12 @@ ROWS: tuple[Row, ...] = (
         "the receiver's fallback, a notice, rare probes",
         statuses=(403, 405),
     ),
-    Row("Unavailable", "a proxy gave up waiting for us", "tried again, with growing pauses", statuses=(408, 408)),
+    Row(
+        "Unavailable",
+        "a proxy gave up waiting for us",
+        "tried again, with growing pauses",
+        statuses=(408, 408),
+    ),
     Row(
         "Rejected",
         "the message is refused",
@@ -141,5 +152,9 @@ ROWS: tuple[Row, ...] = (
         "tried again, with growing pauses, marked as perhaps repeated",
         statuses=(200, 299),
     ),
-    Row("Unavailable", "an answer that is not Discord's", "tried again, with growing pauses, until `expire_after`"),
+    Row(
+        "Unavailable",
+        "an answer that is not Discord's",
+        "tried again, with growing pauses, until `expire_after`",
+    ),
 )

@@ -1,7 +1,7 @@
 """How much of a message Discord takes, measured as it is written, and a message made to fit.
 
-https://docs.discord.com/developers/resources/message#embed-object-embed-limits does not say in what unit: UTF-16 units
-are never fewer than characters.
+https://docs.discord.com/developers/resources/message#embed-object-embed-limits does not say in what
+unit: UTF-16 units are never fewer than characters.
 """
 
 from collections.abc import Callable
@@ -12,14 +12,25 @@ from relay.core.text.message import Field, Message
 from relay.core.text.richtext import RichText, cut, join, shorten, styled, utf16_length
 from relay.platforms.discord.text import write, write_line, write_plain
 
-_CONTENT, _TITLE, _DESCRIPTION, _FOOTER, _FIELDS, _NAME, _VALUE, _SUM = 2000, 256, 4096, 2048, 25, 256, 1024, 6000
+_CONTENT, _TITLE, _DESCRIPTION, _FOOTER, _FIELDS, _NAME, _VALUE, _SUM = (
+    2000,
+    256,
+    4096,
+    2048,
+    25,
+    256,
+    1024,
+    6000,
+)
 _SHORT_NAME, _SHORT_VALUE, _SHORT_FOOTER, _LEAST_BODY = 64, 120, 256, 1000
 MOST_MENTIONS = 50
 _HUGE = 3 * _DESCRIPTION
 
 
 def excess(message: Message) -> int:
-    """By how many UTF-16 units the written parts exceed their limits, or their sum does its own, in all."""
+    """By how many UTF-16 units the written parts exceed their limits, or their sum does its own, in
+    all.
+    """
     body = _units(message.body)
     parts = (
         (_units(content_of(message)), _CONTENT),
@@ -30,7 +41,9 @@ def excess(message: Message) -> int:
         *((_units(field.value), _VALUE) for field in message.fields),
         (len(message.fields), _FIELDS),
     )
-    return max(sum(max(0, size - limit) for size, limit in parts), body + _beside_body(message) - _SUM, 0)
+    return max(
+        sum(max(0, size - limit) for size, limit in parts), body + _beside_body(message) - _SUM, 0
+    )
 
 
 def fits(message: Message) -> bool:
@@ -39,13 +52,16 @@ def fits(message: Message) -> bool:
 
 
 def squeeze(message: Message) -> Message:
-    """The message with each part shortened to its limit, then fields and footer where their sum asks for it, and the
-    body to what is left."""
+    """The message with each part shortened to its limit, then fields and footer where their sum
+    asks for it, and the body to what is left."""
     if fits(message):
         return message
     message = replace(message, title=shorten(message.title, _TITLE, _line_units))
     told = _mentions(message)
-    message = replace(message, content=shorten(message.content, _CONTENT, lambda rich: _units(_beside(told, rich))))
+    message = replace(
+        message,
+        content=shorten(message.content, _CONTENT, lambda rich: _units(_beside(told, rich))),
+    )
     message = _shortened(message, _NAME, _VALUE, _FOOTER)
     if _SUM - _beside_body(message) < min(_units(cut(message.body, 0, _LEAST_BODY)), _LEAST_BODY):
         message = _shortened(message, _SHORT_NAME, _SHORT_VALUE, _SHORT_FOOTER)
@@ -55,15 +71,23 @@ def squeeze(message: Message) -> Message:
 
 def _shortened(message: Message, name: int, value: int, footer: int) -> Message:
     fields = tuple(
-        Field(shorten(field.name, name, _line_units), shorten(field.value, value, _units), field.inline)
+        Field(
+            shorten(field.name, name, _line_units),
+            shorten(field.value, value, _units),
+            field.inline,
+        )
         for field in message.fields[:_FIELDS]
     )
     return replace(message, fields=fields, footer=shorten(message.footer, footer, _plain_units))
 
 
 def _beside_body(message: Message) -> int:
-    """The size of everything that shares the sum with the body; a blank name or value still takes one character."""
-    boxes = sum(max(1, _line_units(field.name)) + max(1, _units(field.value)) for field in message.fields)
+    """The size of everything that shares the sum with the body; a blank name or value still takes
+    one character.
+    """
+    boxes = sum(
+        max(1, _line_units(field.name)) + max(1, _units(field.value)) for field in message.fields
+    )
     return _line_units(message.title) + _plain_units(message.footer) + boxes
 
 
@@ -80,7 +104,9 @@ def _plain_units(rich: RichText) -> int:
 
 
 def _size(form: Callable[[RichText], str], rich: RichText) -> int:
-    """The written size; of a text that is far too large, only its length: writing it would be wasted."""
+    """The written size; of a text that is far too large, only its length: writing it would be
+    wasted.
+    """
     return len(rich.text) if len(rich.text) > _HUGE else utf16_length(form(rich))
 
 
@@ -97,4 +123,7 @@ def _mentions(message: Message) -> RichText:
     """Whom the content does not mention yet: a mention in an embed tells nobody."""
     there = {span.value for span in message.content.spans if span.kind == "mention"}
     values = (f"{mention.kind}:{mention.id}" for mention in message.mentions[:MOST_MENTIONS])
-    return join(" ", (styled("mention", "@", value) for value in dict.fromkeys(values) if value not in there))
+    return join(
+        " ",
+        (styled("mention", "@", value) for value in dict.fromkeys(values) if value not in there),
+    )

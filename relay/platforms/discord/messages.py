@@ -46,7 +46,9 @@ from relay.platforms.upload import upload
 
 ROWS = discord_errors.ROWS
 excess, fits, squeeze = discord_fit.excess, discord_fit.fits, discord_fit.squeeze
-_HEADERS = (("User-Agent", f"DiscordBot (https://github.com/alert-relay/alert-relay, {__version__})"),)
+_HEADERS = (
+    ("User-Agent", f"DiscordBot (https://github.com/alert-relay/alert-relay, {__version__})"),
+)
 _MOST_PLACES = 5
 _LONGEST_ADDRESS = 2048
 _LONGEST_USERNAME = 80
@@ -101,15 +103,21 @@ class _Execute(Struct, frozen=True, omit_defaults=True):
 
 
 class _Change(Struct, frozen=True):
-    """https://docs.discord.com/developers/resources/webhook#edit-webhook-message: what is left out would stay."""
+    """https://docs.discord.com/developers/resources/webhook#edit-webhook-message: what is left out
+    would stay.
+    """
 
     allowed_mentions: _Allowed
     content: str
     embeds: tuple[_Embed, ...]
 
 
-def request(endpoint: Endpoint, policy: Policy, step: Step, message: Message, *, plain: bool = False) -> Request:
-    """Execute the webhook, or edit its message. A reply is a line of content: webhooks cannot refer to a message."""
+def request(
+    endpoint: Endpoint, policy: Policy, step: Step, message: Message, *, plain: bool = False
+) -> Request:
+    """Execute the webhook, or edit its message. A reply is a line of content: webhooks cannot refer
+    to a message.
+    """
     if isinstance(step, Reply):
         message = _linked(message, endpoint, step.message)
     file = message.file
@@ -122,7 +130,14 @@ def request(endpoint: Endpoint, policy: Policy, step: Step, message: Message, *,
     if isinstance(step, Edit):
         at = step.message
         body = _Change(allowed, content, embeds)
-        return _call(endpoint, "PATCH", f"/messages/{at.id}", _in_thread(at.thread), "edit_webhook_message", body)
+        return _call(
+            endpoint,
+            "PATCH",
+            f"/messages/{at.id}",
+            _in_thread(at.thread),
+            "edit_webhook_message",
+            body,
+        )
     thread = endpoint.lane.thread if isinstance(step, Post) else step.message.thread
     post = _Execute(
         allowed,
@@ -131,9 +146,13 @@ def request(endpoint: Endpoint, policy: Policy, step: Step, message: Message, *,
         username=_username(policy.username),
         avatar_url=_address(policy.avatar_url),
         flags=_SILENT if step.silent or policy.silent else 0,
-        thread_name=thread.removeprefix(_NAMED)[:_LONGEST_THREAD_NAME] if thread.startswith(_NAMED) else "",
+        thread_name=thread.removeprefix(_NAMED)[:_LONGEST_THREAD_NAME]
+        if thread.startswith(_NAMED)
+        else "",
     )
-    call = _call(endpoint, "POST", "", {"wait": "true", **_in_thread(thread)}, "execute_webhook", post)
+    call = _call(
+        endpoint, "POST", "", {"wait": "true", **_in_thread(thread)}, "execute_webhook", post
+    )
     return upload(call, {"payload_json": call.body}, "files[0]", file) if file else call
 
 
@@ -144,12 +163,16 @@ def probe(endpoint: Endpoint) -> Request:
 
 
 def asks_home(endpoint: Endpoint, step: Step) -> bool:
-    """Once for each webhook: the line that stands for a reply links to its card by the server's id."""
+    """Once for each webhook: the line that stands for a reply links to its card by the server's
+    id.
+    """
     return isinstance(step, Reply) and not endpoint.home
 
 
 def home(response: Response | NoAnswer) -> str:
-    """The `guild_id` of a webhook. https://docs.discord.com/developers/resources/webhook#webhook-object"""
+    """The `guild_id` of a webhook.
+    https://docs.discord.com/developers/resources/webhook#webhook-object
+    """
     body = json_object(response.body) if isinstance(response, Response) else None
     return positive_id((body or {}).get("guild_id")) or "-"
 
@@ -168,15 +191,24 @@ def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> 
         return no_answer(response)
     body = json_object(response.body)
     answer = _answer(response.status, body)
-    limited = RateLimited(wait_of(body.get("retry_after"), response), _limited_keys(lane, step, answer, response, body))
+    limited = RateLimited(
+        wait_of(body.get("retry_after"), response),
+        _limited_keys(lane, step, answer, response, body),
+    )
     came = outcome_of(row_of(ROWS, answer), answer, _delivered(lane, step, body), limited, "")
     return placed(came, lane, step)
 
 
 def budgets(endpoint: Endpoint, limits: Limits, channel: str = "") -> tuple[Limit, ...]:
-    """Per webhook, per channel over all its webhooks (until it is known: this webhook's), and per address of ours."""
+    """Per webhook, per channel over all its webhooks (until it is known: this webhook's), and per
+    address of ours.
+    """
     lane = endpoint.lane
-    webhook, shared, address = limits.discord_webhook, limits.discord_channel, limits.discord_address
+    webhook, shared, address = (
+        limits.discord_webhook,
+        limits.discord_channel,
+        limits.discord_address,
+    )
     return (
         Limit(_key(lane, "webhook", lane.account), webhook.count, webhook.window),
         Limit(_key(lane, "channel", channel or lane.account), shared.count, shared.window),
@@ -203,8 +235,15 @@ def _allowed(message: Message) -> _Allowed:
 
 
 def _embeds(message: Message) -> tuple[_Embed, ...]:
-    boxes = tuple(_Box(write_line(f.name) or _BLANK, write(f.value) or _BLANK, f.inline) for f in message.fields)
-    title, description, footer = write_line(message.title), write(message.body), write_plain(message.footer)
+    boxes = tuple(
+        _Box(write_line(f.name) or _BLANK, write(f.value) or _BLANK, f.inline)
+        for f in message.fields
+    )
+    title, description, footer = (
+        write_line(message.title),
+        write(message.body),
+        write_plain(message.footer),
+    )
     if not (title or description or boxes or footer):
         return ()
     moment = message.timestamp
@@ -215,7 +254,9 @@ def _embeds(message: Message) -> tuple[_Embed, ...]:
         boxes,
         _Footer(footer) if footer else None,
         message.color if message.color is not None and 0 <= message.color <= 0xFFFFFF else None,
-        datetime.fromtimestamp(moment, UTC).isoformat() if moment is not None and 0 <= moment < _LAST_YEAR else "",
+        datetime.fromtimestamp(moment, UTC).isoformat()
+        if moment is not None and 0 <= moment < _LAST_YEAR
+        else "",
     )
     return (embed,)
 
@@ -224,15 +265,21 @@ def _as_content(message: Message, *, plain: bool) -> Message:
     """All of it as content, where that has room or must do; else as it was."""
     named = (join("\n", [field.name, field.value]) for field in message.fields)
     parts = [
-        part for part in (message.content, message.title, message.body, *named, message.footer) if part.text.strip()
+        part
+        for part in (message.content, message.title, message.body, *named, message.footer)
+        if part.text.strip()
     ]
     text = join("\n", parts)
-    content = Message(EMPTY, content=RichText(text.text) if plain else text, mentions=message.mentions)
+    content = Message(
+        EMPTY, content=RichText(text.text) if plain else text, mentions=message.mentions
+    )
     return content if plain or fits(content) else message
 
 
 def _username(name: str) -> str:
-    """The name, unless Discord forbids it. https://docs.discord.com/developers/resources/webhook#create-webhook"""
+    """The name, unless Discord forbids it.
+    https://docs.discord.com/developers/resources/webhook#create-webhook
+    """
     refused = any(word in name.lower() for word in ("clyde", "discord"))
     return "" if refused else name.strip()[:_LONGEST_USERNAME]
 
@@ -253,11 +300,18 @@ def _webhook(endpoint: Endpoint) -> str:
 
 
 def _call(
-    endpoint: Endpoint, verb: Literal["POST", "PATCH"], path: str, query: dict[str, str], name: str, body: Struct
+    endpoint: Endpoint,
+    verb: Literal["POST", "PATCH"],
+    path: str,
+    query: dict[str, str],
+    name: str,
+    body: Struct,
 ) -> Request:
     url = Secret(_webhook(endpoint) + path + ("?" + urlencode(query) if query else ""))
     raw, repeatable = msgspec.json.encode(body), verb == "PATCH"
-    return Request(verb, url, name, raw, repeatable=repeatable, http=endpoint.http, headers=_HEADERS)
+    return Request(
+        verb, url, name, raw, repeatable=repeatable, http=endpoint.http, headers=_HEADERS
+    )
 
 
 def _key(lane: LaneKey, scope: str, number: str = "") -> str:
@@ -266,7 +320,9 @@ def _key(lane: LaneKey, scope: str, number: str = "") -> str:
 
 
 def _answer(status: int, body: dict[str, object]) -> Answer:
-    """The API's own answers have a message with a code or a time to wait, or are an object with an id."""
+    """The API's own answers have a message with a code or a time to wait, or are an object with an
+    id.
+    """
     error = isinstance(body.get("message"), str) and not {"code", "retry_after"}.isdisjoint(body)
     own = error or bool(positive_id(body.get("id")))
     if not own:
@@ -277,10 +333,14 @@ def _answer(status: int, body: dict[str, object]) -> Answer:
 
 
 def _places(errors: object, path: str, depth: int = 0) -> Iterator[str]:
-    """Which fields of the body are refused, and why. https://docs.discord.com/developers/reference#error-messages"""
+    """Which fields of the body are refused, and why.
+    https://docs.discord.com/developers/reference#error-messages
+    """
     for key, inner in object_of(errors).items():
         if key == "_errors" and isinstance(inner, list):
-            yield from (f"{path or 'body'} {text_of(object_of(fault).get('code'))}" for fault in inner)
+            yield from (
+                f"{path or 'body'} {text_of(object_of(fault).get('code'))}" for fault in inner
+            )
         elif depth < _MOST_PLACES:
             yield from _places(inner, f"{path}.{key}".lstrip("."), depth + 1)
 
@@ -288,7 +348,8 @@ def _places(errors: object, path: str, depth: int = 0) -> Iterator[str]:
 def _limited_keys(
     lane: LaneKey, step: Step | None, answer: Answer, response: Response, body: dict[str, object]
 ) -> tuple[str, ...]:
-    """What must rest: the scope says it, and a limit that is hit while calls remain is the channel's hidden one.
+    """What must rest: the scope says it, and a limit that is hit while calls remain is the
+    channel's hidden one.
 
     https://docs.discord.com/developers/topics/rate-limits; discord/discord-api-docs issue 1454
     """

@@ -1,6 +1,8 @@
-"""Rich text as Discord's Markdown, in which nothing of the text is markup, a mention, an emoji or a link by itself.
+"""Rich text as Discord's Markdown, in which nothing of the text is markup, a mention, an emoji or a
+link by itself.
 
-https://support.discord.com/hc/en-us/articles/210298617 and https://docs.discord.com/developers/reference
+https://support.discord.com/hc/en-us/articles/210298617 and
+https://docs.discord.com/developers/reference
 """
 
 import re
@@ -32,8 +34,12 @@ def write(rich: RichText) -> str:
 
 
 def write_line(rich: RichText) -> str:
-    """The text as one line without quotes, headings, code blocks and links: for titles and the names of fields."""
-    flat = RichText(_SURROGATES.sub("\ufffd", rich.text).replace("\n", " "), without(rich, {"link"}).spans)
+    """The text as one line without quotes, headings, code blocks and links: for titles and the
+    names of fields.
+    """
+    flat = RichText(
+        _SURROGATES.sub("\ufffd", rich.text).replace("\n", " "), without(rich, {"link"}).spans
+    )
     return _escaped_start(_inline(flat.text, 0, len(flat.text), flat.spans)).strip()
 
 
@@ -49,9 +55,14 @@ def _lines(rich: RichText) -> Iterator[str]:
         if position < block.start:
             before = cut(rich, position, block.start)
             yield from _prose(before, drop_last=before.text.endswith("\n"))
-        prefix = "> " if any(_quotes(s) and s.start <= block.start < s.end for s in rich.spans) else ""
+        prefix = (
+            "> " if any(_quotes(s) and s.start <= block.start < s.end for s in rich.spans) else ""
+        )
         code = _FENCE.sub("`" + _GAP, rich.text[block.start : block.end])
-        yield from (prefix + line for line in (f"```{block.value}", *(code.strip("\n") or _GAP).split("\n"), "```"))
+        yield from (
+            prefix + line
+            for line in (f"```{block.value}", *(code.strip("\n") or _GAP).split("\n"), "```")
+        )
         position = block.end + rich.text.startswith("\n", block.end)
     if position < len(rich.text):
         yield from _prose(cut(rich, position, len(rich.text)), drop_last=False)
@@ -63,7 +74,9 @@ def _prose(rich: RichText, *, drop_last: bool) -> Iterator[str]:
     for line in lines[:-1] if drop_last else lines:
         end = start + len(line)
         here = tuple(s for s in spans if s.start < max(end, start + 1) and s.end > start)
-        yield _prefix(here, blank=not line.strip()) + _escaped_start(_inline(rich.text, start, end, here))
+        yield _prefix(here, blank=not line.strip()) + _escaped_start(
+            _inline(rich.text, start, end, here)
+        )
         start = end + 1
 
 
@@ -88,7 +101,9 @@ def _escaped_start(line: str) -> str:
 
 
 def _inline(text: str, start: int, end: int, spans: tuple[Span, ...]) -> str:
-    """`text[start:end]` in the styles of `spans`, each clipped to it; spans come outermost first."""
+    """`text[start:end]` in the styles of `spans`, each clipped to it; spans come outermost
+    first.
+    """
     written, position, index = "", start, 0
     while index < len(spans):
         span = spans[index]
@@ -121,7 +136,9 @@ def _styled(span: Span, text: str, start: int, end: int, within: tuple[Span, ...
 
 
 def _marked(marker: str, inner: str) -> str:
-    """`inner` between markers, the white space around it outside of them, where they would have no effect."""
+    """`inner` between markers, the white space around it outside of them, where they would have no
+    effect.
+    """
     core = inner.strip()
     if not core or not marker:
         return inner

@@ -1,4 +1,6 @@
-"""The Bot API's side of a bot itself: who it is, how it listens, what commands it offers. Pure, as telegram.py."""
+"""The Bot API's side of a bot itself: who it is, how it listens, what commands it offers. Pure, as
+telegram.py.
+"""
 
 import hmac
 from collections.abc import Sequence
@@ -44,7 +46,9 @@ class Me(Struct, frozen=True):
 
 
 class WebhookInfo(Struct, frozen=True):
-    """How updates go out: to `url`, or, when it is empty, to whoever asks. `error` is the last delivery's fault."""
+    """How updates go out: to `url`, or, when it is empty, to whoever asks. `error` is the last
+    delivery's fault.
+    """
 
     url: str
     pending: int
@@ -58,14 +62,21 @@ def get_me(bot: Bot) -> Request:
 
 
 def get_updates(bot: Bot, offset: int, seconds: int) -> Request:
-    """Asks for updates from `offset` on, and confirms those before it; the answer comes within `seconds`."""
+    """Asks for updates from `offset` on, and confirms those before it; the answer comes within
+    `seconds`.
+    """
     asked = {"offset": offset, "timeout": seconds, "allowed_updates": ALLOWED}
     return _call(bot, "getUpdates", asked)
 
 
 def set_webhook(bot: Bot, url: str) -> Request:
     """Has updates sent to `url`, one at a time, with the bot's secret."""
-    asked = {"url": url, "secret_token": webhook_secret(bot.token), "allowed_updates": ALLOWED, "max_connections": 1}
+    asked = {
+        "url": url,
+        "secret_token": webhook_secret(bot.token),
+        "allowed_updates": ALLOWED,
+        "max_connections": 1,
+    }
     return _call(bot, "setWebhook", asked)
 
 
@@ -81,9 +92,15 @@ def get_webhook_info(bot: Bot) -> Request:
 
 def set_my_commands(bot: Bot, scope: Scope, commands: Sequence[str], language: str) -> Request:
     """Publishes what the app offers while someone types a slash."""
-    described = [{"command": name, "description": tell(language, f"do_{name}").text} for name in commands]
+    described = [
+        {"command": name, "description": tell(language, f"do_{name}").text} for name in commands
+    ]
     asked: dict[str, object] = {"commands": described, "scope": {"type": scope}}
-    return _call(bot, "setMyCommands", asked if language == LANGUAGES[0] else asked | {"language_code": language})
+    return _call(
+        bot,
+        "setMyCommands",
+        asked if language == LANGUAGES[0] else asked | {"language_code": language},
+    )
 
 
 def _call(bot: Bot, method: str, asked: dict[str, object]) -> Request:
@@ -97,7 +114,9 @@ def webhook_url(bot: Bot) -> str:
 
 
 def webhook_secret(token: Secret) -> str:
-    """What Telegram has to show with each update: it follows from the token and tells nothing of it."""
+    """What Telegram has to show with each update: it follows from the token and tells nothing of
+    it.
+    """
     return hmac.new(token.reveal().encode(), b"alert-relay webhook", sha256).hexdigest()
 
 
@@ -110,7 +129,11 @@ def result_of(response: Response | NoAnswer) -> Result | Refusal:
         return Result(body.get("result"))
     code = int_of(body.get("error_code")) or (response.status if response.status >= 400 else 500)
     said = text_of(body.get("description")) or "no answer of the Bot API"
-    wait = wait_of(object_of(body.get("parameters")).get("retry_after"), response) if code == 429 else 0.0
+    wait = (
+        wait_of(object_of(body.get("parameters")).get("retry_after"), response)
+        if code == 429
+        else 0.0
+    )
     return Refusal(code, mask(said)[:_LONGEST], wait)
 
 
@@ -124,8 +147,13 @@ def me(result: Result) -> Me:
 def webhook_info(result: Result) -> WebhookInfo:
     """The answer of getWebhookInfo."""
     body = object_of(result.value)
-    error, at = text_of(body.get("last_error_message"))[:_LONGEST], int_of(body.get("last_error_date"))
-    return WebhookInfo(text_of(body.get("url")), int_of(body.get("pending_update_count")), error, at)
+    error, at = (
+        text_of(body.get("last_error_message"))[:_LONGEST],
+        int_of(body.get("last_error_date")),
+    )
+    return WebhookInfo(
+        text_of(body.get("url")), int_of(body.get("pending_update_count")), error, at
+    )
 
 
 def remedy(refusal: Refusal) -> str:

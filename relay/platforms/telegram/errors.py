@@ -1,7 +1,8 @@
-"""Every answer of Telegram and what is done: the first row that fits decides; docs/errors.md shows the same table.
+"""Every answer of Telegram and what is done: the first row that fits decides; docs/errors.md shows
+the same table.
 
-The descriptions are those of telegram-bot-api/Client.cpp of tdlib/telegram-bot-api. They decide before the status,
-since the server turns some 403 into 400.
+The descriptions are those of telegram-bot-api/Client.cpp of tdlib/telegram-bot-api. They decide
+before the status, since the server turns some 403 into 400.
 """
 
 from relay.platforms.answer import Row
@@ -16,14 +17,16 @@ ROWS: tuple[Row, ...] = (
     Row(
         "RateLimited",
         "too many calls",
-        "nothing to this chat before the time asked, and nothing of this bot once a second chat is refused meanwhile; "
+        "nothing to this chat before the time asked, and nothing of this bot once a second chat "
+        "is refused meanwhile; "
         "it counts as no attempt",
         statuses=(429, 429),
     ),
     Row(
         "Moved",
         "the group became a supergroup",
-        "the new id is stored and the message goes there; the operator is told which line of the file to change",
+        "the new id is stored and the message goes there; the operator is told which line of the "
+        "file to change",
         words=("group chat was upgraded to a supergroup",),
     ),
     Row(
@@ -36,7 +39,12 @@ ROWS: tuple[Row, ...] = (
         "Rejected",
         "the message is too long, or has too much in it",
         "the same text without any style at once, shortened to the limit",
-        words=("message is too long", "message_too_long", "text is too long", "reply markup is too long"),
+        words=(
+            "message is too long",
+            "message_too_long",
+            "text is too long",
+            "reply markup is too long",
+        ),
     ),
     Row(
         "Rejected",
@@ -70,7 +78,8 @@ ROWS: tuple[Row, ...] = (
     ),
     Row(
         "ChatDown",
-        "the chat will not take messages: the id is wrong, or the bot is no member or may not write",
+        "the chat will not take messages: the id is wrong, or the bot is no member or may not "
+        "write",
         "the receiver's fallback, a notice, rare probes",
         words=(
             "chat not found",
@@ -99,7 +108,8 @@ ROWS: tuple[Row, ...] = (
     Row(
         "BotDown",
         "the token is wrong or revoked",
-        "everything of this bot waits, the fallbacks take over, a notice; rare probes with the token read again",
+        "everything of this bot waits, the fallbacks take over, a notice; rare probes with the "
+        "token read again",
         statuses=(401, 401),
     ),
     Row(
@@ -127,7 +137,12 @@ ROWS: tuple[Row, ...] = (
         "the receiver's fallback, a notice, rare probes",
         statuses=(403, 403),
     ),
-    Row("Unavailable", "a proxy gave up waiting for us", "tried again, with growing pauses", statuses=(408, 408)),
+    Row(
+        "Unavailable",
+        "a proxy gave up waiting for us",
+        "tried again, with growing pauses",
+        statuses=(408, 408),
+    ),
     Row(
         "Rejected",
         "the message is refused",
@@ -160,5 +175,9 @@ ROWS: tuple[Row, ...] = (
         "tried again, with growing pauses, marked as perhaps repeated",
         statuses=(200, 299),
     ),
-    Row("Unavailable", "an answer that is not Telegram's", "tried again, with growing pauses, until `expire_after`"),
+    Row(
+        "Unavailable",
+        "an answer that is not Telegram's",
+        "tried again, with growing pauses, until `expire_after`",
+    ),
 )

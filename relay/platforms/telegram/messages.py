@@ -1,4 +1,6 @@
-"""Telegram's Bot API: a step becomes a call of it, its answer an outcome. https://core.telegram.org/bots/api"""
+"""Telegram's Bot API: a step becomes a call of it, its answer an outcome.
+https://core.telegram.org/bots/api
+"""
 
 import msgspec
 from msgspec import Struct
@@ -58,7 +60,9 @@ class _Send(Struct, frozen=True, omit_defaults=True):
 
 
 class _Document(Struct, frozen=True, omit_defaults=True):
-    """The fields of sendDocument but for the file. https://core.telegram.org/bots/api#senddocument"""
+    """The fields of sendDocument but for the file.
+    https://core.telegram.org/bots/api#senddocument
+    """
 
     chat_id: int | str
     caption: str
@@ -81,8 +85,12 @@ class _GetChat(Struct, frozen=True):
     chat_id: int | str
 
 
-def request(endpoint: Endpoint, policy: Policy, step: Step, message: Message, *, plain: bool = False) -> Request:
-    """sendMessage or editMessageText; without `parse_mode`, so that no alert can break the markup."""
+def request(
+    endpoint: Endpoint, policy: Policy, step: Step, message: Message, *, plain: bool = False
+) -> Request:
+    """sendMessage or editMessageText; without `parse_mode`, so that no alert can break the
+    markup.
+    """
     text, entities = _written(message, plain=plain)
     preview = _Preview(is_disabled=True)
     if isinstance(step, Edit):
@@ -103,7 +111,11 @@ def request(endpoint: Endpoint, policy: Policy, step: Step, message: Message, *,
         caption = _Document(_chat_id(chat), text, silent, topic, reply)
         fields = {name: _field(value) for name, value in msgspec.to_builtins(caption).items()}
         return upload(_call(endpoint, "sendDocument", caption), fields, "document", message.file)
-    return _call(endpoint, "sendMessage", _Send(_chat_id(chat), text, preview, entities, silent, topic, reply))
+    return _call(
+        endpoint,
+        "sendMessage",
+        _Send(_chat_id(chat), text, preview, entities, silent, topic, reply),
+    )
 
 
 def probe(endpoint: Endpoint) -> Request:
@@ -137,7 +149,9 @@ def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> 
 
 
 def budgets(endpoint: Endpoint, limits: Limits, channel: str = "") -> tuple[Limit, ...]:
-    """Per bot, per chat and, for a group (all its topics together), per minute. `channel`: the chat it moved to."""
+    """Per bot, per chat and, for a group (all its topics together), per minute. `channel`: the chat
+    it moved to.
+    """
     lane, chat = endpoint.lane, channel or endpoint.lane.chat
     bot, single, group = limits.telegram_bot, limits.telegram_chat, limits.telegram_group
     taken = (
@@ -154,7 +168,9 @@ def pace(lane: LaneKey, response: Response) -> tuple[tuple[str, float], ...]:  #
 
 
 def excess(message: Message) -> int:
-    """How many UTF-16 units the text has over 4096. (Its bytes, at most three a unit, then keep their limit too.)"""
+    """How many UTF-16 units the text has over 4096. (Its bytes, at most three a unit, then keep
+    their limit too.)
+    """
     return max(0, _units(_shown(message)) - MOST_UNITS)
 
 
@@ -173,7 +189,9 @@ def squeeze(message: Message) -> Message:
 
 
 def _units(rich: RichText) -> int:
-    """The written size; of a text that is far too large, only its length: writing it would be wasted."""
+    """The written size; of a text that is far too large, only its length: writing it would be
+    wasted.
+    """
     return len(rich.text) if len(rich.text) > 2 * MOST_UNITS else utf16_length(write(rich)[0])
 
 
@@ -194,20 +212,35 @@ def _shown(message: Message) -> RichText:
 def _body(message: Message) -> RichText:
     """The body, or the first other part that has something to read: Telegram refuses empty text."""
     parts = (message.body, message.title, message.content)
-    return next((part for part in parts if any(c.isprintable() and not c.isspace() for c in part.text)), _NOTHING)
+    return next(
+        (part for part in parts if any(c.isprintable() and not c.isspace() for c in part.text)),
+        _NOTHING,
+    )
 
 
 def _mentions(message: Message) -> RichText:
-    """A last line with the users to tell whom the body does not mention. Telegram knows no roles."""
+    """A last line with the users to tell whom the body does not mention. Telegram knows no
+    roles.
+    """
     there = {span.value for span in message.body.spans if span.kind == "mention"}
-    users = {f"user:{m.id}": m.name or m.id for m in message.mentions[:_MOST_MENTIONS] if m.kind == "user"}
-    names = [styled("mention", name[:_LONGEST_NAME], user) for user, name in users.items() if user not in there]
+    users = {
+        f"user:{m.id}": m.name or m.id
+        for m in message.mentions[:_MOST_MENTIONS]
+        if m.kind == "user"
+    }
+    names = [
+        styled("mention", name[:_LONGEST_NAME], user)
+        for user, name in users.items()
+        if user not in there
+    ]
     return concat(["\n", join(" ", names)]) if names else EMPTY
 
 
 def _call(endpoint: Endpoint, method: str, body: Struct, *, repeatable: bool = False) -> Request:
     url = Secret(f"{endpoint.lane.api.rstrip('/')}/bot{endpoint.secret.reveal()}/{method}")
-    return Request("POST", url, method, msgspec.json.encode(body), repeatable=repeatable, http=endpoint.http)
+    return Request(
+        "POST", url, method, msgspec.json.encode(body), repeatable=repeatable, http=endpoint.http
+    )
 
 
 def _field(value: object) -> bytes:
@@ -231,7 +264,9 @@ def _chats(lane: LaneKey, step: Step | None) -> tuple[str, ...]:
 
 
 def _answer(status: int, body: dict[str, object]) -> Answer:
-    """`ok` decides; an error under a status of success counts as the error it names, or as a server's."""
+    """`ok` decides; an error under a status of success counts as the error it names, or as a
+    server's.
+    """
     ok = body.get("ok")
     if not isinstance(ok, bool):
         return Answer(status, own=False, code=0, description="")
@@ -243,9 +278,12 @@ def _answer(status: int, body: dict[str, object]) -> Answer:
 
 
 def _supergroup(value: object, asked: str) -> str:
-    """The new id of the group that was asked; empty unless that is a group and this a proper supergroup's id."""
+    """The new id of the group that was asked; empty unless that is a group and this a proper
+    supergroup's id.
+    """
     chat = int_of(value)
-    # Ids fit in 52 bits; those of supergroups begin with -100. https://core.telegram.org/bots/api#chat
+    # Ids fit in 52 bits; those of supergroups begin with -100.
+    # https://core.telegram.org/bots/api#chat
     proper = -(2**52) < chat < -1_000_000_000_000
     return str(chat) if proper and asked.startswith("-") and str(chat) != asked else ""
 

@@ -1,8 +1,9 @@
-"""Rich text as Telegram takes it: text plus entities, in which nothing becomes a link or command by itself.
+"""Rich text as Telegram takes it: text plus entities, in which nothing becomes a link or command by
+itself.
 
-What Telegram would find by itself in the text (facts of td/telegram/MessageEntity.cpp in tdlib/td) becomes code, which
-stops it, looks right on a host name or path and copies as it is. Only where a message has no entity to spare, an
-invisible word joiner breaks it.
+What Telegram would find by itself in the text (facts of td/telegram/MessageEntity.cpp in tdlib/td)
+becomes code, which stops it, looks right on a host name or path and copies as it is. Only where a
+message has no entity to spare, an invisible word joiner breaks it.
 """
 
 import re
@@ -12,7 +13,16 @@ from itertools import pairwise
 
 from msgspec import Struct
 
-from relay.core.text.richtext import Kind, RichText, Span, concat, cut, normalise, strip, utf16_length
+from relay.core.text.richtext import (
+    Kind,
+    RichText,
+    Span,
+    concat,
+    cut,
+    normalise,
+    strip,
+    utf16_length,
+)
 from relay.platforms.link import public, spelled
 
 MOST_ENTITIES = 100
@@ -21,7 +31,9 @@ _PASSES = 4
 
 
 class User(Struct, frozen=True):
-    """Whom a `text_mention` tells; Telegram reads the id alone, the rest is required by its documentation."""
+    """Whom a `text_mention` tells; Telegram reads the id alone, the rest is required by its
+    documentation.
+    """
 
     id: int
     is_bot: bool
@@ -29,7 +41,9 @@ class User(Struct, frozen=True):
 
 
 class Entity(Struct, frozen=True, omit_defaults=True):
-    """A style of a message; offset and length are UTF-16 code units. https://core.telegram.org/bots/api#messageentity"""
+    """A style of a message; offset and length are UTF-16 code units.
+    https://core.telegram.org/bots/api#messageentity
+    """
 
     type: str
     offset: int
@@ -60,7 +74,8 @@ _TYPES: dict[Kind, str] = {
 _RANK = {kind: rank for rank, kind in enumerate(_TYPES)}
 _GUARDING: frozenset[Kind] = frozenset({"code", "pre", "link", "mention"})
 
-# What td's find_* functions take for a link, an e-mail address, a command and so on, or a little more than that.
+# What td's find_* functions take for a link, an e-mail address, a command and so on, or a little
+# more than that.
 _OUTSIDE = r"\x7f-\xbf\s\u2000-\u200b\u200e-\u200f\u2016-\u206f"
 _LABEL = rf"[^\x00-\x2c\x2e\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7d{_OUTSIDE}]"  # with digits, `-`, `_` and `~`
 _LETTER = rf"[^\x00-\x40\x5b-\x60\x7b-\x7e{_OUTSIDE}]"
@@ -82,7 +97,8 @@ _AUTOMATIC = re.compile(
 _WORDS = re.compile(r"(?<!\S)[^\s.@/#$]*+[.@/#$](?=\S)\S*")  # no other word can hold one of these
 _BANK_CARDS = re.compile(r"(?<!\d)\d(?:[ -]{0,8}\d){12,18}")
 _BREAKS = re.compile(r"[.@/#$:]|(?:\d[ -]*){6}")
-# Telegram turns controls into spaces and removes the others, which would join what stands on both sides.
+# Telegram turns controls into spaces and removes the others, which would join what stands on both
+# sides.
 _REMOVED = {
     **dict.fromkeys([*range(9), *range(11, 32)], " "),
     **dict.fromkeys([0x0D, *range(0x202A, 0x202F), 0x030A, 0x0333, 0x033F], _JOINER),
@@ -109,9 +125,17 @@ def write_plain(rich: RichText) -> str:
 
 
 def _prepared(rich: RichText) -> RichText:
-    """Characters that Telegram keeps, no white space around, links that it keeps; other links show their address."""
-    text = rich.text if rich.text.isascii() and rich.text.isprintable() else rich.text.translate(_REMOVED)
-    spans = [s for s in map(_spelled, rich.spans) if s.kind != "mention" or s.value.startswith("user:")]
+    """Characters that Telegram keeps, no white space around, links that it keeps; other links show
+    their address.
+    """
+    text = (
+        rich.text
+        if rich.text.isascii() and rich.text.isprintable()
+        else rich.text.translate(_REMOVED)
+    )
+    spans = [
+        s for s in map(_spelled, rich.spans) if s.kind != "mention" or s.value.startswith("user:")
+    ]
     lost = [s for s in spans if s.kind == "link" and not public(s.value)]
     kept = RichText(text, tuple(s for s in spans if s not in lost))
     for span in reversed(lost):
@@ -127,13 +151,19 @@ def _spelled(span: Span) -> Span:
 
 def _unguarded(rich: RichText) -> list[tuple[int, int]]:
     """Where Telegram would find something by itself, without what spans of ours keep it from."""
-    guards = _merged(sorted((span.start, span.end) for span in rich.spans if span.kind in _GUARDING))
+    guards = _merged(
+        sorted((span.start, span.end) for span in rich.spans if span.kind in _GUARDING)
+    )
     starts, ends = [guard[0] for guard in guards], [guard[1] for guard in guards]
     free: list[tuple[int, int]] = []
     for start, end in _merged(sorted(_automatic(rich.text))):
         within = guards[bisect_right(ends, start) : bisect_left(starts, end)]
         edges = [start, *(edge for guard in within for edge in guard), end]
-        free += [(left, right) for left, right in zip(edges[::2], edges[1::2], strict=True) if left < right]
+        free += [
+            (left, right)
+            for left, right in zip(edges[::2], edges[1::2], strict=True)
+            if left < right
+        ]
     return free
 
 
@@ -163,14 +193,20 @@ def _merged(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
 
 
 def _broken(rich: RichText) -> RichText:
-    """Word joiners within all that is still unguarded; what one such place hid may show only then."""
+    """Word joiners within all that is still unguarded; what one such place hid may show only
+    then.
+    """
     for _ in range(_PASSES):
         joints = [
-            start + broken.end() for start, end in _unguarded(rich) for broken in _BREAKS.finditer(rich.text[start:end])
+            start + broken.end()
+            for start, end in _unguarded(rich)
+            for broken in _BREAKS.finditer(rich.text[start:end])
         ]
         if not joints:
             break
-        text = _JOINER.join(rich.text[start:end] for start, end in pairwise([0, *joints, len(rich.text)]))
+        text = _JOINER.join(
+            rich.text[start:end] for start, end in pairwise([0, *joints, len(rich.text)])
+        )
         rich = RichText(text, tuple(_moved(span, joints) for span in rich.spans))
     return rich
 
@@ -199,7 +235,11 @@ def _entity(span: Span, offset: int, length: int, text: str) -> Entity:
             moment, _, form = span.value.partition(":")
             return Entity(kind, offset, length, unix_time=int(moment), date_time_format=form)
         case "mention":
-            user = User(int(span.value.removeprefix("user:")), is_bot=False, first_name=text[span.start : span.end])
+            user = User(
+                int(span.value.removeprefix("user:")),
+                is_bot=False,
+                first_name=text[span.start : span.end],
+            )
             return Entity(kind, offset, length, user=user)
         case _:
             return Entity(kind, offset, length)

@@ -1,4 +1,6 @@
-"""Telegram's updates as values: read leniently, every id checked, nothing raises. https://core.telegram.org/bots/api#update"""
+"""Telegram's updates as values: read leniently, every id checked, nothing raises.
+https://core.telegram.org/bots/api#update
+"""
 
 import re
 from typing import get_args
@@ -26,11 +28,15 @@ _LARGEST = 2**52  # ids fit in 52 bits: https://core.telegram.org/bots/api#chat
 _LONGEST_TITLE = 128
 _LONGEST_ARGUMENT = 4096
 _KINDS: dict[str, ChatKind] = {kind: kind for kind in get_args(ChatKind)}
-_STANDINGS: dict[str, Standing] = {each: each for each in get_args(Standing)} | {"creator": "administrator"}
+_STANDINGS: dict[str, Standing] = {each: each for each in get_args(Standing)} | {
+    "creator": "administrator"
+}
 
 
 def updates(result: object, username: str) -> tuple[Update, ...]:
-    """What the answer of `getUpdates` holds, in its order. `username` is the bot's own, to know its commands by."""
+    """What the answer of `getUpdates` holds, in its order. `username` is the bot's own, to know its
+    commands by.
+    """
     return tuple(update(each, username) for each in result) if isinstance(result, list) else ()
 
 
@@ -55,7 +61,11 @@ def update(value: object, username: str) -> Update:
         return Ignored(number, "of another kind")
     if chat is None:
         return Ignored(number, "without a chat")
-    return _membership(number, chat, told) if kind == "my_chat_member" else _message(number, chat, told, username)
+    return (
+        _membership(number, chat, told)
+        if kind == "my_chat_member"
+        else _message(number, chat, told, username)
+    )
 
 
 def _chat(value: object) -> ChatInfo | None:
@@ -64,7 +74,9 @@ def _chat(value: object) -> ChatInfo | None:
     if kind is None or not 0 < abs(number) < _LARGEST or (number > 0) != (kind == "private"):
         return None
     name = " ".join(filter(None, (text_of(body.get("first_name")), text_of(body.get("last_name")))))
-    return ChatInfo(str(number), kind, _title(body.get("title")) or _title(name), body.get("is_forum") is True)
+    return ChatInfo(
+        str(number), kind, _title(body.get("title")) or _title(name), body.get("is_forum") is True
+    )
 
 
 def _title(value: object) -> str:
@@ -110,7 +122,8 @@ def _message(number: int, chat: ChatInfo, told: dict[str, object], username: str
 
 
 def _user(told: dict[str, object], sender: dict[str, object]) -> int:
-    """Who wrote it; 0 for whoever writes in the name of a chat: an anonymous administrator's `from` is a bot.
+    """Who wrote it; 0 for whoever writes in the name of a chat: an anonymous administrator's `from`
+    is a bot.
 
     https://core.telegram.org/bots/api#message
     """
@@ -123,9 +136,17 @@ def _moved(number: int, chat: ChatInfo, told: dict[str, object]) -> Update | Non
     """Both groups are told of an upgrade, each of the other's id."""
     to, old = int_of(told.get("migrate_to_chat_id")), int_of(told.get("migrate_from_chat_id"))
     if to and chat.kind == "group":
-        return Migrated(number, chat.id, ChatInfo(str(to), "supergroup", chat.title)) if _is_supergroup(to) else None
+        return (
+            Migrated(number, chat.id, ChatInfo(str(to), "supergroup", chat.title))
+            if _is_supergroup(to)
+            else None
+        )
     if old and chat.kind == "supergroup":
-        return Migrated(number, str(old), chat) if -_LARGEST < old < 0 and not _is_supergroup(old) else None
+        return (
+            Migrated(number, str(old), chat)
+            if -_LARGEST < old < 0 and not _is_supergroup(old)
+            else None
+        )
     return None
 
 
@@ -134,7 +155,9 @@ def _is_supergroup(chat: int) -> bool:
 
 
 def _topic(told: dict[str, object]) -> Topic:
-    """The topic it was written in. The title stands in the message that made or renamed it, which the app adds."""
+    """The topic it was written in. The title stands in the message that made or renamed it, which
+    the app adds.
+    """
     if told.get("is_topic_message") is not True:
         return Topic()
     places = (told, object_of(told.get("reply_to_message")))

@@ -1,4 +1,6 @@
-"""Accepting: payloads and their deliveries become rows, with copies for the chats that stand in for another one."""
+"""Accepting: payloads and their deliveries become rows, with copies for the chats that stand in for
+another one.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -37,7 +39,9 @@ def lane_row(db: Database, lane: LaneKey) -> int:
     key = _encode(lane).decode()
     found = db.execute("SELECT id FROM lane WHERE key = ?", (key,)).fetchone()
     if found is None:
-        found = db.execute("INSERT INTO lane (key, state) VALUES (?, ?) RETURNING id", (key, _NO_STATE)).fetchone()
+        found = db.execute(
+            "INSERT INTO lane (key, state) VALUES (?, ?) RETURNING id", (key, _NO_STATE)
+        ).fetchone()
     return int(found[0])
 
 
@@ -45,26 +49,36 @@ def accept(db: Database, arrival: Arrival) -> tuple[LaneKey, ...]:
     """See `protocol.Store.accept`."""
     group = cards.text(arrival.group)
     rows = [_own(db, way) for way in arrival.deliveries]
-    rows += _watching(db, group, {(row.lane, row.fingerprint): row for row in rows}, last=arrival.last)
+    rows += _watching(
+        db, group, {(row.lane, row.fingerprint): row for row in rows}, last=arrival.last
+    )
     if not rows:
         return ()
     (payload,) = db.execute(
-        "INSERT INTO payload (accepted_at, body) VALUES (?, ?) RETURNING id", (arrival.accepted_at, arrival.body)
+        "INSERT INTO payload (accepted_at, body) VALUES (?, ?) RETURNING id",
+        (arrival.accepted_at, arrival.body),
     ).fetchone()
     return _add_all(db, rows, payload, group, arrival.accepted_at)
 
 
-def stand_in(db: Database, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]) -> tuple[LaneKey, ...]:
+def stand_in(
+    db: Database, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]
+) -> tuple[LaneKey, ...]:
     """See `protocol.Store.stand_in`."""
     source = lane_row(db, lane)
     pending = db.execute(
-        "UPDATE delivery INDEXED BY delivery_owner SET copied = 1 WHERE lane = ? AND owner = ? AND receiver = owner"
-        " AND settlement IS NULL AND copied = 0 RETURNING seq, payload, grp, fingerprint, alerts, accepted_at",
+        "UPDATE delivery INDEXED BY delivery_owner SET copied = 1 WHERE lane = ? AND owner = ? "
+        "AND receiver = owner"
+        " AND settlement IS NULL AND copied = 0 RETURNING seq, payload, grp, fingerprint, "
+        "alerts, accepted_at",
         (source, receiver),
     ).fetchall()
     woken: list[LaneKey] = []
     for _, payload, group, fingerprint, alerts, accepted_at in sorted(pending):
-        rows = [_Row(lane_row(db, key), key, fallback, receiver, fingerprint, alerts, source) for key in to]
+        rows = [
+            _Row(lane_row(db, key), key, fallback, receiver, fingerprint, alerts, source)
+            for key in to
+        ]
         missing = [row for row in rows if not _has(db, row, payload)]
         woken += _add_all(db, missing, payload, group, accepted_at)
     return tuple(dict.fromkeys(woken))
@@ -73,11 +87,16 @@ def stand_in(db: Database, lane: LaneKey, receiver: str, fallback: str, to: Sequ
 def route_again(db: Database, lane: int, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
     """See `protocol.Store.route_again`."""
     payload, receiver, owner, group, fingerprint, accepted_at = db.execute(
-        "SELECT payload, receiver, owner, grp, fingerprint, accepted_at FROM delivery WHERE lane = ? AND seq = ?",
+        "SELECT payload, receiver, owner, grp, fingerprint, accepted_at FROM delivery WHERE lane "
+        "= ? AND seq = ?",
         (lane, seq),
     ).fetchone()
     rows = [_own(db, way) for way in ways]
-    fresh = [row for row in rows if not _was_told(db, row, payload) and not _knows_newer(db, row, group, accepted_at)]
+    fresh = [
+        row
+        for row in rows
+        if not _was_told(db, row, payload) and not _knows_newer(db, row, group, accepted_at)
+    ]
     woken = _add_all(db, fresh, payload, group, accepted_at)
     if receiver == owner:
         return woken
@@ -85,7 +104,9 @@ def route_again(db: Database, lane: int, seq: int, ways: Sequence[Delivery]) -> 
 
 
 def _uncopied(db: Database, payload: int, owner: str, fingerprint: str) -> list[LaneKey]:
-    """The copy of these deliveries is lost with its chat: the fallback that is now gets one. Their lanes."""
+    """The copy of these deliveries is lost with its chat: the fallback that is now gets one. Their
+    lanes.
+    """
     found = db.execute(
         "UPDATE delivery INDEXED BY delivery_payload SET copied = 0 WHERE payload = ? AND owner = ?"
         " AND receiver = owner AND fingerprint = ? AND settlement IS NULL AND copied = 1"
@@ -100,10 +121,13 @@ def _own(db: Database, way: Delivery) -> _Row:
     return _Row(lane, way.lane, way.receiver, way.receiver, way.fingerprint, alerts, None)
 
 
-def _watching(db: Database, group: str, present: dict[tuple[int, str], _Row], *, last: bool) -> list[_Row]:
-    """Deliveries for the open cards of the group that the arrival does not reach by itself: a copy where the card
-    stands for another lane, else, once the payload is whole, an empty one. Where that lane is none of its receiver's
-    any more (the receiver has another bot or chat now), what goes to the receiver is copied."""
+def _watching(
+    db: Database, group: str, present: dict[tuple[int, str], _Row], *, last: bool
+) -> list[_Row]:
+    """Deliveries for the open cards of the group that the arrival does not reach by itself: a copy
+    where the card stands for another lane, else, once the payload is whole, an empty one. Where
+    that lane is none of its receiver's any more (the receiver has another bot or chat now), what
+    goes to the receiver is copied."""
     found = db.execute(
         "SELECT lane.id, lane.key, receiver, owner, fingerprint, stands_for FROM watch JOIN lane"
         " ON lane.id = watch.lane WHERE watch.grp = ?",
@@ -117,14 +141,17 @@ def _watching(db: Database, group: str, present: dict[tuple[int, str], _Row], *,
             original = present.get((stands_for, fingerprint), moved)
             alerts = original.alerts if original else _EMPTY
             if original or last:
-                rows.append(_Row(lane, _lane_key(key), receiver, owner, fingerprint, alerts, stands_for))
+                rows.append(
+                    _Row(lane, _lane_key(key), receiver, owner, fingerprint, alerts, stands_for)
+                )
     return rows
 
 
 def _has(db: Database, row: _Row, payload: int) -> bool:
     """The lane got these alerts of the payload before, such as by a copy made as they arrived."""
     found = db.execute(
-        "SELECT 1 FROM delivery INDEXED BY delivery_payload WHERE payload = ? AND lane = ? AND owner = ?"
+        "SELECT 1 FROM delivery INDEXED BY delivery_payload WHERE payload = ? AND lane = ? AND "
+        "owner = ?"
         " AND fingerprint = ? AND alerts IS ? AND why NOT IN (?, ?) LIMIT 1",
         (payload, row.lane, row.owner, row.fingerprint, row.alerts, ROUTED_AGAIN, RECEIVER_REMOVED),
     ).fetchone()
@@ -132,9 +159,12 @@ def _has(db: Database, row: _Row, payload: int) -> bool:
 
 
 def _was_told(db: Database, row: _Row, payload: int) -> bool:
-    """The lane got the payload, with these alerts at least, and did not lose it while it was removed itself."""
+    """The lane got the payload, with these alerts at least, and did not lose it while it was
+    removed itself.
+    """
     found = db.execute(
-        "SELECT 1 FROM delivery INDEXED BY delivery_payload WHERE payload = ? AND lane = ? AND fingerprint = ?"
+        "SELECT 1 FROM delivery INDEXED BY delivery_payload WHERE payload = ? AND lane = ? AND "
+        "fingerprint = ?"
         " AND (alerts IS NULL OR alerts IS ?) AND why NOT IN (?, ?) LIMIT 1",
         (payload, row.lane, row.fingerprint, row.alerts, ROUTED_AGAIN, RECEIVER_REMOVED),
     ).fetchone()
@@ -147,14 +177,17 @@ def _knows_newer(db: Database, row: _Row, group: str, accepted_at: float) -> boo
     if card and card.heard_at > accepted_at:
         return True
     found = db.execute(
-        "SELECT 1 FROM delivery INDEXED BY delivery_open WHERE lane = ? AND card IS NULL AND settlement IS NULL"
+        "SELECT 1 FROM delivery INDEXED BY delivery_open WHERE lane = ? AND card IS NULL AND "
+        "settlement IS NULL"
         " AND grp = ? AND fingerprint = ? AND accepted_at > ? LIMIT 1",
         (row.lane, group, row.fingerprint, accepted_at),
     ).fetchone()
     return found is not None
 
 
-def _add_all(db: Database, rows: Sequence[_Row], payload: int, group: str, accepted_at: float) -> tuple[LaneKey, ...]:
+def _add_all(
+    db: Database, rows: Sequence[_Row], payload: int, group: str, accepted_at: float
+) -> tuple[LaneKey, ...]:
     """Keeps and counts the deliveries; their lanes."""
     for row in rows:
         _add(db, row, payload, group, accepted_at)
@@ -167,9 +200,20 @@ def _add(db: Database, row: _Row, payload: int, group: str, accepted_at: float) 
         "UPDATE lane SET last_seq = last_seq + 1 WHERE id = ? RETURNING last_seq", (row.lane,)
     ).fetchone()
     db.execute(
-        "INSERT INTO delivery (lane, seq, payload, receiver, owner, grp, fingerprint, alerts, accepted_at)"
+        "INSERT INTO delivery (lane, seq, payload, receiver, owner, grp, fingerprint, alerts, "
+        "accepted_at)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (row.lane, seq, payload, row.receiver, row.owner, group, row.fingerprint, row.alerts, accepted_at),
+        (
+            row.lane,
+            seq,
+            payload,
+            row.receiver,
+            row.owner,
+            group,
+            row.fingerprint,
+            row.alerts,
+            accepted_at,
+        ),
     )
     db.execute(
         "INSERT OR IGNORE INTO watch VALUES (?, ?, ?, ?, ?, ?)",
@@ -178,5 +222,7 @@ def _add(db: Database, row: _Row, payload: int, group: str, accepted_at: float) 
 
 
 def _count_accepted(db: Database, rows: Iterable[_Row]) -> None:
-    for (platform, owner), accepted in Counter((row.key.platform, row.owner) for row in rows).items():
+    for (platform, owner), accepted in Counter(
+        (row.key.platform, row.owner) for row in rows
+    ).items():
         count(db, platform, owner, "accepted", accepted)

@@ -15,16 +15,21 @@ _encode = msgspec.json.encode
 _budget = msgspec.json.Decoder(Budget).decode
 
 
-def take_all(db: Database, lane: int, attempt: Attempt, limits: Sequence[Limit], now: float) -> float | None:
-    """Takes the attempt's call from all budgets and returns None, or from none of them and returns when to come again.
+def take_all(
+    db: Database, lane: int, attempt: Attempt, limits: Sequence[Limit], now: float
+) -> float | None:
+    """Takes the attempt's call from all budgets and returns None, or from none of them and returns
+    when to come again.
 
-    What is denied leaves a wish. Whoever finds as much room in a budget as there are wishes more urgent or older than
-    its own, which may go now, lets them go first.
+    What is denied leaves a wish. Whoever finds as much room in a budget as there are wishes more
+    urgent or older than its own, which may go now, lets them go first.
     """
     budgets = [(limit, _read(db, limit.key)) for limit in limits]
     due = max((free_at(budget, limit, now) for limit, budget in budgets), default=now)
     db.execute("DELETE FROM wish WHERE lane = ? OR due <= ?", (lane, now - PATIENCE))
-    if due > now or any(_ahead(db, attempt, limit, now) >= room(budget, limit, now) for limit, budget in budgets):
+    if due > now or any(
+        _ahead(db, attempt, limit, now) >= room(budget, limit, now) for limit, budget in budgets
+    ):
         wish = [(limit.key, lane, attempt.urgent, attempt.since, due) for limit in limits]
         db.executemany("INSERT OR REPLACE INTO wish VALUES (?, ?, ?, ?, ?)", wish)
         return due if due > now else now + YIELD
@@ -34,13 +39,19 @@ def take_all(db: Database, lane: int, attempt: Attempt, limits: Sequence[Limit],
 
 
 def take_spare(db: Database, limits: Sequence[Limit], now: float) -> bool:
-    """Takes a call that need not be made, if half of each budget is free and nobody waits for it."""
+    """Takes a call that need not be made, if half of each budget is free and nobody waits for
+    it.
+    """
     budgets = [(limit, _read(db, limit.key)) for limit in limits]
     for limit, budget in budgets:
         waits = db.execute(
             "SELECT 1 FROM wish WHERE key = ? AND due > ? LIMIT 1", (limit.key, now - PATIENCE)
         ).fetchone()
-        if waits or free_at(budget, limit, now) > now or room(budget, limit, now) <= limit.count // 2:
+        if (
+            waits
+            or free_at(budget, limit, now) > now
+            or room(budget, limit, now) <= limit.count // 2
+        ):
             return False
     for limit, budget in budgets:
         _keep(db, take(budget, limit, now))
@@ -74,7 +85,9 @@ def _read(db: Database, key: str) -> Budget:
 
 
 def decoded(key: str, body: bytes) -> Budget:
-    """The budget of a row. One that cannot be read is begun anew: the platform says no where we should have waited."""
+    """The budget of a row. One that cannot be read is begun anew: the platform says no where we
+    should have waited.
+    """
     return readable(_budget, body) or Budget(key)
 
 

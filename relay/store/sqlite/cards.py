@@ -1,4 +1,6 @@
-"""Cards as rows: what of a card stands in columns of its own, so that thousands are judged without being read."""
+"""Cards as rows: what of a card stands in columns of its own, so that thousands are judged without
+being read.
+"""
 
 from collections.abc import Sequence
 
@@ -37,7 +39,8 @@ def read(row: Row) -> Card:
 def find(db: Database, lane: int, group: str, fingerprint: str) -> Card | None:
     """One card."""
     found = db.execute(
-        "SELECT body, absorbed, waiting_since FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?",
+        "SELECT body, absorbed, waiting_since FROM card WHERE lane = ? AND grp = ? AND "
+        "fingerprint = ?",
         (lane, group, fingerprint),
     ).fetchone()
     return read(found) if found else None
@@ -57,14 +60,17 @@ def with_wait(db: Database, lane: int, card: Card) -> Card:
     """The card; a digest waits since the first of its cards did."""
     if card.group != DIGEST:
         return card
-    (since,) = db.execute("SELECT min(waiting_since) FROM card WHERE lane = ? AND absorbed = 1", (lane,)).fetchone()
+    (since,) = db.execute(
+        "SELECT min(waiting_since) FROM card WHERE lane = ? AND absorbed = 1", (lane,)
+    ).fetchone()
     return replace(card, waiting_since=card.waiting_since if since is None else since)
 
 
 def has_news(db: Database, lane: int, group: str, fingerprint: str) -> bool:
     """A delivery for the card is accepted and not folded yet."""
     found = db.execute(
-        "SELECT 1 FROM delivery INDEXED BY delivery_open WHERE lane = ? AND card IS NULL AND settlement IS NULL"
+        "SELECT 1 FROM delivery INDEXED BY delivery_open WHERE lane = ? AND card IS NULL AND "
+        "settlement IS NULL"
         " AND grp = ? AND fingerprint = ? LIMIT 1",
         (lane, group, fingerprint),
     ).fetchone()
@@ -80,7 +86,9 @@ def owed(db: Database, lane: int, now: float) -> int:
 
 
 def owed_beside(db: Database, lane: int, key: LaneKey, now: float) -> tuple[int, int]:
-    """How many cards of other threads of the chat wait for a call of their own, and on how many lanes."""
+    """How many cards of other threads of the chat wait for a call of their own, and on how many
+    lanes.
+    """
     chat = _encode(key).decode().partition('"thread":')[0]
     cards, lanes = db.execute(
         "SELECT count(*), count(DISTINCT lane) FROM card WHERE due <= ? AND absorbed = 0"
@@ -91,16 +99,19 @@ def owed_beside(db: Database, lane: int, key: LaneKey, now: float) -> tuple[int,
 
 
 def keep(db: Database, lane: int, change: CardChange) -> int:
-    """Writes the card; one that turned urgent or is no longer absorbed leaves its digest, and one that changed in it or
-    left it makes the digest due."""
+    """Writes the card; one that turned urgent or is no longer absorbed leaves its digest, and one
+    that changed in it or left it makes the digest due."""
     card, told = change.card, _encode(line(change.card))
     before = _line_in_digest(db, lane, card)
     (card_id, absorbed) = db.execute(
-        "INSERT INTO card (lane, grp, fingerprint, due, urgent, waiting_since, posted, firing, closed, line, body)"
+        "INSERT INTO card (lane, grp, fingerprint, due, urgent, waiting_since, posted, firing, "
+        "closed, line, body)"
         " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         " ON CONFLICT (lane, grp, fingerprint) DO UPDATE SET due = excluded.due,"
-        " urgent = excluded.urgent, waiting_since = excluded.waiting_since, posted = excluded.posted,"
-        " firing = excluded.firing, closed = excluded.closed, line = excluded.line, body = excluded.body,"
+        " urgent = excluded.urgent, waiting_since = excluded.waiting_since, posted = "
+        "excluded.posted,"
+        " firing = excluded.firing, closed = excluded.closed, line = excluded.line, body = "
+        "excluded.body,"
         " absorbed = absorbed AND ? RETURNING id, absorbed",
         (
             lane,
@@ -120,7 +131,9 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
     if absorbed and card.closed_at is not None:
         release(db, lane)
     elif before is not None and (not absorbed or told != before or card.waiting_since is not None):
-        db.execute("UPDATE card SET due = 0 WHERE lane = ? AND grp = ? AND closed = 0", (lane, _DIGEST))
+        db.execute(
+            "UPDATE card SET due = 0 WHERE lane = ? AND grp = ? AND closed = 0", (lane, _DIGEST)
+        )
     return int(card_id)
 
 
@@ -137,7 +150,8 @@ def firing(db: Database, groups: GroupId) -> tuple[Card, ...]:
     """See `protocol.Store.firing`."""
     begins = text(groups).removesuffix('"}')
     rows = db.execute(
-        "SELECT body FROM card WHERE firing = 1 AND grp >= ? AND grp < ?", (begins, f"{begins}\U0010ffff")
+        "SELECT body FROM card WHERE firing = 1 AND grp >= ? AND grp < ?",
+        (begins, f"{begins}\U0010ffff"),
     )
     return tuple(card for card in (readable(_card, body) for (body,) in rows) if card)
 
@@ -145,7 +159,8 @@ def firing(db: Database, groups: GroupId) -> tuple[Card, ...]:
 def look_again(db: Database, now: float) -> None:
     """See `protocol.Store.look_again`."""
     db.execute(
-        "UPDATE card SET due = ? WHERE absorbed = 0 AND closed = 0 AND waiting_since IS NULL AND posted != firing",
+        "UPDATE card SET due = ? WHERE absorbed = 0 AND closed = 0 AND waiting_since IS NULL AND "
+        "posted != firing",
         (now,),
     )
 
@@ -172,31 +187,41 @@ def urgent_lines(db: Database, lane: int) -> tuple[Line, ...]:
 def absorb(db: Database, lane: int, now: float, look_again: float) -> None:
     """Puts every card that waits for its first message, and is not urgent, into the digest."""
     db.execute(
-        "UPDATE card SET absorbed = 1, due = ? WHERE lane = ? AND due <= ? AND absorbed = 0 AND urgent = 0"
+        "UPDATE card SET absorbed = 1, due = ? WHERE lane = ? AND due <= ? AND absorbed = 0 AND "
+        "urgent = 0"
         " AND posted = 0 AND grp != ?",
         (look_again, lane, now, _DIGEST),
     )
 
 
 def let_go(db: Database, lane: int) -> None:
-    """Closed cards leave the digest: its message that told of their end is followed by a new one."""
+    """Closed cards leave the digest: its message that told of their end is followed by a new
+    one.
+    """
     db.execute(
-        "UPDATE card SET absorbed = 0 WHERE lane = ? AND absorbed = 1 AND closed = 1 AND waiting_since IS NULL", (lane,)
+        "UPDATE card SET absorbed = 0 WHERE lane = ? AND absorbed = 1 AND closed = 1 AND "
+        "waiting_since IS NULL",
+        (lane,),
     )
 
 
 def digest_shown(db: Database, lane: int, now: float) -> None:
-    """The digest shows its cards as they are: none waits any more, and those that are over are looked at to close."""
+    """The digest shows its cards as they are: none waits any more, and those that are over are
+    looked at to close.
+    """
     db.execute("UPDATE card SET waiting_since = NULL WHERE lane = ? AND absorbed = 1", (lane,))
-    db.execute("UPDATE card SET due = ? WHERE lane = ? AND absorbed = 1 AND firing = 0", (now, lane))
+    db.execute(
+        "UPDATE card SET due = ? WHERE lane = ? AND absorbed = 1 AND firing = 0", (now, lane)
+    )
 
 
 def release(db: Database, lane: int) -> None:
-    """Where the digest is closed, cards that do not fire leave it, closed or not yet: if they fire anew, by a message
-    of their own. Nothing would make a closed digest tell of them."""
+    """Where the digest is closed, cards that do not fire leave it, closed or not yet: if they fire
+    anew, by a message of their own. Nothing would make a closed digest tell of them."""
     db.execute(
         "UPDATE card SET absorbed = 0 WHERE lane = ? AND absorbed = 1 AND firing = 0 AND EXISTS"
-        " (SELECT 1 FROM card AS digest WHERE digest.lane = card.lane AND digest.grp = ? AND digest.closed = 1)",
+        " (SELECT 1 FROM card AS digest WHERE digest.lane = card.lane AND digest.grp = ? AND "
+        "digest.closed = 1)",
         (lane, _DIGEST),
     )
 
@@ -204,24 +229,32 @@ def release(db: Database, lane: int) -> None:
 def pending(db: Database, lane: int) -> list[tuple[int, str, str, str, float]]:
     """What is pending on cards of the digest: (seq, group, fingerprint, owner, accepted_at)."""
     return db.execute(
-        "SELECT seq, delivery.grp, delivery.fingerprint, owner, accepted_at FROM card CROSS JOIN delivery"
-        " ON delivery.card = card.id WHERE card.lane = ? AND card.absorbed = 1 AND settlement IS NULL ORDER BY seq",
+        "SELECT seq, delivery.grp, delivery.fingerprint, owner, accepted_at FROM card CROSS JOIN "
+        "delivery"
+        " ON delivery.card = card.id WHERE card.lane = ? AND card.absorbed = 1 AND settlement IS "
+        "NULL ORDER BY seq",
         (lane,),
     ).fetchall()
 
 
 def unwatch(db: Database, lane: int, seqs: Sequence[int]) -> None:
-    """No absent alert concerns the groups of these deliveries, where the lane has no card of them."""
+    """No absent alert concerns the groups of these deliveries, where the lane has no card of
+    them.
+    """
     db.executemany(
-        "DELETE FROM watch WHERE lane = ? AND (grp, fingerprint) IN (SELECT grp, fingerprint FROM delivery"
-        " WHERE lane = ? AND seq = ?) AND NOT EXISTS (SELECT 1 FROM card WHERE card.lane = watch.lane"
+        "DELETE FROM watch WHERE lane = ? AND (grp, fingerprint) IN (SELECT grp, fingerprint "
+        "FROM delivery"
+        " WHERE lane = ? AND seq = ?) AND NOT EXISTS (SELECT 1 FROM card WHERE card.lane = "
+        "watch.lane"
         " AND card.grp = watch.grp AND card.fingerprint = watch.fingerprint)",
         [(lane, lane, seq) for seq in seqs],
     )
 
 
 def forget(db: Database, lane: int, group: str, fingerprint: str) -> None:
-    """The card is no more; deliveries that are pending on it are open again, and what it told of as a digest is due."""
+    """The card is no more; deliveries that are pending on it are open again, and what it told of as
+    a digest is due.
+    """
     where = (lane, group, fingerprint)
     if group == _DIGEST:
         db.execute("UPDATE card SET absorbed = 0, due = 0 WHERE lane = ? AND absorbed = 1", (lane,))

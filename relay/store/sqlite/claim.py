@@ -27,10 +27,20 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
         at_hand = tuple(card for card in found if card)
     else:
         at_hand = tuple(cards.with_wait(db, row, card) for card in cards.first_due(db, row, now))
-    (next_due,) = db.execute("SELECT min(due) FROM card WHERE lane = ? AND due IS NOT NULL", (row,)).fetchone()
+    (next_due,) = db.execute(
+        "SELECT min(due) FROM card WHERE lane = ? AND due IS NOT NULL", (row,)
+    ).fetchone()
     others, lanes = (0, 0) if opened else cards.owed_beside(db, row, lane, now)
     deliveries = tuple(
-        Open(seq, receiver, owner, fingerprint, None if alerts is None else _indexes(alerts), at, _notification(body))
+        Open(
+            seq,
+            receiver,
+            owner,
+            fingerprint,
+            None if alerts is None else _indexes(alerts),
+            at,
+            _notification(body),
+        )
         for seq, receiver, owner, fingerprint, alerts, at, body, _ in opened
     )
     return Claim(
@@ -47,11 +57,14 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
 
 
 def _opened(db: Database, row: int, page: int) -> list[_Opened]:
-    """The oldest open deliveries: at most `page`, and no more once they bring `PAGE_BYTES` of alerts."""
+    """The oldest open deliveries: at most `page`, and no more once they bring `PAGE_BYTES` of
+    alerts.
+    """
     found = db.execute(
         "SELECT seq, receiver, owner, fingerprint, alerts, delivery.accepted_at, body, grp"
         " FROM delivery INDEXED BY delivery_open"  # SQLite would take the primary key and read all that came
-        " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS NULL"
+        " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS "
+        "NULL"
         " ORDER BY seq LIMIT ?",
         (row, page),
     )

@@ -46,14 +46,22 @@ def rewind(db: Database, now: float) -> float:
 
 def _last(db: Database) -> float:
     """When something was last accepted or sent."""
-    (ended,) = db.execute("SELECT max(accepted_at) FROM delivery WHERE settlement IS NOT NULL").fetchone()
-    (pending,) = db.execute("SELECT max(accepted_at) FROM delivery WHERE settlement IS NULL").fetchone()
+    (ended,) = db.execute(
+        "SELECT max(accepted_at) FROM delivery WHERE settlement IS NOT NULL"
+    ).fetchone()
+    (pending,) = db.execute(
+        "SELECT max(accepted_at) FROM delivery WHERE settlement IS NULL"
+    ).fetchone()
     budgets = [decoded(*row) for row in db.execute("SELECT key, body FROM budget")]
-    return max(ended or 0.0, pending or 0.0, *(at for budget in budgets for at in budget.used[-1:]), 0.0)
+    return max(
+        ended or 0.0, pending or 0.0, *(at for budget in budgets for at in budget.used[-1:]), 0.0
+    )
 
 
 def _each(db: Database, table: str, column: str, sort: type[T], moved: Callable[[T], T]) -> None:
-    """Moves the values of a column, one after the other; what cannot be read is left to who needs it."""
+    """Moves the values of a column, one after the other; what cannot be read is left to who needs
+    it.
+    """
     decode = msgspec.json.Decoder(sort).decode
     key = "key" if table in ("budget", "bot") else "id"
     for (row,) in db.execute(f"SELECT {key} FROM {table}").fetchall():  # noqa: S608

@@ -23,7 +23,9 @@ class Rows(Protocol):
 
 
 class Connection(Protocol):
-    """`sqlite3.Connection`, as far as the store uses it; a test puts one here whose disk it owns."""
+    """`sqlite3.Connection`, as far as the store uses it; a test puts one here whose disk it
+    owns.
+    """
 
     @property
     def in_transaction(self) -> bool:
@@ -46,8 +48,9 @@ Connect = Callable[[str], Connection]
 
 
 def connect(path: str) -> Connection:
-    """The standard library's connection, without transactions of its own, for the one thread that uses it. A file that
-    is new is its owner's alone, and so are those that SQLite puts beside it: https://sqlite.org/wal.html"""
+    """The standard library's connection, without transactions of its own, for the one thread that
+    uses it. A file that is new is its owner's alone, and so are those that SQLite puts beside it:
+    https://sqlite.org/wal.html"""
     if path != ":memory:":
         with suppress(OSError):  # SQLite says what is the matter
             os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
@@ -55,8 +58,9 @@ def connect(path: str) -> Connection:
 
 
 def trouble(error: sqlite3.Error) -> Trouble:
-    """What is the matter: no room (a quota shows as a failed write), a damaged file, a device or file that does not
-    work now, or only a statement that was refused. https://sqlite.org/rescode.html"""
+    """What is the matter: no room (a quota shows as a failed write), a damaged file, a device or
+    file that does not work now, or only a statement that was refused.
+    https://sqlite.org/rescode.html"""
     if str(error).startswith("Could not decode to UTF-8"):  # we never wrote such a text
         return "damaged"
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
@@ -65,7 +69,12 @@ def trouble(error: sqlite3.Error) -> Trouble:
     match code & 0xFF:
         case sqlite3.SQLITE_CORRUPT | sqlite3.SQLITE_NOTADB:
             return "damaged"
-        case sqlite3.SQLITE_ERROR | sqlite3.SQLITE_CONSTRAINT | sqlite3.SQLITE_MISMATCH | sqlite3.SQLITE_TOOBIG:
+        case (
+            sqlite3.SQLITE_ERROR
+            | sqlite3.SQLITE_CONSTRAINT
+            | sqlite3.SQLITE_MISMATCH
+            | sqlite3.SQLITE_TOOBIG
+        ):
             return "refused"
         case _:
             return "broken"

@@ -16,7 +16,9 @@ from relay.store.sqlite.open_file import open_checked
 
 T = TypeVar("T", bound=Struct)
 _PAGE = 4096
-_SIZE_AT = slice(28, 32)  # of the file, in pages: https://sqlite.org/fileformat2.html#the_database_header
+_SIZE_AT = slice(
+    28, 32
+)  # of the file, in pages: https://sqlite.org/fileformat2.html#the_database_header
 _MANY = 1 << 20  # rows that there may be where the number of the last one cannot be read
 _PATIENCE = 10_000  # rows in a broken region that are tried one by one; from then on ever larger steps are made
 
@@ -97,11 +99,18 @@ class Wreck:
 
     def chats(self) -> list[bytes | None]:
         """The JSON of each chat of the registry; None for what is broken between some of them."""
-        return [None if row is None else row[-1] for row in self._both_ways("chat", ("bot", "chat"))]
+        return [
+            None if row is None else row[-1] for row in self._both_ways("chat", ("bot", "chat"))
+        ]
 
     def bots(self) -> list[tuple[bytes, bytes] | None]:
-        """The key of each bot and how far it has listened, as JSON; None for what is broken between some of them."""
-        return [None if row is None else (str(row[0]).encode(), row[1]) for row in self._both_ways("bot", ("key",))]
+        """The key of each bot and how far it has listened, as JSON; None for what is broken between
+        some of them.
+        """
+        return [
+            None if row is None else (str(row[0]).encode(), row[1])
+            for row in self._both_ways("bot", ("key",))
+        ]
 
     def body(self, table: Literal["card", "payload"], number: int) -> bytes:
         """The JSON of a card or payload; nothing when it cannot be read."""
@@ -112,13 +121,14 @@ class Wreck:
         return found[0] if found else b""
 
     def _both_ways(self, table: str, key: tuple[str, ...]) -> list[tuple[Any, ...] | None]:
-        """The rows of a table whose key is no number, with their bodies last: from the first one on to what is broken,
-        and back from the last one."""
+        """The rows of a table whose key is no number, with their bodies last: from the first one on
+        to what is broken, and back from the last one."""
         columns, found = ", ".join(key), dict[tuple[Any, ...], tuple[Any, ...] | None]()
         for way in ("ASC", "DESC"):
             order = ", ".join(f"{column} {way}" for column in key)
             try:
-                for row in self._db.execute(f"SELECT {columns}, body FROM {table} ORDER BY {order}"):  # noqa: S608
+                sql = f"SELECT {columns}, body FROM {table} ORDER BY {order}"  # noqa: S608
+                for row in self._db.execute(sql):
                     found[row[:-1]] = row
             except sqlite3.Error:
                 found[()] = None
@@ -133,8 +143,12 @@ class Wreck:
             return _MANY
         return int(last)
 
-    def _rows(self, table: str, columns: str, after: str, last: int) -> Iterator[tuple[Any, ...] | None]:
-        """The rows of a table in the order of their first column, from 1 to `last`; None for each that is broken."""
+    def _rows(
+        self, table: str, columns: str, after: str, last: int
+    ) -> Iterator[tuple[Any, ...] | None]:
+        """The rows of a table in the order of their first column, from 1 to `last`; None for each
+        that is broken.
+        """
         order = columns.partition(",")[0]
         at, failures = 0, 0
         while at < last:
@@ -161,9 +175,13 @@ def opened(file: Path) -> Iterator[Wreck]:
     try:
         with tempfile.TemporaryDirectory(dir=file.parent, prefix="salvage-") as folder:
             copy = _copied(file, Path(folder))
-            with contextlib.closing(sqlite3.connect(copy, isolation_level=None, check_same_thread=False)) as db:
+            with contextlib.closing(
+                sqlite3.connect(copy, isolation_level=None, check_same_thread=False)
+            ) as db:
                 db.text_factory = _replaced
-                db.execute("PRAGMA writable_schema=ON")  # what is wrong with one table does not lock the others
+                db.execute(
+                    "PRAGMA writable_schema=ON"
+                )  # what is wrong with one table does not lock the others
                 db.execute("SELECT count(*) FROM sqlite_schema")
                 yield Wreck(db)
     except (OSError, sqlite3.Error) as error:
@@ -203,7 +221,9 @@ def _has_tables(path: Path) -> bool:
 
 
 def _mend_schema(path: Path) -> None:
-    """The head of the file and the list of tables, which every new storage has in the same places, are put back."""
+    """The head of the file and the list of tables, which every new storage has in the same places,
+    are put back.
+    """
     fresh = path.with_name("fresh.db")
     with contextlib.closing(open_checked(connect, str(fresh), "OFF", 1000)) as db:
         roots = {root for (root,) in db.execute("SELECT rootpage FROM sqlite_schema")}

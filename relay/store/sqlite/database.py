@@ -1,4 +1,6 @@
-"""One SQLite file that stays usable: transactions over it, and what is done when the disk or the file fails."""
+"""One SQLite file that stays usable: transactions over it, and what is done when the disk or the
+file fails.
+"""
 
 import os
 import sqlite3
@@ -17,12 +19,14 @@ _ANY = 1000
 
 
 class Database:
-    """A file with one connection. After a failing disk it is opened again, a full one leaves it the reserve's room, and
-    a damaged file is moved aside for a new one."""
+    """A file with one connection. After a failing disk it is opened again, a full one leaves it the
+    reserve's room, and a damaged file is moved aside for a new one."""
 
-    def __init__(self, path: Path | str, synchronous: str, connect: Connect, tell: Callable[[Event], None]) -> None:
-        """ ":memory:" is kept in memory. `tell` is called in the thread that uses the file. Raises NewerSchema and
-        StoreError."""
+    def __init__(
+        self, path: Path | str, synchronous: str, connect: Connect, tell: Callable[[Event], None]
+    ) -> None:
+        """ ":memory:" is kept in memory. `tell` is called in the thread that uses the file. Raises
+        NewerSchema and StoreError."""
         self._path = None if path == ":memory:" else Path(path)
         self._synchronous = synchronous
         self._connect = connect
@@ -94,8 +98,9 @@ class Database:
         return int(number)
 
     def transaction(self, jobs: Sequence[Callable[[], object]]) -> list[object]:
-        """Runs the jobs in one transaction, each under a savepoint of its own, and commits once; twice when the first
-        try met a full disk or a damaged file and that could be mended. Raises StoreError."""
+        """Runs the jobs in one transaction, each under a savepoint of its own, and commits once;
+        twice when the first try met a full disk or a damaged file and that could be mended. Raises
+        StoreError."""
         try:
             try:
                 return self._try(jobs)

@@ -6,15 +6,19 @@ from pathlib import Path
 from relay.store.protocol import NewerSchema
 from relay.store.sqlite.connection import Connect, Connection, damaged, trouble
 
-# A storage of version n has had the first n. What was released never changes: the next version is one more step.
+# A storage of version n has had the first n. What was released never changes: the next version is
+# one more step.
 STEPS = tuple(
     path.read_text(encoding="utf-8")
-    for path in sorted((Path(__file__).parent / "schema").glob("*.sql"), key=lambda path: int(path.stem))
+    for path in sorted(
+        (Path(__file__).parent / "schema").glob("*.sql"), key=lambda path: int(path.stem)
+    )
 )
 _LAST_SCHEMA = 1000  # a number above is no version but damage
 _SETTINGS = (
-    # No second connection can write or checkpoint beside ours (https://sqlite.org/wal.html#walresetbug), and the
-    # index of the log is kept in memory: it needs no file, no handle and no room.
+    # No second connection can write or checkpoint beside ours
+    # (https://sqlite.org/wal.html#walresetbug), and the index of the log is kept in memory: it
+    # needs no file, no handle and no room.
     "PRAGMA locking_mode=EXCLUSIVE",
     # Savepoints spill to memory: /tmp may be missing or full.
     "PRAGMA temp_store=MEMORY",
@@ -26,7 +30,8 @@ _SETTINGS = (
 def open_checked(
     connect: Connect, path: str, synchronous: str, log_pages: int, steps: tuple[str, ...] = STEPS
 ) -> Connection:
-    """A connection to a file that is sound and has had all `steps`; its log is written back after `log_pages`.
+    """A connection to a file that is sound and has had all `steps`; its log is written back after
+    `log_pages`.
 
     Raises NewerSchema, or sqlite3.Error: SQLITE_CORRUPT or SQLITE_NOTADB when the file is damaged.
     """
@@ -48,8 +53,8 @@ def open_checked(
 
 
 def _version_if_sound(db: Connection, newest: int) -> int:
-    """How many steps the file has had: none when it is new. Nothing is written to it; what cannot even be read is
-    damaged."""
+    """How many steps the file has had: none when it is new. Nothing is written to it; what cannot
+    even be read is damaged."""
     try:
         return _version(db, newest)
     except UnicodeDecodeError as error:  # SQLite quotes what it does not understand
@@ -61,7 +66,9 @@ def _version_if_sound(db: Connection, newest: int) -> int:
 def _version(db: Connection, newest: int) -> int:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if newest < version < _LAST_SCHEMA:
-        raise NewerSchema(f"the storage has schema {version}, this alert-relay knows {newest}: upgrade it")
+        raise NewerSchema(
+            f"the storage has schema {version}, this alert-relay knows {newest}: upgrade it"
+        )
     (said,) = db.execute("PRAGMA integrity_check(1)").fetchone()
     (tables,) = db.execute("SELECT count(*) FROM sqlite_schema").fetchone()
     if said != "ok" or not (0 < version <= newest if tables else version == 0):

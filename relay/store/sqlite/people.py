@@ -5,7 +5,16 @@ from collections.abc import Iterable, Sequence
 import msgspec
 from msgspec.structs import replace
 
-from relay.core.bot.people import ChatEntry, Effects, Invite, Known, Saying, Subscription, hash_of, with_topics_of
+from relay.core.bot.people import (
+    ChatEntry,
+    Effects,
+    Invite,
+    Known,
+    Saying,
+    Subscription,
+    hash_of,
+    with_topics_of,
+)
 from relay.core.bot.update import BotId, Command, Ears, Ignored, Migrated, Update, further
 from relay.core.budget import Block, Limit
 from relay.core.card.card import Card
@@ -67,7 +76,8 @@ class SqlitePeople:
             return Known(bot)
         chat = update.old if isinstance(update, Migrated) else update.chat.id
         rows = self._db.execute(
-            "SELECT body FROM subscription WHERE bot = ? AND chat = ? ORDER BY rowid", (_text(bot), chat)
+            "SELECT body FROM subscription WHERE bot = ? AND chat = ? ORDER BY rowid",
+            (_text(bot), chat),
         )
         known = Known(bot, self._registered(bot, chat), subscriptions=_all(rows))
         if isinstance(update, Command) and update.name == "start":
@@ -77,7 +87,9 @@ class SqlitePeople:
         return known
 
     def _registered(self, bot: BotId, chat: str) -> ChatEntry | None:
-        found = self._db.execute("SELECT body FROM chat WHERE bot = ? AND chat = ?", (_text(bot), chat)).fetchone()
+        found = self._db.execute(
+            "SELECT body FROM chat WHERE bot = ? AND chat = ?", (_text(bot), chat)
+        ).fetchone()
         return _entry(found[0]) if found else None
 
     def _invited(self, bot: BotId, token: str) -> Invite | None:
@@ -92,7 +104,8 @@ class SqlitePeople:
         for row, key, _ in self._lanes(bot, chat):
             if topic in ("", key.thread):
                 rows = self._db.execute(
-                    "SELECT body FROM card WHERE lane = ? AND firing = 1 AND (posted = 1 OR absorbed = 1)"
+                    "SELECT body FROM card WHERE lane = ? AND firing = 1 AND (posted = 1 OR "
+                    "absorbed = 1)"
                     " ORDER BY urgent DESC LIMIT ?",
                     (row, _MOST_CARDS - len(found)),
                 )
@@ -103,12 +116,15 @@ class SqlitePeople:
         """The lanes that lead to a chat, by their own id or one that was learnt."""
         prefix = _text(LaneKey("telegram", bot.api, bot.account, "")).partition('"chat":')[0]
         rows = self._db.execute(
-            "SELECT id, key, state FROM lane WHERE key >= ? AND key < ?", (prefix, f"{prefix}\U0010ffff")
+            "SELECT id, key, state FROM lane WHERE key >= ? AND key < ?",
+            (prefix, f"{prefix}\U0010ffff"),
         )
         lanes = [(row, _lane_key(key), _lane_state(state)) for row, key, state in rows]
         return [lane for lane in lanes if chat in (lane[1].chat, lane[2].chat)]
 
-    def take_update(self, bot: BotId, update_id: int, effects: Effects, now: float) -> tuple[LaneKey, ...]:
+    def take_update(
+        self, bot: BotId, update_id: int, effects: Effects, now: float
+    ) -> tuple[LaneKey, ...]:
         """See `people.PeopleStore.take_update`."""
         self._keep_ears(bot, replace(self.ears(bot), next_update=update_id + 1, heard_at=now))
         woken: list[LaneKey] = []
@@ -144,7 +160,9 @@ class SqlitePeople:
         """Lanes to the chat that are down may call at once."""
         down = [lane for lane in self._lanes(bot, chat) if lane[2].down]
         for row, _, state in down:
-            self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(probe(state, now)), row))
+            self._db.execute(
+                "UPDATE lane SET state = ? WHERE id = ?", (_encode(probe(state, now)), row)
+            )
         return [key for _, key, _ in down]
 
     def _look_at(self, lane: LaneKey, now: float) -> None:
@@ -158,7 +176,8 @@ class SqlitePeople:
         """Whether there is room for it."""
         key = (_text(entry.bot), entry.chat.id)
         kept = self._db.execute(
-            "INSERT INTO chat (bot, chat, body) SELECT ?, ?, ? WHERE (SELECT count(*) FROM chat) < ?"
+            "INSERT INTO chat (bot, chat, body) SELECT ?, ?, ? WHERE (SELECT count(*) FROM chat) "
+            "< ?"
             " OR EXISTS (SELECT 1 FROM chat WHERE bot = ? AND chat = ?)"
             " ON CONFLICT (bot, chat) DO UPDATE SET body = excluded.body RETURNING 1",
             (*key, _encode(entry), _MOST_CHATS, *key),
@@ -169,18 +188,21 @@ class SqlitePeople:
         (body,) = self._db.execute("SELECT body FROM invite WHERE id = ?", (invite_id,)).fetchone()
         invite = _invite(body)
         self._db.execute(
-            "UPDATE invite SET body = ? WHERE id = ?", (_encode(replace(invite, used=invite.used + 1)), invite_id)
+            "UPDATE invite SET body = ? WHERE id = ?",
+            (_encode(replace(invite, used=invite.used + 1)), invite_id),
         )
 
     def _keep(self, subscription: Subscription) -> None:
         self._db.execute(
-            f"INSERT INTO {_SUBSCRIPTION} ON CONFLICT (id) DO UPDATE SET chat = excluded.chat, body = excluded.body",
+            f"INSERT INTO {_SUBSCRIPTION} ON CONFLICT (id) DO UPDATE SET chat = excluded.chat, "
+            "body = excluded.body",
             _subscription_row(subscription),
         )
 
     def _say(self, bot: BotId, saying: Saying, now: float) -> None:
         self._db.execute(
-            "INSERT INTO saying (bot, at, body) SELECT ?, ?, ? WHERE (SELECT count(*) FROM saying) < ?",
+            "INSERT INTO saying (bot, at, body) SELECT ?, ?, ? WHERE (SELECT count(*) FROM "
+            "saying) < ?",
             (_text(bot), now, _encode(saying), _MOST_SAYINGS),
         )
 
@@ -192,20 +214,27 @@ class SqlitePeople:
         """See `people.PeopleStore.end_subscriptions`."""
         ended: list[Subscription] = []
         for each in ids:
-            ended += _all(self._db.execute("DELETE FROM subscription WHERE id = ? RETURNING body", (each,)).fetchall())
+            ended += _all(
+                self._db.execute(
+                    "DELETE FROM subscription WHERE id = ? RETURNING body", (each,)
+                ).fetchall()
+            )
         left = {subscription.lane for subscription in self.subscriptions()} if ended else set()
         for lane in {subscription.lane for subscription in ended} - left:
             self._forget(lane)
         return tuple(ended)
 
     def _forget(self, lane: LaneKey) -> None:
-        """Nothing is pending for subscribers of the lane any more, and no absent alert concerns them."""
+        """Nothing is pending for subscribers of the lane any more, and no absent alert concerns
+        them.
+        """
         found = self._db.execute("SELECT id FROM lane WHERE key = ?", (_text(lane),)).fetchone()
         if not found:
             return
         self._db.execute("DELETE FROM watch WHERE lane = ? AND owner = ?", (found[0], SUBSCRIPTION))
         pending = self._db.execute(
-            "SELECT seq FROM delivery WHERE lane = ? AND owner = ? AND settlement IS NULL", (found[0], SUBSCRIPTION)
+            "SELECT seq FROM delivery WHERE lane = ? AND owner = ? AND settlement IS NULL",
+            (found[0], SUBSCRIPTION),
         ).fetchall()
         end(self._db, lane.platform, found[0], [seq for (seq,) in pending], "dead", ENDED)
 
@@ -213,7 +242,9 @@ class SqlitePeople:
         """See `people.PeopleStore.fallen`."""
         found = []
         for subscription in self.subscriptions():
-            row = self._db.execute("SELECT state FROM lane WHERE key = ?", (_text(subscription.lane),)).fetchone()
+            row = self._db.execute(
+                "SELECT state FROM lane WHERE key = ?", (_text(subscription.lane),)
+            ).fetchone()
             down = _lane_state(row[0]).down if row else None
             if down:
                 found.append((subscription, down.why))
@@ -221,7 +252,9 @@ class SqlitePeople:
 
     def chats(self) -> tuple[ChatEntry, ...]:
         """See `people.PeopleStore.chats`."""
-        return tuple(_entry(body) for (body,) in self._db.execute("SELECT body FROM chat ORDER BY bot, chat"))
+        return tuple(
+            _entry(body) for (body,) in self._db.execute("SELECT body FROM chat ORDER BY bot, chat")
+        )
 
     def create_invite(self, invite: Invite) -> None:
         """See `people.PeopleStore.create_invite`."""
@@ -231,13 +264,21 @@ class SqlitePeople:
 
     def invites(self) -> tuple[Invite, ...]:
         """See `people.PeopleStore.invites`."""
-        return tuple(_invite(body) for (body,) in self._db.execute("SELECT body FROM invite ORDER BY rowid"))
+        return tuple(
+            _invite(body) for (body,) in self._db.execute("SELECT body FROM invite ORDER BY rowid")
+        )
 
     def revoke_invite(self, invite_id: str) -> bool:
         """See `people.PeopleStore.revoke_invite`."""
-        return bool(self._db.execute("DELETE FROM invite WHERE id = ? RETURNING id", (invite_id,)).fetchall())
+        return bool(
+            self._db.execute(
+                "DELETE FROM invite WHERE id = ? RETURNING id", (invite_id,)
+            ).fetchall()
+        )
 
-    def restore(self, invites: Sequence[Invite], subscriptions: Sequence[Subscription]) -> tuple[int, int]:
+    def restore(
+        self, invites: Sequence[Invite], subscriptions: Sequence[Subscription]
+    ) -> tuple[int, int]:
         """See `people.PeopleStore.restore`."""
         return (
             self._added(_INVITE, map(_invite_row, invites)),
@@ -245,7 +286,10 @@ class SqlitePeople:
         )
 
     def _added(self, into: str, rows: Iterable[Sequence[Value]]) -> int:
-        return sum(len(self._db.execute(f"INSERT OR IGNORE INTO {into} RETURNING id", row).fetchall()) for row in rows)
+        return sum(
+            len(self._db.execute(f"INSERT OR IGNORE INTO {into} RETURNING id", row).fetchall())
+            for row in rows
+        )
 
     def restore_chats(self, entries: Sequence[ChatEntry]) -> int:
         """See `people.PeopleStore.restore_chats`."""

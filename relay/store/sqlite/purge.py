@@ -1,4 +1,6 @@
-"""Forgetting: deliveries that ended, with the payloads and cards that nobody needs, by age and by room."""
+"""Forgetting: deliveries that ended, with the payloads and cards that nobody needs, by age and by
+room.
+"""
 
 import msgspec
 from msgspec import Struct
@@ -24,7 +26,9 @@ _last = msgspec.json.Decoder(_Last).decode
 
 
 class Purge:
-    """Forgets a part at a time. How far it came among the cards is known to this run alone: a new one begins again."""
+    """Forgets a part at a time. How far it came among the cards is known to this run alone: a new
+    one begins again.
+    """
 
     def __init__(self, db: Database) -> None:
         self._db = db
@@ -37,36 +41,47 @@ class Purge:
         before = float("inf") if cramped else before
         most = max(1, min(most, db.step // 4))
         ended = db.execute(
-            "SELECT lane, seq, payload, card FROM delivery WHERE settlement IS NOT NULL AND accepted_at < ?"
+            "SELECT lane, seq, payload, card FROM delivery WHERE settlement IS NOT NULL AND "
+            "accepted_at < ?"
             " ORDER BY accepted_at LIMIT ?",
             (before, most),
         ).fetchall()
-        db.executemany("DELETE FROM delivery WHERE lane = ? AND seq = ?", [row[:2] for row in ended])
         db.executemany(
-            "DELETE FROM payload WHERE id = ? AND NOT EXISTS (SELECT 1 FROM delivery WHERE payload = payload.id)",
+            "DELETE FROM delivery WHERE lane = ? AND seq = ?", [row[:2] for row in ended]
+        )
+        db.executemany(
+            "DELETE FROM payload WHERE id = ? AND NOT EXISTS (SELECT 1 FROM delivery WHERE "
+            "payload = payload.id)",
             [(payload,) for _, _, payload, _ in ended],
         )
-        cards = {card for _, _, _, card in ended if card is not None} | self._next_cards(most - len(ended))
+        cards = {card for _, _, _, card in ended if card is not None} | self._next_cards(
+            most - len(ended)
+        )
         forgotten = sum(_forget(db, card, before) for card in cards)
         if cramped or db.free() > db.used():
             db.execute(f"PRAGMA incremental_vacuum({db.step})").fetchall()
         return len(ended) + forgotten
 
     def _next_cards(self, most: int) -> set[int]:
-        """The next cards, open or closed, from the first one again behind the last: some close after their deliveries
-        were forgotten."""
+        """The next cards, open or closed, from the first one again behind the last: some close
+        after their deliveries were forgotten."""
         if most <= 0:
             return set()
-        found = self._db.execute("SELECT id FROM card WHERE id > ? ORDER BY id LIMIT ?", (self._looked_at, most))
+        found = self._db.execute(
+            "SELECT id FROM card WHERE id > ? ORDER BY id LIMIT ?", (self._looked_at, most)
+        )
         ids = [card for (card,) in found]
         self._looked_at = ids[-1] if len(ids) == most else 0
         return set(ids)
 
 
 def _forget(db: Database, card: int, before: float) -> bool:
-    """Forgets the card if it is over, nothing is to come of it or refers to it, and nothing was since `before`."""
+    """Forgets the card if it is over, nothing is to come of it or refers to it, and nothing was
+    since `before`.
+    """
     found = db.execute(
-        "SELECT lane, grp, fingerprint, body FROM card WHERE id = ? AND closed = 1 AND absorbed = 0 AND due IS NULL"
+        "SELECT lane, grp, fingerprint, body FROM card WHERE id = ? AND closed = 1 AND absorbed "
+        "= 0 AND due IS NULL"
         " AND grp != ?",
         (card, _DIGEST),
     ).fetchone()
@@ -81,7 +96,9 @@ def _forget(db: Database, card: int, before: float) -> bool:
     return True
 
 
-def _is_needed(db: Database, card: int, lane: int, group: str, fingerprint: str, folded_seq: int) -> bool:
+def _is_needed(
+    db: Database, card: int, lane: int, group: str, fingerprint: str, folded_seq: int
+) -> bool:
     """Deliveries are left that the card took in (the last one is met first), or wait for it."""
     taken_in = db.execute(
         "SELECT 1 FROM delivery WHERE lane = ? AND seq <= ? AND card = ? ORDER BY seq DESC LIMIT 1",

@@ -1,4 +1,6 @@
-"""The queue in SQLite: pending and dead deliveries read a page at a time, retried and dropped one by one."""
+"""The queue in SQLite: pending and dead deliveries read a page at a time, retried and dropped one
+by one.
+"""
 
 from typing import NamedTuple
 
@@ -31,19 +33,23 @@ from relay.store.sqlite.settlements import balance, count, end
 
 _NAMES, _LONGEST_NAME, _LONGEST_KEY = 5, 80, 300
 _CARD = (
-    "(SELECT id FROM card WHERE id = delivery.card AND card.lane = delivery.lane AND card.grp = delivery.grp"
+    "(SELECT id FROM card WHERE id = delivery.card AND card.lane = delivery.lane AND card.grp = "
+    "delivery.grp"
     " AND card.fingerprint = delivery.fingerprint)"
 )
 _FIND = (
     "SELECT lane, seq, key, state, receiver, owner, grp, fingerprint, alerts, delivery.accepted_at,"  # noqa: S608
-    f" {_CARD}, settlement, why, retried, payload.accepted_at, body FROM delivery JOIN lane ON lane.id = lane"
+    f" {_CARD}, settlement, why, retried, payload.accepted_at, body FROM delivery JOIN lane ON "
+    "lane.id = lane"
     " JOIN payload ON payload.id = payload WHERE lane = ? AND seq = ?"
 )
 LISTS: dict[QueueState, str] = {
     "pending": "SELECT lane, seq FROM delivery INDEXED BY delivery_owner WHERE settlement IS NULL"
-    " AND (owner, lane, accepted_at, seq) > (?, ?, ?, ?) AND owner <= ? ORDER BY owner, lane, accepted_at, seq LIMIT ?",
+    " AND (owner, lane, accepted_at, seq) > (?, ?, ?, ?) AND owner <= ? ORDER BY owner, lane, "
+    "accepted_at, seq LIMIT ?",
     "dead": "SELECT lane, seq FROM delivery INDEXED BY delivery_dead WHERE settlement = 'dead' AND retried IS NULL"
-    " AND (owner, lane, accepted_at, seq) > (?, ?, ?, ?) AND owner <= ? ORDER BY owner, lane, accepted_at, seq LIMIT ?",
+    " AND (owner, lane, accepted_at, seq) > (?, ?, ?, ?) AND owner <= ? ORDER BY owner, lane, "
+    "accepted_at, seq LIMIT ?",
 }
 _COUNT: dict[QueueState, str] = {
     "pending": "SELECT count(*) FROM delivery INDEXED BY delivery_owner WHERE settlement IS NULL"
@@ -78,8 +84,8 @@ _notification = msgspec.json.Decoder(Notification).decode
 
 
 class Row(NamedTuple):
-    """A delivery with its lane and payload, as `_FIND` has them. `told_at` is when its payload was accepted, `card`
-    what took it in: nothing if that was forgotten since."""
+    """A delivery with its lane and payload, as `_FIND` has them. `told_at` is when its payload was
+    accepted, `card` what took it in: nothing if that was forgotten since."""
 
     lane: int
     seq: int
@@ -124,14 +130,18 @@ def page(db: Database, query: Query) -> Page | Refused:
     state, _, last = query.after.partition(":")
     start = find(db, last) if query.after else None
     if query.after and (start is None or state not in LISTS):
-        return Refused(f"nothing is known of the place {query.after}: list from the beginning, without --after")
+        return Refused(
+            f"nothing is known of the place {query.after}: list from the beginning, without --after"
+        )
     states: tuple[QueueState, ...] = (query.state,) if query.state else ("pending", "dead")
     if state == "dead":
         states = ("dead",)
     found: list[tuple[QueueState, str]] = []
     for each in states:
         behind = start if each == state else None
-        found += [(each, key) for key in _keys(db, each, query.receiver, behind, limit + 1 - len(found))]
+        found += [
+            (each, key) for key in _keys(db, each, query.receiver, behind, limit + 1 - len(found))
+        ]
     rows = [row for _, key in found[:limit] if (row := find(db, key))]
     more = len(found) > limit
     known = sorted({row.receiver for row in balance(db)}) if query.receiver else []
@@ -144,9 +154,15 @@ def page(db: Database, query: Query) -> Page | Refused:
     )
 
 
-def _keys(db: Database, state: QueueState, receiver: str, behind: Row | None, most: int) -> list[str]:
+def _keys(
+    db: Database, state: QueueState, receiver: str, behind: Row | None, most: int
+) -> list[str]:
     """The ids of the next deliveries in that state, in the order of the index."""
-    first = (behind.owner, behind.lane, behind.accepted_at, behind.seq) if behind else (receiver, 0, 0.0, 0)
+    first = (
+        (behind.owner, behind.lane, behind.accepted_at, behind.seq)
+        if behind
+        else (receiver, 0, 0.0, 0)
+    )
     rows = db.execute(LISTS[state], (*first, receiver or _BEHIND_ALL, most))
     return [f"{lane}/{seq}" for lane, seq in rows]
 
@@ -195,7 +211,9 @@ def _alerts(row: Row) -> tuple[tuple[str, ...], int]:
         return (), 0 if row.alerts is None else len(_indexes(row.alerts))
     alerts = _names(row.body).alerts
     chosen = alerts if row.alerts is None else [alerts[index] for index in _indexes(row.alerts)]
-    names = dict.fromkeys(_short(alert.labels.alertname or "unnamed alert", _LONGEST_NAME) for alert in chosen)
+    names = dict.fromkeys(
+        _short(alert.labels.alertname or "unnamed alert", _LONGEST_NAME) for alert in chosen
+    )
     return tuple(names)[:_NAMES], len(chosen)
 
 
@@ -210,10 +228,18 @@ def _ended(row: Row) -> str:
 
 def _waits_for(state: LaneState) -> str:
     if state.down:
-        never = "" if state.down.probe_at is not None else " (no call is made any more: retry it once that is mended)"
+        never = (
+            ""
+            if state.down.probe_at is not None
+            else " (no call is made any more: retry it once that is mended)"
+        )
         return f"the chat is down: {state.down.why}{never}"
     if state.attempts:
-        return "the chat could not be reached" if state.trouble == "unreachable" else "the last call failed"
+        return (
+            "the chat could not be reached"
+            if state.trouble == "unreachable"
+            else "the last call failed"
+        )
     if state.trouble == "rate_limited" and not state.trouble_until:
         return "the chat takes no more for a while"
     return "its turn comes"
@@ -230,9 +256,11 @@ def _unknown(delivery_id: str) -> Refused:
 
 
 def retry(db: Database, delivery_id: str, now: float) -> Retried | Refused:
-    """Makes a pending delivery due, or accepts a dead one anew; its lane is called even if the chat is down.
+    """Makes a pending delivery due, or accepts a dead one anew; its lane is called even if the chat
+    is down.
 
-    A card that has the delivery's alerts already is shown as it is now: nothing old is laid over something new.
+    A card that has the delivery's alerts already is shown as it is now: nothing old is laid over
+    something new.
     """
     row = find(db, delivery_id)
     if row is None:
@@ -260,14 +288,22 @@ def _not_to_retry(db: Database, row: Row, card: Card | None) -> str:
     if row.card is not None and card and is_settled(card):
         return f"{row.id} needs no retry: the chat shows its group as it is now"
     later = _later(db, row)
-    return f"{row.id} is out of date: {later} tells the same chat of the same group, and is newer" if later else ""
+    return (
+        f"{row.id} is out of date: {later} tells the same chat of the same group, and is newer"
+        if later
+        else ""
+    )
 
 
 def _later(db: Database, row: Row) -> str:
-    """A delivery to the same card that is newer and was, or will be, part of what the card shows."""
+    """A delivery to the same card that is newer and was, or will be, part of what the card
+    shows.
+    """
     found = db.execute(
-        "SELECT seq FROM delivery JOIN payload ON payload.id = payload WHERE lane = ? AND seq > ? AND grp = ?"
-        " AND fingerprint = ? AND payload.accepted_at > ? AND NOT (card IS NULL AND settlement IS 'dead')"
+        "SELECT seq FROM delivery JOIN payload ON payload.id = payload WHERE lane = ? AND seq > "
+        "? AND grp = ?"
+        " AND fingerprint = ? AND payload.accepted_at > ? AND NOT (card IS NULL AND settlement "
+        "IS 'dead')"
         " ORDER BY seq DESC LIMIT 1",
         (row.lane, row.seq, row.grp, row.fingerprint, row.told_at),
     ).fetchone()
@@ -275,19 +311,24 @@ def _later(db: Database, row: Row) -> str:
 
 
 def _again(db: Database, row: Row, now: float) -> int:
-    """Accepts the delivery anew and returns its number; one that was folded needs no folding again."""
+    """Accepts the delivery anew and returns its number; one that was folded needs no folding
+    again.
+    """
     if not db.has_room():
         raise StoreError("the disk is full")
     (seq,) = db.execute(
         "UPDATE lane SET last_seq = last_seq + 1 WHERE id = ? RETURNING last_seq", (row.lane,)
     ).fetchone()
     db.execute(
-        "INSERT INTO delivery (lane, seq, payload, receiver, owner, grp, fingerprint, alerts, accepted_at, card)"
+        "INSERT INTO delivery (lane, seq, payload, receiver, owner, grp, fingerprint, alerts, "
+        "accepted_at, card)"
         " SELECT lane, ?, payload, receiver, owner, grp, fingerprint, alerts, ?, ? FROM delivery"
         " WHERE lane = ? AND seq = ?",
         (seq, now, row.card, row.lane, row.seq),
     )
-    db.execute("UPDATE delivery SET retried = ? WHERE lane = ? AND seq = ?", (seq, row.lane, row.seq))
+    db.execute(
+        "UPDATE delivery SET retried = ? WHERE lane = ? AND seq = ?", (seq, row.lane, row.seq)
+    )
     if row.card is None:
         db.execute(
             "INSERT OR IGNORE INTO watch VALUES (?, ?, ?, ?, ?, NULL)",
@@ -310,13 +351,17 @@ def drop(db: Database, delivery_id: str, now: float) -> Dropped | Refused:
 
 
 def _let_be(db: Database, row: Row, now: float) -> None:
-    """A card without a delivery that waits for it has no duty, and a group without a card is not watched."""
+    """A card without a delivery that waits for it has no duty, and a group without a card is not
+    watched.
+    """
     place = (row.lane, row.grp, row.fingerprint)
     card = cards.find(db, *place)
     if card is None:
         db.execute(
-            "DELETE FROM watch WHERE lane = ? AND grp = ? AND fingerprint = ? AND NOT EXISTS (SELECT 1 FROM delivery"
-            " WHERE lane = watch.lane AND grp = watch.grp AND fingerprint = watch.fingerprint AND card IS NULL"
+            "DELETE FROM watch WHERE lane = ? AND grp = ? AND fingerprint = ? AND NOT EXISTS "
+            "(SELECT 1 FROM delivery"
+            " WHERE lane = watch.lane AND grp = watch.grp AND fingerprint = watch.fingerprint "
+            "AND card IS NULL"
             " AND settlement IS NULL)",
             place,
         )
@@ -325,14 +370,24 @@ def _let_be(db: Database, row: Row, now: float) -> None:
 
 
 def _owes(db: Database, card: int) -> bool:
-    found = db.execute("SELECT 1 FROM delivery WHERE card = ? AND settlement IS NULL LIMIT 1", (card,)).fetchone()
+    found = db.execute(
+        "SELECT 1 FROM delivery WHERE card = ? AND settlement IS NULL LIMIT 1", (card,)
+    ).fetchone()
     return found is not None
 
 
 def _keep(db: Database, row: Row, card: Card, now: float) -> None:
     """Writes the card as one to look at now, with a message of its own and not in a digest."""
     db.execute(
-        "UPDATE card SET body = ?, waiting_since = ?, absorbed = 0, due = ? WHERE lane = ? AND grp = ?"
+        "UPDATE card SET body = ?, waiting_since = ?, absorbed = 0, due = ? WHERE lane = ? AND "
+        "grp = ?"
         " AND fingerprint = ?",
-        (_encode(replace(card, absorbed=False)), card.waiting_since, now, row.lane, row.grp, row.fingerprint),
+        (
+            _encode(replace(card, absorbed=False)),
+            card.waiting_since,
+            now,
+            row.lane,
+            row.grp,
+            row.fingerprint,
+        ),
     )

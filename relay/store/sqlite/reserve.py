@@ -1,16 +1,20 @@
-"""Room on the disk that is kept back, so that what was sent can be written down when the disk is full."""
+"""Room on the disk that is kept back, so that what was sent can be written down when the disk is
+full.
+"""
 
 import os
 from contextlib import suppress
 from pathlib import Path
 
-LARGEST = 16 * 1024 * 1024  # bytes; four times the log that SQLite lets grow before it is written back
+LARGEST = (
+    16 * 1024 * 1024
+)  # bytes; four times the log that SQLite lets grow before it is written back
 _PAGE = 4096
 
 
 class Reserve:
-    """A file of real blocks beside the database. While it is not held, nothing new may be accepted; with less than half
-    of it left, nothing new may be sent.
+    """A file of real blocks beside the database. While it is not held, nothing new may be accepted;
+    with less than half of it left, nothing new may be sent.
 
     It is an eighth of a small disk. See docs/adr/0006-room-is-kept-back-for-what-was-sent.md.
     """
@@ -24,7 +28,9 @@ class Reserve:
 
     @property
     def log_pages(self) -> int:
-        """Pages of log after which SQLite writes back: the reserve must have room for them beside what is settled."""
+        """Pages of log after which SQLite writes back: the reserve must have room for them beside
+        what is settled.
+        """
         return max(1, self._size // 4 // _PAGE)
 
     def take(self) -> None:
@@ -32,7 +38,9 @@ class Reserve:
         self.held = self._is_there() or self._allocated()
 
     def hold(self) -> bool:
-        """Takes the room back once there is half as much again, so that it is not needed again at once."""
+        """Takes the room back once there is half as much again, so that it is not needed again at
+        once.
+        """
         self.held = self.held or (self._free() >= self._size * 3 // 2 and self._allocated())
         return self.held
 

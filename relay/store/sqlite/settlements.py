@@ -30,19 +30,26 @@ _state = msgspec.json.Decoder(_State).decode
 def count(db: Database, platform: Platform, receiver: str, name: str, by: int) -> None:
     """Adds to a counter that lasts."""
     db.execute(
-        "INSERT INTO counter VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = value + excluded.value",
+        "INSERT INTO counter VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = value + "
+        "excluded.value",
         (platform, receiver, name, by),
     )
 
 
 def end(
-    db: Database, platform: Platform, lane: int, seqs: Sequence[int], settlement: Settlement, why: str
+    db: Database,
+    platform: Platform,
+    lane: int,
+    seqs: Sequence[int],
+    settlement: Settlement,
+    why: str,
 ) -> tuple[Ended, ...]:
     """Ends those of the deliveries that are pending, each counted once, under its owner."""
     owners: Counter[str] = Counter()
     for seq in seqs:
         for (owner,) in db.execute(
-            "UPDATE delivery SET settlement = ?, why = ? WHERE lane = ? AND seq = ? AND settlement IS NULL"
+            "UPDATE delivery SET settlement = ?, why = ? WHERE lane = ? AND seq = ? AND "
+            "settlement IS NULL"
             " RETURNING owner",
             (settlement, why, lane, seq),
         ).fetchall():
@@ -54,21 +61,27 @@ def end(
 
 def owing(db: Database) -> tuple[tuple[LaneKey, str], ...]:
     """See `protocol.Store.owing`."""
-    rows = db.execute("SELECT DISTINCT key, owner FROM delivery JOIN lane ON lane.id = lane WHERE settlement IS NULL")
+    rows = db.execute(
+        "SELECT DISTINCT key, owner FROM delivery JOIN lane ON lane.id = lane WHERE settlement "
+        "IS NULL"
+    )
     return tuple((_lane_key(key), owner) for key, owner in rows)
 
 
 def overdue(db: Database, lane: int, owner: str, before: float) -> list[int]:
     """The deliveries that are pending since before then."""
     late = db.execute(
-        "SELECT seq FROM delivery WHERE owner = ? AND lane = ? AND accepted_at < ? AND settlement IS NULL",
+        "SELECT seq FROM delivery WHERE owner = ? AND lane = ? AND accepted_at < ? AND "
+        "settlement IS NULL",
         (owner, lane, before),
     ).fetchall()
     return [seq for (seq,) in late]
 
 
 def down(db: Database) -> tuple[tuple[LaneKey, Down], ...]:
-    """See `protocol.Store.down`. A state that cannot be read says nothing: it is reset when its lane has a turn."""
+    """See `protocol.Store.down`. A state that cannot be read says nothing: it is reset when its
+    lane has a turn.
+    """
     found: list[tuple[LaneKey, Down]] = []
     for key, state in db.execute("SELECT key, state FROM lane ORDER BY key"):
         with suppress(*ERRORS):
@@ -91,11 +104,17 @@ def balance(db: Database) -> tuple[BalanceRow, ...]:
         where = (needed(_lane_key, key).platform, owner)
         had, since = pending.get(where, (0, oldest))
         pending[where] = (had + waiting, min(since, oldest))
-    return tuple(_balance_row(where, counted[where], pending.get(where)) for where in sorted(counted))
+    return tuple(
+        _balance_row(where, counted[where], pending.get(where)) for where in sorted(counted)
+    )
 
 
-def _balance_row(where: tuple[Platform, str], counts: dict[str, int], pending: tuple[int, float] | None) -> BalanceRow:
+def _balance_row(
+    where: tuple[Platform, str], counts: dict[str, int], pending: tuple[int, float] | None
+) -> BalanceRow:
     waiting, oldest = pending or (0, None)
     names = ("accepted", "delivered", "merged", "duplicate", "expired", "dead")
     accepted, delivered, merged, duplicate, expired, dead = (counts.get(name, 0) for name in names)
-    return BalanceRow(*where, accepted, delivered, merged, duplicate, expired, dead, waiting, oldest)
+    return BalanceRow(
+        *where, accepted, delivered, merged, duplicate, expired, dead, waiting, oldest
+    )

@@ -1,4 +1,6 @@
-"""The embedded store: one SQLite file, one connection, one thread, every commit synced before it is acknowledged."""
+"""The embedded store: one SQLite file, one connection, one thread, every commit synced before it is
+acknowledged.
+"""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -51,8 +53,9 @@ def _nobody(_: Event) -> None:
 class SqliteStore:
     """Store over one SQLite file (see `protocol.Store`). ":memory:" keeps it in memory, for tests.
 
-    WAL with `synchronous=FULL`: a commit is on the disk before it returns (https://sqlite.org/pragma.html#pragma_synchronous).
-    Raises NewerSchema for a file of a later version and StoreError for one that cannot be opened.
+    WAL with `synchronous=FULL`: a commit is on the disk before it returns
+    (https://sqlite.org/pragma.html#pragma_synchronous). Raises NewerSchema for a file of a later
+    version and StoreError for one that cannot be opened.
     """
 
     def __init__(
@@ -86,7 +89,9 @@ class SqliteStore:
             raise StoreError("the disk is full")
         return accept(self._db, arrival)
 
-    def stand_in(self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]) -> tuple[LaneKey, ...]:
+    def stand_in(
+        self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]
+    ) -> tuple[LaneKey, ...]:
         """See `protocol.Store.stand_in`."""
         return stand_in(self._db, lane, receiver, fallback, to)
 
@@ -98,7 +103,9 @@ class SqliteStore:
         try:
             return claim(self._db, self._lane(lane), lane, now, page)
         except unreadable.ERRORS as error:
-            self._tell(Noted("error", "storage has rows that cannot be read", (("err", str(error)),)))
+            self._tell(
+                Noted("error", "storage has rows that cannot be read", (("err", str(error)),))
+            )
             self._end(lane, unreadable.clear(self._db, self._lane(lane)), "dead", "unreadable")
             return claim(self._db, self._lane(lane), lane, now, page)
 
@@ -117,26 +124,34 @@ class SqliteStore:
         card_id = cards.keep(self._db, row, change)
         # A card may come from a storage that is no more; what follows must have higher numbers.
         self._db.execute(
-            "UPDATE lane SET last_seq = ? WHERE id = ? AND last_seq < ?", (card.folded_seq, row, card.folded_seq)
+            "UPDATE lane SET last_seq = ? WHERE id = ? AND last_seq < ?",
+            (card.folded_seq, row, card.folded_seq),
         )
         if card.closed_at is not None:
             self._db.execute(
                 "DELETE FROM watch WHERE grp = ? AND lane = ? AND fingerprint = ? AND NOT EXISTS"
-                " (SELECT 1 FROM delivery INDEXED BY delivery_open WHERE lane = watch.lane AND card IS NULL"
-                " AND settlement IS NULL AND delivery.grp = watch.grp AND delivery.fingerprint = watch.fingerprint)",
+                " (SELECT 1 FROM delivery INDEXED BY delivery_open WHERE lane = watch.lane AND "
+                "card IS NULL"
+                " AND settlement IS NULL AND delivery.grp = watch.grp AND delivery.fingerprint = "
+                "watch.fingerprint)",
                 (group, row, card.fingerprint),
             )
         self._db.executemany(
-            "UPDATE delivery SET card = ? WHERE lane = ? AND seq = ?", [(card_id, row, seq) for seq in change.folded]
+            "UPDATE delivery SET card = ? WHERE lane = ? AND seq = ?",
+            [(card_id, row, seq) for seq in change.folded],
         )
         ended = self._end(lane, change.duplicates, "duplicate", "")
         return (
-            ended + self._end(lane, self._pending(card_id, card.folded_seq), "merged", "") if change.settled else ended
+            ended + self._end(lane, self._pending(card_id, card.folded_seq), "merged", "")
+            if change.settled
+            else ended
         )
 
     def _pending(self, card_id: int, up_to: int) -> list[int]:
         rows = self._db.execute(
-            "SELECT seq FROM delivery WHERE card = ? AND seq <= ? AND settlement IS NULL ORDER BY seq", (card_id, up_to)
+            "SELECT seq FROM delivery WHERE card = ? AND seq <= ? AND settlement IS NULL ORDER "
+            "BY seq",
+            (card_id, up_to),
         )
         return [seq for (seq,) in rows]
 
@@ -160,12 +175,16 @@ class SqliteStore:
         (state,) = self._db.execute("SELECT state FROM lane WHERE id = ?", (row,)).fetchone()
         return readable(_lane_state, state)
 
-    def dismiss(self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str) -> tuple[Ended, ...]:
+    def dismiss(
+        self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str
+    ) -> tuple[Ended, ...]:
         """See `protocol.Store.dismiss`."""
         cards.unwatch(self._db, self._lane(lane), seqs)
         return self._end(lane, seqs, settlement, why)
 
-    def _end(self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str) -> tuple[Ended, ...]:
+    def _end(
+        self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str
+    ) -> tuple[Ended, ...]:
         return end(self._db, lane.platform, self._lane(lane), seqs, settlement, why)
 
     def begin(self, attempt: Attempt, limits: Sequence[Limit], now: float) -> Begun | Denied:
@@ -191,25 +210,36 @@ class SqliteStore:
         finished = self._finish(outturn) if outturn.shown or outturn.dead else ()
         return finished + self._keep(outturn.lane, outturn.change)
 
-    def _settle_digest(self, outturn: Outturn, row: int, names: frozenset[tuple[GroupId, str]]) -> tuple[Ended, ...]:
+    def _settle_digest(
+        self, outturn: Outturn, row: int, names: frozenset[tuple[GroupId, str]]
+    ) -> tuple[Ended, ...]:
         self._keep(outturn.lane, outturn.change)
         pending = cards.pending(self._db, row) if outturn.shown or outturn.dead else []
         if outturn.dead:
             return self._end(outturn.lane, [seq for seq, *_ in pending], "dead", outturn.dead)
         if not outturn.shown:
             return ()
-        named = [(seq, owner, at) for seq, grp, print_, owner, at in pending if (_group(grp), print_) in names]
+        named = [
+            (seq, owner, at)
+            for seq, grp, print_, owner, at in pending
+            if (_group(grp), print_) in names
+        ]
         counted = [seq for seq, grp, print_, _, _ in pending if (_group(grp), print_) not in names]
         cards.digest_shown(self._db, row, outturn.now)
         cards.release(self._db, row)
         return self._delivered(outturn, named) + self._end(outturn.lane, counted, "merged", "")
 
-    def _delivered(self, outturn: Outturn, rows: Sequence[tuple[int, str, float]]) -> tuple[Ended, ...]:
+    def _delivered(
+        self, outturn: Outturn, rows: Sequence[tuple[int, str, float]]
+    ) -> tuple[Ended, ...]:
         self._end(outturn.lane, [seq for seq, _, _ in rows], "delivered", "")
         latencies: dict[str, list[float]] = {}
         for _, owner, accepted_at in rows:
             latencies.setdefault(owner, []).append(outturn.now - accepted_at)
-        return tuple(Ended(owner, "delivered", len(taken), tuple(taken)) for owner, taken in latencies.items())
+        return tuple(
+            Ended(owner, "delivered", len(taken), tuple(taken))
+            for owner, taken in latencies.items()
+        )
 
     def absorb(self, lane: LaneKey, digest: CardChange, now: float, look_again: float) -> None:
         """See `protocol.Store.absorb`."""
@@ -221,7 +251,8 @@ class SqliteStore:
     def _finish(self, outturn: Outturn) -> tuple[Ended, ...]:
         card = outturn.change.card
         rows = self._db.execute(
-            "SELECT seq, owner, accepted_at FROM delivery WHERE settlement IS NULL AND seq <= ? AND card ="
+            "SELECT seq, owner, accepted_at FROM delivery WHERE settlement IS NULL AND seq <= ? "
+            "AND card ="
             " (SELECT id FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?) ORDER BY seq",
             (card.folded_seq, self._lane(outturn.lane), text(card.group), card.fingerprint),
         ).fetchall()
@@ -238,7 +269,9 @@ class SqliteStore:
 
     def in_doubt(self) -> tuple[Attempt, ...]:
         """See `protocol.Store.in_doubt`."""
-        return tuple(needed(_attempt, body) for (body,) in self._db.execute("SELECT body FROM attempt"))
+        return tuple(
+            needed(_attempt, body) for (body,) in self._db.execute("SELECT body FROM attempt")
+        )
 
     def postpone(self, lane: LaneKey, group: GroupId, fingerprint: str, until: float) -> None:
         """See `protocol.Store.postpone`."""
@@ -258,9 +291,11 @@ class SqliteStore:
     def wakes(self) -> tuple[tuple[LaneKey, float], ...]:
         """See `protocol.Store.wakes`."""
         rows = self._db.execute(
-            "SELECT key, CASE WHEN EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_open WHERE lane = lane.id"
+            "SELECT key, CASE WHEN EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_open WHERE "
+            "lane = lane.id"
             " AND card IS NULL AND settlement IS NULL) THEN 0.0"
-            " ELSE (SELECT min(due) FROM card WHERE lane = lane.id AND due IS NOT NULL) END FROM lane"
+            " ELSE (SELECT min(due) FROM card WHERE lane = lane.id AND due IS NOT NULL) END FROM "
+            "lane"
         ).fetchall()
         return tuple((needed(_lane_key, key), at) for key, at in rows if at is not None)
 

@@ -1,4 +1,6 @@
-"""Rows that a damaged disk left in the SQLite store and that say nothing any more: nobody must wait for them."""
+"""Rows that a damaged disk left in the SQLite store and that say nothing any more: nobody must wait
+for them.
+"""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -13,7 +15,11 @@ from relay.store.sqlite.connection import damaged
 from relay.store.sqlite.database import Database
 
 T = TypeVar("T")
-ERRORS = (msgspec.DecodeError, UnicodeDecodeError, TypeError)  # the last: a number or nothing where JSON should be
+ERRORS = (
+    msgspec.DecodeError,
+    UnicodeDecodeError,
+    TypeError,
+)  # the last: a number or nothing where JSON should be
 _NO_STATE = msgspec.json.encode(LaneState())
 _state = msgspec.json.Decoder(LaneState).decode
 _card = msgspec.json.Decoder(Card).decode
@@ -23,14 +29,18 @@ _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 
 
 def clear(db: Database, lane: int) -> list[int]:
-    """Resets the lane's state and forgets its cards where they cannot be read (their deliveries are folded again);
-    gives the open deliveries whose payloads cannot be."""
+    """Resets the lane's state and forgets its cards where they cannot be read (their deliveries are
+    folded again); gives the open deliveries whose payloads cannot be."""
     (state,) = db.execute("SELECT state FROM lane WHERE id = ?", (lane,)).fetchone()
     if not _reads(_state, state):
         db.execute("UPDATE lane SET state = ? WHERE id = ?", (_NO_STATE, lane))
-    for card_id, body, line in db.execute("SELECT id, body, line FROM card WHERE lane = ?", (lane,)).fetchall():
+    for card_id, body, line in db.execute(
+        "SELECT id, body, line FROM card WHERE lane = ?", (lane,)
+    ).fetchall():
         if not (_reads(_card, body) and _reads(_line, line)):
-            db.execute("UPDATE delivery SET card = NULL WHERE card = ? AND settlement IS NULL", (card_id,))
+            db.execute(
+                "UPDATE delivery SET card = NULL WHERE card = ? AND settlement IS NULL", (card_id,)
+            )
             db.execute("DELETE FROM card WHERE id = ?", (card_id,))
     opened = db.execute(
         "SELECT seq, alerts, body FROM delivery LEFT JOIN payload ON payload.id = payload"
@@ -45,8 +55,8 @@ def clear(db: Database, lane: int) -> list[int]:
 
 
 def needed(decode: Callable[[bytes], T], blob: bytes) -> T:
-    """A value without which the relay cannot go on. Raises sqlite3.Error when it cannot be read: the file is moved
-    aside."""
+    """A value without which the relay cannot go on. Raises sqlite3.Error when it cannot be read:
+    the file is moved aside."""
     try:
         return decode(blob)
     except ERRORS as error:
