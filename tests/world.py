@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
-from relay.core.active_config import InForce
+from relay.core.active_config import ActiveConfig
 from relay.core.alert import Notification
 from relay.core.balance import BalanceRow
 from relay.core.budget import Limits
@@ -26,7 +26,7 @@ from relay.sandbox.discord import Discord
 from relay.sandbox.faults import Faults
 from relay.sandbox.reply import Reply
 from relay.sandbox.telegram import Telegram
-from relay.store.protocol import Arrival, Store
+from relay.store.protocol import NewPayload, Store
 from relay.store.sqlite.store import SqliteStore
 from tests.build import POLICY, T0, target
 
@@ -94,7 +94,7 @@ class World:
         self.dying = False
         self.store = store or SqliteStore(":memory:")
         weakref.finalize(self, self.store.close)
-        in_force = InForce(
+        active = ActiveConfig(
             self.routing,
             TEMPLATES,
             limits or Limits(),
@@ -107,7 +107,7 @@ class World:
             lambda: self.now,
             lambda: 0.5,
             self.events.append,
-            in_force,
+            active,
         )
 
     async def commit(self, job: Callable[[], T]) -> T:
@@ -140,8 +140,10 @@ class World:
         """Alertmanager posts a notification; when this returns it was answered with 200."""
         routed = deliveries(self.routing, told)
         last = told.part == told.parts - 1
-        arrival = Arrival(told.group, msgspec.json.encode(told), self.now, routed.deliveries, last)
-        for lane in await self.commit(partial(self.store.accept, arrival)):
+        new_payload = NewPayload(
+            told.group, msgspec.json.encode(told), self.now, routed.deliveries, last
+        )
+        for lane in await self.commit(partial(self.store.accept, new_payload)):
             self.wakes[lane] = self.now
 
     async def run(self, until: float) -> None:
@@ -170,8 +172,8 @@ class World:
     async def reload(self, routing: Routing) -> None:
         """These routes and chats are in force from now on; every lane looks again."""
         self.routing = routing
-        self.pipeline.take_over(msgspec.structs.replace(self.pipeline.in_force, routing=routing))
-        await self.commit(partial(self.store.look_again, self.now))
+        self.pipeline.take_over(msgspec.structs.replace(self.pipeline.active, routing=routing))
+        await self.commit(partial(self.store.recheck, self.now))
         for lane, _ in await self.commit(self.store.wakes):
             self.wakes[lane] = self.now
 
@@ -180,7 +182,7 @@ class World:
         the wakes.
         """
         self.wakes, self.dying = {}, False
-        await self.commit(partial(self.store.rewind, self.now))
+        await self.commit(partial(self.store.move_times_back, self.now))
         await self.pipeline.recover()
         for lane, at in await self.commit(self.store.wakes):
             self.wakes[lane] = max(at, self.now)

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.bot.conversation import respond
-from relay.core.bot.people import Effects, Saying, Subscription, has_left
+from relay.core.bot.people import BotReply, Effects, Subscription, has_left
 from relay.core.bot.update import BotId, Update, is_new
 from relay.core.budget import Budget, Limit, free_at, take
 from relay.core.event import ChatChanged, Event, Heard, Noted
@@ -27,7 +27,7 @@ PERSON, CHAT = (
 _MOST_KNOWN = 1000  # people and chats whose answers are counted before the old counts are forgotten
 
 
-class Heed(Struct, frozen=True):
+class UpdateActions(Struct, frozen=True):
     """Where what was heard goes: lanes that have work, the subscriptions when they changed, lanes
     whose group has another id now, answers that wait."""
 
@@ -45,7 +45,7 @@ class _Taken(Struct, frozen=True):
     subscriptions: tuple[Subscription, ...] | None = None
 
 
-class Hearing:
+class BotHandler:
     """Takes updates, each once. `policy` is that of personal chats, replaced on a reload."""
 
     def __init__(
@@ -53,16 +53,16 @@ class Hearing:
         store: PeopleStore,
         run: Run,
         clock: Callable[[], float],
-        tell: Callable[[Event], None],
-        heed: Heed,
+        emit: Callable[[Event], None],
+        actions: UpdateActions,
         policy: Policy,
     ) -> None:
         self._store = store
         self._run = run
         self._clock = clock
-        self._tell = tell
-        self._heed = heed
-        self._manners = _Manners()
+        self._emit = emit
+        self._heed = actions
+        self._manners = _RateLimiter()
         self._tasks: set[asyncio.Task[None]] = set()
         self.policy = policy
 
@@ -89,28 +89,28 @@ class Hearing:
         except StoreError:
             raise
         except Exception as error:  # noqa: BLE001 - see above
-            self._tell(
+            self._emit(
                 Noted("error", "update failed", (("update", str(update.id)), ("err", repr(error))))
             )
             taken = await self._run(partial(_pass_over, self._store, bot, update, now))
-        self._tell(Heard(taken.effects.heard))
+        self._emit(Heard(taken.effects.heard))
         self._heed_all(taken)
 
     def _heed_all(self, taken: _Taken) -> None:
         effects = taken.effects
         for subscription in (effects.added,) if effects.added else ():
-            self._tell(Noted("info", "subscription begun", _described(subscription)))
+            self._emit(Noted("info", "subscription begun", _described(subscription)))
         for ended in effects.ended:
-            self._tell(Noted("info", "subscription ended", (("id", ended),)))
+            self._emit(Noted("info", "subscription ended", (("id", ended),)))
         if taken.subscriptions is not None:
             self._heed.renew(taken.subscriptions)
         if effects.moved:
             self._heed.moved(taken.lanes, effects.moved[1])
         self._heed.wake(taken.lanes)
-        if effects.sayings:
+        if effects.bot_replies:
             self._heed.answer()
 
-    def listen(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """A chat of a subscriber that went down may have left for good: that ends its
         subscriptions.
         """
@@ -123,10 +123,10 @@ class Hearing:
         try:
             ended, left = await self._run(partial(_part, self._store))
         except StoreError as error:
-            self._tell(Noted("error", "storage failed", (("err", str(error)),)))
+            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
             return
         for subscription in ended:
-            self._tell(Noted("info", "subscription ended", _described(subscription)))
+            self._emit(Noted("info", "subscription ended", _described(subscription)))
         if ended:
             self._heed.renew(left)
 
@@ -136,13 +136,21 @@ class Hearing:
 
 
 def _take(
-    store: PeopleStore, bot: BotId, update: Update, policy: Policy, now: float, manners: "_Manners"
+    store: PeopleStore,
+    bot: BotId,
+    update: Update,
+    policy: Policy,
+    now: float,
+    rate_limiter: "_RateLimiter",
 ) -> _Taken:
-    if not is_new(update, store.ears(bot), now):
+    if not is_new(update, store.poll_state(bot), now):
         return _Taken(Effects("repeated" if update.id else "ignored"))
     effects = respond(update, store.known(bot, update), policy, now)
     effects = replace(
-        effects, sayings=tuple(each for each in effects.sayings if manners.admit(bot, each, now))
+        effects,
+        bot_replies=tuple(
+            each for each in effects.bot_replies if rate_limiter.admit(bot, each, now)
+        ),
     )
     lanes = store.take_update(bot, update.id, effects, now)
     return _Taken(effects, lanes, store.subscriptions() if effects.concerns_routing else None)
@@ -163,7 +171,7 @@ def _described(subscription: Subscription) -> tuple[tuple[str, str], ...]:
     return (("id", subscription.id), ("name", subscription.name), ("invite", subscription.invite))
 
 
-class _Manners:
+class _RateLimiter:
     """How many answers a person and a chat got lately. A new start forgets it: it is only against
     floods.
     """
@@ -171,12 +179,12 @@ class _Manners:
     def __init__(self) -> None:
         self._budgets: dict[str, Budget] = {}
 
-    def admit(self, bot: BotId, saying: Saying, now: float) -> bool:
+    def admit(self, bot: BotId, bot_reply: BotReply, now: float) -> bool:
         """Counts one more answer, if both may have it."""
         place = f"{bot.api} {bot.account}"
         limits = (
-            Limit(f"{place} person {saying.user}", *PERSON),
-            Limit(f"{place} chat {saying.chat}", *CHAT),
+            Limit(f"{place} person {bot_reply.user}", *PERSON),
+            Limit(f"{place} chat {bot_reply.chat}", *CHAT),
         )
         known = [(limit, self._budgets.get(limit.key, Budget(limit.key))) for limit in limits]
         if any(free_at(budget, limit, now) > now for limit, budget in known):

@@ -34,8 +34,8 @@ _MENUS: tuple[tuple[Scope, tuple[str, ...]], ...] = (
 _NO_SECRET = "0" * 64
 
 
-class Updates:
-    """The ears of all bots. `take` is what becomes of an update (see `Hearing.take`)."""
+class Polling:
+    """The ears of all bots. `take` is what becomes of an update (see `BotHandler.take`)."""
 
     def __init__(
         self,
@@ -43,14 +43,14 @@ class Updates:
         run: Run,
         send: Send,
         clock: Callable[[], float],
-        tell: Callable[[Event], None],
+        emit: Callable[[Event], None],
         take: Callable[[BotId, Update], Awaitable[None]],
     ) -> None:
         self._store = store
         self._run = run
         self._send = send
         self._clock = clock
-        self._tell = tell
+        self._emit = emit
         self._take = take
         self._tasks: dict[Bot, asyncio.Task[None]] = {}
         self._names: dict[Bot, str] = {}
@@ -83,7 +83,7 @@ class Updates:
             and bot
         ):
             return True
-        self._tell(Heard("forged"))
+        self._emit(Heard("forged"))
         return False
 
     async def webhook(self, account: str, body: bytes) -> int:
@@ -94,7 +94,7 @@ class Updates:
         try:
             await self._take(_id(bot), decode(body, self._names[bot]))
         except StoreError as error:
-            self._tell(Noted("error", "storage failed", (("err", str(error)),)))
+            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
             return 503
         return 200
 
@@ -110,9 +110,9 @@ class Updates:
             try:
                 await self._listen(bot)
             except StoreError as error:
-                self._tell(Noted("error", "storage failed", (("err", str(error)),)))
+                self._emit(Noted("error", "storage failed", (("err", str(error)),)))
             except Exception as error:  # noqa: BLE001 - a bug must not deafen the bot for good
-                self._tell(
+                self._emit(
                     Noted("error", "listening failed", (("bot", bot.account), ("err", repr(error))))
                 )
             else:
@@ -120,7 +120,7 @@ class Updates:
             await asyncio.sleep(_AFTER_FAULT)
 
     async def _listen(self, bot: Bot) -> None:
-        ours = (await self._run(partial(self._store.ears, _id(bot)))).webhook
+        ours = (await self._run(partial(self._store.poll_state, _id(bot)))).webhook
         if bot.updates == "none" and not ours:
             return
         username = telegram_bot.me(await self._insist(bot, telegram_bot.get_me(bot))).username
@@ -135,9 +135,9 @@ class Updates:
 
     async def _by_polling(self, bot: Bot, username: str) -> None:
         while True:
-            ears = await self._run(partial(self._store.ears, _id(bot)))
+            poll_state = await self._run(partial(self._store.poll_state, _id(bot)))
             asked_at = self._clock()
-            since = offset(ears, asked_at)
+            since = offset(poll_state, asked_at)
             result = await self._insist(bot, telegram_bot.get_updates(bot, since, HOLD))
             found = updates(result.value, username)
             for update in found:
@@ -161,13 +161,13 @@ class Updates:
                 await self._insist(bot, telegram_bot.get_webhook_info(bot))
             )
             if found.url != url:
-                self._tell(
+                self._emit(
                     Noted("warning", "webhook was changed, set again", (("bot", bot.account),))
                 )
                 await self._insist(bot, telegram_bot.set_webhook(bot, url))
             elif found.error and found.error_at > self._clock() - CHECK_EVERY:
                 remedy = f"make {url} reach this relay"
-                self._tell(BotListens(bot.account, listens=False, why=found.error, remedy=remedy))
+                self._emit(BotListens(bot.account, listens=False, why=found.error, remedy=remedy))
             await asyncio.sleep(CHECK_EVERY)
 
     async def _leave_webhook(self, bot: Bot, ours: str) -> None:
@@ -189,7 +189,7 @@ class Updates:
                     telegram_bot.set_my_commands(bot, scope, commands, language)
                 )
                 if isinstance(answer, Refusal):
-                    self._tell(
+                    self._emit(
                         Noted(
                             "warning",
                             "commands not published",
@@ -216,13 +216,13 @@ class Updates:
 
     def _hears(self, bot: Bot) -> None:
         if self._deaf.pop(_id(bot), 0) >= PATIENCE:
-            self._tell(BotListens(bot.account, listens=True))
+            self._emit(BotListens(bot.account, listens=True))
 
     def _hears_nothing(self, bot: Bot, refusal: Refusal) -> None:
         failures = self._deaf[_id(bot)] = self._deaf.get(_id(bot), 0) + 1
         if failures == PATIENCE:
             remedy = telegram_bot.remedy(refusal)
-            self._tell(BotListens(bot.account, listens=False, why=refusal.why, remedy=remedy))
+            self._emit(BotListens(bot.account, listens=False, why=refusal.why, remedy=remedy))
 
 
 def _id(bot: Bot) -> BotId:

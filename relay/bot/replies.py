@@ -8,7 +8,7 @@ from functools import partial
 from msgspec import Struct
 
 from relay.core.bot.account import Bot
-from relay.core.bot.people import Saying
+from relay.core.bot.people import BotReply
 from relay.core.bot.update import BotId
 from relay.core.budget import Block, Limits
 from relay.core.card.outcome import RateLimited
@@ -25,7 +25,7 @@ AGAIN = 1.2  # seconds until answers that found no room try again: a chat takes 
 _AFTER_FAULT = 5.0
 
 
-class Voice(Struct, frozen=True):
+class ReplyConfig(Struct, frozen=True):
     """What it takes to answer: the bots, the policy of personal chats, and the rates in force."""
 
     bots: tuple[Bot, ...] = ()
@@ -34,7 +34,7 @@ class Voice(Struct, frozen=True):
 
 
 class Replies:
-    """Sends what waits. `voice` is replaced on a reload."""
+    """Sends what waits. `reply_config` is replaced on a reload."""
 
     def __init__(
         self,
@@ -42,16 +42,16 @@ class Replies:
         run: Run,
         send: Send,
         clock: Callable[[], float],
-        tell: Callable[[Event], None],
+        emit: Callable[[Event], None],
     ) -> None:
         self._store = store
         self._run = run
         self._send = send
         self._clock = clock
-        self._tell = tell
+        self._emit = emit
         self._bell = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self.voice = Voice()
+        self.reply_config = ReplyConfig()
 
     def ring(self) -> None:
         """There is something to say."""
@@ -79,42 +79,50 @@ class Replies:
     async def _round(self) -> float | None:
         """Says what there is room for. Seconds until some of it should be tried again."""
         try:
-            turns = [await self._say(each) for each in await self._run(self._store.sayings)]
+            turns = [await self._say(each) for each in await self._run(self._store.bot_replies)]
         except StoreError as error:
-            self._tell(Noted("error", "storage failed", (("err", str(error)),)))
+            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
             return _AFTER_FAULT
         except Exception as error:  # noqa: BLE001 - one answer that fails must not silence the bots for good
-            self._tell(Noted("error", "answering failed", (("err", repr(error)),)))
+            self._emit(Noted("error", "answering failed", (("err", repr(error)),)))
             return _AFTER_FAULT
         return None if all(turns) else AGAIN
 
     async def _say(self, outgoing: Outgoing) -> bool:
         """Whether it is done with."""
         bot = next(
-            (each for each in self.voice.bots if BotId(each.api, each.account) == outgoing.bot),
+            (
+                each
+                for each in self.reply_config.bots
+                if BotId(each.api, each.account) == outgoing.bot
+            ),
             None,
         )
-        saying, now = outgoing.saying, self._clock()
-        target = _target(bot, saying, self.voice.policy) if bot else None
-        limits = telegram.budgets(target.endpoint, self.voice.rates) if target else ()
-        turn = await self._run(partial(self._store.take_saying, outgoing.id, limits, now))
+        bot_reply, now = outgoing.bot_reply, self._clock()
+        target = _target(bot, bot_reply, self.reply_config.policy) if bot else None
+        limits = telegram.budgets(target.endpoint, self.reply_config.rates) if target else ()
+        turn = await self._run(partial(self._store.take_bot_reply, outgoing.id, limits, now))
         if turn == "go" and target:
-            await self._send_out(target, saying, now)
+            await self._send_out(target, bot_reply, now)
         return turn != "later"
 
-    async def _send_out(self, target: Target, saying: Saying, now: float) -> None:
-        written = MessageRef(saying.chat, saying.topic, saying.message) if saying.message else None
+    async def _send_out(self, target: Target, bot_reply: BotReply, now: float) -> None:
+        written = (
+            MessageRef(bot_reply.chat, bot_reply.topic, bot_reply.message)
+            if bot_reply.message
+            else None
+        )
         step = Post(silent=False, reply_to=written)
-        request = telegram.request(target.endpoint, target.policy, step, Message(saying.text))
+        request = telegram.request(target.endpoint, target.policy, step, Message(bot_reply.text))
         response = await self._send(request)
         outcome = telegram.outcome(target.lane, step, response)
         ended_at = self._clock()
-        self._tell(called(target, request, response, outcome, ended_at - now))
+        self._emit(called(target, request, response, outcome, ended_at - now))
         if isinstance(outcome, RateLimited):
             block = Block(outcome.budgets, ended_at, outcome.retry_after, outcome.whole)
             await self._run(partial(self._store.block, [block]))
 
 
-def _target(bot: Bot, saying: Saying, policy: Policy) -> Target:
-    lane = LaneKey("telegram", bot.api, bot.account, saying.chat, saying.topic)
+def _target(bot: Bot, bot_reply: BotReply, policy: Policy) -> Target:
+    lane = LaneKey("telegram", bot.api, bot.account, bot_reply.chat, bot_reply.topic)
     return Target(Endpoint(lane, bot.token, bot.http), policy)

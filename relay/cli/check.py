@@ -46,7 +46,7 @@ def _found(rules: Rules) -> Iterator[str]:
     yield _count(_routes(rules.routing.root), "route")
     yield _count(len(targets), "receiver")
     yield _count(len({target.lane for each in targets.values() for target in each}), "chat")
-    yield _count(len(rules.in_force.templates.by_name), "template")
+    yield _count(len(rules.active.templates.by_name), "template")
     yield _count(len(rules.intervals), "time interval")
     yield f"{_count(rules.tests, 'test')} passed" if rules.tests else "0 tests"
 

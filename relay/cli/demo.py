@@ -128,7 +128,7 @@ async def _play(sandbox: Sandbox, address: str) -> int:
     await asyncio.sleep(max(0.0, began + incident.LENGTH - time.time()))
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
-    drawn.look()
+    drawn.build_view()
     return posted
 
 
@@ -137,7 +137,7 @@ async def _come_to_rest(app: App, sandbox: Sandbox) -> tuple[BalanceRow, ...]:
     drawn, until = _Drawn(sandbox, time.time(), seen=True), time.time() + PATIENCE
     while time.time() < until:
         await asyncio.sleep(LOOK_EVERY)
-        changed = drawn.look()
+        changed = drawn.build_view()
         rows = await app.balance()
         if not changed and not sum(row.pending for row in rows):
             break
@@ -204,10 +204,10 @@ class _Drawn:
     async def watch(self) -> None:
         """Looks until it is cancelled."""
         while True:
-            self.look()
+            self.build_view()
             await asyncio.sleep(LOOK_EVERY)
 
-    def look(self) -> bool:
+    def build_view(self) -> bool:
         """Draws what is new; whether there was any."""
         new = [
             (where, key, text)

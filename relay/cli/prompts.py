@@ -10,7 +10,7 @@ import msgspec
 from relay.cli.base import complain
 from relay.core.event import Event, StorageDamaged
 from relay.operate.admin_socket import Answer, Failed, Request, perform
-from relay.store.data_dir import DATABASE, CannotStart, Folder, InUse, socket_path
+from relay.store.data_dir import DATABASE, CannotStart, DataDir, InUse, socket_path
 from relay.store.protocol import NewerSchema, StoreError
 from relay.store.sqlite.store import SqliteStore
 
@@ -63,7 +63,7 @@ def _from_storage(storage: Path, request: Request) -> Answer:
     if not (storage / DATABASE).is_file():
         raise CannotStart(f"no storage at {storage}: name the relay's folder with --storage.path")
     try:
-        folder = Folder(storage)
+        folder = DataDir(storage)
     except InUse as error:
         raise CannotStart(
             f"an alert-relay uses {storage} but does not answer yet, or any more: try again in a "
@@ -77,7 +77,7 @@ def _from_storage(storage: Path, request: Request) -> Answer:
 
 def _open_and_perform(database: Path, request: Request) -> Answer:
     try:
-        store = SqliteStore(database, tell=_tell)
+        store = SqliteStore(database, emit=_emit)
     except (NewerSchema, StoreError) as error:
         raise CannotStart(f"{database}: {error}") from error
     try:
@@ -90,7 +90,7 @@ def _open_and_perform(database: Path, request: Request) -> Answer:
     return Failed(f"{database}: {failed}") if isinstance(failed, Exception) else answers[0]
 
 
-def _tell(event: Event) -> None:
+def _emit(event: Event) -> None:
     if isinstance(event, StorageDamaged):
         complain(
             f"the storage was damaged ({event.why}): it is now {event.moved_to}, and an empty "

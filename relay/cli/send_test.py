@@ -14,7 +14,7 @@ from relay.cli.base import CANNOT, FAULTY, GOOD, complain, config_option, output
 from relay.cli.loading import rules_of
 from relay.cli.paths import spell
 from relay.config.scalar import nearest
-from relay.core.active_config import InForce
+from relay.core.active_config import ActiveConfig
 from relay.core.card.outcome import (
     BotDown,
     ChatDown,
@@ -82,7 +82,7 @@ def run(options: argparse.Namespace) -> int:
         near = "" if options.receiver in known else nearest(options.receiver, known)
         complain(f"alert-relay send-test: the receiver {quote(options.receiver)} {lack}{near}")
         return CANNOT
-    tested = asyncio.run(_test_all(targets, rules.in_force, simple=options.output == "simple"))
+    tested = asyncio.run(_test_all(targets, rules.active, simple=options.output == "simple"))
     if options.output == "json":
         say(msgspec.json.format(msgspec.json.encode(tested)).decode())
     return FAULTY if any(each.error for each in tested) else GOOD
@@ -97,12 +97,12 @@ def _chats(targets: tuple[Target, ...]) -> tuple[Target, ...]:
 
 
 async def _test_all(
-    targets: tuple[Target, ...], in_force: InForce, *, simple: bool
+    targets: tuple[Target, ...], active: ActiveConfig, *, simple: bool
 ) -> list[Tested]:
     transport, tested = Transport(), []
     try:
         for target in targets:
-            tested.append(await _test(target, in_force, transport))
+            tested.append(await _test(target, active, transport))
             if simple:
                 _print(target, tested[-1])
     finally:
@@ -110,11 +110,11 @@ async def _test_all(
     return tested
 
 
-async def _test(target: Target, in_force: InForce, transport: Transport) -> Tested:
+async def _test(target: Target, active: ActiveConfig, transport: Transport) -> Tested:
     name, policy = target.lane.platform, msgspec.structs.replace(target.policy, mentions=())
     platform, step = platform_of(name), Post(silent=policy.silent)
     rendered = render(
-        in_force.templates, policy, drill_view(policy, time.time()), "card", None, platform.fits
+        active.templates, policy, drill_view(policy, time.time()), "card", None, platform.fits
     )
     request = platform.request(
         target.endpoint, policy, step, marked(rendered.message, name, policy)

@@ -24,7 +24,7 @@ from relay.core.payload import PayloadError, parse
 from relay.core.routing.lane import Platform, Target
 from relay.core.routing.matcher import matches
 from relay.core.template import sample
-from relay.core.template.build_view import look
+from relay.core.template.build_view import build_view
 from relay.core.template.template import Templates, render
 from relay.platforms import platform_of
 from relay.sandbox.page import draw
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
         return CANNOT
     titles = options.sample or (() if options.payload else _SHOWN)
     shown = [
-        _shown(rules.in_force.templates, target, title, view)
+        _shown(rules.active.templates, target, title, view)
         for target in targets
         for title, view in (
             *((title, sample.VIEWS[title]) for title in titles),
@@ -123,7 +123,7 @@ def _views(notifications: tuple[Notification, ...], target: Target) -> Iterator[
         arriving = Arriving(1, now, head, shown, last=True, whole=head.truncated == 0)
         empty = Card(notifications[0].group, "", target.policy.receiver)
         card = fold(empty, (arriving,), target.policy).card
-        yield notifications[0].group_key, look(card, LaneState(), _STEP, target.policy, now)
+        yield notifications[0].group_key, build_view(card, LaneState(), _STEP, target.policy, now)
 
 
 def _head(notification: Notification) -> Head:

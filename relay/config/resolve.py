@@ -16,9 +16,9 @@ from relay.config.schema import Retention as RetentionConfig
 from relay.config.schema import Route as RouteConfig
 from relay.config.schema_receiver import Receiver
 from relay.config.source import Loc
-from relay.config.template_samples import Trial, compiled
+from relay.config.template_samples import TemplateCheck, compiled
 from relay.config.tree import Tree
-from relay.core.active_config import InForce
+from relay.core.active_config import ActiveConfig
 from relay.core.bot.account import Bot
 from relay.core.budget import Limits
 from relay.core.duration import quote
@@ -35,7 +35,7 @@ class Retention(Struct, frozen=True):
 
 
 class Draft(Struct, frozen=True):
-    """All that a configuration says, faults and all, its templates not yet tried: `trial` says how
+    """All that a configuration says, faults and all, its templates not yet tried: `template_check` says how
     to.
 
     `personal` is the policy of chats that subscribe. `tests` is how many the file had.
@@ -49,13 +49,13 @@ class Draft(Struct, frozen=True):
     bots: tuple[Bot, ...]
     personal: Policy
     tests: int
-    trial: Trial
+    template_check: TemplateCheck
 
 
 class Rules(Draft, frozen=True):
     """A draft without a fault, its templates compiled: all is decided."""
 
-    in_force: InForce
+    active: ActiveConfig
 
 
 def resolve(config: Config, files: Files, mode: Mode) -> tuple[Draft, tuple[Fault, ...]]:
@@ -86,7 +86,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[Draft, tuple[Faul
         bots=tuple(destinations.bots.values()),
         personal=personal(file.global_),
         tests=len(file.tests),
-        trial=_trial(files, targets),
+        template_check=_trial(files, targets),
     )
     return draft, tuple(report.faults)
 
@@ -97,15 +97,15 @@ def decided(draft: Draft, faults: tuple[Fault, ...]) -> Rules | None:
     """
     if faulty(faults):
         return None
-    templates = compiled((*draft.trial.builtin, *draft.trial.own))
-    in_force = InForce(draft.routing, templates, draft.limits, draft.intervals)
-    return Rules(**structs.asdict(draft), in_force=in_force)
+    templates = compiled((*draft.template_check.builtin, *draft.template_check.own))
+    active = ActiveConfig(draft.routing, templates, draft.limits, draft.intervals)
+    return Rules(**structs.asdict(draft), active=active)
 
 
-def _trial(files: Files, targets: dict[str, tuple[Target, ...]]) -> Trial:
+def _trial(files: Files, targets: dict[str, tuple[Target, ...]]) -> TemplateCheck:
     policies = [target.policy for each in targets.values() for target in each]
     uses = dict.fromkeys((policy.template, policy.markup) for policy in policies)
-    return Trial(tuple(files.builtin.items()), tuple(files.templates.items()), tuple(uses))
+    return TemplateCheck(tuple(files.builtin.items()), tuple(files.templates.items()), tuple(uses))
 
 
 def _routes(config: Config, names: Names, notices: str, report: Report) -> Route:

@@ -13,7 +13,7 @@ Sources = tuple[tuple[str, str], ...]
 Use = tuple[str, MarkupName]
 
 
-class Trial(Struct, frozen=True):
+class TemplateCheck(Struct, frozen=True):
     """What is to be tried: templates and their sources, those that come with the relay and the
     others, and `uses`: names with the markup that their users write them in."""
 
@@ -22,30 +22,32 @@ class Trial(Struct, frozen=True):
     uses: tuple[Use, ...] = ()
 
 
-class Verdict(Struct, frozen=True):
+class CheckResult(Struct, frozen=True):
     """What came of trying one template: nothing, or all that is wrong with it."""
 
     template: str
     faults: tuple[TemplateFault, ...]
 
 
-def names(trial: Trial) -> tuple[str, ...]:
-    """The templates that `verdicts` judges, in that order."""
-    return tuple(dict.fromkeys((*dict(trial.own), *(name for name, _ in trial.uses))))
+def names(template_check: TemplateCheck) -> tuple[str, ...]:
+    """The templates that `check_results` judges, in that order."""
+    return tuple(
+        dict.fromkeys((*dict(template_check.own), *(name for name, _ in template_check.uses)))
+    )
 
 
-def verdicts(trial: Trial, wanted: Iterable[str]) -> Iterator[Verdict]:
+def check_results(template_check: TemplateCheck, wanted: Iterable[str]) -> Iterator[CheckResult]:
     """Tries the wanted templates one by one, each in the markup of its uses; one that nobody uses
     is plain text.
     """
-    shared = compiled(trial.builtin)
-    own = dict(trial.own)
+    shared = compiled(template_check.builtin)
+    own = dict(template_check.own)
     for name in wanted:
         found, faults = template.compile({name: own[name]}) if name in own else (shared, ())
         together = Templates(shared.by_name | found.by_name)
-        for markup in _markups(trial, name) if name in together.by_name else ():
+        for markup in _markups(template_check, name) if name in together.by_name else ():
             faults += check(together, name, markup)
-        yield Verdict(name, tuple(dict.fromkeys(faults)))
+        yield CheckResult(name, tuple(dict.fromkeys(faults)))
 
 
 @lru_cache(maxsize=4)  # a reload that leaves the templates as they are has nothing to compile
@@ -54,5 +56,5 @@ def compiled(sources: Sources) -> Templates:
     return template.compile(dict(sources))[0]
 
 
-def _markups(trial: Trial, name: str) -> list[MarkupName]:
-    return [markup for each, markup in trial.uses if each == name] or ["none"]
+def _markups(template_check: TemplateCheck, name: str) -> list[MarkupName]:
+    return [markup for each, markup in template_check.uses if each == name] or ["none"]

@@ -25,7 +25,7 @@ class Refusing(Struct, frozen=True):
     why: str
 
 
-class InForce(Struct, frozen=True, dict=True):
+class ActiveConfig(Struct, frozen=True, dict=True):
     """Everything that deliveries and messages depend on. Cards and deliveries name receivers and
     lanes, never this.
     """

@@ -13,7 +13,7 @@ from relay.core.card.lane_state import LaneState
 AHEAD = 10.0  # seconds that are left as they are: a clock is set right by so little all the time
 
 
-class Rewind(Struct, frozen=True):
+class TimesMovedBack(Struct, frozen=True):
     """The present, and by how many seconds the clock was ahead of it that wrote last."""
 
     now: float

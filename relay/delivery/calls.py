@@ -31,7 +31,7 @@ from relay.core.routing.lane import Endpoint, LaneKey, Target
 from relay.core.text.message import Message
 from relay.platforms import platform_of
 from relay.platforms.http import NoAnswer, Request, Response
-from relay.store.protocol import Attempt, Claim, Denied, Ended, Outturn, Store, StoreError
+from relay.store.protocol import Attempt, AttemptResult, Claim, Denied, Ended, Store, StoreError
 
 T = TypeVar("T")
 SETTLE_AGAIN = 1.0  # seconds between tries to write down what a platform has already done
@@ -45,7 +45,7 @@ class Run(Protocol):
         """The job's result; raises StoreError when it could not be committed."""
 
 
-class Took(Struct, frozen=True):
+class CallResult(Struct, frozen=True):
     """A call that was made: when it ended, what it came to, what the headers of its answer forbid,
     and the lane with what was learnt on the way."""
 
@@ -69,14 +69,14 @@ class Calls:
         run: Run,
         send: Send,
         clock: Callable[[], float],
-        tell: Callable[[Event], None],
+        emit: Callable[[Event], None],
         rates: Limits,
     ) -> None:
         self._store = store
         self._run = run
         self._send = send
         self._clock = clock
-        self._tell = tell
+        self._emit = emit
         self.rates = rates
 
     async def take(
@@ -87,7 +87,7 @@ class Calls:
         step: Step,
         message: Message,
         now: float,
-    ) -> Denied | Took:
+    ) -> Denied | CallResult:
         """Takes the step with this message, if the budgets allow."""
         platform, state = platform_of(claim.lane.platform), claim.state
         since = now if card.waiting_since is None else card.waiting_since
@@ -121,41 +121,41 @@ class Calls:
         response: Response | NoAnswer,
         outcome: Outcome,
         began: float,
-    ) -> Took:
+    ) -> CallResult:
         ended_at = self._clock()
-        self._tell(called(target, request, response, outcome, ended_at - began))
+        self._emit(called(target, request, response, outcome, ended_at - began))
         platform = platform_of(target.lane.platform)
         paces = (
             platform.pace(_endpoint(target, state).lane, response)
             if isinstance(response, Response)
             else ()
         )
-        return Took(
+        return CallResult(
             ended_at,
             outcome,
             state,
             tuple(Block((key,), ended_at, seconds) for key, seconds in paces),
         )
 
-    async def write_down(self, claim: Claim, target: Target, outturn: Outturn) -> None:
+    async def write_down(self, claim: Claim, target: Target, result: AttemptResult) -> None:
         """Keeps what the attempt leaves behind, however long the storage takes, and tells what
         ended.
         """
-        state = outturn.state
+        state = result.state
         if state.down:
             state = replace(state, down=replace(state.down, secret=target.endpoint.secret.mark))
-        outturn = replace(outturn, state=state, renamed=self._renamed(claim, target, state))
-        ended = await self._insist(partial(self._store.settle, outturn))
-        self.tell_ended(claim.lane, ended, outturn.dead)
-        down = outturn.state.down
+        result = replace(result, state=state, renamed=self._renamed(claim, target, state))
+        ended = await self._insist(partial(self._store.settle, result))
+        self.emit_settled(claim.lane, ended, result.dead)
+        down = result.state.down
         if (claim.state.down is None) != (down is None):
             why = down.why if down else ""
-            self._tell(
+            self._emit(
                 ChatChanged(claim.lane.platform, target.policy.receiver, up=down is None, why=why)
             )
-        chat = outturn.state.chat if outturn.state.chat != claim.state.chat else ""
-        if chat or (outturn.state.thread_gone and not claim.state.thread_gone):
-            self._tell(ChatMoved(claim.lane.platform, target.policy.receiver, target.place, chat))
+        chat = result.state.chat if result.state.chat != claim.state.chat else ""
+        if chat or (result.state.thread_gone and not claim.state.thread_gone):
+            self._emit(ChatMoved(claim.lane.platform, target.policy.receiver, target.place, chat))
 
     def _renamed(
         self, claim: Claim, target: Target, after: LaneState
@@ -179,17 +179,17 @@ class Calls:
             try:
                 return await self._run(job)
             except StoreError as error:
-                self._tell(
+                self._emit(
                     Noted(
                         "error", "cannot record what was sent, trying again", (("err", str(error)),)
                     )
                 )
                 await asyncio.sleep(SETTLE_AGAIN)
 
-    def tell_ended(self, lane: LaneKey, ended: Sequence[Ended], why: str = "") -> None:
+    def emit_settled(self, lane: LaneKey, ended: Sequence[Ended], why: str = "") -> None:
         """Tells the listeners which deliveries ended, and why."""
         for end in ended:
-            self._tell(
+            self._emit(
                 Settled(lane.platform, end.receiver, end.settlement, end.count, end.latencies, why)
             )
 

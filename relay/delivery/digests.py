@@ -9,7 +9,7 @@ from relay.core.alert import GroupId
 from relay.core.card.advance import Advanced, advance
 from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, DigestView, absorbing, is_over, mark, plan, view
-from relay.core.card.hours import SOUND, Hush
+from relay.core.card.hours import UNRESTRICTED, Hours
 from relay.core.card.step import Post, Wait
 from relay.core.event import Event, TemplateFailed
 from relay.core.routing.lane import LaneKey, Policy, Target
@@ -17,7 +17,7 @@ from relay.core.template.build_view import late
 from relay.core.template.template import RenderedDigest, Templates, render_digest
 from relay.delivery.calls import Calls, Run, limits_of
 from relay.platforms import platform_of
-from relay.store.protocol import CardChange, Claim, Denied, Outturn, Store
+from relay.store.protocol import AttemptResult, CardChange, Claim, Denied, Store
 
 
 class Digests:
@@ -29,13 +29,13 @@ class Digests:
         run: Run,
         calls: Calls,
         jitter: Callable[[], float],
-        tell: Callable[[Event], None],
+        emit: Callable[[Event], None],
     ) -> None:
         self._store = store
         self._run = run
         self._calls = calls
         self._jitter = jitter
-        self._tell = tell
+        self._emit = emit
 
     async def absorb(self, lane: LaneKey, policy: Policy, now: float) -> float:
         """Too much waits for this chat to be told one by one: a digest takes it in."""
@@ -49,13 +49,13 @@ class Digests:
         claim: Claim,
         target: Target,
         digest: Card,
-        hushed: Hush,
+        hours: Hours,
         templates: Templates,
         now: float,
     ) -> float:
         """One step further for the digest."""
         lines = claim.lines
-        step = plan(digest, lines, target.policy, now, hushed)
+        step = plan(digest, lines, target.policy, now, hours)
         if isinstance(step, Wait):
             at_rest = step.until is None
             await self._settle(
@@ -81,15 +81,15 @@ class Digests:
         claim: Claim,
         target: Target,
         summary: Card,
-        hushed: Hush,
+        hours: Hours,
         templates: Templates,
         now: float,
     ) -> float:
-        """After quiet hours: one message with sound, if something urgent still fires. `hushed`:
+        """After quiet hours: one message with sound, if something urgent still fires. `hours`:
         they go on.
         """
-        change = CardChange(summary, hushed.until, urgent=False)
-        if hushed != SOUND or not claim.lines:
+        change = CardChange(summary, hours.until, urgent=False)
+        if hours != UNRESTRICTED or not claim.lines:
             await self._run(partial(self._store.fold, claim.lane, [change]))
             return now
         limits, step = (
@@ -106,10 +106,10 @@ class Digests:
         )
         again_at = None if advanced.shown or advanced.dead else taken.at
         change = CardChange(advanced.card, again_at, urgent=False)
-        outturn = Outturn(
+        result = AttemptResult(
             claim.lane, advanced.state, change, taken.at, advanced.blocks + taken.blocks
         )
-        await self._calls.write_down(claim, target, outturn)
+        await self._calls.write_down(claim, target, result)
         return taken.at
 
     async def _settle(
@@ -125,7 +125,7 @@ class Digests:
         digest = advanced.card
         if advanced.shown:
             digest = replace(digest, waiting_since=None, closed_at=now if closes else None)
-        outturn = Outturn(
+        result = AttemptResult(
             lane=claim.lane,
             state=advanced.state,
             change=CardChange(digest, due_at, urgent=False),
@@ -135,7 +135,7 @@ class Digests:
             dead=advanced.dead,
             digest=named,
         )
-        await self._calls.write_down(claim, target, outturn)
+        await self._calls.write_down(claim, target, result)
 
     def _render(
         self, claim: Claim, target: Target, told: DigestView, templates: Templates
@@ -143,5 +143,5 @@ class Digests:
         fits = platform_of(claim.lane.platform).fits
         rendered = render_digest(templates, target.policy, told, fits)
         if rendered.failed:
-            self._tell(TemplateFailed(target.policy.template, rendered.failed))
+            self._emit(TemplateFailed(target.policy.template, rendered.failed))
         return rendered

@@ -22,12 +22,12 @@ class Lanes:
         self,
         turn: Callable[[LaneKey], Awaitable[Next]],
         clock: Callable[[], float],
-        tell: Callable[[Event], None],
+        emit: Callable[[Event], None],
     ) -> None:
         """`turn` does one turn and returns when the next is due (see `Pipeline.turn`)."""
         self._turn = turn
         self._clock = clock
-        self._tell = tell
+        self._emit = emit
         self._bells: dict[LaneKey, asyncio.Event] = {}
         self._tasks: set[asyncio.Task[None]] = set()
         self._owned: dict[LaneKey, asyncio.Lock] = {}
@@ -85,9 +85,9 @@ class Lanes:
             async with self.own(lane):
                 return await self._turn(lane)
         except StoreError as error:
-            self._tell(Noted("error", "storage failed", (("err", str(error)),)))
+            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
         except Exception as error:  # noqa: BLE001 - a bug in one card must not silence the chat for good
-            self._tell(Noted("error", "turn failed", (("err", repr(error)),)))
+            self._emit(Noted("error", "turn failed", (("err", repr(error)),)))
         return Next(self._clock() + AFTER_FAULT)
 
 

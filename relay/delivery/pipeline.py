@@ -10,13 +10,13 @@ from typing import TypeVar
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.active_config import InForce
+from relay.core.active_config import ActiveConfig
 from relay.core.alert import GroupId
 from relay.core.card.advance import Advanced, advance, rest
 from relay.core.card.card import Card, Head, fires_anew, is_settled, is_untold
 from relay.core.card.digest import DIGEST, QUIET, capacity, is_old, share
 from relay.core.card.fold import Arriving, contradiction, fold, ripen
-from relay.core.card.hours import Hush, hush
+from relay.core.card.hours import Hours, hours
 from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.outcome import (
     Rejected,
@@ -32,8 +32,8 @@ from relay.core.event import (
 )
 from relay.core.routing.lane import LaneKey, Target
 from relay.core.routing.route import deliveries
-from relay.core.template.build_view import look
-from relay.core.template.listing import owing
+from relay.core.template.build_view import build_view
+from relay.core.template.listing import pending_lanes
 from relay.core.template.template import Rendered, render
 from relay.delivery.calls import Calls, Run, Send, limits_of
 from relay.delivery.digests import Digests
@@ -41,11 +41,11 @@ from relay.platforms import platform_of
 from relay.store.protocol import (
     RECEIVER_REMOVED,
     ROUTED_AGAIN,
+    AttemptResult,
     CardChange,
     Claim,
     Denied,
     Open,
-    Outturn,
     Store,
     StoreError,
 )
@@ -76,8 +76,8 @@ class Pipeline:
         send: Send,
         clock: Callable[[], float],
         jitter: Callable[[], float],
-        tell: Callable[[Event], None],
-        in_force: InForce,
+        emit: Callable[[Event], None],
+        active: ActiveConfig,
     ) -> None:
         """`clock` gives Unix seconds, `jitter` 0 to 1; both are arguments so that a test can own
         them.
@@ -86,20 +86,20 @@ class Pipeline:
         self._run = run
         self._clock = clock
         self._jitter = jitter
-        self._tell = tell
-        self._calls = Calls(store, run, send, clock, tell, in_force.limits)
-        self._digests = Digests(store, run, self._calls, jitter, tell)
-        self._in_force = in_force
+        self._emit = emit
+        self._calls = Calls(store, run, send, clock, emit, active.limits)
+        self._digests = Digests(store, run, self._calls, jitter, emit)
+        self._active = active
 
     @property
-    def in_force(self) -> InForce:
+    def active(self) -> ActiveConfig:
         """What deliveries and messages depend on now."""
-        return self._in_force
+        return self._active
 
-    def take_over(self, in_force: InForce) -> None:
+    def take_over(self, active: ActiveConfig) -> None:
         """From now on this is in force."""
-        self._in_force = in_force
-        self._calls.rates = in_force.limits
+        self._active = active
+        self._calls.rates = active.limits
 
     async def turn(self, lane: LaneKey) -> Next:
         """Folds a page of the lane's deliveries, or brings one card one step further."""
@@ -109,7 +109,7 @@ class Pipeline:
             return Next(now, await self._fold(claim, now))
         down = claim.state.down
         if down and not self._may_probe(lane, down, now):
-            return Next(down.probe_at, await self._stand_in(lane))
+            return Next(down.probe_at, await self._copy_to_fallback(lane))
         if claim.state.retry_at > now:
             return Next(claim.state.retry_at)
         if not claim.cards:
@@ -144,7 +144,7 @@ class Pipeline:
             card = await self._run(
                 partial(self._store.card, attempt.lane, attempt.group, attempt.fingerprint)
             )
-            target = self._in_force.target(attempt.lane, card.receiver) if card else None
+            target = self._active.target(attempt.lane, card.receiver) if card else None
             if card and target:
                 unknown = Unknown(why)
                 advanced = advance(card, claim.state, attempt.step, unknown, now, self._jitter())
@@ -162,7 +162,7 @@ class Pipeline:
         changes: list[CardChange] = []
         woken: list[LaneKey] = []
         for key, page in pages.items():
-            target = self._in_force.target(claim.lane, page[-1].receiver)
+            target = self._active.target(claim.lane, page[-1].receiver)
             if target is None:
                 for opened in page:
                     woken += await self._route_again(claim.lane, opened)
@@ -172,7 +172,7 @@ class Pipeline:
             changes.append(
                 await _aside(size, partial(self._folded, card, page, target, digest, now))
             )
-        self._calls.tell_ended(
+        self._calls.emit_settled(
             claim.lane, await self._run(partial(self._store.fold, claim.lane, changes))
         )
         return tuple(woken)
@@ -184,7 +184,7 @@ class Pipeline:
         message of its own.
         """
         latest = page[-1]
-        card = replace(card, stands_for=latest.owner if latest.owner != latest.receiver else "")
+        card = replace(card, fallback_for=latest.owner if latest.owner != latest.receiver else "")
         folded = fold(card, [arriving(opened) for opened in page], target.policy)
         leaves = is_old(digest, now) and fires_anew(card, folded.card)
         change = self._change(
@@ -199,7 +199,7 @@ class Pipeline:
         chats that have heard of the group since; it is dead where that is nowhere. The lanes that
         have work now."""
         routed = (
-            deliveries(self._in_force.routing, opened.notification).deliveries
+            deliveries(self._active.routing, opened.notification).deliveries
             if opened.alerts != ()
             else ()
         )
@@ -207,49 +207,47 @@ class Pipeline:
         how: Settlement = "merged" if ways or opened.alerts == () else "dead"
         why = ROUTED_AGAIN if how == "merged" else RECEIVER_REMOVED
         woken = await self._run(partial(self._store.route_again, lane, opened.seq, ways))
-        self._calls.tell_ended(
+        self._calls.emit_settled(
             lane, await self._run(partial(self._store.dismiss, lane, [opened.seq], how, why)), why
         )
         return woken
 
     async def _bring(self, claim: Claim, card: Card, now: float) -> Next:
-        target = self._in_force.target(claim.lane, card.receiver)
+        target = self._active.target(claim.lane, card.receiver)
         if target is None:
             await self._run(partial(self._store.unfold, claim.lane, card.group, card.fingerprint))
             return Next(now)
         if card.group == DIGEST:
-            hushed = self._hush(card, target, now)
+            hours = self._hours_at(card, target, now)
             return Next(
-                await self._digests.bring(
-                    claim, target, card, hushed, self._in_force.templates, now
-                )
+                await self._digests.bring(claim, target, card, hours, self._active.templates, now)
             )
         if card.group == QUIET:
-            hushed = self._hush(card, target, now)
+            hours = self._hours_at(card, target, now)
             return Next(
                 await self._digests.summarise(
-                    claim, target, card, hushed, self._in_force.templates, now
+                    claim, target, card, hours, self._active.templates, now
                 )
             )
         return await self._bring_card(claim, target, card, now)
 
     async def _bring_card(self, claim: Claim, target: Target, card: Card, now: float) -> Next:
         room = capacity(
-            limits_of(target, claim.state, self._in_force.limits), target.policy.digest_after
+            limits_of(target, claim.state, self._active.limits), target.policy.digest_after
         )
         room = share(room, claim.others, claim.lanes)
         ripe = ripen(card, target.policy, now)
         against = contradiction(card, ripe)
         if against:
-            self._tell(Contradicted(card.group.group_key, *against))
+            self._emit(Contradicted(card.group.group_key, *against))
         card = ripe
         if claim.owed > room / 2:  # replies are optional: their sense is in the edit
             card = replace(card, owed=())
-        hushed = self._hush(card, target, now)
-        step = plan(card, target.policy, now, hushed)
+        hours = self._hours_at(card, target, now)
+        step = plan(card, target.policy, now, hours)
         if isinstance(step, Wait):
             rested = self._change(card, target, now)
-            self._calls.tell_ended(
+            self._calls.emit_settled(
                 claim.lane, await self._run(partial(self._store.fold, claim.lane, [rested]))
             )
             return Next(now)
@@ -259,33 +257,31 @@ class Pipeline:
             len(card.entries), partial(self._rendered, card, claim.state, step, target, now)
         )
         if rendered.failed:
-            self._tell(TemplateFailed(target.policy.template, rendered.failed))
+            self._emit(TemplateFailed(target.policy.template, rendered.failed))
         taken = await self._calls.take(claim, target, card, step, rendered.message, now)
         if isinstance(taken, Denied):
             return Next(taken.until)
         if isinstance(taken.outcome, Rejected) and not card.plain:
-            self._tell(
+            self._emit(
                 TemplateFailed(
                     target.policy.template, f"refused by the platform: {taken.outcome.why}"
                 )
             )
         advanced = advance(card, taken.state, step, taken.outcome, taken.at, self._jitter())
         if advanced.shown:
-            card = owing(advanced.card, step, rendered.counted, target.policy, taken.at)
+            card = pending_lanes(advanced.card, step, rendered.counted, target.policy, taken.at)
             advanced = replace(advanced, card=card)
         await self._settle(
             claim, target, replace(advanced, blocks=advanced.blocks + taken.blocks), taken.at
         )
-        if hushed.quiet:
-            summary = CardChange(
-                Card(QUIET, "", target.policy.receiver), hushed.until, urgent=False
-            )
+        if hours.quiet:
+            summary = CardChange(Card(QUIET, "", target.policy.receiver), hours.until, urgent=False)
             await self._run(partial(self._store.fold, claim.lane, [summary]))
         return Next(taken.at)
 
-    def _hush(self, card: Card, target: Target, now: float) -> Hush:
-        in_force = self._in_force
-        return hush(in_force.routing, in_force.intervals, card, target.lane, target.policy, now)
+    def _hours_at(self, card: Card, target: Target, now: float) -> Hours:
+        active = self._active
+        return hours(active.routing, active.intervals, card, target.lane, target.policy, now)
 
     def _change(self, card: Card, target: Target, now: float) -> CardChange:
         """The card as it is to be kept. What a muted card brings is merged: it will show the state
@@ -293,51 +289,50 @@ class Pipeline:
         """
         if card.group in (DIGEST, QUIET):  # what they tell of is for their own turn to see
             return CardChange(card, now, urgent=False)
-        policy, hushed = target.policy, self._hush(card, target, now)
+        policy, hours = target.policy, self._hours_at(card, target, now)
         urgent = is_urgent(card, policy)
         card = replace(card, absorbed=card.absorbed and not urgent)
-        card = replace(card, waiting_since=None, owed=()) if hushed.muted else card
-        card = rest(card, now) if not hushed.muted or is_untold(card) else card
-        due_at = due(card, policy, now, hushed)
-        return CardChange(card, due_at, urgent, settled=hushed.muted or is_settled(card))
+        card = replace(card, waiting_since=None, owed=()) if hours.muted else card
+        card = rest(card, now) if not hours.muted or is_untold(card) else card
+        due_at = due(card, policy, now, hours)
+        return CardChange(card, due_at, urgent, settled=hours.muted or is_settled(card))
 
     def _rendered(
         self, card: Card, state: LaneState, step: Step, target: Target, now: float
     ) -> Rendered:
-        view = look(card, state, step, target.policy, now)
+        view = build_view(card, state, step, target.policy, now)
         fits = platform_of(target.lane.platform).fits
         reply = step.kind if isinstance(step, Reply) else None
         return render(
-            self._in_force.templates, target.policy, view, "reply" if reply else "card", reply, fits
+            self._active.templates, target.policy, view, "reply" if reply else "card", reply, fits
         )
 
     def _may_probe(self, lane: LaneKey, down: Down, now: float) -> bool:
         """A chat that refuses is asked again when it is time, or with a secret that it has not
         refused.
         """
-        marks = {target.endpoint.secret.mark for target in self._in_force.targets(lane)}
+        marks = {target.endpoint.secret.mark for target in self._active.targets(lane)}
         return (down.probe_at is not None and down.probe_at <= now) or down.secret not in marks
 
-    async def _stand_in(self, lane: LaneKey) -> tuple[LaneKey, ...]:
+    async def _copy_to_fallback(self, lane: LaneKey) -> tuple[LaneKey, ...]:
         """Hands what a lane that is down owes to the fallbacks of its receivers; the lanes that
         have work now.
         """
         woken: list[LaneKey] = []
-        for target in self._in_force.targets(lane):
+        for target in self._active.targets(lane):
             to = [
-                other.lane
-                for other in self._in_force.routing.targets.get(target.policy.fallback, ())
+                other.lane for other in self._active.routing.targets.get(target.policy.fallback, ())
             ]
             if to:
                 receiver, fallback = target.policy.receiver, target.policy.fallback
                 woken += await self._run(
-                    partial(self._store.stand_in, lane, receiver, fallback, to)
+                    partial(self._store.copy_to_fallback, lane, receiver, fallback, to)
                 )
         return tuple(woken)
 
     async def _settle(self, claim: Claim, target: Target, advanced: Advanced, now: float) -> None:
         change = self._change(advanced.card, target, now)
-        outturn = Outturn(
+        result = AttemptResult(
             claim.lane,
             advanced.state,
             change,
@@ -346,7 +341,7 @@ class Pipeline:
             shown=advanced.shown,
             dead=advanced.dead,
         )
-        await self._calls.write_down(claim, target, outturn)
+        await self._calls.write_down(claim, target, result)
 
 
 async def _aside(alerts: int, work: Callable[[], T]) -> T:

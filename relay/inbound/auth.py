@@ -18,14 +18,14 @@ from relay.core.event import Event, Noted
 from relay.core.secret import Secret
 from relay.inbound.web_config import Web, load_certificate, read, server_tls
 
-Verdict = Literal["in", "out", "busy"]
+CheckResult = Literal["in", "out", "busy"]
 
 _REMEMBERED = 1024
 _WAITING = 16  # checks of unknown passwords at a time; each costs about 0.1 s of one thread
 _LONGEST = 72  # bytes of a password that bcrypt looks at
 
 
-class Door:
+class Auth:
     """Lets in whom the web configuration file names; the file, and all that it names, is read again
     when it changes.
 
@@ -33,10 +33,10 @@ class Door:
     once. Adding or removing TLS or its client CA takes a restart.
     """
 
-    def __init__(self, path: Path, tell: Callable[[Event], None]) -> None:
+    def __init__(self, path: Path, emit: Callable[[Event], None]) -> None:
         """Raises ValueError, as `webconfig.read` does."""
         self._path = path
-        self._tell = tell
+        self._emit = emit
         self.web = read(path)
         self._stamp = _stamp(self.web)
         self._refused = ""
@@ -50,7 +50,7 @@ class Door:
         ways = (self.web.tokens and "Bearer", self.web.users and 'Basic realm="alert-relay"')
         return ", ".join(way for way in ways if way)
 
-    async def admits(self, authorization: str) -> Verdict:
+    async def admits(self, authorization: str) -> CheckResult:
         """Whether this `Authorization` header (empty: none) lets in; `busy`: too many passwords
         wait for a check.
         """
@@ -101,7 +101,7 @@ class Door:
     def _refuse(self, why: str) -> None:
         if why != self._refused:
             self._refused = why
-            self._tell(
+            self._emit(
                 Noted("error", "web configuration refused, the old one stays", (("err", why),))
             )
 
@@ -124,7 +124,7 @@ class Door:
         # Every token is compared, so that the time tells nothing.
         return sum(hmac.compare_digest(digest, token) for token in self.web.tokens) > 0
 
-    async def _known_user(self, given: str) -> Verdict:
+    async def _known_user(self, given: str) -> CheckResult:
         """Each pair of name and password pays for bcrypt once: what came of it is kept under a
         salted hash.
         """

@@ -26,7 +26,7 @@ _AT_ONCE = (
 _LAST_SECONDS = 0.5  # for an answer to leave, then for a request to take note that it is cut off
 
 
-class Room(Struct, frozen=True):
+class ConnectionLimits(Struct, frozen=True):
     """How many connections there may be, and how many seconds one may take for its first request,
     lie idle after one, have the rest of a refused body read so that it hears the answer, and work
     on when the relay stops."""
@@ -57,10 +57,10 @@ def _signed(response: web.StreamResponse) -> web.StreamResponse:
 class Listener:
     """An open listening socket and its connections."""
 
-    def __init__(self, handle: Handle, room: Room) -> None:
+    def __init__(self, handle: Handle, room: ConnectionLimits) -> None:
         """Opens nothing yet. Needs a running loop."""
         self._handle = handle
-        self._crowd = _Crowd(room)
+        self._connections = _Connections(room)
         self._room = room
         self._server = web.Server(self._one)
         self._socket: asyncio.Server | None = None
@@ -77,7 +77,7 @@ class Listener:
             )
 
         def arrives() -> asyncio.BaseProtocol:
-            connection = _Connection(self._server, self._crowd, self._room)
+            connection = _Connection(self._server, self._connections, self._room)
             return _Tls(connection, tls) if tls else connection
 
         loop = asyncio.get_running_loop()
@@ -95,26 +95,26 @@ class Listener:
         if self._socket is not None:
             self._socket.close()
         await asyncio.sleep(0)  # requests that have come already begin
-        await self._crowd.go_home(self._room.drain_seconds)
+        await self._connections.go_home(self._room.drain_seconds)
         await self._server.shutdown(_LAST_SECONDS)
 
     async def _one(self, request: web.BaseRequest) -> web.StreamResponse:
         connection = request.protocol
-        self._crowd.begin(connection)
+        self._connections.begin(connection)
         try:
             response = _signed(await self._handle(request))
         finally:
-            self._crowd.end(connection)
-        if self._crowd.leaving:
+            self._connections.end(connection)
+        if self._connections.leaving:
             response.force_close()
         return response
 
 
-class _Crowd:
+class _Connections:
     """The open connections, each with what carries it: when there is no room for one more, the one
     that has been idle longest goes. One that still shakes hands is idle."""
 
-    def __init__(self, room: Room) -> None:
+    def __init__(self, room: ConnectionLimits) -> None:
         self._most = room.connections
         self._idle: dict[web.RequestHandler, asyncio.WriteTransport] = {}
         self._busy: dict[web.RequestHandler, asyncio.WriteTransport] = {}
@@ -172,7 +172,7 @@ class _Connection(web.RequestHandler):
     own to bad HTTP.
     """
 
-    def __init__(self, server: web.Server, crowd: _Crowd, room: Room) -> None:
+    def __init__(self, server: web.Server, crowd: _Connections, room: ConnectionLimits) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(
             server,
@@ -182,17 +182,17 @@ class _Connection(web.RequestHandler):
             auto_decompress=False,
             access_log=None,  # type: ignore[arg-type]  # its own way to say that there is none
         )
-        self._crowd = crowd
+        self._connections = crowd
         self._first = loop.call_later(room.first_seconds, self._give_up)
 
     def arrive(self, wire: asyncio.BaseTransport) -> None:
         """Enters the crowd, if there is room and it has not yet."""
-        self._crowd.enter(self, cast(asyncio.Transport, wire))
+        self._connections.enter(self, cast(asyncio.Transport, wire))
 
     def depart(self) -> None:
         """Leaves the crowd."""
         self._first.cancel()
-        self._crowd.leave(self)
+        self._connections.leave(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         """It is ready for requests."""

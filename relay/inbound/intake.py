@@ -16,7 +16,7 @@ from relay.core.event import Accepted, Event, Noted
 from relay.core.payload import PayloadError, parse
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery, Routed, Routing, deliveries
-from relay.store.protocol import Arrival, Store, StoreError
+from relay.store.protocol import NewPayload, Store, StoreError
 from relay.store.writer import Writer
 
 LARGE = 128 * 1024  # bytes of a body that is parsed beside the event loop
@@ -34,14 +34,14 @@ class Intake:
         writer: Writer,
         wake: Callable[[Iterable[LaneKey]], None],
         clock: Callable[[], float],
-        tell: Callable[[Event], None],
+        emit: Callable[[Event], None],
         routing: Routing,
     ) -> None:
         self._store = store
         self._writer = writer
         self._wake = wake
         self._clock = clock
-        self._tell = tell
+        self._emit = emit
         self.routing = routing
         # Who holds one is taking a large body of that source; later ones of the source wait for it.
         self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -61,7 +61,7 @@ class Intake:
         except PayloadError as error:
             return BadPayload(str(error))
         except StoreError as error:
-            self._tell(Noted("error", "storage failed", (("err", str(error)),)))
+            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
             return Busy("storage failed", _RETRY_AFTER)
         return Taken()
 
@@ -87,26 +87,26 @@ class Intake:
         try:
             await self._commit([_arrival(told, Routed(chats, 0), "", self._clock())])
         except StoreError as error:
-            self._tell(Noted("error", "storage failed", (("err", str(error)),)))
+            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
 
-    async def _commit(self, taken: list[tuple[Arrival, Accepted]]) -> None:
+    async def _commit(self, taken: list[tuple[NewPayload, Accepted]]) -> None:
         self._wake(await self._keep(taken))
 
-    async def _keep(self, taken: list[tuple[Arrival, Accepted]]) -> tuple[LaneKey, ...]:
-        arrivals = [arrival for arrival, _ in taken]
+    async def _keep(self, taken: list[tuple[NewPayload, Accepted]]) -> tuple[LaneKey, ...]:
+        arrivals = [new_payload for new_payload, _ in taken]
         lanes = await self._writer.run_first(partial(_accept_all, self._store, arrivals))
         for _, accepted in taken:
-            self._tell(accepted)
+            self._emit(accepted)
         return lanes
 
 
-def _accept_all(store: Store, arrivals: list[Arrival]) -> tuple[LaneKey, ...]:
-    return tuple(lane for arrival in arrivals for lane in store.accept(arrival))
+def _accept_all(store: Store, arrivals: list[NewPayload]) -> tuple[LaneKey, ...]:
+    return tuple(lane for new_payload in arrivals for lane in store.accept(new_payload))
 
 
 def _arrivals(
     parts: Iterable[Notification], routing: Routing, at: float
-) -> list[tuple[Arrival, Accepted]]:
+) -> list[tuple[NewPayload, Accepted]]:
     return [_arrival(part, *_routed(routing, part), at) for part in parts]
 
 
@@ -122,16 +122,18 @@ def _routed(routing: Routing, part: Notification) -> tuple[Routed, str]:
         ), repr(error)
 
 
-def _arrival(part: Notification, routed: Routed, fault: str, at: float) -> tuple[Arrival, Accepted]:
+def _arrival(
+    part: Notification, routed: Routed, fault: str, at: float
+) -> tuple[NewPayload, Accepted]:
     firing = sum(alert.status == "firing" for alert in part.alerts)
-    arrival = Arrival(
+    new_payload = NewPayload(
         part.group,
         msgspec.json.encode(part),
         at,
         routed.deliveries,
         last=part.part == part.parts - 1,
     )
-    return arrival, Accepted(
+    return new_payload, Accepted(
         part.source,
         part.group_key,
         firing,

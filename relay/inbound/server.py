@@ -17,7 +17,7 @@ from msgspec import Struct
 
 from relay.core.answer import Answer, BadPayload, Busy, Taken
 from relay.core.event import Answered, Event, Noted
-from relay.inbound.auth import Door
+from relay.inbound.auth import Auth
 from relay.inbound.connections import answer
 from relay.platforms.telegram.bot import SECRET_HEADER
 
@@ -48,7 +48,7 @@ async def _no_update(_account: str, _body: bytes) -> int:
     return 503
 
 
-class Doors(Struct, frozen=True):
+class Handlers(Struct, frozen=True):
     """What is behind the HTTP table. `ready` gives why not, or nothing; `reload` gives the new
     file's faults; `expects` judges a bot's id and the secret that came for it, `update` takes an id
     and a body and gives the status."""
@@ -57,8 +57,8 @@ class Doors(Struct, frozen=True):
     ready: Callable[[], str]
     reload: Callable[[], Awaitable[tuple[str, ...]]]
     metrics: Callable[[], Awaitable[bytes]]
-    tell: Callable[[Event], None]
-    door: Door | None = None
+    emit: Callable[[Event], None]
+    auth: Auth | None = None
     expects: Callable[[str, str], bool] = lambda _account, _secret: False
     update: Callable[[str, bytes], Awaitable[int]] = _no_update
 
@@ -68,11 +68,11 @@ class Server:
     again.
     """
 
-    def __init__(self, doors: Doors, limits: Limits, prefix: str = "") -> None:
+    def __init__(self, handlers: Handlers, limits: Limits, prefix: str = "") -> None:
         """Serves nothing by itself: `handle` is for a Listener. `prefix` may stand before each
         path: `/relay`.
         """
-        self._doors = doors
+        self._doors = handlers
         self._prefix = prefix
         self._limits = limits
         self._memory = _Memory(limits.all_bodies)
@@ -92,7 +92,7 @@ class Server:
             _log.exception("a request failed")
             response = answer(503, "internal error", 1)
         if path == "/alerts" or path.startswith("/alerts/"):
-            self._doors.tell(
+            self._doors.emit(
                 Answered(response.status, time.monotonic() - began, *_whence(request, response))
             )
         elif response.status in (404, 405):
@@ -104,7 +104,7 @@ class Server:
                 ("path", asked),
                 ("from", peer),
             )
-            self._doors.tell(
+            self._doors.emit(
                 Noted("info" if method == "POST" else "debug", "request refused", values)
             )
         return response
@@ -126,18 +126,18 @@ class Server:
         return await (self._alerts(request, alerts[1] or "") if alerts else self._manage(path))
 
     async def _refusal(self, request: web.BaseRequest, *, guarded: bool) -> web.Response | None:
-        door = self._doors.door
-        if door is None:
+        auth = self._doors.auth
+        if auth is None:
             return None
-        door.refresh()
-        if not guarded and not door.web.protect_all:
+        auth.refresh()
+        if not guarded and not auth.web.protect_all:
             return None
-        match await door.admits(request.headers.get("Authorization", "")):
+        match await auth.admits(request.headers.get("Authorization", "")):
             case "in":
                 return None
             case "out":
                 refused = answer(401, "no valid authentication")
-                refused.headers["WWW-Authenticate"] = door.challenge
+                refused.headers["WWW-Authenticate"] = auth.challenge
                 return refused
             case "busy":
                 return answer(503, "too many passwords to check", 1)

@@ -91,7 +91,7 @@ def _nothing(error: NothingToSalvage) -> Refused:
     return Refused(f"nothing can be read of {error}")
 
 
-class Control:
+class AdminSocket:
     """Listens to the operator. Only the user that the relay runs as can open the socket (its mode
     is 0600).
     """
@@ -103,7 +103,7 @@ class Control:
         own: Callable[[LaneKey], asyncio.Lock],
         wake: Callable[[Iterable[LaneKey]], None],
         clock: Callable[[], float],
-        tell: Callable[[Event], None],
+        emit: Callable[[Event], None],
         renew: Callable[[tuple[Subscription, ...]], None],
     ) -> None:
         """`own` and `wake` are those of `Lanes`: a lane is changed between its turns and then looks
@@ -113,7 +113,7 @@ class Control:
         self._own = own
         self._wake = wake
         self._clock = clock
-        self._tell = tell
+        self._emit = emit
         self._renew = renew
         self._path: Path | None = None
         self._server: asyncio.Server | None = None
@@ -176,7 +176,7 @@ class Control:
             answer = await self._run(partial(perform, self._store, request, self._clock()))
         if isinstance(answer, Retried | Dropped):
             self._wake([answer.lane])
-            self._tell(_told(answer))
+            self._emit(_told(answer))
         return answer
 
     async def _roster(self, request: RosterRequest) -> RosterAnswer:

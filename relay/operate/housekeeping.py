@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from relay.config.resolve import Retention
-from relay.core.active_config import InForce
+from relay.core.active_config import ActiveConfig
 from relay.core.event import Event, Noted, Settled
 from relay.core.routing.lane import LaneKey
 from relay.delivery.calls import Run
@@ -20,22 +20,22 @@ GRACE = (
 _PURGED_AT_ONCE = 200
 
 
-class Upkeep:
+class Housekeeping:
     """Keeps the storage tidy while the relay runs."""
 
     def __init__(
-        self, store: Store, run: Run, clock: Callable[[], float], tell: Callable[[Event], None]
+        self, store: Store, run: Run, clock: Callable[[], float], emit: Callable[[Event], None]
     ) -> None:
         self._store = store
         self._run = run
         self._clock = clock
-        self._tell = tell
+        self._emit = emit
         self._started_at = clock()
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, in_force: Callable[[], tuple[InForce, Retention]]) -> None:
-        """Begins; `in_force` gives what holds at that moment."""
-        self._task = asyncio.create_task(self._go_on(in_force))
+    def start(self, active: Callable[[], tuple[ActiveConfig, Retention]]) -> None:
+        """Begins; `active` gives what holds at that moment."""
+        self._task = asyncio.create_task(self._go_on(active))
 
     async def stop(self) -> None:
         """Ends it between two transactions."""
@@ -43,22 +43,22 @@ class Upkeep:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _go_on(self, in_force: Callable[[], tuple[InForce, Retention]]) -> None:
+    async def _go_on(self, active: Callable[[], tuple[ActiveConfig, Retention]]) -> None:
         while True:
             await asyncio.sleep(PERIOD)
             try:
-                await self.round(*in_force())
+                await self.round(*active())
             except StoreError as error:
-                self._tell(Noted("error", "storage failed", (("err", str(error)),)))
+                self._emit(Noted("error", "storage failed", (("err", str(error)),)))
             except Exception as error:  # noqa: BLE001 - a bug in one round must not end all that come after it
-                self._tell(Noted("error", "upkeep failed", (("err", repr(error)),)))
+                self._emit(Noted("error", "upkeep failed", (("err", repr(error)),)))
 
-    async def round(self, in_force: InForce, retention: Retention) -> None:
+    async def round(self, active: ActiveConfig, retention: Retention) -> None:
         """One round at the present time."""
         now = self._clock()
         if now >= self._started_at + GRACE:
-            for lane, owner in await self._run(self._store.owing):
-                target = in_force.target(lane, owner)
+            for lane, owner in await self._run(self._store.pending_lanes):
+                target = active.target(lane, owner)
                 if target:
                     await self._expire(lane, owner, now - target.policy.expire_after)
         purge = partial(
@@ -72,7 +72,7 @@ class Upkeep:
         under an old name.
         """
         for ended in await self._run(partial(self._store.expire, lane, owner, before)):
-            self._tell(
+            self._emit(
                 Settled(
                     lane.platform, ended.receiver, ended.settlement, ended.count, why="expire_after"
                 )

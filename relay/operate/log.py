@@ -76,7 +76,7 @@ def hide(secrets: Iterable[Secret]) -> None:
             handler.formatter.hide(secrets)
 
 
-def listen(event: Event) -> None:
+def on_event(event: Event) -> None:
     """Writes the event, at the level that its kind deserves."""
     level, message, values = _told(event)
     _log.log(_LEVELS[level], message, extra={"values": values})

@@ -149,7 +149,7 @@ class Metrics:
         for template in templates:
             self._template_failures.labels(template)
 
-    def listen(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Counts what happened. Deliveries and the chats that are down are not: the store knows
         them, durably.
         """

@@ -40,7 +40,7 @@ class Notices:
         self._task: asyncio.Task[None] | None = None
         self.language = "en"
 
-    def listen(self, event: Event) -> None:
+    def on_event(self, event: Event) -> None:
         """Takes an event; never waits, and forgets the notice when too many wait already."""
         notice = notice_of(event)
         if (notice is not None or isinstance(event, ChatChanged)) and not self._waiting.full():

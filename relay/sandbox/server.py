@@ -27,7 +27,7 @@ class Sandbox:
     """A running sandbox. `url` is both platforms' API address: `URL/bot...` and
     `URL/api/webhooks/...`.
 
-    `doors` says where public addresses, such as a webhook needs, lead to on this machine.
+    `handlers` says where public addresses, such as a webhook needs, lead to on this machine.
     """
 
     telegram: Telegram
@@ -35,7 +35,7 @@ class Sandbox:
     faults: Faults
     clock: Callable[[], float]
     url: str = ""
-    doors: dict[str, str] = field(default_factory=dict)
+    handlers: dict[str, str] = field(default_factory=dict)
     _runner: web.AppRunner | None = None
     _closing: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -100,7 +100,7 @@ class Sandbox:
         url = next(
             (
                 url.replace(far, near, 1)
-                for far, near in self.doors.items()
+                for far, near in self.handlers.items()
                 if (url := updates.webhook)
             ),
             "",

@@ -8,7 +8,7 @@ from relay.config.destination import Mode
 from relay.config.fault import Fault, ordered
 from relay.config.files import Files, Wanted, wanted
 from relay.config.resolve import Rules, decided, resolve
-from relay.config.template_samples import Trial
+from relay.config.template_samples import TemplateCheck
 from relay.core.secret import Secret
 from relay.settings import template_check as rehearsal
 
@@ -35,13 +35,13 @@ def load(path: Path, mode: Mode) -> tuple[Rules | None, tuple[Fault, ...]]:
         return None, ordered(faults, str(path))
     files = read_files(wanted(config.file), path.parent)
     draft, more = resolve(config, files, mode)
-    faults = ordered((*faults, *more, *_tried(draft.trial, files, str(path))), str(path))
+    faults = ordered((*faults, *more, *_tried(draft.template_check, files, str(path))), str(path))
     return decided(draft, faults), faults
 
 
-def _tried(trial: Trial, files: Files, path: str) -> tuple[Fault, ...]:
+def _tried(template_check: TemplateCheck, files: Files, path: str) -> tuple[Fault, ...]:
     try:
-        return tuple(map(files.located, rehearsal.faults(trial)))
+        return tuple(map(files.located, rehearsal.faults(template_check)))
     except OSError as error:
         return (Fault(path, 1, 1, f"cannot try the templates: {_why(error)}"),)
 

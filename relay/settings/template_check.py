@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from relay.config.template_samples import Trial, Verdict, names, verdicts
+from relay.config.template_samples import CheckResult, TemplateCheck, check_results, names
 from relay.core.template.template import TemplateFault
 
 _PACKAGES = str(Path(__file__).parents[2])
@@ -36,40 +36,44 @@ class Bounds(Struct, frozen=True):
     patience: float = 60.0
 
 
-class _Play(Struct, frozen=True):
-    trial: Trial
+class _CheckRequest(Struct, frozen=True):
+    template_check: TemplateCheck
     wanted: tuple[str, ...]
     bounds: Bounds
 
 
 @lru_cache(maxsize=2)  # a reload that leaves the templates as they are has nothing to try
-def faults(trial: Trial, bounds: Bounds = Bounds()) -> tuple[TemplateFault, ...]:  # noqa: B008 - frozen
+def faults(template_check: TemplateCheck, bounds: Bounds = Bounds()) -> tuple[TemplateFault, ...]:  # noqa: B008 - frozen
     """All that is wrong with the templates. Raises OSError when there can be no process to try them
     in.
     """
-    judged = _judged(trial, bounds) if trial.own else verdicts(trial, names(trial))
+    judged = (
+        _judged(template_check, bounds)
+        if template_check.own
+        else check_results(template_check, names(template_check))
+    )
     return tuple(fault for verdict in judged for fault in verdict.faults)
 
 
-def _judged(trial: Trial, bounds: Bounds) -> Iterator[Verdict]:
+def _judged(template_check: TemplateCheck, bounds: Bounds) -> Iterator[CheckResult]:
     """A verdict on each template: the one that ended the process has one of ours, the rest another
     process.
     """
-    left = names(trial)
+    left = names(template_check)
     while left:
-        found = _performed(_Play(trial, left, bounds))
+        found = _performed(_CheckRequest(template_check, left, bounds))
         yield from found
         left = left[len(found) :]
         if left:
             most = f"{bounds.seconds} s of a processor or {bounds.mebibytes} MiB"
-            yield Verdict(
+            yield CheckResult(
                 left[0],
                 (TemplateFault(left[0], 1, 1, f"to compile and to try it takes more than {most}"),),
             )
             left = left[1:]
 
 
-def _performed(play: _Play) -> list[Verdict]:
+def _performed(play: _CheckRequest) -> list[CheckResult]:
     """The verdicts that the process came to, up to its end."""
     paths = os.pathsep.join(filter(None, (_PACKAGES, os.environ.get("PYTHONPATH", ""))))
     try:
@@ -86,19 +90,19 @@ def _performed(play: _Play) -> list[Verdict]:
         said = late.stdout or b""
     if not said.startswith(_READY):
         raise OSError("the process that tries templates does not start")
-    return [msgspec.json.decode(line, type=Verdict) for line in said.split(b"\n")[1:-1]]
+    return [msgspec.json.decode(line, type=CheckResult) for line in said.split(b"\n")[1:-1]]
 
 
 def main() -> None:
     """Tries the templates that standard input brings, and says what came of each as soon as it is
     known.
     """
-    play = msgspec.json.decode(sys.stdin.buffer.read(), type=_Play)
+    play = msgspec.json.decode(sys.stdin.buffer.read(), type=_CheckRequest)
     out = sys.stdout.buffer
     out.write(_READY)
     out.flush()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what is ended leaves no file behind
-    waiting = verdicts(play.trial, play.wanted)
+    waiting = check_results(play.template_check, play.wanted)
     _bound_memory(play.bounds.mebibytes)
     for _ in play.wanted:
         _bound_time(play.bounds.seconds)

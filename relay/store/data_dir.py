@@ -19,11 +19,11 @@ class InUse(CannotStart):
     """Another process holds the storage folder."""
 
 
-def socket_path(folder: Path) -> Path:
+def socket_path(data_dir: Path) -> Path:
     """Where the relay that uses the folder listens to its operator. Raises CannotStart when that
     path is too long.
     """
-    path = folder / SOCKET
+    path = data_dir / SOCKET
     if len(os.fsencode(path)) > _LONGEST_SOCKET:
         raise CannotStart(
             f"the socket {path} would have a path of over {_LONGEST_SOCKET} bytes: name a "
@@ -32,7 +32,7 @@ def socket_path(folder: Path) -> Path:
     return path
 
 
-class Folder:
+class DataDir:
     """A storage folder held by this process until `release`, or its end; a new one is its user's
     alone.
 

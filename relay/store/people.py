@@ -7,12 +7,12 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from relay.core.bot.people import ChatEntry, Effects, Invite, Known, Saying, Subscription
-from relay.core.bot.update import BotId, Ears, Update
+from relay.core.bot.people import BotReply, ChatEntry, Effects, Invite, Known, Subscription
+from relay.core.bot.update import BotId, PollState, Update
 from relay.core.budget import Block, Limit
 from relay.core.routing.lane import LaneKey
 
-SAYING_SECONDS = 60.0  # after which an answer to a command is no longer worth sending
+BOT_REPLY_SECONDS = 60.0  # after which an answer to a command is no longer worth sending
 Turn = Literal["go", "later", "dropped"]
 
 
@@ -21,7 +21,7 @@ class Outgoing(Struct, frozen=True):
 
     id: int
     bot: BotId
-    saying: Saying
+    bot_reply: BotReply
 
 
 class PeopleStore(Protocol):
@@ -29,7 +29,7 @@ class PeopleStore(Protocol):
     transaction.
     """
 
-    def ears(self, bot: BotId) -> Ears:
+    def poll_state(self, bot: BotId) -> PollState:
         """How far the bot has listened."""
 
     def keep_webhook(self, bot: BotId, address: str) -> None:
@@ -78,13 +78,13 @@ class PeopleStore(Protocol):
         """Keeps chats that the registry has not, as long as it has room, and topics that it does
         not know of the others. Returns how many chats."""
 
-    def restore_ears(self, bot: BotId, found: Ears) -> None:
+    def restore_ears(self, bot: BotId, found: PollState) -> None:
         """Lets the bot go on listening where it had come to, unless it has come further since."""
 
-    def sayings(self) -> tuple[Outgoing, ...]:
+    def bot_replies(self) -> tuple[Outgoing, ...]:
         """Answers to commands that wait to be sent, the oldest first."""
 
-    def take_saying(self, saying_id: int, limits: Sequence[Limit], now: float) -> Turn:
+    def take_bot_reply(self, reply_id: int, limits: Sequence[Limit], now: float) -> Turn:
         """Takes the budgets for an answer, if alerts leave them half free, and forgets it: it is
         sent once or not at all. `dropped`: it is too old."""
 

@@ -32,7 +32,7 @@ class NewerSchema(Exception):  # noqa: N818 - it is a state of the file, told to
     """The storage was written by a newer alert-relay; the file is untouched."""
 
 
-class Arrival(Struct, frozen=True):
+class NewPayload(Struct, frozen=True):
     """A notification, or a part of one, with what follows from it. `body` is the notification,
     encoded.
     """
@@ -117,7 +117,7 @@ class Attempt(Struct, frozen=True):
     since: float = 0.0
 
 
-class Outturn(Struct, frozen=True):
+class AttemptResult(Struct, frozen=True):
     """What an attempt leaves behind. `shown`: deliveries up to `card.shown_seq` are done; `dead`:
     why they never will be; `blocks`: what the answer forbids; `renamed`: budgets by which the call
     was counted before it told which others they are. `digest`: the card is the lane's digest; these
@@ -164,7 +164,7 @@ class Store(Protocol):
         Raises StoreError when the commit itself fails: then no job left anything behind.
         """
 
-    def accept(self, arrival: Arrival) -> tuple[LaneKey, ...]:
+    def accept(self, new_payload: NewPayload) -> tuple[LaneKey, ...]:
         """Keeps the notification and a delivery for each of its chats, with the lane's next
         sequence number; an empty delivery for each other open card of the group. Returns the lanes
         that have work now."""
@@ -198,15 +198,15 @@ class Store(Protocol):
         """Takes the budgets and writes the attempt as in doubt, or says when to come again: at once
         when something was accepted for the card that it has not taken in."""
 
-    def settle(self, outturn: Outturn) -> tuple[Ended, ...]:
+    def settle(self, result: AttemptResult) -> tuple[Ended, ...]:
         """Keeps the card and lane after an attempt, ends what is done, closes the attempt."""
 
-    def absorb(self, lane: LaneKey, digest: CardChange, now: float, look_again: float) -> None:
+    def absorb(self, lane: LaneKey, digest: CardChange, now: float, recheck: float) -> None:
         """Puts every card that waits for its first message and is not urgent into the lane's
-        digest; each is looked at again at `look_again`, when what it may hold back is over, if
+        digest; each is looked at again at `recheck`, when what it may hold back is over, if
         nothing comes before."""
 
-    def stand_in(
+    def copy_to_fallback(
         self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]
     ) -> tuple[LaneKey, ...]:
         """Copies what `receiver` has pending on a lane that is down to the lanes of its fallback,
@@ -215,7 +215,7 @@ class Store(Protocol):
         before gets no copy. A copy counts under `receiver` and is not copied again. Returns the
         lanes that have work now."""
 
-    def owing(self) -> tuple[tuple[LaneKey, str], ...]:
+    def pending_lanes(self) -> tuple[tuple[LaneKey, str], ...]:
         """The lanes with something pending, each with the receivers that it counts under."""
 
     def expire(self, lane: LaneKey, receiver: str, before: float) -> tuple[Ended, ...]:
@@ -223,7 +223,7 @@ class Store(Protocol):
         what they want.
         """
 
-    def rewind(self, now: float) -> float:
+    def move_times_back(self, now: float) -> float:
         """Before all else in a new run. A clock that was ahead of this one wrote moments that are
         yet to come: they are moved back by as much, so that nothing waits for them. Returns the
         seconds, 0.0 when no clock was ahead."""
@@ -234,7 +234,7 @@ class Store(Protocol):
     def postpone(self, lane: LaneKey, group: GroupId, fingerprint: str, until: float) -> None:
         """Lets the card wait until then, whatever is due."""
 
-    def look_again(self, now: float) -> None:
+    def recheck(self, now: float) -> None:
         """Makes cards due at `now` that fire and were told by nothing, or are over and were told to
         fire: what kept that back may be in force no more."""
 

@@ -10,12 +10,12 @@ from msgspec.structs import replace
 
 from relay.core.alert import GroupId, Notification
 from relay.core.bot.people import ChatEntry, Invite, Subscription
-from relay.core.bot.update import BotId, Ears
+from relay.core.bot.update import BotId, PollState
 from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, QUIET
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
-from relay.store.protocol import Arrival, CardChange, Store
+from relay.store.protocol import CardChange, NewPayload, Store
 from relay.store.sqlite import damaged_file as wreck
 from relay.store.sqlite.damaged_file import Wreck, WreckedCard, WreckedDelivery, WreckedLane
 from relay.store.sqlite.unreadable import ERRORS, readable
@@ -30,7 +30,7 @@ _invite = msgspec.json.Decoder(Invite).decode
 _subscription = msgspec.json.Decoder(Subscription).decode
 _entry = msgspec.json.Decoder(ChatEntry).decode
 _bot = msgspec.json.Decoder(BotId).decode
-_ears = msgspec.json.Decoder(Ears).decode
+_ears = msgspec.json.Decoder(PollState).decode
 _Key = tuple[str, str]  # a card's group and fingerprint, as they are in the file
 
 
@@ -42,7 +42,7 @@ class Piece(Struct, frozen=True):
     group: GroupId
     fingerprint: str
     change: CardChange | None
-    arrivals: tuple[Arrival, ...]
+    arrivals: tuple[NewPayload, ...]
     unreadable: int = 0
 
 
@@ -53,7 +53,7 @@ class People(Struct, frozen=True):
     invites: tuple[Invite, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
     chats: tuple[ChatEntry, ...] = ()
-    ears: tuple[tuple[BotId, Ears], ...] = ()
+    poll_state: tuple[tuple[BotId, PollState], ...] = ()
     unreadable: int = 0
 
 
@@ -119,8 +119,8 @@ def take_in(store: Store, found: Sequence[People | Piece]) -> Salvaged:
 def _welcome(store: Store, people: People) -> Salvaged:
     invites, subscriptions = store.people.restore(people.invites, people.subscriptions)
     chats = store.people.restore_chats(people.chats)
-    for bot, ears in people.ears:
-        store.people.restore_ears(bot, ears)
+    for bot, poll_state in people.poll_state:
+        store.people.restore_ears(bot, poll_state)
     return Salvaged(
         invites=invites, subscriptions=subscriptions, chats=chats, strangers=people.unreadable
     )
@@ -131,12 +131,12 @@ def _take_in(store: Store, piece: Piece) -> Salvaged:
     if known is None and piece.change is not None:
         store.fold(piece.lane, [piece.change])
     wanted = [
-        arrival
-        for arrival in piece.arrivals
-        if known is None or arrival.accepted_at > known.heard_at
+        new_payload
+        for new_payload in piece.arrivals
+        if known is None or new_payload.accepted_at > known.heard_at
     ]
-    for arrival in wanted:
-        store.accept(arrival)
+    for new_payload in wanted:
+        store.accept(new_payload)
     return Salvaged(
         deliveries=len(wanted),
         cards=int(known is None and piece.change is not None),
@@ -160,9 +160,9 @@ def _people(found: Wreck) -> People:
     )
 
 
-def _listening(key: bytes, body: bytes) -> tuple[BotId, Ears] | None:
-    bot, ears = readable(_bot, key), readable(_ears, body)
-    return (bot, ears) if bot and ears else None
+def _listening(key: bytes, body: bytes) -> tuple[BotId, PollState] | None:
+    bot, poll_state = readable(_bot, key), readable(_ears, body)
+    return (bot, poll_state) if bot and poll_state else None
 
 
 def _lane(found: Wreck, lane: WreckedLane, cards: dict[_Key, WreckedCard]) -> Iterator[Piece]:
@@ -192,7 +192,7 @@ def _piece(
         _arrival(lane, group, delivery, found.body("payload", delivery.payload))
         for delivery in pending
     ]
-    arrivals = tuple(arrival for arrival in read if arrival is not None)
+    arrivals = tuple(new_payload for new_payload in read if new_payload is not None)
     change = _change(card, group, found.body("card", card.id)) if card else None
     return Piece(lane, group, of[1], change, arrivals, found.unread() + len(read) - len(arrivals))
 
@@ -208,11 +208,11 @@ def _change(card: WreckedCard, group: GroupId, body: bytes) -> CardChange | None
 
 def _arrival(
     lane: LaneKey, group: GroupId, delivery: WreckedDelivery, body: bytes
-) -> Arrival | None:
+) -> NewPayload | None:
     try:
         alerts = None if delivery.alerts is None else _indexes(delivery.alerts)
         _notification(body)
     except ERRORS:
         return None
     to = Delivery(lane, delivery.receiver, delivery.fingerprint, alerts, urgent=False)
-    return Arrival(group, body, delivery.accepted_at, (to,), last=False)
+    return NewPayload(group, body, delivery.accepted_at, (to,), last=False)

@@ -67,7 +67,7 @@ receivers: [{{name: ops, telegram_configs: [{{chat_id: {GROUP}}}]}}, {{name: nob
         options = Options(self.folder / "relay.yml", self.folder / "data", port=0)
         self.app = App(options, (self.events.append,))
         self.address = await self.app.start()
-        self.sandbox.doors[PUBLIC] = f"http://{self.address}"
+        self.sandbox.handlers[PUBLIC] = f"http://{self.address}"
 
     async def stop(self) -> None:
         await self.running.stop()

@@ -13,7 +13,7 @@ from relay.core.alert import GroupId
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.store.data_dir import DATABASE
-from relay.store.protocol import Arrival
+from relay.store.protocol import NewPayload
 from relay.store.sqlite.store import SqliteStore
 from tests.acceptance.processes import payload, processes, start_relay
 from tests.build import T0, alert, notification
@@ -30,17 +30,17 @@ def backlog(folder: Path) -> None:
     store = SqliteStore(folder / DATABASE, synchronous="OFF")
     for first in range(0, OPEN, 500):
         store.batch(
-            [partial(store.accept, arrival(number)) for number in range(first, first + 500)]
+            [partial(store.accept, new_payload(number)) for number in range(first, first + 500)]
         )
     store.close()
 
 
-def arrival(number: int) -> Arrival:
+def new_payload(number: int) -> NewPayload:
     told = notification(
         alert(f"host-{number}"), group=GroupId("", "relay", f"{{}}:{{n={number % 20_000}}}")
     )
     lane = LaneKey("telegram", API, "1000001", str(-1001 - number % CHATS))
-    return Arrival(
+    return NewPayload(
         told.group, msgspec.json.encode(told), T0, (Delivery(lane, "ops", "", None, urgent=False),)
     )
 

@@ -23,7 +23,7 @@ from relay.core.payload import PayloadError, parse
 from relay.core.routing.lane import Platform, Target
 from relay.core.routing.matcher import parse as matchers
 from relay.core.routing.route import Delivery, Route, Routing, deliveries
-from relay.core.template.build_view import look
+from relay.core.template.build_view import build_view
 from relay.core.template.template import render
 from relay.platforms import platform_of
 from tests.build import POLICY, T0
@@ -207,7 +207,7 @@ def requested(card: Card, target: Target, step: Post | Edit | Reply) -> None:
     """
     platform = platform_of(target.lane.platform)
     kind = step.kind if isinstance(step, Reply) else None
-    view = look(card, LaneState(), step, target.policy, T0 + 60)
+    view = build_view(card, LaneState(), step, target.policy, T0 + 60)
     rendered = render(
         TEMPLATES, target.policy, view, "reply" if kind else "card", kind, platform.fits
     )

@@ -351,7 +351,7 @@ async def test_no_secret_is_seen_in_a_whole_life(tmp_path: Path, capsys: Output)
             for process in running.started:
                 house.hear(process.log.name, process.output)
         rules, faults = settings.load(tmp_path / "relay.yml", "serve")
-        house.hear("reprs", repr((rules, faults, rules and rules.in_force)))
+        house.hear("reprs", repr((rules, faults, rules and rules.active)))
         house.hear("chats", house.telegram.transcript(-1001) + house.discord.transcript(333))
         house.check()
     finally:

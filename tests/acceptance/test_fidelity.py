@@ -24,7 +24,7 @@ from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
 from relay.core.payload import parse
 from relay.core.routing.lane import Platform, Policy
-from relay.core.template.build_view import look
+from relay.core.template.build_view import build_view
 from relay.core.template.template import Rendered, render
 from relay.core.text.markup import MarkupName
 from relay.inbound.server import Limits
@@ -237,7 +237,7 @@ def folded(body: bytes, policy: Policy) -> Card:
 
 
 def drawn(card: Card, platform: Platform, policy: Policy, step: Step) -> Rendered:
-    view = look(card, LaneState(), step, policy, T0 + 1)
+    view = build_view(card, LaneState(), step, policy, T0 + 1)
     fits = platform_of(platform).fits
     if isinstance(step, Reply):
         rendered = render(TEMPLATES, policy, view, "reply", step.kind, fits)

@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from relay.core.alert import GroupId
-from relay.core.card import hours as hush
+from relay.core.card import hours
 from relay.core.routing.interval import Period, TimeInterval, contains
 from relay.core.routing.route import Route, Routing
 from tests.build import GROUP, POLICY, T0, alert, notification
@@ -51,11 +51,9 @@ async def test_a_mute_that_a_reload_took_away_keeps_nothing_back() -> None:
     world = muted(Route("ops", mute=("morning",)))
     await world.post(notification(alert("db-1")))
     await world.run(until=10)
-    in_force = world.pipeline.in_force
-    world.pipeline.take_over(
-        replace(in_force, routing=replace(in_force.routing, root=Route("ops")))
-    )
-    await world.commit(partial(world.store.look_again, world.now))
+    active = world.pipeline.active
+    world.pipeline.take_over(replace(active, routing=replace(active.routing, root=Route("ops"))))
+    await world.commit(partial(world.store.recheck, world.now))
     await world.restart()
     await world.run(until=20)
     assert "Disk" in world.telegram.transcript(CHAT)
@@ -188,7 +186,7 @@ async def test_the_end_of_the_hours_is_looked_for_once_however_many_cards_ask(
         asked.append(at)
         return contains(interval, at)
 
-    monkeypatch.setattr(hush, "contains", noted)
+    monkeypatch.setattr(hours, "contains", noted)
     night = replace(MORNING, name="night")
     world = World(telegram_target(policy=replace(POLICY, quiet=(night,))))
     for number in range(10):
@@ -206,9 +204,9 @@ async def test_a_digest_waits_until_its_chat_is_no_longer_muted() -> None:
             notification(alert(f"db-{number}"), group=GroupId("", "relay", f"{{}}:{number}"))
         )
     await world.run(until=10)
-    in_force = world.pipeline.in_force
+    active = world.pipeline.active
     target = telegram_target(policy=replace(POLICY, muted_until=T0 + 600))
-    world.pipeline.take_over(replace(in_force, routing=Routing(Route("ops"), {"ops": (target,)})))
+    world.pipeline.take_over(replace(active, routing=Routing(Route("ops"), {"ops": (target,)})))
     await world.post(notification(alert("db-0", "resolved"), group=GroupId("", "relay", "{}:0")))
     await world.run(until=599)
     assert len(world.telegram.calls) == 1

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from relay.sandbox.faults import Refusal
-from relay.store.protocol import Arrival
+from relay.store.protocol import NewPayload
 from relay.store.queue import Dropped, Page, Query, Refused, Retried
 from tests.build import GROUP, T0, alert, notification
 from tests.world import CHAT, GROUP_CHAT, World
@@ -169,7 +169,8 @@ async def test_a_card_whose_end_was_not_shown_is_forgotten_with_its_deliveries(
     await world.commit(partial(world.store.purge, world.now, 1 << 30, 100))
     assert await world.commit(partial(world.store.card, GROUP_CHAT, GROUP, "")) is None
     assert (
-        await world.commit(partial(world.store.accept, Arrival(GROUP, b"{}", world.now, ()))) == ()
+        await world.commit(partial(world.store.accept, NewPayload(GROUP, b"{}", world.now, ())))
+        == ()
     )
 
 

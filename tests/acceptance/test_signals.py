@@ -30,7 +30,7 @@ from tests.acceptance.processes import (
 )
 from tests.build import GROUP, T0
 from tests.store.test_disk_faults import fill
-from tests.store.test_store import arrival, fold_all
+from tests.store.test_store import fold_all, new_payload
 
 TOKEN, OPS, DBA = "1000001:sandbox-bot", -1001, -1002
 BAD = "route: {receiver: nobody}\nreceivers: [{name: ops}]\n"
@@ -163,7 +163,7 @@ async def test_sigterm_ends_a_start_that_waits_for_room_on_the_disk(
     data.symlink_to(tiny_disk)
     store = SqliteStore(data / DATABASE)
     lane = LaneKey("telegram", sandbox.url, "1000001", str(OPS))
-    store.batch([partial(store.accept, arrival(lane))])
+    store.batch([partial(store.accept, new_payload(lane))])
     store.batch([partial(fold_all, store, lane)])
     store.batch([partial(store.begin, Attempt(lane, GROUP, "", Post(silent=False)), (), T0)])
     store.close()

@@ -17,12 +17,12 @@ from relay.core.event import Noted, TemplateFailed
 from relay.core.routing.lane import Policy, Target
 from relay.core.routing.matcher import parse
 from relay.core.routing.route import Route, Routing
-from relay.core.template.build_view import look
+from relay.core.template.build_view import build_view
 from relay.core.template.template import Rendered
 from relay.delivery import calls, pipeline
 from relay.sandbox.faults import FaultKind, Refusal
 from relay.sandbox.rates import Window
-from relay.store.protocol import Ended, Outturn, StoreError
+from relay.store.protocol import AttemptResult, Ended, StoreError
 from tests.build import POLICY, T0, alert, notification
 from tests.world import (
     CHANNEL,
@@ -132,10 +132,10 @@ async def test_what_a_chat_has_taken_is_written_down_as_soon_as_the_storage_work
     world, failures = World(), [StoreError("disk I/O error")] * 3
     settle = world.store.settle
 
-    def settle_in_the_end(outturn: Outturn) -> tuple[Ended, ...]:
+    def settle_in_the_end(result: AttemptResult) -> tuple[Ended, ...]:
         if failures:
             raise failures.pop()
-        return settle(outturn)
+        return settle(result)
 
     monkeypatch.setattr(calls, "SETTLE_AGAIN", 0.0)
     monkeypatch.setattr(world.store, "settle", settle_in_the_end)
@@ -274,9 +274,9 @@ async def test_a_card_that_no_turn_can_bring_does_not_hold_up_the_others_of_its_
     def faulty(card: Card, state: LaneState, step: Step, policy: Policy, now: float) -> View:
         if card.entries[0].fingerprint == "db-1":
             raise ZeroDivisionError
-        return look(card, state, step, policy, now)
+        return build_view(card, state, step, policy, now)
 
-    monkeypatch.setattr(pipeline, "look", faulty)
+    monkeypatch.setattr(pipeline, "build_view", faulty)
     with pytest.raises(ZeroDivisionError):
         await world.run(until=1)
     await world.run(until=10)
@@ -354,7 +354,7 @@ def reloaded(world: World, root: str, *targets: Target) -> None:
         target.policy.receiver: (target,) for target in targets
     }
     world.pipeline.take_over(
-        replace(world.pipeline.in_force, routing=Routing(Route(root), receivers))
+        replace(world.pipeline.active, routing=Routing(Route(root), receivers))
     )
 
 
@@ -414,7 +414,7 @@ async def test_what_waits_for_a_removed_chat_reaches_one_that_knows_an_older_sta
     await world.post(notification(alert("db-1", earlier)))
     await world.run(until=60)
     reloaded(world, "ops", telegram_target())
-    world.routing = world.pipeline.in_force.routing
+    world.routing = world.pipeline.active.routing
     world.faults.add("telegram", str(CHAT), "502")
     await world.post(notification(alert("db-1", status, at=T0 + 120 if status == "firing" else T0)))
     await world.run(until=70)
@@ -534,7 +534,7 @@ async def test_a_chat_that_a_reload_removed_gets_no_more_deliveries() -> None:
     world = World()
     await world.post(notification(alert("db-1")))
     reloaded(world, "spare", telegram_target(SPARE, replace(POLICY, receiver="spare")))
-    world.routing = world.pipeline.in_force.routing
+    world.routing = world.pipeline.active.routing
     await world.run(until=60)
     await world.post(notification(alert("db-1"), alert("db-2")))
     await world.run(until=120)
@@ -564,7 +564,7 @@ async def test_what_thousands_of_alerts_take_is_done_beside_the_event_loop(
 
         return note
 
-    for work in ("fold", "look", "render"):
+    for work in ("fold", "build_view", "render"):
         monkeypatch.setattr(pipeline, work, noted(getattr(pipeline, work)))
     world = World()
     await world.post(notification(*(alert(f"db-{number}") for number in range(count))))

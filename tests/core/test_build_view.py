@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Post
 from relay.core.card.view import Late
-from relay.core.template.build_view import LATE_AFTER, look
+from relay.core.template.build_view import LATE_AFTER, build_view
 from tests.build import POLICY, T0, card, entry
 
 NOW = T0 + 1000
@@ -48,9 +48,9 @@ NOW = T0 + 1000
 )
 def test_a_late_card_says_why(state: LaneState, late: Late) -> None:
     waiting = replace(card(), entries=(entry(),), waiting_since=T0)
-    assert look(waiting, state, Post(silent=False), POLICY, NOW).late == late
+    assert build_view(waiting, state, Post(silent=False), POLICY, NOW).late == late
 
 
 def test_a_card_within_two_minutes_is_not_late() -> None:
     waiting = replace(card(), entries=(entry(),), waiting_since=NOW - LATE_AFTER)
-    assert look(waiting, LaneState(), Post(silent=False), POLICY, NOW).late is None
+    assert build_view(waiting, LaneState(), Post(silent=False), POLICY, NOW).late is None

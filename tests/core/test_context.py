@@ -6,16 +6,16 @@ from msgspec.structs import replace
 from relay.core.card.view import Late, ShownStatus, View
 from relay.core.routing.lane import Policy
 from relay.core.template import sample
-from relay.core.template.context import Scene, Shape
+from relay.core.template.context import ContextShape, TemplateContext
 from relay.core.template.objects import Alerts, Counts, Hidden
 from relay.core.text.richtext import RichText
 
 POLICY = Policy("ops", "t", "html", timezone="Europe/Paris")
-ALL = Shape(99, 99, 99)
+ALL = ContextShape(99, 99, 99)
 
 
-def _names(view: View, shape: Shape = ALL) -> dict[str, object]:
-    return Scene(view, POLICY, None).names(shape)
+def _names(view: View, shape: ContextShape = ALL) -> dict[str, object]:
+    return TemplateContext(view, POLICY, None).names(shape)
 
 
 def _text(value: object) -> str:
@@ -23,7 +23,7 @@ def _text(value: object) -> str:
 
 
 def test_a_shape_tells_some_in_full_some_in_short_and_counts_the_rest() -> None:
-    names = _names(sample.VIEWS["huge"], Shape(2, 50, 99))
+    names = _names(sample.VIEWS["huge"], ContextShape(2, 50, 99))
     alerts, hidden = names["alerts"], names["hidden"]
     assert isinstance(alerts, Alerts)
     assert isinstance(hidden, Hidden)
@@ -34,7 +34,7 @@ def test_a_shape_tells_some_in_full_some_in_short_and_counts_the_rest() -> None:
 
 
 def test_hidden_alerts_that_do_not_fire_are_counted_by_their_state() -> None:
-    assert _text(_names(sample.VIEWS["mixed"], Shape(1, 1, 99))["more"]) == (
+    assert _text(_names(sample.VIEWS["mixed"], ContextShape(1, 1, 99))["more"]) == (
         "… and 3 more: 1 warning, 1 no longer reported, 1 resolved"
     )
     assert _names(sample.VIEWS["mixed"])["more"] == ""
@@ -48,7 +48,7 @@ def test_hidden_alerts_of_one_kind_are_counted_once(status: ShownStatus, more: s
     alerts = tuple(
         sample.alert(4, status, {"alertname": "Disk", "severity": "warning"}) for _ in range(4)
     )
-    names = _names(sample.view(alerts), Shape(1, 1, 99))
+    names = _names(sample.view(alerts), ContextShape(1, 1, 99))
     assert _text(names["more"]) == more
 
 

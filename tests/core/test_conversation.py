@@ -33,7 +33,7 @@ from relay.core.card.card import Card
 from relay.core.card.fold import fold
 from relay.core.routing.matcher import parse
 from relay.core.text.texts import language
-from relay.core.text.texts_people import PEOPLE, tell
+from relay.core.text.texts_people import PEOPLE, emit
 from tests.build import GROUP, POLICY, T0, alert, arriving
 
 BOT = BotId("http://127.0.0.1:1", "111")
@@ -65,7 +65,7 @@ def effects(update: Update, known: Known = NOBODY) -> Effects:
 
 
 def said(update: Update, known: Known = NOBODY) -> str:
-    return "\n\n".join(saying.text.text for saying in effects(update, known).sayings)
+    return "\n\n".join(bot_reply.text.text for bot_reply in effects(update, known).bot_replies)
 
 
 def invited(invite: Invite = INVITE, *subscriptions: Subscription) -> Known:
@@ -76,23 +76,23 @@ def test_who_opens_a_link_is_subscribed_and_told_what_comes_and_how_to_stop() ->
     found = effects(command("start token"), invited())
     assert (found.heard, found.used, found.back) == ("command", "i1", "555")
     assert found.added == OWN
-    (saying,) = found.sayings
-    assert saying.text.text == (
+    (bot_reply,) = found.bot_replies
+    assert bot_reply.text.text == (
         'You will get the alerts of “DBA on call” here: team="db"\n'
         "/mute 2h for some quiet, /stop to end it, /help for the rest."
     )
-    assert (saying.chat, saying.message, saying.user) == ("555", "9", 555)
+    assert (bot_reply.chat, bot_reply.message, bot_reply.user) == ("555", "9", 555)
 
 
 def test_a_person_is_answered_in_their_language_and_a_group_in_the_files() -> None:
     french = effects(command("start token", code="fr-FR"), invited())
     assert french.added is not None
     assert french.added.language == "fr"
-    assert french.sayings[0].text.text.startswith("Vous recevrez ici")
+    assert french.bot_replies[0].text.text.startswith("Vous recevrez ici")
     group = effects(command("start token", TEAM, code="fr"), invited())
     assert group.added is not None
     assert (group.added.language, group.added.chat, group.added.user) == ("", "-5", 555)
-    assert group.sayings[0].text.text.startswith("This group will get")
+    assert group.bot_replies[0].text.text.startswith("This group will get")
 
 
 @pytest.mark.parametrize(
@@ -111,13 +111,13 @@ def test_a_link_that_is_wrong_used_up_or_expired_is_refused_in_one_way_and_count
 ) -> None:
     found = effects(command(text), Known(BOT, invite=invite))
     assert (found.heard, found.added, found.used) == ("refused", None, "")
-    assert found.sayings[0].text == tell("en", "invite_refused")
+    assert found.bot_replies[0].text == emit("en", "invite_refused")
 
 
 def test_the_same_link_again_welcomes_again_and_uses_nothing() -> None:
     found = effects(command("start token"), invited(replace(INVITE, used=2), OWN))
     assert (found.heard, found.added, found.used) == ("command", None, "")
-    assert "DBA on call" in found.sayings[0].text.text
+    assert "DBA on call" in found.bot_replies[0].text.text
 
 
 def test_a_second_subscription_of_a_group_that_moved_shares_its_lane() -> None:
@@ -132,14 +132,14 @@ def test_who_has_no_name_may_change_nothing(text: str) -> None:
     known = replace(invited(INVITE, GROUPS))
     found = effects(command(text, TEAM, user=0), known)
     assert found == replace(found, added=None, changed=(), ended=(), used="")
-    assert (found.heard, found.sayings[0].text) == ("refused", tell("en", "anonymous"))
+    assert (found.heard, found.bot_replies[0].text) == ("refused", emit("en", "anonymous"))
 
 
 @pytest.mark.parametrize("text", ["stop", "mute 2h"])
 def test_only_who_brought_a_group_its_alerts_may_end_or_mute_them(text: str) -> None:
     found = effects(command(text, TEAM, user=556), Known(BOT, subscriptions=(GROUPS,)))
     assert (found.heard, found.ended, found.changed) == ("refused", (), ())
-    assert found.sayings[0].text == tell("en", "not_yours")
+    assert found.bot_replies[0].text == emit("en", "not_yours")
     own = effects(command(text, TEAM), Known(BOT, subscriptions=(GROUPS,)))
     assert own.ended or own.changed
 
@@ -147,8 +147,8 @@ def test_only_who_brought_a_group_its_alerts_may_end_or_mute_them(text: str) -> 
 @pytest.mark.parametrize("text", ["start", "stop", "subscriptions", "mute 2h", "help", "whatever"])
 def test_strangers_learn_nothing(text: str) -> None:
     found = effects(command(text))
-    assert found == Effects("command", sayings=found.sayings)
-    assert found.sayings[0].text == tell("en", "stranger")
+    assert found == Effects("command", bot_replies=found.bot_replies)
+    assert found.bot_replies[0].text == emit("en", "stranger")
 
 
 def test_stop_ends_all_subscriptions_of_the_chat() -> None:
@@ -156,7 +156,7 @@ def test_stop_ends_all_subscriptions_of_the_chat() -> None:
         command("stop"), replace(SUBSCRIBED, subscriptions=(OWN, replace(OWN, id="two")))
     )
     assert found.ended == (OWN.id, "two")
-    assert found.sayings[0].text == tell("en", "stopped")
+    assert found.bot_replies[0].text == emit("en", "stopped")
 
 
 @pytest.mark.parametrize(
@@ -185,13 +185,13 @@ def test_a_mute_counts_from_when_it_was_written(
 ) -> None:
     found = effects(command(text, at=at), SUBSCRIBED)
     assert found.changed == (replace(OWN, muted_until=until),)
-    assert found.sayings[0].text.text == answer
+    assert found.bot_replies[0].text.text == answer
 
 
 @pytest.mark.parametrize("text", ["mute", "mute soon", "mute 31d", "mute 5", "mute 1h please"])
 def test_a_mute_that_is_not_understood_says_how(text: str) -> None:
     found = effects(command(text), SUBSCRIBED)
-    assert (found.changed, found.sayings[0].text) == ((), tell("en", "mute_how"))
+    assert (found.changed, found.bot_replies[0].text) == ((), emit("en", "mute_how"))
 
 
 def test_subscriptions_are_listed_with_what_is_muted() -> None:
@@ -308,7 +308,7 @@ def test_who_blocks_the_bot_or_puts_it_out_has_unsubscribed(
 ) -> None:
     update = Membership(7, chat, "kicked" if standing == "kicked" else "left", writes=False)
     found = effects(update, Known(BOT, subscriptions=(subscription,)))
-    assert (found.ended, found.sayings, found.back) == ((subscription.id,), (), "")
+    assert (found.ended, found.bot_replies, found.back) == ((subscription.id,), (), "")
 
 
 def test_private_chats_stand_in_no_registry() -> None:

@@ -9,8 +9,8 @@ from relay.core.card.card import Card
 from relay.core.card.digest import Line
 from relay.core.routing.lane import Policy
 from relay.core.template import sample, template
-from relay.core.template.context import Shape
-from relay.core.template.digest_context import DigestScene
+from relay.core.template.context import ContextShape
+from relay.core.template.digest_context import DigestContext
 from relay.core.text.richtext import RichText
 from relay.settings.load import BUILTIN
 
@@ -27,7 +27,7 @@ def _view(lines: list[Line]) -> digest.DigestView:
     )
 
 
-def _rows(scene: DigestScene, shape: Shape) -> list[str]:
+def _rows(scene: DigestContext, shape: ContextShape) -> list[str]:
     rows = scene.names(shape)["rows"]
     assert isinstance(rows, list)
     return [row.text for row in rows if isinstance(row, RichText)]
@@ -35,7 +35,7 @@ def _rows(scene: DigestScene, shape: Shape) -> list[str]:
 
 def test_a_row_tells_all_names_without_places_before_it_leaves_a_name_out() -> None:
     lines = [_line(f"Shard{n:02}Slow", f"es-{n}-{i}") for n in range(8) for i in range(4)]
-    (row,) = _rows(DigestScene(_view(lines), POLICY), Shape(0, 8, 200))
+    (row,) = _rows(DigestContext(_view(lines), POLICY), ContextShape(0, 8, 200))
     assert row == "🟠 " + " · ".join(f"Shard{n:02}Slow ×4" for n in range(8))
 
 
@@ -57,14 +57,14 @@ def test_a_group_that_its_row_does_not_place_is_named_by_a_line_of_its_own_or_on
     None
 ):
     lines = [_line(f"Alert{n:02}", f"host-{n:02}") for n in range(20)]
-    scene = DigestScene(_view(lines), POLICY)
-    assert scene.named(Shape(0, 20, 200)) == frozenset()
-    assert len(scene.counted(Shape(0, 20, 200))) == 20
-    assert len(scene.named(Shape(3, 20, 200))) == 3
-    assert scene.named(Shape(0, 20, 1000)) == {(line.group, "") for line in lines}
+    scene = DigestContext(_view(lines), POLICY)
+    assert scene.named(ContextShape(0, 20, 200)) == frozenset()
+    assert len(scene.counted(ContextShape(0, 20, 200))) == 20
+    assert len(scene.named(ContextShape(3, 20, 200))) == 3
+    assert scene.named(ContextShape(0, 20, 1000)) == {(line.group, "") for line in lines}
 
 
 def test_a_first_name_whose_places_leave_no_room_is_told_without_them() -> None:
-    scene = DigestScene(_view([_line("A" * 300, "h" * 300), _line("B", "b")]), POLICY)
-    assert _rows(scene, Shape(0, 2, 200)) == [f"🟠 {'A' * 100} · B"]
-    assert scene.named(Shape(0, 2, 200)) == frozenset()
+    scene = DigestContext(_view([_line("A" * 300, "h" * 300), _line("B", "b")]), POLICY)
+    assert _rows(scene, ContextShape(0, 2, 200)) == [f"🟠 {'A' * 100} · B"]
+    assert scene.named(ContextShape(0, 2, 200)) == frozenset()

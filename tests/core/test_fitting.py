@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.core.template.context import Shape
+from relay.core.template.context import ContextShape
 from relay.core.template.fitting import fit
 from relay.core.text.message import Message
 from relay.core.text.richtext import RichText
@@ -20,7 +20,7 @@ class _Drawn:
     def __init__(self, full: int, value: int = 0) -> None:
         self.full, self.value, self.drawings = full, value, 0
 
-    def __call__(self, shape: Shape) -> Message:
+    def __call__(self, shape: ContextShape) -> Message:
         self.drawings += 1
         size = shape.full * (self.full + min(self.value, shape.limit)) + (shape.shown - shape.full)
         return Message(body=RichText("x" * size))

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from relay.core.card.card import Card, Owed
+from relay.core.card.card import Card, OwedReply
 from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
 from relay.core.routing.lane import Policy
 from relay.core.template import listing, sample
@@ -14,7 +14,7 @@ from tests.build import GROUP, POLICY, T0
 DOCUMENT = replace(POLICY, overflow="document", timezone="Europe/Paris")
 REF = MessageRef("-1001", "", "7")
 POST, EDIT, REPLY = Post(silent=False), Edit(REF), Reply(REF, "joined", silent=False)
-OWED = Owed("document", (), T0)
+OWED = OwedReply("document", (), T0)
 BARE, LISTED = Card(GROUP, "", "ops"), Card(GROUP, "", "ops", listed=True)
 
 
@@ -30,9 +30,9 @@ BARE, LISTED = Card(GROUP, "", "ops"), Card(GROUP, "", "ops", listed=True)
     ],
 )
 def test_a_list_is_owed_once_where_alerts_were_only_counted(
-    card: Card, step: Step, counted: tuple[str, ...], policy: Policy, owed: tuple[Owed, ...]
+    card: Card, step: Step, counted: tuple[str, ...], policy: Policy, owed: tuple[OwedReply, ...]
 ) -> None:
-    assert listing.owing(card, step, counted, policy, T0).owed == owed
+    assert listing.pending_lanes(card, step, counted, policy, T0).owed == owed
 
 
 def test_a_paragraph_has_state_name_and_times_then_labels_and_annotations() -> None:

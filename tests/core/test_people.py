@@ -19,7 +19,7 @@ from relay.core.bot.update import (
     SILENCE,
     BotId,
     ChatInfo,
-    Ears,
+    PollState,
     Seen,
     Topic,
     further,
@@ -27,7 +27,7 @@ from relay.core.bot.update import (
     offset,
 )
 from relay.core.card.card import Card
-from relay.core.card.hours import hush
+from relay.core.card.hours import hours
 from relay.core.routing.lane import HttpOptions, LaneKey
 from relay.core.routing.matcher import parse
 from relay.core.routing.route import SUBSCRIPTION, Route, Routing, deliveries
@@ -103,7 +103,7 @@ def test_a_muted_chat_gets_nothing_until_the_mute_ends() -> None:
     here, card = routing(), Card(GROUP, "", SUBSCRIPTION)
 
     def judged(now: float) -> tuple[bool, float | None]:
-        found = hush(here, {}, card, muted.target.lane, muted.target.policy, now)
+        found = hours(here, {}, card, muted.target.lane, muted.target.policy, now)
         return found.muted, found.until
 
     assert judged(T0 + 59) == (True, T0 + 60)
@@ -142,26 +142,30 @@ def test_the_app_s_language_is_spoken_if_the_catalogue_has_it(code: str, languag
 
 
 def test_updates_are_taken_once_and_in_order() -> None:
-    ears = Ears(next_update=7, heard_at=T0)
-    taken = [is_new(Seen(number, ADA, Topic()), ears, T0 + 60) for number in (5, 6, 7, 8)]
+    poll_state = PollState(next_update=7, heard_at=T0)
+    taken = [is_new(Seen(number, ADA, Topic()), poll_state, T0 + 60) for number in (5, 6, 7, 8)]
     assert taken == [False, False, True, True]
 
 
 def test_after_a_week_of_silence_numbers_may_begin_anew() -> None:
-    ears = Ears(next_update=7, heard_at=T0)
-    assert (offset(ears, T0 + 60), offset(ears, T0 + 7 * 86400)) == (7, 0)
-    assert is_new(Seen(3, ADA, Topic()), ears, T0 + 7 * 86400)
+    poll_state = PollState(next_update=7, heard_at=T0)
+    assert (offset(poll_state, T0 + 60), offset(poll_state, T0 + 7 * 86400)) == (7, 0)
+    assert is_new(Seen(3, ADA, Topic()), poll_state, T0 + 7 * 86400)
 
 
 @pytest.mark.parametrize(
     ("own", "found", "after"),
     [
-        (Ears(), Ears(9, T0, "https://a"), Ears(9, T0, "https://a")),
-        (Ears(0, 0.0, "https://b"), Ears(9, T0, "https://a"), Ears(9, T0, "https://b")),
-        (Ears(12, T0 + 60), Ears(9, T0), Ears(12, T0 + 60)),
-        (Ears(8, T0 + 60), Ears(9, T0), Ears(9, T0 + 60)),
-        (Ears(3, T0 + SILENCE + 1), Ears(9, T0), Ears(3, T0 + SILENCE + 1)),
-        (Ears(9, T0), Ears(3, T0 + SILENCE + 1), Ears(3, T0 + SILENCE + 1)),
+        (PollState(), PollState(9, T0, "https://a"), PollState(9, T0, "https://a")),
+        (
+            PollState(0, 0.0, "https://b"),
+            PollState(9, T0, "https://a"),
+            PollState(9, T0, "https://b"),
+        ),
+        (PollState(12, T0 + 60), PollState(9, T0), PollState(12, T0 + 60)),
+        (PollState(8, T0 + 60), PollState(9, T0), PollState(9, T0 + 60)),
+        (PollState(3, T0 + SILENCE + 1), PollState(9, T0), PollState(3, T0 + SILENCE + 1)),
+        (PollState(9, T0), PollState(3, T0 + SILENCE + 1), PollState(3, T0 + SILENCE + 1)),
     ],
     ids=[
         "nothing",
@@ -173,6 +177,6 @@ def test_after_a_week_of_silence_numbers_may_begin_anew() -> None:
     ],
 )
 def test_of_two_records_of_a_bot_the_further_counts_unless_the_numbers_began_anew(
-    own: Ears, found: Ears, after: Ears
+    own: PollState, found: PollState, after: PollState
 ) -> None:
     assert further(own, found) == after

@@ -4,12 +4,12 @@ import pytest
 
 from relay.core.routing.lane import Policy
 from relay.core.template import sample
-from relay.core.template.context import Scene
+from relay.core.template.context import TemplateContext
 from relay.core.template.plain import plain
 
 
 def _plain(view: str, why: str = "", room: int = 4096, language: str = "en") -> str:
-    scene = Scene(
+    scene = TemplateContext(
         sample.VIEWS[view], Policy("ops", "t", "html", timezone="UTC", language=language), None
     )
     return plain(scene, "team.html.j2", why, lambda message: len(message.body.text) <= room)[

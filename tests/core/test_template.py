@@ -12,7 +12,7 @@ from relay.core.card.view import AlertView, View
 from relay.core.routing.lane import MentionRule, Policy
 from relay.core.routing.matcher import parse
 from relay.core.template import sample, template
-from relay.core.template.context import Scene, Shape
+from relay.core.template.context import ContextShape, TemplateContext
 from relay.core.text.markup import MarkupName
 from relay.core.text.message import Field, Mention, Message
 from relay.core.text.richtext import CLOSE, OPEN, RichText, Span, clean, plain, styled
@@ -280,7 +280,7 @@ def test_a_template_that_does_not_say_that_it_is_late_has_it_said_for_it() -> No
         may_be_repeated=True,
         stale=True,
         truncated_alerts=2,
-        stands_for="oncall",
+        fallback_for="oncall",
     )
     assert _card("{{ name }}", view).message.body.text.splitlines()[1:] == [
         "↪️ for oncall, whose chat could not be reached",
@@ -412,7 +412,7 @@ def test_mentions_are_those_whose_matchers_fit_a_firing_alert(
 
 
 def test_every_name_of_the_context_can_be_printed_or_has_parts() -> None:
-    names = Scene(THREE, _policy(), None).names(Shape(3, 3, 100))
+    names = TemplateContext(THREE, _policy(), None).names(ContextShape(3, 3, 100))
     aliases = {
         "Receiver",
         "Status",

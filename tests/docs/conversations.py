@@ -64,7 +64,7 @@ def _said(text: str, chat: ChatInfo, known: Known, *, topic: str = "") -> str:
     name, _, argument = text.removeprefix("/").partition(" ")
     argument = "token" if name == "start" and known.invite else argument
     command = Command(7, chat, Topic(topic), 555, "en", "9", NOW, name, argument)
-    (answer,) = respond(command, known, POLICY_HERE, NOW).sayings
+    (answer,) = respond(command, known, POLICY_HERE, NOW).bot_replies
     return f"{text:>{WIDTH}}\n{_bubble(answer.text)}"
 
 

@@ -28,7 +28,7 @@ def names() -> list[str]:
 def _metrics() -> list[tuple[str, str, tuple[str, ...], str]]:
     metrics = Metrics()
     metrics.prime([("telegram", "ops")], ["telegram.html.j2"])
-    metrics.listen(Called("telegram", "ops", "sendMessage", 200, 0.1, "", ""))
+    metrics.on_event(Called("telegram", "ops", "sendMessage", 200, 0.1, "", ""))
     rendered = metrics.render(
         [BalanceRow("telegram", "ops", pending=1, oldest_pending=1.0)]
     ).decode()

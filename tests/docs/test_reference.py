@@ -18,8 +18,8 @@ from relay.core.card.digest import DigestView
 from relay.core.event import Event, Settlement
 from relay.core.notice import chat_down, notice_of
 from relay.core.template import sample
-from relay.core.template.context import Scene, Shape
-from relay.core.template.digest_context import DigestScene
+from relay.core.template.context import ContextShape, TemplateContext
+from relay.core.template.digest_context import DigestContext
 from relay.core.template.filters import FILTERS, FUNCTIONS
 from relay.core.template.static_check import BLOCKS
 from relay.core.text.texts import CATALOGUE
@@ -31,7 +31,7 @@ from tests.docs import generated, keys, metrics, objects, pages
 
 DOCS = pages.ROOT / "docs"
 TEMPLATES = DOCS / "templates.md"
-SHAPE = Shape(9, 9, 99)
+SHAPE = ContextShape(9, 9, 99)
 KEYS = [key for model in keys.models(File) for key in keys.keys(model)]
 OFTEN_GENERATED = [page for page in pages.PAGES if list(generated.parts(pages.text(page)))]
 
@@ -118,8 +118,8 @@ def test_each_key_of_the_web_configuration_is_documented(key: str) -> None:
 
 
 def test_each_name_of_a_card_is_documented_and_no_other() -> None:
-    known = set(Scene(sample.VIEWS["one"], sample.POLICY, None).names(SHAPE))
-    digest = set(DigestScene(DigestView(0, 0, 0, 0.0, 0.0, 0, ()), sample.POLICY).names(SHAPE))
+    known = set(TemplateContext(sample.VIEWS["one"], sample.POLICY, None).names(SHAPE))
+    digest = set(DigestContext(DigestView(0, 0, 0, 0.0, 0.0, 0, ()), sample.POLICY).names(SHAPE))
     generated_ones = {
         name for _, kind, hidden in objects.KINDS for name in objects.attributes(kind, hidden)
     }
@@ -135,7 +135,7 @@ def test_each_name_of_a_card_is_documented_and_no_other() -> None:
 
 
 def test_each_name_of_a_digest_is_documented_and_no_other() -> None:
-    known = set(DigestScene(DigestView(0, 0, 0, 0.0, 0.0, 0, ()), sample.POLICY).names(SHAPE))
+    known = set(DigestContext(DigestView(0, 0, 0, 0.0, 0.0, 0, ()), sample.POLICY).names(SHAPE))
     section = pages.text(TEMPLATES).partition("In block `digest` only:")[2].partition("<!--")[0]
     assert set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE)) == known
 

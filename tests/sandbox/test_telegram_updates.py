@@ -81,7 +81,7 @@ async def test_a_webhook_gets_each_update_with_the_secret_until_it_fails(client:
     app = web.Application()
     app.router.add_post("/telegram/100", take)
     async with TestServer(app) as server:
-        client.sandbox.doors["https://relay.example.org"] = str(server.make_url("")).rstrip("/")
+        client.sandbox.handlers["https://relay.example.org"] = str(server.make_url("")).rstrip("/")
         await client.telegram(
             "setWebhook", url="https://relay.example.org/telegram/100", secret_token="s"
         )

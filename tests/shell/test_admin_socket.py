@@ -19,14 +19,22 @@ from relay.core.routing.lane import LaneKey
 from relay.delivery.lanes import Lanes
 from relay.delivery.pipeline import Next
 from relay.operate import admin_socket as control
-from relay.operate.admin_socket import LONGEST_REQUEST, Control, Drop, Request, Retry, Show, perform
-from relay.store.data_dir import SOCKET, CannotStart, Folder
+from relay.operate.admin_socket import (
+    LONGEST_REQUEST,
+    AdminSocket,
+    Drop,
+    Request,
+    Retry,
+    Show,
+    perform,
+)
+from relay.store.data_dir import SOCKET, CannotStart, DataDir
 from relay.store.protocol import StoreError
 from relay.store.queue import Dropped, Query, Refused, Retried
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 from tests.build import T0, TELEGRAM
-from tests.store.test_store import arrival
+from tests.store.test_store import new_payload
 
 
 class Desk:
@@ -44,7 +52,7 @@ class Desk:
         self.wanted = asyncio.Event()
         self.lanes = Lanes(self._turn, lambda: T0, self.told.append)
         self.renewed: list[tuple[Subscription, ...]] = []
-        self.control = Control(
+        self.control = AdminSocket(
             self.store,
             self.writer.run,
             self._own,
@@ -88,7 +96,7 @@ class Desk:
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     desk = Desk(tmp_path)
-    await desk.writer.run(partial(desk.store.accept, arrival(TELEGRAM)))
+    await desk.writer.run(partial(desk.store.accept, new_payload(TELEGRAM)))
     await desk.control.open(tmp_path / SOCKET)
     yield desk
     await desk.stop()
@@ -119,7 +127,7 @@ def test_a_folder_whose_socket_would_have_too_long_a_path_is_refused_with_the_re
 ) -> None:
     deep = tmp_path / ("d" * 100)
     with pytest.raises(CannotStart, match="name a shorter --storage"):
-        Folder(deep)
+        DataDir(deep)
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from relay.__main__ import main
 from relay.app import App, Options
 from relay.operate import log
 from relay.sandbox.server import Sandbox
-from relay.store.data_dir import Folder
+from relay.store.data_dir import DataDir
 from relay.store.protocol import StoreError
 from relay.store.sqlite.store import SqliteStore
 from tests.acceptance.life import life
@@ -81,13 +81,13 @@ def test_a_storage_folder_that_another_relay_uses_is_one_line_with_the_remedy(
 ) -> None:
     file = tmp_path / "relay.yml"
     file.write_text(GOOD)
-    folder = Folder(tmp_path)
+    data_dir = DataDir(tmp_path)
     assert started(f"--config.file={file}", f"--storage.path={tmp_path}") == 2
-    folder.release()
+    data_dir.release()
     assert "another alert-relay uses the storage folder" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("reading", ["rewind", "wakes", "in_doubt"])
+@pytest.mark.parametrize("reading", ["move_times_back", "wakes", "in_doubt"])
 def test_a_storage_that_fails_at_the_start_is_one_line(
     reading: str,
     tmp_path: Path,

@@ -15,7 +15,7 @@ import trustme
 
 from relay.core.event import Event, Noted
 from relay.inbound import auth as door_module
-from relay.inbound.auth import Door
+from relay.inbound.auth import Auth
 
 PASSWORD = "canary-pass:wörd"
 HASH = bcrypt.hashpw(PASSWORD.encode(), b"$2b$04$abcdefghijklmnopqrstuu").decode()
@@ -35,9 +35,9 @@ class House:
         moment = len(list(self.folder.iterdir())) + len(self.told) + len(text)
         os.utime(self.folder / name, (moment, moment))
 
-    def door(self, text: str) -> Door:
+    def auth(self, text: str) -> Auth:
         self.write("web.yml", text)
-        self.opened = Door(self.folder / "web.yml", self.told.append)
+        self.opened = Auth(self.folder / "web.yml", self.told.append)
         return self.opened
 
 
@@ -70,20 +70,20 @@ USERS = f"basic_auth_users: {{am: {HASH}, other: {OTHER}}}"
 
 
 async def test_a_file_that_names_nobody_lets_everybody_in(house: House) -> None:
-    assert await house.door("").admits("") == "in"
+    assert await house.auth("").admits("") == "in"
 
 
 async def test_each_of_several_tokens_lets_in(house: House) -> None:
     house.write("one", "first\n")
     house.write("two", "second")
-    door = house.door("bearer_token_files: [one, two]")
-    verdicts = [
-        await door.admits(f"{scheme} {token}")
+    auth = house.auth("bearer_token_files: [one, two]")
+    check_results = [
+        await auth.admits(f"{scheme} {token}")
         for scheme in ("Bearer", "bearer")
         for token in ("first", "second")
     ]
-    assert verdicts == ["in"] * 4
-    assert door.challenge == "Bearer"
+    assert check_results == ["in"] * 4
+    assert auth.challenge == "Bearer"
 
 
 async def test_every_token_is_compared_in_constant_time_whichever_is_shown(
@@ -91,7 +91,7 @@ async def test_every_token_is_compared_in_constant_time_whichever_is_shown(
 ) -> None:
     house.write("one", "first")
     house.write("two", "second")
-    door = house.door("bearer_token_files: [one, two]")
+    auth = house.auth("bearer_token_files: [one, two]")
     compared: list[bytes] = []
     compare = hmac.compare_digest
 
@@ -101,7 +101,7 @@ async def test_every_token_is_compared_in_constant_time_whichever_is_shown(
 
     monkeypatch.setattr(hmac, "compare_digest", watched)
     for token in ("first", "second", "neither"):
-        await door.admits(f"Bearer {token}")
+        await auth.admits(f"Bearer {token}")
     assert compared == [hashlib.sha256(token).digest() for token in (b"first", b"second")] * 3
 
 
@@ -112,14 +112,14 @@ async def test_every_token_is_compared_in_constant_time_whichever_is_shown(
 )  # fmt: skip
 async def test_nothing_else_passes_for_a_token(house: House, header: str) -> None:
     house.write("one", "first")
-    assert await house.door("bearer_token_files: [one]").admits(header) == "out"
+    assert await house.auth("bearer_token_files: [one]").admits(header) == "out"
 
 
 async def test_a_user_with_the_password_is_let_in(house: House) -> None:
-    door = house.door(USERS)
-    assert await door.admits(basic("am", PASSWORD)) == "in"
-    assert await door.admits(basic("other", "other")) == "in"
-    assert door.challenge == 'Basic realm="alert-relay"'
+    auth = house.auth(USERS)
+    assert await auth.admits(basic("am", PASSWORD)) == "in"
+    assert await auth.admits(basic("other", "other")) == "in"
+    assert auth.challenge == 'Basic realm="alert-relay"'
 
 
 @pytest.mark.parametrize(
@@ -140,24 +140,27 @@ async def test_a_user_with_the_password_is_let_in(house: House) -> None:
     ],
 )
 async def test_nobody_else_is_let_in(house: House, header: str) -> None:
-    assert await house.door(USERS).admits(header) == "out"
+    assert await house.auth(USERS).admits(header) == "out"
 
 
 async def test_bcrypt_is_paid_once_for_each_pair_even_at_the_same_time(
     house: House, hashed: list[bytes]
 ) -> None:
-    door = house.door(USERS)
-    verdicts = await asyncio.gather(*(door.admits(basic("am", PASSWORD)) for _ in range(50)))
-    verdicts += [await door.admits(basic("am", PASSWORD)), await door.admits(basic("am", "wrong"))]
-    verdicts += [await door.admits(basic("am", "wrong"))]
-    assert verdicts == ["in"] * 51 + ["out"] * 2
+    auth = house.auth(USERS)
+    check_results = await asyncio.gather(*(auth.admits(basic("am", PASSWORD)) for _ in range(50)))
+    check_results += [
+        await auth.admits(basic("am", PASSWORD)),
+        await auth.admits(basic("am", "wrong")),
+    ]
+    check_results += [await auth.admits(basic("am", "wrong"))]
+    assert check_results == ["in"] * 51 + ["out"] * 2
     assert hashed == [PASSWORD.encode(), b"wrong"]
 
 
 async def test_an_unknown_name_costs_what_a_known_one_does(
     house: House, hashed: list[bytes]
 ) -> None:
-    await house.door(USERS).admits(basic("nobody", "guess"))
+    await house.auth(USERS).admits(basic("nobody", "guess"))
     assert hashed == [b"guess"]
 
 
@@ -165,36 +168,36 @@ async def test_a_flood_of_guesses_is_bounded_and_shuts_out_nobody_who_is_known(
     house: House, monkeypatch: pytest.MonkeyPatch, hashed: list[bytes]
 ) -> None:
     monkeypatch.setattr(door_module, "_REMEMBERED", 32)
-    door = house.door(USERS)
-    assert await door.admits(basic("am", PASSWORD)) == "in"
+    auth = house.auth(USERS)
+    assert await auth.admits(basic("am", PASSWORD)) == "in"
     flood = [
-        asyncio.ensure_future(door.admits(basic("am", f"guess {number}"))) for number in range(2000)
+        asyncio.ensure_future(auth.admits(basic("am", f"guess {number}"))) for number in range(2000)
     ]
     await asyncio.sleep(0)
-    assert await door.admits(basic("am", PASSWORD)) == "in"
-    verdicts = await asyncio.gather(*flood)
-    assert verdicts.count("out") == 16
-    assert verdicts.count("busy") == 1984
+    assert await auth.admits(basic("am", PASSWORD)) == "in"
+    check_results = await asyncio.gather(*flood)
+    assert check_results.count("out") == 16
+    assert check_results.count("busy") == 1984
     for number in range(64):
-        await door.admits(basic("am", f"slow guess {number}"))
-    assert await door.admits(basic("am", PASSWORD)) == "in"
-    assert len(door._known) <= 32
+        await auth.admits(basic("am", f"slow guess {number}"))
+    assert await auth.admits(basic("am", PASSWORD)) == "in"
+    assert len(auth._known) <= 32
     assert hashed.count(PASSWORD.encode()) == 1
 
 
 async def test_a_rotated_token_counts_at_once(house: House) -> None:
     house.write("one", "first")
-    door = house.door("bearer_token_files: [one]")
-    assert await door.admits("Bearer first") == "in"
+    auth = house.auth("bearer_token_files: [one]")
+    assert await auth.admits("Bearer first") == "in"
     house.write("one", "another")
-    assert [await door.admits(f"Bearer {token}") for token in ("first", "another")] == ["out", "in"]
+    assert [await auth.admits(f"Bearer {token}") for token in ("first", "another")] == ["out", "in"]
 
 
 async def test_a_changed_file_counts_at_once_for_users_too(house: House) -> None:
-    door = house.door(USERS)
-    assert await door.admits(basic("am", PASSWORD)) == "in"
+    auth = house.auth(USERS)
+    assert await auth.admits(basic("am", PASSWORD)) == "in"
     house.write("web.yml", f"basic_auth_users: {{am: {OTHER}}}")
-    assert [await door.admits(basic("am", password)) for password in (PASSWORD, "other")] == [
+    assert [await auth.admits(basic("am", password)) for password in (PASSWORD, "other")] == [
         "out",
         "in",
     ]
@@ -204,23 +207,23 @@ async def test_a_file_that_turned_bad_changes_nothing_is_told_once_and_counts_wh
     house: House,
 ) -> None:
     house.write("one", "first")
-    door = house.door("bearer_token_files: [one]")
+    auth = house.auth("bearer_token_files: [one]")
     house.write("web.yml", "bearer_token_files: [one, missing]")
-    assert [await door.admits("Bearer first") for _ in range(3)] == ["in"] * 3
+    assert [await auth.admits("Bearer first") for _ in range(3)] == ["in"] * 3
     [told] = house.told
     assert isinstance(told, Noted)
     assert told.level == "error"
     assert "missing: cannot be read" in dict(told.values)["err"]
     house.write("missing", "second")
-    assert await door.admits("Bearer second") == "in"
+    assert await auth.admits("Bearer second") == "in"
 
 
 @pytest.mark.parametrize("text", ["", "protect_all: true", "basic_auth_users: {}"])
 async def test_a_file_that_names_nobody_any_more_opens_no_door(house: House, text: str) -> None:
     house.write("one", "first")
-    door = house.door("bearer_token_files: [one]")
+    auth = house.auth("bearer_token_files: [one]")
     house.write("web.yml", text)
-    assert [await door.admits(header) for header in ("", "Bearer first", "Bearer x")] == [
+    assert [await auth.admits(header) for header in ("", "Bearer first", "Bearer x")] == [
         "out",
         "in",
         "out",
@@ -229,24 +232,24 @@ async def test_a_file_that_names_nobody_any_more_opens_no_door(house: House, tex
     assert isinstance(told, Noted)
     assert "it names nobody any more: restart to let everybody in" in dict(told.values)["err"]
     house.write("web.yml", USERS)
-    assert await door.admits(basic("am", PASSWORD)) == "in"
+    assert await auth.admits(basic("am", PASSWORD)) == "in"
 
 
 async def test_certificates_that_nobody_asks_for_yet_open_no_door(house: House) -> None:
     certified(house, "relay.example").cert_pem.write_to_path(str(house.folder / "ca.pem"))
     tls = "tls_server_config: {cert_file: tls.pem, key_file: tls.pem"
-    door = house.door(f"{USERS}\n{tls}}}")
+    auth = house.auth(f"{USERS}\n{tls}}}")
     house.write(
         "web.yml", f"{tls}, client_ca_file: ca.pem, client_auth_type: RequireAndVerifyClientCert}}"
     )
-    assert await door.admits("") == "out"
+    assert await auth.admits("") == "out"
 
 
 async def test_a_token_file_that_vanished_is_not_forgotten(house: House) -> None:
     house.write("one", "first")
-    door = house.door("bearer_token_files: [one]")
+    auth = house.auth("bearer_token_files: [one]")
     (house.folder / "one").unlink()
-    assert await door.admits("Bearer first") == "in"
+    assert await auth.admits("Bearer first") == "in"
     assert len(house.told) == 1
 
 
@@ -262,9 +265,9 @@ def certified(house: House, name: str) -> trustme.CA:
 @pytest.mark.parametrize("name", ["relay.example", "127.0.0.1"])
 async def test_a_renewed_certificate_is_shown_without_a_restart(house: House, name: str) -> None:
     certified(house, "old.example")
-    door = house.door("tls_server_config: {cert_file: tls.pem, key_file: tls.pem}")
+    auth = house.auth("tls_server_config: {cert_file: tls.pem, key_file: tls.pem}")
     server = await asyncio.start_server(
-        lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=door.tls
+        lambda _, writer: writer.close(), "127.0.0.1", 0, ssl=auth.tls
     )
     port = server.sockets[0].getsockname()[1]
     trust = ssl.create_default_context()
@@ -290,8 +293,8 @@ async def test_a_clients_certificate_is_asked_for_and_verified(
     authority = certified(house, "127.0.0.1")
     authority.cert_pem.write_to_path(str(house.folder / "ca.pem"))
     files = "cert_file: tls.pem, key_file: tls.pem, client_ca_file: ca.pem"
-    door = house.door(f"tls_server_config: {{{files}, client_auth_type: {auth}}}")
-    server = await asyncio.start_server(greet, "127.0.0.1", 0, ssl=door.tls)
+    guard = house.auth(f"tls_server_config: {{{files}, client_auth_type: {auth}}}")
+    server = await asyncio.start_server(greet, "127.0.0.1", 0, ssl=guard.tls)
     port = server.sockets[0].getsockname()[1]
     issuers = {"none": None, "ours": authority, "theirs": trustme.CA()}
     assert {
@@ -322,11 +325,11 @@ async def greeted(port: int, authority: trustme.CA, issuer: trustme.CA | None) -
 
 async def test_no_secret_shows(house: House) -> None:
     house.write("one", "canary-token")
-    door = house.door(f"{USERS}\nbearer_token_files: [one]")
-    await door.admits(basic("am", PASSWORD))
+    auth = house.auth(f"{USERS}\nbearer_token_files: [one]")
+    await auth.admits(basic("am", PASSWORD))
     house.write("web.yml", f"basic_auth_users: {{am: {PASSWORD}}}")
-    await door.admits("")
+    await auth.admits("")
     assert len(house.told) == 1
-    shown = repr(vars(door)) + repr(house.told)
+    shown = repr(vars(auth)) + repr(house.told)
     assert "canary" not in shown
     assert HASH not in shown

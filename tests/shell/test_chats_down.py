@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from relay.app import App, Options
-from relay.core.active_config import InForce, Refusing
+from relay.core.active_config import ActiveConfig, Refusing
 from relay.core.card.lane_state import Down
 from relay.core.event import Event, Settled
 from relay.core.routing.route import SUBSCRIPTION, Route, Routing, Subscriber
@@ -171,7 +171,7 @@ def test_a_lane_that_is_down_concerns_every_receiver_that_has_it_now_but_no_subs
         Route("ops"), {name: (each,) for name, each in here.items()}, subscriptions=(person,)
     )
     lanes = ((TELEGRAM, REFUSED), (DISCORD, REFUSED))
-    assert InForce(routing, TEMPLATES).refusing(lanes) == (
+    assert ActiveConfig(routing, TEMPLATES).refusing(lanes) == (
         Refusing("telegram", "ops", "ops:1", "kicked"),
         Refusing("telegram", "dba", "dba:1", "kicked"),
     )
@@ -179,6 +179,6 @@ def test_a_lane_that_is_down_concerns_every_receiver_that_has_it_now_but_no_subs
 
 def test_a_chat_with_another_secret_than_the_one_it_refused_is_not_known_to_be_down() -> None:
     here = target()
-    in_force = InForce(Routing(Route("ops"), {"ops": (here,)}), TEMPLATES)
+    active = ActiveConfig(Routing(Route("ops"), {"ops": (here,)}), TEMPLATES)
     refused = [replace(REFUSED, secret=mark) for mark in (here.endpoint.secret.mark, "another")]
-    assert [len(in_force.refusing([(TELEGRAM, down)])) for down in refused] == [1, 0]
+    assert [len(active.refusing([(TELEGRAM, down)])) for down in refused] == [1, 0]

@@ -14,7 +14,7 @@ import pytest
 from relay.__main__ import main
 from relay.app import App, Options
 from relay.sandbox.server import Sandbox
-from relay.store.data_dir import Folder
+from relay.store.data_dir import DataDir
 from relay.store.sqlite.store import SqliteStore
 from tests.acceptance.processes import until
 
@@ -48,7 +48,7 @@ async def relay(config: Path) -> AsyncIterator[App]:
 @pytest.fixture
 def storage(config: Path) -> None:
     """A storage that no relay uses."""
-    folder = Folder(config.parent / "data")
+    folder = DataDir(config.parent / "data")
     SqliteStore(folder.database).close()
     folder.release()
 

@@ -22,11 +22,11 @@ from relay.core.card.lane_state import Down, LaneState
 from relay.core.event import ChatChanged, Event
 from relay.core.routing.route import Delivery
 from relay.sandbox.server import Sandbox
-from relay.store.data_dir import DATABASE, SOCKET, Folder, InUse
-from relay.store.protocol import Arrival
+from relay.store.data_dir import DATABASE, SOCKET, DataDir, InUse
+from relay.store.protocol import NewPayload
 from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, T0, TELEGRAM, alert, notification
-from tests.store.test_store import arrival, fold_all, outturn
+from tests.store.test_store import fold_all, new_payload, result
 
 Output = pytest.CaptureFixture[str]
 TOKEN, CHAT = "111:sandboxtoken", -1001
@@ -39,7 +39,7 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(time, "time", lambda: T0 + 750)
-    folder = Folder(Path("data"))
+    folder = DataDir(Path("data"))
     store = SqliteStore(folder.database)
     told = notification(alert("a"), alert("b", "resolved"), alert("c", name="Cpu"))
     store.batch([lambda: _furnish(store, told)])
@@ -49,16 +49,16 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _furnish(store: SqliteStore, told: Notification) -> None:
     other = notification(alert("x"), group=GroupId("", "relay", "other"))
-    store.accept(arrival(TELEGRAM, told=other, receiver="dba"))
+    store.accept(new_payload(TELEGRAM, told=other, receiver="dba"))
     store.dismiss(TELEGRAM, [1], "dead", "receiver_removed")
     body = msgspec.json.encode(told)
     store.accept(
-        Arrival(GROUP, body, T0 + 30, (Delivery(TELEGRAM, "ops", "", None, urgent=False),))
+        NewPayload(GROUP, body, T0 + 30, (Delivery(TELEGRAM, "ops", "", None, urgent=False),))
     )
     card = fold_all(store, TELEGRAM)
     down = LaneState(attempts=4, down=Down("bot was kicked", T0, T0 + 790))
-    store.settle(msgspec.structs.replace(outturn(card), state=down))
-    store.stand_in(
+    store.settle(msgspec.structs.replace(result(card), state=down))
+    store.copy_to_fallback(
         TELEGRAM, "ops", "spare", [msgspec.structs.replace(TELEGRAM, chat="-1002", thread="7")]
     )
 
@@ -174,7 +174,7 @@ def test_without_a_storage_every_verb_ends_with_status_2_one_line_and_makes_none
 def test_a_relay_that_holds_the_folder_but_does_not_answer_is_not_pushed_aside(
     capsys: Output,
 ) -> None:
-    folder = Folder(Path("data"))
+    folder = DataDir(Path("data"))
     assert main(["queue", "list"]) == 2
     assert "does not answer yet, or any more: try again in a few seconds" in said(capsys)[1]
     folder.release()
@@ -229,10 +229,10 @@ def test_what_an_alert_holds_cannot_play_with_the_terminal(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: Output
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    folder = Folder(Path("data"))
+    folder = DataDir(Path("data"))
     store = SqliteStore(folder.database)
     evil = notification(alert("\x1b[2J\u202e", name="\x1b]0;x\x07\n1/9 dead"))
-    store.batch([lambda: store.accept(arrival(TELEGRAM, told=evil))])
+    store.batch([lambda: store.accept(new_payload(TELEGRAM, told=evil))])
     store.close()
     folder.release()
     assert main(["queue", "list"]) == 0

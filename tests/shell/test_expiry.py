@@ -5,7 +5,7 @@ from msgspec.structs import replace
 from relay.config.resolve import Retention
 from relay.core.event import Event, Settled
 from relay.core.routing.route import Route, Routing
-from relay.operate.housekeeping import Upkeep
+from relay.operate.housekeeping import Housekeeping
 from tests.build import POLICY, alert, notification
 from tests.world import CHAT, SPARE, SPARE_CHAT, World, telegram_target
 
@@ -16,9 +16,9 @@ RETENTION = Retention(7 * DAY, 1 << 30)
 async def a_day_later(world: World) -> list[tuple[str, int]]:
     """What expires: receivers, and how much of each."""
     told: list[Event] = []
-    kept = Upkeep(world.store, world.commit, lambda: world.now, told.append)
+    kept = Housekeeping(world.store, world.commit, lambda: world.now, told.append)
     await world.run(until=DAY + 60)
-    await kept.round(world.pipeline.in_force, RETENTION)
+    await kept.round(world.pipeline.active, RETENTION)
     return [(event.receiver, event.count) for event in told if isinstance(event, Settled)]
 
 
@@ -41,7 +41,7 @@ async def test_what_waits_under_a_receiver_that_a_reload_took_away_expires_too()
     await world.run(until=10)
     renamed = telegram_target(policy=replace(POLICY, receiver="dba"))
     world.pipeline.take_over(
-        replace(world.pipeline.in_force, routing=Routing(Route("dba"), {"dba": (renamed,)}))
+        replace(world.pipeline.active, routing=Routing(Route("dba"), {"dba": (renamed,)}))
     )
     assert await a_day_later(world) == [("ops", 1)]
     assert [row.pending for row in world.balance()] == [0]

@@ -11,16 +11,16 @@ import pytest
 from msgspec.structs import replace
 
 from relay.config.resolve import Retention
-from relay.core.active_config import InForce
+from relay.core.active_config import ActiveConfig
 from relay.core.event import Event, Noted, Settled
 from relay.core.routing.route import Route, Routing
-from relay.operate import housekeeping as upkeep
-from relay.operate.housekeeping import GRACE, Upkeep
+from relay.operate import housekeeping
+from relay.operate.housekeeping import GRACE, Housekeeping
 from relay.store.protocol import StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 from tests.build import POLICY, T0, TELEGRAM, target
-from tests.store.test_store import arrival
+from tests.store.test_store import new_payload
 from tests.world import TEMPLATES
 
 DAY = 86400.0
@@ -36,22 +36,22 @@ class House:
         self.store = SqliteStore(folder / "relay.db")
         self.writer = Writer(self.store)
         routing = Routing(Route("ops"), {"ops": (target(policy=LATE),)})
-        self.in_force = InForce(routing, TEMPLATES)
-        self.upkeep = self.begun()
+        self.active = ActiveConfig(routing, TEMPLATES)
+        self.housekeeping = self.begun()
 
-    def begun(self) -> Upkeep:
+    def begun(self) -> Housekeeping:
         """What a new run has."""
-        return Upkeep(self.store, self.writer.run, lambda: self.now, self.told.append)
+        return Housekeeping(self.store, self.writer.run, lambda: self.now, self.told.append)
 
     async def accept(self, *seqs_dead: int, count: int = 1) -> None:
         """Accepts that many deliveries now; those of these numbers end at once."""
-        arriving = partial(self.store.accept, arrival(TELEGRAM, at=self.now))
+        arriving = partial(self.store.accept, new_payload(TELEGRAM, at=self.now))
         await asyncio.gather(*(self.writer.run(arriving) for _ in range(count)))
         if seqs_dead:
             await self.writer.run(partial(self.store.dismiss, TELEGRAM, seqs_dead, "dead", "test"))
 
     async def round(self, retention: Retention | None = None) -> None:
-        await self.upkeep.round(self.in_force, retention or Retention())
+        await self.housekeeping.round(self.active, retention or Retention())
 
     async def rows(self, table: str) -> int:
         """How many there are in the file."""
@@ -65,7 +65,7 @@ class House:
 async def house(tmp_path: Path) -> AsyncIterator[House]:
     house = House(tmp_path)
     yield house
-    await house.upkeep.stop()
+    await house.housekeeping.stop()
     house.writer.close()
 
 
@@ -85,7 +85,7 @@ async def test_after_a_long_stop_every_chat_has_its_chance_before_anything_expir
 ) -> None:
     await house.accept()
     house.now += 30 * DAY
-    house.upkeep = house.begun()
+    house.housekeeping = house.begun()
     house.now += GRACE - 1
     await house.round()
     assert [(row.expired, row.pending) for row in house.store.balance()] == [(0, 1)]
@@ -128,7 +128,7 @@ async def test_what_is_open_is_never_forgotten(house: House) -> None:
 async def test_a_round_that_fails_is_told_and_another_comes(
     error: Exception, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(upkeep, "PERIOD", 0.0)
+    monkeypatch.setattr(housekeeping, "PERIOD", 0.0)
     again = asyncio.Event()
     purge = house.store.purge
 
@@ -136,12 +136,12 @@ async def test_a_round_that_fails_is_told_and_another_comes(
         monkeypatch.setattr(house.store, "purge", purge)
         raise error
 
-    def in_force() -> tuple[InForce, Retention]:
+    def active() -> tuple[ActiveConfig, Retention]:
         if house.told:
             again.set()
-        return house.in_force, Retention()
+        return house.active, Retention()
 
     monkeypatch.setattr(house.store, "purge", fail_once)
-    house.upkeep.start(in_force)
+    house.housekeeping.start(active)
     await asyncio.wait_for(again.wait(), 10)
     assert [type(event) for event in house.told] == [Noted]

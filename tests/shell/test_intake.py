@@ -14,7 +14,7 @@ from relay.core.routing import route
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Route, Routing
 from relay.inbound.intake import LARGE, Intake
-from relay.store.protocol import Arrival, StoreError
+from relay.store.protocol import NewPayload, StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 from tests.build import T0, target
@@ -43,11 +43,11 @@ class Watched(SqliteStore):
         self.gate.wait(10)
         return super().batch(jobs)
 
-    def accept(self, arrival: Arrival) -> tuple[LaneKey, ...]:
+    def accept(self, new_payload: NewPayload) -> tuple[LaneKey, ...]:
         if len(self.taken) >= self.full_after:
             raise StoreError("the disk is full")
-        self.taken.append(arrival.group.group_key + (" ends" if arrival.last else ""))
-        return super().accept(arrival)
+        self.taken.append(new_payload.group.group_key + (" ends" if new_payload.last else ""))
+        return super().accept(new_payload)
 
 
 class Relay:

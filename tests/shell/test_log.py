@@ -44,7 +44,7 @@ def written(
     stream = io.StringIO()
     log.setup(level, form, stream)
     log.hide(secrets)
-    log.listen(event)
+    log.on_event(event)
     return stream.getvalue()
 
 
@@ -202,7 +202,7 @@ def test_what_looks_like_a_secret_is_masked_wherever_it_stands(
     stream = io.StringIO()
     log.setup("debug", form, stream)
     text = f"{before}{leak} failed"
-    log.listen(Noted("error", text, (("why", text),)))
+    log.on_event(Noted("error", text, (("why", text),)))
     try:
         raise ValueError(text)
     except ValueError:

@@ -113,7 +113,7 @@ def test_each_event_is_counted_once_where_it_belongs() -> None:
     metrics = primed()
     before = samples(metrics)
     for event in EVENTS:
-        metrics.listen(event)
+        metrics.on_event(event)
     changed = {name: value for name, value in samples(metrics).items() if before.get(name) != value}
     counted = {
         name: value
@@ -140,7 +140,7 @@ def test_each_event_is_counted_once_where_it_belongs() -> None:
 def test_a_refused_load_says_so_until_one_is_taken() -> None:
     metrics = Metrics()
     for ok in (True, False, True):
-        metrics.listen(Loaded(ok=ok, at=1.0, faults=0))
+        metrics.on_event(Loaded(ok=ok, at=1.0, faults=0))
         assert samples(metrics)["config_last_reload_successful"] == ok
 
 
@@ -171,7 +171,7 @@ def test_what_was_accepted_and_is_nowhere_is_lost(row: BalanceRow, lost: int) ->
 def test_after_a_reload_receivers_that_are_gone_have_no_series_and_the_others_go_on() -> None:
     metrics = primed()
     for event in EVENTS:
-        metrics.listen(event)
+        metrics.on_event(event)
     metrics.prime([("discord", "ops"), ("discord", "new")])
     scrape = samples(metrics)
     assert scrape['deliveries_pending{platform="discord",receiver="new"}'] == 0
@@ -188,7 +188,7 @@ def test_a_destination_is_up_unless_the_storage_says_that_it_is_down() -> None:
 
 def test_two_sets_of_metrics_do_not_meet() -> None:
     one, other = Metrics(), Metrics()
-    one.listen(Answered(200, 1.0))
+    one.on_event(Answered(200, 1.0))
     assert samples(other)['webhook_requests_total{code="200"}'] == 0
 
 
@@ -198,7 +198,7 @@ def test_two_sets_of_metrics_do_not_meet() -> None:
 def test_promtool_finds_no_fault() -> None:
     metrics = primed()
     for event in EVENTS:
-        metrics.listen(event)
+        metrics.on_event(event)
     checked = subprocess.run(
         ["promtool", "check", "metrics"],
         input=metrics.render([FULL]),

@@ -181,5 +181,5 @@ async def test_what_an_earlier_run_told_of_a_chat_holds_as_long_as_the_chat_is_d
 async def test_listening_never_waits_however_much_happens() -> None:
     operators = Operators()
     for number in range(1000):
-        operators.notices.listen(TemplateFailed(f"{number}", "why"))
+        operators.notices.on_event(TemplateFailed(f"{number}", "why"))
     assert operators.posted == []

@@ -27,14 +27,14 @@ async def test_a_round_that_fails_is_told_and_another_comes(
     async def send(_: Request) -> NoAnswer:
         raise AssertionError("there is nothing to say")
 
-    def sayings() -> tuple[Outgoing, ...]:
+    def bot_replies() -> tuple[Outgoing, ...]:
         if not told:
             raise error
         again.set()
         return ()
 
     monkeypatch.setattr(replies, "_AFTER_FAULT", 0.0)
-    monkeypatch.setattr(store.people, "sayings", sayings)
+    monkeypatch.setattr(store.people, "bot_replies", bot_replies)
     answering = Replies(store.people, writer.run, send, lambda: 0.0, told.append)
     answering.start()
     await asyncio.wait_for(again.wait(), 10)

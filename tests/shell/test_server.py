@@ -22,9 +22,9 @@ from msgspec.structs import replace
 
 from relay.core.answer import Answer, BadPayload, Busy, Taken
 from relay.core.event import Answered, Event, Noted
-from relay.inbound.auth import Door
-from relay.inbound.connections import Listener, Room
-from relay.inbound.server import Doors, Limits, Server
+from relay.inbound.auth import Auth
+from relay.inbound.connections import ConnectionLimits, Listener
+from relay.inbound.server import Handlers, Limits, Server
 
 CANARY = "canaryCanary"
 QUICK = Limits(max_body=1000, all_bodies=2000, body_seconds=0.15, answer_seconds=0.15)
@@ -32,14 +32,20 @@ Headers = dict[str, str]
 EMPTY: Headers = {}
 CHUNKED = {"Transfer-Encoding": "chunked"}
 SLOW = Limits(max_body=1000, all_bodies=9000, body_seconds=2.0, answer_seconds=2.0)
-ROOMY = Room(connections=64, first_seconds=5, idle_seconds=5, linger_seconds=0.05, drain_seconds=1)
+ROOMY = ConnectionLimits(
+    connections=64, first_seconds=5, idle_seconds=5, linger_seconds=0.05, drain_seconds=1
+)
 
 
 class Relay:
     """A server on a loopback port, and what it did."""
 
     def __init__(
-        self, limits: Limits = QUICK, room: Room = ROOMY, door: Door | None = None, prefix: str = ""
+        self,
+        limits: Limits = QUICK,
+        room: ConnectionLimits = ROOMY,
+        auth: Auth | None = None,
+        prefix: str = "",
     ) -> None:
         self.taken: list[tuple[str, bytes]] = []
         self.told: list[Event] = []
@@ -50,11 +56,11 @@ class Relay:
         self.why_not_ready = ""
         self.faults: tuple[str, ...] = ()
         self.updates: list[tuple[str, bytes]] = []
-        doors = Doors(
-            self._accept, lambda: self.why_not_ready, self._reload, self._metrics, self.told.append, door,
+        handlers = Handlers(
+            self._accept, lambda: self.why_not_ready, self._reload, self._metrics, self.told.append, auth,
             lambda account, secret: (account, secret) == ("111", CANARY), self._update,
         )  # fmt: skip
-        self.listener = Listener(Server(doors, limits, prefix).handle, room)
+        self.listener = Listener(Server(handlers, limits, prefix).handle, room)
 
     async def _accept(self, source: str, body: bytes) -> Answer:
         self.arrived.release()
@@ -427,10 +433,10 @@ RIGHT = {"Authorization": f"Bearer {CANARY}"}
 async def guarded(folder: Path, text: str = "") -> AsyncIterator[Relay]:
     (folder / "token").write_text(CANARY)
     (folder / "web.yml").write_text(f"bearer_token_files: [token]\n{text}")
-    door = Door(folder / "web.yml", lambda _: None)
-    async with serving(Relay(door=door)) as relay:
+    auth = Auth(folder / "web.yml", lambda _: None)
+    async with serving(Relay(auth=auth)) as relay:
         yield relay
-    door.close()
+    auth.close()
 
 
 async def test_a_long_word_in_the_path_of_a_stranger_is_not_told_for_it_may_be_a_token(
@@ -513,8 +519,8 @@ async def test_a_sender_that_asks_first_is_told_to_go_on(relay: Relay) -> None:
 async def test_a_crowd_of_guesses_gets_503_not_401(tmp_path: Path) -> None:
     hashed = bcrypt.hashpw(b"x", bcrypt.gensalt(6)).decode()
     (tmp_path / "web.yml").write_text(f"basic_auth_users: {{am: {hashed}}}")
-    door = Door(tmp_path / "web.yml", lambda _: None)
-    async with serving(Relay(door=door)) as relay:
+    auth = Auth(tmp_path / "web.yml", lambda _: None)
+    async with serving(Relay(auth=auth)) as relay:
 
         def guess(number: int) -> dict[str, str]:
             return {"Authorization": "Basic " + base64.b64encode(f"am:{number}".encode()).decode()}
@@ -525,7 +531,7 @@ async def test_a_crowd_of_guesses_gets_503_not_401(tmp_path: Path) -> None:
                 *(relay.post(headers=guess(number)) for number in range(50))
             )
         ]
-    door.close()
+    auth.close()
     assert set(codes) == {401, 503}
 
 
@@ -575,17 +581,17 @@ async def test_no_bytes_at_all_stop_it_from_serving(
 
 
 async def test_beside_thousands_of_idle_connections_a_good_request_is_answered_at_once() -> None:
-    async with serving(Relay(room=Room(16, 60, 60, 0.05, 1))) as relay:
+    async with serving(Relay(room=ConnectionLimits(16, 60, 60, 0.05, 1))) as relay:
         idle = [await relay.connect() for _ in range(300)]
         assert (await asyncio.wait_for(relay.post(), 30)).status == 200
-        assert len(relay.listener._crowd._idle) <= 16
+        assert len(relay.listener._connections._idle) <= 16
         assert await asyncio.wait_for(idle[0][0].read(), 30) == b""
         for _, writer in idle:
             writer.close()
 
 
 async def test_a_connection_at_work_is_not_closed_for_a_new_one() -> None:
-    async with serving(Relay(SLOW, Room(3, 5, 5, 0.05, 1))) as relay:
+    async with serving(Relay(SLOW, ConnectionLimits(3, 5, 5, 0.05, 1))) as relay:
         relay.gate.clear()
         working = [asyncio.ensure_future(relay.post()) for _ in range(3)]
         for _ in range(3):
@@ -598,7 +604,7 @@ async def test_a_connection_at_work_is_not_closed_for_a_new_one() -> None:
 
 @pytest.mark.parametrize("sent", [b"", b"POST /alerts HTTP/1.1\r\nHost: r\r\nX: "])
 async def test_a_connection_that_brings_no_request_is_closed(sent: bytes) -> None:
-    async with serving(Relay(room=Room(16, 0.1, 60, 0.05, 1))) as relay:
+    async with serving(Relay(room=ConnectionLimits(16, 0.1, 60, 0.05, 1))) as relay:
         reader, writer = await relay.connect()
         writer.write(sent)
         assert await asyncio.wait_for(reader.read(), 30) == b""
@@ -606,7 +612,7 @@ async def test_a_connection_that_brings_no_request_is_closed(sent: bytes) -> Non
 
 
 async def test_a_connection_that_brought_one_may_idle_and_bring_another() -> None:
-    async with serving(Relay(room=Room(16, 0.05, 60, 0.05, 1))) as relay:
+    async with serving(Relay(room=ConnectionLimits(16, 0.05, 60, 0.05, 1))) as relay:
         reader, writer = await relay.connect()
         for _ in range(2):
             writer.write(
@@ -618,7 +624,7 @@ async def test_a_connection_that_brought_one_may_idle_and_bring_another() -> Non
 
 
 async def test_an_idle_connection_is_closed_in_the_end() -> None:
-    async with serving(Relay(room=Room(16, 60, 0.1, 0.05, 1))) as relay:
+    async with serving(Relay(room=ConnectionLimits(16, 60, 0.1, 0.05, 1))) as relay:
         reader, writer = await relay.connect()
         writer.write(
             head("POST", "/alerts", {"Content-Length": "2", "Connection": "keep-alive"}) + b"{}"
@@ -628,7 +634,7 @@ async def test_an_idle_connection_is_closed_in_the_end() -> None:
 
 
 async def test_at_the_end_what_was_begun_is_answered_and_nothing_new_begins() -> None:
-    relay = Relay(SLOW, Room(16, 60, 60, 0.05, 60))
+    relay = Relay(SLOW, ConnectionLimits(16, 60, 60, 0.05, 60))
     await relay.open()
     relay.gate.clear()
     working = asyncio.ensure_future(relay.post())
@@ -645,7 +651,7 @@ async def test_at_the_end_what_was_begun_is_answered_and_nothing_new_begins() ->
 
 
 async def test_a_body_that_is_still_coming_at_the_end_is_read_and_answered() -> None:
-    relay = Relay(SLOW, Room(16, 60, 60, 0.05, 60))
+    relay = Relay(SLOW, ConnectionLimits(16, 60, 60, 0.05, 60))
     await relay.open()
     reader, writer = await relay.connect()
     writer.write(
@@ -661,7 +667,7 @@ async def test_a_body_that_is_still_coming_at_the_end_is_read_and_answered() -> 
 
 
 async def test_a_request_that_will_not_end_does_not_hold_up_the_end() -> None:
-    relay = Relay(Limits(1000, 9000, 90.0, 90.0), Room(16, 60, 60, 0.05, 0.1))
+    relay = Relay(Limits(1000, 9000, 90.0, 90.0), ConnectionLimits(16, 60, 60, 0.05, 0.1))
     await relay.open()
     relay.gate.clear()
     working = asyncio.ensure_future(relay.post())
@@ -695,7 +701,7 @@ async def test_beside_hundreds_of_unfinished_handshakes_a_good_request_is_answer
     certified: tuple[ssl.SSLContext, ssl.SSLContext], sent: bytes
 ) -> None:
     server, client = certified
-    async with serving(Relay(room=Room(16, 60, 60, 0.05, 1)), server) as relay:
+    async with serving(Relay(room=ConnectionLimits(16, 60, 60, 0.05, 1)), server) as relay:
         silent = [await relay.connect() for _ in range(300)]
         for _, writer in silent:
             writer.write(sent)
@@ -720,9 +726,9 @@ async def test_a_handshake_that_fails_leaves_its_room(
     certified: tuple[ssl.SSLContext, ssl.SSLContext],
 ) -> None:
     server, client = certified
-    async with serving(Relay(room=Room(16, 5, 5, 0.05, 1)), server) as relay:
+    async with serving(Relay(room=ConnectionLimits(16, 5, 5, 0.05, 1)), server) as relay:
         assert {(await relay.get("/-/healthy")).status for _ in range(20)} == {0}
-        assert relay.listener._crowd._idle == {}
+        assert relay.listener._connections._idle == {}
         assert await post_by_tls(relay, client) == b"HTTP/1.1 200 OK"
 
 
@@ -743,7 +749,7 @@ async def test_who_makes_room_is_put_out_at_once_also_where_tls_would_take_leave
         return True
 
     server, client = certified
-    async with serving(Relay(room=Room(1, 5, 5, 0.05, 1)), server) as relay:
+    async with serving(Relay(room=ConnectionLimits(1, 5, 5, 0.05, 1)), server) as relay:
         there = await asyncio.to_thread(shakes_hands)
         assert await post_by_tls(relay, client) == b"HTTP/1.1 200 OK"
         assert await asyncio.to_thread(is_closed, there)
@@ -756,7 +762,7 @@ async def test_the_address_says_host_and_port(relay: Relay) -> None:
 def test_a_parser_in_pure_python_is_refused() -> None:
     program = (
         "import asyncio; from relay.inbound.connections import *\n"
-        "async def main():\n    await Listener(None, Room()).open('127.0.0.1', 0, "
+        "async def main():\n    await Listener(None, ConnectionLimits()).open('127.0.0.1', 0, "
         "None)\nasyncio.run(main())"
     )
     environment = os.environ | {"AIOHTTP_NO_EXTENSIONS": "1"}

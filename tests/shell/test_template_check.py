@@ -10,7 +10,7 @@ import pytest
 
 from relay.config import template_samples as trial
 from relay.config.fault import Fault
-from relay.config.template_samples import Trial
+from relay.config.template_samples import TemplateCheck
 from relay.core.template import template
 from relay.settings import load as settings
 from relay.settings import template_check as rehearsal
@@ -37,7 +37,7 @@ receivers: [{name: ops, telegram_configs: [{chat_id: -1001, template: b.j2}]}]
 
 def found(bounds: Bounds = BOUNDS, **own: str) -> list[tuple[str, str]]:
     """What is wrong with which of these templates, whose uses are in HTML."""
-    tried = Trial(BUILTIN, tuple(own.items()), tuple((name, "html") for name in own))
+    tried = TemplateCheck(BUILTIN, tuple(own.items()), tuple((name, "html") for name in own))
     return [(fault.template, fault.message) for fault in rehearsal.faults(tried, bounds)]
 
 
@@ -50,8 +50,8 @@ def test_the_other_process_finds_what_would_be_found_here() -> None:
         "e": "<b>{{ name }}",
         "f": "{{ name }}{{ 1 // 0 }}",
     }
-    tried = Trial(BUILTIN, tuple(own.items()), tuple((name, "html") for name in own))
-    here = tuple(fault for each in trial.verdicts(tried, own) for fault in each.faults)
+    tried = TemplateCheck(BUILTIN, tuple(own.items()), tuple((name, "html") for name in own))
+    here = tuple(fault for each in trial.check_results(tried, own) for fault in each.faults)
     assert {fault.template for fault in here} == {"b", "c", "d", "e", "f"}
     assert rehearsal.faults(tried) == here
 
@@ -69,10 +69,10 @@ def test_what_takes_too_much_memory_is_named_and_the_others_are_tried() -> None:
 def test_under_a_limit_of_the_system_templates_are_tried_as_well() -> None:
     program = (
         "import resource; from relay.settings import template_check as rehearsal; from "
-        "relay.config.template_samples import Trial\n"
+        "relay.config.template_samples import TemplateCheck\n"
         "resource.setrlimit(resource.RLIMIT_CPU, (100, 100))\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 34, 1 << 34))\n"
-        "print(rehearsal.faults(Trial((), (('a', '{{ name }}'), ('b', '{{ nope }}')), (('a', "
+        "print(rehearsal.faults(TemplateCheck((), (('a', '{{ name }}'), ('b', '{{ nope }}')), (('a', "
         "'none'),))))"
     )
     said = subprocess.run(
@@ -89,8 +89,8 @@ def test_what_does_not_end_at_all_is_ended() -> None:
 
 def test_built_in_templates_need_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "run", None)
-    assert not rehearsal.faults(Trial(BUILTIN, (), (("telegram.html.j2", "html"),)))
-    assert rehearsal.faults(Trial(BUILTIN, (), (("telegram.html.j2", "markdownv2"),)))
+    assert not rehearsal.faults(TemplateCheck(BUILTIN, (), (("telegram.html.j2", "html"),)))
+    assert rehearsal.faults(TemplateCheck(BUILTIN, (), (("telegram.html.j2", "markdownv2"),)))
 
 
 def test_the_same_templates_are_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -122,7 +122,7 @@ def test_nothing_is_compiled_here_until_all_has_passed_there(
     rules, faults = settings.load(config, "check")
     assert not faults
     assert rules
-    assert {"a.j2", "b.j2"} < set(rules.in_force.templates.by_name)
+    assert {"a.j2", "b.j2"} < set(rules.active.templates.by_name)
 
 
 def test_without_a_process_nothing_is_in_force(

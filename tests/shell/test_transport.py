@@ -60,7 +60,7 @@ def request(
     return Request("POST", url, "sendMessage", b'{"text": "x"}', http=http or HttpOptions())
 
 
-def saying(answer: bytes, heard: list[bytes] | None = None) -> Talk:
+def bot_reply(answer: bytes, heard: list[bytes] | None = None) -> Talk:
     async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
         if heard is not None:
@@ -84,7 +84,7 @@ def ok(body: bytes = b"{}", extra: bytes = b"") -> bytes:
 
 async def test_an_answer_has_its_status_lower_case_headers_and_body() -> None:
     answer = b"HTTP/1.1 429 Slow\r\nRetry-After: 7\r\nContent-Length: 4\r\n\r\nwait"
-    async with listening(saying(answer)) as port, transport() as out:
+    async with listening(bot_reply(answer)) as port, transport() as out:
         got = await out.send(request(port))
     assert got == Response(429, {"retry-after": "7", "content-length": "4"}, b"wait")
 
@@ -92,7 +92,7 @@ async def test_an_answer_has_its_status_lower_case_headers_and_body() -> None:
 async def test_the_request_carries_our_name_its_type_and_no_cookie_of_an_earlier_answer() -> None:
     heard: list[bytes] = []
     answer = ok(extra=b"Set-Cookie: a=b\r\nConnection: close\r\n")
-    async with listening(saying(answer, heard)) as port, transport() as out:
+    async with listening(bot_reply(answer, heard)) as port, transport() as out:
         named = replace(
             request(port), url=Secret(f"http://localhost:{port}/bot{CANARY}/sendMessage")
         )
@@ -107,7 +107,7 @@ async def test_the_request_carries_our_name_its_type_and_no_cookie_of_an_earlier
 
 async def test_a_request_may_bring_its_own_user_agent() -> None:
     heard: list[bytes] = []
-    async with listening(saying(ok(), heard)) as port, transport() as out:
+    async with listening(bot_reply(ok(), heard)) as port, transport() as out:
         url = Secret(f"http://127.0.0.1:{port}/")
         await out.send(Request("GET", url, "get", headers=(("User-Agent", "DiscordBot (x, 1)"),)))
     assert b"User-Agent: DiscordBot (x, 1)\r\n" in heard[0]
@@ -117,7 +117,7 @@ async def test_a_request_may_bring_its_own_user_agent() -> None:
 async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:
     heard: list[bytes] = []
     answer = b"HTTP/1.1 302 Found\r\nLocation: /elsewhere\r\nContent-Length: 0\r\n\r\n"
-    async with listening(saying(answer, heard)) as port, transport() as out:
+    async with listening(bot_reply(answer, heard)) as port, transport() as out:
         got = await out.send(request(port))
     assert isinstance(got, Response)
     assert got.status == 302
@@ -140,7 +140,7 @@ async def test_of_an_endless_body_one_mebibyte_is_read() -> None:
 
 async def test_the_environment_names_no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
-    async with listening(saying(ok())) as port, transport() as out:
+    async with listening(bot_reply(ok())) as port, transport() as out:
         assert isinstance(await out.send(request(port)), Response)
 
 
@@ -150,7 +150,7 @@ def through(proxy: int) -> HttpOptions:
 
 async def test_a_configured_proxy_carries_the_request() -> None:
     heard: list[bytes] = []
-    async with listening(saying(ok(), heard)) as proxy, transport() as out:
+    async with listening(bot_reply(ok(), heard)) as proxy, transport() as out:
         url = Secret("http://chat.invalid/api")
         got = await out.send(Request("GET", url, "get", http=through(proxy)))
     assert isinstance(got, Response)
@@ -186,7 +186,7 @@ async def test_before_a_byte_left_nothing_is_in_doubt() -> None:
 
 async def test_a_proxy_that_refuses_the_tunnel_leaves_nothing_in_doubt() -> None:
     refusal = b"HTTP/1.1 407 No\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
-    async with listening(saying(refusal)) as proxy, transport() as out:
+    async with listening(bot_reply(refusal)) as proxy, transport() as out:
         got = await out.send(request(1, scheme="https", http=through(proxy)))
     assert got == NoAnswer(sent=False, why="proxy refused")
 
@@ -212,7 +212,7 @@ async def test_a_handshake_that_never_ends_leaves_nothing_in_doubt() -> None:
     ],
 )
 async def test_once_the_request_left_a_broken_answer_is_in_doubt(answer: bytes, why: str) -> None:
-    async with listening(saying(answer)) as port, transport() as out:
+    async with listening(bot_reply(answer)) as port, transport() as out:
         assert await out.send(request(port)) == NoAnswer(sent=True, why=why)
 
 
@@ -249,7 +249,7 @@ async def test_a_certificate_is_trusted_by_ca_and_name_or_when_told_so(
     ca = tmp_path / "ca.pem"
     authority.cert_pem.write_to_path(str(ca))
     distrusted = NoAnswer(sent=False, why="certificate not trusted")
-    async with listening(saying(ok()), server_tls) as port, transport() as out:
+    async with listening(bot_reply(ok()), server_tls) as port, transport() as out:
 
         async def ask(options: HttpOptions) -> Response | NoAnswer:
             return await out.send(request(port, scheme="https", http=options))
@@ -272,7 +272,7 @@ async def test_a_client_certificate_is_shown_when_configured(
     ca, cert = tmp_path / "ca.pem", tmp_path / "client.pem"
     authority.cert_pem.write_to_path(str(ca))
     authority.issue_cert("relay").private_key_and_cert_chain_pem.write_to_path(str(cert))
-    async with listening(saying(ok()), context) as port, transport() as out:
+    async with listening(bot_reply(ok()), context) as port, transport() as out:
         with_one = HttpOptions(ca_file=str(ca), cert_file=str(cert))
         assert isinstance(await out.send(request(port, scheme="https", http=with_one)), Response)
         without = await out.send(request(port, scheme="https", http=HttpOptions(ca_file=str(ca))))
@@ -286,7 +286,7 @@ async def test_one_pool_serves_each_set_of_options_and_keeps_its_connection() ->
         nonlocal connections
         connections += 1
         for _ in range(2):
-            await saying(ok())(reader, writer)
+            await bot_reply(ok())(reader, writer)
 
     async with listening(twice) as port, transport() as out:
         await out.send(request(port))
@@ -298,7 +298,7 @@ async def test_one_pool_serves_each_set_of_options_and_keeps_its_connection() ->
 
 async def test_no_answer_names_no_address() -> None:
     port = await closed_port()
-    async with listening(saying(b"junk\r\n\r\n")) as open_port, transport() as out:
+    async with listening(bot_reply(b"junk\r\n\r\n")) as open_port, transport() as out:
         for target in (request(port), request(open_port), request(port, scheme="https")):
             text = repr(await out.send(target)) + repr(target)
             assert CANARY not in text

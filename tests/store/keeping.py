@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from relay.core.alert import GroupId
-from relay.core.bot.people import ChatEntry, Effects, Invite, Saying, hash_of, subscribe
+from relay.core.bot.people import BotReply, ChatEntry, Effects, Invite, hash_of, subscribe
 from relay.core.bot.update import BotId, ChatInfo
 from relay.core.routing.matcher import parse
 from relay.core.text.richtext import RichText
@@ -28,7 +28,7 @@ BOT = BotId(API, "111")
 TEAM = ChatInfo("-5", "group", "Team")
 INVITE = Invite("i1", BOT, hash_of("token"), "DBA on call", parse('team="db"'), T0, T0 + 60, 2)
 SUBSCRIPTION = subscribe(INVITE, TEAM, "", 555, "", T0, "-5")
-SAYING = Saying("-5", "", "9", 555, RichText("hello"))
+SAYING = BotReply("-5", "", "9", 555, RichText("hello"))
 
 
 def kept_world(store: SqliteStore) -> World:
@@ -61,7 +61,7 @@ async def live(world: World) -> None:
         await world.post(notification(alert(f"web-{number}"), group=group(number)))
     await world.run(until=125)
     effects = Effects(
-        "seen", ChatEntry(BOT, TEAM, seen_at=T0), added=SUBSCRIPTION, sayings=(SAYING,)
+        "seen", ChatEntry(BOT, TEAM, seen_at=T0), added=SUBSCRIPTION, bot_replies=(SAYING,)
     )
     await world.commit(lambda: world.store.people.create_invite(INVITE))
     await world.commit(lambda: world.store.people.take_update(BOT, 7, effects, T0))
@@ -101,5 +101,5 @@ def keep(path: Path) -> None:
 
 
 if __name__ == "__main__":
-    with tempfile.TemporaryDirectory() as folder:
-        keep(Path(folder) / "relay.db")
+    with tempfile.TemporaryDirectory() as data_dir:
+        keep(Path(data_dir) / "relay.db")

@@ -10,7 +10,7 @@ from relay.core.card.card import Card
 from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Post
 from relay.core.routing.lane import LaneKey
-from relay.store.protocol import Attempt, Begun, CardChange, Denied, Outturn, Store
+from relay.store.protocol import Attempt, AttemptResult, Begun, CardChange, Denied, Store
 from relay.store.sqlite.budgets import PATIENCE, YIELD
 from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, T0, TELEGRAM
@@ -87,7 +87,7 @@ def test_a_call_that_goes_takes_its_wish_with_it(store: Store) -> None:
 def test_a_budget_that_turns_out_to_be_another_brings_its_calls_and_its_block(store: Store) -> None:
     spent(store, (Limit("unknown", 1, 10.0),), T0)
     change = CardChange(Card(GROUP, "", "ops"), None, urgent=False)
-    settled = Outturn(
+    settled = AttemptResult(
         lane("0"),
         LaneState(),
         change,

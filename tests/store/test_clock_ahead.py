@@ -7,19 +7,19 @@ import pytest
 from msgspec.structs import replace
 
 from relay.core.bot.people import Effects
-from relay.core.bot.update import Ears
+from relay.core.bot.update import PollState
 from relay.core.budget import Block, Limit
-from relay.core.card.card import Card, Entry, Owed
+from relay.core.card.card import Card, Entry, OwedReply
 from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.step import Post
 from relay.core.clock_ahead import AHEAD
-from relay.store.people import SAYING_SECONDS
-from relay.store.protocol import Attempt, Begun, CardChange, Denied, Outturn, Store
+from relay.store.people import BOT_REPLY_SECONDS
+from relay.store.protocol import Attempt, AttemptResult, Begun, CardChange, Denied, Store
 from relay.store.queue import Refused
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM, entry
 from tests.store.test_people import BOT, OWN, SAYING, take
-from tests.store.test_store import SIZE, arrival, fold_all, outturn, shown
+from tests.store.test_store import SIZE, fold_all, new_payload, result, shown
 
 YEARS = 10 * 365 * 86400.0
 THEN = T0 + YEARS
@@ -37,37 +37,37 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 def test_a_budget_that_was_used_in_the_future_is_free(store: Store) -> None:
     store.begin(ATTEMPT, (LIMIT,), THEN)
     assert store.begin(ATTEMPT, (LIMIT,), T0) == Denied(THEN + 1.1)
-    assert store.rewind(T0) == YEARS
+    assert store.move_times_back(T0) == YEARS
     assert store.begin(ATTEMPT, (LIMIT,), T0) == Denied(T0 + 1.1)
     assert store.begin(ATTEMPT, (LIMIT,), T0 + 1.1) == Begun()
 
 
 def test_who_was_told_to_wait_waits_as_long_as_was_said(store: Store) -> None:
     store.begin(ATTEMPT, (LIMIT,), THEN)
-    store.settle(replace(outturn(Card(GROUP, "", "ops")), blocks=(Block(("chat",), THEN, 30),)))
-    store.rewind(T0)
+    store.settle(replace(result(Card(GROUP, "", "ops")), blocks=(Block(("chat",), THEN, 30),)))
+    store.move_times_back(T0)
     assert store.begin(ATTEMPT, (LIMIT,), T0 + 29) == Denied(T0 + 30)
 
 
 def test_whose_part_was_told_to_wait_rests_as_long_as_was_said(store: Store) -> None:
     parts = [Block((name,), THEN + 1, 30, whole="chat") for name in ("a", "b")]
     store.begin(ATTEMPT, (LIMIT,), THEN)
-    store.settle(replace(outturn(Card(GROUP, "", "ops")), blocks=(parts[0],)))
-    store.rewind(T0)
-    store.settle(replace(outturn(Card(GROUP, "", "ops")), blocks=(replace(parts[1], at=T0 + 2),)))
+    store.settle(replace(result(Card(GROUP, "", "ops")), blocks=(parts[0],)))
+    store.move_times_back(T0)
+    store.settle(replace(result(Card(GROUP, "", "ops")), blocks=(replace(parts[1], at=T0 + 2),)))
     assert store.begin(ATTEMPT, (LIMIT,), T0 + 29) == Denied(T0 + 32)
-    store.settle(replace(outturn(Card(GROUP, "", "ops")), blocks=(replace(parts[0], at=T0 + 33),)))
+    store.settle(replace(result(Card(GROUP, "", "ops")), blocks=(replace(parts[0], at=T0 + 33),)))
     assert store.begin(ATTEMPT, (LIMIT,), T0 + 33) == Begun()
 
 
 def test_a_chat_is_tried_again_as_soon_as_it_would_have_been(store: Store) -> None:
-    store.accept(arrival(TELEGRAM, at=THEN))
+    store.accept(new_payload(TELEGRAM, at=THEN))
     state = LaneState(
         down=Down("kicked", THEN - 5, THEN + 300), thread_again=THEN + 9, retry_at=THEN + 4
     )
     state = replace(state, trouble_since=THEN - 5)
-    store.settle(replace(outturn(Card(GROUP, "", "ops")), state=state))
-    store.rewind(T0)
+    store.settle(replace(result(Card(GROUP, "", "ops")), state=state))
+    store.move_times_back(T0)
     expected = LaneState(
         down=Down("kicked", T0 - 5, T0 + 300), thread_again=T0 + 9, retry_at=T0 + 4
     )
@@ -76,17 +76,19 @@ def test_a_chat_is_tried_again_as_soon_as_it_would_have_been(store: Store) -> No
 
 
 def test_a_card_is_due_as_soon_as_it_would_have_been_and_knows_no_future(store: Store) -> None:
-    store.accept(arrival(TELEGRAM, at=THEN))
+    store.accept(new_payload(TELEGRAM, at=THEN))
     card = shown(fold_all(store, TELEGRAM))
     assert card.shown is not None
     there = replace(card, shown=replace(card.shown, posted_at=THEN - 9, edited_at=THEN - 1))
-    there = replace(there, entries=(_held(THEN),), owed=(Owed("joined", (), THEN),))
+    there = replace(there, entries=(_held(THEN),), owed=(OwedReply("joined", (), THEN),))
     there = replace(there, waiting_since=THEN, heard_at=THEN, counted_at=THEN)
-    store.settle(Outturn(TELEGRAM, LaneState(), CardChange(there, THEN + 2, urgent=False), THEN))
-    store.rewind(T0)
+    store.settle(
+        AttemptResult(TELEGRAM, LaneState(), CardChange(there, THEN + 2, urgent=False), THEN)
+    )
+    store.move_times_back(T0)
     assert store.claim(TELEGRAM, T0, 9).next_due == T0 + 2
     here = replace(card, shown=replace(card.shown, posted_at=T0 - 9, edited_at=T0 - 1))
-    here = replace(here, entries=(_held(T0),), owed=(Owed("joined", (), T0),))
+    here = replace(here, entries=(_held(T0),), owed=(OwedReply("joined", (), T0),))
     assert store.card(TELEGRAM, GROUP, "") == replace(
         here, waiting_since=T0, heard_at=T0, counted_at=T0
     )
@@ -97,25 +99,25 @@ def _held(at: float) -> Entry:
 
 
 def test_what_was_accepted_in_the_future_grows_old_as_anything_else(store: Store) -> None:
-    store.accept(arrival(TELEGRAM, at=THEN))
-    store.accept(arrival(TELEGRAM, at=THEN))
+    store.accept(new_payload(TELEGRAM, at=THEN))
+    store.accept(new_payload(TELEGRAM, at=THEN))
     store.dismiss(TELEGRAM, [1], "dead", "test")
-    store.rewind(T0)
+    store.move_times_back(T0)
     assert [row.oldest_pending for row in store.balance()] == [T0]
     assert store.purge(T0 + 1, SIZE, 9) == 1
     assert [each.count for each in store.expire(TELEGRAM, "ops", T0 + 1)] == [1]
 
 
 def test_what_ended_in_the_future_alone_tells_of_it_too(store: Store) -> None:
-    store.accept(arrival(TELEGRAM, at=THEN))
+    store.accept(new_payload(TELEGRAM, at=THEN))
     store.dismiss(TELEGRAM, [1], "dead", "test")
-    assert store.rewind(T0) == YEARS
+    assert store.move_times_back(T0) == YEARS
 
 
 def test_what_was_told_in_the_future_is_older_than_what_is_told_now(store: Store) -> None:
-    store.accept(arrival(TELEGRAM, at=THEN))
-    store.rewind(T0)
-    store.accept(arrival(TELEGRAM, at=T0 + 1))
+    store.accept(new_payload(TELEGRAM, at=THEN))
+    store.move_times_back(T0)
+    store.accept(new_payload(TELEGRAM, at=T0 + 1))
     store.dismiss(TELEGRAM, [1], "dead", "test")
     assert isinstance(store.retry("1/1", T0 + 2), Refused)
 
@@ -123,38 +125,38 @@ def test_what_was_told_in_the_future_is_older_than_what_is_told_now(store: Store
 def test_a_bot_s_long_silence_is_noticed(store: Store) -> None:
     store.people.take_update(BOT, 7, Effects("seen"), THEN)
     store.begin(ATTEMPT, (LIMIT,), THEN)
-    store.rewind(T0)
-    assert store.people.ears(BOT) == Ears(8, T0)
+    store.move_times_back(T0)
+    assert store.people.poll_state(BOT) == PollState(8, T0)
 
 
 def test_an_answer_goes_at_once_and_not_late(store: Store) -> None:
     for _ in range(2):
-        store.people.take_update(BOT, 7, Effects("seen", sayings=(SAYING,)), THEN)
+        store.people.take_update(BOT, 7, Effects("seen", bot_replies=(SAYING,)), THEN)
     store.begin(ATTEMPT, (LIMIT,), THEN)
     assert isinstance(store.begin(replace(ATTEMPT, lane=DISCORD), (LIMIT,), THEN), Denied)
-    store.rewind(T0)
-    first, second = (each.id for each in store.people.sayings())
-    assert store.people.take_saying(first, (LIMIT,), T0 + 5) == "go"
-    assert store.people.take_saying(second, (), T0 + 2 * SAYING_SECONDS) == "dropped"
+    store.move_times_back(T0)
+    first, second = (each.id for each in store.people.bot_replies())
+    assert store.people.take_bot_reply(first, (LIMIT,), T0 + 5) == "go"
+    assert store.people.take_bot_reply(second, (), T0 + 2 * BOT_REPLY_SECONDS) == "dropped"
 
 
 @pytest.mark.parametrize(("until", "then"), [(THEN + 60, T0 + 60), (T0 + 60, T0 + 60), (0.0, 0.0)])
 def test_a_mute_lasts_as_long_as_was_asked(until: float, then: float, store: Store) -> None:
-    store.accept(arrival(TELEGRAM, at=THEN))
+    store.accept(new_payload(TELEGRAM, at=THEN))
     take(store, added=replace(OWN, muted_until=until))
-    store.rewind(T0)
+    store.move_times_back(T0)
     assert [each.muted_until for each in store.people.subscriptions()] == [then]
 
 
 def test_where_no_clock_was_ahead_nothing_is_touched(store: Store) -> None:
-    store.accept(arrival(TELEGRAM, at=T0 + AHEAD))
+    store.accept(new_payload(TELEGRAM, at=T0 + AHEAD))
     store.begin(ATTEMPT, (LIMIT,), T0)
     card = fold_all(store, TELEGRAM, due=THEN)
-    assert store.rewind(T0) == 0.0
+    assert store.move_times_back(T0) == 0.0
     assert store.card(TELEGRAM, GROUP, "") == card
     assert store.claim(TELEGRAM, T0, 9).next_due == THEN
 
 
 def test_it_is_done_once(store: Store) -> None:
-    store.accept(arrival(TELEGRAM, at=THEN))
-    assert (store.rewind(T0), store.rewind(T0)) == (YEARS, 0.0)
+    store.accept(new_payload(TELEGRAM, at=THEN))
+    assert (store.move_times_back(T0), store.move_times_back(T0)) == (YEARS, 0.0)

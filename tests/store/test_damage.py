@@ -15,14 +15,14 @@ from msgspec.structs import replace
 
 from relay.core.alert import GroupId
 from relay.core.bot.people import ChatEntry
-from relay.core.bot.update import ChatInfo, Ears
+from relay.core.bot.update import ChatInfo, PollState
 from relay.core.budget import Limit
 from relay.core.card.card import Card, Shown, mark
 from relay.core.card.step import MessageRef, Post
 from relay.core.event import Event, Noted, StorageDamaged
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
-from relay.store.protocol import Arrival, Attempt, Begun, CardChange, Claim, Store
+from relay.store.protocol import Attempt, Begun, CardChange, Claim, NewPayload, Store
 from relay.store.recover import Salvaged, salvage
 from relay.store.sqlite.damaged_file import NothingToSalvage
 from relay.store.sqlite.store import SqliteStore
@@ -37,14 +37,16 @@ def group(number: int) -> GroupId:
     return GroupId("", "relay", f"{{}}:{{n={number}}}")
 
 
-def arrival(number: int, at: float, *lanes: LaneKey, receiver: str = "ops") -> Arrival:
+def new_payload(number: int, at: float, *lanes: LaneKey, receiver: str = "ops") -> NewPayload:
     told = notification(alert(f"host-{number}"), group=group(number))
     deliveries = tuple(Delivery(lane, receiver, "", None, urgent=False) for lane in lanes)
-    return Arrival(told.group, msgspec.json.encode(told), at, deliveries)
+    return NewPayload(told.group, msgspec.json.encode(told), at, deliveries)
 
 
 def accept(store: Store, number: int, at: float, *lanes: LaneKey, receiver: str = "ops") -> None:
-    (result,) = store.batch([partial(store.accept, arrival(number, at, *lanes, receiver=receiver))])
+    (result,) = store.batch(
+        [partial(store.accept, new_payload(number, at, *lanes, receiver=receiver))]
+    )
     assert not isinstance(result, Exception)
 
 
@@ -54,7 +56,10 @@ def made(path: Path, groups: int = 100) -> None:
     """
     store = SqliteStore(path)
     store.batch(
-        [partial(store.accept, arrival(number, T0 + number, *LANES)) for number in range(groups)]
+        [
+            partial(store.accept, new_payload(number, T0 + number, *LANES))
+            for number in range(groups)
+        ]
     )
     store.batch([partial(fold, store, lane, groups // 2) for lane in LANES])
     store.close()
@@ -131,7 +136,7 @@ def test_a_start_with_a_damaged_file_moves_it_aside_says_so_and_works(
     made(path)
     damage(path)
     wreck, events = path.read_bytes(), list[Event]()
-    store = SqliteStore(path, tell=events.append)
+    store = SqliteStore(path, emit=events.append)
     accept(store, 1, T0, *LANES)
     assert [row.accepted for row in store.balance()] == [1, 1]
     store.close()
@@ -140,14 +145,14 @@ def test_a_start_with_a_damaged_file_moves_it_aside_says_so_and_works(
     assert Path(event.moved_to).read_bytes() == wreck
     assert Path(event.moved_to).name.startswith("relay.db.damaged-2")
     events.clear()
-    SqliteStore(path, tell=events.append).close()
+    SqliteStore(path, emit=events.append).close()
     assert events == []
 
 
 def test_a_file_that_turns_out_damaged_at_work_costs_no_answer(tmp_path: Path) -> None:
     path, events = tmp_path / "relay.db", list[Event]()
     made(path)
-    store = SqliteStore(path, tell=events.append)
+    store = SqliteStore(path, emit=events.append)
     store._db.execute("PRAGMA cache_size=1")
     store._db.execute("PRAGMA shrink_memory")
     overwrite(path, 4096, random.Random(1).randbytes(path.stat().st_size - 4096))
@@ -202,7 +207,7 @@ def claimed(store: Store, lane: LaneKey) -> Claim:
 def test_rows_that_say_nothing_any_more_do_not_hold_up_their_chat(tmp_path: Path) -> None:
     path, events = tmp_path / "relay.db", list[Event]()
     made(path, 4)
-    store = SqliteStore(path, tell=events.append)
+    store = SqliteStore(path, emit=events.append)
     store._db.execute("UPDATE payload SET body = 'garbage' WHERE id = 4")
     store._db.execute("UPDATE card SET body = 'garbage' WHERE lane = 1 AND id = 1")
     store._db.execute("UPDATE lane SET state = 'garbage' WHERE id = 1")
@@ -228,7 +233,7 @@ def test_rows_without_which_no_relay_could_start_make_a_damaged_file(
 ) -> None:
     path, events = tmp_path / "relay.db", list[Event]()
     made(path, 4)
-    store = SqliteStore(path, tell=events.append)
+    store = SqliteStore(path, emit=events.append)
     attempt = Attempt(TELEGRAM, group(9), "", Post(silent=False))
     store.batch([partial(store.begin, attempt, (), T0), partial(take, store, added=OWN)])
     store._db.execute(f"UPDATE {table} SET {column} = 'garbage' WHERE rowid = 1")
@@ -331,7 +336,7 @@ def test_a_damaged_row_of_a_wreck_harms_neither_the_others_nor_the_running_stora
     assert result.deliveries + result.unreadable == 8
     assert result.deliveries >= 7
     assert sum(row.accepted for row in store.balance()) == result.deliveries
-    assert store.rewind(T0 + 99) == 0.0
+    assert store.move_times_back(T0 + 99) == 0.0
     store.close()
 
 
@@ -401,20 +406,20 @@ def test_the_registry_and_how_far_bots_have_listened_come_back_and_only_once(
     entries = crowded(tmp_path / "wreck.db", 3)
     result, store = salvaged(tmp_path / "wreck.db", tmp_path / "relay.db")
     assert (result.chats, store.people.chats()) == (3, tuple(entries))
-    assert store.people.ears(BOT) == Ears(9, T0)
+    assert store.people.poll_state(BOT) == PollState(9, T0)
     store.batch([partial(take, store, 12)])
     store.close()
     again, store = salvaged(tmp_path / "wreck.db", tmp_path / "relay.db")
-    assert (again.chats, store.people.ears(BOT).next_update) == (0, 13)
+    assert (again.chats, store.people.poll_state(BOT).next_update) == (0, 13)
     store.close()
 
 
 def test_answers_that_waited_are_not_given_after_a_salvage(tmp_path: Path) -> None:
     old = SqliteStore(tmp_path / "wreck.db")
-    old.batch([partial(take, old, sayings=(SAYING,))])
+    old.batch([partial(take, old, bot_replies=(SAYING,))])
     old.close()
     _, store = salvaged(tmp_path / "wreck.db", tmp_path / "relay.db")
-    assert store.people.sayings() == ()
+    assert store.people.bot_replies() == ()
     store.close()
 
 
@@ -440,7 +445,7 @@ def test_a_chat_and_a_bot_that_say_nothing_any_more_are_counted(tmp_path: Path) 
     old.close()
     result, store = salvaged(path, tmp_path / "relay.db")
     assert (result.chats, result.strangers) == (2, 2)
-    assert store.people.ears(BOT) == Ears()
+    assert store.people.poll_state(BOT) == PollState()
     store.close()
 
 
@@ -474,7 +479,7 @@ def test_what_is_no_storage_gives_nothing_back_and_harms_nothing(
     made(tmp_path / "wreck.db", 2)
     damage(tmp_path / "wreck.db")
     events = list[Event]()
-    store = SqliteStore(tmp_path / "relay.db", tell=events.append)
+    store = SqliteStore(tmp_path / "relay.db", emit=events.append)
     accept(store, 1, T0, TELEGRAM)
     (result,) = store.batch([partial(salvage, tmp_path / "wreck.db", store)])
     assert isinstance(result, NothingToSalvage) or (

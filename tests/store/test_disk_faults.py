@@ -24,12 +24,12 @@ from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery, Route, Routing
 from relay.inbound.intake import Intake
 from relay.store.protocol import (
-    Arrival,
     Attempt,
+    AttemptResult,
     Begun,
     CardChange,
     Ended,
-    Outturn,
+    NewPayload,
     Store,
     StoreError,
 )
@@ -49,14 +49,14 @@ def lane(number: int) -> LaneKey:
 def accept(store: Store, to: LaneKey, size: int = 8 * KIBIBYTE) -> object:
     """Tries to accept a payload of that size for the lane."""
     told = replace(notification(alert("a")), external_url="x" * size)
-    arrival = Arrival(
+    new_payload = NewPayload(
         told.group,
         msgspec.json.encode(told),
         T0,
         (Delivery(to, "ops", "", None, urgent=False),),
         last=False,
     )
-    return run(store, partial(store.accept, arrival))
+    return run(store, partial(store.accept, new_payload))
 
 
 def run(store: Store, job: Callable[[], object]) -> object:
@@ -98,8 +98,8 @@ def settle(store: Store, to: LaneKey, card: Card) -> None:
         shown=Shown(MessageRef(to.chat, "", "1"), mark(card), T0, T0),
         shown_seq=card.folded_seq,
     )
-    outturn = Outturn(to, LaneState(), CardChange(shown, None, urgent=False), T0, shown=True)
-    assert run(store, partial(store.settle, outturn)) == (Ended("ops", "delivered", 1, (0.0,)),)
+    result = AttemptResult(to, LaneState(), CardChange(shown, None, urgent=False), T0, shown=True)
+    assert run(store, partial(store.settle, result)) == (Ended("ops", "delivered", 1, (0.0,)),)
 
 
 def purge(store: Store) -> None:

@@ -8,8 +8,8 @@ import pytest
 from msgspec.structs import replace
 
 from relay.core.alert import Alert
-from relay.core.bot.people import ChatEntry, Effects, Invite, Saying, hash_of, subscribe
-from relay.core.bot.update import BotId, ChatInfo, Command, Ears, Migrated, Seen, Topic
+from relay.core.bot.people import BotReply, ChatEntry, Effects, Invite, hash_of, subscribe
+from relay.core.bot.update import BotId, ChatInfo, Command, Migrated, PollState, Seen, Topic
 from relay.core.budget import Block, Limit
 from relay.core.card.card import Card, Shown, mark
 from relay.core.card.fold import fold
@@ -19,8 +19,16 @@ from relay.core.routing.lane import LaneKey
 from relay.core.routing.matcher import parse
 from relay.core.routing.route import SUBSCRIPTION, Delivery
 from relay.core.text.richtext import RichText
-from relay.store.people import SAYING_SECONDS
-from relay.store.protocol import Arrival, Attempt, Begun, CardChange, Denied, Outturn, Store
+from relay.store.people import BOT_REPLY_SECONDS
+from relay.store.protocol import (
+    Attempt,
+    AttemptResult,
+    Begun,
+    CardChange,
+    Denied,
+    NewPayload,
+    Store,
+)
 from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, POLICY, T0, alert, arriving, notification
 
@@ -32,18 +40,18 @@ SUPER = ChatInfo("-1001234567890", "supergroup", "Team")
 INVITE = Invite("i1", BOT, hash_of("token"), "DBA on call", parse('team="db"'), T0, T0 + 60, 2)
 OWN = subscribe(INVITE, ADA, "", 555, "en", T0, "555")
 GROUPS = subscribe(INVITE, TEAM, "", 555, "", T0, "-5")
-SAYING = Saying("555", "", "9", 555, RichText("hello"))
+SAYING = BotReply("555", "", "9", 555, RichText("hello"))
 LIMITS = (Limit("chat", 1, 1.1), Limit("group", 4, 60.0))
 
 
 @pytest.fixture
-def folder(tmp_path: Path) -> Path:
+def data_dir(tmp_path: Path) -> Path:
     return tmp_path
 
 
 @pytest.fixture(params=["sqlite"])
-def store(request: pytest.FixtureRequest, folder: Path) -> Iterator[Store]:
-    opened = {"sqlite": SqliteStore}[str(request.param)](folder / "relay.db")
+def store(request: pytest.FixtureRequest, data_dir: Path) -> Iterator[Store]:
+    opened = {"sqlite": SqliteStore}[str(request.param)](data_dir / "relay.db")
     yield opened
     opened.close()
 
@@ -55,7 +63,7 @@ def take(store: Store, number: int = 7, bot: BotId = BOT, **effects: object) -> 
 def arrive(store: Store, lane: LaneKey, *alerts: Alert) -> tuple[LaneKey, ...]:
     told = notification(*alerts)
     deliveries = (Delivery(lane, SUBSCRIPTION, "", None, urgent=False),) if alerts else ()
-    return store.accept(Arrival(told.group, msgspec.json.encode(told), T0, deliveries))
+    return store.accept(NewPayload(told.group, msgspec.json.encode(told), T0, deliveries))
 
 
 def show(store: Store, lane: LaneKey, *, due: float | None = None) -> Card:
@@ -71,7 +79,7 @@ def show(store: Store, lane: LaneKey, *, due: float | None = None) -> Card:
 
 def learn(store: Store, lane: LaneKey, state: LaneState) -> None:
     card = Card(GROUP, "", SUBSCRIPTION)
-    store.settle(Outturn(lane, state, CardChange(card, None, urgent=False), T0))
+    store.settle(AttemptResult(lane, state, CardChange(card, None, urgent=False), T0))
 
 
 def state_of(store: Store, lane: LaneKey) -> LaneState:
@@ -83,41 +91,47 @@ def dead(store: Store) -> int:
 
 
 def test_how_far_a_bot_has_listened_is_kept_with_what_it_heard(store: Store) -> None:
-    assert store.people.ears(BOT) == Ears()
+    assert store.people.poll_state(BOT) == PollState()
     take(store, 7)
     store.people.keep_webhook(BOT, "https://relay.example.org/telegram/111")
     take(store, 8, added=OWN)
-    assert store.people.ears(BOT) == Ears(9, T0, "https://relay.example.org/telegram/111")
-    assert store.people.ears(OTHER) == Ears()
+    assert store.people.poll_state(BOT) == PollState(
+        9, T0, "https://relay.example.org/telegram/111"
+    )
+    assert store.people.poll_state(OTHER) == PollState()
     assert store.people.subscriptions() == (OWN,)
 
 
 def test_a_job_that_fails_keeps_neither_the_number_nor_the_effects(store: Store) -> None:
     def job() -> None:
-        take(store, 7, added=OWN, sayings=(SAYING,))
+        take(store, 7, added=OWN, bot_replies=(SAYING,))
         raise ValueError
 
     store.batch([job])
-    assert (store.people.ears(BOT), store.people.subscriptions(), store.people.sayings()) == (
-        Ears(),
+    assert (
+        store.people.poll_state(BOT),
+        store.people.subscriptions(),
+        store.people.bot_replies(),
+    ) == (
+        PollState(),
         (),
         (),
     )
 
 
-def test_everything_is_there_after_a_restart(folder: Path) -> None:
-    first = SqliteStore(folder / "again.db")
+def test_everything_is_there_after_a_restart(data_dir: Path) -> None:
+    first = SqliteStore(data_dir / "again.db")
     entry = ChatEntry(BOT, TEAM, topics=(Topic("7", "db"),))
     first.batch(
         [lambda: first.people.create_invite(INVITE), lambda: take(first, added=OWN, entry=entry)]
     )
-    first.batch([lambda: take(first, 8, sayings=(SAYING,))])
+    first.batch([lambda: take(first, 8, bot_replies=(SAYING,))])
     first.close()
-    second = SqliteStore(folder / "again.db")
+    second = SqliteStore(data_dir / "again.db")
     again = second.people
     assert (again.invites(), again.subscriptions(), again.chats()) == ((INVITE,), (OWN,), (entry,))
-    assert [each.saying for each in again.sayings()] == [SAYING]
-    assert again.ears(BOT).next_update == 9
+    assert [each.bot_reply for each in again.bot_replies()] == [SAYING]
+    assert again.poll_state(BOT).next_update == 9
     second.close()
 
 
@@ -139,9 +153,15 @@ def test_chats_are_restored_where_none_is_known_and_with_their_topics_where_one_
 def test_how_far_a_bot_has_listened_is_restored_where_it_has_not_since(store: Store) -> None:
     take(store, 11, BOT)
     for bot in (BOT, OTHER):
-        store.people.restore_ears(bot, Ears(9, T0 - 60, "https://relay.example.org/telegram/111"))
-    assert store.people.ears(BOT) == Ears(12, T0, "https://relay.example.org/telegram/111")
-    assert store.people.ears(OTHER) == Ears(9, T0 - 60, "https://relay.example.org/telegram/111")
+        store.people.restore_ears(
+            bot, PollState(9, T0 - 60, "https://relay.example.org/telegram/111")
+        )
+    assert store.people.poll_state(BOT) == PollState(
+        12, T0, "https://relay.example.org/telegram/111"
+    )
+    assert store.people.poll_state(OTHER) == PollState(
+        9, T0 - 60, "https://relay.example.org/telegram/111"
+    )
 
 
 def start(token: str) -> Command:
@@ -263,28 +283,30 @@ def test_the_fallen_are_those_whose_chat_is_down(store: Store) -> None:
 
 def test_an_answer_goes_once_while_alerts_leave_half_of_the_budgets(store: Store) -> None:
     for number in range(3):
-        take(store, 7 + number, sayings=(SAYING,))
-    first, second, third = (each.id for each in store.people.sayings())
-    assert store.people.take_saying(first, LIMITS, T0) == "go"
-    assert store.people.take_saying(second, LIMITS, T0 + 1) == "later"  # of the chat's one a second
-    assert store.people.take_saying(second, LIMITS, T0 + 2) == "go"
+        take(store, 7 + number, bot_replies=(SAYING,))
+    first, second, third = (each.id for each in store.people.bot_replies())
+    assert store.people.take_bot_reply(first, LIMITS, T0) == "go"
     assert (
-        store.people.take_saying(third, LIMITS, T0 + 4) == "later"
+        store.people.take_bot_reply(second, LIMITS, T0 + 1) == "later"
+    )  # of the chat's one a second
+    assert store.people.take_bot_reply(second, LIMITS, T0 + 2) == "go"
+    assert (
+        store.people.take_bot_reply(third, LIMITS, T0 + 4) == "later"
     )  # half of the group's are alerts' alone
-    assert [each.id for each in store.people.sayings()] == [third]
-    assert store.people.take_saying(third, LIMITS, T0 + SAYING_SECONDS + 1) == "dropped"
-    assert store.people.sayings() == ()
+    assert [each.id for each in store.people.bot_replies()] == [third]
+    assert store.people.take_bot_reply(third, LIMITS, T0 + BOT_REPLY_SECONDS + 1) == "dropped"
+    assert store.people.bot_replies() == ()
 
 
 def test_no_answer_goes_before_an_alert_that_waits(store: Store) -> None:
-    take(store, sayings=(SAYING,))
-    (waiting,) = store.people.sayings()
+    take(store, bot_replies=(SAYING,))
+    (waiting,) = store.people.bot_replies()
     assert isinstance(
         store.begin(Attempt(OWN.lane, GROUP, "", Post(silent=False)), LIMITS[:1], T0 - 1), Begun
     )
     denied = store.begin(Attempt(GROUPS.lane, GROUP, "", Post(silent=False)), LIMITS[:1], T0 - 0.5)
     assert isinstance(denied, Denied)
-    assert store.people.take_saying(waiting.id, LIMITS, denied.until) == "later"
+    assert store.people.take_bot_reply(waiting.id, LIMITS, denied.until) == "later"
     assert isinstance(
         store.begin(Attempt(GROUPS.lane, GROUP, "", Post(silent=False)), LIMITS[:1], denied.until),
         Begun,
@@ -292,13 +314,13 @@ def test_no_answer_goes_before_an_alert_that_waits(store: Store) -> None:
 
 
 def test_no_answer_goes_while_the_platform_forbids_it(store: Store) -> None:
-    take(store, sayings=(SAYING,))
-    (waiting,) = store.people.sayings()
+    take(store, bot_replies=(SAYING,))
+    (waiting,) = store.people.bot_replies()
     store.people.block([Block(("chat",), T0, 30)])
-    assert store.people.take_saying(waiting.id, LIMITS, T0 + 29) == "later"
-    assert store.people.take_saying(waiting.id, LIMITS, T0 + 30) == "go"
+    assert store.people.take_bot_reply(waiting.id, LIMITS, T0 + 29) == "later"
+    assert store.people.take_bot_reply(waiting.id, LIMITS, T0 + 30) == "go"
 
 
 def test_a_flood_of_commands_fills_nothing(store: Store) -> None:
-    take(store, sayings=(SAYING,) * 1000)
-    assert len(store.people.sayings()) == 200
+    take(store, bot_replies=(SAYING,) * 1000)
+    assert len(store.people.bot_replies()) == 200

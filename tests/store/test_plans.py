@@ -11,34 +11,34 @@ from relay.core.card.card import Card, Shown, mark
 from relay.core.card.digest import DIGEST
 from relay.core.card.lane_state import LaneState
 from relay.core.card.step import MessageRef
-from relay.store.protocol import CardChange, Outturn
+from relay.store.protocol import AttemptResult, CardChange
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM
-from tests.store.test_store import arrival, fold_all
+from tests.store.test_store import fold_all, new_payload
 
 
 def turns(store: SqliteStore) -> None:
     """A card comes, is shown and closes; a digest takes one in; a chat is down; another one is
     gone.
     """
-    store.accept(arrival(TELEGRAM))
+    store.accept(new_payload(TELEGRAM))
     card = fold_all(store, TELEGRAM)
     digest = CardChange(Card(DIGEST, "", "ops"), T0, urgent=False)
     store.absorb(TELEGRAM, digest, T0, T0 + 9)
-    store.settle(Outturn(TELEGRAM, LaneState(), digest, T0, shown=True, digest=frozenset()))
+    store.settle(AttemptResult(TELEGRAM, LaneState(), digest, T0, shown=True, digest=frozenset()))
     closed = replace(
         card, shown=Shown(MessageRef("-1001", "", "7"), mark(card), T0, T0), closed_at=T0
     )
     store.settle(
-        Outturn(TELEGRAM, LaneState(), CardChange(closed, None, urgent=False), T0, shown=True)
+        AttemptResult(TELEGRAM, LaneState(), CardChange(closed, None, urgent=False), T0, shown=True)
     )
-    store.accept(arrival(TELEGRAM))
-    store.stand_in(TELEGRAM, "ops", "spare", [DISCORD])
+    store.accept(new_payload(TELEGRAM))
+    store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
     store.expire(TELEGRAM, "ops", T0)
     store.unfold(TELEGRAM, GROUP, "")
     store.dismiss(TELEGRAM, [2], "merged", "")
     store.wakes()
-    store.owing()
+    store.pending_lanes()
     store.balance()
     store.fold(DISCORD, [CardChange(replace(closed, folded_seq=9), None, urgent=False)])
     store.purge(T0 + 9, 1 << 30, 9)

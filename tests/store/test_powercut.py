@@ -21,12 +21,20 @@ from relay.core.card.lane_state import LaneState
 from relay.core.card.step import MessageRef, Post
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
-from relay.store.protocol import Arrival, Attempt, Begun, CardChange, Outturn, Store, StoreError
+from relay.store.protocol import (
+    Attempt,
+    AttemptResult,
+    Begun,
+    CardChange,
+    NewPayload,
+    Store,
+    StoreError,
+)
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, T0, TELEGRAM, alert, notification
 from tests.store.cutting_vfs import Disk
 
-Verdict = Literal["kept", "lost", "broken"]
+CheckResult = Literal["kept", "lost", "broken"]
 Job = Callable[[Store], object]
 Opened = Callable[..., SqliteStore]
 LANES = (TELEGRAM, DISCORD, replace(TELEGRAM, chat="-1002"))
@@ -50,48 +58,50 @@ def test_thousands_of_power_cuts_lose_nothing_that_was_acknowledged(tmp_path: Pa
 def test_without_a_sync_before_each_answer_power_cuts_do_lose_what_was_acknowledged(
     tmp_path: Path,
 ) -> None:
-    verdicts = lives(range(QUICK // PER_LIFE), tmp_path, partial(SqliteStore, synchronous="NORMAL"))
-    assert "lost" in verdicts
-    assert "broken" not in verdicts
+    check_results = lives(
+        range(QUICK // PER_LIFE), tmp_path, partial(SqliteStore, synchronous="NORMAL")
+    )
+    assert "lost" in check_results
+    assert "broken" not in check_results
 
 
-def lives(seeds: Iterable[int], folder: Path, opened: Opened = SqliteStore) -> list[Verdict]:
-    return [verdict for seed in seeds for verdict in live(seed, folder, opened)]
+def lives(seeds: Iterable[int], data_dir: Path, opened: Opened = SqliteStore) -> list[CheckResult]:
+    return [verdict for seed in seeds for verdict in live(seed, data_dir, opened)]
 
 
-def live(seed: int, folder: Path, opened: Opened = SqliteStore) -> list[Verdict]:
+def live(seed: int, data_dir: Path, opened: Opened = SqliteStore) -> list[CheckResult]:
     """Up to four cuts of one storage, each at a random moment of start, work or recovery, and what
     each left.
     """
     chance = random.Random(seed)
     with contextlib.closing(SqliteStore(":memory:")) as shadow:
-        return live_beside(shadow, chance, folder, opened)
+        return live_beside(shadow, chance, data_dir, opened)
 
 
 def live_beside(
-    shadow: SqliteStore, chance: random.Random, folder: Path, opened: Opened
-) -> list[Verdict]:
+    shadow: SqliteStore, chance: random.Random, data_dir: Path, opened: Opened
+) -> list[CheckResult]:
     """The cuts of one storage; the shadow holds what it should."""
     disk = Disk(chance)
-    verdicts: list[Verdict] = []
+    check_results: list[CheckResult] = []
     after = disk.survivors()
-    while len(verdicts) < PER_LIFE and verdicts.count("kept") == len(verdicts):
+    while len(check_results) < PER_LIFE and check_results.count("kept") == len(check_results):
         disk = Disk(chance, after, cut_at=int(chance.expovariate(1 / 250)) + 1)
-        under_way = work_until_cut(disk, shadow, chance, folder, opened)
+        under_way = work_until_cut(disk, shadow, chance, data_dir, opened)
         assert disk.after is not None
-        verdicts.append(judge(Disk(chance, disk.after), shadow, under_way, folder))
+        check_results.append(judge(Disk(chance, disk.after), shadow, under_way, data_dir))
         after = disk.after
-    return verdicts
+    return check_results
 
 
 def work_until_cut(
-    disk: Disk, shadow: SqliteStore, chance: random.Random, folder: Path, opened: Opened
+    disk: Disk, shadow: SqliteStore, chance: random.Random, data_dir: Path, opened: Opened
 ) -> list[Job]:
     """The batch under way when the power went. What was acknowledged before is in the shadow."""
     pages = chance.choice((5, 40, 1000))
     jobs: list[Job] = []
     try:
-        store = opened(folder / "relay.db", connect=disk.connect)
+        store = opened(data_dir / "relay.db", connect=disk.connect)
         store._db.execute(f"PRAGMA wal_autocheckpoint={pages}")
     except StoreError:
         return jobs
@@ -105,9 +115,9 @@ def work_until_cut(
         return jobs
 
 
-def judge(disk: Disk, shadow: SqliteStore, under_way: list[Job], folder: Path) -> Verdict:
+def judge(disk: Disk, shadow: SqliteStore, under_way: list[Job], data_dir: Path) -> CheckResult:
     """Opens what is left, and compares every row."""
-    store = SqliteStore(folder / "relay.db", connect=disk.connect)
+    store = SqliteStore(data_dir / "relay.db", connect=disk.connect)
     if store._db.execute("PRAGMA integrity_check").fetchall() != [("ok",)] or any(
         row.lost for row in store.balance()
     ):
@@ -154,7 +164,7 @@ def a_job(chance: random.Random) -> Job:
 
 def accept(store: Store, told: Notification, lanes: list[LaneKey], at: float) -> None:
     deliveries = tuple(Delivery(lane, "ops", "", None, urgent=False) for lane in lanes)
-    store.accept(Arrival(told.group, msgspec.json.encode(told), at, deliveries))
+    store.accept(NewPayload(told.group, msgspec.json.encode(told), at, deliveries))
 
 
 def fold(store: Store, lane: LaneKey) -> None:
@@ -184,4 +194,4 @@ def send(store: Store, lane: LaneKey, message: str, *, settles: bool) -> None:
             shown_seq=card.folded_seq,
         )
         change = CardChange(shown, None, urgent=False)
-        store.settle(Outturn(lane, LaneState(), change, T0 + 1, shown=True))
+        store.settle(AttemptResult(lane, LaneState(), change, T0 + 1, shown=True))

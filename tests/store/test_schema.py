@@ -36,14 +36,14 @@ async def test_a_storage_of_each_version_is_read_whole_and_goes_on(
         (keeping.KEPT / f"{version}.sql").read_text(encoding="utf-8"), tmp_path / "relay.db"
     )
     events: list[Event] = []
-    store = SqliteStore(tmp_path / "relay.db", tell=events.append)
+    store = SqliteStore(tmp_path / "relay.db", emit=events.append)
     world = keeping.kept_world(store)
     world.now += 126
     assert sum(row.pending for row in world.balance()) > 20
     assert store.people.invites() == (keeping.INVITE,)
     assert store.people.subscriptions() == (keeping.SUBSCRIPTION,)
     assert [entry.chat for entry in store.people.chats()] == [keeping.TEAM]
-    assert [outgoing.saying for outgoing in store.people.sayings()] == [keeping.SAYING]
+    assert [outgoing.bot_reply for outgoing in store.people.bot_replies()] == [keeping.SAYING]
     await world.restart()
     await world.run(until=3 * 3600)
     assert events == []

@@ -12,10 +12,10 @@ from relay.core.bot.open_alerts import open_alerts
 from relay.core.bot.people import (
     MOST_TOPICS,
     TOKEN,
+    BotReply,
     ChatEntry,
     Effects,
     Known,
-    Saying,
     Subscription,
     spoken,
     subscribe,
@@ -35,7 +35,7 @@ from relay.core.duration import parse_duration
 from relay.core.routing.lane import Policy
 from relay.core.routing.matcher import Matcher, MatcherError, parse
 from relay.core.text.richtext import RichText, concat, join, plain, styled
-from relay.core.text.texts_people import tell
+from relay.core.text.texts_people import emit
 from relay.core.text.times import Reader
 
 LONGEST_MUTE = 30 * 86400.0  # seconds
@@ -114,12 +114,14 @@ def _say(asked: _Asked, *lines: RichText, heard: Sort = "command") -> Effects:
     text = join("\n", lines)
     return Effects(
         heard,
-        sayings=(Saying(command.chat.id, command.topic.id, command.message, command.user, text),),
+        bot_replies=(
+            BotReply(command.chat.id, command.topic.id, command.message, command.user, text),
+        ),
     )
 
 
-def _tell(asked: _Asked, key: str, heard: Sort = "command") -> Effects:
-    return _say(asked, tell(asked.reader.language, key), heard=heard)
+def _emit(asked: _Asked, key: str, heard: Sort = "command") -> Effects:
+    return _say(asked, emit(asked.reader.language, key), heard=heard)
 
 
 def _start(asked: _Asked) -> Effects:
@@ -127,15 +129,15 @@ def _start(asked: _Asked) -> Effects:
     if not command.argument:
         return _help(asked) if command.chat.kind == "private" else _chat_id(asked)
     if command.user == 0:
-        return _tell(asked, "anonymous", "refused")
+        return _emit(asked, "anonymous", "refused")
     if invite is None or not TOKEN.fullmatch(command.argument):
-        return _tell(asked, "invite_refused", "refused")
+        return _emit(asked, "invite_refused", "refused")
     present = [each for each in asked.known.subscriptions if each.topic == command.topic.id]
     known = next((each for each in present if each.invite == invite.id), None)
     if known:
         return _welcome(asked, known)
     if not invite.holds(now):
-        return _tell(asked, "invite_refused", "refused")
+        return _emit(asked, "invite_refused", "refused")
     lane_chat = present[0].lane_chat if present else command.chat.id
     language = spoken(command.language) if command.chat.kind == "private" else ""
     added = subscribe(
@@ -149,13 +151,13 @@ def _welcome(asked: _Asked, subscription: Subscription) -> Effects:
     key = "welcome" if asked.command.chat.kind == "private" else "welcome_group"
     name, matchers = styled("bold", subscription.name), _matchers(subscription.matchers, language)
     return _say(
-        asked, tell(language, key, name=name, matchers=matchers), tell(language, "how_to_stop")
+        asked, emit(language, key, name=name, matchers=matchers), emit(language, "how_to_stop")
     )
 
 
 def _matchers(matchers: Iterable[Matcher], language: str) -> RichText:
     shown = [styled("code", str(matcher)) for matcher in matchers]
-    return join(", ", shown) if shown else tell(language, "all")
+    return join(", ", shown) if shown else emit(language, "all")
 
 
 def _refusal(asked: _Asked) -> Effects | None:
@@ -163,15 +165,15 @@ def _refusal(asked: _Asked) -> Effects | None:
     if asked.own:
         return None
     if asked.command.user == 0:
-        return _tell(asked, "anonymous", "refused")
+        return _emit(asked, "anonymous", "refused")
     if asked.known.subscriptions:
-        return _tell(asked, "not_yours", "refused")
-    return _tell(asked, "stranger" if asked.command.chat.kind == "private" else "none")
+        return _emit(asked, "not_yours", "refused")
+    return _emit(asked, "stranger" if asked.command.chat.kind == "private" else "none")
 
 
 def _stop(asked: _Asked) -> Effects:
     refusal = _refusal(asked)
-    return refusal or replace(_tell(asked, "stopped"), ended=tuple(each.id for each in asked.own))
+    return refusal or replace(_emit(asked, "stopped"), ended=tuple(each.id for each in asked.own))
 
 
 def _mute(asked: _Asked) -> Effects:
@@ -184,35 +186,35 @@ def _mute(asked: _Asked) -> Effects:
     except ValueError:
         seconds = LONGEST_MUTE + 1
     if seconds > LONGEST_MUTE:
-        return _tell(asked, "mute_how")
+        return _emit(asked, "mute_how")
     written_at = min(command.at, now) if command.at else now
     until = written_at + seconds
     muted = tuple(replace(each, muted_until=until if until > now else 0.0) for each in asked.own)
     if until <= now:
-        return replace(_tell(asked, "unmuted"), changed=muted)
-    said = tell(asked.reader.language, "muted", until=asked.reader.time(until).rich())
+        return replace(_emit(asked, "unmuted"), changed=muted)
+    said = emit(asked.reader.language, "muted", until=asked.reader.time(until).rich())
     return replace(_say(asked, said), changed=muted)
 
 
 def _subscriptions(asked: _Asked) -> Effects:
     language, now = asked.reader.language, asked.reader.now
     if not asked.known.subscriptions:
-        return _tell(asked, "stranger" if asked.command.chat.kind == "private" else "none")
+        return _emit(asked, "stranger" if asked.command.chat.kind == "private" else "none")
     lines = []
     for each in asked.known.subscriptions:
         matchers = _matchers(each.matchers, language)
-        line = tell(language, "listed", name=styled("bold", each.name), matchers=matchers)
+        line = emit(language, "listed", name=styled("bold", each.name), matchers=matchers)
         until = asked.reader.time(each.muted_until).rich()
-        muted = concat([" · ", tell(language, "is_muted", until=until)])
+        muted = concat([" · ", emit(language, "is_muted", until=until)])
         lines.append(concat([line, muted]) if each.muted_until > now else line)
     return _say(asked, *lines)
 
 
 def _chat_id(asked: _Asked) -> Effects:
     command, language = asked.command, asked.reader.language
-    lines = [tell(language, "chat_id", chat=styled("code", command.chat.id))]
+    lines = [emit(language, "chat_id", chat=styled("code", command.chat.id))]
     if command.topic.id:
-        lines.append(tell(language, "topic_id", topic=styled("code", command.topic.id)))
+        lines.append(emit(language, "topic_id", topic=styled("code", command.topic.id)))
     return _say(asked, *lines)
 
 
@@ -221,7 +223,7 @@ def _alerts(asked: _Asked) -> Effects:
     try:
         wanted = _parse(asked.command.argument)
     except MatcherError as error:
-        return _say(asked, tell(language, "bad_matcher", why=str(error)))
+        return _say(asked, emit(language, "bad_matcher", why=str(error)))
     return _say(asked, open_alerts(asked.known.cards, wanted, language))
 
 
@@ -245,12 +247,12 @@ def _help(asked: _Asked) -> Effects:
     if asked.command.chat.kind != "private":
         return _say(asked, *_described(GROUP_COMMANDS, language))
     if not asked.known.subscriptions:
-        return _tell(asked, "stranger")
+        return _emit(asked, "stranger")
     return _say(asked, *_described(PRIVATE_COMMANDS, language))
 
 
 def _described(names: Iterable[str], language: str) -> list[RichText]:
-    return [concat([f"/{name} ", plain("– "), tell(language, f"do_{name}")]) for name in names]
+    return [concat([f"/{name} ", plain("– "), emit(language, f"do_{name}")]) for name in names]
 
 
 _COMMANDS: Mapping[str, Callable[[_Asked], Effects]] = {

@@ -9,7 +9,7 @@ from relay.core.routing.matcher import Matcher, matches
 from relay.core.template.labels_shown import mark, one_line
 from relay.core.text.richtext import RichText, concat, join, plain, styled
 from relay.core.text.texts import say
-from relay.core.text.texts_people import tell
+from relay.core.text.texts_people import emit
 
 _MOST_NAMES = 30
 _MOST_PLACES = 3
@@ -24,7 +24,7 @@ def open_alerts(cards: Iterable[Card], wanted: tuple[Matcher, ...], language: st
     firing = [entry for card in cards for entry in card.entries if entry.status == "firing"]
     found = [entry for entry in firing if matches(wanted, entry.labels)]
     if not found:
-        return tell(language, "no_such" if firing else "nothing_open")
+        return emit(language, "no_such" if firing else "nothing_open")
     names: dict[_Key, list[Entry]] = {}
     for entry in found:
         names.setdefault((entry.severity, entry.labels.get("alertname", "")), []).append(entry)
@@ -32,7 +32,7 @@ def open_alerts(cards: Iterable[Card], wanted: tuple[Matcher, ...], language: st
     lines = [_line(key, same, language) for key, same in ordered[:_MOST_NAMES]]
     if len(ordered) > _MOST_NAMES:
         lines.append(concat(["… ", say(language, "others", len(ordered) - _MOST_NAMES)]))
-    return join("\n", [tell(language, "open", len(found)), *lines])
+    return join("\n", [emit(language, "open", len(found)), *lines])
 
 
 def _line(key: _Key, same: Sequence[Entry], language: str) -> RichText:

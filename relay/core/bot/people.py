@@ -84,7 +84,7 @@ class ChatEntry(Struct, frozen=True):
     topics: tuple[Topic, ...] = ()
 
 
-class Saying(Struct, frozen=True):
+class BotReply(Struct, frozen=True):
     """What the bot says in answer to a command: to whom, where, and under which message."""
 
     chat: str
@@ -111,7 +111,7 @@ class Effects(Struct, frozen=True):
 
     `entry` is the chat's new line in the registry. `added`, `changed` and `ended` (by id) are
     subscriptions, `used` is the invitation that one more person used. `moved`: old and new chat id.
-    `back`: a chat that can be written to again. `sayings` are answers to people: a courtesy, sent
+    `back`: a chat that can be written to again. `bot_replies` are answers to people: a courtesy, sent
     when there is room.
     """
 
@@ -123,7 +123,7 @@ class Effects(Struct, frozen=True):
     ended: tuple[str, ...] = ()
     moved: tuple[str, str] | None = None
     back: str = ""
-    sayings: tuple[Saying, ...] = ()
+    bot_replies: tuple[BotReply, ...] = ()
 
     @property
     def concerns_routing(self) -> bool:

@@ -107,7 +107,7 @@ class Ignored(Struct, frozen=True, tag=True):
 Update = Command | Membership | Migrated | Seen | Ignored
 
 
-class Ears(Struct, frozen=True):
+class PollState(Struct, frozen=True):
     """How far a bot has listened: the next update's number, when the last one was taken (Unix
     seconds), and the webhook address that we have set, if any."""
 
@@ -116,27 +116,27 @@ class Ears(Struct, frozen=True):
     webhook: str = ""
 
 
-def offset(ears: Ears, now: float) -> int:
+def offset(poll_state: PollState, now: float) -> int:
     """The first update to ask for; 0 for all that wait. After a week of silence the numbers begin
     anew, maybe lower.
 
     https://core.telegram.org/bots/api#update
     """
-    return 0 if now - ears.heard_at > SILENCE else ears.next_update
+    return 0 if now - poll_state.heard_at > SILENCE else poll_state.next_update
 
 
-def is_new(update: Update, ears: Ears, now: float) -> bool:
+def is_new(update: Update, poll_state: PollState, now: float) -> bool:
     """It was not taken before. Numbers rise: one below the next is a repetition, or came out of
     order.
     """
-    return update.id >= max(offset(ears, now), 1)
+    return update.id >= max(offset(poll_state, now), 1)
 
 
-def further(own: Ears, found: Ears) -> Ears:
+def further(own: PollState, found: PollState) -> PollState:
     """How far a bot has listened by its own record and by one that was found: the higher number,
     unless one is from before a silence after which the numbers began anew. The webhook that we have
     set is never forgotten."""
-    early, late = sorted((own, found), key=lambda ears: ears.heard_at)
+    early, late = sorted((own, found), key=lambda poll_state: poll_state.heard_at)
     began_anew = late.heard_at - early.heard_at > SILENCE
     next_update = late.next_update if began_anew else max(early.next_update, late.next_update)
-    return Ears(next_update, late.heard_at, own.webhook or found.webhook)
+    return PollState(next_update, late.heard_at, own.webhook or found.webhook)

@@ -52,7 +52,7 @@ class Shown(Struct, frozen=True):
     edited_at: float
 
 
-class Owed(Struct, frozen=True):
+class OwedReply(Struct, frozen=True):
     """A reply that is due. `about` are fingerprints, `since` the acceptance of what caused it."""
 
     kind: ReplyKind
@@ -80,7 +80,7 @@ class Card(Struct, frozen=True):
     even so, or that the operator gave up. `previous` is the message of the round before this one.
     `announced`: this round was told, so a message in place of a lost one makes no sound. `listed`:
     the whole list was sent as a file in this round. `absorbed`: the lane's digest shows it.
-    `stands_for`: the receiver whose chat could not be reached, where this is a fallback's card.
+    `fallback_for`: the receiver whose chat could not be reached, where this is a fallback's card.
     """
 
     group: GroupId
@@ -91,7 +91,7 @@ class Card(Struct, frozen=True):
     folded_seq: int = 0
     shown: Shown | None = None
     shown_seq: int = 0
-    owed: tuple[Owed, ...] = ()
+    owed: tuple[OwedReply, ...] = ()
     change: Change = "fired"
     waiting_since: float | None = None
     counted_at: float = 0.0
@@ -106,7 +106,7 @@ class Card(Struct, frozen=True):
     listed: bool = False
     announced: bool = False
     absorbed: bool = False
-    stands_for: str = ""
+    fallback_for: str = msgspec.field(name="stands_for", default="")  # its name in stored bodies
 
 
 def mark(card: Card) -> str:

@@ -10,7 +10,7 @@ from msgspec import Struct
 from relay.core.alert import GroupId
 from relay.core.budget import Limit
 from relay.core.card.card import Card, status
-from relay.core.card.hours import SOUND, Hush
+from relay.core.card.hours import UNRESTRICTED, Hours
 from relay.core.card.severity import rank
 from relay.core.card.step import Edit, Post, Step, Wait
 from relay.core.card.subject import where
@@ -149,18 +149,18 @@ def share(room: float, others: int, lanes: int) -> float:
 
 
 def plan(
-    digest: Card, lines: Sequence[Line], policy: Policy, now: float, hush: Hush = SOUND
+    digest: Card, lines: Sequence[Line], policy: Policy, now: float, hours: Hours = UNRESTRICTED
 ) -> Step | Wait:
     """The next step of a digest, or until when there is none. Nothing in it is urgent, so quiet
     hours silence it.
     """
-    if hush.muted:
-        return Wait(hush.until)
+    if hours.muted:
+        return Wait(hours.until)
     now_mark = mark(lines)
     if not lines or digest.refused == now_mark:
         return Wait(None)
     if digest.shown is None:
-        silent = policy.silent or hush.quiet or not any(each.status == "firing" for each in lines)
+        silent = policy.silent or hours.quiet or not any(each.status == "firing" for each in lines)
         return Post(silent=silent, reply_to=digest.previous)
     if digest.shown.mark == now_mark:
         return Wait(None)

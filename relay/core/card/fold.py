@@ -7,7 +7,16 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.alert import Alert, Labels
-from relay.core.card.card import Card, Entry, Head, Owed, is_firing, is_settled, status, urgency
+from relay.core.card.card import (
+    Card,
+    Entry,
+    Head,
+    OwedReply,
+    is_firing,
+    is_settled,
+    status,
+    urgency,
+)
 from relay.core.card.view import Change, Round
 from relay.core.routing.lane import Policy
 
@@ -287,11 +296,13 @@ def _count(card: Card, delivery: Arriving, *, repeated: bool, policy: Policy) ->
         return counted
     counted = replace(counted, change="repeated")
     return _owe(
-        counted, Owed("repeated", (), delivery.accepted_at), wanted=policy.lifecycle.reply_repeated
+        counted,
+        OwedReply("repeated", (), delivery.accepted_at),
+        wanted=policy.lifecycle.reply_repeated,
     )
 
 
-def _owe(card: Card, owed: Owed, *, wanted: bool) -> Card:
+def _owe(card: Card, owed: OwedReply, *, wanted: bool) -> Card:
     """The card with one more reply due, if the chat shows the card at all; one of a kind is owed at
     a time.
     """
@@ -303,7 +314,8 @@ def _owe(card: Card, owed: Owed, *, wanted: bool) -> Card:
     )
     since = min((reply.since for reply in same), default=owed.since)
     return replace(
-        card, owed=(*(r for r in card.owed if r.kind != owed.kind), Owed(owed.kind, about, since))
+        card,
+        owed=(*(r for r in card.owed if r.kind != owed.kind), OwedReply(owed.kind, about, since)),
     )
 
 
@@ -319,8 +331,10 @@ def _fire(card: Card, before: Card, fresh: Sequence[str], at: float, policy: Pol
             card, before, card.closed_at, at - card.closed_at <= policy.lifecycle.reopen_window
         )
     if not is_firing(before):
-        return _owe(replace(card, change="again"), Owed("again", tuple(fresh), at), wanted=True)
-    return _owe(card, Owed("joined", tuple(fresh), at), wanted=policy.lifecycle.reply_joined)
+        return _owe(
+            replace(card, change="again"), OwedReply("again", tuple(fresh), at), wanted=True
+        )
+    return _owe(card, OwedReply("joined", tuple(fresh), at), wanted=policy.lifecycle.reply_joined)
 
 
 def _reopen(card: Card, before: Card, closed_at: float, soon: bool) -> Card:  # noqa: FBT001 - a fact, not a switch
@@ -351,7 +365,7 @@ def _close(card: Card, before: Card, at: float, policy: Policy) -> Card:
     if is_firing(card) or not is_firing(before):
         return card
     wanted = policy.lifecycle.reply_resolved and policy.send_resolved and status(card) == "resolved"
-    return _owe(replace(card, owed=()), Owed("resolved", (), at), wanted=wanted)
+    return _owe(replace(card, owed=()), OwedReply("resolved", (), at), wanted=wanted)
 
 
 def _change(before: Card, after: Card, grew: bool) -> Change:  # noqa: FBT001 - a fact, not a switch

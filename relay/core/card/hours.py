@@ -20,7 +20,7 @@ _FARTHEST = 24 * 60  # minutes ahead that are searched for a change; then one lo
 Intervals = Mapping[str, TimeInterval]
 
 
-class Hush(Struct, frozen=True):
+class Hours(Struct, frozen=True):
     """`muted`: nothing is sent. `quiet`: what is sent makes no sound, unless it is urgent. `until`:
     when that changes, Unix seconds, or when to look again; None when neither holds."""
 
@@ -29,19 +29,19 @@ class Hush(Struct, frozen=True):
     until: float | None = None
 
 
-SOUND = Hush()
+UNRESTRICTED = Hours()
 
 
-class _Hours(Struct, frozen=True):
+class _Intervals(Struct, frozen=True):
     """What is held back within `back`, and, where there are any, outside `only`."""
 
     back: tuple[TimeInterval, ...]
     only: tuple[TimeInterval, ...] = ()
 
 
-def hush(
+def hours(
     routing: Routing, intervals: Intervals, card: Card, lane: LaneKey, policy: Policy, now: float
-) -> Hush:
+) -> Hours:
     """How the present hour treats the card in this chat.
 
     A chat may be muted as a whole. Else a card is muted when each route that leads its firing
@@ -49,14 +49,14 @@ def hush(
     (Alertmanager notify/mute.go).
     """
     if now < policy.muted_until:
-        return Hush(muted=True, until=policy.muted_until)
+        return Hours(muted=True, until=policy.muted_until)
     routes = _routes(routing, card, lane) if intervals else ()
-    muting = tuple(dict.fromkeys(_hours(route, intervals) for route in routes))
-    quieting = (_Hours(policy.quiet),) if policy.quiet else ()
+    muting = tuple(dict.fromkeys(_intervals_of(route, intervals) for route in routes))
+    quieting = (_Intervals(policy.quiet),) if policy.quiet else ()
     is_muted, is_quiet = _hold(muting, now), _hold(quieting, now)
     if not is_muted and not is_quiet:
-        return SOUND
-    return Hush(
+        return UNRESTRICTED
+    return Hours(
         is_muted, is_quiet, _end(muting if is_muted else quieting, now - now % _MINUTE + _MINUTE)
     )
 
@@ -74,14 +74,14 @@ def _routes(routing: Routing, card: Card, lane: LaneKey) -> tuple[Route, ...]:
     return tuple(found.values())
 
 
-def _hours(route: Route, intervals: Intervals) -> _Hours:
-    return _Hours(
+def _intervals_of(route: Route, intervals: Intervals) -> _Intervals:
+    return _Intervals(
         tuple(intervals[name] for name in route.mute),
         tuple(intervals[name] for name in route.active),
     )
 
 
-def _hold(hours: tuple[_Hours, ...], at: float) -> bool:
+def _hold(hours: tuple[_Intervals, ...], at: float) -> bool:
     """There are some, and all of them hold back."""
     return bool(hours) and all(
         _any(each.back, at) or (each.only and not _any(each.only, at)) for each in hours
@@ -93,6 +93,6 @@ def _any(intervals: Iterable[TimeInterval], at: float) -> bool:
 
 
 @lru_cache(maxsize=1024)  # a search of many minutes, and every card of an hour asks the same
-def _end(hours: tuple[_Hours, ...], first: float) -> float:
+def _end(hours: tuple[_Intervals, ...], first: float) -> float:
     minutes = (first + minute * _MINUTE for minute in range(_FARTHEST))
     return next((at for at in minutes if not _hold(hours, at)), first + _FARTHEST * _MINUTE)

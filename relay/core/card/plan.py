@@ -2,7 +2,7 @@
 
 from relay.core.card.card import Card, is_firing, is_settled, is_untold, mark
 from relay.core.card.fold import ripens_at
-from relay.core.card.hours import SOUND, Hush
+from relay.core.card.hours import UNRESTRICTED, Hours
 from relay.core.card.step import Edit, Post, Reply, Step, Wait
 from relay.core.routing.lane import Policy
 from relay.core.routing.matcher import matches
@@ -11,18 +11,20 @@ EDIT_GAP = 2.0  # seconds between edits of one card: what comes within them is s
 _LOUD = ("joined", "repeated", "again")
 
 
-def plan(card: Card, policy: Policy, now: float, hush: Hush = SOUND) -> Step | Wait:
+def plan(card: Card, policy: Policy, now: float, hours: Hours = UNRESTRICTED) -> Step | Wait:
     """The next step of the card, or until when there is none.
 
     A reply that should be heard goes before the edit it belongs to; the closing reply goes after
     it.
     """
     now_mark, ripe_at = mark(card), ripens_at(card, policy)
-    if hush.muted:
-        return Wait(ripe_at if is_untold(card) or is_settled(card) else _first(hush.until, ripe_at))
+    if hours.muted:
+        return Wait(
+            ripe_at if is_untold(card) or is_settled(card) else _first(hours.until, ripe_at)
+        )
     if not card.entries or card.absorbed or card.refused == now_mark:
         return Wait(ripe_at)
-    silent = policy.silent or (hush.quiet and not is_urgent(card, policy))
+    silent = policy.silent or (hours.quiet and not is_urgent(card, policy))
     if card.shown is None:
         if is_untold(card):
             return Wait(ripe_at)
@@ -38,9 +40,9 @@ def plan(card: Card, policy: Policy, now: float, hush: Hush = SOUND) -> Step | W
     return Wait(ripe_at)
 
 
-def due(card: Card, policy: Policy, now: float, hush: Hush = SOUND) -> float | None:
+def due(card: Card, policy: Policy, now: float, hours: Hours = UNRESTRICTED) -> float | None:
     """When the card next needs a look: `now` when a step is ready; None when nothing is to come."""
-    planned = plan(card, policy, now, hush)
+    planned = plan(card, policy, now, hours)
     return planned.until if isinstance(planned, Wait) else now
 
 

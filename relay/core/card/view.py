@@ -46,7 +46,7 @@ class Late(Struct, frozen=True):
 class View(Struct, frozen=True):
     """A card as a template sees it. `alerts` stand most urgent first: firing before gone before
     resolved, then severity, then the oldest. `since` is when the present round began, `until` when
-    it ended (None: it fires). `stands_for` is the receiver that a fallback's card is for, else
+    it ended (None: it fires). `fallback_for` is the receiver that a fallback's card is for, else
     empty."""
 
     receiver: str
@@ -69,4 +69,4 @@ class View(Struct, frozen=True):
     stale: bool = False
     may_be_repeated: bool = False
     about: tuple[AlertView, ...] = ()
-    stands_for: str = ""
+    fallback_for: str = ""

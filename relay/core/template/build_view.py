@@ -13,7 +13,7 @@ from relay.core.routing.lane import Policy
 LATE_AFTER = 120.0  # seconds from acceptance after which a message says that it is late, and why
 
 
-def look(card: Card, state: LaneState, step: Step, policy: Policy, now: float) -> View:
+def build_view(card: Card, state: LaneState, step: Step, policy: Policy, now: float) -> View:
     """The card as a template sees it when `step` is sent at `now`."""
     alerts = tuple(_alert(entry, card) for entry in card.entries)
     about = set(step.about) if isinstance(step, Reply) else set()
@@ -38,7 +38,7 @@ def look(card: Card, state: LaneState, step: Step, policy: Policy, now: float) -
         stale=card.stale,
         may_be_repeated=card.doubt,
         about=tuple(alert for alert in alerts if alert.fingerprint in about),
-        stands_for=card.stands_for,
+        fallback_for=card.fallback_for,
     )
 
 

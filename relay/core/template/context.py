@@ -21,7 +21,7 @@ _MOST_NAMES = 2
 _MOST_ABOUT = 3
 
 
-class Shape(Struct, frozen=True):
+class ContextShape(Struct, frozen=True):
     """How much of a view is told: the first `full` alerts in full, up to `shown` in short, the rest
     as a count; values of at most `limit` characters."""
 
@@ -30,7 +30,7 @@ class Shape(Struct, frozen=True):
     limit: int
 
 
-class Scene:
+class TemplateContext:
     """A view made ready for templates: computed once, then told in as many shapes as fitting
     takes.
     """
@@ -45,9 +45,12 @@ class Scene:
         self._brief = self._told(self._visible, brief=True)
         self._fixed = self._names(reply or "")
 
-    def names(self, shape: Shape) -> dict[str, object]:
+    def names(self, context_shape: ContextShape) -> dict[str, object]:
         """All that a template can name, for that shape."""
-        told = (*self._alerts[: shape.full], *self._brief[shape.full : shape.shown])
+        told = (
+            *self._alerts[: context_shape.full],
+            *self._brief[context_shape.full : context_shape.shown],
+        )
         hidden = self._hidden(len(told))
         alerts = Alerts(told)
         alerts.more = int(hidden)
@@ -189,7 +192,7 @@ class Scene:
         """
         view, reader = self.view, self.reader
         notes = [
-            ("↪️", view.stands_for and reader.say("stands_for", receiver=view.stands_for)),
+            ("↪️", view.fallback_for and reader.say("fallback_for", receiver=view.fallback_for)),
             ("✂️", view.truncated_alerts and reader.say("truncated", view.truncated_alerts)),
             (
                 "💤",

@@ -9,7 +9,7 @@ from relay.core.alert import GroupId
 from relay.core.card.digest import DigestView, Line, Name
 from relay.core.routing.lane import Policy
 from relay.core.template import labels_shown as telling
-from relay.core.template.context import Shape, lateness, noted
+from relay.core.template.context import ContextShape, lateness, noted
 from relay.core.text.richtext import RichText, join, styled
 from relay.core.text.times import Reader
 
@@ -23,7 +23,7 @@ class _Row(NamedTuple):
     whole: tuple[Name, ...]
 
 
-class DigestScene:
+class DigestContext:
     """A digest under the policy of the receiver that reads it. Of a shape, `shown` is how many
     alert names are told, and `full` how many groups that their names only count get a line of their
     own."""
@@ -33,19 +33,19 @@ class DigestScene:
         self.view, self.policy = view, policy
         self.reader = Reader(policy.language, policy.timezone, view.now)
 
-    def names(self, shape: Shape) -> dict[str, object]:
+    def names(self, context_shape: ContextShape) -> dict[str, object]:
         """All that the block can name, for that shape."""
         view, say = self.view, self.reader.say
-        rest = view.names[shape.shown :]
+        rest = view.names[context_shape.shown :]
         groups = sum(len(name.lines) for name in rest)
-        lines = self.counted(shape)
-        hidden = len(lines) - shape.full
+        lines = self.counted(context_shape)
+        hidden = len(lines) - context_shape.full
         return {
             "mark": ("🌊" if view.after == "storm" else "🔔") if view.firing else "🟢",
             "head": join(" · ", self._head()),
-            "rows": [row.text for row in self._rows(shape)],
-            "lines": [self._line(line, shape) for line in lines[: shape.full]],
-            "hidden_lines": say("others", hidden) if shape.full and hidden else "",
+            "rows": [row.text for row in self._rows(context_shape)],
+            "lines": [self._line(line, context_shape) for line in lines[: context_shape.full]],
+            "hidden_lines": say("others", hidden) if context_shape.full and hidden else "",
             "more": say("storm_more", len(rest), groups=str(groups)) if rest else "",
             "over": say("storm_over", view.over) if view.over and view.firing else "",
             "note": say("storm_note", view.per_minute)
@@ -55,20 +55,24 @@ class DigestScene:
             "color": telling.color(_mark(view.names[0]) if view.names else "🟢"),
         }
 
-    def counted(self, shape: Shape) -> tuple[Line, ...]:
+    def counted(self, context_shape: ContextShape) -> tuple[Line, ...]:
         """The groups that the rows only count, the most urgent first."""
-        whole = {(name.name, name.severity) for row in self._rows(shape) for name in row.whole}
-        names = self.view.names[: shape.shown]
+        whole = {
+            (name.name, name.severity) for row in self._rows(context_shape) for name in row.whole
+        }
+        names = self.view.names[: context_shape.shown]
         return tuple(
             line for name in names if (name.name, name.severity) not in whole for line in name.lines
         )
 
-    def named(self, shape: Shape) -> frozenset[tuple[GroupId, str]]:
+    def named(self, context_shape: ContextShape) -> frozenset[tuple[GroupId, str]]:
         """The cards that the digest names in that shape, by group and fingerprint; the others are
         only counted.
         """
-        whole = (line for row in self._rows(shape) for name in row.whole for line in name.lines)
-        told = (*whole, *self.counted(shape)[: shape.full])
+        whole = (
+            line for row in self._rows(context_shape) for name in row.whole for line in name.lines
+        )
+        told = (*whole, *self.counted(context_shape)[: context_shape.full])
         return frozenset((line.group, line.fingerprint) for line in told)
 
     def _notes(self) -> list[RichText]:
@@ -85,20 +89,20 @@ class DigestScene:
         told = say("storm", view.firing) if view.firing else say("storm_over", view.over)
         return [told, *([say("storm_urgent", view.urgent)] if view.urgent else []), since]
 
-    def _rows(self, shape: Shape) -> list[_Row]:
-        told = self.view.names[: shape.shown]
-        return [self._row(mark, list(names), shape) for mark, names in groupby(told, _mark)]
+    def _rows(self, context_shape: ContextShape) -> list[_Row]:
+        told = self.view.names[: context_shape.shown]
+        return [self._row(mark, list(names), context_shape) for mark, names in groupby(told, _mark)]
 
-    def _row(self, mark: str, names: list[Name], shape: Shape) -> _Row:
+    def _row(self, mark: str, names: list[Name], context_shape: ContextShape) -> _Row:
         """All names with their places where they fit, else the names alone; of those too as many as
         fit, whole, and how many more there are. The first is always told."""
-        text = self._joined(mark, [self._name(name, shape) for name in names], 0)
-        if len(text.text) <= shape.limit:
+        text = self._joined(mark, [self._name(name, context_shape) for name in names], 0)
+        if len(text.text) <= context_shape.limit:
             return _Row(text, tuple(name for name in names if _names_all(name)))
-        titles = [self._title(name, shape.limit // 2) for name in names]
+        titles = [self._title(name, context_shape.limit // 2) for name in names]
         for count in range(len(names), 1, -1):
             text = self._joined(mark, titles[:count], len(names) - count)
-            if len(text.text) <= shape.limit:
+            if len(text.text) <= context_shape.limit:
                 break
         else:
             text = self._joined(mark, titles[:1], len(names) - 1)
@@ -114,18 +118,24 @@ class DigestScene:
         count = [RichText(f"×{len(name.lines)}")] if len(name.lines) > 1 else []
         return join(" ", [styled("bold", title[:limit]), *count])
 
-    def _name(self, name: Name, shape: Shape) -> RichText:
-        parts = [self._title(name, shape.limit)]
-        places = [telling.one_line(place)[: shape.limit] for place in name.where[:_PLACES]]
+    def _name(self, name: Name, context_shape: ContextShape) -> RichText:
+        parts = [self._title(name, context_shape.limit)]
+        places = [telling.one_line(place)[: context_shape.limit] for place in name.where[:_PLACES]]
         if places:
             more = [RichText("…")] if len(name.lines) > len(places) else []
             inside = join(", ", [styled("code", place) for place in places] + more)
             parts.append(join("", ["(", inside, ")"]))
         return join(" ", parts)
 
-    def _line(self, line: Line, shape: Shape) -> RichText:
-        title = telling.one_line(line.name)[: shape.limit] or self.reader.say("unnamed").text
-        where = [styled("code", telling.one_line(line.where)[: shape.limit])] if line.where else []
+    def _line(self, line: Line, context_shape: ContextShape) -> RichText:
+        title = (
+            telling.one_line(line.name)[: context_shape.limit] or self.reader.say("unnamed").text
+        )
+        where = (
+            [styled("code", telling.one_line(line.where)[: context_shape.limit])]
+            if line.where
+            else []
+        )
         began = self.reader.time(line.since).rich()
         return join(
             " ", [telling.mark("firing", line.severity), join(" · ", [title, *where, began])]

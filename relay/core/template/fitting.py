@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from relay.core.template.context import MOST_SHOWN, Shape
+from relay.core.template.context import MOST_SHOWN, ContextShape
 from relay.core.text.message import Message
 
 WHOLE = 6000  # characters of one value; no platform takes more in one message
@@ -13,8 +13,8 @@ _IN_FULL = 3
 
 
 def fit(
-    draw: Callable[[Shape], Message], fits: Callable[[Message], bool], count: int
-) -> tuple[Shape, Message] | None:
+    draw: Callable[[ContextShape], Message], fits: Callable[[Message], bool], count: int
+) -> tuple[ContextShape, Message] | None:
     """The message of the richest shape that fits, out of `count` alerts; None when even the poorest
     does not.
 
@@ -24,33 +24,35 @@ def fit(
     """
     most = min(count, MOST_SHOWN)
     for limit in (WHOLE, _LONG):
-        shape = Shape(most, most, limit)
-        message = draw(shape)
+        context_shape = ContextShape(most, most, limit)
+        message = draw(context_shape)
         if fits(message):
-            return shape, message
+            return context_shape, message
     return (
-        richest(lambda full: Shape(full, most, _SHORT), 0, most, draw, fits)
+        richest(lambda full: ContextShape(full, most, _SHORT), 0, most, draw, fits)
         or richest(
-            lambda shown: Shape(min(shown, _IN_FULL), shown, _SHORT), 1, most - 1, draw, fits
+            lambda shown: ContextShape(min(shown, _IN_FULL), shown, _SHORT), 1, most - 1, draw, fits
         )
-        or richest(lambda shown: Shape(min(shown, 1), shown, _TINY), min(most, 1), most, draw, fits)
+        or richest(
+            lambda shown: ContextShape(min(shown, 1), shown, _TINY), min(most, 1), most, draw, fits
+        )
     )
 
 
 def richest(
-    shape: Callable[[int], Shape],
+    context_shape: Callable[[int], ContextShape],
     least: int,
     most: int,
-    draw: Callable[[Shape], Message],
+    draw: Callable[[ContextShape], Message],
     fits: Callable[[Message], bool],
-) -> tuple[Shape, Message] | None:
+) -> tuple[ContextShape, Message] | None:
     """The message with the largest number from `least` to `most` that fits, by halving."""
-    best: tuple[Shape, Message] | None = None
+    best: tuple[ContextShape, Message] | None = None
     middle = least
     while least <= most:
-        message = draw(shape(middle))
+        message = draw(context_shape(middle))
         if fits(message):
-            best, least = (shape(middle), message), middle + 1
+            best, least = (context_shape(middle), message), middle + 1
         elif best is None:
             return None
         else:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 
 from msgspec.structs import replace
 
-from relay.core.card.card import Card, Owed
+from relay.core.card.card import Card, OwedReply
 from relay.core.card.step import Reply, Step
 from relay.core.card.view import AlertView, View
 from relay.core.routing.lane import Policy
@@ -20,13 +20,15 @@ _LONGEST_VALUE = 1000
 _MOMENT = "2006-01-02 15:04:05 MST"  # a Go layout, as in templates
 
 
-def owing(card: Card, step: Step, counted: Sequence[str], policy: Policy, now: float) -> Card:
+def pending_lanes(
+    card: Card, step: Step, counted: Sequence[str], policy: Policy, now: float
+) -> Card:
     """The card after `step` showed it: it owes the whole list, once a round, when alerts were only
     `counted`.
     """
     if policy.overflow != "document" or card.listed or not counted or isinstance(step, Reply):
         return card
-    return replace(card, listed=True, owed=(*card.owed, Owed("document", (), now)))
+    return replace(card, listed=True, owed=(*card.owed, OwedReply("document", (), now)))
 
 
 def listing(view: View, policy: Policy) -> Message:

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 import jinja2
 
-from relay.core.template.context import Scene, Shape
-from relay.core.template.digest_context import DigestScene
+from relay.core.template.context import ContextShape, TemplateContext
+from relay.core.template.digest_context import DigestContext
 from relay.core.template.sandbox import RUN, Run
 from relay.core.text.markup import MarkupError, MarkupName, parse
 from relay.core.text.message import EMPTY, Field, Message
@@ -40,34 +40,40 @@ class Part(NamedTuple):
     markup: MarkupName
 
 
-def draw(parts: Mapping[str, Part], scene: Scene, shape: Shape) -> Message:
+def draw(parts: Mapping[str, Part], scene: TemplateContext, context_shape: ContextShape) -> Message:
     """The card in that shape. Raises TemplateError."""
-    names = scene.names(shape)
-    title = _written(parts, "title", scene, names, shape)
+    names = scene.names(context_shape)
+    title = _written(parts, "title", scene, names, context_shape)
     url = next((span.value for span in title.spans if span.kind == "link"), "")
     return Message(
-        body=_honest(parts["card"], _written(parts, "card", scene, names, shape), names),
+        body=_honest(parts["card"], _written(parts, "card", scene, names, context_shape), names),
         title=without(title, {"link"}),
         title_url=url,
-        fields=_fields(parts, scene, names, shape),
-        footer=_written(parts, "footer", scene, names, shape),
-        content=_written(parts, "content", scene, names, shape),
-        color=_color(parts, _written(parts, "color", scene, names, shape)),
+        fields=_fields(parts, scene, names, context_shape),
+        footer=_written(parts, "footer", scene, names, context_shape),
+        content=_written(parts, "content", scene, names, context_shape),
+        color=_color(parts, _written(parts, "color", scene, names, context_shape)),
         timestamp=scene.view.since or None,
     )
 
 
-def draw_reply(parts: Mapping[str, Part], scene: Scene, shape: Shape) -> Message:
+def draw_reply(
+    parts: Mapping[str, Part], scene: TemplateContext, context_shape: ContextShape
+) -> Message:
     """The one line of a reply. Raises TemplateError."""
-    return Message(body=_written(parts, "reply", scene, scene.names(shape), shape))
+    return Message(body=_written(parts, "reply", scene, scene.names(context_shape), context_shape))
 
 
-def draw_digest(parts: Mapping[str, Part], scene: DigestScene, shape: Shape) -> Message:
+def draw_digest(
+    parts: Mapping[str, Part], scene: DigestContext, context_shape: ContextShape
+) -> Message:
     """The digest in that shape. Raises TemplateError."""
-    names = scene.names(shape)
+    names = scene.names(context_shape)
     color = names["color"]
     return Message(
-        body=_honest(parts["digest"], _written(parts, "digest", scene, names, shape), names),
+        body=_honest(
+            parts["digest"], _written(parts, "digest", scene, names, context_shape), names
+        ),
         color=color if isinstance(color, int) else None,
         timestamp=scene.view.since,
     )
@@ -76,21 +82,24 @@ def draw_digest(parts: Mapping[str, Part], scene: DigestScene, shape: Shape) -> 
 def _written(
     parts: Mapping[str, Part],
     name: str,
-    scene: Scene | DigestScene,
+    scene: TemplateContext | DigestContext,
     names: Mapping[str, object],
-    shape: Shape,
+    context_shape: ContextShape,
 ) -> RichText:
     if name not in parts:
         return EMPTY
-    rich, values = _run(parts[name], scene, names, shape)
+    rich, values = _run(parts[name], scene, names, context_shape)
     return strip(substitute(rich, values))
 
 
 def _run(
-    part: Part, scene: Scene | DigestScene, names: Mapping[str, object], shape: Shape
+    part: Part,
+    scene: TemplateContext | DigestContext,
+    names: Mapping[str, object],
+    context_shape: ContextShape,
 ) -> tuple[RichText, list[RichText | str]]:
     """The part's output as rich text with placeholders, and their values."""
-    run = Run(scene.reader, shape.limit, scene.policy.link_rewrites)
+    run = Run(scene.reader, context_shape.limit, scene.policy.link_rewrites)
     try:
         output = "".join(
             part.template.root_render_func(part.template.new_context({**names, RUN: run}))
@@ -149,14 +158,17 @@ def _honest(part: Part, body: RichText, names: Mapping[str, object]) -> RichText
 
 
 def _fields(
-    parts: Mapping[str, Part], scene: Scene, names: Mapping[str, object], shape: Shape
+    parts: Mapping[str, Part],
+    scene: TemplateContext,
+    names: Mapping[str, object],
+    context_shape: ContextShape,
 ) -> tuple[Field, ...]:
     """Each line `Name: value` of the block is a field; a value that is put in may have several
     lines of its own.
     """
     if "fields" not in parts:
         return ()
-    rich, values = _run(parts["fields"], scene, names, shape)
+    rich, values = _run(parts["fields"], scene, names, context_shape)
     fields: list[Field] = []
     start = 0
     for line in rich.text.split("\n"):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 from relay.core.card.view import AlertView
 from relay.core.template import labels_shown as telling
-from relay.core.template.context import Scene, Shape
+from relay.core.template.context import ContextShape, TemplateContext
 from relay.core.template.fitting import fit
 from relay.core.text.message import Message
 from relay.core.text.richtext import RichText, shorten
@@ -16,8 +16,8 @@ _SEEN = 4  # times the limit: white space may fall away
 
 
 def plain(
-    scene: Scene, template: str, why: str, fits: Callable[[Message], bool]
-) -> tuple[Shape, Message]:
+    scene: TemplateContext, template: str, why: str, fits: Callable[[Message], bool]
+) -> tuple[ContextShape, Message]:
     """Name, state, severity, summary and labels without any style, and why the template is not used
     (may be empty).
     """
@@ -26,24 +26,26 @@ def plain(
         if why
         else ""
     )
-    fitted = fit(lambda shape: _draw(scene, shape, failure), fits, len(scene.view.alerts))
+    fitted = fit(
+        lambda context_shape: _draw(scene, context_shape, failure), fits, len(scene.view.alerts)
+    )
     return fitted or _squeezed(scene, fits)
 
 
-def _draw(scene: Scene, shape: Shape, failure: str) -> Message:
-    names = scene.names(shape)
-    told = enumerate(scene.view.alerts[: shape.shown])
+def _draw(scene: TemplateContext, context_shape: ContextShape, failure: str) -> Message:
+    names = scene.names(context_shape)
+    told = enumerate(scene.view.alerts[: context_shape.shown])
     lines = [
         line
         for at, alert in told
-        for line in _alert(scene, alert, shape.limit, in_full=at < shape.full)
+        for line in _alert(scene, alert, context_shape.limit, in_full=at < context_shape.full)
     ]
     lines.append(_text(names["more"]))
     lines += [_text(note) for note in scene.notes]
     return Message(body=RichText("\n".join(line for line in (*lines, failure) if line)))
 
 
-def _alert(scene: Scene, alert: AlertView, limit: int, *, in_full: bool) -> list[str]:
+def _alert(scene: TemplateContext, alert: AlertView, limit: int, *, in_full: bool) -> list[str]:
     """A line with mark, state, name and summary; in full, a line with all labels."""
     severity = alert.labels.get("severity", "")
     name = alert.labels.get("alertname") or scene.reader.say("unnamed").text
@@ -66,15 +68,17 @@ def _shortened(line: str, limit: int) -> str:
     return shorten(RichText(text), limit, lambda part: len(part.text)).text
 
 
-def _squeezed(scene: Scene, fits: Callable[[Message], bool]) -> tuple[Shape, Message]:
+def _squeezed(
+    scene: TemplateContext, fits: Callable[[Message], bool]
+) -> tuple[ContextShape, Message]:
     """Mark, state, name and count in as few characters as it takes."""
-    names = scene.names(Shape(0, 0, 0))
+    names = scene.names(ContextShape(0, 0, 0))
     text = RichText(" ".join(_text(names[key]) for key in ("mark", "state", "name", "more")))
     limit = len(text.text)
     while limit > 1 and not fits(Message(body=text)):
         limit //= 2
         text = shorten(text, limit, lambda part: len(part.text))
-    return Shape(0, 0, 0), Message(body=text)
+    return ContextShape(0, 0, 0), Message(body=text)
 
 
 def _text(value: object) -> str:

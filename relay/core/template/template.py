@@ -19,8 +19,8 @@ from relay.core.routing.lane import Policy
 from relay.core.routing.matcher import matches
 from relay.core.template import sample
 from relay.core.template import static_check as guard
-from relay.core.template.context import Scene, Shape
-from relay.core.template.digest_context import DigestScene
+from relay.core.template.context import ContextShape, TemplateContext
+from relay.core.template.digest_context import DigestContext
 from relay.core.template.filters import FILTERS, FUNCTIONS
 from relay.core.template.fitting import WHOLE, fit, richest
 from relay.core.template.listing import listing
@@ -58,7 +58,7 @@ _MOST_NAMES, _MOST_LINES = 20, 60  # of a digest: more are not read at night
 _LONG_NAME, _SHORT_NAME = 200, 60
 _REPLIES: tuple[ReplyKind, ...] = ("joined", "repeated", "resolved", "again")
 _MOST_ALIKE = 4  # times the same fault on the samples is enough; a costly one would go on for long
-_TRIED = (Shape(99, 99, WHOLE), Shape(1, 2, 80))
+_TRIED = (ContextShape(99, 99, WHOLE), ContextShape(1, 2, 80))
 
 
 class _Block(NamedTuple):
@@ -149,9 +149,9 @@ def compile(sources: Mapping[str, str]) -> tuple[Templates, tuple[TemplateFault,
 
 
 def _names_of_context() -> Iterable[str]:
-    digest = DigestScene(DigestView(0, 0, 0, 0.0, 0.0, 0, ()), sample.POLICY)
+    digest = DigestContext(DigestView(0, 0, 0, 0.0, 0.0, 0, ()), sample.POLICY)
     return {
-        **Scene(sample.VIEWS["one"], sample.POLICY, None).names(_TRIED[0]),
+        **TemplateContext(sample.VIEWS["one"], sample.POLICY, None).names(_TRIED[0]),
         **digest.names(_TRIED[0]),
     }
 
@@ -237,11 +237,15 @@ def check(templates: Templates, name: str, markup: MarkupName) -> tuple[Template
 def _tried(
     templates: Templates, name: str, markup: MarkupName, view: View, reply: ReplyKind | None
 ) -> TemplateFault | None:
-    scene = Scene(view, sample.POLICY, reply)
+    scene = TemplateContext(view, sample.POLICY, reply)
     try:
         parts = templates.parts(name, markup)
-        for shape in _TRIED:
-            message = draw_reply(parts, scene, shape) if reply else draw(parts, scene, shape)
+        for context_shape in _TRIED:
+            message = (
+                draw_reply(parts, scene, context_shape)
+                if reply
+                else draw(parts, scene, context_shape)
+            )
             if not (message.body.text or message.title.text):
                 raise TemplateError(name, 1, f"block {'reply' if reply else 'card'} prints nothing")
     except TemplateError as error:
@@ -272,20 +276,22 @@ def render(
         return Rendered(
             listing(view, policy), "", tuple(alert.fingerprint for alert in view.alerts), ()
         )
-    scene = Scene(view, policy, kind)
+    scene = TemplateContext(view, policy, kind)
     failed = ""
     try:
         parts = templates.parts(policy.template, policy.markup)
         drawn = draw_reply if part == "reply" else draw
         fitted = fit(
-            lambda shape: _filled(drawn(parts, scene, shape), policy.template),
+            lambda context_shape: _filled(drawn(parts, scene, context_shape), policy.template),
             fits,
             len(view.alerts),
         )
     except TemplateError as error:
         failed, fitted = f"{error.template}:{error.line}: {error}", None
-    shape, message = fitted or plain(scene, policy.template, failed.partition(": ")[2], fits)
-    shown = len(view.alerts) if part == "reply" else shape.shown
+    context_shape, message = fitted or plain(
+        scene, policy.template, failed.partition(": ")[2], fits
+    )
+    shown = len(view.alerts) if part == "reply" else context_shape.shown
     return Rendered(
         message=_mentioning(message, policy, view, kind, fits),
         failed=failed,
@@ -306,34 +312,37 @@ def render_digest(
     """The message that shows the digest, made to fit. Never raises: the built-in block stands in
     for one that fails.
     """
-    scene = DigestScene(view, policy)
+    scene = DigestContext(view, policy)
     failed = ""
     try:
         fitted = _digest_of(templates, policy.template, policy.markup, scene, fits)
     except TemplateError as error:
         failed = f"{error.template}:{error.line}: {error}"
         fitted = _digest_of(templates, _TELEGRAM, BUILT_IN[_TELEGRAM], scene, fits)
-    shape, message = fitted or (Shape(0, 0, 0), Message(body=RichText(f"🌊 ×{view.firing}")))
-    return RenderedDigest(message, failed, scene.named(shape))
+    context_shape, message = fitted or (
+        ContextShape(0, 0, 0),
+        Message(body=RichText(f"🌊 ×{view.firing}")),
+    )
+    return RenderedDigest(message, failed, scene.named(context_shape))
 
 
 def _digest_of(
     templates: Templates,
     name: str,
     markup: MarkupName,
-    scene: DigestScene,
+    scene: DigestContext,
     fits: Callable[[Message], bool],
-) -> tuple[Shape, Message] | None:
+) -> tuple[ContextShape, Message] | None:
     parts = templates.parts(name, markup)
     names = min(len(scene.view.names), _MOST_NAMES)
-    lines = min(len(scene.counted(Shape(0, names, _LONG_NAME))), _MOST_LINES)
+    lines = min(len(scene.counted(ContextShape(0, names, _LONG_NAME))), _MOST_LINES)
 
-    def drawn(shape: Shape) -> Message:
-        return _filled(draw_digest(parts, scene, shape), name)
+    def drawn(context_shape: ContextShape) -> Message:
+        return _filled(draw_digest(parts, scene, context_shape), name)
 
     return (
-        richest(lambda count: Shape(count, names, _LONG_NAME), 0, lines, drawn, fits)
-        or richest(lambda count: Shape(0, count, _SHORT_NAME), 0, names, drawn, fits)
+        richest(lambda count: ContextShape(count, names, _LONG_NAME), 0, lines, drawn, fits)
+        or richest(lambda count: ContextShape(0, count, _SHORT_NAME), 0, names, drawn, fits)
     )  # fmt: skip
 
 

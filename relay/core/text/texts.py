@@ -67,7 +67,7 @@ CATALOGUE = MappingProxyType(
             "nothing heard of this group for {age}: it may have changed",
             "aucune nouvelle de ce groupe depuis {age} : il a pu changer",
         ),
-        "stands_for": Text(
+        "fallback_for": Text(
             "for {receiver}, whose chat could not be reached",
             "pour {receiver}, dont la discussion était injoignable",
         ),

@@ -74,6 +74,6 @@ PEOPLE = MappingProxyType(
 )  # fmt: skip
 
 
-def tell(wanted: str, key: str, n: int | None = None, **values: Value) -> RichText:
+def emit(wanted: str, key: str, n: int | None = None, **values: Value) -> RichText:
     """The text `key` with its values in place (see `texts.say`)."""
     return fill(wanted, PEOPLE[key], n, **values)

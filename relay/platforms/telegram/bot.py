@@ -13,7 +13,7 @@ from msgspec import Struct
 from relay.core.bot.account import Bot
 from relay.core.secret import Secret, mask
 from relay.core.text.texts import LANGUAGES
-from relay.core.text.texts_people import tell
+from relay.core.text.texts_people import emit
 from relay.platforms.answer import int_of, json_object, object_of, text_of, wait_of
 from relay.platforms.http import NoAnswer, Request, Response
 from relay.platforms.telegram.updates import ALLOWED
@@ -93,7 +93,7 @@ def get_webhook_info(bot: Bot) -> Request:
 def set_my_commands(bot: Bot, scope: Scope, commands: Sequence[str], language: str) -> Request:
     """Publishes what the app offers while someone types a slash."""
     described = [
-        {"command": name, "description": tell(language, f"do_{name}").text} for name in commands
+        {"command": name, "description": emit(language, f"do_{name}").text} for name in commands
     ]
     asked: dict[str, object] = {"commands": described, "scope": {"type": scope}}
     return _call(

@@ -11,7 +11,7 @@ import msgspec
 from relay.core.card.lane_state import LaneState
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
-from relay.store.protocol import RECEIVER_REMOVED, ROUTED_AGAIN, Arrival
+from relay.store.protocol import RECEIVER_REMOVED, ROUTED_AGAIN, NewPayload
 from relay.store.sqlite import cards
 from relay.store.sqlite.database import Database
 from relay.store.sqlite.settlements import count
@@ -31,7 +31,7 @@ class _Row(NamedTuple):
     owner: str
     fingerprint: str
     alerts: bytes | None
-    stands_for: int | None
+    fallback_for: int | None
 
 
 def lane_row(db: Database, lane: LaneKey) -> int:
@@ -45,26 +45,26 @@ def lane_row(db: Database, lane: LaneKey) -> int:
     return int(found[0])
 
 
-def accept(db: Database, arrival: Arrival) -> tuple[LaneKey, ...]:
+def accept(db: Database, new_payload: NewPayload) -> tuple[LaneKey, ...]:
     """See `protocol.Store.accept`."""
-    group = cards.text(arrival.group)
-    rows = [_own(db, way) for way in arrival.deliveries]
+    group = cards.text(new_payload.group)
+    rows = [_own(db, way) for way in new_payload.deliveries]
     rows += _watching(
-        db, group, {(row.lane, row.fingerprint): row for row in rows}, last=arrival.last
+        db, group, {(row.lane, row.fingerprint): row for row in rows}, last=new_payload.last
     )
     if not rows:
         return ()
     (payload,) = db.execute(
         "INSERT INTO payload (accepted_at, body) VALUES (?, ?) RETURNING id",
-        (arrival.accepted_at, arrival.body),
+        (new_payload.accepted_at, new_payload.body),
     ).fetchone()
-    return _add_all(db, rows, payload, group, arrival.accepted_at)
+    return _add_all(db, rows, payload, group, new_payload.accepted_at)
 
 
-def stand_in(
+def copy_to_fallback(
     db: Database, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]
 ) -> tuple[LaneKey, ...]:
-    """See `protocol.Store.stand_in`."""
+    """See `protocol.Store.copy_to_fallback`."""
     source = lane_row(db, lane)
     pending = db.execute(
         "UPDATE delivery INDEXED BY delivery_owner SET copied = 1 WHERE lane = ? AND owner = ? "
@@ -135,14 +135,14 @@ def _watching(
     ).fetchall()
     owners = {(row.owner, row.fingerprint): row for row in present.values()}
     rows = []
-    for lane, key, receiver, owner, fingerprint, stands_for in found:
+    for lane, key, receiver, owner, fingerprint, fallback_for in found:
         if (lane, fingerprint) not in present:
-            moved = owners.get((owner, fingerprint)) if stands_for is not None else None
-            original = present.get((stands_for, fingerprint), moved)
+            moved = owners.get((owner, fingerprint)) if fallback_for is not None else None
+            original = present.get((fallback_for, fingerprint), moved)
             alerts = original.alerts if original else _EMPTY
             if original or last:
                 rows.append(
-                    _Row(lane, _lane_key(key), receiver, owner, fingerprint, alerts, stands_for)
+                    _Row(lane, _lane_key(key), receiver, owner, fingerprint, alerts, fallback_for)
                 )
     return rows
 
@@ -217,7 +217,7 @@ def _add(db: Database, row: _Row, payload: int, group: str, accepted_at: float) 
     )
     db.execute(
         "INSERT OR IGNORE INTO watch VALUES (?, ?, ?, ?, ?, ?)",
-        (group, row.lane, row.fingerprint, row.receiver, row.owner, row.stands_for),
+        (group, row.lane, row.fingerprint, row.receiver, row.owner, row.fallback_for),
     )
 
 

@@ -85,7 +85,7 @@ def owed(db: Database, lane: int, now: float) -> int:
     return int(count)
 
 
-def owed_beside(db: Database, lane: int, key: LaneKey, now: float) -> tuple[int, int]:
+def count_waiting_beside(db: Database, lane: int, key: LaneKey, now: float) -> tuple[int, int]:
     """How many cards of other threads of the chat wait for a call of their own, and on how many
     lanes.
     """
@@ -156,8 +156,8 @@ def firing(db: Database, groups: GroupId) -> tuple[Card, ...]:
     return tuple(card for card in (readable(_card, body) for (body,) in rows) if card)
 
 
-def look_again(db: Database, now: float) -> None:
-    """See `protocol.Store.look_again`."""
+def recheck(db: Database, now: float) -> None:
+    """See `protocol.Store.recheck`."""
     db.execute(
         "UPDATE card SET due = ? WHERE absorbed = 0 AND closed = 0 AND waiting_since IS NULL AND "
         "posted != firing",
@@ -184,13 +184,13 @@ def urgent_lines(db: Database, lane: int) -> tuple[Line, ...]:
     return tuple(_line(row) for (row,) in rows)
 
 
-def absorb(db: Database, lane: int, now: float, look_again: float) -> None:
+def absorb(db: Database, lane: int, now: float, recheck: float) -> None:
     """Puts every card that waits for its first message, and is not urgent, into the digest."""
     db.execute(
         "UPDATE card SET absorbed = 1, due = ? WHERE lane = ? AND due <= ? AND absorbed = 0 AND "
         "urgent = 0"
         " AND posted = 0 AND grp != ?",
-        (look_again, lane, now, _DIGEST),
+        (recheck, lane, now, _DIGEST),
     )
 
 

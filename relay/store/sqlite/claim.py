@@ -30,7 +30,7 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
     (next_due,) = db.execute(
         "SELECT min(due) FROM card WHERE lane = ? AND due IS NOT NULL", (row,)
     ).fetchone()
-    others, lanes = (0, 0) if opened else cards.owed_beside(db, row, lane, now)
+    others, lanes = (0, 0) if opened else cards.count_waiting_beside(db, row, lane, now)
     deliveries = tuple(
         Open(
             seq,

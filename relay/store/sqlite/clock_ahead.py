@@ -7,11 +7,11 @@ import msgspec
 from msgspec.structs import replace
 
 from relay.core.bot.people import Subscription
-from relay.core.bot.update import Ears
+from relay.core.bot.update import PollState
 from relay.core.budget import Budget
 from relay.core.card.card import Card
 from relay.core.card.lane_state import LaneState
-from relay.core.clock_ahead import AHEAD, Rewind
+from relay.core.clock_ahead import AHEAD, TimesMovedBack
 from relay.store.sqlite.budgets import decoded
 from relay.store.sqlite.database import Database
 from relay.store.sqlite.unreadable import readable
@@ -27,12 +27,12 @@ _COLUMNS = (
 )
 
 
-def rewind(db: Database, now: float) -> float:
-    """See `protocol.Store.rewind`."""
+def move_times_back(db: Database, now: float) -> float:
+    """See `protocol.Store.move_times_back`."""
     by = _last(db) - now
     if by <= AHEAD:
         return 0.0
-    back = Rewind(now, by)
+    back = TimesMovedBack(now, by)
     for table, column in _COLUMNS:
         db.execute(f"UPDATE {table} SET {column} = {column} - ? WHERE {column} > ?", (by, now))  # noqa: S608
     db.execute("DELETE FROM wish")
@@ -40,7 +40,13 @@ def rewind(db: Database, now: float) -> float:
     _each(db, "lane", "state", LaneState, back.state)
     _each(db, "card", "body", Card, back.card)
     _each(db, "subscription", "body", Subscription, back.subscription)
-    _each(db, "bot", "body", Ears, lambda ears: replace(ears, heard_at=back.at(ears.heard_at)))
+    _each(
+        db,
+        "bot",
+        "body",
+        PollState,
+        lambda poll_state: replace(poll_state, heard_at=back.at(poll_state.heard_at)),
+    )
     return by
 
 

@@ -23,14 +23,14 @@ class Database:
     reserve's room, and a damaged file is moved aside for a new one."""
 
     def __init__(
-        self, path: Path | str, synchronous: str, connect: Connect, tell: Callable[[Event], None]
+        self, path: Path | str, synchronous: str, connect: Connect, emit: Callable[[Event], None]
     ) -> None:
-        """ ":memory:" is kept in memory. `tell` is called in the thread that uses the file. Raises
+        """ ":memory:" is kept in memory. `emit` is called in the thread that uses the file. Raises
         NewerSchema and StoreError."""
         self._path = None if path == ":memory:" else Path(path)
         self._synchronous = synchronous
         self._connect = connect
-        self._tell = tell
+        self._emit = emit
         self._check_writable()
         try:
             self._reserve = Reserve(self._path) if self._path else None
@@ -58,7 +58,7 @@ class Database:
 
     def _move_aside(self, path: Path, error: sqlite3.Error) -> None:
         moved = move_aside(path, datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ"))
-        self._tell(StorageDamaged(str(moved), str(error)))
+        self._emit(StorageDamaged(str(moved), str(error)))
 
     def execute(self, sql: str, parameters: Sequence[Value] = ()) -> Rows:
         """Runs one statement. Raises sqlite3.Error."""

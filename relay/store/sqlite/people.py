@@ -6,23 +6,23 @@ import msgspec
 from msgspec.structs import replace
 
 from relay.core.bot.people import (
+    BotReply,
     ChatEntry,
     Effects,
     Invite,
     Known,
-    Saying,
     Subscription,
     hash_of,
     with_topics_of,
 )
-from relay.core.bot.update import BotId, Command, Ears, Ignored, Migrated, Update, further
+from relay.core.bot.update import BotId, Command, Ignored, Migrated, PollState, Update, further
 from relay.core.budget import Block, Limit
 from relay.core.card.card import Card
 from relay.core.card.lane_state import LaneState
 from relay.core.card.operator import probe
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import SUBSCRIPTION
-from relay.store.people import SAYING_SECONDS, Outgoing, Turn
+from relay.store.people import BOT_REPLY_SECONDS, Outgoing, Turn
 from relay.store.sqlite import budgets
 from relay.store.sqlite.connection import Value
 from relay.store.sqlite.database import Database
@@ -40,12 +40,12 @@ _encode = msgspec.json.encode
 _card = msgspec.json.Decoder(Card).decode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 _lane_state = msgspec.json.Decoder(LaneState).decode
-_ears = msgspec.json.Decoder(Ears).decode
+_ears = msgspec.json.Decoder(PollState).decode
 _bot = msgspec.json.Decoder(BotId).decode
 _entry = msgspec.json.Decoder(ChatEntry).decode
 _invite = msgspec.json.Decoder(Invite).decode
 _subscription = msgspec.json.Decoder(Subscription).decode
-_saying = msgspec.json.Decoder(Saying).decode
+_bot_reply = msgspec.json.Decoder(BotReply).decode
 
 
 def _text(value: LaneKey | BotId) -> str:
@@ -58,17 +58,19 @@ class SqlitePeople:
     def __init__(self, db: Database) -> None:
         self._db = db
 
-    def ears(self, bot: BotId) -> Ears:
-        """See `people.PeopleStore.ears`."""
+    def poll_state(self, bot: BotId) -> PollState:
+        """See `people.PeopleStore.poll_state`."""
         found = self._db.execute("SELECT body FROM bot WHERE key = ?", (_text(bot),)).fetchone()
-        return _ears(found[0]) if found else Ears()
+        return _ears(found[0]) if found else PollState()
 
-    def _keep_ears(self, bot: BotId, ears: Ears) -> None:
-        self._db.execute("INSERT OR REPLACE INTO bot VALUES (?, ?)", (_text(bot), _encode(ears)))
+    def _keep_ears(self, bot: BotId, poll_state: PollState) -> None:
+        self._db.execute(
+            "INSERT OR REPLACE INTO bot VALUES (?, ?)", (_text(bot), _encode(poll_state))
+        )
 
     def keep_webhook(self, bot: BotId, address: str) -> None:
         """See `people.PeopleStore.keep_webhook`."""
-        self._keep_ears(bot, replace(self.ears(bot), webhook=address))
+        self._keep_ears(bot, replace(self.poll_state(bot), webhook=address))
 
     def known(self, bot: BotId, update: Update) -> Known:
         """See `people.PeopleStore.known`."""
@@ -126,7 +128,7 @@ class SqlitePeople:
         self, bot: BotId, update_id: int, effects: Effects, now: float
     ) -> tuple[LaneKey, ...]:
         """See `people.PeopleStore.take_update`."""
-        self._keep_ears(bot, replace(self.ears(bot), next_update=update_id + 1, heard_at=now))
+        self._keep_ears(bot, replace(self.poll_state(bot), next_update=update_id + 1, heard_at=now))
         woken: list[LaneKey] = []
         if effects.moved:
             woken += self._move(bot, *effects.moved)
@@ -143,8 +145,8 @@ class SqlitePeople:
         if effects.back:
             woken += self._revive(bot, effects.back, now)
         self.end_subscriptions(effects.ended)
-        for saying in effects.sayings:
-            self._say(bot, saying, now)
+        for bot_reply in effects.bot_replies:
+            self._say(bot, bot_reply, now)
         return tuple(woken)
 
     def _move(self, bot: BotId, old: str, new: str) -> list[LaneKey]:
@@ -199,11 +201,11 @@ class SqlitePeople:
             _subscription_row(subscription),
         )
 
-    def _say(self, bot: BotId, saying: Saying, now: float) -> None:
+    def _say(self, bot: BotId, bot_reply: BotReply, now: float) -> None:
         self._db.execute(
             "INSERT INTO saying (bot, at, body) SELECT ?, ?, ? WHERE (SELECT count(*) FROM "
             "saying) < ?",
-            (_text(bot), now, _encode(saying), _MOST_SAYINGS),
+            (_text(bot), now, _encode(bot_reply), _MOST_SAYINGS),
         )
 
     def subscriptions(self) -> tuple[Subscription, ...]:
@@ -300,22 +302,22 @@ class SqlitePeople:
             restored += kept and known is None
         return restored
 
-    def restore_ears(self, bot: BotId, found: Ears) -> None:
+    def restore_ears(self, bot: BotId, found: PollState) -> None:
         """See `people.PeopleStore.restore_ears`."""
-        self._keep_ears(bot, further(self.ears(bot), found))
+        self._keep_ears(bot, further(self.poll_state(bot), found))
 
-    def sayings(self) -> tuple[Outgoing, ...]:
-        """See `people.PeopleStore.sayings`."""
+    def bot_replies(self) -> tuple[Outgoing, ...]:
+        """See `people.PeopleStore.bot_replies`."""
         rows = self._db.execute("SELECT id, bot, body FROM saying ORDER BY id")
-        return tuple(Outgoing(row, _bot(bot), _saying(body)) for row, bot, body in rows)
+        return tuple(Outgoing(row, _bot(bot), _bot_reply(body)) for row, bot, body in rows)
 
-    def take_saying(self, saying_id: int, limits: Sequence[Limit], now: float) -> Turn:
-        """See `people.PeopleStore.take_saying`."""
-        (at,) = self._db.execute("SELECT at FROM saying WHERE id = ?", (saying_id,)).fetchone()
-        dropped = now - at > SAYING_SECONDS
+    def take_bot_reply(self, reply_id: int, limits: Sequence[Limit], now: float) -> Turn:
+        """See `people.PeopleStore.take_bot_reply`."""
+        (at,) = self._db.execute("SELECT at FROM saying WHERE id = ?", (reply_id,)).fetchone()
+        dropped = now - at > BOT_REPLY_SECONDS
         if not dropped and not budgets.take_spare(self._db, limits, now):
             return "later"
-        self._db.execute("DELETE FROM saying WHERE id = ?", (saying_id,))
+        self._db.execute("DELETE FROM saying WHERE id = ?", (reply_id,))
         return "dropped" if dropped else "go"
 
     def block(self, blocks: Sequence[Block]) -> None:

@@ -59,8 +59,8 @@ def end(
     return tuple(Ended(owner, settlement, ended) for owner, ended in owners.items())
 
 
-def owing(db: Database) -> tuple[tuple[LaneKey, str], ...]:
-    """See `protocol.Store.owing`."""
+def pending_lanes(db: Database) -> tuple[tuple[LaneKey, str], ...]:
+    """See `protocol.Store.pending_lanes`."""
     rows = db.execute(
         "SELECT DISTINCT key, owner FROM delivery JOIN lane ON lane.id = lane WHERE settlement "
         "IS NULL"

@@ -16,27 +16,27 @@ from relay.core.event import Event, Noted, Settlement
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.store.protocol import (
-    Arrival,
     Attempt,
+    AttemptResult,
     Begun,
     CardChange,
     Claim,
     Denied,
     Ended,
-    Outturn,
+    NewPayload,
     StoreError,
 )
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
 from relay.store.sqlite import budgets, cards, queue, unreadable
-from relay.store.sqlite.accept import accept, lane_row, route_again, stand_in
+from relay.store.sqlite.accept import accept, copy_to_fallback, lane_row, route_again
 from relay.store.sqlite.cards import text
 from relay.store.sqlite.claim import claim
-from relay.store.sqlite.clock_ahead import rewind
+from relay.store.sqlite.clock_ahead import move_times_back
 from relay.store.sqlite.connection import Connect, connect
 from relay.store.sqlite.database import Database
 from relay.store.sqlite.people import SqlitePeople
 from relay.store.sqlite.purge import Purge
-from relay.store.sqlite.settlements import balance, down, end, overdue, owing
+from relay.store.sqlite.settlements import balance, down, end, overdue, pending_lanes
 from relay.store.sqlite.unreadable import needed, readable
 
 _encode = msgspec.json.encode
@@ -63,11 +63,11 @@ class SqliteStore:
         path: Path | str,
         synchronous: str = "FULL",
         connect: Connect = connect,
-        tell: Callable[[Event], None] = _nobody,
+        emit: Callable[[Event], None] = _nobody,
     ) -> None:
-        """`tell` hears of damage, in the thread that uses the store."""
-        self._tell = tell
-        self._db = Database(path, synchronous, connect, tell)
+        """`emit` hears of damage, in the thread that uses the store."""
+        self._emit = emit
+        self._db = Database(path, synchronous, connect, emit)
         self._purge = Purge(self._db)
         self.people = SqlitePeople(self._db)
 
@@ -83,17 +83,17 @@ class SqliteStore:
         if not self._db.may_send():
             raise StoreError("the disk is full")
 
-    def accept(self, arrival: Arrival) -> tuple[LaneKey, ...]:
+    def accept(self, new_payload: NewPayload) -> tuple[LaneKey, ...]:
         """See `protocol.Store.accept`."""
         if not self._db.has_room():
             raise StoreError("the disk is full")
-        return accept(self._db, arrival)
+        return accept(self._db, new_payload)
 
-    def stand_in(
+    def copy_to_fallback(
         self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]
     ) -> tuple[LaneKey, ...]:
-        """See `protocol.Store.stand_in`."""
-        return stand_in(self._db, lane, receiver, fallback, to)
+        """See `protocol.Store.copy_to_fallback`."""
+        return copy_to_fallback(self._db, lane, receiver, fallback, to)
 
     def _lane(self, lane: LaneKey) -> int:
         return lane_row(self._db, lane)
@@ -103,7 +103,7 @@ class SqliteStore:
         try:
             return claim(self._db, self._lane(lane), lane, now, page)
         except unreadable.ERRORS as error:
-            self._tell(
+            self._emit(
                 Noted("error", "storage has rows that cannot be read", (("err", str(error)),))
             )
             self._end(lane, unreadable.clear(self._db, self._lane(lane)), "dead", "unreadable")
@@ -199,25 +199,25 @@ class SqliteStore:
         self._db.execute("INSERT OR REPLACE INTO attempt VALUES (?, ?)", (lane, _encode(attempt)))
         return Begun()
 
-    def settle(self, outturn: Outturn) -> tuple[Ended, ...]:
+    def settle(self, result: AttemptResult) -> tuple[Ended, ...]:
         """See `protocol.Store.settle`."""
-        row = self._lane(outturn.lane)
+        row = self._lane(result.lane)
         self._db.execute("DELETE FROM attempt WHERE lane = ?", (row,))
-        self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(outturn.state), row))
-        budgets.settle(self._db, outturn.renamed, outturn.blocks)
-        if outturn.digest is not None:
-            return self._settle_digest(outturn, row, outturn.digest)
-        finished = self._finish(outturn) if outturn.shown or outturn.dead else ()
-        return finished + self._keep(outturn.lane, outturn.change)
+        self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(result.state), row))
+        budgets.settle(self._db, result.renamed, result.blocks)
+        if result.digest is not None:
+            return self._settle_digest(result, row, result.digest)
+        finished = self._finish(result) if result.shown or result.dead else ()
+        return finished + self._keep(result.lane, result.change)
 
     def _settle_digest(
-        self, outturn: Outturn, row: int, names: frozenset[tuple[GroupId, str]]
+        self, result: AttemptResult, row: int, names: frozenset[tuple[GroupId, str]]
     ) -> tuple[Ended, ...]:
-        self._keep(outturn.lane, outturn.change)
-        pending = cards.pending(self._db, row) if outturn.shown or outturn.dead else []
-        if outturn.dead:
-            return self._end(outturn.lane, [seq for seq, *_ in pending], "dead", outturn.dead)
-        if not outturn.shown:
+        self._keep(result.lane, result.change)
+        pending = cards.pending(self._db, row) if result.shown or result.dead else []
+        if result.dead:
+            return self._end(result.lane, [seq for seq, *_ in pending], "dead", result.dead)
+        if not result.shown:
             return ()
         named = [
             (seq, owner, at)
@@ -225,47 +225,47 @@ class SqliteStore:
             if (_group(grp), print_) in names
         ]
         counted = [seq for seq, grp, print_, _, _ in pending if (_group(grp), print_) not in names]
-        cards.digest_shown(self._db, row, outturn.now)
+        cards.digest_shown(self._db, row, result.now)
         cards.release(self._db, row)
-        return self._delivered(outturn, named) + self._end(outturn.lane, counted, "merged", "")
+        return self._delivered(result, named) + self._end(result.lane, counted, "merged", "")
 
     def _delivered(
-        self, outturn: Outturn, rows: Sequence[tuple[int, str, float]]
+        self, result: AttemptResult, rows: Sequence[tuple[int, str, float]]
     ) -> tuple[Ended, ...]:
-        self._end(outturn.lane, [seq for seq, _, _ in rows], "delivered", "")
+        self._end(result.lane, [seq for seq, _, _ in rows], "delivered", "")
         latencies: dict[str, list[float]] = {}
         for _, owner, accepted_at in rows:
-            latencies.setdefault(owner, []).append(outturn.now - accepted_at)
+            latencies.setdefault(owner, []).append(result.now - accepted_at)
         return tuple(
             Ended(owner, "delivered", len(taken), tuple(taken))
             for owner, taken in latencies.items()
         )
 
-    def absorb(self, lane: LaneKey, digest: CardChange, now: float, look_again: float) -> None:
+    def absorb(self, lane: LaneKey, digest: CardChange, now: float, recheck: float) -> None:
         """See `protocol.Store.absorb`."""
         if digest.card.shown is None:
             cards.let_go(self._db, self._lane(lane))
-        cards.absorb(self._db, self._lane(lane), now, look_again)
+        cards.absorb(self._db, self._lane(lane), now, recheck)
         self._keep(lane, digest)
 
-    def _finish(self, outturn: Outturn) -> tuple[Ended, ...]:
-        card = outturn.change.card
+    def _finish(self, result: AttemptResult) -> tuple[Ended, ...]:
+        card = result.change.card
         rows = self._db.execute(
             "SELECT seq, owner, accepted_at FROM delivery WHERE settlement IS NULL AND seq <= ? "
             "AND card ="
             " (SELECT id FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?) ORDER BY seq",
-            (card.folded_seq, self._lane(outturn.lane), text(card.group), card.fingerprint),
+            (card.folded_seq, self._lane(result.lane), text(card.group), card.fingerprint),
         ).fetchall()
         if not rows:
             return ()
-        if outturn.dead:
-            return self._end(outturn.lane, [seq for seq, _, _ in rows], "dead", outturn.dead)
-        merged = self._end(outturn.lane, [seq for seq, _, _ in rows[:-1]], "merged", "")
-        return merged + self._delivered(outturn, rows[-1:])
+        if result.dead:
+            return self._end(result.lane, [seq for seq, _, _ in rows], "dead", result.dead)
+        merged = self._end(result.lane, [seq for seq, _, _ in rows[:-1]], "merged", "")
+        return merged + self._delivered(result, rows[-1:])
 
-    def rewind(self, now: float) -> float:
-        """See `protocol.Store.rewind`."""
-        return rewind(self._db, now)
+    def move_times_back(self, now: float) -> float:
+        """See `protocol.Store.move_times_back`."""
+        return move_times_back(self._db, now)
 
     def in_doubt(self) -> tuple[Attempt, ...]:
         """See `protocol.Store.in_doubt`."""
@@ -280,9 +280,9 @@ class SqliteStore:
             (until, self._lane(lane), text(group), fingerprint),
         )
 
-    def look_again(self, now: float) -> None:
-        """See `protocol.Store.look_again`."""
-        cards.look_again(self._db, now)
+    def recheck(self, now: float) -> None:
+        """See `protocol.Store.recheck`."""
+        cards.recheck(self._db, now)
 
     def firing(self, groups: GroupId) -> tuple[Card, ...]:
         """See `protocol.Store.firing`."""
@@ -307,9 +307,9 @@ class SqliteStore:
         """See `protocol.Store.balance`."""
         return balance(self._db)
 
-    def owing(self) -> tuple[tuple[LaneKey, str], ...]:
-        """See `protocol.Store.owing`."""
-        return owing(self._db)
+    def pending_lanes(self) -> tuple[tuple[LaneKey, str], ...]:
+        """See `protocol.Store.pending_lanes`."""
+        return pending_lanes(self._db)
 
     def expire(self, lane: LaneKey, receiver: str, before: float) -> tuple[Ended, ...]:
         """See `protocol.Store.expire`."""
