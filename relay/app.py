@@ -4,28 +4,26 @@ opposite order.
 
 import asyncio
 import random
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
-from msgspec.structs import replace
 
-from relay.bot.handler import BotHandler, UpdateActions
+from relay.active_config import CurrentConfig
+from relay.bot.handler import BotHandler
 from relay.bot.polling import Polling
-from relay.bot.replies import Replies, ReplyConfig
+from relay.bot.replies import Replies
 from relay.clock import steady_clock
 from relay.config.fault import Fault
 from relay.config.fault import render as render_fault
 from relay.config.resolve import Rules
-from relay.core.active_config import Refusing
+from relay.core.active_config import ActiveConfig, Refusing
 from relay.core.alert import Notification
 from relay.core.balance import BalanceRow
-from relay.core.bot.people import Subscription, subscribers
-from relay.core.event import ChatMoved, Event, Loaded, Noted
+from relay.core.event import Event, Loaded, Noted
 from relay.core.notice import NOTICES
-from relay.core.routing.lane import LaneKey
 from relay.delivery.lanes import Lanes
 from relay.delivery.pipeline import Pipeline
 from relay.delivery.transport import Transport
@@ -61,62 +59,59 @@ class Options(Struct, frozen=True):
 
 
 class App:
-    """A relay, from its storage to its listening socket. `emit` listeners beside log and metrics
-    are for a watcher.
+    """A relay, from its storage to its listening socket. `hooks` hear of each event beside log,
+    metrics and notices.
     """
 
-    def __init__(
-        self, options: Options, on_event_hooks: tuple[Callable[[Event], None], ...] = ()
-    ) -> None:
+    def __init__(self, options: Options, hooks: tuple[Callable[[Event], None], ...] = ()) -> None:
         """Opens the storage and reads the configuration. Raises CannotStart; a faulty configuration
         is one, with all its faults in the text."""
         self.options = options
         self._clock = steady_clock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._why_not_ready = "starting"
         self._metrics = metrics.Metrics()
-        self._notices = Notices(self._post_notice, self._refusing, self._clock)
-        self._listeners = (
+        self._hooks: tuple[Callable[[Event], None], ...] = (
             log.on_event,
             self._metrics.on_event,
-            self._notices.on_event,
-            *on_event_hooks,
+            *hooks,
         )
-        self._why_not_ready = "starting"
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self.rules = self._first_rules()
-        active = self.rules.active
-        auth = self._door()
+        self.config = CurrentConfig(self._first_config())
+        self._notices = Notices(self._post_notice, self._refusing, self._clock, self.config)
+        self._hooks = (*self._hooks, self._notices.on_event)
+        auth = self._auth()
         self._data_dir = DataDir(options.storage_path)
         self._store = self._open_store()
-        self._writer = Writer(self._store)
+        clock, emit, config = self._clock, self._emit, self.config
+        writer = self._writer = Writer(self._store)
         self._transport = Transport()
-        run, emit = self._writer.run, self._emit
-        self._pipeline = Pipeline(
-            self._store, run, self._transport.send, self._clock, random.random, emit, active
+        people, exchange = self._store.people, self._transport.send
+        self._pipeline = Pipeline(self._store, writer, exchange, clock, random.random, emit, config)
+        self._lanes = Lanes(self._pipeline.turn, clock, emit)
+        self._intake = Intake(writer, self._lanes.wake, clock, emit, config)
+        self._housekeeping = Housekeeping(self._store, writer, clock, emit, config)
+        self._replies = Replies(people, writer, exchange, clock, emit, config)
+        self._bot_handler = BotHandler(
+            people, writer, clock, emit, config, self._lanes, self._replies
         )
-        self._lanes = Lanes(self._pipeline.turn, self._clock, emit)
-        self._intake = Intake(
-            self._store, self._writer, self._lanes.wake, self._clock, emit, active.routing
-        )
-        self._housekeeping = Housekeeping(self._store, run, self._clock, emit)
-        people, send = self._store.people, self._transport.send
-        self._replies = Replies(people, run, send, self._clock, emit)
-        actions = UpdateActions(self._lanes.wake, self._renew, self._emit_moved, self._replies.ring)
-        self._bot_handler = BotHandler(people, run, self._clock, emit, actions, self.rules.personal)
-        self._polling = Polling(people, run, send, self._clock, emit, self._bot_handler.take)
-        self._subscriptions: tuple[Subscription, ...] = ()
-        self._listeners = (*self._listeners, self._bot_handler.on_event)
-        self._admin_socket = AdminSocket(
-            self._store, run, self._lanes.own, self._lanes.wake, self._clock, emit, self._renew
-        )
-        ready, reload = lambda: self._why_not_ready, partial(self.reload, "HTTP")
-        expects, update = self._polling.expects, self._polling.webhook
+        self._polling = Polling(people, writer, exchange, clock, emit, self._bot_handler.take)
+        self._admin_socket = AdminSocket(self._store, writer, self._lanes, clock, emit, config)
         handlers = Handlers(
-            self._intake.accept, ready, reload, self._render_metrics, emit, auth, expects, update
+            self._intake.accept,
+            self._readiness,
+            partial(self.reload, "HTTP"),
+            self._render_metrics,
+            emit,
+            auth,
+            self._polling.expects,
+            self._polling.webhook,
         )
-        self._listener = Listener(
-            Server(handlers, options.limits, options.prefix).handle, ConnectionLimits()
-        )
+        server = Server(handlers, options.limits, options.prefix)
+        self._listener = Listener(server.handle, ConnectionLimits())
         self._tls = auth.tls if auth else None
+
+    def _readiness(self) -> str:
+        return self._why_not_ready
 
     async def start(self) -> str:
         """Takes up what an earlier run left, then listens. Returns `HOST:PORT`. Raises
@@ -140,16 +135,16 @@ class App:
     async def _take_up(self) -> None:
         """What an earlier run left is in hand, and everything that works by itself is at work."""
         await self._rewind()
-        self._subscriptions = await self._writer.run(self._store.people.subscriptions)
-        self._take_over(self.rules)
+        self.config.subscribe(await self._writer.run(self._store.people.subscriptions))
+        self._prime(self.config.current)
         await self._pipeline.recover()
         await self._writer.run(partial(self._store.recheck, self._clock()))
         wakes = await self._writer.run(self._store.wakes)
         self._lanes.wake(lane for lane, _ in wakes)
         self._notices.start(await self._writer.run(partial(self._store.firing, NOTICES)))
         self._replies.start()
-        await self._polling.follow(self.rules.bots)
-        self._housekeeping.start(lambda: (self._pipeline.active, self.rules.retention))
+        await self._polling.follow(self.config.current.bots)
+        self._housekeeping.start()
 
     async def _rewind(self) -> None:
         ahead = await self._writer.run(partial(self._store.move_times_back, self._clock()))
@@ -168,6 +163,8 @@ class App:
         """
         self._why_not_ready = "stopping"
         await asyncio.gather(self._listener.close(), self._lanes.stop(TURN_SECONDS))
+        with suppress(StoreError):  # the next run takes what was not kept for in doubt
+            await self._pipeline.settle_all()
         await self._polling.stop()
         await self._bot_handler.stop()
         await self._replies.stop()
@@ -185,8 +182,9 @@ class App:
         self._emit_loaded(rules, faults, why)
         if rules is None:
             return tuple(render_fault(fault) for fault in faults)
-        self._take_over(rules)
-        await self._polling.follow(rules.bots)
+        self.config.load(rules.active)
+        self._prime(rules.active)
+        await self._polling.follow(rules.active.bots)
         self._lanes.wake_all()
         with suppress(
             StoreError
@@ -214,41 +212,21 @@ class App:
         for fault in faults:
             self._emit(_noted(fault))
 
-    def _take_over(self, rules: Rules) -> None:
-        self.rules = rules
+    def _prime(self, config: ActiveConfig) -> None:
+        """The log hides its secrets, and each of its chats has its metrics from the beginning."""
         log.hide(
-            secret for target in rules.routing.all_targets for secret in target.endpoint.secrets
+            secret for target in config.routing.all_targets for secret in target.endpoint.secrets
         )
-        self._renew(self._subscriptions)
-        self._bot_handler.policy = rules.personal
-        self._replies.reply_config = ReplyConfig(rules.bots, rules.personal, rules.limits)
         chats = {
-            (target.lane.platform, target.policy.receiver) for target in rules.routing.all_targets
+            (target.lane.platform, target.policy.receiver) for target in config.routing.all_targets
         }
-        self._metrics.prime(chats, rules.active.templates.by_name)
-        readers = rules.routing.targets.get(rules.notices_receiver, ())
-        self._notices.language = readers[0].policy.language if readers else "en"
-
-    def _renew(self, subscriptions: tuple[Subscription, ...]) -> None:
-        """Puts in force what the rules and the subscriptions together say; both are replaced
-        whole.
-        """
-        self._subscriptions, rules = subscriptions, self.rules
-        personal = subscribers(subscriptions, rules.bots, rules.personal)
-        routing = replace(rules.routing, subscriptions=personal)
-        self._pipeline.take_over(replace(rules.active, routing=routing))
-        self._intake.routing = routing
-
-    def _emit_moved(self, lanes: Iterable[LaneKey], chat: str) -> None:
-        for lane in lanes:
-            for target in self._pipeline.active.targets(lane):
-                self._emit(ChatMoved(lane.platform, target.policy.receiver, target.place, chat))
+        self._metrics.prime(chats, config.templates.by_name)
 
     async def _post_notice(self, told: Notification) -> None:
-        await self._intake.post(told, self.rules.notices_receiver)
+        await self._intake.post(told, self.config.current.notices_receiver)
 
     def _emit(self, event: Event) -> None:
-        for on_event in self._listeners:
+        for on_event in self._hooks:
             on_event(event)
 
     def _emit_threadsafe(self, event: Event) -> None:
@@ -267,9 +245,9 @@ class App:
 
     async def _refusing(self) -> tuple[Refusing, ...]:
         """The receivers with a chat that is down, of the configuration in force."""
-        return self._pipeline.active.refusing(await self._writer.run(self._store.down))
+        return self.config.current.refusing(await self._writer.run(self._store.down))
 
-    def _first_rules(self) -> Rules:
+    def _first_config(self) -> ActiveConfig:
         path = self.options.config_file
         rules, faults = settings.load(path, "serve")
         if rules is None:
@@ -277,9 +255,9 @@ class App:
             first = render_fault(wrong[0]).partition("\n")[0]
             raise CannotStart(f"{first} ({len(wrong)} in all: alert-relay check-config {path})")
         self._emit_loaded(rules, faults, "start")
-        return rules
+        return rules.active
 
-    def _door(self) -> Auth | None:
+    def _auth(self) -> Auth | None:
         path = self.options.web_config_file
         try:
             auth = Auth(path, self._emit) if path else None

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
 
+from relay.active_config import CurrentConfig
 from relay.core.active_config import ActiveConfig
 from relay.core.alert import Notification
 from relay.core.balance import BalanceRow
@@ -64,6 +65,26 @@ def discord_target(policy: Policy = POLICY, home: str = "-") -> Target:
     return msgspec.structs.replace(told, endpoint=msgspec.structs.replace(told.endpoint, home=home))
 
 
+class AtOnce:
+    """Transactions without a thread."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+
+    async def run(self, job: Callable[[], T]) -> T:
+        return self._batch(job, durable=True)
+
+    async def run_unsynced(self, job: Callable[[], T]) -> T:
+        return self._batch(job, durable=False)
+
+    def _batch(self, job: Callable[[], T], *, durable: bool) -> T:
+        results: list[T] = []
+        (outcome,) = self._store.batch([lambda: results.append(job())], durable=durable)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return results[-1]
+
+
 class World:
     """Chats, a relay and a clock. `post` is what Alertmanager does; `run` lets time pass."""
 
@@ -94,29 +115,27 @@ class World:
         self.dying = False
         self.store = store or SqliteStore(":memory:")
         weakref.finalize(self, self.store.close)
-        active = ActiveConfig(
-            self.routing,
-            TEMPLATES,
-            limits or Limits(),
-            {interval.name: interval for interval in intervals},
+        self.config = CurrentConfig(
+            ActiveConfig(
+                self.routing,
+                TEMPLATES,
+                limits or Limits(),
+                {interval.name: interval for interval in intervals},
+            )
         )
         self.pipeline = Pipeline(
             self.store,
-            self.commit,
+            AtOnce(self.store),
             self.send,
             lambda: self.now,
             lambda: 0.5,
             self.events.append,
-            active,
+            self.config,
         )
 
     async def commit(self, job: Callable[[], T]) -> T:
         """One transaction, at once."""
-        results: list[T] = []
-        (outcome,) = self.store.batch([lambda: results.append(job())])
-        if isinstance(outcome, Exception):
-            raise outcome
-        return results[0]
+        return await AtOnce(self.store).run(job)
 
     async def send(self, request: Request) -> Response | NoAnswer:
         """The sandbox's answer, without a network. `dying`: the process is killed here instead."""
@@ -143,7 +162,7 @@ class World:
         new_payload = NewPayload(
             told.group, msgspec.json.encode(told), self.now, routed.deliveries, last
         )
-        for lane in await self.commit(partial(self.store.accept, new_payload)):
+        for lane in await self.commit(partial(self.store.accept, [new_payload])):
             self.wakes[lane] = self.now
 
     async def run(self, until: float) -> None:
@@ -172,7 +191,7 @@ class World:
     async def reload(self, routing: Routing) -> None:
         """These routes and chats are in force from now on; every lane looks again."""
         self.routing = routing
-        self.pipeline.take_over(msgspec.structs.replace(self.pipeline.active, routing=routing))
+        self.config.load(msgspec.structs.replace(self.config.current, routing=routing))
         await self.commit(partial(self.store.recheck, self.now))
         for lane, _ in await self.commit(self.store.wakes):
             self.wakes[lane] = self.now

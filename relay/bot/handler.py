@@ -1,5 +1,5 @@
-"""Hearing: an update of a bot becomes one transaction, with how far the bot has listened and what
-people asked for.
+"""Handling updates: each becomes one transaction, with how far the bot was polled and what people
+asked for.
 """
 
 import asyncio
@@ -9,32 +9,24 @@ from functools import partial
 from msgspec import Struct
 from msgspec.structs import replace
 
+from relay.active_config import CurrentConfig
+from relay.bot.replies import Replies
 from relay.core.bot.conversation import respond
-from relay.core.bot.people import BotReply, Effects, Subscription, has_left
+from relay.core.bot.people import BotReply, Effects, Subscription, described
 from relay.core.bot.update import BotId, Update, is_new
 from relay.core.budget import Budget, Limit, free_at, take
-from relay.core.event import ChatChanged, Event, Heard, Noted
+from relay.core.event import ChatMoved, Event, Heard, Noted
 from relay.core.routing.lane import LaneKey, Policy
-from relay.core.routing.route import SUBSCRIPTION
-from relay.delivery.calls import Run
+from relay.delivery.lanes import Lanes
 from relay.store.people import PeopleStore
 from relay.store.protocol import StoreError
+from relay.store.writer import Transactions
 
 PERSON, CHAT = (
     (6, 60.0),
     (12, 60.0),
 )  # answers, and within how many seconds, that one person and one chat get
 _MOST_KNOWN = 1000  # people and chats whose answers are counted before the old counts are forgotten
-
-
-class UpdateActions(Struct, frozen=True):
-    """Where what was heard goes: lanes that have work, the subscriptions when they changed, lanes
-    whose group has another id now, answers that wait."""
-
-    wake: Callable[[Iterable[LaneKey]], None]
-    renew: Callable[[tuple[Subscription, ...]], None]
-    moved: Callable[[Iterable[LaneKey], str], None]
-    answer: Callable[[], None]
 
 
 class _Taken(Struct, frozen=True):
@@ -46,25 +38,28 @@ class _Taken(Struct, frozen=True):
 
 
 class BotHandler:
-    """Takes updates, each once. `policy` is that of personal chats, replaced on a reload."""
+    """Takes updates, each once: what follows is one transaction, then the lanes, the subscriptions
+    and the answers that it concerns."""
 
     def __init__(
         self,
         store: PeopleStore,
-        run: Run,
+        transactions: Transactions,
         clock: Callable[[], float],
         emit: Callable[[Event], None],
-        actions: UpdateActions,
-        policy: Policy,
+        config: CurrentConfig,
+        lanes: Lanes,
+        replies: Replies,
     ) -> None:
         self._store = store
-        self._run = run
+        self._transactions = transactions
         self._clock = clock
         self._emit = emit
-        self._heed = actions
-        self._manners = _RateLimiter()
+        self._config = config
+        self._lanes = lanes
+        self._replies = replies
+        self._rate_limiter = _RateLimiter()
         self._tasks: set[asyncio.Task[None]] = set()
-        self.policy = policy
 
     async def take(self, bot: BotId, update: Update) -> None:
         """Does what follows from the update, unless it was done before. Raises StoreError: then
@@ -83,8 +78,16 @@ class BotHandler:
         """
         now = self._clock()
         try:
-            taken = await self._run(
-                partial(_take, self._store, bot, update, self.policy, now, self._manners)
+            taken = await self._transactions.run(
+                partial(
+                    _take,
+                    self._store,
+                    bot,
+                    update,
+                    self._config.current.personal,
+                    now,
+                    self._rate_limiter,
+                )
             )
         except StoreError:
             raise
@@ -92,43 +95,28 @@ class BotHandler:
             self._emit(
                 Noted("error", "update failed", (("update", str(update.id)), ("err", repr(error))))
             )
-            taken = await self._run(partial(_pass_over, self._store, bot, update, now))
+            taken = await self._transactions.run(partial(_pass_over, self._store, bot, update, now))
         self._emit(Heard(taken.effects.heard))
-        self._heed_all(taken)
+        self._carry_out(taken)
 
-    def _heed_all(self, taken: _Taken) -> None:
+    def _carry_out(self, taken: _Taken) -> None:
         effects = taken.effects
         for subscription in (effects.added,) if effects.added else ():
-            self._emit(Noted("info", "subscription begun", _described(subscription)))
+            self._emit(Noted("info", "subscription begun", described(subscription)))
         for ended in effects.ended:
             self._emit(Noted("info", "subscription ended", (("id", ended),)))
         if taken.subscriptions is not None:
-            self._heed.renew(taken.subscriptions)
+            self._config.subscribe(taken.subscriptions)
         if effects.moved:
-            self._heed.moved(taken.lanes, effects.moved[1])
-        self._heed.wake(taken.lanes)
+            self._emit_moved(taken.lanes, effects.moved[1])
+        self._lanes.wake(taken.lanes)
         if effects.bot_replies:
-            self._heed.answer()
+            self._replies.ring()
 
-    def on_event(self, event: Event) -> None:
-        """A chat of a subscriber that went down may have left for good: that ends its
-        subscriptions.
-        """
-        if isinstance(event, ChatChanged) and event.receiver == SUBSCRIPTION and not event.up:
-            task = asyncio.create_task(self._part())
-            self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
-
-    async def _part(self) -> None:
-        try:
-            ended, left = await self._run(partial(_part, self._store))
-        except StoreError as error:
-            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
-            return
-        for subscription in ended:
-            self._emit(Noted("info", "subscription ended", _described(subscription)))
-        if ended:
-            self._heed.renew(left)
+    def _emit_moved(self, lanes: Iterable[LaneKey], chat: str) -> None:
+        for lane in lanes:
+            for target in self._config.current.targets(lane):
+                self._emit(ChatMoved(lane.platform, target.policy.receiver, target.place, chat))
 
     async def stop(self) -> None:
         """Waits for what has begun."""
@@ -159,16 +147,6 @@ def _take(
 def _pass_over(store: PeopleStore, bot: BotId, update: Update, now: float) -> _Taken:
     effects = Effects("failed")
     return _Taken(effects, store.take_update(bot, update.id, effects, now))
-
-
-def _part(store: PeopleStore) -> tuple[tuple[Subscription, ...], tuple[Subscription, ...]]:
-    """The subscriptions that ended, and those that are left."""
-    gone = [subscription.id for subscription, why in store.fallen() if has_left(why)]
-    return store.end_subscriptions(gone), store.subscriptions()
-
-
-def _described(subscription: Subscription) -> tuple[tuple[str, str], ...]:
-    return (("id", subscription.id), ("name", subscription.name), ("invite", subscription.invite))
 
 
 class _RateLimiter:

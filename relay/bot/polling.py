@@ -12,13 +12,14 @@ from relay.core.bot.conversation import GROUP_COMMANDS, PRIVATE_COMMANDS
 from relay.core.bot.update import BotId, Update, offset
 from relay.core.event import BotListens, Event, Heard, Noted
 from relay.core.text.texts import LANGUAGES
-from relay.delivery.calls import Run, Send
+from relay.delivery.calls import Exchange
 from relay.platforms.http import Request
 from relay.platforms.telegram import bot as telegram_bot
 from relay.platforms.telegram.bot import Refusal, Result, Scope
 from relay.platforms.telegram.updates import decode, updates
 from relay.store.people import PeopleStore
 from relay.store.protocol import StoreError
+from relay.store.writer import Transactions
 
 HOLD = (
     10  # seconds that Telegram may wait before it answers that nothing came; the transport waits 15
@@ -40,15 +41,15 @@ class Polling:
     def __init__(
         self,
         store: PeopleStore,
-        run: Run,
-        send: Send,
+        transactions: Transactions,
+        exchange: Exchange,
         clock: Callable[[], float],
         emit: Callable[[Event], None],
         take: Callable[[BotId, Update], Awaitable[None]],
     ) -> None:
         self._store = store
-        self._run = run
-        self._send = send
+        self._transactions = transactions
+        self._exchange = exchange
         self._clock = clock
         self._emit = emit
         self._take = take
@@ -120,7 +121,7 @@ class Polling:
             await asyncio.sleep(_AFTER_FAULT)
 
     async def _listen(self, bot: Bot) -> None:
-        ours = (await self._run(partial(self._store.poll_state, _id(bot)))).webhook
+        ours = (await self._transactions.run(partial(self._store.poll_state, _id(bot)))).webhook
         if bot.updates == "none" and not ours:
             return
         username = telegram_bot.me(await self._insist(bot, telegram_bot.get_me(bot))).username
@@ -135,7 +136,7 @@ class Polling:
 
     async def _by_polling(self, bot: Bot, username: str) -> None:
         while True:
-            poll_state = await self._run(partial(self._store.poll_state, _id(bot)))
+            poll_state = await self._transactions.run(partial(self._store.poll_state, _id(bot)))
             asked_at = self._clock()
             since = offset(poll_state, asked_at)
             result = await self._insist(bot, telegram_bot.get_updates(bot, since, HOLD))
@@ -153,7 +154,7 @@ class Polling:
     async def _by_webhook(self, bot: Bot, username: str) -> None:
         """Has updates sent here, and looks every hour whether they still are."""
         url = telegram_bot.webhook_url(bot)
-        await self._run(partial(self._store.keep_webhook, _id(bot), url))
+        await self._transactions.run(partial(self._store.keep_webhook, _id(bot), url))
         self._names[bot] = username
         await self._insist(bot, telegram_bot.set_webhook(bot, url))
         while True:
@@ -179,7 +180,7 @@ class Polling:
         )
         if found.url == ours:
             await self._insist(bot, telegram_bot.delete_webhook(bot))
-        await self._run(partial(self._store.keep_webhook, _id(bot), ""))
+        await self._transactions.run(partial(self._store.keep_webhook, _id(bot), ""))
 
     async def _publish(self, bot: Bot) -> None:
         """Publishes the commands. Without them everything works, so one try is enough."""
@@ -212,7 +213,7 @@ class Polling:
             await asyncio.sleep(max(answer.wait, pause))
 
     async def _ask(self, request: Request) -> Result | Refusal:
-        return telegram_bot.result_of(await self._send(request))
+        return telegram_bot.result_of(await self._exchange(request))
 
     def _hears(self, bot: Bot) -> None:
         if self._deaf.pop(_id(bot), 0) >= PATIENCE:

@@ -5,53 +5,45 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from msgspec import Struct
-
+from relay.active_config import CurrentConfig
 from relay.core.bot.account import Bot
 from relay.core.bot.people import BotReply
-from relay.core.bot.update import BotId
-from relay.core.budget import Block, Limits
+from relay.core.budget import Block
 from relay.core.card.outcome import RateLimited
 from relay.core.card.step import MessageRef, Post
 from relay.core.event import Event, Noted
 from relay.core.routing.lane import Endpoint, LaneKey, Policy, Target
 from relay.core.text.message import Message
-from relay.delivery.calls import Run, Send, called
+from relay.delivery.calls import Exchange, called
 from relay.platforms.telegram import messages as telegram
 from relay.store.people import Outgoing, PeopleStore
 from relay.store.protocol import StoreError
+from relay.store.writer import Transactions
 
 AGAIN = 1.2  # seconds until answers that found no room try again: a chat takes one message a second
 _AFTER_FAULT = 5.0
 
 
-class ReplyConfig(Struct, frozen=True):
-    """What it takes to answer: the bots, the policy of personal chats, and the rates in force."""
-
-    bots: tuple[Bot, ...] = ()
-    policy: Policy = Policy(receiver="", template="", markup="none")
-    rates: Limits = Limits()
-
-
 class Replies:
-    """Sends what waits. `reply_config` is replaced on a reload."""
+    """Sends the answers that wait."""
 
     def __init__(
         self,
         store: PeopleStore,
-        run: Run,
-        send: Send,
+        transactions: Transactions,
+        exchange: Exchange,
         clock: Callable[[], float],
         emit: Callable[[Event], None],
+        config: CurrentConfig,
     ) -> None:
         self._store = store
-        self._run = run
-        self._send = send
+        self._transactions = transactions
+        self._config = config
+        self._exchange = exchange
         self._clock = clock
         self._emit = emit
         self._bell = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
-        self.reply_config = ReplyConfig()
 
     def ring(self) -> None:
         """There is something to say."""
@@ -79,7 +71,10 @@ class Replies:
     async def _round(self) -> float | None:
         """Says what there is room for. Seconds until some of it should be tried again."""
         try:
-            turns = [await self._say(each) for each in await self._run(self._store.bot_replies)]
+            turns = [
+                await self._say(each)
+                for each in await self._transactions.run(self._store.bot_replies)
+            ]
         except StoreError as error:
             self._emit(Noted("error", "storage failed", (("err", str(error)),)))
             return _AFTER_FAULT
@@ -90,18 +85,14 @@ class Replies:
 
     async def _say(self, outgoing: Outgoing) -> bool:
         """Whether it is done with."""
-        bot = next(
-            (
-                each
-                for each in self.reply_config.bots
-                if BotId(each.api, each.account) == outgoing.bot
-            ),
-            None,
-        )
+        config = self._config.current
+        bot = config.bot(outgoing.bot)
         bot_reply, now = outgoing.bot_reply, self._clock()
-        target = _target(bot, bot_reply, self.reply_config.policy) if bot else None
-        limits = telegram.budgets(target.endpoint, self.reply_config.rates) if target else ()
-        turn = await self._run(partial(self._store.take_bot_reply, outgoing.id, limits, now))
+        target = _target(bot, bot_reply, config.personal) if bot else None
+        limits = telegram.budgets(target.endpoint, config.limits) if target else ()
+        turn = await self._transactions.run(
+            partial(self._store.take_bot_reply, outgoing.id, limits, now)
+        )
         if turn == "go" and target:
             await self._send_out(target, bot_reply, now)
         return turn != "later"
@@ -114,13 +105,13 @@ class Replies:
         )
         step = Post(silent=False, reply_to=written)
         request = telegram.request(target.endpoint, target.policy, step, Message(bot_reply.text))
-        response = await self._send(request)
+        response = await self._exchange(request)
         outcome = telegram.outcome(target.lane, step, response)
         ended_at = self._clock()
         self._emit(called(target, request, response, outcome, ended_at - now))
         if isinstance(outcome, RateLimited):
             block = Block(outcome.budgets, ended_at, outcome.retry_after, outcome.whole)
-            await self._run(partial(self._store.block, [block]))
+            await self._transactions.run(partial(self._store.block, [block]))
 
 
 def _target(bot: Bot, bot_reply: BotReply, policy: Policy) -> Target:

@@ -18,20 +18,13 @@ from relay.config.schema_receiver import Receiver
 from relay.config.source import Loc
 from relay.config.template_samples import TemplateCheck, compiled
 from relay.config.tree import Tree
-from relay.core.active_config import ActiveConfig
+from relay.core.active_config import ActiveConfig, Retention
 from relay.core.bot.account import Bot
 from relay.core.budget import Limits
 from relay.core.duration import quote
 from relay.core.routing.interval import Period, TimeInterval
 from relay.core.routing.lane import Policy, Target
 from relay.core.routing.route import Route, Routing, differing, walk
-
-
-class Retention(Struct, frozen=True):
-    """How long finished work is kept, and how much room it may take: seconds and bytes."""
-
-    seconds: float = 7 * 86400.0
-    bytes: int = 1 << 30
 
 
 class Draft(Struct, frozen=True):
@@ -98,7 +91,16 @@ def decided(draft: Draft, faults: tuple[Fault, ...]) -> Rules | None:
     if faulty(faults):
         return None
     templates = compiled((*draft.template_check.builtin, *draft.template_check.own))
-    active = ActiveConfig(draft.routing, templates, draft.limits, draft.intervals)
+    active = ActiveConfig(
+        draft.routing,
+        templates,
+        draft.limits,
+        draft.intervals,
+        draft.bots,
+        draft.personal,
+        draft.retention,
+        draft.notices_receiver,
+    )
     return Rules(**structs.asdict(draft), active=active)
 
 

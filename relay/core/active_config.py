@@ -1,16 +1,16 @@
-"""What is in force: routing, templates, limits and hours, as one frozen value that a reload
-replaces whole.
-"""
+"""The configuration as it is applied: one frozen value, which a reload replaces whole."""
 
 from collections.abc import Iterable
 from functools import cached_property
 
 from msgspec import Struct
 
+from relay.core.bot.account import Bot
+from relay.core.bot.update import BotId
 from relay.core.budget import Limits
 from relay.core.card.lane_state import Down
 from relay.core.routing.interval import TimeInterval
-from relay.core.routing.lane import LaneKey, Platform, Target
+from relay.core.routing.lane import LaneKey, Platform, Policy, Target
 from relay.core.routing.route import SUBSCRIPTION, Routing
 from relay.core.template.template import Templates
 
@@ -25,15 +25,38 @@ class Refusing(Struct, frozen=True):
     why: str
 
 
+class Retention(Struct, frozen=True):
+    """How long finished work is kept, and how much room it may take: seconds and bytes."""
+
+    seconds: float = 7 * 86400.0
+    bytes: int = 1 << 30
+
+
 class ActiveConfig(Struct, frozen=True, dict=True):
-    """Everything that deliveries and messages depend on. Cards and deliveries name receivers and
-    lanes, never this.
+    """Everything that deliveries, messages and answers depend on. Cards and deliveries name
+    receivers and lanes, never this. `personal` is the policy of chats that subscribe,
+    `notices_receiver` gets what the relay tells of itself.
     """
 
     routing: Routing
     templates: Templates
     limits: Limits = Limits()
     intervals: dict[str, TimeInterval] = {}
+    bots: tuple[Bot, ...] = ()
+    personal: Policy = Policy(receiver="", template="", markup="none")
+    retention: Retention = Retention()
+    notices_receiver: str = ""
+
+    @property
+    def notices_language(self) -> str:
+        """The language of those who read the notices."""
+        readers = self.routing.targets.get(self.notices_receiver, ())
+        return readers[0].policy.language if readers else "en"
+
+    def bot(self, bot: BotId) -> Bot | None:
+        """The bot with this id, if it is configured."""
+        found = (each for each in self.bots if BotId(each.api, each.account) == bot)
+        return next(found, None)
 
     def targets(self, lane: LaneKey) -> tuple[Target, ...]:
         """Every receiver's way to the lane."""

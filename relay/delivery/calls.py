@@ -1,15 +1,12 @@
 """Calls: a step goes to its platform if the budgets allow, and what came of it is written down."""
 
-import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Literal, Protocol, TypeVar, assert_never
+from typing import Literal, assert_never
 
-from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.budget import Block, Limit, Limits
-from relay.core.card.card import Card
+from relay.core.budget import Block, Limits
 from relay.core.card.lane_state import LaneState, leading
 from relay.core.card.outcome import (
     BotDown,
@@ -24,182 +21,99 @@ from relay.core.card.outcome import (
     Unavailable,
     Unknown,
 )
-from relay.core.card.plan import is_urgent
-from relay.core.card.step import Step
-from relay.core.event import Called, ChatChanged, ChatMoved, Event, FailureReason, Noted, Settled
-from relay.core.routing.lane import Endpoint, LaneKey, Target
+from relay.core.event import Called, Event, FailureReason
+from relay.core.routing.lane import Target
 from relay.core.text.message import Message
-from relay.platforms import platform_of
+from relay.core.turn.decide import Rank, Send, Situation
+from relay.core.turn.finish import Attempted
+from relay.platforms import endpoint_of, limits_of, platform_of
 from relay.platforms.http import NoAnswer, Request, Response
-from relay.store.protocol import Attempt, AttemptResult, Claim, Denied, Ended, Store, StoreError
+from relay.store.protocol import Attempt, Denied, Store
+from relay.store.writer import Transactions
 
-T = TypeVar("T")
-SETTLE_AGAIN = 1.0  # seconds between tries to write down what a platform has already done
-Send = Callable[[Request], Awaitable[Response | NoAnswer]]
-
-
-class Run(Protocol):
-    """Runs one store transaction and returns when it is committed."""
-
-    async def __call__(self, job: Callable[[], T]) -> T:
-        """The job's result; raises StoreError when it could not be committed."""
-
-
-class CallResult(Struct, frozen=True):
-    """A call that was made: when it ended, what it came to, what the headers of its answer forbid,
-    and the lane with what was learnt on the way."""
-
-    at: float
-    outcome: Outcome
-    state: LaneState
-    blocks: tuple[Block, ...]
-
-
-def limits_of(target: Target, state: LaneState, rates: Limits) -> tuple[Limit, ...]:
-    """The budgets that every call of the lane takes from."""
-    return platform_of(target.lane.platform).budgets(_endpoint(target, state), rates, state.channel)
+Exchange = Callable[[Request], Awaitable[Response | NoAnswer]]
 
 
 class Calls:
-    """Makes calls for the lanes. `rates` are the configured ones, replaced on a reload."""
+    """Makes calls for the lanes."""
 
     def __init__(
         self,
         store: Store,
-        run: Run,
-        send: Send,
+        transactions: Transactions,
+        exchange: Exchange,
         clock: Callable[[], float],
         emit: Callable[[Event], None],
-        rates: Limits,
     ) -> None:
         self._store = store
-        self._run = run
-        self._send = send
+        self._transactions = transactions
+        self._exchange = exchange
         self._clock = clock
         self._emit = emit
-        self.rates = rates
 
-    async def take(
-        self,
-        claim: Claim,
-        target: Target,
-        card: Card,
-        step: Step,
-        message: Message,
-        now: float,
-    ) -> Denied | CallResult:
-        """Takes the step with this message, if the budgets allow."""
-        platform, state = platform_of(claim.lane.platform), claim.state
+    async def make(
+        self, send: Send, situation: Situation, message: Message, rates: Limits
+    ) -> Denied | Attempted:
+        """Makes the call that shows this message, if the budgets allow and nothing newer came."""
+        target, state, card, step = situation.target, situation.state, send.card, send.step
+        platform, now = platform_of(target.lane.platform), self._clock()
         since = now if card.waiting_since is None else card.waiting_since
-        urgent = is_urgent(card, target.policy)
-        attempt = Attempt(claim.lane, card.group, card.fingerprint, step, urgent, since)
-        begun = await self._run(
-            partial(self._store.begin, attempt, limits_of(target, claim.state, self.rates), now)
-        )
+        urgent = send.rank == Rank.URGENT
+        attempt = Attempt(target.lane, card.group, card.fingerprint, step, urgent, since)
+        begin = partial(self._store.begin, attempt, limits_of(target, state, rates), now)
+        begun = await self._transactions.run(begin)
         if isinstance(begun, Denied):
             return begun
-        endpoint = _endpoint(target, leading(state, step, now))
+        endpoint = endpoint_of(target, leading(state, step, now))
         if platform.asks_home(endpoint, step):
             request = platform.probe(endpoint)
-            response = await self._send(request)
+            response = await self._exchange(request)
             outcome = platform.outcome(endpoint.lane, None, response)
             if not isinstance(outcome, Delivered):
-                return self._took(target, state, request, response, outcome, now)
+                return self._attempted(situation, state, request, response, outcome, now, rates)
             state = replace(state, home=platform.home(response))
             endpoint = replace(endpoint, home=state.home)
         request = platform.request(endpoint, target.policy, step, message, plain=card.plain)
-        response = await self._send(request)
-        return self._took(
-            target, state, request, response, platform.outcome(endpoint.lane, step, response), now
-        )
+        response = await self._exchange(request)
+        outcome = platform.outcome(endpoint.lane, step, response)
+        return self._attempted(situation, state, request, response, outcome, now, rates)
 
-    def _took(
+    def _attempted(
         self,
-        target: Target,
+        situation: Situation,
         state: LaneState,
         request: Request,
         response: Response | NoAnswer,
         outcome: Outcome,
         began: float,
-    ) -> CallResult:
-        ended_at = self._clock()
+        rates: Limits,
+    ) -> Attempted:
+        target, ended_at = situation.target, self._clock()
         self._emit(called(target, request, response, outcome, ended_at - began))
-        platform = platform_of(target.lane.platform)
-        paces = (
-            platform.pace(_endpoint(target, state).lane, response)
-            if isinstance(response, Response)
-            else ()
-        )
-        return CallResult(
+        platform, lane = platform_of(target.lane.platform), endpoint_of(target, state).lane
+        paces = platform.pace(lane, response) if isinstance(response, Response) else ()
+        return Attempted(
             ended_at,
             outcome,
             state,
             tuple(Block((key,), ended_at, seconds) for key, seconds in paces),
+            _renamed(target, situation.state, outcome, rates),
         )
 
-    async def write_down(self, claim: Claim, target: Target, result: AttemptResult) -> None:
-        """Keeps what the attempt leaves behind, however long the storage takes, and tells what
-        ended.
-        """
-        state = result.state
-        if state.down:
-            state = replace(state, down=replace(state.down, secret=target.endpoint.secret.mark))
-        result = replace(result, state=state, renamed=self._renamed(claim, target, state))
-        ended = await self._insist(partial(self._store.settle, result))
-        self.emit_settled(claim.lane, ended, result.dead)
-        down = result.state.down
-        if (claim.state.down is None) != (down is None):
-            why = down.why if down else ""
-            self._emit(
-                ChatChanged(claim.lane.platform, target.policy.receiver, up=down is None, why=why)
-            )
-        chat = result.state.chat if result.state.chat != claim.state.chat else ""
-        if chat or (result.state.thread_gone and not claim.state.thread_gone):
-            self._emit(ChatMoved(claim.lane.platform, target.policy.receiver, target.place, chat))
 
-    def _renamed(
-        self, claim: Claim, target: Target, after: LaneState
-    ) -> tuple[tuple[str, str], ...]:
-        """The budgets that turned out to be others: the channel of a webhook is known only by where
-        messages arrive.
-        """
-        before = limits_of(target, claim.state, self.rates)
-        learnt = limits_of(target, replace(claim.state, channel=after.channel), self.rates)
-        return tuple(
-            (old.key, new.key)
-            for old, new in zip(before, learnt, strict=True)
-            if old.key != new.key
-        )
-
-    async def _insist(self, job: Callable[[], T]) -> T:
-        """What a platform did cannot be undone: it is written down however long the storage
-        takes.
-        """
-        while True:
-            try:
-                return await self._run(job)
-            except StoreError as error:
-                self._emit(
-                    Noted(
-                        "error", "cannot record what was sent, trying again", (("err", str(error)),)
-                    )
-                )
-                await asyncio.sleep(SETTLE_AGAIN)
-
-    def emit_settled(self, lane: LaneKey, ended: Sequence[Ended], why: str = "") -> None:
-        """Tells the listeners which deliveries ended, and why."""
-        for end in ended:
-            self._emit(
-                Settled(lane.platform, end.receiver, end.settlement, end.count, end.latencies, why)
-            )
-
-
-def _endpoint(target: Target, state: LaneState) -> Endpoint:
-    lane = target.lane
-    moved = replace(
-        lane, chat=state.chat or lane.chat, thread="" if state.thread_gone else lane.thread
-    )
-    return replace(target.endpoint, lane=moved, home=state.home or target.endpoint.home)
+def _renamed(
+    target: Target, before: LaneState, outcome: Outcome, rates: Limits
+) -> tuple[tuple[str, str], ...]:
+    """The budgets that turned out to be others: the channel of a webhook is known only by where
+    messages arrive."""
+    channel = outcome.message.chat if isinstance(outcome, Delivered) else before.channel
+    if isinstance(outcome, Moved) and before.channel:
+        channel = outcome.chat
+    if channel == before.channel:
+        return ()
+    old = limits_of(target, before, rates)
+    new = limits_of(target, replace(before, channel=channel), rates)
+    return tuple((a.key, b.key) for a, b in zip(old, new, strict=True) if a.key != b.key)
 
 
 def called(

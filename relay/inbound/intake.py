@@ -4,19 +4,19 @@ folded here.
 
 import asyncio
 from collections.abc import Callable, Iterable
-from functools import partial
 from itertools import islice
 from weakref import WeakValueDictionary
 
 import msgspec
 
+from relay.active_config import CurrentConfig
 from relay.core.alert import Notification
 from relay.core.answer import Answer, BadPayload, Busy, Taken
 from relay.core.event import Accepted, Event, Noted
 from relay.core.payload import PayloadError, parse
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery, Routed, Routing, deliveries
-from relay.store.protocol import NewPayload, Store, StoreError
+from relay.store.protocol import NewPayload, StoreError
 from relay.store.writer import Writer
 
 LARGE = 128 * 1024  # bytes of a body that is parsed beside the event loop
@@ -26,23 +26,21 @@ _RETRY_AFTER = 5
 
 
 class Intake:
-    """Takes webhook bodies. `routing` is the one in force, replaced whole on a reload."""
+    """Takes webhook bodies."""
 
     def __init__(
         self,
-        store: Store,
         writer: Writer,
         wake: Callable[[Iterable[LaneKey]], None],
         clock: Callable[[], float],
         emit: Callable[[Event], None],
-        routing: Routing,
+        config: CurrentConfig,
     ) -> None:
-        self._store = store
         self._writer = writer
         self._wake = wake
         self._clock = clock
         self._emit = emit
-        self.routing = routing
+        self._config = config
         # Who holds one is taking a large body of that source; later ones of the source wait for it.
         self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
@@ -57,7 +55,8 @@ class Intake:
                     await self._accept_large(source, body, self._clock())
                     return Taken()
             # No other of its source gets between here and the queue of the writer.
-            await self._commit(_arrivals(parse(body, source), self.routing, self._clock()))
+            routing = self._config.current.routing
+            await self._commit(_arrivals(parse(body, source), routing, self._clock()))
         except PayloadError as error:
             return BadPayload(str(error))
         except StoreError as error:
@@ -68,11 +67,12 @@ class Intake:
     async def _accept_large(self, source: str, body: bytes, at: float) -> None:
         """In a thread, and part by part. Nothing is folded before the last part is there."""
         parts = await asyncio.to_thread(parse, body, source)
+        routing = self._config.current.routing
         lanes: set[LaneKey] = set()
         try:
             with self._writer.ahead():
                 while taken := await asyncio.to_thread(
-                    _arrivals, islice(parts, _PARTS_AT_ONCE), self.routing, at
+                    _arrivals, islice(parts, _PARTS_AT_ONCE), routing, at
                 ):
                     lanes.update(await self._keep(taken))
         finally:
@@ -82,7 +82,7 @@ class Intake:
         """Takes a notification of the relay's own, past the routes, for the chats of one
         receiver.
         """
-        targets = self.routing.targets.get(receiver, ())
+        targets = self._config.current.routing.targets.get(receiver, ())
         chats = tuple(Delivery(target.lane, receiver, "", None, urgent=False) for target in targets)
         try:
             await self._commit([_arrival(told, Routed(chats, 0), "", self._clock())])
@@ -93,15 +93,10 @@ class Intake:
         self._wake(await self._keep(taken))
 
     async def _keep(self, taken: list[tuple[NewPayload, Accepted]]) -> tuple[LaneKey, ...]:
-        arrivals = [new_payload for new_payload, _ in taken]
-        lanes = await self._writer.run_first(partial(_accept_all, self._store, arrivals))
+        lanes = await self._writer.accept([new_payload for new_payload, _ in taken])
         for _, accepted in taken:
             self._emit(accepted)
         return lanes
-
-
-def _accept_all(store: Store, arrivals: list[NewPayload]) -> tuple[LaneKey, ...]:
-    return tuple(lane for new_payload in arrivals for lane in store.accept(new_payload))
 
 
 def _arrivals(

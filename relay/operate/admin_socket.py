@@ -4,7 +4,7 @@ its folder.
 
 import asyncio
 import socket
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 from itertools import islice
@@ -13,15 +13,15 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from relay.core.bot.people import Subscription
+from relay.active_config import CurrentConfig
 from relay.core.event import DROPPED, Event, Noted, Settled
-from relay.core.routing.lane import LaneKey
-from relay.delivery.calls import Run
+from relay.delivery.lanes import Lanes
 from relay.store.people_admin import RemoveSubscription, RosterAnswer, RosterRequest, perform_roster
 from relay.store.protocol import Store, StoreError
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
 from relay.store.recover import Salvaged, pieces, salvage, take_in
 from relay.store.sqlite.damaged_file import NothingToSalvage
+from relay.store.writer import Transactions
 
 LONGEST_REQUEST = 64 << 10  # bytes
 _PIECES = 50  # cards of a damaged storage that are taken in at once
@@ -99,22 +99,19 @@ class AdminSocket:
     def __init__(
         self,
         store: Store,
-        run: Run,
-        own: Callable[[LaneKey], asyncio.Lock],
-        wake: Callable[[Iterable[LaneKey]], None],
+        transactions: Transactions,
+        lanes: Lanes,
         clock: Callable[[], float],
         emit: Callable[[Event], None],
-        renew: Callable[[tuple[Subscription, ...]], None],
+        config: CurrentConfig,
     ) -> None:
-        """`own` and `wake` are those of `Lanes`: a lane is changed between its turns and then looks
-        again. `renew` puts subscriptions in force."""
+        """A lane is changed between two turns of `lanes`, and then has another."""
         self._store = store
-        self._run = run
-        self._own = own
-        self._wake = wake
+        self._transactions = transactions
+        self._lanes = lanes
         self._clock = clock
         self._emit = emit
-        self._renew = renew
+        self._config = config
         self._path: Path | None = None
         self._server: asyncio.Server | None = None
         self._talks: set[asyncio.Task[None]] = set()
@@ -164,25 +161,29 @@ class AdminSocket:
 
     async def _answer(self, request: Request) -> Answer:
         if isinstance(request, Query | Show):
-            return await self._run(partial(perform, self._store, request, self._clock()))
+            return await self._transactions.run(
+                partial(perform, self._store, request, self._clock())
+            )
         if isinstance(request, Salvage):
             return await self._salvage(Path(request.file))
         if isinstance(request, RosterRequest):
             return await self._roster(request)
-        found = await self._run(partial(self._store.queued, request.id))
+        found = await self._transactions.run(partial(self._store.queued, request.id))
         if isinstance(found, Refused):
             return found
-        async with self._own(found.delivery.lane):
-            answer = await self._run(partial(perform, self._store, request, self._clock()))
+        async with self._lanes.own(found.delivery.lane):
+            answer = await self._transactions.run(
+                partial(perform, self._store, request, self._clock())
+            )
         if isinstance(answer, Retried | Dropped):
-            self._wake([answer.lane])
+            self._lanes.wake([answer.lane])
             self._emit(_told(answer))
         return answer
 
     async def _roster(self, request: RosterRequest) -> RosterAnswer:
-        answer = await self._run(partial(perform_roster, self._store.people, request))
+        answer = await self._transactions.run(partial(perform_roster, self._store.people, request))
         if isinstance(request, RemoveSubscription):
-            self._renew(await self._run(self._store.people.subscriptions))
+            self._config.subscribe(await self._transactions.run(self._store.people.subscriptions))
         return answer
 
     async def _salvage(self, file: Path) -> Salvaged | Refused:
@@ -190,10 +191,12 @@ class AdminSocket:
         left, total = pieces(file), Salvaged()
         try:
             while some := await asyncio.to_thread(lambda: list(islice(left, _PIECES))):
-                taken = await self._run(partial(take_in, self._store, some))
+                taken = await self._transactions.run(partial(take_in, self._store, some))
                 if taken.subscriptions:
-                    self._renew(await self._run(self._store.people.subscriptions))
-                self._wake(taken.lanes)
+                    self._config.subscribe(
+                        await self._transactions.run(self._store.people.subscriptions)
+                    )
+                self._lanes.wake(taken.lanes)
                 total += taken
         except NothingToSalvage as error:
             return _nothing(error)

@@ -1,17 +1,16 @@
-"""Upkeep: once a minute, obligations that are too old end, and finished work that is old enough is
-forgotten.
+"""Housekeeping: once a minute, deliveries that are too old expire, and finished work that is old
+enough is forgotten.
 """
 
 import asyncio
 from collections.abc import Callable
 from functools import partial
 
-from relay.config.resolve import Retention
-from relay.core.active_config import ActiveConfig
+from relay.active_config import CurrentConfig
 from relay.core.event import Event, Noted, Settled
 from relay.core.routing.lane import LaneKey
-from relay.delivery.calls import Run
 from relay.store.protocol import Store, StoreError
+from relay.store.writer import Transactions
 
 PERIOD = 60.0  # seconds
 GRACE = (
@@ -24,18 +23,24 @@ class Housekeeping:
     """Keeps the storage tidy while the relay runs."""
 
     def __init__(
-        self, store: Store, run: Run, clock: Callable[[], float], emit: Callable[[Event], None]
+        self,
+        store: Store,
+        transactions: Transactions,
+        clock: Callable[[], float],
+        emit: Callable[[Event], None],
+        config: CurrentConfig,
     ) -> None:
         self._store = store
-        self._run = run
+        self._transactions = transactions
+        self._config = config
         self._clock = clock
         self._emit = emit
         self._started_at = clock()
         self._task: asyncio.Task[None] | None = None
 
-    def start(self, active: Callable[[], tuple[ActiveConfig, Retention]]) -> None:
-        """Begins; `active` gives what holds at that moment."""
-        self._task = asyncio.create_task(self._go_on(active))
+    def start(self) -> None:
+        """Begins: a round a minute."""
+        self._task = asyncio.create_task(self._go_on())
 
     async def stop(self) -> None:
         """Ends it between two transactions."""
@@ -43,35 +48,36 @@ class Housekeeping:
             self._task.cancel()
             await asyncio.gather(self._task, return_exceptions=True)
 
-    async def _go_on(self, active: Callable[[], tuple[ActiveConfig, Retention]]) -> None:
+    async def _go_on(self) -> None:
         while True:
             await asyncio.sleep(PERIOD)
             try:
-                await self.round(*active())
+                await self.round()
             except StoreError as error:
                 self._emit(Noted("error", "storage failed", (("err", str(error)),)))
             except Exception as error:  # noqa: BLE001 - a bug in one round must not end all that come after it
-                self._emit(Noted("error", "upkeep failed", (("err", repr(error)),)))
+                self._emit(Noted("error", "housekeeping failed", (("err", repr(error)),)))
 
-    async def round(self, active: ActiveConfig, retention: Retention) -> None:
+    async def round(self) -> None:
         """One round at the present time."""
-        now = self._clock()
+        config, now = self._config.current, self._clock()
+        retention = config.retention
         if now >= self._started_at + GRACE:
-            for lane, owner in await self._run(self._store.pending_lanes):
-                target = active.target(lane, owner)
+            for lane, owner in await self._transactions.run(self._store.pending_lanes):
+                target = config.target(lane, owner)
                 if target:
                     await self._expire(lane, owner, now - target.policy.expire_after)
         purge = partial(
             self._store.purge, now - retention.seconds, retention.bytes, _PURGED_AT_ONCE
         )
-        while await self._run(purge):
+        while await self._transactions.run(purge):
             pass
 
     async def _expire(self, lane: LaneKey, owner: str, before: float) -> None:
         """What the owner has on the lane: as a receiver of its own, as copies to a fallback, or
         under an old name.
         """
-        for ended in await self._run(partial(self._store.expire, lane, owner, before)):
+        for ended in await self._transactions.run(partial(self._store.expire, lane, owner, before)):
             self._emit(
                 Settled(
                     lane.platform, ended.receiver, ended.settlement, ended.count, why="expire_after"

@@ -8,6 +8,7 @@ from contextlib import suppress
 
 from msgspec.structs import replace
 
+from relay.active_config import CurrentConfig
 from relay.core.active_config import Refusing
 from relay.core.alert import Notification
 from relay.core.card.card import Card
@@ -29,8 +30,10 @@ class Notices:
         post: Callable[[Notification], Awaitable[None]],
         refusing: Callable[[], Awaitable[tuple[Refusing, ...]]],
         clock: Callable[[], float],
+        config: CurrentConfig,
     ) -> None:
         self._post = post
+        self._config = config
         self._refusing = refusing
         self._clock = clock
         self._waiting: asyncio.Queue[Notice | None] = asyncio.Queue(
@@ -38,7 +41,6 @@ class Notices:
         )  # None: only look
         self._open: dict[_Key, tuple[Notice, float, float]] = {}
         self._task: asyncio.Task[None] | None = None
-        self.language = "en"
 
     def on_event(self, event: Event) -> None:
         """Takes an event; never waits, and forgets the notice when too many wait already."""
@@ -84,7 +86,9 @@ class Notices:
         else:
             self._open.pop(key, None)
         if known is None or not notice.firing:
-            await self._post(notification(notice, self.language, began, now))
+            await self._post(
+                notification(notice, self._config.current.notices_language, began, now)
+            )
 
     async def look(self) -> None:
         """Tells which chats are down and which are no longer, and ends the notices that nothing
@@ -97,7 +101,12 @@ class Notices:
             if not notice.lasting and last + HOURLY <= now:
                 del self._open[key]
                 await self._post(
-                    notification(replace(notice, firing=False), self.language, began, now)
+                    notification(
+                        replace(notice, firing=False),
+                        self._config.current.notices_language,
+                        began,
+                        now,
+                    )
                 )
 
     async def _compare(self, refusing: Iterable[Refusing]) -> None:

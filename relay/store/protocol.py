@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from relay.core.alert import GroupId, Notification
 from relay.core.balance import BalanceRow
-from relay.core.budget import Block, Limit
+from relay.core.budget import Limit
 from relay.core.card.card import Card
 from relay.core.card.digest import Line
 from relay.core.card.lane_state import Down, LaneState
@@ -15,9 +15,11 @@ from relay.core.card.step import Step
 from relay.core.event import Settlement
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
+from relay.core.turn.change import AttemptResult, CardChange
 from relay.store.people import PeopleStore
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
 
+MOST_COUNTED = 1000  # cards that wait: beyond it all are as good as many
 ROUTED_AGAIN, RECEIVER_REMOVED = (
     "routed once more",
     "receiver_removed",
@@ -63,9 +65,10 @@ class Claim(Struct, frozen=True):
 
     With a page, the cards are those it touches; without one, the card to look at next: of those
     due, the most urgent, then the one that waits longest. `next_due` is when the next card is due,
-    None: none is. `owed` is how many cards wait for a call, `others` how many do on the `lanes`
-    that lead to other threads of the chat; `lines` are what the card at hand tells of, when it is a
-    digest or a summary of quiet hours.
+    None: none is. `more`: further deliveries are open. `waiting` is how many cards wait for a call,
+    `waiting_beside` how many do on the `lanes` that lead to other threads of the chat, each counted
+    up to `MOST_COUNTED`; `lines` are what the card at hand tells of, when it is a digest or a
+    summary of quiet hours.
     """
 
     lane: LaneKey
@@ -73,23 +76,11 @@ class Claim(Struct, frozen=True):
     page: tuple[Open, ...]
     cards: tuple[Card, ...]
     next_due: float | None
-    owed: int = 0
-    others: int = 0
+    more: bool = False
+    waiting: int = 0
+    waiting_beside: int = 0
     lanes: int = 0
     lines: tuple[Line, ...] = ()
-
-
-class CardChange(Struct, frozen=True):
-    """A card to keep. `due`: when to look at it next. `folded` are the deliveries it took in,
-    `duplicates` those of them that brought nothing new. `settled`: the chat shows all of it, so
-    whatever is pending was merged into that."""
-
-    card: Card
-    due: float | None
-    urgent: bool
-    folded: tuple[int, ...] = ()
-    duplicates: tuple[int, ...] = ()
-    settled: bool = False
 
 
 class Begun(Struct, frozen=True):
@@ -117,23 +108,6 @@ class Attempt(Struct, frozen=True):
     since: float = 0.0
 
 
-class AttemptResult(Struct, frozen=True):
-    """What an attempt leaves behind. `shown`: deliveries up to `card.shown_seq` are done; `dead`:
-    why they never will be; `blocks`: what the answer forbids; `renamed`: budgets by which the call
-    was counted before it told which others they are. `digest`: the card is the lane's digest; these
-    cards it names (their deliveries are delivered, those of the others merged)."""
-
-    lane: LaneKey
-    state: LaneState
-    change: CardChange
-    now: float
-    blocks: tuple[Block, ...] = ()
-    shown: bool = False
-    dead: str = ""
-    renamed: tuple[tuple[str, str], ...] = ()
-    digest: frozenset[tuple[GroupId, str]] | None = None
-
-
 class Ended(Struct, frozen=True):
     """Deliveries that ended, of the receiver they count under. `latencies`: seconds from
     acceptance, if delivered.
@@ -157,15 +131,19 @@ class Store(Protocol):
     def people(self) -> PeopleStore:
         """The people and chats that bots know, within the same transactions."""
 
-    def batch(self, jobs: Sequence[Callable[[], object]]) -> list[object]:
+    def batch(self, jobs: Sequence[Callable[[], object]], *, durable: bool = True) -> list[object]:
         """Runs the jobs, commits once and returns their results, or the exception of one that
-        raised and left nothing.
+        raised and left nothing. A commit that is not `durable` is on the disk with the next one
+        that is: a power cut before takes it back.
 
         Raises StoreError when the commit itself fails: then no job left anything behind.
         """
 
-    def accept(self, new_payload: NewPayload) -> tuple[LaneKey, ...]:
-        """Keeps the notification and a delivery for each of its chats, with the lane's next
+    def sync(self) -> None:
+        """Writes a little, so that the commit of this job takes those before it to the disk."""
+
+    def accept(self, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
+        """Keeps the notifications and a delivery for each chat of each, with the lane's next
         sequence number; an empty delivery for each other open card of the group. Returns the lanes
         that have work now."""
 
@@ -201,10 +179,10 @@ class Store(Protocol):
     def settle(self, result: AttemptResult) -> tuple[Ended, ...]:
         """Keeps the card and lane after an attempt, ends what is done, closes the attempt."""
 
-    def absorb(self, lane: LaneKey, digest: CardChange, now: float, recheck: float) -> None:
+    def absorb(self, lane: LaneKey, receiver: str, now: float, recheck_at: float) -> None:
         """Puts every card that waits for its first message and is not urgent into the lane's
-        digest; each is looked at again at `recheck`, when what it may hold back is over, if
-        nothing comes before."""
+        digest, in the name of `receiver`; each is rechecked at `recheck_at`, when what it may hold
+        back is over, if nothing comes before."""
 
     def copy_to_fallback(
         self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]
@@ -231,8 +209,10 @@ class Store(Protocol):
     def in_doubt(self) -> tuple[Attempt, ...]:
         """Attempts that an earlier run began and did not settle."""
 
-    def postpone(self, lane: LaneKey, group: GroupId, fingerprint: str, until: float) -> None:
-        """Lets the card wait until then, whatever is due."""
+    def postpone(
+        self, lane: LaneKey, group: GroupId, fingerprint: str, until: float | None
+    ) -> None:
+        """Lets the card wait until then, whatever is due; None: until something comes for it."""
 
     def recheck(self, now: float) -> None:
         """Makes cards due at `now` that fire and were told by nothing, or are over and were told to

@@ -15,7 +15,8 @@ from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, QUIET
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
-from relay.store.protocol import CardChange, NewPayload, Store
+from relay.core.turn.change import CardChange
+from relay.store.protocol import NewPayload, Store
 from relay.store.sqlite import damaged_file as wreck
 from relay.store.sqlite.damaged_file import Wreck, WreckedCard, WreckedDelivery, WreckedLane
 from relay.store.sqlite.unreadable import ERRORS, readable
@@ -136,7 +137,7 @@ def _take_in(store: Store, piece: Piece) -> Salvaged:
         if known is None or new_payload.accepted_at > known.heard_at
     ]
     for new_payload in wanted:
-        store.accept(new_payload)
+        store.accept([new_payload])
     return Salvaged(
         deliveries=len(wanted),
         cards=int(known is None and piece.change is not None),

@@ -1,68 +1,102 @@
-"""The one thread that uses the store: whatever waits when a commit ends goes into the next one
-(group commit).
+"""The one thread that uses the store. Whatever waits when a commit ends goes into the next one (group
+commit): first what is to be accepted, then the rest.
 """
 
 import asyncio
-import itertools
-import queue
 import threading
-from collections.abc import Callable, Iterator
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, NamedTuple, Protocol, TypeVar
 
-from relay.store.protocol import Store, StoreError
+from relay.core.routing.lane import LaneKey
+from relay.store.protocol import NewPayload, Store, StoreError
 
 T = TypeVar("T")
-_MOST = 512  # jobs in one transaction
-_MOST_BEHIND = 16  # of those that are not first: folding a backlog makes no webhook wait long
-_FIRST, _BEHIND, _END = range(3)
+_MOST_ACCEPTED = 512  # senders answered by one commit
+_MOST_SYNCED = 32  # other jobs in it
+_MOST_UNSYNCED = 4  # jobs in a transaction of their own; then those that are accepted come again
+_QUIET = 0.05  # seconds without work after which unsynced commits are synced
+
+
+class Transactions(Protocol):
+    """Runs jobs as transactions of the store. Each returns the job's result once it is committed,
+    and raises StoreError, or what the job raised: then nothing of it was kept.
+    """
+
+    async def run(self, job: Callable[[], T]) -> T:
+        """The commit is on the disk when this returns."""
+
+    async def run_unsynced(self, job: Callable[[], T]) -> T:
+        """The commit is synced by the next one of `run`, or a moment later. For what follows from
+        what is synced: a power cut takes it back, and it is done again.
+        """
 
 
 class _Job(NamedTuple):
-    """Something to do. `rank` and `number` say when; Any: jobs of every type are in one queue."""
+    """Something to do. Any: jobs of every type are in one queue."""
 
-    rank: int
-    number: int
     call: Callable[[], Any]
     future: "asyncio.Future[Any]"
-    loop: asyncio.AbstractEventLoop
+
+
+class _Accepting(NamedTuple):
+    """What one sender waits for."""
+
+    payloads: Sequence[NewPayload]
+    future: "asyncio.Future[tuple[LaneKey, ...]]"
 
 
 class Writer:
-    """Runs store transactions for the event loop, many to a commit. `run` and `run_first` return
-    when their commit is on the disk."""
+    """Runs store transactions for one event loop, many to a commit. Needs a running loop."""
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._jobs: queue.PriorityQueue[_Job | tuple[int]] = queue.PriorityQueue()
-        self._numbers = itertools.count()
+        self._accepting: deque[_Accepting] = deque()
+        self._synced: deque[_Job] = deque()
+        self._unsynced: deque[_Job] = deque()
+        self._work = threading.Condition()
+        self._closing = False
+        self._dirty = False
         self._ahead = 0
         self._passed = asyncio.Event()
-        self._thread = threading.Thread(target=self._work, name="writer", daemon=True)
+        self._thread = threading.Thread(target=self._run, name="writer", daemon=True)
         self._thread.start()
 
     @property
     def backlog(self) -> int:
-        """Transactions that wait for the thread."""
-        return self._jobs.qsize()
+        """Jobs that wait for the thread."""
+        return len(self._accepting) + len(self._synced) + len(self._unsynced)
+
+    async def accept(self, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
+        """Accepts the payloads, with those of all others that wait, before all that is put behind.
+        The lanes that have work now are told to one of those that a commit answers.
+        """
+        future: asyncio.Future[tuple[LaneKey, ...]] = asyncio.get_running_loop().create_future()
+        self._put(self._accepting, _Accepting(payloads, future))
+        return await future
 
     async def run(self, job: Callable[[], T]) -> T:
-        """The job's result, once committed. Raises StoreError, or what the job raised: then nothing
-        of it was kept.
-        """
+        """See `Transactions.run`."""
+        return await self._behind(self._synced, job)
+
+    async def run_unsynced(self, job: Callable[[], T]) -> T:
+        """See `Transactions.run_unsynced`."""
+        return await self._behind(self._unsynced, job)
+
+    async def _behind(self, jobs: deque[_Job], job: Callable[[], T]) -> T:
         if self._ahead:
             await self._passed.wait()
-        return await self._queued(_BEHIND, job)
-
-    async def run_first(self, job: Callable[[], T]) -> T:
-        """The same, before all that was put behind."""
-        return await self._queued(_FIRST, job)
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        self._put(jobs, _Job(job, future))
+        return await future
 
     @contextmanager
     def ahead(self) -> Iterator[None]:
-        """Whatever would be put behind waits for the end of this, once: what comes first in many
-        pieces has no pauses between them that are filled with long work."""
+        """Whatever would be put behind waits for the end of this, once: what is accepted in many
+        pieces has no pauses between them that are filled with long work.
+        """
         self._ahead += 1
         self._passed.clear()
         try:
@@ -71,53 +105,91 @@ class Writer:
             self._ahead -= 1
             self._passed.set()
 
-    async def _queued(self, rank: int, job: Callable[[], T]) -> T:
-        loop = asyncio.get_running_loop()
-        future: asyncio.Future[T] = loop.create_future()
-        self._jobs.put(_Job(rank, next(self._numbers), job, future, loop))
-        return await future
-
     def close(self) -> None:
         """Finishes what waits, then closes the store."""
-        self._jobs.put((_END,))
+        with self._work:
+            self._closing = True
+            self._work.notify()
         self._thread.join()
         self._store.close()
 
-    def _work(self) -> None:
-        while jobs := self._next():
-            self._commit(jobs)
+    def _put(self, jobs: deque[Any], job: object) -> None:
+        with self._work:
+            jobs.append(job)
+            self._work.notify()
 
-    def _next(self) -> list[_Job]:
-        """What goes into one transaction; nothing when it is the end."""
-        taken: list[_Job] = []
-        behind = 0
-        while not taken or (
-            len(taken) < _MOST and behind < _MOST_BEHIND and not self._jobs.empty()
-        ):
-            job = self._jobs.get()
-            if not isinstance(job, _Job):
-                self._jobs.put(job)
-                break
-            behind += job.rank == _BEHIND
-            taken.append(job)
-        return taken
+    def _run(self) -> None:
+        while self._wait():
+            self._commit_accepted(_some(self._accepting, _MOST_ACCEPTED))
+            self._commit(_some(self._synced, _MOST_SYNCED), durable=True)
+            self._commit(_some(self._unsynced, _MOST_UNSYNCED), durable=False)
 
-    def _commit(self, taken: list[_Job]) -> None:
-        results: list[object]
+    def _wait(self) -> bool:
+        """Waits for work; False when the end has come and nothing waits."""
+        while True:
+            with self._work:
+                came = self._work.wait_for(
+                    lambda: self.backlog > 0 or self._closing, _QUIET if self._dirty else None
+                )
+            if self.backlog:
+                return True
+            self._sync()
+            if came:
+                return False
+
+    def _sync(self) -> None:
+        if not self._dirty:
+            return
         try:
-            results = self._store.batch([job.call for job in taken])
+            self._store.batch([self._store.sync])
+        except StoreError:  # whoever writes next is told
+            return
+        self._dirty = False
+
+    def _commit_accepted(self, taken: list[_Accepting]) -> None:
+        if not taken:
+            return
+        together = [payload for each in taken for payload in each.payloads]
+        results = self._results([partial(self._store.accept, together)], durable=True)
+        if isinstance(results[0], Exception) and not isinstance(results[0], StoreError):
+            each_alone = [partial(self._store.accept, each.payloads) for each in taken]
+            results = self._results(each_alone, durable=True)
+        elif isinstance(results[0], Exception):
+            results = [StoreError(str(results[0])) for _ in taken]
+        else:
+            results += [()] * (len(taken) - 1)
+        _answer([each.future for each in taken], results)
+
+    def _commit(self, taken: list[_Job], *, durable: bool) -> None:
+        if taken:
+            results = self._results([job.call for job in taken], durable=durable)
+            _answer([job.future for job in taken], results)
+
+    def _results(self, jobs: Sequence[Callable[[], object]], *, durable: bool) -> list[object]:
+        try:
+            results = self._store.batch(jobs, durable=durable)
         except StoreError as error:
-            results = [StoreError(str(error)) for _ in taken]
+            return [StoreError(str(error)) for _ in jobs]
         except Exception as error:  # noqa: BLE001 - a bug must not end the thread that everyone waits for
-            results = [error for _ in taken]
-        for job, result in zip(taken, results, strict=True):
-            job.loop.call_soon_threadsafe(partial(_resolve, job.future, result))
+            return [error for _ in jobs]
+        self._dirty = not durable
+        return results
 
 
-def _resolve(future: asyncio.Future[Any], result: object) -> None:
-    if future.cancelled():
-        return
-    if isinstance(result, Exception):
-        future.set_exception(result)
-    else:
-        future.set_result(result)
+def _some(jobs: deque[T], most: int) -> list[T]:
+    return [jobs.popleft() for _ in range(min(most, len(jobs)))]
+
+
+def _answer(futures: Sequence["asyncio.Future[Any]"], results: Sequence[object]) -> None:
+    """One wake-up of the loop for all of a commit."""
+    futures[0].get_loop().call_soon_threadsafe(_resolve, futures, results)
+
+
+def _resolve(futures: Sequence["asyncio.Future[Any]"], results: Sequence[object]) -> None:
+    for future, result in zip(futures, results, strict=True):
+        if future.cancelled():
+            continue
+        if isinstance(result, Exception):
+            future.set_exception(result)
+        else:
+            future.set_result(result)

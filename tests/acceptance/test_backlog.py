@@ -30,7 +30,7 @@ def backlog(folder: Path) -> None:
     store = SqliteStore(folder / DATABASE, synchronous="OFF")
     for first in range(0, OPEN, 500):
         store.batch(
-            [partial(store.accept, new_payload(number)) for number in range(first, first + 500)]
+            [partial(store.accept, [new_payload(number)]) for number in range(first, first + 500)]
         )
     store.close()
 

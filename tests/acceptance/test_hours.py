@@ -51,8 +51,8 @@ async def test_a_mute_that_a_reload_took_away_keeps_nothing_back() -> None:
     world = muted(Route("ops", mute=("morning",)))
     await world.post(notification(alert("db-1")))
     await world.run(until=10)
-    active = world.pipeline.active
-    world.pipeline.take_over(replace(active, routing=replace(active.routing, root=Route("ops"))))
+    active = world.config.current
+    world.config.load(replace(active, routing=replace(active.routing, root=Route("ops"))))
     await world.commit(partial(world.store.recheck, world.now))
     await world.restart()
     await world.run(until=20)
@@ -204,9 +204,9 @@ async def test_a_digest_waits_until_its_chat_is_no_longer_muted() -> None:
             notification(alert(f"db-{number}"), group=GroupId("", "relay", f"{{}}:{number}"))
         )
     await world.run(until=10)
-    active = world.pipeline.active
+    active = world.config.current
     target = telegram_target(policy=replace(POLICY, muted_until=T0 + 600))
-    world.pipeline.take_over(replace(active, routing=Routing(Route("ops"), {"ops": (target,)})))
+    world.config.load(replace(active, routing=Routing(Route("ops"), {"ops": (target,)})))
     await world.post(notification(alert("db-0", "resolved"), group=GroupId("", "relay", "{}:0")))
     await world.run(until=599)
     assert len(world.telegram.calls) == 1

@@ -169,7 +169,7 @@ async def test_a_card_whose_end_was_not_shown_is_forgotten_with_its_deliveries(
     await world.commit(partial(world.store.purge, world.now, 1 << 30, 100))
     assert await world.commit(partial(world.store.card, GROUP_CHAT, GROUP, "")) is None
     assert (
-        await world.commit(partial(world.store.accept, NewPayload(GROUP, b"{}", world.now, ())))
+        await world.commit(partial(world.store.accept, [NewPayload(GROUP, b"{}", world.now, ())]))
         == ()
     )
 

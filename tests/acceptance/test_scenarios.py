@@ -466,8 +466,8 @@ async def test_a_chat_that_refused_a_secret_is_called_at_once_with_the_new_one(
     await relay.post(notification(alert("db-1")))
     await relay.run(until=4000)
     assert (relay.balance()[0].pending, relay.balance()[0].delivered) == (1, 0)
-    relay.pipeline.take_over(
-        replace(relay.pipeline.active, routing=Routing(Route("ops"), {"ops": (good,)}))
+    relay.config.load(
+        replace(relay.config.current, routing=Routing(Route("ops"), {"ops": (good,)}))
     )
     await relay.restart()
     await relay.run(until=4001)

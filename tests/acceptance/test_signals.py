@@ -163,7 +163,7 @@ async def test_sigterm_ends_a_start_that_waits_for_room_on_the_disk(
     data.symlink_to(tiny_disk)
     store = SqliteStore(data / DATABASE)
     lane = LaneKey("telegram", sandbox.url, "1000001", str(OPS))
-    store.batch([partial(store.accept, new_payload(lane))])
+    store.batch([partial(store.accept, [new_payload(lane)])])
     store.batch([partial(fold_all, store, lane)])
     store.batch([partial(store.begin, Attempt(lane, GROUP, "", Post(silent=False)), (), T0)])
     store.close()

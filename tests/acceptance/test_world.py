@@ -19,10 +19,11 @@ from relay.core.routing.matcher import parse
 from relay.core.routing.route import Route, Routing
 from relay.core.template.build_view import build_view
 from relay.core.template.template import Rendered
+from relay.core.turn.change import AttemptResult
 from relay.delivery import calls, pipeline
 from relay.sandbox.faults import FaultKind, Refusal
 from relay.sandbox.rates import Window
-from relay.store.protocol import AttemptResult, Ended, StoreError
+from relay.store.protocol import Ended, StoreError
 from tests.build import POLICY, T0, alert, notification
 from tests.world import (
     CHANNEL,
@@ -353,9 +354,7 @@ def reloaded(world: World, root: str, *targets: Target) -> None:
     receivers: dict[str, tuple[Target, ...]] = {
         target.policy.receiver: (target,) for target in targets
     }
-    world.pipeline.take_over(
-        replace(world.pipeline.active, routing=Routing(Route(root), receivers))
-    )
+    world.config.load(replace(world.config.current, routing=Routing(Route(root), receivers)))
 
 
 @pytest.mark.parametrize("folded", [False, True])
@@ -414,7 +413,7 @@ async def test_what_waits_for_a_removed_chat_reaches_one_that_knows_an_older_sta
     await world.post(notification(alert("db-1", earlier)))
     await world.run(until=60)
     reloaded(world, "ops", telegram_target())
-    world.routing = world.pipeline.active.routing
+    world.routing = world.config.current.routing
     world.faults.add("telegram", str(CHAT), "502")
     await world.post(notification(alert("db-1", status, at=T0 + 120 if status == "firing" else T0)))
     await world.run(until=70)
@@ -534,7 +533,7 @@ async def test_a_chat_that_a_reload_removed_gets_no_more_deliveries() -> None:
     world = World()
     await world.post(notification(alert("db-1")))
     reloaded(world, "spare", telegram_target(SPARE, replace(POLICY, receiver="spare")))
-    world.routing = world.pipeline.active.routing
+    world.routing = world.config.current.routing
     await world.run(until=60)
     await world.post(notification(alert("db-1"), alert("db-2")))
     await world.run(until=120)

@@ -32,7 +32,7 @@ BARE, LISTED = Card(GROUP, "", "ops"), Card(GROUP, "", "ops", listed=True)
 def test_a_list_is_owed_once_where_alerts_were_only_counted(
     card: Card, step: Step, counted: tuple[str, ...], policy: Policy, owed: tuple[OwedReply, ...]
 ) -> None:
-    assert listing.pending_lanes(card, step, counted, policy, T0).owed == owed
+    assert listing.owe_document(card, step, counted, policy, T0).owed == owed
 
 
 def test_a_paragraph_has_state_name_and_times_then_labels_and_annotations() -> None:

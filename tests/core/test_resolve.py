@@ -5,7 +5,8 @@ import pytest
 from relay.config.config import parse
 from relay.config.fault import Fault
 from relay.config.files import Files, wanted
-from relay.config.resolve import Retention, Rules, decided, resolve
+from relay.config.resolve import Rules, decided, resolve
+from relay.core.active_config import Retention
 from relay.core.alert import Alert, Notification
 from relay.core.bot.account import Bot
 from relay.core.budget import Limits, Rate

@@ -96,7 +96,7 @@ class Desk:
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     desk = Desk(tmp_path)
-    await desk.writer.run(partial(desk.store.accept, new_payload(TELEGRAM)))
+    await desk.writer.run(partial(desk.store.accept, [new_payload(TELEGRAM)]))
     await desk.control.open(tmp_path / SOCKET)
     yield desk
     await desk.stop()

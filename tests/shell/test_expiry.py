@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from relay.config.resolve import Retention
+from relay.core.active_config import Retention
 from relay.core.event import Event, Settled
 from relay.core.routing.route import Route, Routing
 from relay.operate.housekeeping import Housekeeping
@@ -18,7 +18,7 @@ async def a_day_later(world: World) -> list[tuple[str, int]]:
     told: list[Event] = []
     kept = Housekeeping(world.store, world.commit, lambda: world.now, told.append)
     await world.run(until=DAY + 60)
-    await kept.round(world.pipeline.active, RETENTION)
+    await kept.round(world.config.current, RETENTION)
     return [(event.receiver, event.count) for event in told if isinstance(event, Settled)]
 
 
@@ -40,8 +40,8 @@ async def test_what_waits_under_a_receiver_that_a_reload_took_away_expires_too()
     await world.post(notification(alert("db-1")))
     await world.run(until=10)
     renamed = telegram_target(policy=replace(POLICY, receiver="dba"))
-    world.pipeline.take_over(
-        replace(world.pipeline.active, routing=Routing(Route("dba"), {"dba": (renamed,)}))
+    world.config.load(
+        replace(world.config.current, routing=Routing(Route("dba"), {"dba": (renamed,)}))
     )
     assert await a_day_later(world) == [("ops", 1)]
     assert [row.pending for row in world.balance()] == [0]

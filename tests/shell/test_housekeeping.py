@@ -10,8 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from relay.config.resolve import Retention
-from relay.core.active_config import ActiveConfig
+from relay.core.active_config import ActiveConfig, Retention
 from relay.core.event import Event, Noted, Settled
 from relay.core.routing.route import Route, Routing
 from relay.operate import housekeeping
@@ -43,7 +42,7 @@ class House:
         """What a new run has."""
         return Housekeeping(self.store, self.writer.run, lambda: self.now, self.told.append)
 
-    async def accept(self, *seqs_dead: int, count: int = 1) -> None:
+    async def accept([self, *seqs_dead: int, count: int = 1]) -> None:
         """Accepts that many deliveries now; those of these numbers end at once."""
         arriving = partial(self.store.accept, new_payload(TELEGRAM, at=self.now))
         await asyncio.gather(*(self.writer.run(arriving) for _ in range(count)))

@@ -47,7 +47,7 @@ class Watched(SqliteStore):
         if len(self.taken) >= self.full_after:
             raise StoreError("the disk is full")
         self.taken.append(new_payload.group.group_key + (" ends" if new_payload.last else ""))
-        return super().accept(new_payload)
+        return super().accept([new_payload])
 
 
 class Relay:

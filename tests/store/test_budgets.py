@@ -10,7 +10,8 @@ from relay.core.card.card import Card
 from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Post
 from relay.core.routing.lane import LaneKey
-from relay.store.protocol import Attempt, AttemptResult, Begun, CardChange, Denied, Store
+from relay.core.turn.change import AttemptResult, CardChange
+from relay.store.protocol import Attempt, Begun, Denied, Store
 from relay.store.sqlite.budgets import PATIENCE, YIELD
 from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, T0, TELEGRAM

@@ -13,8 +13,9 @@ from relay.core.card.card import Card, Entry, OwedReply
 from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.step import Post
 from relay.core.clock_ahead import AHEAD
+from relay.core.turn.change import AttemptResult, CardChange
 from relay.store.people import BOT_REPLY_SECONDS
-from relay.store.protocol import Attempt, AttemptResult, Begun, CardChange, Denied, Store
+from relay.store.protocol import Attempt, Begun, Denied, Store
 from relay.store.queue import Refused
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM, entry
@@ -61,7 +62,7 @@ def test_whose_part_was_told_to_wait_rests_as_long_as_was_said(store: Store) -> 
 
 
 def test_a_chat_is_tried_again_as_soon_as_it_would_have_been(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM, at=THEN))
+    store.accept([new_payload(TELEGRAM, at=THEN)])
     state = LaneState(
         down=Down("kicked", THEN - 5, THEN + 300), thread_again=THEN + 9, retry_at=THEN + 4
     )
@@ -76,7 +77,7 @@ def test_a_chat_is_tried_again_as_soon_as_it_would_have_been(store: Store) -> No
 
 
 def test_a_card_is_due_as_soon_as_it_would_have_been_and_knows_no_future(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM, at=THEN))
+    store.accept([new_payload(TELEGRAM, at=THEN)])
     card = shown(fold_all(store, TELEGRAM))
     assert card.shown is not None
     there = replace(card, shown=replace(card.shown, posted_at=THEN - 9, edited_at=THEN - 1))
@@ -99,8 +100,8 @@ def _held(at: float) -> Entry:
 
 
 def test_what_was_accepted_in_the_future_grows_old_as_anything_else(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM, at=THEN))
-    store.accept(new_payload(TELEGRAM, at=THEN))
+    store.accept([new_payload(TELEGRAM, at=THEN)])
+    store.accept([new_payload(TELEGRAM, at=THEN)])
     store.dismiss(TELEGRAM, [1], "dead", "test")
     store.move_times_back(T0)
     assert [row.oldest_pending for row in store.balance()] == [T0]
@@ -109,15 +110,15 @@ def test_what_was_accepted_in_the_future_grows_old_as_anything_else(store: Store
 
 
 def test_what_ended_in_the_future_alone_tells_of_it_too(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM, at=THEN))
+    store.accept([new_payload(TELEGRAM, at=THEN)])
     store.dismiss(TELEGRAM, [1], "dead", "test")
     assert store.move_times_back(T0) == YEARS
 
 
 def test_what_was_told_in_the_future_is_older_than_what_is_told_now(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM, at=THEN))
+    store.accept([new_payload(TELEGRAM, at=THEN)])
     store.move_times_back(T0)
-    store.accept(new_payload(TELEGRAM, at=T0 + 1))
+    store.accept([new_payload(TELEGRAM, at=T0 + 1)])
     store.dismiss(TELEGRAM, [1], "dead", "test")
     assert isinstance(store.retry("1/1", T0 + 2), Refused)
 
@@ -142,14 +143,14 @@ def test_an_answer_goes_at_once_and_not_late(store: Store) -> None:
 
 @pytest.mark.parametrize(("until", "then"), [(THEN + 60, T0 + 60), (T0 + 60, T0 + 60), (0.0, 0.0)])
 def test_a_mute_lasts_as_long_as_was_asked(until: float, then: float, store: Store) -> None:
-    store.accept(new_payload(TELEGRAM, at=THEN))
+    store.accept([new_payload(TELEGRAM, at=THEN)])
     take(store, added=replace(OWN, muted_until=until))
     store.move_times_back(T0)
     assert [each.muted_until for each in store.people.subscriptions()] == [then]
 
 
 def test_where_no_clock_was_ahead_nothing_is_touched(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM, at=T0 + AHEAD))
+    store.accept([new_payload(TELEGRAM, at=T0 + AHEAD)])
     store.begin(ATTEMPT, (LIMIT,), T0)
     card = fold_all(store, TELEGRAM, due=THEN)
     assert store.move_times_back(T0) == 0.0
@@ -158,5 +159,5 @@ def test_where_no_clock_was_ahead_nothing_is_touched(store: Store) -> None:
 
 
 def test_it_is_done_once(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM, at=THEN))
+    store.accept([new_payload(TELEGRAM, at=THEN)])
     assert (store.move_times_back(T0), store.move_times_back(T0)) == (YEARS, 0.0)

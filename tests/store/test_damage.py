@@ -22,7 +22,8 @@ from relay.core.card.step import MessageRef, Post
 from relay.core.event import Event, Noted, StorageDamaged
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
-from relay.store.protocol import Attempt, Begun, CardChange, Claim, NewPayload, Store
+from relay.core.turn.change import CardChange
+from relay.store.protocol import Attempt, Begun, Claim, NewPayload, Store
 from relay.store.recover import Salvaged, salvage
 from relay.store.sqlite.damaged_file import NothingToSalvage
 from relay.store.sqlite.store import SqliteStore
@@ -43,7 +44,7 @@ def new_payload(number: int, at: float, *lanes: LaneKey, receiver: str = "ops") 
     return NewPayload(told.group, msgspec.json.encode(told), at, deliveries)
 
 
-def accept(store: Store, number: int, at: float, *lanes: LaneKey, receiver: str = "ops") -> None:
+def accept([store: Store, number: int, at: float, *lanes: LaneKey, receiver: str = "ops"]) -> None:
     (result,) = store.batch(
         [partial(store.accept, new_payload(number, at, *lanes, receiver=receiver))]
     )
@@ -57,7 +58,7 @@ def made(path: Path, groups: int = 100) -> None:
     store = SqliteStore(path)
     store.batch(
         [
-            partial(store.accept, new_payload(number, T0 + number, *LANES))
+            partial(store.accept, [new_payload(number, T0 + number, *LANES)])
             for number in range(groups)
         ]
     )

@@ -22,17 +22,9 @@ from relay.core.card.step import MessageRef, Post
 from relay.core.event import Event, Noted
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery, Route, Routing
+from relay.core.turn.change import AttemptResult, CardChange
 from relay.inbound.intake import Intake
-from relay.store.protocol import (
-    Attempt,
-    AttemptResult,
-    Begun,
-    CardChange,
-    Ended,
-    NewPayload,
-    Store,
-    StoreError,
-)
+from relay.store.protocol import Attempt, Begun, Ended, NewPayload, Store, StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 from tests.build import T0, TELEGRAM, alert, notification, target
@@ -56,7 +48,7 @@ def accept(store: Store, to: LaneKey, size: int = 8 * KIBIBYTE) -> object:
         (Delivery(to, "ops", "", None, urgent=False),),
         last=False,
     )
-    return run(store, partial(store.accept, new_payload))
+    return run(store, partial(store.accept, [new_payload]))
 
 
 def run(store: Store, job: Callable[[], object]) -> object:

@@ -19,16 +19,9 @@ from relay.core.routing.lane import LaneKey
 from relay.core.routing.matcher import parse
 from relay.core.routing.route import SUBSCRIPTION, Delivery
 from relay.core.text.richtext import RichText
+from relay.core.turn.change import AttemptResult, CardChange
 from relay.store.people import BOT_REPLY_SECONDS
-from relay.store.protocol import (
-    Attempt,
-    AttemptResult,
-    Begun,
-    CardChange,
-    Denied,
-    NewPayload,
-    Store,
-)
+from relay.store.protocol import Attempt, Begun, Denied, NewPayload, Store
 from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, POLICY, T0, alert, arriving, notification
 
@@ -63,7 +56,7 @@ def take(store: Store, number: int = 7, bot: BotId = BOT, **effects: object) -> 
 def arrive(store: Store, lane: LaneKey, *alerts: Alert) -> tuple[LaneKey, ...]:
     told = notification(*alerts)
     deliveries = (Delivery(lane, SUBSCRIPTION, "", None, urgent=False),) if alerts else ()
-    return store.accept(NewPayload(told.group, msgspec.json.encode(told), T0, deliveries))
+    return store.accept([NewPayload(told.group, msgspec.json.encode(told), T0, deliveries)])
 
 
 def show(store: Store, lane: LaneKey, *, due: float | None = None) -> Card:

@@ -11,7 +11,7 @@ from relay.core.card.card import Card, Shown, mark
 from relay.core.card.digest import DIGEST
 from relay.core.card.lane_state import LaneState
 from relay.core.card.step import MessageRef
-from relay.store.protocol import AttemptResult, CardChange
+from relay.core.turn.change import AttemptResult, CardChange
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM
 from tests.store.test_store import fold_all, new_payload
@@ -21,7 +21,7 @@ def turns(store: SqliteStore) -> None:
     """A card comes, is shown and closes; a digest takes one in; a chat is down; another one is
     gone.
     """
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
     digest = CardChange(Card(DIGEST, "", "ops"), T0, urgent=False)
     store.absorb(TELEGRAM, digest, T0, T0 + 9)
@@ -32,7 +32,7 @@ def turns(store: SqliteStore) -> None:
     store.settle(
         AttemptResult(TELEGRAM, LaneState(), CardChange(closed, None, urgent=False), T0, shown=True)
     )
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
     store.expire(TELEGRAM, "ops", T0)
     store.unfold(TELEGRAM, GROUP, "")

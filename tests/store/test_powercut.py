@@ -21,15 +21,8 @@ from relay.core.card.lane_state import LaneState
 from relay.core.card.step import MessageRef, Post
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
-from relay.store.protocol import (
-    Attempt,
-    AttemptResult,
-    Begun,
-    CardChange,
-    NewPayload,
-    Store,
-    StoreError,
-)
+from relay.core.turn.change import AttemptResult, CardChange
+from relay.store.protocol import Attempt, Begun, NewPayload, Store, StoreError
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, T0, TELEGRAM, alert, notification
 from tests.store.cutting_vfs import Disk
@@ -164,7 +157,7 @@ def a_job(chance: random.Random) -> Job:
 
 def accept(store: Store, told: Notification, lanes: list[LaneKey], at: float) -> None:
     deliveries = tuple(Delivery(lane, "ops", "", None, urgent=False) for lane in lanes)
-    store.accept(NewPayload(told.group, msgspec.json.encode(told), at, deliveries))
+    store.accept([NewPayload(told.group, msgspec.json.encode(told), at, deliveries)])
 
 
 def fold(store: Store, lane: LaneKey) -> None:

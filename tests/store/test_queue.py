@@ -15,7 +15,8 @@ from relay.core.card.card import Card
 from relay.core.card.lane_state import Down, LaneState
 from relay.core.event import DROPPED
 from relay.core.routing.route import Delivery
-from relay.store.protocol import CardChange, NewPayload, Store
+from relay.core.turn.change import CardChange
+from relay.store.protocol import NewPayload, Store
 from relay.store.queue import MOST_LISTED, Dropped, Page, Query, Queued, Refused, Retried, Whole
 from relay.store.sqlite import queue
 from relay.store.sqlite.open_file import STEPS
@@ -52,7 +53,7 @@ def seen(store: Store, delivery_id: str) -> Queued:
 
 def refused(store: Store) -> Card:
     """The delivery 1/1, folded and refused by its platform."""
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     card = replace(fold_all(store, TELEGRAM), refused="whatever it said", plain=False)
     store.settle(replace(result(card), dead="the markup is refused"))
     return card
@@ -60,7 +61,7 @@ def refused(store: Store) -> Card:
 
 def test_a_delivery_tells_where_it_goes_with_what_and_since_when(store: Store) -> None:
     told = notification(alert("a"), alert("b"), alert("c", name="Cpu"), alert("d", name=""))
-    store.accept(new_payload(DISCORD, TELEGRAM, told=told))
+    store.accept([new_payload(DISCORD, TELEGRAM, told=told)])
     discord, telegram = page(store).deliveries
     assert (discord.id, discord.lane, telegram.id, telegram.lane) == (
         "1/1",
@@ -85,7 +86,7 @@ def test_a_delivery_tells_where_it_goes_with_what_and_since_when(store: Store) -
 def test_a_delivery_of_some_alerts_is_listed_and_shown_with_these_only(store: Store) -> None:
     told = notification(alert("a"), alert("b", name="Cpu"))
     delivery = Delivery(TELEGRAM, "ops", "", (1,), urgent=False)
-    store.accept(NewPayload(GROUP, msgspec.json.encode(told), T0, (delivery,)))
+    store.accept([NewPayload(GROUP, msgspec.json.encode(told), T0, (delivery,))])
     whole = store.queued("1/1")
     assert isinstance(whole, Whole)
     assert (whole.delivery.alerts, whole.delivery.count) == (("Cpu",), 1)
@@ -94,14 +95,16 @@ def test_a_delivery_of_some_alerts_is_listed_and_shown_with_these_only(store: St
 
 def test_names_from_a_payload_are_shortened(store: Store) -> None:
     group = GroupId("", "relay", "k" * 1000)
-    store.accept(new_payload(TELEGRAM, told=notification(alert("a", name="n" * 1000), group=group)))
+    store.accept(
+        [new_payload(TELEGRAM, told=notification(alert("a", name="n" * 1000), group=group))]
+    )
     (only,) = page(store).deliveries
     assert [len(name) for name in only.alerts] == [80]
     assert len(only.group.group_key) == 300
 
 
 def test_a_pending_delivery_tells_what_keeps_it_from_its_chat(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
     trouble = LaneState(trouble="unreachable", trouble_since=T0, attempts=4, retry_at=T0 + 40)
     store.settle(replace(result(card), state=trouble))
@@ -123,7 +126,7 @@ def test_pages_give_each_delivery_once_pending_before_dead_by_receiver_chat_and_
 ) -> None:
     for receiver in ("web", "ops"):
         for at in (2, 0, 1):
-            store.accept(new_payload(TELEGRAM, DISCORD, at=T0 + at, receiver=receiver))
+            store.accept([new_payload(TELEGRAM, DISCORD, at=T0 + at, receiver=receiver)])
     store.dismiss(TELEGRAM, [1, 2], "dead", "receiver_removed")
     store.dismiss(DISCORD, [3], "delivered", "")
     ordered = ["1/5", "1/6", "1/4", "2/5", "2/6", "2/4", "1/3", "2/2", "2/1", "1/2", "1/1"]
@@ -150,14 +153,14 @@ def test_a_page_has_its_largest_size_whatever_is_asked(store: Store) -> None:
     deliveries = tuple(
         Delivery(TELEGRAM, "ops", str(n), None, urgent=False) for n in range(MOST_LISTED + 1)
     )
-    store.accept(NewPayload(GROUP, msgspec.json.encode(told), T0, deliveries))
+    store.accept([NewPayload(GROUP, msgspec.json.encode(told), T0, deliveries)])
     assert len(listed(store, Query(limit=10**9))) == MOST_LISTED
     assert len(listed(store, Query(limit=-1))) == 1
 
 
 @pytest.mark.parametrize("after", ["pending:9/9", "dead:1/x", "1/1", "sideways:1/1", "pending:"])
 def test_a_place_that_never_was_is_refused(store: Store, after: str) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     assert isinstance(store.queue(Query(after=after)), Refused)
 
 
@@ -165,7 +168,7 @@ def test_a_place_that_never_was_is_refused(store: Store, after: str) -> None:
     "wrong", ["", "1", "/", "1/", "9/9", "1/x", "-1/1", "1/1/1", "\u0661/1", "1/" + "9" * 30]
 )
 def test_an_unknown_id_is_refused_with_where_ids_are(store: Store, wrong: str) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     answers = (store.queued(wrong), store.retry(wrong, T0), store.drop(wrong, T0))
     for answer in answers:
         assert answer == Refused(
@@ -198,7 +201,7 @@ def test_a_retry_makes_the_card_due_as_it_is_now_and_forgets_the_refusal(store: 
 
 
 def test_what_died_before_it_was_folded_is_folded_by_a_retry(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     store.dismiss(TELEGRAM, [1], "dead", "receiver_removed")
     store.retry("1/1", T0 + 60)
     (opened,) = store.claim(TELEGRAM, T0 + 60, 9).page
@@ -212,7 +215,7 @@ def test_what_died_before_it_was_folded_is_folded_by_a_retry(store: Store) -> No
 def test_what_died_with_a_card_that_is_no_more_is_folded_by_a_retry(store: Store) -> None:
     refused(store)
     store.unfold(TELEGRAM, new_payload().group, "")
-    store.accept(new_payload(TELEGRAM, told=notification(alert("x"), group=OTHER)))
+    store.accept([new_payload(TELEGRAM, told=notification(alert("x"), group=OTHER))])
     fold_all(store, TELEGRAM)  # it has the number of the card that is no more
     store.retry("1/1", T0 + 60)
     (opened,) = store.claim(TELEGRAM, T0 + 60, 9).page
@@ -220,27 +223,27 @@ def test_what_died_with_a_card_that_is_no_more_is_folded_by_a_retry(store: Store
 
 
 def test_a_group_that_a_retry_brings_back_is_watched_again(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     store.dismiss(TELEGRAM, [1], "dead", "receiver_removed")
-    assert store.accept(new_payload(DISCORD)) == (DISCORD,)
+    assert store.accept([new_payload(DISCORD)]) == (DISCORD,)
     store.retry("1/1", T0 + 60)
-    assert store.accept(new_payload(DISCORD)) == (DISCORD, TELEGRAM)
+    assert store.accept([new_payload(DISCORD)]) == (DISCORD, TELEGRAM)
 
 
 def test_deliveries_that_died_unfolded_can_be_retried_one_after_the_other_in_order(
     store: Store,
 ) -> None:
     for at in range(3):
-        store.accept(new_payload(TELEGRAM, at=T0 + at))
+        store.accept([new_payload(TELEGRAM, at=T0 + at)])
     store.dismiss(TELEGRAM, [1, 2, 3], "dead", "receiver_removed")
     assert [type(store.retry(f"1/{seq}", T0 + 60)) for seq in (1, 2, 3)] == [Retried] * 3
     assert [opened.seq for opened in store.claim(TELEGRAM, T0, 9).page] == [4, 5, 6]
 
 
 def test_nothing_old_is_laid_over_something_newer(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM, at=T0))
+    store.accept([new_payload(TELEGRAM, at=T0)])
     store.dismiss(TELEGRAM, [1], "dead", "receiver_removed")
-    store.accept(new_payload(TELEGRAM, at=T0 + 5, told=notification(alert("a", "resolved"))))
+    store.accept([new_payload(TELEGRAM, at=T0 + 5, told=notification(alert("a", "resolved")))])
     answer = store.retry("1/1", T0 + 60)
     assert isinstance(answer, Refused)
     assert "1/1 is out of date: 1/2 tells the same chat" in answer.why
@@ -248,9 +251,9 @@ def test_nothing_old_is_laid_over_something_newer(store: Store) -> None:
 
 
 def test_a_newer_delivery_of_another_group_or_chat_does_not_hinder_a_retry(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM, at=T0))
+    store.accept([new_payload(TELEGRAM, at=T0)])
     store.dismiss(TELEGRAM, [1], "dead", "receiver_removed")
-    store.accept(new_payload(TELEGRAM, at=T0 + 5, told=notification(alert("x"), group=OTHER)))
+    store.accept([new_payload(TELEGRAM, at=T0 + 5, told=notification(alert("x"), group=OTHER))])
     assert isinstance(store.retry("1/1", T0 + 60), Retried)
 
 
@@ -263,7 +266,7 @@ def test_a_chat_that_shows_its_group_already_needs_no_retry(store: Store) -> Non
 
 
 def test_what_ended_well_is_neither_retried_nor_dropped(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     store.dismiss(TELEGRAM, [1], "delivered", "")
     for answer in (store.retry("1/1", T0), store.drop("1/1", T0)):
         assert isinstance(answer, Refused)
@@ -271,7 +274,7 @@ def test_what_ended_well_is_neither_retried_nor_dropped(store: Store) -> None:
 
 
 def test_a_pending_delivery_is_made_due_by_a_retry_and_counted_once(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
     tired = LaneState(attempts=9, retry_at=T0 + 300)
     store.settle(
@@ -288,7 +291,7 @@ def test_a_pending_delivery_is_made_due_by_a_retry_and_counted_once(store: Store
 def test_a_retry_allows_one_call_to_a_chat_that_is_down(
     store: Store, probe_at: float | None
 ) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
     store.settle(replace(result(card), state=LaneState(down=Down("kicked", T0, probe_at))))
     store.retry("1/1", T0 + 9)
@@ -296,7 +299,7 @@ def test_a_retry_allows_one_call_to_a_chat_that_is_down(
 
 
 def test_a_dropped_delivery_is_dead_and_its_card_is_left_as_it_is(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     fold_all(store, TELEGRAM)
     assert store.drop("1/1", T0 + 9) == Dropped("1/1", TELEGRAM, "ops")
     (row,) = store.balance()
@@ -308,8 +311,8 @@ def test_a_dropped_delivery_is_dead_and_its_card_is_left_as_it_is(store: Store) 
 
 
 def test_a_card_that_another_delivery_wants_shown_keeps_its_duty(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM, at=T0))
-    store.accept(new_payload(TELEGRAM, at=T0 + 1))
+    store.accept([new_payload(TELEGRAM, at=T0)])
+    store.accept([new_payload(TELEGRAM, at=T0 + 1)])
     card = fold_all(store, TELEGRAM)
     store.drop("1/1", T0 + 9)
     assert store.card(TELEGRAM, GROUP, "") == card
@@ -318,7 +321,7 @@ def test_a_card_that_another_delivery_wants_shown_keeps_its_duty(store: Store) -
 
 
 def test_a_drop_can_be_taken_back_by_a_retry(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     fold_all(store, TELEGRAM)
     store.drop("1/1", T0 + 9)
     assert store.retry("1/1", T0 + 10) == Retried("1/1", "1/2", TELEGRAM, "ops")
@@ -327,13 +330,13 @@ def test_a_drop_can_be_taken_back_by_a_retry(store: Store) -> None:
 
 
 def test_a_group_whose_only_delivery_was_dropped_unfolded_is_watched_no_more(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     store.drop("1/1", T0 + 9)
-    assert store.accept(new_payload(DISCORD, at=T0 + 10)) == (DISCORD,)
+    assert store.accept([new_payload(DISCORD, at=T0 + 10)]) == (DISCORD,)
 
 
 def test_a_copy_to_a_fallback_is_listed_under_its_own_receiver(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
     copy = seen(store, "2/1")
     assert (copy.receiver, copy.fallback, copy.lane) == ("ops", "spare", DISCORD)
@@ -351,7 +354,7 @@ def test_a_page_is_read_from_an_index_in_its_order_however_many_rows_there_are(s
 
 
 def test_the_lanes_that_are_down_are_known_whatever_the_others_are(store: Store) -> None:
-    store.accept(new_payload(DISCORD, TELEGRAM))
+    store.accept([new_payload(DISCORD, TELEGRAM)])
     refused = Down("kicked", T0, None, "mark")
     store.settle(replace(result(fold_all(store, TELEGRAM)), state=LaneState(down=refused)))
     assert store.down() == ((TELEGRAM, refused),)
@@ -359,6 +362,6 @@ def test_the_lanes_that_are_down_are_known_whatever_the_others_are(store: Store)
 
 def test_a_lane_whose_state_cannot_be_read_is_not_known_to_be_down() -> None:
     store = SqliteStore(":memory:")
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     store._db.execute("UPDATE lane SET state = 'no state'")
     assert store.down() == ()

@@ -12,7 +12,8 @@ from relay.core.alert import GroupId
 from relay.core.card.card import Card
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
-from relay.store.protocol import CardChange, Store
+from relay.core.turn.change import CardChange
+from relay.store.protocol import Store
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, T0, TELEGRAM, alert, entry, notification
 from tests.store.test_store import fold_all, new_payload, result, shown
@@ -92,7 +93,7 @@ class Night:
         ways = [(TELEGRAM, "ops")] * what.down + [(lane, "own") for lane in what.spares]
         routed = tuple(Delivery(lane, receiver, "", None, urgent=False) for lane, receiver in ways)
         self.store.accept(
-            replace(new_payload(told=told, at=self.now, last=what.last), deliveries=routed)
+            [replace(new_payload(told=told, at=self.now, last=what.last), deliveries=routed)]
         )
 
     def fold(self, lane: LaneKey, *, closes: bool) -> None:
@@ -139,9 +140,9 @@ def test_each_delivery_of_a_chat_that_is_down_comes_to_each_spare_chat_once(
 
 
 def test_what_came_to_a_fallback_as_it_arrived_is_not_copied_by_the_next_turn(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
-    assert store.accept(new_payload(TELEGRAM, at=T0 + 1)) == (TELEGRAM, DISCORD)
+    assert store.accept([new_payload(TELEGRAM, at=T0 + 1)]) == (TELEGRAM, DISCORD)
     assert store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD]) == ()
     assert [(row.platform, row.accepted) for row in store.balance()] == [
         ("discord", 2),
@@ -150,10 +151,10 @@ def test_what_came_to_a_fallback_as_it_arrived_is_not_copied_by_the_next_turn(st
 
 
 def test_a_spare_chat_whose_card_closed_gets_what_another_got_as_it_arrived(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     store.copy_to_fallback(TELEGRAM, "ops", "spare", SPARES)
     store.settle(result(replace(shown(fold_all(store, SECOND)), closed_at=T0), SECOND))
-    assert store.accept(new_payload(TELEGRAM, at=T0 + 1)) == (TELEGRAM, DISCORD)
+    assert store.accept([new_payload(TELEGRAM, at=T0 + 1)]) == (TELEGRAM, DISCORD)
     assert store.copy_to_fallback(TELEGRAM, "ops", "spare", SPARES) == (SECOND,)
 
 
@@ -161,11 +162,11 @@ def test_what_comes_to_the_new_chat_of_a_receiver_is_copied_to_the_card_that_sto
     store: Store,
 ) -> None:
     instead = replace(TELEGRAM, chat="-1002")
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
     fold_all(store, DISCORD)
     told = notification(alert("a", "resolved"))
-    assert DISCORD in store.accept(new_payload(instead, at=T0 + 1, told=told))
+    assert DISCORD in store.accept([new_payload(instead, at=T0 + 1, told=told)])
     (copied,) = store.claim(DISCORD, T0 + 1, 9).page
     assert (copied.notification, copied.alerts, copied.receiver) == (told, None, "spare")
     assert [opened.alerts for opened in store.claim(TELEGRAM, T0 + 1, 9).page] == [None, ()]
@@ -175,10 +176,10 @@ def test_what_comes_to_the_new_chat_of_a_receiver_is_copied_to_the_card_that_sto
 def test_what_comes_to_another_receiver_is_not_copied_to_a_card_that_stands_in(
     store: Store,
 ) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
     fold_all(store, DISCORD)
-    store.accept(new_payload(SECOND, at=T0 + 1, receiver="team"))
+    store.accept([new_payload(SECOND, at=T0 + 1, receiver="team")])
     (empty,) = store.claim(DISCORD, T0 + 1, 9).page
     assert empty.alerts == ()
 
@@ -198,7 +199,7 @@ def test_chats_with_one_fallback_that_get_other_alerts_of_a_payload_are_all_stoo
         Delivery(down, "ops", fingerprint, alerts, urgent=False)
         for down, (fingerprint, alerts) in zip(downs, parts, strict=True)
     ]
-    store.accept(replace(new_payload(told=told), deliveries=tuple(ways)))
+    store.accept([replace(new_payload(told=told), deliveries=tuple(ways))])
     for down in downs:
         assert store.copy_to_fallback(down, "ops", "spare", [DISCORD]) == (DISCORD,)
     assert [

@@ -17,11 +17,10 @@ from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.step import MessageRef, Post
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
+from relay.core.turn.change import AttemptResult, CardChange
 from relay.store.protocol import (
     Attempt,
-    AttemptResult,
     Begun,
-    CardChange,
     Denied,
     Ended,
     NewerSchema,
@@ -102,7 +101,7 @@ def test_deliveries_of_a_lane_come_in_the_order_of_acceptance_a_page_at_a_time(
     store: Store,
 ) -> None:
     for at in range(5):
-        store.accept(new_payload(TELEGRAM, DISCORD, at=T0 + at))
+        store.accept([new_payload(TELEGRAM, DISCORD, at=T0 + at)])
     page = store.claim(TELEGRAM, T0, 3).page
     assert [(opened.seq, opened.accepted_at) for opened in page] == [
         (1, T0),
@@ -121,18 +120,18 @@ def test_a_page_of_large_payloads_is_cut_by_what_they_weigh_and_never_empty(stor
         notification(wide),
         notification(alert("b")),
     ):
-        store.accept(new_payload(TELEGRAM, told=told))
+        store.accept([new_payload(TELEGRAM, told=told)])
     assert [opened.seq for opened in store.claim(TELEGRAM, T0, 9).page] == [1, 2, 3]
     store.dismiss(TELEGRAM, [1, 2], "merged", "")
     heavier = replace(wide, annotations={"description": "x" * 2 * PAGE_BYTES})
-    store.accept(new_payload(DISCORD, told=notification(heavier)))
+    store.accept([new_payload(DISCORD, told=notification(heavier))])
     assert [opened.seq for opened in store.claim(DISCORD, T0, 9).page] == [1]
     assert [opened.seq for opened in store.claim(TELEGRAM, T0, 9).page] == [3, 4]
 
 
 def test_accept_tells_which_lanes_have_work(store: Store) -> None:
-    assert store.accept(new_payload(TELEGRAM, DISCORD)) == (TELEGRAM, DISCORD)
-    assert store.accept(new_payload(told=notification(alert("x"), group=OTHER))) == ()
+    assert store.accept([new_payload(TELEGRAM, DISCORD)]) == (TELEGRAM, DISCORD)
+    assert store.accept([new_payload(told=notification(alert("x"), group=OTHER))]) == ()
 
 
 def test_what_was_accepted_is_there_after_a_new_start(reopen: Reopen) -> None:
@@ -146,28 +145,28 @@ def test_what_was_accepted_is_there_after_a_new_start(reopen: Reopen) -> None:
 def test_a_card_that_a_payload_of_its_group_does_not_reach_gets_an_empty_delivery(
     store: Store,
 ) -> None:
-    store.accept(new_payload(TELEGRAM))
-    assert store.accept(new_payload(DISCORD)) == (DISCORD, TELEGRAM)
+    store.accept([new_payload(TELEGRAM)])
+    assert store.accept([new_payload(DISCORD)]) == (DISCORD, TELEGRAM)
     assert [opened.alerts for opened in store.claim(TELEGRAM, T0, 9).page] == [None, ()]
 
 
 def test_a_part_that_is_not_the_last_says_nothing_of_other_cards(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM))
-    assert store.accept(new_payload(DISCORD, last=False)) == (DISCORD,)
+    store.accept([new_payload(TELEGRAM)])
+    assert store.accept([new_payload(DISCORD, last=False)]) == (DISCORD,)
 
 
 def test_another_group_and_a_closed_card_get_no_empty_delivery(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
-    assert store.accept(new_payload(DISCORD, told=notification(alert("x"), group=OTHER))) == (
+    assert store.accept([new_payload(DISCORD, told=notification(alert("x"), group=OTHER))]) == (
         DISCORD,
     )
     store.settle(result(replace(shown(card), closed_at=T0)))
-    assert store.accept(new_payload(DISCORD)) == (DISCORD,)
+    assert store.accept([new_payload(DISCORD)]) == (DISCORD,)
 
 
 def test_a_folded_delivery_is_not_given_out_again_and_stays_pending(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     fold_all(store, TELEGRAM)
     claim = store.claim(TELEGRAM, T0, 9)
     assert claim.page == ()
@@ -194,9 +193,9 @@ def test_what_is_shown_ends_its_deliveries_the_newest_delivered_the_earlier_merg
     store: Store,
 ) -> None:
     for at in range(3):
-        store.accept(new_payload(TELEGRAM, at=T0 + at))
+        store.accept([new_payload(TELEGRAM, at=T0 + at)])
     card = fold_all(store, TELEGRAM)
-    store.accept(new_payload(TELEGRAM, at=T0 + 3))
+    store.accept([new_payload(TELEGRAM, at=T0 + 3)])
     ended = store.settle(replace(result(shown(card), now=T0 + 10), shown=True))
     assert ended == (Ended("ops", "merged", 2), Ended("ops", "delivered", 1, (8.0,)))
     (row,) = store.balance()
@@ -210,7 +209,7 @@ def test_what_is_shown_ends_its_deliveries_the_newest_delivered_the_earlier_merg
 
 
 def test_what_is_dead_ends_with_its_reason(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
     assert store.settle(replace(result(card), dead="refused")) == (Ended("ops", "dead", 1),)
     assert store.balance()[0].lost == 0
@@ -218,7 +217,7 @@ def test_what_is_dead_ends_with_its_reason(store: Store) -> None:
 
 def test_duplicates_and_dismissed_deliveries_are_counted_once(store: Store) -> None:
     for _ in range(3):
-        store.accept(new_payload(TELEGRAM))
+        store.accept([new_payload(TELEGRAM)])
     change = CardChange(Card(GROUP, "", "ops"), None, urgent=False, folded=(1, 2), duplicates=(2,))
     assert store.fold(TELEGRAM, [change]) == (Ended("ops", "duplicate", 1),)
     assert store.dismiss(TELEGRAM, [3], "dead", "receiver_removed") == (Ended("ops", "dead", 1),)
@@ -272,7 +271,7 @@ def test_what_a_lane_learnt_is_kept(reopen: Reopen) -> None:
 
 def test_a_job_that_fails_leaves_nothing_and_harms_no_other(store: Store) -> None:
     def faulty() -> None:
-        store.accept(new_payload(DISCORD))
+        store.accept([new_payload(DISCORD)])
         raise ValueError("a bug")
 
     first, second, third = store.batch(
@@ -288,7 +287,7 @@ def test_a_job_that_fails_leaves_nothing_and_harms_no_other(store: Store) -> Non
 
 
 def test_what_ended_long_ago_is_forgotten_with_its_payload_and_nothing_else(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM, DISCORD))
+    store.accept([new_payload(TELEGRAM, DISCORD)])
     store.dismiss(TELEGRAM, [1], "dead", "test")
     assert store.purge(T0, SIZE, 10) == 0
     assert store.purge(T0 + 1, SIZE, 10) == 1
@@ -297,7 +296,7 @@ def test_what_ended_long_ago_is_forgotten_with_its_payload_and_nothing_else(stor
 
 def test_more_than_fits_is_forgotten_the_oldest_that_ended_first(store: Store) -> None:
     for at in range(3):
-        store.accept(new_payload(TELEGRAM, at=T0 + at))
+        store.accept([new_payload(TELEGRAM, at=T0 + at)])
     store.dismiss(TELEGRAM, [1, 2], "dead", "test")
     assert store.purge(T0, 1, 1) == 1
     assert store.purge(T0, SIZE, 1) == 0
@@ -310,7 +309,7 @@ def test_a_closed_card_is_forgotten_with_its_last_delivery_and_an_open_one_stays
     store: Store,
 ) -> None:
     for closed_at in (None, T0):
-        store.accept(new_payload(TELEGRAM))
+        store.accept([new_payload(TELEGRAM)])
         card = replace(shown(fold_all(store, TELEGRAM)), heard_at=T0, closed_at=closed_at)
         store.settle(replace(result(card), shown=True))
         assert store.purge(T0 + 1, SIZE, 10) == (1 if closed_at is None else 2)
@@ -321,7 +320,7 @@ def test_a_closed_card_is_forgotten_with_its_last_delivery_and_an_open_one_stays
 def test_a_card_that_has_something_to_come_or_was_heard_of_since_outlives_its_deliveries(
     due: float | None, heard_at: float, store: Store
 ) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     card = replace(shown(fold_all(store, TELEGRAM)), heard_at=heard_at, closed_at=T0)
     store.settle(
         AttemptResult(
@@ -333,7 +332,7 @@ def test_a_card_that_has_something_to_come_or_was_heard_of_since_outlives_its_de
 
 
 def test_where_room_is_short_a_closed_card_goes_with_its_last_delivery(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     card = replace(shown(fold_all(store, TELEGRAM)), heard_at=T0, closed_at=T0)
     store.settle(replace(result(card), shown=True))
     assert store.purge(T0 - 99, 1, 10) == 2
@@ -352,7 +351,7 @@ def keep(store: Store, *cards: Card, due: float | None = None) -> None:
 def test_a_card_that_closes_after_its_deliveries_were_forgotten_is_forgotten_too(
     store: Store,
 ) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     card = replace(fold_all(store, TELEGRAM), heard_at=T0)
     store.dismiss(TELEGRAM, [1], "dead", "test")
     assert store.purge(T0 + 1, SIZE, 10) == 1
@@ -382,7 +381,7 @@ def test_a_card_without_deliveries_stays_while_something_needs_it(store: Store) 
     keep(store, over("due"), due=T0 + 99)
     keep(store, over("heard of since", T0 + 1), replace(over("shown since"), closed_at=T0 + 1))
     keep(store, over("news"), replace(over(""), group=DIGEST, heard_at=0.0))
-    store.accept(new_payload(TELEGRAM, told=notification(alert("x"), group=over("news").group)))
+    store.accept([new_payload(TELEGRAM, told=notification(alert("x"), group=over("news").group))])
     assert store.purge(T0 + 1, SIZE, 10) == 0
     assert store.card(TELEGRAM, over("news").group, "") == over("news")
 
@@ -390,8 +389,8 @@ def test_a_card_without_deliveries_stays_while_something_needs_it(store: Store) 
 def test_a_closed_card_stays_as_long_as_any_of_its_deliveries_so_that_a_retry_finds_it(
     store: Store,
 ) -> None:
-    store.accept(new_payload(TELEGRAM, at=T0))
-    store.accept(new_payload(TELEGRAM, at=T0 + 1))
+    store.accept([new_payload(TELEGRAM, at=T0)])
+    store.accept([new_payload(TELEGRAM, at=T0 + 1)])
     card = replace(
         fold_all(store, TELEGRAM), heard_at=T0 + 1, closed_at=T0 + 1, refused="whatever it said"
     )
@@ -405,7 +404,7 @@ def test_a_closed_card_stays_as_long_as_any_of_its_deliveries_so_that_a_retry_fi
 
 
 def test_the_firing_cards_of_groups_whose_keys_begin_alike_are_found(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
     assert store.firing(replace(GROUP, group_key=GROUP.group_key[:5])) == (card,)
     assert (
@@ -438,7 +437,7 @@ def test_a_folder_that_cannot_be_written_is_a_clear_error(tmp_path: Path) -> Non
 def test_what_a_dead_lane_owes_is_copied_once_to_its_fallback_and_counts_under_its_own_receiver(
     store: Store,
 ) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     fold_all(store, TELEGRAM)
     assert store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD]) == (DISCORD,)
     assert store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD]) == ()
@@ -455,30 +454,30 @@ def test_what_a_dead_lane_owes_is_copied_once_to_its_fallback_and_counts_under_i
 
 
 def test_a_fallback_card_gets_what_its_lane_gets_until_it_closes(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
     fold_all(store, DISCORD)
     over = notification(alert("a", "resolved"))
-    assert store.accept(new_payload(TELEGRAM, told=over)) == (TELEGRAM, DISCORD)
+    assert store.accept([new_payload(TELEGRAM, told=over)]) == (TELEGRAM, DISCORD)
     (copy,) = store.claim(DISCORD, T0, 9).page
     assert (copy.alerts, copy.notification.status) == (None, "resolved")
     card = fold_all(store, DISCORD)
     store.settle(result(replace(shown(card), closed_at=T0), DISCORD))
-    assert store.accept(new_payload(TELEGRAM)) == (TELEGRAM,)
+    assert store.accept([new_payload(TELEGRAM)]) == (TELEGRAM,)
 
 
 def test_a_fallback_card_gets_every_part_of_a_payload(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
     fold_all(store, DISCORD)
-    assert store.accept(replace(new_payload(TELEGRAM), last=False)) == (TELEGRAM, DISCORD)
-    assert store.accept(new_payload(TELEGRAM)) == (TELEGRAM, DISCORD)
+    assert store.accept([replace(new_payload(TELEGRAM), last=False)]) == (TELEGRAM, DISCORD)
+    assert store.accept([new_payload(TELEGRAM)]) == (TELEGRAM, DISCORD)
     assert [opened.alerts for opened in store.claim(DISCORD, T0, 9).page] == [None, None]
 
 
 def test_what_expired_ends_its_obligation_and_leaves_its_card(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM, at=T0))
-    store.accept(new_payload(TELEGRAM, at=T0 + 10))
+    store.accept([new_payload(TELEGRAM, at=T0)])
+    store.accept([new_payload(TELEGRAM, at=T0 + 10)])
     card = fold_all(store, TELEGRAM)
     assert store.expire(TELEGRAM, "ops", T0 + 5) == (Ended("ops", "expired", 1),)
     assert store.card(TELEGRAM, GROUP, "") == card
@@ -486,7 +485,7 @@ def test_what_expired_ends_its_obligation_and_leaves_its_card(store: Store) -> N
 
 
 def test_a_card_that_the_chat_shows_whole_merges_what_is_pending(store: Store) -> None:
-    store.accept(new_payload(TELEGRAM))
+    store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
     assert store.fold(TELEGRAM, [CardChange(card, None, urgent=False, settled=True)]) == (
         Ended("ops", "merged", 1),

@@ -189,6 +189,11 @@ def subscribers(
     return tuple(found)
 
 
+def described(subscription: Subscription) -> tuple[tuple[str, str], ...]:
+    """What a log line says of the subscription."""
+    return (("id", subscription.id), ("name", subscription.name), ("invite", subscription.invite))
+
+
 def has_left(why: str) -> bool:
     """Why a chat is down says that it is for good: the person blocked the bot, or the group put it
     out.

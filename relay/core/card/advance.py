@@ -6,7 +6,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.budget import Block
-from relay.core.card.card import Card, Shown, is_firing, is_held, is_refused, is_settled, mark
+from relay.core.card.card import Card, Shown, mark, rest
 from relay.core.card.lane_state import Down, LaneState, Trouble
 from relay.core.card.outcome import (
     BotDown,
@@ -111,20 +111,6 @@ def _delivered(card: Card, state: LaneState, step: Step, shown: Shown, now: floa
     return Advanced(
         rest(card, now), state, shown=card.shown is not None and card.shown.mark == shown.mark
     )
-
-
-def rest(card: Card, now: float) -> Card:
-    """The card, no longer waiting when the chat shows all of it, and closed when nothing of it
-    fires either.
-
-    What will not be shown is at rest as well: its digest told of it, it was over while muted, or it
-    was refused.
-    """
-    untold = card.absorbed or (card.shown is None and not is_firing(card)) or is_refused(card)
-    if not is_settled(card) and not (untold and card.waiting_since is None and not is_held(card)):
-        return card
-    closed = card.closed_at if card.closed_at is not None else now
-    return replace(card, waiting_since=None, closed_at=None if is_firing(card) else closed)
 
 
 def _later(state: LaneState, now: float, jitter: float) -> LaneState:

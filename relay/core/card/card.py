@@ -6,6 +6,7 @@ from hashlib import blake2b
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from relay.core.alert import GroupId, Labels
 from relay.core.card.severity import rank
@@ -53,11 +54,14 @@ class Shown(Struct, frozen=True):
 
 
 class OwedReply(Struct, frozen=True):
-    """A reply that is due. `about` are fingerprints, `since` the acceptance of what caused it."""
+    """A reply that is due. `about` are fingerprints, `since` the acceptance of what caused it.
+    `required`: it is sent also when the budget is short; others fold into the edit then.
+    """
 
     kind: ReplyKind
     about: tuple[str, ...]
     since: float
+    required: bool = False
 
 
 class Head(Struct, frozen=True):
@@ -183,3 +187,17 @@ def is_settled(card: Card) -> bool:
         return True
     shown = card.shown is not None and card.shown.mark == mark(card)
     return shown and not card.owed and not is_held(card)
+
+
+def rest(card: Card, now: float) -> Card:
+    """The card, no longer waiting when the chat shows all of it, and closed when nothing of it
+    fires either.
+
+    What will not be shown is at rest as well: its digest told of it, it was over while muted, or it
+    was refused.
+    """
+    untold = card.absorbed or (card.shown is None and not is_firing(card)) or is_refused(card)
+    if not is_settled(card) and not (untold and card.waiting_since is None and not is_held(card)):
+        return card
+    closed = card.closed_at if card.closed_at is not None else now
+    return replace(card, waiting_since=None, closed_at=None if is_firing(card) else closed)

@@ -39,7 +39,7 @@ class _Intervals(Struct, frozen=True):
     only: tuple[TimeInterval, ...] = ()
 
 
-def hours(
+def hours_at(
     routing: Routing, intervals: Intervals, card: Card, lane: LaneKey, policy: Policy, now: float
 ) -> Hours:
     """How the present hour treats the card in this chat.

@@ -20,7 +20,7 @@ _LONGEST_VALUE = 1000
 _MOMENT = "2006-01-02 15:04:05 MST"  # a Go layout, as in templates
 
 
-def pending_lanes(
+def owe_document(
     card: Card, step: Step, counted: Sequence[str], policy: Policy, now: float
 ) -> Card:
     """The card after `step` showed it: it owes the whole list, once a round, when alerts were only

@@ -3,7 +3,7 @@ another one.
 """
 
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -22,6 +22,14 @@ _EMPTY = b"[]"
 _NO_STATE = _encode(LaneState())
 
 
+class _Accepted(NamedTuple):
+    """A payload, its group as the tables have it, and its deliveries."""
+
+    payload: NewPayload
+    group: str
+    rows: "list[_Row]"
+
+
 class _Row(NamedTuple):
     """A delivery on its way into the table."""
 
@@ -36,29 +44,60 @@ class _Row(NamedTuple):
 
 def lane_row(db: Database, lane: LaneKey) -> int:
     """The number of the lane; one that is new gets one."""
+    known = db.lane_rows.get(lane)
+    if known is not None:
+        return known
     key = _encode(lane).decode()
-    found = db.execute("SELECT id FROM lane WHERE key = ?", (key,)).fetchone()
-    if found is None:
-        found = db.execute(
-            "INSERT INTO lane (key, state) VALUES (?, ?) RETURNING id", (key, _NO_STATE)
-        ).fetchone()
-    return int(found[0])
+    found = db.execute("SELECT id FROM lane WHERE key = ?", (key,)).fetchone() or _new_lane(db, key)
+    row = int(found[0])
+    db.lane_rows[lane] = row
+    return row
 
 
-def accept(db: Database, new_payload: NewPayload) -> tuple[LaneKey, ...]:
-    """See `protocol.Store.accept`."""
-    group = cards.text(new_payload.group)
-    rows = [_own(db, way) for way in new_payload.deliveries]
-    rows += _watching(
-        db, group, {(row.lane, row.fingerprint): row for row in rows}, last=new_payload.last
-    )
-    if not rows:
-        return ()
-    (payload,) = db.execute(
-        "INSERT INTO payload (accepted_at, body) VALUES (?, ?) RETURNING id",
-        (new_payload.accepted_at, new_payload.body),
+def _new_lane(db: Database, key: str) -> tuple[int]:
+    chat = key.partition('"thread":')[0]
+    (first,) = db.execute(
+        "SELECT min(chat) FROM lane WHERE key >= ? AND key < ?", (chat, f"{chat}\U0010ffff")
     ).fetchone()
-    return _add_all(db, rows, payload, group, new_payload.accepted_at)
+    (row,) = db.execute(
+        "INSERT INTO lane (key, state, chat) VALUES (?, ?, ?) RETURNING id",
+        (key, _NO_STATE, first or 0),
+    ).fetchone()
+    if first is None:
+        db.execute("UPDATE lane SET chat = id WHERE id = ?", (row,))
+    return (row,)
+
+
+def accept(db: Database, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
+    """See `protocol.Store.accept`."""
+    groups = {id(new): cards.text(new.group) for new in payloads}
+    watchers = _watchers(db, set(groups.values()))
+    found: list[_Accepted] = []
+    for new in payloads:
+        group = groups[id(new)]
+        rows = [_own(db, way) for way in new.deliveries]
+        present = {(row.lane, row.fingerprint): row for row in rows}
+        rows += _watching(watchers.get(group, {}), present, last=new.last)
+        if rows:
+            found.append(_Accepted(new, group, rows))
+            watched = watchers.setdefault(group, {})
+            for row in rows:
+                watched.setdefault((row.lane, row.fingerprint), row)
+    return _add_all(db, found)
+
+
+def _watchers(db: Database, groups: set[str]) -> dict[str, dict[tuple[int, str], _Row]]:
+    """By group: the cards that an absent alert of it concerns."""
+    found: dict[str, dict[tuple[int, str], _Row]] = {}
+    for group, lane, key, receiver, owner, fingerprint, fallback_for in db.execute(
+        "SELECT watch.grp, lane.id, lane.key, receiver, owner, fingerprint, stands_for"
+        " FROM json_each(?) AS wanted CROSS JOIN watch ON watch.grp = wanted.value"
+        " JOIN lane ON lane.id = watch.lane",
+        (_encode(sorted(groups)).decode(),),
+    ):
+        row = _Row(lane, _lane_key(key), receiver, owner, fingerprint, _EMPTY, fallback_for)
+        found.setdefault(group, {})[lane, fingerprint] = row
+    return found
 
 
 def copy_to_fallback(
@@ -80,7 +119,7 @@ def copy_to_fallback(
             for key in to
         ]
         missing = [row for row in rows if not _has(db, row, payload)]
-        woken += _add_all(db, missing, payload, group, accepted_at)
+        woken += _add(db, [(row, payload, group, accepted_at) for row in missing])
     return tuple(dict.fromkeys(woken))
 
 
@@ -97,7 +136,7 @@ def route_again(db: Database, lane: int, seq: int, ways: Sequence[Delivery]) -> 
         for row in rows
         if not _was_told(db, row, payload) and not _knows_newer(db, row, group, accepted_at)
     ]
-    woken = _add_all(db, fresh, payload, group, accepted_at)
+    woken = _add(db, [(row, payload, group, accepted_at) for row in fresh])
     if receiver == owner:
         return woken
     return tuple(dict.fromkeys((*woken, *_uncopied(db, payload, owner, fingerprint))))
@@ -122,28 +161,24 @@ def _own(db: Database, way: Delivery) -> _Row:
 
 
 def _watching(
-    db: Database, group: str, present: dict[tuple[int, str], _Row], *, last: bool
+    watchers: Mapping[tuple[int, str], _Row], present: Mapping[tuple[int, str], _Row], *, last: bool
 ) -> list[_Row]:
-    """Deliveries for the open cards of the group that the arrival does not reach by itself: a copy
-    where the card stands for another lane, else, once the payload is whole, an empty one. Where
+    """Deliveries for the open cards of the group that the payload does not reach by itself: a copy
+    where the card stands in for another lane, else, once the payload is whole, an empty one. Where
     that lane is none of its receiver's any more (the receiver has another bot or chat now), what
-    goes to the receiver is copied."""
-    found = db.execute(
-        "SELECT lane.id, lane.key, receiver, owner, fingerprint, stands_for FROM watch JOIN lane"
-        " ON lane.id = watch.lane WHERE watch.grp = ?",
-        (group,),
-    ).fetchall()
+    goes to the receiver is copied.
+    """
     owners = {(row.owner, row.fingerprint): row for row in present.values()}
     rows = []
-    for lane, key, receiver, owner, fingerprint, fallback_for in found:
-        if (lane, fingerprint) not in present:
-            moved = owners.get((owner, fingerprint)) if fallback_for is not None else None
-            original = present.get((fallback_for, fingerprint), moved)
-            alerts = original.alerts if original else _EMPTY
-            if original or last:
-                rows.append(
-                    _Row(lane, _lane_key(key), receiver, owner, fingerprint, alerts, fallback_for)
-                )
+    for key, row in watchers.items():
+        if key in present:
+            continue
+        moved = owners.get((row.owner, row.fingerprint)) if row.fallback_for is not None else None
+        original = moved
+        if row.fallback_for is not None:
+            original = present.get((row.fallback_for, row.fingerprint), moved)
+        if original or last:
+            rows.append(row._replace(alerts=original.alerts if original else _EMPTY))
     return rows
 
 
@@ -185,44 +220,60 @@ def _knows_newer(db: Database, row: _Row, group: str, accepted_at: float) -> boo
     return found is not None
 
 
-def _add_all(
-    db: Database, rows: Sequence[_Row], payload: int, group: str, accepted_at: float
-) -> tuple[LaneKey, ...]:
-    """Keeps and counts the deliveries; their lanes."""
-    for row in rows:
-        _add(db, row, payload, group, accepted_at)
-    _count_accepted(db, rows)
-    return tuple(dict.fromkeys(row.key for row in rows))
+def _add_all(db: Database, accepted: Sequence[_Accepted]) -> tuple[LaneKey, ...]:
+    """Keeps the payloads, and keeps and counts the deliveries; their lanes."""
+    (last,) = db.execute("SELECT coalesce(max(id), 0) FROM payload").fetchone()
+    ids = range(last + 1, last + 1 + len(accepted))
+    db.executemany(
+        "INSERT INTO payload (id, accepted_at, body) VALUES (?, ?, ?)",
+        [
+            (number, new.accepted_at, new.body)
+            for number, (new, _, _) in zip(ids, accepted, strict=True)
+        ],
+    )
+    return _add(
+        db,
+        [
+            (row, number, group, new.accepted_at)
+            for number, (new, group, rows) in zip(ids, accepted, strict=True)
+            for row in rows
+        ],
+    )
 
 
-def _add(db: Database, row: _Row, payload: int, group: str, accepted_at: float) -> None:
-    (seq,) = db.execute(
-        "UPDATE lane SET last_seq = last_seq + 1 WHERE id = ? RETURNING last_seq", (row.lane,)
-    ).fetchone()
-    db.execute(
+def _add(db: Database, rows: Sequence[tuple[_Row, int, str, float]]) -> tuple[LaneKey, ...]:
+    """Keeps and counts deliveries of payloads (with their number, group and time), in this order;
+    their lanes.
+    """
+    seqs = _take_numbers(db, Counter(row.lane for row, *_ in rows))
+    db.executemany(
         "INSERT INTO delivery (lane, seq, payload, receiver, owner, grp, fingerprint, alerts, "
-        "accepted_at)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            row.lane,
-            seq,
-            payload,
-            row.receiver,
-            row.owner,
-            group,
-            row.fingerprint,
-            row.alerts,
-            accepted_at,
-        ),
-    )
-    db.execute(
+        "accepted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        [
+            (row.lane, next(seqs[row.lane]), payload, row.receiver, row.owner, group,
+             row.fingerprint, row.alerts, at)
+            for row, payload, group, at in rows
+        ],
+    )  # fmt: skip
+    db.executemany(
         "INSERT OR IGNORE INTO watch VALUES (?, ?, ?, ?, ?, ?)",
-        (group, row.lane, row.fingerprint, row.receiver, row.owner, row.fallback_for),
+        [
+            (group, row.lane, row.fingerprint, row.receiver, row.owner, row.fallback_for)
+            for row, _, group, _ in rows
+        ],
     )
+    for (platform, owner), number in Counter((r.key.platform, r.owner) for r, *_ in rows).items():
+        count(db, platform, owner, "accepted", number)
+    return tuple(dict.fromkeys(row.key for row, *_ in rows))
 
 
-def _count_accepted(db: Database, rows: Iterable[_Row]) -> None:
-    for (platform, owner), accepted in Counter(
-        (row.key.platform, row.owner) for row in rows
-    ).items():
-        count(db, platform, owner, "accepted", accepted)
+def _take_numbers(db: Database, wanted: Mapping[int, int]) -> dict[int, Iterator[int]]:
+    """The next sequence numbers of each lane."""
+    seqs: dict[int, Iterator[int]] = {}
+    for lane, number in wanted.items():
+        (last,) = db.execute(
+            "UPDATE lane SET last_seq = last_seq + ? WHERE id = ? RETURNING last_seq",
+            (number, lane),
+        ).fetchone()
+        seqs[lane] = iter(range(last - number + 1, last + 1))
+    return seqs

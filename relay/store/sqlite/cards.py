@@ -10,8 +10,8 @@ from msgspec.structs import replace
 from relay.core.alert import GroupId
 from relay.core.card.card import Card, is_firing
 from relay.core.card.digest import DIGEST, QUIET, Line, line
-from relay.core.routing.lane import LaneKey
-from relay.store.protocol import CardChange
+from relay.core.turn.change import CardChange
+from relay.store.protocol import MOST_COUNTED
 from relay.store.sqlite.database import Database
 from relay.store.sqlite.unreadable import readable
 
@@ -48,12 +48,27 @@ def find(db: Database, lane: int, group: str, fingerprint: str) -> Card | None:
 
 def first_due(db: Database, lane: int, now: float) -> tuple[Card, ...]:
     """The card to look at next: of those due, the most urgent, then the one that waits longest."""
-    found = db.execute(
-        "SELECT body, absorbed, waiting_since FROM card WHERE lane = ? AND due <= ?"
-        " ORDER BY urgent DESC, waiting_since, due LIMIT 1",
+    db.execute(
+        "UPDATE card INDEXED BY card_future SET ready = 1 WHERE lane = ? AND ready = 0"
+        " AND due IS NOT NULL AND due <= ?",
         (lane, now),
+    )
+    found = db.execute(
+        "SELECT body, absorbed, waiting_since FROM card INDEXED BY card_ready"
+        " WHERE lane = ? AND ready = 1 ORDER BY urgent DESC, waiting_since, due LIMIT 1",
+        (lane,),
     ).fetchall()
     return tuple(map(read, found))
+
+
+def next_due(db: Database, lane: int) -> float | None:
+    """When the first card of the lane that is not ready yet will be."""
+    (due,) = db.execute(
+        "SELECT min(due) FROM card INDEXED BY card_future WHERE lane = ? AND ready = 0"
+        " AND due IS NOT NULL",
+        (lane,),
+    ).fetchone()
+    return None if due is None else float(due)
 
 
 def with_wait(db: Database, lane: int, card: Card) -> Card:
@@ -77,23 +92,30 @@ def has_news(db: Database, lane: int, group: str, fingerprint: str) -> bool:
     return found is not None
 
 
-def owed(db: Database, lane: int, now: float) -> int:
-    """How many cards wait for a call of their own."""
+def count_waiting(db: Database, lane: int) -> int:
+    """How many cards of the lane wait for a call of their own, at most `MOST_COUNTED`."""
     (count,) = db.execute(
-        "SELECT count(*) FROM card WHERE lane = ? AND due <= ? AND absorbed = 0", (lane, now)
+        "SELECT count(*) FROM (SELECT 1 FROM card INDEXED BY card_waiting"
+        " WHERE chat = (SELECT chat FROM lane WHERE id = ?1) AND lane = ?1 AND ready = 1"
+        " AND absorbed = 0 LIMIT ?2)",
+        (lane, MOST_COUNTED),
     ).fetchone()
     return int(count)
 
 
-def count_waiting_beside(db: Database, lane: int, key: LaneKey, now: float) -> tuple[int, int]:
+def count_waiting_beside(db: Database, lane: int) -> tuple[int, int]:
     """How many cards of other threads of the chat wait for a call of their own, and on how many
-    lanes.
+    lanes: at most `MOST_COUNTED` on either side of the lane's own number.
     """
-    chat = _encode(key).decode().partition('"thread":')[0]
     cards, lanes = db.execute(
-        "SELECT count(*), count(DISTINCT lane) FROM card WHERE due <= ? AND absorbed = 0"
-        " AND lane IN (SELECT id FROM lane WHERE key >= ? AND key < ? AND id != ?)",
-        (now, chat, f"{chat}\U0010ffff", lane),
+        "SELECT count(*), count(DISTINCT lane) FROM ("
+        " SELECT lane FROM (SELECT lane FROM card INDEXED BY card_waiting"
+        " WHERE chat = (SELECT chat FROM lane WHERE id = ?1) AND lane < ?1 AND ready = 1"
+        " AND absorbed = 0 LIMIT ?2)"
+        " UNION ALL SELECT lane FROM (SELECT lane FROM card INDEXED BY card_waiting"
+        " WHERE chat = (SELECT chat FROM lane WHERE id = ?1) AND lane > ?1 AND ready = 1"
+        " AND absorbed = 0 LIMIT ?2))",
+        (lane, MOST_COUNTED),
     ).fetchone()
     return int(cards), int(lanes)
 
@@ -104,15 +126,15 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
     card, told = change.card, _encode(line(change.card))
     before = _line_in_digest(db, lane, card)
     (card_id, absorbed) = db.execute(
-        "INSERT INTO card (lane, grp, fingerprint, due, urgent, waiting_since, posted, firing, "
+        "INSERT INTO card (chat, lane, grp, fingerprint, due, urgent, waiting_since, posted, firing, "
         "closed, line, body)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
-        " ON CONFLICT (lane, grp, fingerprint) DO UPDATE SET due = excluded.due,"
+        " VALUES ((SELECT chat FROM lane WHERE id = ?1), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+        " ON CONFLICT (lane, grp, fingerprint) DO UPDATE SET ready = 0, due = excluded.due,"
         " urgent = excluded.urgent, waiting_since = excluded.waiting_since, posted = "
         "excluded.posted,"
         " firing = excluded.firing, closed = excluded.closed, line = excluded.line, body = "
         "excluded.body,"
-        " absorbed = absorbed AND ? RETURNING id, absorbed",
+        " absorbed = absorbed AND ?12 RETURNING id, absorbed",
         (
             lane,
             text(card.group),
@@ -132,7 +154,8 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
         release(db, lane)
     elif before is not None and (not absorbed or told != before or card.waiting_since is not None):
         db.execute(
-            "UPDATE card SET due = 0 WHERE lane = ? AND grp = ? AND closed = 0", (lane, _DIGEST)
+            "UPDATE card SET ready = 0, due = 0 WHERE lane = ? AND grp = ? AND closed = 0",
+            (lane, _DIGEST),
         )
     return int(card_id)
 
@@ -159,7 +182,7 @@ def firing(db: Database, groups: GroupId) -> tuple[Card, ...]:
 def recheck(db: Database, now: float) -> None:
     """See `protocol.Store.recheck`."""
     db.execute(
-        "UPDATE card SET due = ? WHERE absorbed = 0 AND closed = 0 AND waiting_since IS NULL AND "
+        "UPDATE card SET ready = 0, due = ? WHERE absorbed = 0 AND closed = 0 AND waiting_since IS NULL AND "
         "posted != firing",
         (now,),
     )
@@ -184,13 +207,13 @@ def urgent_lines(db: Database, lane: int) -> tuple[Line, ...]:
     return tuple(_line(row) for (row,) in rows)
 
 
-def absorb(db: Database, lane: int, now: float, recheck: float) -> None:
+def absorb(db: Database, lane: int, recheck_at: float) -> None:
     """Puts every card that waits for its first message, and is not urgent, into the digest."""
     db.execute(
-        "UPDATE card SET absorbed = 1, due = ? WHERE lane = ? AND due <= ? AND absorbed = 0 AND "
-        "urgent = 0"
-        " AND posted = 0 AND grp != ?",
-        (recheck, lane, now, _DIGEST),
+        "UPDATE card INDEXED BY card_waiting SET absorbed = 1, ready = 0, due = ?1"
+        " WHERE chat = (SELECT chat FROM lane WHERE id = ?2) AND lane = ?2 AND ready = 1"
+        " AND absorbed = 0 AND urgent = 0 AND posted = 0 AND grp != ?3",
+        (recheck_at, lane, _DIGEST),
     )
 
 
@@ -205,13 +228,14 @@ def let_go(db: Database, lane: int) -> None:
     )
 
 
-def digest_shown(db: Database, lane: int, now: float) -> None:
-    """The digest shows its cards as they are: none waits any more, and those that are over are
-    looked at to close.
+def digest_shown(db: Database, lane: int) -> None:
+    """The digest shows its cards as they are: none waits any more, and those that are over are due
+    to close.
     """
-    db.execute("UPDATE card SET waiting_since = NULL WHERE lane = ? AND absorbed = 1", (lane,))
     db.execute(
-        "UPDATE card SET due = ? WHERE lane = ? AND absorbed = 1 AND firing = 0", (now, lane)
+        "UPDATE card SET waiting_since = NULL, ready = CASE WHEN firing = 0 THEN 0 ELSE ready END,"
+        " due = CASE WHEN firing = 0 THEN 0 ELSE due END WHERE lane = ? AND absorbed = 1",
+        (lane,),
     )
 
 
@@ -257,7 +281,10 @@ def forget(db: Database, lane: int, group: str, fingerprint: str) -> None:
     """
     where = (lane, group, fingerprint)
     if group == _DIGEST:
-        db.execute("UPDATE card SET absorbed = 0, due = 0 WHERE lane = ? AND absorbed = 1", (lane,))
+        db.execute(
+            "UPDATE card SET ready = 0, absorbed = 0, due = 0 WHERE lane = ? AND absorbed = 1",
+            (lane,),
+        )
     db.execute(
         "UPDATE delivery SET card = NULL WHERE settlement IS NULL AND card ="
         " (SELECT id FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?)",

@@ -3,6 +3,7 @@
 import msgspec
 
 from relay.core.alert import Notification
+from relay.core.card.card import Card
 from relay.core.card.lane_state import LaneState
 from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Claim, Open
@@ -20,57 +21,64 @@ _Opened = tuple[int, str, str, str, bytes | None, float, bytes, str]
 def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim:
     """See `protocol.Store.claim`; `row` is the lane's."""
     (state,) = db.execute("SELECT state FROM lane WHERE id = ?", (row,)).fetchone()
-    opened = _opened(db, row, page)
+    opened, more = _opened(db, row, page)
     if opened:
-        touched = dict.fromkeys((grp, fingerprint) for _, _, _, fingerprint, _, _, _, grp in opened)
-        found = [cards.find(db, row, grp, fingerprint) for grp, fingerprint in touched]
-        at_hand = tuple(card for card in found if card)
-    else:
-        at_hand = tuple(cards.with_wait(db, row, card) for card in cards.first_due(db, row, now))
-    (next_due,) = db.execute(
-        "SELECT min(due) FROM card WHERE lane = ? AND due IS NOT NULL", (row,)
-    ).fetchone()
-    others, lanes = (0, 0) if opened else cards.count_waiting_beside(db, row, lane, now)
-    deliveries = tuple(
-        Open(
-            seq,
-            receiver,
-            owner,
-            fingerprint,
-            None if alerts is None else _indexes(alerts),
-            at,
-            _notification(body),
+        return Claim(
+            lane,
+            _lane_state(state),
+            tuple(map(_open, opened)),
+            _touched(db, row, opened),
+            None,
+            more,
         )
-        for seq, receiver, owner, fingerprint, alerts, at, body, _ in opened
-    )
+    ready = tuple(cards.with_wait(db, row, card) for card in cards.first_due(db, row, now))
+    if not ready:
+        return Claim(lane, _lane_state(state), (), (), cards.next_due(db, row))
+    beside, lanes = cards.count_waiting_beside(db, row)
     return Claim(
         lane=lane,
         state=_lane_state(state),
-        page=deliveries,
-        cards=at_hand,
-        next_due=next_due,
-        owed=0 if opened else cards.owed(db, row, now),
-        others=others,
+        page=(),
+        cards=ready,
+        next_due=now,
+        waiting=cards.count_waiting(db, row),
+        waiting_beside=beside,
         lanes=lanes,
-        lines=() if opened or not at_hand else cards.lines_for(db, row, at_hand[0]),
+        lines=cards.lines_for(db, row, ready[0]),
     )
 
 
-def _opened(db: Database, row: int, page: int) -> list[_Opened]:
-    """The oldest open deliveries: at most `page`, and no more once they bring `PAGE_BYTES` of
-    alerts.
+def _open(row: _Opened) -> Open:
+    seq, receiver, owner, fingerprint, alerts, at, body, _ = row
+    chosen = None if alerts is None else _indexes(alerts)
+    return Open(seq, receiver, owner, fingerprint, chosen, at, _notification(body))
+
+
+def _touched(db: Database, row: int, opened: list[_Opened]) -> tuple[Card, ...]:
+    """The cards that the page concerns."""
+    keys = dict.fromkeys((grp, fingerprint) for _, _, _, fingerprint, _, _, _, grp in opened)
+    found = [cards.find(db, row, grp, fingerprint) for grp, fingerprint in keys]
+    return tuple(card for card in found if card)
+
+
+def _opened(db: Database, row: int, page: int) -> tuple[list[_Opened], bool]:
+    """The oldest open deliveries, and whether there are more: at most `page`, and no more once they
+    bring `PAGE_BYTES` of alerts.
     """
+    if page == 0:
+        return [], False
     found = db.execute(
         "SELECT seq, receiver, owner, fingerprint, alerts, delivery.accepted_at, body, grp"
         " FROM delivery INDEXED BY delivery_open"  # SQLite would take the primary key and read all that came
-        " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS "
-        "NULL"
+        " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS NULL"
         " ORDER BY seq LIMIT ?",
-        (row, page),
+        (row, page + 1),
     )
     opened: list[_Opened] = []
     size = 0
-    while size < PAGE_BYTES and (each := found.fetchone()):
+    while each := found.fetchone():
+        if len(opened) == page or size >= PAGE_BYTES:
+            return opened, True
         opened.append(each)
         size += len(each[6])
-    return opened
+    return opened, False

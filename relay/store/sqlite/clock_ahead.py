@@ -36,6 +36,7 @@ def move_times_back(db: Database, now: float) -> float:
     for table, column in _COLUMNS:
         db.execute(f"UPDATE {table} SET {column} = {column} - ? WHERE {column} > ?", (by, now))  # noqa: S608
     db.execute("DELETE FROM wish")
+    db.execute("UPDATE card SET ready = 0 WHERE ready = 1")
     _each(db, "budget", "body", Budget, back.budget)
     _each(db, "lane", "state", LaneState, back.state)
     _each(db, "card", "body", Card, back.card)

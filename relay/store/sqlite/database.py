@@ -7,9 +7,11 @@ import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 from relay.core.event import Event, StorageDamaged
+from relay.core.routing.lane import LaneKey
 from relay.store.protocol import StoreError
 from relay.store.sqlite.connection import Connect, Connection, Rows, Value, trouble
 from relay.store.sqlite.open_file import move_aside, open_checked
@@ -40,6 +42,8 @@ class Database:
         if self._reserve:
             self._reserve.take()
         self._usable = True
+        self._synced = True
+        self.lane_rows: dict[LaneKey, int] = {}
 
     def _check_writable(self) -> None:
         for path in (self._path.parent, self._path) if self._path else ():
@@ -97,30 +101,55 @@ class Database:
         (number,) = self._db.execute(f"PRAGMA {pragma}").fetchone()
         return int(number)
 
-    def transaction(self, jobs: Sequence[Callable[[], object]]) -> list[object]:
-        """Runs the jobs in one transaction, each under a savepoint of its own, and commits once;
-        twice when the first try met a full disk or a damaged file and that could be mended. Raises
-        StoreError."""
+    def touch(self) -> None:
+        """Changes a page of the file, so that a commit has something to sync."""
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        self._db.execute(f"PRAGMA user_version={version}")
+
+    def transaction(
+        self, jobs: Sequence[Callable[[], object]], *, durable: bool = True
+    ) -> list[object]:
+        """Runs the jobs in one transaction and commits once; twice when the first try met a full
+        disk or a damaged file and that could be mended. A job that raises leaves nothing behind.
+        What is not `durable` is on the disk with the next commit that is. Raises StoreError.
+        """
         try:
             try:
-                return self._try(jobs)
+                return self._try(jobs, durable=durable)
             except sqlite3.Error as error:
                 if not self._mended(error):
                     raise
-                return self._try(jobs)
+                return self._try(jobs, durable=durable)
         except (sqlite3.Error, OSError) as error:
             raise StoreError(str(error)) from error
 
-    def _try(self, jobs: Sequence[Callable[[], object]]) -> list[object]:
+    def _try(self, jobs: Sequence[Callable[[], object]], *, durable: bool) -> list[object]:
         if not self._usable:
             self._db.close()
             self._db = self._open()
+            self._synced = True
             self._usable = True
+        self._sync_commits(durable=durable)
+        try:
+            return self._committed([partial(_plain, job) for job in jobs])
+        except _JobFailedError:
+            return self._committed([partial(self._guarded, job) for job in jobs])
+
+    def _sync_commits(self, *, durable: bool) -> None:
+        """https://sqlite.org/pragma.html#pragma_synchronous: with a log, NORMAL leaves a commit to
+        the next sync of it.
+        """
+        if self._synchronous == "FULL" and durable != self._synced:
+            self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
+            self._synced = durable
+
+    def _committed(self, jobs: Sequence[Callable[[], object]]) -> list[object]:
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            results = [self._guarded(job) for job in jobs]
+            results = [job() for job in jobs]
             self._db.execute("COMMIT")
-        except sqlite3.Error:
+        except BaseException:
+            self.lane_rows.clear()
             with suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             raise
@@ -133,6 +162,7 @@ class Database:
         except Exception as error:
             if isinstance(error, sqlite3.Error) and trouble(error) != "refused":
                 raise
+            self.lane_rows.clear()
             self._db.execute("ROLLBACK TO job")
             result = error
         self._db.execute("RELEASE job")
@@ -146,6 +176,7 @@ class Database:
             case "damaged" if self._path is not None:
                 self._db.close()
                 self._usable = False
+                self.lane_rows.clear()
                 self._move_aside(self._path, error)
                 return True
             case "refused":
@@ -153,3 +184,16 @@ class Database:
             case _:
                 self._usable = self._path is None
                 return False
+
+
+class _JobFailedError(Exception):
+    """A job of a batch raised: all of them are run again, each on its own."""
+
+
+def _plain(job: Callable[[], object]) -> object:
+    try:
+        return job()
+    except Exception as error:
+        if isinstance(error, sqlite3.Error) and trouble(error) != "refused":
+            raise
+        raise _JobFailedError from error

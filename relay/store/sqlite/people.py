@@ -169,7 +169,7 @@ class SqlitePeople:
 
     def _look_at(self, lane: LaneKey, now: float) -> None:
         self._db.execute(
-            "UPDATE card SET due = ? WHERE lane = (SELECT id FROM lane WHERE key = ?)"
+            "UPDATE card SET ready = 0, due = ? WHERE lane = (SELECT id FROM lane WHERE key = ?)"
             " AND (due IS NOT NULL OR firing = 1)",
             (now, _text(lane)),
         )

@@ -11,15 +11,15 @@ from relay.core.alert import GroupId
 from relay.core.balance import BalanceRow
 from relay.core.budget import Limit
 from relay.core.card.card import Card
+from relay.core.card.digest import DIGEST, absorbing
 from relay.core.card.lane_state import Down, LaneState, taking_over
 from relay.core.event import Event, Noted, Settlement
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
+from relay.core.turn.change import AttemptResult, CardChange
 from relay.store.protocol import (
     Attempt,
-    AttemptResult,
     Begun,
-    CardChange,
     Claim,
     Denied,
     Ended,
@@ -75,19 +75,23 @@ class SqliteStore:
         """Ends the use of the storage."""
         self._db.close()
 
-    def batch(self, jobs: Sequence[Callable[[], object]]) -> list[object]:
+    def batch(self, jobs: Sequence[Callable[[], object]], *, durable: bool = True) -> list[object]:
         """See `protocol.Store.batch`."""
-        return self._db.transaction(jobs)
+        return self._db.transaction(jobs, durable=durable)
+
+    def sync(self) -> None:
+        """See `protocol.Store.sync`."""
+        self._db.touch()
 
     def _check_may_send(self) -> None:
         if not self._db.may_send():
             raise StoreError("the disk is full")
 
-    def accept(self, new_payload: NewPayload) -> tuple[LaneKey, ...]:
+    def accept(self, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
         """See `protocol.Store.accept`."""
         if not self._db.has_room():
             raise StoreError("the disk is full")
-        return accept(self._db, new_payload)
+        return accept(self._db, payloads)
 
     def copy_to_fallback(
         self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]
@@ -122,30 +126,32 @@ class SqliteStore:
         card, row = change.card, self._lane(lane)
         group = text(card.group)
         card_id = cards.keep(self._db, row, change)
-        # A card may come from a storage that is no more; what follows must have higher numbers.
-        self._db.execute(
-            "UPDATE lane SET last_seq = ? WHERE id = ? AND last_seq < ?",
-            (card.folded_seq, row, card.folded_seq),
-        )
         if card.closed_at is not None:
             self._db.execute(
                 "DELETE FROM watch WHERE grp = ? AND lane = ? AND fingerprint = ? AND NOT EXISTS"
-                " (SELECT 1 FROM delivery INDEXED BY delivery_open WHERE lane = watch.lane AND "
-                "card IS NULL"
-                " AND settlement IS NULL AND delivery.grp = watch.grp AND delivery.fingerprint = "
-                "watch.fingerprint)",
+                " (SELECT 1 FROM delivery INDEXED BY delivery_open WHERE lane = watch.lane AND card"
+                " IS NULL AND settlement IS NULL AND delivery.grp = watch.grp"
+                " AND delivery.fingerprint = watch.fingerprint)",
                 (group, row, card.fingerprint),
             )
-        self._db.executemany(
-            "UPDATE delivery SET card = ? WHERE lane = ? AND seq = ?",
-            [(card_id, row, seq) for seq in change.folded],
-        )
+        if change.folded:
+            self._db.executemany(
+                "UPDATE delivery SET card = ? WHERE lane = ? AND seq = ?",
+                [(card_id, row, seq) for seq in change.folded],
+            )
         ended = self._end(lane, change.duplicates, "duplicate", "")
-        return (
-            ended + self._end(lane, self._pending(card_id, card.folded_seq), "merged", "")
-            if change.settled
-            else ended
-        )
+        if not change.settled:
+            return ended
+        if card.group == DIGEST:
+            return ended + self._counted(lane, row)
+        return ended + self._end(lane, self._pending(card_id, card.folded_seq), "merged", "")
+
+    def _counted(self, lane: LaneKey, row: int) -> tuple[Ended, ...]:
+        """The digest shows all of its cards as they are: what is pending on them is merged."""
+        pending = [seq for seq, *_ in cards.pending(self._db, row)]
+        cards.digest_shown(self._db, row)
+        cards.release(self._db, row)
+        return self._end(lane, pending, "merged", "")
 
     def _pending(self, card_id: int, up_to: int) -> list[int]:
         rows = self._db.execute(
@@ -208,7 +214,9 @@ class SqliteStore:
         if result.digest is not None:
             return self._settle_digest(result, row, result.digest)
         finished = self._finish(result) if result.shown or result.dead else ()
-        return finished + self._keep(result.lane, result.change)
+        for change in (result.change, *result.also):
+            finished += self._keep(result.lane, change)
+        return finished
 
     def _settle_digest(
         self, result: AttemptResult, row: int, names: frozenset[tuple[GroupId, str]]
@@ -225,7 +233,7 @@ class SqliteStore:
             if (_group(grp), print_) in names
         ]
         counted = [seq for seq, grp, print_, _, _ in pending if (_group(grp), print_) not in names]
-        cards.digest_shown(self._db, row, result.now)
+        cards.digest_shown(self._db, row)
         cards.release(self._db, row)
         return self._delivered(result, named) + self._end(result.lane, counted, "merged", "")
 
@@ -241,12 +249,14 @@ class SqliteStore:
             for owner, taken in latencies.items()
         )
 
-    def absorb(self, lane: LaneKey, digest: CardChange, now: float, recheck: float) -> None:
+    def absorb(self, lane: LaneKey, receiver: str, now: float, recheck_at: float) -> None:
         """See `protocol.Store.absorb`."""
-        if digest.card.shown is None:
-            cards.let_go(self._db, self._lane(lane))
-        cards.absorb(self._db, self._lane(lane), now, recheck)
-        self._keep(lane, digest)
+        row = self._lane(lane)
+        digest = absorbing(cards.find(self._db, row, text(DIGEST), ""), receiver, now)
+        if digest.shown is None:
+            cards.let_go(self._db, row)
+        cards.absorb(self._db, row, recheck_at)
+        self._keep(lane, CardChange(digest, now, urgent=False))
 
     def _finish(self, result: AttemptResult) -> tuple[Ended, ...]:
         card = result.change.card
@@ -273,10 +283,12 @@ class SqliteStore:
             needed(_attempt, body) for (body,) in self._db.execute("SELECT body FROM attempt")
         )
 
-    def postpone(self, lane: LaneKey, group: GroupId, fingerprint: str, until: float) -> None:
+    def postpone(
+        self, lane: LaneKey, group: GroupId, fingerprint: str, until: float | None
+    ) -> None:
         """See `protocol.Store.postpone`."""
         self._db.execute(
-            "UPDATE card SET due = ? WHERE lane = ? AND grp = ? AND fingerprint = ?",
+            "UPDATE card SET ready = 0, due = ? WHERE lane = ? AND grp = ? AND fingerprint = ?",
             (until, self._lane(lane), text(group), fingerprint),
         )
 
@@ -292,10 +304,10 @@ class SqliteStore:
         """See `protocol.Store.wakes`."""
         rows = self._db.execute(
             "SELECT key, CASE WHEN EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_open WHERE "
-            "lane = lane.id"
-            " AND card IS NULL AND settlement IS NULL) THEN 0.0"
-            " ELSE (SELECT min(due) FROM card WHERE lane = lane.id AND due IS NOT NULL) END FROM "
-            "lane"
+            "lane = lane.id AND card IS NULL AND settlement IS NULL) THEN 0.0 WHEN EXISTS (SELECT 1"
+            " FROM card INDEXED BY card_ready WHERE lane = lane.id AND ready = 1) THEN 0.0 ELSE"
+            " (SELECT min(due) FROM card INDEXED BY card_future WHERE lane = lane.id AND ready = 0"
+            " AND due IS NOT NULL) END FROM lane"
         ).fetchall()
         return tuple((needed(_lane_key, key), at) for key, at in rows if at is not None)
 

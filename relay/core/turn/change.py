@@ -1,0 +1,43 @@
+"""What a turn leaves behind: cards to keep, and the result of an attempt."""
+
+from msgspec import Struct
+
+from relay.core.alert import GroupId
+from relay.core.budget import Block
+from relay.core.card.card import Card
+from relay.core.card.lane_state import LaneState
+from relay.core.routing.lane import LaneKey
+
+
+class CardChange(Struct, frozen=True):
+    """A card to keep. `due`: when it next has something to do. `folded` are the deliveries that it
+    took in, `duplicates` those of them that brought nothing new. `settled`: the chat shows all of
+    it, so whatever is pending was merged into that.
+    """
+
+    card: Card
+    due: float | None
+    urgent: bool
+    folded: tuple[int, ...] = ()
+    duplicates: tuple[int, ...] = ()
+    settled: bool = False
+
+
+class AttemptResult(Struct, frozen=True):
+    """What an attempt leaves behind. `shown`: the deliveries that the card folded are done; `dead`:
+    why they never will be; `blocks`: what the answer forbids; `renamed`: budgets by which the call
+    was counted before it told which others they are. `digest`: the card is the lane's digest, and
+    names these cards: their deliveries are delivered, those of the others merged. `also` are other
+    cards that the attempt makes due.
+    """
+
+    lane: LaneKey
+    state: LaneState
+    change: CardChange
+    now: float
+    blocks: tuple[Block, ...] = ()
+    shown: bool = False
+    dead: str = ""
+    renamed: tuple[tuple[str, str], ...] = ()
+    digest: frozenset[tuple[GroupId, str]] | None = None
+    also: tuple[CardChange, ...] = ()

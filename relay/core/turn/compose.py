@@ -1,0 +1,68 @@
+"""Composing a turn: the message by which a step shows its card."""
+
+from collections.abc import Callable
+from typing import Literal
+
+from msgspec import Struct
+
+from relay.core.card import digest
+from relay.core.card.digest import DIGEST, QUIET, DigestView
+from relay.core.card.step import Reply
+from relay.core.template.build_view import build_view, late
+from relay.core.template.template import Templates, render, render_digest
+from relay.core.text.message import Message
+from relay.core.turn.decide import Send, Situation
+from relay.core.turn.finish import Told
+
+
+class Composed(Struct, frozen=True):
+    """A message made to fit, what it names, and why the template failed, if it did: then the
+    built-in text stands in for it.
+    """
+
+    message: Message
+    told: Told
+    failed: str = ""
+
+
+def compose(
+    send: Send, situation: Situation, templates: Templates, fits: Callable[[Message], bool]
+) -> Composed:
+    """The message of the step. Never raises."""
+    match send.card.group:
+        case group if group == DIGEST:
+            return _composed_digest(_digest_view(send, situation), situation, templates, fits)
+        case group if group == QUIET:
+            return _composed_digest(_summary_view(send, situation), situation, templates, fits)
+        case _:
+            return _composed_card(send, situation, templates, fits)
+
+
+def _composed_card(
+    send: Send, situation: Situation, templates: Templates, fits: Callable[[Message], bool]
+) -> Composed:
+    view = build_view(send.card, situation.state, send.step, situation.policy, situation.now)
+    reply = send.step.kind if isinstance(send.step, Reply) else None
+    part: Literal["card", "reply"] = "reply" if reply else "card"
+    rendered = render(templates, situation.policy, view, part, reply, fits)
+    return Composed(rendered.message, Told(counted=rendered.counted), rendered.failed)
+
+
+def _composed_digest(
+    view: DigestView,
+    situation: Situation,
+    templates: Templates,
+    fits: Callable[[Message], bool],
+) -> Composed:
+    rendered = render_digest(templates, situation.policy, view, fits)
+    return Composed(rendered.message, Told(named=rendered.named), rendered.failed)
+
+
+def _digest_view(send: Send, situation: Situation) -> DigestView:
+    why = late(send.card, situation.state, situation.now)
+    return digest.view(send.card, situation.lines, situation.limits, situation.now, why)
+
+
+def _summary_view(send: Send, situation: Situation) -> DigestView:
+    limits, now = situation.limits, situation.now
+    return digest.view(send.card, situation.lines, limits, now, None, "quiet")

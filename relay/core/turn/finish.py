@@ -1,0 +1,127 @@
+"""Finishing a turn: what an attempt came to is laid over its card and lane."""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from relay.core.alert import GroupId
+from relay.core.budget import Block
+from relay.core.card import digest
+from relay.core.card.advance import Advanced, advance
+from relay.core.card.card import Card
+from relay.core.card.digest import DIGEST, QUIET
+from relay.core.card.lane_state import LaneState
+from relay.core.card.outcome import Outcome
+from relay.core.template.listing import owe_document
+from relay.core.turn.change import AttemptResult, CardChange
+from relay.core.turn.decide import Send, Situation, kept
+
+
+class Attempted(Struct, frozen=True):
+    """A call that was made: when it ended (Unix seconds), what it came to, what the headers of its
+    answer forbid, the lane with what was learnt on the way, and the budgets that turned out to have
+    another name.
+    """
+
+    at: float
+    outcome: Outcome
+    state: LaneState
+    blocks: tuple[Block, ...] = ()
+    renamed: tuple[tuple[str, str], ...] = ()
+
+
+class Told(Struct, frozen=True):
+    """What the message named: alerts of a card that it only counts (fingerprints), and the cards
+    that a digest names.
+    """
+
+    counted: Sequence[str] = ()
+    named: frozenset[tuple[GroupId, str]] = frozenset()
+
+
+def finish(
+    send: Send, situation: Situation, told: Told, attempted: Attempted, jitter: float
+) -> AttemptResult:
+    """What the attempt leaves behind. `jitter`, 0 to 1, spreads the next try."""
+    situation = replace(situation, now=attempted.at)
+    match send.card.group:
+        case group if group == DIGEST:
+            result = _finish_digest(send, situation, told, attempted, jitter)
+        case group if group == QUIET:
+            result = _finish_summary(send, situation, attempted, jitter)
+        case _:
+            result = _finish_card(send, situation, told, attempted, jitter)
+    return replace(
+        result,
+        state=_marked(result.state, situation),
+        blocks=result.blocks + attempted.blocks,
+        renamed=attempted.renamed,
+    )
+
+
+def _finish_card(
+    send: Send, situation: Situation, told: Told, attempted: Attempted, jitter: float
+) -> AttemptResult:
+    advanced = _advanced(send, attempted, jitter)
+    card = advanced.card
+    if advanced.shown:
+        card = owe_document(card, send.step, told.counted, situation.policy, attempted.at)
+    return AttemptResult(
+        lane=situation.target.lane,
+        state=advanced.state,
+        change=kept(card, situation),
+        now=attempted.at,
+        blocks=advanced.blocks,
+        shown=advanced.shown,
+        dead=advanced.dead,
+        also=_summary_due(situation) if situation.hours.quiet else (),
+    )
+
+
+def _finish_digest(
+    send: Send, situation: Situation, told: Told, attempted: Attempted, jitter: float
+) -> AttemptResult:
+    advanced = _advanced(send, attempted, jitter, digest.mark(situation.lines))
+    card = advanced.card
+    if advanced.shown:
+        over = digest.is_over(situation.lines)
+        card = replace(card, waiting_since=None, closed_at=attempted.at if over else None)
+    return AttemptResult(
+        lane=situation.target.lane,
+        state=advanced.state,
+        change=CardChange(card, None if advanced.shown else attempted.at, urgent=False),
+        now=attempted.at,
+        blocks=advanced.blocks,
+        shown=advanced.shown,
+        dead=advanced.dead,
+        digest=told.named,
+    )
+
+
+def _finish_summary(
+    send: Send, situation: Situation, attempted: Attempted, jitter: float
+) -> AttemptResult:
+    advanced = _advanced(send, attempted, jitter, "told")
+    again_at = None if advanced.shown or advanced.dead else attempted.at
+    change = CardChange(advanced.card, again_at, urgent=False)
+    lane = situation.target.lane
+    return AttemptResult(lane, advanced.state, change, attempted.at, advanced.blocks)
+
+
+def _advanced(send: Send, attempted: Attempted, jitter: float, sent: str = "") -> Advanced:
+    outcome, at = attempted.outcome, attempted.at
+    return advance(send.card, attempted.state, send.step, outcome, at, jitter, sent)
+
+
+def _summary_due(situation: Situation) -> tuple[CardChange, ...]:
+    """The summary of what came without a sound is due when the quiet hours end."""
+    card = Card(QUIET, "", situation.policy.receiver)
+    return (CardChange(card, situation.hours.until, urgent=False),)
+
+
+def _marked(state: LaneState, situation: Situation) -> LaneState:
+    """A chat that is down refused this secret: another one is tried at once."""
+    if state.down is None:
+        return state
+    return replace(state, down=replace(state.down, secret=situation.target.endpoint.secret.mark))

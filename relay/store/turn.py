@@ -1,0 +1,257 @@
+"""The turn of a lane inside the store: the last result is settled, a page of deliveries folded, and
+the next step decided, all in one transaction.
+"""
+
+from collections.abc import Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from relay.core.active_config import ActiveConfig
+from relay.core.alert import GroupId
+from relay.core.bot.people import Subscription, has_left
+from relay.core.card.card import Card, Head, fires_anew
+from relay.core.card.digest import DIGEST, is_old
+from relay.core.card.fold import Arriving, fold
+from relay.core.card.step import Wait
+from relay.core.event import Settlement
+from relay.core.routing.lane import LaneKey, Target
+from relay.core.routing.route import SUBSCRIPTION, deliveries
+from relay.core.turn.change import AttemptResult, CardChange
+from relay.core.turn.decide import (
+    Absorb,
+    Close,
+    Save,
+    Send,
+    Situation,
+    decide,
+    hours_of,
+    kept,
+    pause,
+)
+from relay.platforms import limits_of
+from relay.store.protocol import RECEIVER_REMOVED, ROUTED_AGAIN, Claim, Ended, Open, Store
+
+PAGE = 128  # deliveries folded at a time
+AFTER_BUG = 15.0  # seconds for which the others of its chat go before a card at which a turn failed
+_MOST_SAVED = 16  # cards that a turn keeps without a call before others get the store's thread
+_Key = tuple[GroupId, str]
+
+
+class Ending(Struct, frozen=True):
+    """Deliveries of a lane that ended, and why."""
+
+    lane: LaneKey
+    ended: tuple[Ended, ...]
+    why: str = ""
+
+
+class Turn(Struct, frozen=True):
+    """What a turn came to. `next` is the call to make, or until when there is none (Unix seconds;
+    None: nothing is to come). `situation` belongs to the call. `woken` are other lanes that have
+    work since; `endings` what ended; `contradicted` the groups (key, and the external URLs of two
+    Alertmanagers) of which two Alertmanagers go on telling different things; `bugs` what went wrong
+    with a card that waits for a while because of it; `left` the subscriptions of a chat that left for
+    good, `subscriptions` those that are left then.
+    """
+
+    next: Send | Wait
+    situation: Situation | None = None
+    woken: tuple[LaneKey, ...] = ()
+    endings: tuple[Ending, ...] = ()
+    contradicted: tuple[tuple[str, str, str], ...] = ()
+    bugs: tuple[str, ...] = ()
+    left: tuple[Subscription, ...] = ()
+    subscriptions: tuple[Subscription, ...] = ()
+
+
+def take_turn(
+    store: Store, lane: LaneKey, config: ActiveConfig, now: float, result: AttemptResult | None
+) -> Turn:
+    """One turn of the lane at `now`, inside `Store.batch`. `result` is what the last call came to."""
+    turn = _Turn(store, lane, config, now)
+    if result is not None:
+        turn.settle(result)
+    claim = store.claim(lane, now, PAGE)
+    if claim.page:
+        turn.fold(claim)
+        if claim.more:
+            return turn.done(Wait(now))
+        claim = store.claim(lane, now, 0)
+    targets = config.targets(lane)
+    paused = pause(claim.state, targets, now)
+    if paused is not None:
+        if claim.state.down:
+            turn.copy_to_fallbacks(targets)
+        return turn.done(paused)
+    for _ in range(_MOST_SAVED):
+        if not claim.cards:
+            return turn.done(Wait(claim.next_due))
+        sent = turn.bring(claim, claim.cards[0])
+        if sent is not None:
+            return turn.done(*sent)
+        claim = store.claim(lane, now, 0)
+    return turn.done(Wait(now))
+
+
+class _Turn:
+    """A turn under way: what it did so far."""
+
+    def __init__(self, store: Store, lane: LaneKey, config: ActiveConfig, now: float) -> None:
+        self._store = store
+        self._lane = lane
+        self._config = config
+        self._now = now
+        self._woken: list[LaneKey] = []
+        self._endings: list[Ending] = []
+        self._contradicted: list[tuple[str, str, str]] = []
+        self._bugs: list[str] = []
+        self._left: tuple[Subscription, ...] = ()
+
+    def done(self, then: Send | Wait, situation: Situation | None = None) -> Turn:
+        woken = tuple(dict.fromkeys(self._woken))
+        return Turn(
+            next=then,
+            situation=situation,
+            woken=woken,
+            endings=tuple(self._endings),
+            contradicted=tuple(self._contradicted),
+            bugs=tuple(self._bugs),
+            left=self._left,
+            subscriptions=self._store.people.subscriptions() if self._left else (),
+        )
+
+    def end(self, ended: tuple[Ended, ...], why: str = "") -> None:
+        if ended:
+            self._endings.append(Ending(self._lane, ended, why))
+
+    def settle(self, result: AttemptResult) -> None:
+        """Keeps the result. A subscriber's chat that left for good has ended its subscriptions."""
+        self.end(self._store.settle(result), result.dead)
+        people, down = self._store.people, result.state.down
+        if down is not None and result.change.card.receiver == SUBSCRIPTION and has_left(down.why):
+            fallen = [each.id for each, _ in people.fallen() if each.lane == self._lane]
+            self._left = people.end_subscriptions(fallen)
+
+    def fold(self, claim: Claim) -> None:
+        """Lays the page over its cards. Deliveries whose chat or receiver is gone are routed again."""
+        known = {(card.group, card.fingerprint): card for card in claim.cards}
+        pages: dict[_Key, list[Open]] = {}
+        for opened in claim.page:
+            pages.setdefault((opened.notification.group, opened.fingerprint), []).append(opened)
+        absorbed = any(card.absorbed for card in claim.cards)
+        digest = self._store.card(self._lane, DIGEST, "") if absorbed else None
+        changes: list[CardChange] = []
+        for key, page in pages.items():
+            target = self._config.target(self._lane, page[-1].receiver)
+            if target is None:
+                for opened in page:
+                    self._route_again(opened)
+                continue
+            card = known.get(key) or Card(*key, receiver=target.policy.receiver)
+            changes.append(self._folded(card, page, claim, target, digest))
+        self.end(self._store.fold(self._lane, changes))
+
+    def _folded(
+        self, card: Card, page: Sequence[Open], claim: Claim, target: Target, digest: Card | None
+    ) -> CardChange:
+        """The card with the page. What fires anew in a digest that nobody reads any more gets a
+        message of its own.
+        """
+        latest, now = page[-1], self._now
+        card = replace(card, fallback_for=latest.owner if latest.owner != latest.receiver else "")
+        folded = fold(card, [arriving(opened) for opened in page], target.policy)
+        leaves = is_old(digest, now) and fires_anew(card, folded.card)
+        card = replace(folded.card, absorbed=folded.card.absorbed and not leaves)
+        hours = hours_of(card, target, self._config, now)
+        change = kept(card, Situation(now, target, claim.state, hours))
+        seqs = tuple(opened.seq for opened in page)
+        return replace(change, folded=seqs, duplicates=folded.duplicates)
+
+    def _route_again(self, opened: Open) -> None:
+        """An open delivery whose chat or receiver is gone goes where the routes lead now, but for
+        chats that have heard of the group since; it is dead where that is nowhere.
+        """
+        empty = opened.alerts == ()
+        routed = () if empty else deliveries(self._config.routing, opened.notification).deliveries
+        ways = [way for way in routed if way.lane != self._lane]
+        how: Settlement = "merged" if ways or empty else "dead"
+        why = ROUTED_AGAIN if how == "merged" else RECEIVER_REMOVED
+        self._woken += self._store.route_again(self._lane, opened.seq, ways)
+        self.end(self._store.dismiss(self._lane, [opened.seq], how, why), why)
+
+    def copy_to_fallbacks(self, targets: Sequence[Target]) -> None:
+        """Hands what a lane that is down owes to the fallbacks of its receivers."""
+        for target in targets:
+            receiver, fallback = target.policy.receiver, target.policy.fallback
+            to = [other.lane for other in self._config.routing.targets.get(fallback, ())]
+            if to:
+                self._woken += self._store.copy_to_fallback(self._lane, receiver, fallback, to)
+
+    def bring(self, claim: Claim, card: Card) -> tuple[Send, Situation] | None:
+        """The call that the card needs, if it does; else what was decided is done. A bug in one card
+        must not silence the others of its chat.
+        """
+        target = self._config.target(self._lane, card.receiver)
+        if target is None:
+            self._store.unfold(self._lane, card.group, card.fingerprint)
+            self._woken.append(self._lane)
+            return None
+        try:
+            situation = self._situation(claim, card, target)
+            decision = decide(card, situation)
+        except Exception as error:  # noqa: BLE001 - see above
+            self._bugs.append(repr(error))
+            later = self._now + AFTER_BUG
+            self._store.postpone(self._lane, card.group, card.fingerprint, later)
+            return None
+        match decision:
+            case Send():
+                self._note(card, decision.contradicted)
+                return decision, situation
+            case Save(change, contradicted) | Close(change, contradicted):
+                self._note(card, contradicted)
+                self.end(self._store.fold(self._lane, [change]))
+            case Absorb(receiver, recheck_at):
+                self._store.absorb(self._lane, receiver, self._now, recheck_at)
+            case Wait(until):
+                self._store.postpone(self._lane, card.group, card.fingerprint, until)
+        return None
+
+    def _situation(self, claim: Claim, card: Card, target: Target) -> Situation:
+        return Situation(
+            now=self._now,
+            target=target,
+            state=claim.state,
+            hours=hours_of(card, target, self._config, self._now),
+            limits=limits_of(target, claim.state, self._config.limits),
+            waiting=claim.waiting,
+            waiting_beside=claim.waiting_beside,
+            lanes=claim.lanes,
+            lines=claim.lines,
+        )
+
+    def _note(self, card: Card, contradicted: tuple[str, str] | None) -> None:
+        if contradicted:
+            self._contradicted.append((card.group.group_key, *contradicted))
+
+
+def arriving(opened: Open) -> Arriving:
+    """A delivery as its card meets it."""
+    notification = opened.notification
+    alerts = notification.alerts
+    return Arriving(
+        seq=opened.seq,
+        accepted_at=opened.accepted_at,
+        head=Head(
+            notification.group_labels,
+            notification.route_labels,
+            notification.external_url,
+            notification.reason,
+            notification.truncated,
+            notification.state,
+        ),
+        alerts=alerts if opened.alerts is None else tuple(alerts[at] for at in opened.alerts),
+        last=notification.part == notification.parts - 1,
+        whole=notification.truncated == 0,
+    )
