@@ -88,12 +88,10 @@ class Pipeline:
         job = partial(take_turn, self._store, lane, config, self._clock(), result)
         try:
             turn = await self._transactions.run_unsynced(job)
-        except StoreError as error:
+        except StoreError:
             if kept is None:
                 raise
-            said = (("err", str(error)),)
-            self._emit(Noted("error", "cannot record what was sent, trying again", said))
-            return Next(self._clock() + SETTLE_AGAIN)
+            return await self._settle_alone(lane, kept)
         self._settled(lane, kept)
         self._tell(turn)
         if isinstance(turn.next, Send) and turn.situation:
@@ -109,8 +107,21 @@ class Pipeline:
     async def settle_all(self) -> None:
         """Keeps what the last calls came to, when no turn follows."""
         for lane, kept in tuple(self._results.items()):
-            await self._transactions.run(partial(self._store.settle, kept.result))
+            await self._settle_alone(lane, kept)
+
+    async def _settle_alone(self, lane: LaneKey, kept: _Result) -> Next:
+        """Keeps what a platform has done where nothing else can be done now: a full disk has room
+        for that.
+        """
+        try:
+            ended = await self._transactions.run(partial(self._store.settle, kept.result))
+        except StoreError as error:
+            self._emit(_not_recorded(error))
+        else:
             self._settled(lane, kept)
+            for each in ended:
+                self._emit(settled(lane, each, kept.result.dead))
+        return Next(self._clock() + SETTLE_AGAIN)
 
     async def _guarded(self, send: Send, situation: Situation, config: ActiveConfig) -> float:
         """Makes the call; returns when the next turn is due. A bug in one card must not silence the
@@ -123,8 +134,8 @@ class Pipeline:
             raise
         except Exception:
             await self._settle_doubt(lane, "the relay failed during the call")
-            claim = await self._transactions.run(partial(self._store.claim, lane, 0.0, 0))
-            until = max(self._clock(), claim.state.retry_at) + AFTER_BUG
+            state = await self._transactions.run(partial(self._store.state, lane))
+            until = max(self._clock(), state.retry_at) + AFTER_BUG
             postponed = partial(self._store.postpone, lane, card.group, card.fingerprint, until)
             await self._transactions.run(postponed)
             raise
@@ -155,7 +166,7 @@ class Pipeline:
             if lane not in (None, attempt.lane):
                 continue
             config, now = self._config.current, self._clock()
-            claim = await self._transactions.run(partial(self._store.claim, attempt.lane, now, 0))
+            state = await self._transactions.run(partial(self._store.state, attempt.lane))
             card = await self._transactions.run(
                 partial(self._store.card, attempt.lane, attempt.group, attempt.fingerprint)
             )
@@ -163,10 +174,19 @@ class Pipeline:
             if card and target:
                 send = Send(card, attempt.step, rank_of(card, attempt.step, urgent=attempt.urgent))
                 hours = hours_of(card, target, config, now)
-                situation = Situation(now, target, claim.state, hours)
-                unknown = Attempted(now, Unknown(why), claim.state)
+                situation = Situation(now, target, state, hours)
+                unknown = Attempted(now, Unknown(why), state)
                 result = finish(send, situation, Told(), unknown, self._jitter())
-                await self._transactions.run(partial(self._store.settle, result))
+                await self._insist(partial(self._store.settle, result))
+
+    async def _insist(self, job: Callable[[], T]) -> T:
+        """What a platform did cannot be undone: it is kept however long the storage takes."""
+        while True:
+            try:
+                return await self._transactions.run(job)
+            except StoreError as error:
+                self._emit(_not_recorded(error))
+                await asyncio.sleep(SETTLE_AGAIN)
 
     def _settled(self, lane: LaneKey, kept: _Result | None) -> None:
         """Tells what the result that is in the store now changed of the lane."""
@@ -201,6 +221,11 @@ def settled(lane: LaneKey, ended: Ended, why: str = "") -> Settled:
     return Settled(
         lane.platform, ended.receiver, ended.settlement, ended.count, ended.latencies, why
     )
+
+
+def _not_recorded(error: StoreError) -> Noted:
+    said = (("err", str(error)),)
+    return Noted("error", "cannot record what was sent, trying again", said)
 
 
 async def _beside(alerts: int, work: Callable[[], T]) -> T:

@@ -150,6 +150,9 @@ class Store(Protocol):
     def claim(self, lane: LaneKey, now: float, page: int) -> Claim:
         """The lane's state, at most `page` open deliveries, and the cards at hand."""
 
+    def state(self, lane: LaneKey) -> LaneState:
+        """What the lane has learnt of its chat."""
+
     def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
         """One card, if there is one."""
 

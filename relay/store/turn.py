@@ -188,15 +188,15 @@ class _Turn:
             if to:
                 self._woken += self._store.copy_to_fallback(self._lane, receiver, fallback, to)
 
-    def bring(self, claim: Claim, card: Card) -> tuple[Send, Situation] | None:
+    def bring(self, claim: Claim, card: Card) -> tuple[Send | Wait, Situation | None] | None:
         """The call that the card needs, if it does; else what was decided is done. A bug in one card
-        must not silence the others of its chat.
+        must not silence the others of its chat. A card that nobody shows any more is forgotten:
+        what is pending on it is open again, for another turn.
         """
         target = self._config.target(self._lane, card.receiver)
         if target is None:
             self._store.unfold(self._lane, card.group, card.fingerprint)
-            self._woken.append(self._lane)
-            return None
+            return Wait(self._now), None
         try:
             situation = self._situation(claim, card, target)
             decision = decide(card, situation)

@@ -2,25 +2,21 @@
 
 import threading
 from collections.abc import Callable
-from typing import ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import pytest
 from msgspec.structs import replace
 
 from relay.core.alert import AlertStatus, GroupId
-from relay.core.card.advance import Advanced, advance
-from relay.core.card.card import Card
-from relay.core.card.lane_state import LaneState
-from relay.core.card.step import Step
-from relay.core.card.view import View
 from relay.core.event import Noted, TemplateFailed
-from relay.core.routing.lane import Policy, Target
+from relay.core.routing.lane import Target
 from relay.core.routing.matcher import parse
 from relay.core.routing.route import Route, Routing
-from relay.core.template.build_view import build_view
-from relay.core.template.template import Rendered
 from relay.core.turn.change import AttemptResult
-from relay.delivery import calls, pipeline
+from relay.core.turn.compose import Composed, compose
+from relay.core.turn.decide import Send, Situation
+from relay.core.turn.finish import finish
+from relay.delivery import pipeline
 from relay.sandbox.faults import FaultKind, Refusal
 from relay.sandbox.rates import Window
 from relay.store.protocol import Ended, StoreError
@@ -130,7 +126,7 @@ async def test_after_a_clock_that_was_ahead_a_new_start_delays_nothing(ahead: fl
 async def test_what_a_chat_has_taken_is_written_down_as_soon_as_the_storage_works_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world, failures = World(), [StoreError("disk I/O error")] * 3
+    world, failures = World(), [StoreError("disk I/O error")] * 6  # each turn tries it with its work, then alone
     settle = world.store.settle
 
     def settle_in_the_end(result: AttemptResult) -> tuple[Ended, ...]:
@@ -138,10 +134,10 @@ async def test_what_a_chat_has_taken_is_written_down_as_soon_as_the_storage_work
             raise failures.pop()
         return settle(result)
 
-    monkeypatch.setattr(calls, "SETTLE_AGAIN", 0.0)
+    monkeypatch.setattr(pipeline, "SETTLE_AGAIN", 0.0)
     monkeypatch.setattr(world.store, "settle", settle_in_the_end)
     await world.post(notification(alert("db-1")))
-    for _ in ("fold", "post"):
+    for _ in ("post", "fails", "fails", "fails", "settle"):
         await world.pipeline.turn(GROUP_CHAT)
     assert [event.message for event in world.events if isinstance(event, Noted)] == [
         "cannot record what was sent, trying again"
@@ -156,11 +152,11 @@ async def test_a_message_whose_answer_a_bug_of_ours_swallowed_is_repeated_and_sa
 ) -> None:
     world = World()
 
-    def fail_once(*_: object) -> Advanced:
-        monkeypatch.setattr(pipeline, "advance", advance)
+    def fail_once(*_: object) -> AttemptResult:
+        monkeypatch.setattr(pipeline, "finish", finish)
         raise ValueError("a bug")
 
-    monkeypatch.setattr(pipeline, "advance", fail_once)
+    monkeypatch.setattr(pipeline, "finish", fail_once)
     await world.post(notification(alert("db-1")))
     with pytest.raises(ValueError, match="a bug"):
         await world.run(until=1)
@@ -250,16 +246,16 @@ async def test_what_is_resolved_while_its_message_is_drawn_is_not_shown_as_firin
 ) -> None:
     world = World()
     await world.post(notification(alert("db-1")))
-    aside = pipeline._aside
+    beside = pipeline._beside
 
     async def resolved_meanwhile(alerts: int, work: Callable[[], T]) -> T:
-        drawn = await aside(alerts, work)
-        if isinstance(drawn, Rendered) and world.now == T0:
+        drawn = await beside(alerts, work)
+        if isinstance(drawn, Composed) and world.now == T0:
             world.now += 1
             await world.post(notification(alert("db-1", "resolved")))
         return drawn
 
-    monkeypatch.setattr(pipeline, "_aside", resolved_meanwhile)
+    monkeypatch.setattr(pipeline, "_beside", resolved_meanwhile)
     await world.run(until=10)
     (message,) = world.telegram.messages(CHAT)
     assert [version.content.text.startswith("🟢") for version in message.versions] == [True]
@@ -272,12 +268,12 @@ async def test_a_card_that_no_turn_can_bring_does_not_hold_up_the_others_of_its_
     await world.post(notification(alert("db-1")))
     await world.post(notification(alert("web-1"), group=GroupId("", "relay", "{}:other")))
 
-    def faulty(card: Card, state: LaneState, step: Step, policy: Policy, now: float) -> View:
-        if card.entries[0].fingerprint == "db-1":
+    def faulty(send: Send, situation: Situation, *rest: Any) -> Composed:
+        if send.card.entries[0].fingerprint == "db-1":
             raise ZeroDivisionError
-        return build_view(card, state, step, policy, now)
+        return compose(send, situation, *rest)
 
-    monkeypatch.setattr(pipeline, "build_view", faulty)
+    monkeypatch.setattr(pipeline, "compose", faulty)
     with pytest.raises(ZeroDivisionError):
         await world.run(until=1)
     await world.run(until=10)
@@ -550,8 +546,8 @@ async def test_a_message_that_the_platform_refuses_counts_against_its_template()
     assert "Disk" in world.telegram.transcript(CHAT)
 
 
-@pytest.mark.parametrize(("count", "beside"), [(3, False), (3000, True)])
-async def test_what_thousands_of_alerts_take_is_done_beside_the_event_loop(
+@pytest.mark.parametrize(("count", "beside"), [(3, False), (300, True)])
+async def test_the_message_of_many_alerts_is_composed_beside_the_event_loop(
     count: int, beside: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[bool] = []
@@ -563,10 +559,9 @@ async def test_what_thousands_of_alerts_take_is_done_beside_the_event_loop(
 
         return note
 
-    for work in ("fold", "build_view", "render"):
-        monkeypatch.setattr(pipeline, work, noted(getattr(pipeline, work)))
+    monkeypatch.setattr(pipeline, "compose", noted(compose))
     world = World()
     await world.post(notification(*(alert(f"db-{number}") for number in range(count))))
     await world.run(until=1)
     assert f"×{count}" in world.telegram.transcript(CHAT)
-    assert seen == [beside] * 3
+    assert seen == [beside]

@@ -27,7 +27,7 @@ from relay.core.bot.update import (
     offset,
 )
 from relay.core.card.card import Card
-from relay.core.card.hours import hours
+from relay.core.card.hours import hours_at
 from relay.core.routing.lane import HttpOptions, LaneKey
 from relay.core.routing.matcher import parse
 from relay.core.routing.route import SUBSCRIPTION, Route, Routing, deliveries
@@ -103,7 +103,7 @@ def test_a_muted_chat_gets_nothing_until_the_mute_ends() -> None:
     here, card = routing(), Card(GROUP, "", SUBSCRIPTION)
 
     def judged(now: float) -> tuple[bool, float | None]:
-        found = hours(here, {}, card, muted.target.lane, muted.target.policy, now)
+        found = hours_at(here, {}, card, muted.target.lane, muted.target.policy, now)
         return found.muted, found.until
 
     assert judged(T0 + 59) == (True, T0 + 60)

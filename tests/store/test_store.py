@@ -136,7 +136,7 @@ def test_accept_tells_which_lanes_have_work(store: Store) -> None:
 
 def test_what_was_accepted_is_there_after_a_new_start(reopen: Reopen) -> None:
     store = reopen()
-    store.batch([partial(store.accept, new_payload(TELEGRAM))])
+    store.batch([partial(store.accept, [new_payload(TELEGRAM)])])
     again = reopen()
     assert len(again.claim(TELEGRAM, T0, 9).page) == 1
     assert again.wakes() == ((TELEGRAM, 0.0),)
@@ -276,9 +276,9 @@ def test_a_job_that_fails_leaves_nothing_and_harms_no_other(store: Store) -> Non
 
     first, second, third = store.batch(
         [
-            partial(store.accept, new_payload(TELEGRAM)),
+            partial(store.accept, [new_payload(TELEGRAM)]),
             faulty,
-            partial(store.accept, new_payload(TELEGRAM)),
+            partial(store.accept, [new_payload(TELEGRAM)]),
         ]
     )
     assert (first, third) == ((TELEGRAM,), (TELEGRAM,))

@@ -132,7 +132,9 @@ class Database:
         self._sync_commits(durable=durable)
         try:
             return self._committed([partial(_plain, job) for job in jobs])
-        except _JobFailedError:
+        except _JobFailedError as failed:
+            if len(jobs) == 1:
+                return [failed.__cause__]
             return self._committed([partial(self._guarded, job) for job in jobs])
 
     def _sync_commits(self, *, durable: bool) -> None:

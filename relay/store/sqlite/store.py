@@ -113,6 +113,10 @@ class SqliteStore:
             self._end(lane, unreadable.clear(self._db, self._lane(lane)), "dead", "unreadable")
             return claim(self._db, self._lane(lane), lane, now, page)
 
+    def state(self, lane: LaneKey) -> LaneState:
+        """See `protocol.Store.state`."""
+        return self._state(self._lane(lane)) or LaneState()
+
     def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
         """See `protocol.Store.card`."""
         return cards.find(self._db, self._lane(lane), text(group), fingerprint)
