@@ -427,10 +427,6 @@ def test_of_a_field_that_comes_twice_the_last_counts_either_way() -> None:
     assert known == patient
     (told,) = known.alerts
     assert (known.receiver, told.status, told.fingerprint) == ("b", "firing", "2")
-        "b",
-        "firing",
-        "2",
-    )
 
 
 def test_two_different_malformed_alerts_are_two() -> None:
