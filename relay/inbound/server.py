@@ -219,11 +219,9 @@ class Server:
     ) -> bytes | web.Response:
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-        if (
-            request.content.is_eof()
-        ):  # all of it came with the headers: there is nothing to wait for
-            return await self._received(request, share, most)
         try:
+            if request.content.is_eof():  # it came with the headers: nothing is waited for
+                return await self._received(request, share, most)
             async with asyncio.timeout(self._limits.body_seconds):
                 return await self._received(request, share, most)
         except TimeoutError:
