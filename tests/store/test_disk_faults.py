@@ -53,7 +53,7 @@ def accept(store: Store, to: LaneKey, size: int = 8 * KIBIBYTE) -> object:
         told.group,
         msgspec.json.encode(told),
         T0,
-        (Delivery(to, "ops", "", None, urgent=False),),
+        (Delivery(to, "ops", "", None),),
         last=False,
     )
     return run(store, partial(store.accept, new_payload))
