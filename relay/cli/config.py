@@ -43,7 +43,7 @@ class _Schema(GenerateJsonSchema):
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
         written = super().model_schema(schema)
         model: type[BaseModel] = schema["cls"]
-        told = _told(model)
+        told = field_docs(model)
         for name, info in model.model_fields.items():
             key = info.alias or name
             if name in told and key in written.get("properties", {}):
@@ -62,7 +62,7 @@ class _Schema(GenerateJsonSchema):
         return super().default_schema(schema)
 
 
-def _told(model: type[BaseModel]) -> dict[str, str]:
+def field_docs(model: type[BaseModel]) -> dict[str, str]:
     """The docstring of each field, those of its bases among them.
 
     pydantic would read them from the source at each start of the relay.
