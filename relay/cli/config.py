@@ -1,7 +1,10 @@
 """`config schema`: the JSON Schema of relay.yml, for editors."""
 
 import argparse
+import ast
+import inspect
 import json
+from itertools import pairwise
 
 from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -34,8 +37,18 @@ def schema_text() -> str:
 
 class _Schema(GenerateJsonSchema):
     """pydantic's generator without titles made from names and without defaults that say nothing: no
-    value is no key.
+    value is no key. The docstrings of a model's fields are their descriptions.
     """
+
+    def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:
+        written = super().model_schema(schema)
+        model: type[BaseModel] = schema["cls"]
+        told = field_docs(model)
+        for name, info in model.model_fields.items():
+            key = info.alias or name
+            if name in told and key in written.get("properties", {}):
+                written["properties"][key].setdefault("description", told[name])
+        return written
 
     def field_title_should_be_set(self, schema: object) -> bool:  # noqa: ARG002 - pydantic's signature
         return False
@@ -47,3 +60,30 @@ class _Schema(GenerateJsonSchema):
         if schema.get("default") is None or isinstance(schema["default"], BaseModel):
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
+
+
+def field_docs(model: type[BaseModel]) -> dict[str, str]:
+    """The docstring of each field, those of its bases among them.
+
+    pydantic would read them from the source at each start of the relay.
+    """
+    told: dict[str, str] = {}
+    for each in reversed(model.__mro__):
+        origin = getattr(each, "__pydantic_generic_metadata__", {}).get("origin") or each
+        if issubclass(origin, BaseModel) and origin is not BaseModel:
+            told |= _told_by(ast.parse(inspect.cleandoc("\n" + inspect.getsource(origin))))
+    return told
+
+
+def _told_by(source: ast.Module) -> dict[str, str]:
+    """What is said below each field of the class."""
+    body = source.body[0].body if isinstance(source.body[0], ast.ClassDef) else []
+    return {
+        field.target.id: inspect.cleandoc(text.value.value)
+        for field, text in pairwise(body)
+        if isinstance(field, ast.AnnAssign)
+        and isinstance(field.target, ast.Name)
+        and isinstance(text, ast.Expr)
+        and isinstance(text.value, ast.Constant)
+        and isinstance(text.value.value, str)
+    }

@@ -25,6 +25,7 @@ from relay.core.duration import quote
 from relay.core.routing.interval import Period, TimeInterval
 from relay.core.routing.lane import Policy, Target
 from relay.core.routing.route import Route, Routing, differing, walk
+from relay.core.template.template import BUILT_IN, LENDING
 
 
 class Draft(Struct, frozen=True):
@@ -79,7 +80,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[Draft, tuple[Faul
         bots=tuple(destinations.bots.values()),
         personal=personal(file.global_),
         tests=len(file.tests),
-        template_check=_trial(files, targets),
+        template_check=_trial(files, targets, personal(file.global_), mode),
     )
     return draft, tuple(report.faults)
 
@@ -104,10 +105,20 @@ def decided(draft: Draft, faults: tuple[Fault, ...]) -> Rules | None:
     return Rules(**structs.asdict(draft), active=active)
 
 
-def _trial(files: Files, targets: dict[str, tuple[Target, ...]]) -> TemplateCheck:
-    policies = [target.policy for each in targets.values() for target in each]
-    uses = dict.fromkeys((policy.template, policy.markup) for policy in policies)
-    return TemplateCheck(tuple(files.builtin.items()), tuple(files.templates.items()), tuple(uses))
+def _trial(
+    files: Files, targets: dict[str, tuple[Target, ...]], own: Policy, mode: Mode
+) -> TemplateCheck:
+    """To serve, built-in templates that nobody uses are not compiled, and those that are written
+    in their own markup are not tried: the tests hold that they work.
+    """
+    policies = [own, *(target.policy for each in targets.values() for target in each)]
+    uses = dict.fromkeys((policy.template, policy.markup) for policy in policies[1:])
+    builtin = files.builtin
+    if mode == "serve":
+        used = {policy.template for policy in policies}.union(LENDING)
+        builtin = {name: source for name, source in builtin.items() if name in used}
+        uses = {use: None for use in uses if BUILT_IN.get(use[0]) != use[1]}
+    return TemplateCheck(tuple(builtin.items()), tuple(files.templates.items()), tuple(uses))
 
 
 def _routes(config: Config, names: Names, notices: str, report: Report) -> Route:

@@ -49,9 +49,7 @@ class Model(BaseModel):
     `advice` says more than the nearest name about keys that people are likely to paste.
     """
 
-    model_config = ConfigDict(
-        extra="forbid", frozen=True, strict=True, use_attribute_docstrings=True
-    )
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, defer_build=True)
     advice: ClassVar[dict[str, str]] = {}
 
     @classmethod

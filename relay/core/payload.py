@@ -4,11 +4,11 @@ read part by part.
 
 import re
 from codecs import getincrementaldecoder
-from collections.abc import Iterator
-from datetime import datetime
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import accumulate
-from typing import Annotated
+from typing import Annotated, assert_never
 
 from msgspec import DecodeError, Meta, Raw, Struct, ValidationError, field
 from msgspec.json import Decoder
@@ -24,8 +24,12 @@ _DESCRIPTION = 500
 _SLICE = 1 << 20
 _LONGEST_TEXT = 8 << 20
 _ABSENT = Raw(b"null")
+_KNOWN_SIZE = 1 << 20  # bytes of a body whose alerts are all decoded at once
+_LAST_MOMENT = 253_402_300_799  # the end of the year 9999
+_FIRST_MILLISECONDS = 10**11  # as seconds it would be in the year 5138
 
 Moment = Annotated[datetime, Meta(tz=True)]
+Count = Annotated[int, Meta(ge=0, lt=2**31)]
 
 
 class PayloadError(ValueError):
@@ -52,38 +56,58 @@ class _Envelope(Struct, rename="camel"):
     truncated_alerts: Raw = _ABSENT
 
 
-class _Alert(Struct, rename="camel", tag_field="status"):
-    """An alert as Alertmanager writes it."""
+class _KnownAlert(Struct, rename="camel", gc=False):
+    """An alert as Alertmanager writes it. Grafana and others add fields of their own."""
 
+    status: AlertStatus
     labels: Labels | None = None
     annotations: Labels | None = None
     starts_at: Moment | None = None
+    ends_at: Moment | None = None
     generator_url: str | None = field(default=None, name="generatorURL")
     fingerprint: str | None = None
 
 
-class _Firing(_Alert, tag="firing"):
-    """Whatever its `endsAt` says, it has not ended."""
+class _StrictAlert(_KnownAlert, rename="camel", forbid_unknown_fields=True):
+    """An alert with Alertmanager's fields and no other: its depth is known."""
 
 
-class _Resolved(_Alert, tag="resolved"):
-    ends_at: Moment | None = None
+class _Known(Struct, rename="camel", forbid_unknown_fields=True):
+    """A body as Alertmanager writes it, with its fields and no other: its depth is known."""
+
+    alerts: list[_StrictAlert]
+    version: str | None = None
+    receiver: str | None = None
+    status: AlertStatus | None = None
+    group_key: str | None = None
+    group_labels: Labels | None = None
+    common_labels: Labels | None = None
+    common_annotations: Labels | None = None
+    route_labels: Labels | None = None
+    external_url: str | None = field(default=None, name="externalURL")
+    reason: str | None = field(default=None, name="notification_reason")
+    truncated_alerts: Count | None = None
 
 
-class _Malformed(Struct):
-    """What is looked for in an alert that cannot be read as one."""
+class _Fields(Struct, rename="camel"):
+    """An alert with its values unread."""
 
     status: Raw = _ABSENT
     labels: Raw = _ABSENT
+    annotations: Raw = _ABSENT
+    starts_at: Raw = _ABSENT
+    ends_at: Raw = _ABSENT
+    generator_url: Raw = field(default=_ABSENT, name="generatorURL")
     fingerprint: Raw = _ABSENT
 
 
+_KNOWN = Decoder(_Known)
+_KNOWN_ALERT = Decoder(_KnownAlert)
 _ENVELOPE = Decoder(_Envelope)
-_ALERT: Decoder[_Firing | _Resolved] = Decoder(_Firing | _Resolved)
-_MALFORMED = Decoder(_Malformed)
-_TEXT: Decoder[str | None] = Decoder(str | None)
-_COUNT: Decoder[int] = Decoder(Annotated[int, Meta(ge=0, lt=2**31)])
-_STATUS: Decoder[AlertStatus] = Decoder(AlertStatus)
+_FIELDS = Decoder(_Fields)
+_TEXT: Decoder[str] = Decoder(str)
+_COUNT: Decoder[int] = Decoder(Count)
+_MOMENT: Decoder[datetime] = Decoder(Moment)
 _LABELS = Decoder(Labels | None)
 _MIXED_LABELS = Decoder(dict[str, Raw])
 
@@ -99,19 +123,41 @@ _LONE_SURROGATE = re.compile(
 )
 _NO_BACKSLASH = re.compile(rb"[^\\]")
 _META = re.compile(r"\\([\\.+*?()|\[\]{}^$])")
-_FAULTY_FIELD = re.compile(r"(?:field `|at `\$\.)([a-zA-Z]+)[^`]*`$")
+_EPOCH = re.compile(r"\d{1,16}(?:\.\d{1,9})?(?:[eE]\+?\d)?", re.ASCII)
+# RFC 3339 with what senders make of it, and Go's Time.String:
+# `2026-11-22 08:00:00.5 +0100 CET m=+0.1`.
+_TIME = re.compile(
+    r"(\d{4})-(\d\d)-(\d\d)"
+    r"(?:[Tt ](\d\d):(\d\d)(?::(\d\d(?:[.,]\d{1,9})?))?"
+    r" ?(?:[Zz]|UTC|GMT|([+-])(\d\d):?(\d\d)(?: [A-Z]{1,5}| [+-]\d{2,4})?)?(?: m=\S+)?)?",
+    re.ASCII,
+)
 
 
 def parse(body: bytes, source: str) -> Iterator[Notification]:
     """The notifications of a body: one, or one for each `PART` alerts of a larger one, read as they
     are asked for.
 
+    A body with Alertmanager's fields and no fault is decoded at once, any other field by field.
     Raises PayloadError at the call and never later: an alert that cannot be read becomes a fallback
     alert. https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
     """
     _check_encoding(body)
+    known = _known(body) if len(body) <= _KNOWN_SIZE else None
+    if known is not None:
+        return _notifications(_known_whole(known, source), known.status, known.alerts)
     _check_shape(body)
-    return _notifications(_envelope(body), source)
+    envelope = _envelope(body)
+    told = _status(envelope.status)
+    return _notifications(_whole(envelope, source), told, envelope.alerts)
+
+
+def _known(body: bytes) -> _Known | None:
+    """A body as Alertmanager writes it; None for any other, also for one that is refused."""
+    try:
+        return _KNOWN.decode(body)
+    except DecodeError:
+        return None
 
 
 def _check_encoding(body: bytes) -> None:
@@ -194,42 +240,72 @@ def _count_both(one: bytes, other: bytes) -> int:
     return (int.from_bytes(one, "big") & int.from_bytes(other, "big")).bit_count()
 
 
-def _notifications(envelope: _Envelope, source: str) -> Iterator[Notification]:
-    raws = envelope.alerts
-    parts = max(1, -(-len(raws) // PART))
-    alerts = tuple(map(_alert, raws)) if parts == 1 else ()
+def _notifications(
+    whole: Notification, told: AlertStatus | None, unread: Sequence[_KnownAlert | Raw]
+) -> Iterator[Notification]:
+    """`told` is the status that the payload gives, None where it gives none."""
+    parts = max(1, -(-len(unread) // PART))
+    alerts = _page(unread, told) if parts == 1 else ()
     state = 0
     firing = False
-    for alert in alerts or map(_alert, raws):
+    for alert in alerts or (_alert(each, told) for each in unread):
         if alert.status == "firing":
             state += _digest(alert.fingerprint.encode())
             firing = True
-    whole = _whole(envelope, source, state % 2**63, "firing" if firing else "resolved")
+    state %= 2**63
+    status = told or ("firing" if firing else "resolved")
     if parts == 1:
-        yield replace(whole, alerts=alerts)
+        yield replace(whole, alerts=alerts, state=state, status=status)
         return
     for part in range(parts):
-        page = tuple(map(_alert, raws[part * PART : (part + 1) * PART]))
-        yield replace(whole, alerts=page, part=part, parts=parts)
+        page = _page(unread[part * PART : (part + 1) * PART], told)
+        yield replace(whole, alerts=page, state=state, status=status, part=part, parts=parts)
 
 
-def _whole(envelope: _Envelope, source: str, state: int, status: AlertStatus) -> Notification:
-    group_labels = _labels(envelope.group_labels)
+def _page(unread: Sequence[_KnownAlert | Raw], told: AlertStatus | None) -> tuple[Alert, ...]:
+    return tuple([_alert(each, told) for each in unread])
+
+
+def _known_whole(known: _Known, source: str) -> Notification:
+    group_labels = known.group_labels or {}
     return Notification(
         source=source,
-        receiver=_META.sub(r"\1", _text(envelope.receiver)),
-        group_key=_text(envelope.group_key) or _group_key(group_labels),
-        status=_status(envelope.status) or status,
+        receiver=_unquoted(known.receiver or ""),
+        group_key=known.group_key or _group_key(group_labels),
+        status="resolved",
         alerts=(),
         group_labels=group_labels,
-        common_labels=_labels(envelope.common_labels),
-        common_annotations=_labels(envelope.common_annotations),
-        route_labels=_labels(envelope.route_labels),
+        common_labels=known.common_labels or {},
+        common_annotations=known.common_annotations or {},
+        route_labels=known.route_labels or {},
+        external_url=known.external_url or "",
+        reason=known.reason or "",
+        truncated=known.truncated_alerts or 0,
+        state=0,
+    )
+
+
+def _whole(envelope: _Envelope, source: str) -> Notification:
+    group_labels = _labels(envelope.group_labels) or {}
+    return Notification(
+        source=source,
+        receiver=_unquoted(_text(envelope.receiver)),
+        group_key=_text(envelope.group_key) or _group_key(group_labels),
+        status="resolved",
+        alerts=(),
+        group_labels=group_labels,
+        common_labels=_labels(envelope.common_labels) or {},
+        common_annotations=_labels(envelope.common_annotations) or {},
+        route_labels=_labels(envelope.route_labels) or {},
         external_url=_text(envelope.external_url),
         reason=_text(envelope.reason),
         truncated=_count(envelope.truncated_alerts),
-        state=state,
+        state=0,
     )
+
+
+def _unquoted(receiver: str) -> str:
+    return _META.sub(r"\1", receiver) if "\\" in receiver else receiver
 
 
 def _group_key(labels: Labels) -> str:
@@ -241,38 +317,78 @@ def _group_key(labels: Labels) -> str:
     )
 
 
-def _alert(raw: Raw) -> Alert:
-    try:
-        alert = _ALERT.decode(raw)
-    except ValidationError as error:
-        return _fallback(raw, str(error))
-    labels = alert.labels or {}
+def _alert(unread: _KnownAlert | Raw, told: AlertStatus | None) -> Alert:
+    match unread:
+        case _KnownAlert():
+            return _from_known(unread)
+        case Raw():
+            try:
+                return _from_known(_KNOWN_ALERT.decode(unread))
+            except ValidationError:
+                return _from_fields(unread, told)
+        case _:
+            assert_never(unread)
+
+
+def _from_known(known: _KnownAlert) -> Alert:
+    labels = known.labels or {}
     return Alert(
-        "resolved" if isinstance(alert, _Resolved) else "firing",
+        known.status,
         labels,
-        alert.annotations or {},
-        _seconds(alert.starts_at) or 0.0,
-        _seconds(alert.ends_at) if isinstance(alert, _Resolved) else None,
-        alert.generator_url or "",
-        alert.fingerprint or _fingerprint(labels),
+        known.annotations or {},
+        _seconds(known.starts_at) or 0.0,
+        _seconds(known.ends_at) if known.status == "resolved" else None,
+        known.generator_url or "",
+        known.fingerprint or _fingerprint(labels),
     )
 
 
-def _fallback(raw: Raw, why: str) -> Alert:
-    """A readable alert in the place of one that is none, so that it reaches people all the same."""
+def _from_fields(raw: Raw, told: AlertStatus | None) -> Alert:
+    """Each field by itself: what cannot be read costs that field alone. Only an alert without
+    readable labels is malformed.
+    """
     try:
-        found = _MALFORMED.decode(raw)
+        fields = _FIELDS.decode(raw)
     except ValidationError:
-        found = _Malformed()
-    faulty = _FAULTY_FIELD.search(why)
-    labels = _labels(found.labels)
-    labels["alertname"] = labels.get("alertname") or "Malformed alert"
-    annotations = {
-        "summary": f"This alert arrived malformed: its {faulty[1] if faulty else 'form'} cannot be read",
-        "description": _shortened(raw),
-    }
-    fingerprint = _text(found.fingerprint) or f"{_digest(bytes(raw)):016x}"
-    return Alert(_status(found.status) or "firing", labels, annotations, 0.0, None, "", fingerprint)
+        return _malformed(raw, _Fields(), "form")
+    labels = _labels(fields.labels)
+    if labels is None:
+        return _malformed(raw, fields, "labels")
+    ends_at = _time(fields.ends_at)
+    # Alertmanager gives an end only to what has ended, and calls a payload resolved when all in
+    # it is.
+    ended: AlertStatus = "resolved" if told == "resolved" or ends_at else "firing"
+    status = _status(fields.status) or ended
+    return Alert(
+        status,
+        labels,
+        _labels(fields.annotations) or {},
+        _time(fields.starts_at) or 0.0,
+        ends_at if status == "resolved" else None,
+        _text(fields.generator_url),
+        _text(fields.fingerprint) or _fingerprint(labels),
+    )
+
+
+def _malformed(raw: Raw, fields: _Fields, faulty: str) -> Alert:
+    """A readable alert in the place of one that is none, so that it reaches people all the same.
+    Annotations that can be read are kept, and the raw text stands below their description.
+    """
+    annotations = _labels(fields.annotations) or {}
+    own = annotations.get("description")
+    return Alert(
+        _status(fields.status) or "firing",
+        {"alertname": "Malformed alert"},
+        {
+            "summary": f"This alert arrived malformed: its {faulty} cannot be read",
+            **annotations,
+            "description": f"{own}\n{_shortened(raw)}" if own else _shortened(raw),
+        },
+        _time(fields.starts_at) or 0.0,
+        None,
+        "",
+        _text(fields.fingerprint) or f"{_digest(bytes(raw)):016x}",
+    )
 
 
 def _shortened(raw: Raw) -> str:
@@ -295,10 +411,8 @@ def _fingerprint(labels: Labels) -> str:
 
 
 def _text(raw: Raw) -> str:
-    try:
-        return _TEXT.decode(raw) or ""
-    except ValidationError:
-        return ""
+    """A text, number or truth value as text; empty for all else."""
+    return _scalar(raw) or ""
 
 
 def _count(raw: Raw) -> int:
@@ -309,15 +423,58 @@ def _count(raw: Raw) -> int:
 
 
 def _status(raw: Raw) -> AlertStatus | None:
+    match _text(raw).strip().lower():
+        case "firing":
+            return "firing"
+        case "resolved":
+            return "resolved"
+        case _:
+            return None
+
+
+def _time(raw: Raw) -> float | None:
+    """Unix seconds, as `_seconds` gives them; None for what is no time.
+
+    Read are RFC 3339 and its usual variants, Go's Time.String, and Unix seconds or milliseconds.
+    A time without a zone is UTC.
+    """
     try:
-        return _STATUS.decode(raw)
+        return _seconds(_MOMENT.decode(raw))
     except ValidationError:
-        return None
+        text = _text(raw).strip()
+    seconds = _epoch(text) if _EPOCH.fullmatch(text) else _calendar(text)
+    return seconds if 0 < seconds <= _LAST_MOMENT else None
 
 
-def _labels(raw: Raw) -> Labels:
-    """A map of strings; where it is none, its numbers and truth values become text and the rest is
-    left out.
+def _epoch(text: str) -> float:
+    number = float(text)
+    return number / 1000 if number >= _FIRST_MILLISECONDS else number
+
+
+def _calendar(text: str) -> float:
+    """Unix seconds of a date, or of a date and a time; 0.0 for all else. A leap second is the one
+    after it.
+    """
+    found = _TIME.fullmatch(text)
+    if found is None:
+        return 0.0
+    year, month, day, hour, minute, second, sign, hours, minutes = found.groups()
+    past = float((second or "0").replace(",", "."))
+    if past >= 61:
+        return 0.0
+    try:
+        begun = datetime(
+            int(year), int(month), int(day), int(hour or 0), int(minute or 0), tzinfo=UTC
+        )
+    except ValueError:
+        return 0.0
+    east = 60 * (60 * int(hours or 0) + int(minutes or 0)) * (-1 if sign == "-" else 1)
+    return begun.timestamp() + round(past, 6) - east
+
+
+def _labels(raw: Raw) -> Labels | None:
+    """A map of strings; its numbers and truth values become text, and the rest of it is left out.
+    Null is an empty map; None for what is no map.
     """
     try:
         return _LABELS.decode(raw) or {}
@@ -326,7 +483,7 @@ def _labels(raw: Raw) -> Labels:
     try:
         mixed = _MIXED_LABELS.decode(raw)
     except ValidationError:
-        return {}
+        return None
     return {name: text for name, value in mixed.items() if (text := _scalar(value)) is not None}
 
 

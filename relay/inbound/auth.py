@@ -12,8 +12,6 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Literal
 
-import bcrypt
-
 from relay.core.event import Event, Noted
 from relay.core.secret import Secret
 from relay.inbound.web_config import Web, load_certificate, read, server_tls
@@ -171,6 +169,8 @@ def _credentials(given: str) -> tuple[str, bytes]:
 
 
 def _matches(password: bytes, stored: Secret) -> bool:
+    import bcrypt  # noqa: PLC0415 - only who has users pays for it at the start
+
     return bcrypt.checkpw(password, stored.reveal().encode())
 
 

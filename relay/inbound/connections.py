@@ -11,6 +11,7 @@ import ssl
 from asyncio import sslproto
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
+from functools import lru_cache
 from typing import cast
 
 from aiohttp import http_parser, web
@@ -40,12 +41,20 @@ class ConnectionLimits(Struct, frozen=True):
 
 def answer(status: int, text: str, retry_after: float | None = None) -> web.Response:
     """A JSON answer of at most 200 bytes; `retry_after` seconds are rounded up to whole ones."""
+    headers = {"Content-Type": "application/json; charset=utf-8"}
+    if retry_after is not None:
+        headers["Retry-After"] = str(max(1, math.ceil(retry_after)))
+    return web.Response(
+        status=status, body=_answer_body(status, text[:MAX_ANSWER]), headers=headers
+    )
+
+
+@lru_cache(maxsize=64)
+def _answer_body(status: int, text: str) -> bytes:
     word = "status" if status < 400 else "error"
-    text = text[:MAX_ANSWER]
     while len(body := json.dumps({word: text})) > MAX_ANSWER:
         text = text[:-1]
-    headers = {} if retry_after is None else {"Retry-After": str(max(1, math.ceil(retry_after)))}
-    return web.Response(status=status, text=body, content_type="application/json", headers=headers)
+    return body.encode()
 
 
 def _signed(response: web.StreamResponse) -> web.StreamResponse:

@@ -83,7 +83,7 @@ class Intake:
         receiver.
         """
         targets = self._config.current.routing.targets.get(receiver, ())
-        chats = tuple(Delivery(target.lane, receiver, "", None, urgent=False) for target in targets)
+        chats = tuple(Delivery(target.lane, receiver, "", None) for target in targets)
         try:
             await self._commit([_arrival(told, Routed(chats, 0), "", self._clock())])
         except StoreError as error:
@@ -112,9 +112,9 @@ def _routed(routing: Routing, part: Notification) -> tuple[Routed, str]:
         return deliveries(routing, part), ""
     except Exception as error:  # noqa: BLE001 - see above
         root = routing.targets.get(routing.root.receiver, ())
-        return Routed(
-            tuple(Delivery(t.lane, t.policy.receiver, "", None, urgent=True) for t in root), 0
-        ), repr(error)
+        return Routed(tuple(Delivery(t.lane, t.policy.receiver, "", None) for t in root), 0), repr(
+            error
+        )
 
 
 def _arrival(

@@ -188,7 +188,13 @@ class Server:
             if isinstance(body, web.Response):
                 return body
             accepting = asyncio.ensure_future(self._doors.accept(source, body))
-            accepting.add_done_callback(lambda _: share.release())
+            self._accepting.add(accepting)
+
+            def ended(_: asyncio.Future[Answer]) -> None:
+                share.release()
+                self._accepting.discard(accepting)
+
+            accepting.add_done_callback(ended)
             stack.pop_all()
         return await self._answered(accepting)
 
@@ -214,6 +220,8 @@ class Server:
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         try:
+            if request.content.is_eof():  # it came with the headers: nothing is waited for
+                return await self._received(request, share, most)
             async with asyncio.timeout(self._limits.body_seconds):
                 return await self._received(request, share, most)
         except TimeoutError:
@@ -238,8 +246,6 @@ class Server:
         """The commit goes on when it takes too long: the sender comes again, and the copy is a
         duplicate.
         """
-        self._accepting.add(accepting)
-        accepting.add_done_callback(self._accepting.discard)
         done, _ = await asyncio.wait({accepting}, timeout=self._limits.answer_seconds)
         if not done:
             return answer(503, "storage is slow", 1)

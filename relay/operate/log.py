@@ -77,75 +77,80 @@ def hide(secrets: Iterable[Secret]) -> None:
 
 
 def on_event(event: Event) -> None:
-    """Writes the event, at the level that its kind deserves."""
-    level, message, values = _told(event)
-    _log.log(_LEVELS[level], message, extra={"values": values})
+    """Writes the event, at the level that its kind deserves. One that nobody reads costs no more
+    than to find its level.
+    """
+    level = _LEVELS[_level(event)]
+    if _log.isEnabledFor(level):
+        message, values = _told(event)
+        _log.log(level, message, extra={"values": values})
 
 
-def _told(event: Event) -> tuple[Level, str, Pairs]:
+def _level(event: Event) -> Level:
     match event:
-        case Answered(code):
-            from_ = (("from", event.peer),) if event.peer else ()
-            return (
-                ("warning" if code >= 400 else "debug"),
-                "webhook answered",
-                (*_fields(event, "peer"), *from_),
-            )
-        case Accepted(fault=fault):
-            return ("error" if fault else "debug"), "alerts accepted", _fields(event)
-        case Called(reason=reason):
-            return (
-                ("warning", "chat call failed", _fields(event))
-                if reason
-                else ("debug", "chat called", _fields(event))
-            )
-        case Settled(settlement=end):
-            level: Level = "warning" if end in ("expired", "dead") else "debug"
-            return level, f"deliveries {end}", _fields(event, "settlement", "latencies")
-        case ChatChanged(up=up):
-            return (("info", "chat up") if up else ("error", "chat down")) + (_fields(event, "up"),)
-        case ChatMoved(chat=chat):
-            message = "chat moved, change its id" if chat else "thread gone, using the main chat"
-            return "warning", message, _fields(event)
-        case Contradicted():
-            return "warning", "two Alertmanagers contradict each other", _fields(event)
-        case TemplateFailed():
-            return "error", "template failed, plain text sent", _fields(event)
+        case Answered():
+            return "warning" if event.code >= 400 else "debug"
+        case Accepted():
+            return "error" if event.fault else "debug"
+        case Called():
+            return "warning" if event.reason else "debug"
+        case Settled():
+            return "warning" if event.settlement in ("expired", "dead") else "debug"
+        case Noted():
+            return event.level
+        case Heard():
+            return "warning" if event.sort in ("forged", "failed") else "debug"
+        case ChatChanged():
+            return "info" if event.up else "error"
         case Loaded():
-            return _loaded(event)
-        case StorageDamaged(moved_to):
-            remedy = f"alert-relay queue salvage {moved_to}"
-            return (
-                "error",
-                "storage damaged, a new one begun",
-                (*_fields(event), ("remedy", remedy)),
-            )
-        case Heard(sort):
-            return (
-                ("warning" if sort in ("forged", "failed") else "debug"),
-                "update heard",
-                _fields(event),
-            )
-        case BotListens(listens=listens):
-            return (
-                ("info", "bot listens", _fields(event, "listens"))
-                if listens
-                else ("warning", "bot hears nothing", _fields(event, "listens"))
-            )
-        case Noted(level, message, values):
-            return level, message, values
+            return "info" if event.ok else "error"
+        case BotListens():
+            return "info" if event.listens else "warning"
+        case ChatMoved() | Contradicted():
+            return "warning"
+        case TemplateFailed() | StorageDamaged():
+            return "error"
         case _:
             assert_never(event)
 
 
-def _loaded(event: Loaded) -> tuple[Level, str, Pairs]:
-    if event.ok:
-        return "info", "configuration loaded", _fields(event, "ok", "at", "faults")
-    return (
-        "error",
-        "configuration refused, the old one stays",
-        _fields(event, "ok", "at", "receivers", "chats"),
-    )
+def _told(event: Event) -> tuple[str, Pairs]:
+    """The message and the values of its line."""
+    match event:
+        case Answered(peer=peer):
+            from_ = (("from", peer),) if peer else ()
+            return "webhook answered", (*_fields(event, "peer"), *from_)
+        case Accepted():
+            return "alerts accepted", _fields(event)
+        case Called(reason=reason):
+            return ("chat call failed" if reason else "chat called"), _fields(event)
+        case Settled(settlement=end):
+            return f"deliveries {end}", _fields(event, "settlement", "latencies")
+        case ChatChanged(up=up):
+            return ("chat up" if up else "chat down"), _fields(event, "up")
+        case ChatMoved(chat=chat):
+            message = "chat moved, change its id" if chat else "thread gone, using the main chat"
+            return message, _fields(event)
+        case Contradicted():
+            return "two Alertmanagers contradict each other", _fields(event)
+        case TemplateFailed():
+            return "template failed, plain text sent", _fields(event)
+        case Loaded(ok=True):
+            return "configuration loaded", _fields(event, "ok", "at", "faults")
+        case Loaded():
+            message = "configuration refused, the old one stays"
+            return message, _fields(event, "ok", "at", "receivers", "chats")
+        case StorageDamaged(moved_to):
+            remedy = f"alert-relay queue salvage {moved_to}"
+            return "storage damaged, a new one begun", (*_fields(event), ("remedy", remedy))
+        case Heard():
+            return "update heard", _fields(event)
+        case BotListens(listens=listens):
+            return ("bot listens" if listens else "bot hears nothing"), _fields(event, "listens")
+        case Noted(_, message, values):
+            return message, values
+        case _:
+            assert_never(event)
 
 
 def _fields(event: Event, *hidden: str) -> Pairs:

@@ -80,10 +80,11 @@ class Metrics:
         self._discarded = self._counter(
             "alerts_discarded", "Alerts that reached only receivers without entries."
         )
-        for code in _CODES:
-            self._requests.labels(code)
-        for status in ("firing", "resolved"):
-            self._alerts.labels(status)
+        # `labels` checks and formats its values each time: children that every request needs are
+        # kept.
+        self._by_code = {code: self._requests.labels(code) for code in _CODES}
+        self._firing = self._alerts.labels("firing")
+        self._resolved = self._alerts.labels("resolved")
 
     def _make_api(self) -> None:
         self._latency = self._histogram(
@@ -101,6 +102,8 @@ class Metrics:
         self._updates = self._counter(
             "updates", "Updates that bots heard, by what became of them.", "sort"
         )
+        self._by_call: dict[tuple[Platform, str, int], Counter] = {}
+        self._by_platform: dict[Platform, Histogram] = {}
         for sort in get_args(Sort):
             self._updates.labels(sort)
 
@@ -155,40 +158,46 @@ class Metrics:
         """
         match event:
             case Answered(code, seconds):
-                self._requests.labels(code).inc()
+                (self._by_code.get(code) or self._requests.labels(code)).inc()
                 self._request_seconds.observe(seconds)
             case Accepted():
                 self._accepted(event)
             case Called():
                 self._called(event)
             case Settled(platform=platform, latencies=latencies):
-                for latency in latencies:
-                    self._latency.labels(platform).observe(latency)
+                self._settled(platform, latencies)
             case TemplateFailed(template):
                 self._template_failures.labels(template).inc()
             case Loaded():
                 self._loaded(event)
             case Heard(sort):
                 self._updates.labels(sort).inc()
-            case (
-                BotListens()
-                | ChatChanged()
-                | ChatMoved()
-                | Contradicted()
-                | StorageDamaged()
-                | Noted()
-            ):
-                self._damaged.inc(isinstance(event, StorageDamaged))
+            case StorageDamaged():
+                self._damaged.inc()
+            case BotListens() | ChatChanged() | ChatMoved() | Contradicted() | Noted():
+                pass
             case _:
                 assert_never(event)
 
     def _accepted(self, event: Accepted) -> None:
-        self._alerts.labels("firing").inc(event.firing)
-        self._alerts.labels("resolved").inc(event.resolved)
-        self._discarded.inc(event.discarded)
+        if event.firing:
+            self._firing.inc(event.firing)
+        if event.resolved:
+            self._resolved.inc(event.resolved)
+        if event.discarded:
+            self._discarded.inc(event.discarded)
+
+    def _settled(self, platform: Platform, latencies: tuple[float, ...]) -> None:
+        if latencies and platform not in self._by_platform:
+            self._by_platform[platform] = self._latency.labels(platform)
+        for latency in latencies:
+            self._by_platform[platform].observe(latency)
 
     def _called(self, event: Called) -> None:
-        self._calls.labels(event.platform, event.method, event.code).inc()
+        key = (event.platform, event.method, event.code)
+        if key not in self._by_call:
+            self._by_call[key] = self._calls.labels(*key)
+        self._by_call[key].inc()
         if event.reason:
             self._failures.labels(event.platform, event.receiver, event.reason).inc()
 

@@ -215,5 +215,5 @@ def _arrival(
         _notification(body)
     except ERRORS:
         return None
-    to = Delivery(lane, delivery.receiver, delivery.fingerprint, alerts, urgent=False)
+    to = Delivery(lane, delivery.receiver, delivery.fingerprint, alerts)
     return NewPayload(group, body, delivery.accepted_at, (to,), last=False)

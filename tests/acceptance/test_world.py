@@ -126,7 +126,10 @@ async def test_after_a_clock_that_was_ahead_a_new_start_delays_nothing(ahead: fl
 async def test_what_a_chat_has_taken_is_written_down_as_soon_as_the_storage_works_again(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    world, failures = World(), [StoreError("disk I/O error")] * 6  # each turn tries it with its work, then alone
+    world, failures = (
+        World(),
+        [StoreError("disk I/O error")] * 6,
+    )  # each turn tries it with its work, then alone
     settle = world.store.settle
 
     def settle_in_the_end(result: AttemptResult) -> tuple[Ended, ...]:

@@ -173,10 +173,9 @@ def due(
     receiver: str,
     alerts: tuple[int, ...] | None = None,
     *,
-    urgent: bool = False,
     of: str = "",
 ) -> Delivery:
-    return Delivery(lane(name), receiver, of, alerts, urgent)
+    return Delivery(lane(name), receiver, of, alerts)
 
 
 def place(delivery: Delivery) -> tuple[LaneKey, str]:
@@ -191,9 +190,9 @@ DELIVERED: list[tuple[list[Alert], list[Delivery], int]] = [
     (
         [alert("a", name="Db", severity="critical")],
         [
-            due("db", "db", urgent=True),
-            due("ops", "db", urgent=True),
-            due("pager", "pager", urgent=True),
+            due("db", "db"),
+            due("ops", "db"),
+            due("pager", "pager"),
         ],
         0,
     ),
@@ -214,14 +213,13 @@ DELIVERED: list[tuple[list[Alert], list[Delivery], int]] = [
         [alert("a", name="Each"), alert("b", name="Each", severity="page")],
         [
             due("each", "each", (0,), of="a"),
-            due("each", "each", (1,), urgent=True, of="b"),
-            due("ops", "each", urgent=True),
+            due("each", "each", (1,), of="b"),
+            due("ops", "each"),
         ],
         0,
     ),
-    # Only a firing alert is urgent, and only for the chat that it goes to.
-    ([alert("a", "resolved", severity="page"), alert("b")], [due("ops", "ops")], 0),
-    ([alert("a", name="Noise", severity="page"), alert("b")], [due("ops", "ops", (1,))], 1),
+    ([alert("a", "resolved"), alert("b")], [due("ops", "ops")], 0),
+    ([alert("a", name="Noise"), alert("b")], [due("ops", "ops", (1,))], 1),
 ]
 
 
@@ -232,12 +230,6 @@ def test_alerts_are_regrouped_per_chat(
     routed = deliveries(CHATS, notification(*alerts))
     assert sorted(routed.deliveries, key=place) == sorted(expected, key=place)
     assert routed.discarded == discarded
-
-
-def test_without_urgent_matchers_nothing_is_urgent() -> None:
-    routing = Routing(route("ops"), {"ops": (chat("ops", "ops", replace(POLICY, urgent=())),)})
-    routed = deliveries(routing, notification(alert("a", severity="critical")))
-    assert [delivery.urgent for delivery in routed.deliveries] == [False]
 
 
 def test_an_alert_that_not_even_the_root_takes_goes_to_the_root() -> None:

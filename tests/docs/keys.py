@@ -11,6 +11,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
+from relay.cli.config import field_docs
 from relay.config import scalar
 from relay.config.schema import File
 from relay.config.schema_receiver import Chat, Entry, FileName, Shared
@@ -93,7 +94,7 @@ def _models_of(hint: object) -> Iterator[type[BaseModel]]:
 
 
 def _key(model: type[BaseModel], name: str, info: FieldInfo, hint: object) -> Key:
-    text = info.description or ""
+    text = info.description or field_docs(model).get(name, "")
     said = _DEFAULT.search(text)
     if said:
         text = text[: said.start()] + "."

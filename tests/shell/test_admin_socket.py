@@ -6,16 +6,18 @@ import asyncio
 import json
 import socket
 import stat
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from functools import partial
 from pathlib import Path
 
 import pytest
 
+from relay.active_config import CurrentConfig
 from relay.cli.prompts import ask
-from relay.core.bot.people import Subscription
+from relay.core.active_config import ActiveConfig
 from relay.core.event import DROPPED, Event, Noted, Settled
 from relay.core.routing.lane import LaneKey
+from relay.core.routing.route import Route, Routing
 from relay.delivery.lanes import Lanes
 from relay.delivery.pipeline import Next
 from relay.operate import admin_socket as control
@@ -33,47 +35,52 @@ from relay.store.protocol import StoreError
 from relay.store.queue import Dropped, Query, Refused, Retried
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
-from tests.build import T0, TELEGRAM
+from tests.build import T0, TELEGRAM, target
 from tests.store.test_store import new_payload
+from tests.world import TEMPLATES
+
+
+class Wanted(Lanes):
+    """Lanes that tell when somebody wants to own one."""
+
+    def __init__(
+        self,
+        turn: Callable[[LaneKey], Awaitable[Next]],
+        clock: Callable[[], float],
+        emit: Callable[[Event], None],
+    ) -> None:
+        super().__init__(turn, clock, emit)
+        self.wanted = asyncio.Event()
+
+    def own(self, lane: LaneKey) -> asyncio.Lock:
+        self.wanted.set()
+        return super().own(lane)
 
 
 class Desk:
-    """A control over a real store and writer, and what it did with lanes."""
+    """A control over a real store, writer and lanes, and the turns that it led to. Turns wait for
+    `gate`.
+    """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.store = SqliteStore(folder / "relay.db")
         self.writer = Writer(self.store)
         self.told: list[Event] = []
-        self.woken: list[LaneKey] = []
-        self.turns = 0
-        self.in_turn = asyncio.Event()
+        self.begun: list[LaneKey] = []
+        self.in_turn = asyncio.Semaphore(0)
         self.gate = asyncio.Event()
-        self.wanted = asyncio.Event()
-        self.lanes = Lanes(self._turn, lambda: T0, self.told.append)
-        self.renewed: list[tuple[Subscription, ...]] = []
+        self.lanes = Wanted(self._turn, lambda: T0, self.told.append)
+        config = CurrentConfig(ActiveConfig(Routing(Route("ops"), {"ops": (target(),)}), TEMPLATES))
         self.control = AdminSocket(
-            self.store,
-            self.writer.run,
-            self._own,
-            self._wake,
-            lambda: T0,
-            self.told.append,
-            self.renewed.append,
+            self.store, self.writer, self.lanes, lambda: T0, self.told.append, config
         )
 
-    async def _turn(self, _: LaneKey) -> Next:
-        self.in_turn.set()
+    async def _turn(self, lane: LaneKey) -> Next:
+        self.begun.append(lane)
+        self.in_turn.release()
         await self.gate.wait()
-        self.turns += 1
         return Next(None)
-
-    def _own(self, lane: LaneKey) -> asyncio.Lock:
-        self.wanted.set()
-        return self.lanes.own(lane)
-
-    def _wake(self, lanes: Iterable[LaneKey]) -> None:
-        self.woken += lanes
 
     async def ask(self, request: Request) -> control.Answer:
         """As a verb in another process asks."""
@@ -96,7 +103,7 @@ class Desk:
 @pytest.fixture
 async def desk(tmp_path: Path) -> AsyncIterator[Desk]:
     desk = Desk(tmp_path)
-    await desk.writer.run(partial(desk.store.accept, [new_payload(TELEGRAM)]))
+    await desk.writer.accept([new_payload(TELEGRAM)])
     await desk.control.open(tmp_path / SOCKET)
     yield desk
     await desk.stop()
@@ -140,33 +147,37 @@ async def test_the_socket_answers_what_the_storage_answers(desk: Desk, request_:
 
 async def test_a_retry_wakes_the_lane_and_is_told(desk: Desk) -> None:
     assert await desk.ask(Retry("1/1")) == Retried("1/1", "1/1", TELEGRAM, "ops")
-    assert desk.woken == [TELEGRAM]
+    await desk.in_turn.acquire()
+    assert desk.begun == [TELEGRAM]
     assert desk.told == [Noted("info", "delivery retried", (("delivery", "1/1"), ("as", "1/1")))]
 
 
 async def test_a_drop_wakes_the_lane_and_is_told_as_every_end_is(desk: Desk) -> None:
     assert await desk.ask(Drop("1/1")) == Dropped("1/1", TELEGRAM, "ops")
-    assert desk.woken == [TELEGRAM]
+    await desk.in_turn.acquire()
+    assert desk.begun == [TELEGRAM]
     assert desk.told == [Settled("telegram", "ops", "dead", 1, why=DROPPED)]
 
 
 @pytest.mark.parametrize("request_", [Retry("1/7"), Drop("1/7")])
 async def test_what_is_refused_wakes_nobody(desk: Desk, request_: Request) -> None:
     assert isinstance(await desk.ask(request_), Refused)
-    assert (desk.woken, desk.told) == ([], [])
+    assert (desk.begun, desk.told) == ([], [])
 
 
 async def test_a_lane_is_changed_only_between_its_turns(desk: Desk) -> None:
     desk.lanes.wake([TELEGRAM])
-    await desk.in_turn.wait()
+    await desk.in_turn.acquire()
+    desk.lanes.wanted.clear()
     asked = asyncio.create_task(desk.ask(Drop("1/1")))
-    await desk.wanted.wait()
+    await desk.lanes.wanted.wait()
     for _ in range(3):  # whatever was on its way to the store has come through
         await desk.writer.run(lambda: None)
     assert desk.store.balance()[0].dead == 0
     desk.gate.set()
     assert isinstance(await asked, Dropped)
-    assert desk.turns == 1
+    await desk.in_turn.acquire()
+    assert desk.begun == [TELEGRAM, TELEGRAM]
     assert desk.store.balance()[0].dead == 1
 
 
@@ -191,7 +202,7 @@ async def test_a_silent_client_is_cut_off(desk: Desk, monkeypatch: pytest.Monkey
 
 
 async def test_a_storage_that_fails_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: object) -> list[object]:
+    def fail(_: object, *, durable: bool) -> list[object]:
         raise StoreError("disk I/O error")
 
     monkeypatch.setattr(desk.store, "batch", fail)

@@ -129,10 +129,10 @@ async def test_what_is_removed_is_out_of_force_at_once(
     made = await asked(capsys, "invite", "create", "--name=All")
     assert isinstance(made, dict)
     sandbox.telegram.says(ADA, ADA, f"/start {made['link'].partition('start=')[2]}")
-    await until("it is in force", lambda: len(relay._intake.routing.subscriptions) == 1)
+    await until("it is in force", lambda: len(relay.config.current.routing.subscriptions) == 1)
     (subscription,) = (await asked(capsys, "subscriptions", "list"))["subscriptions"]  # type: ignore[index] # JSON
     assert await verb("subscriptions", "remove", subscription["id"]) == 0
-    assert relay._intake.routing.subscriptions == ()
+    assert relay.config.current.routing.subscriptions == ()
 
 
 @pytest.mark.usefixtures("relay")

@@ -52,9 +52,7 @@ def _furnish(store: SqliteStore, told: Notification) -> None:
     store.accept([new_payload(TELEGRAM, told=other, receiver="dba")])
     store.dismiss(TELEGRAM, [1], "dead", "receiver_removed")
     body = msgspec.json.encode(told)
-    store.accept(
-        [NewPayload(GROUP, body, T0 + 30, (Delivery(TELEGRAM, "ops", "", None, urgent=False),))]
-    )
+    store.accept([NewPayload(GROUP, body, T0 + 30, (Delivery(TELEGRAM, "ops", "", None),))])
     card = fold_all(store, TELEGRAM)
     down = LaneState(attempts=4, down=Down("bot was kicked", T0, T0 + 790))
     store.settle(msgspec.structs.replace(result(card), state=down))

@@ -2,23 +2,24 @@
 
 from msgspec.structs import replace
 
-from relay.core.active_config import Retention
 from relay.core.event import Event, Settled
 from relay.core.routing.route import Route, Routing
 from relay.operate.housekeeping import Housekeeping
 from tests.build import POLICY, alert, notification
-from tests.world import CHAT, SPARE, SPARE_CHAT, World, telegram_target
+from tests.world import CHAT, SPARE, SPARE_CHAT, AtOnce, World, telegram_target
 
 DAY = 86_400.0
-RETENTION = Retention(7 * DAY, 1 << 30)
 
 
 async def a_day_later(world: World) -> list[tuple[str, int]]:
     """What expires: receivers, and how much of each."""
     told: list[Event] = []
-    kept = Housekeeping(world.store, world.commit, lambda: world.now, told.append)
+    transactions = AtOnce(world.store)
+    kept = Housekeeping(
+        world.store, transactions, lambda: world.now, told.append, world.config
+    )
     await world.run(until=DAY + 60)
-    await kept.round(world.config.current, RETENTION)
+    await kept.round()
     return [(event.receiver, event.count) for event in told if isinstance(event, Settled)]
 
 

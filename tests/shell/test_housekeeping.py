@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from relay.active_config import CurrentConfig
 from relay.core.active_config import ActiveConfig, Retention
 from relay.core.event import Event, Noted, Settled
 from relay.core.routing.route import Route, Routing
@@ -35,22 +36,26 @@ class House:
         self.store = SqliteStore(folder / "relay.db")
         self.writer = Writer(self.store)
         routing = Routing(Route("ops"), {"ops": (target(policy=LATE),)})
-        self.active = ActiveConfig(routing, TEMPLATES)
+        self.config = CurrentConfig(ActiveConfig(routing, TEMPLATES))
         self.housekeeping = self.begun()
 
     def begun(self) -> Housekeeping:
         """What a new run has."""
-        return Housekeeping(self.store, self.writer.run, lambda: self.now, self.told.append)
+        return Housekeeping(
+            self.store, self.writer, lambda: self.now, self.told.append, self.config
+        )
 
-    async def accept([self, *seqs_dead: int, count: int = 1]) -> None:
+    async def accept(self, *seqs_dead: int, count: int = 1) -> None:
         """Accepts that many deliveries now; those of these numbers end at once."""
-        arriving = partial(self.store.accept, new_payload(TELEGRAM, at=self.now))
-        await asyncio.gather(*(self.writer.run(arriving) for _ in range(count)))
+        arriving = [new_payload(TELEGRAM, at=self.now)]
+        await asyncio.gather(*(self.writer.accept(arriving) for _ in range(count)))
         if seqs_dead:
             await self.writer.run(partial(self.store.dismiss, TELEGRAM, seqs_dead, "dead", "test"))
 
     async def round(self, retention: Retention | None = None) -> None:
-        await self.housekeeping.round(self.active, retention or Retention())
+        kept = retention or Retention()
+        self.config.load(replace(self.config.current, retention=kept))
+        await self.housekeeping.round()
 
     async def rows(self, table: str) -> int:
         """How many there are in the file."""
@@ -128,19 +133,15 @@ async def test_a_round_that_fails_is_told_and_another_comes(
     error: Exception, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(housekeeping, "PERIOD", 0.0)
-    again = asyncio.Event()
-    purge = house.store.purge
+    loop, again = asyncio.get_running_loop(), asyncio.Event()
 
     def fail_once(*_: object) -> int:
-        monkeypatch.setattr(house.store, "purge", purge)
-        raise error
-
-    def active() -> tuple[ActiveConfig, Retention]:
-        if house.told:
-            again.set()
-        return house.active, Retention()
+        if not house.told:
+            raise error
+        loop.call_soon_threadsafe(again.set)
+        return 0
 
     monkeypatch.setattr(house.store, "purge", fail_once)
-    house.housekeeping.start(active)
+    house.housekeeping.start()
     await asyncio.wait_for(again.wait(), 10)
     assert [type(event) for event in house.told] == [Noted]

@@ -6,7 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from relay.config.destination import Mode
 from relay.config.fault import render
+from relay.core.template.template import BUILT_IN
 from relay.settings.load import load
 
 FOLDER = Path(__file__).parent.parent / "config"
@@ -126,3 +128,24 @@ def test_a_template_with_the_name_of_a_built_in_one_is_a_fault(folder: Path) -> 
         fault.message
         == "*.j2: telegram.html.j2 is the name of a built-in template: give yours another one"
     )
+
+
+def test_to_serve_only_the_templates_in_use_are_compiled_and_to_check_all_are(folder: Path) -> None:
+    path = folder / "relay.yml"
+    compiled: dict[Mode, set[str]] = {}
+    modes: tuple[Mode, ...] = ("serve", "check")
+    for mode in modes:
+        rules, _ = load(path, mode)
+        assert rules
+        compiled[mode] = set(rules.active.templates.by_name)
+    assert compiled["serve"] == {"telegram.html.j2", "discord.md.j2"}
+    assert compiled["check"] == set(BUILT_IN)
+
+
+def test_a_template_of_ones_own_that_nobody_uses_is_tried_before_serving(folder: Path) -> None:
+    path = folder / "relay.yml"
+    path.write_text(f"templates: ['*.j2']\n{SECRETS}")
+    (folder / "own.j2").write_text("{{ nope }}")
+    rules, faults = load(path, "serve")
+    assert rules is None
+    assert [Path(fault.file).name for fault in faults] == ["own.j2"]

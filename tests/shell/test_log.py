@@ -257,3 +257,14 @@ def test_libraries_are_heard_from_warnings_up() -> None:
     assert stream.getvalue() == ""
     logging.getLogger("asyncio").warning("slow callback")
     assert 'level=WARN msg="slow callback"' in stream.getvalue()
+
+
+def test_an_event_below_the_level_is_not_made_into_text() -> None:
+    class Unreadable(float):
+        def __format__(self, _: str) -> str:
+            raise AssertionError
+
+    called = Called("telegram", "ops", "sendMessage", 200, Unreadable(0.1), "", "")
+    assert written(called, "info") == ""
+    with pytest.raises(AssertionError):
+        written(called, "debug")

@@ -2,7 +2,8 @@
 
 import pytest
 
-from relay.core.active_config import Refusing
+from relay.active_config import CurrentConfig
+from relay.core.active_config import ActiveConfig, Refusing
 from relay.core.alert import Notification
 from relay.core.card.card import Card
 from relay.core.card.fold import Arriving, fold
@@ -16,8 +17,10 @@ from relay.core.event import (
     TemplateFailed,
 )
 from relay.core.notice import HOURLY, notice_of
+from relay.core.routing.route import Route, Routing
 from relay.operate.notices import Notices
 from tests.build import POLICY, arriving
+from tests.world import TEMPLATES
 
 DOWN = Refusing("telegram", "dba", "relay.yml:9", "Forbidden: bot was kicked")
 FAILED = TemplateFailed("team.j2", "no pod")
@@ -30,7 +33,8 @@ class Operators:
         self.now = 1000.0
         self.posted: list[Notification] = []
         self.down: tuple[Refusing, ...] = ()
-        self.notices = Notices(self._post, self._refusing, lambda: self.now)
+        config = CurrentConfig(ActiveConfig(Routing(Route("ops"), {}), TEMPLATES))
+        self.notices = Notices(self._post, self._refusing, lambda: self.now, config)
 
     async def _post(self, told: Notification) -> None:
         self.posted.append(told)

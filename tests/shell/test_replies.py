@@ -4,14 +4,18 @@ import asyncio
 
 import pytest
 
+from relay.active_config import CurrentConfig
 from relay.bot import replies
 from relay.bot.replies import Replies
+from relay.core.active_config import ActiveConfig
 from relay.core.event import Event, Noted
+from relay.core.routing.route import Route, Routing
 from relay.platforms.http import NoAnswer, Request
 from relay.store.people import Outgoing
 from relay.store.protocol import StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
+from tests.world import TEMPLATES
 
 
 @pytest.mark.parametrize(
@@ -35,7 +39,8 @@ async def test_a_round_that_fails_is_told_and_another_comes(
 
     monkeypatch.setattr(replies, "_AFTER_FAULT", 0.0)
     monkeypatch.setattr(store.people, "bot_replies", bot_replies)
-    answering = Replies(store.people, writer.run, send, lambda: 0.0, told.append)
+    config = CurrentConfig(ActiveConfig(Routing(Route("ops"), {}), TEMPLATES))
+    answering = Replies(store.people, writer, send, lambda: 0.0, told.append, config)
     answering.start()
     await asyncio.wait_for(again.wait(), 10)
     await answering.stop()

@@ -7,9 +7,12 @@ from functools import partial
 
 import pytest
 
-from relay.store.protocol import StoreError
+from relay.core.routing.lane import LaneKey
+from relay.store.protocol import NewPayload, StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
+from tests.build import TELEGRAM
+from tests.store.test_store import new_payload
 
 
 class Watched(SqliteStore):
@@ -18,35 +21,40 @@ class Watched(SqliteStore):
     def __init__(self) -> None:
         super().__init__(":memory:")
         self.sizes: list[int] = []
+        self.done: list[str] = []
         self.begun = threading.Event()
         self.gate = threading.Event()
         self.broken: Exception | None = None
 
-    def batch(self, jobs: Sequence[Callable[[], object]]) -> list[object]:
+    def batch(self, jobs: Sequence[Callable[[], object]], *, durable: bool = True) -> list[object]:
         self.begun.set()
         self.gate.wait(10)
         self.sizes.append(len(jobs))
         if self.broken:
             raise self.broken
-        return super().batch(jobs)
+        return super().batch(jobs, durable=durable)
+
+    def accept(self, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
+        self.done += [f"webhook {each.accepted_at:g}" for each in payloads]
+        return super().accept(payloads)
 
 
 async def test_what_waits_is_committed_together_webhooks_before_all_else() -> None:
     store = Watched()
     writer = Writer(store)
-    done: list[str] = []
+    done = store.done
     began = asyncio.ensure_future(writer.run(partial(done.append, "began")))
     await asyncio.sleep(0)
     await asyncio.to_thread(store.begun.wait, 10)
     behind = [writer.run(partial(done.append, f"turn {number}")) for number in range(40)]
-    first = [writer.run_first(partial(done.append, f"webhook {number}")) for number in range(3)]
+    first = [writer.accept([new_payload(TELEGRAM, at=number)]) for number in range(3)]
     waiting = asyncio.gather(*behind, *first)
     await asyncio.sleep(0)
     store.gate.set()
     await waiting
     await began
     assert done[1:] == [f"webhook {n}" for n in range(3)] + [f"turn {n}" for n in range(40)]
-    assert store.sizes == [1, 19, 16, 8]
+    assert store.sizes == [1, 1, 32, 8]
     writer.close()
 
 
@@ -79,7 +87,7 @@ async def test_what_is_behind_waits_for_the_end_of_what_goes_ahead_and_only_once
     writer = Writer(store)
     with writer.ahead():
         turn = asyncio.ensure_future(writer.run(partial(int, 1)))
-        assert await writer.run_first(partial(int, 2)) == 2
+        assert await writer.accept([new_payload(TELEGRAM)]) == (TELEGRAM,)
         assert not turn.done()
     with writer.ahead():
         assert await asyncio.wait_for(turn, 10) == 1

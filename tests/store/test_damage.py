@@ -40,13 +40,13 @@ def group(number: int) -> GroupId:
 
 def new_payload(number: int, at: float, *lanes: LaneKey, receiver: str = "ops") -> NewPayload:
     told = notification(alert(f"host-{number}"), group=group(number))
-    deliveries = tuple(Delivery(lane, receiver, "", None, urgent=False) for lane in lanes)
+    deliveries = tuple(Delivery(lane, receiver, "", None) for lane in lanes)
     return NewPayload(told.group, msgspec.json.encode(told), at, deliveries)
 
 
-def accept([store: Store, number: int, at: float, *lanes: LaneKey, receiver: str = "ops"]) -> None:
+def accept(store: Store, number: int, at: float, *lanes: LaneKey, receiver: str = "ops") -> None:
     (result,) = store.batch(
-        [partial(store.accept, new_payload(number, at, *lanes, receiver=receiver))]
+        [partial(store.accept, [new_payload(number, at, *lanes, receiver=receiver)])]
     )
     assert not isinstance(result, Exception)
 

@@ -15,6 +15,8 @@ import msgspec
 import pytest
 from msgspec.structs import replace
 
+from relay.active_config import CurrentConfig
+from relay.core.active_config import ActiveConfig
 from relay.core.answer import Answer, Busy, Taken
 from relay.core.card.card import Card, Shown, mark
 from relay.core.card.lane_state import LaneState
@@ -29,6 +31,7 @@ from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 from tests.build import T0, TELEGRAM, alert, notification, target
 from tests.store.cutting_vfs import Disk
+from tests.world import TEMPLATES
 
 KIBIBYTE = 1024
 BODY = Path("tests/payloads/alertmanager-0.33.1/01-first.json")
@@ -45,7 +48,7 @@ def accept(store: Store, to: LaneKey, size: int = 8 * KIBIBYTE) -> object:
         told.group,
         msgspec.json.encode(told),
         T0,
-        (Delivery(to, "ops", "", None, urgent=False),),
+        (Delivery(to, "ops", "", None),),
         last=False,
     )
     return run(store, partial(store.accept, [new_payload]))
@@ -206,7 +209,7 @@ async def test_a_webhook_is_told_to_come_again_while_the_disk_is_full(tiny_disk:
     store = SqliteStore(tiny_disk / "relay.db")
     events: list[Event] = []
     writer = Writer(store)
-    take = intake(store, writer, events)
+    take = intake(writer, events)
     assert await take() == Taken()
     fill(tiny_disk / "others")
     answers = [await take() for _ in range(40)]
@@ -218,10 +221,11 @@ async def test_a_webhook_is_told_to_come_again_while_the_disk_is_full(tiny_disk:
     writer.close()
 
 
-def intake(store: Store, writer: Writer, events: list[Event]) -> Callable[[], Awaitable[Answer]]:
+def intake(writer: Writer, events: list[Event]) -> Callable[[], Awaitable[Answer]]:
     """Posts one recorded webhook."""
     routing = Routing(Route("ops"), {"ops": (target(),)})
-    taking = Intake(store, writer, lambda _: None, lambda: T0, events.append, routing)
+    config = CurrentConfig(ActiveConfig(routing, TEMPLATES))
+    taking = Intake(writer, lambda _: None, lambda: T0, events.append, config)
     return partial(taking.accept, "", BODY.read_bytes())
 
 
@@ -232,7 +236,7 @@ async def test_a_webhook_is_told_to_come_again_while_syncs_fail(
     disk = Disk(random.Random(1))
     store = SqliteStore(tmp_path / "relay.db", connect=disk.connect)
     writer = Writer(store)
-    take = intake(store, writer, [])
+    take = intake(writer, [])
     assert await take() == Taken()
     disk.failing, disk.closed = True, closed
     assert [await take() for _ in range(3)] == [Busy("storage failed", 5)] * 3
@@ -254,7 +258,7 @@ async def test_a_file_system_that_turned_read_only_is_told_as_such_and_passes(
     disk = Disk(random.Random(1))
     store = SqliteStore(tmp_path / "relay.db", connect=disk.connect)
     writer = Writer(store)
-    take = intake(store, writer, [])
+    take = intake(writer, [])
     assert await take() == Taken()
 
     def refuse(*_: object, **__: object) -> int:

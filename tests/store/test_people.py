@@ -55,7 +55,7 @@ def take(store: Store, number: int = 7, bot: BotId = BOT, **effects: object) -> 
 
 def arrive(store: Store, lane: LaneKey, *alerts: Alert) -> tuple[LaneKey, ...]:
     told = notification(*alerts)
-    deliveries = (Delivery(lane, SUBSCRIPTION, "", None, urgent=False),) if alerts else ()
+    deliveries = (Delivery(lane, SUBSCRIPTION, "", None),) if alerts else ()
     return store.accept([NewPayload(told.group, msgspec.json.encode(told), T0, deliveries)])
 
 

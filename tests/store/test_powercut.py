@@ -156,7 +156,7 @@ def a_job(chance: random.Random) -> Job:
 
 
 def accept(store: Store, told: Notification, lanes: list[LaneKey], at: float) -> None:
-    deliveries = tuple(Delivery(lane, "ops", "", None, urgent=False) for lane in lanes)
+    deliveries = tuple(Delivery(lane, "ops", "", None) for lane in lanes)
     store.accept([NewPayload(told.group, msgspec.json.encode(told), at, deliveries)])
 
 

@@ -85,7 +85,7 @@ def test_a_delivery_tells_where_it_goes_with_what_and_since_when(store: Store) -
 
 def test_a_delivery_of_some_alerts_is_listed_and_shown_with_these_only(store: Store) -> None:
     told = notification(alert("a"), alert("b", name="Cpu"))
-    delivery = Delivery(TELEGRAM, "ops", "", (1,), urgent=False)
+    delivery = Delivery(TELEGRAM, "ops", "", (1,))
     store.accept([NewPayload(GROUP, msgspec.json.encode(told), T0, (delivery,))])
     whole = store.queued("1/1")
     assert isinstance(whole, Whole)
@@ -150,9 +150,7 @@ def test_pages_give_each_delivery_once_pending_before_dead_by_receiver_chat_and_
 
 def test_a_page_has_its_largest_size_whatever_is_asked(store: Store) -> None:
     told = notification(alert("a"))
-    deliveries = tuple(
-        Delivery(TELEGRAM, "ops", str(n), None, urgent=False) for n in range(MOST_LISTED + 1)
-    )
+    deliveries = tuple(Delivery(TELEGRAM, "ops", str(n), None) for n in range(MOST_LISTED + 1))
     store.accept([NewPayload(GROUP, msgspec.json.encode(told), T0, deliveries)])
     assert len(listed(store, Query(limit=10**9))) == MOST_LISTED
     assert len(listed(store, Query(limit=-1))) == 1

@@ -91,7 +91,7 @@ class Night:
         self.now += 1
         told = notification(alert("a"), group=GROUPS[what.group])
         ways = [(TELEGRAM, "ops")] * what.down + [(lane, "own") for lane in what.spares]
-        routed = tuple(Delivery(lane, receiver, "", None, urgent=False) for lane, receiver in ways)
+        routed = tuple(Delivery(lane, receiver, "", None) for lane, receiver in ways)
         self.store.accept(
             [replace(new_payload(told=told, at=self.now, last=what.last), deliveries=routed)]
         )
@@ -196,7 +196,7 @@ def test_chats_with_one_fallback_that_get_other_alerts_of_a_payload_are_all_stoo
         ("b", (0,)),
     ]
     ways = [
-        Delivery(down, "ops", fingerprint, alerts, urgent=False)
+        Delivery(down, "ops", fingerprint, alerts)
         for down, (fingerprint, alerts) in zip(downs, parts, strict=True)
     ]
     store.accept([replace(new_payload(told=told), deliveries=tuple(ways))])

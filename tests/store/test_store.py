@@ -68,7 +68,7 @@ def new_payload(
     last: bool = True,
 ) -> NewPayload:
     told = told or notification(alert("a"))
-    deliveries = tuple(Delivery(lane, receiver, "", None, urgent=False) for lane in lanes)
+    deliveries = tuple(Delivery(lane, receiver, "", None) for lane in lanes)
     return NewPayload(told.group, msgspec.json.encode(told), at, deliveries, last)
 
 

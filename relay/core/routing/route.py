@@ -94,15 +94,13 @@ class Delivery(Struct, frozen=True):
     """What one chat gets of a notification.
 
     `alerts` are indexes into its alerts, None for all of them. `fingerprint` is that of the one
-    alert where the policy says `per: alert`, else empty. `urgent`: a firing alert among them
-    matches the policy's `urgent`.
+    alert where the policy says `per: alert`, else empty.
     """
 
     lane: LaneKey
     receiver: str
     fingerprint: str
     alerts: tuple[int, ...] | None
-    urgent: bool
 
 
 class Routed(Struct, frozen=True):
@@ -230,7 +228,7 @@ def deliveries(routing: Routing, notification: Notification) -> Routed:
                 shares.setdefault((lane, notification.alerts[index].fingerprint), []).append(index)
     return Routed(
         tuple(
-            _delivery(owners[lane], fingerprint, sorted(indexes), notification.alerts)
+            _delivery(owners[lane], fingerprint, sorted(indexes), len(notification.alerts))
             for (lane, fingerprint), indexes in shares.items()
         ),
         discarded,
@@ -278,13 +276,6 @@ def _by_tree(routing: Routing, labels: Labels) -> dict[LaneKey, Target]:
     return chats
 
 
-def _delivery(
-    target: Target, fingerprint: str, indexes: list[int], alerts: tuple[Alert, ...]
-) -> Delivery:
-    wanted = target.policy.urgent
-    urgent = bool(wanted) and any(
-        alerts[index].status == "firing" and matches(wanted, alerts[index].labels)
-        for index in indexes
-    )
-    chosen = None if len(indexes) == len(alerts) else tuple(indexes)
-    return Delivery(target.lane, target.policy.receiver, fingerprint, chosen, urgent)
+def _delivery(target: Target, fingerprint: str, indexes: list[int], alerts: int) -> Delivery:
+    chosen = None if len(indexes) == alerts else tuple(indexes)
+    return Delivery(target.lane, target.policy.receiver, fingerprint, chosen)

@@ -53,6 +53,7 @@ BUILT_IN: Mapping[str, MarkupName] = {
     "plain.txt.j2": "none",
 }
 _TELEGRAM, _DISCORD, *_ = BUILT_IN
+LENDING = (_TELEGRAM, _DISCORD)
 _SANDBOX = Sandbox(FILTERS, FUNCTIONS)
 _MOST_NAMES, _MOST_LINES = 20, 60  # of a digest: more are not read at night
 _LONG_NAME, _SHORT_NAME = 200, 60
