@@ -7,6 +7,7 @@ https://docs.discord.com/developers/reference
 
 import re
 from collections.abc import Iterator
+from functools import lru_cache
 
 from relay.core.text.richtext import RichText, Span, cut, strip, without
 from relay.platforms.link import spelled
@@ -27,6 +28,7 @@ _SURROGATES = re.compile("[\ud800-\udfff]")
 _TIME_STYLES = {"r": "R", "t": "t", "T": "T", "d": "d", "D": "D", "dt": "f", "Dt": "f", "DT": "f"}
 
 
+@lru_cache(maxsize=64)  # a message is measured, then sent
 def write(rich: RichText) -> str:
     """The text as lines of Markdown, without white space at the ends."""
     rich = strip(RichText(_SURROGATES.sub("\ufffd", rich.text), rich.spans))

@@ -9,6 +9,7 @@ message has no entity to spare, an invisible word joiner breaks it.
 import re
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
+from functools import lru_cache
 from itertools import pairwise
 
 from msgspec import Struct
@@ -107,6 +108,7 @@ _REMOVED = {
 }
 
 
+@lru_cache(maxsize=64)  # a message is measured, then sent
 def write(rich: RichText) -> tuple[str, tuple[Entity, ...]]:
     """The text and its entities, at most `MOST_ENTITIES`, for a call without `parse_mode`."""
     rich = _prepared(rich)
