@@ -1,13 +1,12 @@
-"""One file per chat platform: a step becomes a request, a response becomes an outcome. Pure."""
+"""One folder for each chat platform: a step becomes a request, a response becomes an outcome. Pure.
 
-from relay.core.routing.lane import Platform
-from relay.platforms.contract import PlatformFile
-from relay.platforms.discord import messages as discord
-from relay.platforms.telegram import messages as telegram
+`PLATFORMS` is the registry: a line for each. It is given to those who use it.
+"""
 
-PLATFORMS: dict[Platform, PlatformFile] = {"telegram": telegram, "discord": discord}
+from relay.platforms import discord, telegram
+from relay.platforms.contract import Platforms
 
-
-def platform_of(name: Platform) -> PlatformFile:
-    """The file of a platform."""
-    return PLATFORMS[name]
+PLATFORMS: Platforms = {
+    "telegram": telegram,
+    "discord": discord,
+}
