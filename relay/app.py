@@ -38,6 +38,8 @@ from relay.operate import log, metrics
 from relay.operate.admin_socket import AdminSocket
 from relay.operate.housekeeping import Housekeeping
 from relay.operate.notices import Notices
+from relay.platforms import PLATFORMS
+from relay.platforms.contract import Platforms
 from relay.settings import load as settings
 from relay.store.data_dir import CannotStart, DataDir
 from relay.store.protocol import NewerSchema, StoreError
@@ -66,11 +68,15 @@ class App:
     """
 
     def __init__(
-        self, options: Options, on_event_hooks: tuple[Callable[[Event], None], ...] = ()
+        self,
+        options: Options,
+        on_event_hooks: tuple[Callable[[Event], None], ...] = (),
+        platforms: Platforms = PLATFORMS,
     ) -> None:
         """Opens the storage and reads the configuration. Raises CannotStart; a faulty configuration
         is one, with all its faults in the text."""
         self.options = options
+        self._platforms = platforms
         self._clock = steady_clock()
         self._metrics = metrics.Metrics()
         self._notices = Notices(self._post_notice, self._refusing, self._clock)
@@ -91,7 +97,14 @@ class App:
         self._transport = Transport()
         run, emit = self._writer.run, self._emit
         self._pipeline = Pipeline(
-            self._store, run, self._transport.send, self._clock, random.random, emit, active
+            self._store,
+            run,
+            self._transport.send,
+            self._clock,
+            random.random,
+            emit,
+            active,
+            platforms,
         )
         self._lanes = Lanes(self._pipeline.turn, self._clock, emit)
         self._intake = Intake(
@@ -181,7 +194,9 @@ class App:
     async def reload(self, why: str = "asked") -> tuple[str, ...]:
         """Reads the configuration again, for the reason `why`. A faulty one changes nothing: its
         faults come back, as text."""
-        rules, faults = await asyncio.to_thread(settings.load, self.options.config_file, "serve")
+        rules, faults = await asyncio.to_thread(
+            settings.load, self.options.config_file, "serve", self._platforms
+        )
         self._emit_loaded(rules, faults, why)
         if rules is None:
             return tuple(render_fault(fault) for fault in faults)
@@ -271,7 +286,7 @@ class App:
 
     def _first_rules(self) -> Rules:
         path = self.options.config_file
-        rules, faults = settings.load(path, "serve")
+        rules, faults = settings.load(path, "serve", self._platforms)
         if rules is None:
             wrong = _wrong(faults)
             first = render_fault(wrong[0]).partition("\n")[0]

@@ -21,6 +21,7 @@ from relay.core.routing.lane import LaneKey, Policy, Target
 from relay.core.routing.route import Route, Routing, deliveries
 from relay.core.template import template
 from relay.delivery.pipeline import Pipeline
+from relay.platforms import PLATFORMS
 from relay.platforms.http import NoAnswer, Request, Response
 from relay.sandbox.discord import Discord
 from relay.sandbox.faults import Faults
@@ -57,11 +58,13 @@ def telegram_target(lane: LaneKey = GROUP_CHAT, policy: Policy = POLICY) -> Targ
     return target(lane, policy, TOKEN)
 
 
-def discord_target(policy: Policy = POLICY, home: str = "-") -> Target:
-    """`home`: the server is known, or known to be none; empty: the relay asks for it."""
+def discord_target(policy: Policy = POLICY, guild: str = "-") -> Target:
+    """`guild`: the server is known, or known to be none; empty: the relay asks for it."""
     discord = msgspec.structs.replace(policy, template="discord.md.j2", markup="discord")
     told = target(CHANNEL_HOOK, discord, f"{API}/api/webhooks/{HOOK}/{HOOK_TOKEN}")
-    return msgspec.structs.replace(told, endpoint=msgspec.structs.replace(told.endpoint, home=home))
+    return msgspec.structs.replace(
+        told, endpoint=msgspec.structs.replace(told.endpoint, guild=guild)
+    )
 
 
 class World:
@@ -108,6 +111,7 @@ class World:
             lambda: 0.5,
             self.events.append,
             active,
+            PLATFORMS,
         )
 
     async def commit(self, job: Callable[[], T]) -> T:

@@ -29,7 +29,7 @@ from relay.core.card.step import Step
 from relay.core.event import Called, ChatChanged, ChatMoved, Event, FailureReason, Noted, Settled
 from relay.core.routing.lane import Endpoint, LaneKey, Target
 from relay.core.text.message import Message
-from relay.platforms import platform_of
+from relay.platforms.contract import Platforms
 from relay.platforms.http import NoAnswer, Request, Response
 from relay.store.protocol import Attempt, AttemptResult, Claim, Denied, Ended, Store, StoreError
 
@@ -55,9 +55,12 @@ class CallResult(Struct, frozen=True):
     blocks: tuple[Block, ...]
 
 
-def limits_of(target: Target, state: LaneState, rates: Limits) -> tuple[Limit, ...]:
+def limits_of(
+    target: Target, state: LaneState, rates: Limits, platforms: Platforms
+) -> tuple[Limit, ...]:
     """The budgets that every call of the lane takes from."""
-    return platform_of(target.lane.platform).budgets(_endpoint(target, state), rates, state.channel)
+    platform = platforms[target.lane.platform]
+    return platform.budgets(_endpoint(target, state), rates, state.channel)
 
 
 class Calls:
@@ -71,6 +74,7 @@ class Calls:
         clock: Callable[[], float],
         emit: Callable[[Event], None],
         rates: Limits,
+        platforms: Platforms,
     ) -> None:
         self._store = store
         self._run = run
@@ -78,6 +82,7 @@ class Calls:
         self._clock = clock
         self._emit = emit
         self.rates = rates
+        self.platforms = platforms
 
     async def take(
         self,
@@ -89,24 +94,29 @@ class Calls:
         now: float,
     ) -> Denied | CallResult:
         """Takes the step with this message, if the budgets allow."""
-        platform, state = platform_of(claim.lane.platform), claim.state
+        platform, state = self.platforms[claim.lane.platform], claim.state
         since = now if card.waiting_since is None else card.waiting_since
         urgent = is_urgent(card, target.policy)
         attempt = Attempt(claim.lane, card.group, card.fingerprint, step, urgent, since)
         begun = await self._run(
-            partial(self._store.begin, attempt, limits_of(target, claim.state, self.rates), now)
+            partial(
+                self._store.begin,
+                attempt,
+                limits_of(target, claim.state, self.rates, self.platforms),
+                now,
+            )
         )
         if isinstance(begun, Denied):
             return begun
         endpoint = _endpoint(target, leading(state, step, now))
-        if platform.asks_home(endpoint, step):
+        if platform.needs_guild(endpoint, step):
             request = platform.probe(endpoint)
             response = await self._send(request)
             outcome = platform.outcome(endpoint.lane, None, response)
             if not isinstance(outcome, Delivered):
                 return self._took(target, state, request, response, outcome, now)
-            state = replace(state, home=platform.home(response))
-            endpoint = replace(endpoint, home=state.home)
+            state = replace(state, guild=platform.guild_of(response))
+            endpoint = replace(endpoint, guild=state.guild)
         request = platform.request(endpoint, target.policy, step, message, plain=card.plain)
         response = await self._send(request)
         return self._took(
@@ -124,7 +134,7 @@ class Calls:
     ) -> CallResult:
         ended_at = self._clock()
         self._emit(called(target, request, response, outcome, ended_at - began))
-        platform = platform_of(target.lane.platform)
+        platform = self.platforms[target.lane.platform]
         paces = (
             platform.pace(_endpoint(target, state).lane, response)
             if isinstance(response, Response)
@@ -163,8 +173,10 @@ class Calls:
         """The budgets that turned out to be others: the channel of a webhook is known only by where
         messages arrive.
         """
-        before = limits_of(target, claim.state, self.rates)
-        learnt = limits_of(target, replace(claim.state, channel=after.channel), self.rates)
+        before = limits_of(target, claim.state, self.rates, self.platforms)
+        learnt = limits_of(
+            target, replace(claim.state, channel=after.channel), self.rates, self.platforms
+        )
         return tuple(
             (old.key, new.key)
             for old, new in zip(before, learnt, strict=True)
@@ -199,7 +211,7 @@ def _endpoint(target: Target, state: LaneState) -> Endpoint:
     moved = replace(
         lane, chat=state.chat or lane.chat, thread="" if state.thread_gone else lane.thread
     )
-    return replace(target.endpoint, lane=moved, home=state.home or target.endpoint.home)
+    return replace(target.endpoint, lane=moved, guild=state.guild or target.endpoint.guild)
 
 
 def called(

@@ -16,7 +16,6 @@ from relay.core.routing.lane import LaneKey, Policy, Target
 from relay.core.template.build_view import late
 from relay.core.template.template import RenderedDigest, Templates, render_digest
 from relay.delivery.calls import Calls, Run, limits_of
-from relay.platforms import platform_of
 from relay.store.protocol import AttemptResult, CardChange, Claim, Denied, Store
 
 
@@ -62,7 +61,7 @@ class Digests:
                 claim, target, Advanced(digest, claim.state, shown=at_rest), step.until, now
             )
             return now
-        limits = limits_of(target, claim.state, self._calls.rates)
+        limits = limits_of(target, claim.state, self._calls.rates, self._calls.platforms)
         told = view(digest, lines, limits, now, late(digest, claim.state, now))
         rendered = self._render(claim, target, told, templates)
         taken = await self._calls.take(claim, target, digest, step, rendered.message, now)
@@ -93,7 +92,7 @@ class Digests:
             await self._run(partial(self._store.fold, claim.lane, [change]))
             return now
         limits, step = (
-            limits_of(target, claim.state, self._calls.rates),
+            limits_of(target, claim.state, self._calls.rates, self._calls.platforms),
             Post(silent=target.policy.silent),
         )
         told = view(summary, claim.lines, limits, now, None, "quiet")
@@ -140,7 +139,7 @@ class Digests:
     def _render(
         self, claim: Claim, target: Target, told: DigestView, templates: Templates
     ) -> RenderedDigest:
-        fits = platform_of(claim.lane.platform).fits
+        fits = self._calls.platforms[claim.lane.platform].fits
         rendered = render_digest(templates, target.policy, told, fits)
         if rendered.failed:
             self._emit(TemplateFailed(target.policy.template, rendered.failed))

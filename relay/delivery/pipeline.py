@@ -37,7 +37,7 @@ from relay.core.template.listing import pending_lanes
 from relay.core.template.template import Rendered, render
 from relay.delivery.calls import Calls, Run, Send, limits_of
 from relay.delivery.digests import Digests
-from relay.platforms import platform_of
+from relay.platforms.contract import Platforms
 from relay.store.protocol import (
     RECEIVER_REMOVED,
     ROUTED_AGAIN,
@@ -78,6 +78,7 @@ class Pipeline:
         jitter: Callable[[], float],
         emit: Callable[[Event], None],
         active: ActiveConfig,
+        platforms: Platforms,
     ) -> None:
         """`clock` gives Unix seconds, `jitter` 0 to 1; both are arguments so that a test can own
         them.
@@ -87,7 +88,8 @@ class Pipeline:
         self._clock = clock
         self._jitter = jitter
         self._emit = emit
-        self._calls = Calls(store, run, send, clock, emit, active.limits)
+        self._calls = Calls(store, run, send, clock, emit, active.limits, platforms)
+        self._platforms = platforms
         self._digests = Digests(store, run, self._calls, jitter, emit)
         self._active = active
 
@@ -233,7 +235,8 @@ class Pipeline:
 
     async def _bring_card(self, claim: Claim, target: Target, card: Card, now: float) -> Next:
         room = capacity(
-            limits_of(target, claim.state, self._active.limits), target.policy.digest_after
+            limits_of(target, claim.state, self._active.limits, self._platforms),
+            target.policy.digest_after,
         )
         room = share(room, claim.others, claim.lanes)
         ripe = ripen(card, target.policy, now)
@@ -301,7 +304,7 @@ class Pipeline:
         self, card: Card, state: LaneState, step: Step, target: Target, now: float
     ) -> Rendered:
         view = build_view(card, state, step, target.policy, now)
-        fits = platform_of(target.lane.platform).fits
+        fits = self._platforms[target.lane.platform].fits
         reply = step.kind if isinstance(step, Reply) else None
         return render(
             self._active.templates, target.policy, view, "reply" if reply else "card", reply, fits
