@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.bot.conversation import respond
-from relay.core.bot.people import BotReply, Effects, Subscription, has_left
+from relay.core.bot.people import BotReply, Effects, Subscription
 from relay.core.bot.update import BotId, Update, is_new
 from relay.core.budget import Budget, Limit, free_at, take
 from relay.core.event import ChatChanged, Event, Heard, Noted
@@ -163,7 +163,7 @@ def _pass_over(store: PeopleStore, bot: BotId, update: Update, now: float) -> _T
 
 def _part(store: PeopleStore) -> tuple[tuple[Subscription, ...], tuple[Subscription, ...]]:
     """The subscriptions that ended, and those that are left."""
-    gone = [subscription.id for subscription, why in store.fallen() if has_left(why)]
+    gone = [subscription.id for subscription, down in store.fallen() if down.left]
     return store.end_subscriptions(gone), store.subscriptions()
 
 

@@ -39,6 +39,7 @@ OutcomeKind = Literal[
     "ThreadGone",
     "ChatDown",
     "ChatDown, for ever",
+    "ChatDown, left",
     "BotDown",
     "BotDown, for ever",
 ]
@@ -128,8 +129,9 @@ def outcome_of(
             return Moved(moved) if moved else ChatDown(why)
         case "Unavailable" | "Unknown" | "Rejected" | "MessageGone" | "ThreadGone":
             return _PLAIN[row.outcome](why)
-        case "ChatDown" | "ChatDown, for ever":
-            return ChatDown(why, forever=row.outcome != "ChatDown")
+        case "ChatDown" | "ChatDown, for ever" | "ChatDown, left":
+            forever, left = row.outcome == "ChatDown, for ever", row.outcome == "ChatDown, left"
+            return ChatDown(why, forever, left)
         case "BotDown" | "BotDown, for ever":
             return BotDown(why, forever=row.outcome != "BotDown")
     assert_never(row.outcome)

@@ -20,6 +20,8 @@ ACTIONS: Mapping[OutcomeKind, str] = {
     "a new message tries it again, once an hour",
     "ChatDown": "the receiver's `fallback` takes over, a notice; rare probes",
     "ChatDown, for ever": "the receiver's `fallback` takes over, a notice; never called again",
+    "ChatDown, left": "the receiver's `fallback` takes over, a notice; rare probes; "
+    "a subscription ends",
     "BotDown": "the same for each chat of the bot or webhook, at its next call; rare probes",
     "BotDown, for ever": "the same for each chat of the bot or webhook; "
     "never called again with this secret",

@@ -12,12 +12,13 @@ Trouble = Literal["unreachable", "rate_limited", "refused", "restarted"]
 
 class Down(Struct, frozen=True):
     """The chat or bot refuses us: no call before `probe_at`, none at all when it is None; one at
-    once when the secret is no longer the one with this mark."""
+    once when the secret is no longer the one with this mark. `left`: see `ChatDown`."""
 
     why: str
     since: float
     probe_at: float | None
     secret: str = ""
+    left: bool = False
 
 
 class LaneState(Struct, frozen=True):

@@ -60,19 +60,24 @@ ERRORS: tuple[ErrorRow, ...] = (
         words=("message thread not found", "topic_closed", "topic_deleted", "topic_id_invalid"),
     ),
     ErrorRow(
-        "ChatDown",
-        "the chat will not take messages: the id is wrong, or the bot is no member or may not "
-        "write",
+        "ChatDown, left",
+        "the person blocked the bot, or the group put it out or is deleted",
         words=(
-            "chat not found",
-            "chat_write_forbidden",
-            "chat_restricted",
-            "channel_private",
             "bot was blocked by the user",
             "user is deactivated",
             "bot was kicked",
             "bot is not a member",
             "group chat was deleted",
+        ),
+    ),
+    ErrorRow(
+        "ChatDown",
+        "the chat will not take messages: the id is wrong, or the bot may not write",
+        words=(
+            "chat not found",
+            "chat_write_forbidden",
+            "chat_restricted",
+            "channel_private",
             "group chat was deactivated",
             "need administrator rights",
             "not enough rights",
