@@ -4,9 +4,9 @@
 """
 
 from relay.platforms import discord, telegram
-from relay.platforms.contract import Platforms
+from relay.platforms.contract import Platforms, registry
 
-PLATFORMS: Platforms = {
-    "telegram": telegram,
-    "discord": discord,
-}
+PLATFORMS: Platforms = registry(
+    telegram=telegram,
+    discord=discord,
+)
