@@ -30,6 +30,7 @@ from relay.sandbox.telegram import Telegram
 from relay.store.protocol import NewPayload, Store
 from relay.store.sqlite.store import SqliteStore
 from tests.build import POLICY, T0, target
+from tests.sandbox import telegram_parser
 
 T = TypeVar("T")
 API = "http://127.0.0.1:1"
@@ -84,7 +85,7 @@ class World:
             receivers[each.policy.receiver] = (*receivers.get(each.policy.receiver, ()), each)
         self.routing = routing or Routing(Route(chosen[0].policy.receiver), receivers)
         self.faults = Faults()
-        self.telegram = Telegram(faults=self.faults)
+        self.telegram = Telegram(faults=self.faults, parser=telegram_parser)
         self.telegram.add_bot(TOKEN, "relay_bot")
         self.telegram.add_chat(CHAT, "supergroup", "On call")
         self.telegram.add_chat(SPARE_CHAT, "supergroup", "Spare")

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from datetime import datetime
 
-from relay.sandbox import discord_text, telegram_parser
+from relay.sandbox import discord_text
 from relay.sandbox.styled_text import Kind, Style, Styled, join
 from relay.sandbox.telegram_text import styled
 from relay.sandbox.terminal_cells import Line, columns, lines, painted, plain
@@ -46,11 +46,8 @@ def draw(
 
 def _telegram(body: Mapping[str, object], width: int, *, colour: bool) -> list[Row]:
     text = str(body.get("text") or body.get("caption") or "")
-    mode = str(body.get("parse_mode") or "").lower()
     given = body.get("entities") or body.get("caption_entities")
     entities = given if isinstance(given, list) else []
-    if mode:
-        text, entities = telegram_parser.parse(text, mode)
     rows = _rows(styled(text, entities), width, colour=colour)
     markup = body.get("reply_markup")
     keyboard = markup.get("inline_keyboard") if isinstance(markup, dict) else None

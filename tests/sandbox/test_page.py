@@ -70,10 +70,6 @@ def test_colours_change_no_character() -> None:
         assert re.sub(r"\x1b\[[\d;]*m", "", coloured) == draw(platform, body, 40)
 
 
-def test_a_parse_mode_is_read_as_telegram_reads_it() -> None:
-    assert "│ a < b │" in draw("telegram", {"text": "<b>a &lt; b</b>", "parse_mode": "HTML"})
-
-
 @given(st.text(max_size=200), st.integers(12, 46))
 def test_any_text_stays_inside_its_frame_and_no_control_character_reaches_the_terminal(
     text: str, width: int
