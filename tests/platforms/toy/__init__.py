@@ -135,7 +135,8 @@ def request(
     endpoint: Endpoint, policy: Policy, step: Step, message: Message, *, plain: bool = False
 ) -> Request:
     del policy, plain  # it knows neither names nor styles
-    said = _Said(endpoint.lane.chat, _shown(squeeze(message)).text)
+    text = _shown(squeeze(message)).text.encode(errors="replace").decode()  # no lone surrogates
+    said = _Said(endpoint.lane.chat, text)
     if isinstance(step, Edit):
         return _call(endpoint, f"messages/{step.message.id}", "edit", said)
     return _call(endpoint, "messages", "post", said)
