@@ -36,6 +36,8 @@ from relay.operate import log, metrics
 from relay.operate.admin_socket import AdminSocket
 from relay.operate.housekeeping import Housekeeping
 from relay.operate.notices import Notices
+from relay.platforms import PLATFORMS
+from relay.platforms.contract import Platforms
 from relay.settings import load as settings
 from relay.store.data_dir import CannotStart, DataDir
 from relay.store.protocol import NewerSchema, StoreError
@@ -63,10 +65,16 @@ class App:
     metrics and notices.
     """
 
-    def __init__(self, options: Options, hooks: tuple[Callable[[Event], None], ...] = ()) -> None:
+    def __init__(
+        self,
+        options: Options,
+        hooks: tuple[Callable[[Event], None], ...] = (),
+        platforms: Platforms = PLATFORMS,
+    ) -> None:
         """Opens the storage and reads the configuration. Raises CannotStart; a faulty configuration
         is one, with all its faults in the text."""
         self.options = options
+        self._platforms = platforms
         self._clock = steady_clock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._why_not_ready = "starting"
@@ -86,7 +94,9 @@ class App:
         writer = self._writer = Writer(self._store)
         self._transport = Transport()
         people, exchange = self._store.people, self._transport.send
-        self._pipeline = Pipeline(self._store, writer, exchange, clock, random.random, emit, config)
+        self._pipeline = Pipeline(
+            self._store, writer, exchange, clock, random.random, emit, config, platforms
+        )
         self._lanes = Lanes(self._pipeline.turn, clock, emit)
         self._intake = Intake(writer, self._lanes.wake, clock, emit, config)
         self._housekeeping = Housekeeping(self._store, writer, clock, emit, config)
@@ -178,7 +188,9 @@ class App:
     async def reload(self, why: str = "asked") -> tuple[str, ...]:
         """Reads the configuration again, for the reason `why`. A faulty one changes nothing: its
         faults come back, as text."""
-        rules, faults = await asyncio.to_thread(settings.load, self.options.config_file, "serve")
+        rules, faults = await asyncio.to_thread(
+            settings.load, self.options.config_file, "serve", self._platforms
+        )
         self._emit_loaded(rules, faults, why)
         if rules is None:
             return tuple(render_fault(fault) for fault in faults)
@@ -249,7 +261,7 @@ class App:
 
     def _first_config(self) -> ActiveConfig:
         path = self.options.config_file
-        rules, faults = settings.load(path, "serve")
+        rules, faults = settings.load(path, "serve", self._platforms)
         if rules is None:
             wrong = _wrong(faults)
             first = render_fault(wrong[0]).partition("\n")[0]

@@ -10,6 +10,7 @@ from hypothesis import settings
 from relay.sandbox import server
 from tests import canary
 from tests.need import absent
+from tests.sandbox import telegram_parser
 
 pytest_plugins = ["pytester"]
 canary.watch()
@@ -43,7 +44,7 @@ def pytest_runtest_makereport(
 @pytest.fixture
 async def sandbox() -> AsyncIterator[server.Sandbox]:
     """A local Telegram and Discord over HTTP, empty, on the wall clock."""
-    running = await server.start()
+    running = await server.start(parser=telegram_parser)
     yield running
     await running.stop()
 

@@ -22,6 +22,7 @@ from relay.core.routing.lane import LaneKey, Policy, Target
 from relay.core.routing.route import Route, Routing, deliveries
 from relay.core.template import template
 from relay.delivery.pipeline import Pipeline
+from relay.platforms import PLATFORMS
 from relay.platforms.http import NoAnswer, Request, Response
 from relay.sandbox.discord import Discord
 from relay.sandbox.faults import Faults
@@ -30,6 +31,7 @@ from relay.sandbox.telegram import Telegram
 from relay.store.protocol import NewPayload, Store
 from relay.store.sqlite.store import SqliteStore
 from tests.build import POLICY, T0, target
+from tests.sandbox import telegram_parser
 
 T = TypeVar("T")
 API = "http://127.0.0.1:1"
@@ -58,11 +60,13 @@ def telegram_target(lane: LaneKey = GROUP_CHAT, policy: Policy = POLICY) -> Targ
     return target(lane, policy, TOKEN)
 
 
-def discord_target(policy: Policy = POLICY, home: str = "-") -> Target:
-    """`home`: the server is known, or known to be none; empty: the relay asks for it."""
+def discord_target(policy: Policy = POLICY, guild: str = "-") -> Target:
+    """`guild`: the server is known, or known to be none; empty: the relay asks for it."""
     discord = msgspec.structs.replace(policy, template="discord.md.j2", markup="discord")
     told = target(CHANNEL_HOOK, discord, f"{API}/api/webhooks/{HOOK}/{HOOK_TOKEN}")
-    return msgspec.structs.replace(told, endpoint=msgspec.structs.replace(told.endpoint, home=home))
+    return msgspec.structs.replace(
+        told, endpoint=msgspec.structs.replace(told.endpoint, guild=guild)
+    )
 
 
 class AtOnce:
@@ -102,7 +106,7 @@ class World:
             receivers[each.policy.receiver] = (*receivers.get(each.policy.receiver, ()), each)
         self.routing = routing or Routing(Route(chosen[0].policy.receiver), receivers)
         self.faults = Faults()
-        self.telegram = Telegram(faults=self.faults)
+        self.telegram = Telegram(faults=self.faults, parser=telegram_parser)
         self.telegram.add_bot(TOKEN, "relay_bot")
         self.telegram.add_chat(CHAT, "supergroup", "On call")
         self.telegram.add_chat(SPARE_CHAT, "supergroup", "Spare")
@@ -131,6 +135,7 @@ class World:
             lambda: 0.5,
             self.events.append,
             self.config,
+            PLATFORMS,
         )
 
     async def commit(self, job: Callable[[], T]) -> T:

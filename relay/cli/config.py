@@ -11,7 +11,8 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from relay.cli.base import GOOD, say
-from relay.config.schema import File
+from relay.config.schema import file_model
+from relay.platforms import PLATFORMS
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -31,7 +32,7 @@ def print_schema(_: argparse.Namespace) -> int:
 
 def schema_text() -> str:
     """The schema as it stands in config/relay.schema.json."""
-    schema = File.model_json_schema(schema_generator=_Schema)
+    schema = file_model(PLATFORMS).model_json_schema(schema_generator=_Schema)
     return json.dumps({"$schema": _Schema.schema_dialect, **schema}, indent=2)
 
 

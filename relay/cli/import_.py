@@ -7,6 +7,8 @@ from relay.cli.base import CANNOT, FAULTY, GOOD, complain, say
 from relay.config.fault import render
 from relay.config.files import Wanted
 from relay.config.importing import Imported, NotImported, convert
+from relay.config.importing_chats import senders
+from relay.platforms import PLATFORMS
 from relay.settings.load import read_files
 
 
@@ -31,7 +33,7 @@ def run(options: argparse.Namespace) -> int:
         return CANNOT
     builtin = read_files(Wanted(frozenset(), (), frozenset()), path.parent).builtin
     try:
-        imported = convert(str(path), data, builtin)
+        imported = convert(str(path), data, builtin, PLATFORMS)
     except NotImported as error:
         complain("\n".join(map(render, error.faults)))
         return FAULTY
@@ -46,7 +48,7 @@ def _left(imported: Imported) -> str:
     head = f"Not carried over, or to look at ({len(imported.losses)}):\n" if imported.losses else ""
     return (
         f"{head}{listed}\n\n"
-        "In alertmanager.yml, take telegram_configs and discord_configs out of "
+        f"In alertmanager.yml, take {' and '.join(senders(PLATFORMS))} out of "
         f"{', '.join(imported.emptied)}.\n"
         "Put this route in place of the old one, and this receiver beside the others.\n\n"
         f"{imported.snippet}"

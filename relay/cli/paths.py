@@ -1,14 +1,15 @@
 """How verbs name a chat: the platform and the ids that the configuration has, nothing secret."""
 
 from relay.core.routing.lane import LaneKey
+from relay.platforms import PLATFORMS
+from relay.platforms.contract import Platforms
 
 
-def spell(lane: LaneKey) -> str:
-    """`telegram chat -1001 topic 7`, `discord webhook 222 thread 5`: on one line, in words of the
-    configuration.
+def spell(lane: LaneKey, platforms: Platforms = PLATFORMS) -> str:
+    """The chat on one line, in words of the configuration. A storage may hold a chat of a platform
+    that is no longer there.
     """
-    if lane.platform == "telegram":
-        return f"telegram chat {lane.chat}" + (f" topic {lane.thread}" if lane.thread else "")
-    return f"discord webhook {lane.account}" + (
-        f" thread {lane.thread.removeprefix('name:')}" if lane.thread else ""
-    )
+    platform = platforms.get(lane.platform)
+    if platform:
+        return platform.spell(lane)
+    return " ".join(filter(None, (lane.platform, lane.account, lane.chat, lane.thread)))

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 
 from relay.cli.base import FAULTY, GOOD, complain, config_option, output_option, say
 from relay.cli.loading import rules_of
-from relay.config.scalar import nearest
 from relay.core.alert import Labels
 from relay.core.duration import quote
 from relay.core.routing.route import Explained, Route, differing, draw, explain, walk
+from relay.platforms.scalar import nearest
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:

@@ -12,8 +12,6 @@ from msgspec import Struct
 
 from relay.cli.base import CANNOT, FAULTY, GOOD, complain, config_option, output_option, say
 from relay.cli.loading import rules_of
-from relay.cli.paths import spell
-from relay.config.scalar import nearest
 from relay.core.active_config import ActiveConfig
 from relay.core.card.outcome import (
     BotDown,
@@ -32,9 +30,10 @@ from relay.core.card.step import MessageRef, Post
 from relay.core.duration import quote
 from relay.core.routing.lane import LaneKey, Platform, Policy, Target
 from relay.core.template.template import render
-from relay.core.template.test_message import drill_view, marked
+from relay.core.template.test_message import banner, drill_view
 from relay.delivery.transport import Transport
-from relay.platforms import platform_of
+from relay.platforms.contract import AnyPlatform, Platforms
+from relay.platforms.scalar import nearest
 
 
 class Tested(Struct, frozen=True):
@@ -82,7 +81,9 @@ def run(options: argparse.Namespace) -> int:
         near = "" if options.receiver in known else nearest(options.receiver, known)
         complain(f"alert-relay send-test: the receiver {quote(options.receiver)} {lack}{near}")
         return CANNOT
-    tested = asyncio.run(_test_all(targets, rules.active, simple=options.output == "simple"))
+    tested = asyncio.run(
+        _test_all(targets, rules.active, rules.platforms, simple=options.output == "simple")
+    )
     if options.output == "json":
         say(msgspec.json.format(msgspec.json.encode(tested)).decode())
     return FAULTY if any(each.error for each in tested) else GOOD
@@ -97,30 +98,33 @@ def _chats(targets: tuple[Target, ...]) -> tuple[Target, ...]:
 
 
 async def _test_all(
-    targets: tuple[Target, ...], active: ActiveConfig, *, simple: bool
+    targets: tuple[Target, ...], active: ActiveConfig, platforms: Platforms, *, simple: bool
 ) -> list[Tested]:
     transport, tested = Transport(), []
     try:
         for target in targets:
-            tested.append(await _test(target, active, transport))
+            platform = platforms[target.lane.platform]
+            tested.append(await _test(target, active, platform, transport))
             if simple:
-                _print(target, tested[-1])
+                _print(platform.spell(target.lane), tested[-1])
     finally:
         await transport.close()
     return tested
 
 
-async def _test(target: Target, active: ActiveConfig, transport: Transport) -> Tested:
-    name, policy = target.lane.platform, msgspec.structs.replace(target.policy, mentions=())
-    platform, step = platform_of(name), Post(silent=policy.silent)
+async def _test(
+    target: Target, active: ActiveConfig, platform: AnyPlatform, transport: Transport
+) -> Tested:
+    policy = msgspec.structs.replace(target.policy, mentions=())
+    step = Post(silent=policy.silent)
     rendered = render(
         active.templates, policy, drill_view(policy, time.time()), "card", None, platform.fits
     )
     request = platform.request(
-        target.endpoint, policy, step, marked(rendered.message, name, policy)
+        target.endpoint, policy, step, platform.with_banner(rendered.message, banner(policy))
     )
     outcome = platform.outcome(target.lane, step, await transport.send(request))
-    error, remedy = _judged(outcome, target)
+    error, remedy = _judged(outcome, target, platform)
     if rendered.failed and not error:
         error = f"the template failed, the built-in plain text went out: {rendered.failed}"
         remedy = f"correct the template {policy.template}"
@@ -144,9 +148,9 @@ def _tested(target: Target, outcome: Outcome, error: str, remedy: str) -> Tested
     )
 
 
-def _print(target: Target, tested: Tested) -> None:
+def _print(chat: str, tested: Tested) -> None:
     verdict = "delivered" if tested.delivered else "failed   "
-    where = f"{spell(target.lane)} ({target.place})"
+    where = f"{chat} ({tested.place})"
     said = f"message {tested.message.id}" if tested.message else tested.error
     say(f"{verdict}  {where}: {said}")
     if tested.message and tested.error:
@@ -155,31 +159,7 @@ def _print(target: Target, tested: Tested) -> None:
         say(f"           remedy: {tested.remedy}")
 
 
-_REPAIRS: dict[tuple[Platform, type[Outcome]], str] = {
-    (
-        "telegram",
-        ChatDown,
-    ): "add the bot to the chat and let it write there, or correct the chat_id at {place}",
-    (
-        "telegram",
-        BotDown,
-    ): "copy the bot's token from BotFather to where {place} takes it from, and check api_url",
-    ("telegram", ThreadGone): "correct the message_thread_id at {place}, or leave it out",
-    (
-        "discord",
-        ChatDown,
-    ): "make a webhook in the channel's settings (Integrations) and put its URL where {place} takes"
-    " it from; a forum channel needs thread_name or thread_id as well",
-    (
-        "discord",
-        BotDown,
-    ): "copy the webhook's URL from the channel's settings (Integrations) to where {place} takes it"
-    " from, and check proxy_url",
-    ("discord", ThreadGone): "correct the thread_id at {place}, or leave it out",
-}
-
-
-def _judged(outcome: Outcome, target: Target) -> tuple[str, str]:
+def _judged(outcome: Outcome, target: Target, platform: AnyPlatform) -> tuple[str, str]:
     """What is wrong and what the operator can do; both empty when the message was taken."""
     match outcome:
         case Delivered():
@@ -212,6 +192,6 @@ def _judged(outcome: Outcome, target: Target) -> tuple[str, str]:
         case MessageGone(why):
             return why, "run this again"
         case ThreadGone(why) | ChatDown(why) | BotDown(why):
-            return why, _REPAIRS[target.lane.platform, type(outcome)].format(place=target.place)
+            return why, platform.remedy(outcome, target.place)
         case _:
             assert_never(outcome)

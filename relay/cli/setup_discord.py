@@ -9,9 +9,9 @@ from relay.cli.api_calls import exchange
 from relay.cli.base import CANNOT, FAULTY, complain, say
 from relay.cli.setup_plan import Failed, Plan, beside
 from relay.config.extending import Addition, pair
-from relay.config.webhook import Webhook, parse_webhook
 from relay.core.routing.lane import Endpoint, LaneKey
 from relay.platforms.discord import messages as discord
+from relay.platforms.discord.webhook import Webhook, parse_webhook
 from relay.platforms.http import NoAnswer
 
 

@@ -14,7 +14,6 @@ from relay.cli.api_calls import called
 from relay.cli.base import CANNOT, FAULTY, complain, duration, say
 from relay.cli.printing import safe
 from relay.cli.setup_plan import Failed, Plan, beside
-from relay.config.destination import BOT_TOKEN
 from relay.config.extending import Addition, pair, present
 from relay.core.bot.account import Bot
 from relay.core.bot.update import ChatInfo, Command, Membership, Migrated, Seen, Topic, Update
@@ -23,6 +22,7 @@ from relay.core.secret import Secret
 from relay.platforms.http import Request
 from relay.platforms.telegram import bot as telegram_bot
 from relay.platforms.telegram.bot import Refusal, Result
+from relay.platforms.telegram.config import BOT_TOKEN
 from relay.platforms.telegram.updates import updates
 
 _API = "https://api.telegram.org"

@@ -26,7 +26,7 @@ from relay.core.routing.matcher import matches
 from relay.core.template import sample
 from relay.core.template.build_view import build_view
 from relay.core.template.template import Templates, render
-from relay.platforms import platform_of
+from relay.platforms.contract import AnyPlatform
 from relay.sandbox.page import draw
 
 _SHOWN = ("one", "some resolved", "resolved", "late")
@@ -89,7 +89,7 @@ def run(options: argparse.Namespace) -> int:
         return CANNOT
     titles = options.sample or (() if options.payload else _SHOWN)
     shown = [
-        _shown(rules.active.templates, target, title, view)
+        _shown(rules.active.templates, target, rules.platforms[target.lane.platform], title, view)
         for target in targets
         for title, view in (
             *((title, sample.VIEWS[title]) for title in titles),
@@ -137,8 +137,9 @@ def _head(notification: Notification) -> Head:
     )
 
 
-def _shown(templates: Templates, target: Target, title: str, view: View) -> Shown:
-    platform = platform_of(target.lane.platform)
+def _shown(
+    templates: Templates, target: Target, platform: AnyPlatform, title: str, view: View
+) -> Shown:
     view = replace(view, receiver=target.policy.receiver)
     rendered = render(templates, target.policy, view, "card", None, platform.fits)
     request = platform.request(target.endpoint, target.policy, _STEP, rendered.message)

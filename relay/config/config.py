@@ -7,8 +7,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from relay.config.fault import Fault
-from relay.config.scalar import Unknown, nearest
-from relay.config.schema import File
+from relay.config.schema import File, file_model
 from relay.config.source import (
     START,
     Branch,
@@ -24,6 +23,8 @@ from relay.config.source import (
 )
 from relay.config.yaml_tree import read
 from relay.core.duration import quote
+from relay.platforms.contract import Platforms
+from relay.platforms.scalar import Unknown, nearest
 
 _ROUNDS = 8
 _MOST_FAULTS = 500
@@ -44,13 +45,13 @@ class Config(Struct, frozen=True):
     declared: frozenset[str]
 
 
-def parse(name: str, data: bytes) -> tuple[Config | None, tuple[Fault, ...]]:
+def parse(name: str, data: bytes, platforms: Platforms) -> tuple[Config | None, tuple[Fault, ...]]:
     """The configuration in a file's bytes, and what is wrong with it; None when too little of it
     can be understood.
 
-    `name` is the file's name as faults should show it.
+    `name` is the file's name as faults should show it, `platforms` are those that it may name.
     """
-    source, faults = read(name, data)
+    model, source, faults = file_model(platforms), *read(name, data, secret_keys(platforms))
     if source.root is None:
         return None, faults or (
             source.fault(source.place(()), "the file is empty: it needs a route and receivers"),
@@ -60,14 +61,14 @@ def parse(name: str, data: bytes) -> tuple[Config | None, tuple[Fault, ...]]:
             *faults,
             source.fault(source.place(()), "expected keys such as route and receivers at the top"),
         )
-    errors = _errors(plain(source.root))
+    errors = _errors(model, plain(source.root))
     trapped = {(fault.line, fault.column) for fault in faults}
     structural = (_fault(source, error) for error in errors[:_MOST_FAULTS])
     faults += tuple(fault for fault in structural if (fault.line, fault.column) not in trapped)
     if len(errors) > _MOST_FAULTS:
         faults += (source.fault(START, f"{len(errors) - _MOST_FAULTS} more faults are not shown"),)
     declared = frozenset(_names(source.root))
-    pruned, file, torn = _readable(source.root, errors)
+    pruned, file, torn = _readable(model, source.root, errors)
     if file is None:
         return None, faults
     routes_whole = all(error["loc"][:1] != ("route",) for error in errors)
@@ -75,16 +76,21 @@ def parse(name: str, data: bytes) -> tuple[Config | None, tuple[Fault, ...]]:
     return Config(file, source, routes_whole, torn, declared), faults
 
 
-def _errors(data: object) -> list[ErrorDetails]:
+def secret_keys(platforms: Platforms) -> frozenset[str]:
+    """The keys of a file whose values no excerpt may show."""
+    return frozenset({"proxy_url"}).union(*(each.SECRET_KEYS for each in platforms.values()))
+
+
+def _errors(model: type[File], data: object) -> list[ErrorDetails]:
     try:
-        File.model_validate(data)
+        model.model_validate(data)
     except ValidationError as error:
         return error.errors(include_url=False)
     return []
 
 
 def _readable(
-    root: Node, errors: list[ErrorDetails]
+    model: type[File], root: Node, errors: list[ErrorDetails]
 ) -> tuple[Node | None, File | None, frozenset[Place]]:
     """The file without what is faulty, and where it was; what misses a key through that goes
     too.
@@ -95,11 +101,11 @@ def _readable(
         if node is None or len(errors) > _MOST_FAULTS:
             break
         if not errors:
-            return node, File.model_validate(plain(node)), frozenset(torn)
+            return node, model.model_validate(plain(node)), frozenset(torn)
         for loc in sorted({_culprit(node, error) for error in errors}, key=in_order, reverse=True):
             torn.add(place_of(node, loc[:-1]))
             node = without(node, loc) if node is not None else None
-        errors = [] if node is None else _errors(plain(node))
+        errors = [] if node is None else _errors(model, plain(node))
     return None, None, frozenset()
 
 

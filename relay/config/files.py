@@ -6,9 +6,9 @@ from msgspec import Struct
 
 from relay.config.fault import Fault
 from relay.config.schema import File
-from relay.config.schema_receiver import ByLabel, HttpConfig
 from relay.core.secret import Secret
 from relay.core.template.static_check import TemplateFault
+from relay.platforms.entry import HttpConfig
 
 
 class Wanted(Struct, frozen=True):
@@ -57,26 +57,17 @@ def wanted(file: File) -> Wanted:
 
 
 def _secrets(file: File) -> Iterator[str]:
-    names = [file.global_.telegram_bot_token_file]
+    for platform in file.platforms.values():
+        yield from platform.global_secret_files(file.global_)
     for receiver in file.receivers:
-        for telegram in receiver.telegram_configs:
-            names += [telegram.bot_token_file, telegram.chat_id_file]
-        for discord in receiver.discord_configs:
-            chosen = discord.webhook_url_file
-            names += (
-                [*chosen.allow.values(), chosen.default]
-                if isinstance(chosen, ByLabel)
-                else [chosen]
-            )
-    yield from filter(None, names)
+        for name, _, entry in receiver.entries():
+            yield from file.platforms[name].secret_files(entry)
 
 
 def _certificates(file: File) -> Iterator[str]:
     configs: list[HttpConfig | None] = [file.global_.http_config]
     for receiver in file.receivers:
-        configs += [
-            entry.http_config for entry in (*receiver.telegram_configs, *receiver.discord_configs)
-        ]
+        configs += [entry.http_config for _, _, entry in receiver.entries()]
     for config in filter(None, configs):
         tls = config.tls_config
         yield from filter(None, (tls.ca_file, tls.cert_file, tls.key_file))

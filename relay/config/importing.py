@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from relay.config import importing_chats as chats
 from relay.config import importing_routes as routes
-from relay.config.config import parse
+from relay.config.config import parse, secret_keys
 from relay.config.fault import Fault, ordered
 from relay.config.files import Files
 from relay.config.importing_routes import child, items, word
@@ -27,6 +27,7 @@ from relay.config.source import (
 )
 from relay.config.yaml_text import write
 from relay.config.yaml_tree import read
+from relay.platforms.contract import Platforms
 
 URL = "http://127.0.0.1:9087/alerts"
 RECEIVER = "alert-relay"
@@ -64,34 +65,37 @@ class NotImported(ValueError):  # noqa: N818 - it carries the file's faults to t
         self.faults = faults
 
 
-def convert(name: str, data: bytes, builtin: dict[str, str]) -> Imported:
+def convert(name: str, data: bytes, builtin: dict[str, str], platforms: Platforms) -> Imported:
     """Carries over what can be; the configuration that comes of it has no fault. Raises NotImported.
 
     `name` is the file's name as places show it, `builtin` the sources of the built-in templates by name.
     """
-    source, faults = read(name, data)
+    source, faults = read(name, data, secret_keys(platforms))
     receivers = items(child(source.root, "receivers"))
-    talking = tuple(word(child(each, "name")) for each in receivers if chats.has_chats(each))
+    talking = tuple(
+        word(child(each, "name")) for each in receivers if chats.has_chats(each, platforms)
+    )
     if faults or not talking:
         where = source.key_place(("receivers",))
         raise NotImported(
-            faults or (source.fault(where, "no receiver has telegram_configs or discord_configs"),)
+            faults
+            or (source.fault(where, f"no receiver has {' or '.join(chats.senders(platforms))}"),)
         )
-    draft = _draft(source, frozenset(talking))
-    finished, dropped = _settle(draft, source, Files(builtin=builtin))
+    draft = _draft(source, frozenset(talking), platforms)
+    finished, dropped = _settle(draft, source, Files(builtin=builtin), platforms)
     lost = [
         source.fault(place, text, "warning")
-        for place, text in (*_lost(source, draft, frozenset(talking)), *dropped)
+        for place, text in (*_lost(source, draft, frozenset(talking), platforms), *dropped)
     ]
     return Imported(
         config=_HEAD + write(plain(finished)),
-        snippet=write(_snippet(source.root)) + _COMMENT,
+        snippet=write(_snippet(source.root, platforms)) + _COMMENT,
         emptied=talking,
         losses=ordered(lost, name),
     )
 
 
-def _draft(source: Source, talking: frozenset[str]) -> Table:
+def _draft(source: Source, talking: frozenset[str], platforms: Platforms) -> Table:
     """The keys of relay.yml, each value with the place that it has in alertmanager.yml."""
     root, place = source.root, source.place(())
     tree = routes.carry(child(root, "route") or Leaf(place, None, plain=True), talking)
@@ -111,12 +115,12 @@ def _draft(source: Source, talking: frozenset[str]) -> Table:
         if word(child(each, "name")) in muted
     ]
     receivers = [
-        chats.carry(each)
+        chats.carry(each, platforms)
         for each in items(child(root, "receivers"))
         if word(child(each, "name")) in named
     ]
     parts: dict[str, Node | None] = {
-        "global": chats.carry_global(child(root, "global")),
+        "global": chats.carry_global(child(root, "global"), platforms),
         "time_intervals": Branch(place, tuple(intervals), 0) if intervals else None,
         "route": tree,
         "receivers": Branch(place, tuple(receivers), 0),
@@ -137,18 +141,20 @@ def _tidy(draft: Table) -> Table:
     return Table(draft.place, kept | {"receivers": (place, Branch(receivers.place, led_to, 0))}, 0)
 
 
-def _lost(source: Source, draft: Table, talking: frozenset[str]) -> Iterator[tuple[Place, str]]:
+def _lost(
+    source: Source, draft: Table, talking: frozenset[str], platforms: Platforms
+) -> Iterator[tuple[Place, str]]:
     """What is known to stay behind before the relay's own check."""
     kept = {word(child(each, "name")) for each in items(child(draft, "receivers"))}
     texts = False
     for receiver in items(child(source.root, "receivers")):
         name = child(receiver, "name")
-        if not chats.has_chats(receiver) or name is None:
+        if not chats.has_chats(receiver, platforms) or name is None:
             continue
         if word(name) not in kept:
             yield name.place, f"no route leads to {word(name)}"
             continue
-        for place, text in chats.lost(receiver):
+        for place, text in chats.lost(receiver, platforms):
             texts = texts or "Jinja2" in text
             yield place, text
     yield from chats.lost_http(child(child(source.root, "global"), "http_config"))
@@ -159,17 +165,21 @@ def _lost(source: Source, draft: Table, talking: frozenset[str]) -> Iterator[tup
         yield source.key_place(("templates",)), "templates: Go templates stay with Alertmanager"
 
 
-def _settle(draft: Table, source: Source, files: Files) -> tuple[Table, list[tuple[Place, str]]]:
+def _settle(
+    draft: Table, source: Source, files: Files, platforms: Platforms
+) -> tuple[Table, list[tuple[Place, str]]]:
     """The draft without the parts that the relay's own check refuses, and what it says of each.
 
     Only a chat, one of its keys or a route that no alert comes to is left out: less would change where alerts go.
     """
     dropped: list[tuple[Place, str]] = []
     for _ in range(_ROUNDS):
-        wrong = _wrong(draft, files)
+        wrong = _wrong(draft, files, platforms)
         if not wrong:
             return _tidy(draft), dropped
-        fatal = {loc: message for loc, message in wrong.items() if not _may_go(loc, message)}
+        fatal = {
+            loc: message for loc, message in wrong.items() if not _may_go(loc, message, platforms)
+        }
         if fatal:
             raise NotImported(
                 tuple(source.fault(place_of(draft, loc), message) for loc, message in fatal.items())
@@ -184,10 +194,10 @@ def _settle(draft: Table, source: Source, files: Files) -> tuple[Table, list[tup
     )
 
 
-def _wrong(draft: Node, files: Files) -> dict[Loc, str]:
+def _wrong(draft: Node, files: Files, platforms: Platforms) -> dict[Loc, str]:
     """What the relay's check says of the draft as a file, by the path of what it is about."""
     data = write(plain(draft)).encode()
-    config, faults = parse("relay.yml", data)
+    config, faults = parse("relay.yml", data, platforms)
     more = resolve(config, files, "check")[1] if config else ()
     written, _ = read("relay.yml", data)
     return {
@@ -197,13 +207,11 @@ def _wrong(draft: Node, files: Files) -> dict[Loc, str]:
     }
 
 
-def _may_go(loc: Loc, message: str) -> bool:
+def _may_go(loc: Loc, message: str, platforms: Platforms) -> bool:
     match loc:
-        case ("receivers", int(), "telegram_configs" | "discord_configs", int(), *_) | (
-            "global",
-            str(),
-            *_,
-        ):
+        case ("receivers", int(), str(key), int(), *_):
+            return key in chats.senders(platforms)
+        case ("global", str(), *_):
             return True
         case ("route", *_, "routes", int()):
             return message.startswith("no alert comes here")
@@ -233,7 +241,7 @@ def _walk(node: Node | None, loc: Loc) -> Iterator[tuple[Loc, Place]]:
         yield from _walk(each, (*loc, index))
 
 
-def _snippet(root: Node | None) -> Plain:
+def _snippet(root: Node | None, platforms: Platforms) -> Plain:
     """What Alertmanager needs: everything goes to the relay and, where other receivers are left, on as before."""
     before, receivers = child(root, "route"), items(child(root, "receivers"))
     name = RECEIVER
@@ -244,17 +252,17 @@ def _snippet(root: Node | None) -> Plain:
         "receiver": name,
         **{key: _plain(child(before, key)) for key in grouping},
     }
-    if any(_has_more(each) for each in receivers):
+    if any(_has_more(each, platforms) for each in receivers):
         route["routes"] = [{"receiver": name, "continue": True}, _plain(before)]
     webhook: Plain = {"url": URL, "send_resolved": True}
     return {"route": route, "receivers": [{"name": name, "webhook_configs": [webhook]}]}
 
 
-def _has_more(receiver: Node) -> bool:
+def _has_more(receiver: Node, platforms: Platforms) -> bool:
     """Whether it notifies anybody outside of the chats."""
     pairs = receiver.pairs if isinstance(receiver, Table) else {}
     return any(
-        key.endswith("_configs") and key not in chats.PLATFORMS and items(pairs[key][1])
+        key.endswith("_configs") and key not in chats.senders(platforms) and items(pairs[key][1])
         for key in pairs
     )
 

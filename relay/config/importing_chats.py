@@ -1,50 +1,59 @@
-"""The chats of an alertmanager.yml: its receivers' Telegram and Discord entries, key by key."""
+"""The chats of an alertmanager.yml: its receivers' entries of our platforms, key by key."""
 
 from collections.abc import Iterator
 
 from relay.config.importing_routes import child, items, only, word
+from relay.config.schema_receiver import entries_key
 from relay.config.source import Branch, Node, Place, Table
+from relay.platforms.contract import AnyPlatform, Platforms
+from relay.platforms.entry import Writing
 
 Lost = tuple[Place, str]
-PLATFORMS = ("telegram_configs", "discord_configs")
-GLOBAL = ("telegram_api_url", "telegram_bot_token", "telegram_bot_token_file", "http_config")
 _BOTH = ("send_resolved", "http_config")
-_KEPT = {
-    "telegram_configs": (
-        *_BOTH, "chat_id", "chat_id_file", "bot_token", "bot_token_file", "api_url", "message_thread_id", "parse_mode",
-        "disable_notifications",
-    ),
-    "discord_configs": (*_BOTH, "webhook_url", "webhook_url_file", "username", "avatar_url"),
-}  # fmt: skip
 _HTTP = ("proxy_url", "tls_config")
 _TLS = ("ca_file", "cert_file", "key_file", "server_name", "insecure_skip_verify")
 _TEXTS = ("message", "title", "content")
-_BUILT_IN = {"telegram_configs": "telegram.html.j2", "discord_configs": "discord.md.j2"}
-_BY_MODE = {"MarkdownV2": "telegram.md2.j2", "Markdown": "telegram.md.j2"}
 
 
-def has_chats(receiver: Node) -> bool:
-    """Whether a receiver has a Telegram or Discord entry."""
-    return any(items(child(receiver, key)) for key in PLATFORMS)
+def senders(platforms: Platforms) -> dict[str, AnyPlatform]:
+    """The platforms that Alertmanager has a sender for, by the key of its entries."""
+    return {entries_key(name): each for name, each in platforms.items() if each.IMPORTED.entry}
 
 
-def carry(receiver: Node) -> Table:
+def has_chats(receiver: Node, platforms: Platforms) -> bool:
+    """Whether a receiver has an entry of one of the platforms."""
+    return any(items(child(receiver, key)) for key in senders(platforms))
+
+
+def carry(receiver: Node, platforms: Platforms) -> Table:
     """The receiver with its chats alone, in keys that the relay knows."""
     pairs = receiver.pairs if isinstance(receiver, Table) else {}
     kept = {"name": pairs["name"]} if "name" in pairs else {}
-    for key in PLATFORMS:
+    for key, platform in senders(platforms).items():
         if key in pairs and items(pairs[key][1]):
             place, listed = pairs[key]
             kept[key] = (
                 place,
-                Branch(listed.place, tuple(_entry(each, _KEPT[key]) for each in items(listed)), 0),
+                Branch(
+                    listed.place, tuple(_entry(each, _kept(platform)) for each in items(listed)), 0
+                ),
             )
     return Table(receiver.place, kept, 0)
 
 
-def carry_global(node: Node | None) -> Node | None:
+def carry_global(node: Node | None, platforms: Platforms) -> Node | None:
     """What of `global` concerns the chats."""
-    return _entry(node, GLOBAL) if node is not None else None
+    return _entry(node, global_keys(platforms)) if node is not None else None
+
+
+def global_keys(platforms: Platforms) -> tuple[str, ...]:
+    """The keys of `global` that are carried over."""
+    named = (key for each in platforms.values() for key in each.IMPORTED.globals)
+    return (*named, "http_config")
+
+
+def _kept(platform: AnyPlatform) -> tuple[str, ...]:
+    return (*_BOTH, *platform.IMPORTED.entry)
 
 
 def _entry(node: Node, keys: tuple[str, ...]) -> Node:
@@ -71,29 +80,35 @@ def _http(node: Node) -> Node:
     )
 
 
-def lost(receiver: Node) -> Iterator[Lost]:
+def lost(receiver: Node, platforms: Platforms) -> Iterator[Lost]:
     """Keys of its chats that stay behind, with why."""
-    for platform in PLATFORMS:
-        for entry in items(child(receiver, platform)):
-            yield from _lost_keys(entry, platform)
+    for key, platform in senders(platforms).items():
+        for entry in items(child(receiver, key)):
+            yield from _lost_keys(entry, key, platform)
 
 
-def _lost_keys(entry: Node, platform: str) -> Iterator[Lost]:
+def _lost_keys(entry: Node, sender: str, platform: AnyPlatform) -> Iterator[Lost]:
     for key, (place, value) in entry.pairs.items() if isinstance(entry, Table) else ():
-        if key in _TEXTS and not _is_default(word(value), platform, key):
-            name = _BY_MODE.get(word(child(entry, "parse_mode")), _BUILT_IN[platform])
+        if key in _TEXTS and not _is_default(word(value), sender, key):
+            name = _writing(platform, word(child(entry, "parse_mode"))).template
             yield (
                 place,
                 f"{key}: messages are Jinja2 here, not Go; the built-in {name} is in its place",
             )
-        elif key not in (*_KEPT[platform], *_TEXTS):
+        elif key not in (*_kept(platform), *_TEXTS):
             yield place, f"{key}: the relay has no such key"
     yield from lost_http(child(entry, "http_config"))
 
 
-def _is_default(text: str, platform: str, key: str) -> bool:
+def _writing(platform: AnyPlatform, parse_mode: str) -> Writing:
+    """What the built-in template is written in; a word that the relay refuses counts as none."""
+    usual = next(iter(platform.WRITINGS.values()))
+    return platform.WRITINGS.get(parse_mode, usual) if parse_mode else usual
+
+
+def _is_default(text: str, sender: str, key: str) -> bool:
     """Alertmanager's own template, spelt out (config/notifiers.go)."""
-    name = f"{platform.partition('_')[0]}.default.{key}"
+    name = f"{sender.partition('_')[0]}.default.{key}"
     return "".join(text.split()) == f'{{{{template"{name}".}}}}' or not text
 
 

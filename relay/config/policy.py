@@ -7,26 +7,25 @@ from typing import TypeVar
 from msgspec import Struct
 
 from relay.config.report import Report
-from relay.config.scalar import nearest
-from relay.config.schema import Global
-from relay.config.schema_receiver import DiscordConfig, Receiver, Shared, TelegramConfig
-from relay.config.schema_receiver import Lifecycle as LifecycleConfig
-from relay.config.schema_receiver import Mention as MentionConfig
+from relay.config.schema import File, Global
+from relay.config.schema_receiver import Receiver
 from relay.config.source import Loc
 from relay.core.duration import quote
 from relay.core.routing.interval import TimeInterval
 from relay.core.routing.lane import Lifecycle, LinkRewrite, MentionRule, Policy
 from relay.core.routing.matcher import Matcher, parse
 from relay.core.routing.route import SUBSCRIPTION
-from relay.core.template.template import BUILT_IN
-from relay.core.text.markup import MarkupName
 from relay.core.text.message import Mention
+from relay.platforms.contract import AnyPlatform
+from relay.platforms.entry import Entry, Shared
+from relay.platforms.entry import Lifecycle as LifecycleConfig
+from relay.platforms.entry import Mention as MentionConfig
+from relay.platforms.scalar import nearest
 
 T = TypeVar("T")
 
 _HINTED = 100  # looking for the nearest of thousands of names takes a while
 URGENT = parse('severity=~"critical|page"')
-_BUILT_IN = {markup: name for name, markup in BUILT_IN.items()}
 _DEFAULT = Policy(receiver="", template="", markup="none", urgent=URGENT)
 
 
@@ -74,18 +73,21 @@ def check_name(
 
 def policy(
     receiver: Receiver,
-    entry: TelegramConfig | DiscordConfig,
+    entry: Entry,
     said: tuple[Choices, Choices],
     file: Global,
+    platform: AnyPlatform,
 ) -> Policy:
-    """The policy of one entry. `said` is what the entry and what its receiver says."""
+    """The policy of one entry of a platform. `said` is what the entry and what its receiver
+    says.
+    """
     own, common = said
     first, second = own.shared, common.shared
-    markup = _markup(entry)
-    return Policy(
+    writing = platform.WRITINGS[platform.parse_mode(entry)]
+    common_policy = Policy(
         receiver=receiver.name,
-        template=entry.template or _BUILT_IN[markup],
-        markup=markup,
+        template=entry.template or writing.template,
+        markup=writing.markup,
         send_resolved=entry.send_resolved,
         silent=entry.disable_notifications,
         per=_first(first.per, second.per, _DEFAULT.per),
@@ -98,20 +100,24 @@ def policy(
         overflow=_first(first.overflow, second.overflow, _DEFAULT.overflow),
         language=_first(first.language, second.language, file.language),
         timezone=_first(first.timezone, second.timezone, file.timezone),
-        username=entry.username if isinstance(entry, DiscordConfig) else "",
-        avatar_url=entry.avatar_url if isinstance(entry, DiscordConfig) else "",
         dedup_window=_first(file.dedup_window, None, _DEFAULT.dedup_window),
         digest_after=_first(first.digest_after, second.digest_after, _DEFAULT.digest_after),
         late_hold=_first(first.late_hold, second.late_hold, _DEFAULT.late_hold),
         stale_after=_first(first.stale_after, second.stale_after, _DEFAULT.stale_after),
         expire_after=_first(first.expire_after, second.expire_after, _DEFAULT.expire_after),
     )
+    return platform.refined(common_policy, entry)
 
 
-def personal(file: Global) -> Policy:
+def personal(file: File) -> Policy:
     """The policy of chats that subscribed: the defaults, with what the file says for all."""
-    nothing = Choices(TelegramConfig(), None, None, None)
-    return policy(Receiver(name=SUBSCRIPTION), TelegramConfig(), (nothing, nothing), file)
+    receiver = Receiver(name=SUBSCRIPTION)
+    for platform in file.platforms.values():
+        entry = platform.SUBSCRIBERS
+        if entry is not None:
+            nothing = Choices(entry, None, None, None)
+            return policy(receiver, entry, (nothing, nothing), file.global_, platform)
+    return _DEFAULT
 
 
 def _first(own: T | None, common: T | None, default: T) -> T:
@@ -154,20 +160,3 @@ def _lifecycle(said: LifecycleConfig | None) -> Lifecycle:
 def _link_rewrites(own: Shared, common: Shared) -> tuple[LinkRewrite, ...]:
     rewrites = _first(own.link_rewrites, common.link_rewrites, ())
     return tuple(LinkRewrite(rewrite.match, rewrite.replace) for rewrite in rewrites)
-
-
-def _markup(entry: TelegramConfig | DiscordConfig) -> MarkupName:
-    if entry.parse_mode == "":
-        return "none"
-    if isinstance(entry, DiscordConfig):
-        return _DISCORD_MARKUP[entry.parse_mode]
-    return _TELEGRAM_MARKUP[entry.parse_mode]
-
-
-_TELEGRAM_MARKUP: dict[str, MarkupName] = {
-    "HTML": "html",
-    "MarkdownV2": "markdownv2",
-    "Markdown": "markdown",
-    "none": "none",
-}
-_DISCORD_MARKUP: dict[str, MarkupName] = {"Markdown": "discord", "HTML": "html", "none": "none"}

@@ -10,7 +10,7 @@ from relay.config.fault import Fault, faulty
 from relay.config.files import Files
 from relay.config.policy import Names, check_name, personal
 from relay.config.report import Report
-from relay.config.schema import File, LimitsConfig
+from relay.config.schema import File
 from relay.config.schema import Period as PeriodConfig
 from relay.config.schema import Retention as RetentionConfig
 from relay.config.schema import Route as RouteConfig
@@ -20,21 +20,23 @@ from relay.config.template_samples import TemplateCheck, compiled
 from relay.config.tree import Tree
 from relay.core.active_config import ActiveConfig, Retention
 from relay.core.bot.account import Bot
-from relay.core.budget import Limits
+from relay.core.budget import Limits, Rate
 from relay.core.duration import quote
 from relay.core.routing.interval import Period, TimeInterval
 from relay.core.routing.lane import Policy, Target
 from relay.core.routing.route import Route, Routing, differing, walk
 from relay.core.template.template import BUILT_IN, LENDING
+from relay.platforms.contract import Platforms
 
 
 class Draft(Struct, frozen=True):
     """All that a configuration says, faults and all, its templates not yet tried: `template_check` says how
     to.
 
-    `personal` is the policy of chats that subscribe. `tests` is how many the file had.
+    `platforms` are those in use, `personal` is the policy of chats that subscribe. `tests` is how many the file had.
     """
 
+    platforms: Platforms
     routing: Routing
     limits: Limits
     intervals: dict[str, TimeInterval]
@@ -63,7 +65,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[Draft, tuple[Faul
     )
     _check_twice(file, report)
     _check_patterns(file, files, report)
-    destinations = Destinations(file.global_, files, mode, names, report)
+    destinations = Destinations(file, files, mode, names, report)
     targets = {
         receiver.name: destinations.targets(receiver, ("receivers", index))
         for index, receiver in enumerate(file.receivers)
@@ -72,15 +74,16 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[Draft, tuple[Faul
     _check_last_resort(file, targets, report)
     root = _routes(config, names, notices, report)
     draft = Draft(
+        platforms=file.platforms,
         routing=Routing(root, targets),
-        limits=_limits(file.limits),
+        limits=_limits(file),
         intervals=names.intervals,
         retention=_retention(file.retention),
         notices_receiver=notices,
         bots=tuple(destinations.bots.values()),
-        personal=personal(file.global_),
+        personal=personal(file),
         tests=len(file.tests),
-        template_check=_trial(files, targets, personal(file.global_), mode),
+        template_check=_trial(files, targets, personal(file), mode),
     )
     return draft, tuple(report.faults)
 
@@ -198,7 +201,7 @@ def _check_used(file: File, used: set[str], report: Report) -> None:
 
 
 def _fallbacks(receiver: Receiver) -> Iterator[str]:
-    for said in (receiver, *receiver.telegram_configs, *receiver.discord_configs):
+    for said in (receiver, *(entry for _, _, entry in receiver.entries())):
         if said.fallback is not None:
             yield said.fallback
 
@@ -218,16 +221,13 @@ def _check_tests(file: File, root: Route, names: Names, report: Report) -> None:
             report.fault((*loc, "receivers"), f"test {quote(test.name)} failed: the alert {wrong}")
 
 
-def _limits(config: LimitsConfig) -> Limits:
-    default, telegram, discord = Limits(), config.telegram, config.discord
-    return Limits(
-        telegram_bot=telegram.bot or default.telegram_bot,
-        telegram_chat=telegram.chat or default.telegram_chat,
-        telegram_group=telegram.group or default.telegram_group,
-        discord_webhook=discord.webhook or default.discord_webhook,
-        discord_channel=discord.channel or default.discord_channel,
-        discord_address=discord.address or default.discord_address,
-    )
+def _limits(file: File) -> Limits:
+    found: dict[str, dict[str, Rate]] = {}
+    for name, platform in file.platforms.items():
+        said = getattr(file.limits, name)
+        rates = {key: getattr(said, key) for key in platform.RATES}
+        found[name] = {key: rate for key, rate in rates.items() if rate is not None}
+    return Limits({name: rates for name, rates in found.items() if rates})
 
 
 def _retention(config: RetentionConfig) -> Retention:

@@ -1,22 +1,24 @@
 """The models of relay.yml: which keys there are, what each may hold, and its default.
 
-Names are Alertmanager's where it has one: https://prometheus.io/docs/alerting/latest/configuration/
+`file_model` adds those of the platforms to the classes here. Names are Alertmanager's where it has
+one: https://prometheus.io/docs/alerting/latest/configuration/
 """
 
-from typing import ClassVar
+from functools import lru_cache
+from typing import Any, ClassVar
 
-from pydantic import Field
+from pydantic import Field, create_model
 
-from relay.config.scalar import (
-    Address,
+from relay.config.schema_receiver import Receiver, entries_key
+from relay.platforms.contract import AnyPlatform, Platforms
+from relay.platforms.entry import HttpConfig, Language
+from relay.platforms.scalar import (
     Clock,
     Days,
     Duration,
     Many,
     Model,
     Months,
-    RateText,
-    SecretText,
     Size,
     Text,
     Texts,
@@ -24,7 +26,6 @@ from relay.config.scalar import (
     Weekdays,
     Years,
 )
-from relay.config.schema_receiver import HttpConfig, Language, Receiver, Updates
 
 
 class Route(Model):
@@ -91,35 +92,8 @@ class TimeInterval(Model):
     """Inside one of these is inside."""
 
 
-class TelegramLimits(Model):
-    """Calls per bot, per chat, and per group chat."""
-
-    bot: RateText | None = None
-    """Calls of one bot (27/1s)."""
-    chat: RateText | None = None
-    """Messages to one chat (1/1100ms)."""
-    group: RateText | None = None
-    """Messages to one group (18/60s)."""
-
-
-class DiscordLimits(Model):
-    """Calls per webhook, per channel, and per address that the relay calls from."""
-
-    webhook: RateText | None = None
-    """Calls of one webhook (5/2200ms)."""
-    channel: RateText | None = None
-    """Messages to one channel (27/60s)."""
-    address: RateText | None = None
-    """Calls from this machine (45/1s)."""
-
-
 class LimitsConfig(Model):
     """How much each platform takes, `COUNT/DURATION`."""
-
-    telegram: TelegramLimits = TelegramLimits()
-    """Telegram's."""
-    discord: DiscordLimits = DiscordLimits()
-    """Discord's."""
 
 
 class Retention(Model):
@@ -145,16 +119,6 @@ class RouteTest(Model):
 class Global(Model):
     """What holds for every receiver that does not say otherwise."""
 
-    telegram_api_url: Address = "https://api.telegram.org"
-    """Address of the Bot API server."""
-    telegram_bot_token: SecretText | None = None
-    """Token of the bot; better in a file."""
-    telegram_bot_token_file: str | None = None
-    """File that holds the token of the bot."""
-    telegram_updates: Updates = "polling"
-    """How the bots hear from Telegram."""
-    telegram_webhook_url: Address | None = None
-    """Public address of this relay, where updates come by webhook."""
     http_config: HttpConfig | None = None
     """How requests travel."""
     dedup_window: Duration | None = None
@@ -170,6 +134,7 @@ class Global(Model):
 class File(Model):
     """relay.yml as a whole."""
 
+    platforms: ClassVar[Platforms] = {}
     advice: ClassVar[dict[str, str]] = {
         "inhibit_rules": ": Alertmanager inhibits before it posts, leave it to alertmanager.yml",
     }
@@ -190,3 +155,48 @@ class File(Model):
     """Names that routes lead to, and the chats behind them."""
     tests: Many[RouteTest] = ()
     """Alerts and who should get them, checked at each load."""
+
+
+def file_model(platforms: Platforms) -> type[File]:
+    """The model of a file in which these platforms have their keys."""
+    return _file_model(tuple(platforms.items()))
+
+
+@lru_cache(maxsize=4)
+def _file_model(platforms: tuple[tuple[str, AnyPlatform], ...]) -> type[File]:
+    """A receiver has a list of entries for each platform, `limits` a key, and `global` its keys."""
+    entries: dict[str, Any] = {
+        entries_key(name): (
+            Many[each.ENTRY],  # type: ignore[name-defined] # a type at run time
+            Field((), description=f"{each.TITLE} {each.CHATS}."),
+        )
+        for name, each in platforms
+    }
+    rates: dict[str, Any] = {
+        name: (each.LIMITS, Field(each.LIMITS(), description=f"{each.TITLE}'s."))
+        for name, each in platforms
+    }
+    # The keys of the last base come first.
+    own = (each.GLOBALS for _, each in reversed(platforms) if each.GLOBALS is not Model)
+    bases: tuple[type[Global], ...] = (Global, *own)
+    common = create_model("Global", __base__=bases, __doc__=Global.__doc__)
+    receiver = create_model("Receiver", __base__=Receiver, __doc__=Receiver.__doc__, **entries)
+    limits = create_model(
+        "LimitsConfig", __base__=LimitsConfig, __doc__=LimitsConfig.__doc__, **rates
+    )
+    model = create_model(
+        "File",
+        __base__=File,
+        __doc__=File.__doc__,
+        global_=(common, _like("global_", common())),
+        limits=(limits, _like("limits", limits())),
+        receivers=(Many[receiver], _like("receivers", ...)),
+    )
+    receiver.platforms = model.platforms = dict(platforms)
+    return model
+
+
+def _like(name: str, default: Any) -> Any:
+    """The field of `File`, with another default (`...` for none)."""
+    said = File.model_fields[name]
+    return Field(default, alias=said.alias, description=said.description)

@@ -17,8 +17,6 @@ MAX_NODES = (
     1_000_000  # aliases followed: a bomb of aliases ends here, before anything is built from it
 )
 
-SECRET_KEYS = frozenset({"telegram_bot_token", "bot_token", "webhook_url", "proxy_url"})
-
 _BREAK = re.compile("\r\n|[\r\n\x85\u2028\u2029]")
 _UNPRINTABLE = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\x7f\ufffe\uffff]")
 _INT = re.compile(r"-?(?:0|[1-9][0-9]{0,18})")
@@ -37,9 +35,11 @@ _NUMBER_TRAP = re.compile(
 )
 
 
-def read(name: str, data: bytes) -> tuple[Source, tuple[Fault, ...]]:
+def read(
+    name: str, data: bytes, secret_keys: frozenset[str] = frozenset()
+) -> tuple[Source, tuple[Fault, ...]]:
     """The nodes of a YAML file and what is wrong with it as YAML; `root` is None when nothing could
-    be read.
+    be read. What stands behind `secret_keys` is noted as secret.
     """
     if len(data) > MAX_BYTES:
         return _unread(name, "", START, f"the file is larger than {MAX_BYTES >> 20} MiB")
@@ -56,11 +56,11 @@ def read(name: str, data: bytes) -> tuple[Source, tuple[Fault, ...]]:
             _end(before),
             f"a control character (U+{ord(found[0]):04X}) has no place here",
         )
-    return _build(name, text)
+    return _build(name, text, secret_keys)
 
 
-def _build(name: str, text: str) -> tuple[Source, tuple[Fault, ...]]:
-    builder = _Builder(text.removeprefix("\ufeff"))
+def _build(name: str, text: str, secret_keys: frozenset[str]) -> tuple[Source, tuple[Fault, ...]]:
+    builder = _Builder(text.removeprefix("\ufeff"), secret_keys)
     problems: list[tuple[Place, str]] = []
     if text.startswith("\ufeff"):
         problems.append(
@@ -123,11 +123,12 @@ class _Builder:
     anything is built.
     """
 
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, secret_keys: frozenset[str]) -> None:
         self.lines = tuple(_BREAK.split(text))
         self.problems: list[tuple[Place, str]] = []
         self.secrets: list[Place] = []
         self._events: Iterator[yaml.Event] = iter(yaml.parse(text, Loader=yaml.CSafeLoader))
+        self._secret_keys = secret_keys
         self._anchors: dict[str, Node] = {}
 
     def document(self) -> Node | None:
@@ -232,7 +233,7 @@ class _Builder:
             )
             return
         pairs[name] = (key.place, value)
-        if name in SECRET_KEYS:
+        if name in self._secret_keys:
             self.secrets.extend(_leaves(value))
 
     def _merge(self, pairs: dict[str, tuple[Place, Node]], value: Node) -> None:

@@ -2,6 +2,8 @@
 are arguments.
 """
 
+from collections.abc import Mapping
+
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -98,16 +100,11 @@ class Rate(Struct, frozen=True):
 
 
 class Limits(Struct, frozen=True):
-    """The configured rates, a little under what the platforms state.
+    """The configured rates by platform and by name. Where one is not configured, the platform's own
+    default holds."""
 
-    https://core.telegram.org/bots/faq (bot, chat, group);
-    https://discord.com/developers/docs/topics/rate-limits (address), with the figures reported for
-    webhooks and channels (discord/discord-api-docs issue 367).
-    """
+    rates: Mapping[str, Mapping[str, Rate]] = {}
 
-    telegram_bot: Rate = Rate(27, 1.0)
-    telegram_chat: Rate = Rate(1, 1.1)
-    telegram_group: Rate = Rate(18, 60.0)
-    discord_webhook: Rate = Rate(5, 2.2)
-    discord_channel: Rate = Rate(27, 60.0)
-    discord_address: Rate = Rate(45, 1.0)
+    def of(self, platform: str) -> Mapping[str, Rate]:
+        """The configured rates of a platform, by name."""
+        return self.rates.get(platform, {})

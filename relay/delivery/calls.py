@@ -26,7 +26,8 @@ from relay.core.routing.lane import Target
 from relay.core.text.message import Message
 from relay.core.turn.decide import Rank, Send, Situation
 from relay.core.turn.finish import Attempted
-from relay.platforms import endpoint_of, limits_of, platform_of
+from relay.platforms.contract import Platforms
+from relay.platforms.endpoint import endpoint_of, limits_of
 from relay.platforms.http import NoAnswer, Request, Response
 from relay.store.protocol import Attempt, Denied, Store
 from relay.store.writer import Transactions
@@ -44,35 +45,39 @@ class Calls:
         exchange: Exchange,
         clock: Callable[[], float],
         emit: Callable[[Event], None],
+        platforms: Platforms,
     ) -> None:
         self._store = store
         self._transactions = transactions
         self._exchange = exchange
         self._clock = clock
         self._emit = emit
+        self._platforms = platforms
 
     async def make(
         self, send: Send, situation: Situation, message: Message, rates: Limits
     ) -> Denied | Attempted:
         """Makes the call that shows this message, if the budgets allow and nothing newer came."""
         target, state, card, step = situation.target, situation.state, send.card, send.step
-        platform, now = platform_of(target.lane.platform), self._clock()
+        platform, now = self._platforms[target.lane.platform], self._clock()
         since = now if card.waiting_since is None else card.waiting_since
         urgent = send.rank == Rank.URGENT
         attempt = Attempt(target.lane, card.group, card.fingerprint, step, urgent, since)
-        begin = partial(self._store.begin, attempt, limits_of(target, state, rates), now)
+        begin = partial(
+            self._store.begin, attempt, limits_of(target, state, rates, self._platforms), now
+        )
         begun = await self._transactions.run(begin)
         if isinstance(begun, Denied):
             return begun
         endpoint = endpoint_of(target, leading(state, step, now))
-        if platform.asks_home(endpoint, step):
+        if platform.needs_guild(endpoint, step):
             request = platform.probe(endpoint)
             response = await self._exchange(request)
             outcome = platform.outcome(endpoint.lane, None, response)
             if not isinstance(outcome, Delivered):
                 return self._attempted(situation, state, request, response, outcome, now, rates)
-            state = replace(state, home=platform.home(response))
-            endpoint = replace(endpoint, home=state.home)
+            state = replace(state, guild=platform.guild_of(response))
+            endpoint = replace(endpoint, guild=state.guild)
         request = platform.request(endpoint, target.policy, step, message, plain=card.plain)
         response = await self._exchange(request)
         outcome = platform.outcome(endpoint.lane, step, response)
@@ -90,19 +95,19 @@ class Calls:
     ) -> Attempted:
         target, ended_at = situation.target, self._clock()
         self._emit(called(target, request, response, outcome, ended_at - began))
-        platform, lane = platform_of(target.lane.platform), endpoint_of(target, state).lane
+        platform, lane = self._platforms[target.lane.platform], endpoint_of(target, state).lane
         paces = platform.pace(lane, response) if isinstance(response, Response) else ()
         return Attempted(
             ended_at,
             outcome,
             state,
             tuple(Block((key,), ended_at, seconds) for key, seconds in paces),
-            _renamed(target, situation.state, outcome, rates),
+            _renamed(target, situation.state, outcome, rates, self._platforms),
         )
 
 
 def _renamed(
-    target: Target, before: LaneState, outcome: Outcome, rates: Limits
+    target: Target, before: LaneState, outcome: Outcome, rates: Limits, platforms: Platforms
 ) -> tuple[tuple[str, str], ...]:
     """The budgets that turned out to be others: the channel of a webhook is known only by where
     messages arrive."""
@@ -111,8 +116,8 @@ def _renamed(
         channel = outcome.chat
     if channel == before.channel:
         return ()
-    old = limits_of(target, before, rates)
-    new = limits_of(target, replace(before, channel=channel), rates)
+    old = limits_of(target, before, rates, platforms)
+    new = limits_of(target, replace(before, channel=channel), rates, platforms)
     return tuple((a.key, b.key) for a, b in zip(old, new, strict=True) if a.key != b.key)
 
 

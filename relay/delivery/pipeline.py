@@ -29,7 +29,7 @@ from relay.core.turn.compose import compose
 from relay.core.turn.decide import Send, Situation, hours_of, rank_of
 from relay.core.turn.finish import Attempted, Told, finish
 from relay.delivery.calls import Calls, Exchange
-from relay.platforms import platform_of
+from relay.platforms.contract import Platforms
 from relay.store.protocol import Denied, Ended, Store, StoreError
 from relay.store.turn import AFTER_BUG, Turn, take_turn
 from relay.store.writer import Transactions
@@ -67,6 +67,7 @@ class Pipeline:
         jitter: Callable[[], float],
         emit: Callable[[Event], None],
         config: CurrentConfig,
+        platforms: Platforms,
     ) -> None:
         """`clock` gives Unix seconds, `jitter` 0 to 1; both are arguments so that a test can own
         them."""
@@ -76,7 +77,8 @@ class Pipeline:
         self._jitter = jitter
         self._emit = emit
         self._config = config
-        self._calls = Calls(store, transactions, exchange, clock, emit)
+        self._platforms = platforms
+        self._calls = Calls(store, transactions, exchange, clock, emit, platforms)
         self._results: dict[LaneKey, _Result] = {}
 
     async def turn(self, lane: LaneKey) -> Next:
@@ -85,7 +87,7 @@ class Pipeline:
         """
         config, kept = self._config.current, self._results.get(lane)
         result = kept.result if kept else None
-        job = partial(take_turn, self._store, lane, config, self._clock(), result)
+        job = partial(take_turn, self._store, lane, config, self._platforms, self._clock(), result)
         try:
             turn = await self._transactions.run_unsynced(job)
         except StoreError:
@@ -142,7 +144,7 @@ class Pipeline:
 
     async def _call(self, send: Send, situation: Situation, config: ActiveConfig) -> float:
         target, policy = situation.target, situation.policy
-        fits = platform_of(target.lane.platform).fits
+        fits = self._platforms[target.lane.platform].fits
         composing = partial(compose, send, situation, config.templates, fits)
         composed = await _beside(len(send.card.entries), composing)
         if composed.failed:

@@ -15,10 +15,12 @@ from msgspec import Struct
 from pydantic import PlainValidator, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 
-from relay.config.scalar import Many, Model, Unknown
+from relay.config.config import secret_keys
 from relay.config.source import Source, plain
 from relay.config.yaml_tree import read as read_yaml
 from relay.core.secret import Secret
+from relay.platforms import PLATFORMS
+from relay.platforms.scalar import Many, Model, Unknown
 
 ClientAuth = Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"]
 Version = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
@@ -191,7 +193,7 @@ def _is_loopback(host: str) -> bool:
 
 
 def _parse(path: Path) -> WebFile:
-    source, faults = read_yaml(str(path), _bytes(path))
+    source, faults = read_yaml(str(path), _bytes(path), secret_keys(PLATFORMS))
     if faults:
         raise ValueError(
             "\n".join(

@@ -28,7 +28,7 @@ from relay.core.routing.lane import LaneKey
 from relay.core.secret import mask
 from relay.platforms.http import NoAnswer, Response
 
-Ending = Literal[
+OutcomeKind = Literal[
     "Delivered",
     "RateLimited",
     "Unavailable",
@@ -39,11 +39,12 @@ Ending = Literal[
     "ThreadGone",
     "ChatDown",
     "ChatDown, for ever",
+    "ChatDown, left",
     "BotDown",
     "BotDown, for ever",
 ]
 
-_SAID: dict[Ending, Callable[[str], Outcome]] = {
+_PLAIN: dict[OutcomeKind, Callable[[str], Outcome]] = {
     "Unavailable": Unavailable,
     "Unknown": Unknown,
     "Rejected": Rejected,
@@ -57,17 +58,16 @@ _LONGEST_WHY = 300
 _LONGEST_ID = 20
 
 
-class Row(Struct, frozen=True):
-    """One kind of answer: how it is recognised, what it comes to, what it means and what is done.
+class ErrorRow(Struct, frozen=True):
+    """One kind of answer: how it is recognised, what it comes to and what it means.
 
     All that is named must hold: the status within `statuses`, one of `words` in the lower-case
     description, `code` among `codes`. `own`: True only for the API's own JSON, False only for
     anything else, None for both.
     """
 
-    ending: Ending
+    outcome: OutcomeKind
     meaning: str
-    action: str
     statuses: tuple[int, int] = (0, 999)
     words: tuple[str, ...] = ()
     codes: tuple[int, ...] = ()
@@ -83,7 +83,7 @@ class Row(Struct, frozen=True):
         return " ".join(filter(None, (status, named, form)))
 
 
-class Answer(Struct, frozen=True):
+class ParsedResponse(Struct, frozen=True):
     """What of a response decides: `description` is the API's own sentence, empty when the body is
     not the API's.
     """
@@ -94,13 +94,13 @@ class Answer(Struct, frozen=True):
     description: str
 
 
-def row_of(rows: tuple[Row, ...], answer: Answer) -> Row:
+def row_of(rows: tuple[ErrorRow, ...], answer: ParsedResponse) -> ErrorRow:
     """The first row that fits; the last row of a table fits anything."""
     words = answer.description.lower()
     return next(row for row in rows if _fits(row, answer, words))
 
 
-def _fits(row: Row, answer: Answer, words: str) -> bool:
+def _fits(row: ErrorRow, answer: ParsedResponse, words: str) -> bool:
     return (
         row.statuses[0] <= answer.status <= row.statuses[1]
         and row.own in (None, answer.own)
@@ -110,13 +110,17 @@ def _fits(row: Row, answer: Answer, words: str) -> bool:
 
 
 def outcome_of(
-    row: Row, answer: Answer, delivered: MessageRef | None, limited: RateLimited, moved: str
+    row: ErrorRow,
+    answer: ParsedResponse,
+    delivered: MessageRef | None,
+    limited: RateLimited,
+    moved: str,
 ) -> Outcome:
     """The row's outcome with what belongs to it. A delivery without an id and a move to no chat are
     not believed.
     """
     why = why_of(row, answer)
-    match row.ending:
+    match row.outcome:
         case "Delivered":
             return Delivered(delivered) if delivered else Unknown("the answer names no message")
         case "RateLimited":
@@ -124,12 +128,13 @@ def outcome_of(
         case "Moved":
             return Moved(moved) if moved else ChatDown(why)
         case "Unavailable" | "Unknown" | "Rejected" | "MessageGone" | "ThreadGone":
-            return _SAID[row.ending](why)
-        case "ChatDown" | "ChatDown, for ever":
-            return ChatDown(why, forever=row.ending != "ChatDown")
+            return _PLAIN[row.outcome](why)
+        case "ChatDown" | "ChatDown, for ever" | "ChatDown, left":
+            forever, left = row.outcome == "ChatDown, for ever", row.outcome == "ChatDown, left"
+            return ChatDown(why, forever, left)
         case "BotDown" | "BotDown, for ever":
-            return BotDown(why, forever=row.ending != "BotDown")
-    assert_never(row.ending)
+            return BotDown(why, forever=row.outcome != "BotDown")
+    assert_never(row.outcome)
 
 
 def placed(outcome: Outcome, lane: LaneKey, step: Step | None) -> Outcome:
@@ -147,7 +152,7 @@ def placed(outcome: Outcome, lane: LaneKey, step: Step | None) -> Outcome:
             return outcome
 
 
-def why_of(row: Row, answer: Answer) -> str:
+def why_of(row: ErrorRow, answer: ParsedResponse) -> str:
     """One sentence for people: what it means, and the platform's own words, in which what looks
     like a secret is starred out. Another's body is not repeated."""
     said = f": {answer.description}" if answer.description else ""

@@ -1,22 +1,85 @@
-"""What each platform file offers; one contract test runs over all of them."""
+"""What each platform brings; one contract test runs over all of them.
 
-from typing import Protocol
+A platform is a package whose `__init__` has all these names. mypy names one that is left out.
+"""
 
-from relay.core.budget import Limit, Limits
-from relay.core.card.outcome import Outcome
+from collections.abc import Iterator, Mapping
+from typing import Any, Protocol, TypeVar
+
+from relay.core.budget import Limit, Limits, Rate
+from relay.core.card.outcome import BotDown, ChatDown, Outcome, ThreadGone
 from relay.core.card.step import Step
 from relay.core.routing.lane import Endpoint, LaneKey, Policy
 from relay.core.text.message import Message
-from relay.platforms.answer import Row
+from relay.core.text.richtext import RichText
+from relay.platforms.answer import ErrorRow
+from relay.platforms.entry import Chats, Entry, EntryReader, Imported, Loc, Writing
 from relay.platforms.http import NoAnswer, Request, Response
+from relay.platforms.scalar import Model
+
+E = TypeVar("E", bound=Entry)
+G = TypeVar("G", bound=Model)
 
 
-class PlatformFile(Protocol):
-    """A chat platform: pure functions from a step to a request and from a response to an
-    outcome.
+class PlatformContract(Protocol[E, G]):
+    """A chat platform: its part of the configuration, and pure functions from a step to a request
+    and from a response to an outcome. `E` is the model of an entry, `G` that of its global keys.
     """
 
-    ROWS: tuple[Row, ...]
+    TITLE: str
+    """The platform's name as people write it."""
+    CHATS: str
+    """What the platform calls its chats, in the plural."""
+    ENTRY: type[E]
+    """The model of an entry of `NAME_configs` of a receiver."""
+    GLOBALS: type[G]
+    """The model of its keys under `global`; `Model` itself when there are none."""
+    LIMITS: type[Model]
+    """The model of `limits.NAME`: a key for each of `RATES`, None where the default holds."""
+    RATES: Mapping[str, Rate]
+    """The default rates by name, a little under what the platform states."""
+    SECRET_KEYS: frozenset[str]
+    """The keys whose values no excerpt of the file may show."""
+    WRITINGS: Mapping[str, Writing]
+    """What templates may be written in, by the words of the configuration; the first is usual."""
+    IMPORTED: Imported
+    """What an import of alertmanager.yml carries over."""
+    SUBSCRIBERS: Entry | None
+    """The entry that chats of subscribers count as having; None where no bot hears people."""
+    ERRORS: tuple[ErrorRow, ...]
+    """Every answer and what it comes to; the first row that fits decides."""
+
+    def parse_mode(self, entry: E) -> str:
+        """Which of `WRITINGS` the entry's template is in."""
+        ...
+
+    def secret_files(self, entry: E) -> Iterator[str]:
+        """The secret files that an entry names."""
+        ...
+
+    def global_secret_files(self, common: G) -> Iterator[str]:
+        """The secret files that the platform's global keys name."""
+        ...
+
+    def chats(self, entry: E, common: G, policy: Policy, loc: Loc, reader: EntryReader) -> Chats:
+        """The chats of the entry at `loc`; faults are reported to the reader."""
+        ...
+
+    def refined(self, policy: Policy, entry: E) -> Policy:
+        """The policy with what keys of this platform alone say of messages."""
+        ...
+
+    def spell(self, lane: LaneKey) -> str:
+        """A chat for people: on one line, in words of the configuration, nothing secret."""
+        ...
+
+    def remedy(self, outcome: ThreadGone | ChatDown | BotDown, place: str) -> str:
+        """What the operator can do, with `place` (FILE:LINE) of the entry."""
+        ...
+
+    def with_banner(self, message: Message, banner: RichText) -> Message:
+        """The message with `banner` before anything else that its readers see."""
+        ...
 
     def request(
         self,
@@ -39,18 +102,18 @@ class PlatformFile(Protocol):
         """A call that changes nothing and tells whether the chat can be reached."""
         ...
 
-    def asks_home(self, endpoint: Endpoint, step: Step) -> bool:
-        """Whether the step is worth a `probe` first, for what its answer tells of the chat's
-        home.
+    def needs_guild(self, endpoint: Endpoint, step: Step) -> bool:
+        """Whether the step is worth a `probe` first, for the guild (Discord's word for a server)
+        that its answer names.
         """
         ...
 
-    def home(self, response: Response | NoAnswer) -> str:
-        """The home that the answer to a probe tells; "-" when it tells none."""
+    def guild_of(self, response: Response | NoAnswer) -> str:
+        """The id of the guild that the answer to a probe names; "-" when it names none."""
         ...
 
     def outcome(self, lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> Outcome:
-        """What an attempt at `step` (None: a probe) came to, by the platform's table `ROWS`."""
+        """What an attempt at `step` (None: a probe) came to, by the platform's table `ERRORS`."""
         ...
 
     def budgets(self, endpoint: Endpoint, limits: Limits, channel: str = "") -> tuple[Limit, ...]:
@@ -78,3 +141,13 @@ class PlatformFile(Protocol):
         own fitting.
         """
         ...
+
+
+AnyPlatform = PlatformContract[Any, Any]
+Platforms = Mapping[str, AnyPlatform]
+"""The platforms in use, by the name that stands in the configuration, lanes and metrics."""
+
+
+def registry(**platforms: AnyPlatform) -> Platforms:
+    """The platforms by name; mypy names what one of them leaves out of the contract."""
+    return platforms

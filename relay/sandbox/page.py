@@ -1,10 +1,10 @@
-"""Draws a message of either platform as a chat bubble for the terminal."""
+"""Draws a message of a platform as a chat bubble for the terminal."""
 
+import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Literal
 
-from relay.sandbox import discord_text, telegram_parser
+from relay.sandbox import discord_text
 from relay.sandbox.styled_text import Kind, Style, Styled, join
 from relay.sandbox.telegram_text import styled
 from relay.sandbox.terminal_cells import Line, columns, lines, painted, plain
@@ -14,7 +14,7 @@ Row = tuple[str, str]  # what is drawn, and its characters without colours
 
 
 def draw(
-    platform: Literal["telegram", "discord"],
+    platform: str,
     body: Mapping[str, object],
     width: int = 44,
     *,
@@ -24,14 +24,18 @@ def draw(
     """The message that an API body asks for, at most `width` columns wide; `foot` stands below it
     at the right.
 
-    `body` is the parsed JSON of sendMessage or editMessageText, or of a webhook message.
+    `body` is the parsed JSON of sendMessage or editMessageText, or of a webhook message;
+    that of a platform without a stand-in here is shown as it is.
     """
     inner = width - MARGIN
-    rows = (
-        _telegram(body, inner, colour=colour)
-        if platform == "telegram"
-        else _discord(body, inner, colour=colour)
-    )
+    match platform:
+        case "telegram":
+            rows = _telegram(body, inner, colour=colour)
+        case "discord":
+            rows = _discord(body, inner, colour=colour)
+        case _:
+            shown = json.dumps(body, indent=1, ensure_ascii=False)
+            rows = _rows(Styled(shown), inner, colour=colour)
     widest = max([columns(text) for _, text in rows] + [columns(foot)])
     if foot:
         text = " " * (widest - columns(foot)) + foot
@@ -42,11 +46,8 @@ def draw(
 
 def _telegram(body: Mapping[str, object], width: int, *, colour: bool) -> list[Row]:
     text = str(body.get("text") or body.get("caption") or "")
-    mode = str(body.get("parse_mode") or "").lower()
     given = body.get("entities") or body.get("caption_entities")
     entities = given if isinstance(given, list) else []
-    if mode:
-        text, entities = telegram_parser.parse(text, mode)
     rows = _rows(styled(text, entities), width, colour=colour)
     markup = body.get("reply_markup")
     keyboard = markup.get("inline_keyboard") if isinstance(markup, dict) else None

@@ -14,6 +14,7 @@ from relay.sandbox.faults import Faults
 from relay.sandbox.reply import Reply
 from relay.sandbox.telegram import Telegram, refusal
 from relay.sandbox.telegram_form import ApiError
+from relay.sandbox.telegram_text import NoParser, Parser
 from relay.sandbox.telegram_updates import TERMINATED, Listening
 from relay.sandbox.terminal_picture import picture, revision
 
@@ -138,10 +139,16 @@ class Sandbox:
 
 
 async def start(
-    host: str = "127.0.0.1", port: int = 0, clock: Callable[[], float] = time.time
+    host: str = "127.0.0.1",
+    port: int = 0,
+    clock: Callable[[], float] = time.time,
+    parser: Parser | None = None,
 ) -> Sandbox:
-    """A sandbox that answers; `clock` gives the Unix time that all its rules go by."""
+    """A sandbox that answers; `clock` gives the Unix time that all its rules go by, `parser` reads
+    markup and links (None: there is no markup).
+    """
     faults = Faults()
-    sandbox = Sandbox(Telegram(faults=faults), Discord(faults=faults), faults, clock)
+    telegram = Telegram(faults=faults, parser=parser or NoParser())
+    sandbox = Sandbox(telegram, Discord(faults=faults), faults, clock)
     await sandbox.listen(host, port)
     return sandbox

@@ -9,7 +9,7 @@ from relay.sandbox.rates import Flood, Window
 from relay.sandbox.reply import JsonObject, Remark
 from relay.sandbox.styled_text import Styled
 from relay.sandbox.telegram_form import ApiError, Form, bad
-from relay.sandbox.telegram_text import Formatted, styled
+from relay.sandbox.telegram_text import Formatted, NoParser, Parser, styled
 from relay.sandbox.telegram_updates import Updates
 
 ChatKind = Literal["private", "group", "supergroup", "channel"]
@@ -172,6 +172,7 @@ class State:
     remarks: list[Remark] = field(default_factory=list)
     revision: int = 0
     last_id: int = 0
+    parser: Parser = field(default_factory=NoParser)
 
     def chat(self, form: Form) -> Chat:
         """The chat that `chat_id` names, if the bot may write there. Raises ApiError otherwise."""

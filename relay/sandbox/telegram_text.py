@@ -5,11 +5,11 @@ tdlib/td.
 """
 
 from collections.abc import Sequence
+from typing import Protocol
 from urllib.parse import urlsplit
 
 from msgspec import Struct
 
-from relay.sandbox import telegram_parser
 from relay.sandbox.reply import JsonObject
 from relay.sandbox.styled_text import Kind, Style, Styled
 from relay.sandbox.telegram_form import ApiError, Form, bad
@@ -57,7 +57,31 @@ class Formatted(Struct, frozen=True):
     lost: tuple[str, ...] = ()
 
 
-def formatted(form: Form, name: str, limit: int) -> Formatted:
+class Parser(Protocol):
+    """Reads markup and finds links in texts as Telegram's own parser does."""
+
+    def parse(self, text: str, mode: str) -> tuple[str, list[Entity]]:
+        """The text without its markup, and its entities. Raises ApiError for wrong markup or an
+        unknown mode.
+        """
+
+    def found(self, text: str) -> list[Entity]:
+        """What apps make clickable by themselves: commands, mentions, addresses."""
+
+
+class NoParser:
+    """Refuses markup and finds nothing: the relay sends entities and no `parse_mode`."""
+
+    def parse(self, text: str, mode: str) -> tuple[str, list[Entity]]:  # noqa: ARG002 - as Parser has it
+        """Raises ApiError."""
+        raise bad("unsupported parse_mode")
+
+    def found(self, text: str) -> list[Entity]:  # noqa: ARG002 - as Parser has it
+        """Nothing."""
+        return []
+
+
+def formatted(form: Form, name: str, limit: int, parser: Parser) -> Formatted:
     """The parameter `name` (`text` or `caption`) as Telegram takes it. Raises ApiError as the
     server does.
 
@@ -72,12 +96,12 @@ def formatted(form: Form, name: str, limit: int) -> Formatted:
         given = _given(form, "entities" if name == "text" else "caption_entities")
         checked = _checked(source, given)
     else:
-        checked = telegram_parser.parse(source, mode)
+        checked = parser.parse(source, mode)
     text, entities = _trimmed(*checked)
     if utf16_length(text) > limit:
         raise bad("message caption is too long" if name == "caption" else "message is too long")
     kept, lost = _kept(entities)
-    return Formatted(text, (*kept, *_automatic(text, kept)), tuple(lost))
+    return Formatted(text, (*kept, *_automatic(text, kept, parser)), tuple(lost))
 
 
 def utf16_length(text: str) -> int:
@@ -243,7 +267,7 @@ def _link_works(entity: Entity) -> bool:
 SOLID = {"code", "pre", "text_link", "text_mention", "date_time"}
 
 
-def _automatic(text: str, entities: Sequence[Entity]) -> list[Entity]:
+def _automatic(text: str, entities: Sequence[Entity], parser: Parser) -> list[Entity]:
     """What the app makes clickable by itself outside code and links."""
     solid = [
         (number(e, "offset"), number(e, "offset") + number(e, "length"))
@@ -252,7 +276,7 @@ def _automatic(text: str, entities: Sequence[Entity]) -> list[Entity]:
     ]
     return [
         e
-        for e in telegram_parser.found(text)
+        for e in parser.found(text)
         if not any(
             start < number(e, "offset") + number(e, "length") and number(e, "offset") < end
             for start, end in solid

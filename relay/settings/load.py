@@ -10,6 +10,8 @@ from relay.config.files import Files, Wanted, wanted
 from relay.config.resolve import Rules, decided, resolve
 from relay.config.template_samples import TemplateCheck
 from relay.core.secret import Secret
+from relay.platforms import PLATFORMS
+from relay.platforms.contract import Platforms
 from relay.settings import template_check as rehearsal
 
 _HERE = Path(__file__).parents[1]
@@ -21,7 +23,9 @@ _MOST_SECRET = 64 << 10
 _MOST_TEMPLATE = 1 << 20
 
 
-def load(path: Path, mode: Mode) -> tuple[Rules | None, tuple[Fault, ...]]:
+def load(
+    path: Path, mode: Mode, platforms: Platforms = PLATFORMS
+) -> tuple[Rules | None, tuple[Fault, ...]]:
     """The rules of a configuration file, or None with all its faults; warnings come in both cases.
 
     A file that cannot be read is a fault as well: nothing is raised.
@@ -30,7 +34,7 @@ def load(path: Path, mode: Mode) -> tuple[Rules | None, tuple[Fault, ...]]:
         data = path.read_bytes()
     except OSError as error:
         return None, (Fault(str(path), 1, 1, f"cannot read the configuration: {_why(error)}"),)
-    config, faults = parse(str(path), data)
+    config, faults = parse(str(path), data, platforms)
     if config is None:
         return None, ordered(faults, str(path))
     files = read_files(wanted(config.file), path.parent)

@@ -8,6 +8,8 @@ from pathlib import Path
 
 from relay.config.config import parse
 from relay.config.files import Files, Wanted, wanted
+from relay.platforms import PLATFORMS
+from relay.platforms.contract import Platforms
 from relay.settings.load import read_files
 
 SECRETS_EVERY = 60.0  # seconds
@@ -19,9 +21,10 @@ class Watch:
     volumes as well.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, platforms: Platforms = PLATFORMS) -> None:
         """Takes the first look at the configuration at `path`."""
         self._path = path
+        self._platforms = platforms
         self._data = b""
         self._names = _NOTHING
         self._files = Files()
@@ -50,7 +53,7 @@ class Watch:
         return any(self._secrets[name] != before[name] for name in before)
 
     def _named(self, data: bytes) -> Wanted:
-        config, _ = parse(str(self._path), data)
+        config, _ = parse(str(self._path), data, self._platforms)
         return wanted(config.file) if config else _NOTHING
 
 

@@ -10,6 +10,7 @@ from msgspec import Struct
 from relay.core.bot.people import BotReply, ChatEntry, Effects, Invite, Known, Subscription
 from relay.core.bot.update import BotId, PollState, Update
 from relay.core.budget import Block, Limit
+from relay.core.card.lane_state import Down
 from relay.core.routing.lane import LaneKey
 
 BOT_REPLY_SECONDS = 60.0  # after which an answer to a command is no longer worth sending
@@ -54,8 +55,8 @@ class PeopleStore(Protocol):
     def end_subscriptions(self, ids: Sequence[str]) -> tuple[Subscription, ...]:
         """Ends those that there are, with what is pending for them, and returns them."""
 
-    def fallen(self) -> tuple[tuple[Subscription, str], ...]:
-        """Subscriptions whose chat is down, and why."""
+    def fallen(self) -> tuple[tuple[Subscription, Down], ...]:
+        """Subscriptions whose chat is down, and how."""
 
     def chats(self) -> tuple[ChatEntry, ...]:
         """The registry."""

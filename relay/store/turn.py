@@ -9,7 +9,7 @@ from msgspec.structs import replace
 
 from relay.core.active_config import ActiveConfig
 from relay.core.alert import GroupId
-from relay.core.bot.people import Subscription, has_left
+from relay.core.bot.people import Subscription
 from relay.core.card.card import Card, Head, fires_anew
 from relay.core.card.digest import DIGEST, is_old
 from relay.core.card.fold import Arriving, fold
@@ -29,7 +29,8 @@ from relay.core.turn.decide import (
     kept,
     pause,
 )
-from relay.platforms import limits_of
+from relay.platforms.contract import Platforms
+from relay.platforms.endpoint import limits_of
 from relay.store.protocol import RECEIVER_REMOVED, ROUTED_AGAIN, Claim, Ended, Open, Store
 
 PAGE = 128  # deliveries folded at a time
@@ -66,10 +67,15 @@ class Turn(Struct, frozen=True):
 
 
 def take_turn(
-    store: Store, lane: LaneKey, config: ActiveConfig, now: float, result: AttemptResult | None
+    store: Store,
+    lane: LaneKey,
+    config: ActiveConfig,
+    platforms: Platforms,
+    now: float,
+    result: AttemptResult | None,
 ) -> Turn:
     """One turn of the lane at `now`, inside `Store.batch`. `result` is what the last call came to."""
-    turn = _Turn(store, lane, config, now)
+    turn = _Turn(store, lane, config, platforms, now)
     if result is not None:
         turn.settle(result)
     claim = store.claim(lane, now, PAGE)
@@ -97,10 +103,13 @@ def take_turn(
 class _Turn:
     """A turn under way: what it did so far."""
 
-    def __init__(self, store: Store, lane: LaneKey, config: ActiveConfig, now: float) -> None:
+    def __init__(
+        self, store: Store, lane: LaneKey, config: ActiveConfig, platforms: Platforms, now: float
+    ) -> None:
         self._store = store
         self._lane = lane
         self._config = config
+        self._platforms = platforms
         self._now = now
         self._woken: list[LaneKey] = []
         self._endings: list[Ending] = []
@@ -129,7 +138,7 @@ class _Turn:
         """Keeps the result. A subscriber's chat that left for good has ended its subscriptions."""
         self.end(self._store.settle(result), result.dead)
         people, down = self._store.people, result.state.down
-        if down is not None and result.change.card.receiver == SUBSCRIPTION and has_left(down.why):
+        if down is not None and result.change.card.receiver == SUBSCRIPTION and down.left:
             fallen = [each.id for each, _ in people.fallen() if each.lane == self._lane]
             self._left = people.end_subscriptions(fallen)
 
@@ -224,7 +233,7 @@ class _Turn:
             target=target,
             state=claim.state,
             hours=hours_of(card, target, self._config, self._now),
-            limits=limits_of(target, claim.state, self._config.limits),
+            limits=limits_of(target, claim.state, self._config.limits, self._platforms),
             waiting=claim.waiting,
             waiting_beside=claim.waiting_beside,
             lanes=claim.lanes,

@@ -231,7 +231,7 @@ async def test_a_bot_that_rests_rests_on_after_a_restart() -> None:
 
 
 async def test_when_a_bot_has_rested_what_is_urgent_goes_first() -> None:
-    world = chats_of_one_bot(4, Limits(telegram_bot=Rate(1, 1.0)))
+    world = chats_of_one_bot(4, Limits({"telegram": {"bot": Rate(1, 1.0)}}))
     world.faults.add("telegram", "*", "429", count=1, seconds=30)
     for team in range(3):
         await world.post(group(f"db-{team}", team=str(team)))

@@ -25,7 +25,7 @@ from relay.core.routing.matcher import parse as matchers
 from relay.core.routing.route import Delivery, Route, Routing, deliveries
 from relay.core.template.build_view import build_view
 from relay.core.template.template import render
-from relay.platforms import platform_of
+from relay.platforms import PLATFORMS
 from tests.build import POLICY, T0
 from tests.platforms import hostile
 from tests.world import SPARE, TEMPLATES, discord_target, telegram_target
@@ -205,7 +205,7 @@ def requested(card: Card, target: Target, step: Post | Edit | Reply) -> None:
     """The request of the step, with style and without, whose message fits and came of the
     template.
     """
-    platform = platform_of(target.lane.platform)
+    platform = PLATFORMS[target.lane.platform]
     kind = step.kind if isinstance(step, Reply) else None
     view = build_view(card, LaneState(), step, target.policy, T0 + 60)
     rendered = render(

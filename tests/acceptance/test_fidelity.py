@@ -28,7 +28,7 @@ from relay.core.template.build_view import build_view
 from relay.core.template.template import Rendered, render
 from relay.core.text.markup import MarkupName
 from relay.inbound.server import Limits
-from relay.platforms import platform_of
+from relay.platforms import PLATFORMS
 from relay.platforms.http import Response
 from relay.platforms.telegram.text import Entity
 from tests.build import POLICY, T0
@@ -238,7 +238,7 @@ def folded(body: bytes, policy: Policy) -> Card:
 
 def drawn(card: Card, platform: Platform, policy: Policy, step: Step) -> Rendered:
     view = build_view(card, LaneState(), step, policy, T0 + 1)
-    fits = platform_of(platform).fits
+    fits = PLATFORMS[platform].fits
     if isinstance(step, Reply):
         rendered = render(TEMPLATES, policy, view, "reply", step.kind, fits)
     else:
@@ -252,7 +252,7 @@ async def taken(
 ) -> Sent:
     """What is read of the request, after every judge had it."""
     (target,) = world.routing.targets["ops"]
-    request = platform_of(target.lane.platform).request(
+    request = PLATFORMS[target.lane.platform].request(
         target.endpoint, policy, step, rendered.message, plain=plain
     )
     assert faults(request) == []

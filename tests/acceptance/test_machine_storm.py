@@ -26,7 +26,7 @@ from tests.acceptance.test_machine import (
 from tests.world import CHAT, World, telegram_target
 
 GROUPS = 6
-TWO_A_MINUTE = Limits(telegram_group=Rate(2, 60.0))
+TWO_A_MINUTE = Limits({"telegram": {"group": Rate(2, 60.0)}})
 DIGEST = re.compile(r"\d+ groups? (firing|over)")
 posts = st.builds(
     Post,

@@ -3,18 +3,18 @@
 import pytest
 from msgspec.structs import replace
 
-from relay.core.routing.lane import Platform, Policy
-from relay.sandbox.faults import Refusal
+from relay.core.routing.lane import Policy
+from relay.sandbox.faults import PlatformName, Refusal
 from relay.sandbox.multipart import File
 from tests.build import POLICY, T0, alert, notification
 from tests.world import CHANNEL, CHAT, World, discord_target, telegram_target
 
-PLATFORMS: tuple[Platform, ...] = ("telegram", "discord")
+PLATFORMS: tuple[PlatformName, ...] = ("telegram", "discord")
 DOCUMENT = replace(POLICY, overflow="document")
 MANY = tuple(alert(f"db-{number:03}.example.org") for number in range(150))
 
 
-def world(platform: Platform, policy: Policy = DOCUMENT) -> World:
+def world(platform: PlatformName, policy: Policy = DOCUMENT) -> World:
     return World(
         telegram_target(policy=policy) if platform == "telegram" else discord_target(policy)
     )
@@ -29,7 +29,7 @@ def files(world: World) -> list[File]:
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-async def test_the_whole_list_follows_a_message_that_only_counts(platform: Platform) -> None:
+async def test_the_whole_list_follows_a_message_that_only_counts(platform: PlatformName) -> None:
     run = world(platform)
     await run.post(notification(*MANY))
     await run.run(until=30)
@@ -53,7 +53,7 @@ async def test_on_telegram_it_is_a_silent_reply_that_says_how_many() -> None:
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-async def test_a_round_gets_one_list_and_the_next_round_another(platform: Platform) -> None:
+async def test_a_round_gets_one_list_and_the_next_round_another(platform: PlatformName) -> None:
     run = world(platform)
     over = tuple(alert(each.fingerprint, "resolved", ends=T0 + 200) for each in MANY)
     again = tuple(alert(each.fingerprint, at=T0 + 400) for each in MANY)
@@ -67,7 +67,7 @@ async def test_a_round_gets_one_list_and_the_next_round_another(platform: Platfo
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-async def test_what_a_message_holds_needs_no_file(platform: Platform) -> None:
+async def test_what_a_message_holds_needs_no_file(platform: PlatformName) -> None:
     run = world(platform)
     await run.post(notification(*MANY[:3]))
     counting = world(platform, POLICY)
@@ -78,7 +78,9 @@ async def test_what_a_message_holds_needs_no_file(platform: Platform) -> None:
 
 
 @pytest.mark.parametrize("platform", PLATFORMS)
-async def test_a_file_that_is_refused_takes_nothing_from_the_message(platform: Platform) -> None:
+async def test_a_file_that_is_refused_takes_nothing_from_the_message(
+    platform: PlatformName,
+) -> None:
     run = world(platform)
     too_large = Refusal(413, "Request Entity Too Large", 40005)
     run.faults.add(platform, "*", "refused", since=T0 + 0.001, count=1, refusal=too_large)

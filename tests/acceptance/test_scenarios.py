@@ -15,14 +15,14 @@ from msgspec.structs import replace
 from relay.core.card.outcome import Outcome
 from relay.core.card.step import Step
 from relay.core.event import ChatMoved
-from relay.core.routing.lane import LaneKey, Platform
+from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Route, Routing
 from relay.core.secret import Secret
-from relay.platforms import platform_of
+from relay.platforms import PLATFORMS
 from relay.platforms.http import NoAnswer, Response
 from relay.sandbox import discord_text
 from relay.sandbox.discord_chats import Thread
-from relay.sandbox.faults import FaultKind, Refusal
+from relay.sandbox.faults import FaultKind, PlatformName, Refusal
 from relay.sandbox.reply import Call
 from tests.build import POLICY, T0, alert, notification
 from tests.world import (
@@ -58,7 +58,7 @@ class Row(Struct, frozen=True):
     may be repeated."""
 
     error: str
-    platform: Platform
+    platform: PlatformName
     step: str
     outcome: str
     calls: str
@@ -66,7 +66,7 @@ class Row(Struct, frozen=True):
     books: str = "delivered 2"
 
 
-def world(platform: Platform, patience: float = PATIENCE) -> HttpWorld:
+def world(platform: PlatformName, patience: float = PATIENCE) -> HttpWorld:
     """A topic or thread with a chat to fall back on."""
     policy = replace(POLICY, fallback="spare")
     spare = telegram_target(SPARE, replace(POLICY, receiver="spare"))
@@ -458,7 +458,7 @@ def test_every_outcome_has_a_row() -> None:
 
 @pytest.mark.parametrize("platform", ["telegram", "discord"])
 async def test_a_chat_that_refused_a_secret_is_called_at_once_with_the_new_one(
-    platform: Platform,
+    platform: PlatformName,
 ) -> None:
     good = telegram_target() if platform == "telegram" else discord_target()
     wrong = Secret(good.endpoint.secret.reveal() + "x")
@@ -489,7 +489,7 @@ async def fires(world: HttpWorld, seconds: float, name: str) -> None:
 
 @pytest.mark.parametrize("platform", ["telegram", "discord"])
 async def test_a_thread_that_is_open_again_takes_new_messages_an_hour_after_it_was_gone(
-    platform: Platform,
+    platform: PlatformName,
 ) -> None:
     async with world(platform) as run:
         is_shut(run, shut=True)
@@ -508,7 +508,7 @@ async def test_a_thread_that_is_open_again_takes_new_messages_an_hour_after_it_w
 
 
 @pytest.mark.parametrize("platform", ["telegram", "discord"])
-async def test_a_thread_that_stays_shut_is_tried_once_an_hour(platform: Platform) -> None:
+async def test_a_thread_that_stays_shut_is_tried_once_an_hour(platform: PlatformName) -> None:
     async with world(platform) as run:
         is_shut(run, shut=True)
         for number in range(12 * 3):
@@ -531,10 +531,10 @@ async def test_a_deleted_webhook_is_called_once_in_a_day_of_notifications() -> N
         assert [call.status for call in run.discord.calls] == [404]
 
 
-def outcomes(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def outcomes(platform: PlatformName, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What the platform's file makes of each answer, in order."""
     seen: list[str] = []
-    file = platform_of(platform)
+    file = PLATFORMS[platform]
     judge = file.outcome
 
     def noted(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> Outcome:
@@ -546,11 +546,11 @@ def outcomes(platform: Platform, monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return seen
 
 
-def platform_calls(run: HttpWorld, platform: Platform) -> list[Call]:
+def platform_calls(run: HttpWorld, platform: PlatformName) -> list[Call]:
     return run.telegram.calls if platform == "telegram" else run.discord.calls
 
 
-def shown(run: HttpWorld, platform: Platform) -> tuple[str, ...]:
+def shown(run: HttpWorld, platform: PlatformName) -> tuple[str, ...]:
     """The first lines of what stands in all chats, with the place."""
     lines = [
         line(

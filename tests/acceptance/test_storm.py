@@ -14,7 +14,7 @@ from tests.build import T0, alert, notification
 from tests.world import CHAT, GROUP_CHAT, World, telegram_target
 
 DAY = 86_400.0
-ONE_A_SECOND = Limits(telegram_chat=Rate(1, 1.0), telegram_group=Rate(1000, 60.0))
+ONE_A_SECOND = Limits({"telegram": {"chat": Rate(1, 1.0), "group": Rate(1000, 60.0)}})
 
 
 def group(number: int) -> GroupId:

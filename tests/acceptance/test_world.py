@@ -321,7 +321,7 @@ async def test_a_held_firing_that_is_contradicted_leaves_nothing_pending() -> No
 
 
 async def test_on_discord_a_short_line_that_links_to_the_card_stands_for_a_reply() -> None:
-    world = World(discord_target(home=""))
+    world = World(discord_target(guild=""))
     await world.post(notification(alert("db-1")))
     await world.run(until=10)
     await world.post(notification(alert("db-1", "resolved")))
@@ -339,7 +339,7 @@ async def test_on_discord_a_short_line_that_links_to_the_card_stands_for_a_reply
 
 
 async def test_a_webhook_that_is_gone_when_its_server_is_asked_is_not_called_again() -> None:
-    world = World(discord_target(home=""))
+    world = World(discord_target(guild=""))
     await world.post(notification(alert("db-1")))
     await world.run(until=10)
     world.discord.webhooks[222].gone = True

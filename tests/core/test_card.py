@@ -7,8 +7,8 @@ from msgspec.structs import replace
 
 from relay.core.alert import Alert
 from relay.core.budget import Block
-from relay.core.card.advance import advance, rest
-from relay.core.card.card import Card, is_firing, is_settled, status
+from relay.core.card.advance import advance
+from relay.core.card.card import Card, is_firing, is_settled, rest, status
 from relay.core.card.digest import DIGEST, absorbing
 from relay.core.card.fold import DETAILED, fold, ripen
 from relay.core.card.lane_state import LaneState

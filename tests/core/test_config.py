@@ -15,6 +15,7 @@ from relay.config.config import Config, parse
 from relay.config.fault import Fault, render
 from relay.config.files import Files
 from relay.config.resolve import resolve
+from relay.platforms import PLATFORMS
 
 ROOT = Path(__file__).parent.parent.parent
 GOOD = (ROOT / "config/examples/nights-and-fallbacks.yml").read_text()
@@ -62,7 +63,7 @@ ODD = ["\t", "\ufeff", "\x00", "\r", "\u2028", "%YAML 1.1\n", '=~"("']
 
 def check(data: bytes, files: Files = WITH_TEMPLATES) -> tuple[Config | None, tuple[Fault, ...]]:
     """What parsing and resolving come to, as `check-config` does it."""
-    config, faults = parse("relay.yml", data)
+    config, faults = parse("relay.yml", data, PLATFORMS)
     if config is not None:
         _, more = resolve(config, files, "check")
         faults += more

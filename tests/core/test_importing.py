@@ -18,6 +18,7 @@ from relay.config.importing import Imported, NotImported, convert
 from relay.config.resolve import Rules, decided, resolve
 from relay.core.routing.matcher import parse as parse_matchers
 from relay.core.routing.route import Route, walk
+from relay.platforms import PLATFORMS
 from relay.settings.load import BUILTIN
 from tests import canary
 from tests.need import need_program
@@ -28,7 +29,7 @@ CASES = sorted(path.stem for path in FOLDER.glob("*.yml"))
 
 
 def imported(text: str) -> Imported:
-    return convert("alertmanager.yml", text.encode(), SOURCES)
+    return convert("alertmanager.yml", text.encode(), SOURCES, PLATFORMS)
 
 
 def printed(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
@@ -38,7 +39,7 @@ def printed(capsys: pytest.CaptureFixture[str]) -> tuple[str, str]:
 
 
 def rules(text: str) -> Rules:
-    config, faults = parse("relay.yml", text.encode())
+    config, faults = parse("relay.yml", text.encode(), PLATFORMS)
     assert config, faults
     draft, more = resolve(config, Files(builtin=SOURCES), "check")
     found = decided(draft, faults + more)

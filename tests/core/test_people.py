@@ -9,7 +9,6 @@ from relay.core.bot.account import Bot
 from relay.core.bot.people import (
     Invite,
     Subscription,
-    has_left,
     hash_of,
     spoken,
     subscribe,
@@ -117,20 +116,6 @@ def test_a_lane_keeps_its_name_when_its_group_has_moved() -> None:
 
 def test_the_same_invitation_gives_the_same_chat_the_same_subscription() -> None:
     assert subscription().id == subscription().id != subscription(chat="556").id
-
-
-@pytest.mark.parametrize(
-    ("why", "left"),
-    [
-        ("the chat will not take messages (403: Forbidden: bot was blocked by the user)", True),
-        ("(403: Forbidden: user is deactivated)", True),
-        ("(403: Forbidden: bot was kicked from the supergroup chat)", True),
-        ("the token is refused (401: Unauthorized)", False),
-        ("(400: Bad Request: chat not found)", False),
-    ],
-)
-def test_only_a_chat_that_left_for_good_ends_its_subscription(why: str, left: bool) -> None:
-    assert has_left(why) is left
 
 
 @pytest.mark.parametrize(

@@ -25,6 +25,7 @@ from relay.core.routing.route import deliveries
 from relay.core.secret import Secret
 from relay.core.template.template import BUILT_IN
 from relay.core.text.message import Mention
+from relay.platforms import PLATFORMS
 
 TEMPLATES = dict.fromkeys(
     [*BUILT_IN, "own.j2"], "{% block card %}x{% endblock %}{% block reply %}x{% endblock %}"
@@ -35,7 +36,7 @@ ROUTE = "route: {receiver: ops}\n"
 
 def resolved(text: str, **secrets: str) -> tuple[Rules, tuple[Fault, ...]]:
     """The rules of a text that has no faults, and its warnings. Secret files are given by name."""
-    config, faults = parse("relay.yml", text.encode())
+    config, faults = parse("relay.yml", text.encode(), PLATFORMS)
     assert config, faults
     files = Files(
         "/etc/relay", {name: Secret(value) for name, value in secrets.items()}, builtin=TEMPLATES
@@ -213,6 +214,7 @@ receivers:
     telegram_configs: [{chat_id_file: c, bot_token_file: d}]
     discord_configs: [{webhook_url_file: {label: x, allow: {y: e, z: f}, default: g}}]
 """,
+        PLATFORMS,
     )
     assert config
     found = wanted(config.file)
@@ -306,7 +308,9 @@ def test_limits_retention_and_notices_have_defaults_and_names() -> None:
         "1/2s}}\n"
         f"retention: {{time: 1h, size: 5MB}}\n{ROUTE}receivers: [{{name: ops}}, {{name: us}}]"
     )
-    assert rules.limits == Limits(telegram_group=Rate(9, 30.0), discord_address=Rate(1, 2.0))
+    assert rules.limits == Limits(
+        {"telegram": {"group": Rate(9, 30.0)}, "discord": {"address": Rate(1, 2.0)}}
+    )
     assert (rules.retention, rules.notices_receiver) == (Retention(3600.0, 5 << 20), "us")
 
 

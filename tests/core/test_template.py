@@ -16,8 +16,7 @@ from relay.core.template.context import ContextShape, TemplateContext
 from relay.core.text.markup import MarkupName
 from relay.core.text.message import Field, Mention, Message
 from relay.core.text.richtext import CLOSE, OPEN, RichText, Span, clean, plain, styled
-from relay.platforms.discord import messages as discord
-from relay.platforms.telegram import messages as telegram
+from relay.platforms import discord, telegram
 from relay.settings.load import BUILTIN
 
 SOURCES = {path.name: path.read_text() for path in BUILTIN.glob("*.j2")}

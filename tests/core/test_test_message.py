@@ -4,9 +4,10 @@ message.
 
 from msgspec.structs import replace
 
-from relay.core.template.test_message import drill_view, marked
+from relay.core.template.test_message import banner, drill_view
 from relay.core.text.message import Message
 from relay.core.text.richtext import RichText, styled
+from relay.platforms import discord, telegram
 from tests.build import POLICY, T0
 
 FRENCH = replace(POLICY, language="fr")
@@ -20,14 +21,16 @@ def test_the_sample_began_two_minutes_ago() -> None:
 
 
 def test_on_telegram_the_mark_stands_over_what_is_shown_of_the_message() -> None:
-    assert marked(CARD, "telegram", POLICY).body.text.startswith("TEST of alert-relay: no alert")
-    assert marked(CARD, "telegram", POLICY).body.text.endswith("\nbody")
+    assert telegram.with_banner(CARD, banner(POLICY)).body.text.startswith(
+        "TEST of alert-relay: no alert"
+    )
+    assert telegram.with_banner(CARD, banner(POLICY)).body.text.endswith("\nbody")
     without_body = replace(CARD, body=RichText(" "))
-    assert marked(without_body, "telegram", POLICY).body.text.endswith("\ntitle")
+    assert telegram.with_banner(without_body, banner(POLICY)).body.text.endswith("\ntitle")
 
 
 def test_on_discord_the_mark_stands_over_the_embed_with_the_content_under_it() -> None:
-    message = marked(CARD, "discord", FRENCH)
+    message = discord.with_banner(CARD, banner(FRENCH))
     assert (
         message.content.text
         == "TEST d'alert-relay : aucune alerte, rien à faire. Un exemple suit.\ncontent"
@@ -43,6 +46,6 @@ def test_an_empty_message_is_the_mark_alone() -> None:
     empty = Message(body=RichText(""))
     assert (
         "\n"
-        not in marked(empty, "telegram", POLICY).body.text
-        + marked(empty, "discord", POLICY).content.text
+        not in telegram.with_banner(empty, banner(POLICY)).body.text
+        + discord.with_banner(empty, banner(POLICY)).content.text
     )

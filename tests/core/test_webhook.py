@@ -2,7 +2,7 @@
 
 import pytest
 
-from relay.config.webhook import parse_webhook
+from relay.platforms.discord.webhook import parse_webhook
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from relay.core.template.sample import VIEWS
 from relay.core.template.template import render
 from relay.core.template.test_message import drill_view
 from relay.core.text.richtext import RichText
-from relay.platforms import platform_of
+from relay.platforms import PLATFORMS
 from relay.platforms.telegram.text import write
 from relay.sandbox.page import draw
 from tests.build import GROUP, POLICY, alert, arriving
@@ -70,7 +70,7 @@ def _said(text: str, chat: ChatInfo, known: Known, *, topic: str = "") -> str:
 
 def _alert() -> str:
     view, lane = drill_view(POLICY_HERE, NOW), LaneKey("telegram", BOT.api, BOT.account, ADA.id)
-    rendered = render(TEMPLATES, POLICY_HERE, view, "card", None, platform_of(lane.platform).fits)
+    rendered = render(TEMPLATES, POLICY_HERE, view, "card", None, PLATFORMS[lane.platform].fits)
     return _bubble(rendered.message.body)
 
 

@@ -8,17 +8,19 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
-from tests.docs import conversations, keys, metrics, objects, verbs
+from tests.docs import conversations, errors, keys, metrics, objects, verbs
 from tests.docs import page_drawing as bubbles
 
 DOCS = Path(__file__).parent.parent.parent / "docs"
 PARTS: Mapping[str, Callable[[], str]] = {
     "bubbles": bubbles.drawn,
     "conversations": conversations.drawn,
+    "errors": errors.tables,
     "keys": keys.tables,
     "metrics": metrics.table,
     "verbs": verbs.tables,
     "objects": objects.tables,
+    "outcomes": errors.outcomes,
 }
 _PART = re.compile(r"(<!-- begin (\w+) -->\n).*?(<!-- end \2 -->)", re.DOTALL)
 

@@ -12,10 +12,11 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
 from relay.cli.config import field_docs
-from relay.config import scalar
-from relay.config.schema import File
-from relay.config.schema_receiver import Chat, Entry, FileName, Shared
+from relay.config.schema import file_model
 from relay.core.secret import Secret
+from relay.platforms import PLATFORMS, scalar
+from relay.platforms.entry import Entry, FileName, Shared
+from relay.platforms.telegram.config import Chat
 
 _NAMES: tuple[tuple[object, str], ...] = (
     (scalar.Texts, "text or list"),
@@ -54,7 +55,7 @@ class Key(NamedTuple):
 
 def tables() -> str:
     """A heading and a table for each model."""
-    return "\n".join(line for model in models(File) for line in _table(model))
+    return "\n".join(line for model in models(file_model(PLATFORMS)) for line in _table(model))
 
 
 def models(root: type[BaseModel]) -> list[type[BaseModel]]:

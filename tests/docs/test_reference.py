@@ -25,7 +25,7 @@ from relay.core.template.static_check import BLOCKS
 from relay.core.text.texts import CATALOGUE
 from relay.inbound.web_config import TlsServer, WebFile
 from relay.platforms import PLATFORMS
-from relay.platforms.answer import Row
+from relay.platforms.answer import ErrorRow
 from relay.settings.load import load
 from tests.docs import generated, keys, metrics, objects, pages
 
@@ -198,8 +198,8 @@ def _all(kind: type[Event]) -> Iterator[Event]:
 NEEDS_SOMEONE = [
     (platform, row)
     for platform, file in PLATFORMS.items()
-    for row in file.ROWS
-    if row.ending.partition(",")[0] in ("ThreadGone", "ChatDown", "BotDown")
+    for row in file.ERRORS
+    if row.outcome.partition(",")[0] in ("ThreadGone", "ChatDown", "BotDown")
     and (row.words or row.codes)
 ]
 
@@ -207,7 +207,7 @@ NEEDS_SOMEONE = [
 @pytest.mark.parametrize(
     ("platform", "row"), NEEDS_SOMEONE, ids=lambda each: getattr(each, "meaning", each)
 )
-def test_each_error_that_needs_someone_has_its_remedy(platform: str, row: Row) -> None:
+def test_each_error_that_needs_someone_has_its_remedy(platform: str, row: ErrorRow) -> None:
     page = pages.text(DOCS / "troubleshooting.md").lower()
     assert (
         any(

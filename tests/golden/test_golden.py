@@ -12,8 +12,7 @@ from relay.core.card.step import ReplyKind
 from relay.core.card.view import View
 from relay.core.routing.lane import Policy
 from relay.core.template import sample, template
-from relay.platforms.discord import messages as discord
-from relay.platforms.telegram import messages as telegram
+from relay.platforms import discord, telegram
 from relay.settings.load import BUILTIN
 from tests.golden.drawing import drawn
 

@@ -14,9 +14,8 @@ from relay.core.card.view import View
 from relay.core.routing.lane import Endpoint, LaneKey, Policy
 from relay.core.secret import Secret
 from relay.core.template import sample, template
-from relay.platforms.discord import messages as discord
+from relay.platforms import discord, telegram
 from relay.platforms.http import Request
-from relay.platforms.telegram import messages as telegram
 from relay.platforms.telegram.text import Entity, write
 from tests.golden.test_golden import REPLIES, TEMPLATES
 from tests.platforms import hostile

@@ -413,3 +413,22 @@ def test_the_judge_sees_a_wrong_body() -> None:
     for wrong in mistakes:
         raw = json.dumps({**json.loads(good.body), **wrong}).encode()
         assert faults(type(good)(good.verb, good.url, good.name, raw)), wrong
+
+
+@pytest.mark.parametrize(
+    ("description", "left"),
+    [
+        ("Forbidden: bot was blocked by the user", True),
+        ("Forbidden: user is deactivated", True),
+        ("Forbidden: bot was kicked from the supergroup chat", True),
+        ("Bad Request: chat not found", False),
+        ("Forbidden: not enough rights to send text messages to the chat", False),
+    ],
+)
+def test_only_a_chat_that_the_bot_is_out_of_has_left(description: str, *, left: bool) -> None:
+    body = {"ok": False, "error_code": 403, "description": description}
+    outcome = telegram.outcome(
+        ENDPOINT.lane, Post(silent=False), Response(403, {}, json.dumps(body).encode())
+    )
+    assert isinstance(outcome, ChatDown)
+    assert outcome.left is left

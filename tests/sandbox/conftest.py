@@ -8,6 +8,7 @@ import pytest
 
 from relay.sandbox import server
 from relay.sandbox.discord_chats import Thread
+from tests.sandbox import telegram_parser
 from tests.sandbox.client import (
     CHANNEL,
     FORUM,
@@ -35,7 +36,7 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
 async def client() -> AsyncIterator[Client]:
     """One bot in four kinds of chat; a text channel with two webhooks and a thread; a forum."""
     clock = Clock()
-    sandbox = await server.start(clock=clock)
+    sandbox = await server.start(clock=clock, parser=telegram_parser)
     sandbox.telegram.add_bot(TOKEN, "relay_bot")
     sandbox.telegram.add_chat(PRIVATE, "private", "Ada")
     sandbox.telegram.add_chat(GROUP, "group", "Team")

@@ -202,7 +202,7 @@ async def test_a_silent_client_is_cut_off(desk: Desk, monkeypatch: pytest.Monkey
 
 
 async def test_a_storage_that_fails_is_said(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_: object, *, durable: bool) -> list[object]:
+    def fail(*_: object, **__: object) -> list[object]:
         raise StoreError("disk I/O error")
 
     monkeypatch.setattr(desk.store, "batch", fail)

@@ -15,9 +15,7 @@ async def a_day_later(world: World) -> list[tuple[str, int]]:
     """What expires: receivers, and how much of each."""
     told: list[Event] = []
     transactions = AtOnce(world.store)
-    kept = Housekeeping(
-        world.store, transactions, lambda: world.now, told.append, world.config
-    )
+    kept = Housekeeping(world.store, transactions, lambda: world.now, told.append, world.config)
     await world.run(until=DAY + 60)
     await kept.round()
     return [(event.receiver, event.count) for event in told if isinstance(event, Settled)]

@@ -270,8 +270,9 @@ def test_the_fallen_are_those_whose_chat_is_down(store: Store) -> None:
     take(store, 8, added=GROUPS)
     arrive(store, OWN.lane, alert("a"))
     arrive(store, GROUPS.lane, alert("a"))
-    learn(store, OWN.lane, LaneState(down=Down("bot was blocked by the user", T0, None)))
-    assert store.people.fallen() == ((OWN, "bot was blocked by the user"),)
+    down = Down("bot was blocked by the user", T0, None, left=True)
+    learn(store, OWN.lane, LaneState(down=down))
+    assert store.people.fallen() == ((OWN, down),)
 
 
 def test_an_answer_goes_once_while_alerts_leave_half_of_the_budgets(store: Store) -> None:

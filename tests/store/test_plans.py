@@ -24,7 +24,7 @@ def turns(store: SqliteStore) -> None:
     store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
     digest = CardChange(Card(DIGEST, "", "ops"), T0, urgent=False)
-    store.absorb(TELEGRAM, digest, T0, T0 + 9)
+    store.absorb(TELEGRAM, "ops", T0, T0 + 9)
     store.settle(AttemptResult(TELEGRAM, LaneState(), digest, T0, shown=True, digest=frozenset()))
     closed = replace(
         card, shown=Shown(MessageRef("-1001", "", "7"), mark(card), T0, T0), closed_at=T0

@@ -194,24 +194,6 @@ def described(subscription: Subscription) -> tuple[tuple[str, str], ...]:
     return (("id", subscription.id), ("name", subscription.name), ("invite", subscription.invite))
 
 
-def has_left(why: str) -> bool:
-    """Why a chat is down says that it is for good: the person blocked the bot, or the group put it
-    out.
-    """
-    words = why.lower()
-    return any(said in words for said in _FAREWELLS)
-
-
-# telegram-bot-api/Client.cpp of tdlib/telegram-bot-api
-_FAREWELLS = (
-    "bot was blocked by the user",
-    "user is deactivated",
-    "bot was kicked",
-    "bot is not a member",
-    "group chat was deleted",
-)
-
-
 def spoken(code: str) -> str:
     """The language of the catalogue that a person's app asks for; empty when it is none of them."""
     return code[:2] if code[:2] in LANGUAGES and code[2:3] in ("", "-") else ""

@@ -80,7 +80,8 @@ def advance(
             state = replace(state, thread_gone=True, thread_again=now + THREAD_PAUSE)
             return Advanced(replace(card, shown=None), state)
         case ChatDown(why, forever) | BotDown(why, forever):
-            down = _down(state, why, now, forever=forever)
+            left = isinstance(outcome, ChatDown) and outcome.left
+            down = _down(state, why, now, forever=forever, left=left)
             return Advanced(card, replace(_trouble(state, "refused", now), down=down))
         case _:
             assert_never(outcome)
@@ -150,9 +151,9 @@ def _message_gone(card: Card, step: Step) -> Card:
     return replace(card, shown=None)
 
 
-def _down(state: LaneState, why: str, now: float, *, forever: bool) -> Down:
+def _down(state: LaneState, why: str, now: float, *, forever: bool, left: bool) -> Down:
     since = state.down.since if state.down else now
-    return Down(why, since, None if forever else now + PROBE_PAUSE)
+    return Down(why, since, None if forever else now + PROBE_PAUSE, left=left)
 
 
 def _trouble(state: LaneState, trouble: Trouble, now: float) -> LaneState:

@@ -2,7 +2,7 @@
 
 from typing import Literal
 
-from msgspec import Struct
+from msgspec import Struct, field
 from msgspec.structs import replace
 
 from relay.core.card.step import Post, Step
@@ -12,28 +12,29 @@ Trouble = Literal["unreachable", "rate_limited", "refused", "restarted"]
 
 class Down(Struct, frozen=True):
     """The chat or bot refuses us: no call before `probe_at`, none at all when it is None; one at
-    once when the secret is no longer the one with this mark."""
+    once when the secret is no longer the one with this mark. `left`: see `ChatDown`."""
 
     why: str
     since: float
     probe_at: float | None
     secret: str = ""
+    left: bool = False
 
 
 class LaneState(Struct, frozen=True):
     """`chat` replaces the configured chat after a migration; `thread_gone` leaves the thread out,
     but for a new message from `thread_again` on, which tells whether it is open again. `channel`
-    and `home` are the Discord channel and server of the webhook, once answers told them (`home` is
-    "-" when they tell none). `attempts` counts failures since the last success, and no call is made
-    before `retry_at`: what keeps one card from the chat keeps all of them. `trouble` and its times
-    explain lateness.
+    and `guild` are the Discord channel and server of the webhook, once answers named them (`guild`
+    is "-" when they name none). `attempts` counts failures since the last success, and no call is
+    made before `retry_at`: what keeps one card from the chat keeps all of them. `trouble` and its
+    times explain lateness.
     """
 
     chat: str = ""
     thread_gone: bool = False
     thread_again: float = 0.0
     channel: str = ""
-    home: str = ""
+    guild: str = field(default="", name="home")  # its name in storages
     down: Down | None = None
     attempts: int = 0
     retry_at: float = 0.0

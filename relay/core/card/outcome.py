@@ -62,11 +62,13 @@ class ThreadGone(Struct, frozen=True, tag=True):
 
 class ChatDown(Struct, frozen=True, tag=True):
     """The chat will not take messages (kicked, deleted, never known): fallback, rare probes.
-    `forever`: no probe.
+    `forever`: no probe. `left`: the person blocked the bot, or the group put it out or is no more,
+    so that a subscription ends.
     """
 
     why: str
     forever: bool = False
+    left: bool = False
 
 
 class BotDown(Struct, frozen=True, tag=True):

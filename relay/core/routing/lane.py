@@ -14,7 +14,8 @@ from relay.core.secret import Secret
 from relay.core.text.markup import MarkupName
 from relay.core.text.message import Mention
 
-Platform = Literal["telegram", "discord"]
+Platform = str
+"""The name of a platform; the registry of `relay/platforms` says which there are."""
 
 
 class LaneKey(Struct, frozen=True, order=True):
@@ -46,13 +47,13 @@ class HttpOptions(Struct, frozen=True):
 
 
 class Endpoint(Struct, frozen=True):
-    """A lane and what it takes to call it: `secret` is the bot token, or the webhook URL. `home` is
-    the Discord server of a webhook, once an answer told it."""
+    """A lane and what it takes to call it: `secret` is the bot token, or the webhook URL. `guild`
+    is the Discord server of a webhook, once an answer named it."""
 
     lane: LaneKey
     secret: Secret
     http: HttpOptions = HttpOptions()
-    home: str = ""
+    guild: str = ""
 
     @property
     def secrets(self) -> Iterator[Secret]:

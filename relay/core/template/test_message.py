@@ -5,10 +5,9 @@ that it is a test.
 from msgspec.structs import replace
 
 from relay.core.card.view import AlertView, View
-from relay.core.routing.lane import Platform, Policy
+from relay.core.routing.lane import Policy
 from relay.core.template.sample import VIEWS
-from relay.core.text.message import EMPTY, Message
-from relay.core.text.richtext import RichText, concat, styled
+from relay.core.text.richtext import RichText, styled
 from relay.core.text.texts import language
 
 _SAMPLE = VIEWS["one"]
@@ -27,17 +26,9 @@ def drill_view(policy: Policy, now: float) -> View:
     )
 
 
-def marked(message: Message, platform: Platform, policy: Policy) -> Message:
-    """The message with the mark of a test as its first words, wherever the platform shows those."""
-    mark = styled("bold", _MARKS[language(policy.language)])
-    if platform == "discord":
-        return replace(message, content=_under(mark, message.content))
-    shown = (part for part in (message.body, message.title, message.content) if part.text.strip())
-    return replace(message, body=_under(mark, next(shown, EMPTY)))
-
-
-def _under(mark: RichText, rest: RichText) -> RichText:
-    return concat([mark, "\n", rest]) if rest.text else mark
+def banner(policy: Policy) -> RichText:
+    """The words that a test message begins with."""
+    return styled("bold", _MARKS[language(policy.language)])
 
 
 def _moved(alert: AlertView, by: float) -> AlertView:

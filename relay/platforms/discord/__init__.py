@@ -1,1 +1,69 @@
-"""Discord's webhooks."""
+"""Discord's channel webhooks, as the contract of `relay/platforms/contract.py` wants it."""
+
+from relay.platforms.discord.config import (
+    CHATS,
+    ENTRY,
+    GLOBALS,
+    IMPORTED,
+    LIMITS,
+    RATES,
+    SECRET_KEYS,
+    SUBSCRIBERS,
+    TITLE,
+    WRITINGS,
+    chats,
+    global_secret_files,
+    parse_mode,
+    refined,
+    remedy,
+    secret_files,
+    spell,
+    with_banner,
+)
+from relay.platforms.discord.errors import ERRORS
+from relay.platforms.discord.fit import (
+    excess,
+    fits,
+    squeeze,
+)
+from relay.platforms.discord.messages import (
+    budgets,
+    guild_of,
+    needs_guild,
+    outcome,
+    pace,
+    probe,
+    request,
+)
+
+__all__ = [
+    "CHATS",
+    "ENTRY",
+    "ERRORS",
+    "GLOBALS",
+    "IMPORTED",
+    "LIMITS",
+    "RATES",
+    "SECRET_KEYS",
+    "SUBSCRIBERS",
+    "TITLE",
+    "WRITINGS",
+    "budgets",
+    "chats",
+    "excess",
+    "fits",
+    "global_secret_files",
+    "guild_of",
+    "needs_guild",
+    "outcome",
+    "pace",
+    "parse_mode",
+    "probe",
+    "refined",
+    "remedy",
+    "request",
+    "secret_files",
+    "spell",
+    "squeeze",
+    "with_banner",
+]

@@ -23,7 +23,7 @@ from relay.core.text.message import EMPTY, Message
 from relay.core.text.richtext import RichText, join, styled
 from relay.platforms.answer import (
     LONGEST_WAIT,
-    Answer,
+    ParsedResponse,
     int_of,
     json_object,
     no_answer,
@@ -36,16 +36,14 @@ from relay.platforms.answer import (
     text_of,
     wait_of,
 )
-from relay.platforms.discord import errors as discord_errors
-from relay.platforms.discord import fit as discord_fit
-from relay.platforms.discord.fit import MOST_MENTIONS, content_of
+from relay.platforms.discord.config import RATES
+from relay.platforms.discord.errors import ERRORS
+from relay.platforms.discord.fit import MOST_MENTIONS, content_of, fits, squeeze
 from relay.platforms.discord.text import write, write_line, write_plain
 from relay.platforms.http import NoAnswer, Request, Response
 from relay.platforms.link import public, spelled
 from relay.platforms.upload import upload
 
-ROWS = discord_errors.ROWS
-excess, fits, squeeze = discord_fit.excess, discord_fit.fits, discord_fit.squeeze
 _HEADERS = (
     ("User-Agent", f"DiscordBot (https://github.com/alert-relay/alert-relay, {__version__})"),
 )
@@ -60,7 +58,7 @@ _NAMED = "name:"
 _CHANNEL_LIMITS = (20016, 20028, 20029)
 
 
-class _Box(Struct, frozen=True):
+class _EmbedField(Struct, frozen=True):
     name: str
     value: str
     inline: bool
@@ -76,13 +74,13 @@ class _Embed(Struct, frozen=True, omit_defaults=True):
     title: str = ""
     url: str = ""
     description: str = ""
-    fields: tuple[_Box, ...] = ()
+    fields: tuple[_EmbedField, ...] = ()
     footer: _Footer | None = None
     color: int | None = None
     timestamp: str = ""
 
 
-class _Allowed(Struct, frozen=True):
+class _AllowedMentions(Struct, frozen=True):
     """Who may be told: nobody that the text names by itself, only the configuration's."""
 
     users: tuple[str, ...]
@@ -90,10 +88,10 @@ class _Allowed(Struct, frozen=True):
     parse: tuple[str, ...] = ()
 
 
-class _Execute(Struct, frozen=True, omit_defaults=True):
+class _ExecuteWebhook(Struct, frozen=True, omit_defaults=True):
     """https://docs.discord.com/developers/resources/webhook#execute-webhook"""
 
-    allowed_mentions: _Allowed
+    allowed_mentions: _AllowedMentions
     content: str = ""
     embeds: tuple[_Embed, ...] = ()
     username: str = ""
@@ -102,12 +100,12 @@ class _Execute(Struct, frozen=True, omit_defaults=True):
     thread_name: str = ""
 
 
-class _Change(Struct, frozen=True):
+class _EditWebhookMessage(Struct, frozen=True):
     """https://docs.discord.com/developers/resources/webhook#edit-webhook-message: what is left out
     would stay.
     """
 
-    allowed_mentions: _Allowed
+    allowed_mentions: _AllowedMentions
     content: str
     embeds: tuple[_Embed, ...]
 
@@ -129,7 +127,7 @@ def request(
         content = "…"
     if isinstance(step, Edit):
         at = step.message
-        body = _Change(allowed, content, embeds)
+        body = _EditWebhookMessage(allowed, content, embeds)
         return _call(
             endpoint,
             "PATCH",
@@ -139,7 +137,7 @@ def request(
             body,
         )
     thread = endpoint.lane.thread if isinstance(step, Post) else step.message.thread
-    post = _Execute(
+    post = _ExecuteWebhook(
         allowed,
         content,
         embeds,
@@ -162,14 +160,14 @@ def probe(endpoint: Endpoint) -> Request:
     return Request("GET", url, "get_webhook", repeatable=True, http=endpoint.http, headers=_HEADERS)
 
 
-def asks_home(endpoint: Endpoint, step: Step) -> bool:
+def needs_guild(endpoint: Endpoint, step: Step) -> bool:
     """Once for each webhook: the line that stands for a reply links to its card by the server's
     id.
     """
-    return isinstance(step, Reply) and not endpoint.home
+    return isinstance(step, Reply) and not endpoint.guild
 
 
-def home(response: Response | NoAnswer) -> str:
+def guild_of(response: Response | NoAnswer) -> str:
     """The `guild_id` of a webhook.
     https://docs.discord.com/developers/resources/webhook#webhook-object
     """
@@ -179,14 +177,14 @@ def home(response: Response | NoAnswer) -> str:
 
 def _linked(message: Message, endpoint: Endpoint, ref: MessageRef) -> Message:
     """The line with a link to the message that it is about, where the server is known."""
-    if endpoint.home in ("", "-"):
+    if endpoint.guild in ("", "-"):
         return message
-    url = f"https://discord.com/channels/{endpoint.home}/{ref.thread or ref.chat}/{ref.id}"
+    url = f"https://discord.com/channels/{endpoint.guild}/{ref.thread or ref.chat}/{ref.id}"
     return replace(message, body=join(" ", [message.body, styled("link", "↑", url)]))
 
 
 def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> Outcome:
-    """What the answer means, by `ROWS`: the code of the body decides before the status."""
+    """What the answer means, by `ERRORS`: the code of the body decides before the status."""
     if isinstance(response, NoAnswer):
         return no_answer(response)
     body = json_object(response.body)
@@ -195,7 +193,7 @@ def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> 
         wait_of(body.get("retry_after"), response),
         _limited_keys(lane, step, answer, response, body),
     )
-    came = outcome_of(row_of(ROWS, answer), answer, _delivered(lane, step, body), limited, "")
+    came = outcome_of(row_of(ERRORS, answer), answer, _delivered(lane, step, body), limited, "")
     return placed(came, lane, step)
 
 
@@ -204,11 +202,8 @@ def budgets(endpoint: Endpoint, limits: Limits, channel: str = "") -> tuple[Limi
     address of ours.
     """
     lane = endpoint.lane
-    webhook, shared, address = (
-        limits.discord_webhook,
-        limits.discord_channel,
-        limits.discord_address,
-    )
+    rates = {**RATES, **limits.of("discord")}
+    webhook, shared, address = rates["webhook"], rates["channel"], rates["address"]
     return (
         Limit(_key(lane, "webhook", lane.account), webhook.count, webhook.window),
         Limit(_key(lane, "channel", channel or lane.account), shared.count, shared.window),
@@ -227,16 +222,16 @@ def pace(lane: LaneKey, response: Response) -> tuple[tuple[str, float], ...]:
     return ((_key(lane, "webhook", lane.account), min(after, LONGEST_WAIT)),)
 
 
-def _allowed(message: Message) -> _Allowed:
+def _allowed(message: Message) -> _AllowedMentions:
     told = message.mentions[:MOST_MENTIONS]
     users = dict.fromkeys(mention.id for mention in told if mention.kind == "user")
     roles = dict.fromkeys(mention.id for mention in told if mention.kind == "role")
-    return _Allowed(tuple(users), tuple(roles))
+    return _AllowedMentions(tuple(users), tuple(roles))
 
 
 def _embeds(message: Message) -> tuple[_Embed, ...]:
     boxes = tuple(
-        _Box(write_line(f.name) or _BLANK, write(f.value) or _BLANK, f.inline)
+        _EmbedField(write_line(f.name) or _BLANK, write(f.value) or _BLANK, f.inline)
         for f in message.fields
     )
     title, description, footer = (
@@ -319,17 +314,17 @@ def _key(lane: LaneKey, scope: str, number: str = "") -> str:
     return f"{key}:{number}" if number else key
 
 
-def _answer(status: int, body: dict[str, object]) -> Answer:
+def _answer(status: int, body: dict[str, object]) -> ParsedResponse:
     """The API's own answers have a message with a code or a time to wait, or are an object with an
     id.
     """
     error = isinstance(body.get("message"), str) and not {"code", "retry_after"}.isdisjoint(body)
     own = error or bool(positive_id(body.get("id")))
     if not own:
-        return Answer(status, own=False, code=0, description="")
+        return ParsedResponse(status, own=False, code=0, description="")
     places = "; ".join(islice(_places(body.get("errors"), ""), _MOST_PLACES))
     said = ": ".join(filter(None, (text_of(body.get("message")), places)))
-    return Answer(status, own=True, code=int_of(body.get("code")), description=said)
+    return ParsedResponse(status, own=True, code=int_of(body.get("code")), description=said)
 
 
 def _places(errors: object, path: str, depth: int = 0) -> Iterator[str]:
@@ -346,7 +341,11 @@ def _places(errors: object, path: str, depth: int = 0) -> Iterator[str]:
 
 
 def _limited_keys(
-    lane: LaneKey, step: Step | None, answer: Answer, response: Response, body: dict[str, object]
+    lane: LaneKey,
+    step: Step | None,
+    answer: ParsedResponse,
+    response: Response,
+    body: dict[str, object],
 ) -> tuple[str, ...]:
     """What must rest: the scope says it, and a limit that is hit while calls remain is the
     channel's hidden one.

@@ -13,7 +13,7 @@ from relay.core.secret import Secret
 from relay.core.text.message import EMPTY, Message
 from relay.core.text.richtext import RichText, concat, join, shorten, styled, utf16_length
 from relay.platforms.answer import (
-    Answer,
+    ParsedResponse,
     int_of,
     json_object,
     no_answer,
@@ -26,7 +26,8 @@ from relay.platforms.answer import (
     wait_of,
 )
 from relay.platforms.http import NoAnswer, Request, Response
-from relay.platforms.telegram import errors as telegram_errors
+from relay.platforms.telegram.config import RATES
+from relay.platforms.telegram.errors import ERRORS
 from relay.platforms.telegram.text import Entity, write, write_plain
 from relay.platforms.upload import upload
 
@@ -35,31 +36,29 @@ _MOST_MENTIONS = 50
 _LONGEST_NAME = 40
 _NOTHING = RichText("…")
 
-ROWS = telegram_errors.ROWS
 
-
-class _Preview(Struct, frozen=True):
+class _LinkPreviewOptions(Struct, frozen=True):
     is_disabled: bool
 
 
-class _ReplyTo(Struct, frozen=True):
+class _ReplyParameters(Struct, frozen=True):
     message_id: int
     allow_sending_without_reply: bool
 
 
-class _Send(Struct, frozen=True, omit_defaults=True):
+class _SendMessage(Struct, frozen=True, omit_defaults=True):
     """The body of sendMessage. https://core.telegram.org/bots/api#sendmessage"""
 
     chat_id: int | str
     text: str
-    link_preview_options: _Preview
+    link_preview_options: _LinkPreviewOptions
     entities: tuple[Entity, ...] = ()
     disable_notification: bool = False
     message_thread_id: int | None = None
-    reply_parameters: _ReplyTo | None = None
+    reply_parameters: _ReplyParameters | None = None
 
 
-class _Document(Struct, frozen=True, omit_defaults=True):
+class _SendDocument(Struct, frozen=True, omit_defaults=True):
     """The fields of sendDocument but for the file.
     https://core.telegram.org/bots/api#senddocument
     """
@@ -68,16 +67,16 @@ class _Document(Struct, frozen=True, omit_defaults=True):
     caption: str
     disable_notification: bool = False
     message_thread_id: int | None = None
-    reply_parameters: _ReplyTo | None = None
+    reply_parameters: _ReplyParameters | None = None
 
 
-class _Change(Struct, frozen=True, omit_defaults=True):
+class _EditMessageText(Struct, frozen=True, omit_defaults=True):
     """The body of editMessageText. https://core.telegram.org/bots/api#editmessagetext"""
 
     chat_id: int | str
     message_id: int
     text: str
-    link_preview_options: _Preview
+    link_preview_options: _LinkPreviewOptions
     entities: tuple[Entity, ...] = ()
 
 
@@ -92,10 +91,10 @@ def request(
     markup.
     """
     text, entities = _written(message, plain=plain)
-    preview = _Preview(is_disabled=True)
+    preview = _LinkPreviewOptions(is_disabled=True)
     if isinstance(step, Edit):
         at = step.message
-        change = _Change(_chat_id(at.chat), int(at.id), text, preview, entities)
+        change = _EditMessageText(_chat_id(at.chat), int(at.id), text, preview, entities)
         return _call(endpoint, "editMessageText", change, repeatable=True)
     lane = endpoint.lane
     match step:
@@ -104,17 +103,17 @@ def request(
             answers = ref if ref and (ref.chat, ref.thread) == (chat, thread) else None
         case Reply(message=ref):
             chat, thread, answers = ref.chat, ref.thread, ref
-    reply = _ReplyTo(int(answers.id), allow_sending_without_reply=True) if answers else None
+    reply = _ReplyParameters(int(answers.id), allow_sending_without_reply=True) if answers else None
     topic = int(thread) if thread.isdecimal() else None
     silent = step.silent or policy.silent
     if message.file:
-        caption = _Document(_chat_id(chat), text, silent, topic, reply)
+        caption = _SendDocument(_chat_id(chat), text, silent, topic, reply)
         fields = {name: _field(value) for name, value in msgspec.to_builtins(caption).items()}
         return upload(_call(endpoint, "sendDocument", caption), fields, "document", message.file)
     return _call(
         endpoint,
         "sendMessage",
-        _Send(_chat_id(chat), text, preview, entities, silent, topic, reply),
+        _SendMessage(_chat_id(chat), text, preview, entities, silent, topic, reply),
     )
 
 
@@ -123,18 +122,18 @@ def probe(endpoint: Endpoint) -> Request:
     return _call(endpoint, "getChat", _GetChat(_chat_id(endpoint.lane.chat)), repeatable=True)
 
 
-def asks_home(endpoint: Endpoint, step: Step) -> bool:  # noqa: ARG001 - as the Protocol has it
+def needs_guild(endpoint: Endpoint, step: Step) -> bool:  # noqa: ARG001 - as the Protocol has it
     """Never: replies refer to their message by themselves."""
     return False
 
 
-def home(response: Response | NoAnswer) -> str:  # noqa: ARG001 - as the Protocol has it
-    """None: see `asks_home`."""
+def guild_of(response: Response | NoAnswer) -> str:  # noqa: ARG001 - as the Protocol has it
+    """None: Telegram has no guilds."""
     return "-"
 
 
 def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> Outcome:
-    """What the answer means, by `ROWS`: the documented body decides before the status."""
+    """What the answer means, by `ERRORS`: the documented body decides before the status."""
     if isinstance(response, NoAnswer):
         return no_answer(response)
     body = json_object(response.body)
@@ -144,7 +143,7 @@ def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> 
     keys = tuple(_key(lane, "chat", chat) for chat in chats)
     limited = RateLimited(wait_of(parameters.get("retry_after"), response), keys, _key(lane, "bot"))
     moved = _supergroup(parameters.get("migrate_to_chat_id"), chats[-1])
-    came = outcome_of(row_of(ROWS, answer), answer, _delivered(lane, step, body), limited, moved)
+    came = outcome_of(row_of(ERRORS, answer), answer, _delivered(lane, step, body), limited, moved)
     return placed(came, lane, step)
 
 
@@ -153,7 +152,8 @@ def budgets(endpoint: Endpoint, limits: Limits, channel: str = "") -> tuple[Limi
     it moved to.
     """
     lane, chat = endpoint.lane, channel or endpoint.lane.chat
-    bot, single, group = limits.telegram_bot, limits.telegram_chat, limits.telegram_group
+    rates = {**RATES, **limits.of("telegram")}
+    bot, single, group = rates["bot"], rates["chat"], rates["group"]
     taken = (
         Limit(_key(lane, "bot"), bot.count, bot.window),
         Limit(_key(lane, "chat", chat), single.count, single.window),
@@ -263,18 +263,18 @@ def _chats(lane: LaneKey, step: Step | None) -> tuple[str, ...]:
     return (lane.chat,) if called == lane.chat else (lane.chat, called)
 
 
-def _answer(status: int, body: dict[str, object]) -> Answer:
+def _answer(status: int, body: dict[str, object]) -> ParsedResponse:
     """`ok` decides; an error under a status of success counts as the error it names, or as a
     server's.
     """
     ok = body.get("ok")
     if not isinstance(ok, bool):
-        return Answer(status, own=False, code=0, description="")
+        return ParsedResponse(status, own=False, code=0, description="")
     if ok:
-        return Answer(status, own=True, code=0, description="")
+        return ParsedResponse(status, own=True, code=0, description="")
     named = int_of(body.get("error_code"))
     code = next((number for number in (named, status) if 400 <= number <= 599), 500)
-    return Answer(code, own=True, code=code, description=text_of(body.get("description")))
+    return ParsedResponse(code, own=True, code=code, description=text_of(body.get("description")))
 
 
 def _supergroup(value: object, asked: str) -> str:

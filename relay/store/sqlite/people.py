@@ -18,7 +18,7 @@ from relay.core.bot.people import (
 from relay.core.bot.update import BotId, Command, Ignored, Migrated, PollState, Update, further
 from relay.core.budget import Block, Limit
 from relay.core.card.card import Card
-from relay.core.card.lane_state import LaneState
+from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.operator import probe
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import SUBSCRIPTION
@@ -240,7 +240,7 @@ class SqlitePeople:
         ).fetchall()
         end(self._db, lane.platform, found[0], [seq for (seq,) in pending], "dead", ENDED)
 
-    def fallen(self) -> tuple[tuple[Subscription, str], ...]:
+    def fallen(self) -> tuple[tuple[Subscription, Down], ...]:
         """See `people.PeopleStore.fallen`."""
         found = []
         for subscription in self.subscriptions():
@@ -249,7 +249,7 @@ class SqlitePeople:
             ).fetchone()
             down = _lane_state(row[0]).down if row else None
             if down:
-                found.append((subscription, down.why))
+                found.append((subscription, down))
         return tuple(found)
 
     def chats(self) -> tuple[ChatEntry, ...]:

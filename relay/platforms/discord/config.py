@@ -1,0 +1,198 @@
+"""Discord in relay.yml: its keys, what they mean, and how its channels are named to people."""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Literal
+
+from msgspec.structs import replace
+
+from relay.core.budget import Rate
+from relay.core.card.outcome import BotDown, ChatDown, ThreadGone
+from relay.core.routing.lane import Endpoint, LaneKey, Policy
+from relay.core.secret import Secret
+from relay.core.text.message import Message
+from relay.core.text.richtext import RichText, concat
+from relay.platforms.discord.webhook import Webhook, parse_webhook
+from relay.platforms.entry import (
+    Chats,
+    Entry,
+    EntryReader,
+    FileName,
+    Imported,
+    Loc,
+    When,
+    Writing,
+    expand,
+    file_names,
+)
+from relay.platforms.scalar import Address, Model, RateText, SecretText, Text
+
+TITLE = "Discord"
+CHATS = "channels"
+SECRET_KEYS = frozenset({"webhook_url"})
+
+# https://discord.com/developers/docs/topics/rate-limits (address), and a little under the figures
+# reported for webhooks and channels (discord/discord-api-docs issue 367)
+RATES: Mapping[str, Rate] = {
+    "webhook": Rate(5, 2.2),
+    "channel": Rate(27, 60.0),
+    "address": Rate(45, 1.0),
+}
+WRITINGS: Mapping[str, Writing] = {
+    "Markdown": Writing("discord", "discord.md.j2"),
+    "HTML": Writing("html", "telegram.html.j2"),
+    "none": Writing("none", "plain.txt.j2"),
+    "": Writing("none", "plain.txt.j2"),
+}
+IMPORTED = Imported(("webhook_url", "webhook_url_file", "username", "avatar_url"))
+_USERNAME_TRAP = re.compile("clyde|discord", re.IGNORECASE)
+_LONGEST_THREAD_NAME, _LONGEST_USERNAME = 100, 80
+
+
+class DiscordConfig(Entry):
+    """A channel, as one webhook reaches it."""
+
+    webhook_url: SecretText | None = None
+    """The webhook; better in a file, since who knows it can post."""
+    webhook_url_file: FileName | None = None
+    """File that holds the webhook URL."""
+    parse_mode: Literal["Markdown", "HTML", "none", ""] = "Markdown"
+    """What the template is written in; Markdown is Discord's."""
+    username: str = ""
+    """Name that the messages appear under."""
+    avatar_url: Address = ""
+    """Picture beside the name."""
+    thread_id: Text = ""
+    """Thread of the channel."""
+    thread_name: str = ""
+    """Title of the post that is made in a forum channel."""
+
+
+class DiscordLimits(Model):
+    """Calls per webhook, per channel, and per address that the relay calls from."""
+
+    webhook: RateText | None = None
+    """Calls of one webhook (5/2200ms)."""
+    channel: RateText | None = None
+    """Messages to one channel (27/60s)."""
+    address: RateText | None = None
+    """Calls from this machine (45/1s)."""
+
+
+ENTRY = DiscordConfig
+GLOBALS = Model  # a webhook belongs to one channel: Discord has no keys under `global`
+LIMITS: type[Model] = DiscordLimits
+SUBSCRIBERS: Entry | None = None
+
+
+def parse_mode(entry: DiscordConfig) -> str:
+    """Which of `WRITINGS` the entry's template is in."""
+    return entry.parse_mode
+
+
+def secret_files(entry: DiscordConfig) -> Iterator[str]:
+    """The files that hold webhook URLs."""
+    yield from file_names(entry.webhook_url_file)
+
+
+def global_secret_files(common: Model) -> Iterator[str]:  # noqa: ARG001 - as the contract has it
+    """None: see `GLOBALS`."""
+    yield from ()
+
+
+def refined(policy: Policy, entry: DiscordConfig) -> Policy:
+    """The policy with the name and the picture that messages appear under."""
+    return replace(policy, username=entry.username, avatar_url=entry.avatar_url)
+
+
+def chats(
+    entry: DiscordConfig,
+    common: Model,  # noqa: ARG001 - as the contract has it
+    policy: Policy,  # noqa: ARG001
+    loc: Loc,
+    reader: EntryReader,
+) -> Chats:
+    """The channels of an entry. Faults are reported at their keys."""
+    _check(entry, loc, reader)
+    http = reader.http(entry.http_config, loc)
+    thread = entry.thread_id or (f"name:{entry.thread_name}" if entry.thread_name else "")
+    return Chats(
+        tuple(
+            (when, Endpoint(LaneKey("discord", found.api, found.id, "", thread), found.url, http))
+            for when, found in _webhooks(entry, loc, reader)
+        )
+    )
+
+
+def _check(entry: DiscordConfig, loc: Loc, reader: EntryReader) -> None:
+    """Limits of https://discord.com/developers/docs/resources/webhook that would fail every
+    message.
+    """
+    if entry.thread_id and entry.thread_name:
+        reader.fault((*loc, "thread_name"), 'write one of "thread_id" and "thread_name"')
+    if entry.thread_id and not entry.thread_id.isdecimal():
+        reader.fault((*loc, "thread_id"), "a thread is named by its number")
+    if len(entry.thread_name) > _LONGEST_THREAD_NAME:
+        reader.fault((*loc, "thread_name"), "Discord takes at most 100 characters here")
+    if len(entry.username) > _LONGEST_USERNAME or _USERNAME_TRAP.search(entry.username):
+        reader.fault(
+            (*loc, "username"),
+            'Discord takes at most 80 characters, without "discord" or "clyde"',
+        )
+
+
+def _webhooks(
+    entry: DiscordConfig, loc: Loc, reader: EntryReader
+) -> Iterator[tuple[When, Webhook]]:
+    if entry.webhook_url is not None and entry.webhook_url_file is not None:
+        reader.fault((*loc, "webhook_url"), 'write one of "webhook_url" and "webhook_url_file"')
+    elif entry.webhook_url is not None:
+        yield from _webhook((), entry.webhook_url, (*loc, "webhook_url"), reader)
+    elif entry.webhook_url_file is not None:
+        for when, path, at in expand(entry.webhook_url_file, (*loc, "webhook_url_file")):
+            url = reader.secret_file(path, at)
+            if url is None:
+                yield when, Webhook("", f"file:{path}", Secret(""))
+            else:
+                yield from _webhook(when, url, at, reader)
+    else:
+        reader.lack(loc, 'a channel needs "webhook_url_file" or "webhook_url"')
+
+
+def _webhook(
+    when: When, url: Secret, loc: Loc, reader: EntryReader
+) -> Iterator[tuple[When, Webhook]]:
+    try:
+        yield when, parse_webhook(url.reveal())
+    except ValueError as error:
+        reader.fault(loc, str(error))
+
+
+def spell(lane: LaneKey) -> str:
+    """`discord webhook 222 thread 5`: on one line, in words of the configuration."""
+    thread = lane.thread.removeprefix("name:")
+    return f"discord webhook {lane.account}" + (f" thread {thread}" if thread else "")
+
+
+def remedy(outcome: ThreadGone | ChatDown | BotDown, place: str) -> str:
+    """What the operator can do, with `place` (FILE:LINE) of the entry."""
+    settings = "the channel's settings (Integrations)"
+    match outcome:
+        case ChatDown():
+            return (
+                f"make a webhook in {settings} and put its URL where {place} takes"
+                " it from; a forum channel needs thread_name or thread_id as well"
+            )
+        case BotDown():
+            return (
+                f"copy the webhook's URL from {settings} to where {place} takes it"
+                " from, and check proxy_url"
+            )
+        case ThreadGone():
+            return f"correct the thread_id at {place}, or leave it out"
+
+
+def with_banner(message: Message, banner: RichText) -> Message:
+    """The message with `banner` as the first line of its content."""
+    rest = message.content
+    return replace(message, content=concat([banner, "\n", rest]) if rest.text else banner)

@@ -1,0 +1,24 @@
+"""How a target is called now: its endpoint with what its lane learnt, and the budgets of a call."""
+
+from msgspec.structs import replace
+
+from relay.core.budget import Limit, Limits
+from relay.core.card.lane_state import LaneState
+from relay.core.routing.lane import Endpoint, Target
+from relay.platforms.contract import Platforms
+
+
+def endpoint_of(target: Target, state: LaneState) -> Endpoint:
+    """The endpoint of the target, with what its lane learnt."""
+    lane = target.lane
+    thread = "" if state.thread_gone else lane.thread
+    moved = replace(lane, chat=state.chat or lane.chat, thread=thread)
+    return replace(target.endpoint, lane=moved, guild=state.guild or target.endpoint.guild)
+
+
+def limits_of(
+    target: Target, state: LaneState, rates: Limits, platforms: Platforms
+) -> tuple[Limit, ...]:
+    """The budgets that every call of the lane takes from."""
+    platform = platforms[target.lane.platform]
+    return platform.budgets(endpoint_of(target, state), rates, state.channel)
