@@ -4,6 +4,7 @@ import argparse
 import ast
 import inspect
 import json
+from contextlib import suppress
 from itertools import pairwise
 
 from pydantic import BaseModel
@@ -72,7 +73,8 @@ def field_docs(model: type[BaseModel]) -> dict[str, str]:
     for each in reversed(model.__mro__):
         origin = getattr(each, "__pydantic_generic_metadata__", {}).get("origin") or each
         if issubclass(origin, BaseModel) and origin is not BaseModel:
-            told |= _told_by(ast.parse(inspect.cleandoc("\n" + inspect.getsource(origin))))
+            with suppress(OSError):  # a model made at run time has no source; its bases have
+                told |= _told_by(ast.parse(inspect.cleandoc("\n" + inspect.getsource(origin))))
     return told
 
 

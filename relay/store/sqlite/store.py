@@ -138,7 +138,13 @@ class SqliteStore:
                 " AND delivery.fingerprint = watch.fingerprint)",
                 (group, row, card.fingerprint),
             )
-        if change.folded:
+        if not change.folded:
+            # A card may come from a storage that is no more; what follows must have higher numbers.
+            self._db.execute(
+                "UPDATE lane SET last_seq = ? WHERE id = ? AND last_seq < ?",
+                (card.folded_seq, row, card.folded_seq),
+            )
+        else:
             self._db.executemany(
                 "UPDATE delivery SET card = ? WHERE lane = ? AND seq = ?",
                 [(card_id, row, seq) for seq in change.folded],
