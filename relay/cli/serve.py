@@ -145,7 +145,8 @@ async def _serve(options: Options, watch_every: float) -> None:
     if not await _started(app, stop):
         return
     gc.collect()
-    gc.freeze()  # what a start made stays: no later collection goes through it again, for some 20 ms each time
+    # what a start made stays: no later collection goes through it again, for some 20 ms each time
+    gc.freeze()
     watching = [
         asyncio.create_task(
             follow(secrets.secrets_changed, SECRETS_EVERY, partial(app.reload, "secret"))

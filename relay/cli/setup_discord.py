@@ -69,7 +69,10 @@ def _look(webhook: Webhook) -> _Shown | str:
     if isinstance(response, NoAnswer):
         return response.why
     if response.status != 200:
-        return f"Discord answers {response.status}: copy the URL from the channel's settings (Integrations)"
+        return (
+            f"Discord answers {response.status}: copy the URL from the channel's settings "
+            f"(Integrations)"
+        )
     try:
         return msgspec.json.decode(response.body, type=_Shown)
     except msgspec.DecodeError:

@@ -1,4 +1,4 @@
-"""From alertmanager.yml to relay.yml: the chats, their part of the route tree, and what could not be carried over."""
+"""Converts alertmanager.yml to relay.yml: the chats, their part of the route tree, the losses."""
 
 from collections.abc import Iterator
 
@@ -30,24 +30,31 @@ from relay.config.yaml_tree import read
 
 URL = "http://127.0.0.1:9087/alerts"
 RECEIVER = "alert-relay"
-_HEAD = "# yaml-language-server: $schema=relay.schema.json\n# Names of files are relative to this one.\n"
+_HEAD = (
+    "# yaml-language-server: $schema=relay.schema.json\n"
+    "# Names of files are relative to this one.\n"
+)
 # The snippet ends with the webhook, so this belongs to it.
 _COMMENT = """\
-        # Only where the relay is served with --web.config.file: a file with a token of its bearer_token_files.
+        # Needed only with --web.config.file: a file with one of the tokens of its
+        # bearer_token_files.
         # http_config:
         #   authorization:
         #     credentials_file: alert-relay.token
 """
-_NOTICES = 'the relay\'s own notices come here, where no chat is: name another receiver as global "notices_receiver"'
+_NOTICES = (
+    "the relay's own notices come here, where no chat is: name another receiver as global "
+    '"notices_receiver"'
+)
 _ROUNDS = 10
 
 
 class Imported(Struct, frozen=True):
     """What came of an alertmanager.yml.
 
-    `config` is relay.yml as text. `snippet` is the route that alertmanager.yml then needs in place of its own, and the
-    receiver that it needs beside the others; `emptied` are those that lose their chats to the relay. `losses` is what
-    was not carried over, as warnings at their places.
+    `config` is relay.yml as text. `snippet` is the route that replaces the one in alertmanager.yml
+    and the receiver to add to it; `emptied` are the receivers that lose their chats to the relay.
+    `losses` is what was not carried over, as warnings with their positions.
     """
 
     config: str
@@ -65,9 +72,10 @@ class NotImported(ValueError):  # noqa: N818 - it carries the file's faults to t
 
 
 def convert(name: str, data: bytes, builtin: dict[str, str]) -> Imported:
-    """Carries over what can be; the configuration that comes of it has no fault. Raises NotImported.
+    """Converts what the relay can express; the result loads without a fault. Raises NotImported.
 
-    `name` is the file's name as places show it, `builtin` the sources of the built-in templates by name.
+    `name` is the file's name as faults show it, `builtin` the sources of the built-in templates by
+    name.
     """
     source, faults = read(name, data)
     receivers = items(child(source.root, "receivers"))
@@ -162,7 +170,8 @@ def _lost(source: Source, draft: Table, talking: frozenset[str]) -> Iterator[tup
 def _settle(draft: Table, source: Source, files: Files) -> tuple[Table, list[tuple[Place, str]]]:
     """The draft without the parts that the relay's own check refuses, and what it says of each.
 
-    Only a chat, one of its keys or a route that no alert comes to is left out: less would change where alerts go.
+    Only a chat, one of its keys or an unreachable route is left out: leaving out more would change
+    where alerts go.
     """
     dropped: list[tuple[Place, str]] = []
     for _ in range(_ROUNDS):
@@ -234,7 +243,9 @@ def _walk(node: Node | None, loc: Loc) -> Iterator[tuple[Loc, Place]]:
 
 
 def _snippet(root: Node | None) -> Plain:
-    """What Alertmanager needs: everything goes to the relay and, where other receivers are left, on as before."""
+    """The snippet for alertmanager.yml: every alert goes to the relay and, where other receivers
+    remain, to those as before.
+    """
     before, receivers = child(root, "route"), items(child(root, "receivers"))
     name = RECEIVER
     while any(word(child(each, "name")) == name for each in receivers):

@@ -11,7 +11,8 @@ GLOBAL = ("telegram_api_url", "telegram_bot_token", "telegram_bot_token_file", "
 _BOTH = ("send_resolved", "http_config")
 _KEPT = {
     "telegram_configs": (
-        *_BOTH, "chat_id", "chat_id_file", "bot_token", "bot_token_file", "api_url", "message_thread_id", "parse_mode",
+        *_BOTH, "chat_id", "chat_id_file", "bot_token", "bot_token_file", "api_url",
+        "message_thread_id", "parse_mode",
         "disable_notifications",
     ),
     "discord_configs": (*_BOTH, "webhook_url", "webhook_url_file", "username", "avatar_url"),

@@ -34,7 +34,8 @@ def only(table: Table, keys: tuple[str, ...]) -> Table:
 def carry(route: Node, chatty: frozenset[str], inherited: str = "") -> Node:
     """The tree in which every alert reaches the same receivers of `chatty` as in this one.
 
-    A subtree without chats becomes one route, which still takes its alerts from those after it. Where nothing after it
+    A subtree without chats becomes one route, which still takes its alerts from those after it.
+    Where nothing after it
     and nobody above it has a chat, it goes too. `inherited` is the parent's receiver.
     """
     if not isinstance(route, Table):

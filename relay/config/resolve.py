@@ -35,7 +35,8 @@ class Retention(Struct, frozen=True):
 
 
 class Draft(Struct, frozen=True):
-    """All that a configuration says, faults and all, its templates not yet tried: `template_check` says how
+    """All that a configuration says, faults included, its templates not yet checked:
+    `template_check` says how
     to.
 
     `personal` is the policy of chats that subscribe. `tests` is how many the file had.
@@ -170,7 +171,10 @@ def _check_last_resort(file: File, targets: dict[str, tuple[Target, ...]], repor
         if found and not any(
             all(matcher.op == "!=" for matcher in target.when) for target in found
         ):
-            message = f'every chat of {quote(name)} hangs on a label: one needs a "default", as the last resort'
+            message = (
+                f'every chat of {quote(name)} hangs on a label: one needs a "default", as '
+                f"the last resort"
+            )
             report.fault(loc, message)
 
 

@@ -26,7 +26,8 @@ _AS_FILE = ': messages are Jinja2 here, write a template file and name it with "
 
 # Alertmanager's other senders (its config/config.go)
 _OTHERS = (
-    "email", "incidentio", "jira", "mattermost", "msteams", "msteamsv2", "opsgenie", "pagerduty", "pushover",
+    "email", "incidentio", "jira", "mattermost", "msteams", "msteamsv2", "opsgenie", "pagerduty",
+    "pushover",
     "rocketchat", "slack", "sns", "victorops", "webex", "webhook", "wechat",
 )  # fmt: skip
 

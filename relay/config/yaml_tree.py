@@ -31,7 +31,8 @@ _NUMBER_TRAP = re.compile(
     r"""[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?      # base 60
       | [0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt\s].*)?          # a date
       | [-+]?0[0-9_]+ | [-+]?0[bxo][0-9a-fA-F_]+ | [-+]?[0-9]+_[0-9_]*
-      | \+[0-9]+ | [-+]?\.(?i:inf|nan) | [-+]?[0-9]*\.?[0-9]+[eE][-+]?[0-9]+ | [-+]?\.[0-9]+ | [-+]?[0-9]+\.
+      | \+[0-9]+ | [-+]?\.(?i:inf|nan) | [-+]?[0-9]*\.?[0-9]+[eE][-+]?[0-9]+
+      | [-+]?\.[0-9]+ | [-+]?[0-9]+\.
     """,
     re.VERBOSE,
 )
@@ -178,7 +179,8 @@ class _Builder:
                 (
                     place,
                     (
-                        f"{quote(text)} is a truth value to YAML: write true or false, or put it in "
+                        f"{quote(text)} is a truth value to YAML: write true or false, "
+                        f"or put it in "
                         "quotes"
                     ),
                 )

@@ -268,7 +268,9 @@ def _fallback(raw: Raw, why: str) -> Alert:
     labels = _labels(found.labels)
     labels["alertname"] = labels.get("alertname") or "Malformed alert"
     annotations = {
-        "summary": f"This alert arrived malformed: its {faulty[1] if faulty else 'form'} cannot be read",
+        "summary": (
+            f"This alert arrived malformed: its {faulty[1] if faulty else 'form'} cannot be read"
+        ),
         "description": _shortened(raw),
     }
     fingerprint = _text(found.fingerprint) or f"{_digest(bytes(raw)):016x}"

@@ -263,7 +263,10 @@ class Discord:
         if request.now - message.sent_at > HOUR:
             message.old_edits += 1
             if message.old_edits > OLD_EDITS:
-                said = "Maximum number of edits to messages older than 1 hour reached. Try again later."
+                said = (
+                    "Maximum number of edits to messages older than 1 hour reached. Try "
+                    "again later."
+                )
                 raise ApiError(429, 30046, said, retry_after=HOUR, scope="shared")
         content = str(after.get("content") or "")
         message.versions.append(
@@ -284,7 +287,8 @@ def _rate_headers(webhook: Webhook | None, now: float) -> dict[str, str]:
         "X-RateLimit-Remaining": str(bucket.remaining),
         "X-RateLimit-Reset": f"{bucket.reset:.3f}",
         "X-RateLimit-Reset-After": f"{math.ceil((bucket.reset - now) * 1000) / 1000}",
-        "X-RateLimit-Bucket": "5e2a1c8d9b7f40361c5d2e8f9a0b4c6d",  # one name over all webhooks, as there
+        # one name over all webhooks, as there
+        "X-RateLimit-Bucket": "5e2a1c8d9b7f40361c5d2e8f9a0b4c6d",
     }
 
 

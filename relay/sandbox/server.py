@@ -60,7 +60,10 @@ class Sandbox:
         self.url = f"http://{address[0]}:{address[1]}"
 
     async def _page(self, _request: web.Request) -> web.Response:
-        policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
+        policy = (
+            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+            "connect-src 'self'"
+        )
         page = files("relay.sandbox").joinpath("page.html").read_text("utf-8")
         return web.Response(
             text=page, content_type="text/html", headers={"Content-Security-Policy": policy}

@@ -6,8 +6,14 @@ from urllib.parse import urlsplit
 from relay.sandbox.reply import JsonObject
 from relay.sandbox.telegram_form import ApiError, Form, bad
 
-CONFLICT = "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
-TERMINATED = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
+CONFLICT = (
+    "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to "
+    "delete the webhook first"
+)
+TERMINATED = (
+    "Conflict: terminated by other getUpdates request; make sure that only one bot instance "
+    "is running"
+)
 PORTS = {443, 80, 88, 8443}
 
 

@@ -49,7 +49,8 @@ def config(folder: Path) -> Path:
     chats = ", ".join(f"{{chat_id: {-1001 - number}}}" for number in range(CHATS))
     path = folder / "relay.yml"
     path.write_text(
-        f'global: {{telegram_api_url: "{API}", telegram_bot_token: "{TOKEN}", telegram_updates: none}}\n'
+        f'global: {{telegram_api_url: "{API}", telegram_bot_token: "{TOKEN}", '
+        f"telegram_updates: none}}\n"
         f"route: {{receiver: ops}}\nreceivers: [{{name: ops, telegram_configs: [{chats}]}}]\n"
     )
     return path

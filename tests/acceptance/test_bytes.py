@@ -35,8 +35,10 @@ RECORDED = [
 ]
 GIVEN = [json.loads(body) for body in RECORDED]
 PIECES = (
-    b'"', b"\\", b"\\u", b"\\ud83d", b"\\u0000", b"{", b"}", b"[", b"]", b",", b":", b"null", b"true", b"-1e999",
-    b"9" * 400, b"\x00", b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"[" * 40, b"resolved", b"firing",
+    b'"', b"\\", b"\\u", b"\\ud83d", b"\\u0000", b"{", b"}", b"[", b"]", b",", b":", b"null",
+    b"true", b"-1e999",
+    b"9" * 400, b"\x00", b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"[" * 40, b"resolved",
+    b"firing",
     b"0001-01-01T00:00:00Z", b"9999-12-31T23:59:59Z", b"<b>", b"@everyone", b'"alerts":[{}],',
 )  # fmt: skip
 REF = MessageRef("-1001", "", "7")
@@ -110,7 +112,8 @@ bodies = st.one_of(
     damaged(),
     altered(),
     altered(),
-    st.builds(lambda alerts, rest: json.dumps({**rest, "alerts": alerts}).encode(), st.lists(values, max_size=4),
+    st.builds(lambda alerts, rest: json.dumps({**rest, "alerts": alerts}).encode(),
+        st.lists(values, max_size=4),
               st.dictionaries(st.sampled_from(sorted(GIVEN[0])), values, max_size=4)),
     st.binary(max_size=60),
 )  # fmt: skip
@@ -141,7 +144,8 @@ def property_of(examples: int) -> None:
     @example(b"")
     @example(b"\xef\xbb\xbf{}")
     @example(
-        b'{"alerts": [null, 1, [], {}, {"status": "firing"}, {"status": "resolved", "labels": {"\\ud800": "\\udfff"}}]}'
+        b'{"alerts": [null, 1, [], {}, {"status": "firing"}, {"status": "resolved", '
+        b'"labels": {"\\ud800": "\\udfff"}}]}'
     )
     def ends_well(body: bytes) -> None:
         told_on(body)

@@ -15,7 +15,7 @@ from tests.acceptance.test_signals import OPS, furnish
 
 
 @pytest.mark.slow
-async def test_without_file_handles_nothing_acknowledged_is_lost_and_work_goes_on_when_there_are_some(
+async def test_without_file_handles_nothing_acknowledged_is_lost_and_work_goes_on_later(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with processes(tmp_path, lambda: sandbox.telegram.transcript(OPS)) as running:

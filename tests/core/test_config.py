@@ -182,7 +182,9 @@ def test_thousands_of_faults_are_counted_in_little_time() -> None:
 @pytest.mark.parametrize("empty", ["", "null", "~"])
 def test_a_key_without_a_value_counts_as_absent(empty: str) -> None:
     config, faults = check(
-        f"global: {empty}\nroute: {{receiver: ops}}\nreceivers: [{{name: ops}}]\ntests: {empty}".encode()
+        (
+            f"global: {empty}\nroute: {{receiver: ops}}\nreceivers: [{{name: ops}}]\ntests: {empty}"
+        ).encode()
     )
     assert config
     assert not faults

@@ -244,7 +244,8 @@ OPEN = Known(
         (
             "alerts",
             (
-                "4 alerts are open\n🔴 critical Down (c)\n🟠 warning Disk ×2 (a, b)\n🟠 unnamed alert "
+                "4 alerts are open\n🔴 critical Down (c)\n"
+                "🟠 warning Disk ×2 (a, b)\n🟠 unnamed alert "
                 "(d)"
             ),
         ),

@@ -178,7 +178,8 @@ def test_a_faulty_file_ends_with_status_1(
 
 
 def test_a_receiver_of_the_snippets_name_is_left_alone() -> None:
-    snippet = imported("route: {receiver: alert-relay}\nreceivers: [{name: alert-relay, telegram_configs: "
+    snippet = imported("route: {receiver: alert-relay}\n"
+        "receivers: [{name: alert-relay, telegram_configs: "
                        "[{chat_id: 1, bot_token_file: f}]}]").snippet  # fmt: skip
     assert "name: alert-relay-chats\n" in snippet
 
@@ -193,7 +194,8 @@ matchers = st.lists(
     max_size=2,
 )
 trees = st.recursive(
-    st.fixed_dictionaries({"receiver": st.sampled_from(NAMES), "matchers": matchers, "continue": st.booleans()}),
+    st.fixed_dictionaries({"receiver": st.sampled_from(NAMES), "matchers": matchers,
+        "continue": st.booleans()}),
     lambda below: st.fixed_dictionaries(
         {"matchers": matchers, "continue": st.booleans(), "routes": st.lists(below, max_size=4)},
         optional={"receiver": st.sampled_from(NAMES)},
@@ -207,7 +209,8 @@ def test_every_alert_reaches_the_same_chats_as_before(
     root: str, routes: list[dict[str, object]]
 ) -> None:
     tree: dict[str, object] = {"receiver": root, "routes": routes}
-    receivers = [{"name": name, "telegram_configs": [{"chat_id": 1, "bot_token_file": "f"}] if name in CHATTY else []}
+    telegram = [{"chat_id": 1, "bot_token_file": "f"}]
+    receivers = [{"name": name, "telegram_configs": telegram if name in CHATTY else []}
                  for name in NAMES]  # fmt: skip
     text = imported(yaml.safe_dump({"route": tree, "receivers": receivers})).config
     new = rules(text).routing.root
@@ -239,8 +242,10 @@ def chats(root: Route, labels: dict[str, str]) -> set[str]:
 
 
 KEYS = st.sampled_from(
-    ["global", "route", "routes", "receivers", "receiver", "name", "telegram_configs", "discord_configs", "chat_id",
-     "bot_token", "webhook_url_file", "http_config", "tls_config", "matchers", "match", "continue", "time_intervals",
+    ["global", "route", "routes", "receivers", "receiver", "name", "telegram_configs",
+     "discord_configs", "chat_id",
+     "bot_token", "webhook_url_file", "http_config", "tls_config", "matchers", "match", "continue",
+     "time_intervals",
      "mute_time_intervals", "times", "message", "templates", "group_by"]
 )  # fmt: skip
 ANYTHING = st.recursive(

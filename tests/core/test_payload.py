@@ -187,10 +187,12 @@ MALFORMED: list[tuple[object, str, Mapping[str, str]]] = [
     ("text", "form", {}),
     ({}, "status", {}),
     ({"status": "odd", "labels": {"alertname": "Disk"}}, "status", {"alertname": "Disk"}),
-    ({"status": "firing", "labels": {"n": 1, "b": False, "x": None}}, "labels", {"n": "1", "b": "false"}),
+    ({"status": "firing", "labels": {"n": 1, "b": False, "x": None}}, "labels",
+     {"n": "1", "b": "false"}),
     ({"status": "firing", "labels": {"alertname": 7, "deep": {}}}, "labels", {"alertname": "7"}),
     ({"status": "firing", "labels": []}, "labels", {}),
-    ({"status": "firing", "labels": {"a": "b"}, "annotations": {"c": 5}}, "annotations", {"a": "b"}),
+    ({"status": "firing", "labels": {"a": "b"}, "annotations": {"c": 5}}, "annotations",
+     {"a": "b"}),
     ({"status": "firing", "startsAt": "yesterday"}, "startsAt", {}),
     ({"status": "firing", "startsAt": "2025-11-22T01:05:06"}, "startsAt", {}),
     ({"status": "firing", "startsAt": 5}, "startsAt", {}),
@@ -215,9 +217,7 @@ def test_a_malformed_alert_among_good_ones_arrives_as_a_fallback(
     assert len(alert.fingerprint) == 16
 
 
-def test_a_malformed_alert_keeps_its_status_and_its_fingerprint_and_ends_are_checked_once_resolved() -> (
-    None
-):
+def test_a_malformed_alert_keeps_its_status_and_fingerprint_and_its_end_is_checked() -> None:
     alert = only(status="resolved", endsAt="tomorrow", fingerprint="00ff")
     assert (alert.status, alert.fingerprint, alert.ends_at) == ("resolved", "00ff", None)
     assert "its endsAt" in alert.annotations["summary"]
@@ -392,9 +392,7 @@ def test_a_large_body_comes_in_parts(count: int, sizes: list[int]) -> None:
     assert {(each.status, each.group_key) for each in notifications} == {("firing", "g")}
 
 
-def test_the_state_depends_on_all_firing_alerts_and_not_on_their_order_starts_sender_or_reason() -> (
-    None
-):
+def test_the_state_depends_on_the_firing_alerts_not_on_order_starts_sender_or_reason() -> None:
     alerts = numbered(PART + 3)
     state = next(parse(body(*alerts), "eu")).state
     assert 0 <= state < 2**63

@@ -132,7 +132,10 @@ async def test_a_start_says_what_it_starts_with_and_a_reload_why_and_each_its_wa
     finally:
         await app.stop()
     said = [re.sub("^time=[^ ]* ", "", line) for line in capsys.readouterr().err.splitlines()]
-    warning = f'level=WARN msg="Alertmanager groups and repeats: \\"group_by\\" has no effect here" place={file}:1:24'
+    warning = (
+        f'level=WARN msg="Alertmanager groups and repeats: \\"group_by\\" has no effect '
+        f'here" place={file}:1:24'
+    )
     assert said[:4] == [
         'level=INFO msg="configuration loaded" why=start receivers=1 chats=1',
         warning,

@@ -107,7 +107,8 @@ async def test_every_token_is_compared_in_constant_time_whichever_is_shown(
 
 @pytest.mark.parametrize(
     "header",
-    ["", "Bearer", "Bearer ", "Bearer firs", "Bearer first2", "Bearer first second", "first", "Token first",
+    ["", "Bearer", "Bearer ", "Bearer firs", "Bearer first2", "Bearer first second", "first",
+     "Token first",
      "Bearer \udcff", basic("am", "first")],
 )  # fmt: skip
 async def test_nothing_else_passes_for_a_token(house: House, header: str) -> None:

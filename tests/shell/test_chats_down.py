@@ -55,7 +55,10 @@ class Place:
         return f"telegram_configs: [{{chat_id: {chat}}}]"
 
     def discord(self, hook: int) -> str:
-        return f'discord_configs: [{{webhook_url: "{self.sandbox.url}/api/webhooks/{hook}/{HOOK_TOKEN}"}}]'
+        return (
+            f"discord_configs: [{{webhook_url: "
+            f'"{self.sandbox.url}/api/webhooks/{hook}/{HOOK_TOKEN}"}}]'
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[App]:

@@ -176,7 +176,10 @@ def test_routes_test_prints_the_receivers(
         ("dba,pager,ops", "expected [dba, pager, ops]; missing: ops"),
         (
             "dba,pagr",
-            'expected [dba, pagr]; missing: pagr; not expected: pager; no receiver "pagr", did you mean "pager"?',
+            (
+                "expected [dba, pagr]; missing: pagr; not expected: pager; no receiver "
+                '"pagr", did you mean "pager"?'
+            ),
         ),
     ],
 )
@@ -238,7 +241,10 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_help_imports_no_verb() -> None:
-    code = "import sys; from relay.__main__ import main; main(['--help']); print('pydantic' in sys.modules)"
+    code = (
+        "import sys; from relay.__main__ import main; main(['--help']); print('pydantic' in "
+        "sys.modules)"
+    )
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )

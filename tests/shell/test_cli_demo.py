@@ -24,5 +24,8 @@ def test_a_port_that_another_program_has_is_one_line_with_the_remedy(
         assert main(["demo", "--once", f"--page-port={port}"]) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    why = f"the page cannot have --page-port={port}: Address already in use; name another one, or none"
+    why = (
+        f"the page cannot have --page-port={port}: Address already in use; name another one, "
+        f"or none"
+    )
     assert said.err == f"alert-relay demo: {why}\n"

@@ -30,7 +30,10 @@ def config(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     sandbox.telegram.add_chat(GROUP, "group", "On call")
     path = tmp_path / "relay.yml"
     path.write_text(f"""\
-global: {{telegram_api_url: "{sandbox.url}", telegram_bot_token: "{TOKEN}", telegram_updates: polling}}
+global:
+  telegram_api_url: "{sandbox.url}"
+  telegram_bot_token: "{TOKEN}"
+  telegram_updates: polling
 route: {{receiver: ops}}
 receivers: [{{name: ops, telegram_configs: [{{chat_id: {GROUP}}}]}}]
 """)

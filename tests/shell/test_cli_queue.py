@@ -79,7 +79,8 @@ def test_list_shows_what_waits_for_what_and_what_is_dead(capsys: Output) -> None
             f"{down}"
         ),
         (
-            "2/1   pending   12m   ops (to spare)   telegram chat -1002 topic 7   Disk,Cpu (3)   its "
+            "2/1   pending   12m   ops (to spare)   telegram chat -1002 topic 7   "
+            "Disk,Cpu (3)   its "
             "turn comes"
         ),
         (
@@ -288,7 +289,8 @@ async def night(
     sandbox.telegram.kick(CHAT)
     config = tmp_path / "relay.yml"
     config.write_text(
-        f'global: {{telegram_api_url: "{sandbox.url}", telegram_bot_token: "{TOKEN}", notices_receiver: nobody}}\n'
+        f'global: {{telegram_api_url: "{sandbox.url}", telegram_bot_token: "{TOKEN}", '
+        f"notices_receiver: nobody}}\n"
         "route: {receiver: ops}\n"
         f"receivers: [{{name: ops, telegram_configs: [{{chat_id: {CHAT}}}]}}, {{name: nobody}}]\n"
     )

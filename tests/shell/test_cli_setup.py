@@ -222,13 +222,16 @@ async def test_what_cannot_be_done_leaves_everything_as_it_was(
 async def test_faults_of_the_old_configuration_are_headed_by_what_they_mean_for_the_new_one(
     sandbox: Sandbox, capsys: Output
 ) -> None:
-    old = "route: {receiver: a}\nreceivers:\n- name: a\n  discord_configs: [{webhook_url_file: gone}]\n"
+    old = (
+        "route: {receiver: a}\nreceivers:\n- name: a\n  discord_configs: [{webhook_url_file: "
+        "gone}]\n"
+    )
     write("relay.yml", old)
     assert await telegram(sandbox, "--chat=-5") == 1
     headline, fault, *_ = capsys.readouterr().err.splitlines()
-    assert (
-        headline
-        == "alert-relay setup: nothing was written, for relay.yml would not be served with these faults:"
+    assert headline == (
+        "alert-relay setup: nothing was written, for relay.yml would not be served with "
+        "these faults:"
     )
     assert fault.endswith("secret file gone: no such file")
     assert files()["relay.yml"] == old

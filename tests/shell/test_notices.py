@@ -144,7 +144,7 @@ def _arriving(told: Notification) -> Arriving:
     return arriving(1, told.alerts[0].starts_at, *told.alerts)
 
 
-async def test_a_chat_that_is_down_is_told_once_with_the_place_of_its_entry_until_it_is_down_no_more() -> (
+async def test_a_chat_that_is_down_is_one_notice_with_the_line_of_its_entry_until_it_is_up() -> (
     None
 ):
     operators = Operators()

@@ -50,7 +50,8 @@ def config(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def written(path: Path, url: str) -> Path:
     path.write_text(
-        f'global: {{telegram_api_url: "{url}", telegram_bot_token: "{TOKEN}", telegram_updates: none}}\n'
+        f'global: {{telegram_api_url: "{url}", telegram_bot_token: "{TOKEN}", '
+        f"telegram_updates: none}}\n"
         f"route: {{receiver: ops}}\nreceivers: "
         f"[{{name: ops, telegram_configs: [{{chat_id: {CHAT}}}]}}]\n"
     )

@@ -57,7 +57,8 @@ class Relay:
         self.faults: tuple[str, ...] = ()
         self.updates: list[tuple[str, bytes]] = []
         handlers = Handlers(
-            self._accept, lambda: self.why_not_ready, self._reload, self._metrics, self.told.append, auth,
+            self._accept, lambda: self.why_not_ready, self._reload, self._metrics, self.told.append,
+            auth,
             lambda account, secret: (account, secret) == ("111", CANARY), self._update,
         )  # fmt: skip
         self.listener = Listener(Server(handlers, limits, prefix).handle, room)
@@ -536,13 +537,19 @@ async def test_a_crowd_of_guesses_gets_503_not_401(tmp_path: Path) -> None:
 
 
 SMUGGLED = [
-    b"POST /alerts HTTP/1.1\r\nHost: r\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    (
+        b"POST /alerts HTTP/1.1\r\nHost: r\r\nContent-Length: 4\r\nTransfer-Encoding: "
+        b"chunked\r\n\r\n0\r\n\r\n"
+    ),
     b"POST /alerts HTTP/1.1\r\nHost: r\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
     b"POST /alerts HTTP/1.1\r\nHost: r\r\nContent-Length: +2\r\n\r\n{}",
     b"POST /alerts HTTP/1.1\r\nHost: r\r\nContent-Length : 2\r\n\r\n{}",
     b"POST /alerts HTTP/1.1\r\nHost: r\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
     head("POST", "/alerts", {"Transfer-Encoding": "gzip, chunked"}) + b"0\r\n\r\n",
-    b"POST /alerts HTTP/1.1\r\nHost: r\r\nX: canaryCanary\r\n folded\r\nContent-Length: 2\r\n\r\n{}",
+    (
+        b"POST /alerts HTTP/1.1\r\nHost: r\r\nX: canaryCanary\r\n folded\r\nContent-Length: "
+        b"2\r\n\r\n{}"
+    ),
     b"POST /alerts HTTP/1.1\r\nX: canaryCanary\x00\r\nHost: r\r\n\r\n",
     b"POST /alerts HTTP/1.1\r\nHost: r\r\nX: canaryCanary" + b"x" * 20_000 + b"\r\n\r\n",
     b"POST /canaryCanary" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: r\r\n\r\n",

@@ -72,8 +72,8 @@ def test_under_a_limit_of_the_system_templates_are_tried_as_well() -> None:
         "relay.config.template_samples import TemplateCheck\n"
         "resource.setrlimit(resource.RLIMIT_CPU, (100, 100))\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 34, 1 << 34))\n"
-        "print(rehearsal.faults(TemplateCheck((), (('a', '{{ name }}'), ('b', '{{ nope }}')), (('a', "
-        "'none'),))))"
+        "own = (('a', '{{ name }}'), ('b', '{{ nope }}'))\n"
+        "print(rehearsal.faults(TemplateCheck((), own, (('a', 'none'),))))"
     )
     said = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True

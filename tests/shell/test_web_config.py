@@ -78,23 +78,34 @@ def test_a_client_certificate_guards_only_when_it_is_required(
 TLS = "tls_server_config: {cert_file: cert.pem, key_file: key.pem"
 FAULTS = {
     "users: {}": 'web.yml:1:1: unknown key "users"',
-    "bearer_token_file: [one]": 'web.yml:1:1: unknown key "bearer_token_file", did you mean "bearer_token_files"?',
-    "rate_limit: {burst: 1}": 'web.yml:1:1: unknown key "rate_limit": not supported here, leave it out',
+    "bearer_token_file: [one]": (
+        'web.yml:1:1: unknown key "bearer_token_file", did you mean "bearer_token_files"?'
+    ),
+    "rate_limit: {burst: 1}": (
+        'web.yml:1:1: unknown key "rate_limit": not supported here, leave it out'
+    ),
     "protect_all: 1": "web.yml:1:14: Input should be a valid boolean",
     "basic_auth_users: {am: canary-plain}": (
         "web.yml:1:24: expected a bcrypt hash: make one with htpasswd -nBC 10 NAME"
     ),
-    "basic_auth_users: {am: 1}": "web.yml:1:24: expected a bcrypt hash: make one with htpasswd -nBC 10 NAME",
+    "basic_auth_users: {am: 1}": (
+        "web.yml:1:24: expected a bcrypt hash: make one with htpasswd -nBC 10 NAME"
+    ),
     f"basic_auth_users: {{am: {HASH.replace('$04$', '$18$')}}}": (
         "web.yml:1:24: this bcrypt cost takes seconds per check: make the hash with a cost of 10 "
         "to 12"
     ),
     "bearer_token_files: [none]": "none: cannot be read (No such file or directory)",
-    "bearer_token_files: [empty]": "empty: expected one bearer token and nothing else: write it on one line",
-    "bearer_token_files: [two]": "two: expected one bearer token and nothing else: write it on one line",
+    "bearer_token_files: [empty]": (
+        "empty: expected one bearer token and nothing else: write it on one line"
+    ),
+    "bearer_token_files: [two]": (
+        "two: expected one bearer token and nothing else: write it on one line"
+    ),
     "tls_server_config: {cert_file: cert.pem}": 'web.yml:1:20: missing key "key_file"',
-    TLS
-    + ", cert: x}": 'web.yml:1:61: unknown key "cert": inline PEM is not read here, name a file instead',
+    TLS + ", cert: x}": (
+        'web.yml:1:61: unknown key "cert": inline PEM is not read here, name a file instead'
+    ),
     TLS
     + ", min_version: TLS9}": "web.yml:1:74: Input should be 'TLS10', 'TLS11', 'TLS12' or 'TLS13'",
     TLS
@@ -107,8 +118,12 @@ FAULTS = {
         "web.yml:1:20: client_auth_type without a client_ca_file: nothing could be verified"
     ),
     "- a": "web.yml:1:1: Input should be a valid dictionary or instance of WebFile",
-    "protect_all: yes": 'web.yml:1:14: "yes" is a truth value to YAML: write true or false, or put it in quotes',
-    "protect_all: true\nprotect_all: false": 'web.yml:2:1: duplicate key "protect_all", the first one is on line 1',
+    "protect_all: yes": (
+        'web.yml:1:14: "yes" is a truth value to YAML: write true or false, or put it in quotes'
+    ),
+    "protect_all: true\nprotect_all: false": (
+        'web.yml:2:1: duplicate key "protect_all", the first one is on line 1'
+    ),
 }
 
 

@@ -157,7 +157,7 @@ def test_a_spare_chat_whose_card_closed_gets_what_another_got_as_it_arrived(stor
     assert store.copy_to_fallback(TELEGRAM, "ops", "spare", SPARES) == (SECOND,)
 
 
-def test_what_comes_to_the_new_chat_of_a_receiver_is_copied_to_the_card_that_stood_in_for_the_old_one(
+def test_what_comes_to_the_new_chat_of_a_receiver_is_copied_to_the_old_fallback_card(
     store: Store,
 ) -> None:
     instead = replace(TELEGRAM, chat="-1002")

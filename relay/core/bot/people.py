@@ -111,7 +111,8 @@ class Effects(Struct, frozen=True):
 
     `entry` is the chat's new line in the registry. `added`, `changed` and `ended` (by id) are
     subscriptions, `used` is the invitation that one more person used. `moved`: old and new chat id.
-    `back`: a chat that can be written to again. `bot_replies` are answers to people: a courtesy, sent
+    `back`: a chat that can be written to again. `bot_replies` are answers to people: a courtesy,
+    sent
     when there is room.
     """
 

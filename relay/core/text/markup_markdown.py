@@ -44,7 +44,10 @@ def _style(source: str, found: re.Match[str], draft: Draft) -> int:
     kind, end_sign = _STYLES[sign]
     end = source.find(end_sign, found.end())
     if end < 0:
-        message = f"the {kind} that begins here does not end: add {end_sign}, or write \\{sign[0]} for the character itself"
+        message = (
+            f"the {kind} that begins here does not end: add {end_sign}, or write \\{sign[0]} "
+            f"for the character itself"
+        )
         raise MarkupError(message, found.start())
     text = source[found.end() : end]
     value, position = found[2] or "", end + len(end_sign)

@@ -199,7 +199,10 @@ def _time(address: str | None, offset: int) -> str:
         known = bool(OPEN in unix or (_UNIX.fullmatch(unix) and int(unix) < 2**31))
         known = known and bool(OPEN in form or _TIME_FORMAT.fullmatch(form))
     if not known:
-        message = "after ![text] an address like (tg://time?unix=1700000000&format=r) is needed: write \\! for a plain !"
+        message = (
+            "after ![text] an address like (tg://time?unix=1700000000&format=r) is needed: "
+            "write \\! for a plain !"
+        )
         raise MarkupError(message, offset)
     return f"{unix}:{form}" if form else unix
 

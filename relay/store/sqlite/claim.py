@@ -62,7 +62,8 @@ def _opened(db: Database, row: int, page: int) -> list[_Opened]:
     """
     found = db.execute(
         "SELECT seq, receiver, owner, fingerprint, alerts, delivery.accepted_at, body, grp"
-        " FROM delivery INDEXED BY delivery_open"  # SQLite would take the primary key and read all that came
+        # SQLite would take the primary key and read all that came
+        " FROM delivery INDEXED BY delivery_open"
         " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS "
         "NULL"
         " ORDER BY seq LIMIT ?",
