@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.bot.conversation import respond
-from relay.core.bot.people import BotReply, Effects, Subscription, has_left
+from relay.core.bot.people import BotReply, Subscription, UpdateEffects, has_left
 from relay.core.bot.update import BotId, Update, is_new
 from relay.core.budget import Budget, Limit, free_at, take
 from relay.core.event import ChatChanged, Event, Heard, Noted
@@ -37,10 +37,10 @@ class UpdateActions(Struct, frozen=True):
     answer: Callable[[], None]
 
 
-class _Taken(Struct, frozen=True):
+class _UpdateResult(Struct, frozen=True):
     """What came of an update; the subscriptions that there are now, if they changed."""
 
-    effects: Effects
+    effects: UpdateEffects
     lanes: tuple[LaneKey, ...] = ()
     subscriptions: tuple[Subscription, ...] | None = None
 
@@ -61,8 +61,8 @@ class BotHandler:
         self._run = run
         self._clock = clock
         self._emit = emit
-        self._heed = actions
-        self._manners = _RateLimiter()
+        self._actions = actions
+        self._rate_limiter = _RateLimiter()
         self._tasks: set[asyncio.Task[None]] = set()
         self.policy = policy
 
@@ -72,19 +72,21 @@ class BotHandler:
 
         What has begun ends, even when the caller is cancelled.
         """
-        task = asyncio.create_task(self._finish(bot, update))
+        task = asyncio.create_task(self._handle(bot, update))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         await asyncio.shield(task)
 
-    async def _finish(self, bot: BotId, update: Update) -> None:
+    async def _handle(self, bot: BotId, update: Update) -> None:
         """An update that a bug of ours makes fail is passed over, so that those behind it are
         heard.
         """
         now = self._clock()
         try:
-            taken = await self._run(
-                partial(_take, self._store, bot, update, self.policy, now, self._manners)
+            result = await self._run(
+                partial(
+                    _apply_update, self._store, bot, update, self.policy, now, self._rate_limiter
+                )
             )
         except StoreError:
             raise
@@ -92,59 +94,59 @@ class BotHandler:
             self._emit(
                 Noted("error", "update failed", (("update", str(update.id)), ("err", repr(error))))
             )
-            taken = await self._run(partial(_pass_over, self._store, bot, update, now))
-        self._emit(Heard(taken.effects.heard))
-        self._heed_all(taken)
+            result = await self._run(partial(_pass_over, self._store, bot, update, now))
+        self._emit(Heard(result.effects.heard))
+        self._act(result)
 
-    def _heed_all(self, taken: _Taken) -> None:
-        effects = taken.effects
+    def _act(self, result: _UpdateResult) -> None:
+        effects = result.effects
         for subscription in (effects.added,) if effects.added else ():
             self._emit(Noted("info", "subscription begun", _described(subscription)))
         for ended in effects.ended:
             self._emit(Noted("info", "subscription ended", (("id", ended),)))
-        if taken.subscriptions is not None:
-            self._heed.renew(taken.subscriptions)
+        if result.subscriptions is not None:
+            self._actions.renew(result.subscriptions)
         if effects.moved:
-            self._heed.moved(taken.lanes, effects.moved[1])
-        self._heed.wake(taken.lanes)
+            self._actions.moved(result.lanes, effects.moved[1])
+        self._actions.wake(result.lanes)
         if effects.bot_replies:
-            self._heed.answer()
+            self._actions.answer()
 
     def on_event(self, event: Event) -> None:
         """A chat of a subscriber that went down may have left for good: that ends its
         subscriptions.
         """
         if isinstance(event, ChatChanged) and event.receiver == SUBSCRIPTION and not event.up:
-            task = asyncio.create_task(self._part())
+            task = asyncio.create_task(self._end_subscriptions())
             self._tasks.add(task)
             task.add_done_callback(self._tasks.discard)
 
-    async def _part(self) -> None:
+    async def _end_subscriptions(self) -> None:
         try:
-            ended, left = await self._run(partial(_part, self._store))
+            ended, left = await self._run(partial(_end_subscriptions, self._store))
         except StoreError as error:
             self._emit(Noted("error", "storage failed", (("err", str(error)),)))
             return
         for subscription in ended:
             self._emit(Noted("info", "subscription ended", _described(subscription)))
         if ended:
-            self._heed.renew(left)
+            self._actions.renew(left)
 
     async def stop(self) -> None:
         """Waits for what has begun."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def _take(
+def _apply_update(
     store: PeopleStore,
     bot: BotId,
     update: Update,
     policy: Policy,
     now: float,
     rate_limiter: "_RateLimiter",
-) -> _Taken:
+) -> _UpdateResult:
     if not is_new(update, store.poll_state(bot), now):
-        return _Taken(Effects("repeated" if update.id else "ignored"))
+        return _UpdateResult(UpdateEffects("repeated" if update.id else "ignored"))
     effects = respond(update, store.known(bot, update), policy, now)
     effects = replace(
         effects,
@@ -153,15 +155,19 @@ def _take(
         ),
     )
     lanes = store.take_update(bot, update.id, effects, now)
-    return _Taken(effects, lanes, store.subscriptions() if effects.concerns_routing else None)
+    return _UpdateResult(
+        effects, lanes, store.subscriptions() if effects.concerns_routing else None
+    )
 
 
-def _pass_over(store: PeopleStore, bot: BotId, update: Update, now: float) -> _Taken:
-    effects = Effects("failed")
-    return _Taken(effects, store.take_update(bot, update.id, effects, now))
+def _pass_over(store: PeopleStore, bot: BotId, update: Update, now: float) -> _UpdateResult:
+    effects = UpdateEffects("failed")
+    return _UpdateResult(effects, store.take_update(bot, update.id, effects, now))
 
 
-def _part(store: PeopleStore) -> tuple[tuple[Subscription, ...], tuple[Subscription, ...]]:
+def _end_subscriptions(
+    store: PeopleStore,
+) -> tuple[tuple[Subscription, ...], tuple[Subscription, ...]]:
     """The subscriptions that ended, and those that are left."""
     gone = [subscription.id for subscription, why in store.fallen() if has_left(why)]
     return store.end_subscriptions(gone), store.subscriptions()

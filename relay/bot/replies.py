@@ -49,13 +49,13 @@ class Replies:
         self._send = send
         self._clock = clock
         self._emit = emit
-        self._bell = asyncio.Event()
+        self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self.reply_config = ReplyConfig()
 
     def ring(self) -> None:
         """There is something to say."""
-        self._bell.set()
+        self._work.set()
 
     def start(self) -> None:
         """Begins with what an earlier run left."""
@@ -72,8 +72,8 @@ class Replies:
         pause: float | None = None
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._bell.wait(), pause)
-            self._bell.clear()
+                await asyncio.wait_for(self._work.wait(), pause)
+            self._work.clear()
             pause = await self._round()
 
     async def _round(self) -> float | None:

@@ -83,7 +83,7 @@ async def _demo(folder: Path, *, once: bool, port: int) -> int:
             "one, or none"
         )
         return CANNOT
-    incident.furnish(sandbox.telegram, sandbox.discord)
+    incident.set_up_chats(sandbox.telegram, sandbox.discord)
     config = folder / "relay.yml"
     config.write_text(incident.config(sandbox.url, sandbox.url), encoding="utf-8")
     app = App(Options(config, folder / "data", port=0), (tally.listen,))

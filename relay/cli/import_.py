@@ -5,7 +5,7 @@ from pathlib import Path
 
 from relay.cli.base import CANNOT, FAULTY, GOOD, complain, say
 from relay.config.fault import render
-from relay.config.files import Wanted
+from relay.config.files import FileNames
 from relay.config.importing import Imported, NotImported, convert
 from relay.settings.load import read_files
 
@@ -29,7 +29,7 @@ def run(options: argparse.Namespace) -> int:
     except OSError as error:
         complain(f"alert-relay: cannot read {path}: {error.strerror}")
         return CANNOT
-    builtin = read_files(Wanted(frozenset(), (), frozenset()), path.parent).builtin
+    builtin = read_files(FileNames(frozenset(), (), frozenset()), path.parent).builtin
     try:
         imported = convert(str(path), data, builtin)
     except NotImported as error:

@@ -14,7 +14,7 @@ from relay.cli.paths import spell
 from relay.cli.printing import age, safe, table, time_of
 from relay.cli.prompts import ask
 from relay.core.alert import Alert, Notification
-from relay.operate.admin_socket import Answer, Drop, Failed, Request, Retry, Salvage, Show
+from relay.operate.admin_socket import AdminAnswer, AdminRequest, Drop, Failed, Retry, Salvage, Show
 from relay.store.data_dir import CannotStart
 from relay.store.queue import (
     LARGEST_SHOWN,
@@ -127,7 +127,7 @@ def salvage(options: argparse.Namespace) -> int:
     return _said(_asked(options.storage, Salvage(str(options.file.resolve()))))
 
 
-def _each(options: argparse.Namespace, request: Callable[[str], Request]) -> int:
+def _each(options: argparse.Namespace, request: Callable[[str], AdminRequest]) -> int:
     """The worst status of all; what cannot be asked at all ends it."""
     status = GOOD
     for delivery_id in options.ids:
@@ -137,14 +137,14 @@ def _each(options: argparse.Namespace, request: Callable[[str], Request]) -> int
     return status
 
 
-def _asked(storage: Path, request: Request) -> Answer:
+def _asked(storage: Path, request: AdminRequest) -> AdminAnswer:
     try:
         return ask(storage, request)
     except CannotStart as error:
         return Failed(str(error))
 
 
-def _said(answer: Answer) -> int:
+def _said(answer: AdminAnswer) -> int:
     """Prints what a request came to; the exit status."""
     match answer:
         case Retried(id, new):
@@ -254,8 +254,10 @@ def _described(whole: Whole, now: float) -> list[str]:
     return lines + [f"  {safe(_alert(alert))}" for alert in _worst_first(whole.notification)]
 
 
-def _worst_first(told: Notification) -> list[Alert]:
-    return sorted(told.alerts, key=lambda alert: (alert.status != "firing", alert.starts_at))
+def _worst_first(notification: Notification) -> list[Alert]:
+    return sorted(
+        notification.alerts, key=lambda alert: (alert.status != "firing", alert.starts_at)
+    )
 
 
 def _alert(alert: Alert) -> str:
@@ -267,7 +269,7 @@ def _alert(alert: Alert) -> str:
     return f"{alert.status:<8} {alert.name}{{{labels}}} since {time_of(alert.starts_at)}"
 
 
-def _json(answer: Answer) -> str:
+def _json(answer: AdminAnswer) -> str:
     return msgspec.json.format(msgspec.json.encode(answer)).decode()
 
 

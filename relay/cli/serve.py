@@ -13,7 +13,7 @@ from relay import __version__
 from relay.app import App, Options
 from relay.cli.base import CANNOT, GOOD, complain, config_option
 from relay.core.duration import parse_duration
-from relay.inbound.server import MEBIBYTE, Limits
+from relay.inbound.server import MEBIBYTE, RequestLimits
 from relay.operate import log
 from relay.settings.watch import SECRETS_EVERY, Watch, follow
 from relay.store.data_dir import CannotStart
@@ -99,7 +99,7 @@ def run(options: argparse.Namespace) -> int:
         web_config_file=options.web,
         allow_unauthenticated=options.open,
         prefix=external.path.rstrip("/"),
-        limits=Limits(max_body=options.max_body),
+        limits=RequestLimits(max_body=options.max_body),
     )
     try:
         asyncio.run(_serve(chosen, options.watch_every))

@@ -11,15 +11,15 @@ from relay.config.scalar import Unknown, nearest
 from relay.config.schema import File
 from relay.config.source import (
     START,
-    Branch,
     Loc,
+    MappingNode,
     Node,
-    Place,
+    Position,
+    SequenceNode,
     Source,
-    Table,
     in_order,
-    place_of,
     plain,
+    position_of,
     without,
 )
 from relay.config.yaml_tree import read
@@ -32,15 +32,16 @@ _MOST_FAULTS = 500
 class Config(Struct, frozen=True):
     """A configuration whose structure is understood; `resolve` judges what it means.
 
-    What faults concern is left out, so that the meaning of the rest can be judged in the same pass:
-    `torn` is where keys were left out, `routes_whole` is False when that was in the route tree.
+    What faults concern is left out, so that the rest can be judged in the same pass:
+    `incomplete` is where keys were left out, `routes_whole` is False when that was in the route
+    tree.
     `declared` are all receiver names of the file, those left out as well.
     """
 
     file: File
     source: Source
     routes_whole: bool
-    torn: frozenset[Place]
+    incomplete: frozenset[Position]
     declared: frozenset[str]
 
 
@@ -53,12 +54,14 @@ def parse(name: str, data: bytes) -> tuple[Config | None, tuple[Fault, ...]]:
     source, faults = read(name, data)
     if source.root is None:
         return None, faults or (
-            source.fault(source.place(()), "the file is empty: it needs a route and receivers"),
+            source.fault(source.position(()), "the file is empty: it needs a route and receivers"),
         )
-    if not isinstance(source.root, Table):
+    if not isinstance(source.root, MappingNode):
         return None, (
             *faults,
-            source.fault(source.place(()), "expected keys such as route and receivers at the top"),
+            source.fault(
+                source.position(()), "expected keys such as route and receivers at the top"
+            ),
         )
     errors = _errors(plain(source.root))
     trapped = {(fault.line, fault.column) for fault in faults}
@@ -67,12 +70,12 @@ def parse(name: str, data: bytes) -> tuple[Config | None, tuple[Fault, ...]]:
     if len(errors) > _MOST_FAULTS:
         faults += (source.fault(START, f"{len(errors) - _MOST_FAULTS} more faults are not shown"),)
     declared = frozenset(_names(source.root))
-    pruned, file, torn = _readable(source.root, errors)
+    pruned, file, incomplete = _readable(source.root, errors)
     if file is None:
         return None, faults
     routes_whole = all(error["loc"][:1] != ("route",) for error in errors)
     source = Source(source.name, source.lines, pruned, source.secrets)
-    return Config(file, source, routes_whole, torn, declared), faults
+    return Config(file, source, routes_whole, incomplete, declared), faults
 
 
 def _errors(data: object) -> list[ErrorDetails]:
@@ -85,19 +88,19 @@ def _errors(data: object) -> list[ErrorDetails]:
 
 def _readable(
     root: Node, errors: list[ErrorDetails]
-) -> tuple[Node | None, File | None, frozenset[Place]]:
+) -> tuple[Node | None, File | None, frozenset[Position]]:
     """The file without what is faulty, and where it was; what misses a key through that goes
     too.
     """
     node: Node | None = root
-    torn: set[Place] = set()
+    incomplete: set[Position] = set()
     for _ in range(_ROUNDS):
         if node is None or len(errors) > _MOST_FAULTS:
             break
         if not errors:
-            return node, File.model_validate(plain(node)), frozenset(torn)
+            return node, File.model_validate(plain(node)), frozenset(incomplete)
         for loc in sorted({_culprit(node, error) for error in errors}, key=in_order, reverse=True):
-            torn.add(place_of(node, loc[:-1]))
+            incomplete.add(position_of(node, loc[:-1]))
             node = without(node, loc) if node is not None else None
         errors = [] if node is None else _errors(plain(node))
     return None, None, frozenset()
@@ -110,9 +113,9 @@ def _culprit(root: Node, error: ErrorDetails) -> Loc:
     loc: list[str | int] = []
     node = root
     for part in error["loc"]:
-        if isinstance(node, Table) and isinstance(part, str) and part in node.pairs:
+        if isinstance(node, MappingNode) and isinstance(part, str) and part in node.pairs:
             node = node.pairs[part][1]
-        elif isinstance(node, Branch) and isinstance(part, int) and part < len(node.items):
+        elif isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.items):
             node = node.items[part]
         else:
             continue
@@ -120,7 +123,7 @@ def _culprit(root: Node, error: ErrorDetails) -> Loc:
     return tuple(loc)
 
 
-def _names(root: Table) -> Iterator[str]:
+def _names(root: MappingNode) -> Iterator[str]:
     receivers = plain(root.pairs["receivers"][1]) if "receivers" in root.pairs else None
     for receiver in receivers if isinstance(receivers, list) else ():
         name = receiver.get("name") if isinstance(receiver, dict) else None
@@ -130,8 +133,10 @@ def _names(root: Table) -> Iterator[str]:
 
 def _fault(source: Source, error: ErrorDetails) -> Fault:
     loc = error["loc"]
-    place = source.key_place(loc) if error["type"] == "extra_forbidden" else source.place(loc)
-    return source.fault(place, _message(error))
+    position = (
+        source.key_position(loc) if error["type"] == "extra_forbidden" else source.position(loc)
+    )
+    return source.fault(position, _message(error))
 
 
 def _message(error: ErrorDetails) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from typing import Literal, TypeVar
 
 from relay.config.files import Files
-from relay.config.policy import Names, check_name, choices, policy
+from relay.config.policy import KnownNames, card_settings, check_name, policy
 from relay.config.report import Report
 from relay.config.schema import Global
 from relay.config.schema_receiver import (
@@ -37,7 +37,7 @@ class Destinations:
     """
 
     def __init__(
-        self, file: Global, files: Files, mode: Mode, names: Names, report: Report
+        self, file: Global, files: Files, mode: Mode, names: KnownNames, report: Report
     ) -> None:
         self.bots: dict[tuple[str, str], Bot] = {}
         self._global = file
@@ -48,10 +48,10 @@ class Destinations:
 
     def targets(self, receiver: Receiver, loc: Loc) -> tuple[Target, ...]:
         """All chats of one receiver, those that a label chooses one by one."""
-        common = choices(receiver, loc, self._names, self._report)
+        common = card_settings(receiver, loc, self._names, self._report)
         found: list[Target] = []
         for at, entry in _entries(receiver, loc):
-            said = choices(entry, at, self._names, self._report)
+            said = card_settings(entry, at, self._names, self._report)
             how = policy(receiver, entry, (said, common), self._global)
             check_name(
                 how.template, self._names.templates, "template", (*at, "template"), self._report

@@ -12,17 +12,17 @@ from relay.config.files import Files
 from relay.config.importing_routes import child, items, word
 from relay.config.resolve import resolve
 from relay.config.source import (
-    Branch,
-    Leaf,
     Loc,
+    MappingNode,
     Node,
-    Place,
     Plain,
+    Position,
+    ScalarNode,
+    SequenceNode,
     Source,
-    Table,
     in_order,
-    place_of,
     plain,
+    position_of,
     without,
 )
 from relay.config.yaml_text import write
@@ -81,15 +81,15 @@ def convert(name: str, data: bytes, builtin: dict[str, str]) -> Imported:
     receivers = items(child(source.root, "receivers"))
     talking = tuple(word(child(each, "name")) for each in receivers if chats.has_chats(each))
     if faults or not talking:
-        where = source.key_place(("receivers",))
+        where = source.key_position(("receivers",))
         raise NotImported(
             faults or (source.fault(where, "no receiver has telegram_configs or discord_configs"),)
         )
     draft = _draft(source, frozenset(talking))
     finished, dropped = _settle(draft, source, Files(builtin=builtin))
     lost = [
-        source.fault(place, text, "warning")
-        for place, text in (*_lost(source, draft, frozenset(talking)), *dropped)
+        source.fault(position, text, "warning")
+        for position, text in (*_lost(source, draft, frozenset(talking)), *dropped)
     ]
     return Imported(
         config=_HEAD + write(plain(finished)),
@@ -99,10 +99,10 @@ def convert(name: str, data: bytes, builtin: dict[str, str]) -> Imported:
     )
 
 
-def _draft(source: Source, talking: frozenset[str]) -> Table:
+def _draft(source: Source, talking: frozenset[str]) -> MappingNode:
     """The keys of relay.yml, each value with the place that it has in alertmanager.yml."""
-    root, place = source.root, source.place(())
-    tree = routes.carry(child(root, "route") or Leaf(place, None, plain=True), talking)
+    root, position = source.root, source.position(())
+    tree = routes.carry(child(root, "route") or ScalarNode(position, None, plain=True), talking)
     named = {name for _, name in routes.names(tree, "receiver")}
     muted = {
         name
@@ -125,27 +125,35 @@ def _draft(source: Source, talking: frozenset[str]) -> Table:
     ]
     parts: dict[str, Node | None] = {
         "global": chats.carry_global(child(root, "global")),
-        "time_intervals": Branch(place, tuple(intervals), 0) if intervals else None,
+        "time_intervals": SequenceNode(position, tuple(intervals), 0) if intervals else None,
         "route": tree,
-        "receivers": Branch(place, tuple(receivers), 0),
+        "receivers": SequenceNode(position, tuple(receivers), 0),
     }
-    return Table(place, {key: (place, node) for key, node in parts.items() if node is not None}, 0)
+    return MappingNode(
+        position, {key: (position, node) for key, node in parts.items() if node is not None}, 0
+    )
 
 
-def _tidy(draft: Table) -> Table:
+def _tidy(draft: MappingNode) -> MappingNode:
     """Without keys that hold nothing, and receivers that no route leads to."""
     named = {name for _, name in routes.names(draft.pairs["route"][1], "receiver")}
-    place, receivers = draft.pairs["receivers"]
+    position, receivers = draft.pairs["receivers"]
     led_to = tuple(each for each in items(receivers) if word(child(each, "name")) in named)
     kept = {
         key: pair
         for key, pair in draft.pairs.items()
-        if not isinstance(pair[1], Table) or pair[1].pairs
+        if not isinstance(pair[1], MappingNode) or pair[1].pairs
     }
-    return Table(draft.place, kept | {"receivers": (place, Branch(receivers.place, led_to, 0))}, 0)
+    return MappingNode(
+        draft.position,
+        kept | {"receivers": (position, SequenceNode(receivers.position, led_to, 0))},
+        0,
+    )
 
 
-def _lost(source: Source, draft: Table, talking: frozenset[str]) -> Iterator[tuple[Place, str]]:
+def _lost(
+    source: Source, draft: MappingNode, talking: frozenset[str]
+) -> Iterator[tuple[Position, str]]:
     """What is known to stay behind before the relay's own check."""
     kept = {word(child(each, "name")) for each in items(child(draft, "receivers"))}
     texts = False
@@ -154,26 +162,28 @@ def _lost(source: Source, draft: Table, talking: frozenset[str]) -> Iterator[tup
         if not chats.has_chats(receiver) or name is None:
             continue
         if word(name) not in kept:
-            yield name.place, f"no route leads to {word(name)}"
+            yield name.position, f"no route leads to {word(name)}"
             continue
-        for place, text in chats.lost(receiver):
+        for position, text in chats.lost(receiver):
             texts = texts or "Jinja2" in text
-            yield place, text
+            yield position, text
     yield from chats.lost_http(child(child(source.root, "global"), "http_config"))
     yield from routes.lost(child(source.root, "route") or draft)
     if word(child(child(draft, "route"), "receiver")) not in talking:
-        yield source.place(("route", "receiver")), _NOTICES
+        yield source.position(("route", "receiver")), _NOTICES
     if texts and items(child(source.root, "templates")):
-        yield source.key_place(("templates",)), "templates: Go templates stay with Alertmanager"
+        yield source.key_position(("templates",)), "templates: Go templates stay with Alertmanager"
 
 
-def _settle(draft: Table, source: Source, files: Files) -> tuple[Table, list[tuple[Place, str]]]:
+def _settle(
+    draft: MappingNode, source: Source, files: Files
+) -> tuple[MappingNode, list[tuple[Position, str]]]:
     """The draft without the parts that the relay's own check refuses, and what it says of each.
 
     Only a chat, one of its keys or an unreachable route is left out: leaving out more would change
     where alerts go.
     """
-    dropped: list[tuple[Place, str]] = []
+    dropped: list[tuple[Position, str]] = []
     for _ in range(_ROUNDS):
         wrong = _wrong(draft, files)
         if not wrong:
@@ -181,15 +191,17 @@ def _settle(draft: Table, source: Source, files: Files) -> tuple[Table, list[tup
         fatal = {loc: message for loc, message in wrong.items() if not _may_go(loc, message)}
         if fatal:
             raise NotImported(
-                tuple(source.fault(place_of(draft, loc), message) for loc, message in fatal.items())
+                tuple(
+                    source.fault(position_of(draft, loc), message) for loc, message in fatal.items()
+                )
             )
         for loc in sorted(wrong, key=in_order, reverse=True):
             key = f"{loc[-1]}: " if isinstance(loc[-1], str) else ""
-            dropped.append((place_of(draft, loc), key + wrong[loc]))
+            dropped.append((position_of(draft, loc), key + wrong[loc]))
             kept = without(draft, loc)
-            draft = kept if isinstance(kept, Table) else draft
+            draft = kept if isinstance(kept, MappingNode) else draft
     raise NotImported(
-        (source.fault(source.place(()), "too little of this file can be carried over"),)
+        (source.fault(source.position(()), "too little of this file can be carried over"),)
     )
 
 
@@ -223,19 +235,19 @@ def _may_go(loc: Loc, message: str) -> bool:
 def _loc_at(root: Node | None, line: int, column: int) -> Loc:
     """The path of the outermost value that begins at a place, else of the text around it."""
     around: Loc = ()
-    for loc, place in _walk(root, ()):
-        start = place.line, place.column
+    for loc, position in _walk(root, ()):
+        start = position.line, position.column
         if loc and start == (line, column):
             return loc
-        if start <= (line, column) <= (place.end_line, place.end_column):
+        if start <= (line, column) <= (position.end_line, position.end_column):
             around = loc
     return around
 
 
-def _walk(node: Node | None, loc: Loc) -> Iterator[tuple[Loc, Place]]:
+def _walk(node: Node | None, loc: Loc) -> Iterator[tuple[Loc, Position]]:
     if node is not None:
-        yield loc, node.place
-    if isinstance(node, Table):
+        yield loc, node.position
+    if isinstance(node, MappingNode):
         for key, (_, value) in node.pairs.items():
             yield from _walk(value, (*loc, key))
     for index, each in enumerate(items(node)):
@@ -263,7 +275,7 @@ def _snippet(root: Node | None) -> Plain:
 
 def _has_more(receiver: Node) -> bool:
     """Whether it notifies anybody outside of the chats."""
-    pairs = receiver.pairs if isinstance(receiver, Table) else {}
+    pairs = receiver.pairs if isinstance(receiver, MappingNode) else {}
     return any(
         key.endswith("_configs") and key not in chats.PLATFORMS and items(pairs[key][1])
         for key in pairs

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 from relay.config.importing_routes import child, items, only, word
-from relay.config.source import Branch, Node, Place, Table
+from relay.config.source import MappingNode, Node, Position, SequenceNode
 
-Lost = tuple[Place, str]
+Lost = tuple[Position, str]
 PLATFORMS = ("telegram_configs", "discord_configs")
 GLOBAL = ("telegram_api_url", "telegram_bot_token", "telegram_bot_token_file", "http_config")
 _BOTH = ("send_resolved", "http_config")
@@ -29,18 +29,20 @@ def has_chats(receiver: Node) -> bool:
     return any(items(child(receiver, key)) for key in PLATFORMS)
 
 
-def carry(receiver: Node) -> Table:
+def carry(receiver: Node) -> MappingNode:
     """The receiver with its chats alone, in keys that the relay knows."""
-    pairs = receiver.pairs if isinstance(receiver, Table) else {}
+    pairs = receiver.pairs if isinstance(receiver, MappingNode) else {}
     kept = {"name": pairs["name"]} if "name" in pairs else {}
     for key in PLATFORMS:
         if key in pairs and items(pairs[key][1]):
-            place, listed = pairs[key]
+            position, listed = pairs[key]
             kept[key] = (
-                place,
-                Branch(listed.place, tuple(_entry(each, _KEPT[key]) for each in items(listed)), 0),
+                position,
+                SequenceNode(
+                    listed.position, tuple(_entry(each, _KEPT[key]) for each in items(listed)), 0
+                ),
             )
-    return Table(receiver.place, kept, 0)
+    return MappingNode(receiver.position, kept, 0)
 
 
 def carry_global(node: Node | None) -> Node | None:
@@ -49,25 +51,28 @@ def carry_global(node: Node | None) -> Node | None:
 
 
 def _entry(node: Node, keys: tuple[str, ...]) -> Node:
-    if not isinstance(node, Table):
+    if not isinstance(node, MappingNode):
         return node
     kept = only(node, keys)
     if "http_config" not in kept.pairs:
         return kept
-    place, http = kept.pairs["http_config"]
-    return Table(kept.place, kept.pairs | {"http_config": (place, _http(http))}, kept.size)
+    position, http = kept.pairs["http_config"]
+    return MappingNode(
+        kept.position, kept.pairs | {"http_config": (position, _http(http))}, kept.size
+    )
 
 
 def _http(node: Node) -> Node:
-    if not isinstance(node, Table):
+    if not isinstance(node, MappingNode):
         return node
     kept = only(node, _HTTP)
     if "tls_config" not in kept.pairs:
         return kept
-    place, tls = kept.pairs["tls_config"]
-    return Table(
-        kept.place,
-        kept.pairs | {"tls_config": (place, only(tls, _TLS) if isinstance(tls, Table) else tls)},
+    position, tls = kept.pairs["tls_config"]
+    return MappingNode(
+        kept.position,
+        kept.pairs
+        | {"tls_config": (position, only(tls, _TLS) if isinstance(tls, MappingNode) else tls)},
         0,
     )
 
@@ -80,15 +85,15 @@ def lost(receiver: Node) -> Iterator[Lost]:
 
 
 def _lost_keys(entry: Node, platform: str) -> Iterator[Lost]:
-    for key, (place, value) in entry.pairs.items() if isinstance(entry, Table) else ():
+    for key, (position, value) in entry.pairs.items() if isinstance(entry, MappingNode) else ():
         if key in _TEXTS and not _is_default(word(value), platform, key):
             name = _BY_MODE.get(word(child(entry, "parse_mode")), _BUILT_IN[platform])
             yield (
-                place,
+                position,
                 f"{key}: messages are Jinja2 here, not Go; the built-in {name} is in its place",
             )
         elif key not in (*_KEPT[platform], *_TEXTS):
-            yield place, f"{key}: the relay has no such key"
+            yield position, f"{key}: the relay has no such key"
     yield from lost_http(child(entry, "http_config"))
 
 
@@ -101,6 +106,6 @@ def _is_default(text: str, platform: str, key: str) -> bool:
 def lost_http(node: Node | None) -> Iterator[Lost]:
     """Keys of an `http_config` that the relay has not."""
     for table, known in ((node, _HTTP), (child(node, "tls_config"), _TLS)):
-        for key, (place, _) in table.pairs.items() if isinstance(table, Table) else ():
+        for key, (position, _) in table.pairs.items() if isinstance(table, MappingNode) else ():
             if key not in known:
-                yield place, f"{key}: the relay reaches the chats without it"
+                yield position, f"{key}: the relay reaches the chats without it"

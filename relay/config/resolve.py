@@ -8,7 +8,7 @@ from relay.config.config import Config
 from relay.config.destination import Destinations, Mode
 from relay.config.fault import Fault, faulty
 from relay.config.files import Files
-from relay.config.policy import Names, check_name, personal
+from relay.config.policy import KnownNames, check_name, personal
 from relay.config.report import Report
 from relay.config.schema import File, LimitsConfig
 from relay.config.schema import Period as PeriodConfig
@@ -16,8 +16,8 @@ from relay.config.schema import Retention as RetentionConfig
 from relay.config.schema import Route as RouteConfig
 from relay.config.schema_receiver import Receiver
 from relay.config.source import Loc
-from relay.config.template_samples import TemplateCheck, compiled
-from relay.config.tree import Tree
+from relay.config.template_check import TemplateCheck, compiled
+from relay.config.tree import RouteTreeBuilder
 from relay.core.active_config import ActiveConfig
 from relay.core.bot.account import Bot
 from relay.core.budget import Limits
@@ -34,7 +34,7 @@ class Retention(Struct, frozen=True):
     bytes: int = 1 << 30
 
 
-class Draft(Struct, frozen=True):
+class ResolvedConfig(Struct, frozen=True):
     """All that a configuration says, faults included, its templates not yet checked:
     `template_check` says how
     to.
@@ -53,19 +53,19 @@ class Draft(Struct, frozen=True):
     template_check: TemplateCheck
 
 
-class Rules(Draft, frozen=True):
+class Rules(ResolvedConfig, frozen=True):
     """A draft without a fault, its templates compiled: all is decided."""
 
     active: ActiveConfig
 
 
-def resolve(config: Config, files: Files, mode: Mode) -> tuple[Draft, tuple[Fault, ...]]:
+def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, tuple[Fault, ...]]:
     """What the configuration means, and all that is wrong with it but for its templates.
 
     Mode `check` is for a machine that has no secrets: a missing secret file is a warning there.
     """
-    file, report = config.file, Report(config.source, config.torn)
-    names = Names(
+    file, report = config.file, Report(config.source, config.incomplete)
+    names = KnownNames(
         config.declared, _intervals(file, report), frozenset({*files.builtin, *files.templates})
     )
     _check_twice(file, report)
@@ -78,7 +78,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[Draft, tuple[Faul
     notices = _notices(file, names, report)
     _check_last_resort(file, targets, report)
     root = _routes(config, names, notices, report)
-    draft = Draft(
+    draft = ResolvedConfig(
         routing=Routing(root, targets),
         limits=_limits(file.limits),
         intervals=names.intervals,
@@ -87,12 +87,12 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[Draft, tuple[Faul
         bots=tuple(destinations.bots.values()),
         personal=personal(file.global_),
         tests=len(file.tests),
-        template_check=_trial(files, targets),
+        template_check=_template_check(files, targets),
     )
     return draft, tuple(report.faults)
 
 
-def decided(draft: Draft, faults: tuple[Fault, ...]) -> Rules | None:
+def decided(draft: ResolvedConfig, faults: tuple[Fault, ...]) -> Rules | None:
     """The rules, when the faults of the file, its meaning and its templates are no more than
     warnings.
     """
@@ -103,15 +103,15 @@ def decided(draft: Draft, faults: tuple[Fault, ...]) -> Rules | None:
     return Rules(**structs.asdict(draft), active=active)
 
 
-def _trial(files: Files, targets: dict[str, tuple[Target, ...]]) -> TemplateCheck:
+def _template_check(files: Files, targets: dict[str, tuple[Target, ...]]) -> TemplateCheck:
     policies = [target.policy for each in targets.values() for target in each]
     uses = dict.fromkeys((policy.template, policy.markup) for policy in policies)
     return TemplateCheck(tuple(files.builtin.items()), tuple(files.templates.items()), tuple(uses))
 
 
-def _routes(config: Config, names: Names, notices: str, report: Report) -> Route:
+def _routes(config: Config, names: KnownNames, notices: str, report: Report) -> Route:
     """The tree; what depends on all of it is judged only when all of it was understood."""
-    tree, before = Tree(names, report), len(report.faults)
+    tree, before = RouteTreeBuilder(names, report), len(report.faults)
     root = tree.build(config.file.route)
     if not config.routes_whole:
         return root
@@ -153,7 +153,7 @@ def _check_patterns(file: File, files: Files, report: Report) -> None:
             report.fault(("templates", index), f"{pattern}: {files.problems[pattern]}")
 
 
-def _notices(file: File, names: Names, report: Report) -> str:
+def _notices(file: File, names: KnownNames, report: Report) -> str:
     name = file.global_.notices_receiver
     if name is not None:
         check_name(name, names.receivers, "receiver", ("global", "notices_receiver"), report)
@@ -194,7 +194,7 @@ def _fallbacks(receiver: Receiver) -> Iterator[str]:
             yield said.fallback
 
 
-def _check_tests(file: File, root: Route, names: Names, report: Report) -> None:
+def _check_tests(file: File, root: Route, names: KnownNames, report: Report) -> None:
     """Runs the file's own tests; the order of receivers does not count."""
     for index, test in enumerate(file.tests):
         loc = ("tests", index)

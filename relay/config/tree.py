@@ -3,7 +3,7 @@ reported.
 """
 
 from relay.config.fault import faulty
-from relay.config.policy import Names, check_name
+from relay.config.policy import KnownNames, check_name
 from relay.config.report import Report
 from relay.config.schema import Route as RouteConfig
 from relay.config.source import Loc
@@ -14,12 +14,12 @@ from relay.core.routing.route import Route, unreachable
 ALERTMANAGERS = ("group_by", "group_wait", "group_interval", "repeat_interval")
 
 
-class Tree:
+class RouteTreeBuilder:
     """Builds the tree and remembers where each of its routes stands. `sound`: all matchers could be
     read.
     """
 
-    def __init__(self, names: Names, report: Report) -> None:
+    def __init__(self, names: KnownNames, report: Report) -> None:
         self.sound = True
         self._names = names
         self._report = report

@@ -8,7 +8,16 @@ from collections.abc import Iterator, Sequence
 import yaml
 
 from relay.config.fault import Fault
-from relay.config.source import START, Branch, Leaf, Node, Place, Scalar, Source, Table
+from relay.config.source import (
+    START,
+    MappingNode,
+    Node,
+    Position,
+    Scalar,
+    ScalarNode,
+    SequenceNode,
+    Source,
+)
 from relay.core.duration import quote
 
 MAX_BYTES = 16 << 20
@@ -62,7 +71,7 @@ def read(name: str, data: bytes) -> tuple[Source, tuple[Fault, ...]]:
 
 def _build(name: str, text: str) -> tuple[Source, tuple[Fault, ...]]:
     builder = _Builder(text.removeprefix("\ufeff"))
-    problems: list[tuple[Place, str]] = []
+    problems: list[tuple[Position, str]] = []
     if text.startswith("\ufeff"):
         problems.append(
             (START, "the file begins with a byte order mark: save it as UTF-8 without one")
@@ -71,7 +80,7 @@ def _build(name: str, text: str) -> tuple[Source, tuple[Fault, ...]]:
     try:
         root = builder.document()
     except _Stop as stop:
-        problems.append((stop.place, str(stop)))
+        problems.append((stop.position, str(stop)))
     except yaml.MarkedYAMLError as error:
         problems.append(_syntax(error, builder.lines))
     except (yaml.YAMLError, ValueError, RecursionError):
@@ -80,20 +89,22 @@ def _build(name: str, text: str) -> tuple[Source, tuple[Fault, ...]]:
     return source, tuple(source.fault(*problem) for problem in [*problems, *builder.problems])
 
 
-def _unread(name: str, text: str, place: Place, message: str) -> tuple[Source, tuple[Fault, ...]]:
+def _unread(
+    name: str, text: str, position: Position, message: str
+) -> tuple[Source, tuple[Fault, ...]]:
     source = Source(name, tuple(_BREAK.split(text)), None, ())
-    return source, (source.fault(place, message),)
+    return source, (source.fault(position, message),)
 
 
-def _end(text: str) -> Place:
+def _end(text: str) -> Position:
     return _last(_BREAK.split(text))
 
 
-def _last(lines: Sequence[str]) -> Place:
-    return Place(len(lines) - 1, len(lines[-1]), len(lines) - 1, len(lines[-1]))
+def _last(lines: Sequence[str]) -> Position:
+    return Position(len(lines) - 1, len(lines[-1]), len(lines) - 1, len(lines[-1]))
 
 
-def _syntax(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> tuple[Place, str]:
+def _syntax(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> tuple[Position, str]:
     mark = error.problem_mark or error.context_mark
     if mark is None:
         return START, "this is not YAML"
@@ -105,18 +116,18 @@ def _syntax(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> tuple[Place,
     indent = line[: len(line) - len(line.lstrip())]
     if "\t" in indent:
         column = indent.index("\t")
-        return Place(
+        return Position(
             mark.line, column, mark.line, column
         ), "a tab in the indentation: YAML wants spaces"
-    return Place(
+    return Position(
         mark.line, mark.column, mark.line, mark.column
     ), f"this is not YAML: {error.problem or error.context}"
 
 
 class _Stop(Exception):  # noqa: N818 - no error by itself: it carries the place of one out of the recursion
-    def __init__(self, place: Place, message: str) -> None:
+    def __init__(self, position: Position, message: str) -> None:
         super().__init__(message)
-        self.place = place
+        self.position = position
 
 
 class _Builder:
@@ -126,8 +137,8 @@ class _Builder:
 
     def __init__(self, text: str) -> None:
         self.lines = tuple(_BREAK.split(text))
-        self.problems: list[tuple[Place, str]] = []
-        self.secrets: list[Place] = []
+        self.problems: list[tuple[Position, str]] = []
+        self.secrets: list[Position] = []
         self._events: Iterator[yaml.Event] = iter(yaml.parse(text, Loader=yaml.CSafeLoader))
         self._anchors: dict[str, Node] = {}
 
@@ -138,46 +149,46 @@ class _Builder:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
                     raise _Stop(
-                        _place(event),
+                        _position(event),
                         "a second YAML document begins here: one file is one document",
                     )
                 root = self._node(next(self._events), 0)
         return root
 
     def _node(self, event: yaml.Event, depth: int) -> Node:
-        place = _place(event)
+        position = _position(event)
         if depth > MAX_DEPTH:
-            raise _Stop(place, f"nested deeper than {MAX_DEPTH} levels")
+            raise _Stop(position, f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
                 raise _Stop(
-                    place,
+                    position,
                     f"unknown alias {quote(f'*{event.anchor}')}: no such anchor stands before it",
                 )
             return self._anchors[event.anchor]
-        node = self._fresh(event, place, depth)
+        node = self._fresh(event, position, depth)
         if isinstance(event, yaml.NodeEvent) and event.anchor:
             self._anchors[event.anchor] = node
         return node
 
-    def _fresh(self, event: yaml.Event, place: Place, depth: int) -> Node:
+    def _fresh(self, event: yaml.Event, position: Position, depth: int) -> Node:
         tag = getattr(event, "tag", None)
         if tag is not None and tag != "!":
-            self.problems.append((place, f"tags such as {quote(tag)} are not read here"))
+            self.problems.append((position, f"tags such as {quote(tag)} are not read here"))
         if isinstance(event, yaml.ScalarEvent):
-            return self._leaf(event, place)
+            return self._scalar_node(event, position)
         if isinstance(event, yaml.SequenceStartEvent):
-            return self._branch(place, depth)
-        return self._table(place, depth)
+            return self._sequence_node(position, depth)
+        return self._mapping_node(position, depth)
 
-    def _leaf(self, event: yaml.ScalarEvent, place: Place) -> Leaf:
+    def _scalar_node(self, event: yaml.ScalarEvent, position: Position) -> ScalarNode:
         text = event.value
         if event.style:
-            return Leaf(place, text, plain=False)
+            return ScalarNode(position, text, plain=False)
         if _WORD_TRAP.fullmatch(text):
             self.problems.append(
                 (
-                    place,
+                    position,
                     (
                         f"{quote(text)} is a truth value to YAML: write true or false, "
                         f"or put it in "
@@ -188,92 +199,92 @@ class _Builder:
         elif _NUMBER_TRAP.fullmatch(text):
             self.problems.append(
                 (
-                    place,
+                    position,
                     f"YAML may read {quote(text)} as another number or a date: put it in quotes",
                 )
             )
-        return Leaf(place, _scalar(text), plain=True)
+        return ScalarNode(position, _scalar(text), plain=True)
 
-    def _branch(self, place: Place, depth: int) -> Branch:
+    def _sequence_node(self, position: Position, depth: int) -> SequenceNode:
         items: list[Node] = []
         size = 1
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             items.append(self._node(event, depth + 1))
-            size = _bounded(size + _size(items[-1]), place)
-        return Branch(place, tuple(items), size)
+            size = _bounded(size + _size(items[-1]), position)
+        return SequenceNode(position, tuple(items), size)
 
-    def _table(self, place: Place, depth: int) -> Table:
-        pairs: dict[str, tuple[Place, Node]] = {}
+    def _mapping_node(self, position: Position, depth: int) -> MappingNode:
+        pairs: dict[str, tuple[Position, Node]] = {}
         merged: list[Node] = []
         size = 1
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._node(event, depth + 1)
             value = self._node(next(self._events), depth + 1)
-            size = _bounded(size + _size(value), place)
-            if isinstance(key, Leaf) and key.plain and key.value == "<<":
+            size = _bounded(size + _size(value), position)
+            if isinstance(key, ScalarNode) and key.plain and key.value == "<<":
                 merged.append(value)
             else:
                 self._pair(pairs, event, key, value)
         for value in merged:
             self._merge(pairs, value)
-        return Table(place, pairs, size)
+        return MappingNode(position, pairs, size)
 
     def _pair(
-        self, pairs: dict[str, tuple[Place, Node]], event: yaml.Event, key: Node, value: Node
+        self, pairs: dict[str, tuple[Position, Node]], event: yaml.Event, key: Node, value: Node
     ) -> None:
         if not isinstance(event, yaml.ScalarEvent):
             self.problems.append(
-                (key.place, "a key must be text: what begins with { or [ needs quotes")
+                (key.position, "a key must be text: what begins with { or [ needs quotes")
             )
             return
         name = event.value
         if name in pairs:
             first = pairs[name][0].line + 1
             self.problems.append(
-                (key.place, f"duplicate key {quote(name)}, the first one is on line {first}")
+                (key.position, f"duplicate key {quote(name)}, the first one is on line {first}")
             )
             return
-        pairs[name] = (key.place, value)
+        pairs[name] = (key.position, value)
         if name in SECRET_KEYS:
-            self.secrets.extend(_leaves(value))
+            self.secrets.extend(_scalar_positions(value))
 
-    def _merge(self, pairs: dict[str, tuple[Place, Node]], value: Node) -> None:
+    def _merge(self, pairs: dict[str, tuple[Position, Node]], value: Node) -> None:
         """What `<<` brings: the keys that the mapping does not have itself."""
-        for part in value.items if isinstance(value, Branch) else (value,):
-            if isinstance(part, Table):
+        for part in value.items if isinstance(value, SequenceNode) else (value,):
+            if isinstance(part, MappingNode):
                 for name, pair in part.pairs.items():
                     pairs.setdefault(name, pair)
             else:
-                self.problems.append((part.place, "<< merges a mapping, and this is none"))
+                self.problems.append((part.position, "<< merges a mapping, and this is none"))
 
 
-def _place(event: yaml.Event) -> Place:
+def _position(event: yaml.Event) -> Position:
     start, end = event.start_mark, event.end_mark
     if start is None or end is None:  # libyaml gives every event both
         return START
-    return Place(start.line, start.column, end.line, end.column)
+    return Position(start.line, start.column, end.line, end.column)
 
 
 def _size(node: Node) -> int:
-    return 1 if isinstance(node, Leaf) else node.size
+    return 1 if isinstance(node, ScalarNode) else node.size
 
 
-def _bounded(size: int, place: Place) -> int:
+def _bounded(size: int, position: Position) -> int:
     if size > MAX_NODES:
-        raise _Stop(place, f"more than {MAX_NODES} values, aliases followed")
+        raise _Stop(position, f"more than {MAX_NODES} values, aliases followed")
     return size
 
 
-def _leaves(node: Node) -> Iterator[Place]:
+def _scalar_positions(node: Node) -> Iterator[Position]:
     match node:
-        case Leaf():
-            yield node.place
-        case Branch():
+        case ScalarNode():
+            yield node.position
+        case SequenceNode():
             for item in node.items:
-                yield from _leaves(item)
-        case Table():
+                yield from _scalar_positions(item)
+        case MappingNode():
             for _, value in node.pairs.values():
-                yield from _leaves(value)
+                yield from _scalar_positions(value)
 
 
 def _scalar(text: str) -> Scalar:

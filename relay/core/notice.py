@@ -126,7 +126,7 @@ def chat_down(refusing: Refusing) -> Notice:
     )
 
 
-def told_by(card: Card) -> Notice | None:
+def notice_of_card(card: Card) -> Notice | None:
     """The notice that an earlier run told by this card. None for a bot that hears nothing: only
     what that bot hears says that it is over."""
     kind, _, subject = card.group.group_key.removeprefix(NOTICES.group_key).partition("/")

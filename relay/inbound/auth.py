@@ -73,7 +73,7 @@ class Auth:
             return
         try:
             web = read(self._path)
-            if self._would_open(web):
+            if self._would_open_access(web):
                 raise ValueError(
                     f"{self._path}: it names nobody any more: restart to let everybody in"
                 )
@@ -91,7 +91,7 @@ class Auth:
         """Ends the thread that checks passwords."""
         self._bcrypt.shutdown(wait=False, cancel_futures=True)
 
-    def _would_open(self, web: Web) -> bool:
+    def _would_open_access(self, web: Web) -> bool:
         """An editor may empty a file before it writes it: for that moment too the door stays
         shut.
         """

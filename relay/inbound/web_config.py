@@ -172,7 +172,7 @@ def load_certificate(context: ssl.SSLContext, tls: TlsServer) -> None:
         ) from None
 
 
-def open_door(host: str, web: Web | None) -> str:
+def open_access(host: str, web: Web | None) -> str:
     """Why listening on `host` would let anybody in, and what to do; empty when it would not."""
     if (web is not None and web.guarded) or _is_loopback(host):
         return ""
@@ -210,15 +210,15 @@ def _fault(source: Source, error: ErrorDetails) -> str:
     kind, key = error["type"], str(error["loc"][-1]) if error["loc"] else ""
     if kind == "extra_forbidden":
         advice = error["input"].advice if isinstance(error["input"], Unknown) else ""
-        place, message = source.key_place(error["loc"]), f'unknown key "{key}"{advice}'
+        position, message = source.key_position(error["loc"]), f'unknown key "{key}"{advice}'
     elif kind == "missing":
-        place, message = source.place(error["loc"]), f'missing key "{key}"'
+        position, message = source.position(error["loc"]), f'missing key "{key}"'
     else:
-        place, message = (
-            source.place(error["loc"]),
+        position, message = (
+            source.position(error["loc"]),
             str(error.get("ctx", {}).get("error", error["msg"])),
         )
-    return f"{source.name}:{place.line + 1}:{place.column + 1}: {message}"
+    return f"{source.name}:{position.line + 1}:{position.column + 1}: {message}"
 
 
 def _resolved(tls: TlsServer, folder: Path) -> TlsServer:

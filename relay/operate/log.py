@@ -78,11 +78,11 @@ def hide(secrets: Iterable[Secret]) -> None:
 
 def on_event(event: Event) -> None:
     """Writes the event, at the level that its kind deserves."""
-    level, message, values = _told(event)
+    level, message, values = _log_record(event)
     _log.log(_LEVELS[level], message, extra={"values": values})
 
 
-def _told(event: Event) -> tuple[Level, str, Pairs]:
+def _log_record(event: Event) -> tuple[Level, str, Pairs]:
     match event:
         case Answered(code):
             from_ = (("from", event.peer),) if event.peer else ()

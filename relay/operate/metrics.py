@@ -224,14 +224,14 @@ class _Scrape(Collector):
 
 
 def _destinations(up: Mapping[Chat, bool]) -> Metric:
-    told = GaugeMetricFamily(
+    gauge = GaugeMetricFamily(
         f"{_PREFIX}_destination_up",
         "0 when a chat refuses us until someone acts, else 1.",
         labels=_CHAT,
     )
     for chat, is_up in up.items():
-        told.add_metric(chat, is_up)
-    return told
+        gauge.add_metric(chat, is_up)
+    return gauge
 
 
 def _families(balance: tuple[BalanceRow, ...]) -> Iterator[Metric]:

@@ -6,7 +6,7 @@ from typing import Literal
 
 from relay.sandbox.multipart import File
 from relay.sandbox.rates import Flood, Window
-from relay.sandbox.reply import JsonObject, Remark
+from relay.sandbox.reply import CallNote, JsonObject
 from relay.sandbox.styled_text import Styled
 from relay.sandbox.telegram_form import ApiError, Form, bad
 from relay.sandbox.telegram_text import Formatted, styled
@@ -169,7 +169,7 @@ class State:
     """
 
     chats: dict[int, Chat] = field(default_factory=dict)
-    remarks: list[Remark] = field(default_factory=list)
+    remarks: list[CallNote] = field(default_factory=list)
     revision: int = 0
     last_id: int = 0
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from relay.sandbox.reply import Remark
+from relay.sandbox.reply import CallNote
 from relay.sandbox.telegram_buttons import keyboard
 from relay.sandbox.telegram_chats import Bot, Chat, Message, State, Version, message_json
 from relay.sandbox.telegram_form import ApiError, Form, bad
@@ -34,7 +34,7 @@ def admit(bot: Bot, chat: Chat, now: float) -> None:
 def _formatted(state: State, form: Form, method: str, limit: int, now: float) -> Formatted:
     name = "caption" if method == "sendDocument" else "text"
     content = formatted(form, name, limit)
-    state.remarks += [Remark(now, method, lost) for lost in content.lost]
+    state.remarks += [CallNote(now, method, lost) for lost in content.lost]
     if not content.text and name == "text":
         raise bad("message text is empty")
     return content

@@ -27,7 +27,7 @@ class Updates:
     secret: str = ""
     error: str = ""
     error_at: int = 1
-    listening: "Listening | None" = None
+    pending_poll: "PendingPoll | None" = None
     _last_id: int = 0
 
     def add(self, kind: str, what: JsonObject) -> None:
@@ -37,10 +37,12 @@ class Updates:
         self._last_id += 1
         self.queue.append({"update_id": self._last_id, kind: what})
 
-    def listen(self, form: Form) -> "Listening":
+    def listen(self, form: Form) -> "PendingPoll":
         """A call of getUpdates begins to wait, and ends any that waits already."""
-        self.listening = Listening(self, form.number("offset"), min(form.number("timeout"), 50))
-        return self.listening
+        self.pending_poll = PendingPoll(
+            self, form.number("offset"), min(form.number("timeout"), 50)
+        )
+        return self.pending_poll
 
     def delivered(self) -> None:
         """The webhook took the first update."""
@@ -83,7 +85,7 @@ class Updates:
 
 
 @dataclass
-class Listening:
+class PendingPoll:
     """A getUpdates call that waits `seconds` for updates from `offset` on."""
 
     updates: Updates
@@ -93,7 +95,7 @@ class Listening:
     @property
     def is_latest(self) -> bool:
         """No other call came meanwhile."""
-        return self.updates.listening is self
+        return self.updates.pending_poll is self
 
     @property
     def waits(self) -> bool:

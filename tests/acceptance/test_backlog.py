@@ -36,12 +36,15 @@ def backlog(folder: Path) -> None:
 
 
 def new_payload(number: int) -> NewPayload:
-    told = notification(
+    posted = notification(
         alert(f"host-{number}"), group=GroupId("", "relay", f"{{}}:{{n={number % 20_000}}}")
     )
     lane = LaneKey("telegram", API, "1000001", str(-1001 - number % CHATS))
     return NewPayload(
-        told.group, msgspec.json.encode(told), T0, (Delivery(lane, "ops", "", None, urgent=False),)
+        posted.group,
+        msgspec.json.encode(posted),
+        T0,
+        (Delivery(lane, "ops", "", None, urgent=False),),
     )
 
 

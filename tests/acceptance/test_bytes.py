@@ -162,17 +162,17 @@ def told_on(body: bytes) -> list[Platform]:
     return [platform for each in notifications for platform in sent(stored(each))]
 
 
-def stored(told: Notification) -> Notification:
+def stored(posted: Notification) -> Notification:
     """As it comes back out of the store."""
-    return msgspec.json.decode(msgspec.json.encode(told), type=Notification)
+    return msgspec.json.decode(msgspec.json.encode(posted), type=Notification)
 
 
-def sent(told: Notification) -> Iterator[Platform]:
+def sent(posted: Notification) -> Iterator[Platform]:
     """Every step that a chat could take with what it gets, as a request."""
     lanes = {target.lane: target for target in TARGETS}
-    for delivery in deliveries(ROUTING, told).deliveries:
+    for delivery in deliveries(ROUTING, posted).deliveries:
         target = lanes[delivery.lane]
-        card = folded(told, delivery, target)
+        card = folded(posted, delivery, target)
         about = tuple(entry.fingerprint for entry in card.entries[:3])
         replies = (Reply(REF, kind, silent=False, about=about) for kind in REPLIES)
         steps: tuple[Post | Edit | Reply, ...] = (
@@ -183,24 +183,24 @@ def sent(told: Notification) -> Iterator[Platform]:
             yield target.lane.platform
 
 
-def folded(told: Notification, delivery: Delivery, target: Target) -> Card:
+def folded(posted: Notification, delivery: Delivery, target: Target) -> Card:
     """The card after the delivery, its holds over."""
     chosen = (
-        told.alerts
+        posted.alerts
         if delivery.alerts is None
-        else tuple(told.alerts[index] for index in delivery.alerts)
+        else tuple(posted.alerts[index] for index in delivery.alerts)
     )
     head = Head(
-        told.group_labels,
-        told.route_labels,
-        told.external_url,
-        told.reason,
-        told.truncated,
-        told.state,
+        posted.group_labels,
+        posted.route_labels,
+        posted.external_url,
+        posted.reason,
+        posted.truncated,
+        posted.state,
     )
-    arriving = Arriving(1, T0, head, chosen, last=True, whole=not told.truncated)
+    arriving = Arriving(1, T0, head, chosen, last=True, whole=not posted.truncated)
     card = fold(
-        Card(told.group, delivery.fingerprint, target.policy.receiver), [arriving], target.policy
+        Card(posted.group, delivery.fingerprint, target.policy.receiver), [arriving], target.policy
     ).card
     return ripen(card, target.policy, T0 + 60)
 

@@ -11,7 +11,7 @@ import pytest
 
 from relay.sandbox.server import Sandbox
 from tests.acceptance.processes import payload, processes, start_relay, until
-from tests.acceptance.test_signals import OPS, furnish
+from tests.acceptance.test_signals import OPS, set_up_chats
 
 
 @pytest.mark.slow
@@ -19,7 +19,7 @@ async def test_without_file_handles_nothing_acknowledged_is_lost_and_work_goes_o
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with processes(tmp_path, lambda: sandbox.telegram.transcript(OPS)) as running:
-        config = furnish(sandbox, tmp_path)
+        config = set_up_chats(sandbox, tmp_path)
         config.write_text(
             config.read_text().replace("global:", "global:\n  telegram_updates: none")
         )

@@ -9,9 +9,9 @@ from relay.core.bot.account import Bot
 from relay.core.bot.people import (
     Invite,
     Subscription,
+    catalogue_language,
     has_left,
     hash_of,
-    spoken,
     subscribe,
     subscribers,
 )
@@ -138,7 +138,7 @@ def test_only_a_chat_that_left_for_good_ends_its_subscription(why: str, left: bo
     [("fr", "fr"), ("fr-CA", "fr"), ("en-GB", "en"), ("fra", ""), ("de", ""), ("", "")],
 )
 def test_the_app_s_language_is_spoken_if_the_catalogue_has_it(code: str, language: str) -> None:
-    assert spoken(code) == language
+    assert catalogue_language(code) == language
 
 
 def test_updates_are_taken_once_and_in_order() -> None:

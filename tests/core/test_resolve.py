@@ -4,7 +4,7 @@ import pytest
 
 from relay.config.config import parse
 from relay.config.fault import Fault
-from relay.config.files import Files, wanted
+from relay.config.files import Files, file_names
 from relay.config.resolve import Retention, Rules, decided, resolve
 from relay.core.alert import Alert, Notification
 from relay.core.bot.account import Bot
@@ -223,7 +223,7 @@ receivers:
 """,
     )
     assert config
-    found = wanted(config.file)
+    found = file_names(config.file)
     assert (found.secrets, found.templates, found.certificates) == (
         frozenset("acdefg"),
         ("*.j2",),

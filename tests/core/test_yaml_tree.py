@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from relay.config.source import Branch, Leaf, Place, Table, plain
+from relay.config.source import MappingNode, Position, ScalarNode, SequenceNode, plain
 from relay.config.yaml_tree import read
 
 
@@ -52,12 +52,14 @@ def test_what_yaml_readers_disagree_about_is_a_fault(text: str) -> None:
 
 def test_nodes_know_their_places() -> None:
     source, _ = read("f", b"route:\n  routes:\n    - {receiver: 'ops'}\n")
-    assert isinstance(source.root, Table)
-    assert source.place(("route", "routes", 0, "receiver")) == Place(2, 17, 2, 22)
-    assert source.key_place(("route", "routes", 0, "receiver")) == Place(2, 7, 2, 15)
-    assert source.place(("route", "routes", 5, "nothing")) == source.place(("route", "routes"))
-    assert isinstance(source.node(("route", "routes")), Branch)
-    assert isinstance(source.node(("route", "routes", 0, "receiver")), Leaf)
+    assert isinstance(source.root, MappingNode)
+    assert source.position(("route", "routes", 0, "receiver")) == Position(2, 17, 2, 22)
+    assert source.key_position(("route", "routes", 0, "receiver")) == Position(2, 7, 2, 15)
+    assert source.position(("route", "routes", 5, "nothing")) == source.position(
+        ("route", "routes")
+    )
+    assert isinstance(source.node(("route", "routes")), SequenceNode)
+    assert isinstance(source.node(("route", "routes", 0, "receiver")), ScalarNode)
 
 
 @pytest.mark.parametrize(

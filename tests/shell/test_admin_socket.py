@@ -21,9 +21,9 @@ from relay.delivery.pipeline import Next
 from relay.operate import admin_socket as control
 from relay.operate.admin_socket import (
     LONGEST_REQUEST,
+    AdminRequest,
     AdminSocket,
     Drop,
-    Request,
     Retry,
     Show,
     perform,
@@ -44,13 +44,13 @@ class Desk:
         self.folder = folder
         self.store = SqliteStore(folder / "relay.db")
         self.writer = Writer(self.store)
-        self.told: list[Event] = []
+        self.events: list[Event] = []
         self.woken: list[LaneKey] = []
         self.turns = 0
         self.in_turn = asyncio.Event()
         self.gate = asyncio.Event()
         self.wanted = asyncio.Event()
-        self.lanes = Lanes(self._turn, lambda: T0, self.told.append)
+        self.lanes = Lanes(self._turn, lambda: T0, self.events.append)
         self.renewed: list[tuple[Subscription, ...]] = []
         self.control = AdminSocket(
             self.store,
@@ -58,7 +58,7 @@ class Desk:
             self._own,
             self._wake,
             lambda: T0,
-            self.told.append,
+            self.events.append,
             self.renewed.append,
         )
 
@@ -75,7 +75,7 @@ class Desk:
     def _wake(self, lanes: Iterable[LaneKey]) -> None:
         self.woken += lanes
 
-    async def ask(self, request: Request) -> control.Answer:
+    async def ask(self, request: AdminRequest) -> control.AdminAnswer:
         """As a verb in another process asks."""
         return await asyncio.to_thread(ask, self.folder, request)
 
@@ -133,7 +133,9 @@ def test_a_folder_whose_socket_would_have_too_long_a_path_is_refused_with_the_re
 @pytest.mark.parametrize(
     "request_", [Query(), Query(after="pending:7/7"), Show("1/1"), Show("nonsense")]
 )
-async def test_the_socket_answers_what_the_storage_answers(desk: Desk, request_: Request) -> None:
+async def test_the_socket_answers_what_the_storage_answers(
+    desk: Desk, request_: AdminRequest
+) -> None:
     here = await desk.writer.run(partial(perform, desk.store, request_, T0))
     assert await desk.ask(request_) == here
 
@@ -141,19 +143,19 @@ async def test_the_socket_answers_what_the_storage_answers(desk: Desk, request_:
 async def test_a_retry_wakes_the_lane_and_is_told(desk: Desk) -> None:
     assert await desk.ask(Retry("1/1")) == Retried("1/1", "1/1", TELEGRAM, "ops")
     assert desk.woken == [TELEGRAM]
-    assert desk.told == [Noted("info", "delivery retried", (("delivery", "1/1"), ("as", "1/1")))]
+    assert desk.events == [Noted("info", "delivery retried", (("delivery", "1/1"), ("as", "1/1")))]
 
 
 async def test_a_drop_wakes_the_lane_and_is_told_as_every_end_is(desk: Desk) -> None:
     assert await desk.ask(Drop("1/1")) == Dropped("1/1", TELEGRAM, "ops")
     assert desk.woken == [TELEGRAM]
-    assert desk.told == [Settled("telegram", "ops", "dead", 1, why=DROPPED)]
+    assert desk.events == [Settled("telegram", "ops", "dead", 1, why=DROPPED)]
 
 
 @pytest.mark.parametrize("request_", [Retry("1/7"), Drop("1/7")])
-async def test_what_is_refused_wakes_nobody(desk: Desk, request_: Request) -> None:
+async def test_what_is_refused_wakes_nobody(desk: Desk, request_: AdminRequest) -> None:
     assert isinstance(await desk.ask(request_), Refused)
-    assert (desk.woken, desk.told) == ([], [])
+    assert (desk.woken, desk.events) == ([], [])
 
 
 async def test_a_lane_is_changed_only_between_its_turns(desk: Desk) -> None:

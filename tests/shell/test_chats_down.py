@@ -133,7 +133,7 @@ async def test_a_chat_that_is_mended_by_another_in_its_place_is_up_and_its_notic
         assert await app.reload() == ()
         await place.delivered()
         await place.ops("1.0")
-        await app._notices.look()
+        await app._notices.check()
         await until(
             "the notice is over", lambda: any("resolved" in text for text in place.notices())
         )

@@ -15,11 +15,11 @@ RETENTION = Retention(7 * DAY, 1 << 30)
 
 async def a_day_later(world: World) -> list[tuple[str, int]]:
     """What expires: receivers, and how much of each."""
-    told: list[Event] = []
-    kept = Housekeeping(world.store, world.commit, lambda: world.now, told.append)
+    events: list[Event] = []
+    kept = Housekeeping(world.store, world.commit, lambda: world.now, events.append)
     await world.run(until=DAY + 60)
     await kept.round(world.pipeline.active, RETENTION)
-    return [(event.receiver, event.count) for event in told if isinstance(event, Settled)]
+    return [(event.receiver, event.count) for event in events if isinstance(event, Settled)]
 
 
 async def test_what_waits_for_a_chat_expires_with_the_copies_that_wait_for_its_fallback() -> None:

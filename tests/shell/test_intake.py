@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 import pytest
 
 from relay.core import payload
-from relay.core.answer import Answer, BadPayload, Busy, Taken
 from relay.core.event import Accepted, Event
+from relay.core.intake_result import Committed, IntakeResult, InvalidPayload, RetryLater
 from relay.core.routing import route
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Route, Routing
@@ -57,16 +57,16 @@ class Relay:
         self.store = Watched()
         self.writer = Writer(self.store)
         self.woken: list[tuple[int, tuple[LaneKey, ...]]] = []
-        self.told: list[Event] = []
+        self.events: list[Event] = []
         routing = Routing(Route("ops"), {"ops": (target(),)})
         self.intake = Intake(
-            self.store, self.writer, self._wake, lambda: T0, self.told.append, routing
+            self.store, self.writer, self._wake, lambda: T0, self.events.append, routing
         )
 
     def _wake(self, lanes: Iterable[LaneKey]) -> None:
         self.woken.append((len(self.store.taken), tuple(lanes)))
 
-    def post(self, body: bytes, source: str = "") -> "asyncio.Future[Answer]":
+    def post(self, body: bytes, source: str = "") -> "asyncio.Future[IntakeResult]":
         return asyncio.ensure_future(self.intake.accept(source, body))
 
 
@@ -83,10 +83,10 @@ async def test_every_part_is_committed_before_the_answer_and_chats_are_woken_onc
 ) -> None:
     relay.store.gate.set()
     assert len(body(ALERTS)) > LARGE
-    assert await relay.post(body(ALERTS)) == Taken()
+    assert await relay.post(body(ALERTS)) == Committed()
     assert relay.store.taken == ["large"] * 46 + ["large ends"]
     assert relay.woken == [(47, (target().lane,))]
-    assert sum(event.firing for event in relay.told if isinstance(event, Accepted)) == ALERTS
+    assert sum(event.firing for event in relay.events if isinstance(event, Accepted)) == ALERTS
 
 
 async def test_a_large_body_is_read_and_routed_beside_the_event_loop(
@@ -104,7 +104,7 @@ async def test_a_large_body_is_read_and_routed_beside_the_event_loop(
     watch("parse", payload.parse)
     watch("deliveries", route.deliveries)
     relay.store.gate.set()
-    assert await relay.post(body(ALERTS)) == Taken()
+    assert await relay.post(body(ALERTS)) == Committed()
     assert worked == {"parse": {False}, "deliveries": {False}}
 
 
@@ -112,7 +112,7 @@ async def test_a_small_body_of_many_alerts_is_one_transaction(relay: Relay) -> N
     relay.store.gate.set()
     many = b'{"groupKey": "g", "alerts": [' + b"{}," * 20_000 + b"{}]}"
     assert len(many) < LARGE
-    assert await relay.post(many) == Taken()
+    assert await relay.post(many) == Committed()
     assert relay.store.taken == ["g"] * 78 + ["g ends"]
 
 
@@ -122,7 +122,7 @@ async def test_a_large_body_is_split_before_any_later_one_of_its_source(relay: R
     same, other = relay.post(body(1, "same")), relay.post(body(1, "other"), "eu")
     await asyncio.sleep(0)
     relay.store.gate.set()
-    assert [await each for each in (large, same, other)] == [Taken()] * 3
+    assert [await each for each in (large, same, other)] == [Committed()] * 3
     order = [
         relay.store.taken.index(name) for name in ("large", "other ends", "large ends", "same ends")
     ]
@@ -131,12 +131,12 @@ async def test_a_large_body_is_split_before_any_later_one_of_its_source(relay: R
 
 async def test_a_large_body_that_fails_holds_up_no_later_one(relay: Relay) -> None:
     relay.store.gate.set()
-    assert isinstance(await relay.post(b"[" * (LARGE + 1)), BadPayload)
+    assert isinstance(await relay.post(b"[" * (LARGE + 1)), InvalidPayload)
     relay.store.full_after = 20
-    assert isinstance(await relay.post(body(ALERTS)), Busy)
+    assert isinstance(await relay.post(body(ALERTS)), RetryLater)
     assert relay.woken == [(20, (target().lane,))]
     relay.store.full_after = 1000
-    assert await relay.post(body(1, "next")) == Taken()
+    assert await relay.post(body(1, "next")) == Committed()
 
 
 async def test_turns_of_chats_wait_while_a_large_body_is_taken_and_are_not_forgotten(
@@ -146,5 +146,5 @@ async def test_turns_of_chats_wait_while_a_large_body_is_taken_and_are_not_forgo
     await asyncio.to_thread(relay.store.begun.wait, 10)
     turn = asyncio.ensure_future(relay.writer.run(lambda: relay.store.taken[-1]))
     relay.store.gate.set()
-    assert await large == Taken()
+    assert await large == Committed()
     assert await turn == "large ends"

@@ -21,23 +21,23 @@ from relay.store.writer import Writer
 async def test_a_round_that_fails_is_told_and_another_comes(
     error: Exception, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, told, again = SqliteStore(":memory:"), list[Event](), asyncio.Event()
+    store, events, again = SqliteStore(":memory:"), list[Event](), asyncio.Event()
     writer = Writer(store)
 
     async def send(_: Request) -> NoAnswer:
         raise AssertionError("there is nothing to say")
 
     def bot_replies() -> tuple[Outgoing, ...]:
-        if not told:
+        if not events:
             raise error
         again.set()
         return ()
 
     monkeypatch.setattr(replies, "_AFTER_FAULT", 0.0)
     monkeypatch.setattr(store.people, "bot_replies", bot_replies)
-    answering = Replies(store.people, writer.run, send, lambda: 0.0, told.append)
+    answering = Replies(store.people, writer.run, send, lambda: 0.0, events.append)
     answering.start()
     await asyncio.wait_for(again.wait(), 10)
     await answering.stop()
     writer.close()
-    assert [event.message for event in told if isinstance(event, Noted)] == [said]
+    assert [event.message for event in events if isinstance(event, Noted)] == [said]

@@ -11,7 +11,7 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization as pem
 
-from relay.inbound.web_config import open_door, read, server_tls
+from relay.inbound.web_config import open_access, read, server_tls
 
 HASH = bcrypt.hashpw(b"canary-password", b"$2b$04$abcdefghijklmnopqrstuu").decode()
 
@@ -160,17 +160,17 @@ def test_a_key_with_a_password_is_a_fault_and_asks_nobody(certificates: Path) ->
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_a_loopback_listener_needs_no_guard(host: str) -> None:
-    assert open_door(host, None) == ""
+    assert open_access(host, None) == ""
 
 
 @pytest.mark.parametrize("host", ["", "0.0.0.0", "::", "192.0.2.1", "relay.example"])
 def test_any_other_listener_is_refused_until_something_guards_it(host: str, tmp_path: Path) -> None:
-    refusal = open_door(host, None)
+    refusal = open_access(host, None)
     assert "--web.config.file" in refusal
     assert "--web.allow-unauthenticated" in refusal
     assert "\n" not in refusal
-    assert open_door(host, read(written(tmp_path, ""))) == refusal
-    assert open_door(host, read(written(tmp_path, "bearer_token_files: [one]", one="t"))) == ""
+    assert open_access(host, read(written(tmp_path, ""))) == refusal
+    assert open_access(host, read(written(tmp_path, "bearer_token_files: [one]", one="t"))) == ""
 
 
 def test_old_tls_versions_are_off_unless_asked_for(certificates: Path) -> None:

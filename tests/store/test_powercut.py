@@ -146,11 +146,11 @@ def a_job(chance: random.Random) -> Job:
     match chance.randrange(4):
         case 0 | 1:
             lanes = chance.sample(LANES, chance.randint(1, 2))
-            told = notification(alert(chance.choice("abc")), group=chance.choice(GROUPS))
+            posted = notification(alert(chance.choice("abc")), group=chance.choice(GROUPS))
             size = chance.choice((0, 100, 9_000))
             return partial(
                 accept,
-                told=replace(told, external_url="x" * size),
+                posted=replace(posted, external_url="x" * size),
                 lanes=lanes,
                 at=T0 + chance.random(),
             )
@@ -162,9 +162,9 @@ def a_job(chance: random.Random) -> Job:
             )
 
 
-def accept(store: Store, told: Notification, lanes: list[LaneKey], at: float) -> None:
+def accept(store: Store, posted: Notification, lanes: list[LaneKey], at: float) -> None:
     deliveries = tuple(Delivery(lane, "ops", "", None, urgent=False) for lane in lanes)
-    store.accept(NewPayload(told.group, msgspec.json.encode(told), at, deliveries))
+    store.accept(NewPayload(posted.group, msgspec.json.encode(posted), at, deliveries))
 
 
 def fold(store: Store, lane: LaneKey) -> None:

@@ -64,13 +64,13 @@ def store(reopen: Reopen) -> Store:
 def new_payload(
     *lanes: LaneKey,
     at: float = T0,
-    told: Notification | None = None,
+    posted: Notification | None = None,
     receiver: str = "ops",
     last: bool = True,
 ) -> NewPayload:
-    told = told or notification(alert("a"))
+    posted = posted or notification(alert("a"))
     deliveries = tuple(Delivery(lane, receiver, "", None, urgent=False) for lane in lanes)
-    return NewPayload(told.group, msgspec.json.encode(told), at, deliveries, last)
+    return NewPayload(posted.group, msgspec.json.encode(posted), at, deliveries, last)
 
 
 def fold_all(store: Store, lane: LaneKey, *, due: float | None = T0, urgent: bool = False) -> Card:
@@ -115,24 +115,24 @@ def test_deliveries_of_a_lane_come_in_the_order_of_acceptance_a_page_at_a_time(
 
 def test_a_page_of_large_payloads_is_cut_by_what_they_weigh_and_never_empty(store: Store) -> None:
     wide = replace(alert("a"), annotations={"description": "x" * (PAGE_BYTES - 2000)})
-    for told in (
+    for posted in (
         notification(alert("a")),
         notification(wide),
         notification(wide),
         notification(alert("b")),
     ):
-        store.accept(new_payload(TELEGRAM, told=told))
+        store.accept(new_payload(TELEGRAM, posted=posted))
     assert [opened.seq for opened in store.claim(TELEGRAM, T0, 9).page] == [1, 2, 3]
     store.dismiss(TELEGRAM, [1, 2], "merged", "")
     heavier = replace(wide, annotations={"description": "x" * 2 * PAGE_BYTES})
-    store.accept(new_payload(DISCORD, told=notification(heavier)))
+    store.accept(new_payload(DISCORD, posted=notification(heavier)))
     assert [opened.seq for opened in store.claim(DISCORD, T0, 9).page] == [1]
     assert [opened.seq for opened in store.claim(TELEGRAM, T0, 9).page] == [3, 4]
 
 
 def test_accept_tells_which_lanes_have_work(store: Store) -> None:
     assert store.accept(new_payload(TELEGRAM, DISCORD)) == (TELEGRAM, DISCORD)
-    assert store.accept(new_payload(told=notification(alert("x"), group=OTHER))) == ()
+    assert store.accept(new_payload(posted=notification(alert("x"), group=OTHER))) == ()
 
 
 def test_what_was_accepted_is_there_after_a_new_start(reopen: Reopen) -> None:
@@ -159,7 +159,7 @@ def test_a_part_that_is_not_the_last_says_nothing_of_other_cards(store: Store) -
 def test_another_group_and_a_closed_card_get_no_empty_delivery(store: Store) -> None:
     store.accept(new_payload(TELEGRAM))
     card = fold_all(store, TELEGRAM)
-    assert store.accept(new_payload(DISCORD, told=notification(alert("x"), group=OTHER))) == (
+    assert store.accept(new_payload(DISCORD, posted=notification(alert("x"), group=OTHER))) == (
         DISCORD,
     )
     store.settle(result(replace(shown(card), closed_at=T0)))
@@ -366,15 +366,17 @@ def test_a_card_that_closes_after_its_deliveries_were_forgotten_is_forgotten_too
 def test_cards_without_deliveries_are_forgotten_a_few_at_a_time_whatever_stands_between_them(
     store: Store,
 ) -> None:
-    told = {key: over(key) for key in "abcdefghij"}
-    open_ones = {key: replace(card, closed_at=None) for key, card in told.items() if key in "abef"}
-    keep(store, *(told | open_ones).values())
+    posted = {key: over(key) for key in "abcdefghij"}
+    open_ones = {
+        key: replace(card, closed_at=None) for key, card in posted.items() if key in "abef"
+    }
+    keep(store, *(posted | open_ones).values())
     rounds = [store.purge(T0 + 1, SIZE, 3) for _ in range(8)]
     assert (max(rounds), sum(rounds)) == (3, 6)
-    assert [key for key, card in told.items() if store.card(TELEGRAM, card.group, "")] == list(
+    assert [key for key, card in posted.items() if store.card(TELEGRAM, card.group, "")] == list(
         "abef"
     )
-    keep(store, *told.values())
+    keep(store, *posted.values())
     assert sum(store.purge(T0 + 1, SIZE, 3) for _ in range(4)) == 10
 
 
@@ -382,7 +384,7 @@ def test_a_card_without_deliveries_stays_while_something_needs_it(store: Store) 
     keep(store, over("due"), due=T0 + 99)
     keep(store, over("heard of since", T0 + 1), replace(over("shown since"), closed_at=T0 + 1))
     keep(store, over("news"), replace(over(""), group=DIGEST, heard_at=0.0))
-    store.accept(new_payload(TELEGRAM, told=notification(alert("x"), group=over("news").group)))
+    store.accept(new_payload(TELEGRAM, posted=notification(alert("x"), group=over("news").group)))
     assert store.purge(T0 + 1, SIZE, 10) == 0
     assert store.card(TELEGRAM, over("news").group, "") == over("news")
 
@@ -459,7 +461,7 @@ def test_a_fallback_card_gets_what_its_lane_gets_until_it_closes(store: Store) -
     store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
     fold_all(store, DISCORD)
     over = notification(alert("a", "resolved"))
-    assert store.accept(new_payload(TELEGRAM, told=over)) == (TELEGRAM, DISCORD)
+    assert store.accept(new_payload(TELEGRAM, posted=over)) == (TELEGRAM, DISCORD)
     (copy,) = store.claim(DISCORD, T0, 9).page
     assert (copy.alerts, copy.notification.status) == (None, "resolved")
     card = fold_all(store, DISCORD)

@@ -94,7 +94,7 @@ class BotReply(Struct, frozen=True):
     text: RichText
 
 
-class Known(Struct, frozen=True):
+class ChatContext(Struct, frozen=True):
     """What the store knows that an update may concern: the chat's line in the registry, its
     subscriptions, the invitation whose token the update brings, and for /alerts the cards that the
     chat shows and that fire."""
@@ -106,7 +106,7 @@ class Known(Struct, frozen=True):
     cards: tuple[Card, ...] = ()
 
 
-class Effects(Struct, frozen=True):
+class UpdateEffects(Struct, frozen=True):
     """What follows from an update, committed together with it.
 
     `entry` is the chat's new line in the registry. `added`, `changed` and `ended` (by id) are
@@ -195,11 +195,11 @@ def has_left(why: str) -> bool:
     out.
     """
     words = why.lower()
-    return any(said in words for said in _FAREWELLS)
+    return any(said in words for said in _LEFT_FOR_GOOD)
 
 
 # telegram-bot-api/Client.cpp of tdlib/telegram-bot-api
-_FAREWELLS = (
+_LEFT_FOR_GOOD = (
     "bot was blocked by the user",
     "user is deactivated",
     "bot was kicked",
@@ -208,6 +208,6 @@ _FAREWELLS = (
 )
 
 
-def spoken(code: str) -> str:
+def catalogue_language(code: str) -> str:
     """The language of the catalogue that a person's app asks for; empty when it is none of them."""
     return code[:2] if code[:2] in LANGUAGES and code[2:3] in ("", "-") else ""

@@ -26,7 +26,7 @@ class Mark(Struct, frozen=True):
     span: int
 
 
-class Draft:
+class MarkupBuilder:
     """Text and spans in the order in which they begin; `length` is the text's, in code points."""
 
     def __init__(self) -> None:
