@@ -133,7 +133,6 @@ class BotHandler:
             self._actions.renew(left)
 
     async def stop(self) -> None:
-        """Waits for what has begun."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 

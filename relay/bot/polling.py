@@ -71,7 +71,6 @@ class Polling:
             self._tasks[bot] = asyncio.create_task(self._supervise(bot))
 
     async def stop(self) -> None:
-        """Ends all listening."""
         await self.follow(())
 
     def expects(self, account: str, secret: str) -> bool:

@@ -54,7 +54,6 @@ class Replies:
         self.reply_config = ReplyConfig()
 
     def ring(self) -> None:
-        """There is something to say."""
         self._work.set()
 
     def start(self) -> None:
@@ -89,7 +88,6 @@ class Replies:
         return None if all(turns) else AGAIN
 
     async def _say(self, outgoing: Outgoing) -> bool:
-        """Whether it is done with."""
         bot = next(
             (
                 each

@@ -21,12 +21,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def say(text: str) -> None:
-    """A line of output."""
     sys.stdout.write(f"{text}\n")
 
 
 def complain(text: str) -> None:
-    """A line on standard error."""
     sys.stderr.write(f"{text}\n")
 
 

@@ -12,7 +12,6 @@ from relay.config.schema import File
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     schema = verbs.add_parser(
         "schema", help="print the JSON Schema of the configuration, for editors"
@@ -21,7 +20,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def print_schema(_: argparse.Namespace) -> int:
-    """Prints the schema."""
     say(schema_text())
     return GOOD
 

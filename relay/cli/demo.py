@@ -30,7 +30,6 @@ _QUIET = "\x1b[2m{}\x1b[0m"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
     parser.add_argument(
         "--once",
         action="store_true",

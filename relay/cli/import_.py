@@ -11,7 +11,6 @@ from relay.settings.load import read_files
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
     parser.description = (
         "Prints relay.yml on standard output; on standard error, what could not be carried over, "
         "and the route and "

@@ -42,7 +42,6 @@ class Link(Struct, frozen=True):
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verbs."""
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     creating = verbs.add_parser(
         "create", help="print a link: who opens it gets the alerts that match"
@@ -188,7 +187,6 @@ def _row(invite: Invite, now: float) -> tuple[str, ...]:
 
 
 def spell(matchers: tuple[Matcher, ...]) -> str:
-    """Matchers on one line."""
     return ", ".join(map(str, matchers)) or "all alerts"
 
 

@@ -37,7 +37,6 @@ Everything that is dead for one receiver, tried again:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verbs."""
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     listing = verbs.add_parser("list", help="list what is pending, then what is dead")
     listing.add_argument(
@@ -101,7 +100,6 @@ def list_(options: argparse.Namespace) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
-    """Shows one delivery."""
     found = _asked(options.storage, Show(options.id))
     if not isinstance(found, Whole):
         return _said(found)

@@ -13,7 +13,6 @@ from relay.core.routing.route import Explained, Route, differing, draw, explain,
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verbs."""
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     showing = verbs.add_parser("show", help="draw the route tree")
     testing = verbs.add_parser(
@@ -39,7 +38,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def show(options: argparse.Namespace) -> int:
-    """Draws the tree."""
     rules = rules_of(options.config_file)
     if isinstance(rules, int):
         return rules

@@ -55,7 +55,6 @@ class Tested(Struct, frozen=True):
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
     config_option(parser)
     output_option(parser)
     parser.add_argument(

@@ -22,7 +22,6 @@ _log = logging.getLogger("relay")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
     config_option(parser)
     add = parser.add_argument
     add(

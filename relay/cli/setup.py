@@ -27,7 +27,6 @@ receivers:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verbs."""
     verbs = parser.add_subparsers(required=True, metavar="PLATFORM")
     telegram = verbs.add_parser(
         "telegram", help="find the chats of a bot and write a receiver for them"

@@ -23,7 +23,6 @@ class _Shown(msgspec.Struct):
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
     add = parser.add_argument
     add(
         "--webhook-url-file",

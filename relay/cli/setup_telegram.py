@@ -33,7 +33,6 @@ Chat = tuple[str, str]  # chat id, topic id or empty
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
     add = parser.add_argument
     add(
         "--bot-token-file",

@@ -46,7 +46,6 @@ class Shown(Struct, frozen=True):
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     rendering = verbs.add_parser(
         "render", help="show the messages that a receiver's chats would get"

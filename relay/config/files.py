@@ -52,7 +52,6 @@ class Files(Struct, frozen=True):
 
 
 def file_names(file: File) -> FileNames:
-    """Which files a configuration names."""
     return FileNames(frozenset(_secrets(file)), file.templates, frozenset(_certificates(file)))
 
 

@@ -25,7 +25,6 @@ _BY_MODE = {"MarkdownV2": "telegram.md2.j2", "Markdown": "telegram.md.j2"}
 
 
 def has_chats(receiver: Node) -> bool:
-    """Whether a receiver has a Telegram or Discord entry."""
     return any(items(child(receiver, key)) for key in PLATFORMS)
 
 

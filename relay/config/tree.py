@@ -52,7 +52,6 @@ class RouteTreeBuilder:
         return root
 
     def check_reach(self, root: Route) -> None:
-        """Reports the routes that no alert comes to."""
         for found in unreachable(root):
             taker = found.taker.place
             loc = self._places[id(found.route)]

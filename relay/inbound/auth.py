@@ -88,7 +88,6 @@ class Auth:
         self._forget()
 
     def close(self) -> None:
-        """Ends the thread that checks passwords."""
         self._bcrypt.shutdown(wait=False, cancel_futures=True)
 
     def _would_open_access(self, web: Web) -> bool:

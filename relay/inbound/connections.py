@@ -192,17 +192,14 @@ class _Connection(web.RequestHandler):
         self._connections.enter(self, cast(asyncio.Transport, wire))
 
     def depart(self) -> None:
-        """Leaves the crowd."""
         self._first.cancel()
         self._connections.leave(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It is ready for requests."""
         super().connection_made(transport)
         self.arrive(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """It is over."""
         self.depart()
         super().connection_lost(exc)
 
@@ -246,11 +243,9 @@ class _Tls(sslproto.SSLProtocol):
         self._connection = connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The handshake begins."""
         self._connection.arrive(transport)
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """It is over, whether the handshake ended or not."""
         super().connection_lost(exc)
         self._connection.depart()

@@ -213,7 +213,6 @@ class _Scrape(Collector):
     def __init__(
         self, registry: CollectorRegistry, balance: tuple[BalanceRow, ...], up: Mapping[Chat, bool]
     ) -> None:
-        """Holds for one scrape."""
         self._up = up
         self._registry = registry
         self._balance = balance

@@ -58,7 +58,6 @@ class Discord:
     _number: int = 0
 
     def add_channel(self, channel_id: int, name: str, kind: ChannelKind = "text") -> Channel:
-        """A channel."""
         self.channels[channel_id] = Channel(channel_id, name, kind)
         self.revision += 1
         return self.channels[channel_id]

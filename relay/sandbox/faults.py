@@ -92,7 +92,6 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """Everything works again."""
         self.script.clear()
 
     def take(self, platform: PlatformName, target: str, now: float) -> Fault | None:

@@ -170,7 +170,6 @@ def set_up_chats(telegram: Telegram, discord: Discord) -> None:
 
 
 def schedule(faults: Faults, began: float) -> None:
-    """Script the troubles."""
     for scripted in SCRIPTED_FAULTS:
         since = began + scripted.at
         once = scripted.kind == "429"

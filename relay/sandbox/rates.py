@@ -22,7 +22,6 @@ class Window:
         return self._calls[-self.limit] + self.per - now
 
     def take(self, now: float) -> None:
-        """Count a call at `now`."""
         self._calls.append(now)
 
 

@@ -208,7 +208,6 @@ def _reply_to_of(chat: Chat, form: Form) -> int:
 
 
 def too_many(seconds: int) -> ApiError:
-    """A 429 that asks to wait."""
     return ApiError(429, f"Too Many Requests: retry after {seconds}", {"retry_after": seconds})
 
 

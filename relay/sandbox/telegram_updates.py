@@ -70,13 +70,11 @@ class Updates:
             self.queue.clear()
 
     def delete_webhook(self, form: Form) -> None:
-        """`deleteWebhook`: back to polling."""
         self.webhook = self.secret = ""
         if form.flag("drop_pending_updates"):
             self.queue.clear()
 
     def webhook_info(self) -> JsonObject:
-        """`getWebhookInfo`."""
         info: JsonObject = {"url": self.webhook, "has_custom_certificate": False}
         info["pending_update_count"] = len(self.queue)
         if self.error:

@@ -111,7 +111,6 @@ def _command(command: Command, known: ChatContext, policy: Policy, now: float) -
 
 
 def _say(context: _CommandContext, *lines: RichText, heard: Sort = "command") -> UpdateEffects:
-    """Nothing but an answer."""
     command = context.command
     text = join("\n", lines)
     return UpdateEffects(

@@ -39,7 +39,6 @@ class Invite(Struct, frozen=True):
     used: int = 0
 
     def holds(self, now: float) -> bool:
-        """It can be used."""
         return self.used < self.uses and now < self.expires_at
 
 
@@ -67,7 +66,6 @@ class Subscription(Struct, frozen=True):
 
     @property
     def lane(self) -> LaneKey:
-        """Where its deliveries go."""
         return LaneKey("telegram", self.bot.api, self.bot.account, self.lane_chat, self.topic)
 
 

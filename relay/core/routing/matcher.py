@@ -56,7 +56,6 @@ class MatcherError(ValueError):
     """
 
     def __init__(self, message: str, offset: int) -> None:
-        """The message is the whole text of the error."""
         super().__init__(message)
         self.offset = offset
 

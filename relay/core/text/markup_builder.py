@@ -11,7 +11,6 @@ class MarkupError(ValueError):
     """
 
     def __init__(self, message: str, offset: int) -> None:
-        """`message` says what is wrong and what is right."""
         super().__init__(message)
         self.offset = offset
 
@@ -30,13 +29,11 @@ class MarkupBuilder:
     """Text and spans in the order in which they begin; `length` is the text's, in code points."""
 
     def __init__(self) -> None:
-        """Nothing written yet."""
         self.length = 0
         self._pieces: list[str] = []
         self._spans: list[Span | None] = []
 
     def write(self, text: str) -> None:
-        """Add characters."""
         self._pieces.append(text)
         self.length += len(text)
 

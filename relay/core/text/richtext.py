@@ -89,7 +89,6 @@ def styled(kind: Kind, content: RichText | str, value: str = "") -> RichText:
 
 
 def concat(parts: Iterable[RichText | str]) -> RichText:
-    """The parts one after the other."""
     texts: list[str] = []
     spans: list[Span] = []
     offset = 0

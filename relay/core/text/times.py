@@ -56,7 +56,6 @@ class Printable:
     __slots__ = ()
 
     def rich(self) -> RichText:
-        """What it prints as."""
         raise NotImplementedError
 
 
@@ -72,7 +71,6 @@ class Duration(float):
     _text: str
 
     def __str__(self) -> str:
-        """`1 h 12 min`."""
         return self._text
 
 
@@ -90,27 +88,21 @@ class Time(Printable):
         self._zone = zone or reader.timezone
 
     def __bool__(self) -> bool:
-        """Whether the time is known."""
         return 0.0 < self.unix < _LATEST
 
     def __float__(self) -> float:
-        """Unix seconds."""
         return self.unix
 
     def __str__(self) -> str:
-        """What it prints as, without its style."""
         return self.rich().text
 
     def __eq__(self, other: object) -> bool:
-        """The same moment, whatever the zone."""
         return isinstance(other, Time) and self.unix == other.unix
 
     def __lt__(self, other: "Time") -> bool:
-        """Earlier."""
         return self.unix < other.unix
 
     def __hash__(self) -> int:
-        """As equal moments have to."""
         return hash(self.unix)
 
     def rich(self) -> RichText:
