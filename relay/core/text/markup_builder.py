@@ -15,7 +15,7 @@ class MarkupError(ValueError):
         self.offset = offset
 
 
-class Mark(Struct, frozen=True):
+class OpenStyle(Struct, frozen=True):
     """A place where a style begins: the text's length there, the pieces and the spans written so
     far.
     """
@@ -37,12 +37,12 @@ class MarkupBuilder:
         self._pieces.append(text)
         self.length += len(text)
 
-    def open(self) -> Mark:
+    def open(self) -> OpenStyle:
         """Begin a style here; what it is may be said when it ends."""
         self._spans.append(None)
-        return Mark(self.length, len(self._pieces), len(self._spans) - 1)
+        return OpenStyle(self.length, len(self._pieces), len(self._spans) - 1)
 
-    def close(self, mark: Mark, kind: Kind, value: str = "") -> bool:
+    def close(self, mark: OpenStyle, kind: Kind, value: str = "") -> bool:
         """End a style; False when its value cannot stand, so that the text stays without.
 
         A value with a placeholder is kept as it is, for `substitute` to judge.
@@ -53,7 +53,7 @@ class MarkupBuilder:
         self._spans[mark.span] = Span(kind, mark.start, self.length, accepted)
         return True
 
-    def since(self, mark: Mark) -> str:
+    def since(self, mark: OpenStyle) -> str:
         """The text written since then."""
         return "".join(self._pieces[mark.piece :])
 

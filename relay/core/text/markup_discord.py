@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from relay.core.text.markup_builder import Mark, MarkupBuilder
+from relay.core.text.markup_builder import MarkupBuilder, OpenStyle
 from relay.core.text.richtext import CLOSE, OPEN, Kind, RichText
 
 _BLOCK = re.compile(
@@ -110,7 +110,7 @@ def _inline(source: str, builder: MarkupBuilder) -> None:
     tokens = list(_tokens(source))
     pairs = _pairs(tokens)
     ends = {end: begin for begin, end in pairs.items()}
-    marks: dict[int, Mark] = {}
+    marks: dict[int, OpenStyle] = {}
     for index, token in enumerate(tokens):
         if index in pairs:
             marks[index] = builder.open()

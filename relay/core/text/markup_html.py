@@ -4,7 +4,7 @@ import re
 
 from msgspec import Struct
 
-from relay.core.text.markup_builder import Mark, MarkupBuilder, MarkupError
+from relay.core.text.markup_builder import MarkupBuilder, MarkupError, OpenStyle
 from relay.core.text.richtext import CLOSE, OPEN, Kind, RichText
 
 _SPACE = re.compile(r"[ \t\n\r\v]*")
@@ -42,7 +42,7 @@ _TAGS = {*_KINDS, "tg-emoji"}
 class _Tag(Struct, frozen=True):
     name: str
     offset: int
-    mark: Mark
+    mark: OpenStyle
     attributes: dict[str, str]
 
     @property

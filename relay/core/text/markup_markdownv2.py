@@ -6,7 +6,7 @@ import re
 
 from msgspec import Struct
 
-from relay.core.text.markup_builder import Mark, MarkupBuilder, MarkupError
+from relay.core.text.markup_builder import MarkupBuilder, MarkupError, OpenStyle
 from relay.core.text.richtext import OPEN, Kind, RichText
 
 _SPECIAL = re.compile(r"\\[\x01-\x7e]|[_*\[\]()~`>#+\-=|{}.!\n]")
@@ -40,7 +40,7 @@ _SIGN = re.compile(r"\|\||__|_|\*|~|```|`|!?\[")
 class _Open(Struct, frozen=True):
     kind: Kind
     offset: int
-    mark: Mark
+    mark: OpenStyle
     language: str = ""
 
 
