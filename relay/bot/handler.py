@@ -101,7 +101,7 @@ class BotHandler:
     def _act(self, result: _UpdateResult) -> None:
         effects = result.effects
         for subscription in (effects.added,) if effects.added else ():
-            self._emit(Noted("info", "subscription begun", _described(subscription)))
+            self._emit(Noted("info", "subscription started", _described(subscription)))
         for ended in effects.ended:
             self._emit(Noted("info", "subscription ended", (("id", ended),)))
         if result.subscriptions is not None:

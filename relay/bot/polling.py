@@ -112,7 +112,11 @@ class Polling:
                 self._emit(Noted("error", "storage failed", (("err", str(error)),)))
             except Exception as error:  # noqa: BLE001 - a bug must not deafen the bot for good
                 self._emit(
-                    Noted("error", "listening failed", (("bot", bot.account), ("err", repr(error))))
+                    Noted(
+                        "error",
+                        "receiving updates failed",
+                        (("bot", bot.account), ("err", repr(error))),
+                    )
                 )
             else:
                 return

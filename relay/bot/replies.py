@@ -83,7 +83,7 @@ class Replies:
             self._emit(Noted("error", "storage failed", (("err", str(error)),)))
             return _AFTER_FAULT
         except Exception as error:  # noqa: BLE001 - one answer that fails must not silence the bots for good
-            self._emit(Noted("error", "answering failed", (("err", repr(error)),)))
+            self._emit(Noted("error", "replying failed", (("err", repr(error)),)))
             return _AFTER_FAULT
         return None if all(turns) else AGAIN
 

@@ -47,7 +47,7 @@ def config_option(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("relay.yml"),
         metavar="FILE",
-        help="the configuration (default: relay.yml)",
+        help="configuration file (default: relay.yml)",
     )
 
 
@@ -58,7 +58,7 @@ def output_option(parser: argparse.ArgumentParser) -> None:
         "--output",
         choices=("simple", "json"),
         default="simple",
-        help="how to print (default: simple)",
+        help="output format (default: simple)",
     )
 
 
@@ -70,5 +70,5 @@ def storage_option(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("data"),
         metavar="DIR",
-        help="default: data/",
+        help="storage directory (default: data/)",
     )

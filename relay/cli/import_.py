@@ -12,7 +12,7 @@ from relay.settings.load import read_files
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Prints relay.yml on standard output; on standard error, what could not be carried over, "
+        "Prints relay.yml on standard output; on standard error, what could not be converted, "
         "and the route and "
         "receiver that alertmanager.yml then needs."
     )
@@ -41,12 +41,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _left(imported: Imported) -> str:
     """What the reader has to do."""
-    listed = "\n".join(map(render, imported.losses)) or "Everything was carried over."
-    head = f"Not carried over, or to look at ({len(imported.losses)}):\n" if imported.losses else ""
+    listed = "\n".join(map(render, imported.losses)) or "Everything was converted."
+    head = f"Not converted, or to be checked ({len(imported.losses)}):\n" if imported.losses else ""
     return (
         f"{head}{listed}\n\n"
-        "In alertmanager.yml, take telegram_configs and discord_configs out of "
+        "In alertmanager.yml, remove telegram_configs and discord_configs from "
         f"{', '.join(imported.emptied)}.\n"
-        "Put this route in place of the old one, and this receiver beside the others.\n\n"
+        "Replace its route with this one, and add this receiver.\n\n"
         f"{imported.snippet}"
     )

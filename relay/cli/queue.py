@@ -38,16 +38,22 @@ Everything that is dead for one receiver, tried again:
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    listing = verbs.add_parser("list", help="list what is pending, then what is dead")
+    listing = verbs.add_parser("list", help="list pending deliveries, then dead ones")
     listing.add_argument(
-        "--receiver", default="", metavar="NAME", help="only what counts under this receiver"
-    )
-    listing.add_argument("--state", choices=("pending", "dead"), help="only what is in this state")
-    listing.add_argument(
-        "--limit", type=_count, default=50, metavar="N", help="how many at most (default: 50)"
+        "--receiver", default="", metavar="NAME", help="only deliveries of this receiver"
     )
     listing.add_argument(
-        "--after", default="", metavar="PLACE", help="go on where the page before ended"
+        "--state", choices=("pending", "dead"), help="only deliveries in this state"
+    )
+    listing.add_argument(
+        "--limit",
+        type=_count,
+        default=50,
+        metavar="N",
+        help="largest number of deliveries (default: 50)",
+    )
+    listing.add_argument(
+        "--after", default="", metavar="PLACE", help="continue after the previous page"
     )
     showing = verbs.add_parser("show", help="show one delivery with its alerts")
     showing.add_argument("id", metavar="ID")
@@ -58,12 +64,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     giving_up = verbs.add_parser(
-        "drop", help="give up pending deliveries: they end as dead, their chats are not told"
+        "drop", help="give up pending deliveries: they end as dead, their chats get no message"
     )
     for verb in (trying, giving_up):
         verb.add_argument("ids", nargs="+", metavar="ID")
     salvaging = verbs.add_parser(
-        "salvage", help="accept anew what can be read of a damaged storage"
+        "salvage", help="accept again what can be read from a damaged storage"
     )
     salvaging.add_argument(
         "file", type=Path, metavar="FILE", help="relay.db.damaged-TIME, as the log named it"
@@ -168,7 +174,7 @@ def _say_salvaged(found: Salvaged) -> None:
         people = f"{found.invites} invitations, {found.subscriptions} subscriptions"
         say(f"{people} and {found.chats} chats of the registry restored")
     if found.outdated:
-        say(f"{found.outdated} deliveries left, for their chats have heard of something newer")
+        say(f"{found.outdated} deliveries skipped: their chats got newer ones")
     if found.unreadable:
         say(f"{found.unreadable} deliveries could not be read")
     if found.strangers:
@@ -273,5 +279,5 @@ def _json(answer: AdminAnswer) -> str:
 
 def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of deliveries")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of deliveries")
     return int(text)

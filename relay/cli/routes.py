@@ -26,10 +26,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         dest="verify",
         type=_names,
         metavar="A,B",
-        help="status 1 unless the alert reaches these",
+        help="exit with status 1 unless the alert reaches exactly these",
     )
     testing.add_argument(
-        "--explain", action="store_true", help="say for each route why it matched or not"
+        "--explain", action="store_true", help="print for each route why it matched or not"
     )
     for verb, run in ((showing, show), (testing, test)):
         config_option(verb)
@@ -80,7 +80,7 @@ def test(options: argparse.Namespace) -> int:
 def _label(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is no label: write name=value")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a label: write name=value")
     return name, value
 
 

@@ -31,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         metavar="DURATION",
         help=(
-            "how often to see whether the configuration, or a file that it names, changed "
+            "how often to check the configuration and the files it names for changes "
             "(default: never)"
         ),
     )
@@ -41,22 +41,28 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("data"),
         metavar="DIR",
-        help="default: data/",
+        help="storage directory (default: data/)",
     )
     add(
         "--web.listen-address",
         dest="listen",
         default="127.0.0.1:9087",
         metavar="HOST:PORT",
-        help="port 0: a free one",
+        help="address to listen on; port 0: any free port (default: 127.0.0.1:9087)",
     )
-    add("--web.config.file", dest="web", type=Path, metavar="FILE", help="TLS and authentication")
+    add(
+        "--web.config.file",
+        dest="web",
+        type=Path,
+        metavar="FILE",
+        help="file with TLS and authentication",
+    )
     add(
         "--web.external-url",
         dest="external",
         default="",
         metavar="URL",
-        help="under which others reach this relay: its path may stand before all paths",
+        help="URL under which others reach the relay; its path may prefix every path",
     )
     add(
         "--web.max-body",
@@ -64,13 +70,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=128 * MEBIBYTE,
         metavar="BYTES",
-        help="default: 128 MiB",
+        help="largest body of a request (default: 128 MiB)",
     )
     add(
         "--web.allow-unauthenticated",
         dest="open",
         action="store_true",
-        help="listen to anyone without authentication",
+        help="allow a public address without authentication",
     )
     add("--log.level", dest="level", choices=("debug", "info", "warning", "error"), default="info")
     add("--log.format", dest="form", choices=("logfmt", "json"), default="logfmt")

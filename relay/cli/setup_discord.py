@@ -29,13 +29,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         dest="secret_file",
         type=Path,
         metavar="FILE",
-        help="holds the URL (default: it is asked)",
+        help="file with the URL (default: asked for)",
     )
     add(
         "--receiver",
         default="discord",
         metavar="NAME",
-        help="what routes will call it (default: discord)",
+        help="name of the receiver (default: discord)",
     )
     add("--thread-name", default="", metavar="TITLE", help="title of the post, for a forum channel")
 

@@ -162,9 +162,9 @@ _WANTED = {
     "int_type": "a whole number",
     "bool_type": "true or false",
     "tuple_type": "a list",
-    "dict_type": "keys with values",
-    "model_type": "keys with values",
-    "model_attributes_type": "keys with values",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
 }
 
 
@@ -195,4 +195,4 @@ def _kind(value: object) -> str:
         case list():
             return "a list"
         case _:
-            return "keys with values"
+            return "a mapping"

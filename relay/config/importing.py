@@ -201,7 +201,7 @@ def _settle(
             kept = without(draft, loc)
             draft = kept if isinstance(kept, MappingNode) else draft
     raise NotImported(
-        (source.fault(source.position(()), "too little of this file can be carried over"),)
+        (source.fault(source.position(()), "too little of this file can be converted"),)
     )
 
 
@@ -227,7 +227,7 @@ def _may_go(loc: Loc, message: str) -> bool:
         ):
             return True
         case ("route", *_, "routes", int()):
-            return message.startswith("no alert comes here")
+            return message.startswith("unreachable: ")
         case _:
             return False
 

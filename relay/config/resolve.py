@@ -116,7 +116,9 @@ def _routes(config: Config, names: KnownNames, notices: str, report: Report) -> 
     if not config.routes_whole:
         return root
     if config.file.route.receiver is None:
-        report.lack(("route",), 'missing key "receiver": what no other route takes goes there')
+        report.lack(
+            ("route",), 'missing key "receiver": it gets the alerts that no other route matches'
+        )
         return root
     understood = not faulty(tuple(report.faults[before:]))
     if tree.sound:
@@ -236,7 +238,7 @@ def _intervals(file: File, report: Report) -> dict[str, TimeInterval]:
                 if times.start_time >= times.end_time:
                     loc = ("time_intervals", index, "time_intervals", at, "times", number)
                     report.fault(
-                        loc, "the end is not after the start: write a night as two entries"
+                        loc, "end_time is not after start_time: write a night as two entries"
                     )
     return {
         interval.name: TimeInterval(interval.name, tuple(map(_period, interval.time_intervals)))

@@ -156,9 +156,9 @@ class Shared(Model):
     link_rewrites: Many[LinkRewrite] | None = None
     """Addresses that need another form outside."""
     language: Language | None = None
-    """Language of the built-in words."""
+    """Language of the built-in texts."""
     timezone: Timezone | None = None
-    """Time zone of times that are written out."""
+    """Time zone in which times are shown."""
 
 
 class Entry(Shared):
@@ -173,7 +173,7 @@ class Entry(Shared):
     template: str | None = None
     """Name of a template file, among `templates` or built in."""
     http_config: HttpConfig | None = None
-    """How requests travel."""
+    """Proxy and TLS of requests."""
 
 
 class TelegramConfig(Entry):

@@ -39,13 +39,13 @@ class RouteTreeBuilder:
             if getattr(config, key):
                 self._report.fault(
                     (*loc, key),
-                    f"the first route takes every alert: {quote(key)} has no place in it",
+                    f"the root route matches every alert: it cannot have {quote(key)}",
                 )
         if config.continue_:
-            self._report.fault((*loc, "continue"), "the first route has nothing to continue to")
+            self._report.fault((*loc, "continue"), "the root route has no sibling to continue to")
         root = self._route(config, loc, "")
         for key, places in self._ignored.items():
-            more = f" ({len(places)} routes say it)" if len(places) > 1 else ""
+            more = f" ({len(places)} routes have it)" if len(places) > 1 else ""
             self._report.warn(
                 places[0], f"Alertmanager groups and repeats: {quote(key)} has no effect here{more}"
             )
@@ -57,7 +57,7 @@ class RouteTreeBuilder:
             loc = self._places[id(found.route)]
             self._report.fault(
                 loc,
-                f"no alert comes here: the route at {taker} takes them all and does not continue",
+                f"unreachable: the route at {taker} matches every alert first, without continue",
             )
 
     def _route(self, config: RouteConfig, loc: Loc, inherited: str) -> Route:

@@ -57,7 +57,7 @@ def read(name: str, data: bytes) -> tuple[Source, tuple[Fault, ...]]:
         text = data.decode()
     except UnicodeDecodeError as error:
         before = data[: error.start].decode()
-        return _unread(name, before, _end(before), "this is not UTF-8: save the file in UTF-8")
+        return _unread(name, before, _end(before), "invalid UTF-8: save the file as UTF-8")
     if found := _UNPRINTABLE.search(text):
         before = text[: found.start()]
         return _unread(
@@ -84,7 +84,7 @@ def _build(name: str, text: str) -> tuple[Source, tuple[Fault, ...]]:
     except yaml.MarkedYAMLError as error:
         problems.append(_syntax(error, builder.lines))
     except (yaml.YAMLError, ValueError, RecursionError):
-        problems.append((START, "this is not YAML"))
+        problems.append((START, "invalid YAML"))
     source = Source(name, builder.lines, root, tuple(builder.secrets))
     return source, tuple(source.fault(*problem) for problem in [*problems, *builder.problems])
 
@@ -107,21 +107,21 @@ def _last(lines: Sequence[str]) -> Position:
 def _syntax(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> tuple[Position, str]:
     mark = error.problem_mark or error.context_mark
     if mark is None:
-        return START, "this is not YAML"
+        return START, "invalid YAML"
     if error.context_mark is not None and not "".join(lines[mark.line :]).strip():
         mark = error.context_mark  # found out at the end of the file only: it began here
     if mark.line >= len(lines):  # the parser counts one more line at an end without a break
-        return _last(lines), f"this is not YAML: {error.problem or error.context}"
+        return _last(lines), f"invalid YAML: {error.problem or error.context}"
     line = lines[mark.line]
     indent = line[: len(line) - len(line.lstrip())]
     if "\t" in indent:
         column = indent.index("\t")
         return Position(
             mark.line, column, mark.line, column
-        ), "a tab in the indentation: YAML wants spaces"
+        ), "a tab in the indentation: YAML needs spaces"
     return Position(
         mark.line, mark.column, mark.line, mark.column
-    ), f"this is not YAML: {error.problem or error.context}"
+    ), f"invalid YAML: {error.problem or error.context}"
 
 
 class _Stop(Exception):  # noqa: N818 - no error by itself: it carries the place of one out of the recursion
@@ -150,7 +150,7 @@ class _Builder:
                 if root is not None:
                     raise _Stop(
                         _position(event),
-                        "a second YAML document begins here: one file is one document",
+                        "a second YAML document begins here: a file holds one document",
                     )
                 root = self._node(next(self._events), 0)
         return root
@@ -163,7 +163,7 @@ class _Builder:
             if event.anchor not in self._anchors:
                 raise _Stop(
                     position,
-                    f"unknown alias {quote(f'*{event.anchor}')}: no such anchor stands before it",
+                    f"unknown alias {quote(f'*{event.anchor}')}: there is no such anchor before it",
                 )
             return self._anchors[event.anchor]
         node = self._fresh(event, position, depth)
@@ -174,7 +174,7 @@ class _Builder:
     def _fresh(self, event: yaml.Event, position: Position, depth: int) -> Node:
         tag = getattr(event, "tag", None)
         if tag is not None and tag != "!":
-            self.problems.append((position, f"tags such as {quote(tag)} are not read here"))
+            self.problems.append((position, f"tags such as {quote(tag)} are not supported"))
         if isinstance(event, yaml.ScalarEvent):
             return self._scalar_node(event, position)
         if isinstance(event, yaml.SequenceStartEvent):
@@ -190,7 +190,7 @@ class _Builder:
                 (
                     position,
                     (
-                        f"{quote(text)} is a truth value to YAML: write true or false, "
+                        f"YAML 1.1 reads {quote(text)} as a boolean: write true or false, "
                         f"or put it in "
                         "quotes"
                     ),
@@ -234,7 +234,7 @@ class _Builder:
     ) -> None:
         if not isinstance(event, yaml.ScalarEvent):
             self.problems.append(
-                (key.position, "a key must be text: what begins with { or [ needs quotes")
+                (key.position, "a key must be a string: put it in quotes if it begins with { or [")
             )
             return
         name = event.value
@@ -255,7 +255,7 @@ class _Builder:
                 for name, pair in part.pairs.items():
                     pairs.setdefault(name, pair)
             else:
-                self.problems.append((part.position, "<< merges a mapping, and this is none"))
+                self.problems.append((part.position, "<< needs a mapping"))
 
 
 def _position(event: yaml.Event) -> Position:
@@ -271,7 +271,7 @@ def _size(node: Node) -> int:
 
 def _bounded(size: int, position: Position) -> int:
     if size > MAX_NODES:
-        raise _Stop(position, f"more than {MAX_NODES} values, aliases followed")
+        raise _Stop(position, f"more than {MAX_NODES} values after aliases are expanded")
     return size
 
 

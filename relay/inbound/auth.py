@@ -75,7 +75,8 @@ class Auth:
             web = read(self._path)
             if self._would_open_access(web):
                 raise ValueError(
-                    f"{self._path}: it names nobody any more: restart to let everybody in"
+                    f"{self._path}: it has no user or token any more: restart to turn "
+                    "authentication off"
                 )
             if self.tls and web.tls:
                 load_certificate(self.tls, web.tls)
@@ -101,7 +102,11 @@ class Auth:
         if why != self._refused:
             self._refused = why
             self._emit(
-                Noted("error", "web configuration refused, the old one stays", (("err", why),))
+                Noted(
+                    "error",
+                    "web configuration rejected, the old one stays in force",
+                    (("err", why),),
+                )
             )
 
     def _listening(self) -> ssl.SSLContext | None:

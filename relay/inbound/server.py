@@ -117,7 +117,7 @@ class Server:
         if methods is None:
             return answer(404, "unknown path")
         if request.method not in methods:
-            refused = answer(405, f"send it with {' or '.join(methods)}")
+            refused = answer(405, f"method not allowed: use {' or '.join(methods)}")
             refused.headers["Allow"] = ", ".join(methods)
             return refused
         if updates:
@@ -177,7 +177,7 @@ class Server:
             status = await self._handlers.update(account, body)
         finally:
             share.release()
-        return answer(200, "taken") if status == 200 else answer(503, "not now", 5)
+        return answer(200, "accepted") if status == 200 else answer(503, "try again later", 5)
 
     async def _alerts(self, request: web.BaseRequest, source: str) -> web.Response:
         fault = self._header_fault(request)
@@ -219,9 +219,9 @@ class Server:
             async with asyncio.timeout(self._limits.body_seconds):
                 return await self._received(request, share, most)
         except TimeoutError:
-            return _closing(answer(503, "the body came too slowly", 1))
+            return _closing(answer(503, "the body did not arrive in time", 1))
         except web.RequestPayloadError:
-            return _closing(answer(400, "the body is not complete"))
+            return _closing(answer(400, "the body is incomplete"))
 
     async def _received(
         self, request: web.BaseRequest, share: "_BodyReservation", most: int

@@ -36,8 +36,8 @@ _VERIFY = {
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
-_INLINE = ": inline PEM is not read here, name a file instead"
-_FIXED = ": not settable here, OpenSSL's choice holds"
+_INLINE = ": inline PEM is not supported, name a file"
+_FIXED = ": not supported, OpenSSL's default is used"
 
 
 def _bcrypt(value: object) -> Secret:
@@ -79,7 +79,9 @@ class TlsServer(Model):
                 "the door"
             )
         if not self.client_ca_file and self.client_auth_type != "NoClientCert":
-            raise ValueError("client_auth_type without a client_ca_file: nothing could be verified")
+            raise ValueError(
+                "client_auth_type without a client_ca_file: no certificate could be verified"
+            )
         if self.min_version > self.max_version:
             raise ValueError("min_version is above max_version")
         return self
@@ -89,7 +91,7 @@ class WebFile(Model):
     """The file as it is written."""
 
     advice: ClassVar[dict[str, str]] = dict.fromkeys(
-        ("http_server_config", "rate_limit"), ": not supported here, leave it out"
+        ("http_server_config", "rate_limit"), ": not supported, remove it"
     )
 
     tls_server_config: TlsServer | None = None
@@ -177,9 +179,9 @@ def open_access(host: str, web: Web | None) -> str:
     if (web is not None and web.guarded) or _is_loopback(host):
         return ""
     return (
-        f"{host or 'every address'} is open to others and nothing guards it: name "
+        f"{host or 'every address'} can be reached by others without authentication: set "
         "bearer_token_files or "
-        "basic_auth_users in --web.config.file, or say --web.allow-unauthenticated"
+        "basic_auth_users in --web.config.file, or pass --web.allow-unauthenticated"
     )
 
 
@@ -247,4 +249,4 @@ def _reason(error: Exception) -> str:
 
 
 def _no_password() -> str:
-    raise ValueError("the key has a password: a service cannot type it")
+    raise ValueError("the private key is encrypted: use one without a password")

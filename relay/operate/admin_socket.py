@@ -88,7 +88,7 @@ def _salvaged(store: Store, file: Path) -> Salvaged | Refused:
 
 
 def _nothing(error: NothingToSalvage) -> Refused:
-    return Refused(f"nothing can be read of {error}")
+    return Refused(f"nothing can be read from {error}")
 
 
 class AdminSocket:
@@ -164,7 +164,7 @@ class AdminSocket:
                 "version"
             )
         except StoreError as error:
-            return Failed(f"the storage does not work now: {error}")
+            return Failed(f"the storage failed: {error}")
 
     async def _answer(self, request: AdminRequest) -> AdminAnswer:
         if isinstance(request, Query | Show):

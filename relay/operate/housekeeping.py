@@ -51,7 +51,7 @@ class Housekeeping:
             except StoreError as error:
                 self._emit(Noted("error", "storage failed", (("err", str(error)),)))
             except Exception as error:  # noqa: BLE001 - a bug in one round must not end all that come after it
-                self._emit(Noted("error", "upkeep failed", (("err", repr(error)),)))
+                self._emit(Noted("error", "housekeeping failed", (("err", repr(error)),)))
 
     async def round(self, active: ActiveConfig, retention: Retention) -> None:
         """One round at the present time."""

@@ -95,9 +95,9 @@ def _log_record(event: Event) -> tuple[Level, str, Pairs]:
             return ("error" if fault else "debug"), "alerts accepted", _fields(event)
         case Called(reason=reason):
             return (
-                ("warning", "chat call failed", _fields(event))
+                ("warning", "API request failed", _fields(event))
                 if reason
-                else ("debug", "chat called", _fields(event))
+                else ("debug", "API request", _fields(event))
             )
         case Settled(settlement=end):
             level: Level = "warning" if end in ("expired", "dead") else "debug"
@@ -117,20 +117,20 @@ def _log_record(event: Event) -> tuple[Level, str, Pairs]:
             remedy = f"alert-relay queue salvage {moved_to}"
             return (
                 "error",
-                "storage damaged, a new one begun",
+                "storage damaged, an empty one started",
                 (*_fields(event), ("remedy", remedy)),
             )
         case Heard(sort):
             return (
                 ("warning" if sort in ("forged", "failed") else "debug"),
-                "update heard",
+                "update handled",
                 _fields(event),
             )
         case BotListens(listens=listens):
             return (
-                ("info", "bot listens", _fields(event, "listens"))
+                ("info", "bot receives updates", _fields(event, "listens"))
                 if listens
-                else ("warning", "bot hears nothing", _fields(event, "listens"))
+                else ("warning", "bot receives no updates", _fields(event, "listens"))
             )
         case Noted(level, message, values):
             return level, message, values
@@ -143,7 +143,7 @@ def _loaded(event: Loaded) -> tuple[Level, str, Pairs]:
         return "info", "configuration loaded", _fields(event, "ok", "at", "faults")
     return (
         "error",
-        "configuration refused, the old one stays",
+        "configuration rejected, the old one stays in force",
         _fields(event, "ok", "at", "receivers", "chats"),
     )
 

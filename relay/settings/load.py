@@ -45,7 +45,7 @@ def _template_faults(template_check: TemplateCheck, files: Files, path: str) -> 
     try:
         return tuple(map(files.located, template_process.faults(template_check)))
     except OSError as error:
-        return (Fault(path, 1, 1, f"cannot try the templates: {_why(error)}"),)
+        return (Fault(path, 1, 1, f"cannot check the templates: {_why(error)}"),)
 
 
 def read_files(names: FileNames, folder: Path) -> Files:
@@ -89,7 +89,7 @@ def _find(pattern: str, folder: Path, templates: dict[str, Path]) -> str:
         return _why(error)
     for path in sorted(paths):
         if (BUILTIN / path.name).exists():
-            return f"{path.name} is the name of a built-in template: give yours another one"
+            return f"{path.name} is the name of a built-in template: choose another name"
         if templates.setdefault(path.name, path) != path:
             return f"two templates have the name {path.name}"
     return "" if paths else "no such file"

@@ -68,7 +68,11 @@ def _check_all(template_check: TemplateCheck, bounds: Bounds) -> Iterator[CheckR
             most = f"{bounds.seconds} s of a processor or {bounds.mebibytes} MiB"
             yield CheckResult(
                 left[0],
-                (TemplateFault(left[0], 1, 1, f"to compile and to try it takes more than {most}"),),
+                (
+                    TemplateFault(
+                        left[0], 1, 1, f"compiling and checking it takes more than {most}"
+                    ),
+                ),
             )
             left = left[1:]
 
@@ -89,7 +93,7 @@ def _run_process(request: _CheckRequest) -> list[CheckResult]:
     except subprocess.TimeoutExpired as late:
         output = late.stdout or b""
     if not output.startswith(_READY):
-        raise OSError("the process that tries templates does not start")
+        raise OSError("the process that checks templates does not start")
     return [msgspec.json.decode(line, type=CheckResult) for line in output.split(b"\n")[1:-1]]
 
 

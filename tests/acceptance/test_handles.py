@@ -43,7 +43,8 @@ async def test_without_file_handles_nothing_acknowledged_is_lost_and_work_goes_o
                 "a connection has to wait", lambda: "out of system resource" in relay.process.output
             )
             await until(
-                "a call cannot be made", lambda: relay.process.output.count("chat call failed") > 1
+                "a call cannot be made",
+                lambda: relay.process.output.count("API request failed") > 1,
             )
             resource.prlimit(relay.process.child.pid, resource.RLIMIT_NOFILE, (soft, hard))
             assert await newcomer == 200

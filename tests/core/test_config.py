@@ -150,9 +150,9 @@ receivers:
 """
     )
     assert [(fault.line, fault.message.split(",")[0]) for fault in faults] == [
-        (4, "expected keys with values"),
-        (5, "expected keys with values"),
-        (8, "expected keys with values"),
+        (4, "expected a mapping"),
+        (5, "expected a mapping"),
+        (8, "expected a mapping"),
         (7, 'unknown receiver "x"'),
         (10, 'unknown receiver "y"'),
         (9, 'no route leads to the receiver "b"'),

@@ -108,7 +108,7 @@ CHAT = "telegram_configs: [{chat_id: 1, bot_token_file: f}]"
 A = f"\nreceivers: [{{name: a, {CHAT}}}]"
 REFUSED: dict[str, tuple[str, str]] = {
     "an empty file": ("", ":1:1: no receiver has telegram_configs or discord_configs"),
-    "no YAML": ("route: [", "this is not YAML"),
+    "no YAML": ("route: [", "invalid YAML"),
     "another program's file": ("scrape_configs: []", ":1:1: no receiver has"),
     "a list": ("- a", "no receiver has"),
     "receivers without chats": (
@@ -116,10 +116,10 @@ REFUSED: dict[str, tuple[str, str]] = {
         ":2:1: no receiver has",
     ),
     "no route": (A, 'missing key "route"'),
-    "a route that is text": (f"route: a{A}", ":1:8: expected keys with values"),
+    "a route that is text": (f"route: a{A}", ":1:8: expected a mapping"),
     "a route further down that is text": (
         f"route: {{receiver: a, routes: [b]}}{A}",
-        ":1:31: expected keys with values",
+        ":1:31: expected a mapping",
     ),
     "a route to nobody": (
         f"route: {{receiver: a, routes: [{{receiver: aa}}]}}{A}",
@@ -142,7 +142,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "a key twice": (f"route: {{receiver: a, receiver: b}}{A}", ":1:22: duplicate key"),
     "a truth value of old": (
         f"route: {{receiver: a, continue: yes}}{A}",
-        '"yes" is a truth value to YAML',
+        'YAML 1.1 reads "yes" as a boolean',
     ),
 }
 
@@ -174,7 +174,7 @@ def test_a_faulty_file_ends_with_status_1(
 ) -> None:
     (tmp_path / "alertmanager.yml").write_text("route: [")
     assert main(["import", str(tmp_path / "alertmanager.yml")]) == 1
-    assert "alertmanager.yml:1:9: this is not YAML" in capsys.readouterr().err
+    assert "alertmanager.yml:1:9: invalid YAML" in capsys.readouterr().err
 
 
 def test_a_receiver_of_the_snippets_name_is_left_alone() -> None:

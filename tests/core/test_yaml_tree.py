@@ -71,12 +71,12 @@ def test_nodes_know_their_places() -> None:
         (b"a: &a [*a]", 'unknown alias "*a"'),
         (b"a: b\n...\n---\na: c", "a second YAML document"),
         (b"#" * (17 << 20), "larger than 16 MiB"),
-        (b"\xff\xfea\x00", "not UTF-8"),
+        (b"\xff\xfea\x00", "invalid UTF-8"),
         ("a: \ufffe".encode(), "a control character (U+FFFE)"),
         (b"a: b\x1b[31m", "a control character (U+001B)"),
         (b"a:\n\tb: c", "a tab in the indentation"),
-        (b"a: 'b", "not YAML"),
-        (b"a: b: c", "not YAML: mapping values are not allowed"),
+        (b"a: 'b", "invalid YAML"),
+        (b"a: b: c", "invalid YAML: mapping values are not allowed"),
     ],
 )
 def test_hostile_files_end_in_one_fault_at_once(data: bytes, says: str) -> None:
@@ -101,8 +101,8 @@ def test_keys_are_texts_and_stand_once() -> None:
     source, faults = read("f", b"a: 1\na: 2\n[b]: 3\n? {c: d}\n: 4\n'no': 5\n")
     assert [fault.message.split(",")[0].split(":")[0] for fault in faults] == [
         'duplicate key "a"',
-        "a key must be text",
-        "a key must be text",
+        "a key must be a string",
+        "a key must be a string",
     ]
     assert source.root
     assert plain(source.root) == {"a": 1, "no": 5}

@@ -198,7 +198,7 @@ async def test_a_storage_that_fails_is_said(desk: Desk, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(desk.store, "batch", fail)
     answer = await desk.ask(Show("1/1"))
-    assert answer == control.Failed("the storage does not work now: disk I/O error")
+    assert answer == control.Failed("the storage failed: disk I/O error")
 
 
 async def test_a_relay_that_stops_lets_no_client_hang(desk: Desk) -> None:

@@ -142,7 +142,10 @@ async def test_a_start_says_what_it_starts_with_and_a_reload_why_and_each_its_wa
         'level=INFO msg="configuration loaded" why=SIGHUP receivers=1 chats=1',
         warning,
     ]
-    assert said[4] == 'level=ERROR msg="configuration refused, the old one stays" faults=1 why=HTTP'
+    assert (
+        said[4]
+        == 'level=ERROR msg="configuration rejected, the old one stays in force" faults=1 why=HTTP'
+    )
 
 
 async def test_the_relay_at_work_syncs_each_commit_as_the_storage_does_that_survives_power_cuts(

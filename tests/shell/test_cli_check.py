@@ -211,7 +211,7 @@ def test_routes_test_explains_each_route(capsys: pytest.CaptureFixture[str]) -> 
         ([], "required: VERB"),
         (["chekc-config"], "invalid choice: 'chekc-config'"),
         (["routes"], "required: VERB"),
-        (["routes", "test", "team"], "'team' is no label: write name=value"),
+        (["routes", "test", "team"], "'team' is not a label: write name=value"),
         (["routes", "show", "--config.file=none.yml"], "no configuration at none.yml"),
         (["routes", "show", "-o", "xml"], "invalid choice: 'xml'"),
     ],

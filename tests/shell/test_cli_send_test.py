@@ -189,7 +189,10 @@ async def test_json_has_an_object_for_each_chat_and_no_secret(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--receiver=opps"], 'the receiver "opps" is in no configuration, did you mean "ops"?'),
+        (
+            ["--receiver=opps"],
+            'the receiver "opps" is not in the configuration, did you mean "ops"?',
+        ),
         (["--receiver=null-device"], 'the receiver "null-device" has no chats'),
         (["--receiver=ops", "--config.file=none.yml"], "no configuration at none.yml"),
         ([], "required: --receiver"),

@@ -134,7 +134,7 @@ CALLED = Called("telegram", "ops", "sendMessage", 200, 0.1234567, "", "")
             CALLED,
             "DEBUG",
             (
-                'msg="chat called" platform=telegram receiver=ops method=sendMessage '
+                'msg="API request" platform=telegram receiver=ops method=sendMessage '
                 "code=200 seconds=0.123457"
             ),
         ),
@@ -142,7 +142,7 @@ CALLED = Called("telegram", "ops", "sendMessage", 200, 0.1234567, "", "")
             Called("discord", "a", "m", 0, 1.0, "other", "timed out"),
             "WARN",
             (
-                'msg="chat call failed" platform=discord receiver=a method=m code=0 '
+                'msg="API request failed" platform=discord receiver=a method=m code=0 '
                 'seconds=1 reason=other why="timed out"'
             ),
         ),
@@ -179,7 +179,7 @@ CALLED = Called("telegram", "ops", "sendMessage", 200, 0.1234567, "", "")
         (
             Loaded(False, 1.0, 2, "HTTP"),
             "ERROR",
-            'msg="configuration refused, the old one stays" faults=2 why=HTTP',
+            'msg="configuration rejected, the old one stays in force" faults=2 why=HTTP',
         ),
         (Noted("warning", "odd"), "WARN", 'msg="odd"'),
     ],

@@ -78,7 +78,7 @@ async def test_a_relay_with_a_damaged_storage_starts_says_so_and_delivers_what_i
     (logged,) = [
         record
         for record in caplog.records
-        if record.getMessage() == "storage damaged, a new one begun"
+        if record.getMessage() == "storage damaged, an empty one started"
     ]
     assert logged.levelname == "ERROR"
     assert ("remedy", f"alert-relay queue salvage {moved}") in logged.__dict__["values"]

@@ -16,7 +16,7 @@ from relay.store.writer import Writer
 
 @pytest.mark.parametrize(
     ("error", "said"),
-    [(StoreError("disk I/O error"), "storage failed"), (ValueError("a bug"), "answering failed")],
+    [(StoreError("disk I/O error"), "storage failed"), (ValueError("a bug"), "replying failed")],
 )
 async def test_a_round_that_fails_is_told_and_another_comes(
     error: Exception, said: str, monkeypatch: pytest.MonkeyPatch

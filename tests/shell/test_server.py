@@ -223,7 +223,7 @@ async def test_another_path_or_method_is_refused(
     [
         ("POST", "/alerts/eu", EMPTY, 400, "alerts: expected a list"),
         ("POST", "/alerts/a/b", EMPTY, 404, "unknown path"),
-        ("GET", "/alerts", EMPTY, 405, "send it with POST"),
+        ("GET", "/alerts", EMPTY, 405, "method not allowed: use POST"),
         (
             "POST",
             "/alerts/",

@@ -59,7 +59,7 @@ def test_the_other_process_finds_what_would_be_found_here() -> None:
 def test_what_takes_too_long_is_ended_and_named_and_the_others_are_tried() -> None:
     named = found(Bounds(seconds=1), a="{{ nope }}", b=SLOW, c="{{ nope }}", d=GOOD)
     assert [name for name, _ in named] == ["a", "b", "c"]
-    assert named[1][1] == "to compile and to try it takes more than 1 s of a processor or 256 MiB"
+    assert named[1][1] == "compiling and checking it takes more than 1 s of a processor or 256 MiB"
 
 
 def test_what_takes_too_much_memory_is_named_and_the_others_are_tried() -> None:
@@ -137,5 +137,5 @@ def test_without_a_process_nothing_is_in_force(
     rules, faults = settings.load(config, "check")
     assert rules is None
     assert faults == (
-        Fault(str(config), 1, 1, "cannot try the templates: Resource temporarily unavailable"),
+        Fault(str(config), 1, 1, "cannot check the templates: Resource temporarily unavailable"),
     )

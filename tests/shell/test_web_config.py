@@ -81,9 +81,7 @@ FAULTS = {
     "bearer_token_file: [one]": (
         'web.yml:1:1: unknown key "bearer_token_file", did you mean "bearer_token_files"?'
     ),
-    "rate_limit: {burst: 1}": (
-        'web.yml:1:1: unknown key "rate_limit": not supported here, leave it out'
-    ),
+    "rate_limit: {burst: 1}": ('web.yml:1:1: unknown key "rate_limit": not supported, remove it'),
     "protect_all: 1": "web.yml:1:14: Input should be a valid boolean",
     "basic_auth_users: {am: canary-plain}": (
         "web.yml:1:24: expected a bcrypt hash: make one with htpasswd -nBC 10 NAME"
@@ -104,7 +102,7 @@ FAULTS = {
     ),
     "tls_server_config: {cert_file: cert.pem}": 'web.yml:1:20: missing key "key_file"',
     TLS + ", cert: x}": (
-        'web.yml:1:61: unknown key "cert": inline PEM is not read here, name a file instead'
+        'web.yml:1:61: unknown key "cert": inline PEM is not supported, name a file'
     ),
     TLS
     + ", min_version: TLS9}": "web.yml:1:74: Input should be 'TLS10', 'TLS11', 'TLS12' or 'TLS13'",
@@ -115,11 +113,11 @@ FAULTS = {
         "closes the door"
     ),
     TLS + ", client_auth_type: RequireAndVerifyClientCert}": (
-        "web.yml:1:20: client_auth_type without a client_ca_file: nothing could be verified"
+        "web.yml:1:20: client_auth_type without a client_ca_file: no certificate could be verified"
     ),
     "- a": "web.yml:1:1: Input should be a valid dictionary or instance of WebFile",
     "protect_all: yes": (
-        'web.yml:1:14: "yes" is a truth value to YAML: write true or false, or put it in quotes'
+        'web.yml:1:14: YAML 1.1 reads "yes" as a boolean: write true or false, or put it in quotes'
     ),
     "protect_all: true\nprotect_all: false": (
         'web.yml:2:1: duplicate key "protect_all", the first one is on line 1'
@@ -155,7 +153,9 @@ def test_a_key_with_a_password_is_a_fault_and_asks_nobody(certificates: Path) ->
     key = pem.load_pem_private_key(path.read_bytes(), None)
     locked = pem.BestAvailableEncryption(b"canary")
     path.write_bytes(key.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, locked))
-    assert "the key has a password: a service cannot type it" in fault(certificates, TLS + "}")
+    assert "the private key is encrypted: use one without a password" in fault(
+        certificates, TLS + "}"
+    )
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
