@@ -24,7 +24,10 @@ ROOT = Path(__file__).parent.parent
 SECONDS = 10.0  # for the whole
 WARM_UP = 0.5
 CONFIG = """
-global: {telegram_api_url: "http://127.0.0.1:1", telegram_bot_token: "111:bench", telegram_updates: none}
+global:
+  telegram_api_url: "http://127.0.0.1:1"
+  telegram_bot_token: "111:bench"
+  telegram_updates: none
 route: {receiver: ops}
 receivers: [{name: ops, telegram_configs: [{chat_id: -1001}]}]
 """

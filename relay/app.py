@@ -30,8 +30,8 @@ from relay.delivery.transport import Transport
 from relay.inbound.auth import Auth
 from relay.inbound.connections import ConnectionLimits, Listener
 from relay.inbound.intake import Intake
-from relay.inbound.server import Handlers, Limits, Server
-from relay.inbound.web_config import open_door
+from relay.inbound.server import Handlers, RequestLimits, Server
+from relay.inbound.web_config import open_access
 from relay.operate import log, metrics
 from relay.operate.admin_socket import AdminSocket
 from relay.operate.housekeeping import Housekeeping
@@ -57,7 +57,7 @@ class Options(Struct, frozen=True):
     web_config_file: Path | None = None
     allow_unauthenticated: bool = False
     prefix: str = ""
-    limits: Limits = Limits()
+    limits: RequestLimits = RequestLimits()
 
 
 class App:
@@ -275,7 +275,7 @@ class App:
             auth = Auth(path, self._emit) if path else None
         except ValueError as error:
             raise CannotStart(str(error)) from error
-        refusal = open_door(self.options.host, auth.web if auth else None)
+        refusal = open_access(self.options.host, auth.web if auth else None)
         if refusal and not self.options.allow_unauthenticated:
             raise CannotStart(refusal)
         return auth

@@ -16,7 +16,8 @@ from relay.platforms.http import NoAnswer, Request, Response
 from relay.sandbox.server import Sandbox
 from tests.world import API, World
 
-PATIENCE = 30.0  # real seconds for which the transport waits for an answer that comes, however slow the machine is
+# real seconds for which the transport waits for an answer that comes, however slow the machine is
+PATIENCE = 30.0
 LITTLE_PATIENCE = 0.25  # and for one that never comes
 TIMEOUT = 15.0  # seconds of the fake clock that pass meanwhile
 

@@ -32,7 +32,7 @@ _MOST_KNOWN = 1000  # people and chats whose answers are counted before the old 
 class _Taken(Struct, frozen=True):
     """What came of an update; the subscriptions that there are now, if they changed."""
 
-    effects: Effects
+    effects: UpdateEffects
     lanes: tuple[LaneKey, ...] = ()
     subscriptions: tuple[Subscription, ...] | None = None
 
@@ -67,12 +67,12 @@ class BotHandler:
 
         What has begun ends, even when the caller is cancelled.
         """
-        task = asyncio.create_task(self._finish(bot, update))
+        task = asyncio.create_task(self._handle(bot, update))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         await asyncio.shield(task)
 
-    async def _finish(self, bot: BotId, update: Update) -> None:
+    async def _handle(self, bot: BotId, update: Update) -> None:
         """An update that a bug of ours makes fail is passed over, so that those behind it are
         heard.
         """
@@ -119,20 +119,19 @@ class BotHandler:
                 self._emit(ChatMoved(lane.platform, target.policy.receiver, target.place, chat))
 
     async def stop(self) -> None:
-        """Waits for what has begun."""
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
 
-def _take(
+def _apply_update(
     store: PeopleStore,
     bot: BotId,
     update: Update,
     policy: Policy,
     now: float,
     rate_limiter: "_RateLimiter",
-) -> _Taken:
+) -> _UpdateResult:
     if not is_new(update, store.poll_state(bot), now):
-        return _Taken(Effects("repeated" if update.id else "ignored"))
+        return _UpdateResult(UpdateEffects("repeated" if update.id else "ignored"))
     effects = respond(update, store.known(bot, update), policy, now)
     effects = replace(
         effects,
@@ -141,12 +140,14 @@ def _take(
         ),
     )
     lanes = store.take_update(bot, update.id, effects, now)
-    return _Taken(effects, lanes, store.subscriptions() if effects.concerns_routing else None)
+    return _UpdateResult(
+        effects, lanes, store.subscriptions() if effects.concerns_routing else None
+    )
 
 
-def _pass_over(store: PeopleStore, bot: BotId, update: Update, now: float) -> _Taken:
-    effects = Effects("failed")
-    return _Taken(effects, store.take_update(bot, update.id, effects, now))
+def _pass_over(store: PeopleStore, bot: BotId, update: Update, now: float) -> _UpdateResult:
+    effects = UpdateEffects("failed")
+    return _UpdateResult(effects, store.take_update(bot, update.id, effects, now))
 
 
 class _RateLimiter:

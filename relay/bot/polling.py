@@ -55,7 +55,7 @@ class Polling:
         self._take = take
         self._tasks: dict[Bot, asyncio.Task[None]] = {}
         self._names: dict[Bot, str] = {}
-        self._deaf: dict[BotId, int] = {}
+        self._failures: dict[BotId, int] = {}
 
     async def follow(self, bots: Iterable[Bot]) -> None:
         """Listens for these bots and no others. One whose settings changed stops before it begins
@@ -69,10 +69,9 @@ class Polling:
             self._names.pop(bot, None)
         await asyncio.gather(*gone.values(), return_exceptions=True)
         for bot in wanted - self._tasks.keys():
-            self._tasks[bot] = asyncio.create_task(self._live(bot))
+            self._tasks[bot] = asyncio.create_task(self._supervise(bot))
 
     async def stop(self) -> None:
-        """Ends all listening."""
         await self.follow(())
 
     def expects(self, account: str, secret: str) -> bool:
@@ -105,7 +104,7 @@ class Polling:
             None,
         )
 
-    async def _live(self, bot: Bot) -> None:
+    async def _supervise(self, bot: Bot) -> None:
         """Listens until it is cancelled, whatever happens."""
         while True:
             try:
@@ -114,7 +113,11 @@ class Polling:
                 self._emit(Noted("error", "storage failed", (("err", str(error)),)))
             except Exception as error:  # noqa: BLE001 - a bug must not deafen the bot for good
                 self._emit(
-                    Noted("error", "listening failed", (("bot", bot.account), ("err", repr(error))))
+                    Noted(
+                        "error",
+                        "receiving updates failed",
+                        (("bot", bot.account), ("err", repr(error))),
+                    )
                 )
             else:
                 return
@@ -124,7 +127,7 @@ class Polling:
         ours = (await self._transactions.run(partial(self._store.poll_state, _id(bot)))).webhook
         if bot.updates == "none" and not ours:
             return
-        username = telegram_bot.me(await self._insist(bot, telegram_bot.get_me(bot))).username
+        username = telegram_bot.me(await self._retry(bot, telegram_bot.get_me(bot))).username
         if bot.updates == "webhook":
             await self._publish(bot)
             await self._by_webhook(bot, username)
@@ -139,7 +142,7 @@ class Polling:
             poll_state = await self._transactions.run(partial(self._store.poll_state, _id(bot)))
             asked_at = self._clock()
             since = offset(poll_state, asked_at)
-            result = await self._insist(bot, telegram_bot.get_updates(bot, since, HOLD))
+            result = await self._retry(bot, telegram_bot.get_updates(bot, since, HOLD))
             found = updates(result.value, username)
             for update in found:
                 await self._take(_id(bot), update)
@@ -156,16 +159,16 @@ class Polling:
         url = telegram_bot.webhook_url(bot)
         await self._transactions.run(partial(self._store.keep_webhook, _id(bot), url))
         self._names[bot] = username
-        await self._insist(bot, telegram_bot.set_webhook(bot, url))
+        await self._retry(bot, telegram_bot.set_webhook(bot, url))
         while True:
             found = telegram_bot.webhook_info(
-                await self._insist(bot, telegram_bot.get_webhook_info(bot))
+                await self._retry(bot, telegram_bot.get_webhook_info(bot))
             )
             if found.url != url:
                 self._emit(
                     Noted("warning", "webhook was changed, set again", (("bot", bot.account),))
                 )
-                await self._insist(bot, telegram_bot.set_webhook(bot, url))
+                await self._retry(bot, telegram_bot.set_webhook(bot, url))
             elif found.error and found.error_at > self._clock() - CHECK_EVERY:
                 remedy = f"make {url} reach this relay"
                 self._emit(BotListens(bot.account, listens=False, why=found.error, remedy=remedy))
@@ -176,7 +179,7 @@ class Polling:
         stays.
         """
         found = telegram_bot.webhook_info(
-            await self._insist(bot, telegram_bot.get_webhook_info(bot))
+            await self._retry(bot, telegram_bot.get_webhook_info(bot))
         )
         if found.url == ours:
             await self._insist(bot, telegram_bot.delete_webhook(bot))
@@ -199,28 +202,28 @@ class Polling:
                     )
                     return
 
-    async def _insist(self, bot: Bot, request: Request) -> Result:
+    async def _retry(self, bot: Bot, request: Request) -> Result:
         """Asks until the API does it; says what stands in the way."""
         failures = 0
         while True:
             answer = await self._ask(request)
             if isinstance(answer, Result):
-                self._hears(bot)
+                self._answered(bot)
                 return answer
             failures += 1
-            self._hears_nothing(bot, answer)
+            self._failed(bot, answer)
             pause = min(FIRST_PAUSE * 2 ** min(failures - 1, 10), LONGEST_PAUSE)
             await asyncio.sleep(max(answer.wait, pause))
 
     async def _ask(self, request: Request) -> Result | Refusal:
         return telegram_bot.result_of(await self._exchange(request))
 
-    def _hears(self, bot: Bot) -> None:
-        if self._deaf.pop(_id(bot), 0) >= PATIENCE:
+    def _answered(self, bot: Bot) -> None:
+        if self._failures.pop(_id(bot), 0) >= PATIENCE:
             self._emit(BotListens(bot.account, listens=True))
 
-    def _hears_nothing(self, bot: Bot, refusal: Refusal) -> None:
-        failures = self._deaf[_id(bot)] = self._deaf.get(_id(bot), 0) + 1
+    def _failed(self, bot: Bot, refusal: Refusal) -> None:
+        failures = self._failures[_id(bot)] = self._failures.get(_id(bot), 0) + 1
         if failures == PATIENCE:
             remedy = telegram_bot.remedy(refusal)
             self._emit(BotListens(bot.account, listens=False, why=refusal.why, remedy=remedy))

@@ -42,12 +42,11 @@ class Replies:
         self._exchange = exchange
         self._clock = clock
         self._emit = emit
-        self._bell = asyncio.Event()
+        self._work = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
 
     def ring(self) -> None:
-        """There is something to say."""
-        self._bell.set()
+        self._work.set()
 
     def start(self) -> None:
         """Begins with what an earlier run left."""
@@ -64,8 +63,8 @@ class Replies:
         pause: float | None = None
         while True:
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._bell.wait(), pause)
-            self._bell.clear()
+                await asyncio.wait_for(self._work.wait(), pause)
+            self._work.clear()
             pause = await self._round()
 
     async def _round(self) -> float | None:
@@ -79,7 +78,7 @@ class Replies:
             self._emit(Noted("error", "storage failed", (("err", str(error)),)))
             return _AFTER_FAULT
         except Exception as error:  # noqa: BLE001 - one answer that fails must not silence the bots for good
-            self._emit(Noted("error", "answering failed", (("err", repr(error)),)))
+            self._emit(Noted("error", "replying failed", (("err", repr(error)),)))
             return _AFTER_FAULT
         return None if all(turns) else AGAIN
 

@@ -9,7 +9,6 @@ from relay.platforms.telegram.bot import Refusal, Result
 
 
 def exchange(request: Request) -> Response | NoAnswer:
-    """Sends the request."""
     return asyncio.run(_exchange(request))
 
 
@@ -22,5 +21,4 @@ async def _exchange(request: Request) -> Response | NoAnswer:
 
 
 def called(request: Request) -> Result | Refusal:
-    """The Bot API's answer."""
     return telegram_bot.result_of(exchange(request))

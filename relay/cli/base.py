@@ -21,12 +21,10 @@ class Parser(argparse.ArgumentParser):
 
 
 def say(text: str) -> None:
-    """A line of output."""
     sys.stdout.write(f"{text}\n")
 
 
 def complain(text: str) -> None:
-    """A line on standard error."""
     sys.stderr.write(f"{text}\n")
 
 
@@ -49,7 +47,7 @@ def config_option(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("relay.yml"),
         metavar="FILE",
-        help="the configuration (default: relay.yml)",
+        help="configuration file (default: relay.yml)",
     )
 
 
@@ -60,7 +58,7 @@ def output_option(parser: argparse.ArgumentParser) -> None:
         "--output",
         choices=("simple", "json"),
         default="simple",
-        help="how to print (default: simple)",
+        help="output format (default: simple)",
     )
 
 
@@ -72,5 +70,5 @@ def storage_option(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("data"),
         metavar="DIR",
-        help="default: data/",
+        help="storage directory (default: data/)",
     )

@@ -30,7 +30,6 @@ class Seen(Struct, frozen=True):
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
     config_option(parser)
     output_option(parser)
     parser.set_defaults(run=run)

@@ -13,14 +13,12 @@ from relay.store.people_admin import Chats, ListChats
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
     storage_option(parser)
     output_option(parser)
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
-    """Lists the registry."""
     answer = asked(options, ListChats())
     if not isinstance(answer, Chats):
         return answer if isinstance(answer, int) else CANNOT

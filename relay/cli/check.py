@@ -12,7 +12,6 @@ from relay.settings.load import load
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
     parser.add_argument(
         "files", nargs="*", type=Path, metavar="FILE", help="configurations to check"
     )

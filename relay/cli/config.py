@@ -17,7 +17,6 @@ from relay.platforms import PLATFORMS
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     schema = verbs.add_parser(
         "schema", help="print the JSON Schema of the configuration, for editors"
@@ -26,7 +25,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def print_schema(_: argparse.Namespace) -> int:
-    """Prints the schema."""
     say(schema_text())
     return GOOD
 

@@ -30,18 +30,17 @@ _QUIET = "\x1b[2m{}\x1b[0m"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
     parser.add_argument(
         "--once",
         action="store_true",
-        help="end after the incident, with status 1 if anything was lost",
+        help="exit after the incident, with status 1 if an alert was lost",
     )
     parser.add_argument(
         "--page-port",
         type=_port,
         default=0,
         metavar="PORT",
-        help="of the page (default: a free one)",
+        help="port of the page (default: any free port)",
     )
     parser.set_defaults(run=run)
 
@@ -55,7 +54,7 @@ def run(options: argparse.Namespace) -> int:
 
 def _port(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > len("65535") or int(text) > 65535:
-        raise argparse.ArgumentTypeError(f"{text!r} is no port: write a number from 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a port: write a number from 0 to 65535")
     return int(text)
 
 
@@ -79,11 +78,11 @@ async def _demo(folder: Path, *, once: bool, port: int) -> int:
     except OSError as error:
         why = os.strerror(error.errno) if error.errno else str(error)
         complain(
-            f"alert-relay demo: the page cannot have --page-port={port}: {why}; name another "
+            f"alert-relay demo: cannot listen on --page-port={port}: {why}; name another "
             "one, or none"
         )
         return CANNOT
-    incident.furnish(sandbox.telegram, sandbox.discord)
+    incident.set_up_chats(sandbox.telegram, sandbox.discord)
     config = folder / "relay.yml"
     config.write_text(incident.config(sandbox.url, sandbox.url), encoding="utf-8")
     app = App(Options(config, folder / "data", port=0), (tally.listen,))

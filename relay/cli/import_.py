@@ -5,7 +5,7 @@ from pathlib import Path
 
 from relay.cli.base import CANNOT, FAULTY, GOOD, complain, say
 from relay.config.fault import render
-from relay.config.files import Wanted
+from relay.config.files import FileNames
 from relay.config.importing import Imported, NotImported, convert
 from relay.config.importing_chats import senders
 from relay.platforms import PLATFORMS
@@ -13,9 +13,8 @@ from relay.settings.load import read_files
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
     parser.description = (
-        "Prints relay.yml on standard output; on standard error, what could not be carried over, "
+        "Prints relay.yml on standard output; on standard error, what could not be converted, "
         "and the route and "
         "receiver that alertmanager.yml then needs."
     )
@@ -31,7 +30,7 @@ def run(options: argparse.Namespace) -> int:
     except OSError as error:
         complain(f"alert-relay: cannot read {path}: {error.strerror}")
         return CANNOT
-    builtin = read_files(Wanted(frozenset(), (), frozenset()), path.parent).builtin
+    builtin = read_files(FileNames(frozenset(), (), frozenset()), path.parent).builtin
     try:
         imported = convert(str(path), data, builtin, PLATFORMS)
     except NotImported as error:
@@ -44,12 +43,12 @@ def run(options: argparse.Namespace) -> int:
 
 def _left(imported: Imported) -> str:
     """What the reader has to do."""
-    listed = "\n".join(map(render, imported.losses)) or "Everything was carried over."
-    head = f"Not carried over, or to look at ({len(imported.losses)}):\n" if imported.losses else ""
+    listed = "\n".join(map(render, imported.losses)) or "Everything was converted."
+    head = f"Not converted, or to be checked ({len(imported.losses)}):\n" if imported.losses else ""
     return (
         f"{head}{listed}\n\n"
         f"In alertmanager.yml, take {' and '.join(senders(PLATFORMS))} out of "
         f"{', '.join(imported.emptied)}.\n"
-        "Put this route in place of the old one, and this receiver beside the others.\n\n"
+        "Replace its route with this one, and add this receiver.\n\n"
         f"{imported.snippet}"
     )

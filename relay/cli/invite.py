@@ -42,10 +42,9 @@ class Link(Struct, frozen=True):
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verbs."""
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     creating = verbs.add_parser(
-        "create", help="print a link: who opens it gets the alerts that match"
+        "create", help="print a link; whoever opens it gets the alerts that match"
     )
     add = creating.add_argument
     add(
@@ -53,27 +52,29 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="append",
         default=[],
         metavar="MATCHERS",
-        help="which alerts, as in a route (default: all)",
+        help="matchers of the alerts, as in a route (default: all alerts)",
     )
     add(
         "--name",
         required=True,
         metavar="TEXT",
-        help="what people are told that they get, such as 'DBA on call'",
+        help="name that people see, such as 'DBA on call'",
     )
     add(
         "--expires",
         type=duration,
         default=86400.0,
         metavar="DURATION",
-        help="how long it can be used (default: 24h)",
+        help="how long the link is valid (default: 24h)",
     )
-    add("--uses", type=_uses, default=1, metavar="N", help="by how many people (default: 1)")
-    add("--bot", default="", metavar="ID", help="which bot, if there are several")
+    add(
+        "--uses", type=_uses, default=1, metavar="N", help="how many people may use it (default: 1)"
+    )
+    add("--bot", default="", metavar="ID", help="id of the bot, needed if there are several")
     config_option(creating)
     listing = verbs.add_parser("list", help="list the invitations")
     revoking = verbs.add_parser(
-        "revoke", help="make the links of invitations useless; who came by them stays"
+        "revoke", help="revoke invitations; people who used them stay subscribed"
     )
     revoking.add_argument("ids", nargs="+", metavar="ID")
     for verb, run in ((creating, create), (listing, list_), (revoking, revoke)):
@@ -121,7 +122,7 @@ def _bot(options: argparse.Namespace) -> tuple[Bot, str] | int:
         return rules
     bot = choose(rules.bots, options.bot)
     if not isinstance(bot, str) and bot.updates == "none":
-        bot = "this bot hears nobody: write telegram_updates: polling"
+        bot = "this bot receives no updates: set telegram_updates: polling"
     me = bot if isinstance(bot, str) else introduced(bot)
     if isinstance(bot, str) or isinstance(me, str):
         complain(f"alert-relay invite: {me}")
@@ -188,7 +189,6 @@ def _row(invite: Invite, now: float) -> tuple[str, ...]:
 
 
 def spell(matchers: tuple[Matcher, ...]) -> str:
-    """Matchers on one line."""
     return ", ".join(map(str, matchers)) or "all alerts"
 
 
@@ -205,5 +205,7 @@ def revoke(options: argparse.Namespace) -> int:
 
 def _uses(text: str) -> int:
     if not text.isdecimal() or not 0 < int(text) <= _MOST_USES:
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of people from 1 to {_MOST_USES}")
+        raise argparse.ArgumentTypeError(
+            f"{text!r} is not a number of people from 1 to {_MOST_USES}"
+        )
     return int(text)

@@ -27,9 +27,7 @@ def asked(
         answer = Failed(str(error))
     if isinstance(answer, Chats | Invites | Subscriptions):
         return answer
-    why = (
-        answer.why if isinstance(answer, Failed | Refused) else "another answer than was asked for"
-    )
+    why = answer.why if isinstance(answer, Failed | Refused) else "unexpected answer"
     complain(f"alert-relay: {safe(why)}")
     return FAULTY if isinstance(answer, Refused) else CANNOT
 
@@ -45,7 +43,7 @@ def choose(bots: tuple[Bot, ...], account: str) -> Bot | str:
     return (
         f"which bot: --bot={' or --bot='.join(bot.account for bot in bots)}"
         if found
-        else f"it has no bot but {known}"
+        else f"the configuration has only the bots {known}"
     )
 
 

@@ -9,17 +9,17 @@ import msgspec
 
 from relay.cli.base import complain
 from relay.core.event import Event, StorageDamaged
-from relay.operate.admin_socket import Answer, Failed, Request, perform
+from relay.operate.admin_socket import AdminAnswer, AdminRequest, Failed, perform
 from relay.store.data_dir import DATABASE, CannotStart, DataDir, InUse, socket_path
 from relay.store.protocol import NewerSchema, StoreError
 from relay.store.sqlite.store import SqliteStore
 
 PATIENCE = 30.0  # seconds: longer than the call to a chat that a retry or drop may have to wait for
 _LARGEST = 64 << 20  # bytes of an answer
-_answer: Callable[[bytes], Answer] = msgspec.json.Decoder(Answer).decode
+_answer: Callable[[bytes], AdminAnswer] = msgspec.json.Decoder(AdminAnswer).decode
 
 
-def ask(storage: Path, request: Request) -> Answer:
+def ask(storage: Path, request: AdminRequest) -> AdminAnswer:
     """The answer, the same from a running relay and from the storage. Raises CannotStart when there
     is none.
     """
@@ -27,7 +27,7 @@ def ask(storage: Path, request: Request) -> Answer:
     return _from_storage(storage, request) if answer is None else answer
 
 
-def _from_relay(path: Path, request: Request) -> Answer | None:
+def _from_relay(path: Path, request: AdminRequest) -> AdminAnswer | None:
     """The answer of the relay that listens there; None when nobody does, also where one left its
     socket behind.
     """
@@ -59,7 +59,7 @@ def _read(line: socket.socket) -> bytes:
     return bytes(read)
 
 
-def _from_storage(storage: Path, request: Request) -> Answer:
+def _from_storage(storage: Path, request: AdminRequest) -> AdminAnswer:
     if not (storage / DATABASE).is_file():
         raise CannotStart(f"no storage at {storage}: name the relay's folder with --storage.path")
     try:
@@ -75,13 +75,13 @@ def _from_storage(storage: Path, request: Request) -> Answer:
         folder.release()
 
 
-def _open_and_perform(database: Path, request: Request) -> Answer:
+def _open_and_perform(database: Path, request: AdminRequest) -> AdminAnswer:
     try:
         store = SqliteStore(database, emit=_emit)
     except (NewerSchema, StoreError) as error:
         raise CannotStart(f"{database}: {error}") from error
     try:
-        answers: list[Answer] = []
+        answers: list[AdminAnswer] = []
         (failed,) = store.batch([lambda: answers.append(perform(store, request, time.time()))])
     except StoreError as error:
         return Failed(f"{database}: {error}")

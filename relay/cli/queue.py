@@ -14,7 +14,7 @@ from relay.cli.paths import spell
 from relay.cli.printing import age, safe, table, time_of
 from relay.cli.prompts import ask
 from relay.core.alert import Alert, Notification
-from relay.operate.admin_socket import Answer, Drop, Failed, Request, Retry, Salvage, Show
+from relay.operate.admin_socket import AdminAnswer, AdminRequest, Drop, Failed, Retry, Salvage, Show
 from relay.store.data_dir import CannotStart
 from relay.store.queue import (
     LARGEST_SHOWN,
@@ -37,18 +37,23 @@ Everything that is dead for one receiver, tried again:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verbs."""
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    listing = verbs.add_parser("list", help="list what is pending, then what is dead")
+    listing = verbs.add_parser("list", help="list pending deliveries, then dead ones")
     listing.add_argument(
-        "--receiver", default="", metavar="NAME", help="only what counts under this receiver"
-    )
-    listing.add_argument("--state", choices=("pending", "dead"), help="only what is in this state")
-    listing.add_argument(
-        "--limit", type=_count, default=50, metavar="N", help="how many at most (default: 50)"
+        "--receiver", default="", metavar="NAME", help="only deliveries of this receiver"
     )
     listing.add_argument(
-        "--after", default="", metavar="PLACE", help="go on where the page before ended"
+        "--state", choices=("pending", "dead"), help="only deliveries in this state"
+    )
+    listing.add_argument(
+        "--limit",
+        type=_count,
+        default=50,
+        metavar="N",
+        help="largest number of deliveries (default: 50)",
+    )
+    listing.add_argument(
+        "--after", default="", metavar="PLACE", help="continue after the previous page"
     )
     showing = verbs.add_parser("show", help="show one delivery with its alerts")
     showing.add_argument("id", metavar="ID")
@@ -59,12 +64,12 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     giving_up = verbs.add_parser(
-        "drop", help="give up pending deliveries: they end as dead, their chats are not told"
+        "drop", help="give up pending deliveries: they end as dead, their chats get no message"
     )
     for verb in (trying, giving_up):
         verb.add_argument("ids", nargs="+", metavar="ID")
     salvaging = verbs.add_parser(
-        "salvage", help="accept anew what can be read of a damaged storage"
+        "salvage", help="accept again what can be read from a damaged storage"
     )
     salvaging.add_argument(
         "file", type=Path, metavar="FILE", help="relay.db.damaged-TIME, as the log named it"
@@ -101,7 +106,6 @@ def list_(options: argparse.Namespace) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
-    """Shows one delivery."""
     found = _asked(options.storage, Show(options.id))
     if not isinstance(found, Whole):
         return _said(found)
@@ -127,7 +131,7 @@ def salvage(options: argparse.Namespace) -> int:
     return _said(_asked(options.storage, Salvage(str(options.file.resolve()))))
 
 
-def _each(options: argparse.Namespace, request: Callable[[str], Request]) -> int:
+def _each(options: argparse.Namespace, request: Callable[[str], AdminRequest]) -> int:
     """The worst status of all; what cannot be asked at all ends it."""
     status = GOOD
     for delivery_id in options.ids:
@@ -137,14 +141,14 @@ def _each(options: argparse.Namespace, request: Callable[[str], Request]) -> int
     return status
 
 
-def _asked(storage: Path, request: Request) -> Answer:
+def _asked(storage: Path, request: AdminRequest) -> AdminAnswer:
     try:
         return ask(storage, request)
     except CannotStart as error:
         return Failed(str(error))
 
 
-def _said(answer: Answer) -> int:
+def _said(answer: AdminAnswer) -> int:
     """Prints what a request came to; the exit status."""
     match answer:
         case Retried(id, new):
@@ -170,7 +174,7 @@ def _say_salvaged(found: Salvaged) -> None:
         people = f"{found.invites} invitations, {found.subscriptions} subscriptions"
         say(f"{people} and {found.chats} chats of the registry restored")
     if found.outdated:
-        say(f"{found.outdated} deliveries left, for their chats have heard of something newer")
+        say(f"{found.outdated} deliveries skipped: their chats got newer ones")
     if found.unreadable:
         say(f"{found.unreadable} deliveries could not be read")
     if found.strangers:
@@ -254,8 +258,10 @@ def _described(whole: Whole, now: float) -> list[str]:
     return lines + [f"  {safe(_alert(alert))}" for alert in _worst_first(whole.notification)]
 
 
-def _worst_first(told: Notification) -> list[Alert]:
-    return sorted(told.alerts, key=lambda alert: (alert.status != "firing", alert.starts_at))
+def _worst_first(notification: Notification) -> list[Alert]:
+    return sorted(
+        notification.alerts, key=lambda alert: (alert.status != "firing", alert.starts_at)
+    )
 
 
 def _alert(alert: Alert) -> str:
@@ -267,11 +273,11 @@ def _alert(alert: Alert) -> str:
     return f"{alert.status:<8} {alert.name}{{{labels}}} since {time_of(alert.starts_at)}"
 
 
-def _json(answer: Answer) -> str:
+def _json(answer: AdminAnswer) -> str:
     return msgspec.json.format(msgspec.json.encode(answer)).decode()
 
 
 def _count(text: str) -> int:
     if not text.isdecimal() or not int(text):
-        raise argparse.ArgumentTypeError(f"{text!r} is no number of deliveries")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of deliveries")
     return int(text)

@@ -13,7 +13,6 @@ from relay.platforms.scalar import nearest
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verbs."""
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     showing = verbs.add_parser("show", help="draw the route tree")
     testing = verbs.add_parser(
@@ -27,10 +26,10 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         dest="verify",
         type=_names,
         metavar="A,B",
-        help="status 1 unless the alert reaches these",
+        help="exit with status 1 unless the alert reaches exactly these",
     )
     testing.add_argument(
-        "--explain", action="store_true", help="say for each route why it matched or not"
+        "--explain", action="store_true", help="print for each route why it matched or not"
     )
     for verb, run in ((showing, show), (testing, test)):
         config_option(verb)
@@ -39,7 +38,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def show(options: argparse.Namespace) -> int:
-    """Draws the tree."""
     rules = rules_of(options.config_file)
     if isinstance(rules, int):
         return rules
@@ -82,7 +80,7 @@ def test(options: argparse.Namespace) -> int:
 def _label(text: str) -> tuple[str, str]:
     name, equals, value = text.partition("=")
     if not name or not equals:
-        raise argparse.ArgumentTypeError(f"{text!r} is no label: write name=value")
+        raise argparse.ArgumentTypeError(f"{text!r} is not a label: write name=value")
     return name, value
 
 

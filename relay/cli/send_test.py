@@ -54,7 +54,6 @@ class Tested(Struct, frozen=True):
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
     config_option(parser)
     output_option(parser)
     parser.add_argument(
@@ -74,9 +73,9 @@ def run(options: argparse.Namespace) -> int:
     targets = _chats(known.get(options.receiver, ()))
     if not targets:
         lack = (
-            "has no chats: what goes there is discarded"
+            "has no chats: its alerts are discarded"
             if options.receiver in known
-            else "is in no configuration"
+            else "is not in the configuration"
         )
         near = "" if options.receiver in known else nearest(options.receiver, known)
         complain(f"alert-relay send-test: the receiver {quote(options.receiver)} {lack}{near}")

@@ -13,7 +13,7 @@ from relay import __version__
 from relay.app import App, Options
 from relay.cli.base import CANNOT, GOOD, complain, config_option
 from relay.core.duration import parse_duration
-from relay.inbound.server import MEBIBYTE, Limits
+from relay.inbound.server import MEBIBYTE, RequestLimits
 from relay.operate import log
 from relay.settings.watch import SECRETS_EVERY, Watch, follow
 from relay.store.data_dir import CannotStart
@@ -22,7 +22,6 @@ _log = logging.getLogger("relay")
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
     config_option(parser)
     add = parser.add_argument
     add(
@@ -32,7 +31,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=0.0,
         metavar="DURATION",
         help=(
-            "how often to see whether the configuration, or a file that it names, changed "
+            "how often to check the configuration and the files it names for changes "
             "(default: never)"
         ),
     )
@@ -42,22 +41,28 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=Path,
         default=Path("data"),
         metavar="DIR",
-        help="default: data/",
+        help="storage directory (default: data/)",
     )
     add(
         "--web.listen-address",
         dest="listen",
         default="127.0.0.1:9087",
         metavar="HOST:PORT",
-        help="port 0: a free one",
+        help="address to listen on; port 0: any free port (default: 127.0.0.1:9087)",
     )
-    add("--web.config.file", dest="web", type=Path, metavar="FILE", help="TLS and authentication")
+    add(
+        "--web.config.file",
+        dest="web",
+        type=Path,
+        metavar="FILE",
+        help="file with TLS and authentication",
+    )
     add(
         "--web.external-url",
         dest="external",
         default="",
         metavar="URL",
-        help="under which others reach this relay: its path may stand before all paths",
+        help="URL under which others reach the relay; its path may prefix every path",
     )
     add(
         "--web.max-body",
@@ -65,13 +70,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=int,
         default=128 * MEBIBYTE,
         metavar="BYTES",
-        help="default: 128 MiB",
+        help="largest body of a request (default: 128 MiB)",
     )
     add(
         "--web.allow-unauthenticated",
         dest="open",
         action="store_true",
-        help="listen to anyone without authentication",
+        help="allow a public address without authentication",
     )
     add("--log.level", dest="level", choices=("debug", "info", "warning", "error"), default="info")
     add("--log.format", dest="form", choices=("logfmt", "json"), default="logfmt")
@@ -99,7 +104,7 @@ def run(options: argparse.Namespace) -> int:
         web_config_file=options.web,
         allow_unauthenticated=options.open,
         prefix=external.path.rstrip("/"),
-        limits=Limits(max_body=options.max_body),
+        limits=RequestLimits(max_body=options.max_body),
     )
     try:
         asyncio.run(_serve(chosen, options.watch_every))
@@ -145,7 +150,8 @@ async def _serve(options: Options, watch_every: float) -> None:
     if not await _started(app, stop):
         return
     gc.collect()
-    gc.freeze()  # what a start made stays: no later collection goes through it again, for some 20 ms each time
+    # what a start made stays: no later collection goes through it again, for some 20 ms each time
+    gc.freeze()
     watching = [
         asyncio.create_task(
             follow(secrets.secrets_changed, SECRETS_EVERY, partial(app.reload, "secret"))

@@ -27,7 +27,6 @@ receivers:
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verbs."""
     verbs = parser.add_subparsers(required=True, metavar="PLATFORM")
     telegram = verbs.add_parser(
         "telegram", help="find the chats of a bot and write a receiver for them"
@@ -86,7 +85,7 @@ def _write(plan: Plan, options: argparse.Namespace) -> int:
         say(f"wrote {plan.secret_path} (only you can read it)")
     say(f"wrote {config}: receiver {plan.addition.name}")
     if old:
-        say(f"let a route lead to it: - {{matchers: [...], receiver: {plan.addition.name}}}")
+        say(f"add a route to it: -  {{matchers: [...], receiver: {plan.addition.name}}}")
     say(f"\n{_SNIPPET}")
     if not options.test:
         return 0
@@ -116,7 +115,7 @@ def _replace(config: Path, text: str) -> bool:
         rules, faults = load(new, "serve")
         if rules is None:
             complain(
-                f"alert-relay setup: nothing was written, for {config} would not be served with "
+                f"alert-relay setup: nothing was written: {config} would be rejected with "
                 "these faults:"
             )
             complain("\n".join(render(fault) for fault in faults).replace(str(new), str(config)))

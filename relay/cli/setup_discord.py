@@ -23,20 +23,19 @@ class _Shown(msgspec.Struct):
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
     add = parser.add_argument
     add(
         "--webhook-url-file",
         dest="secret_file",
         type=Path,
         metavar="FILE",
-        help="holds the URL (default: it is asked)",
+        help="file with the URL (default: asked for)",
     )
     add(
         "--receiver",
         default="discord",
         metavar="NAME",
-        help="what routes will call it (default: discord)",
+        help="name of the receiver (default: discord)",
     )
     add("--thread-name", default="", metavar="TITLE", help="title of the post, for a forum channel")
 
@@ -69,7 +68,10 @@ def _look(webhook: Webhook) -> _Shown | str:
     if isinstance(response, NoAnswer):
         return response.why
     if response.status != 200:
-        return f"Discord answers {response.status}: copy the URL from the channel's settings (Integrations)"
+        return (
+            f"Discord answers {response.status}: copy the URL from the channel's settings "
+            f"(Integrations)"
+        )
     try:
         return msgspec.json.decode(response.body, type=_Shown)
     except msgspec.DecodeError:

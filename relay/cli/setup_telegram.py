@@ -33,14 +33,13 @@ Chat = tuple[str, str]  # chat id, topic id or empty
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
     add = parser.add_argument
     add(
         "--bot-token-file",
         dest="secret_file",
         type=Path,
         metavar="FILE",
-        help="holds the token (default: it is asked)",
+        help="file with the token (default: asked for)",
     )
     add(
         "--chat",
@@ -48,13 +47,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         default=[],
         type=_chat,
         metavar="ID[/TOPIC]",
-        help="a chat to write (default: found)",
+        help="chat to add, may be repeated (default: chosen from those found)",
     )
     add(
         "--receiver",
         default="telegram",
         metavar="NAME",
-        help="what routes will call them (default: telegram)",
+        help="name of the receiver (default: telegram)",
     )
     add(
         "--wait",
@@ -82,8 +81,7 @@ def plan(options: argparse.Namespace, token: str) -> Plan | Failed:
     found = BOT_TOKEN.fullmatch(token)
     if found is None:
         complain(
-            "alert-relay setup: this is no bot token: BotFather gives one that begins with "
-            "digits and a colon"
+            "alert-relay setup: not a bot token: BotFather's tokens begin with digits and a colon"
         )
         return Failed(CANNOT)
     path: Path = options.config_file
@@ -249,6 +247,6 @@ def _chat(text: str) -> Chat:
     found = _CHAT.fullmatch(text)
     if found is None:
         raise argparse.ArgumentTypeError(
-            f"{text!r} is no chat id: write a number, such as -1001234567890 or -100123/7"
+            f"{text!r} is not a chat id: write a number, such as -1001234567890 or -100123/7"
         )
     return found[1], found[2] or ""

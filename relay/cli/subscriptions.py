@@ -12,10 +12,9 @@ from relay.store.people_admin import ListSubscriptions, RemoveSubscription, Subs
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verbs."""
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     listing = verbs.add_parser("list", help="list who gets what")
-    removing = verbs.add_parser("remove", help="end subscriptions; their chats are not told")
+    removing = verbs.add_parser("remove", help="end subscriptions; their chats get no message")
     removing.add_argument("ids", nargs="+", metavar="ID")
     for verb, run in ((listing, list_), (removing, remove)):
         storage_option(verb)
@@ -24,7 +23,6 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def list_(options: argparse.Namespace) -> int:
-    """Lists all subscriptions."""
     answer = asked(options, ListSubscriptions())
     if not isinstance(answer, Subscriptions):
         return answer if isinstance(answer, int) else CANNOT

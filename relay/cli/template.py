@@ -46,13 +46,15 @@ class Shown(Struct, frozen=True):
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the verb."""
     verbs = parser.add_subparsers(required=True, metavar="VERB")
     rendering = verbs.add_parser(
         "render", help="show the messages that a receiver's chats would get"
     )
     rendering.add_argument(
-        "--receiver", required=True, metavar="NAME", help="whose chats and templates"
+        "--receiver",
+        required=True,
+        metavar="NAME",
+        help="receiver whose chats and templates are used",
     )
     given = rendering.add_mutually_exclusive_group()
     given.add_argument(
@@ -62,7 +64,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--sample",
         action="append",
         choices=tuple(sample.VIEWS),
-        help=f"may be repeated (default: {', '.join(_SHOWN)})",
+        help=f"sample to render, may be repeated (default: {', '.join(_SHOWN)})",
     )
     config_option(rendering)
     output_option(rendering)

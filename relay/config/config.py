@@ -10,15 +10,15 @@ from relay.config.fault import Fault
 from relay.config.schema import File, file_model
 from relay.config.source import (
     START,
-    Branch,
     Loc,
+    MappingNode,
     Node,
-    Place,
+    Position,
+    SequenceNode,
     Source,
-    Table,
     in_order,
-    place_of,
     plain,
+    position_of,
     without,
 )
 from relay.config.yaml_tree import read
@@ -33,15 +33,16 @@ _MOST_FAULTS = 500
 class Config(Struct, frozen=True):
     """A configuration whose structure is understood; `resolve` judges what it means.
 
-    What faults concern is left out, so that the meaning of the rest can be judged in the same pass:
-    `torn` is where keys were left out, `routes_whole` is False when that was in the route tree.
+    What faults concern is left out, so that the rest can be judged in the same pass:
+    `incomplete` is where keys were left out, `routes_whole` is False when that was in the route
+    tree.
     `declared` are all receiver names of the file, those left out as well.
     """
 
     file: File
     source: Source
     routes_whole: bool
-    torn: frozenset[Place]
+    incomplete: frozenset[Position]
     declared: frozenset[str]
 
 
@@ -54,12 +55,14 @@ def parse(name: str, data: bytes, platforms: Platforms) -> tuple[Config | None, 
     model, source, faults = file_model(platforms), *read(name, data, secret_keys(platforms))
     if source.root is None:
         return None, faults or (
-            source.fault(source.place(()), "the file is empty: it needs a route and receivers"),
+            source.fault(source.position(()), "the file is empty: it needs a route and receivers"),
         )
-    if not isinstance(source.root, Table):
+    if not isinstance(source.root, MappingNode):
         return None, (
             *faults,
-            source.fault(source.place(()), "expected keys such as route and receivers at the top"),
+            source.fault(
+                source.position(()), "expected keys such as route and receivers at the top"
+            ),
         )
     errors = _errors(model, plain(source.root))
     trapped = {(fault.line, fault.column) for fault in faults}
@@ -73,7 +76,7 @@ def parse(name: str, data: bytes, platforms: Platforms) -> tuple[Config | None, 
         return None, faults
     routes_whole = all(error["loc"][:1] != ("route",) for error in errors)
     source = Source(source.name, source.lines, pruned, source.secrets)
-    return Config(file, source, routes_whole, torn, declared), faults
+    return Config(file, source, routes_whole, incomplete, declared), faults
 
 
 def secret_keys(platforms: Platforms) -> frozenset[str]:
@@ -96,14 +99,14 @@ def _readable(
     too.
     """
     node: Node | None = root
-    torn: set[Place] = set()
+    incomplete: set[Position] = set()
     for _ in range(_ROUNDS):
         if node is None or len(errors) > _MOST_FAULTS:
             break
         if not errors:
             return node, model.model_validate(plain(node)), frozenset(torn)
         for loc in sorted({_culprit(node, error) for error in errors}, key=in_order, reverse=True):
-            torn.add(place_of(node, loc[:-1]))
+            incomplete.add(position_of(node, loc[:-1]))
             node = without(node, loc) if node is not None else None
         errors = [] if node is None else _errors(model, plain(node))
     return None, None, frozenset()
@@ -116,9 +119,9 @@ def _culprit(root: Node, error: ErrorDetails) -> Loc:
     loc: list[str | int] = []
     node = root
     for part in error["loc"]:
-        if isinstance(node, Table) and isinstance(part, str) and part in node.pairs:
+        if isinstance(node, MappingNode) and isinstance(part, str) and part in node.pairs:
             node = node.pairs[part][1]
-        elif isinstance(node, Branch) and isinstance(part, int) and part < len(node.items):
+        elif isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.items):
             node = node.items[part]
         else:
             continue
@@ -126,7 +129,7 @@ def _culprit(root: Node, error: ErrorDetails) -> Loc:
     return tuple(loc)
 
 
-def _names(root: Table) -> Iterator[str]:
+def _names(root: MappingNode) -> Iterator[str]:
     receivers = plain(root.pairs["receivers"][1]) if "receivers" in root.pairs else None
     for receiver in receivers if isinstance(receivers, list) else ():
         name = receiver.get("name") if isinstance(receiver, dict) else None
@@ -136,8 +139,10 @@ def _names(root: Table) -> Iterator[str]:
 
 def _fault(source: Source, error: ErrorDetails) -> Fault:
     loc = error["loc"]
-    place = source.key_place(loc) if error["type"] == "extra_forbidden" else source.place(loc)
-    return source.fault(place, _message(error))
+    position = (
+        source.key_position(loc) if error["type"] == "extra_forbidden" else source.position(loc)
+    )
+    return source.fault(position, _message(error))
 
 
 def _message(error: ErrorDetails) -> str:
@@ -163,9 +168,9 @@ _WANTED = {
     "int_type": "a whole number",
     "bool_type": "true or false",
     "tuple_type": "a list",
-    "dict_type": "keys with values",
-    "model_type": "keys with values",
-    "model_attributes_type": "keys with values",
+    "dict_type": "a mapping",
+    "model_type": "a mapping",
+    "model_attributes_type": "a mapping",
 }
 
 
@@ -196,4 +201,4 @@ def _kind(value: object) -> str:
         case list():
             return "a list"
         case _:
-            return "keys with values"
+            return "a mapping"

@@ -3,7 +3,7 @@
 from typing import Literal
 
 from relay.config.files import Files
-from relay.config.policy import Names, check_name, choices, policy
+from relay.config.policy import KnownNames, card_settings, check_name, policy
 from relay.config.report import Report
 from relay.config.schema import File
 from relay.config.schema_receiver import Receiver
@@ -32,7 +32,7 @@ class Destinations:
 
     def targets(self, receiver: Receiver, loc: Loc) -> tuple[Target, ...]:
         """All chats of one receiver, those that a label chooses one by one."""
-        common = choices(receiver, loc, self._names, self._report)
+        common = card_settings(receiver, loc, self._names, self._report)
         found: list[Target] = []
         for platform, below, entry in receiver.entries():
             at, brings = (*loc, *below), self._platforms[platform]

@@ -124,5 +124,4 @@ def _word(text: str) -> str:
 
 
 def pair(key: str, value: str | int) -> str:
-    """A key and its value as a line."""
     return f"{key}: {_word(value) if isinstance(value, str) else value}"

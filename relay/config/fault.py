@@ -53,7 +53,6 @@ def mask_line(text: str) -> str:
 
 
 def faulty(faults: tuple[Fault, ...]) -> bool:
-    """Whether one of them is more than a warning."""
     return any(fault.severity == "fault" for fault in faults)
 
 

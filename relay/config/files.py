@@ -11,7 +11,7 @@ from relay.core.template.static_check import TemplateFault
 from relay.platforms.entry import HttpConfig
 
 
-class Wanted(Struct, frozen=True):
+class FileNames(Struct, frozen=True):
     """What a configuration wants read, as it is written there: secret files, template patterns,
     certificate files.
     """
@@ -51,9 +51,8 @@ class Files(Struct, frozen=True):
         )
 
 
-def wanted(file: File) -> Wanted:
-    """Which files a configuration names."""
-    return Wanted(frozenset(_secrets(file)), file.templates, frozenset(_certificates(file)))
+def file_names(file: File) -> FileNames:
+    return FileNames(frozenset(_secrets(file)), file.templates, frozenset(_certificates(file)))
 
 
 def _secrets(file: File) -> Iterator[str]:

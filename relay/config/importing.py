@@ -1,4 +1,4 @@
-"""From alertmanager.yml to relay.yml: the chats, their part of the route tree, and what could not be carried over."""
+"""Converts alertmanager.yml to relay.yml: the chats, their part of the route tree, the losses."""
 
 from collections.abc import Iterator
 
@@ -12,17 +12,17 @@ from relay.config.files import Files
 from relay.config.importing_routes import child, items, word
 from relay.config.resolve import resolve
 from relay.config.source import (
-    Branch,
-    Leaf,
     Loc,
+    MappingNode,
     Node,
-    Place,
     Plain,
+    Position,
+    ScalarNode,
+    SequenceNode,
     Source,
-    Table,
     in_order,
-    place_of,
     plain,
+    position_of,
     without,
 )
 from relay.config.yaml_text import write
@@ -31,24 +31,31 @@ from relay.platforms.contract import Platforms
 
 URL = "http://127.0.0.1:9087/alerts"
 RECEIVER = "alert-relay"
-_HEAD = "# yaml-language-server: $schema=relay.schema.json\n# Names of files are relative to this one.\n"
+_HEAD = (
+    "# yaml-language-server: $schema=relay.schema.json\n"
+    "# Names of files are relative to this one.\n"
+)
 # The snippet ends with the webhook, so this belongs to it.
 _COMMENT = """\
-        # Only where the relay is served with --web.config.file: a file with a token of its bearer_token_files.
+        # Needed only with --web.config.file: a file with one of the tokens of its
+        # bearer_token_files.
         # http_config:
         #   authorization:
         #     credentials_file: alert-relay.token
 """
-_NOTICES = 'the relay\'s own notices come here, where no chat is: name another receiver as global "notices_receiver"'
+_NOTICES = (
+    "the relay's own notices come here, where no chat is: name another receiver as global "
+    '"notices_receiver"'
+)
 _ROUNDS = 10
 
 
 class Imported(Struct, frozen=True):
     """What came of an alertmanager.yml.
 
-    `config` is relay.yml as text. `snippet` is the route that alertmanager.yml then needs in place of its own, and the
-    receiver that it needs beside the others; `emptied` are those that lose their chats to the relay. `losses` is what
-    was not carried over, as warnings at their places.
+    `config` is relay.yml as text. `snippet` is the route that replaces the one in alertmanager.yml
+    and the receiver to add to it; `emptied` are the receivers that lose their chats to the relay.
+    `losses` is what was not carried over, as warnings with their positions.
     """
 
     config: str
@@ -68,7 +75,8 @@ class NotImported(ValueError):  # noqa: N818 - it carries the file's faults to t
 def convert(name: str, data: bytes, builtin: dict[str, str], platforms: Platforms) -> Imported:
     """Carries over what can be; the configuration that comes of it has no fault. Raises NotImported.
 
-    `name` is the file's name as places show it, `builtin` the sources of the built-in templates by name.
+    `name` is the file's name as faults show it, `builtin` the sources of the built-in templates by
+    name.
     """
     source, faults = read(name, data, secret_keys(platforms))
     receivers = items(child(source.root, "receivers"))
@@ -76,7 +84,7 @@ def convert(name: str, data: bytes, builtin: dict[str, str], platforms: Platform
         word(child(each, "name")) for each in receivers if chats.has_chats(each, platforms)
     )
     if faults or not talking:
-        where = source.key_place(("receivers",))
+        where = source.key_position(("receivers",))
         raise NotImported(
             faults
             or (source.fault(where, f"no receiver has {' or '.join(chats.senders(platforms))}"),)
@@ -97,8 +105,8 @@ def convert(name: str, data: bytes, builtin: dict[str, str], platforms: Platform
 
 def _draft(source: Source, talking: frozenset[str], platforms: Platforms) -> Table:
     """The keys of relay.yml, each value with the place that it has in alertmanager.yml."""
-    root, place = source.root, source.place(())
-    tree = routes.carry(child(root, "route") or Leaf(place, None, plain=True), talking)
+    root, position = source.root, source.position(())
+    tree = routes.carry(child(root, "route") or ScalarNode(position, None, plain=True), talking)
     named = {name for _, name in routes.names(tree, "receiver")}
     muted = {
         name
@@ -123,22 +131,28 @@ def _draft(source: Source, talking: frozenset[str], platforms: Platforms) -> Tab
         "global": chats.carry_global(child(root, "global"), platforms),
         "time_intervals": Branch(place, tuple(intervals), 0) if intervals else None,
         "route": tree,
-        "receivers": Branch(place, tuple(receivers), 0),
+        "receivers": SequenceNode(position, tuple(receivers), 0),
     }
-    return Table(place, {key: (place, node) for key, node in parts.items() if node is not None}, 0)
+    return MappingNode(
+        position, {key: (position, node) for key, node in parts.items() if node is not None}, 0
+    )
 
 
-def _tidy(draft: Table) -> Table:
+def _tidy(draft: MappingNode) -> MappingNode:
     """Without keys that hold nothing, and receivers that no route leads to."""
     named = {name for _, name in routes.names(draft.pairs["route"][1], "receiver")}
-    place, receivers = draft.pairs["receivers"]
+    position, receivers = draft.pairs["receivers"]
     led_to = tuple(each for each in items(receivers) if word(child(each, "name")) in named)
     kept = {
         key: pair
         for key, pair in draft.pairs.items()
-        if not isinstance(pair[1], Table) or pair[1].pairs
+        if not isinstance(pair[1], MappingNode) or pair[1].pairs
     }
-    return Table(draft.place, kept | {"receivers": (place, Branch(receivers.place, led_to, 0))}, 0)
+    return MappingNode(
+        draft.position,
+        kept | {"receivers": (position, SequenceNode(receivers.position, led_to, 0))},
+        0,
+    )
 
 
 def _lost(
@@ -152,17 +166,17 @@ def _lost(
         if not chats.has_chats(receiver, platforms) or name is None:
             continue
         if word(name) not in kept:
-            yield name.place, f"no route leads to {word(name)}"
+            yield name.position, f"no route leads to {word(name)}"
             continue
         for place, text in chats.lost(receiver, platforms):
             texts = texts or "Jinja2" in text
-            yield place, text
+            yield position, text
     yield from chats.lost_http(child(child(source.root, "global"), "http_config"))
     yield from routes.lost(child(source.root, "route") or draft)
     if word(child(child(draft, "route"), "receiver")) not in talking:
-        yield source.place(("route", "receiver")), _NOTICES
+        yield source.position(("route", "receiver")), _NOTICES
     if texts and items(child(source.root, "templates")):
-        yield source.key_place(("templates",)), "templates: Go templates stay with Alertmanager"
+        yield source.key_position(("templates",)), "templates: Go templates stay with Alertmanager"
 
 
 def _settle(
@@ -170,9 +184,10 @@ def _settle(
 ) -> tuple[Table, list[tuple[Place, str]]]:
     """The draft without the parts that the relay's own check refuses, and what it says of each.
 
-    Only a chat, one of its keys or a route that no alert comes to is left out: less would change where alerts go.
+    Only a chat, one of its keys or an unreachable route is left out: leaving out more would change
+    where alerts go.
     """
-    dropped: list[tuple[Place, str]] = []
+    dropped: list[tuple[Position, str]] = []
     for _ in range(_ROUNDS):
         wrong = _wrong(draft, files, platforms)
         if not wrong:
@@ -182,15 +197,17 @@ def _settle(
         }
         if fatal:
             raise NotImported(
-                tuple(source.fault(place_of(draft, loc), message) for loc, message in fatal.items())
+                tuple(
+                    source.fault(position_of(draft, loc), message) for loc, message in fatal.items()
+                )
             )
         for loc in sorted(wrong, key=in_order, reverse=True):
             key = f"{loc[-1]}: " if isinstance(loc[-1], str) else ""
-            dropped.append((place_of(draft, loc), key + wrong[loc]))
+            dropped.append((position_of(draft, loc), key + wrong[loc]))
             kept = without(draft, loc)
-            draft = kept if isinstance(kept, Table) else draft
+            draft = kept if isinstance(kept, MappingNode) else draft
     raise NotImported(
-        (source.fault(source.place(()), "too little of this file can be carried over"),)
+        (source.fault(source.position(()), "too little of this file can be converted"),)
     )
 
 
@@ -214,7 +231,7 @@ def _may_go(loc: Loc, message: str, platforms: Platforms) -> bool:
         case ("global", str(), *_):
             return True
         case ("route", *_, "routes", int()):
-            return message.startswith("no alert comes here")
+            return message.startswith("unreachable: ")
         case _:
             return False
 
@@ -222,19 +239,19 @@ def _may_go(loc: Loc, message: str, platforms: Platforms) -> bool:
 def _loc_at(root: Node | None, line: int, column: int) -> Loc:
     """The path of the outermost value that begins at a place, else of the text around it."""
     around: Loc = ()
-    for loc, place in _walk(root, ()):
-        start = place.line, place.column
+    for loc, position in _walk(root, ()):
+        start = position.line, position.column
         if loc and start == (line, column):
             return loc
-        if start <= (line, column) <= (place.end_line, place.end_column):
+        if start <= (line, column) <= (position.end_line, position.end_column):
             around = loc
     return around
 
 
-def _walk(node: Node | None, loc: Loc) -> Iterator[tuple[Loc, Place]]:
+def _walk(node: Node | None, loc: Loc) -> Iterator[tuple[Loc, Position]]:
     if node is not None:
-        yield loc, node.place
-    if isinstance(node, Table):
+        yield loc, node.position
+    if isinstance(node, MappingNode):
         for key, (_, value) in node.pairs.items():
             yield from _walk(value, (*loc, key))
     for index, each in enumerate(items(node)):
@@ -260,7 +277,7 @@ def _snippet(root: Node | None, platforms: Platforms) -> Plain:
 
 def _has_more(receiver: Node, platforms: Platforms) -> bool:
     """Whether it notifies anybody outside of the chats."""
-    pairs = receiver.pairs if isinstance(receiver, Table) else {}
+    pairs = receiver.pairs if isinstance(receiver, MappingNode) else {}
     return any(
         key.endswith("_configs") and key not in chats.senders(platforms) and items(pairs[key][1])
         for key in pairs

@@ -27,18 +27,18 @@ def has_chats(receiver: Node, platforms: Platforms) -> bool:
 
 def carry(receiver: Node, platforms: Platforms) -> Table:
     """The receiver with its chats alone, in keys that the relay knows."""
-    pairs = receiver.pairs if isinstance(receiver, Table) else {}
+    pairs = receiver.pairs if isinstance(receiver, MappingNode) else {}
     kept = {"name": pairs["name"]} if "name" in pairs else {}
     for key, platform in senders(platforms).items():
         if key in pairs and items(pairs[key][1]):
-            place, listed = pairs[key]
+            position, listed = pairs[key]
             kept[key] = (
                 place,
                 Branch(
                     listed.place, tuple(_entry(each, _kept(platform)) for each in items(listed)), 0
                 ),
             )
-    return Table(receiver.place, kept, 0)
+    return MappingNode(receiver.position, kept, 0)
 
 
 def carry_global(node: Node | None, platforms: Platforms) -> Node | None:
@@ -57,25 +57,28 @@ def _kept(platform: AnyPlatform) -> tuple[str, ...]:
 
 
 def _entry(node: Node, keys: tuple[str, ...]) -> Node:
-    if not isinstance(node, Table):
+    if not isinstance(node, MappingNode):
         return node
     kept = only(node, keys)
     if "http_config" not in kept.pairs:
         return kept
-    place, http = kept.pairs["http_config"]
-    return Table(kept.place, kept.pairs | {"http_config": (place, _http(http))}, kept.size)
+    position, http = kept.pairs["http_config"]
+    return MappingNode(
+        kept.position, kept.pairs | {"http_config": (position, _http(http))}, kept.size
+    )
 
 
 def _http(node: Node) -> Node:
-    if not isinstance(node, Table):
+    if not isinstance(node, MappingNode):
         return node
     kept = only(node, _HTTP)
     if "tls_config" not in kept.pairs:
         return kept
-    place, tls = kept.pairs["tls_config"]
-    return Table(
-        kept.place,
-        kept.pairs | {"tls_config": (place, only(tls, _TLS) if isinstance(tls, Table) else tls)},
+    position, tls = kept.pairs["tls_config"]
+    return MappingNode(
+        kept.position,
+        kept.pairs
+        | {"tls_config": (position, only(tls, _TLS) if isinstance(tls, MappingNode) else tls)},
         0,
     )
 
@@ -92,7 +95,7 @@ def _lost_keys(entry: Node, sender: str, platform: AnyPlatform) -> Iterator[Lost
         if key in _TEXTS and not _is_default(word(value), sender, key):
             name = _writing(platform, word(child(entry, "parse_mode"))).template
             yield (
-                place,
+                position,
                 f"{key}: messages are Jinja2 here, not Go; the built-in {name} is in its place",
             )
         elif key not in (*_kept(platform), *_TEXTS):
@@ -115,6 +118,6 @@ def _is_default(text: str, sender: str, key: str) -> bool:
 def lost_http(node: Node | None) -> Iterator[Lost]:
     """Keys of an `http_config` that the relay has not."""
     for table, known in ((node, _HTTP), (child(node, "tls_config"), _TLS)):
-        for key, (place, _) in table.pairs.items() if isinstance(table, Table) else ():
+        for key, (position, _) in table.pairs.items() if isinstance(table, MappingNode) else ():
             if key not in known:
-                yield place, f"{key}: the relay reaches the chats without it"
+                yield position, f"{key}: the relay reaches the chats without it"

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 
-from relay.config.source import Branch, Leaf, Node, Place, Table
+from relay.config.source import MappingNode, Node, Position, ScalarNode, SequenceNode
 
 GROUPING = ("group_by", "group_wait", "group_interval", "repeat_interval")
 _CONDITIONS = ("receiver", "matchers", "match", "match_re", "continue")
@@ -11,47 +11,49 @@ _KEPT = (*_CONDITIONS, "mute_time_intervals", "active_time_intervals", "routes")
 
 def child(node: Node | None, key: str) -> Node | None:
     """The value of a key, None when there is none."""
-    return node.pairs[key][1] if isinstance(node, Table) and key in node.pairs else None
+    return node.pairs[key][1] if isinstance(node, MappingNode) and key in node.pairs else None
 
 
 def items(node: Node | None) -> tuple[Node, ...]:
     """The entries of a list, none when it is no list."""
-    return node.items if isinstance(node, Branch) else ()
+    return node.items if isinstance(node, SequenceNode) else ()
 
 
 def word(node: Node | None) -> str:
     """A text, empty when it is none."""
-    return node.value if isinstance(node, Leaf) and isinstance(node.value, str) else ""
+    return node.value if isinstance(node, ScalarNode) and isinstance(node.value, str) else ""
 
 
-def only(table: Table, keys: tuple[str, ...]) -> Table:
+def only(table: MappingNode, keys: tuple[str, ...]) -> MappingNode:
     """The table with these of its keys, in the order of the file."""
-    return Table(
-        table.place, {key: pair for key, pair in table.pairs.items() if key in keys}, table.size
+    return MappingNode(
+        table.position, {key: pair for key, pair in table.pairs.items() if key in keys}, table.size
     )
 
 
 def carry(route: Node, chatty: frozenset[str], inherited: str = "") -> Node:
     """The tree in which every alert reaches the same receivers of `chatty` as in this one.
 
-    A subtree without chats becomes one route, which still takes its alerts from those after it. Where nothing after it
+    A subtree without chats becomes one route, which still takes its alerts from those after it.
+    Where nothing after it
     and nobody above it has a chat, it goes too. `inherited` is the parent's receiver.
     """
-    if not isinstance(route, Table):
+    if not isinstance(route, MappingNode):
         return route
     receiver = word(child(route, "receiver")) or inherited
     if not _leads_to(route, chatty, receiver):
         return only(route, _CONDITIONS)
     kept, routes = only(route, _KEPT), child(route, "routes")
-    if not isinstance(routes, Branch):
+    if not isinstance(routes, SequenceNode):
         return kept
     below = [carry(each, chatty, receiver) for each in routes.items]
     if receiver not in chatty:
         below = _needed(below, chatty, receiver)
-    place = kept.pairs["routes"][0]
-    return Table(
-        kept.place,
-        kept.pairs | {"routes": (place, Branch(routes.place, tuple(below), routes.size))},
+    position = kept.pairs["routes"][0]
+    return MappingNode(
+        kept.position,
+        kept.pairs
+        | {"routes": (position, SequenceNode(routes.position, tuple(below), routes.size))},
         kept.size,
     )
 
@@ -68,33 +70,33 @@ def _needed(routes: list[Node], chatty: frozenset[str], inherited: str) -> list[
     needed: list[Node] = []
     for route in reversed(routes):
         continues = child(route, "continue")
-        takes = not (isinstance(continues, Leaf) and continues.value is True)
+        takes = not (isinstance(continues, ScalarNode) and continues.value is True)
         if _leads_to(route, chatty, inherited) or (takes and needed):
             needed.insert(0, route)
     return needed
 
 
-def names(route: Node, key: str) -> Iterator[tuple[Place, str]]:
+def names(route: Node, key: str) -> Iterator[tuple[Position, str]]:
     """What the routes of a tree have under a key, texts or lists of them, with their places."""
     found = child(route, key)
-    for each in items(found) if isinstance(found, Branch) else (found,):
+    for each in items(found) if isinstance(found, SequenceNode) else (found,):
         if each is not None and word(each):
-            yield each.place, word(each)
+            yield each.position, word(each)
     for below in items(child(route, "routes")):
         yield from names(below, key)
 
 
-def lost(route: Node, *, below: bool = False) -> Iterator[tuple[Place, str]]:
+def lost(route: Node, *, below: bool = False) -> Iterator[tuple[Position, str]]:
     """Keys of a kept tree's original that stay behind, with why."""
-    if not isinstance(route, Table):
+    if not isinstance(route, MappingNode):
         return
-    for key, (place, _) in route.pairs.items():
+    for key, (position, _) in route.pairs.items():
         if key in GROUPING and below:
             yield (
-                place,
+                position,
                 f"{key}: Alertmanager groups what it posts, and all of it as its first route says",
             )
         elif key not in (*_KEPT, *GROUPING):
-            yield place, f"{key}: the relay's routes have no such key"
+            yield position, f"{key}: the relay's routes have no such key"
     for each in items(child(route, "routes")):
         yield from lost(each, below=True)

@@ -29,7 +29,7 @@ URGENT = parse('severity=~"critical|page"')
 _DEFAULT = Policy(receiver="", template="", markup="none", urgent=URGENT)
 
 
-class Names(Struct, frozen=True):
+class KnownNames(Struct, frozen=True):
     """What the configuration may refer to by name."""
 
     receivers: frozenset[str]
@@ -37,7 +37,7 @@ class Names(Struct, frozen=True):
     templates: frozenset[str]
 
 
-class Choices(Struct, frozen=True):
+class CardSettings(Struct, frozen=True):
     """What an entry or a receiver says about its cards, understood; None where it says nothing."""
 
     shared: Shared
@@ -46,7 +46,7 @@ class Choices(Struct, frozen=True):
     mentions: tuple[MentionRule, ...] | None
 
 
-def choices(shared: Shared, loc: Loc, names: Names, report: Report) -> Choices:
+def card_settings(shared: Shared, loc: Loc, names: KnownNames, report: Report) -> CardSettings:
     """Reads the keys that an entry and its receiver share, and reports names that lead nowhere."""
     if shared.fallback is not None:
         check_name(shared.fallback, names.receivers, "receiver", (*loc, "fallback"), report)
@@ -57,7 +57,7 @@ def choices(shared: Shared, loc: Loc, names: Names, report: Report) -> Choices:
             _mention(mention, (*loc, "mentions", index), report)
             for index, mention in enumerate(shared.mentions)
         )
-    return Choices(shared, _quiet(shared, loc, names, report), urgent, mentions)
+    return CardSettings(shared, _quiet(shared, loc, names, report), urgent, mentions)
 
 
 def check_name(
@@ -127,7 +127,7 @@ def _first(own: T | None, common: T | None, default: T) -> T:
 
 
 def _quiet(
-    shared: Shared, loc: Loc, names: Names, report: Report
+    shared: Shared, loc: Loc, names: KnownNames, report: Report
 ) -> tuple[TimeInterval, ...] | None:
     if shared.quiet is None:
         return None

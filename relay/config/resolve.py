@@ -8,7 +8,7 @@ from relay.config.config import Config
 from relay.config.destination import Destinations, Mode
 from relay.config.fault import Fault, faulty
 from relay.config.files import Files
-from relay.config.policy import Names, check_name, personal
+from relay.config.policy import KnownNames, check_name, personal
 from relay.config.report import Report
 from relay.config.schema import File
 from relay.config.schema import Period as PeriodConfig
@@ -29,8 +29,9 @@ from relay.core.template.template import BUILT_IN, LENDING
 from relay.platforms.contract import Platforms
 
 
-class Draft(Struct, frozen=True):
-    """All that a configuration says, faults and all, its templates not yet tried: `template_check` says how
+class ResolvedConfig(Struct, frozen=True):
+    """All that a configuration says, faults included, its templates not yet checked:
+    `template_check` says how
     to.
 
     `platforms` are those in use, `personal` is the policy of chats that subscribe. `tests` is how many the file had.
@@ -48,19 +49,19 @@ class Draft(Struct, frozen=True):
     template_check: TemplateCheck
 
 
-class Rules(Draft, frozen=True):
+class Rules(ResolvedConfig, frozen=True):
     """A draft without a fault, its templates compiled: all is decided."""
 
     active: ActiveConfig
 
 
-def resolve(config: Config, files: Files, mode: Mode) -> tuple[Draft, tuple[Fault, ...]]:
+def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, tuple[Fault, ...]]:
     """What the configuration means, and all that is wrong with it but for its templates.
 
     Mode `check` is for a machine that has no secrets: a missing secret file is a warning there.
     """
-    file, report = config.file, Report(config.source, config.torn)
-    names = Names(
+    file, report = config.file, Report(config.source, config.incomplete)
+    names = KnownNames(
         config.declared, _intervals(file, report), frozenset({*files.builtin, *files.templates})
     )
     _check_twice(file, report)
@@ -88,7 +89,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[Draft, tuple[Faul
     return draft, tuple(report.faults)
 
 
-def decided(draft: Draft, faults: tuple[Fault, ...]) -> Rules | None:
+def decided(draft: ResolvedConfig, faults: tuple[Fault, ...]) -> Rules | None:
     """The rules, when the faults of the file, its meaning and its templates are no more than
     warnings.
     """
@@ -124,14 +125,16 @@ def _trial(
     return TemplateCheck(tuple(builtin.items()), tuple(files.templates.items()), tuple(uses))
 
 
-def _routes(config: Config, names: Names, notices: str, report: Report) -> Route:
+def _routes(config: Config, names: KnownNames, notices: str, report: Report) -> Route:
     """The tree; what depends on all of it is judged only when all of it was understood."""
-    tree, before = Tree(names, report), len(report.faults)
+    tree, before = RouteTreeBuilder(names, report), len(report.faults)
     root = tree.build(config.file.route)
     if not config.routes_whole:
         return root
     if config.file.route.receiver is None:
-        report.lack(("route",), 'missing key "receiver": what no other route takes goes there')
+        report.lack(
+            ("route",), 'missing key "receiver": it gets the alerts that no other route matches'
+        )
         return root
     understood = not faulty(tuple(report.faults[before:]))
     if tree.sound:
@@ -168,7 +171,7 @@ def _check_patterns(file: File, files: Files, report: Report) -> None:
             report.fault(("templates", index), f"{pattern}: {files.problems[pattern]}")
 
 
-def _notices(file: File, names: Names, report: Report) -> str:
+def _notices(file: File, names: KnownNames, report: Report) -> str:
     name = file.global_.notices_receiver
     if name is not None:
         check_name(name, names.receivers, "receiver", ("global", "notices_receiver"), report)
@@ -186,7 +189,10 @@ def _check_last_resort(file: File, targets: dict[str, tuple[Target, ...]], repor
         if found and not any(
             all(matcher.op == "!=" for matcher in target.when) for target in found
         ):
-            message = f'every chat of {quote(name)} hangs on a label: one needs a "default", as the last resort'
+            message = (
+                f'every chat of {quote(name)} hangs on a label: one needs a "default", as '
+                f"the last resort"
+            )
             report.fault(loc, message)
 
 
@@ -206,7 +212,7 @@ def _fallbacks(receiver: Receiver) -> Iterator[str]:
             yield said.fallback
 
 
-def _check_tests(file: File, root: Route, names: Names, report: Report) -> None:
+def _check_tests(file: File, root: Route, names: KnownNames, report: Report) -> None:
     """Runs the file's own tests; the order of receivers does not count."""
     for index, test in enumerate(file.tests):
         loc = ("tests", index)
@@ -245,7 +251,7 @@ def _intervals(file: File, report: Report) -> dict[str, TimeInterval]:
                 if times.start_time >= times.end_time:
                     loc = ("time_intervals", index, "time_intervals", at, "times", number)
                     report.fault(
-                        loc, "the end is not after the start: write a night as two entries"
+                        loc, "end_time is not after start_time: write a night as two entries"
                     )
     return {
         interval.name: TimeInterval(interval.name, tuple(map(_period, interval.time_intervals)))

@@ -29,32 +29,32 @@ from relay.platforms.scalar import (
 
 
 class Route(Model):
-    """A node of the route tree; what it does not say it has from its parent."""
+    """A node of the route tree; it inherits the receiver of its parent."""
 
     receiver: str | None = None
-    """Who gets what ends here; default: the parent's."""
+    """Receiver of the alerts that end here; default: the parent's."""
     matchers: Texts = ()
-    """All of them have to match."""
+    """All of them must match."""
     match: dict[str, Text] | None = None
     """Old form of `matchers`: labels and values."""
     match_re: dict[str, Text] | None = None
     """Old form of `matchers`: labels and regular expressions."""
     continue_: bool = Field(alias="continue", default=False)
-    """Whether the routes after this one are tried as well."""
+    """Whether the routes after this one are tried, too."""
     routes: "Many[Route]" = ()
-    """Tried in order before this one takes the alert."""
+    """Child routes, tried in order."""
     mute_time_intervals: Texts = ()
     """Time intervals in which this route sends nothing."""
     active_time_intervals: Texts = ()
     """Time intervals outside of which this route sends nothing."""
     group_by: Texts | None = None
-    """Without effect: Alertmanager groups."""
+    """No effect here: Alertmanager does the grouping."""
     group_wait: Duration | None = None
-    """Without effect: Alertmanager groups."""
+    """No effect here: Alertmanager does the grouping."""
     group_interval: Duration | None = None
-    """Without effect: Alertmanager groups."""
+    """No effect here: Alertmanager does the grouping."""
     repeat_interval: Duration | None = None
-    """Without effect: Alertmanager repeats."""
+    """No effect here: Alertmanager does the repeating."""
 
 
 class Times(Model):
@@ -67,68 +67,68 @@ class Times(Model):
 
 
 class Period(Model):
-    """One way to be inside a time interval: every part that is given holds."""
+    """A part of a time interval: it contains the moments that match all fields given."""
 
     times: Many[Times] = ()
     """Parts of a day."""
     weekdays: Many[Weekdays] = ()
-    """Such as monday:friday."""
+    """Days of the week, such as monday:friday."""
     days_of_month: Many[Days] = ()
-    """Such as 1:5; -1 is the last."""
+    """Days, such as 1:5; -1 is the last."""
     months: Many[Months] = ()
-    """Such as january:march or 1:3."""
+    """Months, such as january:march or 1:3."""
     years: Many[Years] = ()
-    """Such as 2026:2028."""
+    """Years, such as 2026:2028."""
     location: Timezone = "UTC"
-    """Time zone of the above."""
+    """Time zone of these fields."""
 
 
 class TimeInterval(Model):
     """A named time interval, for routes and for quiet hours."""
 
     name: str
-    """What routes and `quiet` call it."""
+    """Name, for routes and `quiet`."""
     time_intervals: Many[Period] = ()
-    """Inside one of these is inside."""
+    """The interval contains what one of these contains."""
 
 
 class LimitsConfig(Model):
-    """How much each platform takes, `COUNT/DURATION`."""
+    """Rate limits of each platform, `COUNT/DURATION`."""
 
 
 class Retention(Model):
-    """How long finished work is kept, and how much room it may take."""
+    """How long finished deliveries are kept, and how much space they may use."""
 
     time: Duration | None = None
     """How long (7d)."""
     size: Size | None = None
-    """How much (1GB)."""
+    """How much space (1GB)."""
 
 
 class RouteTest(Model):
-    """An alert with these labels reaches these receivers."""
+    """A test of the route tree: an alert with these labels reaches these receivers."""
 
     name: str
-    """What should hold, in a few words."""
+    """Name of the test."""
     labels: dict[str, Text]
     """Labels of the alert."""
     receivers: Texts
-    """Who gets it."""
+    """Receivers that the alert must reach, no others."""
 
 
 class Global(Model):
-    """What holds for every receiver that does not say otherwise."""
+    """Settings of every receiver that does not set them itself."""
 
     http_config: HttpConfig | None = None
-    """How requests travel."""
+    """Proxy and TLS of requests."""
     dedup_window: Duration | None = None
     """The same state again within this time is a duplicate (2m)."""
     notices_receiver: str | None = None
-    """Who gets the relay's own notices; default: the first route's receiver."""
+    """Receiver of the relay's own notices; default: the root route's receiver."""
     language: Language = "en"
-    """Language of the built-in words."""
+    """Language of the built-in texts."""
     timezone: Timezone = "UTC"
-    """Time zone of times that are written out."""
+    """Time zone in which times are shown."""
 
 
 class File(Model):
@@ -144,15 +144,15 @@ class File(Model):
     templates: Texts = ()
     """Template files, patterns relative to this file."""
     limits: LimitsConfig = LimitsConfig()
-    """How much the platforms take."""
+    """Rate limits of the platforms."""
     retention: Retention = Retention()
-    """How long finished work is kept."""
+    """How long finished deliveries are kept."""
     time_intervals: Many[TimeInterval] = ()
     """Named time intervals."""
     route: Route
     """The route tree."""
     receivers: Many[Receiver]
-    """Names that routes lead to, and the chats behind them."""
+    """Receivers and their chats."""
     tests: Many[RouteTest] = ()
     """Alerts and who should get them, checked at each load."""
 

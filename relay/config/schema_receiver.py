@@ -8,7 +8,8 @@ from relay.platforms.entry import Entry, Loc, Shared
 
 # Alertmanager's other senders (its config/config.go)
 _OTHERS = (
-    "email", "incidentio", "jira", "mattermost", "msteams", "msteamsv2", "opsgenie", "pagerduty", "pushover",
+    "email", "incidentio", "jira", "mattermost", "msteams", "msteamsv2", "opsgenie", "pagerduty",
+    "pushover",
     "rocketchat", "slack", "sns", "victorops", "webex", "webhook", "wechat",
 )  # fmt: skip
 

@@ -13,7 +13,7 @@ Scalar = str | int | float | bool | None
 Loc = tuple[str | int, ...]
 
 
-class Place(Struct, frozen=True):
+class Position(Struct, frozen=True):
     """Where something stands, from its first character to behind its last; lines and columns count
     from 0.
     """
@@ -24,33 +24,33 @@ class Place(Struct, frozen=True):
     end_column: int
 
 
-class Leaf(Struct, frozen=True):
+class ScalarNode(Struct, frozen=True):
     """A text, number, truth value or nothing. `plain`: without quotes, so that its text stands in
     the file as it is.
     """
 
-    place: Place
+    position: Position
     value: Scalar
     plain: bool
 
 
-class Branch(Struct, frozen=True):
+class SequenceNode(Struct, frozen=True):
     """A list. `size` counts the nodes in it."""
 
-    place: Place
+    position: Position
     items: "tuple[Node, ...]"
     size: int
 
 
-class Table(Struct, frozen=True):
+class MappingNode(Struct, frozen=True):
     """A mapping. Each key has its place beside its value. `size` counts the nodes in it."""
 
-    place: Place
-    pairs: "dict[str, tuple[Place, Node]]"
+    position: Position
+    pairs: "dict[str, tuple[Position, Node]]"
     size: int
 
 
-Node = Leaf | Branch | Table
+Node = ScalarNode | SequenceNode | MappingNode
 Plain = Scalar | list["Plain"] | dict[str, "Plain"]
 
 
@@ -60,19 +60,19 @@ class Source(Struct, frozen=True):
     name: str
     lines: tuple[str, ...]
     root: Node | None
-    secrets: tuple[Place, ...]
+    secrets: tuple[Position, ...]
 
     def fault(
-        self, place: Place, message: str, severity: Literal["fault", "warning"] = "fault"
+        self, position: Position, message: str, severity: Literal["fault", "warning"] = "fault"
     ) -> Fault:
         """A fault at a place of this file."""
         return Fault(
             self.name,
-            place.line + 1,
-            place.column + 1,
+            position.line + 1,
+            position.column + 1,
             mask(message),
             severity,
-            self.excerpt(place.line),
+            self.excerpt(position.line),
         )
 
     def excerpt(self, line: int) -> str:
@@ -89,25 +89,25 @@ class Source(Struct, frozen=True):
         """The node at a path of keys and indexes; parts that name nothing are passed over."""
         return _follow(self.root, loc)
 
-    def place(self, loc: Loc) -> Place:
+    def position(self, loc: Loc) -> Position:
         """Where the value at a path stands, or the nearest thing around it that exists."""
-        return place_of(self.root, loc)
+        return position_of(self.root, loc)
 
-    def key_place(self, loc: Loc) -> Place:
+    def key_position(self, loc: Loc) -> Position:
         """Where the key at the end of a path stands; for an index, the value."""
         parent = self.node(loc[:-1])
-        if isinstance(parent, Table) and loc[-1] in parent.pairs:
+        if isinstance(parent, MappingNode) and loc[-1] in parent.pairs:
             return parent.pairs[str(loc[-1])][0]
-        return self.place(loc)
+        return self.position(loc)
 
 
-START = Place(0, 0, 0, 0)
+START = Position(0, 0, 0, 0)
 
 
-def place_of(root: Node | None, loc: Loc) -> Place:
+def position_of(root: Node | None, loc: Loc) -> Position:
     """Where the value at a path stands, or the nearest thing around it that exists."""
     node = _follow(root, loc)
-    return START if node is None else node.place
+    return START if node is None else node.position
 
 
 def _follow(node: Node | None, loc: Loc) -> Node | None:
@@ -117,9 +117,9 @@ def _follow(node: Node | None, loc: Loc) -> Node | None:
 
 
 def _child(node: Node | None, part: str | int) -> Node | None:
-    if isinstance(node, Table) and isinstance(part, str) and part in node.pairs:
+    if isinstance(node, MappingNode) and isinstance(part, str) and part in node.pairs:
         return node.pairs[part][1]
-    if isinstance(node, Branch) and isinstance(part, int) and part < len(node.items):
+    if isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.items):
         return node.items[part]
     return None
 
@@ -127,11 +127,11 @@ def _child(node: Node | None, part: str | int) -> Node | None:
 def plain(node: Node) -> Plain:
     """The bare value of a node: dictionaries, lists and scalars."""
     match node:
-        case Leaf():
+        case ScalarNode():
             return node.value
-        case Branch():
+        case SequenceNode():
             return [plain(item) for item in node.items]
-        case Table():
+        case MappingNode():
             return {key: plain(value) for key, (_, value) in node.pairs.items()}
 
 
@@ -140,17 +140,21 @@ def without(node: Node, loc: Loc) -> Node | None:
     if not loc:
         return None
     part, rest = loc[0], loc[1:]
-    if isinstance(node, Table) and isinstance(part, str) and part in node.pairs:
-        place, value = node.pairs[part]
+    if isinstance(node, MappingNode) and isinstance(part, str) and part in node.pairs:
+        position, value = node.pairs[part]
         kept = without(value, rest)
         pairs = {key: pair for key, pair in node.pairs.items() if key != part}
-        return Table(
-            node.place, pairs if kept is None else {**node.pairs, part: (place, kept)}, node.size
+        return MappingNode(
+            node.position,
+            pairs if kept is None else {**node.pairs, part: (position, kept)},
+            node.size,
         )
-    if isinstance(node, Branch) and isinstance(part, int) and part < len(node.items):
+    if isinstance(node, SequenceNode) and isinstance(part, int) and part < len(node.items):
         kept = without(node.items[part], rest)
         middle = () if kept is None else (kept,)
-        return Branch(node.place, (*node.items[:part], *middle, *node.items[part + 1 :]), node.size)
+        return SequenceNode(
+            node.position, (*node.items[:part], *middle, *node.items[part + 1 :]), node.size
+        )
     return node
 
 

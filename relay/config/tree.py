@@ -3,7 +3,7 @@ reported.
 """
 
 from relay.config.fault import faulty
-from relay.config.policy import Names, check_name
+from relay.config.policy import KnownNames, check_name
 from relay.config.report import Report
 from relay.config.schema import Route as RouteConfig
 from relay.config.source import Loc
@@ -14,12 +14,12 @@ from relay.core.routing.route import Route, unreachable
 ALERTMANAGERS = ("group_by", "group_wait", "group_interval", "repeat_interval")
 
 
-class Tree:
+class RouteTreeBuilder:
     """Builds the tree and remembers where each of its routes stands. `sound`: all matchers could be
     read.
     """
 
-    def __init__(self, names: Names, report: Report) -> None:
+    def __init__(self, names: KnownNames, report: Report) -> None:
         self.sound = True
         self._names = names
         self._report = report
@@ -39,26 +39,25 @@ class Tree:
             if getattr(config, key):
                 self._report.fault(
                     (*loc, key),
-                    f"the first route takes every alert: {quote(key)} has no place in it",
+                    f"the root route matches every alert: it cannot have {quote(key)}",
                 )
         if config.continue_:
-            self._report.fault((*loc, "continue"), "the first route has nothing to continue to")
+            self._report.fault((*loc, "continue"), "the root route has no sibling to continue to")
         root = self._route(config, loc, "")
         for key, places in self._ignored.items():
-            more = f" ({len(places)} routes say it)" if len(places) > 1 else ""
+            more = f" ({len(places)} routes have it)" if len(places) > 1 else ""
             self._report.warn(
                 places[0], f"Alertmanager groups and repeats: {quote(key)} has no effect here{more}"
             )
         return root
 
     def check_reach(self, root: Route) -> None:
-        """Reports the routes that no alert comes to."""
         for found in unreachable(root):
             taker = found.taker.place
             loc = self._places[id(found.route)]
             self._report.fault(
                 loc,
-                f"no alert comes here: the route at {taker} takes them all and does not continue",
+                f"unreachable: the route at {taker} matches every alert first, without continue",
             )
 
     def _route(self, config: RouteConfig, loc: Loc, inherited: str) -> Route:

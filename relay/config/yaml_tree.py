@@ -8,7 +8,16 @@ from collections.abc import Iterator, Sequence
 import yaml
 
 from relay.config.fault import Fault
-from relay.config.source import START, Branch, Leaf, Node, Place, Scalar, Source, Table
+from relay.config.source import (
+    START,
+    MappingNode,
+    Node,
+    Position,
+    Scalar,
+    ScalarNode,
+    SequenceNode,
+    Source,
+)
 from relay.core.duration import quote
 
 MAX_BYTES = 16 << 20
@@ -29,7 +38,8 @@ _NUMBER_TRAP = re.compile(
     r"""[-+]?[1-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?      # base 60
       | [0-9]{4}-[0-9]{1,2}-[0-9]{1,2}(?:[Tt\s].*)?          # a date
       | [-+]?0[0-9_]+ | [-+]?0[bxo][0-9a-fA-F_]+ | [-+]?[0-9]+_[0-9_]*
-      | \+[0-9]+ | [-+]?\.(?i:inf|nan) | [-+]?[0-9]*\.?[0-9]+[eE][-+]?[0-9]+ | [-+]?\.[0-9]+ | [-+]?[0-9]+\.
+      | \+[0-9]+ | [-+]?\.(?i:inf|nan) | [-+]?[0-9]*\.?[0-9]+[eE][-+]?[0-9]+
+      | [-+]?\.[0-9]+ | [-+]?[0-9]+\.
     """,
     re.VERBOSE,
 )
@@ -47,7 +57,7 @@ def read(
         text = data.decode()
     except UnicodeDecodeError as error:
         before = data[: error.start].decode()
-        return _unread(name, before, _end(before), "this is not UTF-8: save the file in UTF-8")
+        return _unread(name, before, _end(before), "invalid UTF-8: save the file as UTF-8")
     if found := _UNPRINTABLE.search(text):
         before = text[: found.start()]
         return _unread(
@@ -70,52 +80,54 @@ def _build(name: str, text: str, secret_keys: frozenset[str]) -> tuple[Source, t
     try:
         root = builder.document()
     except _Stop as stop:
-        problems.append((stop.place, str(stop)))
+        problems.append((stop.position, str(stop)))
     except yaml.MarkedYAMLError as error:
         problems.append(_syntax(error, builder.lines))
     except (yaml.YAMLError, ValueError, RecursionError):
-        problems.append((START, "this is not YAML"))
+        problems.append((START, "invalid YAML"))
     source = Source(name, builder.lines, root, tuple(builder.secrets))
     return source, tuple(source.fault(*problem) for problem in [*problems, *builder.problems])
 
 
-def _unread(name: str, text: str, place: Place, message: str) -> tuple[Source, tuple[Fault, ...]]:
+def _unread(
+    name: str, text: str, position: Position, message: str
+) -> tuple[Source, tuple[Fault, ...]]:
     source = Source(name, tuple(_BREAK.split(text)), None, ())
-    return source, (source.fault(place, message),)
+    return source, (source.fault(position, message),)
 
 
-def _end(text: str) -> Place:
+def _end(text: str) -> Position:
     return _last(_BREAK.split(text))
 
 
-def _last(lines: Sequence[str]) -> Place:
-    return Place(len(lines) - 1, len(lines[-1]), len(lines) - 1, len(lines[-1]))
+def _last(lines: Sequence[str]) -> Position:
+    return Position(len(lines) - 1, len(lines[-1]), len(lines) - 1, len(lines[-1]))
 
 
-def _syntax(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> tuple[Place, str]:
+def _syntax(error: yaml.MarkedYAMLError, lines: tuple[str, ...]) -> tuple[Position, str]:
     mark = error.problem_mark or error.context_mark
     if mark is None:
-        return START, "this is not YAML"
+        return START, "invalid YAML"
     if error.context_mark is not None and not "".join(lines[mark.line :]).strip():
         mark = error.context_mark  # found out at the end of the file only: it began here
     if mark.line >= len(lines):  # the parser counts one more line at an end without a break
-        return _last(lines), f"this is not YAML: {error.problem or error.context}"
+        return _last(lines), f"invalid YAML: {error.problem or error.context}"
     line = lines[mark.line]
     indent = line[: len(line) - len(line.lstrip())]
     if "\t" in indent:
         column = indent.index("\t")
-        return Place(
+        return Position(
             mark.line, column, mark.line, column
-        ), "a tab in the indentation: YAML wants spaces"
-    return Place(
+        ), "a tab in the indentation: YAML needs spaces"
+    return Position(
         mark.line, mark.column, mark.line, mark.column
-    ), f"this is not YAML: {error.problem or error.context}"
+    ), f"invalid YAML: {error.problem or error.context}"
 
 
 class _Stop(Exception):  # noqa: N818 - no error by itself: it carries the place of one out of the recursion
-    def __init__(self, place: Place, message: str) -> None:
+    def __init__(self, position: Position, message: str) -> None:
         super().__init__(message)
-        self.place = place
+        self.position = position
 
 
 class _Builder:
@@ -125,8 +137,8 @@ class _Builder:
 
     def __init__(self, text: str, secret_keys: frozenset[str]) -> None:
         self.lines = tuple(_BREAK.split(text))
-        self.problems: list[tuple[Place, str]] = []
-        self.secrets: list[Place] = []
+        self.problems: list[tuple[Position, str]] = []
+        self.secrets: list[Position] = []
         self._events: Iterator[yaml.Event] = iter(yaml.parse(text, Loader=yaml.CSafeLoader))
         self._secret_keys = secret_keys
         self._anchors: dict[str, Node] = {}
@@ -138,48 +150,49 @@ class _Builder:
             if isinstance(event, yaml.DocumentStartEvent):
                 if root is not None:
                     raise _Stop(
-                        _place(event),
-                        "a second YAML document begins here: one file is one document",
+                        _position(event),
+                        "a second YAML document begins here: a file holds one document",
                     )
                 root = self._node(next(self._events), 0)
         return root
 
     def _node(self, event: yaml.Event, depth: int) -> Node:
-        place = _place(event)
+        position = _position(event)
         if depth > MAX_DEPTH:
-            raise _Stop(place, f"nested deeper than {MAX_DEPTH} levels")
+            raise _Stop(position, f"nested deeper than {MAX_DEPTH} levels")
         if isinstance(event, yaml.AliasEvent):
             if event.anchor not in self._anchors:
                 raise _Stop(
-                    place,
-                    f"unknown alias {quote(f'*{event.anchor}')}: no such anchor stands before it",
+                    position,
+                    f"unknown alias {quote(f'*{event.anchor}')}: there is no such anchor before it",
                 )
             return self._anchors[event.anchor]
-        node = self._fresh(event, place, depth)
+        node = self._fresh(event, position, depth)
         if isinstance(event, yaml.NodeEvent) and event.anchor:
             self._anchors[event.anchor] = node
         return node
 
-    def _fresh(self, event: yaml.Event, place: Place, depth: int) -> Node:
+    def _fresh(self, event: yaml.Event, position: Position, depth: int) -> Node:
         tag = getattr(event, "tag", None)
         if tag is not None and tag != "!":
-            self.problems.append((place, f"tags such as {quote(tag)} are not read here"))
+            self.problems.append((position, f"tags such as {quote(tag)} are not supported"))
         if isinstance(event, yaml.ScalarEvent):
-            return self._leaf(event, place)
+            return self._scalar_node(event, position)
         if isinstance(event, yaml.SequenceStartEvent):
-            return self._branch(place, depth)
-        return self._table(place, depth)
+            return self._sequence_node(position, depth)
+        return self._mapping_node(position, depth)
 
-    def _leaf(self, event: yaml.ScalarEvent, place: Place) -> Leaf:
+    def _scalar_node(self, event: yaml.ScalarEvent, position: Position) -> ScalarNode:
         text = event.value
         if event.style:
-            return Leaf(place, text, plain=False)
+            return ScalarNode(position, text, plain=False)
         if _WORD_TRAP.fullmatch(text):
             self.problems.append(
                 (
-                    place,
+                    position,
                     (
-                        f"{quote(text)} is a truth value to YAML: write true or false, or put it in "
+                        f"YAML 1.1 reads {quote(text)} as a boolean: write true or false, "
+                        f"or put it in "
                         "quotes"
                     ),
                 )
@@ -187,92 +200,92 @@ class _Builder:
         elif _NUMBER_TRAP.fullmatch(text):
             self.problems.append(
                 (
-                    place,
+                    position,
                     f"YAML may read {quote(text)} as another number or a date: put it in quotes",
                 )
             )
-        return Leaf(place, _scalar(text), plain=True)
+        return ScalarNode(position, _scalar(text), plain=True)
 
-    def _branch(self, place: Place, depth: int) -> Branch:
+    def _sequence_node(self, position: Position, depth: int) -> SequenceNode:
         items: list[Node] = []
         size = 1
         while not isinstance(event := next(self._events), yaml.SequenceEndEvent):
             items.append(self._node(event, depth + 1))
-            size = _bounded(size + _size(items[-1]), place)
-        return Branch(place, tuple(items), size)
+            size = _bounded(size + _size(items[-1]), position)
+        return SequenceNode(position, tuple(items), size)
 
-    def _table(self, place: Place, depth: int) -> Table:
-        pairs: dict[str, tuple[Place, Node]] = {}
+    def _mapping_node(self, position: Position, depth: int) -> MappingNode:
+        pairs: dict[str, tuple[Position, Node]] = {}
         merged: list[Node] = []
         size = 1
         while not isinstance(event := next(self._events), yaml.MappingEndEvent):
             key = self._node(event, depth + 1)
             value = self._node(next(self._events), depth + 1)
-            size = _bounded(size + _size(value), place)
-            if isinstance(key, Leaf) and key.plain and key.value == "<<":
+            size = _bounded(size + _size(value), position)
+            if isinstance(key, ScalarNode) and key.plain and key.value == "<<":
                 merged.append(value)
             else:
                 self._pair(pairs, event, key, value)
         for value in merged:
             self._merge(pairs, value)
-        return Table(place, pairs, size)
+        return MappingNode(position, pairs, size)
 
     def _pair(
-        self, pairs: dict[str, tuple[Place, Node]], event: yaml.Event, key: Node, value: Node
+        self, pairs: dict[str, tuple[Position, Node]], event: yaml.Event, key: Node, value: Node
     ) -> None:
         if not isinstance(event, yaml.ScalarEvent):
             self.problems.append(
-                (key.place, "a key must be text: what begins with { or [ needs quotes")
+                (key.position, "a key must be a string: put it in quotes if it begins with { or [")
             )
             return
         name = event.value
         if name in pairs:
             first = pairs[name][0].line + 1
             self.problems.append(
-                (key.place, f"duplicate key {quote(name)}, the first one is on line {first}")
+                (key.position, f"duplicate key {quote(name)}, the first one is on line {first}")
             )
             return
         pairs[name] = (key.place, value)
         if name in self._secret_keys:
             self.secrets.extend(_leaves(value))
 
-    def _merge(self, pairs: dict[str, tuple[Place, Node]], value: Node) -> None:
+    def _merge(self, pairs: dict[str, tuple[Position, Node]], value: Node) -> None:
         """What `<<` brings: the keys that the mapping does not have itself."""
-        for part in value.items if isinstance(value, Branch) else (value,):
-            if isinstance(part, Table):
+        for part in value.items if isinstance(value, SequenceNode) else (value,):
+            if isinstance(part, MappingNode):
                 for name, pair in part.pairs.items():
                     pairs.setdefault(name, pair)
             else:
-                self.problems.append((part.place, "<< merges a mapping, and this is none"))
+                self.problems.append((part.position, "<< needs a mapping"))
 
 
-def _place(event: yaml.Event) -> Place:
+def _position(event: yaml.Event) -> Position:
     start, end = event.start_mark, event.end_mark
     if start is None or end is None:  # libyaml gives every event both
         return START
-    return Place(start.line, start.column, end.line, end.column)
+    return Position(start.line, start.column, end.line, end.column)
 
 
 def _size(node: Node) -> int:
-    return 1 if isinstance(node, Leaf) else node.size
+    return 1 if isinstance(node, ScalarNode) else node.size
 
 
-def _bounded(size: int, place: Place) -> int:
+def _bounded(size: int, position: Position) -> int:
     if size > MAX_NODES:
-        raise _Stop(place, f"more than {MAX_NODES} values, aliases followed")
+        raise _Stop(position, f"more than {MAX_NODES} values after aliases are expanded")
     return size
 
 
-def _leaves(node: Node) -> Iterator[Place]:
+def _scalar_positions(node: Node) -> Iterator[Position]:
     match node:
-        case Leaf():
-            yield node.place
-        case Branch():
+        case ScalarNode():
+            yield node.position
+        case SequenceNode():
             for item in node.items:
-                yield from _leaves(item)
-        case Table():
+                yield from _scalar_positions(item)
+        case MappingNode():
             for _, value in node.pairs.values():
-                yield from _leaves(value)
+                yield from _scalar_positions(value)
 
 
 def _scalar(text: str) -> Scalar:

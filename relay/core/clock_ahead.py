@@ -24,7 +24,6 @@ class TimesMovedBack(Struct, frozen=True):
         return moment - self.by if moment > self.now else moment
 
     def if_any(self, moment: float | None) -> float | None:
-        """The same."""
         return None if moment is None else self.at(moment)
 
     def card(self, card: Card) -> Card:

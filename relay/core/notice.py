@@ -30,7 +30,8 @@ from relay.core.event import (
 from relay.core.routing.route import SUBSCRIPTION
 from relay.core.text.texts import say
 
-HOURLY = 3600.0  # seconds: a notice is told again only after this long, and is over when nothing renewed it for as long
+# seconds: a notice is repeated only after this long, and ends when nothing renewed it for as long
+HOURLY = 3600.0
 NOTICES = GroupId("", "alert-relay", "notice/")  # with this begin the groups of all notices
 CHAT_DOWN = "chat_down"
 _GIVEN_UP = (
@@ -125,7 +126,7 @@ def chat_down(refusing: Refusing) -> Notice:
     )
 
 
-def told_by(card: Card) -> Notice | None:
+def notice_of_card(card: Card) -> Notice | None:
     """The notice that an earlier run told by this card. None for a bot that hears nothing: only
     what that bot hears says that it is over."""
     kind, _, subject = card.group.group_key.removeprefix(NOTICES.group_key).partition("/")

@@ -124,7 +124,8 @@ async def _read(content: aiohttp.StreamReader) -> bytes:
 
 def _tls(options: HttpOptions) -> ssl.SSLContext | bool:
     if not (options.ca_file or options.cert_file or options.insecure_skip_verify):
-        return True  # aiohttp keeps one context that trusts what the system trusts; to make another takes 20 ms
+        # aiohttp keeps one context that trusts what the system trusts; to make another takes 20 ms
+        return True
     context = ssl.create_default_context(cafile=options.ca_file or None)
     if options.cert_file:
         context.load_cert_chain(options.cert_file, options.key_file or None)

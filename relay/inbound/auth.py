@@ -71,9 +71,10 @@ class Auth:
             return
         try:
             web = read(self._path)
-            if self._would_open(web):
+            if self._would_open_access(web):
                 raise ValueError(
-                    f"{self._path}: it names nobody any more: restart to let everybody in"
+                    f"{self._path}: it has no user or token any more: restart to turn "
+                    "authentication off"
                 )
             if self.tls and web.tls:
                 load_certificate(self.tls, web.tls)
@@ -86,10 +87,9 @@ class Auth:
         self._forget()
 
     def close(self) -> None:
-        """Ends the thread that checks passwords."""
         self._bcrypt.shutdown(wait=False, cancel_futures=True)
 
-    def _would_open(self, web: Web) -> bool:
+    def _would_open_access(self, web: Web) -> bool:
         """An editor may empty a file before it writes it: for that moment too the door stays
         shut.
         """
@@ -100,7 +100,11 @@ class Auth:
         if why != self._refused:
             self._refused = why
             self._emit(
-                Noted("error", "web configuration refused, the old one stays", (("err", why),))
+                Noted(
+                    "error",
+                    "web configuration rejected, the old one stays in force",
+                    (("err", why),),
+                )
             )
 
     def _listening(self) -> ssl.SSLContext | None:

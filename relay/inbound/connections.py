@@ -66,11 +66,11 @@ def _signed(response: web.StreamResponse) -> web.StreamResponse:
 class Listener:
     """An open listening socket and its connections."""
 
-    def __init__(self, handle: Handle, room: ConnectionLimits) -> None:
+    def __init__(self, handle: Handle, limits: ConnectionLimits) -> None:
         """Opens nothing yet. Needs a running loop."""
         self._handle = handle
-        self._connections = _Connections(room)
-        self._room = room
+        self._connections = _Connections(limits)
+        self._limits = limits
         self._server = web.Server(self._one)
         self._socket: asyncio.Server | None = None
 
@@ -86,7 +86,7 @@ class Listener:
             )
 
         def arrives() -> asyncio.BaseProtocol:
-            connection = _Connection(self._server, self._connections, self._room)
+            connection = _Connection(self._server, self._connections, self._limits)
             return _Tls(connection, tls) if tls else connection
 
         loop = asyncio.get_running_loop()
@@ -104,7 +104,7 @@ class Listener:
         if self._socket is not None:
             self._socket.close()
         await asyncio.sleep(0)  # requests that have come already begin
-        await self._connections.go_home(self._room.drain_seconds)
+        await self._connections.drain(self._limits.drain_seconds)
         await self._server.shutdown(_LAST_SECONDS)
 
     async def _one(self, request: web.BaseRequest) -> web.StreamResponse:
@@ -123,14 +123,14 @@ class _Connections:
     """The open connections, each with what carries it: when there is no room for one more, the one
     that has been idle longest goes. One that still shakes hands is idle."""
 
-    def __init__(self, room: ConnectionLimits) -> None:
-        self._most = room.connections
+    def __init__(self, limits: ConnectionLimits) -> None:
+        self._most = limits.connections
         self._idle: dict[web.RequestHandler, asyncio.WriteTransport] = {}
         self._busy: dict[web.RequestHandler, asyncio.WriteTransport] = {}
         self._rested = asyncio.Event()
         self.leaving = False
 
-    async def go_home(self, within: float) -> None:
+    async def drain(self, within: float) -> None:
         """Closes the idle connections, those at work when they have answered; returns when all
         have, or `within`.
         """
@@ -181,35 +181,34 @@ class _Connection(web.RequestHandler):
     own to bad HTTP.
     """
 
-    def __init__(self, server: web.Server, crowd: _Connections, room: ConnectionLimits) -> None:
+    def __init__(
+        self, server: web.Server, connections: _Connections, limits: ConnectionLimits
+    ) -> None:
         loop = asyncio.get_running_loop()
         super().__init__(
             server,
             loop=loop,
-            keepalive_timeout=room.idle_seconds,
-            lingering_time=room.linger_seconds,
+            keepalive_timeout=limits.idle_seconds,
+            lingering_time=limits.linger_seconds,
             auto_decompress=False,
             access_log=None,  # type: ignore[arg-type]  # its own way to say that there is none
         )
-        self._connections = crowd
-        self._first = loop.call_later(room.first_seconds, self._give_up)
+        self._connections = connections
+        self._first = loop.call_later(limits.first_seconds, self._give_up)
 
     def arrive(self, wire: asyncio.BaseTransport) -> None:
         """Enters the crowd, if there is room and it has not yet."""
         self._connections.enter(self, cast(asyncio.Transport, wire))
 
     def depart(self) -> None:
-        """Leaves the crowd."""
         self._first.cancel()
         self._connections.leave(self)
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """It is ready for requests."""
         super().connection_made(transport)
         self.arrive(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """It is over."""
         self.depart()
         super().connection_lost(exc)
 
@@ -253,11 +252,9 @@ class _Tls(sslproto.SSLProtocol):
         self._connection = connection
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        """The handshake begins."""
         self._connection.arrive(transport)
         super().connection_made(transport)
 
     def connection_lost(self, exc: BaseException | None) -> None:
-        """It is over, whether the handshake ended or not."""
         super().connection_lost(exc)
         self._connection.depart()

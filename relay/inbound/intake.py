@@ -11,8 +11,8 @@ import msgspec
 
 from relay.active_config import CurrentConfig
 from relay.core.alert import Notification
-from relay.core.answer import Answer, BadPayload, Busy, Taken
 from relay.core.event import Accepted, Event, Noted
+from relay.core.intake_result import Committed, IntakeResult, InvalidPayload, RetryLater
 from relay.core.payload import PayloadError, parse
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery, Routed, Routing, deliveries
@@ -44,25 +44,25 @@ class Intake:
         # Who holds one is taking a large body of that source; later ones of the source wait for it.
         self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
 
-    async def accept(self, source: str, body: bytes) -> Answer:
+    async def accept(self, source: str, body: bytes) -> IntakeResult:
         """Taken only when every delivery that follows from the body is committed and synced."""
         if self._writer.backlog > _BUSIEST:
-            return Busy("overloaded", _RETRY_AFTER)
+            return RetryLater("overloaded", _RETRY_AFTER)
         order = self._orders.setdefault(source, asyncio.Lock())
         try:
             async with order:
                 if len(body) >= LARGE:
                     await self._accept_large(source, body, self._clock())
-                    return Taken()
+                    return Committed()
             # No other of its source gets between here and the queue of the writer.
             routing = self._config.current.routing
             await self._commit(_arrivals(parse(body, source), routing, self._clock()))
         except PayloadError as error:
-            return BadPayload(str(error))
+            return InvalidPayload(str(error))
         except StoreError as error:
             self._emit(Noted("error", "storage failed", (("err", str(error)),)))
-            return Busy("storage failed", _RETRY_AFTER)
-        return Taken()
+            return RetryLater("storage failed", _RETRY_AFTER)
+        return Committed()
 
     async def _accept_large(self, source: str, body: bytes, at: float) -> None:
         """In a thread, and part by part. Nothing is folded before the last part is there."""
@@ -74,23 +74,23 @@ class Intake:
                 while taken := await asyncio.to_thread(
                     _arrivals, islice(parts, _PARTS_AT_ONCE), routing, at
                 ):
-                    lanes.update(await self._keep(taken))
+                    lanes.update(await self._keep(parsed))
         finally:
             self._wake(lanes)
 
-    async def post(self, told: Notification, receiver: str) -> None:
+    async def post(self, notification: Notification, receiver: str) -> None:
         """Takes a notification of the relay's own, past the routes, for the chats of one
         receiver.
         """
         targets = self._config.current.routing.targets.get(receiver, ())
         chats = tuple(Delivery(target.lane, receiver, "", None) for target in targets)
         try:
-            await self._commit([_arrival(told, Routed(chats, 0), "", self._clock())])
+            await self._commit([_new_payload(notification, Routed(chats, 0), "", self._clock())])
         except StoreError as error:
             self._emit(Noted("error", "storage failed", (("err", str(error)),)))
 
-    async def _commit(self, taken: list[tuple[NewPayload, Accepted]]) -> None:
-        self._wake(await self._keep(taken))
+    async def _commit(self, parsed: list[tuple[NewPayload, Accepted]]) -> None:
+        self._wake(await self._keep(parsed))
 
     async def _keep(self, taken: list[tuple[NewPayload, Accepted]]) -> tuple[LaneKey, ...]:
         lanes = await self._writer.accept([new_payload for new_payload, _ in taken])
@@ -102,7 +102,7 @@ class Intake:
 def _arrivals(
     parts: Iterable[Notification], routing: Routing, at: float
 ) -> list[tuple[NewPayload, Accepted]]:
-    return [_arrival(part, *_routed(routing, part), at) for part in parts]
+    return [_new_payload(part, *_routed(routing, part), at) for part in parts]
 
 
 def _routed(routing: Routing, part: Notification) -> tuple[Routed, str]:
@@ -117,7 +117,7 @@ def _routed(routing: Routing, part: Notification) -> tuple[Routed, str]:
         )
 
 
-def _arrival(
+def _new_payload(
     part: Notification, routed: Routed, fault: str, at: float
 ) -> tuple[NewPayload, Accepted]:
     firing = sum(alert.status == "firing" for alert in part.alerts)

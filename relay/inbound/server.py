@@ -15,8 +15,8 @@ from typing import assert_never
 from aiohttp import web
 from msgspec import Struct
 
-from relay.core.answer import Answer, BadPayload, Busy, Taken
 from relay.core.event import Answered, Event, Noted
+from relay.core.intake_result import Committed, IntakeResult, InvalidPayload, RetryLater
 from relay.inbound.auth import Auth
 from relay.inbound.connections import answer
 from relay.platforms.telegram.bot import SECRET_HEADER
@@ -33,7 +33,7 @@ MEBIBYTE = 1024 * 1024
 _MOST_UPDATE = MEBIBYTE  # bytes of one update; Telegram's are a few thousand
 
 
-class Limits(Struct, frozen=True):
+class RequestLimits(Struct, frozen=True):
     """Bytes of one body and of all bodies at hand; seconds for a body to come, and from then to its
     answer.
     """
@@ -53,7 +53,7 @@ class Handlers(Struct, frozen=True):
     file's faults; `expects` judges a bot's id and the secret that came for it, `update` takes an id
     and a body and gives the status."""
 
-    accept: Callable[[str, bytes], Awaitable[Answer]]
+    accept: Callable[[str, bytes], Awaitable[IntakeResult]]
     ready: Callable[[], str]
     reload: Callable[[], Awaitable[tuple[str, ...]]]
     metrics: Callable[[], Awaitable[bytes]]
@@ -68,15 +68,15 @@ class Server:
     again.
     """
 
-    def __init__(self, handlers: Handlers, limits: Limits, prefix: str = "") -> None:
+    def __init__(self, handlers: Handlers, limits: RequestLimits, prefix: str = "") -> None:
         """Serves nothing by itself: `handle` is for a Listener. `prefix` may stand before each
         path: `/relay`.
         """
-        self._doors = handlers
+        self._handlers = handlers
         self._prefix = prefix
         self._limits = limits
-        self._memory = _Memory(limits.all_bodies)
-        self._accepting: set[asyncio.Future[Answer]] = set()
+        self._memory = _BodyMemory(limits.all_bodies)
+        self._accepting: set[asyncio.Future[IntakeResult]] = set()
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer. What is meant for /alerts is told as `Answered`; anything else that is
@@ -92,11 +92,13 @@ class Server:
             _log.exception("a request failed")
             response = answer(503, "internal error", 1)
         if path == "/alerts" or path.startswith("/alerts/"):
-            self._doors.emit(
-                Answered(response.status, time.monotonic() - began, *_whence(request, response))
+            self._handlers.emit(
+                Answered(
+                    response.status, time.monotonic() - began, *_request_fields(request, response)
+                )
             )
         elif response.status in (404, 405):
-            why, method, asked, peer = _whence(request, response)
+            why, method, asked, peer = _request_fields(request, response)
             values = (
                 ("code", str(response.status)),
                 ("why", why),
@@ -104,7 +106,7 @@ class Server:
                 ("path", asked),
                 ("from", peer),
             )
-            self._doors.emit(
+            self._handlers.emit(
                 Noted("info" if method == "POST" else "debug", "request refused", values)
             )
         return response
@@ -115,7 +117,7 @@ class Server:
         if methods is None:
             return answer(404, "unknown path")
         if request.method not in methods:
-            refused = answer(405, f"send it with {' or '.join(methods)}")
+            refused = answer(405, f"method not allowed: use {' or '.join(methods)}")
             refused.headers["Allow"] = ", ".join(methods)
             return refused
         if updates:
@@ -126,7 +128,7 @@ class Server:
         return await (self._alerts(request, alerts[1] or "") if alerts else self._manage(path))
 
     async def _refusal(self, request: web.BaseRequest, *, guarded: bool) -> web.Response | None:
-        auth = self._doors.auth
+        auth = self._handlers.auth
         if auth is None:
             return None
         auth.refresh()
@@ -146,17 +148,17 @@ class Server:
         match path:
             case "/metrics":
                 return web.Response(
-                    body=await self._doors.metrics(), headers={"Content-Type": _METRICS_TYPE}
+                    body=await self._handlers.metrics(), headers={"Content-Type": _METRICS_TYPE}
                 )
             case "/-/reload":
-                faults = await self._doors.reload()
+                faults = await self._handlers.reload()
                 return (
                     _text(500, "failed to reload config: " + "\n".join(faults))
                     if faults
                     else _text(200, "OK")
                 )
             case "/-/ready":
-                why = self._doors.ready()
+                why = self._handlers.ready()
                 return _text(503, why) if why else _text(200, "OK")
             case _:
                 return _text(200, "OK")
@@ -165,23 +167,23 @@ class Server:
         """An update of a Telegram bot: its secret guards it, whatever guards the rest. Without it
         no byte is read.
         """
-        if not self._doors.expects(account, request.headers.get(SECRET_HEADER, "")):
+        if not self._handlers.expects(account, request.headers.get(SECRET_HEADER, "")):
             return answer(401, "no valid secret")
-        share = _Share(self._memory)
+        share = _BodyReservation(self._memory)
         try:
             body = await self._body(request, share, _MOST_UPDATE)
             if isinstance(body, web.Response):
                 return body
-            status = await self._doors.update(account, body)
+            status = await self._handlers.update(account, body)
         finally:
             share.release()
-        return answer(200, "taken") if status == 200 else answer(503, "not now", 5)
+        return answer(200, "accepted") if status == 200 else answer(503, "try again later", 5)
 
     async def _alerts(self, request: web.BaseRequest, source: str) -> web.Response:
-        unfit = self._unfit(request)
-        if unfit is not None:
-            return unfit
-        share = _Share(self._memory)
+        fault = self._header_fault(request)
+        if fault is not None:
+            return fault
+        share = _BodyReservation(self._memory)
         with ExitStack() as stack:
             stack.callback(share.release)
             body = await self._body(request, share, self._limits.max_body)
@@ -198,7 +200,7 @@ class Server:
             stack.pop_all()
         return await self._answered(accepting)
 
-    def _unfit(self, request: web.BaseRequest) -> web.Response | None:
+    def _header_fault(self, request: web.BaseRequest) -> web.Response | None:
         """What is wrong with the request before a byte of its body is read."""
         headers = request.headers
         codings = [
@@ -215,7 +217,7 @@ class Server:
         return None
 
     async def _body(
-        self, request: web.BaseRequest, share: "_Share", most: int
+        self, request: web.BaseRequest, share: "_BodyReservation", most: int
     ) -> bytes | web.Response:
         if request.headers.get("Expect", "").lower() == "100-continue":
             await request.writer.write(b"HTTP/1.1 100 Continue\r\n\r\n")
@@ -225,12 +227,12 @@ class Server:
             async with asyncio.timeout(self._limits.body_seconds):
                 return await self._received(request, share, most)
         except TimeoutError:
-            return _closing(answer(503, "the body came too slowly", 1))
+            return _closing(answer(503, "the body did not arrive in time", 1))
         except web.RequestPayloadError:
-            return _closing(answer(400, "the body is not complete"))
+            return _closing(answer(400, "the body is incomplete"))
 
     async def _received(
-        self, request: web.BaseRequest, share: "_Share", most: int
+        self, request: web.BaseRequest, share: "_BodyReservation", most: int
     ) -> bytes | web.Response:
         # Of a BytesIO the whole value is had without a copy, which matters at 128 MiB.
         body = io.BytesIO()
@@ -242,7 +244,7 @@ class Server:
             body.write(chunk)
         return body.getvalue()
 
-    async def _answered(self, accepting: "asyncio.Future[Answer]") -> web.Response:
+    async def _answered(self, accepting: "asyncio.Future[IntakeResult]") -> web.Response:
         """The commit goes on when it takes too long: the sender comes again, and the copy is a
         duplicate.
         """
@@ -250,27 +252,27 @@ class Server:
         if not done:
             return answer(503, "storage is slow", 1)
         match accepting.result():
-            case Taken():
+            case Committed():
                 return answer(200, "accepted")
-            case BadPayload(text):
+            case InvalidPayload(text):
                 return answer(400, text)
-            case Busy(why, retry_after):
+            case RetryLater(why, retry_after):
                 return answer(503, why, retry_after)
             case other:
                 assert_never(other)
 
 
-class _Memory:
+class _BodyMemory:
     """How many bytes of bodies there may still be."""
 
     def __init__(self, free: int) -> None:
         self.free = free
 
 
-class _Share:
+class _BodyReservation:
     """The bytes of bodies that one request holds."""
 
-    def __init__(self, memory: _Memory) -> None:
+    def __init__(self, memory: _BodyMemory) -> None:
         self._memory = memory
         self._bytes = 0
 
@@ -287,7 +289,7 @@ class _Share:
         self._bytes = 0
 
 
-def _whence(request: web.BaseRequest, response: web.Response) -> tuple[str, str, str, str]:
+def _request_fields(request: web.BaseRequest, response: web.Response) -> tuple[str, str, str, str]:
     """Why the request was refused (empty: it was not), its method, its path and the address that it
     came from.
     """

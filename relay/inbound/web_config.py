@@ -38,8 +38,8 @@ _VERIFY = {
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
-_INLINE = ": inline PEM is not read here, name a file instead"
-_FIXED = ": not settable here, OpenSSL's choice holds"
+_INLINE = ": inline PEM is not supported, name a file"
+_FIXED = ": not supported, OpenSSL's default is used"
 
 
 def _bcrypt(value: object) -> Secret:
@@ -81,7 +81,9 @@ class TlsServer(Model):
                 "the door"
             )
         if not self.client_ca_file and self.client_auth_type != "NoClientCert":
-            raise ValueError("client_auth_type without a client_ca_file: nothing could be verified")
+            raise ValueError(
+                "client_auth_type without a client_ca_file: no certificate could be verified"
+            )
         if self.min_version > self.max_version:
             raise ValueError("min_version is above max_version")
         return self
@@ -91,7 +93,7 @@ class WebFile(Model):
     """The file as it is written."""
 
     advice: ClassVar[dict[str, str]] = dict.fromkeys(
-        ("http_server_config", "rate_limit"), ": not supported here, leave it out"
+        ("http_server_config", "rate_limit"), ": not supported, remove it"
     )
 
     tls_server_config: TlsServer | None = None
@@ -174,14 +176,14 @@ def load_certificate(context: ssl.SSLContext, tls: TlsServer) -> None:
         ) from None
 
 
-def open_door(host: str, web: Web | None) -> str:
+def open_access(host: str, web: Web | None) -> str:
     """Why listening on `host` would let anybody in, and what to do; empty when it would not."""
     if (web is not None and web.guarded) or _is_loopback(host):
         return ""
     return (
-        f"{host or 'every address'} is open to others and nothing guards it: name "
+        f"{host or 'every address'} can be reached by others without authentication: set "
         "bearer_token_files or "
-        "basic_auth_users in --web.config.file, or say --web.allow-unauthenticated"
+        "basic_auth_users in --web.config.file, or pass --web.allow-unauthenticated"
     )
 
 
@@ -212,15 +214,15 @@ def _fault(source: Source, error: ErrorDetails) -> str:
     kind, key = error["type"], str(error["loc"][-1]) if error["loc"] else ""
     if kind == "extra_forbidden":
         advice = error["input"].advice if isinstance(error["input"], Unknown) else ""
-        place, message = source.key_place(error["loc"]), f'unknown key "{key}"{advice}'
+        position, message = source.key_position(error["loc"]), f'unknown key "{key}"{advice}'
     elif kind == "missing":
-        place, message = source.place(error["loc"]), f'missing key "{key}"'
+        position, message = source.position(error["loc"]), f'missing key "{key}"'
     else:
-        place, message = (
-            source.place(error["loc"]),
+        position, message = (
+            source.position(error["loc"]),
             str(error.get("ctx", {}).get("error", error["msg"])),
         )
-    return f"{source.name}:{place.line + 1}:{place.column + 1}: {message}"
+    return f"{source.name}:{position.line + 1}:{position.column + 1}: {message}"
 
 
 def _resolved(tls: TlsServer, folder: Path) -> TlsServer:
@@ -249,4 +251,4 @@ def _reason(error: Exception) -> str:
 
 
 def _no_password() -> str:
-    raise ValueError("the key has a password: a service cannot type it")
+    raise ValueError("the private key is encrypted: use one without a password")

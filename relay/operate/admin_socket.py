@@ -58,12 +58,12 @@ class Failed(Struct, frozen=True, tag="failed"):
     why: str
 
 
-Request = Query | Show | Retry | Drop | Salvage | RosterRequest
-Answer = Page | Whole | Retried | Dropped | Salvaged | RosterAnswer | Failed
-_request: Callable[[bytes], Request] = msgspec.json.Decoder(Request).decode
+AdminRequest = Query | Show | Retry | Drop | Salvage | RosterRequest
+AdminAnswer = Page | Whole | Retried | Dropped | Salvaged | RosterAnswer | Failed
+_request: Callable[[bytes], AdminRequest] = msgspec.json.Decoder(AdminRequest).decode
 
 
-def perform(store: Store, request: Request, now: float) -> Answer:
+def perform(store: Store, request: AdminRequest, now: float) -> AdminAnswer:
     """Carries out a request, within `Store.batch`. Nobody may own the delivery's lane meanwhile."""
     match request:
         case Query():
@@ -88,7 +88,7 @@ def _salvaged(store: Store, file: Path) -> Salvaged | Refused:
 
 
 def _nothing(error: NothingToSalvage) -> Refused:
-    return Refused(f"nothing can be read of {error}")
+    return Refused(f"nothing can be read from {error}")
 
 
 class AdminSocket:
@@ -114,12 +114,12 @@ class AdminSocket:
         self._config = config
         self._path: Path | None = None
         self._server: asyncio.Server | None = None
-        self._talks: set[asyncio.Task[None]] = set()
+        self._connections: set[asyncio.Task[None]] = set()
 
     async def open(self, path: Path) -> None:
         """Listens at `path`, in a folder that this process holds. Raises OSError."""
         self._server = await asyncio.start_unix_server(
-            self._connected, sock=_bound(path), limit=LONGEST_REQUEST
+            self._on_connection, sock=_bound(path), limit=LONGEST_REQUEST
         )
         self._path = path
 
@@ -129,18 +129,22 @@ class AdminSocket:
             return
         self._server.close()
         self._server = None
-        for talk in self._talks:
-            talk.cancel()
-        await asyncio.gather(*self._talks, return_exceptions=True)
+        for connection in self._connections:
+            connection.cancel()
+        await asyncio.gather(*self._connections, return_exceptions=True)
         self._path.unlink(missing_ok=True)
 
-    def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        talk = asyncio.create_task(self._talk(reader, writer))
-        self._talks.add(talk)
-        talk.add_done_callback(self._talks.discard)
-        talk.add_done_callback(lambda _: writer.close())  # also when it was ended before it began
+    def _on_connection(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        connection = asyncio.create_task(self._serve_connection(reader, writer))
+        self._connections.add(connection)
+        connection.add_done_callback(self._connections.discard)
+        connection.add_done_callback(
+            lambda _: writer.close()
+        )  # also when it was ended before it began
 
-    async def _talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _serve_connection(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter
+    ) -> None:
         with suppress(TimeoutError, ValueError, ConnectionError):  # too slow, too long, gone
             async with asyncio.timeout(_READ_SECONDS):
                 line = await reader.readline()
@@ -148,7 +152,7 @@ class AdminSocket:
             async with asyncio.timeout(_WRITE_SECONDS):
                 await writer.drain()
 
-    async def _answered(self, line: bytes) -> Answer:
+    async def _answered(self, line: bytes) -> AdminAnswer:
         try:
             return await self._answer(_request(line))
         except msgspec.DecodeError:
@@ -157,9 +161,9 @@ class AdminSocket:
                 "version"
             )
         except StoreError as error:
-            return Failed(f"the storage does not work now: {error}")
+            return Failed(f"the storage failed: {error}")
 
-    async def _answer(self, request: Request) -> Answer:
+    async def _answer(self, request: AdminRequest) -> AdminAnswer:
         if isinstance(request, Query | Show):
             return await self._transactions.run(
                 partial(perform, self._store, request, self._clock())
@@ -205,7 +209,7 @@ class AdminSocket:
         return total
 
 
-def _told(answer: Retried | Dropped) -> Event:
+def _event_of(answer: Retried | Dropped) -> Event:
     if isinstance(answer, Dropped):
         return Settled(answer.lane.platform, answer.receiver, "dead", 1, why=DROPPED)
     return Noted("info", "delivery retried", (("delivery", answer.id), ("as", answer.new)))

@@ -94,7 +94,11 @@ class Metrics:
             "platform",
         )
         self._calls = self._counter(
-            "api_requests", "API requests; code 0: no answer.", "platform", "method", "code"
+            "api_requests",
+            "API requests by HTTP status; code 0 means no answer.",
+            "platform",
+            "method",
+            "code",
         )
         self._failures = self._counter(
             "api_failures", "API requests that failed.", *_CHAT, "reason"
@@ -109,22 +113,22 @@ class Metrics:
 
     def _make_configuration(self) -> None:
         self._template_failures = self._counter(
-            "template_failures", "Templates that failed, so that plain text went out.", "template"
+            "template_failures", "Template failures; the built-in plain text was sent.", "template"
         )
         self._load_ok = self._gauge(
-            "config_last_reload_successful", "1 when the last load was taken, else 0."
+            "config_last_reload_successful",
+            "Whether the last configuration load was successful (1) or not (0).",
         )
         self._loaded_at = self._gauge(
-            "config_last_reload_success_timestamp_seconds", "When a load was last taken."
+            "config_last_reload_success_timestamp_seconds",
+            "Unix time of the last successful configuration load.",
         )
-        self._gauge("build_info", "The version that runs; always 1.", "version").labels(
+        self._gauge("build_info", "Version of the running relay; always 1.", "version").labels(
             __version__
         ).set(1)
 
     def _make_storage(self) -> None:
-        self._damaged = self._counter(
-            "storage_damaged", "Storages that were moved aside because they were damaged."
-        )
+        self._damaged = self._counter("storage_damaged", "Damaged storages that were moved aside.")
 
     def _counter(self, name: str, text: str, *labels: str) -> Counter:
         return Counter(name, text, labels, _PREFIX, registry=self._registry)
@@ -222,7 +226,6 @@ class _Scrape(Collector):
     def __init__(
         self, registry: CollectorRegistry, balance: tuple[BalanceRow, ...], up: Mapping[Chat, bool]
     ) -> None:
-        """Holds for one scrape."""
         self._up = up
         self._registry = registry
         self._balance = balance
@@ -233,29 +236,31 @@ class _Scrape(Collector):
 
 
 def _destinations(up: Mapping[Chat, bool]) -> Metric:
-    told = GaugeMetricFamily(
+    gauge = GaugeMetricFamily(
         f"{_PREFIX}_destination_up",
-        "0 when a chat refuses us until someone acts, else 1.",
+        "0 while a chat refuses messages until someone acts, else 1.",
         labels=_CHAT,
     )
     for chat, is_up in up.items():
-        told.add_metric(chat, is_up)
-    return told
+        gauge.add_metric(chat, is_up)
+    return gauge
 
 
 def _families(balance: tuple[BalanceRow, ...]) -> Iterator[Metric]:
     accepted = CounterMetricFamily(
-        f"{_PREFIX}_deliveries_accepted", "Deliveries that we answered for.", labels=_CHAT
+        f"{_PREFIX}_deliveries_accepted",
+        "Deliveries accepted: synced before the 200.",
+        labels=_CHAT,
     )
     ended = CounterMetricFamily(
         f"{_PREFIX}_deliveries", "Deliveries that ended.", labels=(*_CHAT, "outcome")
     )
     pending = GaugeMetricFamily(
-        f"{_PREFIX}_deliveries_pending", "Deliveries still open.", labels=_CHAT
+        f"{_PREFIX}_deliveries_pending", "Deliveries that have not ended.", labels=_CHAT
     )
     oldest = GaugeMetricFamily(
         f"{_PREFIX}_oldest_pending_timestamp_seconds",
-        "When the oldest open delivery was accepted; no sample when none is open.",
+        "Unix time when the oldest pending delivery was accepted; absent when none is.",
     )
     for row in balance:
         chat = (row.platform, row.receiver)

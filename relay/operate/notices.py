@@ -13,10 +13,18 @@ from relay.core.active_config import Refusing
 from relay.core.alert import Notification
 from relay.core.card.card import Card
 from relay.core.event import ChatChanged, Event
-from relay.core.notice import CHAT_DOWN, HOURLY, Notice, chat_down, notice_of, notification, told_by
+from relay.core.notice import (
+    CHAT_DOWN,
+    HOURLY,
+    Notice,
+    chat_down,
+    notice_of,
+    notice_of_card,
+    notification,
+)
 from relay.store.protocol import StoreError
 
-_LOOK_EVERY = 60.0  # seconds
+_CHECK_EVERY = 60.0  # seconds
 _MOST_WAITING = 100
 _Key = tuple[str, str]
 
@@ -48,12 +56,12 @@ class Notices:
         if (notice is not None or isinstance(event, ChatChanged)) and not self._waiting.full():
             self._waiting.put_nowait(notice)
 
-    def start(self, told: Iterable[Card]) -> None:
+    def start(self, cards: Iterable[Card]) -> None:
         """Begins to post. What an earlier run told by these cards is over as if this one had told
         it now.
         """
-        for card in told:
-            notice = told_by(card)
+        for card in cards:
+            notice = notice_of_card(card)
             if notice:
                 self._open[notice.kind, notice.subject] = (
                     notice,
@@ -70,13 +78,13 @@ class Notices:
 
     async def _go_on(self) -> None:
         while True:
-            await self.look()
+            await self.check()
             with suppress(TimeoutError):
-                notice = await asyncio.wait_for(self._waiting.get(), _LOOK_EVERY)
+                notice = await asyncio.wait_for(self._waiting.get(), _CHECK_EVERY)
                 if notice:
-                    await self.take(notice)
+                    await self.post_once(notice)
 
-    async def take(self, notice: Notice) -> None:
+    async def post_once(self, notice: Notice) -> None:
         """Posts the notice, unless it is open already."""
         key, now = (notice.kind, notice.subject), self._clock()
         known = self._open.get(key)
@@ -90,7 +98,7 @@ class Notices:
                 notification(notice, self._config.current.notices_language, began, now)
             )
 
-    async def look(self) -> None:
+    async def check(self) -> None:
         """Tells which chats are down and which are no longer, and ends the notices that nothing
         renewed for an hour.
         """
@@ -113,8 +121,8 @@ class Notices:
         """A chat is mended as well by another one in its place, of which nobody tells."""
         down = [chat_down(each) for each in refusing]
         for notice in down:
-            await self.take(notice)
+            await self.post_once(notice)
         over = self._open.keys() - {(notice.kind, notice.subject) for notice in down}
         for key in over:
             if key[0] == CHAT_DOWN:
-                await self.take(replace(self._open[key][0], firing=False))
+                await self.post_once(replace(self._open[key][0], firing=False))

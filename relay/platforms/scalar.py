@@ -116,7 +116,7 @@ def _address(text: str) -> str:
 
 def _open_address(text: str) -> str:
     if "@" in text.partition("://")[2].partition("/")[0]:
-        raise ValueError("this address is shown: no user or password may stand in it")
+        raise ValueError("this address is shown to people: remove the user and password from it")
     return _address(text)
 
 
@@ -126,7 +126,7 @@ def _chat_id(value: object) -> int:
     if not isinstance(value, int) or isinstance(value, bool):
         raise ValueError("expected a chat id: a number, negative for groups and channels")
     if value == 0 or abs(value) >= 1 << 52:
-        raise ValueError("no chat has this id: write the number that Telegram gave the chat")
+        raise ValueError("invalid chat id: write the number that Telegram gave the chat")
     return value
 
 

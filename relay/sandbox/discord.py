@@ -27,7 +27,7 @@ from relay.sandbox.discord_places import Request, check_not_empty, message_of, t
 from relay.sandbox.faults import Fault, Faults, late, spoiled
 from relay.sandbox.multipart import File
 from relay.sandbox.rates import Window
-from relay.sandbox.reply import Call, JsonObject, Remark, Reply, json_reply
+from relay.sandbox.reply import Call, CallNote, JsonObject, Reply, json_reply
 
 PATH = re.compile(
     r"/api(?:/v\d+)?/webhooks/(?P<id>\d+)/(?P<token>[\w-]+)(?P<messages>/messages/(?P<message>\d+))?"
@@ -50,7 +50,7 @@ class Discord:
     channels: dict[int, Channel] = field(default_factory=dict)
     webhooks: dict[int, Webhook] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
-    remarks: list[Remark] = field(default_factory=list)
+    remarks: list[CallNote] = field(default_factory=list)
     revision: int = 0
     everyone: Window = field(default_factory=lambda: Window(50, 1.0))
     invalid: Window = field(default_factory=lambda: Window(10_000, 600.0))
@@ -58,7 +58,6 @@ class Discord:
     _number: int = 0
 
     def add_channel(self, channel_id: int, name: str, kind: ChannelKind = "text") -> Channel:
-        """A channel."""
         self.channels[channel_id] = Channel(channel_id, name, kind)
         self.revision += 1
         return self.channels[channel_id]
@@ -186,7 +185,7 @@ class Discord:
         lower = {name.lower(): value for name, value in headers.items()}
         if not lower.get("user-agent", "").startswith("DiscordBot ("):
             self.remarks.append(
-                Remark(now, method, "User-Agent is not `DiscordBot (URL, VERSION)`")
+                CallNote(now, method, "User-Agent is not `DiscordBot (URL, VERSION)`")
             )
         if method.split(maxsplit=1)[0] in ("GET", "DELETE"):
             return {}, ()
@@ -207,9 +206,11 @@ class Discord:
                 "message": "Only dictionaries may be used in a ModelType",
             }
             raise ApiError(400, 50035, "Invalid Form Body", {"_errors": [wrong]})
-        self.remarks += [Remark(now, method, f"unknown key {key}") for key in value.keys() - KNOWN]
+        self.remarks += [
+            CallNote(now, method, f"unknown key {key}") for key in value.keys() - KNOWN
+        ]
         if "allowed_mentions" not in value:
-            self.remarks.append(Remark(now, method, "no allowed_mentions"))
+            self.remarks.append(CallNote(now, method, "no allowed_mentions"))
         return value, tuple(files.values())
 
     def _result(self, request: Request) -> tuple[int, object]:
@@ -263,7 +264,10 @@ class Discord:
         if request.now - message.sent_at > HOUR:
             message.old_edits += 1
             if message.old_edits > OLD_EDITS:
-                said = "Maximum number of edits to messages older than 1 hour reached. Try again later."
+                said = (
+                    "Maximum number of edits to messages older than 1 hour reached. Try "
+                    "again later."
+                )
                 raise ApiError(429, 30046, said, retry_after=HOUR, scope="shared")
         content = str(after.get("content") or "")
         message.versions.append(
@@ -284,7 +288,8 @@ def _rate_headers(webhook: Webhook | None, now: float) -> dict[str, str]:
         "X-RateLimit-Remaining": str(bucket.remaining),
         "X-RateLimit-Reset": f"{bucket.reset:.3f}",
         "X-RateLimit-Reset-After": f"{math.ceil((bucket.reset - now) * 1000) / 1000}",
-        "X-RateLimit-Bucket": "5e2a1c8d9b7f40361c5d2e8f9a0b4c6d",  # one name over all webhooks, as there
+        # one name over all webhooks, as there
+        "X-RateLimit-Bucket": "5e2a1c8d9b7f40361c5d2e8f9a0b4c6d",
     }
 
 

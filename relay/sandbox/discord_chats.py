@@ -39,12 +39,10 @@ class Version:
 
     @property
     def content(self) -> str:
-        """The text above the embeds."""
         return str(self.body.get("content") or "")
 
     @property
     def embeds(self) -> list[JsonObject]:
-        """The embeds as stored."""
         value = self.body.get("embeds")
         return value if isinstance(value, list) else []
 
@@ -65,17 +63,14 @@ class Message:
 
     @property
     def shown(self) -> Version:
-        """What it shows now."""
         return self.versions[-1]
 
     @property
     def sent_at(self) -> float:
-        """When it was sent."""
         return self.versions[0].at
 
     @property
     def silent(self) -> bool:
-        """Sent without a notification."""
         return bool(self.flags & SILENT)
 
 
@@ -117,7 +112,6 @@ class Webhook:
     told_until: float = 0.0
 
     def json(self, channel: Channel) -> JsonObject:
-        """The API's Webhook object."""
         places = {
             "channel_id": str(channel.id),
             "guild_id": str(channel.guild),
@@ -165,7 +159,6 @@ def _pings(mention: str, rules: JsonObject) -> bool:
 
 
 def message_json(webhook: Webhook, channel: Channel, message: Message) -> JsonObject:
-    """The API's Message object."""
     shown = message.shown
     author = {**_user(str(webhook.id), message.username), "bot": True}
     edited = len(message.versions) > 1

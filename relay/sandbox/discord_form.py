@@ -127,7 +127,6 @@ class Check:
 
 
 def length(text: str) -> int:
-    """The length in UTF-16 code units."""
     return len(text) + sum(c > "\uffff" for c in text)
 
 

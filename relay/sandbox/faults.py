@@ -23,7 +23,10 @@ FaultKind = Literal[
 ]
 
 UPDATES = "updates"
-BAD_GATEWAY = b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><h1>502 Bad Gateway</h1></body>\r\n</html>"
+BAD_GATEWAY = (
+    b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><h1>502 Bad "
+    b"Gateway</h1></body>\r\n</html>"
+)
 
 
 class Refusal(Struct, frozen=True):
@@ -89,7 +92,6 @@ class Faults:
         return fault
 
     def clear(self) -> None:
-        """Everything works again."""
         self.script.clear()
 
     def take(self, platform: PlatformName, target: str, now: float) -> Fault | None:

@@ -37,7 +37,7 @@ class Rule(Struct, frozen=True):
     description: str = ""
 
 
-class Beat(Struct, frozen=True):
+class ScriptedPost(Struct, frozen=True):
     """One notification: `at` seconds after the beginning, these of a rule's alerts fire or have
     ended.
     """
@@ -49,7 +49,7 @@ class Beat(Struct, frozen=True):
     resolved: tuple[str, ...] = ()
 
 
-class Trouble(Struct, frozen=True):
+class ScriptedFault(Struct, frozen=True):
     """A platform fails: from `at` for `lasts` seconds, or once with a 429 that asks to wait `lasts`
     seconds.
     """
@@ -105,47 +105,49 @@ RULES = {
 }
 
 SCRIPT = (
-    Beat(0.5, "errors", "first notification", firing=("api-7f9c",)),
-    Beat(2.0, "lag", "first notification", firing=("db-2:9187",)),
-    Beat(3.5, "errors", "new alerts added", firing=("api-7f9c", "api-8d2e")),
-    Beat(5.0, "disk", "first notification", firing=("db-1:9100",)),
-    Beat(6.2, "errors", "some alerts resolved", firing=("api-8d2e",), resolved=("api-7f9c",)),
-    Beat(7.5, "flap", "first notification", firing=("worker-11",)),
-    Beat(9.2, "flap", "all alerts resolved", resolved=("worker-11",)),
-    Beat(9.5, "lag", "new alerts added", firing=("db-2:9187", "db-3:9187")),
-    Beat(11.0, "flap", "first notification", firing=("worker-11",)),
-    Beat(12.5, "flap", "all alerts resolved", resolved=("worker-11",)),
-    Beat(13.0, "clock", "first notification", firing=("node-4:9100",)),
-    Beat(14.0, "flap", "first notification", firing=("worker-11",)),
-    Beat(15.0, "errors", "all alerts resolved", resolved=("api-8d2e",)),
-    Beat(16.5, "disk", "repeat interval elapsed", firing=("db-1:9100",)),
-    Beat(18.0, "lag", "all alerts resolved", resolved=("db-2:9187", "db-3:9187")),
-    Beat(19.0, "flap", "all alerts resolved", resolved=("worker-11",)),
-    Beat(20.5, "disk", "all alerts resolved", resolved=("db-1:9100",)),
-    Beat(22.0, "clock", "all alerts resolved", resolved=("node-4:9100",)),
+    ScriptedPost(0.5, "errors", "first notification", firing=("api-7f9c",)),
+    ScriptedPost(2.0, "lag", "first notification", firing=("db-2:9187",)),
+    ScriptedPost(3.5, "errors", "new alerts added", firing=("api-7f9c", "api-8d2e")),
+    ScriptedPost(5.0, "disk", "first notification", firing=("db-1:9100",)),
+    ScriptedPost(
+        6.2, "errors", "some alerts resolved", firing=("api-8d2e",), resolved=("api-7f9c",)
+    ),
+    ScriptedPost(7.5, "flap", "first notification", firing=("worker-11",)),
+    ScriptedPost(9.2, "flap", "all alerts resolved", resolved=("worker-11",)),
+    ScriptedPost(9.5, "lag", "new alerts added", firing=("db-2:9187", "db-3:9187")),
+    ScriptedPost(11.0, "flap", "first notification", firing=("worker-11",)),
+    ScriptedPost(12.5, "flap", "all alerts resolved", resolved=("worker-11",)),
+    ScriptedPost(13.0, "clock", "first notification", firing=("node-4:9100",)),
+    ScriptedPost(14.0, "flap", "first notification", firing=("worker-11",)),
+    ScriptedPost(15.0, "errors", "all alerts resolved", resolved=("api-8d2e",)),
+    ScriptedPost(16.5, "disk", "repeat interval elapsed", firing=("db-1:9100",)),
+    ScriptedPost(18.0, "lag", "all alerts resolved", resolved=("db-2:9187", "db-3:9187")),
+    ScriptedPost(19.0, "flap", "all alerts resolved", resolved=("worker-11",)),
+    ScriptedPost(20.5, "disk", "all alerts resolved", resolved=("db-1:9100",)),
+    ScriptedPost(22.0, "clock", "all alerts resolved", resolved=("node-4:9100",)),
 )
 
-TROUBLES = (
-    Trouble(6.0, 4.0, "telegram", str(WEB), "429"),
-    Trouble(9.0, 2.5, "discord", "*", "502"),
-    Trouble(16.0, 2.0, "telegram", "*", "502"),
-    Trouble(20.0, 2.5, "discord", str(INCIDENTS_HOOK), "429"),
+SCRIPTED_FAULTS = (
+    ScriptedFault(6.0, 4.0, "telegram", str(WEB), "429"),
+    ScriptedFault(9.0, 2.5, "discord", "*", "502"),
+    ScriptedFault(16.0, 2.0, "telegram", "*", "502"),
+    ScriptedFault(20.0, 2.5, "discord", str(INCIDENTS_HOOK), "429"),
 )
 
 
-def payload(beat: Beat, began: float) -> JsonObject:
+def payload(post: ScriptedPost, began: float) -> JsonObject:
     """The webhook body of a beat of an incident that began at `began` (Unix seconds)."""
-    rule = RULES[beat.rule]
-    alerts = [_alert(rule, beat, each, began) for each in sorted(beat.firing + beat.resolved)]
+    rule = RULES[post.rule]
+    alerts = [_alert(rule, post, each, began) for each in sorted(post.firing + post.resolved)]
     common = {"alertname": rule.name, **rule.labels}
     if len(alerts) == 1:
-        common[rule.each] = (beat.firing + beat.resolved)[0]
+        common[rule.each] = (post.firing + post.resolved)[0]
     quoted = rule.name.replace("\\", "\\\\").replace('"', '\\"')
     return {
         "receiver": "alert-relay",
-        "status": "firing" if beat.firing else "resolved",
+        "status": "firing" if post.firing else "resolved",
         "alerts": alerts,
-        "notification_reason": beat.reason,
+        "notification_reason": post.reason,
         "groupLabels": {"alertname": rule.name},
         "commonLabels": dict(sorted(common.items())),
         "commonAnnotations": _annotations(rule),
@@ -156,7 +158,7 @@ def payload(beat: Beat, began: float) -> JsonObject:
     }
 
 
-def furnish(telegram: Telegram, discord: Discord) -> None:
+def set_up_chats(telegram: Telegram, discord: Discord) -> None:
     """Make the bot, the two groups, the two channels and their webhooks."""
     telegram.add_bot(TOKEN, "alert_relay_bot")
     telegram.add_chat(DBA, "supergroup", "DBA on call")
@@ -168,20 +170,19 @@ def furnish(telegram: Telegram, discord: Discord) -> None:
 
 
 def schedule(faults: Faults, began: float) -> None:
-    """Script the troubles."""
-    for trouble in TROUBLES:
-        since = began + trouble.at
-        once = trouble.kind == "429"
-        until = float("inf") if once else since + trouble.lasts
+    for scripted in SCRIPTED_FAULTS:
+        since = began + scripted.at
+        once = scripted.kind == "429"
+        until = float("inf") if once else since + scripted.lasts
         count = 1 if once else None
         faults.add(
-            trouble.platform,
-            trouble.target,
-            trouble.kind,
+            scripted.platform,
+            scripted.target,
+            scripted.kind,
             count=count,
             since=since,
             until=until,
-            seconds=trouble.lasts,
+            seconds=scripted.lasts,
         )
 
 
@@ -229,17 +230,17 @@ tests:
 """
 
 
-def _alert(rule: Rule, beat: Beat, each: str, began: float) -> JsonObject:
+def _alert(rule: Rule, post: ScriptedPost, each: str, began: float) -> JsonObject:
     labels = dict(sorted({"alertname": rule.name, rule.each: each, **rule.labels}.items()))
     identity = "\xff".join(f"{name}\xff{value}" for name, value in labels.items())
-    ended = each in beat.resolved
+    ended = each in post.resolved
     return {
         "status": "resolved" if ended else "firing",
         "labels": labels,
         "annotations": _annotations(rule),
-        "startsAt": _time(began + _fired(beat, each)),
-        "endsAt": _time(began + beat.at) if ended else ZERO,
-        "generatorURL": f"http://prometheus:9090/graph?g0.expr={beat.rule}&g0.tab=1",
+        "startsAt": _time(began + _fired(post, each)),
+        "endsAt": _time(began + post.at) if ended else ZERO,
+        "generatorURL": f"http://prometheus:9090/graph?g0.expr={post.rule}&g0.tab=1",
         "fingerprint": hashlib.sha256(identity.encode()).hexdigest()[:16],
     }
 
@@ -250,15 +251,15 @@ def _annotations(rule: Rule) -> dict[str, str]:
     return {**notes, "description": rule.description} if rule.description else notes
 
 
-def _fired(beat: Beat, each: str) -> float:
+def _fired(post: ScriptedPost, each: str) -> float:
     """When the alert of this beat began to fire: the first beat that has it since it last ended."""
     since = None
-    for earlier in (b for b in SCRIPT if b.rule == beat.rule and b.at <= beat.at):
+    for earlier in (b for b in SCRIPT if b.rule == post.rule and b.at <= post.at):
         if each in earlier.firing and since is None:
             since = earlier.at
-        if each in earlier.resolved and earlier.at < beat.at:
+        if each in earlier.resolved and earlier.at < post.at:
             since = None
-    return beat.at if since is None else since
+    return post.at if since is None else since
 
 
 def _time(moment: float) -> str:

@@ -22,7 +22,6 @@ class Window:
         return self._calls[-self.limit] + self.per - now
 
     def take(self, now: float) -> None:
-        """Count a call at `now`."""
         self._calls.append(now)
 
 
@@ -59,16 +58,16 @@ class Flood:
     """A caller told to wait. Asking again too early makes the wait longer, as Telegram does."""
 
     until: float = 0.0
-    _told: int = 0
+    _retry_after: int = 0
 
     def start(self, wait: float, now: float) -> int:
         """Forbid calls for `wait` seconds, rounded up to whole ones; returns them."""
-        self._told = max(1, math.ceil(wait))
-        self.until = now + self._told
-        return self._told
+        self._retry_after = max(1, math.ceil(wait))
+        self.until = now + self._retry_after
+        return self._retry_after
 
     def again(self, now: float) -> int:
         """The seconds left for a caller that did not wait, after the wait it was told has been
         added once more.
         """
-        return self.start(self.until - now + self._told, now)
+        return self.start(self.until - now + self._retry_after, now)

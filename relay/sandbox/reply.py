@@ -37,7 +37,7 @@ class Call(Struct, frozen=True):
     early: bool = False
 
 
-class Remark(Struct, frozen=True):
+class CallNote(Struct, frozen=True):
     """Something the platform tolerates and a careful client would not do, such as an unknown
     parameter.
     """

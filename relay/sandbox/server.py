@@ -61,7 +61,10 @@ class Sandbox:
         self.url = f"http://{address[0]}:{address[1]}"
 
     async def _page(self, _request: web.Request) -> web.Response:
-        policy = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; connect-src 'self'"
+        policy = (
+            "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; "
+            "connect-src 'self'"
+        )
         page = files("relay.sandbox").joinpath("page.html").read_text("utf-8")
         return web.Response(
             text=page, content_type="text/html", headers={"Content-Security-Policy": policy}
@@ -75,8 +78,10 @@ class Sandbox:
 
     async def _telegram(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()
-        listening = self.telegram.listening(request.path, request.query, request.headers, body)
-        if listening and not await self._listen(listening):
+        pending_poll = self.telegram.pending_poll(
+            request.path, request.query, request.headers, body
+        )
+        if pending_poll and not await self._hold_poll(pending_poll):
             return await self._send(request, refusal(ApiError(409, TERMINATED)))
         now = self.clock()
         reply = self.telegram.handle(
@@ -84,14 +89,14 @@ class Sandbox:
         )
         return await self._send(request, reply)
 
-    async def _listen(self, listening: Listening) -> bool:
+    async def _hold_poll(self, pending_poll: PendingPoll) -> bool:
         """Holds a getUpdates until there is an update or its time is over; False when another one
         ends it.
         """
-        until = time.monotonic() + listening.seconds
-        while time.monotonic() < until and listening.waits and not self._closing.is_set():
+        until = time.monotonic() + pending_poll.seconds
+        while time.monotonic() < until and pending_poll.waits and not self._closing.is_set():
             await self._wait(STEP)
-        return listening.is_latest
+        return pending_poll.is_latest
 
     async def deliver(self, token: str) -> list[int]:
         """Posts what a bot's webhook waits for, one after the other, until one is refused; the

@@ -10,12 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from relay.sandbox.faults import UPDATES, Faults, late, spoiled
-from relay.sandbox.reply import Call, JsonObject, Remark, Reply, json_reply
+from relay.sandbox.reply import Call, CallNote, JsonObject, Reply, json_reply
 from relay.sandbox.telegram_chats import Bot, Message
 from relay.sandbox.telegram_form import ApiError, Form, decode
 from relay.sandbox.telegram_methods import METHODS, too_many
-from relay.sandbox.telegram_people import Lively
-from relay.sandbox.telegram_updates import Listening
+from relay.sandbox.telegram_people import PeopleChats
+from relay.sandbox.telegram_updates import PendingPoll
 
 PATH = re.compile(r"/bot(?P<token>\d+:[\w-]+)/(?P<method>\w+)")
 SENDING = [
@@ -66,7 +66,7 @@ LISTENING = {
 
 
 @dataclass
-class Telegram(Lively):
+class Telegram(PeopleChats):
     """Bots, chats and messages. `calls` is every request."""
 
     faults: Faults = field(default_factory=Faults)
@@ -111,9 +111,9 @@ class Telegram(Lively):
         self.calls.append(Call(now, method, target, reply.status, why, early))
         return reply
 
-    def listening(
+    def pending_poll(
         self, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes
-    ) -> Listening | None:
+    ) -> PendingPoll | None:
         """The wait that a request asks for, if it is a getUpdates that does."""
         matched = PATH.fullmatch(path)
         bot = self.bots.get(matched["token"]) if matched else None
@@ -153,11 +153,11 @@ class Telegram(Lively):
         if name not in METHODS:
             raise ApiError(404, "Not Found: method not found")
         self.remarks += [
-            Remark(now, method, f"unknown parameter {p}")
+            CallNote(now, method, f"unknown parameter {p}")
             for p in form.values.keys() - PARAMETERS[name]
         ]
         if "parse_mode" in form.values and "entities" in form.values:
-            self.remarks.append(Remark(now, method, "parse_mode and entities together"))
+            self.remarks.append(CallNote(now, method, "parse_mode and entities together"))
         return METHODS[name](self, bot, form, now)
 
     def _early(self, token: str, target: str, now: float) -> bool:

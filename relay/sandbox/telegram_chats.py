@@ -6,7 +6,7 @@ from typing import Literal
 
 from relay.sandbox.multipart import File
 from relay.sandbox.rates import Flood, Window
-from relay.sandbox.reply import JsonObject, Remark
+from relay.sandbox.reply import CallNote, JsonObject
 from relay.sandbox.styled_text import Styled
 from relay.sandbox.telegram_form import ApiError, Form, bad
 from relay.sandbox.telegram_text import Formatted, NoParser, Parser, styled
@@ -32,7 +32,6 @@ class Version:
 
     @property
     def styled(self) -> Styled:
-        """The text as a reader sees it."""
         return styled(self.content.text, self.content.entities)
 
 
@@ -51,7 +50,6 @@ class Message:
 
     @property
     def shown(self) -> Version:
-        """What it shows now."""
         return self.versions[-1]
 
     @property
@@ -61,7 +59,6 @@ class Message:
 
     @property
     def sent_at(self) -> float:
-        """When it was sent."""
         return self.versions[0].at
 
     def text_at(self, moment: float) -> str | None:
@@ -94,7 +91,6 @@ class Chat:
     minute: Window = field(default_factory=lambda: Window(20, 60.0))
 
     def json(self) -> JsonObject:
-        """The API's Chat object."""
         value: JsonObject = {"id": self.id, "type": self.kind}
         value["first_name" if self.kind == "private" else "title"] = self.title
         if self.topics is not None:
@@ -121,7 +117,6 @@ class Bot:
     pace: Window = field(default_factory=lambda: Window(30, 1.0))
 
     def json(self) -> JsonObject:
-        """The API's User object."""
         return {
             "id": self.id,
             "is_bot": True,
@@ -131,7 +126,6 @@ class Bot:
 
 
 def message_json(bot: Bot, chat: Chat, message: Message) -> JsonObject:
-    """The API's Message object."""
     shown = message.shown
     value: JsonObject = {
         "message_id": message.id,
@@ -169,7 +163,7 @@ class State:
     """
 
     chats: dict[int, Chat] = field(default_factory=dict)
-    remarks: list[Remark] = field(default_factory=list)
+    remarks: list[CallNote] = field(default_factory=list)
     revision: int = 0
     last_id: int = 0
     parser: Parser = field(default_factory=NoParser)

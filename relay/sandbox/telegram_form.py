@@ -24,7 +24,6 @@ class ApiError(Exception):
 
 
 def bad(description: str) -> ApiError:
-    """A 400."""
     return ApiError(400, f"Bad Request: {description}")
 
 

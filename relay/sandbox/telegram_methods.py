@@ -2,7 +2,7 @@
 
 from collections.abc import Callable
 
-from relay.sandbox.reply import Remark
+from relay.sandbox.reply import CallNote
 from relay.sandbox.telegram_buttons import keyboard
 from relay.sandbox.telegram_chats import Bot, Chat, Message, State, Version, message_json
 from relay.sandbox.telegram_form import ApiError, Form, bad
@@ -208,7 +208,6 @@ def _reply_to_of(chat: Chat, form: Form) -> int:
 
 
 def too_many(seconds: int) -> ApiError:
-    """A 429 that asks to wait."""
     return ApiError(429, f"Too Many Requests: retry after {seconds}", {"retry_after": seconds})
 
 

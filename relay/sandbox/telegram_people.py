@@ -17,7 +17,7 @@ ANONYMOUS: JsonObject = {
 
 
 @dataclass
-class Lively(State):
+class PeopleChats(State):
     """Chats with people in them, and the bots that hear them. `at` is when something happens, Unix
     seconds.
     """

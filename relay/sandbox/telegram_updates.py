@@ -6,8 +6,14 @@ from urllib.parse import urlsplit
 from relay.sandbox.reply import JsonObject
 from relay.sandbox.telegram_form import ApiError, Form, bad
 
-CONFLICT = "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to delete the webhook first"
-TERMINATED = "Conflict: terminated by other getUpdates request; make sure that only one bot instance is running"
+CONFLICT = (
+    "Conflict: can't use getUpdates method while webhook is active; use deleteWebhook to "
+    "delete the webhook first"
+)
+TERMINATED = (
+    "Conflict: terminated by other getUpdates request; make sure that only one bot instance "
+    "is running"
+)
 PORTS = {443, 80, 88, 8443}
 
 
@@ -21,7 +27,7 @@ class Updates:
     secret: str = ""
     error: str = ""
     error_at: int = 1
-    listening: "Listening | None" = None
+    pending_poll: "PendingPoll | None" = None
     _last_id: int = 0
 
     def add(self, kind: str, what: JsonObject) -> None:
@@ -31,10 +37,12 @@ class Updates:
         self._last_id += 1
         self.queue.append({"update_id": self._last_id, kind: what})
 
-    def listen(self, form: Form) -> "Listening":
+    def listen(self, form: Form) -> "PendingPoll":
         """A call of getUpdates begins to wait, and ends any that waits already."""
-        self.listening = Listening(self, form.number("offset"), min(form.number("timeout"), 50))
-        return self.listening
+        self.pending_poll = PendingPoll(
+            self, form.number("offset"), min(form.number("timeout"), 50)
+        )
+        return self.pending_poll
 
     def delivered(self) -> None:
         """The webhook took the first update."""
@@ -62,13 +70,11 @@ class Updates:
             self.queue.clear()
 
     def delete_webhook(self, form: Form) -> None:
-        """`deleteWebhook`: back to polling."""
         self.webhook = self.secret = ""
         if form.flag("drop_pending_updates"):
             self.queue.clear()
 
     def webhook_info(self) -> JsonObject:
-        """`getWebhookInfo`."""
         info: JsonObject = {"url": self.webhook, "has_custom_certificate": False}
         info["pending_update_count"] = len(self.queue)
         if self.error:
@@ -77,7 +83,7 @@ class Updates:
 
 
 @dataclass
-class Listening:
+class PendingPoll:
     """A getUpdates call that waits `seconds` for updates from `offset` on."""
 
     updates: Updates
@@ -87,7 +93,7 @@ class Listening:
     @property
     def is_latest(self) -> bool:
         """No other call came meanwhile."""
-        return self.updates.listening is self
+        return self.updates.pending_poll is self
 
     @property
     def waits(self) -> bool:

@@ -76,7 +76,6 @@ def _harmless(character: str) -> str:
 
 
 def plain(line: Line) -> str:
-    """The line's characters."""
     return "".join(character for character, _ in line)
 
 
@@ -136,7 +135,6 @@ def _fitting(word: Line, width: int) -> int:
 
 
 def _words(paragraph: Line) -> Iterator[Line]:
-    """Words with the spaces after them."""
     word: Line = []
     for cell in paragraph:
         if word and word[-1][0] == " " and cell[0] != " ":

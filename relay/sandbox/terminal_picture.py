@@ -14,7 +14,6 @@ SHOWN = 100  # messages of a chat, the newest
 
 
 def picture(telegram: Telegram, discord: Discord) -> JsonObject:
-    """All chats with their messages."""
     chats = [
         *(_telegram(chat) for chat in telegram.chats.values()),
         *(_discord(c) for c in discord.channels.values()),

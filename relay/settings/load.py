@@ -6,9 +6,9 @@ from pathlib import Path
 from relay.config.config import parse
 from relay.config.destination import Mode
 from relay.config.fault import Fault, ordered
-from relay.config.files import Files, Wanted, wanted
+from relay.config.files import FileNames, Files, file_names
 from relay.config.resolve import Rules, decided, resolve
-from relay.config.template_samples import TemplateCheck
+from relay.config.template_check import TemplateCheck
 from relay.core.secret import Secret
 from relay.platforms import PLATFORMS
 from relay.platforms.contract import Platforms
@@ -37,20 +37,22 @@ def load(
     config, faults = parse(str(path), data, platforms)
     if config is None:
         return None, ordered(faults, str(path))
-    files = read_files(wanted(config.file), path.parent)
-    draft, more = resolve(config, files, mode)
-    faults = ordered((*faults, *more, *_tried(draft.template_check, files, str(path))), str(path))
-    return decided(draft, faults), faults
+    files = read_files(file_names(config.file), path.parent)
+    resolved, more = resolve(config, files, mode)
+    faults = ordered(
+        (*faults, *more, *_template_faults(resolved.template_check, files, str(path))), str(path)
+    )
+    return decided(resolved, faults), faults
 
 
-def _tried(template_check: TemplateCheck, files: Files, path: str) -> tuple[Fault, ...]:
+def _template_faults(template_check: TemplateCheck, files: Files, path: str) -> tuple[Fault, ...]:
     try:
-        return tuple(map(files.located, rehearsal.faults(template_check)))
+        return tuple(map(files.located, template_process.faults(template_check)))
     except OSError as error:
-        return (Fault(path, 1, 1, f"cannot try the templates: {_why(error)}"),)
+        return (Fault(path, 1, 1, f"cannot check the templates: {_why(error)}"),)
 
 
-def read_files(names: Wanted, folder: Path) -> Files:
+def read_files(names: FileNames, folder: Path) -> Files:
     """What the configuration's files hold; what cannot be read is a problem in words, by its
     name.
     """
@@ -91,7 +93,7 @@ def _find(pattern: str, folder: Path, templates: dict[str, Path]) -> str:
         return _why(error)
     for path in sorted(paths):
         if (BUILTIN / path.name).exists():
-            return f"{path.name} is the name of a built-in template: give yours another one"
+            return f"{path.name} is the name of a built-in template: choose another name"
         if templates.setdefault(path.name, path) != path:
             return f"two templates have the name {path.name}"
     return "" if paths else "no such file"

@@ -19,7 +19,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from relay.config.template_samples import CheckResult, TemplateCheck, check_results, names
+from relay.config.template_check import CheckResult, TemplateCheck, check_results, names
 from relay.core.template.template import TemplateFault
 
 _PACKAGES = str(Path(__file__).parents[2])
@@ -47,65 +47,69 @@ def faults(template_check: TemplateCheck, bounds: Bounds = Bounds()) -> tuple[Te
     """All that is wrong with the templates. Raises OSError when there can be no process to try them
     in.
     """
-    judged = (
-        _judged(template_check, bounds)
+    results = (
+        _check_all(template_check, bounds)
         if template_check.own
         else check_results(template_check, names(template_check))
     )
-    return tuple(fault for verdict in judged for fault in verdict.faults)
+    return tuple(fault for result in results for fault in result.faults)
 
 
-def _judged(template_check: TemplateCheck, bounds: Bounds) -> Iterator[CheckResult]:
+def _check_all(template_check: TemplateCheck, bounds: Bounds) -> Iterator[CheckResult]:
     """A verdict on each template: the one that ended the process has one of ours, the rest another
     process.
     """
     left = names(template_check)
     while left:
-        found = _performed(_CheckRequest(template_check, left, bounds))
+        found = _run_process(_CheckRequest(template_check, left, bounds))
         yield from found
         left = left[len(found) :]
         if left:
             most = f"{bounds.seconds} s of a processor or {bounds.mebibytes} MiB"
             yield CheckResult(
                 left[0],
-                (TemplateFault(left[0], 1, 1, f"to compile and to try it takes more than {most}"),),
+                (
+                    TemplateFault(
+                        left[0], 1, 1, f"compiling and checking it takes more than {most}"
+                    ),
+                ),
             )
             left = left[1:]
 
 
-def _performed(play: _CheckRequest) -> list[CheckResult]:
+def _run_process(request: _CheckRequest) -> list[CheckResult]:
     """The verdicts that the process came to, up to its end."""
     paths = os.pathsep.join(filter(None, (_PACKAGES, os.environ.get("PYTHONPATH", ""))))
     try:
-        said = subprocess.run(
+        output = subprocess.run(
             [sys.executable, "-P", "-m", "relay.settings.template_check"],
-            input=msgspec.json.encode(play),
+            input=msgspec.json.encode(request),
             capture_output=True,
             check=False,
             env=os.environ | {"PYTHONPATH": paths},
             start_new_session=True,  # a signal to our group is not meant for it
-            timeout=play.bounds.patience,
+            timeout=request.bounds.patience,
         ).stdout
     except subprocess.TimeoutExpired as late:
-        said = late.stdout or b""
-    if not said.startswith(_READY):
-        raise OSError("the process that tries templates does not start")
-    return [msgspec.json.decode(line, type=CheckResult) for line in said.split(b"\n")[1:-1]]
+        output = late.stdout or b""
+    if not output.startswith(_READY):
+        raise OSError("the process that checks templates does not start")
+    return [msgspec.json.decode(line, type=CheckResult) for line in output.split(b"\n")[1:-1]]
 
 
 def main() -> None:
     """Tries the templates that standard input brings, and says what came of each as soon as it is
     known.
     """
-    play = msgspec.json.decode(sys.stdin.buffer.read(), type=_CheckRequest)
+    request = msgspec.json.decode(sys.stdin.buffer.read(), type=_CheckRequest)
     out = sys.stdout.buffer
     out.write(_READY)
     out.flush()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what is ended leaves no file behind
-    waiting = check_results(play.template_check, play.wanted)
-    _bound_memory(play.bounds.mebibytes)
-    for _ in play.wanted:
-        _bound_time(play.bounds.seconds)
+    waiting = check_results(request.template_check, request.wanted)
+    _bound_memory(request.bounds.mebibytes)
+    for _ in request.wanted:
+        _bound_time(request.bounds.seconds)
         out.write(msgspec.json.encode(next(waiting)) + b"\n")
         out.flush()
 

@@ -13,7 +13,7 @@ from relay.platforms.contract import Platforms
 from relay.settings.load import read_files
 
 SECRETS_EVERY = 60.0  # seconds
-_NOTHING = Wanted(frozenset(), (), frozenset())
+_NOTHING = FileNames(frozenset(), (), frozenset())
 
 
 class Watch:

@@ -7,7 +7,14 @@ from typing import Literal, Protocol
 
 from msgspec import Struct
 
-from relay.core.bot.people import BotReply, ChatEntry, Effects, Invite, Known, Subscription
+from relay.core.bot.people import (
+    BotReply,
+    ChatContext,
+    ChatEntry,
+    Invite,
+    Subscription,
+    UpdateEffects,
+)
 from relay.core.bot.update import BotId, PollState, Update
 from relay.core.budget import Block, Limit
 from relay.core.card.lane_state import Down
@@ -36,11 +43,11 @@ class PeopleStore(Protocol):
     def keep_webhook(self, bot: BotId, address: str) -> None:
         """Remembers the webhook that we have set for the bot; empty: none any more."""
 
-    def known(self, bot: BotId, update: Update) -> Known:
+    def known(self, bot: BotId, update: Update) -> ChatContext:
         """What an update may concern."""
 
     def take_update(
-        self, bot: BotId, update_id: int, effects: Effects, now: float
+        self, bot: BotId, update_id: int, effects: UpdateEffects, now: float
     ) -> tuple[LaneKey, ...]:
         """Keeps the effects, and that the bot has listened as far as this update. Returns lanes
         that have work now.

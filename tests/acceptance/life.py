@@ -113,8 +113,10 @@ receivers: [{{name: ops, telegram_configs: [{{chat_id: {GROUP}}}]}}, {{name: nob
             for each in told
         ]
         body = {
-            "version": "4", "receiver": "relay", "status": status, "groupKey": f"{{}}:{name}", "groupLabels": {},
-            "commonLabels": {}, "commonAnnotations": {}, "externalURL": "", "truncatedAlerts": 0, "alerts": alerts,
+            "version": "4", "receiver": "relay", "status": status, "groupKey": f"{{}}:{name}",
+            "groupLabels": {},
+            "commonLabels": {}, "commonAnnotations": {}, "externalURL": "", "truncatedAlerts": 0,
+            "alerts": alerts,
         }  # fmt: skip
         url = f"http://{self.address}/alerts"
         async with aiohttp.ClientSession() as session, session.post(url, json=body) as response:

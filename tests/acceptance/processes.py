@@ -268,8 +268,10 @@ receivers:
 """)
     own, *peers = cluster
     await running.start(
-        name, alertmanager_program(), f"--config.file={config}", f"--storage.path={running.folder / name}",
-        f"--web.listen-address={url}", f"--cluster.listen-address={own}", *(f"--cluster.peer={peer}" for peer in peers),
+        name, alertmanager_program(), f"--config.file={config}",
+        f"--storage.path={running.folder / name}",
+        f"--web.listen-address={url}", f"--cluster.listen-address={own}",
+        *(f"--cluster.peer={peer}" for peer in peers),
         "--cluster.peer-timeout=1ms", "--cluster.settle-timeout=1s",
     )  # fmt: skip
 

@@ -26,7 +26,7 @@ TOKEN, DBA, PAGER = "1000001:sandbox-bot", -1001, -1002
 OPS, OPS_HOOK, PROD, PROD_HOOK, HOOK_TOKEN = 3001, 4001, 3002, 4002, "sandbox-webhook"
 
 
-def furnish(sandbox: Sandbox, folder: Path, dedup_window: str = "2m") -> Path:
+def set_up_chats(sandbox: Sandbox, folder: Path, dedup_window: str = "2m") -> Path:
     """Two groups, two channels, and the configuration that routes to them: three routes, each
     inside the one before.
     """
@@ -128,7 +128,7 @@ async def test_alerts_reach_the_chats_of_their_routes_and_resolve_in_the_same_me
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with processes(tmp_path, lambda: draw(sandbox)) as running:
-        relay = await start_relay(running, furnish(sandbox, tmp_path))
+        relay = await start_relay(running, set_up_chats(sandbox, tmp_path))
         alertmanager = await start_alertmanager(running, f"{relay.url}/alerts")
         alerts = {
             OPS: ("DiskFull", "web-1", "team=web", "severity=critical"),
@@ -171,7 +171,7 @@ async def test_an_alert_that_joins_is_heard_and_what_still_fires_is_repeated(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with processes(tmp_path, lambda: draw(sandbox)) as running:
-        relay = await start_relay(running, furnish(sandbox, tmp_path, dedup_window="3s"))
+        relay = await start_relay(running, set_up_chats(sandbox, tmp_path, dedup_window="3s"))
         alertmanager = await start_alertmanager(
             running, f"{relay.url}/alerts", "repeat_interval: 4s"
         )
@@ -194,7 +194,7 @@ async def test_a_change_elsewhere_in_the_group_is_no_repeat_here(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with processes(tmp_path, lambda: draw(sandbox)) as running:
-        relay = await start_relay(running, furnish(sandbox, tmp_path, dedup_window="1s"))
+        relay = await start_relay(running, set_up_chats(sandbox, tmp_path, dedup_window="1s"))
         alertmanager = await start_alertmanager(running, f"{relay.url}/alerts")
         await fire(alertmanager, "DiskFull", "db-1", "team=db")
         await shows(sandbox, DBA, "db-1")
@@ -215,7 +215,7 @@ async def test_two_alertmanagers_of_a_cluster_make_one_message_and_one_sound_for
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with processes(tmp_path, lambda: draw(sandbox)) as running:
-        relay = await start_relay(running, furnish(sandbox, tmp_path))
+        relay = await start_relay(running, set_up_chats(sandbox, tmp_path))
         one, other = f"127.0.0.1:{free_port()}", f"127.0.0.1:{free_port()}"
         webhook = f"{relay.url}/alerts"
         pair = [
@@ -252,7 +252,7 @@ async def test_an_alert_that_fires_while_the_relay_is_down_arrives_when_it_is_up
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with processes(tmp_path, lambda: draw(sandbox)) as running:
-        config, port = furnish(sandbox, tmp_path), free_port()
+        config, port = set_up_chats(sandbox, tmp_path), free_port()
         alertmanager = await start_alertmanager(running, f"http://127.0.0.1:{port}/alerts")
         await fire(alertmanager, "DiskFull", "db-1", "team=db")
         log = running.started[0]
@@ -267,7 +267,7 @@ async def test_an_end_that_is_posted_by_hand_and_lies_before_the_beginning_ends_
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with processes(tmp_path, lambda: draw(sandbox)) as running:
-        relay = await start_relay(running, furnish(sandbox, tmp_path))
+        relay = await start_relay(running, set_up_chats(sandbox, tmp_path))
         alertmanager = await start_alertmanager(running, f"{relay.url}/alerts")
         await fire(alertmanager, "DiskFull", "db-1", "team=db")
         await shows(sandbox, DBA, "db-1")

@@ -132,26 +132,26 @@ def test_amtool_names_the_same_receivers_in_the_same_order(
     config = save(root, tmp_path / "alertmanager.yml")
     for _ in range(20):
         labels = a_label_set(chance)
-        told = run(
+        result = run(
             amtool,
             *("config", "routes", "test", f"--config.file={config}"),
             *(str(Matcher(name, "=", value)) for name, value in labels.items()),
         )
-        assert told.returncode == 0, told.stderr
-        assert told.stdout.strip().split(",") == [route.receiver for route in walk(root, labels)], (
-            labels
-        )
+        assert result.returncode == 0, result.stderr
+        assert result.stdout.strip().split(",") == [
+            route.receiver for route in walk(root, labels)
+        ], labels
 
 
 def test_amtool_draws_the_same_tree(amtool: str, tmp_path: Path) -> None:
-    told = run(
+    result = run(
         amtool,
         "config",
         "routes",
         "show",
         f"--config.file={save(RICH, tmp_path / 'alertmanager.yml')}",
     )
-    assert by_name(told.stdout.replace("\N{NO-BREAK SPACE}", " ")) == by_name(draw(RICH))
+    assert by_name(result.stdout.replace("\N{NO-BREAK SPACE}", " ")) == by_name(draw(RICH))
 
 
 def by_name(drawn: str) -> list[str]:
@@ -202,14 +202,14 @@ def test_amtool_reads_the_classic_grammar_the_same(amtool: str, tmp_path: Path, 
         config = tmp_path / "alertmanager.yml"
         tree = {"receiver": "r", "routes": [{"matchers": [text]}]}
         config.write_text(json.dumps({"route": tree, "receivers": [{"name": "r"}]}))
-        told = run(amtool, "config", "routes", "show", f"--config.file={config}")
+        result = run(amtool, "config", "routes", "show", f"--config.file={config}")
         try:
             matchers = sorted(parse(text), key=lambda matcher: (matcher.name, matcher.value))
         except MatcherError:
             refused += 1
-            assert told.returncode != 0, text
+            assert result.returncode != 0, text
             continue
-        assert told.returncode == 0, (text, told.stderr)
+        assert result.returncode == 0, (text, result.stderr)
         line = f"{{{','.join(map(str, matchers))}}}" if matchers else "default-route"
-        assert f"└── {line}  receiver: r" in told.stdout, text
+        assert f"└── {line}  receiver: r" in result.stdout, text
     assert 0 < refused < 20

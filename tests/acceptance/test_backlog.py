@@ -36,7 +36,7 @@ def backlog(folder: Path) -> None:
 
 
 def new_payload(number: int) -> NewPayload:
-    told = notification(
+    posted = notification(
         alert(f"host-{number}"), group=GroupId("", "relay", f"{{}}:{{n={number % 20_000}}}")
     )
     lane = LaneKey("telegram", API, "1000001", str(-1001 - number % CHATS))
@@ -47,7 +47,8 @@ def config(folder: Path) -> Path:
     chats = ", ".join(f"{{chat_id: {-1001 - number}}}" for number in range(CHATS))
     path = folder / "relay.yml"
     path.write_text(
-        f'global: {{telegram_api_url: "{API}", telegram_bot_token: "{TOKEN}", telegram_updates: none}}\n'
+        f'global: {{telegram_api_url: "{API}", telegram_bot_token: "{TOKEN}", '
+        f"telegram_updates: none}}\n"
         f"route: {{receiver: ops}}\nreceivers: [{{name: ops, telegram_configs: [{chats}]}}]\n"
     )
     return path

@@ -35,8 +35,10 @@ RECORDED = [
 ]
 GIVEN = [json.loads(body) for body in RECORDED]
 PIECES = (
-    b'"', b"\\", b"\\u", b"\\ud83d", b"\\u0000", b"{", b"}", b"[", b"]", b",", b":", b"null", b"true", b"-1e999",
-    b"9" * 400, b"\x00", b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"[" * 40, b"resolved", b"firing",
+    b'"', b"\\", b"\\u", b"\\ud83d", b"\\u0000", b"{", b"}", b"[", b"]", b",", b":", b"null",
+    b"true", b"-1e999",
+    b"9" * 400, b"\x00", b"\xff", b"\xc3", b"\xed\xa0\x80", b"\xef\xbb\xbf", b"[" * 40, b"resolved",
+    b"firing",
     b"0001-01-01T00:00:00Z", b"9999-12-31T23:59:59Z", b"<b>", b"@everyone", b'"alerts":[{}],',
 )  # fmt: skip
 REF = MessageRef("-1001", "", "7")
@@ -110,7 +112,8 @@ bodies = st.one_of(
     damaged(),
     altered(),
     altered(),
-    st.builds(lambda alerts, rest: json.dumps({**rest, "alerts": alerts}).encode(), st.lists(values, max_size=4),
+    st.builds(lambda alerts, rest: json.dumps({**rest, "alerts": alerts}).encode(),
+        st.lists(values, max_size=4),
               st.dictionaries(st.sampled_from(sorted(GIVEN[0])), values, max_size=4)),
     st.binary(max_size=60),
 )  # fmt: skip
@@ -141,7 +144,8 @@ def property_of(examples: int) -> None:
     @example(b"")
     @example(b"\xef\xbb\xbf{}")
     @example(
-        b'{"alerts": [null, 1, [], {}, {"status": "firing"}, {"status": "resolved", "labels": {"\\ud800": "\\udfff"}}]}'
+        b'{"alerts": [null, 1, [], {}, {"status": "firing"}, {"status": "resolved", '
+        b'"labels": {"\\ud800": "\\udfff"}}]}'
     )
     def ends_well(body: bytes) -> None:
         told_on(body)
@@ -158,17 +162,17 @@ def told_on(body: bytes) -> list[Platform]:
     return [platform for each in notifications for platform in sent(stored(each))]
 
 
-def stored(told: Notification) -> Notification:
+def stored(posted: Notification) -> Notification:
     """As it comes back out of the store."""
-    return msgspec.json.decode(msgspec.json.encode(told), type=Notification)
+    return msgspec.json.decode(msgspec.json.encode(posted), type=Notification)
 
 
-def sent(told: Notification) -> Iterator[Platform]:
+def sent(posted: Notification) -> Iterator[Platform]:
     """Every step that a chat could take with what it gets, as a request."""
     lanes = {target.lane: target for target in TARGETS}
-    for delivery in deliveries(ROUTING, told).deliveries:
+    for delivery in deliveries(ROUTING, posted).deliveries:
         target = lanes[delivery.lane]
-        card = folded(told, delivery, target)
+        card = folded(posted, delivery, target)
         about = tuple(entry.fingerprint for entry in card.entries[:3])
         replies = (Reply(REF, kind, silent=False, about=about) for kind in REPLIES)
         steps: tuple[Post | Edit | Reply, ...] = (
@@ -179,24 +183,24 @@ def sent(told: Notification) -> Iterator[Platform]:
             yield target.lane.platform
 
 
-def folded(told: Notification, delivery: Delivery, target: Target) -> Card:
+def folded(posted: Notification, delivery: Delivery, target: Target) -> Card:
     """The card after the delivery, its holds over."""
     chosen = (
-        told.alerts
+        posted.alerts
         if delivery.alerts is None
-        else tuple(told.alerts[index] for index in delivery.alerts)
+        else tuple(posted.alerts[index] for index in delivery.alerts)
     )
     head = Head(
-        told.group_labels,
-        told.route_labels,
-        told.external_url,
-        told.reason,
-        told.truncated,
-        told.state,
+        posted.group_labels,
+        posted.route_labels,
+        posted.external_url,
+        posted.reason,
+        posted.truncated,
+        posted.state,
     )
-    arriving = Arriving(1, T0, head, chosen, last=True, whole=not told.truncated)
+    arriving = Arriving(1, T0, head, chosen, last=True, whole=not posted.truncated)
     card = fold(
-        Card(told.group, delivery.fingerprint, target.policy.receiver), [arriving], target.policy
+        Card(posted.group, delivery.fingerprint, target.policy.receiver), [arriving], target.policy
     ).card
     return ripen(card, target.policy, T0 + 60)
 

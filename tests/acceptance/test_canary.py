@@ -197,8 +197,10 @@ receivers:
 
 async def start(house: House, running: Processes) -> Relay:
     process = await running.start(
-        "relay", sys.executable, "-P", "-c", PROGRAM, "serve", f"--config.file={house.folder / 'relay.yml'}",
-        f"--storage.path={house.folder / 'data'}", "--web.listen-address=127.0.0.1:0", "--log.level=debug",
+        "relay", sys.executable, "-P", "-c", PROGRAM, "serve",
+        f"--config.file={house.folder / 'relay.yml'}",
+        f"--storage.path={house.folder / 'data'}", "--web.listen-address=127.0.0.1:0",
+        "--log.level=debug",
         f"--web.config.file={house.folder / 'web.yml'}",
     )  # fmt: skip
     await until("the relay listens", lambda: listens(process) or not process.runs)
@@ -266,7 +268,10 @@ async def suffer(house: House, relay: Relay, bearer: str) -> None:
     """Every kind of error, one after the other; the platforms repeat the secrets in their own
     words.
     """
-    echo = f"/bot{house.token}/sendMessage {house.sandbox.url}/api/webhooks/1/{house.hooks[0]} and no more"
+    echo = (
+        f"/bot{house.token}/sendMessage {house.sandbox.url}/api/webhooks/1/{house.hooks[0]} "
+        f"and no more"
+    )
     for kind in FAULTS:
         house.faults.add("telegram", "*", kind, count=1)
         house.faults.add("discord", "*", kind, count=1)

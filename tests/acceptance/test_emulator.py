@@ -26,7 +26,8 @@ HOME = ROOT / ".emulator"
 TOKEN, ADA = "666:emulated", 555
 _START = """\
 const Server = require("telegram-test-api");
-new Server({port: Number(process.argv[1]), host: "127.0.0.1", storeTimeout: 600}).start().then(() => console.log("up"));
+new Server({port: Number(process.argv[1]), host: "127.0.0.1", storeTimeout: 600})
+  .start().then(() => console.log("up"));
 """
 
 
@@ -179,8 +180,10 @@ async def post(address: str, status: str) -> None:
         "fingerprint": "f",
     }
     body = {
-        "version": "4", "receiver": "relay", "status": status, "groupKey": "{}:{}", "groupLabels": {},
-        "commonLabels": {}, "commonAnnotations": {}, "externalURL": "", "truncatedAlerts": 0, "alerts": [alert],
+        "version": "4", "receiver": "relay", "status": status, "groupKey": "{}:{}",
+        "groupLabels": {},
+        "commonLabels": {}, "commonAnnotations": {}, "externalURL": "", "truncatedAlerts": 0,
+        "alerts": [alert],
     }  # fmt: skip
     url = f"http://{address}/alerts"
     async with aiohttp.ClientSession() as session, session.post(url, json=body) as response:

@@ -186,7 +186,7 @@ def property_of(examples: int, most: int, largest: int) -> None:
     @settings(max_examples=examples, suppress_health_check=slow, phases=phases)
     @given(payloads(most, largest), st.sampled_from(("en", "fr")))
     def arrives(body: bytes, language: str) -> None:
-        assume(len(body) <= Limits().max_body)
+        assume(len(body) <= RequestLimits().max_body)
         for platform, name, markup in VARIANTS:
             policy = replace(POLICY, template=name, markup=markup, language=language)
             asyncio.run(check(body, platform, policy))
@@ -223,17 +223,17 @@ async def check(body: bytes, platform: Platform, policy: Policy) -> None:
 
 def folded(body: bytes, policy: Policy) -> Card:
     """The card that a first payload makes."""
-    (told,) = parse(body, "")
+    (posted,) = parse(body, "")
     head = Head(
-        told.group_labels,
-        told.route_labels,
-        told.external_url,
-        told.reason,
-        told.truncated,
-        told.state,
+        posted.group_labels,
+        posted.route_labels,
+        posted.external_url,
+        posted.reason,
+        posted.truncated,
+        posted.state,
     )
-    arriving = Arriving(1, T0, head, told.alerts, last=True, whole=True)
-    return fold(Card(told.group, "", policy.receiver), [arriving], policy).card
+    arriving = Arriving(1, T0, head, posted.alerts, last=True, whole=True)
+    return fold(Card(posted.group, "", policy.receiver), [arriving], policy).card
 
 
 def drawn(card: Card, platform: Platform, policy: Policy, step: Step) -> Rendered:

@@ -11,15 +11,15 @@ import pytest
 
 from relay.sandbox.server import Sandbox
 from tests.acceptance.processes import payload, processes, start_relay, until
-from tests.acceptance.test_signals import OPS, furnish
+from tests.acceptance.test_signals import OPS, set_up_chats
 
 
 @pytest.mark.slow
-async def test_without_file_handles_nothing_acknowledged_is_lost_and_work_goes_on_when_there_are_some(
+async def test_without_file_handles_nothing_acknowledged_is_lost_and_work_goes_on_later(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with processes(tmp_path, lambda: sandbox.telegram.transcript(OPS)) as running:
-        config = furnish(sandbox, tmp_path)
+        config = set_up_chats(sandbox, tmp_path)
         config.write_text(
             config.read_text().replace("global:", "global:\n  telegram_updates: none")
         )
@@ -43,7 +43,8 @@ async def test_without_file_handles_nothing_acknowledged_is_lost_and_work_goes_o
                 "a connection has to wait", lambda: "out of system resource" in relay.process.output
             )
             await until(
-                "a call cannot be made", lambda: relay.process.output.count("chat call failed") > 1
+                "a call cannot be made",
+                lambda: relay.process.output.count("API request failed") > 1,
             )
             resource.prlimit(relay.process.child.pid, resource.RLIMIT_NOFILE, (soft, hard))
             assert await newcomer == 200

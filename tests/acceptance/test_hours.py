@@ -59,9 +59,7 @@ async def test_a_mute_that_a_reload_took_away_keeps_nothing_back() -> None:
     assert "Disk" in world.telegram.transcript(CHAT)
 
 
-async def test_the_end_of_what_was_told_is_shown_when_a_reload_takes_away_the_mute_that_kept_it_back() -> (
-    None
-):
+async def test_a_resolve_that_a_mute_kept_back_is_shown_when_a_reload_removes_the_mute() -> None:
     world = muted(Route("ops"))
     await world.post(notification(alert("db-1")))
     await world.run(until=10)
@@ -118,9 +116,7 @@ async def test_what_comes_and_goes_on_a_route_that_is_always_muted_is_forgotten(
     assert await world.commit(partial(world.store.card, GROUP_CHAT, GROUP, "")) is None
 
 
-async def test_what_was_over_and_fires_again_within_the_mute_is_shown_with_its_count_when_it_ends() -> (
-    None
-):
+async def test_what_fires_again_within_the_mute_is_shown_with_its_count_when_it_ends() -> None:
     world = muted(Route("ops", mute=("morning",)))
     for at, told in (
         (0, alert("db-1")),

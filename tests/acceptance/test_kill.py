@@ -38,7 +38,7 @@ MANY = Window(10**9, 1.0)
 log = logging.getLogger(__name__)
 
 
-def furnish(sandbox: Sandbox, folder: Path) -> Path:
+def set_up_chats(sandbox: Sandbox, folder: Path) -> Path:
     """Two groups and a channel that take any amount, and the configuration that routes by team."""
     bot = sandbox.telegram.add_bot(TOKEN, "alert_relay_bot")
     bot.pace = MANY
@@ -111,7 +111,7 @@ async def test_an_alert_is_delivered_although_the_relay_is_killed_right_after_it
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with processes(tmp_path, lambda: sandbox.telegram.transcript(ONE)) as running:
-        config = furnish(sandbox, tmp_path)
+        config = set_up_chats(sandbox, tmp_path)
         relay = await start_relay(running, config)
         assert await relay.post(payload("DiskFull")) == 200
         await relay.process.kill()
@@ -146,7 +146,7 @@ async def test_what_the_platform_did_before_the_kill_decides_how_often_it_stands
     sandbox: Sandbox, tmp_path: Path, fault: FaultKind, messages: list[str]
 ) -> None:
     async with processes(tmp_path, lambda: sandbox.telegram.transcript(ONE)) as running:
-        config = furnish(sandbox, tmp_path)
+        config = set_up_chats(sandbox, tmp_path)
         relay = await start_relay(running, config)
         sandbox.faults.add("telegram", "*", fault, seconds=30)
         assert await relay.post(payload("DiskFull")) == 200
@@ -235,7 +235,7 @@ async def test_nothing_acknowledged_is_lost_over_many_kills_under_load(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with processes(tmp_path) as running:
-        config, port, chance = furnish(sandbox, tmp_path), free_port(), random.Random(9)
+        config, port, chance = set_up_chats(sandbox, tmp_path), free_port(), random.Random(9)
         sandbox.faults.add("telegram", str(ONE), "slow", seconds=0.03)
         sandbox.faults.add("discord", "*", "slow", seconds=0.03)
         load = Load(f"http://127.0.0.1:{port}/alerts")

@@ -20,7 +20,10 @@ ROOM = 400  # MiB
 ANSWER = 10.0  # seconds
 BESIDE, SHARE = 1.0, 1 / 8  # seconds; of the time from the request to the card, on a slow machine
 CONFIG = """\
-global: {telegram_api_url: "http://127.0.0.1:9", telegram_bot_token: "111:aaaaaaaaaaaaaaaaaaaa", telegram_updates: none}
+global:
+  telegram_api_url: "http://127.0.0.1:9"
+  telegram_bot_token: "111:aaaaaaaaaaaaaaaaaaaa"
+  telegram_updates: none
 route: {receiver: small, routes: [{receiver: large, matchers: [uid!=""]}]}
 receivers:
   - {name: small, telegram_configs: [{chat_id: -1001}]}
@@ -37,13 +40,18 @@ def large(count: int) -> bytes:
         {
             "status": "firing",
             "labels": {
-                "alertname": "KubePodCrashLooping", "namespace": f"team-{number % 50}", "pod": f"shop-{number:010x}",
-                "container": "app", "severity": "critical", "cluster": "eu-west-1", "prometheus": "monitoring/k8s",
-                "job": "kube-state-metrics", "instance": "10.0.0.1:8443", "uid": f"{number * 0x9E3779B97F4A7C15:032x}",
+                "alertname": "KubePodCrashLooping", "namespace": f"team-{number % 50}",
+                "pod": f"shop-{number:010x}",
+                "container": "app", "severity": "critical", "cluster": "eu-west-1",
+                "prometheus": "monitoring/k8s",
+                "job": "kube-state-metrics", "instance": "10.0.0.1:8443",
+                "uid": f"{number * 0x9E3779B97F4A7C15:032x}",
             },
             "annotations": {
                 "summary": f"Pod shop-{number:010x} is crash looping.",
-                "description": "The container app is in waiting state (reason: CrashLoopBackOff) for 15 minutes.",
+                "description": ("The container app is in waiting state "
+                    "(reason: CrashLoopBackOff) for 15 "
+                    "minutes."),
                 "runbook_url": "https://runbooks.example.org/runbooks/kubernetes/kubepodcrashlooping",
             },
             "startsAt": "2026-11-22T01:00:00Z",

@@ -163,7 +163,8 @@ REFUSALS: dict[str, tuple[Refusal, int | None]] = {
         1,
     ),
 }
-COPIED = "delivered 2, pending 1"  # the copy is delivered, what it stands for waits for the chat to be up again
+# the copy is delivered, what it stands for waits for the chat to be up again
+COPIED = "delivered 2, pending 1"
 ROWS = (
     Row("parse error", "telegram", "post", "Rejected", "400@0 200@1.1", (FIRING,), "delivered 1"),
     Row("parse error", "telegram", "edit", "Rejected", "400@0 200@1.1", (SHRUNK,)),

@@ -36,7 +36,7 @@ TOKEN, OPS, DBA = "1000001:sandbox-bot", -1001, -1002
 BAD = "route: {receiver: nobody}\nreceivers: [{name: ops}]\n"
 
 
-def furnish(sandbox: Sandbox, folder: Path) -> Path:
+def set_up_chats(sandbox: Sandbox, folder: Path) -> Path:
     """Two groups, and a configuration that sends everything to the first."""
     sandbox.telegram.add_bot(TOKEN, "alert_relay_bot")
     sandbox.telegram.add_chat(OPS, "supergroup", "Ops")
@@ -120,7 +120,7 @@ async def test_sigterm_answers_what_was_begun_and_leaves_nothing_in_doubt(
     sandbox: Sandbox, tmp_path: Path, times: int
 ) -> None:
     async with processes(tmp_path, lambda: sandbox.telegram.transcript(OPS)) as running:
-        config = furnish(sandbox, tmp_path)
+        config = set_up_chats(sandbox, tmp_path)
         relay = await start_relay(running, config)
         sandbox.faults.add("telegram", "*", "slow", seconds=0.5, count=1)
         assert await relay.post(payload("DiskFull")) == 200
@@ -146,7 +146,7 @@ async def test_sigterm_ends_within_15_seconds_although_a_platform_and_a_sender_h
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with processes(tmp_path) as running:
-        relay = await start_relay(running, furnish(sandbox, tmp_path))
+        relay = await start_relay(running, set_up_chats(sandbox, tmp_path))
         sandbox.faults.add("telegram", "*", "hang")
         assert await relay.post(payload("DiskFull")) == 200
         await until("the call has reached the platform", lambda: bool(sandbox.faults.struck))
@@ -170,7 +170,7 @@ async def test_sigterm_ends_a_start_that_waits_for_room_on_the_disk(
     (data / f"{DATABASE}.reserve").unlink()
     fill(data / "others")
     async with processes(tmp_path) as running:
-        process = await launch_relay(running, furnish(sandbox, tmp_path))
+        process = await launch_relay(running, set_up_chats(sandbox, tmp_path))
         await until(
             "it tries to write that down", lambda: "cannot record what was sent" in process.output
         )
@@ -187,7 +187,7 @@ async def test_a_reload_takes_a_good_file_whole_and_leaves_a_bad_one(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with processes(tmp_path) as running:
-        config = furnish(sandbox, tmp_path)
+        config = set_up_chats(sandbox, tmp_path)
         relay = await start_relay(running, config)
 
         async def failed() -> bool:

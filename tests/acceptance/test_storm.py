@@ -181,9 +181,7 @@ async def test_a_new_alert_of_a_group_in_an_old_digest_gets_the_group_its_own_me
     assert ("59 groups over" if number == 0 else "1 group firing") in digest.text
 
 
-async def test_what_was_over_before_a_new_digest_is_not_told_again_and_forgotten_though_a_group_goes_on() -> (
-    None
-):
+async def test_what_resolved_before_a_new_digest_is_neither_in_it_nor_kept() -> None:
     world = World()
     await storm(world, 60)
     await world.run(until=30)

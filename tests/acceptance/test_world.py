@@ -392,9 +392,7 @@ async def test_what_waits_in_the_digest_of_a_chat_that_a_reload_removed_is_route
     assert [row.pending for row in world.balance()] == [0, 0]
 
 
-async def test_what_waits_for_a_chat_that_a_reload_removed_is_dead_when_no_route_leads_anywhere() -> (
-    None
-):
+async def test_what_waits_for_a_removed_chat_is_dead_when_no_route_leads_anywhere() -> None:
     world = World()
     await world.post(notification(alert("db-1")))
     reloaded(world, "nobody")
@@ -507,9 +505,7 @@ async def test_a_fallback_shows_the_resolve_that_comes_when_the_receiver_has_ano
     assert "no longer reported" not in world.telegram.transcript(SPARE_CHAT)
 
 
-async def test_a_fallback_that_takes_the_place_of_one_that_is_down_too_gets_what_that_one_was_to_tell() -> (
-    None
-):
+async def test_the_fallback_of_a_fallback_that_is_down_gets_what_that_one_should_have_had() -> None:
     ops = telegram_target(policy=replace(POLICY, fallback="spare"))
     spare = telegram_target(SPARE, replace(POLICY, receiver="spare"))
     world = World(ops, spare, routing=Routing(Route("ops"), {"ops": (ops,), "spare": (spare,)}))

@@ -276,9 +276,7 @@ def test_edits_within_two_seconds_become_one() -> None:
     assert chat.drain(2) == ["edit 7"]
 
 
-def test_a_refused_markup_goes_out_plain_and_a_refused_plain_text_is_given_up_until_the_next_change() -> (
-    None
-):
+def test_refused_markup_goes_out_plain_and_refused_plain_text_waits_for_the_next_change() -> None:
     chat = Chat()
     chat.arrive(0, alert("a"))
     chat.come_to(0, Rejected("markup"))

@@ -151,9 +151,9 @@ receivers:
 """
     )
     assert [(fault.line, fault.message.split(",")[0]) for fault in faults] == [
-        (4, "expected keys with values"),
-        (5, "expected keys with values"),
-        (8, "expected keys with values"),
+        (4, "expected a mapping"),
+        (5, "expected a mapping"),
+        (8, "expected a mapping"),
         (7, 'unknown receiver "x"'),
         (10, 'unknown receiver "y"'),
         (9, 'no route leads to the receiver "b"'),
@@ -183,7 +183,9 @@ def test_thousands_of_faults_are_counted_in_little_time() -> None:
 @pytest.mark.parametrize("empty", ["", "null", "~"])
 def test_a_key_without_a_value_counts_as_absent(empty: str) -> None:
     config, faults = check(
-        f"global: {empty}\nroute: {{receiver: ops}}\nreceivers: [{{name: ops}}]\ntests: {empty}".encode()
+        (
+            f"global: {empty}\nroute: {{receiver: ops}}\nreceivers: [{{name: ops}}]\ntests: {empty}"
+        ).encode()
     )
     assert config
     assert not faults

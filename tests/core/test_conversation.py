@@ -10,11 +10,11 @@ from msgspec.structs import replace
 from relay.core.bot.conversation import respond
 from relay.core.bot.people import (
     MOST_TOPICS,
+    ChatContext,
     ChatEntry,
-    Effects,
     Invite,
-    Known,
     Subscription,
+    UpdateEffects,
     hash_of,
     subscribe,
 )
@@ -43,8 +43,8 @@ SUPER = ChatInfo("-1001234567890", "supergroup", "Team")
 INVITE = Invite("i1", BOT, hash_of("token"), "DBA on call", parse('team="db"'), T0 - 60, T0 + 60, 2)
 OWN = subscribe(INVITE, ADA, "", 555, "en", T0, "555")
 GROUPS = replace(subscribe(INVITE, TEAM, "", 555, "", T0, "-5"), id="of a group")
-SUBSCRIBED = Known(BOT, subscriptions=(OWN,))
-NOBODY = Known(BOT)
+SUBSCRIBED = ChatContext(BOT, subscriptions=(OWN,))
+NOBODY = ChatContext(BOT)
 
 
 def command(
@@ -60,16 +60,16 @@ def command(
     return Command(7, chat, Topic(topic), user, code, "9", at, name, argument)
 
 
-def effects(update: Update, known: Known = NOBODY) -> Effects:
+def effects(update: Update, known: ChatContext = NOBODY) -> UpdateEffects:
     return respond(update, known, replace(POLICY, timezone="Europe/Paris"), T0)
 
 
-def said(update: Update, known: Known = NOBODY) -> str:
+def said(update: Update, known: ChatContext = NOBODY) -> str:
     return "\n\n".join(bot_reply.text.text for bot_reply in effects(update, known).bot_replies)
 
 
-def invited(invite: Invite = INVITE, *subscriptions: Subscription) -> Known:
-    return Known(BOT, invite=invite, subscriptions=subscriptions)
+def invited(invite: Invite = INVITE, *subscriptions: Subscription) -> ChatContext:
+    return ChatContext(BOT, invite=invite, subscriptions=subscriptions)
 
 
 def test_who_opens_a_link_is_subscribed_and_told_what_comes_and_how_to_stop() -> None:
@@ -109,7 +109,7 @@ def test_a_person_is_answered_in_their_language_and_a_group_in_the_files() -> No
 def test_a_link_that_is_wrong_used_up_or_expired_is_refused_in_one_way_and_counted(
     text: str, invite: Invite | None
 ) -> None:
-    found = effects(command(text), Known(BOT, invite=invite))
+    found = effects(command(text), ChatContext(BOT, invite=invite))
     assert (found.heard, found.added, found.used) == ("refused", None, "")
     assert found.bot_replies[0].text == emit("en", "invite_refused")
 
@@ -137,17 +137,17 @@ def test_who_has_no_name_may_change_nothing(text: str) -> None:
 
 @pytest.mark.parametrize("text", ["stop", "mute 2h"])
 def test_only_who_brought_a_group_its_alerts_may_end_or_mute_them(text: str) -> None:
-    found = effects(command(text, TEAM, user=556), Known(BOT, subscriptions=(GROUPS,)))
+    found = effects(command(text, TEAM, user=556), ChatContext(BOT, subscriptions=(GROUPS,)))
     assert (found.heard, found.ended, found.changed) == ("refused", (), ())
     assert found.bot_replies[0].text == emit("en", "not_yours")
-    own = effects(command(text, TEAM), Known(BOT, subscriptions=(GROUPS,)))
+    own = effects(command(text, TEAM), ChatContext(BOT, subscriptions=(GROUPS,)))
     assert own.ended or own.changed
 
 
 @pytest.mark.parametrize("text", ["start", "stop", "subscriptions", "mute 2h", "help", "whatever"])
 def test_strangers_learn_nothing(text: str) -> None:
     found = effects(command(text))
-    assert found == Effects("command", bot_replies=found.bot_replies)
+    assert found == UpdateEffects("command", bot_replies=found.bot_replies)
     assert found.bot_replies[0].text == emit("en", "stranger")
 
 
@@ -230,7 +230,7 @@ def cards(*alerts: tuple[str, str, str]) -> tuple[Card, ...]:
     )
 
 
-OPEN = Known(
+OPEN = ChatContext(
     BOT,
     cards=cards(
         ("a", "Disk", "warning"), ("b", "Disk", "warning"), ("c", "Down", "critical"), ("d", "", "")
@@ -244,7 +244,8 @@ OPEN = Known(
         (
             "alerts",
             (
-                "4 alerts are open\n🔴 critical Down (c)\n🟠 warning Disk ×2 (a, b)\n🟠 unnamed alert "
+                "4 alerts are open\n🔴 critical Down (c)\n"
+                "🟠 warning Disk ×2 (a, b)\n🟠 unnamed alert "
                 "(d)"
             ),
         ),
@@ -277,22 +278,24 @@ def test_a_thousand_names_are_counted() -> None:
 
 def test_the_registry_keeps_what_it_knew_of_a_chat() -> None:
     admin = effects(Membership(7, TEAM, "administrator", writes=True))
-    assert admin == Effects(
+    assert admin == UpdateEffects(
         "membership", ChatEntry(BOT, TEAM, "administrator", True, T0), back="-5"
     )
-    seen = effects(Seen(8, replace(TEAM, title="New"), Topic("7", "db")), Known(BOT, admin.entry))
+    seen = effects(
+        Seen(8, replace(TEAM, title="New"), Topic("7", "db")), ChatContext(BOT, admin.entry)
+    )
     assert admin.entry is not None
     assert seen.entry == replace(
         admin.entry, chat=replace(TEAM, title="New"), topics=(Topic("7", "db"),)
     )
-    again = effects(Seen(9, TEAM, Topic("7")), Known(BOT, seen.entry))
+    again = effects(Seen(9, TEAM, Topic("7")), ChatContext(BOT, seen.entry))
     assert again.entry is not None
     assert again.entry.topics == (Topic("7", "db"),)
 
 
 def test_a_forum_of_a_thousand_topics_keeps_the_newest() -> None:
     entry = ChatEntry(BOT, SUPER, topics=tuple(Topic(str(number)) for number in range(MOST_TOPICS)))
-    found = effects(Seen(9, SUPER, Topic("9999")), Known(BOT, entry)).entry
+    found = effects(Seen(9, SUPER, Topic("9999")), ChatContext(BOT, entry)).entry
     assert found is not None
     assert (len(found.topics), found.topics[0].id, found.topics[-1].id) == (
         MOST_TOPICS,
@@ -307,7 +310,7 @@ def test_who_blocks_the_bot_or_puts_it_out_has_unsubscribed(
     standing: str, chat: ChatInfo, subscription: Subscription
 ) -> None:
     update = Membership(7, chat, "kicked" if standing == "kicked" else "left", writes=False)
-    found = effects(update, Known(BOT, subscriptions=(subscription,)))
+    found = effects(update, ChatContext(BOT, subscriptions=(subscription,)))
     assert (found.ended, found.bot_replies, found.back) == ((subscription.id,), (), "")
 
 
@@ -322,14 +325,14 @@ def test_private_chats_stand_in_no_registry() -> None:
 
 def test_a_group_that_moves_takes_its_subscriptions_along() -> None:
     found = effects(
-        Migrated(7, "-5", SUPER), Known(BOT, ChatEntry(BOT, TEAM), subscriptions=(GROUPS,))
+        Migrated(7, "-5", SUPER), ChatContext(BOT, ChatEntry(BOT, TEAM), subscriptions=(GROUPS,))
     )
     assert (found.moved, found.changed) == (("-5", SUPER.id), (replace(GROUPS, chat=SUPER.id),))
     assert found.entry == ChatEntry(BOT, SUPER, seen_at=T0)
 
 
 def test_what_is_ignored_causes_nothing() -> None:
-    assert effects(Ignored(7, "of another kind")) == Effects("ignored")
+    assert effects(Ignored(7, "of another kind")) == UpdateEffects("ignored")
 
 
 @pytest.mark.parametrize("key", PEOPLE)

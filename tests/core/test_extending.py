@@ -27,7 +27,8 @@ FILES = {
     ),
     "with keys behind": "receivers:\n  - name: ops\n\n# then\nroute: {receiver: ops}\ntests: []\n",
     "with a block of text": (
-        'receivers:\n  - name: ops\n    note: |\n      many\n      lines\n\nroute: {receiver: "ops"}\n'
+        "receivers:\n  - name: ops\n    note: |\n      many\n      lines\n\nroute: "
+        '{receiver: "ops"}\n'
     ),
     "with globals": (
         "global:\n  # bots\n  timezone: UTC # zone\nroute: {receiver: ops}\nreceivers:\n  - "

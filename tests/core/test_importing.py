@@ -109,7 +109,7 @@ CHAT = "telegram_configs: [{chat_id: 1, bot_token_file: f}]"
 A = f"\nreceivers: [{{name: a, {CHAT}}}]"
 REFUSED: dict[str, tuple[str, str]] = {
     "an empty file": ("", ":1:1: no receiver has telegram_configs or discord_configs"),
-    "no YAML": ("route: [", "this is not YAML"),
+    "no YAML": ("route: [", "invalid YAML"),
     "another program's file": ("scrape_configs: []", ":1:1: no receiver has"),
     "a list": ("- a", "no receiver has"),
     "receivers without chats": (
@@ -117,10 +117,10 @@ REFUSED: dict[str, tuple[str, str]] = {
         ":2:1: no receiver has",
     ),
     "no route": (A, 'missing key "route"'),
-    "a route that is text": (f"route: a{A}", ":1:8: expected keys with values"),
+    "a route that is text": (f"route: a{A}", ":1:8: expected a mapping"),
     "a route further down that is text": (
         f"route: {{receiver: a, routes: [b]}}{A}",
-        ":1:31: expected keys with values",
+        ":1:31: expected a mapping",
     ),
     "a route to nobody": (
         f"route: {{receiver: a, routes: [{{receiver: aa}}]}}{A}",
@@ -143,7 +143,7 @@ REFUSED: dict[str, tuple[str, str]] = {
     "a key twice": (f"route: {{receiver: a, receiver: b}}{A}", ":1:22: duplicate key"),
     "a truth value of old": (
         f"route: {{receiver: a, continue: yes}}{A}",
-        '"yes" is a truth value to YAML',
+        'YAML 1.1 reads "yes" as a boolean',
     ),
 }
 
@@ -175,11 +175,12 @@ def test_a_faulty_file_ends_with_status_1(
 ) -> None:
     (tmp_path / "alertmanager.yml").write_text("route: [")
     assert main(["import", str(tmp_path / "alertmanager.yml")]) == 1
-    assert "alertmanager.yml:1:9: this is not YAML" in capsys.readouterr().err
+    assert "alertmanager.yml:1:9: invalid YAML" in capsys.readouterr().err
 
 
 def test_a_receiver_of_the_snippets_name_is_left_alone() -> None:
-    snippet = imported("route: {receiver: alert-relay}\nreceivers: [{name: alert-relay, telegram_configs: "
+    snippet = imported("route: {receiver: alert-relay}\n"
+        "receivers: [{name: alert-relay, telegram_configs: "
                        "[{chat_id: 1, bot_token_file: f}]}]").snippet  # fmt: skip
     assert "name: alert-relay-chats\n" in snippet
 
@@ -194,7 +195,8 @@ matchers = st.lists(
     max_size=2,
 )
 trees = st.recursive(
-    st.fixed_dictionaries({"receiver": st.sampled_from(NAMES), "matchers": matchers, "continue": st.booleans()}),
+    st.fixed_dictionaries({"receiver": st.sampled_from(NAMES), "matchers": matchers,
+        "continue": st.booleans()}),
     lambda below: st.fixed_dictionaries(
         {"matchers": matchers, "continue": st.booleans(), "routes": st.lists(below, max_size=4)},
         optional={"receiver": st.sampled_from(NAMES)},
@@ -208,7 +210,8 @@ def test_every_alert_reaches_the_same_chats_as_before(
     root: str, routes: list[dict[str, object]]
 ) -> None:
     tree: dict[str, object] = {"receiver": root, "routes": routes}
-    receivers = [{"name": name, "telegram_configs": [{"chat_id": 1, "bot_token_file": "f"}] if name in CHATTY else []}
+    telegram = [{"chat_id": 1, "bot_token_file": "f"}]
+    receivers = [{"name": name, "telegram_configs": telegram if name in CHATTY else []}
                  for name in NAMES]  # fmt: skip
     text = imported(yaml.safe_dump({"route": tree, "receivers": receivers})).config
     new = rules(text).routing.root
@@ -240,8 +243,10 @@ def chats(root: Route, labels: dict[str, str]) -> set[str]:
 
 
 KEYS = st.sampled_from(
-    ["global", "route", "routes", "receivers", "receiver", "name", "telegram_configs", "discord_configs", "chat_id",
-     "bot_token", "webhook_url_file", "http_config", "tls_config", "matchers", "match", "continue", "time_intervals",
+    ["global", "route", "routes", "receivers", "receiver", "name", "telegram_configs",
+     "discord_configs", "chat_id",
+     "bot_token", "webhook_url_file", "http_config", "tls_config", "matchers", "match", "continue",
+     "time_intervals",
      "mute_time_intervals", "times", "message", "templates", "group_by"]
 )  # fmt: skip
 ANYTHING = st.recursive(

@@ -79,7 +79,8 @@ HTML = """
 <pre><code class="python">a</code></pre>
 <pre class="language-py">a</pre>
 <blockquote>a</blockquote>b<blockquote expandable>c</blockquote>
-<blockquote expandable="">a</blockquote><blockquote expandable=1>b</blockquote><blockquote EXPANDABLE>c</blockquote>
+<blockquote expandable="">a</blockquote><blockquote expandable=1>b</blockquote>
+<blockquote EXPANDABLE>c</blockquote>
 <blockquote cite>a</blockquote>
 <blockquote expandable/>a</blockquote>
 <a href="https://example.com/x?y=1&amp;z=2">a</a>
@@ -90,12 +91,15 @@ HTML = """
 <a href="https://example.com/a b">a</a> <a href="https://exa mple.com/">a</a>
 <A HREF="https://example.com/">a</A>
 <a>https://example.com/</a> <a>https://<b>example.com/x</b></a>
-<a href="ftp://example.com/">a</a><a href="javascript:alert(1)">b</a><a href="/relative">c</a><a href=>d</a>
+<a href="ftp://example.com/">a</a><a href="javascript:alert(1)">b</a>
+<a href="/relative">c</a><a href=>d</a>
 <a href="tg://user?id=5">a</a>
 <a href="https://example.com/1">a<a href="https://example.com/2">b</a></a>
 <tg-time unix="1795308726" format="r">a</tg-time>
-<tg-time unix=1 format=wDT>a</tg-time> <tg-time unix=1 format="">b</tg-time> <tg-time unix="05">c</tg-time>
-<tg-time unix="x">a</tg-time> <tg-time>b</tg-time> <tg-time unix="-5">c</tg-time> <tg-time unix="2147483648">d</tg-time>
+<tg-time unix=1 format=wDT>a</tg-time> <tg-time unix=1 format="">b</tg-time>
+<tg-time unix="05">c</tg-time>
+<tg-time unix="x">a</tg-time> <tg-time>b</tg-time> <tg-time unix="-5">c</tg-time>
+<tg-time unix="2147483648">d</tg-time>
 <tg-time unix="5a">a</tg-time><tg-time unix=5.5>b</tg-time>
 <tg-time unix="1" format="q">a</tg-time>
 <tg-time unix="x" format="q">a</tg-time>
@@ -491,7 +495,8 @@ REFUSALS: list[tuple[MarkupName, str, int, str]] = [
         "😀*a",
         1,
         (
-            "the bold that begins here does not end: add *, or write \\ before it for the character "
+            "the bold that begins here does not end: add *, or write \\ before it "
+            "for the character "
             "itself"
         ),
     ),
@@ -501,7 +506,8 @@ REFUSALS: list[tuple[MarkupName, str, int, str]] = [
         "hi![a](b)",
         2,
         (
-            "after ![text] an address like (tg://time?unix=1700000000&format=r) is needed: write \\! "
+            "after ![text] an address like (tg://time?unix=1700000000&format=r) is needed: "
+            "write \\! "
             "for a plain !"
         ),
     ),
@@ -615,11 +621,13 @@ DISCORD: list[tuple[str, str, list[tuple[str, str, str]]]] = [
     ("#a\n#### b", "#a\n#### b", []),
     ("**a\n# b**", "**a\nb**", [("heading", "b**", "1")]),
     ("[a](https://example.com/x_(y))", "a", [("link", "a", "https://example.com/x_(y)")]),
-    ("[**a** b](https://example.com/)", "a b", [("link", "a b", "https://example.com/"), ("bold", "a", "")]),
+    ("[**a** b](https://example.com/)", "a b",
+     [("link", "a b", "https://example.com/"), ("bold", "a", "")]),
     ("[[a](https://example.com/)", "[a", [("link", "a", "https://example.com/")]),
     ("[a](ftp://example.com/) [b](c) [d]", "a b [d]", []),
     ("[a](b c) []()", "[a](b c) []()", []),
-    ("<t:1795308726:R>", "2026-11-22 00:52 UTC", [("time", "2026-11-22 00:52 UTC", "1795308726:R")]),
+    ("<t:1795308726:R>", "2026-11-22 00:52 UTC",
+     [("time", "2026-11-22 00:52 UTC", "1795308726:R")]),
     ("<t:5> <t:5:x>", "1970-01-01 00:00 UTC <t:5:x>", [("time", "1970-01-01 00:00 UTC", "5")]),
     ("<@123> <@&4> @everyone <#5>", "<@123> <@&4> @everyone <#5>", []),
     ("- a\n1. b", "- a\n1. b", []),

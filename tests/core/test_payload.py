@@ -598,9 +598,7 @@ def test_a_large_body_comes_in_parts(count: int, sizes: list[int]) -> None:
     assert {(each.status, each.group_key) for each in notifications} == {("firing", "g")}
 
 
-def test_the_state_depends_on_all_firing_alerts_and_not_on_their_order_starts_sender_or_reason() -> (
-    None
-):
+def test_the_state_depends_on_the_firing_alerts_not_on_order_starts_sender_or_reason() -> None:
     alerts = numbered(PART + 3)
     state = next(parse(body(*alerts), "eu")).state
     assert 0 <= state < 2**63

@@ -10,7 +10,6 @@ from relay.core.bot.people import (
     Invite,
     Subscription,
     hash_of,
-    spoken,
     subscribe,
     subscribers,
 )
@@ -123,7 +122,7 @@ def test_the_same_invitation_gives_the_same_chat_the_same_subscription() -> None
     [("fr", "fr"), ("fr-CA", "fr"), ("en-GB", "en"), ("fra", ""), ("de", ""), ("", "")],
 )
 def test_the_app_s_language_is_spoken_if_the_catalogue_has_it(code: str, language: str) -> None:
-    assert spoken(code) == language
+    assert catalogue_language(code) == language
 
 
 def test_updates_are_taken_once_and_in_order() -> None:

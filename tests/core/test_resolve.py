@@ -131,7 +131,10 @@ def test_each_key_of_an_entry_changes_its_part_of_the_policy(
 
 
 def test_an_entry_goes_over_its_receiver_and_that_over_the_file() -> None:
-    head = "global: {telegram_bot_token: '7:token', language: fr, timezone: Asia/Tokyo, dedup_window: 5m}\n"
+    head = (
+        "global: {telegram_bot_token: '7:token', language: fr, timezone: Asia/Tokyo, "
+        "dedup_window: 5m}\n"
+    )
     policy = telegram(
         "per: group", head, "    per: alert\n    timezone: Europe/Paris\n    quiet: []\n"
     ).policy
@@ -167,7 +170,10 @@ def test_lanes_name_the_chat_without_anything_secret() -> None:
 
 
 def test_secrets_come_from_the_file_or_from_files_of_their_own() -> None:
-    entry = "telegram_configs: [{chat_id_file: chat, bot_token_file: bot}]\n    discord_configs: [{webhook_url_file: hook}]"
+    entry = (
+        "telegram_configs: [{chat_id_file: chat, bot_token_file: bot}]\n    discord_configs: "
+        "[{webhook_url_file: hook}]"
+    )
     rules, _ = resolved(
         f"{ROUTE}receivers:\n  - name: ops\n    {entry}",
         chat="-1002",
@@ -187,7 +193,10 @@ def test_secrets_come_from_the_file_or_from_files_of_their_own() -> None:
 
 
 def test_http_options_have_paths_beside_the_configuration() -> None:
-    config = "http_config: {proxy_url: 'http://proxy:3128', tls_config: {ca_file: ca.pem, cert_file: /c, key_file: k}}"
+    config = (
+        "http_config: {proxy_url: 'http://proxy:3128', tls_config: {ca_file: ca.pem, "
+        "cert_file: /c, key_file: k}}"
+    )
     assert telegram(config).endpoint.http == HttpOptions(
         Secret("http://proxy:3128"),
         "/etc/relay/ca.pem",
@@ -217,7 +226,7 @@ receivers:
         PLATFORMS,
     )
     assert config
-    found = wanted(config.file)
+    found = file_names(config.file)
     assert (found.secrets, found.templates, found.certificates) == (
         frozenset("acdefg"),
         ("*.j2",),
@@ -331,7 +340,8 @@ def test_time_intervals_reach_routes_by_name_and_receivers_by_value() -> None:
     rules, _ = resolved(
         """time_intervals:
   - name: thursdays
-    time_intervals: [{weekdays: thursday, times: [{start_time: "00:00", end_time: "01:00"}], location: UTC}]
+    time_intervals:
+    - {weekdays: thursday, times: [{start_time: "00:00", end_time: "01:00"}], location: UTC}
 """.replace("thursday,", "[thursday],")
         + BOT
         + "route: {receiver: ops, routes: [{matchers: [a=b], mute_time_intervals: thursdays}]}\n"
@@ -347,9 +357,13 @@ def test_time_intervals_reach_routes_by_name_and_receivers_by_value() -> None:
 def test_tests_compare_receivers_in_any_order_and_are_counted() -> None:
     rules, faults = resolved(
         """
-route: {receiver: a, routes: [{matchers: [x=y], receiver: b, continue: true}, {matchers: [x=y], receiver: a}]}
+route:
+  receiver: a
+  routes: [{matchers: [x=y], receiver: b, continue: true}, {matchers: [x=y], receiver: a}]
 receivers: [{name: a}, {name: b}]
-tests: [{name: both, labels: {x: y}, receivers: [a, b]}, {name: one, labels: {port: 80}, receivers: a}]
+tests:
+- {name: both, labels: {x: y}, receivers: [a, b]}
+- {name: one, labels: {port: 80}, receivers: a}
 """
     )
     assert rules.tests == 2

@@ -22,14 +22,20 @@ def _failure(source: str) -> str:
     return rendered.failed
 
 
-LOOP = "{% set ns = namespace(x=START) %}{% for i in range(100) %}{% set ns.x = GROWN %}{% endfor %}{{ ns.x | length }}"
+LOOP = (
+    "{% set ns = namespace(x=START) %}{% for i in range(100) %}{% set ns.x = GROWN %}{% "
+    "endfor %}{{ ns.x | length }}"
+)
 
 
 def _loop(start: str, grown: str) -> str:
     return LOOP.replace("START", start).replace("GROWN", grown)
 
 
-LARGE = "{% set ns = namespace(x='aaaaaaaaaa', l=[]) %}{% for i in range(18) %}{% set ns.x = ns.x ~ ns.x %}{% endfor %}"
+LARGE = (
+    "{% set ns = namespace(x='aaaaaaaaaa', l=[]) %}{% for i in range(18) %}{% set ns.x = "
+    "ns.x ~ ns.x %}{% endfor %}"
+)
 
 
 def _with_large(repeated: str) -> str:
@@ -97,13 +103,17 @@ def _tower(use: str) -> str:
         (
             "{% macro m() %}"
             + "{% set y = 1 - 1 %}" * 3000
-            + "{% endmacro %}{% for i in range(990) %}{% for j in range(12) %}{{ m() }}{% endfor %}{% endfor %}",
+            + (
+                "{% endmacro %}{% for i in range(990) %}{% for j in range(12) %}{{ m() }}{% "
+                "endfor %}{% endfor %}"
+            ),
             "steps",
         ),
         ("{% for i in range(990) %}{{ loop.cycle(" + "1, " * 9000 + ") }}{% endfor %}", "steps"),
         (
             (
-                "{% for i in range(990) %}{% for j in range(40) %}{% set y = range(1000) | max %}{% "
+                "{% for i in range(990) %}{% for j in range(40) %}"
+                "{% set y = range(1000) | max %}{% "
                 "endfor %}{% endfor %}"
             ),
             "steps",

@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from relay.config.source import Branch, Leaf, Place, Table, plain
+from relay.config.source import MappingNode, Position, ScalarNode, SequenceNode, plain
 from relay.config.yaml_tree import read
 
 
@@ -39,7 +39,8 @@ def test_scalars_are_what_they_look_like(text: str, value: object) -> None:
 
 @pytest.mark.parametrize(
     "text",
-    ["no", "Yes", "ON", "off", "12:30", "12:30:45", "190:20:30.15", "2026-11-22", "2026-11-22T10:00:00Z", "0755",
+    ["no", "Yes", "ON", "off", "12:30", "12:30:45", "190:20:30.15", "2026-11-22",
+     "2026-11-22T10:00:00Z", "0755",
      "0x1F", "0b1", "0o7", "1_000", "+5", ".inf", "-.inf", ".nan", "1e3", ".5", "5."],
 )  # fmt: skip
 def test_what_yaml_readers_disagree_about_is_a_fault(text: str) -> None:
@@ -51,12 +52,14 @@ def test_what_yaml_readers_disagree_about_is_a_fault(text: str) -> None:
 
 def test_nodes_know_their_places() -> None:
     source, _ = read("f", b"route:\n  routes:\n    - {receiver: 'ops'}\n")
-    assert isinstance(source.root, Table)
-    assert source.place(("route", "routes", 0, "receiver")) == Place(2, 17, 2, 22)
-    assert source.key_place(("route", "routes", 0, "receiver")) == Place(2, 7, 2, 15)
-    assert source.place(("route", "routes", 5, "nothing")) == source.place(("route", "routes"))
-    assert isinstance(source.node(("route", "routes")), Branch)
-    assert isinstance(source.node(("route", "routes", 0, "receiver")), Leaf)
+    assert isinstance(source.root, MappingNode)
+    assert source.position(("route", "routes", 0, "receiver")) == Position(2, 17, 2, 22)
+    assert source.key_position(("route", "routes", 0, "receiver")) == Position(2, 7, 2, 15)
+    assert source.position(("route", "routes", 5, "nothing")) == source.position(
+        ("route", "routes")
+    )
+    assert isinstance(source.node(("route", "routes")), SequenceNode)
+    assert isinstance(source.node(("route", "routes", 0, "receiver")), ScalarNode)
 
 
 @pytest.mark.parametrize(
@@ -68,12 +71,12 @@ def test_nodes_know_their_places() -> None:
         (b"a: &a [*a]", 'unknown alias "*a"'),
         (b"a: b\n...\n---\na: c", "a second YAML document"),
         (b"#" * (17 << 20), "larger than 16 MiB"),
-        (b"\xff\xfea\x00", "not UTF-8"),
+        (b"\xff\xfea\x00", "invalid UTF-8"),
         ("a: \ufffe".encode(), "a control character (U+FFFE)"),
         (b"a: b\x1b[31m", "a control character (U+001B)"),
         (b"a:\n\tb: c", "a tab in the indentation"),
-        (b"a: 'b", "not YAML"),
-        (b"a: b: c", "not YAML: mapping values are not allowed"),
+        (b"a: 'b", "invalid YAML"),
+        (b"a: b: c", "invalid YAML: mapping values are not allowed"),
     ],
 )
 def test_hostile_files_end_in_one_fault_at_once(data: bytes, says: str) -> None:
@@ -98,8 +101,8 @@ def test_keys_are_texts_and_stand_once() -> None:
     source, faults = read("f", b"a: 1\na: 2\n[b]: 3\n? {c: d}\n: 4\n'no': 5\n")
     assert [fault.message.split(",")[0].split(":")[0] for fault in faults] == [
         'duplicate key "a"',
-        "a key must be text",
-        "a key must be text",
+        "a key must be a string",
+        "a key must be a string",
     ]
     assert source.root
     assert plain(source.root) == {"a": 1, "no": 5}

@@ -4,7 +4,7 @@ import msgspec
 from msgspec.structs import replace
 
 from relay.core.bot.conversation import respond
-from relay.core.bot.people import Invite, Known, hash_of, subscribe
+from relay.core.bot.people import ChatContext, Invite, hash_of, subscribe
 from relay.core.bot.update import BotId, ChatInfo, Command, Topic
 from relay.core.card.card import Card
 from relay.core.card.fold import fold
@@ -42,25 +42,27 @@ POLICY_HERE = replace(POLICY, timezone="Europe/Paris")
 def drawn() -> str:
     """Two chats, each as one block of text."""
     private = [
-        _said("/start 8fJ2...", ADA, Known(BOT, invite=INVITE)),
+        _said("/start 8fJ2...", ADA, ChatContext(BOT, invite=INVITE)),
         _alert(),
-        _said("/mute 2h", ADA, Known(BOT, subscriptions=(ONE,))),
+        _said("/mute 2h", ADA, ChatContext(BOT, subscriptions=(ONE,))),
         _said(
-            "/subscriptions", ADA, Known(BOT, subscriptions=(replace(ONE, muted_until=NOW + 7200),))
+            "/subscriptions",
+            ADA,
+            ChatContext(BOT, subscriptions=(replace(ONE, muted_until=NOW + 7200),)),
         ),
-        _said("/stop", ADA, Known(BOT, subscriptions=(ONE,))),
-        _said("/start 8fJ2...", ADA, Known(BOT)),
+        _said("/stop", ADA, ChatContext(BOT, subscriptions=(ONE,))),
+        _said("/start 8fJ2...", ADA, ChatContext(BOT)),
     ]
     group = [
-        _said("/chatid", TEAM, Known(BOT), topic="7"),
-        _said("/alerts", TEAM, Known(BOT, cards=_cards())),
-        _said("/alerts severity=critical", TEAM, Known(BOT, cards=_cards())),
+        _said("/chatid", TEAM, ChatContext(BOT), topic="7"),
+        _said("/alerts", TEAM, ChatContext(BOT, cards=_cards())),
+        _said("/alerts severity=critical", TEAM, ChatContext(BOT, cards=_cards())),
     ]
     blocks = ("In private:", private), ("In a group:", group)
     return "\n".join(f"{name}\n```text\n" + "\n".join(chat) + "\n```" for name, chat in blocks)
 
 
-def _said(text: str, chat: ChatInfo, known: Known, *, topic: str = "") -> str:
+def _said(text: str, chat: ChatInfo, known: ChatContext, *, topic: str = "") -> str:
     name, _, argument = text.removeprefix("/").partition(" ")
     argument = "token" if name == "start" and known.invite else argument
     command = Command(7, chat, Topic(topic), 555, "en", "9", NOW, name, argument)

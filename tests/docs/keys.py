@@ -143,5 +143,8 @@ def _table(model: type[BaseModel]) -> Iterator[str]:
     yield "|---|---|---|---|"
     for key in keys(model):
         default = f"`{key.default}`" if key.default and key.default != "needed" else key.default
-        yield f"| `{key.name}` | {key.kind} | {default.replace('|', '&#124;')} | {key.text.replace('|', '&#124;')} |"
+        yield (
+            f"| `{key.name}` | {key.kind} | {default.replace('|', '&#124;')} | "
+            f"{key.text.replace('|', '&#124;')} |"
+        )
     yield ""

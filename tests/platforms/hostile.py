@@ -24,7 +24,8 @@ texts = st.lists(
     max_size=24,
 ).map("".join)
 _plain_kinds: tuple[Kind, ...] = (
-    "bold", "italic", "underline", "strikethrough", "spoiler", "code", "quote", "fold", "heading", "subtext", "pre",
+    "bold", "italic", "underline", "strikethrough", "spoiler", "code", "quote", "fold", "heading",
+    "subtext", "pre",
 )  # fmt: skip
 addresses = st.sampled_from(
     (

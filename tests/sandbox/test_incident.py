@@ -9,13 +9,13 @@ import pytest
 
 from relay.core.payload import parse
 from relay.sandbox import incident
-from relay.sandbox.incident import SCRIPT, TROUBLES, Beat
+from relay.sandbox.incident import SCRIPT, SCRIPTED_FAULTS, ScriptedPost
 from relay.settings import load as settings
 from tests.sandbox.client import T0
 
 
 @pytest.mark.parametrize("beat", SCRIPT, ids=lambda beat: f"{beat.at:g}s {beat.rule}")
-def test_each_payload_is_one_alertmanager_could_send(beat: Beat) -> None:
+def test_each_payload_is_one_alertmanager_could_send(beat: ScriptedPost) -> None:
     payload = incident.payload(beat, T0)
     (notification,) = parse(json.dumps(payload).encode(), "demo")
     assert notification.reason == beat.reason
@@ -45,7 +45,10 @@ def test_every_alert_that_fires_ends_and_starts_anew_when_it_flaps() -> None:
 def test_the_script_is_in_order_and_ends_in_time() -> None:
     moments = [beat.at for beat in SCRIPT]
     assert moments == sorted(moments)
-    assert max([*moments, *(trouble.at + trouble.lasts for trouble in TROUBLES)]) < incident.LENGTH
+    assert (
+        max([*moments, *(trouble.at + trouble.lasts for trouble in SCRIPTED_FAULTS)])
+        < incident.LENGTH
+    )
 
 
 def test_the_configuration_loads_and_its_own_tests_hold(tmp_path: Path) -> None:

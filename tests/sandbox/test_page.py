@@ -10,7 +10,9 @@ from relay.sandbox.page import draw
 from relay.sandbox.terminal_cells import columns
 
 TELEGRAM: dict[str, object] = {
-    "text": "🔴 critical HighErrorRate · payments\n12 % of requests fail\ncluster: prod-1\nnamespace: a",
+    "text": (
+        "🔴 critical HighErrorRate · payments\n12 % of requests fail\ncluster: prod-1\nnamespace: a"
+    ),
     "entities": [
         {"type": "bold", "offset": 0, "length": 25},
         {"type": "expandable_blockquote", "offset": 59, "length": 28},

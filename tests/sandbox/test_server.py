@@ -54,7 +54,7 @@ async def test_the_picture_has_every_chat_and_is_sent_only_when_it_changed(clien
 
 
 async def test_a_sandbox_can_be_furnished_for_the_incident(client: Client) -> None:
-    incident.furnish(client.sandbox.telegram, client.sandbox.discord)
+    incident.set_up_chats(client.sandbox.telegram, client.sandbox.discord)
     sent = await client.call(
         "POST", f"/bot{incident.TOKEN}/sendMessage", json={"chat_id": incident.DBA, "text": "x"}
     )

@@ -49,7 +49,7 @@ async def test_a_bot_hears_what_people_do(client: Client) -> None:
 async def test_a_call_waits_for_the_next_update(client: Client) -> None:
     call = asyncio.create_task(client.telegram("getUpdates", timeout=10))
     updates = client.sandbox.telegram.bots[TOKEN].updates
-    await until("it waits", lambda: updates.listening is not None)
+    await until("it waits", lambda: updates.pending_poll is not None)
     client.sandbox.telegram.says(GROUP, 5, "/help")
     assert len((await asyncio.wait_for(call, 5))["result"]) == 1  # type: ignore[arg-type] # JSON
 
@@ -57,7 +57,7 @@ async def test_a_call_waits_for_the_next_update(client: Client) -> None:
 async def test_two_that_poll_one_bot_conflict(client: Client) -> None:
     updates = client.sandbox.telegram.bots[TOKEN].updates
     first = asyncio.create_task(client.telegram("getUpdates", timeout=10))
-    await until("it waits", lambda: updates.listening is not None)
+    await until("it waits", lambda: updates.pending_poll is not None)
     second = asyncio.create_task(client.telegram("getUpdates", timeout=10))
     answer: Answer = await asyncio.wait_for(first, 5)
     assert answer.status == 409

@@ -23,9 +23,9 @@ from relay.delivery.pipeline import Next
 from relay.operate import admin_socket as control
 from relay.operate.admin_socket import (
     LONGEST_REQUEST,
+    AdminRequest,
     AdminSocket,
     Drop,
-    Request,
     Retry,
     Show,
     perform,
@@ -140,7 +140,9 @@ def test_a_folder_whose_socket_would_have_too_long_a_path_is_refused_with_the_re
 @pytest.mark.parametrize(
     "request_", [Query(), Query(after="pending:7/7"), Show("1/1"), Show("nonsense")]
 )
-async def test_the_socket_answers_what_the_storage_answers(desk: Desk, request_: Request) -> None:
+async def test_the_socket_answers_what_the_storage_answers(
+    desk: Desk, request_: AdminRequest
+) -> None:
     here = await desk.writer.run(partial(perform, desk.store, request_, T0))
     assert await desk.ask(request_) == here
 
@@ -160,7 +162,7 @@ async def test_a_drop_wakes_the_lane_and_is_told_as_every_end_is(desk: Desk) -> 
 
 
 @pytest.mark.parametrize("request_", [Retry("1/7"), Drop("1/7")])
-async def test_what_is_refused_wakes_nobody(desk: Desk, request_: Request) -> None:
+async def test_what_is_refused_wakes_nobody(desk: Desk, request_: AdminRequest) -> None:
     assert isinstance(await desk.ask(request_), Refused)
     assert (desk.begun, desk.told) == ([], [])
 
@@ -207,7 +209,7 @@ async def test_a_storage_that_fails_is_said(desk: Desk, monkeypatch: pytest.Monk
 
     monkeypatch.setattr(desk.store, "batch", fail)
     answer = await desk.ask(Show("1/1"))
-    assert answer == control.Failed("the storage does not work now: disk I/O error")
+    assert answer == control.Failed("the storage failed: disk I/O error")
 
 
 async def test_a_relay_that_stops_lets_no_client_hang(desk: Desk) -> None:

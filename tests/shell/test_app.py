@@ -19,7 +19,7 @@ from relay.store.protocol import StoreError
 from relay.store.sqlite.store import SqliteStore
 from tests.acceptance.life import life
 from tests.acceptance.processes import fetch, until
-from tests.acceptance.test_signals import OPS, furnish
+from tests.acceptance.test_signals import OPS, set_up_chats
 
 HOOK = "https://discord.com/api/webhooks/1/canary_canary_canary"
 GOOD = "route: {receiver: ops}\nreceivers:\n  - name: ops\n"
@@ -132,14 +132,20 @@ async def test_a_start_says_what_it_starts_with_and_a_reload_why_and_each_its_wa
     finally:
         await app.stop()
     said = [re.sub("^time=[^ ]* ", "", line) for line in capsys.readouterr().err.splitlines()]
-    warning = f'level=WARN msg="Alertmanager groups and repeats: \\"group_by\\" has no effect here" place={file}:1:24'
+    warning = (
+        f'level=WARN msg="Alertmanager groups and repeats: \\"group_by\\" has no effect '
+        f'here" place={file}:1:24'
+    )
     assert said[:4] == [
         'level=INFO msg="configuration loaded" why=start receivers=1 chats=1',
         warning,
         'level=INFO msg="configuration loaded" why=SIGHUP receivers=1 chats=1',
         warning,
     ]
-    assert said[4] == 'level=ERROR msg="configuration refused, the old one stays" faults=1 why=HTTP'
+    assert (
+        said[4]
+        == 'level=ERROR msg="configuration rejected, the old one stays in force" faults=1 why=HTTP'
+    )
 
 
 async def test_the_relay_at_work_syncs_each_commit_as_the_storage_does_that_survives_power_cuts(
@@ -157,7 +163,7 @@ async def test_the_relay_at_work_syncs_each_commit_as_the_storage_does_that_surv
 async def test_no_other_user_reads_the_storage(sandbox: Sandbox, tmp_path: Path) -> None:
     before = os.umask(0)
     try:
-        app = App(Options(furnish(sandbox, tmp_path), tmp_path / "new" / "data", port=0))
+        app = App(Options(set_up_chats(sandbox, tmp_path), tmp_path / "new" / "data", port=0))
         await app.start()
         there = [tmp_path / "new" / "data", *(tmp_path / "new" / "data").iterdir()]
         modes = {path.name: stat.S_IMODE(path.stat().st_mode) for path in there}
@@ -179,7 +185,7 @@ async def test_a_relay_that_has_stopped_does_nothing_more(sandbox: Sandbox, tmp_
 async def test_a_notice_that_an_earlier_run_told_is_known_to_this_one(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
-    options = Options(furnish(sandbox, tmp_path), tmp_path / "data", port=0)
+    options = Options(set_up_chats(sandbox, tmp_path), tmp_path / "data", port=0)
     for is_known in (False, True):
         app = App(options)
         address = await app.start()

@@ -27,17 +27,17 @@ class House:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.told: list[Event] = []
+        self.events: list[Event] = []
 
     def write(self, name: str, text: str) -> None:
         self.folder.joinpath(name).write_text(text)
         # Two writes within one tick of the file system's clock would look alike.
-        moment = len(list(self.folder.iterdir())) + len(self.told) + len(text)
+        moment = len(list(self.folder.iterdir())) + len(self.events) + len(text)
         os.utime(self.folder / name, (moment, moment))
 
     def auth(self, text: str) -> Auth:
         self.write("web.yml", text)
-        self.opened = Auth(self.folder / "web.yml", self.told.append)
+        self.opened = Auth(self.folder / "web.yml", self.events.append)
         return self.opened
 
 
@@ -107,7 +107,8 @@ async def test_every_token_is_compared_in_constant_time_whichever_is_shown(
 
 @pytest.mark.parametrize(
     "header",
-    ["", "Bearer", "Bearer ", "Bearer firs", "Bearer first2", "Bearer first second", "first", "Token first",
+    ["", "Bearer", "Bearer ", "Bearer firs", "Bearer first2", "Bearer first second", "first",
+     "Token first",
      "Bearer \udcff", basic("am", "first")],
 )  # fmt: skip
 async def test_nothing_else_passes_for_a_token(house: House, header: str) -> None:
@@ -210,10 +211,10 @@ async def test_a_file_that_turned_bad_changes_nothing_is_told_once_and_counts_wh
     auth = house.auth("bearer_token_files: [one]")
     house.write("web.yml", "bearer_token_files: [one, missing]")
     assert [await auth.admits("Bearer first") for _ in range(3)] == ["in"] * 3
-    [told] = house.told
-    assert isinstance(told, Noted)
-    assert told.level == "error"
-    assert "missing: cannot be read" in dict(told.values)["err"]
+    [events] = house.events
+    assert isinstance(events, Noted)
+    assert events.level == "error"
+    assert "missing: cannot be read" in dict(events.values)["err"]
     house.write("missing", "second")
     assert await auth.admits("Bearer second") == "in"
 
@@ -228,9 +229,12 @@ async def test_a_file_that_names_nobody_any_more_opens_no_door(house: House, tex
         "in",
         "out",
     ]
-    [told] = house.told
-    assert isinstance(told, Noted)
-    assert "it names nobody any more: restart to let everybody in" in dict(told.values)["err"]
+    [events] = house.events
+    assert isinstance(events, Noted)
+    assert (
+        "it has no user or token any more: restart to turn authentication off"
+        in dict(events.values)["err"]
+    )
     house.write("web.yml", USERS)
     assert await auth.admits(basic("am", PASSWORD)) == "in"
 
@@ -250,7 +254,7 @@ async def test_a_token_file_that_vanished_is_not_forgotten(house: House) -> None
     auth = house.auth("bearer_token_files: [one]")
     (house.folder / "one").unlink()
     assert await auth.admits("Bearer first") == "in"
-    assert len(house.told) == 1
+    assert len(house.events) == 1
 
 
 def certified(house: House, name: str) -> trustme.CA:
@@ -329,7 +333,7 @@ async def test_no_secret_shows(house: House) -> None:
     await auth.admits(basic("am", PASSWORD))
     house.write("web.yml", f"basic_auth_users: {{am: {PASSWORD}}}")
     await auth.admits("")
-    assert len(house.told) == 1
-    shown = repr(vars(auth)) + repr(house.told)
+    assert len(house.events) == 1
+    shown = repr(vars(auth)) + repr(house.events)
     assert "canary" not in shown
     assert HASH not in shown

@@ -55,7 +55,10 @@ class Place:
         return f"telegram_configs: [{{chat_id: {chat}}}]"
 
     def discord(self, hook: int) -> str:
-        return f'discord_configs: [{{webhook_url: "{self.sandbox.url}/api/webhooks/{hook}/{HOOK_TOKEN}"}}]'
+        return (
+            f"discord_configs: [{{webhook_url: "
+            f'"{self.sandbox.url}/api/webhooks/{hook}/{HOOK_TOKEN}"}}]'
+        )
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[App]:
@@ -130,7 +133,7 @@ async def test_a_chat_that_is_mended_by_another_in_its_place_is_up_and_its_notic
         assert await app.reload() == ()
         await place.delivered()
         await place.ops("1.0")
-        await app._notices.look()
+        await app._notices.check()
         await until(
             "the notice is over", lambda: any("resolved" in text for text in place.notices())
         )

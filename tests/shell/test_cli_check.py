@@ -176,7 +176,10 @@ def test_routes_test_prints_the_receivers(
         ("dba,pager,ops", "expected [dba, pager, ops]; missing: ops"),
         (
             "dba,pagr",
-            'expected [dba, pagr]; missing: pagr; not expected: pager; no receiver "pagr", did you mean "pager"?',
+            (
+                "expected [dba, pagr]; missing: pagr; not expected: pager; no receiver "
+                '"pagr", did you mean "pager"?'
+            ),
         ),
     ],
 )
@@ -208,7 +211,7 @@ def test_routes_test_explains_each_route(capsys: pytest.CaptureFixture[str]) -> 
         ([], "required: VERB"),
         (["chekc-config"], "invalid choice: 'chekc-config'"),
         (["routes"], "required: VERB"),
-        (["routes", "test", "team"], "'team' is no label: write name=value"),
+        (["routes", "test", "team"], "'team' is not a label: write name=value"),
         (["routes", "show", "--config.file=none.yml"], "no configuration at none.yml"),
         (["routes", "show", "-o", "xml"], "invalid choice: 'xml'"),
     ],
@@ -238,7 +241,10 @@ def test_every_verb_has_help(verb: str, capsys: pytest.CaptureFixture[str]) -> N
 
 
 def test_help_imports_no_verb() -> None:
-    code = "import sys; from relay.__main__ import main; main(['--help']); print('pydantic' in sys.modules)"
+    code = (
+        "import sys; from relay.__main__ import main; main(['--help']); print('pydantic' in "
+        "sys.modules)"
+    )
     run = subprocess.run(
         [sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=ROOT
     )

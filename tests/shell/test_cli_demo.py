@@ -13,7 +13,7 @@ def test_a_number_that_is_no_port_is_wrong_use(
 ) -> None:
     assert main(["demo", f"--page-port={port}"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
-    assert "is no port: write a number from 0 to 65535" in line
+    assert "is not a port: write a number from 0 to 65535" in line
 
 
 def test_a_port_that_another_program_has_is_one_line_with_the_remedy(
@@ -24,5 +24,5 @@ def test_a_port_that_another_program_has_is_one_line_with_the_remedy(
         assert main(["demo", "--once", f"--page-port={port}"]) == 2
     said = capsys.readouterr()
     assert said.out == ""
-    why = f"the page cannot have --page-port={port}: Address already in use; name another one, or none"
+    why = f"cannot listen on --page-port={port}: Address already in use; name another one, or none"
     assert said.err == f"alert-relay demo: {why}\n"

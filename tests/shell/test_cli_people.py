@@ -30,7 +30,10 @@ def config(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     sandbox.telegram.add_chat(GROUP, "group", "On call")
     path = tmp_path / "relay.yml"
     path.write_text(f"""\
-global: {{telegram_api_url: "{sandbox.url}", telegram_bot_token: "{TOKEN}", telegram_updates: polling}}
+global:
+  telegram_api_url: "{sandbox.url}"
+  telegram_bot_token: "{TOKEN}"
+  telegram_updates: polling
 route: {{receiver: ops}}
 receivers: [{{name: ops, telegram_configs: [{{chat_id: {GROUP}}}]}}]
 """)
@@ -199,10 +202,13 @@ async def test_without_a_relay_the_verbs_open_the_storage(capsys: Output) -> Non
     ("words", "complaint"),
     [
         (["create", "--name=x", "--matchers=nonsense"], "alert-relay invite: "),
-        (["create", "--name=x", "--bot=112"], "alert-relay invite: it has no bot but 111"),
+        (
+            ["create", "--name=x", "--bot=112"],
+            "alert-relay invite: the configuration has only the bots 111",
+        ),
         (["create", "--name=x", "--expires=soon"], "bad duration"),
         (["create", "--name=x", "--expires=0"], "is no time at all"),
-        (["create", "--name=x", "--uses=0"], "'0' is no number of people"),
+        (["create", "--name=x", "--uses=0"], "'0' is not a number of people"),
         (["create"], "the following arguments are required: --name"),
         (["create", "--name=x"], "alert-relay: no storage at data"),
         (["list"], "alert-relay: no storage at data"),
@@ -221,7 +227,7 @@ async def test_what_cannot_be_done_is_said_in_one_line(
 @pytest.mark.parametrize(
     ("updates", "token", "complaint"),
     [
-        ("none", TOKEN, "this bot hears nobody"),
+        ("none", TOKEN, "this bot receives no updates"),
         ("polling", "111:wrongtoken", "Unauthorized; copy the bot's token"),
     ],
 )

@@ -41,13 +41,13 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time", lambda: T0 + 750)
     folder = DataDir(Path("data"))
     store = SqliteStore(folder.database)
-    told = notification(alert("a"), alert("b", "resolved"), alert("c", name="Cpu"))
-    store.batch([lambda: _furnish(store, told)])
+    posted = notification(alert("a"), alert("b", "resolved"), alert("c", name="Cpu"))
+    store.batch([lambda: _furnish(store, posted)])
     store.close()
     folder.release()
 
 
-def _furnish(store: SqliteStore, told: Notification) -> None:
+def _furnish(store: SqliteStore, posted: Notification) -> None:
     other = notification(alert("x"), group=GroupId("", "relay", "other"))
     store.accept([new_payload(TELEGRAM, told=other, receiver="dba")])
     store.dismiss(TELEGRAM, [1], "dead", "receiver_removed")
@@ -77,7 +77,8 @@ def test_list_shows_what_waits_for_what_and_what_is_dead(capsys: Output) -> None
             f"{down}"
         ),
         (
-            "2/1   pending   12m   ops (to spare)   telegram chat -1002 topic 7   Disk,Cpu (3)   its "
+            "2/1   pending   12m   ops (to spare)   telegram chat -1002 topic 7   "
+            "Disk,Cpu (3)   its "
             "turn comes"
         ),
         (
@@ -286,7 +287,8 @@ async def night(
     sandbox.telegram.kick(CHAT)
     config = tmp_path / "relay.yml"
     config.write_text(
-        f'global: {{telegram_api_url: "{sandbox.url}", telegram_bot_token: "{TOKEN}", notices_receiver: nobody}}\n'
+        f'global: {{telegram_api_url: "{sandbox.url}", telegram_bot_token: "{TOKEN}", '
+        f"notices_receiver: nobody}}\n"
         "route: {receiver: ops}\n"
         f"receivers: [{{name: ops, telegram_configs: [{{chat_id: {CHAT}}}]}}, {{name: nobody}}]\n"
     )

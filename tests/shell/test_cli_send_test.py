@@ -82,7 +82,10 @@ async def test_the_sample_is_of_just_now(sandbox: Sandbox, config: Path) -> None
 async def test_a_chat_that_several_labels_choose_gets_one_message(
     sandbox: Sandbox, config: Path
 ) -> None:
-    chosen = f"chat_id: {{label: team, allow: {{db: {GROUP}, web: {GROUP}, net: {SPARE}}}, default: {GROUP}}}"
+    chosen = (
+        f"chat_id: {{label: team, allow: {{db: {GROUP}, web: {GROUP}, net: {SPARE}}}, "
+        f"default: {GROUP}}}"
+    )
     edit(config, f"chat_id: {GROUP}", chosen)
     assert await verb("--receiver=ops", f"--config.file={config}") == 0
     assert [len(sandbox.telegram.messages(chat)) for chat in (GROUP, SPARE)] == [1, 1]
@@ -186,7 +189,10 @@ async def test_json_has_an_object_for_each_chat_and_no_secret(
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--receiver=opps"], 'the receiver "opps" is in no configuration, did you mean "ops"?'),
+        (
+            ["--receiver=opps"],
+            'the receiver "opps" is not in the configuration, did you mean "ops"?',
+        ),
         (["--receiver=null-device"], 'the receiver "null-device" has no chats'),
         (["--receiver=ops", "--config.file=none.yml"], "no configuration at none.yml"),
         ([], "required: --receiver"),

@@ -139,7 +139,7 @@ receivers:
         f"      - chat_id: {GROUP}\n", f"      - chat_id: {GROUP}\n{added}"
     )
     assert mode("relay.yml") == 0o640
-    assert "let a route lead to it: - {matchers: [...], receiver: dba}" in capsys.readouterr().out
+    assert "add a route to it: -  {matchers: [...], receiver: dba}" in capsys.readouterr().out
     assert await telegram(sandbox, f"--chat={FORUM}", "--receiver=dba") == 2
     assert "a receiver dba is there already" in capsys.readouterr().err
 
@@ -179,9 +179,9 @@ async def test_what_a_chat_answers_is_explained_by_its_remedy(
 @pytest.mark.parametrize(
     ("words", "prepare", "status", "complaint"),
     [
-        (["--chat=5x"], None, 2, "is no chat id"),
+        (["--chat=5x"], None, 2, "is not a chat id"),
         (["--wait=1s"], None, 1, "no chat was chosen: name one with --chat=ID"),
-        (["--chat=-5"], lambda: Path("bot.token").write_text("token"), 2, "this is no bot token"),
+        (["--chat=-5"], lambda: Path("bot.token").write_text("token"), 2, "not a bot token"),
         (
             ["--chat=-5"],
             lambda: Path("bot.token").write_text("111:wrong"),
@@ -222,13 +222,15 @@ async def test_what_cannot_be_done_leaves_everything_as_it_was(
 async def test_faults_of_the_old_configuration_are_headed_by_what_they_mean_for_the_new_one(
     sandbox: Sandbox, capsys: Output
 ) -> None:
-    old = "route: {receiver: a}\nreceivers:\n- name: a\n  discord_configs: [{webhook_url_file: gone}]\n"
+    old = (
+        "route: {receiver: a}\nreceivers:\n- name: a\n  discord_configs: [{webhook_url_file: "
+        "gone}]\n"
+    )
     write("relay.yml", old)
     assert await telegram(sandbox, "--chat=-5") == 1
     headline, fault, *_ = capsys.readouterr().err.splitlines()
-    assert (
-        headline
-        == "alert-relay setup: nothing was written, for relay.yml would not be served with these faults:"
+    assert headline == (
+        "alert-relay setup: nothing was written: relay.yml would be rejected with these faults:"
     )
     assert fault.endswith("secret file gone: no such file")
     assert files()["relay.yml"] == old

@@ -32,7 +32,7 @@ class House:
 
     def __init__(self, folder: Path) -> None:
         self.now = T0
-        self.told: list[Event] = []
+        self.events: list[Event] = []
         self.store = SqliteStore(folder / "relay.db")
         self.writer = Writer(self.store)
         routing = Routing(Route("ops"), {"ops": (target(policy=LATE),)})
@@ -81,7 +81,7 @@ async def test_what_waits_longer_than_it_may_expires_is_counted_and_told(house: 
     await house.round()
     (row,) = house.store.balance()
     assert (row.expired, row.pending, row.lost) == (1, 1, 0)
-    assert house.told == [Settled("telegram", "ops", "expired", 1, why="expire_after")]
+    assert house.events == [Settled("telegram", "ops", "expired", 1, why="expire_after")]
 
 
 async def test_after_a_long_stop_every_chat_has_its_chance_before_anything_expires(
@@ -144,4 +144,4 @@ async def test_a_round_that_fails_is_told_and_another_comes(
     monkeypatch.setattr(house.store, "purge", fail_once)
     house.housekeeping.start()
     await asyncio.wait_for(again.wait(), 10)
-    assert [type(event) for event in house.told] == [Noted]
+    assert [type(event) for event in house.events] == [Noted]

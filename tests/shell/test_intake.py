@@ -12,6 +12,7 @@ from relay.core import payload
 from relay.core.active_config import ActiveConfig
 from relay.core.answer import Answer, BadPayload, Busy, Taken
 from relay.core.event import Accepted, Event
+from relay.core.intake_result import Committed, IntakeResult, InvalidPayload, RetryLater
 from relay.core.routing import route
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Route, Routing
@@ -60,7 +61,7 @@ class Relay:
         self.store = Watched()
         self.writer = Writer(self.store)
         self.woken: list[tuple[int, tuple[LaneKey, ...]]] = []
-        self.told: list[Event] = []
+        self.events: list[Event] = []
         routing = Routing(Route("ops"), {"ops": (target(),)})
         config = CurrentConfig(ActiveConfig(routing, TEMPLATES))
         self.intake = Intake(self.writer, self._wake, lambda: T0, self.told.append, config)
@@ -68,7 +69,7 @@ class Relay:
     def _wake(self, lanes: Iterable[LaneKey]) -> None:
         self.woken.append((len(self.store.taken), tuple(lanes)))
 
-    def post(self, body: bytes, source: str = "") -> "asyncio.Future[Answer]":
+    def post(self, body: bytes, source: str = "") -> "asyncio.Future[IntakeResult]":
         return asyncio.ensure_future(self.intake.accept(source, body))
 
 
@@ -85,10 +86,10 @@ async def test_every_part_is_committed_before_the_answer_and_chats_are_woken_onc
 ) -> None:
     relay.store.gate.set()
     assert len(body(ALERTS)) > LARGE
-    assert await relay.post(body(ALERTS)) == Taken()
+    assert await relay.post(body(ALERTS)) == Committed()
     assert relay.store.taken == ["large"] * 46 + ["large ends"]
     assert relay.woken == [(47, (target().lane,))]
-    assert sum(event.firing for event in relay.told if isinstance(event, Accepted)) == ALERTS
+    assert sum(event.firing for event in relay.events if isinstance(event, Accepted)) == ALERTS
 
 
 async def test_a_large_body_is_read_and_routed_beside_the_event_loop(
@@ -106,7 +107,7 @@ async def test_a_large_body_is_read_and_routed_beside_the_event_loop(
     watch("parse", payload.parse)
     watch("deliveries", route.deliveries)
     relay.store.gate.set()
-    assert await relay.post(body(ALERTS)) == Taken()
+    assert await relay.post(body(ALERTS)) == Committed()
     assert worked == {"parse": {False}, "deliveries": {False}}
 
 
@@ -114,7 +115,7 @@ async def test_a_small_body_of_many_alerts_is_one_transaction(relay: Relay) -> N
     relay.store.gate.set()
     many = b'{"groupKey": "g", "alerts": [' + b"{}," * 20_000 + b"{}]}"
     assert len(many) < LARGE
-    assert await relay.post(many) == Taken()
+    assert await relay.post(many) == Committed()
     assert relay.store.taken == ["g"] * 78 + ["g ends"]
 
 
@@ -124,7 +125,7 @@ async def test_a_large_body_is_split_before_any_later_one_of_its_source(relay: R
     same, other = relay.post(body(1, "same")), relay.post(body(1, "other"), "eu")
     await asyncio.sleep(0)
     relay.store.gate.set()
-    assert [await each for each in (large, same, other)] == [Taken()] * 3
+    assert [await each for each in (large, same, other)] == [Committed()] * 3
     order = [
         relay.store.taken.index(name) for name in ("large", "other ends", "large ends", "same ends")
     ]
@@ -133,12 +134,12 @@ async def test_a_large_body_is_split_before_any_later_one_of_its_source(relay: R
 
 async def test_a_large_body_that_fails_holds_up_no_later_one(relay: Relay) -> None:
     relay.store.gate.set()
-    assert isinstance(await relay.post(b"[" * (LARGE + 1)), BadPayload)
+    assert isinstance(await relay.post(b"[" * (LARGE + 1)), InvalidPayload)
     relay.store.full_after = 20
     assert isinstance(await relay.post(body(ALERTS)), Busy)
     assert relay.woken == [(16, (target().lane,))]
     relay.store.full_after = 1000
-    assert await relay.post(body(1, "next")) == Taken()
+    assert await relay.post(body(1, "next")) == Committed()
 
 
 async def test_turns_of_chats_wait_while_a_large_body_is_taken_and_are_not_forgotten(
@@ -148,5 +149,5 @@ async def test_turns_of_chats_wait_while_a_large_body_is_taken_and_are_not_forgo
     await asyncio.to_thread(relay.store.begun.wait, 10)
     turn = asyncio.ensure_future(relay.writer.run(lambda: relay.store.taken[-1]))
     relay.store.gate.set()
-    assert await large == Taken()
+    assert await large == Committed()
     assert await turn == "large ends"

@@ -20,10 +20,10 @@ class Turns:
     def __init__(self, *outcomes: Next | Exception) -> None:
         self._outcomes: Iterator[Next | Exception] = iter(outcomes)
         self.begun: list[LaneKey] = []
-        self.told: list[Event] = []
+        self.events: list[Event] = []
         self.in_turn = asyncio.Semaphore(0)
         self.gate = asyncio.Event()
-        self.lanes = Lanes(self._turn, lambda: T0, self.told.append)
+        self.lanes = Lanes(self._turn, lambda: T0, self.events.append)
 
     async def _turn(self, lane: LaneKey) -> Next:
         self.begun.append(lane)
@@ -97,4 +97,4 @@ async def test_a_turn_that_fails_is_told_and_the_lane_has_another(
     turns.lanes.wake([TELEGRAM])
     await turns.finish()
     assert turns.begun == [TELEGRAM, TELEGRAM]
-    assert [event.message for event in turns.told if isinstance(event, Noted)] == [message]
+    assert [event.message for event in turns.events if isinstance(event, Noted)] == [message]

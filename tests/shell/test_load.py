@@ -82,7 +82,7 @@ def test_a_missing_secret_file_is_a_warning_to_check_and_a_fault_to_serve(
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("bot", b"canary", "this is no bot token"),
+        ("bot", b"canary", "not a bot token"),
         ("bot", b"\xff", "secret file bot: not UTF-8"),
         ("bot", b"x" * 70_000, "secret file bot: larger than 64 KiB"),
         ("chat", b"general", "this file holds no chat id"),
@@ -126,7 +126,7 @@ def test_a_template_with_the_name_of_a_built_in_one_is_a_fault(folder: Path) -> 
     _, (fault,) = load(folder / "relay.yml", "serve")
     assert (
         fault.message
-        == "*.j2: telegram.html.j2 is the name of a built-in template: give yours another one"
+        == "*.j2: telegram.html.j2 is the name of a built-in template: choose another name"
     )
 
 

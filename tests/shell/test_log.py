@@ -55,7 +55,10 @@ def noted(value: str) -> Noted:
 def test_a_line_reads_as_alertmanagers_do() -> None:
     line = written(Noted("info", "listening", (("address", "127.0.0.1:9087"),)))
     assert re.fullmatch(
-        r'time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=INFO msg="listening" address=127\.0\.0\.1:9087\n',
+        (
+            r'time=\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z level=INFO msg="listening" '
+            r"address=127\.0\.0\.1:9087\n"
+        ),
         line,
     )
 
@@ -117,7 +120,10 @@ CALLED = Called("telegram", "ops", "sendMessage", 200, 0.1234567, "", "")
         (
             Answered(404, 0.5, "unknown", "POST", '/alerts/"b"\n', "10.7"),
             "WARN",
-            r'msg="webhook answered" code=404 seconds=0.5 why=unknown method=POST path="/alerts/\"b\"\n" from=10.7',
+            (
+                r'msg="webhook answered" code=404 seconds=0.5 why=unknown method=POST '
+                r'path="/alerts/\"b\"\n" from=10.7'
+            ),
         ),
         (
             Accepted("", "{}:{}", 2, 1, 0, 3),
@@ -127,12 +133,18 @@ CALLED = Called("telegram", "ops", "sendMessage", 200, 0.1234567, "", "")
         (
             CALLED,
             "DEBUG",
-            'msg="chat called" platform=telegram receiver=ops method=sendMessage code=200 seconds=0.123457',
+            (
+                'msg="API request" platform=telegram receiver=ops method=sendMessage '
+                "code=200 seconds=0.123457"
+            ),
         ),
         (
             Called("discord", "a", "m", 0, 1.0, "other", "timed out"),
             "WARN",
-            'msg="chat call failed" platform=discord receiver=a method=m code=0 seconds=1 reason=other why="timed out"',
+            (
+                'msg="API request failed" platform=discord receiver=a method=m code=0 '
+                'seconds=1 reason=other why="timed out"'
+            ),
         ),
         (
             Settled("telegram", "a", "delivered", 3),
@@ -167,7 +179,7 @@ CALLED = Called("telegram", "ops", "sendMessage", 200, 0.1234567, "", "")
         (
             Loaded(False, 1.0, 2, "HTTP"),
             "ERROR",
-            'msg="configuration refused, the old one stays" faults=2 why=HTTP',
+            'msg="configuration rejected, the old one stays in force" faults=2 why=HTTP',
         ),
         (Noted("warning", "odd"), "WARN", 'msg="odd"'),
     ],

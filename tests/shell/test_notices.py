@@ -45,7 +45,7 @@ class Operators:
     async def hear(self, event: Event) -> None:
         notice = notice_of(event)
         assert notice is not None
-        await self.notices.take(notice)
+        await self.notices.post_once(notice)
 
     @property
     def told(self) -> list[tuple[str, str]]:
@@ -114,10 +114,10 @@ async def test_the_same_notice_is_told_once_and_is_over_an_hour_after_its_last_c
     for _ in range(3):
         await operators.hear(FAILED)
         operators.now += 3599
-        await operators.notices.look()
+        await operators.notices.check()
     assert operators.told == [("firing", "AlertRelayTemplateFailed")]
     operators.now += 1
-    await operators.notices.look()
+    await operators.notices.check()
     assert operators.told == [
         ("firing", "AlertRelayTemplateFailed"),
         ("resolved", "AlertRelayTemplateFailed"),
@@ -132,10 +132,10 @@ async def test_what_an_earlier_run_told_is_over_an_hour_after_the_start_of_this_
     ]
     operators.notices.start(cards)
     operators.now += HOURLY - 1
-    await operators.notices.look()
+    await operators.notices.check()
     assert operators.told == []
     operators.now += 1
-    await operators.notices.look()
+    await operators.notices.check()
     await operators.notices.stop()
     assert operators.told == [("resolved", "AlertRelayTemplateFailed")]
     (over,), (begun,) = operators.posted, earlier.posted
@@ -148,19 +148,19 @@ def _arriving(told: Notification) -> Arriving:
     return arriving(1, told.alerts[0].starts_at, *told.alerts)
 
 
-async def test_a_chat_that_is_down_is_told_once_with_the_place_of_its_entry_until_it_is_down_no_more() -> (
+async def test_a_chat_that_is_down_is_one_notice_with_the_line_of_its_entry_until_it_is_up() -> (
     None
 ):
     operators = Operators()
     operators.down = (DOWN,)
     for _ in range(3):
-        await operators.notices.look()
+        await operators.notices.check()
         operators.now += 10 * HOURLY
     (told,) = operators.posted
     words = "receiver dba on telegram takes no messages: Forbidden: bot was kicked; see relay.yml:9"
     assert told.alerts[0].annotations["summary"] == words
     operators.down = ()
-    await operators.notices.look()
+    await operators.notices.check()
     assert operators.told == [("firing", "AlertRelayChatDown"), ("resolved", "AlertRelayChatDown")]
     assert operators.posted[0].group == operators.posted[1].group
 
@@ -171,13 +171,13 @@ async def test_what_an_earlier_run_told_of_a_chat_holds_as_long_as_the_chat_is_d
 ) -> None:
     operators, earlier = Operators(), Operators()
     earlier.down = (DOWN,)
-    await earlier.notices.look()
+    await earlier.notices.check()
     operators.down = (DOWN,) if down else ()
     cards = [
         fold(Card(told.group, "", "ops"), [_arriving(told)], POLICY).card for told in earlier.posted
     ]
     operators.notices.start(cards)
-    await operators.notices.look()
+    await operators.notices.check()
     await operators.notices.stop()
     assert operators.told == ([] if down else [("resolved", "AlertRelayChatDown")])
 

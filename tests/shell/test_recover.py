@@ -50,7 +50,8 @@ def config(sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
 
 def written(path: Path, url: str) -> Path:
     path.write_text(
-        f'global: {{telegram_api_url: "{url}", telegram_bot_token: "{TOKEN}", telegram_updates: none}}\n'
+        f'global: {{telegram_api_url: "{url}", telegram_bot_token: "{TOKEN}", '
+        f"telegram_updates: none}}\n"
         f"route: {{receiver: ops}}\nreceivers: "
         f"[{{name: ops, telegram_configs: [{{chat_id: {CHAT}}}]}}]\n"
     )
@@ -77,7 +78,7 @@ async def test_a_relay_with_a_damaged_storage_starts_says_so_and_delivers_what_i
     (logged,) = [
         record
         for record in caplog.records
-        if record.getMessage() == "storage damaged, a new one begun"
+        if record.getMessage() == "storage damaged, an empty one started"
     ]
     assert logged.levelname == "ERROR"
     assert ("remedy", f"alert-relay queue salvage {moved}") in logged.__dict__["values"]

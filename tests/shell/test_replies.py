@@ -20,19 +20,19 @@ from tests.world import TEMPLATES
 
 @pytest.mark.parametrize(
     ("error", "said"),
-    [(StoreError("disk I/O error"), "storage failed"), (ValueError("a bug"), "answering failed")],
+    [(StoreError("disk I/O error"), "storage failed"), (ValueError("a bug"), "replying failed")],
 )
 async def test_a_round_that_fails_is_told_and_another_comes(
     error: Exception, said: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store, told, again = SqliteStore(":memory:"), list[Event](), asyncio.Event()
+    store, events, again = SqliteStore(":memory:"), list[Event](), asyncio.Event()
     writer = Writer(store)
 
     async def send(_: Request) -> NoAnswer:
         raise AssertionError("there is nothing to say")
 
     def bot_replies() -> tuple[Outgoing, ...]:
-        if not told:
+        if not events:
             raise error
         again.set()
         return ()
@@ -45,4 +45,4 @@ async def test_a_round_that_fails_is_told_and_another_comes(
     await asyncio.wait_for(again.wait(), 10)
     await answering.stop()
     writer.close()
-    assert [event.message for event in told if isinstance(event, Noted)] == [said]
+    assert [event.message for event in events if isinstance(event, Noted)] == [said]

@@ -20,18 +20,18 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from relay.core.answer import Answer, BadPayload, Busy, Taken
 from relay.core.event import Answered, Event, Noted
+from relay.core.intake_result import Committed, IntakeResult, InvalidPayload, RetryLater
 from relay.inbound.auth import Auth
 from relay.inbound.connections import ConnectionLimits, Listener
-from relay.inbound.server import Handlers, Limits, Server
+from relay.inbound.server import Handlers, RequestLimits, Server
 
 CANARY = "canaryCanary"
-QUICK = Limits(max_body=1000, all_bodies=2000, body_seconds=0.15, answer_seconds=0.15)
+QUICK = RequestLimits(max_body=1000, all_bodies=2000, body_seconds=0.15, answer_seconds=0.15)
 Headers = dict[str, str]
 EMPTY: Headers = {}
 CHUNKED = {"Transfer-Encoding": "chunked"}
-SLOW = Limits(max_body=1000, all_bodies=9000, body_seconds=2.0, answer_seconds=2.0)
+SLOW = RequestLimits(max_body=1000, all_bodies=9000, body_seconds=2.0, answer_seconds=2.0)
 ROOMY = ConnectionLimits(
     connections=64, first_seconds=5, idle_seconds=5, linger_seconds=0.05, drain_seconds=1
 )
@@ -42,14 +42,14 @@ class Relay:
 
     def __init__(
         self,
-        limits: Limits = QUICK,
+        limits: RequestLimits = QUICK,
         room: ConnectionLimits = ROOMY,
         auth: Auth | None = None,
         prefix: str = "",
     ) -> None:
         self.taken: list[tuple[str, bytes]] = []
-        self.told: list[Event] = []
-        self.answer: Answer | Exception = Taken()
+        self.events: list[Event] = []
+        self.answer: IntakeResult | Exception = Committed()
         self.gate = asyncio.Event()
         self.gate.set()
         self.arrived = asyncio.Semaphore(0)
@@ -57,12 +57,13 @@ class Relay:
         self.faults: tuple[str, ...] = ()
         self.updates: list[tuple[str, bytes]] = []
         handlers = Handlers(
-            self._accept, lambda: self.why_not_ready, self._reload, self._metrics, self.told.append, auth,
+            self._accept, lambda: self.why_not_ready, self._reload, self._metrics,
+            self.events.append, auth,
             lambda account, secret: (account, secret) == ("111", CANARY), self._update,
         )  # fmt: skip
         self.listener = Listener(Server(handlers, limits, prefix).handle, room)
 
-    async def _accept(self, source: str, body: bytes) -> Answer:
+    async def _accept(self, source: str, body: bytes) -> IntakeResult:
         self.arrived.release()
         await self.gate.wait()
         self.taken.append((source, body))
@@ -106,7 +107,7 @@ class Relay:
         return await self.send(head(method, path, headers))
 
     def codes(self) -> list[int]:
-        return [event.code for event in self.told if isinstance(event, Answered)]
+        return [event.code for event in self.events if isinstance(event, Answered)]
 
 
 class Got:
@@ -222,7 +223,7 @@ async def test_another_path_or_method_is_refused(
     [
         ("POST", "/alerts/eu", EMPTY, 400, "alerts: expected a list"),
         ("POST", "/alerts/a/b", EMPTY, 404, "unknown path"),
-        ("GET", "/alerts", EMPTY, 405, "send it with POST"),
+        ("GET", "/alerts", EMPTY, 405, "method not allowed: use POST"),
         (
             "POST",
             "/alerts/",
@@ -235,10 +236,10 @@ async def test_another_path_or_method_is_refused(
 async def test_a_refusal_is_told_with_its_reason_and_whence_it_came(
     relay: Relay, method: str, path: str, headers: Headers, code: int, why: str
 ) -> None:
-    relay.answer = BadPayload("alerts: expected a list")
+    relay.answer = InvalidPayload("alerts: expected a list")
     got = await relay.send(head(method, path, {"Content-Length": "2"} | headers), b"{}")
     assert json.loads(got.body) == {"error": why}
-    assert [replace(event, seconds=0) for event in relay.told if isinstance(event, Answered)] == [
+    assert [replace(event, seconds=0) for event in relay.events if isinstance(event, Answered)] == [
         Answered(code, 0, why, method, path, "127.0.0.1")
     ]
 
@@ -258,7 +259,7 @@ async def test_what_is_not_meant_for_alerts_is_noted_but_does_not_count(
         "path": path,
         "from": "127.0.0.1",
     }
-    assert relay.told == [Noted(level, "request refused", tuple(values.items()))]  # type: ignore[arg-type]
+    assert relay.events == [Noted(level, "request refused", tuple(values.items()))]  # type: ignore[arg-type]
 
 
 async def test_a_path_is_never_redirected(relay: Relay) -> None:
@@ -348,19 +349,19 @@ async def test_a_slow_commit_gets_503_in_time_and_goes_on(relay: Relay) -> None:
     ("answer", "status", "retry_after", "text"),
     [
         (
-            BadPayload("alerts[3].labels: expected an object"),
+            InvalidPayload("alerts[3].labels: expected an object"),
             400,
             None,
             "alerts[3].labels: expected an object",
         ),
-        (Busy("storage failed", 5), 503, "5", "storage failed"),
-        (Busy("overloaded", 0.2), 503, "1", "overloaded"),
+        (RetryLater("storage failed", 5), 503, "5", "storage failed"),
+        (RetryLater("overloaded", 0.2), 503, "1", "overloaded"),
         (RuntimeError(CANARY), 503, "1", "internal error"),
         (TimeoutError(CANARY), 503, "1", "internal error"),
     ],
 )
 async def test_what_became_of_the_payload_is_told_in_http(
-    relay: Relay, answer: Answer | Exception, status: int, retry_after: str | None, text: str
+    relay: Relay, answer: IntakeResult | Exception, status: int, retry_after: str | None, text: str
 ) -> None:
     relay.answer = answer
     got = await relay.post()
@@ -374,7 +375,7 @@ async def test_what_became_of_the_payload_is_told_in_http(
 
 @pytest.mark.parametrize("text", ["x" * 5000, "\x00" * 100, "é" * 150, "\ud800" * 50, '"' * 300])
 async def test_an_answer_is_json_of_at_most_200_bytes(relay: Relay, text: str) -> None:
-    relay.answer = BadPayload(text)
+    relay.answer = InvalidPayload(text)
     got = await relay.post()
     assert text.startswith(json.loads(got.body)["error"])
     assert 150 < len(got.body) <= 200
@@ -382,7 +383,7 @@ async def test_an_answer_is_json_of_at_most_200_bytes(relay: Relay, text: str) -
 
 
 async def test_all_bodies_together_have_a_limit_and_their_room_comes_back() -> None:
-    async with serving(Relay(Limits(1000, 1500, 2.0, 2.0))) as relay:
+    async with serving(Relay(RequestLimits(1000, 1500, 2.0, 2.0))) as relay:
         relay.gate.clear()
         first = asyncio.ensure_future(relay.post(body=b"x" * 1000))
         await relay.arrived.acquire()
@@ -404,7 +405,7 @@ async def test_probes_answer_as_prometheus_programs_do(relay: Relay) -> None:
     got = await relay.get("/-/ready")
     assert (got.status, got.body) == (503, b"shutting down\n")
     assert (await relay.get("/-/healthy", "HEAD")).status == 200
-    assert relay.told == []
+    assert relay.events == []
 
 
 async def test_a_reload_tells_the_faults_of_the_new_file(relay: Relay) -> None:
@@ -448,11 +449,11 @@ async def test_a_long_word_in_the_path_of_a_stranger_is_not_told_for_it_may_be_a
         assert (await relay.post(f"/alerts/{token}")).status == 401
         assert (await relay.post(f"/alerts/{token}/x")).status == 404
         assert (await relay.get(f"/alerts/{token}")).status == 405
-        assert [event.path for event in relay.told if isinstance(event, Answered)] == [
+        assert [event.path for event in relay.events if isinstance(event, Answered)] == [
             "/alerts/eu", "/alerts/...", "/alerts/.../x", "/alerts/...",
         ]  # fmt: skip
         assert (await relay.get(f"/{token}")).status == 404
-        assert token not in str(relay.told)
+        assert token not in str(relay.events)
 
 
 @pytest.mark.parametrize("how", WRONG)
@@ -536,13 +537,19 @@ async def test_a_crowd_of_guesses_gets_503_not_401(tmp_path: Path) -> None:
 
 
 SMUGGLED = [
-    b"POST /alerts HTTP/1.1\r\nHost: r\r\nContent-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+    (
+        b"POST /alerts HTTP/1.1\r\nHost: r\r\nContent-Length: 4\r\nTransfer-Encoding: "
+        b"chunked\r\n\r\n0\r\n\r\n"
+    ),
     b"POST /alerts HTTP/1.1\r\nHost: r\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\n{}x",
     b"POST /alerts HTTP/1.1\r\nHost: r\r\nContent-Length: +2\r\n\r\n{}",
     b"POST /alerts HTTP/1.1\r\nHost: r\r\nContent-Length : 2\r\n\r\n{}",
     b"POST /alerts HTTP/1.1\r\nHost: r\r\nTransfer-Encoding: xchunked\r\n\r\n0\r\n\r\n",
     head("POST", "/alerts", {"Transfer-Encoding": "gzip, chunked"}) + b"0\r\n\r\n",
-    b"POST /alerts HTTP/1.1\r\nHost: r\r\nX: canaryCanary\r\n folded\r\nContent-Length: 2\r\n\r\n{}",
+    (
+        b"POST /alerts HTTP/1.1\r\nHost: r\r\nX: canaryCanary\r\n folded\r\nContent-Length: "
+        b"2\r\n\r\n{}"
+    ),
     b"POST /alerts HTTP/1.1\r\nX: canaryCanary\x00\r\nHost: r\r\n\r\n",
     b"POST /alerts HTTP/1.1\r\nHost: r\r\nX: canaryCanary" + b"x" * 20_000 + b"\r\n\r\n",
     b"POST /canaryCanary" + b"x" * 20_000 + b" HTTP/1.1\r\nHost: r\r\n\r\n",
@@ -667,7 +674,7 @@ async def test_a_body_that_is_still_coming_at_the_end_is_read_and_answered() -> 
 
 
 async def test_a_request_that_will_not_end_does_not_hold_up_the_end() -> None:
-    relay = Relay(Limits(1000, 9000, 90.0, 90.0), ConnectionLimits(16, 60, 60, 0.05, 0.1))
+    relay = Relay(RequestLimits(1000, 9000, 90.0, 90.0), ConnectionLimits(16, 60, 60, 0.05, 0.1))
     await relay.open()
     relay.gate.clear()
     working = asyncio.ensure_future(relay.post())
@@ -691,9 +698,9 @@ async def post_by_tls(relay: Relay, client: ssl.SSLContext) -> bytes:
     """The first line of the answer."""
     reader, writer = await asyncio.open_connection("127.0.0.1", relay.port, ssl=client)
     writer.write(head("POST", "/alerts", {"Content-Length": "2"}) + b"{}")
-    told = await asyncio.wait_for(reader.read(), 5)
+    events = await asyncio.wait_for(reader.read(), 5)
     writer.close()
-    return told.partition(b"\r\n")[0]
+    return events.partition(b"\r\n")[0]
 
 
 @pytest.mark.parametrize("sent", [b"", b"\x16\x03\x01\x02"])

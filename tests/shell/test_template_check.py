@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 
-from relay.config import template_samples as trial
+from relay.config import template_check as samples
 from relay.config.fault import Fault
-from relay.config.template_samples import TemplateCheck
+from relay.config.template_check import TemplateCheck
 from relay.core.template import template
 from relay.settings import load as settings
-from relay.settings import template_check as rehearsal
+from relay.settings import template_check as template_process
 from relay.settings.template_check import Bounds
 
 BUILTIN = tuple(
@@ -38,7 +38,7 @@ receivers: [{name: ops, telegram_configs: [{chat_id: -1001, template: b.j2}]}]
 def found(bounds: Bounds = BOUNDS, **own: str) -> list[tuple[str, str]]:
     """What is wrong with which of these templates, whose uses are in HTML."""
     tried = TemplateCheck(BUILTIN, tuple(own.items()), tuple((name, "html") for name in own))
-    return [(fault.template, fault.message) for fault in rehearsal.faults(tried, bounds)]
+    return [(fault.template, fault.message) for fault in template_process.faults(tried, bounds)]
 
 
 def test_the_other_process_finds_what_would_be_found_here() -> None:
@@ -51,15 +51,15 @@ def test_the_other_process_finds_what_would_be_found_here() -> None:
         "f": "{{ name }}{{ 1 // 0 }}",
     }
     tried = TemplateCheck(BUILTIN, tuple(own.items()), tuple((name, "html") for name in own))
-    here = tuple(fault for each in trial.check_results(tried, own) for fault in each.faults)
+    here = tuple(fault for each in samples.check_results(tried, own) for fault in each.faults)
     assert {fault.template for fault in here} == {"b", "c", "d", "e", "f"}
-    assert rehearsal.faults(tried) == here
+    assert template_process.faults(tried) == here
 
 
 def test_what_takes_too_long_is_ended_and_named_and_the_others_are_tried() -> None:
     named = found(Bounds(seconds=1), a="{{ nope }}", b=SLOW, c="{{ nope }}", d=GOOD)
     assert [name for name, _ in named] == ["a", "b", "c"]
-    assert named[1][1] == "to compile and to try it takes more than 1 s of a processor or 256 MiB"
+    assert named[1][1] == "compiling and checking it takes more than 1 s of a processor or 256 MiB"
 
 
 def test_what_takes_too_much_memory_is_named_and_the_others_are_tried() -> None:
@@ -69,11 +69,11 @@ def test_what_takes_too_much_memory_is_named_and_the_others_are_tried() -> None:
 def test_under_a_limit_of_the_system_templates_are_tried_as_well() -> None:
     program = (
         "import resource; from relay.settings import template_check as rehearsal; from "
-        "relay.config.template_samples import TemplateCheck\n"
+        "relay.config.template_check import TemplateCheck\n"
         "resource.setrlimit(resource.RLIMIT_CPU, (100, 100))\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 34, 1 << 34))\n"
-        "print(rehearsal.faults(TemplateCheck((), (('a', '{{ name }}'), ('b', '{{ nope }}')), (('a', "
-        "'none'),))))"
+        "own = (('a', '{{ name }}'), ('b', '{{ nope }}'))\n"
+        "print(rehearsal.faults(TemplateCheck((), own, (('a', 'none'),))))"
     )
     said = subprocess.run(
         [sys.executable, "-c", program], capture_output=True, text=True, check=True
@@ -89,8 +89,10 @@ def test_what_does_not_end_at_all_is_ended() -> None:
 
 def test_built_in_templates_need_no_process(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(subprocess, "run", None)
-    assert not rehearsal.faults(TemplateCheck(BUILTIN, (), (("telegram.html.j2", "html"),)))
-    assert rehearsal.faults(TemplateCheck(BUILTIN, (), (("telegram.html.j2", "markdownv2"),)))
+    assert not template_process.faults(TemplateCheck(BUILTIN, (), (("telegram.html.j2", "html"),)))
+    assert template_process.faults(
+        TemplateCheck(BUILTIN, (), (("telegram.html.j2", "markdownv2"),))
+    )
 
 
 def test_the_same_templates_are_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,9 +133,9 @@ def test_without_a_process_nothing_is_in_force(
     def fail(_: object) -> tuple[()]:
         raise OSError(11, "Resource temporarily unavailable")
 
-    monkeypatch.setattr(rehearsal, "faults", fail)
+    monkeypatch.setattr(template_process, "faults", fail)
     rules, faults = settings.load(config, "check")
     assert rules is None
     assert faults == (
-        Fault(str(config), 1, 1, "cannot try the templates: Resource temporarily unavailable"),
+        Fault(str(config), 1, 1, "cannot check the templates: Resource temporarily unavailable"),
     )

@@ -10,7 +10,9 @@ from pathlib import Path
 
 import pytest
 import trustme
+from aiohttp import web
 from msgspec.structs import replace
+from pytest_aiohttp import AiohttpServer
 
 from relay.core.routing.lane import HttpOptions
 from relay.core.secret import Secret
@@ -73,6 +75,18 @@ def bot_reply(answer: bytes, heard: list[bytes] | None = None) -> Talk:
     return talk
 
 
+def chat_api(heard: list[web.BaseRequest]) -> web.Application:
+    """An API that answers every POST with a cookie, and keeps the requests."""
+
+    async def answered(asked: web.Request) -> web.Response:
+        heard.append(asked)
+        return web.json_response({}, headers={"Set-Cookie": "a=b"})
+
+    app = web.Application()
+    app.router.add_post("/{path:.*}", answered)
+    return app
+
+
 async def silent(reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
     await reader.read(65536)
     await reader.read()
@@ -89,29 +103,32 @@ async def test_an_answer_has_its_status_lower_case_headers_and_body() -> None:
     assert got == Response(429, {"retry-after": "7", "content-length": "4"}, b"wait")
 
 
-async def test_the_request_carries_our_name_its_type_and_no_cookie_of_an_earlier_answer() -> None:
-    heard: list[bytes] = []
-    answer = ok(extra=b"Set-Cookie: a=b\r\nConnection: close\r\n")
-    async with listening(bot_reply(answer, heard)) as port, transport() as out:
+async def test_the_request_carries_our_name_its_type_and_no_cookie_of_an_earlier_answer(
+    aiohttp_server: AiohttpServer,
+) -> None:
+    heard: list[web.BaseRequest] = []
+    server = await aiohttp_server(chat_api(heard))
+    async with transport() as out:
         named = replace(
-            request(port), url=Secret(f"http://localhost:{port}/bot{CANARY}/sendMessage")
+            request(server.port or 0),
+            url=Secret(f"http://localhost:{server.port}/bot{CANARY}/sendMessage"),
         )
         await out.send(named)  # by name: no jar takes cookies of a bare address
         await out.send(named)
-    head = heard[1].decode()
-    assert head.startswith(f"POST /bot{CANARY}/sendMessage HTTP/1.1\r\n")
-    assert f"User-Agent: {USER_AGENT}\r\n" in head
-    assert "Content-Type: application/json\r\n" in head
-    assert "cookie" not in head.lower()
+    last = heard[1]
+    assert (last.method, last.raw_path) == ("POST", f"/bot{CANARY}/sendMessage")
+    assert last.headers["User-Agent"] == USER_AGENT
+    assert last.headers["Content-Type"] == "application/json"
+    assert "Cookie" not in last.headers
 
 
-async def test_a_request_may_bring_its_own_user_agent() -> None:
-    heard: list[bytes] = []
-    async with listening(bot_reply(ok(), heard)) as port, transport() as out:
-        url = Secret(f"http://127.0.0.1:{port}/")
-        await out.send(Request("GET", url, "get", headers=(("User-Agent", "DiscordBot (x, 1)"),)))
-    assert b"User-Agent: DiscordBot (x, 1)\r\n" in heard[0]
-    assert b"alert-relay" not in heard[0]
+async def test_a_request_may_bring_its_own_user_agent(aiohttp_server: AiohttpServer) -> None:
+    heard: list[web.BaseRequest] = []
+    server = await aiohttp_server(chat_api(heard))
+    async with transport() as out:
+        named = replace(request(server.port or 0), headers=(("User-Agent", "DiscordBot (x, 1)"),))
+        await out.send(named)
+    assert heard[0].headers.getall("User-Agent") == ["DiscordBot (x, 1)"]
 
 
 async def test_a_redirect_is_an_answer_and_is_not_followed() -> None:

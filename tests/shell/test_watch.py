@@ -150,5 +150,5 @@ async def test_a_relay_told_to_watch_takes_a_new_configuration_without_a_restart
         config.write_text("route: {receiver: nobody}\nreceivers: [{name: dba}]\n")
         await until(
             "a bad one is refused",
-            lambda: "configuration refused, the old one stays" in relay.output,
+            lambda: "configuration rejected, the old one stays in force" in relay.output,
         )

@@ -11,7 +11,7 @@ import pytest
 import trustme
 from cryptography.hazmat.primitives import serialization as pem
 
-from relay.inbound.web_config import open_door, read, server_tls
+from relay.inbound.web_config import open_access, read, server_tls
 
 HASH = bcrypt.hashpw(b"canary-password", b"$2b$04$abcdefghijklmnopqrstuu").decode()
 
@@ -78,23 +78,32 @@ def test_a_client_certificate_guards_only_when_it_is_required(
 TLS = "tls_server_config: {cert_file: cert.pem, key_file: key.pem"
 FAULTS = {
     "users: {}": 'web.yml:1:1: unknown key "users"',
-    "bearer_token_file: [one]": 'web.yml:1:1: unknown key "bearer_token_file", did you mean "bearer_token_files"?',
-    "rate_limit: {burst: 1}": 'web.yml:1:1: unknown key "rate_limit": not supported here, leave it out',
+    "bearer_token_file: [one]": (
+        'web.yml:1:1: unknown key "bearer_token_file", did you mean "bearer_token_files"?'
+    ),
+    "rate_limit: {burst: 1}": ('web.yml:1:1: unknown key "rate_limit": not supported, remove it'),
     "protect_all: 1": "web.yml:1:14: Input should be a valid boolean",
     "basic_auth_users: {am: canary-plain}": (
         "web.yml:1:24: expected a bcrypt hash: make one with htpasswd -nBC 10 NAME"
     ),
-    "basic_auth_users: {am: 1}": "web.yml:1:24: expected a bcrypt hash: make one with htpasswd -nBC 10 NAME",
+    "basic_auth_users: {am: 1}": (
+        "web.yml:1:24: expected a bcrypt hash: make one with htpasswd -nBC 10 NAME"
+    ),
     f"basic_auth_users: {{am: {HASH.replace('$04$', '$18$')}}}": (
         "web.yml:1:24: this bcrypt cost takes seconds per check: make the hash with a cost of 10 "
         "to 12"
     ),
     "bearer_token_files: [none]": "none: cannot be read (No such file or directory)",
-    "bearer_token_files: [empty]": "empty: expected one bearer token and nothing else: write it on one line",
-    "bearer_token_files: [two]": "two: expected one bearer token and nothing else: write it on one line",
+    "bearer_token_files: [empty]": (
+        "empty: expected one bearer token and nothing else: write it on one line"
+    ),
+    "bearer_token_files: [two]": (
+        "two: expected one bearer token and nothing else: write it on one line"
+    ),
     "tls_server_config: {cert_file: cert.pem}": 'web.yml:1:20: missing key "key_file"',
-    TLS
-    + ", cert: x}": 'web.yml:1:61: unknown key "cert": inline PEM is not read here, name a file instead',
+    TLS + ", cert: x}": (
+        'web.yml:1:61: unknown key "cert": inline PEM is not supported, name a file'
+    ),
     TLS
     + ", min_version: TLS9}": "web.yml:1:74: Input should be 'TLS10', 'TLS11', 'TLS12' or 'TLS13'",
     TLS
@@ -104,11 +113,15 @@ FAULTS = {
         "closes the door"
     ),
     TLS + ", client_auth_type: RequireAndVerifyClientCert}": (
-        "web.yml:1:20: client_auth_type without a client_ca_file: nothing could be verified"
+        "web.yml:1:20: client_auth_type without a client_ca_file: no certificate could be verified"
     ),
     "- a": "web.yml:1:1: Input should be a valid dictionary or instance of WebFile",
-    "protect_all: yes": 'web.yml:1:14: "yes" is a truth value to YAML: write true or false, or put it in quotes',
-    "protect_all: true\nprotect_all: false": 'web.yml:2:1: duplicate key "protect_all", the first one is on line 1',
+    "protect_all: yes": (
+        'web.yml:1:14: YAML 1.1 reads "yes" as a boolean: write true or false, or put it in quotes'
+    ),
+    "protect_all: true\nprotect_all: false": (
+        'web.yml:2:1: duplicate key "protect_all", the first one is on line 1'
+    ),
 }
 
 
@@ -140,22 +153,24 @@ def test_a_key_with_a_password_is_a_fault_and_asks_nobody(certificates: Path) ->
     key = pem.load_pem_private_key(path.read_bytes(), None)
     locked = pem.BestAvailableEncryption(b"canary")
     path.write_bytes(key.private_bytes(pem.Encoding.PEM, pem.PrivateFormat.PKCS8, locked))
-    assert "the key has a password: a service cannot type it" in fault(certificates, TLS + "}")
+    assert "the private key is encrypted: use one without a password" in fault(
+        certificates, TLS + "}"
+    )
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "127.8.8.8", "::1", "localhost"])
 def test_a_loopback_listener_needs_no_guard(host: str) -> None:
-    assert open_door(host, None) == ""
+    assert open_access(host, None) == ""
 
 
 @pytest.mark.parametrize("host", ["", "0.0.0.0", "::", "192.0.2.1", "relay.example"])
 def test_any_other_listener_is_refused_until_something_guards_it(host: str, tmp_path: Path) -> None:
-    refusal = open_door(host, None)
+    refusal = open_access(host, None)
     assert "--web.config.file" in refusal
     assert "--web.allow-unauthenticated" in refusal
     assert "\n" not in refusal
-    assert open_door(host, read(written(tmp_path, ""))) == refusal
-    assert open_door(host, read(written(tmp_path, "bearer_token_files: [one]", one="t"))) == ""
+    assert open_access(host, read(written(tmp_path, ""))) == refusal
+    assert open_access(host, read(written(tmp_path, "bearer_token_files: [one]", one="t"))) == ""
 
 
 def test_old_tls_versions_are_off_unless_asked_for(certificates: Path) -> None:

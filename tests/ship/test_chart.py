@@ -90,7 +90,8 @@ def test_pods_have_no_privileges_and_no_token_of_the_cluster(scenario: str) -> N
         assert (outer["runAsNonRoot"], outer["runAsUser"]) == (True, 65532)
         assert outer["seccompProfile"] == {"type": "RuntimeDefault"}
         assert inner == {
-            "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True, "capabilities": {"drop": ["ALL"]}
+            "allowPrivilegeEscalation": False, "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]}
         }  # fmt: skip
         assert {"requests", "limits"} <= set(table(container, "resources"))
 

@@ -124,12 +124,13 @@ class Container:
         environment = [str(each) for each in self._list("Env")]
         inside = ["env", "-i", *environment, *words]
         return ["unshare", "-m", "-p", "-f", "--kill-child", "sh", "-c", RUN, "run",
-                str(self.root), str(self.config), str(self.data), *self._as_user(inside)]  # fmt: skip
+                str(self.root), str(self.config), str(self.data),
+                *self._as_user(inside)]  # fmt: skip
 
     def _as_user(self, words: list[str]) -> list[str]:
         user, _, group = str(self.says["User"]).partition(":")
-        return ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups", "--no-new-privs",
-                "--bounding-set=-all", *words]  # fmt: skip
+        return ["setpriv", f"--reuid={user}", f"--regid={group}", "--clear-groups",
+                "--no-new-privs", "--bounding-set=-all", *words]  # fmt: skip
 
     def _list(self, key: str) -> list[object]:
         value = self.says[key]

@@ -14,7 +14,7 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from relay.core.alert import GroupId
-from relay.core.bot.people import BotReply, ChatEntry, Effects, Invite, hash_of, subscribe
+from relay.core.bot.people import BotReply, ChatEntry, Invite, UpdateEffects, hash_of, subscribe
 from relay.core.bot.update import BotId, ChatInfo
 from relay.core.routing.matcher import parse
 from relay.core.text.richtext import RichText
@@ -60,7 +60,7 @@ async def live(world: World) -> None:
     for number in range(10, 22):
         await world.post(notification(alert(f"web-{number}"), group=group(number)))
     await world.run(until=125)
-    effects = Effects(
+    effects = UpdateEffects(
         "seen", ChatEntry(BOT, TEAM, seen_at=T0), added=SUBSCRIPTION, bot_replies=(SAYING,)
     )
     await world.commit(lambda: world.store.people.create_invite(INVITE))

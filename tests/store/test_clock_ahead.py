@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from relay.core.bot.people import Effects
+from relay.core.bot.people import UpdateEffects
 from relay.core.bot.update import PollState
 from relay.core.budget import Block, Limit
 from relay.core.card.card import Card, Entry, OwedReply
@@ -124,7 +124,7 @@ def test_what_was_told_in_the_future_is_older_than_what_is_told_now(store: Store
 
 
 def test_a_bot_s_long_silence_is_noticed(store: Store) -> None:
-    store.people.take_update(BOT, 7, Effects("seen"), THEN)
+    store.people.take_update(BOT, 7, UpdateEffects("seen"), THEN)
     store.begin(ATTEMPT, (LIMIT,), THEN)
     store.move_times_back(T0)
     assert store.people.poll_state(BOT) == PollState(8, T0)
@@ -132,7 +132,7 @@ def test_a_bot_s_long_silence_is_noticed(store: Store) -> None:
 
 def test_an_answer_goes_at_once_and_not_late(store: Store) -> None:
     for _ in range(2):
-        store.people.take_update(BOT, 7, Effects("seen", bot_replies=(SAYING,)), THEN)
+        store.people.take_update(BOT, 7, UpdateEffects("seen", bot_replies=(SAYING,)), THEN)
     store.begin(ATTEMPT, (LIMIT,), THEN)
     assert isinstance(store.begin(replace(ATTEMPT, lane=DISCORD), (LIMIT,), THEN), Denied)
     store.move_times_back(T0)

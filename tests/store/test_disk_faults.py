@@ -22,6 +22,7 @@ from relay.core.card.card import Card, Shown, mark
 from relay.core.card.lane_state import LaneState
 from relay.core.card.step import MessageRef, Post
 from relay.core.event import Event, Noted
+from relay.core.intake_result import Committed, IntakeResult, RetryLater
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery, Route, Routing
 from relay.core.turn.change import AttemptResult, CardChange
@@ -43,10 +44,10 @@ def lane(number: int) -> LaneKey:
 
 def accept(store: Store, to: LaneKey, size: int = 8 * KIBIBYTE) -> object:
     """Tries to accept a payload of that size for the lane."""
-    told = replace(notification(alert("a")), external_url="x" * size)
+    posted = replace(notification(alert("a")), external_url="x" * size)
     new_payload = NewPayload(
-        told.group,
-        msgspec.json.encode(told),
+        posted.group,
+        msgspec.json.encode(posted),
         T0,
         (Delivery(to, "ops", "", None),),
         last=False,
@@ -213,11 +214,11 @@ async def test_a_webhook_is_told_to_come_again_while_the_disk_is_full(tiny_disk:
     assert await take() == Taken()
     fill(tiny_disk / "others")
     answers = [await take() for _ in range(40)]
-    assert answers[-1] == Busy("storage failed", 5)
+    assert answers[-1] == RetryLater("storage failed", 5)
     assert Noted("error", "storage failed", (("err", "the disk is full"),)) in events
     (tiny_disk / "others").unlink()
-    assert await take() == Taken()
-    assert store.balance()[0].accepted == 2 + answers.count(Taken())
+    assert await take() == Committed()
+    assert store.balance()[0].accepted == 2 + answers.count(Committed())
     writer.close()
 
 
@@ -239,9 +240,9 @@ async def test_a_webhook_is_told_to_come_again_while_syncs_fail(
     take = intake(writer, [])
     assert await take() == Taken()
     disk.failing, disk.closed = True, closed
-    assert [await take() for _ in range(3)] == [Busy("storage failed", 5)] * 3
+    assert [await take() for _ in range(3)] == [RetryLater("storage failed", 5)] * 3
     disk.failing = disk.closed = False
-    assert await take() == Taken()
+    assert await take() == Committed()
     writer.close()
     left = SqliteStore(
         tmp_path / "relay.db", connect=Disk(random.Random(1), disk.survivors()).connect
@@ -268,10 +269,10 @@ async def test_a_file_system_that_turned_read_only_is_told_as_such_and_passes(
         disk.at_its_quota = lambda: True
         patched.setattr(Path, "unlink", refuse)
         patched.setattr(os, "open", refuse)
-        assert [await take() for _ in range(3)] == [Busy("storage failed", 5)] * 3
+        assert [await take() for _ in range(3)] == [RetryLater("storage failed", 5)] * 3
         assert run(store, partial(store.purge, T0, 1 << 30, 9)) == 0
     disk.at_its_quota = lambda: False
-    assert await take() == Taken()
+    assert await take() == Committed()
     assert [row.lost for row in store.balance()] == [0]
     writer.close()
 

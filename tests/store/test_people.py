@@ -8,7 +8,7 @@ import pytest
 from msgspec.structs import replace
 
 from relay.core.alert import Alert
-from relay.core.bot.people import BotReply, ChatEntry, Effects, Invite, hash_of, subscribe
+from relay.core.bot.people import BotReply, ChatEntry, Invite, UpdateEffects, hash_of, subscribe
 from relay.core.bot.update import BotId, ChatInfo, Command, Migrated, PollState, Seen, Topic
 from relay.core.budget import Block, Limit
 from relay.core.card.card import Card, Shown, mark
@@ -50,7 +50,7 @@ def store(request: pytest.FixtureRequest, data_dir: Path) -> Iterator[Store]:
 
 
 def take(store: Store, number: int = 7, bot: BotId = BOT, **effects: object) -> tuple[LaneKey, ...]:
-    return store.people.take_update(bot, number, replace(Effects("seen"), **effects), T0)
+    return store.people.take_update(bot, number, replace(UpdateEffects("seen"), **effects), T0)
 
 
 def arrive(store: Store, lane: LaneKey, *alerts: Alert) -> tuple[LaneKey, ...]:

@@ -139,11 +139,11 @@ def a_job(chance: random.Random) -> Job:
     match chance.randrange(4):
         case 0 | 1:
             lanes = chance.sample(LANES, chance.randint(1, 2))
-            told = notification(alert(chance.choice("abc")), group=chance.choice(GROUPS))
+            posted = notification(alert(chance.choice("abc")), group=chance.choice(GROUPS))
             size = chance.choice((0, 100, 9_000))
             return partial(
                 accept,
-                told=replace(told, external_url="x" * size),
+                posted=replace(posted, external_url="x" * size),
                 lanes=lanes,
                 at=T0 + chance.random(),
             )

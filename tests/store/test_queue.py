@@ -90,7 +90,7 @@ def test_a_delivery_of_some_alerts_is_listed_and_shown_with_these_only(store: St
     whole = store.queued("1/1")
     assert isinstance(whole, Whole)
     assert (whole.delivery.alerts, whole.delivery.count) == (("Cpu",), 1)
-    assert whole.notification == replace(told, alerts=told.alerts[1:])
+    assert whole.notification == replace(posted, alerts=posted.alerts[1:])
 
 
 def test_names_from_a_payload_are_shortened(store: Store) -> None:

@@ -89,7 +89,7 @@ class Night:
 
     def arrive(self, what: Arrive) -> None:
         self.now += 1
-        told = notification(alert("a"), group=GROUPS[what.group])
+        posted = notification(alert("a"), group=GROUPS[what.group])
         ways = [(TELEGRAM, "ops")] * what.down + [(lane, "own") for lane in what.spares]
         routed = tuple(Delivery(lane, receiver, "", None) for lane, receiver in ways)
         self.store.accept(
@@ -108,8 +108,8 @@ class Night:
         ]
         if not page:
             return
-        told = self.owed if lane == TELEGRAM else self.copies[lane]
-        told += [opened.accepted_at for opened in page if opened.receiver in ("ops", "spare")]
+        posted = self.owed if lane == TELEGRAM else self.copies[lane]
+        posted += [opened.accepted_at for opened in page if opened.receiver in ("ops", "spare")]
         card = Card(group, "", "ops", entries=(entry(),), folded_seq=page[-1].seq)
         if lane != TELEGRAM:
             card = replace(shown(card), closed_at=T0 if closes else None)
@@ -158,7 +158,7 @@ def test_a_spare_chat_whose_card_closed_gets_what_another_got_as_it_arrived(stor
     assert store.copy_to_fallback(TELEGRAM, "ops", "spare", SPARES) == (SECOND,)
 
 
-def test_what_comes_to_the_new_chat_of_a_receiver_is_copied_to_the_card_that_stood_in_for_the_old_one(
+def test_what_comes_to_the_new_chat_of_a_receiver_is_copied_to_the_old_fallback_card(
     store: Store,
 ) -> None:
     instead = replace(TELEGRAM, chat="-1002")
@@ -168,7 +168,7 @@ def test_what_comes_to_the_new_chat_of_a_receiver_is_copied_to_the_card_that_sto
     told = notification(alert("a", "resolved"))
     assert DISCORD in store.accept([new_payload(instead, at=T0 + 1, told=told)])
     (copied,) = store.claim(DISCORD, T0 + 1, 9).page
-    assert (copied.notification, copied.alerts, copied.receiver) == (told, None, "spare")
+    assert (copied.notification, copied.alerts, copied.receiver) == (posted, None, "spare")
     assert [opened.alerts for opened in store.claim(TELEGRAM, T0 + 1, 9).page] == [None, ()]
     assert store.copy_to_fallback(instead, "ops", "spare", [DISCORD]) == ()
 
@@ -187,7 +187,7 @@ def test_what_comes_to_another_receiver_is_not_copied_to_a_card_that_stands_in(
 def test_chats_with_one_fallback_that_get_other_alerts_of_a_payload_are_all_stood_in_for(
     store: Store,
 ) -> None:
-    told = notification(alert("a"), alert("b"))
+    posted = notification(alert("a"), alert("b"))
     downs = [replace(TELEGRAM, chat=f"-{number}") for number in range(4)]
     parts: list[tuple[str, tuple[int, ...] | None]] = [
         ("", (0,)),

@@ -63,7 +63,7 @@ def store(reopen: Reopen) -> Store:
 def new_payload(
     *lanes: LaneKey,
     at: float = T0,
-    told: Notification | None = None,
+    posted: Notification | None = None,
     receiver: str = "ops",
     last: bool = True,
 ) -> NewPayload:
@@ -114,7 +114,7 @@ def test_deliveries_of_a_lane_come_in_the_order_of_acceptance_a_page_at_a_time(
 
 def test_a_page_of_large_payloads_is_cut_by_what_they_weigh_and_never_empty(store: Store) -> None:
     wide = replace(alert("a"), annotations={"description": "x" * (PAGE_BYTES - 2000)})
-    for told in (
+    for posted in (
         notification(alert("a")),
         notification(wide),
         notification(wide),
@@ -365,15 +365,17 @@ def test_a_card_that_closes_after_its_deliveries_were_forgotten_is_forgotten_too
 def test_cards_without_deliveries_are_forgotten_a_few_at_a_time_whatever_stands_between_them(
     store: Store,
 ) -> None:
-    told = {key: over(key) for key in "abcdefghij"}
-    open_ones = {key: replace(card, closed_at=None) for key, card in told.items() if key in "abef"}
-    keep(store, *(told | open_ones).values())
+    posted = {key: over(key) for key in "abcdefghij"}
+    open_ones = {
+        key: replace(card, closed_at=None) for key, card in posted.items() if key in "abef"
+    }
+    keep(store, *(posted | open_ones).values())
     rounds = [store.purge(T0 + 1, SIZE, 3) for _ in range(8)]
     assert (max(rounds), sum(rounds)) == (3, 6)
-    assert [key for key, card in told.items() if store.card(TELEGRAM, card.group, "")] == list(
+    assert [key for key, card in posted.items() if store.card(TELEGRAM, card.group, "")] == list(
         "abef"
     )
-    keep(store, *told.values())
+    keep(store, *posted.values())
     assert sum(store.purge(T0 + 1, SIZE, 3) for _ in range(4)) == 10
 
 

@@ -13,11 +13,11 @@ from relay.core.bot.people import (
     MOST_TOPICS,
     TOKEN,
     BotReply,
+    ChatContext,
     ChatEntry,
-    Effects,
-    Known,
     Subscription,
-    spoken,
+    UpdateEffects,
+    catalogue_language,
     subscribe,
 )
 from relay.core.bot.update import (
@@ -44,11 +44,11 @@ GROUP_COMMANDS = ("chatid", "alerts", "help")
 _WORDS = re.compile(r'(?:"(?:[^"\\]|\\.)*"|[^\s"])+')
 
 
-class _Asked(Struct, frozen=True):
+class _CommandContext(Struct, frozen=True):
     """A command and all that its answer depends on."""
 
     command: Command
-    known: Known
+    known: ChatContext
     reader: Reader
 
     @property
@@ -57,7 +57,7 @@ class _Asked(Struct, frozen=True):
         return tuple(each for each in self.known.subscriptions if each.user == self.command.user)
 
 
-def respond(update: Update, known: Known, policy: Policy, now: float) -> Effects:
+def respond(update: Update, known: ChatContext, policy: Policy, now: float) -> UpdateEffects:
     """What an update causes. `policy` is that of personal chats, for language and time zone."""
     match update:
         case Command():
@@ -66,25 +66,25 @@ def respond(update: Update, known: Known, policy: Policy, now: float) -> Effects
             entry = _entry(known, chat, now)
             entry = entry and replace(entry, standing=standing, writes=writes)
             if update.is_in:
-                return Effects("membership", entry, back=chat.id)
-            return Effects(
+                return UpdateEffects("membership", entry, back=chat.id)
+            return UpdateEffects(
                 "membership", entry, ended=tuple(each.id for each in known.subscriptions)
             )
         case Migrated(old=old, chat=chat):
             moved = tuple(replace(each, chat=chat.id) for each in known.subscriptions)
-            return Effects(
+            return UpdateEffects(
                 "migrated", _entry(known, chat, now), changed=moved, moved=(old, chat.id)
             )
         case Seen(chat=chat, topic=topic):
-            return Effects("seen", _entry(known, chat, now, topic))
+            return UpdateEffects("seen", _entry(known, chat, now, topic))
         case Ignored():
-            return Effects("ignored")
+            return UpdateEffects("ignored")
         case _:
             assert_never(update)
 
 
 def _entry(
-    known: Known, chat: ChatInfo, now: float, topic: Topic | None = None
+    known: ChatContext, chat: ChatInfo, now: float, topic: Topic | None = None
 ) -> ChatEntry | None:
     """The chat's line in the registry, with what was known of it; private chats have none."""
     if chat.kind == "private":
@@ -97,22 +97,23 @@ def _entry(
     return replace(entry, topics=tuple(titles.values())[-MOST_TOPICS:])
 
 
-def _command(command: Command, known: Known, policy: Policy, now: float) -> Effects:
+def _command(command: Command, known: ChatContext, policy: Policy, now: float) -> UpdateEffects:
     private = command.chat.kind == "private"
-    language = spoken(command.language) if private else ""
-    asked = _Asked(command, known, Reader(language or policy.language, policy.timezone, now))
+    language = catalogue_language(command.language) if private else ""
+    context = _CommandContext(
+        command, known, Reader(language or policy.language, policy.timezone, now)
+    )
     carry_out = _COMMANDS.get(command.name, _help if private else None)
     entry = _entry(known, command.chat, now, command.topic)
     if carry_out is None:
-        return Effects("seen", entry)
-    return replace(carry_out(asked), entry=entry)
+        return UpdateEffects("seen", entry)
+    return replace(carry_out(context), entry=entry)
 
 
-def _say(asked: _Asked, *lines: RichText, heard: Sort = "command") -> Effects:
-    """Nothing but an answer."""
-    command = asked.command
+def _say(context: _CommandContext, *lines: RichText, heard: Sort = "command") -> UpdateEffects:
+    command = context.command
     text = join("\n", lines)
-    return Effects(
+    return UpdateEffects(
         heard,
         bot_replies=(
             BotReply(command.chat.id, command.topic.id, command.message, command.user, text),
@@ -120,38 +121,38 @@ def _say(asked: _Asked, *lines: RichText, heard: Sort = "command") -> Effects:
     )
 
 
-def _emit(asked: _Asked, key: str, heard: Sort = "command") -> Effects:
-    return _say(asked, emit(asked.reader.language, key), heard=heard)
+def _emit(context: _CommandContext, key: str, heard: Sort = "command") -> UpdateEffects:
+    return _say(context, emit(context.reader.language, key), heard=heard)
 
 
-def _start(asked: _Asked) -> Effects:
-    command, invite, now = asked.command, asked.known.invite, asked.reader.now
+def _start(context: _CommandContext) -> UpdateEffects:
+    command, invite, now = context.command, context.known.invite, context.reader.now
     if not command.argument:
-        return _help(asked) if command.chat.kind == "private" else _chat_id(asked)
+        return _help(context) if command.chat.kind == "private" else _chat_id(context)
     if command.user == 0:
-        return _emit(asked, "anonymous", "refused")
+        return _emit(context, "anonymous", "refused")
     if invite is None or not TOKEN.fullmatch(command.argument):
-        return _emit(asked, "invite_refused", "refused")
-    present = [each for each in asked.known.subscriptions if each.topic == command.topic.id]
+        return _emit(context, "invite_refused", "refused")
+    present = [each for each in context.known.subscriptions if each.topic == command.topic.id]
     known = next((each for each in present if each.invite == invite.id), None)
     if known:
-        return _welcome(asked, known)
+        return _welcome(context, known)
     if not invite.holds(now):
-        return _emit(asked, "invite_refused", "refused")
+        return _emit(context, "invite_refused", "refused")
     lane_chat = present[0].lane_chat if present else command.chat.id
-    language = spoken(command.language) if command.chat.kind == "private" else ""
+    language = catalogue_language(command.language) if command.chat.kind == "private" else ""
     added = subscribe(
         invite, command.chat, command.topic.id, command.user, language, now, lane_chat
     )
-    return replace(_welcome(asked, added), added=added, used=invite.id, back=command.chat.id)
+    return replace(_welcome(context, added), added=added, used=invite.id, back=command.chat.id)
 
 
-def _welcome(asked: _Asked, subscription: Subscription) -> Effects:
-    language = asked.reader.language
-    key = "welcome" if asked.command.chat.kind == "private" else "welcome_group"
+def _welcome(context: _CommandContext, subscription: Subscription) -> UpdateEffects:
+    language = context.reader.language
+    key = "welcome" if context.command.chat.kind == "private" else "welcome_group"
     name, matchers = styled("bold", subscription.name), _matchers(subscription.matchers, language)
     return _say(
-        asked, emit(language, key, name=name, matchers=matchers), emit(language, "how_to_stop")
+        context, emit(language, key, name=name, matchers=matchers), emit(language, "how_to_stop")
     )
 
 
@@ -160,71 +161,73 @@ def _matchers(matchers: Iterable[Matcher], language: str) -> RichText:
     return join(", ", shown) if shown else emit(language, "all")
 
 
-def _refusal(asked: _Asked) -> Effects | None:
+def _refusal(context: _CommandContext) -> UpdateEffects | None:
     """Why this person may not change the chat's subscriptions, or None."""
-    if asked.own:
+    if context.own:
         return None
-    if asked.command.user == 0:
-        return _emit(asked, "anonymous", "refused")
-    if asked.known.subscriptions:
-        return _emit(asked, "not_yours", "refused")
-    return _emit(asked, "stranger" if asked.command.chat.kind == "private" else "none")
+    if context.command.user == 0:
+        return _emit(context, "anonymous", "refused")
+    if context.known.subscriptions:
+        return _emit(context, "not_yours", "refused")
+    return _emit(context, "stranger" if context.command.chat.kind == "private" else "none")
 
 
-def _stop(asked: _Asked) -> Effects:
-    refusal = _refusal(asked)
-    return refusal or replace(_emit(asked, "stopped"), ended=tuple(each.id for each in asked.own))
+def _stop(context: _CommandContext) -> UpdateEffects:
+    refusal = _refusal(context)
+    return refusal or replace(
+        _emit(context, "stopped"), ended=tuple(each.id for each in context.own)
+    )
 
 
-def _mute(asked: _Asked) -> Effects:
-    refusal = _refusal(asked)
+def _mute(context: _CommandContext) -> UpdateEffects:
+    refusal = _refusal(context)
     if refusal:
         return refusal
-    now, command = asked.reader.now, asked.command
+    now, command = context.reader.now, context.command
     try:
         seconds = parse_duration(command.argument)
     except ValueError:
         seconds = LONGEST_MUTE + 1
     if seconds > LONGEST_MUTE:
-        return _emit(asked, "mute_how")
+        return _emit(context, "mute_how")
     written_at = min(command.at, now) if command.at else now
     until = written_at + seconds
-    muted = tuple(replace(each, muted_until=until if until > now else 0.0) for each in asked.own)
+    muted = tuple(replace(each, muted_until=until if until > now else 0.0) for each in context.own)
     if until <= now:
-        return replace(_emit(asked, "unmuted"), changed=muted)
-    said = emit(asked.reader.language, "muted", until=asked.reader.time(until).rich())
-    return replace(_say(asked, said), changed=muted)
+        return replace(_emit(context, "unmuted"), changed=muted)
+    said = emit(context.reader.language, "muted", until=context.reader.time(until).rich())
+    return replace(_say(context, said), changed=muted)
 
 
-def _subscriptions(asked: _Asked) -> Effects:
-    language, now = asked.reader.language, asked.reader.now
-    if not asked.known.subscriptions:
-        return _emit(asked, "stranger" if asked.command.chat.kind == "private" else "none")
+def _subscriptions(context: _CommandContext) -> UpdateEffects:
+    language, now = context.reader.language, context.reader.now
+    if not context.known.subscriptions:
+        return _emit(context, "stranger" if context.command.chat.kind == "private" else "none")
     lines = []
-    for each in asked.known.subscriptions:
+    for each in context.known.subscriptions:
         matchers = _matchers(each.matchers, language)
         line = emit(language, "listed", name=styled("bold", each.name), matchers=matchers)
-        until = asked.reader.time(each.muted_until).rich()
+        until = context.reader.time(each.muted_until).rich()
         muted = concat([" · ", emit(language, "is_muted", until=until)])
         lines.append(concat([line, muted]) if each.muted_until > now else line)
-    return _say(asked, *lines)
+    return _say(context, *lines)
 
 
-def _chat_id(asked: _Asked) -> Effects:
-    command, language = asked.command, asked.reader.language
+def _chat_id(context: _CommandContext) -> UpdateEffects:
+    command, language = context.command, context.reader.language
     lines = [emit(language, "chat_id", chat=styled("code", command.chat.id))]
     if command.topic.id:
         lines.append(emit(language, "topic_id", topic=styled("code", command.topic.id)))
-    return _say(asked, *lines)
+    return _say(context, *lines)
 
 
-def _alerts(asked: _Asked) -> Effects:
-    language = asked.reader.language
+def _alerts(context: _CommandContext) -> UpdateEffects:
+    language = context.reader.language
     try:
-        wanted = _parse(asked.command.argument)
+        wanted = _parse(context.command.argument)
     except MatcherError as error:
-        return _say(asked, emit(language, "bad_matcher", why=str(error)))
-    return _say(asked, open_alerts(asked.known.cards, wanted, language))
+        return _say(context, emit(language, "bad_matcher", why=str(error)))
+    return _say(context, open_alerts(context.known.cards, wanted, language))
 
 
 def _parse(text: str) -> tuple[Matcher, ...]:
@@ -242,20 +245,20 @@ def _parse(text: str) -> tuple[Matcher, ...]:
         return tuple(matcher for word in words for matcher in parse(word))
 
 
-def _help(asked: _Asked) -> Effects:
-    language = asked.reader.language
-    if asked.command.chat.kind != "private":
-        return _say(asked, *_described(GROUP_COMMANDS, language))
-    if not asked.known.subscriptions:
-        return _emit(asked, "stranger")
-    return _say(asked, *_described(PRIVATE_COMMANDS, language))
+def _help(context: _CommandContext) -> UpdateEffects:
+    language = context.reader.language
+    if context.command.chat.kind != "private":
+        return _say(context, *_described(GROUP_COMMANDS, language))
+    if not context.known.subscriptions:
+        return _emit(context, "stranger")
+    return _say(context, *_described(PRIVATE_COMMANDS, language))
 
 
 def _described(names: Iterable[str], language: str) -> list[RichText]:
     return [concat([f"/{name} ", plain("– "), emit(language, f"do_{name}")]) for name in names]
 
 
-_COMMANDS: Mapping[str, Callable[[_Asked], Effects]] = {
+_COMMANDS: Mapping[str, Callable[[_CommandContext], UpdateEffects]] = {
     "start": _start,
     "stop": _stop,
     "mute": _mute,

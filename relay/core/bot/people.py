@@ -39,7 +39,6 @@ class Invite(Struct, frozen=True):
     used: int = 0
 
     def holds(self, now: float) -> bool:
-        """It can be used."""
         return self.used < self.uses and now < self.expires_at
 
 
@@ -67,7 +66,6 @@ class Subscription(Struct, frozen=True):
 
     @property
     def lane(self) -> LaneKey:
-        """Where its deliveries go."""
         return LaneKey("telegram", self.bot.api, self.bot.account, self.lane_chat, self.topic)
 
 
@@ -94,7 +92,7 @@ class BotReply(Struct, frozen=True):
     text: RichText
 
 
-class Known(Struct, frozen=True):
+class ChatContext(Struct, frozen=True):
     """What the store knows that an update may concern: the chat's line in the registry, its
     subscriptions, the invitation whose token the update brings, and for /alerts the cards that the
     chat shows and that fire."""
@@ -106,12 +104,13 @@ class Known(Struct, frozen=True):
     cards: tuple[Card, ...] = ()
 
 
-class Effects(Struct, frozen=True):
+class UpdateEffects(Struct, frozen=True):
     """What follows from an update, committed together with it.
 
     `entry` is the chat's new line in the registry. `added`, `changed` and `ended` (by id) are
     subscriptions, `used` is the invitation that one more person used. `moved`: old and new chat id.
-    `back`: a chat that can be written to again. `bot_replies` are answers to people: a courtesy, sent
+    `back`: a chat that can be written to again. `bot_replies` are answers to people: a courtesy,
+    sent
     when there is room.
     """
 
@@ -194,6 +193,6 @@ def described(subscription: Subscription) -> tuple[tuple[str, str], ...]:
     return (("id", subscription.id), ("name", subscription.name), ("invite", subscription.invite))
 
 
-def spoken(code: str) -> str:
+def catalogue_language(code: str) -> str:
     """The language of the catalogue that a person's app asks for; empty when it is none of them."""
     return code[:2] if code[:2] in LANGUAGES and code[2:3] in ("", "-") else ""

@@ -77,7 +77,6 @@ class Membership(Struct, frozen=True, tag=True):
 
     @property
     def is_in(self) -> bool:
-        """The bot is in the chat."""
         return self.standing not in ("left", "kicked")
 
 

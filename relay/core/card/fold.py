@@ -20,7 +20,8 @@ from relay.core.card.card import (
 from relay.core.card.view import Change, Round
 from relay.core.routing.lane import Policy
 
-DETAILED = 200  # alerts of a card whose labels and annotations are kept whole; a message never shows that many
+# alerts of a card whose labels and annotations are kept whole; a message never shows that many
+DETAILED = 200
 REPEAT_REASONS = (
     "repeat interval elapsed",
     "",

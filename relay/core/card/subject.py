@@ -7,7 +7,8 @@ from relay.core.alert import Labels
 # What Kubernetes runs, then the machines, then whatever was scraped. `exported_…` is what
 # Prometheus makes of a label of the metric where the target has one of the same name.
 WORKLOADS = (
-    "persistentvolumeclaim", "deployment", "statefulset", "daemonset", "replicaset", "job_name", "cronjob",
+    "persistentvolumeclaim", "deployment", "statefulset", "daemonset", "replicaset", "job_name",
+    "cronjob",
     "horizontalpodautoscaler", "poddisruptionbudget", "resourcequota",
 )  # fmt: skip
 _MACHINES = (

@@ -26,7 +26,8 @@ _ESCAPE = re.compile(
     rb"\\(?:x([0-9A-Fa-f]{2})|([0-7]{3})|u([0-9A-Fa-f]{4})|U([0-9A-Fa-f]{8})|(.?))", re.DOTALL
 )
 _GO_ESCAPES = {
-    b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v", b"\\": b"\\", b'"': b'"'
+    b"a": b"\a", b"b": b"\b", b"f": b"\f", b"n": b"\n", b"r": b"\r", b"t": b"\t", b"v": b"\v",
+    b"\\": b"\\", b'"': b'"'
 }  # fmt: skip
 _GO_QUOTES = {value.decode(): f"\\{name.decode()}" for name, value in _GO_ESCAPES.items()}
 _CLASSIC_SPACE = "\t\n\f\r "
@@ -55,7 +56,6 @@ class MatcherError(ValueError):
     """
 
     def __init__(self, message: str, offset: int) -> None:
-        """The message is the whole text of the error."""
         super().__init__(message)
         self.offset = offset
 

@@ -74,7 +74,6 @@ class Routing(Struct, frozen=True, dict=True):
 
     @cached_property
     def all_targets(self) -> tuple[Target, ...]:
-        """Every chat there is, of receivers and of subscribers."""
         configured = tuple(target for targets in self.targets.values() for target in targets)
         return configured + tuple(subscriber.target for subscriber in self.subscriptions)
 

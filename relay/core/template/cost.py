@@ -10,7 +10,8 @@ _MADE = 256  # characters that cost a step to make
 _LOOK = 4096  # and how many cost one to search
 _SAME = 1 << 16  # and how many cost one to compare
 _ITEMS_LOOK = 64
-_ITEM = 32  # characters of a text that is split, and numbers of a range, for a step: each may become an item
+# characters of a text that is split, and numbers of a range, for a step: each may become an item
+_ITEM = 32
 _SPAN = 64  # characters that one style counts for
 _ARGUMENTS = 8
 _LAYOUT = 4  # characters of what a method of ours is given, for a step

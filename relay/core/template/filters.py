@@ -291,32 +291,40 @@ def _safe_html(_value: object) -> NoReturn:
 
 FILTERS: Mapping[str, Callable[..., Any]] = {
     # Alertmanager's (template/template.go) and Prometheus' (template/template.go)
-    "toUpper": lambda value: text(value).upper(), "toLower": lambda value: text(value).lower(), "title": title,
+    "toUpper": lambda value: text(value).upper(), "toLower": lambda value: text(value).lower(),
+    "title": title,
     "trimSpace": lambda value: text(value).strip(), "join": join,
     "match": _priced(match), "reReplaceAll": _priced(re_replace_all),
     "stringSlice": string_slice, "date": date, "tz": tz, "since": since, "humanize": humanize,
-    "humanize1024": humanize1024, "humanizePercentage": humanize_percentage, "humanizeDuration": humanize_duration,
+    "humanize1024": humanize1024, "humanizePercentage": humanize_percentage,
+    "humanizeDuration": humanize_duration,
     "humanizeTimestamp": moment, "toJson": to_json,
     "parseDuration": lambda value: parse_duration(text(value)), "safeUrl": safe_url,
     "urlUnescape": url_unescape, "safeHtml": _safe_html,
     "base64encode": base64_encode, "base64decode": base64_decode, "toDate": moment,
     # ours
-    "time": moment, "clock": clock, "duration": duration, "code": code, "bold": bold, "italic": italic, "link": link,
+    "time": moment, "clock": clock, "duration": duration, "code": code, "bold": bold,
+    "italic": italic, "link": link,
     "urlescape": url_escape,
     # Jinja's, those that cannot grow
     "upper": lambda value: text(value).upper(), "lower": lambda value: text(value).lower(),
     "trim": lambda value: text(value).strip(), "capitalize": lambda value: text(value).capitalize(),
-    "replace": replace, "string": text, "round": rounded, "tojson": to_json, "abs": abs, "int": jinja.do_int,
-    "float": jinja.do_float, "length": len, "count": len, "default": jinja.do_default, "d": jinja.do_default,
-    "first": jinja.do_first, "last": jinja.do_last, "list": list, "sort": jinja.do_sort, "unique": jinja.do_unique,
+    "replace": replace, "string": text, "round": rounded, "tojson": to_json, "abs": abs,
+    "int": jinja.do_int,
+    "float": jinja.do_float, "length": len, "count": len, "default": jinja.do_default,
+    "d": jinja.do_default,
+    "first": jinja.do_first, "last": jinja.do_last, "list": list, "sort": jinja.do_sort,
+    "unique": jinja.do_unique,
     "reverse": lambda values: list(values)[::-1], "map": jinja.do_map, "select": jinja.do_select,
     "reject": jinja.do_reject, "selectattr": jinja.do_selectattr, "rejectattr": jinja.do_rejectattr,
-    "groupby": jinja.do_groupby, "min": jinja.do_min, "max": jinja.do_max, "dictsort": jinja.do_dictsort,
+    "groupby": jinja.do_groupby, "min": jinja.do_min, "max": jinja.do_max,
+    "dictsort": jinja.do_dictsort,
     "truncate": jinja.do_truncate,
     # what the guard puts in place of `~` and of literals
     "_concat": concatenated, "_flat": flat,
 }  # fmt: skip
 FUNCTIONS: Mapping[str, object] = {
-    "stringSlice": string_slice, "code": code, "bold": bold, "italic": italic, "link": link, "time": moment,
+    "stringSlice": string_slice, "code": code, "bold": bold, "italic": italic, "link": link,
+    "time": moment,
     "duration": duration,
 }  # fmt: skip

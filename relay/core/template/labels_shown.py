@@ -13,7 +13,8 @@ from relay.core.text.richtext import clean
 # The most telling first: who is ill, then what of it. Everything not named here stands between
 # SERVICE and BORING.
 _WHAT = (
-    "mountpoint", "device", "volume", "exported_container", "container", "queue", "topic", "consumergroup", "database",
+    "mountpoint", "device", "volume", "exported_container", "container", "queue", "topic",
+    "consumergroup", "database",
     "datname", "interface", "path", "url", "name",
 )  # fmt: skip
 _CONTAINERS = ("exported_container", "container")

@@ -58,7 +58,8 @@ def silence(external_url: str, labels: Labels) -> str:
     if not external_url or not labels:
         return ""
     matchers = ", ".join(f"{name}={_quoted(value)}" for name, value in sorted(labels.items()))
-    return f"{external_url.rstrip('/')}/#/silences/new?filter={quote('{' + matchers + '}', safe='', errors='replace')}"
+    wanted = quote("{" + matchers + "}", safe="", errors="replace")
+    return f"{external_url.rstrip('/')}/#/silences/new?filter={wanted}"
 
 
 def outside(url: str, rewrites: tuple[LinkRewrite, ...] = ()) -> str:

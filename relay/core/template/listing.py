@@ -53,7 +53,10 @@ def _paragraph(alert: AlertView, reader: Reader) -> Iterator[str]:
     severity, name = alert.labels.get("severity", ""), alert.labels.get("alertname", "")
     state = severity if alert.status == "firing" and severity else reader.say(alert.status).text
     times = (reader.time(at).date(_MOMENT) for at in (alert.starts_at, alert.ends_at or 0.0))
-    head = f"{telling.mark(alert.status, severity)} {_value(state)} {_value(name) or reader.say('unnamed').text}"
+    head = (
+        f"{telling.mark(alert.status, severity)} {_value(state)} "
+        f"{_value(name) or reader.say('unnamed').text}"
+    )
     yield " · ".join(filter(None, (head, " – ".join(filter(None, times)))))
     rest = {
         key: value for key, value in alert.labels.items() if key not in ("alertname", "severity")

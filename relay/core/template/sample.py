@@ -16,7 +16,10 @@ _NOTES: Labels = {
     "dashboard_url": "https://grafana.example.org/d/pods",
 }
 _GRAPH = "https://prometheus.example.org/graph?g0.expr=up"
-_HOSTILE = "<b>&amp; *_~`|[x](http://e.vil) {{ 7*7 }} @everyone <@1> ]]\\ \ufdd00\ufdd1 \u202etxt\r\n# /cmd"
+_HOSTILE = (
+    "<b>&amp; *_~`|[x](http://e.vil) {{ 7*7 }} @everyone <@1> ]]\\ \ufdd00\ufdd1 "
+    "\u202etxt\r\n# /cmd"
+)
 
 
 def alert(
@@ -107,7 +110,8 @@ def _pod(pod: str, severity: str = "critical") -> Labels:
 
 def _one() -> View:
     labels = {
-        "alertname": "HighErrorRate", "severity": "critical", "service": "payments", "region": "eu-west-1",
+        "alertname": "HighErrorRate", "severity": "critical", "service": "payments",
+        "region": "eu-west-1",
         "instance": "api-7f9c",
     }  # fmt: skip
     notes = {
@@ -141,7 +145,8 @@ def _huge() -> View:
 
 def _thirty() -> View:
     nodes = (
-        alert(at / 10, labels={"alertname": "NodeNotReady", "severity": "warning" if at < 28 else "info",
+        alert(at / 10,
+            labels={"alertname": "NodeNotReady", "severity": "warning" if at < 28 else "info",
                                "cluster": "prod-1", "node": f"node-{at:02}.example.org"},
               annotations={"summary": "Node is not ready"})
         for at in range(30)
@@ -151,12 +156,16 @@ def _thirty() -> View:
 
 def _mixed() -> View:
     alerts = (
-        alert(4, labels={**_HEAD, "alertname": "HighErrorRate", "severity": "critical", "instance": "api-1"},
+        alert(4, labels={**_HEAD, "alertname": "HighErrorRate", "severity": "critical",
+                         "instance": "api-1"},
               annotations={"summary": "12 % of requests fail"}),
-        alert(5, labels={**_HEAD, "alertname": "DiskFull", "severity": "warning", "instance": "db-2",
-                         "mountpoint": "/var/lib"}, annotations={"summary": "4 % left on /var/lib"}),
-        alert(2, "gone", {**_HEAD, "alertname": "NodeDown", "severity": "critical", "instance": "web-3"}, {}),
-        alert(1, "resolved", {**_HEAD, "alertname": "DiskFull", "severity": "info", "instance": "db-1"}, {}, 6.0),
+        alert(5, labels={**_HEAD, "alertname": "DiskFull", "severity": "warning",
+                         "instance": "db-2", "mountpoint": "/var/lib"},
+              annotations={"summary": "4 % left on /var/lib"}),
+        alert(2, "gone",
+            {**_HEAD, "alertname": "NodeDown", "severity": "critical", "instance": "web-3"}, {}),
+        alert(1, "resolved",
+            {**_HEAD, "alertname": "DiskFull", "severity": "info", "instance": "db-1"}, {}, 6.0),
     )  # fmt: skip
     return view(alerts, "shrank", 8, group={"cluster": "prod-1", "namespace": "payments"})
 
@@ -178,7 +187,8 @@ def _hostile() -> View:
         "_x": "`",
     }
     notes = {
-        "summary": _HOSTILE, "description": "tg://user?id=1 https://e.vil/", "runbook_url": "javascript:alert(1)",
+        "summary": _HOSTILE, "description": "tg://user?id=1 https://e.vil/",
+        "runbook_url": "javascript:alert(1)",
         "dashboard_url": 'https://e.vil/")<b>[',
     }  # fmt: skip
     return view((alert(4, labels=labels, annotations=notes),), group={"alertname": _HOSTILE})

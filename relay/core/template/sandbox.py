@@ -28,22 +28,26 @@ _PATTERN = 500  # steps for a regular expression
 _BODY = 256  # characters and operations of a loop or a macro, for a step
 RUN = "_run"
 TESTS = frozenset(
-    {"defined", "undefined", "none", "string", "number", "mapping", "sequence", "iterable", "odd", "even",
-     "divisibleby", "in", "eq", "equalto", "ne", "lt", "lessthan", "le", "gt", "greaterthan", "ge", "true", "false",
+    {"defined", "undefined", "none", "string", "number", "mapping", "sequence", "iterable", "odd",
+     "even",
+     "divisibleby", "in", "eq", "equalto", "ne", "lt", "lessthan", "le", "gt", "greaterthan", "ge",
+     "true", "false",
      "==", "!=", "<", "<=", ">", ">="}
 )  # fmt: skip
 
 # Filters that do not pay by what they are given: these take a text apart, those only put together.
 _PAYING: dict[str, Callable[[object], int]] = {
     **dict.fromkeys(
-        ("first", "last", "list", "sort", "unique", "reverse", "map", "select", "reject", "selectattr", "rejectattr",
+        ("first", "last", "list", "sort", "unique", "reverse", "map", "select", "reject",
+         "selectattr", "rejectattr",
          "groupby", "min", "max"), price.taken_apart),
     **dict.fromkeys(("join", "_concat", "_flat"), price.looked),
     **dict.fromkeys(("code", "bold", "italic", "link"), price.begun),
 }  # fmt: skip
 _METHODS: dict[type, frozenset[str]] = {
     str: frozenset(
-        {"upper", "lower", "title", "capitalize", "strip", "lstrip", "rstrip", "split", "startswith", "endswith",
+        {"upper", "lower", "title", "capitalize", "strip", "lstrip", "rstrip", "split",
+         "startswith", "endswith",
          "removeprefix", "removesuffix"}
     ),
     dict: frozenset({"get", "items", "keys", "values"}),
@@ -56,7 +60,8 @@ _METHODS: dict[type, frozenset[str]] = {
     type(None): frozenset(),
     Markup: frozenset(),
     LoopContext: frozenset(
-        {"index", "index0", "first", "last", "length", "revindex", "revindex0", "previtem", "nextitem", "cycle",
+        {"index", "index0", "first", "last", "length", "revindex", "revindex0", "previtem",
+         "nextitem", "cycle",
          "changed", "depth", "depth0"}
     ),
 }  # fmt: skip

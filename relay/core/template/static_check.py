@@ -19,13 +19,18 @@ MAX_SOURCE = 1 << 16
 _PAID = "_paid"  # where a macro puts its price: no template can write the name
 _ADVICE: dict[type[nodes.Node], str] = {
     nodes.Pow: "** is not available: write the number itself",
-    nodes.AssignBlock: "{% set %} with a body is not available: write {% macro %} and call it where its text belongs",
+    nodes.AssignBlock: (
+        "{% set %} with a body is not available: write {% macro %} and call it where its "
+        "text belongs"
+    ),
     nodes.FilterBlock: "{% filter %} is not available: put the filter on each value",
     nodes.CallBlock: "{% call %} is not available: write a macro with parameters",
     nodes.Include: "{% include %} is not available: a template is one file",
     nodes.Import: "{% import %} is not available: a template is one file, put the macro into it",
     nodes.FromImport: "{% from %} is not available: a template is one file, put the macro into it",
-    nodes.Extends: "{% extends %} is not available: blocks that are left out have the built-in default",
+    nodes.Extends: (
+        "{% extends %} is not available: blocks that are left out have the built-in default"
+    ),
     nodes.Scope: "{% autoescape %} is not available: values are escaped by themselves",
 }
 _FILTER_ADVICE = {
@@ -63,10 +68,14 @@ _NAME_ADVICE = {
     "kwargs": "name the parameters",
 }
 _ALLOWED: tuple[type[nodes.Node], ...] = (
-    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.NSRef, nodes.Const, nodes.For, nodes.If,
-    nodes.Assign, nodes.With, nodes.Macro, nodes.Block, nodes.Getattr, nodes.Getitem, nodes.Slice, nodes.Filter,
-    nodes.Test, nodes.Call, nodes.Keyword, nodes.Pair, nodes.List, nodes.Tuple, nodes.Dict, nodes.CondExpr,
-    nodes.Compare, nodes.Operand, nodes.Not, nodes.And, nodes.Or, nodes.Add, nodes.Sub, nodes.Mul, nodes.Div,
+    nodes.Template, nodes.Output, nodes.TemplateData, nodes.Name, nodes.NSRef, nodes.Const,
+    nodes.For, nodes.If,
+    nodes.Assign, nodes.With, nodes.Macro, nodes.Block, nodes.Getattr, nodes.Getitem, nodes.Slice,
+    nodes.Filter,
+    nodes.Test, nodes.Call, nodes.Keyword, nodes.Pair, nodes.List, nodes.Tuple, nodes.Dict,
+    nodes.CondExpr,
+    nodes.Compare, nodes.Operand, nodes.Not, nodes.And, nodes.Or, nodes.Add, nodes.Sub, nodes.Mul,
+    nodes.Div,
     nodes.FloorDiv, nodes.Mod, nodes.Neg, nodes.Pos, nodes.Concat,
 )  # fmt: skip
 

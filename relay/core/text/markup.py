@@ -2,8 +2,8 @@
 
 from typing import Literal, assert_never
 
+from relay.core.text.markup_builder import MarkupError
 from relay.core.text.markup_discord import parse_discord
-from relay.core.text.markup_draft import MarkupError
 from relay.core.text.markup_html import parse_html
 from relay.core.text.markup_markdown import parse_markdown
 from relay.core.text.markup_markdownv2 import parse_markdownv2

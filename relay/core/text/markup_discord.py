@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 
 from msgspec import Struct
 
-from relay.core.text.markup_draft import Draft, Mark
+from relay.core.text.markup_builder import MarkupBuilder, OpenStyle
 from relay.core.text.richtext import CLOSE, OPEN, Kind, RichText
 
 _BLOCK = re.compile(
@@ -61,12 +61,12 @@ def parse_discord(source: str) -> RichText:
 
     A time's fallback text is the moment in UTC, or its placeholder.
     """
-    draft = Draft()
-    _blocks(source, draft, quoted=False)
-    return draft.finish()
+    builder = MarkupBuilder()
+    _blocks(source, builder, quoted=False)
+    return builder.finish()
 
 
-def _blocks(source: str, draft: Draft, *, quoted: bool) -> None:
+def _blocks(source: str, builder: MarkupBuilder, *, quoted: bool) -> None:
     begin = position = 0
     while found := _BLOCK.search(source, position):
         position = found.end()
@@ -78,51 +78,51 @@ def _blocks(source: str, draft: Draft, *, quoted: bool) -> None:
             or found["subtext"]
             or (not quoted and (found["quote"] or found["rest"]))
         ):
-            _inline(source[begin : found.start()], draft)
-            begin = position = _block(source, found, draft)
-    _inline(source[begin:], draft)
+            _inline(source[begin : found.start()], builder)
+            begin = position = _block(source, found, builder)
+    _inline(source[begin:], builder)
 
 
-def _block(source: str, found: re.Match[str], draft: Draft) -> int:
+def _block(source: str, found: re.Match[str], builder: MarkupBuilder) -> int:
     """Write the block that begins here; where it ends, its line feed not taken."""
-    mark = draft.open()
+    mark = builder.open()
     if found["rest"]:
-        _blocks(source[found.end() :], draft, quoted=True)
-        draft.close(mark, "quote")
+        _blocks(source[found.end() :], builder, quoted=True)
+        builder.close(mark, "quote")
         return len(source)
     if found["quote"]:
         lines = _QUOTED_LINES.match(source, found.start())
         text = lines[0].removesuffix("\n") if lines else ""
-        _blocks(_QUOTE_SIGN.sub("", text), draft, quoted=True)
-        draft.close(mark, "quote")
+        _blocks(_QUOTE_SIGN.sub("", text), builder, quoted=True)
+        builder.close(mark, "quote")
         return found.start() + len(text)
     end = source.find("\n", found.end())
     end = len(source) if end < 0 else end
-    _inline(source[found.end() : end], draft)
+    _inline(source[found.end() : end], builder)
     if found["heading"]:
-        draft.close(mark, "heading", str(len(found["heading"])))
+        builder.close(mark, "heading", str(len(found["heading"])))
     else:
-        draft.close(mark, "subtext")
+        builder.close(mark, "subtext")
     return end
 
 
-def _inline(source: str, draft: Draft) -> None:
+def _inline(source: str, builder: MarkupBuilder) -> None:
     tokens = list(_tokens(source))
     pairs = _pairs(tokens)
     ends = {end: begin for begin, end in pairs.items()}
-    marks: dict[int, Mark] = {}
+    marks: dict[int, OpenStyle] = {}
     for index, token in enumerate(tokens):
         if index in pairs:
-            marks[index] = draft.open()
+            marks[index] = builder.open()
         elif index in ends:
             begin = ends[index]
-            draft.close(marks[begin], _STYLES[tokens[begin].sign], token.value)
+            builder.close(marks[begin], _STYLES[tokens[begin].sign], token.value)
         elif token.kind:
-            mark = draft.open()
-            draft.write(token.text)
-            draft.close(mark, token.kind, token.value)
+            mark = builder.open()
+            builder.write(token.text)
+            builder.close(mark, token.kind, token.value)
         else:
-            draft.write(token.text)
+            builder.write(token.text)
 
 
 def _pairs(tokens: list[_Token]) -> dict[int, int]:

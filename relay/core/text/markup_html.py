@@ -4,7 +4,7 @@ import re
 
 from msgspec import Struct
 
-from relay.core.text.markup_draft import Draft, Mark, MarkupError
+from relay.core.text.markup_builder import MarkupBuilder, MarkupError, OpenStyle
 from relay.core.text.richtext import CLOSE, OPEN, Kind, RichText
 
 _SPACE = re.compile(r"[ \t\n\r\v]*")
@@ -42,7 +42,7 @@ _TAGS = {*_KINDS, "tg-emoji"}
 class _Tag(Struct, frozen=True):
     name: str
     offset: int
-    mark: Mark
+    mark: OpenStyle
     attributes: dict[str, str]
 
     @property
@@ -72,7 +72,7 @@ class _Html:
     def __init__(self, source: str) -> None:
         self._source = source
         self._position = 0
-        self._draft = Draft()
+        self._builder = MarkupBuilder()
         self._open: list[_Tag] = []
         self._links = 0
         self._last: _Code | None = None
@@ -82,7 +82,7 @@ class _Html:
             begin = self._position
             end = self._source.find("<", begin)
             end = len(self._source) if end < 0 else end
-            self._draft.write(_decoded(self._source[begin:end], begin))
+            self._builder.write(_decoded(self._source[begin:end], begin))
             self._position = end
             if self._source.startswith("</", end):
                 self._end_tag()
@@ -93,7 +93,7 @@ class _Html:
             raise MarkupError(
                 f"<{tag.name}> is never closed: end it with </{tag.name}>", tag.offset
             )
-        return self._draft.finish()
+        return self._builder.finish()
 
     def _start_tag(self) -> None:
         offset = self._position
@@ -113,7 +113,7 @@ class _Html:
         if name == "span" and attributes.get("class") != "tg-spoiler":
             raise MarkupError('<span> needs class="tg-spoiler"', offset)
         self._links += name == "a"
-        self._open.append(_Tag(name, offset, self._draft.open(), attributes))
+        self._open.append(_Tag(name, offset, self._builder.open(), attributes))
 
     def _attributes(self, tag: str, offset: int) -> dict[str, str]:
         """The attributes up to the end of the tag, which is taken too."""
@@ -171,7 +171,7 @@ class _Html:
             )
         self._open.pop()
         self._links -= tag.name == "a"
-        if self._draft.length > tag.mark.start:
+        if self._builder.length > tag.mark.start:
             self._close(tag)
 
     def _close(self, tag: _Tag) -> None:
@@ -180,7 +180,7 @@ class _Html:
         elif tag.name == "tg-emoji":
             _check_emoji(tag)
             self._last = None
-        elif self._draft.close(tag.mark, *self._style(tag)):
+        elif self._builder.close(tag.mark, *self._style(tag)):
             self._last = None
 
     def _style(self, tag: _Tag) -> tuple[Kind, str]:
@@ -198,17 +198,17 @@ class _Html:
         """A block and code with a language over the same characters are one block in that
         language.
         """
-        start, end, last, language = tag.mark.start, self._draft.length, self._last, tag.language
+        start, end, last, language = tag.mark.start, self._builder.length, self._last, tag.language
         same = last is not None and last.kind != kind and (last.start, last.end) == (start, end)
         inner = last.language if last and same else ""
         if same and (inner if kind == "pre" else language and not inner):
             kind, language = "pre", language or inner
-        self._draft.close(tag.mark, kind, language if kind == "pre" else "")
+        self._builder.close(tag.mark, kind, language if kind == "pre" else "")
         self._last = _Code(kind, start, end, language)
 
     def _address(self, tag: _Tag) -> str:
         given = tag.attributes.get("href", "")
-        return given or (self._draft.since(tag.mark) if self._links == 0 else "")
+        return given or (self._builder.since(tag.mark) if self._links == 0 else "")
 
     def _take(self, pattern: re.Pattern[str]) -> str:
         found = pattern.match(self._source, self._position)

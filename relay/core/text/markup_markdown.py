@@ -4,7 +4,7 @@ faults.
 
 import re
 
-from relay.core.text.markup_draft import Draft, MarkupError
+from relay.core.text.markup_builder import MarkupBuilder, MarkupError
 from relay.core.text.richtext import Kind, RichText
 
 _SPECIAL = re.compile(
@@ -25,34 +25,37 @@ def parse_markdown(source: str) -> RichText:
 
     Raises MarkupError where Telegram would refuse the message.
     """
-    draft = Draft()
+    builder = MarkupBuilder()
     position = 0
     while found := _SPECIAL.search(source, position):
-        draft.write(source[position : found.start()])
+        builder.write(source[position : found.start()])
         if found[1]:
-            draft.write(found[1])
+            builder.write(found[1])
             position = found.end()
         else:
-            position = _style(source, found, draft)
-    draft.write(source[position:])
-    return draft.finish()
+            position = _style(source, found, builder)
+    builder.write(source[position:])
+    return builder.finish()
 
 
-def _style(source: str, found: re.Match[str], draft: Draft) -> int:
+def _style(source: str, found: re.Match[str], builder: MarkupBuilder) -> int:
     """Write one styled piece; where it ends."""
     sign = "```" if found[0].startswith("```") else found[0]
     kind, end_sign = _STYLES[sign]
     end = source.find(end_sign, found.end())
     if end < 0:
-        message = f"the {kind} that begins here does not end: add {end_sign}, or write \\{sign[0]} for the character itself"
+        message = (
+            f"the {kind} that begins here does not end: add {end_sign}, or write \\{sign[0]} "
+            f"for the character itself"
+        )
         raise MarkupError(message, found.start())
     text = source[found.end() : end]
     value, position = found[2] or "", end + len(end_sign)
     if kind == "link":
         value, position = _address(source, text, position)
-    mark = draft.open()
-    draft.write(text)
-    draft.close(mark, kind, value)
+    mark = builder.open()
+    builder.write(text)
+    builder.close(mark, kind, value)
     return position
 
 

@@ -6,7 +6,7 @@ import re
 
 from msgspec import Struct
 
-from relay.core.text.markup_draft import Draft, Mark, MarkupError
+from relay.core.text.markup_builder import MarkupBuilder, MarkupError, OpenStyle
 from relay.core.text.richtext import OPEN, Kind, RichText
 
 _SPECIAL = re.compile(r"\\[\x01-\x7e]|[_*\[\]()~`>#+\-=|{}.!\n]")
@@ -40,7 +40,7 @@ _SIGN = re.compile(r"\|\||__|_|\*|~|```|`|!?\[")
 class _Open(Struct, frozen=True):
     kind: Kind
     offset: int
-    mark: Mark
+    mark: OpenStyle
     language: str = ""
 
 
@@ -57,7 +57,7 @@ class _MarkdownV2:
     def __init__(self, source: str) -> None:
         self._source = source
         self._position = 0
-        self._draft = Draft()
+        self._builder = MarkupBuilder()
         self._open: list[_Open] = []
         self._quoting = False
         self._line_begins = True
@@ -80,7 +80,7 @@ class _MarkdownV2:
             self._end_quote(at_end=True)
         if self._open:
             raise _unclosed(self._open[-1])
-        return self._draft.finish()
+        return self._builder.finish()
 
     def _sign(self, sign: str) -> None:
         if sign.startswith("\\"):
@@ -97,7 +97,7 @@ class _MarkdownV2:
 
     def _write(self, text: str) -> None:
         if text:
-            self._draft.write(text)
+            self._builder.write(text)
             self._line_begins = self._line_begins and not text.strip("\r")
 
     def _write_one(self, character: str) -> None:
@@ -115,7 +115,7 @@ class _MarkdownV2:
         if not self._line_begins:
             raise _reserved(">", self._position)
         if not self._quoting:
-            self._open.append(_Open("quote", self._position, self._draft.open()))
+            self._open.append(_Open("quote", self._position, self._builder.open()))
             self._quoting = True
         self._position += 1
 
@@ -134,7 +134,7 @@ class _MarkdownV2:
             self._write_one("\n")
         self._open.pop()
         self._quoting = False
-        self._draft.close(top.mark, kind)
+        self._builder.close(top.mark, kind)
 
     def _ends(self, kind: Kind) -> bool:
         if kind == "italic" and self._source.startswith("__", self._position):
@@ -152,7 +152,7 @@ class _MarkdownV2:
             fence = _FENCE.match(self._source, begin)
             if fence:
                 self._position, language = fence.end(), fence[1] or ""
-        self._open.append(_Open(_BEGINNINGS[sign[0]], begin, self._draft.open(), language))
+        self._open.append(_Open(_BEGINNINGS[sign[0]], begin, self._builder.open(), language))
 
     def _end(self) -> None:
         top = self._open.pop()
@@ -162,14 +162,14 @@ class _MarkdownV2:
                 address = self._address()
                 if address is None:
                     inner = any(outer.kind == "link" for outer in self._open)
-                    address = "" if inner else self._draft.since(top.mark)
-                self._draft.close(top.mark, "link", address)
+                    address = "" if inner else self._builder.since(top.mark)
+                self._builder.close(top.mark, "link", address)
             case "time":
                 value = _time(self._address(), top.offset)
                 if value:
-                    self._draft.close(top.mark, "time", value)
+                    self._builder.close(top.mark, "time", value)
             case kind:
-                self._draft.close(top.mark, kind, top.language)
+                self._builder.close(top.mark, kind, top.language)
 
     def _address(self) -> str | None:
         """The address in parentheses that stands here, if one does."""
@@ -199,7 +199,10 @@ def _time(address: str | None, offset: int) -> str:
         known = bool(OPEN in unix or (_UNIX.fullmatch(unix) and int(unix) < 2**31))
         known = known and bool(OPEN in form or _TIME_FORMAT.fullmatch(form))
     if not known:
-        message = "after ![text] an address like (tg://time?unix=1700000000&format=r) is needed: write \\! for a plain !"
+        message = (
+            "after ![text] an address like (tg://time?unix=1700000000&format=r) is needed: "
+            "write \\! for a plain !"
+        )
         raise MarkupError(message, offset)
     return f"{unix}:{form}" if form else unix
 

@@ -23,8 +23,10 @@ Kind = Literal[
     "quote",
     "fold",  # expandable quote
     "link",  # value: http(s) address
-    "time",  # value: "UNIX" or "UNIX:FORMAT"; the text under it is the fallback for apps that cannot show local time
-    "mention",  # value: a user or role of the configuration, "user:ID" or "role:ID"; never from a payload
+    "time",
+    # value: "UNIX" or "UNIX:FORMAT"; the text is shown by apps that cannot show local time
+    # value: a user or role of the configuration, "user:ID" or "role:ID"; never from a payload
+    "mention",
     "heading",  # value: level 1 to 3
     "subtext",
 ]
@@ -87,7 +89,6 @@ def styled(kind: Kind, content: RichText | str, value: str = "") -> RichText:
 
 
 def concat(parts: Iterable[RichText | str]) -> RichText:
-    """The parts one after the other."""
     texts: list[str] = []
     spans: list[Span] = []
     offset = 0

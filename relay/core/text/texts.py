@@ -148,7 +148,8 @@ CATALOGUE = MappingProxyType(
                     "queue list"
                 ),
                 (
-                    "{n} deliveries of receiver {receiver} cannot be delivered ({why}): alert-relay "
+                    "{n} deliveries of receiver {receiver} cannot be delivered ({why}): "
+                    "alert-relay "
                     "queue list"
                 ),
             ),
@@ -202,10 +203,12 @@ CATALOGUE = MappingProxyType(
 _UNITS = {"en": ("s", "min", "h", "d"), "fr": ("s", "min", "h", "j")}
 _MONTHS = {
     "en": ["Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"],
-    "fr": ["janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.", "nov.", "déc."],
+    "fr": ["janv.", "févr.", "mars", "avr.", "mai", "juin", "juil.", "août", "sept.", "oct.",
+        "nov.", "déc."],
 }  # fmt: skip
 _ORDINALS = {
-    "en": ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth", "tenth"],
+    "en": ["first", "second", "third", "fourth", "fifth", "sixth", "seventh", "eighth", "ninth",
+        "tenth"],
     "fr": ["première", "deuxième", "troisième", "quatrième", "cinquième", "sixième", "septième",
            "huitième", "neuvième", "dixième"],
 }  # fmt: skip

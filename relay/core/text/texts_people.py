@@ -43,7 +43,8 @@ PEOPLE = MappingProxyType(
             "Stopped: no more alerts come here. A new link begins again.",
             "Arrêté : plus aucune alerte n'arrive ici. Un nouveau lien reprend l'envoi.",
         ),
-        "none": Text("No alerts are sent here by a link.", "Aucune alerte n'arrive ici par un lien."),
+        "none": Text("No alerts are sent here by a link.",
+            "Aucune alerte n'arrive ici par un lien."),
         "listed": Text("“{name}”: {matchers}", "« {name} » : {matchers}"),
         "muted": Text(
             "Muted until {until}. What still fires then will be shown.",
@@ -58,16 +59,19 @@ PEOPLE = MappingProxyType(
         ),
         "chat_id": Text("Chat id: {chat}", "Identifiant de la discussion : {chat}"),
         "topic_id": Text("Topic id: {topic}", "Identifiant du sujet : {topic}"),
-        "open": Text(("{n} alert is open", "{n} alerts are open"), ("{n} alerte ouverte", "{n} alertes ouvertes")),
+        "open": Text(("{n} alert is open", "{n} alerts are open"),
+            ("{n} alerte ouverte", "{n} alertes ouvertes")),
         "nothing_open": Text("Nothing is open here.", "Rien n'est ouvert ici."),
         "no_such": Text(
-            "None of the open alerts here matches.", "Aucune des alertes ouvertes ici ne correspond."
+            "None of the open alerts here matches.",
+            "Aucune des alertes ouvertes ici ne correspond."
         ),
         "bad_matcher": Text("That is no matcher: {why}", "Ce n'est pas un filtre : {why}"),
         "do_stop": Text("no more alerts", "plus aucune alerte"),
         "do_subscriptions": Text("what you get", "ce que vous recevez"),
         "do_mute": Text("quiet for a while, such as 2h", "du calme un moment, par exemple 2h"),
-        "do_alerts": Text("what is open here, as in /alerts team=db", "ce qui est ouvert ici, comme /alerts team=db"),
+        "do_alerts": Text("what is open here, as in /alerts team=db",
+            "ce qui est ouvert ici, comme /alerts team=db"),
         "do_chatid": Text("the id of this chat", "l'identifiant de cette discussion"),
         "do_help": Text("these commands", "ces commandes"),
     }

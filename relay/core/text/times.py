@@ -16,8 +16,10 @@ _LAYOUT = re.compile(
 _LONGEST_LAYOUT = 100
 _STRFTIME = re.compile(r"%-?([A-Za-z])")
 _IN_GO = {
-    "Y": "2006", "y": "06", "m": "01", "d": "02", "e": "_2", "H": "15", "I": "03", "M": "04", "S": "05", "p": "PM",
-    "b": "Jan", "B": "January", "a": "Mon", "A": "Monday", "Z": "MST", "z": "-0700", "F": "2006-01-02", "T": "15:04:05",
+    "Y": "2006", "y": "06", "m": "01", "d": "02", "e": "_2", "H": "15", "I": "03", "M": "04",
+    "S": "05", "p": "PM",
+    "b": "Jan", "B": "January", "a": "Mon", "A": "Monday", "Z": "MST", "z": "-0700",
+    "F": "2006-01-02", "T": "15:04:05",
 }  # fmt: skip
 _LATEST = (
     253402300799.0 - 86_400
@@ -54,7 +56,6 @@ class Printable:
     __slots__ = ()
 
     def rich(self) -> RichText:
-        """What it prints as."""
         raise NotImplementedError
 
 
@@ -70,7 +71,6 @@ class Duration(float):
     _text: str
 
     def __str__(self) -> str:
-        """`1 h 12 min`."""
         return self._text
 
 
@@ -88,27 +88,21 @@ class Time(Printable):
         self._zone = zone or reader.timezone
 
     def __bool__(self) -> bool:
-        """Whether the time is known."""
         return 0.0 < self.unix < _LATEST
 
     def __float__(self) -> float:
-        """Unix seconds."""
         return self.unix
 
     def __str__(self) -> str:
-        """What it prints as, without its style."""
         return self.rich().text
 
     def __eq__(self, other: object) -> bool:
-        """The same moment, whatever the zone."""
         return isinstance(other, Time) and self.unix == other.unix
 
     def __lt__(self, other: "Time") -> bool:
-        """Earlier."""
         return self.unix < other.unix
 
     def __hash__(self) -> int:
-        """As equal moments have to."""
         return hash(self.unix)
 
     def rich(self) -> RichText:
@@ -179,11 +173,15 @@ def _words(local: datetime) -> dict[str, str]:
     offset = f"{local:%z}" or "+0000"
     colon = f"{offset[:3]}:{offset[3:5]}"
     return {
-        "2006": f"{local.year:04d}", "06": f"{local.year % 100:02d}", "January": f"{local:%B}", "Jan": f"{local:%b}",
-        "01": f"{local.month:02d}", "1": str(local.month), "Monday": f"{local:%A}", "Mon": f"{local:%a}",
-        "02": f"{local.day:02d}", "_2": f"{local.day:2d}", "2": str(local.day), "15": f"{local.hour:02d}",
+        "2006": f"{local.year:04d}", "06": f"{local.year % 100:02d}", "January": f"{local:%B}",
+        "Jan": f"{local:%b}",
+        "01": f"{local.month:02d}", "1": str(local.month), "Monday": f"{local:%A}",
+        "Mon": f"{local:%a}",
+        "02": f"{local.day:02d}", "_2": f"{local.day:2d}", "2": str(local.day),
+        "15": f"{local.hour:02d}",
         "03": f"{hour:02d}", "3": str(hour), "04": f"{local.minute:02d}", "4": str(local.minute),
-        "05": f"{local.second:02d}", "5": str(local.second), "PM": f"{local:%p}", "pm": f"{local:%p}".lower(),
+        "05": f"{local.second:02d}", "5": str(local.second), "PM": f"{local:%p}",
+        "pm": f"{local:%p}".lower(),
         "MST": f"{local:%Z}", "Z07:00": "Z" if offset == "+0000" else colon, "-07:00": colon,
         "-0700": offset[:5], "-07": offset[:3],
     }  # fmt: skip

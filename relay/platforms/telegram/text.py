@@ -78,14 +78,16 @@ _GUARDING: frozenset[Kind] = frozenset({"code", "pre", "link", "mention"})
 # What td's find_* functions take for a link, an e-mail address, a command and so on, or a little
 # more than that.
 _OUTSIDE = r"\x7f-\xbf\s\u2000-\u200b\u200e-\u200f\u2016-\u206f"
-_LABEL = rf"[^\x00-\x2c\x2e\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7d{_OUTSIDE}]"  # with digits, `-`, `_` and `~`
+# with digits, `-`, `_` and `~`
+_LABEL = rf"[^\x00-\x2c\x2e\x2f\x3a-\x40\x5b-\x5e\x60\x7b-\x7d{_OUTSIDE}]"
 _LETTER = rf"[^\x00-\x40\x5b-\x60\x7b-\x7e{_OUTSIDE}]"
 _START = rf"(?:(?<![\w.+:~-])[\w.+:~-]{{1,64}}@)?(?<!{_LABEL})(?<!\.)"
 _TAIL = r"(?::\d+)?(?:[/?#][^\s<>\"«»]{0,2048}[^\s<>\"«».:;,()\]}'?!`])?"
 _AUTOMATIC = re.compile(
     "|".join(
         (
-            r"(?<![A-Za-z0-9+-])[A-Za-z0-9+-]+://[^\s<>\"«»]{0,2048}[^\s<>\"«».:;,()\]}'?!`]",  # addresses
+            # addresses
+            r"(?<![A-Za-z0-9+-])[A-Za-z0-9+-]+://[^\s<>\"«»]{0,2048}[^\s<>\"«».:;,()\]}'?!`]",
             rf"{_START}(?:\d{{1,3}}\.){{3}}\d{{1,3}}(?!{_LABEL}){_TAIL}",
             rf"{_START}(?:{_LABEL}++\.)+(?:xn--[A-Za-z0-9]+|{_LETTER}{{2,}}(?!{_LABEL})){_TAIL}",
             r"(?<![A-Za-z0-9_])@[A-Za-z0-9_]{3,}",  # mentions

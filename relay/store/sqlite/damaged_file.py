@@ -20,7 +20,8 @@ _SIZE_AT = slice(
     28, 32
 )  # of the file, in pages: https://sqlite.org/fileformat2.html#the_database_header
 _MANY = 1 << 20  # rows that there may be where the number of the last one cannot be read
-_PATIENCE = 10_000  # rows in a broken region that are tried one by one; from then on ever larger steps are made
+# rows in a broken region that are tried one by one; from then on ever larger steps are made
+_PATIENCE = 10_000
 
 
 class WreckedLane(Struct, frozen=True):

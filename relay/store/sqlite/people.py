@@ -7,11 +7,11 @@ from msgspec.structs import replace
 
 from relay.core.bot.people import (
     BotReply,
+    ChatContext,
     ChatEntry,
-    Effects,
     Invite,
-    Known,
     Subscription,
+    UpdateEffects,
     hash_of,
     with_topics_of,
 )
@@ -72,16 +72,16 @@ class SqlitePeople:
         """See `people.PeopleStore.keep_webhook`."""
         self._keep_ears(bot, replace(self.poll_state(bot), webhook=address))
 
-    def known(self, bot: BotId, update: Update) -> Known:
+    def known(self, bot: BotId, update: Update) -> ChatContext:
         """See `people.PeopleStore.known`."""
         if isinstance(update, Ignored):
-            return Known(bot)
+            return ChatContext(bot)
         chat = update.old if isinstance(update, Migrated) else update.chat.id
         rows = self._db.execute(
             "SELECT body FROM subscription WHERE bot = ? AND chat = ? ORDER BY rowid",
             (_text(bot), chat),
         )
-        known = Known(bot, self._registered(bot, chat), subscriptions=_all(rows))
+        known = ChatContext(bot, self._registered(bot, chat), subscriptions=_all(rows))
         if isinstance(update, Command) and update.name == "start":
             return replace(known, invite=self._invited(bot, update.argument))
         if isinstance(update, Command) and update.name == "alerts":
@@ -125,7 +125,7 @@ class SqlitePeople:
         return [lane for lane in lanes if chat in (lane[1].chat, lane[2].chat)]
 
     def take_update(
-        self, bot: BotId, update_id: int, effects: Effects, now: float
+        self, bot: BotId, update_id: int, effects: UpdateEffects, now: float
     ) -> tuple[LaneKey, ...]:
         """See `people.PeopleStore.take_update`."""
         self._keep_ears(bot, replace(self.poll_state(bot), next_update=update_id + 1, heard_at=now))

@@ -47,14 +47,16 @@ LISTS: dict[QueueState, str] = {
     "pending": "SELECT lane, seq FROM delivery INDEXED BY delivery_owner WHERE settlement IS NULL"
     " AND (owner, lane, accepted_at, seq) > (?, ?, ?, ?) AND owner <= ? ORDER BY owner, lane, "
     "accepted_at, seq LIMIT ?",
-    "dead": "SELECT lane, seq FROM delivery INDEXED BY delivery_dead WHERE settlement = 'dead' AND retried IS NULL"
+    "dead": "SELECT lane, seq FROM delivery INDEXED BY delivery_dead"
+    " WHERE settlement = 'dead' AND retried IS NULL"
     " AND (owner, lane, accepted_at, seq) > (?, ?, ?, ?) AND owner <= ? ORDER BY owner, lane, "
     "accepted_at, seq LIMIT ?",
 }
 _COUNT: dict[QueueState, str] = {
     "pending": "SELECT count(*) FROM delivery INDEXED BY delivery_owner WHERE settlement IS NULL"
     " AND owner >= ? AND owner <= ?",
-    "dead": "SELECT count(*) FROM delivery INDEXED BY delivery_dead WHERE settlement = 'dead' AND retried IS NULL"
+    "dead": "SELECT count(*) FROM delivery INDEXED BY delivery_dead"
+    " WHERE settlement = 'dead' AND retried IS NULL"
     " AND owner >= ? AND owner <= ?",
 }
 _BEHIND_ALL = b""  # SQLite sorts every blob behind every text
@@ -284,7 +286,10 @@ def _not_to_retry(db: Database, row: Row, card: Card | None) -> str:
     if row.settlement != "dead":
         return f"{row.id} ended as {row.settlement}: only what is dead or pending can be retried"
     if row.retried is not None:
-        return f"{row.id} was retried before, as {row.lane}/{row.retried}: see `queue show {row.lane}/{row.retried}`"
+        return (
+            f"{row.id} was retried before, as {row.lane}/{row.retried}: see `queue show "
+            f"{row.lane}/{row.retried}`"
+        )
     if row.card is not None and card and is_settled(card):
         return f"{row.id} needs no retry: the chat shows its group as it is now"
     later = _later(db, row)

@@ -11,12 +11,11 @@ class MarkupError(ValueError):
     """
 
     def __init__(self, message: str, offset: int) -> None:
-        """`message` says what is wrong and what is right."""
         super().__init__(message)
         self.offset = offset
 
 
-class Mark(Struct, frozen=True):
+class OpenStyle(Struct, frozen=True):
     """A place where a style begins: the text's length there, the pieces and the spans written so
     far.
     """
@@ -26,26 +25,24 @@ class Mark(Struct, frozen=True):
     span: int
 
 
-class Draft:
+class MarkupBuilder:
     """Text and spans in the order in which they begin; `length` is the text's, in code points."""
 
     def __init__(self) -> None:
-        """Nothing written yet."""
         self.length = 0
         self._pieces: list[str] = []
         self._spans: list[Span | None] = []
 
     def write(self, text: str) -> None:
-        """Add characters."""
         self._pieces.append(text)
         self.length += len(text)
 
-    def open(self) -> Mark:
+    def open(self) -> OpenStyle:
         """Begin a style here; what it is may be said when it ends."""
         self._spans.append(None)
-        return Mark(self.length, len(self._pieces), len(self._spans) - 1)
+        return OpenStyle(self.length, len(self._pieces), len(self._spans) - 1)
 
-    def close(self, mark: Mark, kind: Kind, value: str = "") -> bool:
+    def close(self, mark: OpenStyle, kind: Kind, value: str = "") -> bool:
         """End a style; False when its value cannot stand, so that the text stays without.
 
         A value with a placeholder is kept as it is, for `substitute` to judge.
@@ -56,7 +53,7 @@ class Draft:
         self._spans[mark.span] = Span(kind, mark.start, self.length, accepted)
         return True
 
-    def since(self, mark: Mark) -> str:
+    def since(self, mark: OpenStyle) -> str:
         """The text written since then."""
         return "".join(self._pieces[mark.piece :])
 

@@ -3,11 +3,11 @@
 from msgspec import Struct
 
 
-class Taken(Struct, frozen=True):
+class Committed(Struct, frozen=True):
     """Every delivery that follows from the body is committed and synced."""
 
 
-class BadPayload(Struct, frozen=True):
+class InvalidPayload(Struct, frozen=True):
     """No payload of Alertmanager's: sending it again changes nothing. `text` names the field, never
     its value.
     """
@@ -15,11 +15,11 @@ class BadPayload(Struct, frozen=True):
     text: str
 
 
-class Busy(Struct, frozen=True):
+class RetryLater(Struct, frozen=True):
     """Something passing: nothing was lost, send it again in `retry_after` seconds."""
 
     why: str
     retry_after: float
 
 
-Answer = Taken | BadPayload | Busy
+IntakeResult = Committed | InvalidPayload | RetryLater
