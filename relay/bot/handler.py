@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from relay.active_config import CurrentConfig
 from relay.bot.replies import Replies
 from relay.core.bot.conversation import respond
-from relay.core.bot.people import BotReply, Effects, Subscription, described
+from relay.core.bot.people import BotReply, Subscription, UpdateEffects, described
 from relay.core.bot.update import BotId, Update, is_new
 from relay.core.budget import Budget, Limit, free_at, take
 from relay.core.event import ChatMoved, Event, Heard, Noted
@@ -29,7 +29,7 @@ PERSON, CHAT = (
 _MOST_KNOWN = 1000  # people and chats whose answers are counted before the old counts are forgotten
 
 
-class _Taken(Struct, frozen=True):
+class _UpdateResult(Struct, frozen=True):
     """What came of an update; the subscriptions that there are now, if they changed."""
 
     effects: UpdateEffects
@@ -80,7 +80,7 @@ class BotHandler:
         try:
             taken = await self._transactions.run(
                 partial(
-                    _take,
+                    _apply_update,
                     self._store,
                     bot,
                     update,
@@ -99,7 +99,7 @@ class BotHandler:
         self._emit(Heard(taken.effects.heard))
         self._carry_out(taken)
 
-    def _carry_out(self, taken: _Taken) -> None:
+    def _carry_out(self, taken: _UpdateResult) -> None:
         effects = taken.effects
         for subscription in (effects.added,) if effects.added else ():
             self._emit(Noted("info", "subscription begun", described(subscription)))

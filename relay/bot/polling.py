@@ -182,7 +182,7 @@ class Polling:
             await self._retry(bot, telegram_bot.get_webhook_info(bot))
         )
         if found.url == ours:
-            await self._insist(bot, telegram_bot.delete_webhook(bot))
+            await self._retry(bot, telegram_bot.delete_webhook(bot))
         await self._transactions.run(partial(self._store.keep_webhook, _id(bot), ""))
 
     async def _publish(self, bot: Bot) -> None:

@@ -71,7 +71,7 @@ def parse(name: str, data: bytes, platforms: Platforms) -> tuple[Config | None, 
     if len(errors) > _MOST_FAULTS:
         faults += (source.fault(START, f"{len(errors) - _MOST_FAULTS} more faults are not shown"),)
     declared = frozenset(_names(source.root))
-    pruned, file, torn = _readable(model, source.root, errors)
+    pruned, file, incomplete = _readable(model, source.root, errors)
     if file is None:
         return None, faults
     routes_whole = all(error["loc"][:1] != ("route",) for error in errors)
@@ -94,7 +94,7 @@ def _errors(model: type[File], data: object) -> list[ErrorDetails]:
 
 def _readable(
     model: type[File], root: Node, errors: list[ErrorDetails]
-) -> tuple[Node | None, File | None, frozenset[Place]]:
+) -> tuple[Node | None, File | None, frozenset[Position]]:
     """The file without what is faulty, and where it was; what misses a key through that goes
     too.
     """
@@ -104,7 +104,7 @@ def _readable(
         if node is None or len(errors) > _MOST_FAULTS:
             break
         if not errors:
-            return node, model.model_validate(plain(node)), frozenset(torn)
+            return node, model.model_validate(plain(node)), frozenset(incomplete)
         for loc in sorted({_culprit(node, error) for error in errors}, key=in_order, reverse=True):
             incomplete.add(position_of(node, loc[:-1]))
             node = without(node, loc) if node is not None else None

@@ -21,7 +21,9 @@ class Destinations:
     the place of what a missing secret file holds.
     """
 
-    def __init__(self, file: File, files: Files, mode: Mode, names: Names, report: Report) -> None:
+    def __init__(
+        self, file: File, files: Files, mode: Mode, names: KnownNames, report: Report
+    ) -> None:
         self.bots: dict[tuple[str, str], Bot] = {}
         self._global = file.global_
         self._platforms = file.platforms
@@ -36,7 +38,7 @@ class Destinations:
         found: list[Target] = []
         for platform, below, entry in receiver.entries():
             at, brings = (*loc, *below), self._platforms[platform]
-            said = choices(entry, at, self._names, self._report)
+            said = card_settings(entry, at, self._names, self._report)
             how = policy(receiver, entry, (said, common), self._global, brings)
             check_name(
                 how.template, self._names.templates, "template", (*at, "template"), self._report

@@ -92,8 +92,8 @@ def convert(name: str, data: bytes, builtin: dict[str, str], platforms: Platform
     draft = _draft(source, frozenset(talking), platforms)
     finished, dropped = _settle(draft, source, Files(builtin=builtin), platforms)
     lost = [
-        source.fault(place, text, "warning")
-        for place, text in (*_lost(source, draft, frozenset(talking), platforms), *dropped)
+        source.fault(position, text, "warning")
+        for position, text in (*_lost(source, draft, frozenset(talking), platforms), *dropped)
     ]
     return Imported(
         config=_HEAD + write(plain(finished)),
@@ -103,8 +103,8 @@ def convert(name: str, data: bytes, builtin: dict[str, str], platforms: Platform
     )
 
 
-def _draft(source: Source, talking: frozenset[str], platforms: Platforms) -> Table:
-    """The keys of relay.yml, each value with the place that it has in alertmanager.yml."""
+def _draft(source: Source, talking: frozenset[str], platforms: Platforms) -> MappingNode:
+    """The keys of relay.yml, each value with the position that it has in alertmanager.yml."""
     root, position = source.root, source.position(())
     tree = routes.carry(child(root, "route") or ScalarNode(position, None, plain=True), talking)
     named = {name for _, name in routes.names(tree, "receiver")}
@@ -129,7 +129,7 @@ def _draft(source: Source, talking: frozenset[str], platforms: Platforms) -> Tab
     ]
     parts: dict[str, Node | None] = {
         "global": chats.carry_global(child(root, "global"), platforms),
-        "time_intervals": Branch(place, tuple(intervals), 0) if intervals else None,
+        "time_intervals": SequenceNode(position, tuple(intervals), 0) if intervals else None,
         "route": tree,
         "receivers": SequenceNode(position, tuple(receivers), 0),
     }
@@ -156,8 +156,8 @@ def _tidy(draft: MappingNode) -> MappingNode:
 
 
 def _lost(
-    source: Source, draft: Table, talking: frozenset[str], platforms: Platforms
-) -> Iterator[tuple[Place, str]]:
+    source: Source, draft: MappingNode, talking: frozenset[str], platforms: Platforms
+) -> Iterator[tuple[Position, str]]:
     """What is known to stay behind before the relay's own check."""
     kept = {word(child(each, "name")) for each in items(child(draft, "receivers"))}
     texts = False
@@ -168,7 +168,7 @@ def _lost(
         if word(name) not in kept:
             yield name.position, f"no route leads to {word(name)}"
             continue
-        for place, text in chats.lost(receiver, platforms):
+        for position, text in chats.lost(receiver, platforms):
             texts = texts or "Jinja2" in text
             yield position, text
     yield from chats.lost_http(child(child(source.root, "global"), "http_config"))
@@ -180,8 +180,8 @@ def _lost(
 
 
 def _settle(
-    draft: Table, source: Source, files: Files, platforms: Platforms
-) -> tuple[Table, list[tuple[Place, str]]]:
+    draft: MappingNode, source: Source, files: Files, platforms: Platforms
+) -> tuple[MappingNode, list[tuple[Position, str]]]:
     """The draft without the parts that the relay's own check refuses, and what it says of each.
 
     Only a chat, one of its keys or an unreachable route is left out: leaving out more would change
@@ -237,7 +237,7 @@ def _may_go(loc: Loc, message: str, platforms: Platforms) -> bool:
 
 
 def _loc_at(root: Node | None, line: int, column: int) -> Loc:
-    """The path of the outermost value that begins at a place, else of the text around it."""
+    """The path of the outermost value that begins at a position, else of the text around it."""
     around: Loc = ()
     for loc, position in _walk(root, ()):
         start = position.line, position.column

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from relay.config.importing_routes import child, items, only, word
 from relay.config.schema_receiver import entries_key
-from relay.config.source import Branch, Node, Place, Table
+from relay.config.source import MappingNode, Node, Position, SequenceNode
 from relay.platforms.contract import AnyPlatform, Platforms
 from relay.platforms.entry import Writing
 
-Lost = tuple[Place, str]
+Lost = tuple[Position, str]
 _BOTH = ("send_resolved", "http_config")
 _HTTP = ("proxy_url", "tls_config")
 _TLS = ("ca_file", "cert_file", "key_file", "server_name", "insecure_skip_verify")
@@ -25,7 +25,7 @@ def has_chats(receiver: Node, platforms: Platforms) -> bool:
     return any(items(child(receiver, key)) for key in senders(platforms))
 
 
-def carry(receiver: Node, platforms: Platforms) -> Table:
+def carry(receiver: Node, platforms: Platforms) -> MappingNode:
     """The receiver with its chats alone, in keys that the relay knows."""
     pairs = receiver.pairs if isinstance(receiver, MappingNode) else {}
     kept = {"name": pairs["name"]} if "name" in pairs else {}
@@ -33,9 +33,11 @@ def carry(receiver: Node, platforms: Platforms) -> Table:
         if key in pairs and items(pairs[key][1]):
             position, listed = pairs[key]
             kept[key] = (
-                place,
-                Branch(
-                    listed.place, tuple(_entry(each, _kept(platform)) for each in items(listed)), 0
+                position,
+                SequenceNode(
+                    listed.position,
+                    tuple(_entry(each, _kept(platform)) for each in items(listed)),
+                    0,
                 ),
             )
     return MappingNode(receiver.position, kept, 0)
@@ -91,7 +93,7 @@ def lost(receiver: Node, platforms: Platforms) -> Iterator[Lost]:
 
 
 def _lost_keys(entry: Node, sender: str, platform: AnyPlatform) -> Iterator[Lost]:
-    for key, (place, value) in entry.pairs.items() if isinstance(entry, Table) else ():
+    for key, (position, value) in entry.pairs.items() if isinstance(entry, MappingNode) else ():
         if key in _TEXTS and not _is_default(word(value), sender, key):
             name = _writing(platform, word(child(entry, "parse_mode"))).template
             yield (
@@ -99,7 +101,7 @@ def _lost_keys(entry: Node, sender: str, platform: AnyPlatform) -> Iterator[Lost
                 f"{key}: messages are Jinja2 here, not Go; the built-in {name} is in its place",
             )
         elif key not in (*_kept(platform), *_TEXTS):
-            yield place, f"{key}: the relay has no such key"
+            yield position, f"{key}: the relay has no such key"
     yield from lost_http(child(entry, "http_config"))
 
 

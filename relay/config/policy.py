@@ -74,7 +74,7 @@ def check_name(
 def policy(
     receiver: Receiver,
     entry: Entry,
-    said: tuple[Choices, Choices],
+    said: tuple[CardSettings, CardSettings],
     file: Global,
     platform: AnyPlatform,
 ) -> Policy:
@@ -115,7 +115,7 @@ def personal(file: File) -> Policy:
     for platform in file.platforms.values():
         entry = platform.SUBSCRIBERS
         if entry is not None:
-            nothing = Choices(entry, None, None, None)
+            nothing = CardSettings(entry, None, None, None)
             return policy(receiver, entry, (nothing, nothing), file.global_, platform)
     return _DEFAULT
 

@@ -16,8 +16,8 @@ from relay.config.schema import Retention as RetentionConfig
 from relay.config.schema import Route as RouteConfig
 from relay.config.schema_receiver import Receiver
 from relay.config.source import Loc
-from relay.config.template_samples import TemplateCheck, compiled
-from relay.config.tree import Tree
+from relay.config.template_check import TemplateCheck, compiled
+from relay.config.tree import RouteTreeBuilder
 from relay.core.active_config import ActiveConfig, Retention
 from relay.core.bot.account import Bot
 from relay.core.budget import Limits, Rate
@@ -74,7 +74,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
     notices = _notices(file, names, report)
     _check_last_resort(file, targets, report)
     root = _routes(config, names, notices, report)
-    draft = Draft(
+    draft = ResolvedConfig(
         platforms=file.platforms,
         routing=Routing(root, targets),
         limits=_limits(file),

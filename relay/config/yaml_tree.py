@@ -71,7 +71,7 @@ def read(
 
 def _build(name: str, text: str, secret_keys: frozenset[str]) -> tuple[Source, tuple[Fault, ...]]:
     builder = _Builder(text.removeprefix("\ufeff"), secret_keys)
-    problems: list[tuple[Place, str]] = []
+    problems: list[tuple[Position, str]] = []
     if text.startswith("\ufeff"):
         problems.append(
             (START, "the file begins with a byte order mark: save it as UTF-8 without one")
@@ -245,9 +245,9 @@ class _Builder:
                 (key.position, f"duplicate key {quote(name)}, the first one is on line {first}")
             )
             return
-        pairs[name] = (key.place, value)
+        pairs[name] = (key.position, value)
         if name in self._secret_keys:
-            self.secrets.extend(_leaves(value))
+            self.secrets.extend(_scalar_positions(value))
 
     def _merge(self, pairs: dict[str, tuple[Position, Node]], value: Node) -> None:
         """What `<<` brings: the keys that the mapping does not have itself."""

@@ -71,7 +71,7 @@ class Intake:
         lanes: set[LaneKey] = set()
         try:
             with self._writer.ahead():
-                while taken := await asyncio.to_thread(
+                while parsed := await asyncio.to_thread(
                     _arrivals, islice(parts, _PARTS_AT_ONCE), routing, at
                 ):
                     lanes.update(await self._keep(parsed))

@@ -189,10 +189,10 @@ class Server:
             body = await self._body(request, share, self._limits.max_body)
             if isinstance(body, web.Response):
                 return body
-            accepting = asyncio.ensure_future(self._doors.accept(source, body))
+            accepting = asyncio.ensure_future(self._handlers.accept(source, body))
             self._accepting.add(accepting)
 
-            def ended(_: asyncio.Future[Answer]) -> None:
+            def ended(_: asyncio.Future[IntakeResult]) -> None:
                 share.release()
                 self._accepting.discard(accepting)
 

@@ -181,7 +181,7 @@ class AdminSocket:
             )
         if isinstance(answer, Retried | Dropped):
             self._lanes.wake([answer.lane])
-            self._emit(_told(answer))
+            self._emit(_event_of(answer))
         return answer
 
     async def _roster(self, request: RosterRequest) -> RosterAnswer:

@@ -15,7 +15,7 @@ from relay.sandbox.reply import Reply
 from relay.sandbox.telegram import Telegram, refusal
 from relay.sandbox.telegram_form import ApiError
 from relay.sandbox.telegram_text import NoParser, Parser
-from relay.sandbox.telegram_updates import TERMINATED, Listening
+from relay.sandbox.telegram_updates import TERMINATED, PendingPoll
 from relay.sandbox.terminal_picture import picture, revision
 
 MAX_BODY = 64 * 1024 * 1024

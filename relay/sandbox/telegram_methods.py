@@ -34,7 +34,7 @@ def admit(bot: Bot, chat: Chat, now: float) -> None:
 def _formatted(state: State, form: Form, method: str, limit: int, now: float) -> Formatted:
     name = "caption" if method == "sendDocument" else "text"
     content = formatted(form, name, limit, state.parser)
-    state.remarks += [Remark(now, method, lost) for lost in content.lost]
+    state.remarks += [CallNote(now, method, lost) for lost in content.lost]
     if not content.text and name == "text":
         raise bad("message text is empty")
     return content

@@ -12,7 +12,7 @@ from relay.config.template_check import TemplateCheck
 from relay.core.secret import Secret
 from relay.platforms import PLATFORMS
 from relay.platforms.contract import Platforms
-from relay.settings import template_check as rehearsal
+from relay.settings import template_check as template_check_process
 
 _HERE = Path(__file__).parents[1]
 # An installed package holds the built-in templates, a checkout has them beside it.
@@ -47,7 +47,7 @@ def load(
 
 def _template_faults(template_check: TemplateCheck, files: Files, path: str) -> tuple[Fault, ...]:
     try:
-        return tuple(map(files.located, template_process.faults(template_check)))
+        return tuple(map(files.located, template_check_process.faults(template_check)))
     except OSError as error:
         return (Fault(path, 1, 1, f"cannot check the templates: {_why(error)}"),)
 

@@ -38,7 +38,7 @@ class Bounds(Struct, frozen=True):
 
 class _CheckRequest(Struct, frozen=True):
     template_check: TemplateCheck
-    wanted: tuple[str, ...]
+    file_names: tuple[str, ...]
     bounds: Bounds
 
 
@@ -106,9 +106,9 @@ def main() -> None:
     out.write(_READY)
     out.flush()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what is ended leaves no file behind
-    waiting = check_results(request.template_check, request.wanted)
+    waiting = check_results(request.template_check, request.file_names)
     _bound_memory(request.bounds.mebibytes)
-    for _ in request.wanted:
+    for _ in request.file_names:
         _bound_time(request.bounds.seconds)
         out.write(msgspec.json.encode(next(waiting)) + b"\n")
         out.flush()

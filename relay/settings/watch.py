@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from relay.config.config import parse
-from relay.config.files import Files, Wanted, wanted
+from relay.config.files import FileNames, Files, file_names
 from relay.platforms import PLATFORMS
 from relay.platforms.contract import Platforms
 from relay.settings.load import read_files
@@ -52,9 +52,9 @@ class Watch:
         self._secrets = before | self._files.secrets
         return any(self._secrets[name] != before[name] for name in before)
 
-    def _named(self, data: bytes) -> Wanted:
+    def _named(self, data: bytes) -> FileNames:
         config, _ = parse(str(self._path), data, self._platforms)
-        return wanted(config.file) if config else _NOTHING
+        return file_names(config.file) if config else _NOTHING
 
 
 async def follow(

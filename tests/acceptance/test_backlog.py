@@ -40,7 +40,9 @@ def new_payload(number: int) -> NewPayload:
         alert(f"host-{number}"), group=GroupId("", "relay", f"{{}}:{{n={number % 20_000}}}")
     )
     lane = LaneKey("telegram", API, "1000001", str(-1001 - number % CHATS))
-    return NewPayload(told.group, msgspec.json.encode(told), T0, (Delivery(lane, "ops", "", None),))
+    return NewPayload(
+        posted.group, msgspec.json.encode(posted), T0, (Delivery(lane, "ops", "", None),)
+    )
 
 
 def config(folder: Path) -> Path:

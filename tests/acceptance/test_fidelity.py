@@ -27,7 +27,7 @@ from relay.core.routing.lane import Platform, Policy
 from relay.core.template.build_view import build_view
 from relay.core.template.template import Rendered, render
 from relay.core.text.markup import MarkupName
-from relay.inbound.server import Limits
+from relay.inbound.server import RequestLimits
 from relay.platforms import PLATFORMS
 from relay.platforms.http import Response
 from relay.platforms.telegram.text import Entity

@@ -9,6 +9,7 @@ from relay.core.bot.account import Bot
 from relay.core.bot.people import (
     Invite,
     Subscription,
+    catalogue_language,
     hash_of,
     subscribe,
     subscribers,

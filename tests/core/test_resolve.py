@@ -4,7 +4,7 @@ import pytest
 
 from relay.config.config import parse
 from relay.config.fault import Fault
-from relay.config.files import Files, wanted
+from relay.config.files import Files, file_names
 from relay.config.resolve import Rules, decided, resolve
 from relay.core.active_config import Retention
 from relay.core.alert import Alert, Notification

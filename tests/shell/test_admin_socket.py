@@ -82,7 +82,7 @@ class Desk:
         await self.gate.wait()
         return Next(None)
 
-    async def ask(self, request: Request) -> control.Answer:
+    async def ask(self, request: AdminRequest) -> control.AdminAnswer:
         """As a verb in another process asks."""
         return await asyncio.to_thread(ask, self.folder, request)
 

@@ -49,9 +49,9 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _furnish(store: SqliteStore, posted: Notification) -> None:
     other = notification(alert("x"), group=GroupId("", "relay", "other"))
-    store.accept([new_payload(TELEGRAM, told=other, receiver="dba")])
+    store.accept([new_payload(TELEGRAM, posted=other, receiver="dba")])
     store.dismiss(TELEGRAM, [1], "dead", "receiver_removed")
-    body = msgspec.json.encode(told)
+    body = msgspec.json.encode(posted)
     store.accept([NewPayload(GROUP, body, T0 + 30, (Delivery(TELEGRAM, "ops", "", None),))])
     card = fold_all(store, TELEGRAM)
     down = LaneState(attempts=4, down=Down("bot was kicked", T0, T0 + 790))
@@ -231,7 +231,7 @@ def test_what_an_alert_holds_cannot_play_with_the_terminal(
     folder = DataDir(Path("data"))
     store = SqliteStore(folder.database)
     evil = notification(alert("\x1b[2J\u202e", name="\x1b]0;x\x07\n1/9 dead"))
-    store.batch([lambda: store.accept([new_payload(TELEGRAM, told=evil)])])
+    store.batch([lambda: store.accept([new_payload(TELEGRAM, posted=evil)])])
     store.close()
     folder.release()
     assert main(["queue", "list"]) == 0

@@ -42,7 +42,7 @@ class House:
     def begun(self) -> Housekeeping:
         """What a new run has."""
         return Housekeeping(
-            self.store, self.writer, lambda: self.now, self.told.append, self.config
+            self.store, self.writer, lambda: self.now, self.events.append, self.config
         )
 
     async def accept(self, *seqs_dead: int, count: int = 1) -> None:
@@ -136,7 +136,7 @@ async def test_a_round_that_fails_is_told_and_another_comes(
     loop, again = asyncio.get_running_loop(), asyncio.Event()
 
     def fail_once(*_: object) -> int:
-        if not house.told:
+        if not house.events:
             raise error
         loop.call_soon_threadsafe(again.set)
         return 0

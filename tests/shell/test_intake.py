@@ -10,7 +10,6 @@ import pytest
 from relay.active_config import CurrentConfig
 from relay.core import payload
 from relay.core.active_config import ActiveConfig
-from relay.core.answer import Answer, BadPayload, Busy, Taken
 from relay.core.event import Accepted, Event
 from relay.core.intake_result import Committed, IntakeResult, InvalidPayload, RetryLater
 from relay.core.routing import route
@@ -64,7 +63,7 @@ class Relay:
         self.events: list[Event] = []
         routing = Routing(Route("ops"), {"ops": (target(),)})
         config = CurrentConfig(ActiveConfig(routing, TEMPLATES))
-        self.intake = Intake(self.writer, self._wake, lambda: T0, self.told.append, config)
+        self.intake = Intake(self.writer, self._wake, lambda: T0, self.events.append, config)
 
     def _wake(self, lanes: Iterable[LaneKey]) -> None:
         self.woken.append((len(self.store.taken), tuple(lanes)))
@@ -136,7 +135,7 @@ async def test_a_large_body_that_fails_holds_up_no_later_one(relay: Relay) -> No
     relay.store.gate.set()
     assert isinstance(await relay.post(b"[" * (LARGE + 1)), InvalidPayload)
     relay.store.full_after = 20
-    assert isinstance(await relay.post(body(ALERTS)), Busy)
+    assert isinstance(await relay.post(body(ALERTS)), RetryLater)
     assert relay.woken == [(16, (target().lane,))]
     relay.store.full_after = 1000
     assert await relay.post(body(1, "next")) == Committed()

@@ -40,7 +40,7 @@ async def test_a_round_that_fails_is_told_and_another_comes(
     monkeypatch.setattr(replies, "_AFTER_FAULT", 0.0)
     monkeypatch.setattr(store.people, "bot_replies", bot_replies)
     config = CurrentConfig(ActiveConfig(Routing(Route("ops"), {}), TEMPLATES))
-    answering = Replies(store.people, writer, send, lambda: 0.0, told.append, config)
+    answering = Replies(store.people, writer, send, lambda: 0.0, events.append, config)
     answering.start()
     await asyncio.wait_for(again.wait(), 10)
     await answering.stop()

@@ -39,9 +39,9 @@ def group(number: int) -> GroupId:
 
 
 def new_payload(number: int, at: float, *lanes: LaneKey, receiver: str = "ops") -> NewPayload:
-    told = notification(alert(f"host-{number}"), group=group(number))
+    posted = notification(alert(f"host-{number}"), group=group(number))
     deliveries = tuple(Delivery(lane, receiver, "", None) for lane in lanes)
-    return NewPayload(told.group, msgspec.json.encode(told), at, deliveries)
+    return NewPayload(posted.group, msgspec.json.encode(posted), at, deliveries)
 
 
 def accept(store: Store, number: int, at: float, *lanes: LaneKey, receiver: str = "ops") -> None:

@@ -17,7 +17,6 @@ from msgspec.structs import replace
 
 from relay.active_config import CurrentConfig
 from relay.core.active_config import ActiveConfig
-from relay.core.answer import Answer, Busy, Taken
 from relay.core.card.card import Card, Shown, mark
 from relay.core.card.lane_state import LaneState
 from relay.core.card.step import MessageRef, Post
@@ -211,7 +210,7 @@ async def test_a_webhook_is_told_to_come_again_while_the_disk_is_full(tiny_disk:
     events: list[Event] = []
     writer = Writer(store)
     take = intake(writer, events)
-    assert await take() == Taken()
+    assert await take() == Committed()
     fill(tiny_disk / "others")
     answers = [await take() for _ in range(40)]
     assert answers[-1] == RetryLater("storage failed", 5)
@@ -222,7 +221,7 @@ async def test_a_webhook_is_told_to_come_again_while_the_disk_is_full(tiny_disk:
     writer.close()
 
 
-def intake(writer: Writer, events: list[Event]) -> Callable[[], Awaitable[Answer]]:
+def intake(writer: Writer, events: list[Event]) -> Callable[[], Awaitable[IntakeResult]]:
     """Posts one recorded webhook."""
     routing = Routing(Route("ops"), {"ops": (target(),)})
     config = CurrentConfig(ActiveConfig(routing, TEMPLATES))
@@ -238,7 +237,7 @@ async def test_a_webhook_is_told_to_come_again_while_syncs_fail(
     store = SqliteStore(tmp_path / "relay.db", connect=disk.connect)
     writer = Writer(store)
     take = intake(writer, [])
-    assert await take() == Taken()
+    assert await take() == Committed()
     disk.failing, disk.closed = True, closed
     assert [await take() for _ in range(3)] == [RetryLater("storage failed", 5)] * 3
     disk.failing = disk.closed = False
@@ -260,7 +259,7 @@ async def test_a_file_system_that_turned_read_only_is_told_as_such_and_passes(
     store = SqliteStore(tmp_path / "relay.db", connect=disk.connect)
     writer = Writer(store)
     take = intake(writer, [])
-    assert await take() == Taken()
+    assert await take() == Committed()
 
     def refuse(*_: object, **__: object) -> int:
         raise OSError(errno.EROFS, "Read-only file system")

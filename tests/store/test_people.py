@@ -54,9 +54,9 @@ def take(store: Store, number: int = 7, bot: BotId = BOT, **effects: object) -> 
 
 
 def arrive(store: Store, lane: LaneKey, *alerts: Alert) -> tuple[LaneKey, ...]:
-    told = notification(*alerts)
+    posted = notification(*alerts)
     deliveries = (Delivery(lane, SUBSCRIPTION, "", None),) if alerts else ()
-    return store.accept([NewPayload(told.group, msgspec.json.encode(told), T0, deliveries)])
+    return store.accept([NewPayload(posted.group, msgspec.json.encode(posted), T0, deliveries)])
 
 
 def show(store: Store, lane: LaneKey, *, due: float | None = None) -> Card:

@@ -155,9 +155,9 @@ def a_job(chance: random.Random) -> Job:
             )
 
 
-def accept(store: Store, told: Notification, lanes: list[LaneKey], at: float) -> None:
+def accept(store: Store, posted: Notification, lanes: list[LaneKey], at: float) -> None:
     deliveries = tuple(Delivery(lane, "ops", "", None) for lane in lanes)
-    store.accept([NewPayload(told.group, msgspec.json.encode(told), at, deliveries)])
+    store.accept([NewPayload(posted.group, msgspec.json.encode(posted), at, deliveries)])
 
 
 def fold(store: Store, lane: LaneKey) -> None:

@@ -60,8 +60,8 @@ def refused(store: Store) -> Card:
 
 
 def test_a_delivery_tells_where_it_goes_with_what_and_since_when(store: Store) -> None:
-    told = notification(alert("a"), alert("b"), alert("c", name="Cpu"), alert("d", name=""))
-    store.accept([new_payload(DISCORD, TELEGRAM, told=told)])
+    posted = notification(alert("a"), alert("b"), alert("c", name="Cpu"), alert("d", name=""))
+    store.accept([new_payload(DISCORD, TELEGRAM, posted=posted)])
     discord, telegram = page(store).deliveries
     assert (discord.id, discord.lane, telegram.id, telegram.lane) == (
         "1/1",
@@ -84,9 +84,9 @@ def test_a_delivery_tells_where_it_goes_with_what_and_since_when(store: Store) -
 
 
 def test_a_delivery_of_some_alerts_is_listed_and_shown_with_these_only(store: Store) -> None:
-    told = notification(alert("a"), alert("b", name="Cpu"))
+    posted = notification(alert("a"), alert("b", name="Cpu"))
     delivery = Delivery(TELEGRAM, "ops", "", (1,))
-    store.accept([NewPayload(GROUP, msgspec.json.encode(told), T0, (delivery,))])
+    store.accept([NewPayload(GROUP, msgspec.json.encode(posted), T0, (delivery,))])
     whole = store.queued("1/1")
     assert isinstance(whole, Whole)
     assert (whole.delivery.alerts, whole.delivery.count) == (("Cpu",), 1)
@@ -96,7 +96,7 @@ def test_a_delivery_of_some_alerts_is_listed_and_shown_with_these_only(store: St
 def test_names_from_a_payload_are_shortened(store: Store) -> None:
     group = GroupId("", "relay", "k" * 1000)
     store.accept(
-        [new_payload(TELEGRAM, told=notification(alert("a", name="n" * 1000), group=group))]
+        [new_payload(TELEGRAM, posted=notification(alert("a", name="n" * 1000), group=group))]
     )
     (only,) = page(store).deliveries
     assert [len(name) for name in only.alerts] == [80]
@@ -149,9 +149,9 @@ def test_pages_give_each_delivery_once_pending_before_dead_by_receiver_chat_and_
 
 
 def test_a_page_has_its_largest_size_whatever_is_asked(store: Store) -> None:
-    told = notification(alert("a"))
+    posted = notification(alert("a"))
     deliveries = tuple(Delivery(TELEGRAM, "ops", str(n), None) for n in range(MOST_LISTED + 1))
-    store.accept([NewPayload(GROUP, msgspec.json.encode(told), T0, deliveries)])
+    store.accept([NewPayload(GROUP, msgspec.json.encode(posted), T0, deliveries)])
     assert len(listed(store, Query(limit=10**9))) == MOST_LISTED
     assert len(listed(store, Query(limit=-1))) == 1
 
@@ -213,7 +213,7 @@ def test_what_died_before_it_was_folded_is_folded_by_a_retry(store: Store) -> No
 def test_what_died_with_a_card_that_is_no_more_is_folded_by_a_retry(store: Store) -> None:
     refused(store)
     store.unfold(TELEGRAM, new_payload().group, "")
-    store.accept([new_payload(TELEGRAM, told=notification(alert("x"), group=OTHER))])
+    store.accept([new_payload(TELEGRAM, posted=notification(alert("x"), group=OTHER))])
     fold_all(store, TELEGRAM)  # it has the number of the card that is no more
     store.retry("1/1", T0 + 60)
     (opened,) = store.claim(TELEGRAM, T0 + 60, 9).page
@@ -241,7 +241,7 @@ def test_deliveries_that_died_unfolded_can_be_retried_one_after_the_other_in_ord
 def test_nothing_old_is_laid_over_something_newer(store: Store) -> None:
     store.accept([new_payload(TELEGRAM, at=T0)])
     store.dismiss(TELEGRAM, [1], "dead", "receiver_removed")
-    store.accept([new_payload(TELEGRAM, at=T0 + 5, told=notification(alert("a", "resolved")))])
+    store.accept([new_payload(TELEGRAM, at=T0 + 5, posted=notification(alert("a", "resolved")))])
     answer = store.retry("1/1", T0 + 60)
     assert isinstance(answer, Refused)
     assert "1/1 is out of date: 1/2 tells the same chat" in answer.why
@@ -251,7 +251,7 @@ def test_nothing_old_is_laid_over_something_newer(store: Store) -> None:
 def test_a_newer_delivery_of_another_group_or_chat_does_not_hinder_a_retry(store: Store) -> None:
     store.accept([new_payload(TELEGRAM, at=T0)])
     store.dismiss(TELEGRAM, [1], "dead", "receiver_removed")
-    store.accept([new_payload(TELEGRAM, at=T0 + 5, told=notification(alert("x"), group=OTHER))])
+    store.accept([new_payload(TELEGRAM, at=T0 + 5, posted=notification(alert("x"), group=OTHER))])
     assert isinstance(store.retry("1/1", T0 + 60), Retried)
 
 

@@ -93,7 +93,7 @@ class Night:
         ways = [(TELEGRAM, "ops")] * what.down + [(lane, "own") for lane in what.spares]
         routed = tuple(Delivery(lane, receiver, "", None) for lane, receiver in ways)
         self.store.accept(
-            [replace(new_payload(told=told, at=self.now, last=what.last), deliveries=routed)]
+            [replace(new_payload(posted=posted, at=self.now, last=what.last), deliveries=routed)]
         )
 
     def fold(self, lane: LaneKey, *, closes: bool) -> None:
@@ -165,8 +165,8 @@ def test_what_comes_to_the_new_chat_of_a_receiver_is_copied_to_the_old_fallback_
     store.accept([new_payload(TELEGRAM)])
     store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
     fold_all(store, DISCORD)
-    told = notification(alert("a", "resolved"))
-    assert DISCORD in store.accept([new_payload(instead, at=T0 + 1, told=told)])
+    posted = notification(alert("a", "resolved"))
+    assert DISCORD in store.accept([new_payload(instead, at=T0 + 1, posted=posted)])
     (copied,) = store.claim(DISCORD, T0 + 1, 9).page
     assert (copied.notification, copied.alerts, copied.receiver) == (posted, None, "spare")
     assert [opened.alerts for opened in store.claim(TELEGRAM, T0 + 1, 9).page] == [None, ()]
@@ -199,7 +199,7 @@ def test_chats_with_one_fallback_that_get_other_alerts_of_a_payload_are_all_stoo
         Delivery(down, "ops", fingerprint, alerts)
         for down, (fingerprint, alerts) in zip(downs, parts, strict=True)
     ]
-    store.accept([replace(new_payload(told=told), deliveries=tuple(ways))])
+    store.accept([replace(new_payload(posted=posted), deliveries=tuple(ways))])
     for down in downs:
         assert store.copy_to_fallback(down, "ops", "spare", [DISCORD]) == (DISCORD,)
     assert [

@@ -67,9 +67,9 @@ def new_payload(
     receiver: str = "ops",
     last: bool = True,
 ) -> NewPayload:
-    told = told or notification(alert("a"))
+    posted = posted or notification(alert("a"))
     deliveries = tuple(Delivery(lane, receiver, "", None) for lane in lanes)
-    return NewPayload(told.group, msgspec.json.encode(told), at, deliveries, last)
+    return NewPayload(posted.group, msgspec.json.encode(posted), at, deliveries, last)
 
 
 def fold_all(store: Store, lane: LaneKey, *, due: float | None = T0, urgent: bool = False) -> Card:
@@ -120,18 +120,18 @@ def test_a_page_of_large_payloads_is_cut_by_what_they_weigh_and_never_empty(stor
         notification(wide),
         notification(alert("b")),
     ):
-        store.accept([new_payload(TELEGRAM, told=told)])
+        store.accept([new_payload(TELEGRAM, posted=posted)])
     assert [opened.seq for opened in store.claim(TELEGRAM, T0, 9).page] == [1, 2, 3]
     store.dismiss(TELEGRAM, [1, 2], "merged", "")
     heavier = replace(wide, annotations={"description": "x" * 2 * PAGE_BYTES})
-    store.accept([new_payload(DISCORD, told=notification(heavier))])
+    store.accept([new_payload(DISCORD, posted=notification(heavier))])
     assert [opened.seq for opened in store.claim(DISCORD, T0, 9).page] == [1]
     assert [opened.seq for opened in store.claim(TELEGRAM, T0, 9).page] == [3, 4]
 
 
 def test_accept_tells_which_lanes_have_work(store: Store) -> None:
     assert store.accept([new_payload(TELEGRAM, DISCORD)]) == (TELEGRAM, DISCORD)
-    assert store.accept([new_payload(told=notification(alert("x"), group=OTHER))]) == ()
+    assert store.accept([new_payload(posted=notification(alert("x"), group=OTHER))]) == ()
 
 
 def test_what_was_accepted_is_there_after_a_new_start(reopen: Reopen) -> None:
@@ -158,7 +158,7 @@ def test_a_part_that_is_not_the_last_says_nothing_of_other_cards(store: Store) -
 def test_another_group_and_a_closed_card_get_no_empty_delivery(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
-    assert store.accept([new_payload(DISCORD, told=notification(alert("x"), group=OTHER))]) == (
+    assert store.accept([new_payload(DISCORD, posted=notification(alert("x"), group=OTHER))]) == (
         DISCORD,
     )
     store.settle(result(replace(shown(card), closed_at=T0)))
@@ -383,7 +383,7 @@ def test_a_card_without_deliveries_stays_while_something_needs_it(store: Store) 
     keep(store, over("due"), due=T0 + 99)
     keep(store, over("heard of since", T0 + 1), replace(over("shown since"), closed_at=T0 + 1))
     keep(store, over("news"), replace(over(""), group=DIGEST, heard_at=0.0))
-    store.accept([new_payload(TELEGRAM, told=notification(alert("x"), group=over("news").group))])
+    store.accept([new_payload(TELEGRAM, posted=notification(alert("x"), group=over("news").group))])
     assert store.purge(T0 + 1, SIZE, 10) == 0
     assert store.card(TELEGRAM, over("news").group, "") == over("news")
 
@@ -460,7 +460,7 @@ def test_a_fallback_card_gets_what_its_lane_gets_until_it_closes(store: Store) -
     store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
     fold_all(store, DISCORD)
     over = notification(alert("a", "resolved"))
-    assert store.accept([new_payload(TELEGRAM, told=over)]) == (TELEGRAM, DISCORD)
+    assert store.accept([new_payload(TELEGRAM, posted=over)]) == (TELEGRAM, DISCORD)
     (copy,) = store.claim(DISCORD, T0, 9).page
     assert (copy.alerts, copy.notification.status) == (None, "resolved")
     card = fold_all(store, DISCORD)
