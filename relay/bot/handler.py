@@ -102,7 +102,7 @@ class BotHandler:
     def _carry_out(self, taken: _UpdateResult) -> None:
         effects = taken.effects
         for subscription in (effects.added,) if effects.added else ():
-            self._emit(Noted("info", "subscription begun", described(subscription)))
+            self._emit(Noted("info", "subscription started", described(subscription)))
         for ended in effects.ended:
             self._emit(Noted("info", "subscription ended", (("id", ended),)))
         if taken.subscriptions is not None:

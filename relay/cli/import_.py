@@ -47,7 +47,7 @@ def _left(imported: Imported) -> str:
     head = f"Not converted, or to be checked ({len(imported.losses)}):\n" if imported.losses else ""
     return (
         f"{head}{listed}\n\n"
-        f"In alertmanager.yml, take {' and '.join(senders(PLATFORMS))} out of "
+        f"In alertmanager.yml, remove {' and '.join(senders(PLATFORMS))} from "
         f"{', '.join(imported.emptied)}.\n"
         "Replace its route with this one, and add this receiver.\n\n"
         f"{imported.snippet}"

@@ -27,7 +27,7 @@ from relay.core.routing.lane import LaneKey, Target
 from relay.core.turn.change import AttemptResult
 from relay.core.turn.compose import compose
 from relay.core.turn.decide import Send, Situation, hours_of, rank_of
-from relay.core.turn.finish import Attempted, Told, finish
+from relay.core.turn.finish import Attempted, Contents, finish
 from relay.delivery.calls import Calls, Exchange
 from relay.platforms.contract import Platforms
 from relay.store.protocol import Denied, Ended, Store, StoreError
@@ -156,7 +156,7 @@ class Pipeline:
         if isinstance(outcome, Rejected) and not send.card.plain:
             why = f"refused by the platform: {outcome.why}"
             self._emit(TemplateFailed(policy.template, why))
-        result = finish(send, situation, composed.told, attempted, self._jitter())
+        result = finish(send, situation, composed.contents, attempted, self._jitter())
         self._results[target.lane] = _Result(result, target, situation.state)
         return attempted.at
 
@@ -178,7 +178,7 @@ class Pipeline:
                 hours = hours_of(card, target, config, now)
                 situation = Situation(now, target, state, hours)
                 unknown = Attempted(now, Unknown(why), state)
-                result = finish(send, situation, Told(), unknown, self._jitter())
+                result = finish(send, situation, Contents(), unknown, self._jitter())
                 await self._insist(partial(self._store.settle, result))
 
     async def _insist(self, job: Callable[[], T]) -> T:

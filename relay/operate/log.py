@@ -123,7 +123,7 @@ def _told(event: Event) -> tuple[str, Pairs]:
         case Accepted():
             return "alerts accepted", _fields(event)
         case Called(reason=reason):
-            return ("chat call failed" if reason else "chat called"), _fields(event)
+            return ("API request failed" if reason else "API request"), _fields(event)
         case Settled(settlement=end):
             return f"deliveries {end}", _fields(event, "settlement", "latencies")
         case ChatChanged(up=up):
@@ -138,7 +138,7 @@ def _told(event: Event) -> tuple[str, Pairs]:
         case Loaded(ok=True):
             return "configuration loaded", _fields(event, "ok", "at", "faults")
         case Loaded():
-            message = "configuration refused, the old one stays"
+            message = "configuration rejected, the old one stays in force"
             return message, _fields(event, "ok", "at", "receivers", "chats")
         case StorageDamaged(moved_to):
             remedy = f"alert-relay queue salvage {moved_to}"

@@ -16,7 +16,7 @@ ROOMS = ("core", "store", "platforms")
 
 PLAIN = """
     account address answer attachment back begin block bot builder by cannot change channel chat
-    chats choice close command compiled composed config connection context contract costly counts
+    chats choice close command compiled composed config connection contents context contract costly counts
     create data database dir directory discord down draft duration edit effects embed endpoint
     entity error explained fault field file finding form global html http id in info interval
     invalid item job key label later lifecycle limit line link list lock markdown markup me
@@ -25,7 +25,7 @@ PLAIN = """
     protocol purge query queue rank rate reader ref refusal remove request reserve response result
     retention retry revoke rewrite rich row rule run sandbox save schema secret send shape shared
     situation span sqlite start state status storage store style table template text thread time
-    tls to too topic transaction turn unit use user version wait webhook whole writer writing
+    telegram tls to too topic transaction turn unit use user version wait webhook whole writer writing
 """
 # Verbs and participles: what is done, and what has happened.
 DONE = """

@@ -12,7 +12,7 @@ from relay.core.template.build_view import build_view, late
 from relay.core.template.template import Templates, render, render_digest
 from relay.core.text.message import Message
 from relay.core.turn.decide import Send, Situation
-from relay.core.turn.finish import Told
+from relay.core.turn.finish import Contents
 
 
 class Composed(Struct, frozen=True):
@@ -21,7 +21,7 @@ class Composed(Struct, frozen=True):
     """
 
     message: Message
-    told: Told
+    contents: Contents
     failed: str = ""
 
 
@@ -45,7 +45,7 @@ def _composed_card(
     reply = send.step.kind if isinstance(send.step, Reply) else None
     part: Literal["card", "reply"] = "reply" if reply else "card"
     rendered = render(templates, situation.policy, view, part, reply, fits)
-    return Composed(rendered.message, Told(counted=rendered.counted), rendered.failed)
+    return Composed(rendered.message, Contents(counted=rendered.counted), rendered.failed)
 
 
 def _composed_digest(
@@ -55,7 +55,7 @@ def _composed_digest(
     fits: Callable[[Message], bool],
 ) -> Composed:
     rendered = render_digest(templates, situation.policy, view, fits)
-    return Composed(rendered.message, Told(named=rendered.named), rendered.failed)
+    return Composed(rendered.message, Contents(named=rendered.named), rendered.failed)
 
 
 def _digest_view(send: Send, situation: Situation) -> DigestView:

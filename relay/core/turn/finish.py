@@ -31,7 +31,7 @@ class Attempted(Struct, frozen=True):
     renamed: tuple[tuple[str, str], ...] = ()
 
 
-class Told(Struct, frozen=True):
+class Contents(Struct, frozen=True):
     """What the message named: alerts of a card that it only counts (fingerprints), and the cards
     that a digest names.
     """
@@ -41,17 +41,17 @@ class Told(Struct, frozen=True):
 
 
 def finish(
-    send: Send, situation: Situation, told: Told, attempted: Attempted, jitter: float
+    send: Send, situation: Situation, contents: Contents, attempted: Attempted, jitter: float
 ) -> AttemptResult:
     """What the attempt leaves behind. `jitter`, 0 to 1, spreads the next try."""
     situation = replace(situation, now=attempted.at)
     match send.card.group:
         case group if group == DIGEST:
-            result = _finish_digest(send, situation, told, attempted, jitter)
+            result = _finish_digest(send, situation, contents, attempted, jitter)
         case group if group == QUIET:
             result = _finish_summary(send, situation, attempted, jitter)
         case _:
-            result = _finish_card(send, situation, told, attempted, jitter)
+            result = _finish_card(send, situation, contents, attempted, jitter)
     return replace(
         result,
         state=_marked(result.state, situation),
@@ -61,12 +61,12 @@ def finish(
 
 
 def _finish_card(
-    send: Send, situation: Situation, told: Told, attempted: Attempted, jitter: float
+    send: Send, situation: Situation, contents: Contents, attempted: Attempted, jitter: float
 ) -> AttemptResult:
     advanced = _advanced(send, attempted, jitter)
     card = advanced.card
     if advanced.shown:
-        card = owe_document(card, send.step, told.counted, situation.policy, attempted.at)
+        card = owe_document(card, send.step, contents.counted, situation.policy, attempted.at)
     return AttemptResult(
         lane=situation.target.lane,
         state=advanced.state,
@@ -80,7 +80,7 @@ def _finish_card(
 
 
 def _finish_digest(
-    send: Send, situation: Situation, told: Told, attempted: Attempted, jitter: float
+    send: Send, situation: Situation, contents: Contents, attempted: Attempted, jitter: float
 ) -> AttemptResult:
     advanced = _advanced(send, attempted, jitter, digest.mark(situation.lines))
     card = advanced.card
@@ -95,7 +95,7 @@ def _finish_digest(
         blocks=advanced.blocks,
         shown=advanced.shown,
         dead=advanced.dead,
-        digest=told.named,
+        digest=contents.named,
     )
 
 

@@ -183,7 +183,7 @@ def _bot_token(
     found = BOT_TOKEN.fullmatch(token.reveal())
     if found is None:
         reader.fault(
-            at, "this is no bot token: BotFather gives one that begins with digits and a colon"
+            at, "not a bot token: BotFather's tokens begin with digits and a colon"
         )
     return found[1] if found else "", token
 
