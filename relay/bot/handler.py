@@ -1,6 +1,4 @@
-"""Hearing: an update of a bot becomes one transaction, with how far the bot has listened and what
-people asked for.
-"""
+"""Handles an update of a bot in one transaction with what follows from it and its number."""
 
 import asyncio
 from collections.abc import Callable, Iterable
@@ -28,8 +26,8 @@ _MOST_KNOWN = 1000  # people and chats whose answers are counted before the old 
 
 
 class UpdateActions(Struct, frozen=True):
-    """Where what was heard goes: lanes that have work, the subscriptions when they changed, lanes
-    whose group has another id now, answers that wait."""
+    """What the rest of the relay does after an update: `wake` lanes that have work, `renew` the
+    subscriptions, note lanes whose group `moved` to a new id, and send pending answers."""
 
     wake: Callable[[Iterable[LaneKey]], None]
     renew: Callable[[tuple[Subscription, ...]], None]
@@ -38,7 +36,7 @@ class UpdateActions(Struct, frozen=True):
 
 
 class _UpdateResult(Struct, frozen=True):
-    """What came of an update; the subscriptions that there are now, if they changed."""
+    """The result of an update; `subscriptions` are the present ones, None if they did not change."""
 
     effects: UpdateEffects
     lanes: tuple[LaneKey, ...] = ()

@@ -26,7 +26,7 @@ _AFTER_FAULT = 5.0
 
 
 class ReplyConfig(Struct, frozen=True):
-    """What it takes to answer: the bots, the policy of personal chats, and the rates in force."""
+    """The bots, the policy of personal chats, and the rate limits in force."""
 
     bots: tuple[Bot, ...] = ()
     policy: Policy = Policy(receiver="", template="", markup="none")
@@ -34,7 +34,7 @@ class ReplyConfig(Struct, frozen=True):
 
 
 class Replies:
-    """Sends what waits. `reply_config` is replaced on a reload."""
+    """Sends pending answers. A reload replaces `reply_config`."""
 
     def __init__(
         self,

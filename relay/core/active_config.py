@@ -1,5 +1,5 @@
-"""What is in force: routing, templates, limits and hours, as one frozen value that a reload
-replaces whole.
+"""The active configuration: routing, templates, limits and time intervals as one frozen value; a
+reload replaces it whole.
 """
 
 from collections.abc import Iterable

@@ -1,6 +1,4 @@
-"""Upkeep: once a minute, obligations that are too old end, and finished work that is old enough is
-forgotten.
-"""
+"""Housekeeping, once a minute: deliveries that are too old expire, old finished ones are purged."""
 
 import asyncio
 from collections.abc import Callable
