@@ -36,7 +36,7 @@ class UpdateActions(Struct, frozen=True):
 
 
 class _UpdateResult(Struct, frozen=True):
-    """The result of an update; `subscriptions` are the present ones, None if they did not change."""
+    """The result of an update. `subscriptions` are the present ones, None without a change."""
 
     effects: UpdateEffects
     lanes: tuple[LaneKey, ...] = ()
