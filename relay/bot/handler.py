@@ -30,7 +30,7 @@ _MOST_KNOWN = 1000  # people and chats whose answers are counted before the old 
 
 
 class _UpdateResult(Struct, frozen=True):
-    """What came of an update; the subscriptions that there are now, if they changed."""
+    """The result of an update. `subscriptions` are the present ones, None without a change."""
 
     effects: UpdateEffects
     lanes: tuple[LaneKey, ...] = ()

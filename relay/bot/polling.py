@@ -1,5 +1,5 @@
-"""Updates: each bot listens by polling or by webhook, one of ours at a time, and says so when it
-hears nothing.
+"""Receives the updates of each bot, by polling or by webhook, and reports a bot that receives
+none.
 """
 
 import asyncio
@@ -36,7 +36,7 @@ _NO_SECRET = "0" * 64
 
 
 class Polling:
-    """The ears of all bots. `take` is what becomes of an update (see `BotHandler.take`)."""
+    """Receives updates for all bots and passes each to `take` (see `BotHandler.take`)."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Polling:
         )
 
     async def _supervise(self, bot: Bot) -> None:
-        """Listens until it is cancelled, whatever happens."""
+        """Receives updates until it is cancelled; an error only pauses it."""
         while True:
             try:
                 await self._listen(bot)
@@ -203,7 +203,7 @@ class Polling:
                     return
 
     async def _retry(self, bot: Bot, request: Request) -> Result:
-        """Asks until the API does it; says what stands in the way."""
+        """Repeats the request until the API accepts it; reports what fails."""
         failures = 0
         while True:
             answer = await self._ask(request)

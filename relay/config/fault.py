@@ -1,6 +1,4 @@
-"""A fault of a file: where it is, what is wrong, and how it is shown to the one who has to mend
-it.
-"""
+"""A fault of a file: its position, its message, and how it is shown."""
 
 import re
 from collections.abc import Iterable

@@ -1,4 +1,4 @@
-"""From a configuration to what is in force: every name followed, every fault of meaning found."""
+"""Resolves a configuration: follows every name and finds every fault of meaning."""
 
 from collections.abc import Iterator
 
@@ -30,9 +30,9 @@ from relay.platforms.contract import Platforms
 
 
 class ResolvedConfig(Struct, frozen=True):
-    """All that a configuration says, faults included, its templates not yet checked:
-    `template_check` says how
-    to.
+    """A configuration with its names resolved. It may still have faults; `template_check` is the
+    check
+    of its templates that is left to do.
 
     `platforms` are those in use, `personal` is the policy of chats that subscribe. `tests` is how many the file had.
     """
@@ -50,7 +50,7 @@ class ResolvedConfig(Struct, frozen=True):
 
 
 class Rules(ResolvedConfig, frozen=True):
-    """A draft without a fault, its templates compiled: all is decided."""
+    """A resolved configuration without a fault, with compiled templates."""
 
     active: ActiveConfig
 

@@ -14,9 +14,7 @@ Loc = tuple[str | int, ...]
 
 
 class Position(Struct, frozen=True):
-    """Where something stands, from its first character to behind its last; lines and columns count
-    from 0.
-    """
+    """The range of a node in the file, the end excluded; lines and columns count from 0."""
 
     line: int
     column: int
@@ -25,8 +23,8 @@ class Position(Struct, frozen=True):
 
 
 class ScalarNode(Struct, frozen=True):
-    """A text, number, truth value or nothing. `plain`: without quotes, so that its text stands in
-    the file as it is.
+    """A string, number, boolean or null. `plain`: without quotes, so the file has its text as it
+    is.
     """
 
     position: Position

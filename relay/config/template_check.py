@@ -23,7 +23,7 @@ class TemplateCheck(Struct, frozen=True):
 
 
 class CheckResult(Struct, frozen=True):
-    """What came of trying one template: nothing, or all that is wrong with it."""
+    """The faults of one template; none if it is good."""
 
     template: str
     faults: tuple[TemplateFault, ...]

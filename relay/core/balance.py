@@ -25,7 +25,7 @@ class BalanceRow(Struct, frozen=True):
 
     @property
     def lost(self) -> int:
-        """Deliveries accepted and nowhere to be found: 0, or there is a bug."""
+        """Accepted deliveries that no other count has: 0, or there is a bug."""
         found = (
             self.delivered + self.merged + self.duplicate + self.expired + self.dead + self.pending
         )

@@ -1,6 +1,4 @@
-"""Rewinding: what a clock wrote that was ahead of the present one is moved back, so that nothing
-waits for its time.
-"""
+"""Moves back the times that a clock wrote while it was ahead, so that nothing waits for them."""
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -14,7 +12,7 @@ AHEAD = 10.0  # seconds that are left as they are: a clock is set right by so li
 
 
 class TimesMovedBack(Struct, frozen=True):
-    """The present, and by how many seconds the clock was ahead of it that wrote last."""
+    """The present (Unix seconds), and by how many seconds the clock of the last write was ahead."""
 
     now: float
     by: float
@@ -54,7 +52,7 @@ class TimesMovedBack(Struct, frozen=True):
         )
 
     def state(self, state: LaneState) -> LaneState:
-        """What was learnt of a chat."""
+        """The state of a lane with its own times moved back."""
         down = state.down
         if down:
             down = replace(down, since=self.at(down.since), probe_at=self.if_any(down.probe_at))
@@ -68,7 +66,7 @@ class TimesMovedBack(Struct, frozen=True):
         )
 
     def budget(self, budget: Budget) -> Budget:
-        """The budget: who was told to wait still waits as long."""
+        """The budget; a wait that a platform asked for keeps its length."""
         used = tuple(sorted(map(self.at, budget.used)))
         refused = budget.refused and replace(budget.refused, at=self.at(budget.refused.at))
         return replace(

@@ -1,4 +1,6 @@
-"""What happened, told once as a frozen value; metrics and logs listen, and nothing else does."""
+"""Events: what happened, as frozen values. Metrics and log record each; notices and the bot handler
+receive them as well.
+"""
 
 from typing import Literal
 
@@ -28,7 +30,7 @@ class Answered(Struct, frozen=True):
 
 class Accepted(Struct, frozen=True):
     """A notification was committed. `discarded` alerts reached only receivers without entries.
-    `fault`: routing failed by a bug of ours, and all went to the root receiver."""
+    `fault`: routing failed because of a bug, and all alerts went to the root receiver."""
 
     source: str
     group_key: str
@@ -101,9 +103,9 @@ class TemplateFailed(Struct, frozen=True):
 
 
 class Loaded(Struct, frozen=True):
-    """The configuration was read: at `at` (Unix seconds) and taken, or refused with that many
-    `faults`; warnings do not count. `why` says what made the relay read it; `receivers` and `chats`
-    are what it has now."""
+    """The configuration was read at `at` (Unix seconds) and is in force, or was rejected with that
+    many `faults`, warnings not counted. `why` is the cause of the load; `receivers` and `chats` are
+    the counts in force."""
 
     ok: bool
     at: float
@@ -114,22 +116,20 @@ class Loaded(Struct, frozen=True):
 
 
 class StorageDamaged(Struct, frozen=True):
-    """The storage could not be read any more: it was moved to `moved_to`, and an empty one was
-    begun.
-    """
+    """The storage could not be read: it was moved to `moved_to`, and an empty one was started."""
 
     moved_to: str
     why: str
 
 
 class Heard(Struct, frozen=True):
-    """A bot's update was taken, or not."""
+    """An update of a bot was handled; `sort` is the result."""
 
     sort: Sort
 
 
 class BotListens(Struct, frozen=True):
-    """A bot hears what people write, or does not (again)."""
+    """A bot started to receive updates, or stopped: then `why` and `remedy` are set."""
 
     account: str
     listens: bool
@@ -138,7 +138,7 @@ class BotListens(Struct, frozen=True):
 
 
 class Noted(Struct, frozen=True):
-    """Anything else worth a log line: a short `message` and its values."""
+    """Any other line of the log: a short `message` and its values."""
 
     level: Literal["debug", "info", "warning", "error"]
     message: str

@@ -1,4 +1,4 @@
-"""What a webhook body came to: the door tells the sender in its own protocol."""
+"""The result of a webhook body; the server answers with the HTTP status of each."""
 
 from msgspec import Struct
 
@@ -8,15 +8,16 @@ class Committed(Struct, frozen=True):
 
 
 class InvalidPayload(Struct, frozen=True):
-    """No payload of Alertmanager's: sending it again changes nothing. `text` names the field, never
-    its value.
+    """The body is not a payload of Alertmanager, and never will be. `text` names the field, never
+    its
+    value.
     """
 
     text: str
 
 
 class RetryLater(Struct, frozen=True):
-    """Something passing: nothing was lost, send it again in `retry_after` seconds."""
+    """A temporary failure: nothing was stored, send the body again in `retry_after` seconds."""
 
     why: str
     retry_after: float

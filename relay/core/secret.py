@@ -20,9 +20,7 @@ class Secret:
 
     @property
     def mark(self) -> str:
-        """What tells it from another secret, and does not give it away: tokens are too long to be
-        guessed.
-        """
+        """A hash that tells it from another secret; tokens are too long to be guessed from it."""
         return sha256(self._text.encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:

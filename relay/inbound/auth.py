@@ -1,4 +1,4 @@
-"""The door: whether a request shows a valid bearer token, or the name and password of a user."""
+"""Authentication: a request needs a valid bearer token, or the name and password of a user."""
 
 import asyncio
 import binascii
@@ -24,11 +24,11 @@ _LONGEST = 72  # bytes of a password that bcrypt looks at
 
 
 class Auth:
-    """Lets in whom the web configuration file names; the file, and all that it names, is read again
-    when it changes.
+    """Admits the users and tokens of the web configuration file. The file, and the files that it
+    names, are read again when they change.
 
-    A file that turned bad, or that would open the door to everybody, changes nothing and is told
-    once. Adding or removing TLS or its client CA takes a restart.
+    A file with faults, or one that would turn authentication off, is not used and is logged once.
+    Adding or removing TLS or its client CA takes a restart.
     """
 
     def __init__(self, path: Path, emit: Callable[[Event], None]) -> None:
@@ -90,9 +90,7 @@ class Auth:
         self._bcrypt.shutdown(wait=False, cancel_futures=True)
 
     def _would_open_access(self, web: Web) -> bool:
-        """An editor may empty a file before it writes it: for that moment too the door stays
-        shut.
-        """
+        """An editor may empty a file before it writes it; authentication must stay on then."""
         verified = self.tls is not None and self.tls.verify_mode == ssl.CERT_REQUIRED
         return _names_somebody(self.web) and not _names_somebody(web) and not verified
 

@@ -1,6 +1,4 @@
-"""The HTTP table of INTERFACE.md section 3: which request gets which answer. What a payload means
-is not known here.
-"""
+"""The HTTP interface: paths, methods, statuses and limits of a body. It does not parse payloads."""
 
 import asyncio
 import io
@@ -263,14 +261,14 @@ class Server:
 
 
 class _BodyMemory:
-    """How many bytes of bodies there may still be."""
+    """The bytes that bodies may still use, over all requests."""
 
     def __init__(self, free: int) -> None:
         self.free = free
 
 
 class _BodyReservation:
-    """The bytes of bodies that one request holds."""
+    """The bytes that the body of one request uses."""
 
     def __init__(self, memory: _BodyMemory) -> None:
         self._memory = memory

@@ -1,5 +1,6 @@
-"""The operator's way into a running relay: a line of JSON asks and a line answers, over a socket in
-its folder.
+"""The admin socket of a running relay, in its storage directory: one line of JSON as the request,
+one
+as the answer.
 """
 
 import asyncio
@@ -124,7 +125,7 @@ class AdminSocket:
         self._path = path
 
     async def close(self) -> None:
-        """Ends every talk and leaves no socket behind."""
+        """Closes every connection and removes the socket."""
         if self._server is None or self._path is None:
             return
         self._server.close()

@@ -51,9 +51,7 @@ Chat = tuple[Platform, str]
 
 
 class Metrics:
-    """Every metric of INTERFACE.md section 6, in a registry of its own. No label value ever comes
-    from a payload.
-    """
+    """Every metric of docs/operating.md. No label value comes from a payload."""
 
     def __init__(self) -> None:
         """All series whose labels are known beforehand stand at 0."""

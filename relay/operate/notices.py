@@ -1,6 +1,4 @@
-"""Notices at work: listens to what happens and posts what operators have to know, at most hourly
-each.
-"""
+"""Posts notices to operators from events, each at most hourly."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, Iterable

@@ -1,9 +1,9 @@
-"""The rehearsal: templates that people wrote are compiled and tried in a process of their own
-before they come into ours. What freezes or fills that process ends it, and is a fault of the
-template.
+"""Checks the user's templates in a process of their own, before the relay uses them. A template
+that
+exceeds the time or memory of that process ends it, and gets a fault.
 
-`python -m relay.settings.template_check` is the process: a Play on standard input, a Verdict a line
-on standard output.
+`python -m relay.settings.template_check` is the process: it reads a `_CheckRequest` from standard
+input and writes one `CheckResult` a line to standard output.
 """
 
 import math

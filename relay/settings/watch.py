@@ -1,6 +1,4 @@
-"""Watches the configuration: its file, and the secrets and templates that it names, are compared
-every while.
-"""
+"""Watches the configuration: its file, and the secrets and templates that it names, by content."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -17,8 +15,8 @@ _NOTHING = FileNames(frozenset(), (), frozenset())
 
 
 class Watch:
-    """What the files held at the last look. Contents are compared, so that it serves mounted
-    volumes as well.
+    """The contents of the files at the last check. Comparing contents works on mounted volumes,
+    too.
     """
 
     def __init__(self, path: Path, platforms: Platforms = PLATFORMS) -> None:

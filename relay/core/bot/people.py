@@ -93,9 +93,8 @@ class BotReply(Struct, frozen=True):
 
 
 class ChatContext(Struct, frozen=True):
-    """What the store knows that an update may concern: the chat's line in the registry, its
-    subscriptions, the invitation whose token the update brings, and for /alerts the cards that the
-    chat shows and that fire."""
+    """What the store has for an update: the chat's row of the registry, its subscriptions, the
+    invitation of the token in the update, and for /alerts the firing cards that the chat shows."""
 
     bot: BotId
     entry: ChatEntry | None = None
@@ -107,11 +106,10 @@ class ChatContext(Struct, frozen=True):
 class UpdateEffects(Struct, frozen=True):
     """What follows from an update, committed together with it.
 
-    `entry` is the chat's new line in the registry. `added`, `changed` and `ended` (by id) are
+    `entry` is the chat's new row of the registry. `added`, `changed` and `ended` (by id) are
     subscriptions, `used` is the invitation that one more person used. `moved`: old and new chat id.
-    `back`: a chat that can be written to again. `bot_replies` are answers to people: a courtesy,
-    sent
-    when there is room.
+    `back`: a chat that accepts messages again. `bot_replies` are answers to people, sent when the
+    budgets leave room.
     """
 
     heard: Sort

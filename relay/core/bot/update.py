@@ -1,6 +1,4 @@
-"""What a bot hears of people and chats, as frozen values; the platform's file reads them out of
-updates.
-"""
+"""Updates of a bot as frozen values; `relay/platforms/telegram/updates.py` parses them."""
 
 from typing import Literal
 
@@ -97,7 +95,7 @@ class Seen(Struct, frozen=True, tag=True):
 
 
 class Ignored(Struct, frozen=True, tag=True):
-    """Nothing for us. `id` is 0 when the update does not even have one."""
+    """An update that the relay does not use. `id` is 0 when it has none."""
 
     id: int
     why: str
@@ -107,8 +105,8 @@ Update = Command | Membership | Migrated | Seen | Ignored
 
 
 class PollState(Struct, frozen=True):
-    """How far a bot has listened: the next update's number, when the last one was taken (Unix
-    seconds), and the webhook address that we have set, if any."""
+    """How far the updates of a bot were handled: the number of the next one, when the last one was
+    handled (Unix seconds), and the webhook address that the relay has set, if any."""
 
     next_update: int = 0
     heard_at: float = 0.0
@@ -125,9 +123,7 @@ def offset(poll_state: PollState, now: float) -> int:
 
 
 def is_new(update: Update, poll_state: PollState, now: float) -> bool:
-    """It was not taken before. Numbers rise: one below the next is a repetition, or came out of
-    order.
-    """
+    """Whether the update was not handled before: its number is the next expected or higher."""
     return update.id >= max(offset(poll_state, now), 1)
 
 
