@@ -142,7 +142,7 @@ def _told(event: Event) -> tuple[str, Pairs]:
             return message, _fields(event, "ok", "at", "receivers", "chats")
         case StorageDamaged(moved_to):
             remedy = f"alert-relay queue salvage {moved_to}"
-            return "storage damaged, a new one begun", (*_fields(event), ("remedy", remedy))
+            return "storage damaged, an empty one started", (*_fields(event), ("remedy", remedy))
         case Heard():
             return "update heard", _fields(event)
         case BotListens(listens=listens):

@@ -22,6 +22,8 @@ class Watched(SqliteStore):
         super().__init__(":memory:")
         self.sizes: list[int] = []
         self.done: list[str] = []
+        self.synced = threading.Event()
+        self.bug_at: float | None = None
         self.begun = threading.Event()
         self.gate = threading.Event()
         self.broken: Exception | None = None
@@ -34,7 +36,13 @@ class Watched(SqliteStore):
             raise self.broken
         return super().batch(jobs, durable=durable)
 
+    def sync(self) -> None:
+        super().sync()
+        self.synced.set()
+
     def accept(self, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
+        if self.bug_at in [each.accepted_at for each in payloads]:
+            raise ValueError("a bug")
         self.done += [f"webhook {each.accepted_at:g}" for each in payloads]
         return super().accept(payloads)
 
@@ -43,7 +51,7 @@ async def test_what_waits_is_committed_together_webhooks_before_all_else() -> No
     store = Watched()
     writer = Writer(store)
     done = store.done
-    began = asyncio.ensure_future(writer.run(partial(done.append, "began")))
+    began = asyncio.ensure_future(writer.run_unsynced(partial(done.append, "began")))
     await asyncio.sleep(0)
     await asyncio.to_thread(store.begun.wait, 10)
     behind = [writer.run(partial(done.append, f"turn {number}")) for number in range(40)]
@@ -87,9 +95,38 @@ async def test_what_is_behind_waits_for_the_end_of_what_goes_ahead_and_only_once
     writer = Writer(store)
     with writer.ahead():
         turn = asyncio.ensure_future(writer.run(partial(int, 1)))
-        assert await writer.accept([new_payload(TELEGRAM)]) == (TELEGRAM,)
+        await asyncio.sleep(0)
+        for _ in range(2):  # a turn put before the first would be done before the second
+            assert await writer.accept([new_payload(TELEGRAM)]) == (TELEGRAM,)
         assert not turn.done()
     with writer.ahead():
         assert await asyncio.wait_for(turn, 10) == 1
     assert await writer.run(partial(int, 3)) == 3
+    writer.close()
+
+
+async def test_a_bug_that_one_sender_meets_is_told_to_no_other() -> None:
+    store = Watched()
+    writer = Writer(store)
+    began = asyncio.ensure_future(writer.run(partial(int, 1)))
+    await asyncio.to_thread(store.begun.wait, 10)
+    store.bug_at = 1
+    senders = [writer.accept([new_payload(TELEGRAM, at=number)]) for number in range(3)]
+    waiting = asyncio.gather(*senders, return_exceptions=True)
+    await asyncio.sleep(0)
+    store.gate.set()
+    first, second, third = await waiting
+    assert (first, third) == ((TELEGRAM,), (TELEGRAM,))
+    assert isinstance(second, ValueError)
+    assert store.balance()[0].accepted == 2
+    await began
+    writer.close()
+
+
+async def test_what_was_committed_without_a_sync_is_synced_when_nothing_follows() -> None:
+    store = Watched()
+    store.gate.set()
+    writer = Writer(store)
+    await writer.run_unsynced(partial(store.people.end_subscriptions, []))
+    assert await asyncio.to_thread(store.synced.wait, 10)
     writer.close()

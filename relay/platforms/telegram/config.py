@@ -182,9 +182,7 @@ def _bot_token(
         return f"file:{path}", Secret("")
     found = BOT_TOKEN.fullmatch(token.reveal())
     if found is None:
-        reader.fault(
-            at, "not a bot token: BotFather's tokens begin with digits and a colon"
-        )
+        reader.fault(at, "not a bot token: BotFather's tokens begin with digits and a colon")
     return found[1] if found else "", token
 
 
