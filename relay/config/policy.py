@@ -13,6 +13,7 @@ from relay.config.schema_receiver import DiscordConfig, Receiver, Shared, Telegr
 from relay.config.schema_receiver import Lifecycle as LifecycleConfig
 from relay.config.schema_receiver import Mention as MentionConfig
 from relay.config.source import Loc
+from relay.core.card.severity import urgent_pattern
 from relay.core.duration import quote
 from relay.core.routing.interval import TimeInterval
 from relay.core.routing.lane import Lifecycle, LinkRewrite, MentionRule, Policy
@@ -25,7 +26,7 @@ from relay.core.text.message import Mention
 T = TypeVar("T")
 
 _HINTED = 100  # looking for the nearest of thousands of names takes a while
-URGENT = parse('severity=~"critical|page"')
+URGENT = parse(f'severity=~"{urgent_pattern()}"')
 _BUILT_IN = {markup: name for name, markup in BUILT_IN.items()}
 _DEFAULT = Policy(receiver="", template="", markup="none", urgent=URGENT)
 

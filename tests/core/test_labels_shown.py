@@ -14,7 +14,7 @@ from relay.core.template.sample import alert, view
         ("firing", "PAGE", "🔴"),
         ("firing", "warning", "🟠"),
         ("firing", "info", "🔵"),
-        ("firing", "sev-purple", "🔵"),
+        ("firing", "sev-purple", "🟠"),
         ("firing", "", "🟠"),
         ("resolved", "critical", "🟢"),
         ("gone", "critical", "⚪"),

@@ -5,7 +5,7 @@ from its group.
 from collections.abc import Iterable, Sequence
 
 from relay.core.alert import Labels
-from relay.core.card.severity import rank
+from relay.core.card.severity import color as severity_color
 from relay.core.card.subject import SERVICE, WHO, WORKLOADS, exporters, who
 from relay.core.card.view import AlertView, View
 from relay.core.text.richtext import clean
@@ -50,16 +50,14 @@ RED, ORANGE, BLUE, GREEN, GREY = 0xE01E5A, 0xF2871B, 0x3B88C3, 0x2EB67D, 0x99AAB
 
 
 def mark(status: str, severity: str) -> str:
-    """🔴 critical and its like, 🟠 warning, 🔵 info and words unknown, 🟢 resolved, ⚪ no longer
+    """🔴 critical and its like, 🟠 warning and words unknown, 🔵 info, 🟢 resolved, ⚪ no longer
     reported.
     """
     if status == "resolved":
         return "🟢"
     if status == "gone":
         return "⚪"
-    if not severity:
-        return "🟠"
-    return {0: "🔴", 1: "🔴", 2: "🟠"}.get(rank(severity), "🔵")
+    return severity_color(severity)
 
 
 def color(sign: str) -> int:
