@@ -83,6 +83,7 @@ _MOST_WHO, _MOST_PARTS, _MOST_WHERE = 3, 2, 3
 _MOST_GROUPED = 4  # labels: a group that is made by more says nothing by them
 
 _KUBE, _THING, _MACHINE, _PART, _SERVICE, _PLACE, _OTHER, _MANNER = range(8)
+PLACING = frozenset({_KUBE, _THING, _MACHINE, _SERVICE, _PLACE})  # classes that say where
 _TIERS = {
     name: (tier, at)
     for tier, names in enumerate(

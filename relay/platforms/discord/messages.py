@@ -118,11 +118,11 @@ def request(
     """Execute the webhook, or edit its message. A reply is a line of content: webhooks cannot refer
     to a message.
     """
-    if isinstance(step, Reply):
-        message = _linked(message, endpoint, step.message)
     file = message.file
     if plain or isinstance(step, Reply):
         message = _as_content(message, plain=plain)
+    if isinstance(step, Reply) and not plain:
+        message = _linked(message, endpoint, step.message)
     message = squeeze(message)
     content, embeds, allowed = write(content_of(message)), _embeds(message), _allowed(message)
     if not content and not embeds:
@@ -178,11 +178,12 @@ def home(response: Response | NoAnswer) -> str:
 
 
 def _linked(message: Message, endpoint: Endpoint, ref: MessageRef) -> Message:
-    """The line with a link to the message that it is about, where the server is known."""
-    if endpoint.home in ("", "-"):
+    """The line with a link to the message that it is about below it, where the server is known: a
+    push shows a masked link of the content as it is written."""
+    if endpoint.home in ("", "-") or message.body.text:
         return message
     url = f"https://discord.com/channels/{endpoint.home}/{ref.thread or ref.chat}/{ref.id}"
-    return replace(message, body=join(" ", [message.body, styled("link", "↑", url)]))
+    return replace(message, body=styled("link", "↑", url))
 
 
 def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> Outcome:
