@@ -78,6 +78,7 @@ _PORT = re.compile(r"(.*[^:\]]|\[.*\]):([0-9]{1,5})", re.DOTALL)
 _EXPORTER_PORTS = range(9100, 10000)
 _SERVERS_PORTS = frozenset({9200, 9300, 9418, 9999})
 _OTHER_PORTS = frozenset({10250, 10249, 10255, 15692})
+_DIGITS = re.compile(r"([0-9]{1,15})")
 _LONGEST = 60  # characters of a value: a longer one loses its middle
 _MOST_WHO, _MOST_PARTS, _MOST_WHERE = 3, 2, 3
 _MOST_GROUPED = 4  # labels: a group that is made by more says nothing by them
@@ -249,6 +250,19 @@ def scraped(labels: Labels) -> Set[str]:
     return aside
 
 
+def thing(labels: Labels, ignores: Iterable[str] = ()) -> frozenset[tuple[str, str]]:
+    """The labels without `severity` and `ignores`: alerts that are the same but for that are one
+    thing."""
+    aside = {"severity", *ignores}
+    return frozenset(item for item in labels.items() if item[0] not in aside)
+
+
+def natural(value: str) -> tuple[tuple[int, str], ...]:
+    """A sort key in which `node-2` stands before `node-10`."""
+    parts = _DIGITS.split(value[:_LONGEST * 4])
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts if part)
+
+
 def one_line(value: str) -> str:
     """The value without line breaks, for places where one would split a line in two."""
     return value if value.isprintable() else " ".join(clean(value).split())
@@ -306,7 +320,8 @@ def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[st
     shown = {*chosen, *told_where}
     hosts = {_host(labels[name]) for name in chosen}
     for name in left:
-        alias = tier(name)[0] in (_MACHINE, _SERVICE) and _host(labels[name]) in hosts
+        same = _host(labels[name]) in hosts or short(labels[name]) in told
+        alias = same and tier(name)[0] in (_MACHINE, _SERVICE)
         if name not in shown and not alias:
             rest.append(f"{one_line(name)}={short(_value(labels, name))}")
     return _Made(tuple(told), tuple(at), tuple(rest))

@@ -42,7 +42,7 @@ class TemplateContext:
     def __init__(self, view: View, policy: Policy, reply: ReplyKind | None) -> None:
         """The view of one card under the policy of the receiver that reads it."""
         self.view, self.policy = view, policy
-        self._about = view.about if reply else ()
+        self._about = view.about if reply in ("joined", "raised", "again") else ()
         self.reader = Reader(policy.language, policy.timezone, view.now)
         self._visible = view.alerts[:MOST_SHOWN]
         self._totals = Counter(dict(telling.severities(view.alerts)))

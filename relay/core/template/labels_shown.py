@@ -83,13 +83,17 @@ def wrong(
     )
     if not first and not second:
         return Wrong(_others(annotations))
-    better, other = (second, first) if _says(second, told) > _says(first, told) else (first, second)
+    valued = bool(second) and bool(_VALUE.search(annotations.get("description", "")[:_SEEN]))
+    says_more = _says(second, told) + 2 * valued > _says(first, told)
+    better, other = (second, first) if says_more else (first, second)
     if not better:
         better, other = other, ""
     known = _words(" ".join((better, _CAMEL.sub(" ", labels.get("alertname", "")), *told)))
     new = _words(other) - known
     adds = bool(new) and len(new) >= _NEW_WORDS * len(_words(other))
-    return Wrong(better, other if adds else "", figure(annotations, labels, value))
+    full_stop = better.endswith(".") and not better.endswith("..")
+    text = better[:-1] if full_stop else better
+    return Wrong(text, other if adds else "", figure(annotations, labels, value))
 
 
 def figure(annotations: Mapping[str, str], labels: Mapping[str, str], value: str = "value") -> str:
@@ -154,8 +158,7 @@ def _cleaned(text: str, labels: Mapping[str, str], value: str) -> str:
     text = _INSTANCE.sub(lambda found: "" if found[1] in known else found[0], text)
     text = _MAP.sub("", text).strip()
     lines = [line.rstrip() for line in text.splitlines()]
-    text = "\n".join(lines).strip().removeprefix(", ")
-    return text[:-1] if text.endswith(".") and not text.endswith("..") else text
+    return "\n".join(lines).strip().removeprefix(", ")
 
 
 def _says(text: str, told: Sequence[str]) -> int:

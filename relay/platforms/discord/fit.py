@@ -75,9 +75,9 @@ def fits(message: Message) -> bool:
 def squeeze(message: Message) -> Message:
     """The message with each part shortened to its limit, then fields and footer where their sum
     asks for it, and the body to what is left."""
-    message = arranged(message)
     if fits(message):
         return message
+    message = arranged(message)
     message = replace(message, title=shorten(message.title, _TITLE, _line_units))
     told = _mentions(message)
     message = replace(

@@ -123,7 +123,7 @@ def request(
         message = _as_content(message, plain=plain)
     if isinstance(step, Reply) and not plain:
         message = _linked(message, endpoint, step.message)
-    message = squeeze(message)
+    message = discord_fit.arranged(squeeze(message))
     content, embeds, allowed = write(content_of(message)), _embeds(message), _allowed(message)
     if not content and not embeds:
         content = "…"
