@@ -60,7 +60,7 @@ def test_a_detail_is_what_the_head_does_not_say() -> None:
     )
     told = Told(subject((view,)), Wrong("full"))
     one = Alert(view, told, READER)
-    assert (one.detail, one.differing, one.label) == ("full", ["a b"], "a b")
+    assert (one.detail, one.differing, one.label) == ("full", ["a b", "node=a b"], "a b node=a b")
     assert Alert(view, replace(told, said="full"), READER).detail == ""
     assert Alert(view, TOLD, READER, brief=True).label == "Disk"
     assert Alert(alert(4), TOLD, READER).name == "unnamed alert"

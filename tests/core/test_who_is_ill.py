@@ -77,7 +77,7 @@ def test_each_line_of_a_group_names_what_is_ill(by: str) -> None:
 
 
 def test_a_rise_says_again_what_is_ill() -> None:
-    beyond: list[str] = []  # names and hosts that are longer together than a lock screen
+    beyond: list[str] = []  # a long name and a long host, after both severities
     for entry in REAL:
         after = replace(_view(4, entry, severity="critical"), was="warning", was_since=sample.NOON)
         seen = card((after,), {}, "raised")
@@ -85,7 +85,7 @@ def test_a_rise_says_again_what_is_ill() -> None:
         _named([entry], seen)
         if not all(_first(entry) in lock.replace("\\", "") for lock in seen.locks):
             beyond.append(entry["name"])
-    assert len(beyond) <= 2, beyond
+    assert len(beyond) <= len(REAL) / 5, beyond
 
 
 _NAMES = st.sampled_from((

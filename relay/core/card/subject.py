@@ -67,6 +67,7 @@ _SCRAPED = (
     "instance", "job", "endpoint", "metrics_path", "service", "app", "helm_sh_chart",
     "app_kubernetes_io_name", "app_kubernetes_io_instance", "app_kubernetes_io_component",
 )  # fmt: skip
+_ALIASES = ("instance", "nodename", "host", "hostname", "host_name", "instance_name")
 # What is told of the target that was scraped, where the labels say nothing else.
 _LAST_RESORT = ("service", "job", "pod", "container", "instance", "namespace", "endpoint", "id")
 _EXPORTER = re.compile(
@@ -305,12 +306,14 @@ def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[st
     ]
     told_where = [name for name in (*places, *promoted) if name not in chosen][:_MOST_WHERE]
     told: list[str] = []
-    for name in chosen:
-        value = short(_value(labels, name))
-        if value not in told:
-            told.append(value)
     at: list[str] = []
     rest: list[str] = []
+    for name in chosen:
+        value = short(_value(labels, name))
+        if value in told:
+            rest.append(f"{name}={value}")
+        else:
+            told.append(value)
     for name in told_where:
         value = short(_value(labels, name))
         if value in at:
@@ -321,7 +324,7 @@ def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[st
     hosts = {_host(labels[name]) for name in chosen}
     for name in left:
         same = _host(labels[name]) in hosts or short(labels[name]) in told
-        alias = same and tier(name)[0] in (_MACHINE, _SERVICE)
+        alias = same and (tier(name)[0] == _SERVICE or name in _ALIASES)
         if name not in shown and not alias:
             rest.append(f"{one_line(name)}={short(_value(labels, name))}")
     return _Made(tuple(told), tuple(at), tuple(rest))

@@ -20,6 +20,7 @@ from relay.core.text.times import Reader
 MOST_SHOWN = 100  # Telegram takes 100 entities, and no reader takes more lines
 _MOST_KINDS = 4
 _LONG_TEXT = 240  # characters: a longer text is no second line
+_SHORT_VALUE = 3  # characters that may stand in a text by chance
 _EXCERPT, _EXCERPT_LINES = 300, 3
 _MOST_DETAILS = 5  # alerts of a card that have a line for their own text
 _MOST_ABOUT = 3
@@ -275,7 +276,7 @@ class TemplateContext:
                 )
             else:
                 parts.append(reader.say("since", start=start, age=str(reader.age(alert.starts_at))))
-        parts += self._subject.rest
+        parts += [each for each in self._subject.rest if not _said_in(each, self._wrong.text)]
         if not self._wrong.text:
             return join(" · ", parts) if parts else ""
         if "\n" in self._wrong.text and parts:
@@ -336,6 +337,12 @@ class TemplateContext:
             ("⏱", lateness(view.late, reader)),
         ]
         return noted(notes)
+
+
+def _said_in(label: str, text: str) -> bool:
+    """The value of `name=value` stands in the text, where a reader finds it as well."""
+    value = label.partition("=")[2]
+    return len(value) > _SHORT_VALUE and value in text
 
 
 def noted(notes: Iterable[tuple[str, RichText | str | bool | int]]) -> list[RichText]:

@@ -21,7 +21,7 @@ _VALUE = re.compile(r"\s*\bVALUE\s*[:=]\s*([^\s,]+)")
 _INSTANCE = re.compile(r"\s*\(instance\s*([^()\s]*)\s*\)")
 _MAP = re.compile(r"\s*map\[[^\]\n]*\]")
 _FIGURE = re.compile(
-    r"(?<![\w.:/-])-?\d[\d.,]*\s?(?:%|°C|[kKMGT]i?B\b|ms\b|seconds\b|minutes\b|hours\b|days\b|s\b)"
+    r"(?<![\w.:/-])-?\d[\d.,]*\s?(?:%|°C|[kKMGT]i?B\b|ms\b|s\b)"
     r"|(?<![\w.:/-])-?\d+\.\d+(?![\w.:/-])"
 )
 _WORDS = re.compile(r"[^\W_]+(?:\.\d+)?%?")
