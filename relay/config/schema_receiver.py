@@ -139,7 +139,9 @@ class Shared(Model):
     quiet: Texts | None = None
     """Time intervals in which messages come without sound."""
     urgent: Texts | None = None
-    """Which alerts never wait in a digest (severity=~"critical|page")."""
+    """Which alerts never wait in a digest and ring at night (severity=~"(?i:critical|crit|page|pag\
+ing|pager|emergency|emerg|fatal|disaster|blocker|urgent|panic|alert|sev0|sev1|sev-0|sev-1|p0\
+|p1|s0|s1|critique|high|error|err|major|severe|sev2|sev-2|p2|s2)")."""
     digest_after: Duration | None = None
     """A chat that cannot keep up for this long gets one digest (1m)."""
     late_hold: Duration | None = None

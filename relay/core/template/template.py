@@ -54,7 +54,8 @@ BUILT_IN: Mapping[str, MarkupName] = {
 }
 _TELEGRAM, _DISCORD, *_ = BUILT_IN
 _SANDBOX = Sandbox(FILTERS, FUNCTIONS)
-_MOST_NAMES, _MOST_LINES = 20, 60  # of a digest: more are not read at night
+_FEW_LINES = 4  # of a digest on Discord beside its head, places, rows and note
+_MOST_NAMES, _MOST_DIGEST_LINES = 20, 60  # of a digest: more are not read at night
 _LONG_NAME, _SHORT_NAME = 200, 60
 _REPLIES: tuple[ReplyKind, ...] = ("joined", "raised", "repeated", "resolved", "again")
 _MOST_LINES = 10  # alerts of a built-in card on Discord, which folds nothing
@@ -345,7 +346,8 @@ def _digest_of(
 ) -> tuple[ContextShape, Message] | None:
     parts = templates.parts(name, markup)
     names = min(len(scene.view.names), _MOST_NAMES)
-    lines = min(len(scene.counted(ContextShape(0, names, _LONG_NAME))), _MOST_LINES)
+    most = _MOST_DIGEST_LINES if name not in BUILT_IN or markup != "discord" else _FEW_LINES
+    lines = min(len(scene.counted(ContextShape(0, names, _LONG_NAME))), most)
 
     def drawn(context_shape: ContextShape) -> Message:
         return _filled(draw_digest(parts, scene, context_shape), name)

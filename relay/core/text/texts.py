@@ -110,7 +110,6 @@ CATALOGUE = MappingProxyType(
             ("{n} group firing", "{n} groups firing"),
             ("{n} groupe en alerte", "{n} groupes en alerte"),
         ),
-        "storm_urgent": Text("{n} critical", ("{n} critique", "{n} critiques")),
         "storm_since": Text("since {start}", "depuis {start}"),
         "storm_over": Text(
             ("{n} group over", "{n} groups over"), ("{n} groupe terminé", "{n} groupes terminés")
@@ -121,12 +120,12 @@ CATALOGUE = MappingProxyType(
         ),
         "quiet_over": Text(
             (
-                "quiet hours are over: {n} urgent group still fires",
-                "quiet hours are over: {n} urgent groups still fire",
+                "quiet hours are over: {n} group fires",
+                "quiet hours are over: {n} groups fire",
             ),
             (
-                "fin des heures calmes : {n} groupe urgent toujours en alerte",
-                "fin des heures calmes : {n} groupes urgents toujours en alerte",
+                "fin des heures calmes : {n} groupe en alerte",
+                "fin des heures calmes : {n} groupes en alerte",
             ),
         ),
         "storm_note": Text(
@@ -139,8 +138,8 @@ CATALOGUE = MappingProxyType(
             "journal du relais",
         ),
         "notice_chat_down": Text(
-            "receiver {receiver} on {platform} takes no messages: {why}; see {place}",
-            "le récepteur {receiver} sur {platform} ne prend plus de messages : {why} ; voir "
+            "{why}: receiver {receiver} on {platform} takes no messages; see {place}",
+            "{why} : le récepteur {receiver} sur {platform} ne prend plus de messages ; voir "
             "{place}",
         ),
         "notice_moved": Text(
