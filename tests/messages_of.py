@@ -7,6 +7,7 @@ from relay.core.card.step import ReplyKind
 from relay.core.card.view import AlertView, View
 from relay.core.routing.lane import Policy
 from relay.core.template import sample, template
+from relay.core.text.message import Message
 from relay.platforms.discord import messages as discord
 from relay.platforms.discord.text import write
 from relay.platforms.telegram import messages as telegram
@@ -44,11 +45,9 @@ def card(
     return Alike(shown, write(content), message.body.text)
 
 
-def _rendered(view: View, name: str, reply: ReplyKind | None) -> template.Message:
+def _rendered(view: View, name: str, reply: ReplyKind | None) -> Message:
     policy = Policy("ops", name, template.BUILT_IN[name], timezone="Europe/Paris")
     fits = discord.fits if policy.markup == "discord" else telegram.fits
-    rendered = template.render(
-        TEMPLATES, policy, view, "reply" if reply else "card", reply, fits
-    )
+    rendered = template.render(TEMPLATES, policy, view, "reply" if reply else "card", reply, fits)
     assert rendered.failed == ""
     return rendered.message

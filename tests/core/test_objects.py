@@ -68,8 +68,7 @@ def test_a_detail_is_what_the_head_does_not_say() -> None:
 
 def test_alerts_by_state() -> None:
     made = Alerts(
-        Alert(alert(4, status), TOLD, READER)
-        for status in ("firing", "gone", "resolved", "firing")
+        Alert(alert(4, status), TOLD, READER) for status in ("firing", "gone", "resolved", "firing")
     )
     assert (len(made.firing), len(made.resolved), len(made.gone), len(made), made.more) == (
         2,

@@ -2,10 +2,10 @@
 
 import pytest
 
-from relay.config.policy import URGENT
 from relay.config.config import parse
 from relay.config.fault import Fault
 from relay.config.files import Files, wanted
+from relay.config.policy import URGENT
 from relay.config.resolve import Retention, Rules, decided, resolve
 from relay.core.alert import Alert, Notification
 from relay.core.bot.account import Bot

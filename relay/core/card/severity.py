@@ -49,5 +49,5 @@ def never_rings(alertname: str, severity: str) -> bool:
 
 
 def urgent_pattern() -> str:
-    """A regular expression (RE2, anchored by the matcher) that accepts each red word in any case."""
+    """A regular expression of RE2 that accepts each red word in any case."""
     return "(?i:" + "|".join(word for word, rank in RANKS.items() if rank <= _URGENT) + ")"

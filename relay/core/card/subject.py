@@ -177,9 +177,10 @@ def differences(alerts: Sequence[Told], ignores: Iterable[str] = ()) -> list[Sub
     for alert, made in zip(alerts, told, strict=True):
         name = one_line(alert.labels.get("alertname", ""))
         alike = seen[(alert.labels.get("alertname", ""), *made.values)] > 1
+        full = made
         if alike or not made.values:
-            made = _scraped_too(alert.labels, common, ignored, made)
-        result.append(Subject((name,), made.who, made.where, made.rest))
+            full = _scraped_too(alert.labels, common, ignored, made)
+        result.append(Subject((name,), full.who, full.where, full.rest))
     return result
 
 
@@ -260,7 +261,7 @@ def thing(labels: Labels, ignores: Iterable[str] = ()) -> frozenset[tuple[str, s
 
 def natural(value: str) -> tuple[tuple[int, str], ...]:
     """A sort key in which `node-2` stands before `node-10`."""
-    parts = _DIGITS.split(value[:_LONGEST * 4])
+    parts = _DIGITS.split(value[: _LONGEST * 4])
     return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts if part)
 
 
@@ -297,13 +298,11 @@ def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[st
     by_tier: dict[int, list[str]] = {}
     for name in left:
         by_tier.setdefault(tier(name)[0], []).append(name)
-    chosen = _chosen(labels, by_tier)
+    chosen = _chosen(by_tier)
     places = [*by_tier.get(_PLACE, ())]
     if not chosen and not places:
         chosen = by_tier.get(_MANNER, [])[:1]
-    promoted = [
-        name for name in left if name in group and name not in (*chosen, *places, "job")
-    ]
+    promoted = [name for name in left if name in group and name not in (*chosen, *places, "job")]
     told_where = [name for name in (*places, *promoted) if name not in chosen][:_MOST_WHERE]
     told: list[str] = []
     at: list[str] = []
@@ -330,7 +329,7 @@ def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[st
     return _Made(tuple(told), tuple(at), tuple(rest))
 
 
-def _chosen(labels: Labels, by_tier: dict[int, list[str]]) -> list[str]:
+def _chosen(by_tier: dict[int, list[str]]) -> list[str]:
     """The labels that say who is ill: a thing of Kubernetes or another thing, or the machine, and
     the part of it."""
     kube, things = by_tier.get(_KUBE, []), by_tier.get(_THING, [])
@@ -354,7 +353,9 @@ def _scraped_too(labels: Labels, common: Set[str], ignores: set[str], made: _Mad
         if labels.get(name) and name not in common and name not in ignores
     ]
     shown = [f"{name}={short(labels[name])}" for name in left]
-    new = [text for text in shown if text not in made.rest and text.partition("=")[2] not in made.who]
+    new = [
+        text for text in shown if text not in made.rest and text.partition("=")[2] not in made.who
+    ]
     if made.values:
         return _Made(made.who, made.where, (*made.rest, *new))
     return _Made(tuple(short(labels[name]) for name in left[:1]), (), tuple(new[1:]))

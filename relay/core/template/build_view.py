@@ -7,10 +7,10 @@ from msgspec.structs import replace
 
 from relay.core.alert import Labels
 from relay.core.card.card import Card, Entry, status
-from relay.core.card.lane_state import LaneState
-from relay.core.card.step import Reply, Step
 from relay.core.card.fold import DETAILED
+from relay.core.card.lane_state import LaneState
 from relay.core.card.severity import rank
+from relay.core.card.step import Reply, Step
 from relay.core.card.subject import natural, thing
 from relay.core.card.view import AlertView, Late, Memory, View
 from relay.core.routing.lane import Policy

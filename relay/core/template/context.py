@@ -78,21 +78,24 @@ class TemplateContext:
     def _made_ready(self) -> None:
         """Who is ill and what is wrong, over the alerts that are seen."""
         view = self.view
-        shown: Sequence[AlertView] = self._about or [alert for alert in view.alerts if alert.status == view.status]
+        shown: Sequence[AlertView] = self._about or [
+            alert for alert in view.alerts if alert.status == view.status
+        ]
         self._subject = subject(shown or view.alerts, view.group_labels)
         one = len(view.alerts) == 1
         self._told_of = self._subject if one else None
         self._differences = {
             alert.fingerprint: each
-            for alert, each in zip(
-                self._visible, differences(self._visible), strict=True
-            )
+            for alert, each in zip(self._visible, differences(self._visible), strict=True)
         }
         value = self.reader.say("value").text
         head = self._subject.values
         self._wrongs = {
             alert.fingerprint: telling.wrong(
-                alert.annotations, alert.labels, self._differences[alert.fingerprint].who or head, value
+                alert.annotations,
+                alert.labels,
+                self._differences[alert.fingerprint].who or head,
+                value,
             )
             for alert in self._visible
         }
@@ -115,7 +118,9 @@ class TemplateContext:
         return telling.Wrong("")
 
     def _told(self, alerts: Iterable[AlertView], *, brief: bool = False) -> Alerts:
-        return Alerts(Alert(alert, self._told_about(alert), self.reader, brief=brief) for alert in alerts)
+        return Alerts(
+            Alert(alert, self._told_about(alert), self.reader, brief=brief) for alert in alerts
+        )
 
     def _told_about(self, alert: AlertView) -> Told:
         mixed = len({each.labels.get("alertname") for each in self._visible}) > 1
@@ -226,7 +231,7 @@ class TemplateContext:
         return next(iter(names), "") or self.reader.say("unnamed").text
 
     def _count(self) -> str:
-        """` ×30 (4 critical, 26 warning)` for more than one firing alert; or empty."""
+        """How many alerts fire and of what severities, for more than one; or empty."""
         view = self.view
         firing = [alert for alert in view.alerts if alert.status == "firing"]
         if len(firing) < 2:
@@ -272,7 +277,9 @@ class TemplateContext:
                 severity = telling.one_line(alert.labels.get("severity", ""))
                 was = telling.one_line(alert.was)
                 parts.append(
-                    reader.say("raised_since", severity=severity, start=start, was=was, before=before)
+                    reader.say(
+                        "raised_since", severity=severity, start=start, was=was, before=before
+                    )
                 )
             else:
                 parts.append(reader.say("since", start=start, age=str(reader.age(alert.starts_at))))

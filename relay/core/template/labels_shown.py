@@ -26,10 +26,11 @@ _FIGURE = re.compile(
 )
 _WORDS = re.compile(r"[^\W_]+(?:\.\d+)?%?")
 _CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
-_EMPTY_WORDS = frozenset(
-    "a an and are at be been by for from has have in is it its more of on or than that the their "
-    "this to was were will with".split()
-)
+_EMPTY_WORDS = frozenset({
+    "a", "an", "and", "are", "at", "be", "been", "by", "for", "from", "has", "have",
+    "in", "is", "it", "its", "more", "of", "on", "or", "than", "that", "the", "their",
+    "this", "to", "was", "were", "will", "with",
+})  # fmt: skip
 _NEW_WORDS = 0.34  # of its words: a text that says as much that is new adds something
 _SEEN = 6000  # characters of an annotation that are looked at
 

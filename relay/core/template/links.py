@@ -5,7 +5,6 @@ from ipaddress import ip_address
 from itertools import islice
 from urllib.parse import quote, urlsplit
 
-from relay.core.alert import Labels
 from relay.core.card.subject import PLACING, tier
 from relay.core.card.view import AlertView, View
 from relay.core.routing.lane import LinkRewrite

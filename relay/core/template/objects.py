@@ -11,7 +11,6 @@ from relay.core.template import labels_shown as telling
 from relay.core.text.richtext import RichText, concat, join, styled
 from relay.core.text.times import Duration, Printable, Reader, Time
 
-
 _MOST_LINES = 10  # of a list that are in view
 
 
@@ -206,7 +205,9 @@ class Alert:
         subject = self._told.subject
         parts: list[RichText | str] = []
         if self._told.mixed or not subject.values:
-            parts.append(styled("link", self.name, self._told.link) if self._told.link else self.name)
+            parts.append(
+                styled("link", self.name, self._told.link) if self._told.link else self.name
+            )
         if subject.who:
             parts.append(styled("code", " ".join(subject.who)))
         if subject.where or subject.rest:

@@ -64,7 +64,9 @@ def arranged(message: Message) -> Message:
     if _units(line) > _LONGEST_LINE:
         return message
     content = RichText(line.text, tuple(span for span in line.spans if span.kind == "bold"))
-    return replace(message, content=content, body=cut(body, min(end + 1, len(body.text)), len(body.text)))
+    return replace(
+        message, content=content, body=cut(body, min(end + 1, len(body.text)), len(body.text))
+    )
 
 
 def fits(message: Message) -> bool:
