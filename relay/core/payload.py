@@ -60,6 +60,10 @@ class _Alert(Struct, rename="camel", tag_field="status"):
     starts_at: Moment | None = None
     generator_url: str | None = field(default=None, name="generatorURL")
     fingerprint: str | None = None
+    silence_url: Raw = field(default=_ABSENT, name="silenceURL")
+    dashboard_url: Raw = field(default=_ABSENT, name="dashboardURL")
+    panel_url: Raw = field(default=_ABSENT, name="panelURL")
+    values: Raw = _ABSENT
 
 
 class _Firing(_Alert, tag="firing"):
@@ -81,6 +85,7 @@ class _Malformed(Struct):
 _ENVELOPE = Decoder(_Envelope)
 _ALERT: Decoder[_Firing | _Resolved] = Decoder(_Firing | _Resolved)
 _MALFORMED = Decoder(_Malformed)
+_VALUES: Decoder[dict[str, float] | None] = Decoder(dict[str, float] | None)
 _TEXT: Decoder[str | None] = Decoder(str | None)
 _COUNT: Decoder[int] = Decoder(Annotated[int, Meta(ge=0, lt=2**31)])
 _STATUS: Decoder[AlertStatus] = Decoder(AlertStatus)
@@ -250,12 +255,36 @@ def _alert(raw: Raw) -> Alert:
     return Alert(
         "resolved" if isinstance(alert, _Resolved) else "firing",
         labels,
-        alert.annotations or {},
+        _with_grafanas(alert),
         _seconds(alert.starts_at) or 0.0,
         _seconds(alert.ends_at) if isinstance(alert, _Resolved) else None,
         alert.generator_url or "",
         alert.fingerprint or _fingerprint(labels),
     )
+
+
+def _with_grafanas(alert: _Alert) -> Labels:
+    """The annotations, and beside them what Grafana's webhook alone has, under `__...__` names.
+
+    https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/
+    """
+    told = dict(alert.annotations or {})
+    own = {
+        "__silence_url__": _text(alert.silence_url),
+        "__dashboard_url__": _text(alert.dashboard_url),
+        "__panel_url__": _text(alert.panel_url),
+        "__values__": _values(alert.values),
+    }
+    return told | {name: text for name, text in own.items() if text}
+
+
+def _values(raw: Raw) -> str:
+    """`B=6.705, C=1`: the values of a Grafana rule's expressions, in their order."""
+    try:
+        found = _VALUES.decode(raw) or {}
+    except (ValidationError, DecodeError):
+        return ""
+    return ", ".join(f"{name}={value:.4g}" for name, value in found.items())
 
 
 def _fallback(raw: Raw, why: str) -> Alert:

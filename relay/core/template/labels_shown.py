@@ -83,7 +83,8 @@ def wrong(
         annotations.get("description", "") or annotations.get("message", ""), labels, value
     )
     if not first and not second:
-        return Wrong(_others(annotations))
+        found = figure(annotations, labels, value)
+        return Wrong(_others(annotations) or found, "", found)
     valued = bool(second) and bool(_VALUE.search(annotations.get("description", "")[:_SEEN]))
     says_more = _says(second, told) + 2 * valued > _says(first, told)
     better, other = (second, first) if says_more else (first, second)
@@ -100,6 +101,8 @@ def wrong(
 def figure(annotations: Mapping[str, str], labels: Mapping[str, str], value: str = "value") -> str:
     """The number that says how bad it is: Prometheus' `VALUE`, else the last one with a unit in
     the description that no label has; empty when there is none."""
+    if grafanas := annotations.get("__values__", ""):
+        return f"{value} {grafanas.partition(',')[0].partition('=')[2]}"
     texts = [annotations.get(key, "")[:_SEEN] for key in ("description", "message", "summary")]
     for text in texts:
         if found := _VALUE.search(text):

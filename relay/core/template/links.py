@@ -15,6 +15,9 @@ _INSIDE = (".svc", ".local", ".localhost", ".localdomain")
 _LONGEST = 1500
 _MOST_NAMES, _MOST_LINKS = 20, 10
 _ADDRESS = re.compile(r"https?://[^\s<>\"'()\[\]{}|\\^`]*[^\s<>\"'()\[\]{}|\\^`.,;:!?]")
+_DASHBOARDS = (
+    "dashboard_url", "dashboard", "grafana_url", "__panel_url__", "__dashboard_url__"
+)  # fmt: skip
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 # Labels whose values a restart or another scrape changes: a silence by one of them ends too early.
 VOLATILE = frozenset({
@@ -51,8 +54,8 @@ def links(
     found = {
         "runbook": _annotation(view, first, "runbook_url", "runbook"),
         "graph": first.generator_url if first else "",
-        "silence": silence(view) if view.status == "firing" else "",
-        "dashboard": _annotation(view, first, "dashboard_url", "dashboard", "grafana_url"),
+        "silence": _silence(view) if view.status == "firing" else "",
+        "dashboard": _annotation(view, first, *_DASHBOARDS),
         "target": _target(view),
     }
     urls = {name: outside(url, rewrites) for name, url in found.items()}
@@ -95,6 +98,20 @@ def silence(view: View) -> str:
     matchers += [f"{name}={_quoted(value)}" for name, value in sorted(kept.items())]
     written = quote("{" + ", ".join(matchers) + "}", safe="", errors="replace")
     return f"{view.external_url.rstrip('/')}/#/silences/new?filter={written}"
+
+
+def _silence(view: View) -> str:
+    """Grafana's own page where the payload has it, which silences one alert; else
+    Alertmanager's."""
+    own = [alert.annotations.get("__silence_url__", "") for alert in view.alerts]
+    if any(own):
+        return own[0] if len(own) == 1 else ""
+    return silence(view)
+
+
+def prose(annotation: str) -> str:
+    """A runbook that is no address but text; empty when it has an address."""
+    return "" if _ADDRESS.search(annotation) else annotation.strip()
 
 
 def is_volatile(name: str) -> bool:
@@ -142,7 +159,9 @@ def _reachable(host: str) -> bool:
 
 def _annotation(view: View, first: AlertView | None, *names: str) -> str:
     sources = (view.common_annotations, first.annotations if first else {})
-    return next((source[name] for name in names for source in sources if source.get(name)), "")
+    found = next((source[name] for name in names for source in sources if source.get(name)), "")
+    within = _ADDRESS.search(found[:_LONGEST_SEEN])  # as in `[Runbook](https://...)`
+    return within[0] if within and not found.startswith(within[0]) else found
 
 
 def _target(view: View) -> str:
