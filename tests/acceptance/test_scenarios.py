@@ -44,11 +44,11 @@ TOPIC, NEW_GROUP = 7, -1_000_000_000_777
 BEGIN, END = 100, 220  # seconds
 FIRING, SHRUNK, GREW, JOINED = (
     "🟠 warning Disk ×2",
-    "🟠 warning Disk",
+    "🟠 warning Disk · db-1",
     "🟠 warning Disk ×3",
-    "➕ db-3 · 3 firing now",
+    "➕ warning Disk · db-3 · 3 firing now",
 )
-NAMED = f"{JOINED} · Disk"  # Discord's webhooks do not reply: the line says what it is about
+NAMED = JOINED
 Spoil = Callable[[HttpWorld], None]
 
 

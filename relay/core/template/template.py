@@ -301,7 +301,9 @@ def render(
         named=tuple(
             name for alert in view.alerts[:shown] for name in (alert.fingerprint, *alert.twins)
         ),
-        counted=tuple(alert.fingerprint for alert in view.alerts[shown:]),
+        counted=tuple(
+            name for alert in view.alerts[shown:] for name in (alert.fingerprint, *alert.twins)
+        ),
     )
 
 
