@@ -1,5 +1,6 @@
 """What templates can name: a view made ready once, told in as many shapes as fitting takes."""
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
 
@@ -20,6 +21,7 @@ from relay.core.text.times import Reader
 MOST_SHOWN = 100  # Telegram takes 100 entities, and no reader takes more lines
 _MOST_KINDS = 4
 _LONG_TEXT = 240  # characters: a longer text is no second line
+_SCHEME = re.compile("^https?://")
 _SHORT_VALUE = 3  # characters that may stand in a text by chance
 _EXCERPT, _EXCERPT_LINES = 300, 3
 _MOST_DETAILS = 5  # alerts of a card that have a line for their own text
@@ -260,7 +262,7 @@ class TemplateContext:
         if code:
             who: RichText | str = styled("code", " ".join(told.who)) if told.who else ""
         else:
-            who = " ".join(value.partition("://")[2] or value for value in told.who)
+            who = " ".join(_SCHEME.sub("", value) for value in told.who)
         parts = [part for part in (who, ", ".join(told.where)) if part]
         return join("", [piece for part in parts for piece in (" · ", part)])
 
