@@ -10,6 +10,7 @@ from relay.config.report import Report
 from relay.config.schema import File, Global
 from relay.config.schema_receiver import Receiver
 from relay.config.source import Loc
+from relay.core.card.severity import urgent_pattern
 from relay.core.duration import quote
 from relay.core.routing.interval import TimeInterval
 from relay.core.routing.lane import Lifecycle, LinkRewrite, MentionRule, Policy

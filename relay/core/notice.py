@@ -34,6 +34,7 @@ from relay.core.text.texts import say
 HOURLY = 3600.0
 NOTICES = GroupId("", "alert-relay", "notice/")  # with this begin the groups of all notices
 CHAT_DOWN = "chat_down"
+_CRITICAL = (CHAT_DOWN, "storage")  # kinds of notices after which alerts do not arrive
 _GIVEN_UP = (
     400,
     401,
@@ -137,6 +138,13 @@ def notice_of_card(card: Card) -> Notice | None:
     return Notice(kind, name, subject, lasting=kind == CHAT_DOWN, text=text)
 
 
+def _labels(notice: Notice) -> dict[str, str]:
+    """Name, severity by the weight of the thing, and what it is about."""
+    severity = "critical" if notice.kind in _CRITICAL else "warning"
+    labels = {"alertname": notice.name, "severity": severity}
+    return {**labels, "about": notice.subject} if notice.subject else labels
+
+
 def notification(notice: Notice, language: str, began: float, now: float) -> Notification:
     """The notice as Alertmanager would post an alert that began at `began`."""
     text = (
@@ -145,7 +153,7 @@ def notification(notice: Notice, language: str, began: float, now: float) -> Not
     )
     alert = Alert(
         status="firing" if notice.firing else "resolved",
-        labels={"alertname": notice.name, "severity": "warning"},
+        labels=_labels(notice),
         annotations={"summary": text},
         starts_at=began,
         ends_at=None if notice.firing else now,

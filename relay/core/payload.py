@@ -66,6 +66,10 @@ class _KnownAlert(Struct, rename="camel", gc=False):
     ends_at: Moment | None = None
     generator_url: str | None = field(default=None, name="generatorURL")
     fingerprint: str | None = None
+    silence_url: Raw = field(default=_ABSENT, name="silenceURL")
+    dashboard_url: Raw = field(default=_ABSENT, name="dashboardURL")
+    panel_url: Raw = field(default=_ABSENT, name="panelURL")
+    values: Raw = _ABSENT
 
 
 class _StrictAlert(_KnownAlert, rename="camel", forbid_unknown_fields=True):

@@ -184,7 +184,7 @@ async def test_an_alert_that_joins_is_heard_and_what_still_fires_is_repeated(
         assert not joined.silent
         assert joined.reply_to == card.id
         await shows(sandbox, DBA, "DiskFull ×2")
-        await shows(sandbox, DBA, "🔁 still firing")
+        await shows(sandbox, DBA, "still firing")
         repeated = sandbox.telegram.messages(DBA)[2]
         assert text(repeated).startswith("🔁")
         assert not repeated.silent

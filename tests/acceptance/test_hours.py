@@ -143,7 +143,7 @@ async def test_quiet_hours_silence_all_but_the_urgent_and_end_with_one_loud_summ
     assert not joined.silent  # critical is never silent unless told so
     await world.run(until=UNTIL_HALF_PAST + 60)
     summary = world.telegram.messages(CHAT)[-1]
-    assert summary.text.startswith("🔔 quiet hours are over: 1 urgent group still fires")
+    assert summary.text.startswith("🔔 quiet hours are over: 1 group fires")
     assert not summary.silent
     assert len(world.telegram.messages(CHAT)) == 3
 
@@ -157,7 +157,7 @@ async def test_quiet_hours_of_more_than_a_day_end_with_their_summary_and_not_bef
     assert len(world.telegram.messages(CHAT)) == 1
     await world.run(until=3 * DAY)
     summary = world.telegram.messages(CHAT)[-1]
-    assert summary.text.startswith("🔔 quiet hours are over: 1 urgent group still fires")
+    assert summary.text.startswith("🔔 quiet hours are over: 1 group fires")
     assert [call.at > T0 + 2.5 * DAY for call in world.telegram.calls][-1]
 
 

@@ -30,7 +30,12 @@ from tests.world import (
 
 NAMES = ("n1", "n2", "n3")
 HOLD = POLICY.late_hold
-FIRING = re.compile(r"^(?:• )?(?:\*\*|`)?(n\d)`? · (?!resolved|no longer)", re.MULTILINE)
+# In a line of a list, or in the head of a card; a reply is one line that says so.
+FIRING = re.compile(
+    r"(?:^• |^(?!➕|🔁|🟢|⚪)(?!.*firing again).*Group\d(?: ×\d+)?(?:\*\*)? · )`?(n\d)`?"
+    r"(?= · (?!resolved|no longer)|$)",
+    re.MULTILINE,
+)
 
 
 class Post(Struct, frozen=True):

@@ -20,7 +20,7 @@ def an_alert_joins_and_all_resolve(t: Timetable) -> None:
     t.at(1, t.fire("disk", "a"))
     t.expect(between(1, 2), post("warning Disk"))
     t.at(3, t.fire("disk", "a", "b"))
-    t.expect(between(3, 4), reply("➕ b · 2 firing now"))
+    t.expect(between(3, 4), reply("➕ warning Disk · b · 2 firing now"))
     t.expect(between(3, 6), edit("Disk ×2"))
     t.at(60, t.resolve("disk", "a", left=("b",)))
     t.expect(between(60, 61), edit("🟢 a"))
@@ -33,7 +33,9 @@ def a_repeat_is_one_line_with_sound(t: Timetable) -> None:
     t.at(1, t.fire("disk", "a"))
     t.expect(between(1, 2), post("warning Disk"))
     t.at(4 * HOUR + 1, t.fire("disk", "a", reason="repeat interval elapsed"))
-    t.expect(between(4 * HOUR + 1, 4 * HOUR + 2), reply("🔁 still firing after 4 h"))
+    t.expect(
+        between(4 * HOUR + 1, 4 * HOUR + 2), reply("🔁 warning Disk · a · still firing after 4 h")
+    )
 
 
 def a_second_alertmanager_of_the_cluster_changes_nothing(t: Timetable) -> None:

@@ -2,9 +2,9 @@
 
 import pytest
 
-from relay.core.card.subject import where as place_of
-from relay.core.template.labels_shown import mark, severities, summary, telling_keys, where
-from relay.core.template.sample import alert, view
+from relay.core.card.subject import differences, subject
+from relay.core.template.labels_shown import mark, severities, summary, wrong
+from relay.core.template.sample import alert
 
 
 @pytest.mark.parametrize(
@@ -14,7 +14,7 @@ from relay.core.template.sample import alert, view
         ("firing", "PAGE", "🔴"),
         ("firing", "warning", "🟠"),
         ("firing", "info", "🔵"),
-        ("firing", "sev-purple", "🔵"),
+        ("firing", "sev-purple", "🟠"),
         ("firing", "", "🟠"),
         ("resolved", "critical", "🟢"),
         ("gone", "critical", "⚪"),
@@ -31,6 +31,7 @@ def test_state_and_severity_have_a_mark(status: str, severity: str, expected: st
         ({"summary": "  ", "description": "d", "message": "m"}, "d"),
         ({"message": "m"}, "m"),
         ({"dashboard_url": "u"}, "Name"),
+        ({"impact": "no orders", "dashboard_url": "u"}, "no orders"),
     ],
 )
 def test_what_is_wrong_comes_from_the_first_that_says_it(
@@ -40,64 +41,26 @@ def test_what_is_wrong_comes_from_the_first_that_says_it(
 
 
 @pytest.mark.parametrize(
-    ("group", "places"),
+    ("labels", "told"),
     [
-        ({"alertname": "A", "namespace": "payments", "cluster": "prod-1"}, ["prod-1", "payments"]),
-        ({"alertname": "A", "region": "eu", "service": "web", "severity": "info"}, ["web", "eu"]),
-        ({"zebra": "z", "alertname": "A", "cluster": "c"}, ["c", "z"]),
-        ({"cluster": "same", "namespace": "same"}, ["same"]),
-        ({"alertname": "A"}, ["shop", "till"]),
-        ({"alertname": "A", "cluster": "two\nlines"}, ["two lines"]),
+        ([{"instance": "a", "job": "x"}, {"instance": "b", "job": "y"}], ["a job=x", "b job=y"]),
+        ([{"uid": "1", "pod": "a"}, {"uid": "2", "pod": "b"}], ["a", "b"]),
+        ([{"instance": "a", "device": "1"}, {"instance": "a", "device": "2"}], ["1", "2"]),
+        (
+            [{"instance": "a", "device": "1"}, {"instance": "b", "device": "1"}],
+            ["a", "b"],
+        ),
+        ([{"instance": "h:9100", "cpu": "0"}, {"instance": "h:9101", "cpu": "0"}],
+         ["h instance=h:9100", "h instance=h:9101"]),
+        ([{"zebra": "1"}, {"zebra": "2"}], ["1", "2"]),
+        ([{"replica": "1"}, {"replica": "2"}], ["", ""]),
     ],
-)
-def test_where_is_what_the_group_is_made_by_else_what_all_share(
-    group: dict[str, str], places: list[str]
+)  # fmt: skip
+def test_lines_have_what_differs_the_most_telling_first(
+    labels: list[dict[str, str]], told: list[str]
 ) -> None:
-    labels = {
-        "alertname": "A",
-        "namespace": "shop",
-        "service": "till",
-        "job": "node",
-        "severity": "info",
-    }
-    assert where(view((alert(1, labels=labels),), group=group)) == places
-
-
-@pytest.mark.parametrize(
-    ("labels", "keys"),
-    [
-        ([{"instance": "a", "job": "x"}, {"instance": "b", "job": "y"}], ("instance",)),
-        ([{"uid": "1", "pod": "a"}, {"uid": "2", "pod": "b"}], ("pod",)),
-        ([{"instance": "a", "device": "1"}, {"instance": "a", "device": "2"}], ("device",)),
-        (
-            [
-                {"instance": "a", "device": "1"},
-                {"instance": "a", "device": "2"},
-                {"instance": "b", "device": "1"},
-            ],
-            ("instance", "device"),
-        ),
-        (
-            [
-                {"job": "a", "endpoint": "a", "service": "a"},
-                {"job": "b", "endpoint": "b", "service": "b"},
-            ],
-            ("service",),
-        ),
-        (
-            [{"alertname": "A", "instance": "a"}, {"alertname": "B", "instance": "a"}],
-            ("alertname",),
-        ),
-        ([{"severity": "info"}, {"severity": "critical"}], ()),
-        ([{"instance": "a", "mountpoint": "/var", "uid": "1"}], ("instance", "mountpoint")),
-        ([{"uid": "1"}], ()),
-    ],
-)
-def test_the_fewest_and_most_telling_labels_tell_alerts_apart(
-    labels: list[dict[str, str]], keys: tuple[str, ...]
-) -> None:
-    shown = view(tuple(alert(1, labels=each) for each in labels), group={})
-    assert telling_keys(shown.alerts, shown.group_labels, shown.common_labels) == keys
+    shown = tuple(alert(1, labels=each) for each in labels)
+    assert [" ".join(each.values) for each in differences(shown)] == told
 
 
 _STATE = {"job": "kube-state-metrics", "instance": "10.2.3.4:8080", "namespace": "shop"}
@@ -112,7 +75,7 @@ _NODE = {
 
 
 @pytest.mark.parametrize(
-    ("labels", "group", "told", "place"),
+    ("labels", "told"),
     [
         # kube-state-metrics: what it tells of, not where it is scraped
         ({**_STATE_POD, "deployment": "checkout"}, ("namespace",), ["checkout"], "checkout"),
@@ -158,23 +121,17 @@ _NODE = {
     ],
 )  # fmt: skip
 def test_an_alert_alone_is_about_what_is_ill_and_not_about_who_tells_of_it(
-    labels: dict[str, str], group: tuple[str, ...], told: list[str], place: str
+    labels: dict[str, str], told: str
 ) -> None:
-    shown = view(
-        (alert(1, labels=labels),),
-        group={name: labels.get(name, "A") for name in group or ("severity",)},
-    )
-    keys = telling_keys(shown.alerts, shown.group_labels, shown.common_labels)
-    assert [labels[name] for name in keys] == told
-    assert place_of(labels) == place
+    assert " ".join(subject((alert(1, labels=labels),)).who) == told
 
 
 def test_pods_of_an_exporter_do_not_tell_machines_apart() -> None:
     labels = [
         {**_NODE, "instance": f"10.0.0.{n}:9100", "pod": f"node-exporter-{n}"} for n in range(2)
     ]
-    shown = view(tuple(alert(1, labels=each) for each in labels), group={})
-    assert telling_keys(shown.alerts, shown.group_labels, shown.common_labels) == ("instance",)
+    shown = tuple(alert(1, labels=each) for each in labels)
+    assert [each.values for each in differences(shown)] == [("10.0.0.0",), ("10.0.0.1",)]
 
 
 def test_firing_alerts_are_counted_by_severity_and_others_by_state() -> None:
@@ -186,3 +143,25 @@ def test_firing_alerts_are_counted_by_severity_and_others_by_state() -> None:
         alert(1, "gone", {}),
     )
     assert severities(alerts) == [("critical", 2), ("firing", 1), ("resolved", 1), ("gone", 1)]
+
+
+@pytest.mark.parametrize(
+    ("summary", "description", "text", "more", "figure"),
+    [
+        ("Volume is filling up.", "The volume data-1 is only 2.13% free.", "The volume data-1 is only 2.13% free",
+         "Volume is filling up.", "2.13%"),
+        ("Pod crash looping", "Pod p is crash looping\n  VALUE = 4\n  LABELS = map[a:b pod:p]",
+         "Pod p is crash looping, value 4", "", "value 4"),
+        ("Disk is full (instance h:1)", "", "Disk is full", "", ""),
+        ("Disk is full (instance other)", "", "Disk is full (instance other)", "", ""),
+        ("", "only this", "only this", "", ""),
+        ("12 % of requests fail", "Most time out at the provider.", "12 % of requests fail",
+         "Most time out at the provider.", "12 %"),
+    ],
+)  # fmt: skip
+def test_the_second_line_is_the_text_that_says_more(
+    summary: str, description: str, text: str, more: str, figure: str
+) -> None:
+    annotations = {"summary": summary, "description": description}
+    found = wrong(annotations, {"instance": "h:1", "alertname": "A"}, ("data-1",))
+    assert (found.text, found.more, found.figure) == (text, more, figure)

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from relay.core.routing.lane import LinkRewrite
 from relay.core.template.links import links, outside, silence
-from relay.core.template.sample import VIEWS
+from relay.core.template.sample import VIEWS, alert, view
 from relay.core.text.times import Reader
 
 READER = Reader("en", "UTC", 0.0)
@@ -55,16 +55,34 @@ def test_an_inside_address_is_rewritten_by_the_first_rule_that_fits() -> None:
     )
 
 
-def test_a_new_silence_has_the_groups_labels_as_matchers() -> None:
-    url = silence("https://am.example.org/am/", {"b": 'say "hi"\\\n', "a": "1"})
-    assert url.startswith("https://am.example.org/am/#/silences/new?filter=%7B")
-    assert unquote(url.partition("filter=")[2]) == '{a="1", b="say \\"hi\\"\\\\\\n"}'
-    assert silence("https://am.example.org", {}) == ""
+_POD = {"alertname": "A", "severity": "critical", "namespace": "shop", "pod": "cart-1"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "matchers"),
+    [
+        ([{"alertname": "A", "b": 'say "hi"\\\n'}], 'alertname="A", b="say \\"hi\\"\\\\\\n"'),
+        ([_POD], 'alertname="A", namespace="shop", severity="critical"'),
+        ([_POD, {**_POD, "pod": "cart-2"}], 'alertname="A", namespace="shop", severity="critical"'),
+        ([_POD, {**_POD, "alertname": "B.1"}], 'alertname=~"A|B\\\\.1", namespace="shop", severity="critical"'),
+        ([{"alertname": "A", "instance": "db-1"}], 'alertname="A", instance="db-1"'),
+        ([{"severity": "critical"}], ""),
+        ([{"severity": "critical"}, {"severity": "critical", "pod": "a"}], ""),
+        ([{"severity": "critical", "cluster": "eu"}], 'cluster="eu", severity="critical"'),
+    ],
+)  # fmt: skip
+def test_a_new_silence_covers_every_firing_alert_by_what_they_share(
+    labels: list[dict[str, str]], matchers: str
+) -> None:
+    card = view(tuple(alert(1, labels=each) for each in labels))
+    url = silence(replace(card, external_url="https://am.example.org/am/"))
+    assert unquote(url.partition("filter=")[2]) == (f"{{{matchers}}}" if matchers else "")
+    assert not url or url.startswith("https://am.example.org/am/#/silences/new?filter=%7B")
 
 
 def test_the_links_of_a_card_in_their_order() -> None:
-    view = VIEWS["three"]
-    found = links(view, view.alerts, (), READER)
+    card = VIEWS["three"]
+    found = links(card, card.alerts, (), READER)
     assert [link.text for link in found] == ["Runbook", "Graph", "Silence", "Dashboard"]
     assert found.first == found.graph == "https://prometheus.example.org/graph?g0.expr=up"
     assert (
@@ -75,8 +93,8 @@ def test_the_links_of_a_card_in_their_order() -> None:
 
 
 def test_a_resolved_card_offers_no_silence() -> None:
-    view = VIEWS["resolved"]
-    assert [link.text for link in links(view, view.alerts, (), READER)] == [
+    card = VIEWS["resolved"]
+    assert [link.text for link in links(card, card.alerts, (), READER)] == [
         "Runbook",
         "Graph",
         "Dashboard",
@@ -84,6 +102,6 @@ def test_a_resolved_card_offers_no_silence() -> None:
 
 
 def test_without_any_address_there_is_no_link() -> None:
-    view = replace(VIEWS["bare"], alerts=(), external_url="")
-    found = links(view, (), (), READER)
+    card = replace(VIEWS["bare"], alerts=(), external_url="")
+    found = links(card, (), (), READER)
     assert (len(found), found.first) == (0, "")

@@ -1,13 +1,17 @@
 """The objects of templates: labels and alerts, read-only."""
 
 import pytest
+from msgspec.structs import replace
 
-from relay.core.template.objects import Alert, Alerts, Labels
+from relay.core.card.subject import Subject, subject
+from relay.core.template.labels_shown import Wrong
+from relay.core.template.objects import Alert, Alerts, Labels, Told
 from relay.core.template.sample import NOON, alert
 from relay.core.text.times import Reader
 
 LABELS = Labels({"b": "2", "alertname": "Disk", "a": "1", "items": "x"})
 READER = Reader("en", "UTC", NOON)
+TOLD = Told(Subject((), (), ()), Wrong(""))
 
 
 def test_labels_by_attribute_item_and_method() -> None:
@@ -45,7 +49,7 @@ def test_nothing_private_is_a_label() -> None:
 )
 def test_when_says_what_matters_of_each_state(status: str, joined: bool, when: str) -> None:
     view = alert(4, status, {"alertname": "Disk"}, joined=joined)  # type: ignore[arg-type] # one of three words
-    assert Alert(view, (), "", READER, brief=False).when.text == when
+    assert Alert(view, TOLD, READER).when.text == when
 
 
 def test_a_detail_is_what_the_head_does_not_say() -> None:
@@ -54,17 +58,17 @@ def test_a_detail_is_what_the_head_does_not_say() -> None:
         labels={"alertname": "Disk", "pod": "a\nb", "node": "a b"},
         annotations={"summary": "full"},
     )
-    one = Alert(view, ("pod", "node", "zone"), "", READER, brief=False)
-    assert (one.detail, one.differing, one.label) == ("full", ["a b"], "a b")
-    assert Alert(view, (), "full", READER, brief=False).detail == ""
-    assert Alert(view, (), "", READER, brief=True).label == "Disk"
-    assert Alert(alert(4), (), "", READER, brief=False).name == "unnamed alert"
+    told = Told(subject((view,)), Wrong("full"))
+    one = Alert(view, told, READER)
+    assert (one.detail, one.differing, one.label) == ("full", ["a b", "node=a b"], "a b node=a b")
+    assert Alert(view, replace(told, said="full"), READER).detail == ""
+    assert Alert(view, TOLD, READER, brief=True).label == "Disk"
+    assert Alert(alert(4), TOLD, READER).name == "unnamed alert"
 
 
 def test_alerts_by_state() -> None:
     made = Alerts(
-        Alert(alert(4, status), (), "", READER, brief=False)
-        for status in ("firing", "gone", "resolved", "firing")
+        Alert(alert(4, status), TOLD, READER) for status in ("firing", "gone", "resolved", "firing")
     )
     assert (len(made.firing), len(made.resolved), len(made.gone), len(made), made.more) == (
         2,

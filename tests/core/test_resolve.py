@@ -74,14 +74,14 @@ def test_an_entry_without_further_keys_has_the_defaults_of_the_policy() -> None:
         receiver="ops",
         template="telegram.html.j2",
         markup="html",
-        urgent=matchers('severity=~"critical|page"'),
+        urgent=URGENT,
     )
     assert telegram("").policy == plain
     assert discord("").policy == Policy(
         receiver="ops",
         template="discord.md.j2",
         markup="discord",
-        urgent=matchers('severity=~"critical|page"'),
+        urgent=URGENT,
     )
 
 

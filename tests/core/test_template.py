@@ -152,7 +152,9 @@ def test_blocks_that_are_left_out_have_the_built_in_default() -> None:
         "repeated",
         _room(99),
     )
-    assert reply.message.body == plain("🔁 still firing after 2 min")
+    assert reply.message.body.text == (
+        "🔁 critical KubePodCrashLooping · payments, prod-1 · still firing after 2 min"
+    )
 
 
 def test_a_whole_file_is_the_card_and_has_no_second_title() -> None:
@@ -260,7 +262,7 @@ def test_of_too_many_alerts_the_first_are_told_and_the_others_counted() -> None:
     assert rendered.named + rendered.counted == prints
     assert len(rendered.named) == rendered.message.body.text.count(" · 12:")
     lines = rendered.message.body.text.splitlines()
-    assert lines[2] == "    Pod worker-000 restarted 0 times in the last ten minutes"
+    assert lines[1] == "• worker-000 · 12:00"
     assert lines[-2].startswith(f"… and {len(rendered.counted)} more: ")
 
 
@@ -426,7 +428,7 @@ def test_every_name_of_the_context_can_be_printed_or_has_parts() -> None:
     for name in names:
         used = (
             "{{ x | length }}"
-            if name in ("alerts", "Alerts", "about", "notes", "where", "links")
+            if name in ("alerts", "Alerts", "about", "notes", "who", "where", "rest", "links")
             else "{{ x }}"
         )
         used = "{{ x.all }}" if name == "counts" else "{{ x('new') }}" if name == "t" else used
@@ -435,11 +437,11 @@ def test_every_name_of_the_context_can_be_printed_or_has_parts() -> None:
 
 @pytest.mark.parametrize("name", template.BUILT_IN)
 @pytest.mark.parametrize(
-    ("labels", "second"),
-    [({}, "11:04 to 11:07 (3 min)"), ({"pod": "etcd-1"}, "etcd-1, 11:04 to 11:07 (3 min)")],
+    ("labels", "head"),
+    [({}, "· prod-eu1"), ({"pod": "etcd-1"}, "· etcd-1 · prod-eu1")],
 )
 def test_a_resolved_card_says_what_differs_and_not_its_name_again(
-    name: str, labels: dict[str, str], second: str
+    name: str, labels: dict[str, str], head: str
 ) -> None:
     group = {"alertname": "EtcdNoLeader", "cluster": "prod-eu1"}
     view = sample.view((sample.alert(4, "resolved", {**group, **labels}, {}),), group=group)
@@ -447,5 +449,7 @@ def test_a_resolved_card_says_what_differs_and_not_its_name_again(
     policy = replace(_policy(name, template.BUILT_IN[name]), timezone="UTC")
     rendered = template.render(BUILT_IN, policy, view, "card", None, _room(4096))
     text = rendered.message.body.text.replace(" UTC", "")
-    assert second in text.splitlines()
-    assert text.count("EtcdNoLeader") + rendered.message.title.text.count("EtcdNoLeader") == 1
+    text = "\n".join(part for part in (rendered.message.content.text, text) if part)
+    assert text.splitlines()[0] == f"🟢 resolved EtcdNoLeader {head}"
+    assert text.splitlines()[1] == "11:04 to 11:07 (3 min)"
+    assert text.count("EtcdNoLeader") == 1

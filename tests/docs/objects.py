@@ -29,7 +29,8 @@ _TYPED = {
     "gone": "Those that are no longer reported.",
     "runbook": "Annotation `runbook_url` or `runbook`.",
     "graph": "The page of the first alert's expression.",
-    "silence": "Alertmanager's page for a new silence of this group; only while it fires.",
+    "silence": "Alertmanager's page for a new silence of all that fires here, by what it shares.",
+    "target": "The address that a probe asked, where all alerts have the same.",
     "dashboard": "Annotation `dashboard_url`, `dashboard` or `grafana_url`.",
 }
 

@@ -13,11 +13,13 @@ def drawn(message: Message) -> str:
     lines = [
         f"title: {_rich(message.title)}" if message.title.text else "",
         f"title_url: {message.title_url}" if message.title_url else "",
-        f"color: #{message.color:06X}" if message.title.text and message.color is not None else "",
+        f"color: #{message.color:06X}"
+        if message.content.text and message.color is not None
+        else "",
         f"content: {_rich(message.content)}" if message.content.text else "",
         _rich(message.body),
         *(f"field: {_rich(field.name)}: {_rich(field.value)}" for field in message.fields),
-        f"footer: {_rich(message.footer)}" if message.title.text and message.footer.text else "",
+        f"footer: {_rich(message.footer)}" if message.content.text and message.footer.text else "",
     ]
     return "\n".join(line for line in lines if line)
 

@@ -49,12 +49,13 @@ def test_a_payload_as_the_bodies_that_the_platforms_would_get(
     assert (telegram["platform"], telegram["method"]) == ("telegram", "sendMessage")
     assert telegram["body"]["chat_id"] == -100123
     assert telegram["body"]["text"].startswith(
-        "🔴 critical NodeFilesystemAlmostFull ×2 · prod-1\n• db-1 ·"
+        "🔴 critical NodeFilesystemAlmostFull ×2 · payments, prod-1\nFilesystem "
     )
     assert (discord["platform"], discord["method"]) == ("discord", "execute_webhook")
-    assert (
-        discord["body"]["embeds"][0]["title"] == "🔴 critical NodeFilesystemAlmostFull ×2 · prod-1"
+    assert discord["body"]["content"] == (
+        "🔴 **critical NodeFilesystemAlmostFull** ×2 · payments, prod-1"
     )
+    assert "title" not in discord["body"]["embeds"][0]
 
 
 def test_a_receiver_with_a_card_for_each_alert_gets_that_many(

@@ -157,7 +157,7 @@ async def test_a_chat_that_is_down_is_one_notice_with_the_line_of_its_entry_unti
         await operators.notices.check()
         operators.now += 10 * HOURLY
     (told,) = operators.posted
-    words = "receiver dba on telegram takes no messages: Forbidden: bot was kicked; see relay.yml:9"
+    words = "Forbidden: bot was kicked: receiver dba on telegram takes no messages; see relay.yml:9"
     assert told.alerts[0].annotations["summary"] == words
     operators.down = ()
     await operators.notices.check()

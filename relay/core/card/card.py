@@ -21,7 +21,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
 
     `seen` is the acceptance of the last payload that listed it. `absent_since`: a whole payload did
     not list it; after the hold it is gone. `held_since`: it was posted as firing after its resolve;
-    after the hold it fires.
+    after the hold it fires. `returned`: it is reported again after it was gone.
     """
 
     fingerprint: str
@@ -37,6 +37,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     held_since: float | None = None
     by: str = ""
     held_by: str = ""
+    returned: bool = False
 
     @property
     def severity(self) -> str:
@@ -84,7 +85,8 @@ class Card(Struct, frozen=True):
     even so, or that the operator gave up. `previous` is the message of the round before this one.
     `announced`: this round was told, so a message in place of a lost one makes no sound. `listed`:
     the whole list was sent as a file in this round. `absorbed`: the lane's digest shows it.
-    `fallback_for`: the receiver whose chat could not be reached, where this is a fallback's card.
+    `text` is a hash of the annotations when a payload last counted, `refreshed` how often a repeat
+    brought others. `fallback_for`: the receiver whose chat could not be reached, where this is a fallback's card.
     """
 
     group: GroupId
@@ -110,6 +112,8 @@ class Card(Struct, frozen=True):
     listed: bool = False
     announced: bool = False
     absorbed: bool = False
+    text: str = ""
+    refreshed: int = 0
     fallback_for: str = msgspec.field(name="stands_for", default="")  # its name in stored bodies
 
 
@@ -118,11 +122,18 @@ def mark(card: Card) -> str:
     them.
 
     Annotations are left out on purpose: a card that differs in them alone is shown with the next
-    edit.
+    edit, a repeat's at the latest (`refreshed`).
     """
     visible = [(e.fingerprint, e.status, e.starts_at, e.ends_at) for e in card.entries]
-    state = msgspec.json.encode((visible, card.stale, card.head.truncated, len(card.rounds)))
+    told: tuple[object, ...] = (visible, card.stale, card.head.truncated, len(card.rounds))
+    state = msgspec.json.encode((*told, card.refreshed) if card.refreshed else told)
     return blake2b(state, digest_size=12).hexdigest()
+
+
+def text(card: Card) -> str:
+    """The annotations of the card's alerts, hashed."""
+    told = [(entry.fingerprint, sorted(entry.annotations.items())) for entry in card.entries]
+    return blake2b(msgspec.json.encode(sorted(told)), digest_size=12).hexdigest()
 
 
 def is_firing(card: Card) -> bool:

@@ -13,7 +13,7 @@ from relay.core.card.card import Card, status
 from relay.core.card.hours import UNRESTRICTED, Hours
 from relay.core.card.severity import rank
 from relay.core.card.step import Edit, Post, Step, Wait
-from relay.core.card.subject import where
+from relay.core.card.subject import subject, where
 from relay.core.card.view import Late, ShownStatus
 from relay.core.routing.lane import Policy
 
@@ -25,11 +25,12 @@ EDIT_GAP = 5.0  # seconds between edits of a digest: a storm changes it all the 
 # seconds after which cards that come to a digest, or fire anew in it, are worth a new message
 RENEW_AFTER = 1800.0
 _PLACES_KEPT = 5
+_SEEN = 20  # alerts of a card that are asked what they share
 
 
 class Line(Struct, frozen=True):
     """A card as its digest tells of it. `where` is its most telling label value, `firing` how many
-    alerts fire.
+    alerts fire. `cluster` and `namespace` are the values of those labels.
     """
 
     group: GroupId
@@ -40,6 +41,8 @@ class Line(Struct, frozen=True):
     where: str
     firing: int
     since: float
+    cluster: str = ""
+    namespace: str = ""
 
 
 class Name(Struct, frozen=True):
@@ -84,11 +87,13 @@ def line(card: Card) -> Line:
         status=status(card),
         name=labels.get("alertname", ""),
         severity=labels.get("severity", ""),
-        where=where(labels),
+        where=subject(card.entries[:_SEEN], card.head.group_labels).telling or where(labels),
         firing=sum(entry.status == "firing" for entry in card.entries),
         since=min(
             (entry.starts_at for entry in card.entries if entry.starts_at), default=card.heard_at
         ),
+        cluster=labels.get("cluster", ""),
+        namespace=labels.get("exported_namespace") or labels.get("namespace", ""),
     )
 
 

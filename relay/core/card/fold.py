@@ -15,8 +15,11 @@ from relay.core.card.card import (
     is_firing,
     is_settled,
     status,
+    text,
     urgency,
 )
+from relay.core.card.severity import rank
+from relay.core.card.subject import thing
 from relay.core.card.view import Change, Round
 from relay.core.routing.lane import Policy
 
@@ -224,13 +227,16 @@ def _entry(old: Entry | None, alert: Alert, at: float) -> Entry:
             old.ends_at if old.status == "resolved" else None
         )  # a copy from a peer may end a moment later
         ended = max(known or alert.ends_at or old.ends_at or at, old.starts_at)
-        return replace(told, status="resolved", ends_at=ended, held_since=None)
+        return replace(told, status="resolved", ends_at=ended, held_since=None, returned=False)
     if _fires(old) or old.status == "gone":
         # Copies from two Prometheus replicas differ in startsAt; Alertmanager too keeps the earlier
         # (alert/alert.go).
         began = min(filter(None, (old.starts_at, alert.starts_at)), default=0.0)
         joined = old.joined_at if _fires(old) else at
-        return replace(told, status="firing", starts_at=began, ends_at=None, joined_at=joined)
+        back = old.status == "gone" or old.returned
+        return replace(
+            told, status="firing", starts_at=began, ends_at=None, joined_at=joined, returned=back
+        )
     if alert.starts_at > (old.ends_at or 0.0):
         return _new(alert, at, "firing", None)
     return replace(told, held_since=old.held_since if old.held_since is not None else at)
@@ -290,12 +296,18 @@ def _is_repeat(card: Card, delivery: Arriving, policy: Policy) -> bool:
 
 def _count(card: Card, delivery: Arriving, *, repeated: bool, policy: Policy) -> Card:
     waiting_since = card.waiting_since or delivery.accepted_at
+    now_text = text(card)
     counted = replace(
-        card, counted_at=delivery.accepted_at, waiting_since=waiting_since, refused=""
+        card,
+        counted_at=delivery.accepted_at,
+        waiting_since=waiting_since,
+        refused="",
+        text=now_text,
     )
     if not repeated:
         return counted
-    counted = replace(counted, change="repeated")
+    newer = bool(card.text) and card.text != now_text
+    counted = replace(counted, change="repeated", refreshed=card.refreshed + newer)
     return _owe(
         counted,
         OwedReply("repeated", (), delivery.accepted_at),
@@ -335,7 +347,36 @@ def _fire(card: Card, before: Card, fresh: Sequence[str], at: float, policy: Pol
         return _owe(
             replace(card, change="again"), OwedReply("again", tuple(fresh), at), wanted=True
         )
-    return _owe(card, OwedReply("joined", tuple(fresh), at), wanted=policy.lifecycle.reply_joined)
+    raised, joined = _risen(card, before, fresh)
+    if raised:
+        card = _owe(card, OwedReply("raised", raised, at), wanted=policy.lifecycle.reply_joined)
+    if joined:
+        card = _owe(card, OwedReply("joined", joined, at), wanted=policy.lifecycle.reply_joined)
+    return card
+
+
+def _risen(
+    card: Card, before: Card, fresh: Sequence[str]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Of the alerts that fire now: those that fired with a lower severity, and those that are
+    news. One that fired with a higher severity already is neither."""
+    known: dict[frozenset[tuple[str, str]], int] = {}
+    for entry in before.entries[:DETAILED]:
+        if _fires(entry):
+            key = thing(entry.labels)
+            known[key] = min(rank(entry.severity), known.get(key, rank(entry.severity)))
+    news = set(fresh)
+    raised: list[str] = []
+    joined: list[str] = []
+    for entry in card.entries:
+        if entry.fingerprint not in news:
+            continue
+        had = known.get(thing(entry.labels))
+        if had is None:
+            joined.append(entry.fingerprint)
+        elif rank(entry.severity) < had:
+            raised.append(entry.fingerprint)
+    return tuple(raised), tuple(joined)
 
 
 def _reopen(card: Card, before: Card, closed_at: float, soon: bool) -> Card:  # noqa: FBT001 - a fact, not a switch
@@ -383,11 +424,22 @@ def _ordered(entries: Iterable[Entry], policy: Policy) -> tuple[Entry, ...]:
         return tuple(ordered)
     judged = (*policy.urgent, *(matcher for rule in policy.mentions for matcher in rule.matchers))
     names = {"alertname", "severity", *(matcher.name for matcher in judged)}
-    return (*ordered[:DETAILED], *(_brief(entry, names) for entry in ordered[DETAILED:]))
+    first = ordered[0].labels
+    shared = {
+        name: value
+        for name, value in first.items()
+        if all(entry.labels.get(name) == value for entry in ordered[:DETAILED])
+    }
+    return (*ordered[:DETAILED], *(_brief(entry, names, shared) for entry in ordered[DETAILED:]))
 
 
-def _brief(entry: Entry, names: Set[str]) -> Entry:
-    if not (entry.annotations or entry.generator_url or entry.labels.keys() - names):
+def _brief(entry: Entry, names: Set[str], shared: Labels) -> Entry:
+    """The entry with what urgency, mentions and a silence of the whole card are judged by."""
+    labels: Labels = {
+        key: value
+        for key, value in entry.labels.items()
+        if key in names or shared.get(key) == value
+    }
+    if not entry.annotations and not entry.generator_url and len(labels) == len(entry.labels):
         return entry
-    labels: Labels = {key: value for key, value in entry.labels.items() if key in names}
     return replace(entry, labels=labels, annotations={}, generator_url="")

@@ -8,7 +8,7 @@ from relay.core.routing.lane import Policy
 from relay.core.routing.matcher import matches
 
 EDIT_GAP = 2.0  # seconds between edits of one card: what comes within them is shown by one edit
-_LOUD = ("joined", "repeated", "again")
+_LOUD = ("raised", "joined", "repeated", "again")
 
 
 def plan(card: Card, policy: Policy, now: float, hours: Hours = UNRESTRICTED) -> Step | Wait:

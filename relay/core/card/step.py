@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-ReplyKind = Literal["joined", "repeated", "resolved", "again", "document"]
+ReplyKind = Literal["joined", "raised", "repeated", "resolved", "again", "document"]
 
 
 class MessageRef(Struct, frozen=True):

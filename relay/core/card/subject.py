@@ -1,8 +1,13 @@
 """Who an alert is about: the labels that say which thing is ill, and not which exporter told of
 it.
+
+One function, `subject`, serves heads, lines, replies, digests, notices, links and the answers of
+the bot.
 """
 
-from relay.core.alert import Labels
+import re
+from collections.abc import Iterable, Mapping, Sequence, Set
+from typing import Protocol
 
 # What Kubernetes runs, then the machines, then whatever was scraped. `exported_…` is what
 # Prometheus makes of a label of the metric where the target has one of the same name.
@@ -12,49 +17,352 @@ WORKLOADS = (
     "horizontalpodautoscaler", "poddisruptionbudget", "resourcequota",
 )  # fmt: skip
 _MACHINES = (
-    "node",
-    "nodename",
-    "exported_instance",
-    "instance",
-    "host",
-    "hostname",
-    "vm",
-    "server",
-    "target",
+    "exported_node", "node", "nodename", "k8s_node_name", "exported_instance", "host_name",
+    "hostname", "host", "vm", "vm_name", "sysname", "server", "target", "instance_name",
+    "instance_id", "instanceid", "instance",
+)  # fmt: skip
+_PARTS = (
+    "mountpoint", "filesystem", "volume", "datname", "database", "db", "schema", "table",
+    "relname", "tablespace", "keyspace", "index", "interface", "ifname", "ifdescr", "ifalias",
+    "ifindex", "device", "disk", "drive", "name", "unit", "master", "slot", "partition", "shard",
+    "cpu", "core", "gpu", "chip", "sensor", "integration", "alertmanager", "remote_name", "path",
+    "handler", "route", "exported_container", "container", "k8s_container_name",
+)  # fmt: skip
+_SERVICES = (
+    "service", "app", "application", "component", "job", "app_kubernetes_io_name",
+    "app_kubernetes_io_instance", "app_kubernetes_io_component",
+)  # fmt: skip
+_PLACES = (
+    "exported_namespace", "namespace", "kubernetes_namespace", "k8s_namespace_name", "cluster",
+    "cluster_name", "k8s_cluster_name", "environment", "env", "deployment_environment", "stage",
+    "region", "zone", "availability_zone", "datacenter", "dc", "site", "location", "realm",
+    "tenant", "project", "customer", "team", "owner",
+)  # fmt: skip
+_MANNERS = (
+    "reason", "condition", "status", "state", "phase", "type", "color", "mode", "code", "long",
+    "short", "window", "quantile", "le", "endpoint", "metrics_path", "scheme", "fstype",
+)  # fmt: skip
+_NEVER = frozenset({
+    "alertname", "severity", "prometheus", "prometheus_replica", "replica", "__replica__", "uid",
+    "id", "container_id", "datid",
+})  # fmt: skip
+_SCRAPED = (
+    "instance", "job", "endpoint", "metrics_path", "service", "app", "helm_sh_chart",
+    "app_kubernetes_io_name", "app_kubernetes_io_instance", "app_kubernetes_io_component",
+)  # fmt: skip
+_ALIASES = ("instance", "nodename", "host", "hostname", "host_name", "instance_name")
+# What is told of the target that was scraped, where the labels say nothing else.
+_LAST_RESORT = ("service", "job", "pod", "container", "instance", "namespace", "endpoint", "id")
+_EXPORTER = re.compile(
+    r"exporter|kube-state-metrics|cadvisor|pushgateway|^(?:node|kubelet|windows|blackbox|snmp)$"
 )
-WHO = ("exported_pod", "pod", *WORKLOADS, *_MACHINES)
-SERVICE = ("service", "app", "component")
-_LAST = ("namespace", "cluster", "team", "exported_job", "job")
-_STATE_METRICS = "kube-state-metrics"
 _PROXY = "kube-rbac-proxy"  # the container before an exporter that checks who reads it
+_PORT = re.compile(r"(.*[^:\]]|\[.*\]):([0-9]{1,5})", re.DOTALL)
+# Ports that Prometheus' exporters take, without those of servers in the same range; the kubelet's.
+_EXPORTER_PORTS = range(9100, 10000)
+_SERVERS_PORTS = frozenset({9200, 9300, 9418, 9999})
+_OTHER_PORTS = frozenset({10250, 10249, 10255, 15692})
+_DIGITS = re.compile(r"([0-9]{1,15})")
+_LONGEST = 60  # characters of a value: a longer one loses its middle
+_MOST_WHO, _MOST_PARTS, _MOST_WHERE = 3, 2, 3
+_MOST_GROUPED = 4  # labels: a group that is made by more says nothing by them
+
+_KUBE, _THING, _MACHINE, _PART, _SERVICE, _PLACE, _OTHER, _MANNER = range(8)
+PLACING = frozenset({_KUBE, _THING, _MACHINE, _SERVICE, _PLACE})  # classes that say where
+_TIERS = {
+    name: (tier, at)
+    for tier, names in enumerate(
+        (_KUBERNETES, _THINGS, _MACHINES, _PARTS, _SERVICES, _PLACES, (), _MANNERS)
+    )
+    for at, name in enumerate(names)
+}
+
+
+class Told(Protocol):
+    """An alert, as a card or a view keeps it."""
+
+    @property
+    def labels(self) -> Labels:
+        """Its labels."""
+        ...
+
+    @property
+    def annotations(self) -> Labels:
+        """Its annotations."""
+        ...
+
+
+class Subject(Struct, frozen=True):
+    """What an alert, or all alerts of a card, are about: values, each on one line and not too
+    long.
+
+    `what` are the names of the alerts, each once; `who` is ill, `where` it is; `rest` are further
+    labels as `name=value` that tell it from others.
+    """
+
+    what: tuple[str, ...]
+    who: tuple[str, ...]
+    where: tuple[str, ...]
+    rest: tuple[str, ...] = ()
+
+    @property
+    def telling(self) -> str:
+        """The one value that tells most; empty when there is none."""
+        return next(iter((*self.who, *self.where, *self.rest)), "")
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        """All values in their order."""
+        return (*self.who, *self.where, *self.rest)
+
+
+def subject(
+    alerts: Sequence[Told], group: Mapping[str, str] | None = None, ignores: Iterable[str] = ()
+) -> Subject:
+    """What all the alerts share: who is ill and where. `group` are the labels their group is made
+    by; labels named by `ignores` make no difference."""
+    names = dict.fromkeys(one_line(alert.labels.get("alertname", "")) for alert in alerts)
+    if not alerts:
+        return Subject((), (), ())
+    first = alerts[0].labels
+    common = {
+        name
+        for name, value in first.items()
+        if value and all(alert.labels.get(name) == value for alert in alerts)
+    }
+    # What is the exporter's on one of them is so on all: a card has one kind of head.
+    aside = {name for alert in alerts for name in scraped(alert.labels)}
+    by = set(group or ()) if len(group or ()) <= _MOST_GROUPED else set()
+    made = _made(first, common - aside, set(ignores), by)
+    if not made.values and len(alerts) == 1:
+        made = _made(first, common, set(ignores), by)
+    return Subject(tuple(names), made.who, made.where, made.rest)
+
+
+def differences(alerts: Sequence[Told], ignores: Iterable[str] = ()) -> list[Subject]:
+    """Of each alert of a group what it does not share with all others. One alert alone has no
+    such difference."""
+    ignored = set(ignores)
+    common = {
+        name
+        for name, value in (alerts[0].labels.items() if alerts else ())
+        if all(alert.labels.get(name) == value for alert in alerts)
+    }
+    told = [
+        _made(alert.labels, alert.labels.keys() - common - scraped(alert.labels), ignored, set())
+        for alert in alerts
+    ]
+    seen: dict[tuple[str, ...], int] = {}
+    for alert, made in zip(alerts, told, strict=True):
+        key = (alert.labels.get("alertname", ""), *made.values)
+        seen[key] = seen.get(key, 0) + 1
+    result: list[Subject] = []
+    for alert, made in zip(alerts, told, strict=True):
+        name = one_line(alert.labels.get("alertname", ""))
+        alike = seen[(alert.labels.get("alertname", ""), *made.values)] > 1
+        full = made
+        if alike or not made.values:
+            full = _scraped_too(alert.labels, common, ignored, made)
+        result.append(Subject((name,), full.who, full.where, full.rest))
+    return result
 
 
 def who(labels: Labels) -> str:
     """The name of the label that says who is ill; empty when there is none."""
-    return next((name for name in WHO if labels.get(name) and not exporters(labels, name)), "")
+    left = [name for name in labels if labels[name] and name not in scraped(labels)]
+    found = sorted((tier(name), name) for name in left if tier(name)[0] <= _MACHINE)
+    return found[0][1] if found else ""
 
 
 def where(labels: Labels) -> str:
     """The label value that tells most of where an alert is; empty when there is none."""
-    name = who(labels) or next(
-        (n for n in (*SERVICE, *_LAST) if labels.get(n) and not exporters(labels, n)), ""
-    )
-    return labels.get(name, "")
+    return subject((_Labelled(labels),)).telling
 
 
-def exporters(labels: Labels, name: str) -> bool:
-    """The label of that name is about the exporter that tells of others, and not about what is ill.
+class _Labelled(Struct, frozen=True):
+    labels: Labels
+    annotations: Labels = {}
 
-    An exporter is a job with `exporter` in its name, or kube-state-metrics. A pod or container that
-    is named after the job is its own. kube-state-metrics tells of nothing on the address it is
-    scraped at, nor where it runs.
-    """
+
+def tier(name: str) -> tuple[int, int]:
+    """How telling a label's name is: its class, then its place there."""
+    plain = name.lower().replace(".", "_").replace("-", "_")
+    if plain in _TIERS:
+        return _TIERS[plain]
+    if plain.startswith(("dimension_", "label_")):
+        return _TIERS.get(plain.partition("_")[2], (_THING, len(_THINGS)))
+    if plain.endswith(("_cluster", "cluster_id")):
+        return (_PLACE, _TIERS["cluster"][1])
+    return (_OTHER, 0)
+
+
+def scraped(labels: Labels) -> Set[str]:
+    """The names of the labels that are about the target that was scraped, beside others that are
+    about what is ill."""
+    aside: set[str] = set()
+    of_metric = {name.removeprefix("exported_") for name in labels if name.startswith("exported_")}
+    aside |= of_metric
+    if of_metric & {"pod", "namespace"}:
+        aside |= {"pod", "namespace", "container", "node", *_SCRAPED}
+    if of_metric & {"job", "instance"}:
+        aside |= {"job", "instance"}
     job = labels.get("job", "").rpartition("/")[2]
-    if name in ("pod", "container"):
-        value = labels.get(name, "")
-        return ("exporter" in job or _STATE_METRICS in job) and (
-            job in value or value.startswith(_PROXY)
-        )
-    if _STATE_METRICS not in job:
-        return False
-    return name == "instance" or (name in ("service", "app", "job") and "instance" in labels)
+    metrics = any(
+        "kube-state-metrics" in labels.get(name, "")
+        for name in ("job", "service", "app_kubernetes_io_name", "app")
+    )
+    exporter = bool(_EXPORTER.search(job)) or metrics or _exporters_port(labels.get("instance", ""))
+    pod, container = labels.get("pod", ""), labels.get("container", "")
+    if container.startswith(_PROXY):
+        aside.add("container")
+    if pod and (_EXPORTER.search(pod) or (exporter and job and job in pod)):
+        aside |= {"pod", "container", "namespace", "service", "job", "endpoint"}
+    if metrics:
+        aside |= set(_SCRAPED)
+    left = labels.keys() - aside - _NEVER
+    if any(tier(name)[0] == _KUBE for name in left):
+        aside |= {"instance", "job", "endpoint", "metrics_path", "app", "helm_sh_chart"}
+        if labels.get("instance") or labels.get("job"):
+            aside.add("service")
+    elif any(tier(name)[0] <= _PART for name in left):
+        aside |= {"endpoint", "metrics_path"}
+        if exporter:
+            aside |= {"job", "service"}
+    if _EXPORTER.search(_host(labels.get("instance", ""))) and any(
+        tier(name)[0] <= _PLACE for name in left - {"instance", "job", "service"}
+    ):
+        aside.add("instance")
+    return aside
+
+
+def thing(labels: Labels, ignores: Iterable[str] = ()) -> frozenset[tuple[str, str]]:
+    """The labels without `severity` and `ignores`: alerts that are the same but for that are one
+    thing."""
+    aside = {"severity", *ignores}
+    return frozenset(item for item in labels.items() if item[0] not in aside)
+
+
+def natural(value: str) -> tuple[tuple[int, str], ...]:
+    """A sort key in which `node-2` stands before `node-10`."""
+    parts = _DIGITS.split(value[: _LONGEST * 4])
+    return tuple((int(part), "") if part.isdecimal() else (-1, part) for part in parts if part)
+
+
+def one_line(value: str) -> str:
+    """The value without line breaks, for places where one would split a line in two."""
+    return value if value.isprintable() else " ".join(clean(value).split())
+
+
+def short(value: str, limit: int = _LONGEST) -> str:
+    """The value on one line; a long one without its middle."""
+    line = one_line(value[: 4 * limit] + value[-limit:] if len(value) > 5 * limit else value)
+    if len(line) <= limit:
+        return line
+    end = limit // 2 - 1
+    return f"{line[: limit - end - 1]}…{line[-end:]}"
+
+
+class _Made(Struct, frozen=True):
+    who: tuple[str, ...] = ()
+    where: tuple[str, ...] = ()
+    rest: tuple[str, ...] = ()
+
+    @property
+    def values(self) -> tuple[str, ...]:
+        return (*self.who, *self.where, *self.rest)
+
+
+def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[str]) -> _Made:
+    """The labels of those names, each put where it tells most."""
+    left = sorted(
+        (name for name in names if labels.get(name) and name not in _NEVER and name not in ignores),
+        key=lambda name: (tier(name), name),
+    )
+    by_tier: dict[int, list[str]] = {}
+    for name in left:
+        by_tier.setdefault(tier(name)[0], []).append(name)
+    chosen = _chosen(by_tier)
+    places = [*by_tier.get(_PLACE, ())]
+    if not chosen and not places:
+        chosen = by_tier.get(_MANNER, [])[:1]
+    promoted = [name for name in left if name in group and name not in (*chosen, *places, "job")]
+    told_where = [name for name in (*places, *promoted) if name not in chosen][:_MOST_WHERE]
+    told: list[str] = []
+    at: list[str] = []
+    rest: list[str] = []
+    for name in chosen:
+        value = short(_value(labels, name))
+        if value in told:
+            rest.append(f"{name}={value}")
+        else:
+            told.append(value)
+    for name in told_where:
+        value = short(_value(labels, name))
+        if value in at:
+            rest.append(f"{name}={value}")
+        else:
+            at.append(value)
+    shown = {*chosen, *told_where}
+    hosts = {_host(labels[name]) for name in chosen}
+    for name in left:
+        same = _host(labels[name]) in hosts or short(labels[name]) in told
+        alias = same and (tier(name)[0] == _SERVICE or name in _ALIASES)
+        if name not in shown and not alias:
+            rest.append(f"{one_line(name)}={short(_value(labels, name))}")
+    return _Made(tuple(told), tuple(at), tuple(rest))
+
+
+def _chosen(by_tier: dict[int, list[str]]) -> list[str]:
+    """The labels that say who is ill: a thing of Kubernetes or another thing, or the machine, and
+    the part of it."""
+    kube, things = by_tier.get(_KUBE, []), by_tier.get(_THING, [])
+    machines, parts = by_tier.get(_MACHINE, []), by_tier.get(_PART, [])
+    most = 1 if "mountpoint" in parts else _MOST_PARTS  # its device says no more
+    found = [*kube[:2], *things[: 1 if kube else 2], *(() if kube else machines[:1])]
+    found = [*found, *parts[:most]][:_MOST_WHO]
+    if not found:
+        others = by_tier.get(_OTHER, [])
+        found = others[:2] if others else by_tier.get(_SERVICE, [])[:1]
+        if others and by_tier.get(_SERVICE):
+            found = [by_tier[_SERVICE][0], *others[:1]]
+    return found
+
+
+def _scraped_too(labels: Labels, common: Set[str], ignores: set[str], made: _Made) -> _Made:
+    """An alert that differs from another only in what its exporter or replica is called."""
+    left = [
+        name
+        for name in _LAST_RESORT
+        if labels.get(name) and name not in common and name not in ignores
+    ]
+    shown = [f"{name}={short(labels[name])}" for name in left]
+    new = [
+        text for text in shown if text not in made.rest and text.partition("=")[2] not in made.who
+    ]
+    if made.values:
+        return _Made(made.who, made.where, (*made.rest, *new))
+    return _Made(tuple(short(labels[name]) for name in left[:1]), (), tuple(new[1:]))
+
+
+def _value(labels: Labels, name: str) -> str:
+    """The value of a label; of an address the host, where the port is an exporter's."""
+    value = labels[name]
+    return _host(value) if name == "instance" and _is_scraped_port(value, labels) else value
+
+
+def _is_scraped_port(value: str, labels: Labels) -> bool:
+    return _exporters_port(value) or (
+        bool(_EXPORTER.search(labels.get("job", "").rpartition("/")[2])) and "://" not in value
+    )
+
+
+def _exporters_port(address: str) -> bool:
+    found = _PORT.fullmatch(address) if "://" not in address and len(address) < 300 else None
+    port = int(found[2]) if found else 0
+    return port in _OTHER_PORTS or (port in _EXPORTER_PORTS and port not in _SERVERS_PORTS)
+
+
+def _host(address: str) -> str:
+    """The address without its port."""
+    found = _PORT.fullmatch(address) if "://" not in address and len(address) < 300 else None
+    return found[1] if found else address

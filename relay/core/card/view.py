@@ -11,7 +11,9 @@ ShownStatus = Literal["firing", "resolved", "gone"]
 
 
 class AlertView(Struct, frozen=True):
-    """One alert of a card. `joined`: it is new since the card was last shown. Times are Unix
+    """One alert of a card. `joined`: it is new since the card was last shown. `returned`: it comes
+    back after it was no longer reported. `was` is the severity that it had before it rose, since
+    `was_since`; `twins` are the fingerprints of that same thing at other severities. Times are Unix
     seconds, 0.0 unknown.
     """
 
@@ -23,6 +25,25 @@ class AlertView(Struct, frozen=True):
     generator_url: str
     fingerprint: str
     joined: bool = False
+    returned: bool = False
+    was: str = ""
+    was_since: float = 0.0
+    twins: tuple[str, ...] = ()
+
+
+class Episode(Struct, frozen=True):
+    """An earlier time that an alert fired, Unix seconds."""
+
+    started_at: float
+    ended_at: float
+
+
+class Memory(Struct, frozen=True):
+    """What is known of the last seven days of a card's alert (same source and labels), the oldest
+    first, without the present episode.
+    """
+
+    episodes: tuple[Episode, ...] = ()
 
 
 class Round(Struct, frozen=True):
@@ -70,3 +91,4 @@ class View(Struct, frozen=True):
     may_be_repeated: bool = False
     about: tuple[AlertView, ...] = ()
     fallback_for: str = ""
+    memory: Memory = Memory()

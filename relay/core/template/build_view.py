@@ -3,19 +3,35 @@
 from collections.abc import Iterable, Mapping
 from functools import reduce
 
+from msgspec.structs import replace
+
 from relay.core.alert import Labels
 from relay.core.card.card import Card, Entry, status
+from relay.core.card.fold import DETAILED
 from relay.core.card.lane_state import LaneState
+from relay.core.card.severity import rank
 from relay.core.card.step import Reply, Step
-from relay.core.card.view import AlertView, Late, View
+from relay.core.card.subject import natural, thing
+from relay.core.card.view import AlertView, Late, Memory, View
 from relay.core.routing.lane import Policy
+
+NO_MEMORY = Memory()
+_STATES = {"firing": 0, "gone": 1, "resolved": 2}
 
 LATE_AFTER = 120.0  # seconds from acceptance after which a message says that it is late, and why
 
 
-def build_view(card: Card, state: LaneState, step: Step, policy: Policy, now: float) -> View:
-    """The card as a template sees it when `step` is sent at `now`."""
-    alerts = tuple(_alert(entry, card) for entry in card.entries)
+def build_view(
+    card: Card,
+    state: LaneState,
+    step: Step,
+    policy: Policy,
+    now: float,
+    memory: Memory = NO_MEMORY,
+) -> View:
+    """The card as a template sees it when `step` is sent at `now`. `memory` are the earlier
+    episodes of its alert in the last seven days, for a card of one alert."""
+    alerts = _one_line_each(tuple(_alert(entry, card) for entry in card.entries))
     about = set(step.about) if isinstance(step, Reply) else set()
     return View(
         receiver=policy.receiver,
@@ -37,9 +53,54 @@ def build_view(card: Card, state: LaneState, step: Step, policy: Policy, now: fl
         late=late(card, state, now),
         stale=card.stale,
         may_be_repeated=card.doubt,
-        about=tuple(alert for alert in alerts if alert.fingerprint in about),
+        about=tuple(
+            alert
+            for alert in alerts
+            if alert.fingerprint in about or not about.isdisjoint(alert.twins)
+        ),
         fallback_for=card.fallback_for,
+        memory=memory if len(alerts) == 1 else NO_MEMORY,
     )
+
+
+def _one_line_each(alerts: tuple[AlertView, ...]) -> tuple[AlertView, ...]:
+    """The alerts, those that are the same but for `severity` as one, which says what it was; equal
+    ones in natural order. Those of which only a brief is kept stay as they are."""
+    leads: dict[frozenset[tuple[str, str]], AlertView] = {}
+    for alert in alerts[:DETAILED]:
+        key = thing(alert.labels)
+        lead = leads.get(key)
+        if lead is None:
+            leads[key] = alert
+        elif lead.labels.get("severity") == alert.labels.get("severity"):
+            leads[frozenset({*key, ("", alert.fingerprint)})] = alert
+        else:
+            leads[key] = _with_twin(lead, alert)
+    ordered = sorted(leads.values(), key=_order)
+    return (*ordered, *alerts[DETAILED:])
+
+
+def _with_twin(lead: AlertView, twin: AlertView) -> AlertView:
+    before, now = twin.labels.get("severity", ""), lead.labels.get("severity", "")
+    rose = (
+        lead.status == "firing"
+        and rank(now) < rank(before)
+        and 0 < twin.starts_at <= lead.starts_at
+        and not lead.was
+    )
+    return replace(
+        lead,
+        twins=(*lead.twins, twin.fingerprint),
+        was=before if rose else lead.was,
+        was_since=twin.starts_at if rose else lead.was_since,
+    )
+
+
+def _order(alert: AlertView) -> tuple[int, int, float, tuple[tuple[int, str], ...]]:
+    """As `urgency` of a card's entries; then natural, node-2 before node-10."""
+    severity = alert.labels.get("severity", "")
+    telling = " ".join(value for name, value in sorted(alert.labels.items()) if name != "uid")
+    return (_STATES[alert.status], rank(severity), alert.starts_at, natural(telling))
 
 
 def _alert(entry: Entry, card: Card) -> AlertView:
@@ -51,6 +112,7 @@ def _alert(entry: Entry, card: Card) -> AlertView:
         ends_at=entry.ends_at,
         generator_url=entry.generator_url,
         fingerprint=entry.fingerprint,
+        returned=entry.returned,
         joined=card.shown is not None
         and entry.status == "firing"
         and entry.joined_at >= card.shown.edited_at,

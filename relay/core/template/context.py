@@ -1,23 +1,30 @@
 """What templates can name: a view made ready once, told in as many shapes as fitting takes."""
 
+import re
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
 from relay.core.card.step import ReplyKind
+from relay.core.card.subject import Subject, differences, subject
 from relay.core.card.view import AlertView, Late, View
 from relay.core.routing.lane import Policy
 from relay.core.template import labels_shown as telling
-from relay.core.template.links import Links, links
-from relay.core.template.objects import Alert, Alerts, Counts, Hidden, Labels
+from relay.core.template.links import Links, linked, links, outside, prose
+from relay.core.template.objects import Alert, Alerts, Counts, Hidden, Labels, Told
 from relay.core.template.sandbox import nearest, shown
-from relay.core.text.richtext import RichText, join
+from relay.core.text.richtext import RichText, join, styled
 from relay.core.text.texts import CATALOGUE, ordinal
 from relay.core.text.times import Reader
 
 MOST_SHOWN = 100  # Telegram takes 100 entities, and no reader takes more lines
-_MOST_NAMES = 2
+_MOST_KINDS = 4
+_LONG_TEXT = 240  # characters: a longer text is no second line
+_SCHEME = re.compile("^https?://")
+_SHORT_VALUE = 3  # characters that may stand in a text by chance
+_EXCERPT, _EXCERPT_LINES = 300, 3
+_MOST_DETAILS = 5  # alerts of a card that have a line for their own text
 _MOST_ABOUT = 3
 
 
@@ -38,10 +45,13 @@ class TemplateContext:
     def __init__(self, view: View, policy: Policy, reply: ReplyKind | None) -> None:
         """The view of one card under the policy of the receiver that reads it."""
         self.view, self.policy = view, policy
+        self._about = view.about if reply in ("joined", "raised", "again") else ()
         self.reader = Reader(policy.language, policy.timezone, view.now)
         self._visible = view.alerts[:MOST_SHOWN]
         self._totals = Counter(dict(telling.severities(view.alerts)))
-        self._alerts = self._told(self._visible)
+        self._made_ready()
+        many = len(self._visible) > _MOST_DETAILS
+        self._alerts = self._told(self._visible, brief=many)
         self._brief = self._told(self._visible, brief=True)
         self._fixed = self._names(reply or "")
 
@@ -64,16 +74,79 @@ class TemplateContext:
 
     @property
     def said(self) -> str:
-        """The summary that all alerts share; empty when they differ or there is none but the
-        name.
-        """
-        summaries = {telling.summary(alert.annotations, "") for alert in self._visible}
-        return summaries.pop() if len(summaries) == 1 else ""
+        """What is wrong with all alerts alike; empty when it differs or nobody wrote it."""
+        return self._wrong.text or self._wrong.more
+
+    def _made_ready(self) -> None:
+        """Who is ill and what is wrong, over the alerts that are seen."""
+        view = self.view
+        shown: Sequence[AlertView] = self._about or [
+            alert for alert in view.alerts if alert.status == view.status
+        ]
+        self._subject = subject(shown or view.alerts, view.group_labels)
+        one = len(view.alerts) == 1
+        self._told_of = self._subject if one else None
+        self._differences = {
+            alert.fingerprint: each
+            for alert, each in zip(self._visible, differences(self._visible), strict=True)
+        }
+        value = self.reader.say("value").text
+        head = self._subject.values
+        self._wrongs = {
+            alert.fingerprint: telling.wrong(
+                alert.annotations,
+                alert.labels,
+                self._differences[alert.fingerprint].who or head,
+                value,
+            )
+            for alert in self._visible
+        }
+        self._wrong = self._common_wrong(value, head)
+        if len(self._wrong.text) > _LONG_TEXT and not self._wrong.more:  # it is folded
+            self._wrong = telling.Wrong("", self._wrong.text, self._wrong.figure)
+        if runbook := self._runbook():
+            more = "\n".join(filter(None, (self._wrong.more, runbook)))
+            self._wrong = telling.Wrong(self._wrong.text, more, self._wrong.figure)
+
+    def _runbook(self) -> str:
+        """A runbook that is text and no address, under its name."""
+        first = self._visible[0].annotations if self._visible else {}
+        found = (prose(first.get(name, "")) for name in ("runbook", "runbook_url"))
+        text = next((text for text in found if text), "")
+        if not text or outside(text, self.policy.link_rewrites) or "://" in text:
+            return ""
+        return f"{self.reader.say('runbook').text}: {text}"
+
+    def _common_wrong(self, value: str, head: tuple[str, ...]) -> telling.Wrong:
+        """What all alerts of the card have wrong: the same text, else the same summary."""
+        found = {(each.text, each.more) for each in self._wrongs.values()}
+        if len(found) == 1:
+            return next(iter(self._wrongs.values()))
+        first = self._visible[0].annotations if self._visible else {}
+        for name in ("summary", "description", "message"):
+            if first.get(name) and all(
+                alert.annotations.get(name) == first[name] for alert in self._visible
+            ):
+                labels = self.view.common_labels
+                return telling.wrong({name: first[name]}, labels, head, value)
+        return telling.Wrong("")
 
     def _told(self, alerts: Iterable[AlertView], *, brief: bool = False) -> Alerts:
-        keys = telling.telling_keys(self._visible, self.view.group_labels, self.view.common_labels)
-        said = self.said
-        return Alerts(Alert(alert, keys, said, self.reader, brief=brief) for alert in alerts)
+        return Alerts(
+            Alert(alert, self._told_about(alert), self.reader, brief=brief) for alert in alerts
+        )
+
+    def _told_about(self, alert: AlertView) -> Told:
+        mixed = len({each.labels.get("alertname") for each in self._visible}) > 1
+        wrong = self._wrongs.get(alert.fingerprint, telling.Wrong(""))
+        return Told(
+            subject=self._told_of or self._differences.get(alert.fingerprint, Subject((), (), ())),
+            wrong=wrong,
+            said=self.said,
+            mixed=mixed,
+            figures=wrong.figure != "" and wrong.figure not in self.said,
+            link=outside(alert.generator_url, self.policy.link_rewrites) if mixed else "",
+        )
 
     def _hidden(self, shown: int) -> Hidden:
         hidden = Hidden(len(self.view.alerts) - shown)
@@ -94,11 +167,11 @@ class TemplateContext:
 
     def _names(self, reply: str) -> dict[str, object]:
         view, reader = self.view, self.reader
-        severity = next((alert.severity for alert in self._alerts if alert.status == "firing"), "")
+        told = self._told(self._about) if self._about else self._alerts
+        severity = next((alert.severity for alert in told if alert.status == "firing"), "")
         mark = telling.mark(view.status, severity)
         about = self._told(view.about[:_MOST_ABOUT])
         about.more = len(view.about) - len(about)
-        common = Labels(view.common_annotations)
         return {
             **self._payload(),
             "change": view.change,
@@ -109,11 +182,19 @@ class TemplateContext:
             "severity": severity,
             "state": severity if view.status == "firing" and severity else self._word(view.status),
             "name": self._name(),
-            "where": telling.where(view),
-            "summary": self.said,
-            "description": ""
-            if common.description.strip() == self.said
-            else common.description.strip(),
+            "was": about[0].was if reply == "raised" and about else "",
+            "who": list(self._subject.who),
+            "where": list(self._subject.where),
+            "rest": list(self._subject.rest),
+            "subject": self._subject_line(code=True),
+            "subject_plain": self._subject_line(code=False),
+            "count": self._count(),
+            "summary": linked(self._wrong.text, self.policy.link_rewrites),
+            "description": linked(self._wrong.more, self.policy.link_rewrites),
+            "excerpt": linked(self._excerpt(), self.policy.link_rewrites),
+            "figure": self._wrong.figure if len(self._about or view.alerts) == 1 else "",
+            "facts": self._facts(),
+            "memory": self._memory(),
             "counts": self._counts(),
             "links": self._links(),
             "since": reader.time(view.since),
@@ -155,11 +236,85 @@ class TemplateContext:
         return Counts(found["firing"], found["resolved"], found["gone"], len(self.view.alerts))
 
     def _name(self) -> str:
-        names = telling.names(self.view.alerts, self.view.status)
-        unnamed = self.reader.say("unnamed").text
-        first = ", ".join(name or unnamed for name in names[:_MOST_NAMES]) or unnamed
-        rest = len(names) - _MOST_NAMES
-        return self.reader.say("names_more", rest, names=first).text if rest > 0 else first
+        """The name of the alerts; of several names, how many alerts there are."""
+        view = self.view
+        names = telling.names(self._about or view.alerts, view.status)
+        if len(names) > 1:
+            count = sum(alert.status == view.status for alert in self._about or view.alerts)
+            return self.reader.say("alerts", count).text
+        return next(iter(names), "") or self.reader.say("unnamed").text
+
+    def _count(self) -> str:
+        """How many alerts fire and of what severities, for more than one; or empty."""
+        view = self.view
+        firing = [alert for alert in view.alerts if alert.status == "firing"]
+        if len(firing) < 2:
+            return ""
+        kinds = telling.severities(firing)
+        mixed = len(telling.names(view.alerts, view.status)) > 1
+        parts = ", ".join(f"{count} {self._word(word)}" for word, count in kinds[:_MOST_KINDS])
+        return (f" ×{len(firing)}" if not mixed else "") + (f" ({parts})" if len(kinds) > 1 else "")
+
+    def _subject_line(self, *, code: bool) -> RichText:
+        """` · db-2 /var/lib · data, prod-eu1`; empty when nothing is known. Plain, an address is
+        without its scheme."""
+        told = self._subject
+        if code:
+            who: RichText | str = styled("code", " ".join(told.who)) if told.who else ""
+        else:
+            who = " ".join(_SCHEME.sub("", value) for value in told.who)
+        parts = [part for part in (who, ", ".join(told.where)) if part]
+        return join("", [piece for part in parts for piece in (" · ", part)])
+
+    def _excerpt(self) -> str:
+        """The first paragraph of the description, three lines at most, and how long all of it is."""
+        text = self._wrong.more
+        paragraph = text.split("\n\n", 1)[0]
+        lines = paragraph.split("\n")[:_EXCERPT_LINES]
+        found = "\n".join(lines)
+        if len(found) > _EXCERPT:
+            found = found[:_EXCERPT].rsplit(" ", 1)[0]
+        if len(found) == len(text):
+            return text
+        return f"{found} … {self.reader.say('characters', len(text)).text}"
+
+    def _facts(self) -> RichText | str:
+        """The second line: what is wrong, since when, and what else tells this alert from others."""
+        view, reader = self.view, self.reader
+        text: RichText | str = linked(self._wrong.text, self.policy.link_rewrites)
+        parts: list[RichText | str] = []
+        if len(view.alerts) == 1 and view.status == "firing":
+            alert = view.alerts[0]
+            start = reader.time(alert.starts_at).rich()
+            if alert.was:
+                before = reader.time(alert.was_since).rich()
+                severity = telling.one_line(alert.labels.get("severity", ""))
+                was = telling.one_line(alert.was)
+                parts.append(
+                    reader.say(
+                        "raised_since", severity=severity, start=start, was=was, before=before
+                    )
+                )
+            else:
+                parts.append(reader.say("since", start=start, age=str(reader.age(alert.starts_at))))
+        parts += [each for each in self._subject.rest if not _said_in(each, self._wrong.text)]
+        if not self._wrong.text:
+            return join(" · ", parts) if parts else ""
+        if "\n" in self._wrong.text and parts:
+            return join("\n", [text, join(" · ", parts)])
+        return join(" · ", [text, *parts])
+
+    def _memory(self) -> RichText | str:
+        view, reader = self.view, self.reader
+        if not view.memory.episodes or view.status != "firing":
+            return ""
+        last = view.memory.episodes[-1]
+        return reader.say(
+            "memory",
+            nth=ordinal(reader.language, len(view.memory.episodes) + 1),
+            start=reader.time(last.started_at).rich(),
+            age=str(reader.age(last.started_at, last.ended_at)),
+        )
 
     def _links(self) -> Links:
         return links(self.view, self._visible, self.policy.link_rewrites, self.reader)
@@ -203,6 +358,12 @@ class TemplateContext:
             ("⏱", lateness(view.late, reader)),
         ]
         return noted(notes)
+
+
+def _said_in(label: str, text: str) -> bool:
+    """The value of `name=value` stands in the text, where a reader finds it as well."""
+    value = label.partition("=")[2]
+    return len(value) > _SHORT_VALUE and value in text
 
 
 def noted(notes: Iterable[tuple[str, RichText | str | bool | int]]) -> list[RichText]:

@@ -2,6 +2,7 @@
 as it takes.
 """
 
+from collections import Counter
 from itertools import groupby
 from typing import NamedTuple
 
@@ -14,6 +15,9 @@ from relay.core.text.richtext import RichText, join, styled
 from relay.core.text.times import Reader
 
 _PLACES = 3
+_KINDS = 4
+_FEW = 5  # groups: of fewer their rows say where they are
+_PLACE = 40
 
 
 class _Row(NamedTuple):
@@ -43,6 +47,7 @@ class DigestContext:
         return {
             "mark": ("🌊" if view.after == "storm" else "🔔") if view.firing else "🟢",
             "head": join(" · ", self._head()),
+            "places": self._places(),
             "rows": [row.text for row in self._rows(context_shape)],
             "lines": [self._line(line, context_shape) for line in lines[: context_shape.full]],
             "hidden_lines": say("others", hidden) if context_shape.full and hidden else "",
@@ -85,9 +90,37 @@ class DigestContext:
         view, say = self.view, self.reader.say
         since = say("storm_since", start=self.reader.time(view.since).rich())
         if view.after == "quiet":
-            return [say("quiet_over", view.firing), since]
+            return [say("quiet_over", view.firing), *self._kinds()]
         told = say("storm", view.firing) if view.firing else say("storm_over", view.over)
-        return [told, *([say("storm_urgent", view.urgent)] if view.urgent else []), since]
+        return [told, *self._kinds(), since]
+
+    def _kinds(self) -> list[RichText]:
+        """`1 critical, 2 warning`: how many groups fire with each severity."""
+        counts: dict[str, int] = {}
+        for name in self.view.names:
+            word = telling.one_line(name.severity) or self.reader.say("firing").text
+            counts[word] = counts.get(word, 0) + len(name.lines)
+        told = [f"{count} {word}" for word, count in list(counts.items())[:_KINDS]]
+        return [RichText(", ".join(told))] if told else []
+
+    def _places(self) -> RichText | str:
+        """How many groups fire in each cluster, then in each namespace, those with the most first;
+        nothing for a few groups, or where all are in one."""
+        lines = [line for name in self.view.names for line in name.lines]
+        if len(lines) < _FEW:
+            return ""
+        parts = [self._counted_by([line.cluster for line in lines], " · ")]
+        parts.append(self._counted_by([line.namespace for line in lines], ", "))
+        told = " · ".join(part for part in parts if part)
+        return RichText(told) if told else ""
+
+    @staticmethod
+    def _counted_by(values: list[str], separator: str) -> str:
+        counts = Counter(telling.one_line(value)[:_PLACE] for value in values if value)
+        if len(counts) < 2:
+            return ""
+        told = [f"{value} {count}" for value, count in counts.most_common(_PLACES)]
+        return separator.join(told) + (f"{separator.rstrip()} …" if len(counts) > _PLACES else "")
 
     def _rows(self, context_shape: ContextShape) -> list[_Row]:
         told = self.view.names[: context_shape.shown]

@@ -1,14 +1,9 @@
-"""What of an alert deserves a reader's line: its mark, what is wrong, where, and in what it differs
-from its group.
-"""
+"""What of an alert deserves a reader's line: its mark, what is wrong, and how bad."""
 
-from collections.abc import Iterable, Sequence
+import re
+from collections.abc import Iterable, Mapping, Sequence
 
-from relay.core.alert import Labels
-from relay.core.card.severity import rank
-from relay.core.card.subject import SERVICE, WHO, WORKLOADS, exporters, who
-from relay.core.card.view import AlertView, View
-from relay.core.text.richtext import clean
+from msgspec import Struct
 
 # The most telling first: who is ill, then what of it. Everything not named here stands between
 # SERVICE and BORING.
@@ -48,19 +43,46 @@ _MOST_PLACES = 3
 _MOST_DIFFERENCES = 3
 
 RED, ORANGE, BLUE, GREEN, GREY = 0xE01E5A, 0xF2871B, 0x3B88C3, 0x2EB67D, 0x99AAB5
+# Annotations that are links or settings of other tools, and no text of the author.
+_NO_TEXT = re.compile(r"(?i)url|uri|link|runbook|dashboard|panel|grafana|^__|image|icon")
+_LABELS = re.compile(r"\s*\bLABELS?\s*[:=]\s*[^\n]*")
+_VALUE = re.compile(r"\s*\bVALUE\s*[:=]\s*([^\s,]+)")
+_INSTANCE = re.compile(r"\s*\(instance\s*([^()\s]*)\s*\)")
+_MAP = re.compile(r"\s*map\[[^\]\n]*\]")
+_FIGURE = re.compile(
+    r"(?<![\w.:/-])-?\d[\d.,]*\s?(?:%|°C|[kKMGT]i?B\b|ms\b|s\b)"
+    r"|(?<![\w.:/-])-?\d+\.\d+(?![\w.:/-])"
+)
+_WORDS = re.compile(r"[^\W_]+(?:\.\d+)?%?")
+_CAMEL = re.compile(r"(?<=[a-z0-9])(?=[A-Z])")
+_EMPTY_WORDS = frozenset({
+    "a", "an", "and", "are", "at", "be", "been", "by", "for", "from", "has", "have",
+    "in", "is", "it", "its", "more", "of", "on", "or", "than", "that", "the", "their",
+    "this", "to", "was", "were", "will", "with",
+})  # fmt: skip
+_NEW_WORDS = 0.34  # of its words: a text that says as much that is new adds something
+_SEEN = 6000  # characters of an annotation that are looked at
+
+
+class Wrong(Struct, frozen=True):
+    """What is wrong: the text that says most, what the other one adds to it (or empty), and the
+    figure.
+    """
+
+    text: str
+    more: str = ""
+    figure: str = ""
 
 
 def mark(status: str, severity: str) -> str:
-    """🔴 critical and its like, 🟠 warning, 🔵 info and words unknown, 🟢 resolved, ⚪ no longer
+    """🔴 critical and its like, 🟠 warning and words unknown, 🔵 info, 🟢 resolved, ⚪ no longer
     reported.
     """
     if status == "resolved":
         return "🟢"
     if status == "gone":
         return "⚪"
-    if not severity:
-        return "🟠"
-    return {0: "🔴", 1: "🔴", 2: "🟠"}.get(rank(severity), "🔵")
+    return severity_color(severity)
 
 
 def color(sign: str) -> int:
@@ -68,10 +90,60 @@ def color(sign: str) -> int:
     return {"🔴": RED, "🟠": ORANGE, "🟢": GREEN, "⚪": GREY}.get(sign, BLUE)
 
 
-def summary(annotations: Labels, name: str) -> str:
-    """What is wrong: the summary, else the description, else the message, else the alert's name."""
+def summary(annotations: Mapping[str, str], name: str) -> str:
+    """What is wrong: the summary, else the description, else the message, else what other
+    annotations say, else the alert's name.
+    """
     found = (annotations.get(key, "").strip() for key in ("summary", "description", "message"))
-    return next((text for text in found if text), name)
+    return next((text for text in found if text), "") or _others(annotations) or name
+
+
+def wrong(
+    annotations: Mapping[str, str],
+    labels: Mapping[str, str],
+    told: Sequence[str] = (),
+    value: str = "value",
+) -> Wrong:
+    """Of summary and description the one that says more: that has a figure, or names a value of
+    `told`. The other is left out when it adds no word to it and the alert's name. `value` is the
+    word before Prometheus' `VALUE`."""
+    first = _cleaned(annotations.get("summary", ""), labels, value)
+    second = _cleaned(
+        annotations.get("description", "") or annotations.get("message", ""), labels, value
+    )
+    if not first and not second:
+        found = figure(annotations, labels, value)
+        return Wrong(_others(annotations) or found, "", found)
+    valued = bool(second) and bool(_VALUE.search(annotations.get("description", "")[:_SEEN]))
+    says_more = _says(second, told) + 2 * valued > _says(first, told)
+    better, other = (second, first) if says_more else (first, second)
+    if not better:
+        better, other = other, ""
+    known = _words(" ".join((better, _CAMEL.sub(" ", labels.get("alertname", "")), *told)))
+    new = _words(other) - known
+    adds = bool(new) and len(new) >= _NEW_WORDS * len(_words(other))
+    full_stop = better.endswith(".") and not better.endswith("..")
+    text = better[:-1] if full_stop else better
+    return Wrong(text, other if adds else "", figure(annotations, labels, value))
+
+
+def figure(annotations: Mapping[str, str], labels: Mapping[str, str], value: str = "value") -> str:
+    """The number that says how bad it is: Prometheus' `VALUE`, else the last one with a unit in
+    the description that no label has; empty when there is none."""
+    if grafanas := annotations.get("__values__", ""):
+        return f"{value} {grafanas.partition(',')[0].partition('=')[2]}"
+    texts = [annotations.get(key, "")[:_SEEN] for key in ("description", "message", "summary")]
+    for text in texts:
+        if found := _VALUE.search(text):
+            return f"{value} {one_line(found[1])[:20]}"
+    summed = annotations.get("summary", "")[:_SEEN]
+    for text in texts:
+        held = " ".join(labels.values()) if len(labels) < 100 else ""
+        hits = [hit[0].strip() for hit in _FIGURE.finditer(text)]
+        fresh = [hit for hit in hits if hit not in held and (text is summed or hit not in summed)]
+        if fresh:
+            return one_line(next((hit for hit in fresh if "." in hit and hit[-1] == "%"), fresh[0]))
+    return ""
 
 
 def names(alerts: Iterable[AlertView], status: str) -> list[str]:
@@ -80,67 +152,6 @@ def names(alerts: Iterable[AlertView], status: str) -> list[str]:
     """
     found = (alert.labels.get("alertname", "") for alert in alerts if alert.status == status)
     return [one_line(name) for name in dict.fromkeys(found)]
-
-
-def one_line(value: str) -> str:
-    """The value without line breaks, for places where one would split a line in two."""
-    return value if value.isprintable() else " ".join(clean(value).split())
-
-
-def where(view: View) -> list[str]:
-    """Label values that say where: those the group is made by, else the most telling that all
-    alerts share.
-    """
-    return _where(view.group_labels, view.common_labels)
-
-
-def _where(group: Labels, common: Labels) -> list[str]:
-    names = sorted(
-        set(group).difference(_HEAD), key=lambda name: (_PLACES.get(name, len(_PLACES)), name)
-    )
-    told = [group[name] for name in names] or [common.get(name, "") for name in _WHERE]
-    most = _MOST_PLACES if names else 2
-    return list(dict.fromkeys(one_line(value) for value in told if value))[:most]
-
-
-def telling_keys(alerts: Sequence[AlertView], group: Labels, common: Labels) -> tuple[str, ...]:
-    """The labels that tell the alerts of a card apart, the most telling first, no more of them than
-    are needed.
-    """
-    if len(alerts) == 1:
-        return _own_keys(alerts[0].labels, group)
-    keys = {name for alert in alerts for name in alert.labels if name not in common} - {"severity"}
-    aside = {name for name in keys if any(exporters(alert.labels, name) for alert in alerts)}
-    ordered = sorted(keys, key=lambda name: (name in aside, _telling(name)))
-    for size in range(1, min(len(ordered), _MOST_DIFFERENCES)):
-        if len(
-            {tuple(alert.labels.get(name) for name in ordered[:size]) for alert in alerts}
-        ) == len(alerts):
-            return tuple(ordered[:size])
-    return tuple(ordered[:_MOST_DIFFERENCES])
-
-
-def _own_keys(labels: Labels, group: Labels) -> tuple[str, ...]:
-    """Who and what, for an alert that stands alone; where there is neither, the service or job that
-    no head tells.
-    """
-    left = {name: value for name, value in labels.items() if value and not exporters(labels, name)}
-    ill = who(labels)
-    whats = (name for name in _WHAT if name in left and name not in group)
-    what = next((name for name in whats if name not in _CONTAINERS or ill not in WORKLOADS), "")
-    keys = tuple(name for name in (ill if ill not in group else "", what) if name)
-    told = _where(group, labels)
-    if keys or ill:
-        return keys
-    return tuple(
-        name for name in (*SERVICE, "job") if name in left and one_line(left[name]) not in told
-    )[:1]
-
-
-def _telling(name: str) -> tuple[int, str]:
-    if name == "alertname":
-        return (-1, name)
-    return (_ORDER.get(name, _LAST.get(name, 500)), name)
 
 
 def severities(alerts: Iterable[AlertView]) -> list[tuple[str, int]]:
@@ -156,3 +167,39 @@ def severities(alerts: Iterable[AlertView]) -> list[tuple[str, int]]:
         )
         counts[word] = counts.get(word, 0) + 1
     return list(counts.items())
+
+
+def _others(annotations: Mapping[str, str]) -> str:
+    """The annotations of the author's own names, where the usual ones are not there."""
+    found = [
+        (name, text.strip())
+        for name, text in sorted(annotations.items())
+        if text.strip() and not _NO_TEXT.search(name)
+    ]
+    if len(found) == 1:
+        return found[0][1]
+    return "\n".join(f"{one_line(name)}: {text}" for name, text in found)
+
+
+def _cleaned(text: str, labels: Mapping[str, str], value: str) -> str:
+    """The text without dumps of Prometheus' templates and without what the head has."""
+    if len(text) > _SEEN:
+        return text.strip()
+    text = _LABELS.sub("", text)
+    text = _VALUE.sub(lambda found: f", {value} {found[1]}", text)
+    known = set(labels.values()) | {""}
+    text = _INSTANCE.sub(lambda found: "" if found[1] in known else found[0], text)
+    text = _MAP.sub("", text).strip()
+    lines = [line.rstrip() for line in text.splitlines()]
+    return "\n".join(lines).strip().removeprefix(", ")
+
+
+def _says(text: str, told: Sequence[str]) -> int:
+    if not text:
+        return -1
+    return 2 * bool(_FIGURE.search(text)) + any(value in text for value in told if len(value) > 2)
+
+
+def _words(text: str) -> set[str]:
+    found = {word.lower() for word in _WORDS.findall(text)}
+    return {word.removesuffix("s") if len(word) > 3 else word for word in found - _EMPTY_WORDS}

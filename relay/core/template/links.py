@@ -1,16 +1,29 @@
 """The links under a card: runbook, graph, silence, dashboard; only those that work from outside."""
 
+import re
 from ipaddress import ip_address
+from itertools import islice
 from urllib.parse import quote, urlsplit
 
-from relay.core.alert import Labels
+from relay.core.card.subject import PLACING, tier
 from relay.core.card.view import AlertView, View
 from relay.core.routing.lane import LinkRewrite
-from relay.core.text.richtext import RichText, address, styled
+from relay.core.text.richtext import RichText, address, concat, styled
 from relay.core.text.times import Reader
 
 _INSIDE = (".svc", ".local", ".localhost", ".localdomain")
 _LONGEST = 1500
+_MOST_NAMES, _MOST_LINKS = 20, 10
+_ADDRESS = re.compile(r"https?://[^\s<>\"'()\[\]{}|\\^`]*[^\s<>\"'()\[\]{}|\\^`.,;:!?]")
+_DASHBOARDS = (
+    "dashboard_url", "dashboard", "grafana_url", "__panel_url__", "__dashboard_url__"
+)  # fmt: skip
+_META = re.compile(r"[\\.+*?()|\[\]{}^$]")
+# Labels whose values a restart or another scrape changes: a silence by one of them ends too early.
+VOLATILE = frozenset({
+    "pod", "pod_name", "container_id", "id", "uid", "instance", "endpoint", "prometheus",
+    "prometheus_replica", "replica",
+})  # fmt: skip
 _LONGEST_SEEN = 65536  # a rewrite may make it shorter
 
 
@@ -23,6 +36,7 @@ class Links(tuple[RichText, ...]):
     graph: str
     silence: str
     dashboard: str
+    target: str
 
     @property
     def first(self) -> str:
@@ -40,22 +54,22 @@ def links(
     found = {
         "runbook": _annotation(view, first, "runbook_url", "runbook"),
         "graph": first.generator_url if first else "",
-        "silence": silence(view.external_url, view.group_labels or view.common_labels)
-        if view.status == "firing"
-        else "",
-        "dashboard": _annotation(view, first, "dashboard_url", "dashboard", "grafana_url"),
+        "silence": _silence(view) if view.status == "firing" else "",
+        "dashboard": _annotation(view, first, *_DASHBOARDS),
+        "target": _target(view),
     }
     urls = {name: outside(url, rewrites) for name, url in found.items()}
     result = Links(styled("link", reader.say(name), url) for name, url in urls.items() if url)
-    result.runbook, result.graph, result.silence, result.dashboard = urls.values()
+    result.runbook, result.graph, result.silence, result.dashboard, result.target = urls.values()
     return result
 
 
-def silence(external_url: str, labels: Labels) -> str:
-    """Alertmanager's page for a new silence with these labels (its user interface,
-    `#/silences/new`).
+def silence(view: View) -> str:
+    """Alertmanager's page for a new silence of every firing alert of the card by what they share
+    (its user interface, `#/silences/new`); empty where that is no more than a severity.
     """
-    if not external_url or not labels:
+    firing = [alert.labels for alert in view.alerts if alert.status == "firing"]
+    if not view.external_url or not firing:
         return ""
     matchers = ", ".join(f"{name}={_quoted(value)}" for name, value in sorted(labels.items()))
     wanted = quote("{" + matchers + "}", safe="", errors="replace")
@@ -90,7 +104,20 @@ def _reachable(host: str) -> bool:
 
 def _annotation(view: View, first: AlertView | None, *names: str) -> str:
     sources = (view.common_annotations, first.annotations if first else {})
-    return next((source[name] for name in names for source in sources if source.get(name)), "")
+    found = next((source[name] for name in names for source in sources if source.get(name)), "")
+    within = _ADDRESS.search(found[:_LONGEST_SEEN])  # as in `[Runbook](https://...)`
+    return within[0] if within and not found.startswith(within[0]) else found
+
+
+def _target(view: View) -> str:
+    """The address that a probe asked, where all alerts have the same."""
+    found = (view.common_labels.get(name, "") for name in ("instance", "target", "url"))
+    return next((url for url in found if url.startswith(("http://", "https://"))), "")
+
+
+def _literal(value: str) -> str:
+    """The value as a regular expression of RE2 that matches it alone."""
+    return _META.sub(r"\\\g<0>", value)
 
 
 def _quoted(value: str) -> str:

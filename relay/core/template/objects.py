@@ -5,10 +5,13 @@ from functools import cached_property
 
 from msgspec import Struct
 
+from relay.core.card.subject import Subject
 from relay.core.card.view import AlertView
 from relay.core.template import labels_shown as telling
-from relay.core.text.richtext import RichText, concat
+from relay.core.text.richtext import RichText, concat, join, styled
 from relay.core.text.times import Duration, Printable, Reader, Time
+
+_MOST_LINES = 10  # of a list that are in view
 
 
 class Labels(Printable):
@@ -87,16 +90,28 @@ class Pair(Struct, frozen=True):
     Value: str
 
 
+class Told(Struct, frozen=True):
+    """What a card knows of one of its alerts: in what it differs from the others, what is wrong
+    with it, what the card's head `said`, whether names are `mixed` and its `link` then, whether
+    its own figure stands in its line.
+    """
+
+    subject: Subject
+    wrong: telling.Wrong
+    said: str = ""
+    mixed: bool = False
+    figures: bool = True
+    link: str = ""
+
+
 class Alert:
     """One alert, as templates see it."""
 
     def __init__(
-        self, view: AlertView, keys: tuple[str, ...], said: str, reader: Reader, *, brief: bool
+        self, view: AlertView, told: "Told", reader: Reader, *, brief: bool = False
     ) -> None:
-        """`keys` tell it from its group, `said` is the summary that the head has; `brief` asks for
-        one short line.
-        """
-        self._view, self._keys, self._said, self._reader = view, keys, said, reader
+        """`told` is what its card knows of it; `brief` asks for one short line."""
+        self._view, self._told, self._reader = view, told, reader
         self.brief = brief
 
     @property
@@ -157,30 +172,64 @@ class Alert:
 
     @cached_property
     def summary(self) -> str:
-        """What is wrong: summary, else description, else message, else its name."""
-        return telling.summary(self._view.annotations, self.name)
+        """What is wrong: of summary and description the one that says more, else its name."""
+        return self._told.wrong.text or self.name
 
     @cached_property
     def detail(self) -> str:
         """Its summary, where the card's head does not say the same."""
         summary = self.summary
-        return "" if summary in (self._said, self.name) else summary
+        return "" if summary in (self._told.said, self.name) else telling.one_line(summary)
 
-    @cached_property
+    @property
+    def figure(self) -> str:
+        """The number that says how bad it is, such as `2.13%` or `value 0.07`; or empty."""
+        return self._told.wrong.figure
+
+    @property
     def differing(self) -> list[str]:
-        """The label values in which it differs from its group, the most telling first."""
-        values = (self._view.labels.get(name, "") for name in self._keys)
-        return list(dict.fromkeys(telling.one_line(value) for value in values if value))
+        """The label values in which it differs from its group, the most telling first; of an alert
+        alone, those that say who and what is ill.
+        """
+        return list(self._told.subject.values)
 
     @cached_property
     def label(self) -> str:
         """What it is called within its group: the values in which it differs, else its name."""
         return " ".join(self.differing) or self.name
 
+    @cached_property
+    def line(self) -> RichText:
+        """What it is called within its group, as a line has it: its own name where names differ
+        (a link to its graph), who is ill, the rest, and its figure."""
+        subject = self._told.subject
+        parts: list[RichText | str] = []
+        if self._told.mixed or not subject.values:
+            parts.append(
+                styled("link", self.name, self._told.link) if self._told.link else self.name
+            )
+        if subject.who:
+            parts.append(styled("code", " ".join(subject.who)))
+        if subject.where or subject.rest:
+            parts.append(", ".join((*subject.where, *subject.rest)))
+        if self._told.figures and self.figure and (self.brief or not self.detail):
+            parts.append(styled("bold", self.figure))
+        return join(" ", parts)
+
     @property
     def joined(self) -> bool:
         """It is new since the card was last shown."""
         return self._view.joined
+
+    @property
+    def returned(self) -> bool:
+        """It is reported again after it was not."""
+        return self._view.returned
+
+    @property
+    def was(self) -> str:
+        """The severity that it had before it rose; or empty."""
+        return telling.one_line(self._view.was)
 
     @cached_property
     def when(self) -> RichText:
@@ -188,7 +237,11 @@ class Alert:
         reader = self._reader
         start, end = self.starts_at.rich(), self.ends_at.rich()
         if self.status == "firing":
-            return concat([start, f" ({reader.say('new').text})"]) if self.joined else start
+            if self.was:
+                before = reader.time(self._view.was_since).rich()
+                return concat([start, f", {self.was} ", reader.say("since_alone", start=before)])
+            word = "reported_again" if self.returned else "new"
+            return concat([start, f" ({reader.say(word).text})"]) if self.joined else start
         return reader.say(
             "gone_since" if self.status == "gone" else "resolved_at", end=end, age=str(self.age)
         )
@@ -220,6 +273,27 @@ class Alerts(tuple[Alert, ...]):
         return [alert for alert in self if alert.status == "gone"]
 
     Firing, Resolved = firing, resolved
+
+    @property
+    def in_view(self) -> list[Alert]:
+        """The first of them, about ten lines: a screen holds no more."""
+        return list(self[: self._seen()])
+
+    @property
+    def folded(self) -> list[Alert]:
+        """The others, for a quote that opens on a tap."""
+        return list(self[self._seen() :])
+
+    def _seen(self) -> int:
+        lines = [2 if alert.detail and not alert.brief else 1 for alert in self]
+        if sum(lines) <= _MOST_LINES + 1:
+            return len(self)
+        total = 0
+        for at, size in enumerate(lines):
+            total += size
+            if total > _MOST_LINES:
+                return max(at, 1)
+        return len(self)
 
 
 class Hidden(int):

@@ -19,7 +19,7 @@ from relay.core.routing.lane import Policy
 from relay.core.routing.matcher import matches
 from relay.core.template import sample
 from relay.core.template import static_check as guard
-from relay.core.template.context import ContextShape, TemplateContext
+from relay.core.template.context import MOST_SHOWN, ContextShape, TemplateContext
 from relay.core.template.digest_context import DigestContext
 from relay.core.template.filters import FILTERS, FUNCTIONS
 from relay.core.template.fitting import WHOLE, fit, richest
@@ -55,9 +55,11 @@ BUILT_IN: Mapping[str, MarkupName] = {
 _TELEGRAM, _DISCORD, *_ = BUILT_IN
 LENDING = (_TELEGRAM, _DISCORD)
 _SANDBOX = Sandbox(FILTERS, FUNCTIONS)
-_MOST_NAMES, _MOST_LINES = 20, 60  # of a digest: more are not read at night
+_FEW_LINES = 4  # of a digest on Discord beside its head, places, rows and note
+_MOST_NAMES, _MOST_DIGEST_LINES = 20, 60  # of a digest: more are not read at night
 _LONG_NAME, _SHORT_NAME = 200, 60
-_REPLIES: tuple[ReplyKind, ...] = ("joined", "repeated", "resolved", "again")
+_REPLIES: tuple[ReplyKind, ...] = ("joined", "raised", "repeated", "resolved", "again")
+_MOST_LINES = 10  # alerts of a built-in card on Discord, which folds nothing
 _MOST_ALIKE = 4  # times the same fault on the samples is enough; a costly one would go on for long
 _TRIED = (ContextShape(99, 99, WHOLE), ContextShape(1, 2, 80))
 
@@ -90,13 +92,14 @@ class Templates(Struct, frozen=True):
         if name not in self.by_name:
             raise TemplateError(name, 1, f"there is no template {name!r}")
         own = self.by_name[name]
-        base = _DISCORD if markup == "discord" or "title" in own.blocks else _TELEGRAM
+        discord = markup == "discord" or not own.blocks.keys().isdisjoint({"title", "content"})
+        base = _DISCORD if discord else _TELEGRAM
         parts = {
             **self._blocks(_DISCORD, "discord", {"footer", "color"}),
             **self._blocks(base, BUILT_IN[base]),
         }
-        if own.whole:
-            parts.pop("title", None)
+        if own.whole:  # its first line becomes the content
+            parts.pop("content", None)
         return parts | self._blocks(name, markup)
 
     def _blocks(
@@ -247,7 +250,7 @@ def _tried(
                 if reply
                 else draw(parts, scene, context_shape)
             )
-            if not (message.body.text or message.title.text):
+            if not (message.body.text or message.title.text or message.content.text):
                 raise TemplateError(name, 1, f"block {'reply' if reply else 'card'} prints nothing")
     except TemplateError as error:
         source = (
@@ -285,7 +288,7 @@ def render(
         fitted = fit(
             lambda context_shape: _filled(drawn(parts, scene, context_shape), policy.template),
             fits,
-            len(view.alerts),
+            min(len(view.alerts), _most(policy)),
         )
     except TemplateError as error:
         failed, fitted = f"{error.template}:{error.line}: {error}", None
@@ -296,13 +299,23 @@ def render(
     return Rendered(
         message=_mentioning(message, policy, view, kind, fits),
         failed=failed,
-        named=tuple(alert.fingerprint for alert in view.alerts[:shown]),
-        counted=tuple(alert.fingerprint for alert in view.alerts[shown:]),
+        named=tuple(
+            name for alert in view.alerts[:shown] for name in (alert.fingerprint, *alert.twins)
+        ),
+        counted=tuple(
+            name for alert in view.alerts[shown:] for name in (alert.fingerprint, *alert.twins)
+        ),
     )
 
 
+def _most(policy: Policy) -> int:
+    """How many alerts a card tells in lines of their own."""
+    built_in = policy.markup == "discord" and policy.template in BUILT_IN
+    return _MOST_LINES if built_in else MOST_SHOWN
+
+
 def _filled(message: Message, template: str) -> Message:
-    if not (message.body.text or message.title.text):
+    if not (message.body.text or message.title.text or message.content.text):
         raise TemplateError(template, 1, "it prints nothing")
     return message
 
@@ -336,7 +349,8 @@ def _digest_of(
 ) -> tuple[ContextShape, Message] | None:
     parts = templates.parts(name, markup)
     names = min(len(scene.view.names), _MOST_NAMES)
-    lines = min(len(scene.counted(ContextShape(0, names, _LONG_NAME))), _MOST_LINES)
+    most = _MOST_DIGEST_LINES if name not in BUILT_IN or markup != "discord" else _FEW_LINES
+    lines = min(len(scene.counted(ContextShape(0, names, _LONG_NAME))), most)
 
     def drawn(context_shape: ContextShape) -> Message:
         return _filled(draw_digest(parts, scene, context_shape), name)
@@ -357,7 +371,9 @@ def _mentioning(
     """The message with those the configuration wants told of its firing alerts, if they fit into
     it.
     """
-    alerts: tuple[AlertView, ...] = view.about if reply == "joined" else view.alerts
+    if reply in ("repeated", "resolved"):  # they were told when it fired
+        return message
+    alerts: tuple[AlertView, ...] = view.about or view.alerts
     firing = [alert.labels for alert in alerts if alert.status == "firing"]
     rules = (
         rule for rule in policy.mentions if any(matches(rule.matchers, labels) for labels in firing)

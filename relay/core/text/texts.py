@@ -27,6 +27,19 @@ CATALOGUE = MappingProxyType(
         "unnamed": Text("unnamed alert", "alerte sans nom"),
         "unknown_time": Text("unknown time", "heure inconnue"),
         "new": Text("new", "nouveau"),
+        "reported_again": Text("reported again", "signalé de nouveau"),
+        "value": Text("value", "valeur"),
+        "since_alone": Text("since {start}", "depuis {start}"),
+        "raised_since": Text(
+            "{severity} since {start}, {was} since {before}",
+            "{severity} depuis {start}, {was} depuis {before}",
+        ),
+        "now_raised": Text("now {severity} (was {was})", "maintenant {severity} (avant : {was})"),
+        "memory": Text(
+            "{nth} time this week, last {start} ({age})",
+            "{nth} fois cette semaine, la dernière {start} ({age})",
+        ),
+        "target": Text("Target", "Cible"),
         "since": Text("since {start} ({age})", "depuis {start} ({age})"),
         "resolved_at": Text("resolved {end} after {age}", "résolu à {end} après {age}"),
         "gone_since": Text("no longer reported since {end}", "plus signalé depuis {end}"),
@@ -97,7 +110,6 @@ CATALOGUE = MappingProxyType(
             ("{n} group firing", "{n} groups firing"),
             ("{n} groupe en alerte", "{n} groupes en alerte"),
         ),
-        "storm_urgent": Text("{n} critical", ("{n} critique", "{n} critiques")),
         "storm_since": Text("since {start}", "depuis {start}"),
         "storm_over": Text(
             ("{n} group over", "{n} groups over"), ("{n} groupe terminé", "{n} groupes terminés")
@@ -108,12 +120,12 @@ CATALOGUE = MappingProxyType(
         ),
         "quiet_over": Text(
             (
-                "quiet hours are over: {n} urgent group still fires",
-                "quiet hours are over: {n} urgent groups still fire",
+                "quiet hours are over: {n} group fires",
+                "quiet hours are over: {n} groups fire",
             ),
             (
-                "fin des heures calmes : {n} groupe urgent toujours en alerte",
-                "fin des heures calmes : {n} groupes urgents toujours en alerte",
+                "fin des heures calmes : {n} groupe en alerte",
+                "fin des heures calmes : {n} groupes en alerte",
             ),
         ),
         "storm_note": Text(
@@ -126,8 +138,8 @@ CATALOGUE = MappingProxyType(
             "journal du relais",
         ),
         "notice_chat_down": Text(
-            "receiver {receiver} on {platform} takes no messages: {why}; see {place}",
-            "le récepteur {receiver} sur {platform} ne prend plus de messages : {why} ; voir "
+            "{why}: receiver {receiver} on {platform} takes no messages; see {place}",
+            "{why} : le récepteur {receiver} sur {platform} ne prend plus de messages ; voir "
             "{place}",
         ),
         "notice_moved": Text(

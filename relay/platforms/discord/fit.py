@@ -24,6 +24,7 @@ _CONTENT, _TITLE, _DESCRIPTION, _FOOTER, _FIELDS, _NAME, _VALUE, _SUM = (
 )
 _SHORT_NAME, _SHORT_VALUE, _SHORT_FOOTER, _LEAST_BODY = 64, 120, 256, 1000
 MOST_MENTIONS = 50
+_LONGEST_LINE = 1000  # of a first line that becomes the content
 _HUGE = 3 * _DESCRIPTION
 
 
@@ -31,6 +32,7 @@ def excess(message: Message) -> int:
     """By how many UTF-16 units the written parts exceed their limits, or their sum does its own, in
     all.
     """
+    message = arranged(message)
     body = _units(message.body)
     parts = (
         (_units(content_of(message)), _CONTENT),
@@ -46,6 +48,27 @@ def excess(message: Message) -> int:
     )
 
 
+def arranged(message: Message) -> Message:
+    """The message with its first line as the content, where it has neither content nor title: a
+    push shows nothing of an embed. Only bold stays of its styles.
+    """
+    body = message.body
+    if message.content.text.strip() or message.title.text.strip() or not body.text.strip():
+        return message
+    start = len(body.text) - len(body.text.lstrip())
+    end = body.text.find("\n", start)
+    end = len(body.text) if end < 0 else end
+    if any(span.kind == "pre" and span.start < end for span in body.spans):
+        return message
+    line = cut(body, start, end)
+    if _units(line) > _LONGEST_LINE:
+        return message
+    content = RichText(line.text, tuple(span for span in line.spans if span.kind == "bold"))
+    return replace(
+        message, content=content, body=cut(body, min(end + 1, len(body.text)), len(body.text))
+    )
+
+
 def fits(message: Message) -> bool:
     """Whether every written part keeps its limit, and their sum its own."""
     return excess(message) == 0
@@ -56,6 +79,7 @@ def squeeze(message: Message) -> Message:
     asks for it, and the body to what is left."""
     if fits(message):
         return message
+    message = arranged(message)
     message = replace(message, title=shorten(message.title, _TITLE, _line_units))
     told = _mentions(message)
     message = replace(

@@ -116,12 +116,12 @@ def request(
     """Execute the webhook, or edit its message. A reply is a line of content: webhooks cannot refer
     to a message.
     """
-    if isinstance(step, Reply):
-        message = _linked(message, endpoint, step.message)
     file = message.file
     if plain or isinstance(step, Reply):
         message = _as_content(message, plain=plain)
-    message = squeeze(message)
+    if isinstance(step, Reply) and not plain:
+        message = _linked(message, endpoint, step.message)
+    message = discord_fit.arranged(squeeze(message))
     content, embeds, allowed = write(content_of(message)), _embeds(message), _allowed(message)
     if not content and not embeds:
         content = "…"

@@ -1,0 +1,136 @@
+"""Who is ill: alerts of public rule sets name in the first line what is ill, and two alerts that
+differ in one label never read the same.
+"""
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from relay.core.alert import Labels
+from relay.core.card.view import AlertView
+from relay.core.template import sample
+from tests.messages_of import Alike, card
+
+ROOT = Path(__file__).resolve().parents[2]
+FILE = (ROOT / os.environ.get("RELAY_SPECS", "../shared/specs")).parent / "alerts" / "real.json"
+REAL: list[dict[str, Any]] = json.loads(FILE.read_text()) if FILE.exists() else []
+EXPORTERS = ("exporter", "kube-state-metrics", "kube-rbac-proxy", "cadvisor", "10.244.3.17")
+pytestmark = pytest.mark.skipif(not FILE.exists(), reason="no alerts: set RELAY_SPECS")
+
+
+def _view(at: int, entry: dict[str, Any], **more: str) -> AlertView:
+    told = entry["alert"]
+    return sample.alert(at, labels={**told["labels"], **more}, annotations=told["annotations"])
+
+
+def _first(entry: dict[str, Any]) -> str:
+    """The value that tells most, without the port that an exporter has."""
+    value: str = entry["alert"]["labels"].get(entry["who"][0], "") if entry["who"] else ""
+    return value.partition("://")[2] if "://" in value else value.partition(":")[0]
+
+
+def _grouped(entry: dict[str, Any], by: list[str]) -> Labels:
+    labels = entry["alert"]["labels"]
+    return dict(labels) if by == ["..."] else {name: labels[name] for name in by if name in labels}
+
+
+def _named(entries: list[dict[str, Any]], seen: Alike) -> None:
+    for entry in entries:
+        assert _first(entry) in seen.telegram, entry["name"]
+
+
+@pytest.mark.parametrize("by", [["alertname"], ["namespace"], ["..."], [], None])
+def test_an_alert_alone_names_on_the_lock_screen_what_is_ill(by: list[str] | None) -> None:
+    missed = {"telegram": 0, "discord": 0}
+    for entry in REAL:
+        seen = card((_view(4, entry),), _grouped(entry, entry["group_by"] if by is None else by))
+        _named([entry], seen)
+        missed["telegram"] += _first(entry) not in seen.locks[0]
+        missed["discord"] += _first(entry) not in seen.locks[1]
+        for line in seen.heads:
+            after = line.partition(entry["alert"]["labels"]["alertname"])[2]
+            assert not any(word in after for word in EXPORTERS), line
+        for text in (seen.telegram, seen.content + seen.embed):
+            assert "map[" not in text
+    assert missed == {"telegram": 0, "discord": 1}  # worker_3 has a backslash there
+
+
+@pytest.mark.parametrize("by", ["alertname", "namespace", ""])
+def test_each_line_of_a_group_names_what_is_ill(by: str) -> None:
+    groups: dict[str, list[dict[str, Any]]] = {}
+    for entry in REAL:
+        groups.setdefault(entry["alert"]["labels"].get(by, "") if by else "", []).append(entry)
+    for value, entries in groups.items():
+        some = entries[:30]
+        seen = card(
+            tuple(_view(at, entry) for at, entry in enumerate(some)), {by: value} if value else {}
+        )
+        _named(some, seen)
+        for entry in some[:10]:
+            assert _first(entry) in (seen.content + seen.embed).replace("\\", ""), entry["name"]
+
+
+def test_a_rise_says_again_what_is_ill() -> None:
+    beyond: list[str] = []  # a long name and a long host, after both severities
+    for entry in REAL:
+        after = replace(_view(4, entry, severity="critical"), was="warning", was_since=sample.NOON)
+        seen = card((after,), {}, "raised")
+        assert seen.telegram.startswith("🔴 now critical (was warning) · ")
+        _named([entry], seen)
+        if not all(_first(entry) in lock.replace("\\", "") for lock in seen.locks):
+            beyond.append(entry["name"])
+    assert len(beyond) <= len(REAL) / 5, beyond
+
+
+_NAMES = st.sampled_from((
+    "pod", "node", "namespace", "cluster", "deployment", "persistentvolumeclaim", "queue",
+    "datname", "mountpoint", "device", "region", "team", "zebra", "shelf", "reason", "mode", "url",
+    "topic", "ifName", "k8s.pod.name", "exported_pod",
+))  # fmt: skip
+_VALUES = st.text(st.sampled_from("abcxyz019-./_"), min_size=1, max_size=40)
+_LABELS = st.dictionaries(_NAMES, _VALUES, min_size=1, max_size=12)
+
+
+def _ill(labels: Labels) -> AlertView:
+    return sample.alert(4, labels={"alertname": "A", **labels}, annotations={"summary": "ill"})
+
+
+def _texts(alerts: tuple[AlertView, ...], group: Labels) -> tuple[str, str]:
+    seen = card(alerts, group)
+    return seen.telegram, seen.content + seen.embed
+
+
+@settings(deadline=None, max_examples=150)
+@given(labels=_LABELS, other=_VALUES, data=st.data())
+def test_two_alerts_that_differ_in_one_label_never_read_the_same(
+    labels: Labels, other: str, data: st.DataObject
+) -> None:
+    name = data.draw(st.sampled_from(sorted(labels)))
+    changed = {**labels, name: other}
+    if "exported_pod" in labels and name in ("pod", "namespace", "node"):
+        return  # these are its exporter's
+    if changed == labels:
+        return
+    one, two = _texts((_ill(labels),), {}), _texts((_ill(changed),), {})
+    assert one[0] != two[0]
+    assert one[1] != two[1]
+    both = card((_ill(labels), _ill(changed)), {}).telegram.splitlines()
+    lines = [line for line in both if line.startswith("•")]
+    assert len(set(lines)) == len(lines) == 2
+
+
+@settings(deadline=None, max_examples=60)
+@given(labels=_LABELS, others=st.lists(_VALUES, min_size=3, max_size=9, unique=True))
+def test_two_groups_of_which_one_alert_differs_never_read_the_same(
+    labels: Labels, others: list[str]
+) -> None:
+    labels = {name: value for name, value in labels.items() if name != "exported_pod"}
+    alerts = tuple(_ill({**labels, "shelf": value}) for value in others)
+    changed = (*alerts[:-1], _ill({**labels, "shelf": others[-1], "zebra": "x" * 41}))
+    assert _texts(alerts, {})[0] != _texts(changed, {})[0]
