@@ -8,9 +8,8 @@ from relay.core.card.view import AlertView, View
 from relay.core.routing.lane import Policy
 from relay.core.template import sample, template
 from relay.core.text.message import Message
-from relay.platforms.discord import messages as discord
+from relay.platforms import discord, telegram
 from relay.platforms.discord.text import write
-from relay.platforms.telegram import messages as telegram
 from relay.settings.load import BUILTIN
 
 TEMPLATES, _ = template.compile({path.name: path.read_text() for path in BUILTIN.glob("*.j2")})

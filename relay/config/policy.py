@@ -26,7 +26,7 @@ from relay.platforms.scalar import nearest
 T = TypeVar("T")
 
 _HINTED = 100  # looking for the nearest of thousands of names takes a while
-URGENT = parse('severity=~"critical|page"')
+URGENT = parse(f'severity=~"{urgent_pattern()}"')
 _DEFAULT = Policy(receiver="", template="", markup="none", urgent=URGENT)
 
 

@@ -134,7 +134,8 @@ class Shared(Model):
     quiet: Texts | None = None
     """Time intervals in which messages come without sound."""
     urgent: Texts | None = None
-    """Which alerts never wait in a digest (severity=~"critical|page")."""
+    """Which alerts never wait in a digest and ring in quiet hours too: by default those whose
+    severity is critical, page, high, error or another word of that weight."""
     digest_after: Duration | None = None
     """A chat that cannot keep up for this long gets one digest (1m)."""
     late_hold: Duration | None = None

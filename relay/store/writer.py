@@ -161,9 +161,13 @@ class Writer:
         _answer([each.future for each in taken], results)
 
     def _commit(self, taken: list[_Job], *, durable: bool) -> None:
-        if taken:
-            results = self._results([job.call for job in taken], durable=durable)
-            _answer([job.future for job in taken], results)
+        if not taken:
+            return
+        calls = [job.call for job in taken]
+        # Jobs that only read leave nothing to sync, and what is not synced yet would not be.
+        syncs = [self._store.sync] if durable and self._dirty else []
+        results = self._results([*calls, *syncs], durable=durable)
+        _answer([job.future for job in taken], results[: len(taken)])
 
     def _results(self, jobs: Sequence[Callable[[], object]], *, durable: bool) -> list[object]:
         try:
@@ -172,7 +176,10 @@ class Writer:
             return [StoreError(str(error)) for _ in jobs]
         except Exception as error:  # noqa: BLE001 - a bug must not end the thread that everyone waits for
             return [error for _ in jobs]
-        self._dirty = not durable
+        if not durable:
+            self._dirty = True
+        elif jobs[-1] == self._store.sync:
+            self._dirty = False
         return results
 
 

@@ -5,6 +5,7 @@ import pytest
 from relay.config.config import parse
 from relay.config.fault import Fault
 from relay.config.files import Files, file_names
+from relay.config.policy import URGENT
 from relay.config.resolve import Rules, decided, resolve
 from relay.core.active_config import Retention
 from relay.core.alert import Alert, Notification

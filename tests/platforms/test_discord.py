@@ -24,7 +24,7 @@ from relay.core.routing.lane import Endpoint, LaneKey, Policy
 from relay.core.secret import Secret
 from relay.core.text.message import Field, Mention, Message
 from relay.core.text.richtext import RichText, concat, styled, without
-from relay.platforms.discord import messages as discord
+from relay.platforms import discord
 from relay.platforms.discord.text import write, write_line, write_plain
 from relay.platforms.http import Request, Response
 from tests.platforms import hostile

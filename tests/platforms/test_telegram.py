@@ -25,9 +25,9 @@ from relay.core.routing.lane import Endpoint, LaneKey, Policy
 from relay.core.secret import Secret
 from relay.core.text.message import Mention, Message
 from relay.core.text.richtext import RichText, concat, styled
+from relay.platforms import telegram
 from relay.platforms.http import Response
 from relay.platforms.link import public, spelled
-from relay.platforms.telegram import messages as telegram
 from relay.platforms.telegram.text import Entity, User, write, write_plain
 from tests.platforms import hostile
 from tests.platforms.automatic import found_in

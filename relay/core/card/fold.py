@@ -23,8 +23,7 @@ from relay.core.card.subject import thing
 from relay.core.card.view import Change, Round
 from relay.core.routing.lane import Policy
 
-# alerts of a card whose labels and annotations are kept whole; a message never shows that many
-DETAILED = 200
+DETAILED = 200  # alerts of a card whose labels and annotations are kept whole; a message never shows that many
 REPEAT_REASONS = (
     "repeat interval elapsed",
     "",

@@ -9,12 +9,29 @@ import re
 from collections.abc import Iterable, Mapping, Sequence, Set
 from typing import Protocol
 
-# What Kubernetes runs, then the machines, then whatever was scraped. `exported_…` is what
-# Prometheus makes of a label of the metric where the target has one of the same name.
-WORKLOADS = (
-    "persistentvolumeclaim", "deployment", "statefulset", "daemonset", "replicaset", "job_name",
-    "cronjob",
-    "horizontalpodautoscaler", "poddisruptionbudget", "resourcequota",
+from msgspec import Struct
+
+from relay.core.alert import Labels
+from relay.core.text.richtext import clean
+
+# The names of labels, the most telling first within each tuple. `exported_...` is what Prometheus
+# makes of a label of the metric where the target has one of the same name; `k8s.pod.name` and its
+# like are those of OpenTelemetry, with dots or underscores.
+_KUBERNETES = (
+    "persistentvolumeclaim", "exported_pod", "pod", "pod_name", "kubernetes_pod_name",
+    "k8s_pod_name", "job_name", "cronjob", "deployment", "statefulset", "daemonset", "replicaset",
+    "replicationcontroller", "horizontalpodautoscaler", "hpa", "poddisruptionbudget",
+    "resourcequota", "persistentvolume", "volumename", "ingress", "exported_service",
+    "exported_deployment", "k8s_deployment_name", "k8s_statefulset_name", "k8s_daemonset_name",
+    "k8s_job_name", "k8s_cronjob_name", "workload", "owner_name",
+)  # fmt: skip
+_THINGS = (
+    "queue", "queue_name", "topic", "consumergroup", "consumer_group", "subscription",
+    "subscription_id", "stream", "bucket", "bucket_name", "dbinstance_identifier",
+    "db_instance_identifier", "database_id", "cache_cluster_id", "load_balancer", "loadbalancer",
+    "target_group", "function_name", "functionname", "auto_scaling_group_name", "resource_name",
+    "exported_endpoint", "exported_job", "exported_name", "service_name", "url", "domain",
+    "certificate", "backup", "task",
 )  # fmt: skip
 _MACHINES = (
     "exported_node", "node", "nodename", "k8s_node_name", "exported_instance", "host_name",

@@ -5,42 +5,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from msgspec import Struct
 
-# The most telling first: who is ill, then what of it. Everything not named here stands between
-# SERVICE and BORING.
-_WHAT = (
-    "mountpoint", "device", "volume", "exported_container", "container", "queue", "topic",
-    "consumergroup", "database",
-    "datname", "interface", "path", "url", "name",
-)  # fmt: skip
-_CONTAINERS = ("exported_container", "container")
-_BORING = (
-    "job",
-    "endpoint",
-    "id",
-    "uid",
-    "container_id",
-    "prometheus",
-    "prometheus_replica",
-    "replica",
-)
-_WHERE = (
-    "cluster",
-    "environment",
-    "env",
-    "namespace",
-    "service",
-    "app",
-    "region",
-    "zone",
-    "team",
-    "job",
-)
-_HEAD = ("alertname", "severity")
-_ORDER = {name: at for at, name in enumerate((*WHO, *_WHAT, *SERVICE))}
-_LAST = {name: at for at, name in enumerate(_BORING, start=1000)}
-_PLACES = {name: at for at, name in enumerate(_WHERE)}
-_MOST_PLACES = 3
-_MOST_DIFFERENCES = 3
+from relay.core.card.severity import color as severity_color
+from relay.core.card.subject import one_line
+from relay.core.card.view import AlertView
+
+__all__ = [
+    "Wrong", "color", "figure", "mark", "names", "one_line", "severities", "summary", "wrong"
+]  # fmt: skip
 
 RED, ORANGE, BLUE, GREEN, GREY = 0xE01E5A, 0xF2871B, 0x3B88C3, 0x2EB67D, 0x99AAB5
 # Annotations that are links or settings of other tools, and no text of the author.

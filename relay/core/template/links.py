@@ -71,9 +71,64 @@ def silence(view: View) -> str:
     firing = [alert.labels for alert in view.alerts if alert.status == "firing"]
     if not view.external_url or not firing:
         return ""
-    matchers = ", ".join(f"{name}={_quoted(value)}" for name, value in sorted(labels.items()))
-    wanted = quote("{" + matchers + "}", safe="", errors="replace")
-    return f"{external_url.rstrip('/')}/#/silences/new?filter={wanted}"
+    names = sorted({labels.get("alertname", "") for labels in firing})
+    shared = {
+        name: value
+        for name, value in firing[0].items()
+        if value and all(labels.get(name) == value for labels in firing)
+    }
+    placing = {
+        name
+        for name in shared
+        if name not in VOLATILE and tier(name)[0] in PLACING and not name.startswith("__")
+    }
+    kept = {
+        name: value
+        for name, value in shared.items()
+        if name != "alertname" and (not placing or not is_volatile(name))
+    }
+    if not names[0] or (len(names) > 1 and len(names) > _MOST_NAMES):
+        if not placing:
+            return ""
+        matchers = []
+    elif len(names) == 1:
+        matchers = [f"alertname={_quoted(names[0])}"]
+    else:
+        matchers = [f"alertname=~{_quoted('|'.join(map(_literal, names)))}"]
+    matchers += [f"{name}={_quoted(value)}" for name, value in sorted(kept.items())]
+    written = quote("{" + ", ".join(matchers) + "}", safe="", errors="replace")
+    return f"{view.external_url.rstrip('/')}/#/silences/new?filter={written}"
+
+
+def _silence(view: View) -> str:
+    """Grafana's own page where the payload has it, which silences one alert; else
+    Alertmanager's."""
+    own = [alert.annotations.get("__silence_url__", "") for alert in view.alerts]
+    if any(own):
+        return own[0] if len(own) == 1 else ""
+    return silence(view)
+
+
+def prose(annotation: str) -> str:
+    """A runbook that is no address but text; empty when it has an address."""
+    return "" if _ADDRESS.search(annotation) else annotation.strip()
+
+
+def is_volatile(name: str) -> bool:
+    """The label's value ends with the process or scrape that it names, and not with the trouble."""
+    return name in VOLATILE or name.startswith("__")
+
+
+def linked(text: str, rewrites: tuple[LinkRewrite, ...] = ()) -> RichText | str:
+    """The text, in which http(s) addresses that can be opened from outside are links."""
+    parts: list[RichText | str] = []
+    position = 0
+    for found in islice(_ADDRESS.finditer(text), _MOST_LINKS):
+        url = outside(found[0], rewrites)
+        if url:
+            parts += (text[position : found.start()], styled("link", found[0], url))
+            position = found.end()
+    return concat([*parts, text[position:]]) if parts else text
 
 
 def outside(url: str, rewrites: tuple[LinkRewrite, ...] = ()) -> str:

@@ -38,7 +38,7 @@ from relay.platforms.answer import (
 )
 from relay.platforms.discord.config import RATES
 from relay.platforms.discord.errors import ERRORS
-from relay.platforms.discord.fit import MOST_MENTIONS, content_of, fits, squeeze
+from relay.platforms.discord.fit import MOST_MENTIONS, arranged, content_of, fits, squeeze
 from relay.platforms.discord.text import write, write_line, write_plain
 from relay.platforms.http import NoAnswer, Request, Response
 from relay.platforms.link import public, spelled
@@ -121,7 +121,7 @@ def request(
         message = _as_content(message, plain=plain)
     if isinstance(step, Reply) and not plain:
         message = _linked(message, endpoint, step.message)
-    message = discord_fit.arranged(squeeze(message))
+    message = arranged(squeeze(message))
     content, embeds, allowed = write(content_of(message)), _embeds(message), _allowed(message)
     if not content and not embeds:
         content = "…"
