@@ -86,9 +86,9 @@ LINKS = {
 }
 MOST = {
     "bold": 1,
-    "expandable_blockquote": 1,
+    "expandable_blockquote": 2,
     "blockquote": 1,
-    "text_link": 4,
+    "text_link": 16,
     "italic": 4,
 }  # in any of the templates
 OURS = {*MOST, "code", "date_time"}

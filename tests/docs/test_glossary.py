@@ -17,8 +17,8 @@ ROOMS = ("core", "store", "platforms")
 PLAIN = """
     account address answer attachment back begin block bot builder by cannot change channel chat
     chats choice close command compiled composed config connection contents context contract costly counts
-    create data database dir directory discord down draft duration edit effects embed endpoint
-    entity error explained fault field file finding form global html http id in info interval
+    create data database details dir directory discord down draft duration edit effects embed endpoint
+    entity error explained facts fault field file finding form global html http id in info interval
     invalid item job key label later lifecycle limit line link list lock markdown markup me
     membership mention message missing model moved name namespace new newer no nothing open
     options outgoing page pair parsed part people period person piece platform poll post printable
@@ -31,7 +31,7 @@ PLAIN = """
 DONE = """
     absorb accepted advanced answered arriving attempted begun called changed committed
     contradicted damaged denied dropped ended ending failed folded gone heard hidden ignored
-    imported late limited listens loaded migrated noted owed queued refused refusing rejected
+    imported labelled late limited listens loaded migrated noted owed queued refused refusing rejected
     rendered retried routed routing salvaged seen settled shown subscriber times unavailable
     unknown unreachable wreck wrecked
 """

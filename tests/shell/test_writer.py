@@ -62,7 +62,7 @@ async def test_what_waits_is_committed_together_webhooks_before_all_else() -> No
     await waiting
     await began
     assert done[1:] == [f"webhook {n}" for n in range(3)] + [f"turn {n}" for n in range(40)]
-    assert store.sizes == [1, 1, 32, 8]
+    assert store.sizes == [1, 1, 33, 8]  # one of the 33 syncs what was committed without
     writer.close()
 
 

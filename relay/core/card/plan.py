@@ -3,6 +3,7 @@
 from relay.core.card.card import Card, is_firing, is_settled, is_untold, mark
 from relay.core.card.fold import ripens_at
 from relay.core.card.hours import UNRESTRICTED, Hours
+from relay.core.card.severity import never_rings
 from relay.core.card.step import Edit, Post, Reply, Step, Wait
 from relay.core.routing.lane import Policy
 from relay.core.routing.matcher import matches
@@ -24,7 +25,7 @@ def plan(card: Card, policy: Policy, now: float, hours: Hours = UNRESTRICTED) ->
         )
     if not card.entries or card.absorbed or card.refused == now_mark:
         return Wait(ripe_at)
-    silent = policy.silent or (hours.quiet and not is_urgent(card, policy))
+    silent = policy.silent or not _may_ring(card) or (hours.quiet and not is_urgent(card, policy))
     if card.shown is None:
         if is_untold(card):
             return Wait(ripe_at)
@@ -50,6 +51,14 @@ def is_urgent(card: Card, policy: Policy) -> bool:
     """A firing alert of the card matches the receiver's `urgent` matchers."""
     return any(
         entry.status == "firing" and matches(policy.urgent, entry.labels) for entry in card.entries
+    )
+
+
+def _may_ring(card: Card) -> bool:
+    return any(
+        entry.status == "firing"
+        and not never_rings(entry.labels.get("alertname", ""), entry.severity)
+        for entry in card.entries
     )
 
 

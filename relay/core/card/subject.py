@@ -95,7 +95,7 @@ _TIERS = {
 }
 
 
-class Told(Protocol):
+class Labelled(Protocol):
     """An alert, as a card or a view keeps it."""
 
     @property
@@ -134,7 +134,7 @@ class Subject(Struct, frozen=True):
 
 
 def subject(
-    alerts: Sequence[Told], group: Mapping[str, str] | None = None, ignores: Iterable[str] = ()
+    alerts: Sequence[Labelled], group: Mapping[str, str] | None = None, ignores: Iterable[str] = ()
 ) -> Subject:
     """What all the alerts share: who is ill and where. `group` are the labels their group is made
     by; labels named by `ignores` make no difference."""
@@ -156,7 +156,7 @@ def subject(
     return Subject(tuple(names), made.who, made.where, made.rest)
 
 
-def differences(alerts: Sequence[Told], ignores: Iterable[str] = ()) -> list[Subject]:
+def differences(alerts: Sequence[Labelled], ignores: Iterable[str] = ()) -> list[Subject]:
     """Of each alert of a group what it does not share with all others. One alert alone has no
     such difference."""
     ignored = set(ignores)

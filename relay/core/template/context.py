@@ -12,7 +12,7 @@ from relay.core.card.view import AlertView, Late, View
 from relay.core.routing.lane import Policy
 from relay.core.template import labels_shown as telling
 from relay.core.template.links import Links, linked, links, outside, prose
-from relay.core.template.objects import Alert, Alerts, Counts, Hidden, Labels, Told
+from relay.core.template.objects import Alert, AlertFacts, Alerts, Counts, Hidden, Labels
 from relay.core.template.sandbox import nearest, shown
 from relay.core.text.richtext import RichText, join, styled
 from relay.core.text.texts import CATALOGUE, ordinal
@@ -103,10 +103,10 @@ class TemplateContext:
         }
         self._wrong = self._common_wrong(value, head)
         if len(self._wrong.text) > _LONG_TEXT and not self._wrong.more:  # it is folded
-            self._wrong = telling.Wrong("", self._wrong.text, self._wrong.figure)
+            self._wrong = telling.Details("", self._wrong.text, self._wrong.figure)
         if runbook := self._runbook():
             more = "\n".join(filter(None, (self._wrong.more, runbook)))
-            self._wrong = telling.Wrong(self._wrong.text, more, self._wrong.figure)
+            self._wrong = telling.Details(self._wrong.text, more, self._wrong.figure)
 
     def _runbook(self) -> str:
         """A runbook that is text and no address, under its name."""
@@ -117,7 +117,7 @@ class TemplateContext:
             return ""
         return f"{self.reader.say('runbook').text}: {text}"
 
-    def _common_wrong(self, value: str, head: tuple[str, ...]) -> telling.Wrong:
+    def _common_wrong(self, value: str, head: tuple[str, ...]) -> telling.Details:
         """What all alerts of the card have wrong: the same text, else the same summary."""
         found = {(each.text, each.more) for each in self._wrongs.values()}
         if len(found) == 1:
@@ -129,17 +129,17 @@ class TemplateContext:
             ):
                 labels = self.view.common_labels
                 return telling.wrong({name: first[name]}, labels, head, value)
-        return telling.Wrong("")
+        return telling.Details("")
 
     def _told(self, alerts: Iterable[AlertView], *, brief: bool = False) -> Alerts:
         return Alerts(
             Alert(alert, self._told_about(alert), self.reader, brief=brief) for alert in alerts
         )
 
-    def _told_about(self, alert: AlertView) -> Told:
+    def _told_about(self, alert: AlertView) -> AlertFacts:
         mixed = len({each.labels.get("alertname") for each in self._visible}) > 1
-        wrong = self._wrongs.get(alert.fingerprint, telling.Wrong(""))
-        return Told(
+        wrong = self._wrongs.get(alert.fingerprint, telling.Details(""))
+        return AlertFacts(
             subject=self._told_of or self._differences.get(alert.fingerprint, Subject((), (), ())),
             wrong=wrong,
             said=self.said,

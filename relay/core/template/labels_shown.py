@@ -10,7 +10,7 @@ from relay.core.card.subject import one_line
 from relay.core.card.view import AlertView
 
 __all__ = [
-    "Wrong", "color", "figure", "mark", "names", "one_line", "severities", "summary", "wrong"
+    "Details", "color", "figure", "mark", "names", "one_line", "severities", "summary", "wrong"
 ]  # fmt: skip
 
 RED, ORANGE, BLUE, GREEN, GREY = 0xE01E5A, 0xF2871B, 0x3B88C3, 0x2EB67D, 0x99AAB5
@@ -35,7 +35,7 @@ _NEW_WORDS = 0.34  # of its words: a text that says as much that is new adds som
 _SEEN = 6000  # characters of an annotation that are looked at
 
 
-class Wrong(Struct, frozen=True):
+class Details(Struct, frozen=True):
     """What is wrong: the text that says most, what the other one adds to it (or empty), and the
     figure.
     """
@@ -74,7 +74,7 @@ def wrong(
     labels: Mapping[str, str],
     told: Sequence[str] = (),
     value: str = "value",
-) -> Wrong:
+) -> Details:
     """Of summary and description the one that says more: that has a figure, or names a value of
     `told`. The other is left out when it adds no word to it and the alert's name. `value` is the
     word before Prometheus' `VALUE`."""
@@ -84,7 +84,7 @@ def wrong(
     )
     if not first and not second:
         found = figure(annotations, labels, value)
-        return Wrong(_others(annotations) or found, "", found)
+        return Details(_others(annotations) or found, "", found)
     valued = bool(second) and bool(_VALUE.search(annotations.get("description", "")[:_SEEN]))
     says_more = _says(second, told) + 2 * valued > _says(first, told)
     better, other = (second, first) if says_more else (first, second)
@@ -95,7 +95,7 @@ def wrong(
     adds = bool(new) and len(new) >= _NEW_WORDS * len(_words(other))
     full_stop = better.endswith(".") and not better.endswith("..")
     text = better[:-1] if full_stop else better
-    return Wrong(text, other if adds else "", figure(annotations, labels, value))
+    return Details(text, other if adds else "", figure(annotations, labels, value))
 
 
 def figure(annotations: Mapping[str, str], labels: Mapping[str, str], value: str = "value") -> str:

@@ -90,14 +90,14 @@ class Pair(Struct, frozen=True):
     Value: str
 
 
-class Told(Struct, frozen=True):
+class AlertFacts(Struct, frozen=True):
     """What a card knows of one of its alerts: in what it differs from the others, what is wrong
     with it, what the card's head `said`, whether names are `mixed` and its `link` then, whether
     its own figure stands in its line.
     """
 
     subject: Subject
-    wrong: telling.Wrong
+    wrong: telling.Details
     said: str = ""
     mixed: bool = False
     figures: bool = True
@@ -108,7 +108,7 @@ class Alert:
     """One alert, as templates see it."""
 
     def __init__(
-        self, view: AlertView, told: "Told", reader: Reader, *, brief: bool = False
+        self, view: AlertView, told: "AlertFacts", reader: Reader, *, brief: bool = False
     ) -> None:
         """`told` is what its card knows of it; `brief` asks for one short line."""
         self._view, self._told, self._reader = view, told, reader
