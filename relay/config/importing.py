@@ -73,7 +73,8 @@ class NotImported(ValueError):  # noqa: N818 - it carries the file's faults to t
 
 
 def convert(name: str, data: bytes, builtin: dict[str, str], platforms: Platforms) -> Imported:
-    """Carries over what can be; the configuration that comes of it has no fault. Raises NotImported.
+    """Carries over what can be; the configuration that comes of it has no fault. Raises
+    NotImported.
 
     `name` is the file's name as faults show it, `builtin` the sources of the built-in templates by
     name.
@@ -259,7 +260,9 @@ def _walk(node: Node | None, loc: Loc) -> Iterator[tuple[Loc, Position]]:
 
 
 def _snippet(root: Node | None, platforms: Platforms) -> Plain:
-    """What Alertmanager needs: everything goes to the relay and, where other receivers are left, on as before."""
+    """What Alertmanager needs: everything goes to the relay and, where other receivers are left, on
+    as before.
+    """
     before, receivers = child(root, "route"), items(child(root, "receivers"))
     name = RECEIVER
     while any(word(child(each, "name")) == name for each in receivers):

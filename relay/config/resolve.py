@@ -34,7 +34,8 @@ class ResolvedConfig(Struct, frozen=True):
     check
     of its templates that is left to do.
 
-    `platforms` are those in use, `personal` is the policy of chats that subscribe. `tests` is how many the file had.
+    `platforms` are those in use, `personal` is the policy of chats that subscribe. `tests` is how
+    many the file had.
     """
 
     platforms: Platforms

@@ -48,7 +48,9 @@ class Next(Struct, frozen=True):
 
 
 class _Result(Struct, frozen=True):
-    """What a call came to, not yet in the store; `before` is what the lane knew when it was made."""
+    """What a call came to, not yet in the store; `before` is what the lane knew when it was
+    made.
+    """
 
     result: AttemptResult
     target: Target
@@ -56,7 +58,9 @@ class _Result(Struct, frozen=True):
 
 
 class Pipeline:
-    """Turns of lanes. One lane has one turn at a time; turns of different lanes run side by side."""
+    """Turns of lanes. One lane has one turn at a time; turns of different lanes run side by
+    side.
+    """
 
     def __init__(
         self,

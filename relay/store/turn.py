@@ -52,8 +52,8 @@ class Turn(Struct, frozen=True):
     None: nothing is to come). `situation` belongs to the call. `woken` are other lanes that have
     work since; `endings` what ended; `contradicted` the groups (key, and the external URLs of two
     Alertmanagers) of which two Alertmanagers go on telling different things; `bugs` what went wrong
-    with a card that waits for a while because of it; `left` the subscriptions of a chat that left for
-    good, `subscriptions` those that are left then.
+    with a card that waits for a while because of it; `left` the subscriptions of a chat that left
+    for good, `subscriptions` those that are left then.
     """
 
     next: Send | Wait
@@ -74,7 +74,9 @@ def take_turn(
     now: float,
     result: AttemptResult | None,
 ) -> Turn:
-    """One turn of the lane at `now`, inside `Store.batch`. `result` is what the last call came to."""
+    """One turn of the lane at `now`, inside `Store.batch`. `result` is what the last call came
+    to.
+    """
     turn = _Turn(store, lane, config, platforms, now)
     if result is not None:
         turn.settle(result)
@@ -143,7 +145,9 @@ class _Turn:
             self._left = people.end_subscriptions(fallen)
 
     def fold(self, claim: Claim) -> None:
-        """Lays the page over its cards. Deliveries whose chat or receiver is gone are routed again."""
+        """Lays the page over its cards. Deliveries whose chat or receiver is gone are routed
+        again.
+        """
         known = {(card.group, card.fingerprint): card for card in claim.cards}
         pages: dict[_Key, list[Open]] = {}
         for opened in claim.page:
@@ -198,9 +202,9 @@ class _Turn:
                 self._woken += self._store.copy_to_fallback(self._lane, receiver, fallback, to)
 
     def bring(self, claim: Claim, card: Card) -> tuple[Send | Wait, Situation | None] | None:
-        """The call that the card needs, if it does; else what was decided is done. A bug in one card
-        must not silence the others of its chat. A card that nobody shows any more is forgotten:
-        what is pending on it is open again, for another turn.
+        """The call that the card needs, if it does; else what was decided is done. A bug in one
+        card must not silence the others of its chat. A card that nobody shows any more is
+        forgotten: what is pending on it is open again, for another turn.
         """
         target = self._config.target(self._lane, card.receiver)
         if target is None:

@@ -1,5 +1,5 @@
-"""The one thread that uses the store. Whatever waits when a commit ends goes into the next one (group
-commit): first what is to be accepted, then the rest.
+"""The one thread that uses the store. Whatever waits when a commit ends goes into the next one
+(group commit): first what is to be accepted, then the rest.
 """
 
 import asyncio

@@ -8,7 +8,8 @@ from msgspec.structs import replace
 
 from relay.core.event import TemplateFailed
 from relay.core.routing.route import Route, Routing
-from relay.core.template.template import Templates, compile
+from relay.core.template import template
+from relay.core.template.template import Templates
 from relay.delivery import pipeline
 from tests.build import POLICY, alert, notification
 from tests.world import CHAT, TEMPLATES, World, telegram_target
@@ -19,7 +20,7 @@ T = TypeVar("T")
 async def test_a_template_that_a_reload_takes_away_is_still_there_for_the_turn_under_way(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    own, faults = compile({"mine.j2": "mine: {{ alerts[0].labels.instance }}"})
+    own, faults = template.compile({"mine.j2": "mine: {{ alerts[0].labels.instance }}"})
     assert faults == ()
     mine = telegram_target(policy=replace(POLICY, template="mine.j2"))
     world = World(mine)

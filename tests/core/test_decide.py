@@ -3,6 +3,7 @@
 import pytest
 from msgspec.structs import replace
 
+from relay.core.alert import AlertStatus
 from relay.core.budget import Limit
 from relay.core.card.card import Card, Head, OwedReply, Shown, mark
 from relay.core.card.digest import DIGEST, QUIET, line
@@ -31,7 +32,7 @@ MESSAGE = MessageRef("-1001", "", "7")
 SITUATION = Situation(T0 + 1, target(), LaneState(), limits=WIDE, waiting=1)
 
 
-def card(*names: str, severity: str = "warning", state: str = "firing") -> Card:
+def card(*names: str, severity: str = "warning", state: AlertStatus = "firing") -> Card:
     alerts = tuple(alert(name, state, severity=severity) for name in names)
     return fold(Card(GROUP, "", "ops"), [Arriving(1, T0, Head(), alerts, True, True)], POLICY).card
 
@@ -40,7 +41,6 @@ def shown(of: Card) -> Card:
     return replace(of, shown=Shown(MESSAGE, mark(of), T0, T0), waiting_since=None)
 
 
-CRITICAL = replace(SITUATION.target.policy, urgent=target().policy.urgent)
 DECISIONS: dict[str, tuple[Card, Situation, type[Decision]]] = {
     "what nobody was told of is sent": (card("a"), SITUATION, Send),
     "what the chat shows rests": (shown(card("a")), SITUATION, Save),

@@ -92,13 +92,15 @@ _NODE = {
         ({"job": "node", "instance": "db-2:9100"}, "db-2"),
         ({"job": "redis", "instance": "cache-1:6379"}, "cache-1:6379"),
         # the kubelet tells of volumes and pods
-        ({"job": "kubelet", "instance": "10.0.0.3:10250", "node": "w-3", "persistentvolumeclaim": "pg-0"}, "pg-0"),
+        ({"job": "kubelet", "instance": "10.0.0.3:10250", "node": "w-3",
+          "persistentvolumeclaim": "pg-0"}, "pg-0"),
         # a program that is scraped itself
-        ({"job": "checkout", "instance": "10.1.1.1:80", "pod": "checkout-1", "container": "app"}, "checkout-1 app"),
+        ({"job": "checkout", "instance": "10.1.1.1:80", "pod": "checkout-1",
+          "container": "app"}, "checkout-1 app"),
         ({"job": "docker", "instance": "host-1", "container": "redis"}, "host-1 redis"),
         # pushgateway
-        ({"job": "pushgateway", "instance": "gw:9091", "exported_job": "backup", "exported_instance": "db-1"},
-         "backup db-1"),
+        ({"job": "pushgateway", "instance": "gw:9091", "exported_job": "backup",
+          "exported_instance": "db-1"}, "backup db-1"),
         # OpenTelemetry, SNMP, clouds
         ({"k8s.pod.name": "cart-1", "service.name": "cart", "job": "otel"}, "cart-1 cart"),
         ({"instance": "sw-1", "ifName": "Gi0/3", "job": "snmp"}, "sw-1 Gi0/3"),
@@ -138,7 +140,8 @@ def test_firing_alerts_are_counted_by_severity_and_others_by_state() -> None:
 @pytest.mark.parametrize(
     ("summary", "description", "text", "more", "figure"),
     [
-        ("Volume is filling up.", "The volume data-1 is only 2.13% free.", "The volume data-1 is only 2.13% free",
+        ("Volume is filling up.", "The volume data-1 is only 2.13% free.",
+         "The volume data-1 is only 2.13% free",
          "Volume is filling up.", "2.13%"),
         ("Pod crash looping", "Pod p is crash looping\n  VALUE = 4\n  LABELS = map[a:b pod:p]",
          "Pod p is crash looping, value 4", "", "value 4"),

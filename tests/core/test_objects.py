@@ -4,14 +4,14 @@ import pytest
 from msgspec.structs import replace
 
 from relay.core.card.subject import Subject, subject
-from relay.core.template.labels_shown import Wrong
-from relay.core.template.objects import Alert, Alerts, Labels, Told
+from relay.core.template.labels_shown import Details
+from relay.core.template.objects import Alert, AlertFacts, Alerts, Labels
 from relay.core.template.sample import NOON, alert
 from relay.core.text.times import Reader
 
 LABELS = Labels({"b": "2", "alertname": "Disk", "a": "1", "items": "x"})
 READER = Reader("en", "UTC", NOON)
-TOLD = Told(Subject((), (), ()), Wrong(""))
+TOLD = AlertFacts(Subject((), (), ()), Details(""))
 
 
 def test_labels_by_attribute_item_and_method() -> None:
@@ -58,7 +58,7 @@ def test_a_detail_is_what_the_head_does_not_say() -> None:
         labels={"alertname": "Disk", "pod": "a\nb", "node": "a b"},
         annotations={"summary": "full"},
     )
-    told = Told(subject((view,)), Wrong("full"))
+    told = AlertFacts(subject((view,)), Details("full"))
     one = Alert(view, told, READER)
     assert (one.detail, one.differing, one.label) == ("full", ["a b", "node=a b"], "a b node=a b")
     assert Alert(view, replace(told, said="full"), READER).detail == ""

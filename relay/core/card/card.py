@@ -84,9 +84,10 @@ class Card(Struct, frozen=True):
     chat unseen by us. `plain`: the platform refused the markup. `refused`: the mark that it refused
     even so, or that the operator gave up. `previous` is the message of the round before this one.
     `announced`: this round was told, so a message in place of a lost one makes no sound. `listed`:
-    the whole list was sent as a file in this round. `absorbed`: the lane's digest shows it.
-    `text` is a hash of the annotations when a payload last counted, `refreshed` how often a repeat
-    brought others. `fallback_for`: the receiver whose chat could not be reached, where this is a fallback's card.
+    the whole list was sent as a file in this round. `absorbed`: the lane's digest shows it. `text`
+    is a hash of the annotations when a payload last counted, `refreshed` how often a repeat brought
+    others. `fallback_for`: the receiver whose chat could not be reached, where this is a fallback's
+    card.
     """
 
     group: GroupId

@@ -22,7 +22,8 @@ DIGEST = GroupId(
     "", "", "digest"
 )  # the group under which a lane keeps its digest: no Alertmanager group has it
 EDIT_GAP = 5.0  # seconds between edits of a digest: a storm changes it all the time
-RENEW_AFTER = 1800.0  # seconds after which cards that come to a digest, or fire anew in it, are worth a new message
+# Seconds after which what comes to a digest, or fires anew in it, is worth a new message.
+RENEW_AFTER = 1800.0
 _PLACES_KEPT = 5
 _SEEN = 20  # alerts of a card that are asked what they share
 

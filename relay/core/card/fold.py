@@ -23,7 +23,8 @@ from relay.core.card.subject import thing
 from relay.core.card.view import Change, Round
 from relay.core.routing.lane import Policy
 
-DETAILED = 200  # alerts of a card whose labels and annotations are kept whole; a message never shows that many
+# Alerts of a card whose labels and annotations are kept whole; a message shows fewer.
+DETAILED = 200
 REPEAT_REASONS = (
     "repeat interval elapsed",
     "",

@@ -267,7 +267,9 @@ class TemplateContext:
         return join("", [piece for part in parts for piece in (" · ", part)])
 
     def _excerpt(self) -> str:
-        """The first paragraph of the description, three lines at most, and how long all of it is."""
+        """The first paragraph of the description, three lines at most, and how long all of it
+        is.
+        """
         text = self._wrong.more
         paragraph = text.split("\n\n", 1)[0]
         lines = paragraph.split("\n")[:_EXCERPT_LINES]
@@ -279,7 +281,9 @@ class TemplateContext:
         return f"{found} … {self.reader.say('characters', len(text)).text}"
 
     def _facts(self) -> RichText | str:
-        """The second line: what is wrong, since when, and what else tells this alert from others."""
+        """The second line: what is wrong, since when, and what else tells this alert from
+        others.
+        """
         view, reader = self.view, self.reader
         text: RichText | str = linked(self._wrong.text, self.policy.link_rewrites)
         parts: list[RichText | str] = []

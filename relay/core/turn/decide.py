@@ -1,4 +1,6 @@
-"""Deciding a turn: the one place that says what is to be done with a card, a digest or a summary."""
+"""Deciding a turn: the one place that says what is to be done with a card, a digest or a
+summary.
+"""
 
 from enum import IntEnum
 
@@ -109,14 +111,16 @@ def pause(state: LaneState, targets: tuple[Target, ...], now: float) -> Wait | N
 
 
 def may_probe(down: Down, targets: tuple[Target, ...], now: float) -> bool:
-    """A chat that refuses is asked again when it is time, or with a secret that it has not refused."""
+    """A chat that refuses is asked again when it is time, or with a secret that it has not
+    refused.
+    """
     is_time = down.probe_at is not None and down.probe_at <= now
     return is_time or down.secret not in {target.endpoint.secret.mark for target in targets}
 
 
 def decide(card: Card, situation: Situation) -> Decision:
-    """What is to be done with the card now, be it a group's, the lane's digest, or its summary after
-    quiet hours.
+    """What is to be done with the card now, be it a group's, the lane's digest, or its summary
+    after quiet hours.
     """
     match card.group:
         case group if group == DIGEST:

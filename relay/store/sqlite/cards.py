@@ -126,9 +126,11 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
     card, told = change.card, _encode(line(change.card))
     before = _line_in_digest(db, lane, card)
     (card_id, absorbed) = db.execute(
-        "INSERT INTO card (chat, lane, grp, fingerprint, due, urgent, waiting_since, posted, firing, "
+        "INSERT INTO card (chat, lane, grp, fingerprint, due, urgent, waiting_since, posted, "
+        "firing, "
         "closed, line, body)"
-        " VALUES ((SELECT chat FROM lane WHERE id = ?1), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, ?11)"
+        " VALUES ((SELECT chat FROM lane WHERE id = ?1), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
+        "?10, ?11)"
         " ON CONFLICT (lane, grp, fingerprint) DO UPDATE SET ready = 0, due = excluded.due,"
         " urgent = excluded.urgent, waiting_since = excluded.waiting_since, posted = "
         "excluded.posted,"
@@ -182,7 +184,8 @@ def firing(db: Database, groups: GroupId) -> tuple[Card, ...]:
 def recheck(db: Database, now: float) -> None:
     """See `protocol.Store.recheck`."""
     db.execute(
-        "UPDATE card SET ready = 0, due = ? WHERE absorbed = 0 AND closed = 0 AND waiting_since IS NULL AND "
+        "UPDATE card SET ready = 0, due = ? WHERE absorbed = 0 AND closed = 0 AND waiting_since "
+        "IS NULL AND "
         "posted != firing",
         (now,),
     )

@@ -69,8 +69,10 @@ def _opened(db: Database, row: int, page: int) -> tuple[list[_Opened], bool]:
         return [], False
     found = db.execute(
         "SELECT seq, receiver, owner, fingerprint, alerts, delivery.accepted_at, body, grp"
-        " FROM delivery INDEXED BY delivery_open"  # SQLite would take the primary key and read all that came
-        " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS NULL"
+        # SQLite would take the primary key and read all that came.
+        " FROM delivery INDEXED BY delivery_open"
+        " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS "
+        "NULL"
         " ORDER BY seq LIMIT ?",
         (row, page + 1),
     )
