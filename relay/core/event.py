@@ -1,5 +1,5 @@
-"""Events: what happened, as frozen values. Metrics and log record each; notices and the bot handler
-receive them as well.
+"""Events: what happened, as frozen values. Metrics, log and notices listen to them, and a watcher
+such as the demo. Nothing that acts is a listener.
 """
 
 from typing import Literal

@@ -78,11 +78,9 @@ class Writer:
         return await future
 
     async def run(self, job: Callable[[], T]) -> T:
-        """See `Transactions.run`."""
         return await self._behind(self._synced, job)
 
     async def run_unsynced(self, job: Callable[[], T]) -> T:
-        """See `Transactions.run_unsynced`."""
         return await self._behind(self._unsynced, job)
 
     async def _behind(self, jobs: deque[_Job], job: Callable[[], T]) -> T:

@@ -87,7 +87,8 @@ class Card(Struct, frozen=True):
     the whole list was sent as a file in this round. `absorbed`: the lane's digest shows it. `text`
     is a hash of the annotations when a payload last counted, `refreshed` how often a repeat brought
     others. `fallback_for`: the receiver whose chat could not be reached, where this is a fallback's
-    card.
+    card. `shown_seq`: the delivery up to which the message shows the card; kept for acting from the
+    chat, which belongs to what was shown at that moment.
     """
 
     group: GroupId

@@ -69,7 +69,6 @@ def _new_lane(db: Database, key: str) -> tuple[int]:
 
 
 def accept(db: Database, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
-    """See `protocol.Store.accept`."""
     groups = {id(new): cards.text(new.group) for new in payloads}
     watchers = _watchers(db, set(groups.values()))
     found: list[_Accepted] = []
@@ -103,7 +102,6 @@ def _watchers(db: Database, groups: set[str]) -> dict[str, dict[tuple[int, str],
 def copy_to_fallback(
     db: Database, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]
 ) -> tuple[LaneKey, ...]:
-    """See `protocol.Store.copy_to_fallback`."""
     source = lane_row(db, lane)
     pending = db.execute(
         "UPDATE delivery INDEXED BY delivery_owner SET copied = 1 WHERE lane = ? AND owner = ? "
@@ -124,7 +122,6 @@ def copy_to_fallback(
 
 
 def route_again(db: Database, lane: int, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
-    """See `protocol.Store.route_again`."""
     payload, receiver, owner, group, fingerprint, accepted_at = db.execute(
         "SELECT payload, receiver, owner, grp, fingerprint, accepted_at FROM delivery WHERE lane "
         "= ? AND seq = ?",

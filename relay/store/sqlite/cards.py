@@ -172,7 +172,6 @@ def _line_in_digest(db: Database, lane: int, card: Card) -> bytes | None:
 
 
 def firing(db: Database, groups: GroupId) -> tuple[Card, ...]:
-    """See `protocol.Store.firing`."""
     begins = text(groups).removesuffix('"}')
     rows = db.execute(
         "SELECT body FROM card WHERE firing = 1 AND grp >= ? AND grp < ?",
@@ -182,7 +181,6 @@ def firing(db: Database, groups: GroupId) -> tuple[Card, ...]:
 
 
 def recheck(db: Database, now: float) -> None:
-    """See `protocol.Store.recheck`."""
     db.execute(
         "UPDATE card SET ready = 0, due = ? WHERE absorbed = 0 AND closed = 0 AND waiting_since "
         "IS NULL AND "

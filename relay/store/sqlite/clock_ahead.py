@@ -28,7 +28,6 @@ _COLUMNS = (
 
 
 def move_times_back(db: Database, now: float) -> float:
-    """See `protocol.Store.move_times_back`."""
     by = _last(db) - now
     if by <= AHEAD:
         return 0.0

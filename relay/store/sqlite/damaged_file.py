@@ -58,7 +58,6 @@ class Wreck:
     """A damaged storage, read from a copy."""
 
     def __init__(self, db: sqlite3.Connection) -> None:
-        """See `opened`."""
         self._db = db
         self._unread = 0
 

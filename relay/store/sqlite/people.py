@@ -59,7 +59,6 @@ class SqlitePeople:
         self._db = db
 
     def poll_state(self, bot: BotId) -> PollState:
-        """See `people.PeopleStore.poll_state`."""
         found = self._db.execute("SELECT body FROM bot WHERE key = ?", (_text(bot),)).fetchone()
         return _ears(found[0]) if found else PollState()
 
@@ -69,11 +68,9 @@ class SqlitePeople:
         )
 
     def keep_webhook(self, bot: BotId, address: str) -> None:
-        """See `people.PeopleStore.keep_webhook`."""
         self._keep_ears(bot, replace(self.poll_state(bot), webhook=address))
 
     def known(self, bot: BotId, update: Update) -> ChatContext:
-        """See `people.PeopleStore.known`."""
         if isinstance(update, Ignored):
             return ChatContext(bot)
         chat = update.old if isinstance(update, Migrated) else update.chat.id
@@ -127,7 +124,6 @@ class SqlitePeople:
     def take_update(
         self, bot: BotId, update_id: int, effects: UpdateEffects, now: float
     ) -> tuple[LaneKey, ...]:
-        """See `people.PeopleStore.take_update`."""
         self._keep_ears(bot, replace(self.poll_state(bot), next_update=update_id + 1, heard_at=now))
         woken: list[LaneKey] = []
         if effects.moved:
@@ -209,11 +205,9 @@ class SqlitePeople:
         )
 
     def subscriptions(self) -> tuple[Subscription, ...]:
-        """See `people.PeopleStore.subscriptions`."""
         return _all(self._db.execute("SELECT body FROM subscription ORDER BY rowid"))
 
     def end_subscriptions(self, ids: Sequence[str]) -> tuple[Subscription, ...]:
-        """See `people.PeopleStore.end_subscriptions`."""
         ended: list[Subscription] = []
         for each in ids:
             ended += _all(
@@ -241,7 +235,6 @@ class SqlitePeople:
         end(self._db, lane.platform, found[0], [seq for (seq,) in pending], "dead", ENDED)
 
     def fallen(self) -> tuple[tuple[Subscription, Down], ...]:
-        """See `people.PeopleStore.fallen`."""
         found = []
         for subscription in self.subscriptions():
             row = self._db.execute(
@@ -253,25 +246,21 @@ class SqlitePeople:
         return tuple(found)
 
     def chats(self) -> tuple[ChatEntry, ...]:
-        """See `people.PeopleStore.chats`."""
         return tuple(
             _entry(body) for (body,) in self._db.execute("SELECT body FROM chat ORDER BY bot, chat")
         )
 
     def create_invite(self, invite: Invite) -> None:
-        """See `people.PeopleStore.create_invite`."""
         before = invite.created_at - _KEPT_INVITES
         self._db.execute("DELETE FROM invite WHERE expires_at < ?", (before,))
         self._db.execute(f"INSERT INTO {_INVITE}", _invite_row(invite))
 
     def invites(self) -> tuple[Invite, ...]:
-        """See `people.PeopleStore.invites`."""
         return tuple(
             _invite(body) for (body,) in self._db.execute("SELECT body FROM invite ORDER BY rowid")
         )
 
     def revoke_invite(self, invite_id: str) -> bool:
-        """See `people.PeopleStore.revoke_invite`."""
         return bool(
             self._db.execute(
                 "DELETE FROM invite WHERE id = ? RETURNING id", (invite_id,)
@@ -281,7 +270,6 @@ class SqlitePeople:
     def restore(
         self, invites: Sequence[Invite], subscriptions: Sequence[Subscription]
     ) -> tuple[int, int]:
-        """See `people.PeopleStore.restore`."""
         return (
             self._added(_INVITE, map(_invite_row, invites)),
             self._added(_SUBSCRIPTION, map(_subscription_row, subscriptions)),
@@ -294,7 +282,6 @@ class SqlitePeople:
         )
 
     def restore_chats(self, entries: Sequence[ChatEntry]) -> int:
-        """See `people.PeopleStore.restore_chats`."""
         restored = 0
         for entry in entries:
             known = self._registered(entry.bot, entry.chat.id)
@@ -303,16 +290,13 @@ class SqlitePeople:
         return restored
 
     def restore_ears(self, bot: BotId, found: PollState) -> None:
-        """See `people.PeopleStore.restore_ears`."""
         self._keep_ears(bot, further(self.poll_state(bot), found))
 
     def bot_replies(self) -> tuple[Outgoing, ...]:
-        """See `people.PeopleStore.bot_replies`."""
         rows = self._db.execute("SELECT id, bot, body FROM saying ORDER BY id")
         return tuple(Outgoing(row, _bot(bot), _bot_reply(body)) for row, bot, body in rows)
 
     def take_bot_reply(self, reply_id: int, limits: Sequence[Limit], now: float) -> Turn:
-        """See `people.PeopleStore.take_bot_reply`."""
         (at,) = self._db.execute("SELECT at FROM saying WHERE id = ?", (reply_id,)).fetchone()
         dropped = now - at > BOT_REPLY_SECONDS
         if not dropped and not budgets.take_spare(self._db, limits, now):
@@ -321,7 +305,6 @@ class SqlitePeople:
         return "dropped" if dropped else "go"
 
     def block(self, blocks: Sequence[Block]) -> None:
-        """See `people.PeopleStore.block`."""
         budgets.settle(self._db, (), blocks)
 
 

@@ -35,7 +35,6 @@ class Purge:
         self._looked_at = 0
 
     def some(self, before: float, size: int, most: int) -> int:
-        """See `protocol.Store.purge`."""
         db = self._db
         cramped = not db.has_room() or db.used() > size
         before = float("inf") if cramped else before

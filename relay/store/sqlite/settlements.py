@@ -60,7 +60,6 @@ def end(
 
 
 def pending_lanes(db: Database) -> tuple[tuple[LaneKey, str], ...]:
-    """See `protocol.Store.pending_lanes`."""
     rows = db.execute(
         "SELECT DISTINCT key, owner FROM delivery JOIN lane ON lane.id = lane WHERE settlement "
         "IS NULL"
@@ -92,7 +91,6 @@ def down(db: Database) -> tuple[tuple[LaneKey, Down], ...]:
 
 
 def balance(db: Database) -> tuple[BalanceRow, ...]:
-    """See `protocol.Store.balance`."""
     counted: dict[tuple[Platform, str], dict[str, int]] = {}
     for platform, receiver, name, value in db.execute("SELECT * FROM counter"):
         counted.setdefault((platform, receiver), {})[name] = value

@@ -76,11 +76,9 @@ class SqliteStore:
         self._db.close()
 
     def batch(self, jobs: Sequence[Callable[[], object]], *, durable: bool = True) -> list[object]:
-        """See `protocol.Store.batch`."""
         return self._db.transaction(jobs, durable=durable)
 
     def sync(self) -> None:
-        """See `protocol.Store.sync`."""
         self._db.touch()
 
     def _check_may_send(self) -> None:
@@ -88,7 +86,6 @@ class SqliteStore:
             raise StoreError("the disk is full")
 
     def accept(self, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
-        """See `protocol.Store.accept`."""
         if not self._db.has_room():
             raise StoreError("the disk is full")
         return accept(self._db, payloads)
@@ -96,14 +93,12 @@ class SqliteStore:
     def copy_to_fallback(
         self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]
     ) -> tuple[LaneKey, ...]:
-        """See `protocol.Store.copy_to_fallback`."""
         return copy_to_fallback(self._db, lane, receiver, fallback, to)
 
     def _lane(self, lane: LaneKey) -> int:
         return lane_row(self._db, lane)
 
     def claim(self, lane: LaneKey, now: float, page: int) -> Claim:
-        """See `protocol.Store.claim`."""
         try:
             return claim(self._db, self._lane(lane), lane, now, page)
         except unreadable.ERRORS as error:
@@ -114,15 +109,12 @@ class SqliteStore:
             return claim(self._db, self._lane(lane), lane, now, page)
 
     def state(self, lane: LaneKey) -> LaneState:
-        """See `protocol.Store.state`."""
         return self._state(self._lane(lane)) or LaneState()
 
     def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
-        """See `protocol.Store.card`."""
         return cards.find(self._db, self._lane(lane), text(group), fingerprint)
 
     def fold(self, lane: LaneKey, changes: Sequence[CardChange]) -> tuple[Ended, ...]:
-        """See `protocol.Store.fold`."""
         self._check_may_send()
         return tuple(ended for change in changes for ended in self._keep(lane, change))
 
@@ -172,11 +164,9 @@ class SqliteStore:
         return [seq for (seq,) in rows]
 
     def unfold(self, lane: LaneKey, group: GroupId, fingerprint: str) -> None:
-        """See `protocol.Store.unfold`."""
         cards.forget(self._db, self._lane(lane), text(group), fingerprint)
 
     def route_again(self, lane: LaneKey, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
-        """See `protocol.Store.route_again`."""
         row = self._lane(lane)
         woken = route_again(self._db, row, seq, ways)
         left = self._state(row)
@@ -194,7 +184,6 @@ class SqliteStore:
     def dismiss(
         self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str
     ) -> tuple[Ended, ...]:
-        """See `protocol.Store.dismiss`."""
         cards.unwatch(self._db, self._lane(lane), seqs)
         return self._end(lane, seqs, settlement, why)
 
@@ -204,7 +193,6 @@ class SqliteStore:
         return end(self._db, lane.platform, self._lane(lane), seqs, settlement, why)
 
     def begin(self, attempt: Attempt, limits: Sequence[Limit], now: float) -> Begun | Denied:
-        """See `protocol.Store.begin`."""
         self._check_may_send()
         lane = self._lane(attempt.lane)
         if cards.has_news(self._db, lane, text(attempt.group), attempt.fingerprint):
@@ -216,7 +204,6 @@ class SqliteStore:
         return Begun()
 
     def settle(self, result: AttemptResult) -> tuple[Ended, ...]:
-        """See `protocol.Store.settle`."""
         row = self._lane(result.lane)
         self._db.execute("DELETE FROM attempt WHERE lane = ?", (row,))
         self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(result.state), row))
@@ -260,7 +247,6 @@ class SqliteStore:
         )
 
     def absorb(self, lane: LaneKey, receiver: str, now: float, recheck_at: float) -> None:
-        """See `protocol.Store.absorb`."""
         row = self._lane(lane)
         digest = absorbing(cards.find(self._db, row, text(DIGEST), ""), receiver, now)
         if digest.shown is None:
@@ -284,11 +270,9 @@ class SqliteStore:
         return merged + self._delivered(result, rows[-1:])
 
     def move_times_back(self, now: float) -> float:
-        """See `protocol.Store.move_times_back`."""
         return move_times_back(self._db, now)
 
     def in_doubt(self) -> tuple[Attempt, ...]:
-        """See `protocol.Store.in_doubt`."""
         return tuple(
             needed(_attempt, body) for (body,) in self._db.execute("SELECT body FROM attempt")
         )
@@ -296,22 +280,18 @@ class SqliteStore:
     def postpone(
         self, lane: LaneKey, group: GroupId, fingerprint: str, until: float | None
     ) -> None:
-        """See `protocol.Store.postpone`."""
         self._db.execute(
             "UPDATE card SET ready = 0, due = ? WHERE lane = ? AND grp = ? AND fingerprint = ?",
             (until, self._lane(lane), text(group), fingerprint),
         )
 
     def recheck(self, now: float) -> None:
-        """See `protocol.Store.recheck`."""
         cards.recheck(self._db, now)
 
     def firing(self, groups: GroupId) -> tuple[Card, ...]:
-        """See `protocol.Store.firing`."""
         return cards.firing(self._db, groups)
 
     def wakes(self) -> tuple[tuple[LaneKey, float], ...]:
-        """See `protocol.Store.wakes`."""
         rows = self._db.execute(
             "SELECT key, CASE WHEN EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_open WHERE "
             "lane = lane.id AND card IS NULL AND settlement IS NULL) THEN 0.0 WHEN EXISTS (SELECT 1"
@@ -322,37 +302,28 @@ class SqliteStore:
         return tuple((needed(_lane_key, key), at) for key, at in rows if at is not None)
 
     def down(self) -> tuple[tuple[LaneKey, Down], ...]:
-        """See `protocol.Store.down`."""
         return down(self._db)
 
     def balance(self) -> tuple[BalanceRow, ...]:
-        """See `protocol.Store.balance`."""
         return balance(self._db)
 
     def pending_lanes(self) -> tuple[tuple[LaneKey, str], ...]:
-        """See `protocol.Store.pending_lanes`."""
         return pending_lanes(self._db)
 
     def expire(self, lane: LaneKey, receiver: str, before: float) -> tuple[Ended, ...]:
-        """See `protocol.Store.expire`."""
         return self._end(lane, overdue(self._db, self._lane(lane), receiver, before), "expired", "")
 
     def purge(self, before: float, size: int, most: int) -> int:
-        """See `protocol.Store.purge`."""
         return self._purge.some(before, size, most)
 
     def queue(self, query: Query) -> Page | Refused:
-        """See `protocol.Store.queue`."""
         return queue.page(self._db, query)
 
     def queued(self, delivery_id: str) -> Whole | Refused:
-        """See `protocol.Store.queued`."""
         return queue.show(self._db, delivery_id)
 
     def retry(self, delivery_id: str, now: float) -> Retried | Refused:
-        """See `protocol.Store.retry`."""
         return queue.retry(self._db, delivery_id, now)
 
     def drop(self, delivery_id: str, now: float) -> Dropped | Refused:
-        """See `protocol.Store.drop`."""
         return queue.drop(self._db, delivery_id, now)
