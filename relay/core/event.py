@@ -2,6 +2,7 @@
 such as the demo. Nothing that acts is a listener.
 """
 
+from enum import StrEnum
 from typing import Literal
 
 from msgspec import Struct
@@ -9,11 +10,34 @@ from msgspec import Struct
 from relay.core.bot.update import Sort
 from relay.core.routing.lane import Platform
 
-DROPPED = "dropped by the operator"  # why a delivery is dead that one gave up by hand
 Settlement = Literal["delivered", "merged", "duplicate", "expired", "dead"]
 FailureReason = Literal[
     "authError", "rateLimited", "clientError", "serverError", "contextDeadlineExceeded", "other"
 ]  # Alertmanager's notify/util.go
+
+
+class EndReason(StrEnum):
+    """Why a delivery ended without a message of its own, where it is not the platform's own word.
+    The store and the log hold the values; people read `sentence`.
+    """
+
+    ROUTED_AGAIN = "routed_again"
+    RECEIVER_REMOVED = "receiver_removed"
+    DROPPED = "dropped"
+    SUBSCRIPTION_ENDED = "subscription_ended"
+    EXPIRED = "expire_after"
+    UNREADABLE = "unreadable"
+
+
+_SENTENCES = {
+    EndReason.ROUTED_AGAIN.value: "routed once more",
+    EndReason.DROPPED.value: "dropped by the operator",
+}
+
+
+def sentence(why: str) -> str:
+    """Why a delivery ended, for people: the platform's own words stay as they are."""
+    return _SENTENCES.get(why, why)
 
 
 class Answered(Struct, frozen=True):

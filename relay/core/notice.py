@@ -11,7 +11,6 @@ from relay.core.active_config import Refusing
 from relay.core.alert import Alert, GroupId, Notification
 from relay.core.card.card import Card
 from relay.core.event import (
-    DROPPED,
     Accepted,
     Answered,
     BotListens,
@@ -19,6 +18,7 @@ from relay.core.event import (
     ChatChanged,
     ChatMoved,
     Contradicted,
+    EndReason,
     Event,
     Heard,
     Loaded,
@@ -26,6 +26,7 @@ from relay.core.event import (
     Settled,
     StorageDamaged,
     TemplateFailed,
+    sentence,
 )
 from relay.core.routing.route import SUBSCRIPTION
 from relay.core.text.texts import say
@@ -75,10 +76,10 @@ def notice_of(event: Event) -> Notice | None:
                 place or receiver,
                 values=moved,
             )
-        case Settled(why=why) if why == DROPPED:
+        case Settled(why=why) if why == EndReason.DROPPED:
             return None  # who did it knows it
         case Settled(settlement="dead" | "expired" as end, receiver=receiver, count=count, why=why):
-            ended = (("receiver", receiver), ("why", why))
+            ended = (("receiver", receiver), ("why", sentence(why)))
             return Notice(
                 end, f"AlertRelay{end.title()}Deliveries", receiver, values=ended, count=count
             )

@@ -15,7 +15,7 @@ import msgspec
 from msgspec import Struct
 
 from relay.active_config import CurrentConfig
-from relay.core.event import DROPPED, Event, Noted, Settled
+from relay.core.event import EndReason, Event, Noted, Settled
 from relay.delivery.lanes import Lanes
 from relay.store.people_admin import RemoveSubscription, RosterAnswer, RosterRequest, perform_roster
 from relay.store.protocol import Store, StoreError
@@ -212,7 +212,7 @@ class AdminSocket:
 
 def _event_of(answer: Retried | Dropped) -> Event:
     if isinstance(answer, Dropped):
-        return Settled(answer.lane.platform, answer.receiver, "dead", 1, why=DROPPED)
+        return Settled(answer.lane.platform, answer.receiver, "dead", 1, why=EndReason.DROPPED)
     return Noted("info", "delivery retried", (("delivery", answer.id), ("as", answer.new)))
 
 

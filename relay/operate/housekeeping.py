@@ -7,7 +7,7 @@ from collections.abc import Callable
 from functools import partial
 
 from relay.active_config import CurrentConfig
-from relay.core.event import Event, Noted, Settled
+from relay.core.event import EndReason, Event, Noted, Settled
 from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Store, StoreError
 from relay.store.writer import Transactions
@@ -80,6 +80,10 @@ class Housekeeping:
         for ended in await self._transactions.run(partial(self._store.expire, lane, owner, before)):
             self._emit(
                 Settled(
-                    lane.platform, ended.receiver, ended.settlement, ended.count, why="expire_after"
+                    lane.platform,
+                    ended.receiver,
+                    ended.settlement,
+                    ended.count,
+                    why=EndReason.EXPIRED,
                 )
             )

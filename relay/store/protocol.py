@@ -20,10 +20,6 @@ from relay.store.people import PeopleStore
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
 
 MOST_COUNTED = 1000  # cards that wait: beyond it all are as good as many
-ROUTED_AGAIN, RECEIVER_REMOVED = (
-    "routed once more",
-    "receiver_removed",
-)  # why an open delivery ended untold
 
 
 class StoreError(Exception):

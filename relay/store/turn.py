@@ -14,7 +14,7 @@ from relay.core.card.card import Card, Head, fires_anew
 from relay.core.card.digest import DIGEST, is_old
 from relay.core.card.fold import Arriving, fold
 from relay.core.card.step import Wait
-from relay.core.event import Settlement
+from relay.core.event import EndReason, Settlement
 from relay.core.routing.lane import LaneKey, Target
 from relay.core.routing.route import SUBSCRIPTION, deliveries
 from relay.core.turn.change import AttemptResult, CardChange
@@ -31,7 +31,7 @@ from relay.core.turn.decide import (
 )
 from relay.platforms.contract import Platforms
 from relay.platforms.endpoint import limits_of
-from relay.store.protocol import RECEIVER_REMOVED, ROUTED_AGAIN, Claim, Ended, Open, Store
+from relay.store.protocol import Claim, Ended, Open, Store
 
 PAGE = 128  # deliveries folded at a time
 AFTER_BUG = 15.0  # seconds for which the others of its chat go before a card at which a turn failed
@@ -189,7 +189,8 @@ class _Turn:
         routed = () if empty else deliveries(self._config.routing, opened.notification).deliveries
         ways = [way for way in routed if way.lane != self._lane]
         how: Settlement = "merged" if ways or empty else "dead"
-        why = ROUTED_AGAIN if how == "merged" else RECEIVER_REMOVED
+        routed_again = how == "merged"
+        why = EndReason.ROUTED_AGAIN if routed_again else EndReason.RECEIVER_REMOVED
         self._woken += self._store.route_again(self._lane, opened.seq, ways)
         self.end(self._store.dismiss(self._lane, [opened.seq], how, why), why)
 

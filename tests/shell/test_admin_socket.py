@@ -15,7 +15,7 @@ import pytest
 from relay.active_config import CurrentConfig
 from relay.cli.prompts import ask
 from relay.core.active_config import ActiveConfig
-from relay.core.event import DROPPED, Event, Noted, Settled
+from relay.core.event import EndReason, Event, Noted, Settled
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Route, Routing
 from relay.delivery.lanes import Lanes
@@ -158,7 +158,7 @@ async def test_a_drop_wakes_the_lane_and_is_told_as_every_end_is(desk: Desk) -> 
     assert await desk.ask(Drop("1/1")) == Dropped("1/1", TELEGRAM, "ops")
     await desk.in_turn.acquire()
     assert desk.begun == [TELEGRAM]
-    assert desk.told == [Settled("telegram", "ops", "dead", 1, why=DROPPED)]
+    assert desk.told == [Settled("telegram", "ops", "dead", 1, why=EndReason.DROPPED)]
 
 
 @pytest.mark.parametrize("request_", [Retry("1/7"), Drop("1/7")])

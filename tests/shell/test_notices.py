@@ -12,6 +12,7 @@ from relay.core.event import (
     ChatChanged,
     ChatMoved,
     Contradicted,
+    EndReason,
     Event,
     Settled,
     TemplateFailed,
@@ -94,7 +95,7 @@ async def test_what_operators_have_to_know_is_told_in_words(event: Event, words:
         Answered(200, 0.1),
         Answered(503, 0.1),
         Settled("telegram", "dba", "delivered", 1),
-        Settled("telegram", "dba", "dead", 1, why="dropped by the operator"),
+        Settled("telegram", "dba", "dead", 1, why=EndReason.DROPPED),
         ChatChanged("telegram", "dba", up=True, why=""),
     ],
     ids=[

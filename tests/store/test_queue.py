@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from relay.core.alert import GroupId
 from relay.core.card.card import Card
 from relay.core.card.lane_state import Down, LaneState
-from relay.core.event import DROPPED
+from relay.core.event import EndReason, sentence
 from relay.core.routing.route import Delivery
 from relay.core.turn.change import CardChange
 from relay.store.protocol import NewPayload, Store
@@ -302,7 +302,10 @@ def test_a_dropped_delivery_is_dead_and_its_card_is_left_as_it_is(store: Store) 
     assert store.drop("1/1", T0 + 9) == Dropped("1/1", TELEGRAM, "ops")
     (row,) = store.balance()
     assert (row.accepted, row.dead, row.pending, row.lost) == (1, 1, 0, 0)
-    assert (seen(store, "1/1").state, seen(store, "1/1").why) == ("dead", DROPPED)
+    assert (seen(store, "1/1").state, seen(store, "1/1").why) == (
+        "dead",
+        sentence(EndReason.DROPPED),
+    )
     card = store.card(TELEGRAM, GROUP, "")
     assert card is not None
     assert (bool(card.refused), card.waiting_since) == (True, None)

@@ -9,15 +9,18 @@ from typing import NamedTuple
 import msgspec
 
 from relay.core.card.lane_state import LaneState
+from relay.core.event import EndReason
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
-from relay.store.protocol import RECEIVER_REMOVED, ROUTED_AGAIN, NewPayload
+from relay.store.protocol import NewPayload
 from relay.store.sqlite import cards
 from relay.store.sqlite.database import Database
 from relay.store.sqlite.settlements import count
 
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
+# What ended so was told by nobody on this lane.
+_ELSEWHERE = (EndReason.ROUTED_AGAIN, EndReason.RECEIVER_REMOVED)
 _EMPTY = b"[]"
 _NO_STATE = _encode(LaneState())
 
@@ -185,7 +188,7 @@ def _has(db: Database, row: _Row, payload: int) -> bool:
         "SELECT 1 FROM delivery INDEXED BY delivery_payload WHERE payload = ? AND lane = ? AND "
         "owner = ?"
         " AND fingerprint = ? AND alerts IS ? AND why NOT IN (?, ?) LIMIT 1",
-        (payload, row.lane, row.owner, row.fingerprint, row.alerts, ROUTED_AGAIN, RECEIVER_REMOVED),
+        (payload, row.lane, row.owner, row.fingerprint, row.alerts, *_ELSEWHERE),
     ).fetchone()
     return found is not None
 
@@ -198,7 +201,7 @@ def _was_told(db: Database, row: _Row, payload: int) -> bool:
         "SELECT 1 FROM delivery INDEXED BY delivery_payload WHERE payload = ? AND lane = ? AND "
         "fingerprint = ?"
         " AND (alerts IS NULL OR alerts IS ?) AND why NOT IN (?, ?) LIMIT 1",
-        (payload, row.lane, row.fingerprint, row.alerts, ROUTED_AGAIN, RECEIVER_REMOVED),
+        (payload, row.lane, row.fingerprint, row.alerts, *_ELSEWHERE),
     ).fetchone()
     return found is not None
 

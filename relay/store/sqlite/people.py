@@ -20,6 +20,7 @@ from relay.core.budget import Block, Limit
 from relay.core.card.card import Card
 from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.operator import probe
+from relay.core.event import EndReason
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import SUBSCRIPTION
 from relay.store.people import BOT_REPLY_SECONDS, Outgoing, Turn
@@ -29,7 +30,6 @@ from relay.store.sqlite.database import Database
 from relay.store.sqlite.settlements import end
 from relay.store.sqlite.unreadable import needed
 
-ENDED = "subscription_ended"  # why deliveries end that were pending when their subscription did
 _KEPT_INVITES = 30 * 86400.0  # seconds after its end that an invitation is still listed
 _MOST_CARDS = 500  # of a chat, told by /alerts
 _MOST_CHATS = 5000  # in the registry: anyone may add a bot to their groups
@@ -232,7 +232,14 @@ class SqlitePeople:
             "SELECT seq FROM delivery WHERE lane = ? AND owner = ? AND settlement IS NULL",
             (found[0], SUBSCRIPTION),
         ).fetchall()
-        end(self._db, lane.platform, found[0], [seq for (seq,) in pending], "dead", ENDED)
+        end(
+            self._db,
+            lane.platform,
+            found[0],
+            [seq for (seq,) in pending],
+            "dead",
+            EndReason.SUBSCRIPTION_ENDED,
+        )
 
     def fallen(self) -> tuple[tuple[Subscription, Down], ...]:
         found = []

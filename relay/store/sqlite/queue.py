@@ -12,7 +12,7 @@ from relay.core.alert import GroupId, Notification
 from relay.core.card.card import Card, is_settled
 from relay.core.card.lane_state import LaneState
 from relay.core.card.operator import probe, resume, waive
-from relay.core.event import DROPPED, Settlement
+from relay.core.event import EndReason, Settlement, sentence
 from relay.core.routing.lane import LaneKey
 from relay.store.protocol import StoreError
 from relay.store.queue import (
@@ -225,7 +225,7 @@ def _short(text: str, most: int) -> str:
 
 def _ended(row: Row) -> str:
     again = "" if row.retried is None else f"retried as {row.lane}/{row.retried}"
-    return "; ".join(filter(None, (row.why, again)))
+    return "; ".join(filter(None, (sentence(row.why), again)))
 
 
 def _waits_for(state: LaneState) -> str:
@@ -350,7 +350,7 @@ def drop(db: Database, delivery_id: str, now: float) -> Dropped | Refused:
         return _unknown(delivery_id)
     if row.settlement is not None:
         return Refused(f"{row.id} ended as {row.settlement}: only what is pending can be dropped")
-    end(db, row.lane_key.platform, row.lane, [row.seq], "dead", DROPPED)
+    end(db, row.lane_key.platform, row.lane, [row.seq], "dead", EndReason.DROPPED)
     _let_be(db, row, now)
     return Dropped(row.id, row.lane_key, row.owner)
 

@@ -13,7 +13,7 @@ from relay.core.budget import Limit
 from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, absorbing
 from relay.core.card.lane_state import Down, LaneState, taking_over
-from relay.core.event import Event, Noted, Settlement
+from relay.core.event import EndReason, Event, Noted, Settlement
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.core.turn.change import AttemptResult, CardChange
@@ -105,7 +105,9 @@ class SqliteStore:
             self._emit(
                 Noted("error", "storage has rows that cannot be read", (("err", str(error)),))
             )
-            self._end(lane, unreadable.clear(self._db, self._lane(lane)), "dead", "unreadable")
+            self._end(
+                lane, unreadable.clear(self._db, self._lane(lane)), "dead", EndReason.UNREADABLE
+            )
             return claim(self._db, self._lane(lane), lane, now, page)
 
     def state(self, lane: LaneKey) -> LaneState:

@@ -14,3 +14,7 @@ CREATE INDEX card_future ON card (lane, due) WHERE ready = 0 AND due IS NOT NULL
 CREATE INDEX card_ready ON card (lane, urgent DESC, waiting_since, due) WHERE ready = 1;
 CREATE INDEX card_waiting ON card (chat, lane) WHERE ready = 1 AND absorbed = 0;
 CREATE INDEX card_firing ON card (grp) WHERE firing = 1;
+
+-- Why deliveries ended is a value, of which a sentence is made where people read it.
+UPDATE delivery SET why = 'routed_again' WHERE why = 'routed once more';
+UPDATE delivery SET why = 'dropped' WHERE why = 'dropped by the operator';
