@@ -127,7 +127,7 @@ async def _play(sandbox: Sandbox, address: str) -> int:
     await asyncio.sleep(max(0.0, began + incident.LENGTH - time.time()))
     watching.cancel()
     await asyncio.gather(watching, return_exceptions=True)
-    drawn.build_view()
+    drawn.look()
     return posted
 
 
@@ -136,7 +136,7 @@ async def _come_to_rest(app: App, sandbox: Sandbox) -> tuple[BalanceRow, ...]:
     drawn, until = _Drawn(sandbox, time.time(), seen=True), time.time() + PATIENCE
     while time.time() < until:
         await asyncio.sleep(LOOK_EVERY)
-        changed = drawn.build_view()
+        changed = drawn.look()
         rows = await app.balance()
         if not changed and not sum(row.pending for row in rows):
             break
@@ -146,7 +146,7 @@ async def _come_to_rest(app: App, sandbox: Sandbox) -> tuple[BalanceRow, ...]:
 def _summary(sandbox: Sandbox, tally: _Tally, rows: tuple[BalanceRow, ...], posted: int) -> int:
     shown = "\n".join(text for _, _, text in _versions(sandbox))
     named = {(beat.rule, each) for beat in incident.SCRIPT for each in beat.firing + beat.resolved}
-    unseen = sum(each not in shown for _, each in named)
+    unseen = sum(each.partition(":")[0] not in shown for _, each in named)  # without its port
     total = BalanceRow(
         "telegram", "all", *(sum(getattr(row, name) for row in rows) for name in _COUNTS)
     )
@@ -203,10 +203,10 @@ class _Drawn:
     async def watch(self) -> None:
         """Looks until it is cancelled."""
         while True:
-            self.build_view()
+            self.look()
             await asyncio.sleep(LOOK_EVERY)
 
-    def build_view(self) -> bool:
+    def look(self) -> bool:
         """Draws what is new; whether there was any."""
         new = [
             (where, key, text)
