@@ -35,6 +35,7 @@ from relay.store.protocol import Claim, Ended, Open, Store
 
 PAGE = 128  # deliveries folded at a time
 AFTER_BUG = 15.0  # seconds for which the others of its chat go before a card at which a turn failed
+_LARGE = 2000  # alerts whose folding is a turn of its own: others get the store's thread
 _MOST_SAVED = 16  # cards that a turn keeps without a call before others get the store's thread
 _Key = tuple[GroupId, str]
 
@@ -82,8 +83,8 @@ def take_turn(
         turn.settle(result)
     claim = store.claim(lane, now, PAGE)
     if claim.page:
-        turn.fold(claim)
-        if claim.more:
+        size = turn.fold(claim)
+        if claim.more or size > _LARGE:
             return turn.done(Wait(now))
         claim = store.claim(lane, now, 0)
     targets = config.targets(lane)
@@ -144,9 +145,9 @@ class _Turn:
             fallen = [each.id for each, _ in people.fallen() if each.lane == self._lane]
             self._left = people.end_subscriptions(fallen)
 
-    def fold(self, claim: Claim) -> None:
-        """Lays the page over its cards. Deliveries whose chat or receiver is gone are routed
-        again.
+    def fold(self, claim: Claim) -> int:
+        """Lays the page over its cards, and gives how many alerts these have. Deliveries whose chat
+        or receiver is gone are routed again.
         """
         known = {(card.group, card.fingerprint): card for card in claim.cards}
         pages: dict[_Key, list[Open]] = {}
@@ -164,6 +165,7 @@ class _Turn:
             card = known.get(key) or Card(*key, receiver=target.policy.receiver)
             changes.append(self._folded(card, page, claim, target, digest))
         self.end(self._store.fold(self._lane, changes))
+        return sum(len(change.card.entries) for change in changes)
 
     def _folded(
         self, card: Card, page: Sequence[Open], claim: Claim, target: Target, digest: Card | None

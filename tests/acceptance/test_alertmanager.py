@@ -180,7 +180,7 @@ async def test_an_alert_that_joins_is_heard_and_what_still_fires_is_repeated(
         await fire(alertmanager, "DiskFull", "db-2", "team=db")
         await until("the joined one is told", lambda: len(chats(sandbox)[DBA]) == 2)
         card, joined = sandbox.telegram.messages(DBA)
-        assert text(joined).startswith("➕ db-2")
+        assert text(joined).startswith("➕ DiskFull · db-2")
         assert not joined.silent
         assert joined.reply_to == card.id
         await shows(sandbox, DBA, "DiskFull ×2")

@@ -134,7 +134,11 @@ def mark(card: Card) -> str:
 
 def text(card: Card) -> str:
     """The annotations of the card's alerts, hashed."""
-    told = [(entry.fingerprint, sorted(entry.annotations.items())) for entry in card.entries]
+    told = [
+        (entry.fingerprint, sorted(entry.annotations.items()))
+        for entry in card.entries
+        if entry.annotations
+    ]
     return blake2b(msgspec.json.encode(sorted(told)), digest_size=12).hexdigest()
 
 

@@ -25,6 +25,8 @@ from relay.core.routing.lane import Policy
 
 # Alerts of a card whose labels and annotations are kept whole; a message shows fewer.
 DETAILED = 200
+# Alerts of a card up to which those behind keep the labels that all of them share.
+_SHARING = 2000
 REPEAT_REASONS = (
     "repeat interval elapsed",
     "",
@@ -424,13 +426,16 @@ def _ordered(entries: Iterable[Entry], policy: Policy) -> tuple[Entry, ...]:
         return tuple(ordered)
     judged = (*policy.urgent, *(matcher for rule in policy.mentions for matcher in rule.matchers))
     names = {"alertname", "severity", *(matcher.name for matcher in judged)}
-    first = ordered[0].labels
-    shared = {
-        name: value
-        for name, value in first.items()
-        if all(entry.labels.get(name) == value for entry in ordered[:DETAILED])
-    }
+    shared = _shared(ordered[:DETAILED]) if len(ordered) <= _SHARING else {}
     return (*ordered[:DETAILED], *(_brief(entry, names, shared) for entry in ordered[DETAILED:]))
+
+
+def _shared(entries: Sequence[Entry]) -> Labels:
+    return {
+        name: value
+        for name, value in entries[0].labels.items()
+        if all(entry.labels.get(name) == value for entry in entries)
+    }
 
 
 def _brief(entry: Entry, names: Set[str], shared: Labels) -> Entry:

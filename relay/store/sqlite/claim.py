@@ -14,7 +14,9 @@ _lane_state = msgspec.json.Decoder(LaneState).decode
 _notification = msgspec.json.Decoder(Notification).decode
 _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 
-PAGE_BYTES = 8 << 20  # a page of large payloads takes some ten times as much memory when it is read
+# A page of large payloads takes some ten times as much memory when it is read, and the time of the
+# thread that accepts.
+PAGE_BYTES = 4 << 20
 _Opened = tuple[int, str, str, str, bytes | None, float, bytes, str]
 
 
