@@ -90,7 +90,7 @@ class Lifecycle(Struct, frozen=True):
 
 class Policy(Struct, frozen=True):
     """How one receiver wants its cards in one chat. Durations are seconds, `muted_until` is Unix
-    seconds.
+    seconds; `fallback_after` 0 is never.
     """
 
     receiver: str
@@ -115,6 +115,7 @@ class Policy(Struct, frozen=True):
     late_hold: float = 45.0
     stale_after: float = 9 * 3600.0
     expire_after: float = 24 * 3600.0
+    fallback_after: float = 0.0
     muted_until: float = 0.0
 
 
