@@ -39,7 +39,8 @@ class Arriving(Struct, frozen=True):
     """A delivery as its card meets it: the alerts of it that go to this card.
 
     `last`: no further part of the same payload follows. `whole`: nothing was cut from the payload
-    by `max_alerts`, so an alert that is not listed is not there.
+    by `max_alerts`, so an alert that is not listed is not there. `via` is the group that brings it
+    (see `via`), empty for the card's own.
     """
 
     seq: int
@@ -48,6 +49,7 @@ class Arriving(Struct, frozen=True):
     alerts: tuple[Alert, ...]
     last: bool
     whole: bool
+    via: str = ""
 
 
 class Folded(Struct, frozen=True):
