@@ -8,7 +8,7 @@ from relay.config.config import Config
 from relay.config.destination import Destinations, Mode
 from relay.config.fault import Fault, faulty
 from relay.config.files import Files
-from relay.config.policy import KnownNames, check_name, personal
+from relay.config.policy import KnownNames, check_ignores, check_name, personal
 from relay.config.report import Report
 from relay.config.schema import File
 from relay.config.schema import Period as PeriodConfig
@@ -67,6 +67,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
     )
     _check_twice(file, report)
     _check_patterns(file, files, report)
+    check_ignores(file.global_.identity_ignores, ("global", "identity_ignores"), report)
     destinations = Destinations(file, files, mode, names, report)
     targets = {
         receiver.name: destinations.targets(receiver, ("receivers", index))

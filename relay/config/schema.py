@@ -11,7 +11,7 @@ from pydantic import Field, create_model
 
 from relay.config.schema_receiver import Receiver, entries_key
 from relay.platforms.contract import AnyPlatform, Platforms
-from relay.platforms.entry import HttpConfig, Language
+from relay.platforms.entry import HttpConfig, Language, LinkRewrite
 from relay.platforms.scalar import (
     Clock,
     Days,
@@ -125,6 +125,10 @@ class Global(Model):
     """The same state again within this time is a duplicate (2m)."""
     notices_receiver: str | None = None
     """Receiver of the relay's own notices; default: the root route's receiver."""
+    identity_ignores: Texts = ()
+    """Labels that tell no alert from another, for all receivers."""
+    link_rewrites: Many[LinkRewrite] = ()
+    """Addresses that need another form outside, for all receivers."""
     language: Language = "en"
     """Language of the built-in texts."""
     timezone: Timezone = "UTC"
