@@ -9,13 +9,17 @@ from urllib.parse import quote, urlsplit
 from relay.core.card.subject import PLACING, tier
 from relay.core.card.view import AlertView, View
 from relay.core.routing.lane import LinkRewrite, Policy
-from relay.core.text.richtext import RichText, address, concat, styled
+from relay.core.text.richtext import RichText, Span, address, concat, normalise, styled
 from relay.core.text.times import Reader
 
 _INSIDE = (".svc", ".local", ".localhost", ".localdomain")
 _LONGEST = 1500
 _MOST_NAMES, _MOST_LINKS = 20, 10
 _ADDRESS = re.compile(r"https?://[^\s<>\"'()\[\]{}|\\^`]*[^\s<>\"'()\[\]{}|\\^`.,;:!?]")
+# A text that reads as an address: with a scheme, or a host and a path.
+_HOST = re.compile(
+    r"(?:[a-z]+://)?(?:[^/@\s]*@)?((?:[\w-]+\.)+[a-z]{2,}\.?)(?::\d+)?(?=[/?#]|$)", re.I
+)
 _DASHBOARDS = (
     "dashboard_url", "dashboard", "grafana_url", "__panel_url__", "__dashboard_url__"
 )  # fmt: skip
@@ -129,6 +133,34 @@ def linked(text: str, rewrites: tuple[LinkRewrite, ...] = ()) -> RichText | str:
             parts += (text[position : found.start()], styled("link", found[0], url))
             position = found.end()
     return concat([*parts, text[position:]]) if parts else text
+
+
+def followed(rich: RichText, rewrites: tuple[LinkRewrite, ...] = ()) -> RichText:
+    """The text of a value with those of its links that can be opened from outside, and with the
+    addresses in it as links. A link whose text is the address of another host is none."""
+    spans: list[Span] = []
+    for span in rich.spans:
+        if span.kind != "link":
+            spans.append(span)
+        elif (url := outside(span.value, rewrites)) and _honest(span, rich.text):
+            spans.append(Span("link", span.start, span.end, url))
+    taken = [span for span in spans if span.kind in ("link", "code", "pre")]
+    for found in islice(_ADDRESS.finditer(rich.text), _MOST_LINKS):
+        url = outside(found[0], rewrites)
+        free = all(span.end <= found.start() or found.end() <= span.start for span in taken)
+        if url and free:
+            spans.append(Span("link", *found.span(), url))
+    return normalise(RichText(rich.text, tuple(spans)))
+
+
+def _honest(span: Span, text: str) -> bool:
+    """The link's text is no address of another host than the one that it leads to."""
+    shown = text[span.start : span.end].strip()
+    named = _HOST.match(shown)
+    host = (urlsplit(span.value).hostname or "").removeprefix("www.")
+    return bool(shown) and (
+        named is None or named[1].lower().rstrip(".").removeprefix("www.") == host
+    )
 
 
 def outside(url: str, rewrites: tuple[LinkRewrite, ...] = ()) -> str:
