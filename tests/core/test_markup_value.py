@@ -43,6 +43,7 @@ def _shown(rich: RichText) -> str:
          "See link(the wiki)->https://wiki.example/d?a=1&b=2"),
         ("<a href='https://e.org/'>a <b>b</b></a>", "link(a bold(b))->https://e.org/"),
         ("3 &lt; 4 &amp; 5 &#62; 4", "3 < 4 & 5 > 4"),
+        ("a&#x202e;b&#1;c&#13;d", "abc\nd"),
         # what is not of the subset, or has no end, stays
         ("a < b and <script>x</script>", "a < b and <script>x</script>"),
         ("<b>open <i>both", "<b>open <i>both"),
@@ -67,6 +68,7 @@ def test_html_of_a_value_is_read_as_far_as_the_subset_goes(value: str, shown: st
         ("run `rm -r *x*` or\n```sh\nls **\n```", "run code(rm -r *x*) or\npre(ls **)"),
         (r"2 \* 3 \*\*", "2 * 3 **"),
         ("http_requests_total 2*3*4 a ** b", "http_requests_total 2*3*4 a ** b"),
+        ("a_b c_ d*e f* x", "a_b c_ d*e f* x"),
         ("*open and [no](", "*open and [no]("),
         ("# head\n> quote\n- item", "# head\n> quote\n- item"),
         ("<b>x</b> ||s|| ~~t~~ <t:1> <@1>", "<b>x</b> ||s|| ~~t~~ <t:1> <@1>"),

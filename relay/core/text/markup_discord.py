@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from datetime import UTC, datetime
 
 from relay.core.text.markup_builder import MarkupBuilder
-from relay.core.text.markup_inline import Token, write_inline
+from relay.core.text.markup_inline import Piece, write_inline
 from relay.core.text.richtext import CLOSE, OPEN, Kind, RichText
 
 _BLOCK = re.compile(
@@ -95,14 +95,14 @@ def _inline(source: str, builder: MarkupBuilder) -> None:
     write_inline(list(_tokens(source)), _STYLES, builder)
 
 
-def _tokens(source: str) -> Iterator[Token]:
+def _tokens(source: str) -> Iterator[Piece]:
     position = 0
     while found := _TOKEN.search(source, position):
         if found.start() > position:
-            yield Token(source[position : found.start()])
+            yield Piece(source[position : found.start()])
         position = found.end()
         if found["escaped"]:
-            yield Token(found["escaped"])
+            yield Piece(found["escaped"])
         elif found["unix"]:
             yield _time(found)
         elif found["sign"]:
@@ -111,11 +111,11 @@ def _tokens(source: str) -> Iterator[Token]:
             token, position = _code(source, found)
             yield token
         else:
-            yield Token(found[0], value=found["address"], sign="[", ends=True)
-    yield Token(source[position:])
+            yield Piece(found[0], value=found["address"], sign="[", ends=True)
+    yield Piece(source[position:])
 
 
-def _sign(source: str, found: re.Match[str]) -> Token:
+def _sign(source: str, found: re.Match[str]) -> Piece:
     sign = found["sign"]
     before, after = (
         source[max(found.start() - 1, 0) : found.start()],
@@ -125,17 +125,17 @@ def _sign(source: str, found: re.Match[str]) -> Token:
     if sign in {"*", "_"}:
         begins = bool(after.strip())
         ends = bool(before.strip()) and not (sign == "_" and after.isalnum())
-    return Token(sign, sign=sign, begins=begins, ends=ends)
+    return Piece(sign, sign=sign, begins=begins, ends=ends)
 
 
-def _time(found: re.Match[str]) -> Token:
+def _time(found: re.Match[str]) -> Piece:
     unix, style = found["unix"], found["style"]
     value = f"{unix}:{_TIME_FORMATS.get(style, style)}" if style else unix
     text = unix if OPEN in unix else f"{datetime.fromtimestamp(int(unix), UTC):%Y-%m-%d %H:%M} UTC"
-    return Token(text, kind="time", value=value)
+    return Piece(text, kind="time", value=value)
 
 
-def _code(source: str, found: re.Match[str]) -> tuple[Token, int]:
+def _code(source: str, found: re.Match[str]) -> tuple[Piece, int]:
     """Code, a block of it, or plain ticks when they do not end, and where to go on."""
     size, begin = len(found[0]), found.end()
     if size >= 3:
@@ -144,7 +144,7 @@ def _code(source: str, found: re.Match[str]) -> tuple[Token, int]:
         if end >= 0 and source[begin:end].strip():
             language = _LANGUAGE.match(source, begin, end)
             body = source[language.end() if language else begin : end].strip("\n")
-            return Token(body, kind="pre", value=language[1] if language else ""), end + 3
+            return Piece(body, kind="pre", value=language[1] if language else ""), end + 3
     elif close := re.compile(f"(?<!`){found[0]}(?!`)").search(source, begin):
-        return Token(source[begin : close.start()], kind="code"), close.end()
-    return Token(found[0]), found.end()
+        return Piece(source[begin : close.start()], kind="code"), close.end()
+    return Piece(found[0]), found.end()

@@ -11,7 +11,7 @@ from relay.core.text.markup_builder import MarkupBuilder, OpenStyle
 from relay.core.text.richtext import Kind
 
 
-class Token(Struct, frozen=True):
+class Piece(Struct, frozen=True):
     """A piece of a line: `text` alone, under a style of its own (`kind`), or a `sign` that may
     begin or end one. `value` is the style's, such as an address.
     """
@@ -25,7 +25,7 @@ class Token(Struct, frozen=True):
 
 
 def write_inline(
-    tokens: Sequence[Token], styles: Mapping[str, Kind], builder: MarkupBuilder
+    tokens: Sequence[Piece], styles: Mapping[str, Kind], builder: MarkupBuilder
 ) -> None:
     """Write the tokens; two equal signs are the style that `styles` has for them. A sign without a
     partner is text."""
@@ -47,7 +47,7 @@ def write_inline(
             builder.write(token.text)
 
 
-def _pairs(tokens: list[Token]) -> dict[int, int]:
+def _pairs(tokens: list[Piece]) -> dict[int, int]:
     """Which sign ends which: the places of the two. A sign that finds no partner is text."""
     pairs: dict[int, int] = {}
     waiting: list[int] = []
@@ -69,7 +69,7 @@ def _pairs(tokens: list[Token]) -> dict[int, int]:
     return pairs
 
 
-def _inner_first(tokens: list[Token], index: int, waiting: list[int]) -> None:
+def _inner_first(tokens: list[Piece], index: int, waiting: list[int]) -> None:
     """Three signs in a row end the style that began last before the other one."""
     token, after = tokens[index], tokens[min(index + 1, len(tokens) - 1)]
     tripled = after.ends and token.sign == after.sign * 2

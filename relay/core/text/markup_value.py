@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from html import unescape
 
 from relay.core.text.markup_builder import MarkupBuilder
-from relay.core.text.markup_inline import Token, write_inline
+from relay.core.text.markup_inline import Piece, write_inline
 from relay.core.text.richtext import Kind, RichText, clean
 
 MOST_READ = 16_384  # characters: a longer value is text
@@ -44,35 +44,35 @@ def read_markdown(value: str) -> RichText:
     return _read(value, _markdown(value), _SIGNS)
 
 
-def _read(value: str, tokens: Iterator[Token], styles: dict[str, Kind]) -> RichText:
+def _read(value: str, pieces: Iterator[Piece], styles: dict[str, Kind]) -> RichText:
     if len(value) > MOST_READ:
         return RichText(clean(value))
     builder = MarkupBuilder()
-    write_inline(list(tokens), styles, builder)
+    write_inline(list(pieces), styles, builder)
     return builder.finish()
 
 
-def _html(value: str) -> Iterator[Token]:
+def _html(value: str) -> Iterator[Piece]:
     position = 0
     for found in _TAG.finditer(value):
-        yield Token(_decoded(value[position : found.start()]))
+        yield Piece(_decoded(value[position : found.start()]))
         position = found.end()
         yield _tag(found)
-    yield Token(_decoded(value[position:]))
+    yield Piece(_decoded(value[position:]))
 
 
-def _tag(found: re.Match[str]) -> Token:
+def _tag(found: re.Match[str]) -> Piece:
     name, rest = found["name"].lower(), found["rest"] or ""
     name = _SAME.get(name, name)
     if name == "br":
-        return Token("\n")
+        return Piece("\n")
     if found["end"]:
-        return Token(found[0], sign=name, ends=True)
+        return Piece(found[0], sign=name, ends=True)
     if name != "a":
-        return Token(found[0], sign=name, begins=not rest.strip(" \t\n/"))
+        return Piece(found[0], sign=name, begins=not rest.strip(" \t\n/"))
     href = _HREF.search(rest)
     address = _decoded(next((part for part in href.groups() if part), "")) if href else ""
-    return Token(found[0], value=address, sign=name, begins=bool(address))
+    return Piece(found[0], value=address, sign=name, begins=bool(address))
 
 
 def _decoded(text: str) -> str:
@@ -80,30 +80,30 @@ def _decoded(text: str) -> str:
     return clean(unescape(text))
 
 
-def _markdown(value: str) -> Iterator[Token]:
+def _markdown(value: str) -> Iterator[Piece]:
     position = 0
     for found in _MARKDOWN.finditer(value):
-        yield Token(clean(value[position : found.start()]))
+        yield Piece(clean(value[position : found.start()]))
         position = found.end()
-        yield _markdown_token(value, found)
-    yield Token(clean(value[position:]))
+        yield _markdown_piece(value, found)
+    yield Piece(clean(value[position:]))
 
 
-def _markdown_token(value: str, found: re.Match[str]) -> Token:
+def _markdown_piece(value: str, found: re.Match[str]) -> Piece:
     if found["escaped"]:
-        return Token(found["escaped"])
+        return Piece(found["escaped"])
     if found["block"]:
-        return Token(clean(found["block"]).strip("\n"), kind="pre")
+        return Piece(clean(found["block"]).strip("\n"), kind="pre")
     if found["code"]:
-        return Token(clean(found["code"]), kind="code")
+        return Piece(clean(found["code"]), kind="code")
     sign = found["sign"]
     if not sign:
-        return Token(clean(found[0]), value=found["address"], sign="[", ends=True)
+        return Piece(clean(found[0]), value=found["address"], sign="[", ends=True)
     if sign == "[":
-        return Token(sign, sign=sign, begins=True)
+        return Piece(sign, sign=sign, begins=True)
     before = value[max(found.start() - 1, 0) : found.start()]
     after = value[found.end() : found.end() + 1]
     # Within a word, as in `http_requests_total` or `2*3*4`, none is meant.
     begins = bool(after.strip()) and not before.isalnum()
     ends = bool(before.strip()) and not after.isalnum()
-    return Token(sign, sign=sign, begins=begins, ends=ends)
+    return Piece(sign, sign=sign, begins=begins, ends=ends)
