@@ -155,6 +155,7 @@ def test_what_is_wrong_with_a_template_in_the_place_of_a_built_in_one_is_found(
 def test_a_whole_template_in_the_place_of_discords_is_the_card_with_its_first_line_as_content(
     folder: Path,
 ) -> None:
+    (folder / "other.j2").write_text("{% block reply %}short{% endblock %}")
     (folder / "discord.md.j2").write_text("first {{ name }}\nsecond")
     (folder / "relay.yml").write_text('templates: ["*.j2"]\n' + SECRETS)
     rules, _ = load(folder / "relay.yml", "serve")
@@ -162,6 +163,9 @@ def test_a_whole_template_in_the_place_of_discords_is_the_card_with_its_first_li
     policy = Policy("ops", "discord.md.j2", "discord")
     card = render(rules.active.templates, policy, VIEWS["one"], "card", None, fits).message
     assert (card.content.text, card.body.text) == ("", "first HighErrorRate\nsecond")
+    policy = Policy("ops", "other.j2", "discord")
+    other = render(rules.active.templates, policy, VIEWS["one"], "card", None, fits).message
+    assert (other.content.text, other.body) == ("", card.body)
 
 
 def test_to_serve_only_the_templates_in_use_are_compiled_and_to_check_all_are(folder: Path) -> None:

@@ -10,7 +10,8 @@ from relay.core.text.markup_inline import Piece, write_inline
 from relay.core.text.richtext import CLOSE, OPEN, Kind, RichText
 
 _BLOCK = re.compile(
-    r"\\.|(?P<fence>```)|^(?:(?P<rest>>>> )|(?P<quote>> )|(?P<heading>#{1,3}) +|(?P<subtext>-# ))",
+    r"\\.|(?P<fence>```)|^(?:(?P<rest>>>> )|(?P<quote>> )|(?P<heading>#{1,3}) +|(?P<subtext>-# )"
+    r"|(?P<item> *(?:[-*]|[0-9]{1,3}\.) +(?=\S)))",
     re.M,
 )
 _QUOTED_LINES = re.compile("(?:> .*(?:\n|$))+")
@@ -18,6 +19,7 @@ _QUOTE_SIGN = re.compile("^> ", re.MULTILINE)
 _TOKEN = re.compile(
     rf"\\(?P<escaped>_|[^\w\s{OPEN}{CLOSE}])"
     r"|(?P<ticks>`+)"
+    r"|<#(?P<channel>[0-9]{1,20})>"
     rf"|<t:(?P<unix>[0-9]{{1,10}}|{OPEN}[0-9]+{CLOSE})(?::(?P<style>[tTdDfFsSR]))?>"
     r"|(?P<sign>\*\*|\*|__|_|~~|\|\||\[)"
     r"|\]\(<?(?P<address>[^\s()<>]*(?:\([^\s()<>]*\)[^\s()<>]*)*)>?\)"
@@ -61,6 +63,7 @@ def _blocks(source: str, builder: MarkupBuilder, *, quoted: bool) -> None:
         elif (
             found["heading"]
             or found["subtext"]
+            or found["item"]
             or (not quoted and (found["quote"] or found["rest"]))
         ):
             _inline(source[begin : found.start()], builder)
@@ -71,6 +74,10 @@ def _blocks(source: str, builder: MarkupBuilder, *, quoted: bool) -> None:
 def _block(source: str, found: re.Match[str], builder: MarkupBuilder) -> int:
     """Write the block that begins here; where it ends, its line feed not taken."""
     mark = builder.open()
+    if found["item"]:
+        builder.write(found["item"])
+        builder.close(mark, "item")
+        return found.end()
     if found["rest"]:
         _blocks(source[found.end() :], builder, quoted=True)
         builder.close(mark, "quote")
@@ -103,6 +110,8 @@ def _tokens(source: str) -> Iterator[Piece]:
         position = found.end()
         if found["escaped"]:
             yield Piece(found["escaped"])
+        elif found["channel"]:
+            yield Piece(found[0], kind="channel", value=found["channel"])
         elif found["unix"]:
             yield _time(found)
         elif found["sign"]:
