@@ -5,7 +5,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from relay.core.alert import Alert, Labels, Notification
+from relay.core.alert import Alert, Labels, Notification, identity
 from relay.core.routing.lane import LaneKey, Target
 from relay.core.routing.matcher import Matcher, holds, matches
 
@@ -223,8 +223,11 @@ def deliveries(routing: Routing, notification: Notification) -> Routed:
             if owners.setdefault(lane, target).policy.per == "group":
                 shares.setdefault((lane, ""), []).extend(indexes)
                 continue
+            ignores = owners[lane].policy.identity_ignores
             for index in indexes:
-                shares.setdefault((lane, notification.alerts[index].fingerprint), []).append(index)
+                alert = notification.alerts[index]
+                known_by = identity(alert.fingerprint, alert.labels, ignores)
+                shares.setdefault((lane, known_by), []).append(index)
     return Routed(
         tuple(
             _delivery(owners[lane], fingerprint, sorted(indexes), len(notification.alerts))
