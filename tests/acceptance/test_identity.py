@@ -8,6 +8,8 @@ from msgspec.structs import replace
 
 from relay.core.alert import GroupId
 from relay.core.card.fold import STALE_CLOSES_AFTER
+from relay.core.routing.lane import Target
+from relay.core.routing.matcher import parse
 from relay.core.routing.route import Route, Routing
 from tests.build import alert, notification
 from tests.played import play
@@ -258,3 +260,43 @@ async def test_alertmanagers_of_two_sources_stay_apart() -> None:
     await world.post(notification(alert("a"), group=GroupId("us", "relay", "{}:{}")))
     await world.run(until=60)
     assert len(world.telegram.messages(CHAT)) == 2
+
+
+async def test_a_card_remembers_the_last_seven_days_of_its_alert() -> None:
+    world = World()
+    for day in (0, 3, 6):
+        await world.run(until=day * 24 * HOUR)
+        began = world.now
+        await world.post(notification(alert("a", at=began)))
+        await world.run(until=day * 24 * HOUR + 600)
+        await world.post(notification(alert("a", "resolved", at=began, ends=world.now)))
+    for day, memory in ((9, "third time this week"), (20, "")):
+        await world.run(until=day * 24 * HOUR)
+        began = world.now
+        await world.post(notification(alert("a", at=began)))
+        await world.run(until=day * 24 * HOUR + 60)
+        text = world.telegram.messages(CHAT)[-1].text
+        assert memory in text
+        assert ("this week" in text) == bool(memory)
+        await world.post(notification(alert("a", "resolved", at=began, ends=world.now)))
+
+
+@pytest.mark.parametrize("turned", [False, True])
+async def test_of_two_receivers_that_share_a_chat_the_louder_one_decides_whatever_the_order(
+    turned: bool,
+) -> None:
+    silent = telegram_target(policy=replace(POLICY, receiver="silent", silent=True))
+    world = World(routing=two_receivers(silent, telegram_target()))
+    alerts = (alert("a"), alert("b", severity="critical"))
+    await world.post(notification(*(reversed(alerts) if turned else alerts)))
+    await world.run(until=60)
+    (only,) = world.telegram.messages(CHAT)
+    assert not only.silent
+
+
+def two_receivers(*targets: Target) -> Routing:
+    """The first of them gets what is a warning, the second all else."""
+    warnings, others = (target.policy.receiver for target in targets)
+    child = Route(warnings, matchers=parse('severity="warning"'))
+    routes = Route(others, routes=(child,))
+    return Routing(routes, {target.policy.receiver: (target,) for target in targets})
