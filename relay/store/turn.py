@@ -8,14 +8,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.active_config import ActiveConfig
-from relay.core.alert import GroupId
+from relay.core.alert import GroupId, via
 from relay.core.bot.people import Subscription
-from relay.core.card.card import Card, Head, fires_anew
+from relay.core.card.card import Card, Head, fires_anew, is_firing
 from relay.core.card.digest import DIGEST, is_old
 from relay.core.card.failures import hastened, name_of, owes_fallback, yields
 from relay.core.card.fold import Arriving, fold
 from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Wait
+from relay.core.card.view import EPISODES_KEPT, Memory
 from relay.core.event import EndReason, Settlement
 from relay.core.routing.lane import LaneKey, Target
 from relay.core.routing.route import SUBSCRIPTION, deliveries
@@ -38,6 +39,7 @@ from relay.store.protocol import Claim, Ended, Open, Store
 PAGE = 128  # deliveries folded at a time
 AFTER_BUG = 15.0  # seconds for which the others of its chat go before a card at which a turn failed
 _LARGE = 2000  # alerts whose folding is a turn of its own: others get the store's thread
+_MOST_TWINS = 3  # alerts of a card that may be one thing at several severities
 _MOST_SAVED = 16  # cards that a turn keeps without a call before others get the store's thread
 _MOMENT = 0.01  # seconds: what is due is due, however its time is rounded
 _YIELDS = 5.0  # seconds for which a card that failed lets others of its lane go first
@@ -88,7 +90,8 @@ def take_turn(
     if result is not None:
         turn.settle(result)
     claim = store.claim(lane, now, PAGE)
-    if claim.page:
+    turn.wake(claim.woken)
+    if claim.page or claim.more:
         size = turn.fold(claim)
         if claim.more or size > _LARGE:
             return turn.done(Wait(now))
@@ -141,6 +144,9 @@ class _Turn:
             hand_over_at=hand_over_at,
         )
 
+    def wake(self, lanes: tuple[LaneKey, ...]) -> None:
+        self._woken += [lane for lane in lanes if lane != self._lane]
+
     def end(self, ended: tuple[Ended, ...], why: str = "") -> None:
         if ended:
             self._endings.append(Ending(self._lane, ended, why))
@@ -168,7 +174,7 @@ class _Turn:
         known = {(card.group, card.fingerprint): card for card in claim.cards}
         pages: dict[_Key, list[Open]] = {}
         for opened in claim.page:
-            pages.setdefault((opened.notification.group, opened.fingerprint), []).append(opened)
+            pages.setdefault((opened.group, opened.fingerprint), []).append(opened)
         absorbed = any(card.absorbed for card in claim.cards)
         digest = self._store.card(self._lane, DIGEST, "") if absorbed else None
         changes: list[CardChange] = []
@@ -223,10 +229,11 @@ class _Turn:
         """What waits for the card beside the oldest delivery and the newest payload has been merged
         into that one: however long a chat is down, what is kept for it does not grow.
         """
-        told = {opened.accepted_at for opened in page if opened.alerts != ()}
+        own = [opened for opened in page if opened.notification.group == card.group]
+        told = {opened.accepted_at for opened in own if opened.alerts != ()}
         whole = [
             opened.accepted_at
-            for opened in page
+            for opened in own
             if opened.notification.part == opened.notification.parts - 1
         ]
         before = max((at for at in whole if at in told), default=0.0)
@@ -314,7 +321,18 @@ class _Turn:
             waiting_beside=claim.waiting_beside,
             lanes=claim.lanes,
             lines=claim.lines,
+            memory=self._memory(card),
         )
+
+    def _memory(self, card: Card) -> Memory:
+        """What the last seven days know of the alert of a card that has one, which may have risen
+        in severity.
+        """
+        if not 0 < len(card.entries) <= _MOST_TWINS or not is_firing(card):
+            return Memory()
+        alert = card.entries[0].fingerprint
+        week = self._now - EPISODES_KEPT
+        return Memory(self._store.episodes(card.group.source, alert, week))
 
     def _note(self, card: Card, contradicted: tuple[str, str] | None) -> None:
         if contradicted:
@@ -339,4 +357,5 @@ def arriving(opened: Open) -> Arriving:
         alerts=alerts if opened.alerts is None else tuple(alerts[at] for at in opened.alerts),
         last=notification.part == notification.parts - 1,
         whole=notification.truncated == 0,
+        via="" if opened.group == notification.group else via(notification.group),
     )

@@ -19,6 +19,7 @@ from relay.core.card.hours import UNRESTRICTED, Hours, hours_at
 from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.plan import due, is_urgent, plan
 from relay.core.card.step import Edit, Post, Reply, Step, Wait
+from relay.core.card.view import Memory
 from relay.core.routing.lane import Policy, Target
 from relay.core.turn.change import CardChange
 
@@ -42,6 +43,7 @@ class Situation(Struct, frozen=True):
 
     `limits` are the budgets of each call. `waiting` cards of the lane wait for a call; on `lanes`
     other threads of the chat `waiting_beside` do. `lines` are what a digest or a summary tells of.
+    `memory` is what is known of the last seven days of the card's alert, if it has one.
     """
 
     now: float
@@ -53,6 +55,7 @@ class Situation(Struct, frozen=True):
     waiting_beside: int = 0
     lanes: int = 0
     lines: tuple[Line, ...] = ()
+    memory: Memory = Memory()
 
     @property
     def policy(self) -> Policy:
