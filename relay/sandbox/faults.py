@@ -18,6 +18,7 @@ FaultKind = Literal[
     "cut after",
     "not json",
     "too large",
+    "blocked",
     "ok false",
     "slow",
     "refused",
@@ -162,6 +163,12 @@ def spoiled(fault: Fault) -> Reply | None:
                 200,
                 {"Content-Type": "text/html"},
                 b"<html><body>Please log in to the network.</body></html>",
+            )
+        case "blocked":  # a firewall in between, which is not the platform
+            return Reply(
+                403,
+                {"Content-Type": "text/html"},
+                b"<html><body>Blocked by policy. Event 7.</body></html>",
             )
         case "ok false":
             return json_reply(200, _failure(fault.platform, 500, "Internal Server Error"))

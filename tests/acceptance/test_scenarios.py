@@ -144,7 +144,17 @@ EVENTS: dict[str, Spoil] = {
 }
 FAULTS: dict[str, FaultKind] = {
     kind: kind
-    for kind in ("500", "502", "429", "hang", "cut before", "cut after", "not json", "ok false")
+    for kind in (
+        "500",
+        "502",
+        "429",
+        "hang",
+        "cut before",
+        "cut after",
+        "not json",
+        "blocked",
+        "ok false",
+    )
 }
 REFUSALS: dict[str, tuple[Refusal, int | None]] = {
     "parse error": (Refusal(400, "Bad Request: can't parse entities: Unsupported start tag"), 1),
@@ -394,6 +404,12 @@ ROWS = (
     Row("not json", "telegram", "reply", "Unknown", "200@0 200@15", (GREW,)),
     Row("not json", "discord", "post", "Unknown", "200@0 200@15", (f"? {FIRING}",), "delivered 1"),
     Row("not json", "discord", "edit", "Unknown", "200@0 200@15", (SHRUNK,)),
+    Row("blocked", "telegram", "post", "Unavailable", "403@0 200@1.1", (FIRING,), "delivered 1"),
+    Row("blocked", "telegram", "edit", "Unavailable", "403@0 200@1.1", (SHRUNK,)),
+    Row("blocked", "telegram", "reply", "Unavailable", "403@0 200@1.1 200@2.2", (GREW, JOINED)),
+    Row("blocked", "discord", "post", "Unavailable", "403@0 200@0.8", (FIRING,), "delivered 1"),
+    Row("blocked", "discord", "edit", "Unavailable", "403@0 200@0.8", (SHRUNK,)),
+    Row("blocked", "discord", "reply", "Unavailable", "403@0 200@0.8 200@0.8", (GREW, NAMED)),
     Row("hang", "telegram", "post", "Unknown", "504@0 200@30", (f"? {FIRING}",), "delivered 1"),
     Row("hang", "discord", "edit", "Unknown", "504@0 200@30", (SHRUNK,)),
     Row(
