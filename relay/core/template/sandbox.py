@@ -72,15 +72,18 @@ class TooCostlyError(RuntimeError):
 
 
 class Run:
-    """One rendering: the values its output will hold, and how much work is left."""
+    """One rendering: the values its output will hold, the characters of the longest of them before
+    it was shortened, and how much work is left.
+    """
 
-    __slots__ = ("_left", "_patterns", "limit", "reader", "rewrites", "values")
+    __slots__ = ("_left", "_patterns", "limit", "longest", "reader", "rewrites", "values")
 
     def __init__(self, reader: Reader, limit: int, rewrites: tuple[LinkRewrite, ...]) -> None:
         """Values longer than `limit` characters are shortened; links are rewritten."""
         self.rewrites = rewrites
         self.reader = reader
         self.limit = limit
+        self.longest = 0
         self.values: list[RichText | str] = []
         self._left = MAX_STEPS
         self._patterns: set[str] = set()
@@ -112,6 +115,7 @@ class Run:
         """
         text = shown(value[: 2 * self.limit] if isinstance(value, str) else value)
         size = max(price.size(value), price.size(text))
+        self.longest = max(self.longest, size)
         if size <= self.limit:
             return text
         rich = RichText(text) if isinstance(text, str) else text

@@ -10,7 +10,7 @@ from relay.core.card.outcome import Outcome, RateLimited
 from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
 from relay.core.routing.lane import Endpoint, LaneKey, Policy
 from relay.core.secret import Secret
-from relay.core.text.message import EMPTY, Message
+from relay.core.text.message import EMPTY, Form, Message
 from relay.core.text.richtext import RichText, concat, join, shorten, styled, utf16_length
 from relay.platforms.answer import (
     ParsedResponse,
@@ -177,6 +177,9 @@ def excess(message: Message) -> int:
 def fits(message: Message) -> bool:
     """Whether the text is short enough."""
     return excess(message) == 0
+
+
+FORM = Form(excess, frozenset({"card", "reply", "digest", "title", "content"}))
 
 
 def squeeze(message: Message) -> Message:
