@@ -7,7 +7,8 @@ the bot.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
-from typing import Protocol
+from functools import lru_cache
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -82,6 +83,7 @@ _OTHER_PORTS = frozenset({10250, 10249, 10255, 15692})
 _DIGITS = re.compile(r"([0-9]{1,15})")
 _LONGEST = 60  # characters of a value: a longer one loses its middle
 _MOST_WHO, _MOST_PARTS, _MOST_WHERE = 3, 2, 3
+_REMEMBERED, _ALL_REMEMBERED = 100, 2000  # characters of a name, and of all names of an alert
 _MOST_GROUPED = 4  # labels: a group that is made by more says nothing by them
 
 _KUBE, _THING, _MACHINE, _PART, _SERVICE, _PLACE, _OTHER, _MANNER = range(8)
@@ -159,6 +161,8 @@ def subject(
 def differences(alerts: Sequence[Labelled], ignores: Iterable[str] = ()) -> list[Subject]:
     """Of each alert of a group what it does not share with all others. One alert alone has no
     such difference."""
+    if len(alerts) == 1:
+        return [Subject((one_line(alerts[0].labels.get("alertname", "")),), (), ())]
     ignored = set(ignores)
     common = {
         name
@@ -203,6 +207,11 @@ class _Labelled(Struct, frozen=True):
 
 def tier(name: str) -> tuple[int, int]:
     """How telling a label's name is: its class, then its place there."""
+    return _tier(name) if len(name) <= _REMEMBERED else _tier.__wrapped__(name)
+
+
+@lru_cache(maxsize=4096)
+def _tier(name: str) -> tuple[int, int]:
     plain = name.lower().replace(".", "_").replace("-", "_")
     if plain in _TIERS:
         return _TIERS[plain]
@@ -216,40 +225,71 @@ def tier(name: str) -> tuple[int, int]:
 def scraped(labels: Labels) -> Set[str]:
     """The names of the labels that are about the target that was scraped, beside others that are
     about what is ill."""
-    aside: set[str] = set()
-    of_metric = {name.removeprefix("exported_") for name in labels if name.startswith("exported_")}
-    aside |= of_metric
-    if of_metric & {"pod", "namespace"}:
-        aside |= {"pod", "namespace", "container", "node", *_SCRAPED}
-    if of_metric & {"job", "instance"}:
-        aside |= {"job", "instance"}
     job = labels.get("job", "").rpartition("/")[2]
     metrics = any(
         "kube-state-metrics" in labels.get(name, "")
         for name in ("job", "service", "app_kubernetes_io_name", "app")
     )
-    exporter = bool(_EXPORTER.search(job)) or metrics or _exporters_port(labels.get("instance", ""))
-    pod, container = labels.get("pod", ""), labels.get("container", "")
-    if container.startswith(_PROXY):
+    instance, pod = labels.get("instance", ""), labels.get("pod", "")
+    exporter = metrics or bool(_EXPORTER.search(job)) or _exporters_port(instance)
+    told = _Telling(
+        metrics=metrics,
+        exporter=exporter,
+        proxied=labels.get("container", "").startswith(_PROXY),
+        own_pod=bool(pod and (_EXPORTER.search(pod) or (exporter and job and job in pod))),
+        host=bool(instance and _EXPORTER.search(_host(instance))),
+        told=bool(instance or labels.get("job")),
+    )
+    names = tuple(labels)
+    short = sum(map(len, names)) <= _ALL_REMEMBERED
+    return _aside(names, told) if short else _aside.__wrapped__(names, told)
+
+
+class _Telling(NamedTuple):
+    """What the values of labels tell of the target that was scraped: it is kube-state-metrics, or
+    an exporter at all; behind a proxy; the pod is its own; its host is called after it; there is an
+    instance or a job.
+    """
+
+    metrics: bool
+    exporter: bool
+    proxied: bool
+    own_pod: bool
+    host: bool
+    told: bool
+
+
+@lru_cache(maxsize=1024)
+def _aside(names: tuple[str, ...], values: _Telling) -> Set[str]:
+    """`scraped`, from the names of the labels and what their values tell: alike for most alerts of
+    a rule."""
+    aside: set[str] = set()
+    of_metric = {name.removeprefix("exported_") for name in names if name.startswith("exported_")}
+    aside |= of_metric
+    if of_metric & {"pod", "namespace"}:
+        aside |= {"pod", "namespace", "container", "node", *_SCRAPED}
+    if of_metric & {"job", "instance"}:
+        aside |= {"job", "instance"}
+    if values.proxied:
         aside.add("container")
-    if pod and (_EXPORTER.search(pod) or (exporter and job and job in pod)):
+    if values.own_pod:
         aside |= {"pod", "container", "namespace", "service", "job", "endpoint"}
-    if metrics:
+    if values.metrics:
         aside |= set(_SCRAPED)
-    left = labels.keys() - aside - _NEVER
+    left = set(names) - aside - _NEVER
     if any(tier(name)[0] == _KUBE for name in left):
         aside |= {"instance", "job", "endpoint", "metrics_path", "app", "helm_sh_chart"}
-        if labels.get("instance") or labels.get("job"):
+        if values.told:
             aside.add("service")
     elif any(tier(name)[0] <= _PART for name in left):
         aside |= {"endpoint", "metrics_path"}
-        if exporter:
+        if values.exporter:
             aside |= {"job", "service"}
-    if _EXPORTER.search(_host(labels.get("instance", ""))) and any(
+    if values.host and any(
         tier(name)[0] <= _PLACE for name in left - {"instance", "job", "service"}
     ):
         aside.add("instance")
-    return aside
+    return frozenset(aside)
 
 
 def thing(labels: Labels, ignores: Iterable[str] = ()) -> frozenset[tuple[str, str]]:

@@ -52,7 +52,6 @@ class TemplateContext:
         self._about = view.about if reply in ("joined", "raised", "again") else ()
         self.reader = Reader(policy.language, policy.timezone, view.now)
         self._visible = view.alerts[:MOST_SHOWN]
-        self._totals = Counter(dict(telling.severities(view.alerts)))
         self._made_ready()
         self._brief = self._told(self._visible, brief=True)
         many = len(self._visible) > _MOST_DETAILS
@@ -163,9 +162,12 @@ class TemplateContext:
 
     def _hidden(self, shown: int) -> Hidden:
         hidden = Hidden(len(self.view.alerts) - shown)
-        rest = self._totals - Counter(dict(telling.severities(self._visible[:shown])))
-        words = (f"{rest[key]} {self._word(key)}" for key in self._totals if rest[key])
-        hidden.by_severity = list(words) if hidden else []
+        hidden.by_severity = []
+        if hidden:
+            totals = Counter(dict(telling.severities(self.view.alerts)))
+            rest = totals - Counter(dict(telling.severities(self._visible[:shown])))
+            words = (f"{rest[key]} {self._word(key)}" for key in totals if rest[key])
+            hidden.by_severity = list(words)
         return hidden
 
     def _more(self, hidden: Hidden) -> RichText | str:
