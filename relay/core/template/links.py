@@ -1,8 +1,8 @@
 """The links under a card: runbook, graph, silence, dashboard; only those that work from outside."""
 
 import re
-from ipaddress import ip_address
 from functools import lru_cache
+from ipaddress import ip_address
 from itertools import islice
 from urllib.parse import quote, urlsplit
 

@@ -244,17 +244,18 @@ class Sandbox(ImmutableSandboxedEnvironment):
 
     def getattr(self, obj: Any, attribute: str) -> Any:
         """As Jinja's, without asking anew what is known of a type and a name."""
-        if _may_see(type(obj), attribute):
+        if _sees(obj, attribute):
             with suppress(AttributeError):
                 return getattr(obj, attribute)
         return super().getattr(obj, attribute)
 
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Of the built-in types only what is listed; of our own all that is public."""
-        kind = type(obj)
-        if attr.startswith("_") or kind in _METHODS:
-            return _may_see(kind, attr)
-        return _may_see(kind, attr) or super().is_safe_attribute(obj, attr, value)
+        if _sees(obj, attr):
+            return True
+        if attr.startswith("_") or type(obj) in _METHODS:
+            return False
+        return super().is_safe_attribute(obj, attr, value)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         """Jinja would write out an argument of any kind and size to look for an attribute of that
@@ -291,6 +292,10 @@ class Sandbox(ImmutableSandboxedEnvironment):
             if rich
             else _bounded(super().call_binop(context, operator, left, right))
         )
+
+
+def _sees(obj: object, attribute: str) -> bool:
+    return _may_see(type(obj), attribute)  # type: ignore[arg-type]  # a class can be hashed
 
 
 @lru_cache(maxsize=1024)
