@@ -7,13 +7,13 @@ Each row is one card on one platform: composed (rendered and fitted), then writt
 Every round has a card of its own, so that nothing is remembered.
 """
 
+import json
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-ROOT = Path(__file__).parent.parent
-sys.path.insert(0, str(ROOT))
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench.payloads import payload
 from relay.core.card.card import Card, Head
@@ -29,6 +29,7 @@ from relay.core.turn.compose import Composed, compose
 from relay.core.turn.decide import Rank, Send, Situation
 from relay.platforms import PLATFORMS
 
+ROOT = Path(__file__).parent.parent
 ROUNDS = 60
 AT = 1_780_000_000.0
 _WRITTEN: tuple[tuple[Platform, str, MarkupName, str], ...] = (

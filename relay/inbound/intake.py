@@ -4,6 +4,7 @@ folded here.
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import islice
 from weakref import WeakValueDictionary
 
@@ -24,6 +25,7 @@ _PARTS_AT_ONCE = 16
 _BUSIEST = 5000  # transactions waiting for the disk above which a sender is asked to come again
 _RETRY_AFTER = 5
 COMMITTED = Committed()
+_SPREAD_AFTER = 0.25  # seconds for which a turn may bring it to other lanes before we do
 
 
 class Intake:
@@ -45,6 +47,7 @@ class Intake:
         # Who holds one is taking a large body of that source; later ones of the source wait for it.
         self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._in_order: set[asyncio.Future[IntakeResult]] = set()
+        self._spreading: asyncio.Task[None] | None = None
 
     def accept(self, source: str, body: bytes) -> "asyncio.Future[IntakeResult]":
         """Taken only when every delivery that follows from the body is committed and synced.
@@ -120,8 +123,7 @@ class Intake:
                 return
             else:
                 outcome = COMMITTED
-                for _, accepted in taken:
-                    self._emit(accepted)
+                self._told(taken)
                 self._wake(lanes)
             if not result.cancelled():
                 result.set_result(outcome)
@@ -131,9 +133,21 @@ class Intake:
 
     async def _keep(self, taken: list[tuple[NewPayload, Accepted]]) -> tuple[LaneKey, ...]:
         lanes = await self._writer.accept([payload for payload, _ in taken])
+        self._told(taken)
+        return lanes
+
+    def _told(self, taken: list[tuple[NewPayload, Accepted]]) -> None:
         for _, accepted in taken:
             self._emit(accepted)
-        return lanes
+        if self._spreading is None or self._spreading.done():
+            self._spreading = asyncio.create_task(self._spread())
+
+    async def _spread(self) -> None:
+        """What was accepted reaches other lanes than those of its routes by the next turn of any
+        lane; where all of these are busy, by this."""
+        await asyncio.sleep(_SPREAD_AFTER)
+        with suppress(StoreError):
+            self._wake(await self._writer.spread())
 
     def _failed(self, error: StoreError) -> RetryLater:
         self._emit(Noted("error", "storage failed", (("err", str(error)),)))
@@ -174,6 +188,7 @@ def _new_payload(
         at,
         routed.deliveries,
         last=part.part == part.parts - 1,
+        notification=part,
     )
     return new_payload, Accepted(
         part.source,
