@@ -144,13 +144,14 @@ def subject(
     if not alerts:
         return Subject((), (), ())
     first = alerts[0].labels
+    others = alerts[1:]
     common = {
         name
         for name, value in first.items()
-        if value and all(alert.labels.get(name) == value for alert in alerts)
+        if value and (not others or all(alert.labels.get(name) == value for alert in others))
     }
     # What is the exporter's on one of them is so on all: a card has one kind of head.
-    aside = {name for alert in alerts for name in scraped(alert.labels)}
+    aside = frozenset[str]().union(*(scraped(alert.labels) for alert in alerts))
     by = set(group or ()) if len(group or ()) <= _MOST_GROUPED else set()
     made = _made(first, common - aside, set(ignores), by)
     if not made.values and len(alerts) == 1:
@@ -331,13 +332,15 @@ class _Made(Struct, frozen=True):
 
 def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[str]) -> _Made:
     """The labels of those names, each put where it tells most."""
-    left = sorted(
-        (name for name in names if labels.get(name) and name not in _NEVER and name not in ignores),
-        key=lambda name: (tier(name), name),
+    ranked = sorted(
+        (tier(name), name)
+        for name in names
+        if labels.get(name) and name not in _NEVER and name not in ignores
     )
+    left = [name for _, name in ranked]
     by_tier: dict[int, list[str]] = {}
-    for name in left:
-        by_tier.setdefault(tier(name)[0], []).append(name)
+    for (kind, _), name in ranked:
+        by_tier.setdefault(kind, []).append(name)
     chosen = _chosen(by_tier)
     places = [*by_tier.get(_PLACE, ())]
     if not chosen and not places:
@@ -361,10 +364,13 @@ def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[st
             at.append(value)
     shown = {*chosen, *told_where}
     hosts = {_host(labels[name]) for name in chosen}
-    for name in left:
-        same = _host(labels[name]) in hosts or short(labels[name]) in told
-        alias = same and (tier(name)[0] == _SERVICE or name in _ALIASES)
-        if name not in shown and not alias:
+    for (kind, _), name in ranked:
+        if name in shown:
+            continue
+        alias = (kind == _SERVICE or name in _ALIASES) and (
+            _host(labels[name]) in hosts or short(labels[name]) in told
+        )
+        if not alias:
             rest.append(f"{one_line(name)}={short(_value(labels, name))}")
     return _Made(tuple(told), tuple(at), tuple(rest))
 
@@ -414,12 +420,16 @@ def _is_scraped_port(value: str, labels: Labels) -> bool:
 
 
 def _exporters_port(address: str) -> bool:
-    found = _PORT.fullmatch(address) if "://" not in address and len(address) < 300 else None
+    if ":" not in address or "://" in address or len(address) >= 300:
+        return False
+    found = _PORT.fullmatch(address)
     port = int(found[2]) if found else 0
     return port in _OTHER_PORTS or (port in _EXPORTER_PORTS and port not in _SERVERS_PORTS)
 
 
 def _host(address: str) -> str:
     """The address without its port."""
-    found = _PORT.fullmatch(address) if "://" not in address and len(address) < 300 else None
+    if ":" not in address or "://" in address or len(address) >= 300:
+        return address
+    found = _PORT.fullmatch(address)
     return found[1] if found else address
