@@ -11,7 +11,7 @@ from relay.core.card.subject import Subject, differences, subject
 from relay.core.card.view import AlertView, Late, View
 from relay.core.routing.lane import Policy
 from relay.core.template import labels_shown as telling
-from relay.core.template.links import Links, linked, links, outside, prose
+from relay.core.template.links import DASHBOARDS, RUNBOOKS, Links, linked, links, outside, prose
 from relay.core.template.objects import Alert, AlertFacts, Alerts, Counts, Hidden, Labels
 from relay.core.template.sandbox import nearest, shown
 from relay.core.text.richtext import RichText, join, styled
@@ -105,18 +105,17 @@ class TemplateContext:
         self._wrong = self._common_wrong(value, head)
         if len(self._wrong.text) > _LONG_TEXT and not self._wrong.more:  # it is folded
             self._wrong = telling.Details("", self._wrong.text, self._wrong.figure)
-        if runbook := self._runbook():
-            more = "\n".join(filter(None, (self._wrong.more, runbook)))
+        prose_links = [self._prose("runbook", RUNBOOKS), self._prose("dashboard", DASHBOARDS)]
+        if any(prose_links):
+            more = "\n".join(filter(None, (self._wrong.more, *prose_links)))
             self._wrong = telling.Details(self._wrong.text, more, self._wrong.figure)
 
-    def _runbook(self) -> str:
-        """A runbook that is text and no address, under its name."""
+    def _prose(self, title: str, names: Iterable[str]) -> str:
+        """A runbook or dashboard that is text and no address, under its title."""
         first = self._visible[0].annotations if self._visible else {}
-        found = (prose(first.get(name, "")) for name in ("runbook", "runbook_url"))
+        found = (prose(first.get(name, "")) for name in names)
         text = next((text for text in found if text), "")
-        if not text or outside(text, self.policy.link_rewrites) or "://" in text:
-            return ""
-        return f"{self.reader.say('runbook').text}: {text}"
+        return f"{self.reader.say(title).text}: {text}" if text else ""
 
     def _common_wrong(self, value: str, head: tuple[str, ...]) -> telling.Details:
         """What all alerts of the card have wrong: the same text, else the same summary."""
