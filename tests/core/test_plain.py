@@ -34,7 +34,7 @@ def test_name_state_severity_summary_and_labels_on_one_line_each() -> None:
 def test_it_is_as_honest_as_any_card() -> None:
     assert (
         _plain("late").splitlines()[-1]
-        == "⏱ 14 min late: this chat could not be reached from 11:04 to 11:17"
+        == "⏱ 14\u00a0min late: this chat could not be reached from 11:04 to 11:17"
     )
     assert _plain("huge", room=400).splitlines()[-1].startswith("… and 19")
 

@@ -153,7 +153,7 @@ def test_blocks_that_are_left_out_have_the_built_in_default() -> None:
         _room(99),
     )
     assert reply.message.body.text == (
-        "🔁 critical KubePodCrashLooping · payments, prod-1 · still firing after 2 min"
+        "🔁 critical KubePodCrashLooping · payments, prod-1 · still firing after 2\u00a0min"
     )
 
 
@@ -286,9 +286,9 @@ def test_a_template_that_does_not_say_that_it_is_late_has_it_said_for_it() -> No
     assert _card("{{ name }}", view).message.body.text.splitlines()[1:] == [
         "↪️ for oncall, whose chat could not be reached",
         "✂️ Alertmanager left out 2 alerts (max_alerts)",
-        "💤 nothing heard of this group for 9 h: it may have changed",
+        "💤 nothing heard of this group for 9\u00a0h: it may have changed",
         "❔ may be repeated: no answer came when it was first sent",
-        "⏱ 14 min late: this chat could not be reached from 12:04 to 12:17",
+        "⏱ 14\u00a0min late: this chat could not be reached from 12:04 to 12:17",
     ]
     assert "late" not in _card("{{ name }}{% if notes %}{% endif %}", view).message.body.text
 
@@ -451,5 +451,5 @@ def test_a_resolved_card_says_what_differs_and_not_its_name_again(
     text = rendered.message.body.text.replace(" UTC", "")
     text = "\n".join(part for part in (rendered.message.content.text, text) if part)
     assert text.splitlines()[0] == f"🟢 resolved EtcdNoLeader {head}"
-    assert text.splitlines()[1] == "11:04 to 11:07 (3 min)"
+    assert text.splitlines()[1] == "11:04 to 11:07 (3\u00a0min)"
     assert text.count("EtcdNoLeader") == 1
