@@ -42,7 +42,7 @@ def test_it_is_as_honest_as_any_card() -> None:
 def test_it_speaks_the_receivers_language() -> None:
     assert (
         _plain("resolved", "x", language="fr").splitlines()[-1]
-        == "(le modèle team.html.j2 a échoué : x)"
+        == "(le modèle team.html.j2 a échoué\u00a0: x)"
     )
 
 
