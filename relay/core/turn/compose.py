@@ -55,7 +55,8 @@ def _composed_card(
     pace: Pace,
 ) -> Composed:
     card, state, policy = send.card, situation.state, situation.policy
-    view = build_view(card, state, send.step, policy, situation.now, pace=pace)
+    memory, now = situation.memory, situation.now
+    view = build_view(card, state, send.step, policy, now, memory, pace)
     reply = send.step.kind if isinstance(send.step, Reply) else None
     part: Literal["card", "reply"] = "reply" if reply else "card"
     rendered = render(templates, situation.policy, view, part, reply, fits)
