@@ -77,6 +77,10 @@ class TemplateContext:
         """What is wrong with all alerts alike; empty when it differs or nobody wrote it."""
         return self._wrong.text or self._wrong.more
 
+    def subject_of(self, alert: AlertView) -> Subject:
+        """In what the alert differs from the others of its card."""
+        return self._differences.get(alert.fingerprint, Subject((), (), ()))
+
     def _made_ready(self) -> None:
         """Who is ill and what is wrong, over the alerts that are seen."""
         view = self.view
@@ -140,7 +144,7 @@ class TemplateContext:
         mixed = len({each.labels.get("alertname") for each in self._visible}) > 1
         wrong = self._wrongs.get(alert.fingerprint, telling.Details(""))
         return AlertFacts(
-            subject=self._told_of or self._differences.get(alert.fingerprint, Subject((), (), ())),
+            subject=self._told_of or self.subject_of(alert),
             wrong=wrong,
             said=self.said,
             mixed=mixed,
@@ -196,7 +200,7 @@ class TemplateContext:
             "facts": self._facts(),
             "memory": self._memory(),
             "counts": self._counts(),
-            "links": self._links(),
+            "links": self.links,
             "since": reader.time(view.since),
             "until": reader.time(view.until or 0.0),
             "age": reader.age(view.since, view.until),
@@ -320,7 +324,9 @@ class TemplateContext:
             age=str(reader.age(last.started_at, last.ended_at)),
         )
 
-    def _links(self) -> Links:
+    @property
+    def links(self) -> Links:
+        """The links that work."""
         return links(self.view, self._visible, self.policy, self.reader)
 
     def _again(self) -> RichText | str:

@@ -22,6 +22,7 @@ from relay.core.text.richtext import (
     cut,
     normalise,
     strip,
+    styled,
     utf16_length,
 )
 from relay.platforms.link import public, spelled
@@ -124,8 +125,21 @@ def write(rich: RichText) -> tuple[str, tuple[Entity, ...]]:
 
 
 def write_plain(rich: RichText) -> str:
-    """The text alone, for a call without entities."""
-    return _broken(_prepared(RichText(rich.text))).text
+    """The text alone, for a call without entities; links show their address, which Telegram finds
+    by itself. Nothing else of the text touches it.
+    """
+    shown: list[RichText | str] = []
+    position = 0
+    for span in map(_spelled, rich.spans):
+        text = rich.text[span.start : span.end].strip()
+        if span.kind == "link" and text and public(span.value) and span.start >= position:
+            named = "" if text.rstrip("/") == span.value.rstrip("/") else f"{text}: "
+            before = rich.text[position : span.start]
+            gap = " " if before and not before[-1].isspace() else ""
+            shown += (before, gap, named, styled("link", span.value, span.value))
+            position = span.end
+            shown.append("" if rich.text[position : position + 1].isspace() else " ")
+    return _broken(_prepared(concat([*shown, rich.text[position:]]))).text
 
 
 def _prepared(rich: RichText) -> RichText:
