@@ -54,7 +54,7 @@ async def test_an_entire_life_with_restarts_in_between(sandbox: Sandbox, tmp_pat
         await here.reads(ADA, "You will", "critical Down")
         await here.reads(UPGRADED, "Disk ×2", "critical Down")
         telegram.says(UPGRADED, ADA, "/alerts severity=critical")
-        await here.reads(UPGRADED, "Disk", "Down", "1 alert is open\n🔴 critical Down (b)")
+        await here.reads(UPGRADED, "Disk", "Down", "1 alert is open\n🔴 critical Down · b · since")
 
         telegram.says(ADA, ADA, "/mute 2h")
         await here.reads(ADA, "You will", "critical Down", "Muted until")

@@ -73,8 +73,9 @@ _TYPES: dict[Kind, str] = {
     "subtext": "italic",
     "italic": "italic",
 }  # the most important first: what exceeds MOST_ENTITIES is left out from the end
-_RANK = {kind: rank for rank, kind in enumerate(_TYPES)}
-_GUARDING: frozenset[Kind] = frozenset({"code", "pre", "link", "mention"})
+# A command of our own has no entity: Telegram finds it, where nothing else is over it.
+_RANK: dict[Kind, int] = {kind: rank for rank, kind in enumerate(("command", *_TYPES))}
+_GUARDING: frozenset[Kind] = frozenset({"code", "pre", "link", "mention", "command"})
 
 # What td's find_* functions take for a link, an e-mail address, a command and so on, or a little
 # more than that.
@@ -154,7 +155,7 @@ def _prepared(rich: RichText) -> RichText:
     spans = [
         s
         for s in map(_spelled, rich.spans)
-        if s.kind in _TYPES and (s.kind != "mention" or s.value.startswith("user:"))
+        if s.kind in _RANK and (s.kind != "mention" or s.value.startswith("user:"))
     ]
     lost = [s for s in spans if s.kind == "link" and not public(s.value)]
     kept = RichText(text, tuple(s for s in spans if s not in lost))
@@ -237,7 +238,8 @@ def _moved(span: Span, joints: list[int]) -> Span:
 
 
 def _entities(rich: RichText) -> Iterator[Entity]:
-    text, ordered = rich.text, sorted(rich.spans, key=lambda span: (span.start, -span.end))
+    spans = [span for span in rich.spans if span.kind in _TYPES]
+    text, ordered = rich.text, sorted(spans, key=lambda span: (span.start, -span.end))
     places = _units(text, sorted({offset for span in ordered for offset in (span.start, span.end)}))
     for span in ordered:
         start = places[span.start]
