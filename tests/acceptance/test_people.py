@@ -321,7 +321,7 @@ async def test_a_reload_takes_a_bot_s_ears_away_and_gives_them_back(
         await here.reads(ADA, "This bot sends alerts", "This bot sends alerts")
         assert here.heard("repeated") == 0
         sandbox.telegram.says(GROUP, ADA, "/chatid")
-        await here.reads(GROUP, "Identifiant de la discussion : -5")
+        await here.reads(GROUP, "Identifiant de la discussion\u00a0: -5")
 
 
 async def test_going_back_to_polling_leaves_the_webhook_of_another_program_alone(
