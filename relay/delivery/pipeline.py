@@ -151,9 +151,9 @@ class Pipeline:
 
     async def _call(self, send: Send, situation: Situation, config: ActiveConfig) -> float:
         target, policy = situation.target, situation.policy
-        fits = self._platforms[target.lane.platform].fits
+        form = self._platforms[target.lane.platform].FORM
         calls = self._calls_made.setdefault(target.lane, deque(maxlen=_MOST_CALLS))
-        composing = partial(compose, send, situation, config.templates, fits, tuple(calls))
+        composing = partial(compose, send, situation, config.templates, form, tuple(calls))
         composed = await _beside(len(send.card.entries), composing)
         if composed.failed:
             self._emit(TemplateFailed(policy.template, composed.failed))

@@ -1,7 +1,6 @@
 """Composing a turn: the message by which a step shows its card."""
 
 import math
-from collections.abc import Callable
 from typing import Literal
 
 from msgspec import Struct
@@ -11,7 +10,7 @@ from relay.core.card.digest import DIGEST, QUIET, DigestView
 from relay.core.card.step import Reply
 from relay.core.template.build_view import Pace, build_view, late
 from relay.core.template.template import Templates, render, render_digest
-from relay.core.text.message import Message
+from relay.core.text.message import Form, Message
 from relay.core.turn.decide import Send, Situation
 from relay.core.turn.finish import Contents
 
@@ -30,7 +29,7 @@ def compose(
     send: Send,
     situation: Situation,
     templates: Templates,
-    fits: Callable[[Message], bool],
+    form: Form,
     calls: tuple[float, ...] = (),
 ) -> Composed:
     """The message of the step. `calls` are the times of the last calls of its chat, ascending.
@@ -40,18 +39,18 @@ def compose(
     match send.card.group:
         case group if group == DIGEST:
             view = _digest_view(send, situation, pace)
-            return _composed_digest(view, situation, templates, fits)
+            return _composed_digest(view, situation, templates, form)
         case group if group == QUIET:
-            return _composed_digest(_summary_view(send, situation), situation, templates, fits)
+            return _composed_digest(_summary_view(send, situation), situation, templates, form)
         case _:
-            return _composed_card(send, situation, templates, fits, pace)
+            return _composed_card(send, situation, templates, form, pace)
 
 
 def _composed_card(
     send: Send,
     situation: Situation,
     templates: Templates,
-    fits: Callable[[Message], bool],
+    form: Form,
     pace: Pace,
 ) -> Composed:
     card, state, policy = send.card, situation.state, situation.policy
@@ -59,7 +58,7 @@ def _composed_card(
     view = build_view(card, state, send.step, policy, now, memory, pace)
     reply = send.step.kind if isinstance(send.step, Reply) else None
     part: Literal["card", "reply"] = "reply" if reply else "card"
-    rendered = render(templates, situation.policy, view, part, reply, fits)
+    rendered = render(templates, situation.policy, view, part, reply, form)
     return Composed(rendered.message, Contents(counted=rendered.counted), rendered.failed)
 
 
@@ -67,9 +66,9 @@ def _composed_digest(
     view: DigestView,
     situation: Situation,
     templates: Templates,
-    fits: Callable[[Message], bool],
+    form: Form,
 ) -> Composed:
-    rendered = render_digest(templates, situation.policy, view, fits)
+    rendered = render_digest(templates, situation.policy, view, form)
     return Composed(rendered.message, Contents(named=rendered.named), rendered.failed)
 
 
