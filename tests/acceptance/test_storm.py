@@ -93,7 +93,7 @@ async def test_a_digest_after_an_outage_says_how_late_it_is_and_why() -> None:
     await world.run(until=1000)
     (digest,) = world.telegram.messages(CHAT)
     assert "60 groups firing" in digest.text
-    assert re.search(r"⏱ \d+ min late: this chat could not be reached from", digest.text)
+    assert re.search(r"⏱ \d+\u00a0min late: this chat could not be reached from", digest.text)
     world.now = T0 + 1100
     await world.post(notification(problem(1, over=True), group=group(1)))
     await world.run(until=1200)
@@ -105,7 +105,7 @@ async def test_a_digest_after_an_outage_says_how_late_it_is_and_why() -> None:
     await world.run(until=2200)
     (digest,) = world.telegram.messages(CHAT)
     assert "58 groups firing" in digest.text
-    assert "⏱ 10 min late" in digest.text
+    assert "⏱ 10\u00a0min late" in digest.text
 
 
 async def test_a_group_of_a_digest_that_turns_urgent_gets_its_own_message() -> None:
