@@ -19,6 +19,7 @@ WARNINGS = {
     "chat-twice",
     "missing-secret-file",
     "pasted-grouping",
+    "silences-without-alertmanagers",
     "unused-receiver",
 }
 SECRETS = """\
