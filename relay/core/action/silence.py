@@ -195,7 +195,9 @@ def answered(silencing: Silencing, call: Call, answer: Answer, now: float) -> Si
         case FoundSilence(silence_id, ends_at):
             return _done(silencing, silence_id, ends_at)
         case NotFound():
-            return replace(silencing, phase="post", posted_at=None, due=now)
+            # where a POST says so, the silence that it was to make longer is not there
+            back = replace(silencing, phase="post", posted_at=None, due=now)
+            return replace(back, replaces="", starts_at=0.0) if isinstance(call, Write) else back
         case Expired():
             return _done(silencing, silencing.silence_id, now)
         case ApiRefused(why):
