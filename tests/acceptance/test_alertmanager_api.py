@@ -190,7 +190,7 @@ async def test_a_silence_is_made_longer_and_its_id_is_the_one_that_comes_back(
     (shown,) = json.loads(await amtool(url, "silence", "query", "-o", "json"))
     assert shown["id"] == longer.silence_id
     assert isinstance(await client.call(Find("act2"), url), FoundSilence)
-    assert await client.call(Expire("no-such-id"), url) == Expired()
+    assert await client.call(Expire("00000000-0000-4000-8000-000000000000"), url) == Expired()
 
 
 def _silence(silencing: Silencing) -> NewSilence:
