@@ -27,6 +27,9 @@ _JSON_TYPES = {
 _DISCORD_BODIES = {
     "execute_webhook": "IncomingWebhookRequestPartial",
     "edit_webhook_message": "IncomingWebhookUpdateRequestPartial",
+    "create_message": "MessageCreateRequest",
+    "edit_message": "MessageEditRequestPartial",
+    "start_thread": "CreateForumThreadRequest",
 }
 
 
@@ -164,6 +167,7 @@ def _discord_faults(request: Request) -> list[str]:
     https://docs.discord.com/developers/resources/message#embed-object
     """
     body, url = json.loads(request.body), request.url.reveal()
+    body = body["message"] if request.name == "start_thread" else body
     embeds = body.get("embeds", [])
     texts = [text for embed in embeds for text in _embed_texts(embed)]
     every = [*texts, body.get("content", "")]
