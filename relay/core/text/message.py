@@ -1,5 +1,6 @@
 """A rendered message, before its platform writes it in its own form."""
 
+from collections.abc import Callable
 from typing import Literal
 
 from msgspec import Struct
@@ -7,6 +8,8 @@ from msgspec import Struct
 from relay.core.text.richtext import RichText
 
 EMPTY = RichText("")
+BLOCKS = ("card", "reply", "digest", "title", "fields", "footer", "color", "content")
+"""The blocks of a template, each a part of a message."""
 
 
 class Field(Struct, frozen=True):
@@ -66,3 +69,16 @@ class Message(Struct, frozen=True):
     mentions: tuple[Mention, ...] = ()
     file: Attachment | None = None
     buttons: Buttons = ()
+
+
+class Form(Struct, frozen=True):
+    """What a platform says of messages: by how much one is too large (0: it fits), and which blocks
+    of a template it `shows`.
+    """
+
+    excess: Callable[[Message], int]
+    shows: frozenset[str] = frozenset(BLOCKS)
+
+    def fits(self, message: Message) -> bool:
+        """Whether the message keeps the platform's limits."""
+        return self.excess(message) == 0
