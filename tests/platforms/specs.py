@@ -24,6 +24,7 @@ _JSON_TYPES = {
     "Float": "number",
     "True": "boolean",
 }
+_WITH_TEXT = ("sendMessage", "editMessageText")
 _DISCORD_BODIES = {
     "execute_webhook": "IncomingWebhookRequestPartial",
     "edit_webhook_message": "IncomingWebhookUpdateRequestPartial",
@@ -135,7 +136,8 @@ def _telegram_faults(request: Request) -> list[str]:
             0 <= start < end <= utf16_length(text) for start, end in places
         ),
         "an entity that ends within a character": not split,
-        "a preview": "text" not in body or body["link_preview_options"] == {"is_disabled": True},
+        "a preview": request.name not in _WITH_TEXT
+        or body["link_preview_options"] == {"is_disabled": True},
     }
     return [rule for rule, kept in rules.items() if not kept]
 
