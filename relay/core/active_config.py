@@ -5,6 +5,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
+from relay.core.action.settings import ActingConfig
 from relay.core.bot.account import Bot
 from relay.core.bot.update import BotId
 from relay.core.budget import Limits
@@ -35,7 +36,8 @@ class Retention(Struct, frozen=True):
 class ActiveConfig(Struct, frozen=True, dict=True):
     """Everything that deliveries, messages and answers depend on. Cards and deliveries name
     receivers and lanes, never this. `personal` is the policy of chats that subscribe,
-    `notices_receiver` gets what the relay tells of itself.
+    `notices_receiver` gets what the relay tells of itself, `acting` is what people may do
+    from a chat.
     """
 
     routing: Routing
@@ -46,6 +48,7 @@ class ActiveConfig(Struct, frozen=True, dict=True):
     personal: Policy = Policy(receiver="", template="", markup="none")
     retention: Retention = Retention()
     notices_receiver: str = ""
+    acting: ActingConfig = ActingConfig()
 
     @property
     def notices_language(self) -> str:
