@@ -5,7 +5,7 @@ chats, in any order with everything else: one fault, one card.
 import re
 
 import pytest
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from msgspec import Struct
 from msgspec.structs import replace
@@ -176,8 +176,12 @@ SOME = settings(
 )
 
 
+FIRE = [Post(number, ("firing", "absent", "absent")) for number in range(2)]
+
+
 @SOME
 @given(many)
+@example([Rest(0), FIRE[0], Pass(3.0), FIRE[1], Pass(31_000.0), Expire()])  # the second is untried
 async def test_the_promises_hold_whatever_a_fault_depends_on(script: list[object]) -> None:
     await machine.live(Box(), script)  # type: ignore[arg-type]
 
