@@ -266,8 +266,12 @@ class App:
         return self._metrics.render(await self.balance(), await self._refusing())
 
     async def _refusing(self) -> tuple[Refusing, ...]:
-        """The receivers with a chat that is down, of the configuration in force."""
-        return self.config.current.refusing(await self._writer.run(self._store.down))
+        """The receivers with a chat that is down, or that got nothing of what it is owed for ten
+        minutes, of the configuration in force.
+        """
+        down = await self._writer.run(self._store.down)
+        stuck = await self._writer.run(partial(self._store.stuck, self._clock()))
+        return self.config.current.refusing((*down, *stuck))
 
     def _first_config(self) -> ActiveConfig:
         path = self.options.config_file
