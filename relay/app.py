@@ -18,7 +18,7 @@ from relay.bot.replies import Replies
 from relay.clock import steady_clock
 from relay.config.fault import Fault
 from relay.config.fault import render as render_fault
-from relay.config.resolve import Rules
+from relay.config.rules import Rules
 from relay.core.active_config import ActiveConfig, Refusing
 from relay.core.alert import Notification
 from relay.core.balance import BalanceRow

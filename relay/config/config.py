@@ -14,6 +14,7 @@ from relay.config.source import (
     MappingNode,
     Node,
     Position,
+    ScalarNode,
     SequenceNode,
     Source,
     in_order,
@@ -64,6 +65,7 @@ def parse(name: str, data: bytes, platforms: Platforms) -> tuple[Config | None, 
                 source.position(()), "expected keys such as route and receivers at the top"
             ),
         )
+    faults += tuple(_unquoted_nulls(source))
     errors = _errors(model, plain(source.root))
     trapped = {(fault.line, fault.column) for fault in faults}
     structural = (_fault(source, error) for error in errors[:_MOST_FAULTS])
@@ -77,6 +79,32 @@ def parse(name: str, data: bytes, platforms: Platforms) -> tuple[Config | None, 
     routes_whole = all(error["loc"][:1] != ("route",) for error in errors)
     source = Source(source.name, source.lines, pruned, source.secrets)
     return Config(file, source, routes_whole, incomplete, declared), faults
+
+
+def _unquoted_nulls(source: Source) -> Iterator[Fault]:
+    """Receivers that YAML takes for nothing: `receiver: null` means `receiver: "null"`."""
+    names = _nulls(source.node(("route",)), "receiver")
+    receivers = source.node(("receivers",))
+    if isinstance(receivers, SequenceNode):
+        names = (*names, *(each for item in receivers.items for each in _nulls(item, "name")))
+    for position in names:
+        word = source.lines[position.line][position.column : position.end_column]
+        message = f'YAML reads {word} as nothing here: write "{word}", in quotes, for the receiver'
+        yield source.fault(position, message)
+
+
+def _nulls(node: Node | None, key: str) -> tuple[Position, ...]:
+    """Where the key has an unquoted null, in the mapping and in the routes below it."""
+    if not isinstance(node, MappingNode):
+        return ()
+    found: tuple[Position, ...] = ()
+    value = node.pairs[key][1] if key in node.pairs else None
+    if isinstance(value, ScalarNode) and value.value is None and value.plain:
+        here = value.position
+        found = (here,) if here.end_column > here.column else ()
+    routes = node.pairs["routes"][1] if "routes" in node.pairs else None
+    below = routes.items if isinstance(routes, SequenceNode) else ()
+    return (*found, *(each for child in below for each in _nulls(child, key)))
 
 
 def secret_keys(platforms: Platforms) -> frozenset[str]:

@@ -7,7 +7,7 @@ from msgspec import Struct
 from relay.config.fault import Fault
 from relay.config.schema import File
 from relay.core.secret import Secret
-from relay.core.template.static_check import TemplateFault
+from relay.core.template.template_fault import TemplateFault
 from relay.platforms.entry import HttpConfig
 
 

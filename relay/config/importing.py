@@ -193,18 +193,17 @@ def _settle(
         wrong = _wrong(draft, files, platforms)
         if not wrong:
             return _tidy(draft), dropped
-        fatal = {
-            loc: message for loc, message in wrong.items() if not _may_go(loc, message, platforms)
-        }
+        fatal = {loc: fault for loc, fault in wrong.items() if not _may_go(loc, fault, platforms)}
         if fatal:
             raise NotImported(
                 tuple(
-                    source.fault(position_of(draft, loc), message) for loc, message in fatal.items()
+                    source.fault(position_of(draft, loc), fault.message)
+                    for loc, fault in fatal.items()
                 )
             )
         for loc in sorted(wrong, key=in_order, reverse=True):
             key = f"{loc[-1]}: " if isinstance(loc[-1], str) else ""
-            dropped.append((position_of(draft, loc), key + wrong[loc]))
+            dropped.append((position_of(draft, loc), key + wrong[loc].message))
             kept = without(draft, loc)
             draft = kept if isinstance(kept, MappingNode) else draft
     raise NotImported(
@@ -212,27 +211,27 @@ def _settle(
     )
 
 
-def _wrong(draft: Node, files: Files, platforms: Platforms) -> dict[Loc, str]:
+def _wrong(draft: Node, files: Files, platforms: Platforms) -> dict[Loc, Fault]:
     """What the relay's check says of the draft as a file, by the path of what it is about."""
     data = write(plain(draft)).encode()
     config, faults = parse("relay.yml", data, platforms)
     more = resolve(config, files, "check")[1] if config else ()
     written, _ = read("relay.yml", data)
     return {
-        _loc_at(written.root, fault.line - 1, fault.column - 1): fault.message
+        _loc_at(written.root, fault.line - 1, fault.column - 1): fault
         for fault in (*faults, *more)
         if fault.severity == "fault"
     }
 
 
-def _may_go(loc: Loc, message: str, platforms: Platforms) -> bool:
+def _may_go(loc: Loc, fault: Fault, platforms: Platforms) -> bool:
     match loc:
         case ("receivers", int(), str(key), int(), *_):
             return key in chats.senders(platforms)
         case ("global", str(), *_):
             return True
         case ("route", *_, "routes", int()):
-            return message.startswith("unreachable: ")
+            return fault.kind == "unreachable"
         case _:
             return False
 

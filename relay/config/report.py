@@ -4,6 +4,8 @@ once.
 
 from typing import Literal
 
+from msgspec.structs import replace
+
 from relay.config.fault import Fault
 from relay.config.source import Loc, Position, ScalarNode, Source
 from relay.core.routing.matcher import Matcher, MatcherError, parse_noting
@@ -20,6 +22,11 @@ class Report:
     def fault(self, loc: Loc, message: str) -> None:
         """Something is wrong with the value at `loc`."""
         self.faults.append(self.source.fault(self.source.position(loc), message))
+
+    def unreachable(self, loc: Loc, message: str) -> None:
+        """No alert comes to the route at `loc`."""
+        fault = self.source.fault(self.source.position(loc), message)
+        self.faults.append(replace(fault, kind="unreachable"))
 
     def lack(self, loc: Loc, message: str) -> None:
         """Something is missing from the value at `loc`, unless that is because a faulty key was

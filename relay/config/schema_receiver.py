@@ -24,6 +24,8 @@ class Receiver(Shared):
 
     name: str
     """What routes call it."""
+    discard: bool = False
+    """It has no chats on purpose: what reaches it is discarded, and counted."""
 
     def entries(self) -> Iterator[tuple[str, Loc, Entry]]:
         """Its chats: the platform of each, the path of its entry below the receiver's, the

@@ -17,6 +17,7 @@ from relay.platforms.scalar import (
     Address,
     Duration,
     Many,
+    Matchers,
     Model,
     SecretAddress,
     Text,
@@ -101,7 +102,7 @@ class Lifecycle(Model):
 class Mention(Model):
     """Who is told when a new firing alert matches: a numeric user id, or on Discord a role id."""
 
-    matchers: Texts
+    matchers: Matchers
     """Which alerts."""
     user: Text | None = None
     """Numeric id of a person."""
@@ -133,7 +134,7 @@ class Shared(Model):
     """Whether a card is a group or an alert (group)."""
     quiet: Texts | None = None
     """Time intervals in which messages come without sound."""
-    urgent: Texts | None = None
+    urgent: Matchers | None = None
     """Which alerts never wait in a digest and ring in quiet hours too: by default those whose
     severity is critical, page, high, error or another word of that weight."""
     digest_after: Duration | None = None

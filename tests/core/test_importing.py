@@ -15,7 +15,8 @@ from relay.config.config import parse
 from relay.config.fault import Fault, render
 from relay.config.files import Files
 from relay.config.importing import Imported, NotImported, convert
-from relay.config.resolve import Rules, decided, resolve
+from relay.config.resolve import resolve
+from relay.config.rules import Rules, decided
 from relay.core.routing.matcher import parse as parse_matchers
 from relay.core.routing.route import Route, walk
 from relay.platforms import PLATFORMS

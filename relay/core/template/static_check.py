@@ -80,15 +80,6 @@ _ALLOWED: tuple[type[nodes.Node], ...] = (
 )  # fmt: skip
 
 
-class TemplateFault(Struct, frozen=True):
-    """What is wrong with a template, and where; lines and columns count from 1."""
-
-    template: str
-    line: int
-    column: int
-    message: str
-
-
 class Finding(Struct, frozen=True):
     """Something wrong at a line; `word` is what to point at."""
 
