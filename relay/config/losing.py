@@ -9,7 +9,7 @@ from relay.config.fault import Fault
 from relay.config.report import Report
 from relay.config.resolve import ResolvedConfig
 from relay.config.schema_receiver import Receiver
-from relay.config.source import Loc, Position
+from relay.config.source import Loc, MappingNode, Node, Position, SequenceNode
 from relay.core.duration import quote
 
 DISCARDING = frozenset({"null", "blackhole"})
@@ -69,10 +69,15 @@ def _last_resorts(config: Config) -> Iterator[tuple[str, Loc, str]]:
 
 def _is_incomplete(config: Config, loc: Loc) -> bool:
     """Whether anything at or below a path was left out because of a fault."""
-    around = config.source.position(loc)
-    return any(_holds(around, each) for each in config.incomplete)
+    return any(each in config.incomplete for each in _positions(config.source.node(loc)))
 
 
-def _holds(around: Position, inner: Position) -> bool:
-    first = (around.line, around.column) <= (inner.line, inner.column)
-    return first and (inner.end_line, inner.end_column) <= (around.end_line, around.end_column)
+def _positions(node: Node | None) -> Iterator[Position]:
+    if node is not None:
+        yield node.position
+    if isinstance(node, MappingNode):
+        for _, value in node.pairs.values():
+            yield from _positions(value)
+    if isinstance(node, SequenceNode):
+        for each in node.items:
+            yield from _positions(each)

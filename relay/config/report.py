@@ -7,6 +7,7 @@ from typing import Literal
 from msgspec.structs import replace
 
 from relay.config.fault import Fault
+from relay.config.matcher_advice import advice_on, instead_of
 from relay.config.source import Loc, Position, ScalarNode, Source
 from relay.core.routing.matcher import Matcher, MatcherError, parse_noting
 
@@ -58,10 +59,13 @@ class Report:
                 matchers, warning = parse_noting(text)
             except MatcherError as error:
                 position = self._inside(at, error.offset)
-                self.faults.append(self.source.fault(position, f"bad matcher: {error}"))
+                instead = instead_of(text)
+                why = f"bad matcher: write {instead}" if instead else f"bad matcher: {error}"
+                self.faults.append(self.source.fault(position, why))
                 continue
-            if warning:
-                self.warn(at, warning)
+            doubt = advice_on(text, matchers, warning)
+            if doubt:
+                self.warn(at, doubt)
             found += matchers
         return tuple(found)
 

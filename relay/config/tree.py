@@ -3,6 +3,7 @@ reported.
 """
 
 from relay.config.fault import faulty
+from relay.config.matcher_advice import doubtful
 from relay.config.policy import KnownNames, check_name
 from relay.config.report import Report
 from relay.config.schema import Route as RouteConfig
@@ -83,7 +84,10 @@ class RouteTreeBuilder:
     def _matchers(self, config: RouteConfig, loc: Loc) -> tuple[Matcher, ...]:
         before = len(self._report.faults)
         found = [*self._report.matchers(config.matchers, (*loc, "matchers"))]
-        found += [Matcher(name, "=", value) for name, value in (config.match or {}).items()]
+        for name, value in (config.match or {}).items():
+            found.append(Matcher(name, "=", value))
+            if doubt := doubtful(found[-1]):
+                self._report.warn((*loc, "match", name), doubt)
         for name, value in (config.match_re or {}).items():
             found += self._report.matchers(
                 (str(Matcher(name, "=~", value)),), (*loc, "match_re", name)

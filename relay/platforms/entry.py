@@ -78,10 +78,26 @@ class TlsConfig(Model):
 class HttpConfig(Model):
     """Alertmanager's `http_config`: how requests travel."""
 
+    advice: ClassVar[dict[str, str]] = {
+        "proxy_from_environment": (
+            ': the environment is not read, write "proxy_url" where a proxy is needed'
+        ),
+        "no_proxy": ': "proxy_url" counts for all requests of an entry: leave it out at those that '
+        "need none",
+        **dict.fromkeys(
+            ("basic_auth", "authorization", "oauth2", "http_headers", "bearer_token"),
+            ": the chats take none, remove it",
+        ),
+    }
+
     proxy_url: SecretAddress | None = None
     """Proxy to go through, with its user and password if it wants them."""
     tls_config: TlsConfig = TlsConfig()
     """Certificates."""
+    follow_redirects: bool | None = None
+    """No effect here: the chats' APIs redirect nobody."""
+    enable_http2: bool | None = None
+    """No effect here."""
 
 
 class Lifecycle(Model):

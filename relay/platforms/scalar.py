@@ -3,6 +3,7 @@ plain words.
 """
 
 import difflib
+import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Annotated, ClassVar, TypeVar
@@ -114,13 +115,29 @@ def _address(text: str) -> str:
     return text.rstrip("/")
 
 
+def _proxy(text: str) -> str:
+    if text.startswith("socks"):
+        raise ValueError("SOCKS proxies are not supported: name an HTTP proxy")
+    return _address(text)
+
+
 def _open_address(text: str) -> str:
     if "@" in text.partition("://")[2].partition("/")[0]:
         raise ValueError("this address is shown to people: remove the user and password from it")
     return _address(text)
 
 
+_WITH_TOPIC = re.compile("(-?[0-9]+)[_:/]([0-9]+)")
+
+
 def _chat_id(value: object) -> int:
+    if isinstance(value, str) and (found := _WITH_TOPIC.fullmatch(value)):
+        chat, topic = found.groups()
+        raise ValueError(f"write chat_id: {chat} and message_thread_id: {topic}")
+    if isinstance(value, str) and value.startswith("@"):
+        raise ValueError(
+            "a channel is named by its number here: alert-relay setup telegram finds it"
+        )
     if isinstance(value, str) and value.removeprefix("-").isdecimal():
         raise ValueError("write the chat id as a number, without quotes")
     if not isinstance(value, int) or isinstance(value, bool):
@@ -185,7 +202,7 @@ Moment = Annotated[float, _read(parse_moment, "a time such as 2026-11-29T23:00:0
 SecretText = Annotated[Secret, _read(Secret, "text"), _STRING]
 Timezone = Annotated[str, _read(_zone, "a timezone such as Europe/Paris"), _ZONE]
 Address = Annotated[str, _read(_open_address, "an address"), _STRING]
-SecretAddress = Annotated[Secret, _read(lambda text: Secret(_address(text)), "an address"), _STRING]
+SecretAddress = Annotated[Secret, _read(lambda text: Secret(_proxy(text)), "an address"), _STRING]
 ChatId = Annotated[int, PlainValidator(_chat_id), WithJsonSchema({"type": "integer"})]
 Clock = Annotated[int, _read(parse_clock, 'a time such as "09:30"'), _CLOCK]
 Weekdays = Annotated[Range, _read(parse_weekdays, "weekdays such as monday:friday"), _WEEKDAYS]

@@ -152,7 +152,7 @@ def _read(path: Path, most: int) -> str:
         data = file.read(most + 1)
     if len(data) > most:
         raise ValueError(f"larger than {most >> 10} KiB")
-    return data.decode()
+    return data.decode().removeprefix("\ufeff")
 
 
 def _why(error: OSError | ValueError) -> str:

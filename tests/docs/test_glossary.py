@@ -15,8 +15,8 @@ GLOSSARY = ROOT / "docs" / "glossary.md"
 ROOMS = ("core", "store", "platforms")
 
 PLAIN = """
-    account address answer attachment back begin block bot builder busy by cannot change channel chat
-    chats choice close command compiled composed config connection contents context contract
+    account address answer attachment back begin block bot builder busy by cannot change channel
+    chat chats choice close command compiled composed config connection contents context contract
     costly counts create data database details diff dir directory discord down draft duration edit
     effects embed end endpoint entity error explained facts fault field file finding form global
     html http id in info interval invalid item job key label later lifecycle limit line link
@@ -32,9 +32,9 @@ PLAIN = """
 DONE = """
     absorb accepted advanced answered arriving attempted begun called changed committed
     contradicted counted damaged denied dropped ended ending failed folded gone heard hidden ignored
-    imported labelled late limited listens loaded migrated noted owed queued reached recorded refused
-    refusing
-    rejected rendered retried routed routing salvaged seen settled shown subscriber times
+    imported labelled late limited listens loaded migrated noted owed queued reached recorded
+    refused refusing rejected rendered retried routed routing salvaged seen settled shown
+    subscriber times
     unavailable unknown unreachable wreck wrecked
 """
 

@@ -1,4 +1,4 @@
-"""`routes`: hours, what holds messages back, many label sets, and what a change does to what came."""
+"""`routes`: hours, what holds messages back, many label sets, and what a change does."""
 
 import io
 import json
@@ -129,9 +129,7 @@ def test_stdin_answers_each_line_with_one(
 
 
 @pytest.mark.parametrize("verb", ["show", "test"])
-def test_a_time_without_a_zone_is_wrong_use(
-    verb: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_time_without_a_zone_is_wrong_use(verb: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["routes", verb, "--at=2026-11-27 12:00"]) == 2
     assert "write it as in RFC 3339" in capsys.readouterr().err
 
@@ -238,8 +236,8 @@ def test_diff_names_what_moves_and_what_is_gained_most_frequent_first(
         (("receiver: dba\n", 'receiver: "null"\n'), (1, 1, 1, 1)),
         (("receiver: pager\n", "receiver: ops\n"), (0, 0, 1, 1)),
         (("[nights]\n      continue", "[office]\n      continue"), (1, 1, 1, 1)),
-        (('    - matchers: [severity="page"]\n', '    - matchers: [severity="page"]\n      '
-          "continue: true\n"), (0, 0, 0, 0)),
+        (('    - matchers: [severity="page"]\n', ('    - matchers: [severity="page"]\n      '
+          "continue: true\n")), (0, 0, 0, 0)),
         (("[{chat_id: -3}]", "[{chat_id: -4}]"), (0, 0, 1, 1)),
         (("[{chat_id: -3}]", "[{chat_id: -3}, {chat_id: -4}]"), (0, 0, 1, 1)),
     ],
