@@ -8,7 +8,7 @@ from relay.config.config import Config
 from relay.config.destination import Destinations, Mode
 from relay.config.fault import Fault, faulty
 from relay.config.files import Files
-from relay.config.policy import KnownNames, check_name, personal
+from relay.config.policy import KnownNames, check_ignores, check_name, personal
 from relay.config.report import Report
 from relay.config.schema import File, RouteTest
 from relay.config.schema import Period as PeriodConfig
@@ -62,6 +62,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
     )
     _check_twice(file, report)
     _check_patterns(file, files, report)
+    check_ignores(file.global_.identity_ignores, ("global", "identity_ignores"), report)
     destinations = Destinations(file, files, mode, names, report)
     targets = {
         receiver.name: destinations.targets(receiver, ("receivers", index))
@@ -98,7 +99,9 @@ def _trial(
     if mode == "serve":
         used = {policy.template for policy in policies}.union(LENDING)
         builtin = {name: source for name, source in builtin.items() if name in used}
-        uses = {use: None for use in uses if BUILT_IN.get(use[0]) != use[1]}
+        uses = {
+            use: None for use in uses if use[0] in files.templates or BUILT_IN.get(use[0]) != use[1]
+        }
     return TemplateCheck(tuple(builtin.items()), tuple(files.templates.items()), tuple(uses))
 
 

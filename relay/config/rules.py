@@ -4,7 +4,7 @@ from msgspec import structs
 
 from relay.config.fault import Fault, faulty
 from relay.config.resolve import ResolvedConfig
-from relay.config.template_check import compiled
+from relay.config.template_check import together
 from relay.core.active_config import ActiveConfig
 
 
@@ -20,7 +20,7 @@ def decided(draft: ResolvedConfig, faults: tuple[Fault, ...]) -> Rules | None:
     """
     if faulty(faults):
         return None
-    templates = compiled((*draft.template_check.builtin, *draft.template_check.own))
+    templates = together(draft.template_check)
     active = ActiveConfig(
         draft.routing,
         templates,
