@@ -96,8 +96,8 @@ TRANSLATED = {
     ),
     "a loop in a loop": (
         "{{ range .Alerts }}{{ range .Labels.Names }}{{ . }}{{ $.Status }}{{ end }}{{ end }}",
-        "{% for alert in alerts %}{% for item2 in alert.labels.Names %}{{ item2 }}{{ status }}"
-        "{% endfor %}{% endfor %}",
+        ("{% for alert in alerts %}{% for item2 in alert.labels.Names %}{{ item2 }}{{ status }}"
+        "{% endfor %}{% endfor %}"),
     ),
     "a condition": (
         '{{ if eq .Status "firing" "x" }}a{{ else if .Receiver }}b{{ else }}c{{ end }}',
@@ -118,7 +118,8 @@ TRANSLATED = {
     "with": ("{{ with .Receiver }}{{ . }}{{ end }}", "{% if receiver %}{{ receiver }}{% endif %}"),
     "markup of Jinja2": ("{% x %}", '{{ "{%" }} x {{ "%}" }}'),
     "define and template": (
-        '{{ define "a" }}[{{ .Labels.x }}]{{ end }}{{ range .Alerts }}{{ template "a" . }}{{ end }}',
+        ('{{ define "a" }}[{{ .Labels.x }}]{{ end }}{{ range .Alerts }}{{ template "a" . }}'
+        "{{ end }}"),
         "{% for alert in alerts %}[{{ alert.labels.x }}]{% endfor %}",
     ),
     "safeHtml": ("{{ .Receiver | safeHtml }}", "{{ receiver | markup }}"),
@@ -180,8 +181,8 @@ def test_what_was_not_translated_is_named_with_its_line(
     [
         ("import-amconfig", "this is an AlertmanagerConfig: import what the operator makes"),
         ("import-secret", "a Secret holds the alertmanager.yml under stringData"),
-        ("import-helm-values", "this is a file of Helm values, with the alertmanager.yml under "
-                               "alertmanager.config"),
+        ("import-helm-values", ("this is a file of Helm values, with the alertmanager.yml under "
+                               "alertmanager.config")),
         ("import-webhook-relay", "webhook_configs of another relay"),
     ],
 )  # fmt: skip
