@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct
 
+from relay.config import acting
 from relay.config.config import Config
 from relay.config.destination import Destinations, Mode
 from relay.config.fault import Fault, faulty
@@ -18,13 +19,14 @@ from relay.config.schema_receiver import Receiver
 from relay.config.source import Loc
 from relay.config.template_uses import TemplateCheck
 from relay.config.tree import RouteTreeBuilder
+from relay.core.action.settings import ActingConfig
 from relay.core.bot.account import Bot
 from relay.core.budget import Limits, Rate
 from relay.core.duration import quote
 from relay.core.retention import Retention
 from relay.core.routing.explain import reached
 from relay.core.routing.interval import Period, TimeInterval
-from relay.core.routing.lane import Policy, Target
+from relay.core.routing.lane import LaneKey, Policy, Target
 from relay.core.routing.route import Route, Routing, differing, walk
 from relay.core.template.built_in import BUILT_IN, LENDING
 from relay.platforms.contract import Platforms
@@ -49,6 +51,7 @@ class ResolvedConfig(Struct, frozen=True):
     personal: Policy
     tests: int
     template_check: TemplateCheck
+    acting: ActingConfig
 
 
 def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, tuple[Fault, ...]]:
@@ -69,6 +72,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
         for index, receiver in enumerate(file.receivers)
     }
     notices = _notices(file, names, report)
+    _check_shared(file, targets, report)
     _check_last_resort(file, targets, report)
     _check_discards(file, targets, report)
     root = _routes(config, names, notices, report)
@@ -83,6 +87,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
         personal=personal(file),
         tests=len(file.tests),
         template_check=_trial(files, targets, personal(file), mode),
+        acting=acting.acting(file, destinations, config.declared, notices, report),
     )
     return draft, tuple(report.faults)
 
@@ -183,7 +188,24 @@ def _check_discards(file: File, targets: dict[str, tuple[Target, ...]], report: 
             report.fault(("receivers", index, "discard"), message)
 
 
+def _check_shared(file: File, targets: dict[str, tuple[Target, ...]], report: Report) -> None:
+    """A chat that two receivers share shows the alerts of both on one card of their group, unless
+    one of them wants a card of each alert.
+    """
+    first: dict[LaneKey, Target] = {}
+    for index, receiver in enumerate(file.receivers):
+        for target in targets.get(receiver.name, ()):
+            other = first.setdefault(target.lane, target)
+            if other.policy.per != target.policy.per:
+                report.warn(
+                    ("receivers", index, "name"),
+                    f"{quote(receiver.name)} and {quote(other.policy.receiver)} share a chat, and"
+                    f" `per` differs: some alerts have cards of their own there, others share one",
+                )
+
+
 def _check_used(file: File, used: set[str], report: Report) -> None:
+    used |= set(acting.used(file))
     used |= {fallback for receiver in file.receivers for fallback in _fallbacks(receiver)}
     for index, receiver in enumerate(file.receivers):
         if receiver.name not in used:

@@ -30,5 +30,6 @@ def decided(draft: ResolvedConfig, faults: tuple[Fault, ...]) -> Rules | None:
         draft.personal,
         draft.retention,
         draft.notices_receiver,
+        draft.acting,
     )
     return Rules(**structs.asdict(draft), active=active)

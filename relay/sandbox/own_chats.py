@@ -5,6 +5,7 @@ chat there, and every call leads there.
 from msgspec import Struct
 from msgspec.structs import replace
 
+from relay.core.action.settings import ActingConfig
 from relay.core.active_config import ActiveConfig
 from relay.core.routing.lane import Endpoint, HttpOptions, LaneKey, Target
 from relay.core.secret import Secret
@@ -26,7 +27,8 @@ class OwnChats(Struct, frozen=True):
 
 def lead_to_sandbox(active: ActiveConfig, url: str) -> OwnChats:
     """The configuration with every chat at the sandbox of this address: no secret, proxy or
-    address of the file is left in it. Ids that are in files that are not here are made up.
+    address of the file is left in it, nor what acts on an Alertmanager. Ids that are in files that
+    are not here are made up.
     """
     numbers = _Numbers()
     before: dict[LaneKey, LaneKey] = {}
@@ -45,7 +47,8 @@ def lead_to_sandbox(active: ActiveConfig, url: str) -> OwnChats:
         for bot in active.bots
     )  # fmt: skip
     routing = replace(active.routing, targets=targets)
-    return OwnChats(replace(active, routing=routing, bots=bots), before)
+    led_active = replace(active, routing=routing, bots=bots, acting=ActingConfig())
+    return OwnChats(led_active, before)
 
 
 class _Numbers:
@@ -74,7 +77,7 @@ def _endpoint(lane: LaneKey, url: str, numbers: _Numbers) -> Endpoint:
         bot = numbers.bot(lane.account)
         moved = LaneKey("telegram", url, bot, numbers.chat(lane.chat), lane.thread)
         return Endpoint(moved, _token(bot))
-    webhook = numbers.webhook(lane.account)
+    webhook = numbers.webhook(lane.chat or lane.account)  # a bot's channel has a webhook here
     secret = Secret(f"{url}/api/webhooks/{webhook}/{_SECRET}")
     return Endpoint(LaneKey("discord", url, webhook, "", lane.thread), secret)
 

@@ -27,15 +27,20 @@ PLAIN = """
     sandbox save schema secret send shape shared side situation span sqlite start state status
     storage store style table telegram template text thread time tls to too topic transaction
     turn unit use user version wait webhook whole writer writing
+    acting action admins alertmanager already api ask count everyone find header last mark not old
+    place presence role silence write
 """
 # Verbs and participles: what is done, and what has happened.
 DONE = """
     absorb accepted advanced answered arriving attempted begun called changed committed
-    contradicted counted damaged denied dropped ended ending failed folded gone heard hidden ignored
-    imported labelled late limited listens loaded migrated noted owed queued reached recorded
-    refused refusing rejected rendered retried routed routing salvaged seen settled shown
+    contradicted counted damaged denied drawn dropped ended ending failed folded gone heard hidden
+    ignored imported labelled late limited listens loaded migrated noted owed queued
+    reached recorded refused refusing rejected rendered retried routed routing salvaged seen
+    settled shown
     subscriber times
     unavailable unknown unreachable wreck wrecked
+    absent counted expire forged found granted held lost named outage proved reconciled released
+    took written
 """
 
 

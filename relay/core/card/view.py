@@ -31,6 +31,9 @@ class AlertView(Struct, frozen=True):
     twins: tuple[str, ...] = ()
 
 
+EPISODES_KEPT = 7 * 86400.0  # seconds after its end for which an episode is remembered
+
+
 class Episode(Struct, frozen=True):
     """An earlier time that an alert fired, Unix seconds."""
 
@@ -55,13 +58,14 @@ class Round(Struct, frozen=True):
 
 class Late(Struct, frozen=True):
     """Why a message comes late: `seconds` after acceptance; `why` names the fault, between `since`
-    and `until`.
+    and `until`. `per_minute` is what the chat takes, where that is why (`pace`).
     """
 
     seconds: float
-    why: Literal["unreachable", "rate_limited", "refused", "restarted"]
+    why: Literal["unreachable", "rate_limited", "refused", "restarted", "pace"]
     since: float
     until: float
+    per_minute: int = 0
 
 
 class View(Struct, frozen=True):

@@ -13,6 +13,7 @@ from relay.core.budget import Limit
 from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, absorbing
 from relay.core.card.lane_state import Down, LaneState, taking_over
+from relay.core.card.view import Episode
 from relay.core.event import EndReason, Event, Noted, Settlement
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
@@ -27,8 +28,8 @@ from relay.store.protocol import (
     StoreError,
 )
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
-from relay.store.sqlite import budgets, cards, queue, standing, unreadable
-from relay.store.sqlite.accept import accept, copy_to_fallback, lane_row, route_again
+from relay.store.sqlite import budgets, cards, queue, standing, unreadable, waiting
+from relay.store.sqlite.accept import Part, accept, copy_to_fallback, lane_row, route_again
 from relay.store.sqlite.cards import text
 from relay.store.sqlite.claim import claim
 from relay.store.sqlite.clock_ahead import move_times_back
@@ -36,7 +37,7 @@ from relay.store.sqlite.connection import Connect, connect
 from relay.store.sqlite.database import Database
 from relay.store.sqlite.people import SqlitePeople
 from relay.store.sqlite.purge import Purge
-from relay.store.sqlite.settlements import balance, down, end, overdue, pending_lanes
+from relay.store.sqlite.settlements import balance, down, end, pending_lanes
 from relay.store.sqlite.spread import spread, take_woken
 from relay.store.sqlite.unreadable import needed, readable
 
@@ -99,10 +100,40 @@ class SqliteStore:
         return take_woken(self._db)
 
     def copy_to_fallback(
-        self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]
+        self,
+        lane: LaneKey,
+        receiver: str,
+        fallback: str,
+        to: Sequence[LaneKey],
+        *,
+        owner: str = "",
+        card: tuple[GroupId, str] | None = None,
+        before: float | None = None,
     ) -> tuple[LaneKey, ...]:
         spread(self._db)
-        return copy_to_fallback(self._db, lane, receiver, fallback, to)
+        part = Part(owner or receiver, card and (text(card[0]), card[1]), before)
+        return copy_to_fallback(self._db, lane, receiver, fallback, to, part)
+
+    def oldest_uncopied(self, lane: LaneKey, receiver: str, owner: str) -> float | None:
+        return waiting.oldest_uncopied(self._db, self._lane(lane), receiver, owner)
+
+    def supersede(
+        self,
+        lane: LaneKey,
+        group: GroupId,
+        fingerprint: str,
+        before: float,
+        empty_before: float,
+    ) -> tuple[Ended, ...]:
+        where = (self._lane(lane), text(group), fingerprint)
+        seqs = waiting.superseded(self._db, *where, before, empty_before)
+        return self._end(lane, seqs, "merged", "")
+
+    def look_again(self, lane: LaneKey, now: float) -> None:
+        waiting.look_again(self._db, self._lane(lane), now)
+
+    def stuck(self, now: float) -> tuple[tuple[LaneKey, Down], ...]:
+        return waiting.stuck(self._db, now)
 
     def _lane(self, lane: LaneKey) -> int:
         return lane_row(self._db, lane)
@@ -198,6 +229,9 @@ class SqliteStore:
     ) -> tuple[Ended, ...]:
         return end(self._db, lane.platform, self._lane(lane), seqs, settlement, why)
 
+    def episodes(self, source: str, alert: str, since: float) -> tuple[Episode, ...]:
+        return standing.episodes(self._db, source, alert, since)
+
     def begin(self, attempt: Attempt, limits: Sequence[Limit], now: float) -> Begun | Denied:
         self._check_may_send()
         lane = self._lane(attempt.lane)
@@ -215,6 +249,7 @@ class SqliteStore:
         row = self._lane(result.lane)
         self._db.execute("DELETE FROM attempt WHERE lane = ?", (row,))
         self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(result.state), row))
+        budgets.end(self._db, result.budgets, passed=result.passed)
         budgets.settle(self._db, result.renamed, result.blocks)
         if result.digest is not None:
             return self._settle_digest(result, row, result.digest)
@@ -321,7 +356,10 @@ class SqliteStore:
         return pending_lanes(self._db)
 
     def expire(self, lane: LaneKey, receiver: str, before: float) -> tuple[Ended, ...]:
-        return self._end(lane, overdue(self._db, self._lane(lane), receiver, before), "expired", "")
+        row = self._lane(lane)
+        refused = self.state(lane).down is not None
+        seqs = waiting.overdue(self._db, row, receiver, before, refused=refused)
+        return self._end(lane, seqs, "expired", "")
 
     def purge(self, before: float, size: int, most: int) -> int:
         return self._purge.some(before, size, most)
