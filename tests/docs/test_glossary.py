@@ -29,6 +29,7 @@ PLAIN = """
     turn unit use user version wait webhook whole writer writing
     acting action admins alertmanager already api ask count everyone find header last mark not old
     place presence role silence write
+    again callback component hear member over ping ready
 """
 # Verbs and participles: what is done, and what has happened.
 DONE = """
