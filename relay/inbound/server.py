@@ -305,6 +305,8 @@ class _Waiting:
                 waiter.set_result(done.result())
 
         accepting.add_done_callback(ended)
+        while self._by_deadline and self._by_deadline[0][1].done():
+            self._by_deadline.popleft()
         self._by_deadline.append((loop.time() + self._seconds, waiter))
         if self._timer is None:
             self._timer = loop.call_later(self._seconds, self._expire)
