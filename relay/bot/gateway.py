@@ -15,11 +15,11 @@ from relay.platforms.answer import json_object, object_of, text_of, wait_of
 from relay.platforms.discord import gateway
 from relay.platforms.discord.bot import USER_AGENT as DISCORD_AGENT
 from relay.platforms.discord.gateway import (
-    GatewayAgain,
+    GatewayReconnect,
     GatewayClose,
-    GatewayHear,
+    GatewayReceive,
     GatewayLink,
-    GatewayOver,
+    GatewayEnded,
     GatewayReady,
     GatewaySend,
     GatewaySession,
@@ -80,7 +80,7 @@ class Gateway:
             now = self._clock()
             self._link, then = gateway.closed(self._link, code, now, random.random())  # noqa: S311 - jitter
             await self._keep(self._link.session)
-            if isinstance(then, GatewayOver):
+            if isinstance(then, GatewayEnded):
                 self._tell(then.why, then.remedy)
                 return
             if self._link.failures == PATIENCE:
@@ -90,7 +90,7 @@ class Gateway:
     async def _listen(self) -> int | None:
         """One connection, until it ends; Discord's code, if it gave one."""
         url = await self._url()
-        if isinstance(url, GatewayAgain):
+        if isinstance(url, GatewayReconnect):
             await asyncio.sleep(url.wait)
             return None
         if isinstance(url, int):
@@ -116,7 +116,7 @@ class Gateway:
                 await socket.close(code=4000)
             return socket.close_code
 
-    async def _url(self) -> str | int | GatewayAgain:
+    async def _url(self) -> str | int | GatewayReconnect:
         """The address of the Gateway; 4004 where the token is refused, or when to come again."""
         request = Request(
             "GET",
@@ -133,11 +133,11 @@ class Gateway:
         if response.status == 401:
             return 4004
         if response.status == 429:
-            return GatewayAgain(wait_of(body.get("retry_after"), response))
+            return GatewayReconnect(wait_of(body.get("retry_after"), response))
         limit = object_of(body.get("session_start_limit"))
         left, after = limit.get("remaining"), limit.get("reset_after")
         if isinstance(left, int) and left < _FEW and not self._link.session.session:
-            return GatewayAgain(max(60.0, (after if isinstance(after, int) else 0) / 1000))
+            return GatewayReconnect(max(60.0, (after if isinstance(after, int) else 0) / 1000))
         url = text_of(body.get("url"))
         if not url.startswith(("wss://", "ws://")):
             raise ConnectionError("no address")
@@ -157,7 +157,7 @@ class Gateway:
                 match act:
                     case GatewaySend(text):
                         await socket.send_str(text.reveal())
-                    case GatewayHear(body):
+                    case GatewayReceive(body):
                         self._begin(self._take(interaction(body)))
                     case GatewayReady(application):
                         await self._ready(application)

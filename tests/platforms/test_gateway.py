@@ -13,11 +13,11 @@ from relay.platforms.discord.gateway import (
     FATAL,
     MOST_IDENTIFIES,
     GatewayAct,
-    GatewayAgain,
+    GatewayReconnect,
     GatewayClose,
-    GatewayHear,
+    GatewayReceive,
     GatewayLink,
-    GatewayOver,
+    GatewayEnded,
     GatewayReady,
     GatewaySend,
     GatewaySession,
@@ -80,7 +80,7 @@ def test_ready_gives_session_application_and_where_to_resume() -> None:
 
 def test_an_interaction_is_heard_and_its_sequence_kept() -> None:
     link, acts = after(KNOWN, {"op": 0, "t": "INTERACTION_CREATE", "s": 8, "d": {"id": "1"}})
-    assert acts == (GatewayHear({"id": "1"}),)
+    assert acts == (GatewayReceive({"id": "1"}),)
     assert link.session.seq == 8
     assert after(KNOWN, {"op": 0, "t": "GUILD_CREATE", "s": 9, "d": {}})[1] == ()
 
@@ -114,7 +114,7 @@ def test_discord_may_ask_to_connect_again(body: object, session: GatewaySession)
 @pytest.mark.parametrize("code", sorted(FATAL))
 def test_some_ends_are_final_and_name_their_remedy(code: int) -> None:
     _, then = closed(KNOWN, code, 1000.0, 0.5)
-    assert isinstance(then, GatewayOver)
+    assert isinstance(then, GatewayEnded)
     assert then.why
     assert then.remedy
 
@@ -125,7 +125,7 @@ def test_some_ends_are_final_and_name_their_remedy(code: int) -> None:
 )
 def test_after_other_ends_it_goes_on(code: int | None, *, resumes: bool) -> None:
     link, then = closed(KNOWN, code, 1000.0, 0.5)
-    assert isinstance(then, GatewayAgain)
+    assert isinstance(then, GatewayReconnect)
     assert (link.session == SESSION) is resumes
     assert link.session.identified == (100.0,)
 
@@ -134,22 +134,22 @@ def test_pauses_grow_while_connections_come_to_nothing() -> None:
     link, waits = GatewayLink(), list[float]()
     for _ in range(12):
         link, then = closed(link, None, 1000.0, 1.0)
-        assert isinstance(then, GatewayAgain)
+        assert isinstance(then, GatewayReconnect)
         waits.append(then.wait)
     assert waits == sorted(waits)
     assert waits[0] == 2.0
     assert waits[-1] == 120.0
     link, then = closed(replace(link, ready=True), None, 1000.0, 1.0)
-    assert then == GatewayAgain(0.2)
+    assert then == GatewayReconnect(0.2)
 
 
 def test_no_more_sessions_are_begun_than_discord_gives_in_a_day() -> None:
     used = GatewaySession(identified=tuple(float(at) for at in range(MOST_IDENTIFIES)))
     _, then = closed(GatewayLink(used), None, 1000.0, 0.0)
-    assert then == GatewayAgain(DAY - 1000.0)
+    assert then == GatewayReconnect(DAY - 1000.0)
     resumable = replace(used, session="s", resume_url="wss://x", seq=1)
     _, then = closed(GatewayLink(resumable), None, 1000.0, 0.0)
-    assert isinstance(then, GatewayAgain)
+    assert isinstance(then, GatewayReconnect)
     assert then.wait < 2.0
 
 

@@ -76,7 +76,9 @@ def keyboard(
 def _silences(silences: Iterable[float], where: ButtonPlace, reader: Reader) -> list[Button]:
     row = []
     for seconds in silences:
-        label = act(reader.language, "silence_for", age=str(reader.duration(seconds)))
+        label = act(
+            reader.language, "silence_for", age=str(reader.duration(seconds)).replace("\u00a0", " ")
+        )
         row.append(_button("silence", where, label, int(seconds), is_danger=True))
     return [*row, _button("menu", where, act(reader.language, "menu"))]
 

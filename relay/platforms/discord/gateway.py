@@ -66,7 +66,7 @@ class GatewaySend(Struct, frozen=True):
     what: Literal["identify", "resume", "heartbeat"]
 
 
-class GatewayHear(Struct, frozen=True):
+class GatewayReceive(Struct, frozen=True):
     """An interaction came."""
 
     interaction: dict[str, object]
@@ -84,16 +84,16 @@ class GatewayClose(Struct, frozen=True):
     code: int = 4000
 
 
-GatewayAct = GatewaySend | GatewayHear | GatewayReady | GatewayClose
+GatewayAct = GatewaySend | GatewayReceive | GatewayReady | GatewayClose
 
 
-class GatewayAgain(Struct, frozen=True):
+class GatewayReconnect(Struct, frozen=True):
     """Connect again after so many seconds."""
 
     wait: float
 
 
-class GatewayOver(Struct, frozen=True):
+class GatewayEnded(Struct, frozen=True):
     """Do not connect again before somebody acts."""
 
     why: str
@@ -143,18 +143,18 @@ def timed(link: GatewayLink) -> tuple[GatewayLink, GatewaySend | GatewayClose]:
 
 def closed(
     link: GatewayLink, code: int | None, now: float, jitter: float
-) -> tuple[GatewayLink, GatewayAgain | GatewayOver]:
+) -> tuple[GatewayLink, GatewayReconnect | GatewayEnded]:
     """What follows the end of a connection. `code` is Discord's, None where there was none;
     `jitter`, 0 to 1, spreads the next try.
     """
     if code in FATAL:
-        return link, GatewayOver(*FATAL[code])
+        return link, GatewayEnded(*FATAL[code])
     session = _begun_anew(link.session) if code in _NEW_SESSION else link.session
     failures = 0 if link.ready else link.failures + 1
     grown = min(_FIRST_PAUSE * 2 ** min(failures, 10), _LONGEST_PAUSE)
     pause = (grown if failures else _AFTER_READY) * (0.5 + jitter / 2)
     again = GatewayLink(session=session, failures=failures)
-    return again, GatewayAgain(max(pause, _budget(session, now)))
+    return again, GatewayReconnect(max(pause, _budget(session, now)))
 
 
 def address(link: GatewayLink, url: str) -> str:
@@ -220,7 +220,7 @@ def _dispatched(
         case "RESUMED":
             return replace(link, ready=True, failures=0), (GatewayReady(),)
         case "INTERACTION_CREATE":
-            return link, (GatewayHear(told),)
+            return link, (GatewayReceive(told),)
         case _:
             return link, ()
 
