@@ -3,6 +3,7 @@ plain output.
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import NoReturn
@@ -10,6 +11,8 @@ from typing import NoReturn
 from relay.core.duration import parse_duration
 
 GOOD, FAULTY, CANNOT = 0, 1, 2
+CONFIG_VARIABLE = "ALERT_RELAY_CONFIG_FILE"
+STORAGE_VARIABLE = "ALERT_RELAY_STORAGE_PATH"
 
 
 class Parser(argparse.ArgumentParser):
@@ -45,9 +48,9 @@ def config_option(parser: argparse.ArgumentParser) -> None:
         "--config.file",
         dest="config_file",
         type=Path,
-        default=Path("relay.yml"),
+        default=Path(os.environ.get(CONFIG_VARIABLE) or "relay.yml"),
         metavar="FILE",
-        help="configuration file (default: relay.yml)",
+        help=f"configuration file (default: ${CONFIG_VARIABLE}, else relay.yml)",
     )
 
 
@@ -68,7 +71,13 @@ def storage_option(parser: argparse.ArgumentParser) -> None:
         "--storage.path",
         dest="storage",
         type=Path,
-        default=Path("data"),
+        default=_storage(),
         metavar="DIR",
-        help="storage directory (default: data/)",
+        help=f"storage directory (default: ${STORAGE_VARIABLE}, else data/; in a storage directory "
+        "that one)",
     )
+
+
+def _storage() -> Path:
+    named = os.environ.get(STORAGE_VARIABLE)
+    return Path(named or ("." if Path("relay.db").is_file() else "data"))

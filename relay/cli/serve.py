@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 from relay import __version__
 from relay.app import App, Options
-from relay.cli.base import CANNOT, GOOD, complain, config_option
+from relay.cli.base import CANNOT, GOOD, complain, config_option, storage_option
 from relay.cli.environment import ignored_proxy
 from relay.core.duration import parse_duration
 from relay.inbound.server import MEBIBYTE, RequestLimits
@@ -38,14 +38,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             "(default: never)"
         ),
     )
-    add(
-        "--storage.path",
-        dest="storage",
-        type=Path,
-        default=Path("data"),
-        metavar="DIR",
-        help="storage directory (default: data/)",
-    )
+    storage_option(parser)
     add(
         "--web.listen-address",
         dest="listen",
