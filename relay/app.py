@@ -36,6 +36,7 @@ from relay.operate import log, metrics
 from relay.operate.admin_socket import AdminSocket
 from relay.operate.housekeeping import Housekeeping
 from relay.operate.notices import Notices
+from relay.own_thread import OwnThread
 from relay.platforms import PLATFORMS
 from relay.platforms.contract import Platforms
 from relay.settings import load as settings
@@ -44,6 +45,7 @@ from relay.store.protocol import NewerSchema, StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 
+LOAD_SECONDS = 60.0  # for the configuration and the files that it names to be read and checked
 TURN_SECONDS = 10.0  # for which an API call under way may go on when the relay stops
 
 
@@ -77,6 +79,8 @@ class App:
         self._platforms = platforms
         self._clock = steady_clock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._loading = OwnThread("load")
+        self._reloading = asyncio.Lock()
         self._why_not_ready = "starting"
         self._metrics = metrics.Metrics()
         self._hooks: tuple[Callable[[Event], None], ...] = (
@@ -85,7 +89,9 @@ class App:
             *hooks,
         )
         self.config = CurrentConfig(self._first_config())
-        self._notices = Notices(self._post_notice, self._refusing, self._clock, self.config)
+        self._notices = Notices(
+            self._post_notice, self._refusing, self._clock, self._emit, self.config
+        )
         self._hooks = (*self._hooks, self._notices.on_event)
         auth = self._auth()
         self._data_dir = DataDir(options.storage_path)
@@ -117,7 +123,8 @@ class App:
             self._polling.webhook,
         )
         server = Server(handlers, options.limits, options.prefix)
-        self._listener = Listener(server.handle, ConnectionLimits())
+        self._handle = server.handle
+        self._listener: Listener | None = None  # needs the loop
         self._tls = auth.tls if auth else None
 
     def _readiness(self) -> str:
@@ -131,6 +138,7 @@ class App:
         try:
             await self._take_up()
             await self._admin_socket.open(self._data_dir.socket)
+            self._listener = Listener(self._handle, ConnectionLimits())
             address = await self._listener.open(self.options.host, self.options.port, self._tls)
         except StoreError as error:
             await self.stop()
@@ -172,7 +180,8 @@ class App:
         is written down.
         """
         self._why_not_ready = "stopping"
-        await asyncio.gather(self._listener.close(), self._lanes.stop(TURN_SECONDS))
+        closing = [self._listener.close()] if self._listener else []
+        await asyncio.gather(*closing, self._lanes.stop(TURN_SECONDS))
         with suppress(StoreError):  # the next run takes what was not kept for in doubt
             await self._pipeline.settle_all()
         await self._polling.stop()
@@ -182,15 +191,24 @@ class App:
         await self._housekeeping.stop()
         await self._notices.stop()
         await self._transport.close()
+        self._loading.close()
         await asyncio.to_thread(self._writer.close)
         self._data_dir.release()
 
     async def reload(self, why: str = "asked") -> tuple[str, ...]:
-        """Reads the configuration again, for the reason `why`. A faulty one changes nothing: its
-        faults come back, as text."""
-        rules, faults = await asyncio.to_thread(
-            settings.load, self.options.config_file, "serve", self._platforms
-        )
+        """Reads the configuration again, for the reason `why`, after the reloads that were asked
+        for before. A faulty one changes nothing: its faults come back, as text."""
+        async with self._reloading:
+            return await self._reload(why)
+
+    async def _reload(self, why: str) -> tuple[str, ...]:
+        path = self.options.config_file
+        try:
+            rules, faults = await self._loading.run(
+                partial(settings.load, path, "serve", self._platforms), LOAD_SECONDS
+            )
+        except TimeoutError:
+            rules, faults = None, (_too_slow(path),)
         self._emit_loaded(rules, faults, why)
         if rules is None:
             return tuple(render_fault(fault) for fault in faults)
@@ -290,6 +308,16 @@ class App:
 
 def _wrong(faults: tuple[Fault, ...]) -> list[Fault]:
     return [fault for fault in faults if fault.severity == "fault"]
+
+
+def _too_slow(path: Path) -> Fault:
+    return Fault(
+        str(path),
+        1,
+        1,
+        f"reading it and the files that it names takes more than {LOAD_SECONDS:g} s: one of them "
+        "may be on a mount that does not answer",
+    )
 
 
 def _noted(fault: Fault) -> Noted:

@@ -5,8 +5,10 @@ import asyncio
 import gc
 import logging
 import signal
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from relay import __version__
@@ -15,9 +17,12 @@ from relay.cli.base import CANNOT, GOOD, complain, config_option
 from relay.core.duration import parse_duration
 from relay.inbound.server import MEBIBYTE, RequestLimits
 from relay.operate import log
+from relay.own_thread import OwnThread
 from relay.settings.watch import SECRETS_EVERY, Watch, follow
 from relay.store.data_dir import CannotStart
+from relay.supervised import supervised
 
+T = TypeVar("T")
 _log = logging.getLogger("relay")
 
 
@@ -129,38 +134,37 @@ def _seconds(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _built(options: Options) -> tuple[Watch, Watch, App]:
+    """The watches are there before the first load, so that they miss no change."""
+    return Watch(options.config_file), Watch(options.config_file), App(options)
+
+
 async def _serve(options: Options, watch_every: float) -> None:
-    watch, secrets = (
-        Watch(options.config_file),
-        Watch(options.config_file),
-    )  # before the first load: none is missed
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    reloads: set[asyncio.Task[tuple[str, ...]]] = set()
-
-    def reload() -> None:
-        task = asyncio.ensure_future(app.reload("SIGHUP"))
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
+    hung_up = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, reload)
+    loop.add_signal_handler(signal.SIGHUP, hung_up.set)
     _log.info("starting", extra={"values": _described(options)})
-    app = App(options)
+    # In a thread: files that do not answer keep no signal from being heard.
+    building = asyncio.create_task(OwnThread("start").run(partial(_built, options), None))
+    if not await _unless_stopped(building, stop):
+        return
+    watch, secrets, app = building.result()
     if not await _started(app, stop):
         return
     gc.collect()
     # what a start made stays: no later collection goes through it again, for some 20 ms each time
     gc.freeze()
     watching = [
-        asyncio.create_task(
-            follow(secrets.secrets_changed, SECRETS_EVERY, partial(app.reload, "secret"))
-        )
+        _watching(partial(_reload_when, hung_up, app)),
+        _watching(
+            partial(follow, secrets.secrets_changed, SECRETS_EVERY, partial(app.reload, "secret"))
+        ),
     ]
     if watch_every:
-        watching.append(
-            asyncio.create_task(follow(watch.changed, watch_every, partial(app.reload, "file")))
-        )
+        reload = partial(app.reload, "file")
+        watching.append(_watching(partial(follow, watch.changed, watch_every, reload)))
     await stop.wait()
     _log.info("stopping", extra={"values": ()})
     for task in watching:
@@ -168,17 +172,37 @@ async def _serve(options: Options, watch_every: float) -> None:
     await app.stop()
 
 
+def _watching(work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+    return asyncio.create_task(supervised("watching the configuration failed", work, log.on_event))
+
+
+async def _reload_when(hung_up: asyncio.Event, app: App) -> None:
+    """Reloads after each SIGHUP; those that come meanwhile are one."""
+    while True:
+        await hung_up.wait()
+        hung_up.clear()
+        await app.reload("SIGHUP")
+
+
+async def _unless_stopped(task: asyncio.Task[T], stop: asyncio.Event) -> bool:
+    """Whether the task came to its end before the relay was told to stop."""
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if task.done():
+        return True
+    _log.info("stopping", extra={"values": ()})
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return False
+
+
 async def _started(app: App, stop: asyncio.Event) -> bool:
     """Starts; gives up when told to stop before it listens: what an earlier run sent is written
     down however long the storage takes."""
-    starting, stopping = asyncio.create_task(app.start()), asyncio.create_task(stop.wait())
-    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
-    if not starting.done():
-        _log.info("stopping", extra={"values": ()})
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
+    starting = asyncio.create_task(app.start())
+    if not await _unless_stopped(starting, stop):
         await app.stop()
         return False
-    stopping.cancel()
     _log.info("listening", extra={"values": (("address", starting.result()),)})
     return True

@@ -144,7 +144,17 @@ EVENTS: dict[str, Spoil] = {
 }
 FAULTS: dict[str, FaultKind] = {
     kind: kind
-    for kind in ("500", "502", "429", "hang", "cut before", "cut after", "not json", "blocked", "ok false")
+    for kind in (
+        "500",
+        "502",
+        "429",
+        "hang",
+        "cut before",
+        "cut after",
+        "not json",
+        "blocked",
+        "ok false",
+    )
 }
 REFUSALS: dict[str, tuple[Refusal, int | None]] = {
     "parse error": (Refusal(400, "Bad Request: can't parse entities: Unsupported start tag"), 1),

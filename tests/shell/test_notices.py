@@ -32,10 +32,13 @@ class Operators:
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.events: list[Event] = []
         self.posted: list[Notification] = []
         self.down: tuple[Refusing, ...] = ()
         config = CurrentConfig(ActiveConfig(Routing(Route("ops"), {}), TEMPLATES))
-        self.notices = Notices(self._post, self._refusing, lambda: self.now, config)
+        self.notices = Notices(
+            self._post, self._refusing, lambda: self.now, self.events.append, config
+        )
 
     async def _post(self, told: Notification) -> None:
         self.posted.append(told)
