@@ -30,6 +30,7 @@ from relay.delivery.transport import Transport
 from relay.inbound.auth import Auth
 from relay.inbound.connections import ConnectionLimits, Listener
 from relay.inbound.intake import Intake
+from relay.inbound.peers import is_loopback
 from relay.inbound.server import Handlers, RequestLimits, Server
 from relay.inbound.web_config import open_access
 from relay.operate import log, metrics
@@ -59,6 +60,7 @@ class Options(Struct, frozen=True):
     web_config_file: Path | None = None
     allow_unauthenticated: bool = False
     prefix: str = ""
+    external_host: str = ""
     limits: RequestLimits = RequestLimits()
 
 
@@ -122,7 +124,13 @@ class App:
             self._polling.expects,
             self._polling.webhook,
         )
-        server = Server(handlers, options.limits, options.prefix)
+        server = Server(
+            handlers,
+            options.limits,
+            options.prefix,
+            options.external_host,
+            on_loopback=is_loopback(options.host),
+        )
         self._handle = server.handle
         self._listener: Listener | None = None  # needs the loop
         self._tls = auth.tls if auth else None

@@ -109,6 +109,7 @@ def run(options: argparse.Namespace) -> int:
         web_config_file=options.web,
         allow_unauthenticated=options.open,
         prefix=external.path.rstrip("/"),
+        external_host=external.hostname or "",
         limits=RequestLimits(max_body=options.max_body),
     )
     try:

@@ -42,7 +42,8 @@ def sentence(why: str) -> str:
 
 class Answered(Struct, frozen=True):
     """A webhook request was answered with HTTP status `code` after `seconds`; `why` is empty unless
-    it was refused. `path` and `peer` (the address that it came from) are as the sender has them."""
+    it was refused. `path` and `peer` (the address that it came from) are as the sender has them.
+    `stranger`: that address is public and posted nothing yet that was accepted."""
 
     code: int
     seconds: float
@@ -50,6 +51,20 @@ class Answered(Struct, frozen=True):
     method: str = ""
     path: str = ""
     peer: str = ""
+    stranger: bool = False
+
+
+class RequestRefused(Struct, frozen=True):
+    """A request for another path than /alerts, or with another method, was refused. The fields are
+    those of `Answered`.
+    """
+
+    code: int
+    why: str
+    method: str
+    path: str
+    peer: str
+    stranger: bool
 
 
 class Accepted(Struct, frozen=True):
@@ -171,6 +186,7 @@ class Noted(Struct, frozen=True):
 
 Event = (
     Answered
+    | RequestRefused
     | Accepted
     | Called
     | Settled

@@ -23,6 +23,7 @@ from relay.core.event import (
     Heard,
     Loaded,
     Noted,
+    RequestRefused,
     Settled,
     StorageDamaged,
     TemplateFailed,
@@ -39,6 +40,9 @@ _CRITICAL = (CHAT_DOWN, "storage")  # kinds of notices after which alerts do not
 _GIVEN_UP = (
     400,
     401,
+    403,
+    404,
+    405,
     413,
 )  # answers after which Alertmanager gives a notification up (notify/util.go)
 
@@ -62,7 +66,9 @@ class Notice(Struct, frozen=True):
 def notice_of(event: Event) -> Notice | None:
     """The notice that an event is worth, if any."""
     match event:
-        case Answered(code) if code in _GIVEN_UP:
+        case Answered(code, method=method, stranger=False) | RequestRefused(
+            code, method=method, stranger=False
+        ) if code in _GIVEN_UP and method in ("", "POST"):
             return Notice(
                 "refused", "AlertRelayRefusedPayload", str(code), values=(("code", str(code)),)
             )
@@ -108,7 +114,16 @@ def notice_of(event: Event) -> Notice | None:
             )
         case ChatChanged():
             return None  # one of perhaps several chats: see `chat_down`
-        case Answered() | Accepted() | Called() | Settled() | Loaded() | Heard() | Noted():
+        case (
+            Answered()
+            | RequestRefused()
+            | Accepted()
+            | Called()
+            | Settled()
+            | Loaded()
+            | Heard()
+            | Noted()
+        ):
             return None
         case _:
             assert_never(event)

@@ -32,6 +32,12 @@ Moment = Annotated[datetime, Meta(tz=True)]
 Count = Annotated[int, Meta(ge=0, lt=2**31)]
 
 
+_A_LIST = (
+    "the body is a list, as Prometheus posts it to Alertmanager: point Prometheus there, and "
+    "Alertmanager's webhook here"
+)
+
+
 class PayloadError(ValueError):
     """A body that is no webhook payload. The message names the field or offset and repeats nothing
     of the body.
@@ -180,12 +186,8 @@ def _envelope(body: bytes | bytearray) -> _Envelope:
     try:
         envelope = _ENVELOPE.decode(body)
     except ValidationError:
-        what = (
-            "alerts: expected a list"
-            if body.lstrip()[:1] == b"{"
-            else "the body is not a JSON object"
-        )
-        raise PayloadError(what) from None
+        what = {b"{": "alerts: expected a list", b"[": _A_LIST}.get(bytes(body.lstrip()[:1]))
+        raise PayloadError(what or "the body is not a JSON object") from None
     except DecodeError as error:
         mended = _mended(body)
         if mended == body:

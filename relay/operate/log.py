@@ -24,6 +24,7 @@ from relay.core.event import (
     Heard,
     Loaded,
     Noted,
+    RequestRefused,
     Settled,
     StorageDamaged,
     TemplateFailed,
@@ -90,6 +91,8 @@ def _level(event: Event) -> Level:
     match event:
         case Answered():
             return "warning" if event.code >= 400 else "debug"
+        case RequestRefused(method=method):
+            return "info" if method == "POST" else "debug"
         case Accepted():
             return "error" if event.fault else "debug"
         case Called():
@@ -117,9 +120,10 @@ def _level(event: Event) -> Level:
 def _told(event: Event) -> tuple[str, Pairs]:
     """The message and the values of its line."""
     match event:
-        case Answered(peer=peer):
+        case Answered(peer=peer) | RequestRefused(peer=peer):
+            message = "webhook answered" if isinstance(event, Answered) else "request refused"
             from_ = (("from", peer),) if peer else ()
-            return "webhook answered", (*_fields(event, "peer"), *from_)
+            return message, (*_fields(event, "peer", "stranger"), *from_)
         case Accepted():
             return "alerts accepted", _fields(event)
         case Called(reason=reason):

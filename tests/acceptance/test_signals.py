@@ -79,7 +79,7 @@ async def half_sent(relay: Relay, name: str) -> AsyncIterator[Callable[[], Await
     reader, writer = await asyncio.open_connection(host, int(port))
     head = [
         "POST /alerts HTTP/1.1",
-        "Host: relay",
+        "Host: 127.0.0.1",
         "Content-Type: application/json",
         "Expect: 100-continue",
     ]
