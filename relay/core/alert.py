@@ -1,7 +1,9 @@
 """An alert, and the notification that brings alerts: what Alertmanager said, checked and frozen."""
 
+from hashlib import blake2b
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 AlertStatus = Literal["firing", "resolved"]
@@ -75,3 +77,8 @@ class Notification(Struct, frozen=True):
     def group(self) -> GroupId:
         """The identity of the alert group."""
         return GroupId(self.source, self.receiver, self.group_key)
+
+
+def via(group: GroupId) -> str:
+    """A group, hashed: by it a card knows which other group than its own reported an alert."""
+    return blake2b(msgspec.json.encode(group), digest_size=8).hexdigest()

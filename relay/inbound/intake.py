@@ -4,6 +4,7 @@ folded here.
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import islice
 from weakref import WeakValueDictionary
 
@@ -23,6 +24,7 @@ LARGE = 128 * 1024  # bytes of a body that is parsed beside the event loop
 _PARTS_AT_ONCE = 16
 _BUSIEST = 5000  # transactions waiting for the disk above which a sender is asked to come again
 _RETRY_AFTER = 5
+_SPREAD_AFTER = 0.25  # seconds for which a turn may bring it to other lanes before we do
 
 
 class Intake:
@@ -43,6 +45,7 @@ class Intake:
         self._config = config
         # Who holds one is taking a large body of that source; later ones of the source wait for it.
         self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._spreading: asyncio.Task[None] | None = None
 
     async def accept(self, source: str, body: bytes) -> IntakeResult:
         """Taken only when every delivery that follows from the body is committed and synced."""
@@ -96,7 +99,16 @@ class Intake:
         lanes = await self._writer.accept([new_payload for new_payload, _ in taken])
         for _, accepted in taken:
             self._emit(accepted)
+        if self._spreading is None or self._spreading.done():
+            self._spreading = asyncio.create_task(self._spread())
         return lanes
+
+    async def _spread(self) -> None:
+        """What was accepted reaches other lanes than those of its routes by the next turn of any
+        lane; where all of these are busy, by this."""
+        await asyncio.sleep(_SPREAD_AFTER)
+        with suppress(StoreError):
+            self._wake(await self._writer.spread())
 
 
 def _arrivals(
@@ -127,6 +139,7 @@ def _new_payload(
         at,
         routed.deliveries,
         last=part.part == part.parts - 1,
+        notification=part,
     )
     return new_payload, Accepted(
         part.source,

@@ -32,7 +32,7 @@ class NewerSchema(Exception):  # noqa: N818 - it is a state of the file, told to
 
 class NewPayload(Struct, frozen=True):
     """A notification, or a part of one, with what follows from it. `body` is the notification,
-    encoded.
+    encoded; `notification` spares a reading of it.
     """
 
     group: GroupId
@@ -40,15 +40,19 @@ class NewPayload(Struct, frozen=True):
     accepted_at: float
     deliveries: tuple[Delivery, ...]
     last: bool = True
+    notification: Notification | None = None
 
 
 class Open(Struct, frozen=True):
-    """A delivery not folded yet. `alerts` are indexes into the notification's alerts; None: all of
-    them. `owner` is another receiver than its own where it is a copy for a fallback."""
+    """A delivery not folded yet, for the card of `group` and `fingerprint`: another group than the
+    notification's where its alerts have their lines there. `alerts` are indexes into the
+    notification's alerts; None: all of them. `owner` is another receiver than its own where it is a
+    copy for a fallback."""
 
     seq: int
     receiver: str
     owner: str
+    group: GroupId
     fingerprint: str
     alerts: tuple[int, ...] | None
     accepted_at: float
@@ -64,7 +68,8 @@ class Claim(Struct, frozen=True):
     None: none is. `more`: further deliveries are open. `waiting` is how many cards wait for a call,
     `waiting_beside` how many do on the `lanes` that lead to other threads of the chat, each counted
     up to `MOST_COUNTED`; `lines` are what the card at hand tells of, when it is a digest or a
-    summary of quiet hours.
+    summary of quiet hours. `woken` are the lanes that have work since, because alerts that were
+    accepted have their lines there.
     """
 
     lane: LaneKey
@@ -77,6 +82,7 @@ class Claim(Struct, frozen=True):
     waiting_beside: int = 0
     lanes: int = 0
     lines: tuple[Line, ...] = ()
+    woken: tuple[LaneKey, ...] = ()
 
 
 class Begun(Struct, frozen=True):
@@ -140,11 +146,17 @@ class Store(Protocol):
 
     def accept(self, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
         """Keeps the notifications and a delivery for each chat of each, with the lane's next
-        sequence number; an empty delivery for each other open card of the group. Returns the lanes
-        that have work now."""
+        sequence number. Returns the lanes that have work now. What other lanes must hear of (cards
+        on which the alerts have their lines, absent alerts of the group) follows from what was kept
+        and is brought to them, in order of acceptance, before any lane folds it."""
+
+    def spread(self) -> tuple[LaneKey, ...]:
+        """Brings what was accepted to all lanes that it concerns. Returns those that have work now,
+        also by what a turn brought to them and did not return."""
 
     def claim(self, lane: LaneKey, now: float, page: int) -> Claim:
-        """The lane's state, at most `page` open deliveries, and the cards at hand."""
+        """The lane's state, at most `page` open deliveries in order of acceptance, and the cards at
+        hand. With a page to read, what was accepted is brought to all lanes first."""
 
     def state(self, lane: LaneKey) -> LaneState:
         """What the lane has learnt of its chat."""

@@ -8,7 +8,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.active_config import ActiveConfig
-from relay.core.alert import GroupId
+from relay.core.alert import GroupId, via
 from relay.core.bot.people import Subscription
 from relay.core.card.card import Card, Head, fires_anew
 from relay.core.card.digest import DIGEST, is_old
@@ -82,7 +82,8 @@ def take_turn(
     if result is not None:
         turn.settle(result)
     claim = store.claim(lane, now, PAGE)
-    if claim.page:
+    turn.wake(claim.woken)
+    if claim.page or claim.more:
         size = turn.fold(claim)
         if claim.more or size > _LARGE:
             return turn.done(Wait(now))
@@ -133,6 +134,9 @@ class _Turn:
             subscriptions=self._store.people.subscriptions() if self._left else (),
         )
 
+    def wake(self, lanes: tuple[LaneKey, ...]) -> None:
+        self._woken += [lane for lane in lanes if lane != self._lane]
+
     def end(self, ended: tuple[Ended, ...], why: str = "") -> None:
         if ended:
             self._endings.append(Ending(self._lane, ended, why))
@@ -152,7 +156,7 @@ class _Turn:
         known = {(card.group, card.fingerprint): card for card in claim.cards}
         pages: dict[_Key, list[Open]] = {}
         for opened in claim.page:
-            pages.setdefault((opened.notification.group, opened.fingerprint), []).append(opened)
+            pages.setdefault((opened.group, opened.fingerprint), []).append(opened)
         absorbed = any(card.absorbed for card in claim.cards)
         digest = self._store.card(self._lane, DIGEST, "") if absorbed else None
         changes: list[CardChange] = []
@@ -270,4 +274,5 @@ def arriving(opened: Open) -> Arriving:
         alerts=alerts if opened.alerts is None else tuple(alerts[at] for at in opened.alerts),
         last=notification.part == notification.parts - 1,
         whole=notification.truncated == 0,
+        via="" if opened.group == notification.group else via(notification.group),
     )

@@ -77,6 +77,10 @@ class Writer:
         self._put(self._accepting, _Accepting(payloads, future))
         return await future
 
+    async def spread(self) -> tuple[LaneKey, ...]:
+        """Brings what was accepted to all lanes that it concerns; those that have work now."""
+        return await self.run_unsynced(self._store.spread)
+
     async def run(self, job: Callable[[], T]) -> T:
         return await self._behind(self._synced, job)
 

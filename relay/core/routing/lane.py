@@ -113,7 +113,7 @@ class Policy(Struct, frozen=True):
     dedup_window: float = 120.0
     digest_after: float = 60.0
     late_hold: float = 45.0
-    stale_after: float = 9 * 3600.0
+    stale_after: float = 25 * 3600.0
     expire_after: float = 24 * 3600.0
     muted_until: float = 0.0
 
