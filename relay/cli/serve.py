@@ -4,8 +4,10 @@ import argparse
 import asyncio
 import gc
 import logging
+import resource
 import signal
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -23,6 +25,7 @@ from relay.store.data_dir import CannotStart
 from relay.supervised import supervised
 
 T = TypeVar("T")
+_MOST_FILES = 65536
 _log = logging.getLogger("relay")
 
 
@@ -90,6 +93,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serves; status 2 when it cannot start."""
+    _open_files()
     log.setup(options.level, options.form)
     host, colon, port = options.listen.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > 65535:
@@ -121,6 +125,16 @@ def run(options: argparse.Namespace) -> int:
             complain(str(error))
         return CANNOT
     return GOOD
+
+
+def _open_files() -> None:
+    """As many connections as the machine allows: chats that hang must not use up the senders'."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft == resource.RLIM_INFINITY or soft >= most:
+        return
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _described(options: Options) -> tuple[tuple[str, str], ...]:

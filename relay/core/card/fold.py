@@ -162,9 +162,7 @@ def contradiction(before: Card, after: Card) -> tuple[str, str] | None:
 def ripens_at(card: Card, policy: Policy) -> float | None:
     """When `ripen` next changes something, Unix seconds."""
     holds = [
-        at
-        for entry in card.entries
-        if (at := entry_ripens_at(entry, policy.late_hold)) is not None
+        at for entry in card.entries if (at := entry_ripens_at(entry, policy.late_hold)) is not None
     ]
     if is_firing(card):
         silent_at = card.heard_at + policy.stale_after
