@@ -8,7 +8,7 @@ from relay.config.config import Config
 from relay.config.destination import Destinations, Mode
 from relay.config.fault import Fault, faulty
 from relay.config.files import Files
-from relay.config.policy import KnownNames, check_name, personal
+from relay.config.policy import KnownNames, check_ignores, check_name, personal
 from relay.config.report import Report
 from relay.config.schema import File
 from relay.config.schema import Period as PeriodConfig
@@ -16,7 +16,7 @@ from relay.config.schema import Retention as RetentionConfig
 from relay.config.schema import Route as RouteConfig
 from relay.config.schema_receiver import Receiver
 from relay.config.source import Loc
-from relay.config.template_check import TemplateCheck, compiled
+from relay.config.template_check import TemplateCheck, together
 from relay.config.tree import RouteTreeBuilder
 from relay.core.active_config import ActiveConfig, Retention
 from relay.core.bot.account import Bot
@@ -67,6 +67,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
     )
     _check_twice(file, report)
     _check_patterns(file, files, report)
+    check_ignores(file.global_.identity_ignores, ("global", "identity_ignores"), report)
     destinations = Destinations(file, files, mode, names, report)
     targets = {
         receiver.name: destinations.targets(receiver, ("receivers", index))
@@ -96,7 +97,7 @@ def decided(draft: ResolvedConfig, faults: tuple[Fault, ...]) -> Rules | None:
     """
     if faulty(faults):
         return None
-    templates = compiled((*draft.template_check.builtin, *draft.template_check.own))
+    templates = together(draft.template_check)
     active = ActiveConfig(
         draft.routing,
         templates,
@@ -122,7 +123,9 @@ def _trial(
     if mode == "serve":
         used = {policy.template for policy in policies}.union(LENDING)
         builtin = {name: source for name, source in builtin.items() if name in used}
-        uses = {use: None for use in uses if BUILT_IN.get(use[0]) != use[1]}
+        uses = {
+            use: None for use in uses if use[0] in files.templates or BUILT_IN.get(use[0]) != use[1]
+        }
     return TemplateCheck(tuple(builtin.items()), tuple(files.templates.items()), tuple(uses))
 
 

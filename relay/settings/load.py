@@ -108,8 +108,6 @@ def _find(
         problem = _unfit(path, secret_files)
         if problem:
             return f"{path.name} {problem}"
-        if (BUILTIN / path.name).exists():
-            return f"{path.name} is the name of a built-in template: choose another name"
         if templates.setdefault(path.name, path) != path:
             return f"two templates have the name {path.name}"
     return "" if paths else "no such file"

@@ -83,12 +83,13 @@ class TemplateContext:
         shown: Sequence[AlertView] = self._about or [
             alert for alert in view.alerts if alert.status == view.status
         ]
-        self._subject = subject(shown or view.alerts, view.group_labels)
+        ignores = self.policy.identity_ignores
+        self._subject = subject(shown or view.alerts, view.group_labels, ignores)
         one = len(view.alerts) == 1
         self._told_of = self._subject if one else None
         self._differences = {
             alert.fingerprint: each
-            for alert, each in zip(self._visible, differences(self._visible), strict=True)
+            for alert, each in zip(self._visible, differences(self._visible, ignores), strict=True)
         }
         value = self.reader.say("value").text
         head = self._subject.values
@@ -321,7 +322,7 @@ class TemplateContext:
         )
 
     def _links(self) -> Links:
-        return links(self.view, self._visible, self.policy.link_rewrites, self.reader)
+        return links(self.view, self._visible, self.policy, self.reader)
 
     def _again(self) -> RichText | str:
         view, reader = self.view, self.reader

@@ -5,6 +5,7 @@ is compiled.
 import re
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
+from typing import Literal
 
 from jinja2 import nodes
 from msgspec import Struct
@@ -81,12 +82,14 @@ _ALLOWED: tuple[type[nodes.Node], ...] = (
 
 
 class TemplateFault(Struct, frozen=True):
-    """What is wrong with a template, and where; lines and columns count from 1."""
+    """What is wrong with a template, or doubtful (`warning`), and where; lines and columns count
+    from 1."""
 
     template: str
     line: int
     column: int
     message: str
+    severity: Literal["fault", "warning"] = "fault"
 
 
 class Finding(Struct, frozen=True):

@@ -24,6 +24,7 @@ from relay.core.template.digest_context import DigestContext
 from relay.core.template.filters import FILTERS, FUNCTIONS
 from relay.core.template.fitting import WHOLE, fit, richest
 from relay.core.template.listing import listing
+from relay.core.template.literal_markup import literal_markup
 from relay.core.template.parts import Part, TemplateError, draw, draw_digest, draw_reply
 from relay.core.template.plain import plain
 from relay.core.template.sandbox import Sandbox
@@ -81,9 +82,11 @@ class Compiled(Struct, frozen=True):
 
 
 class Templates(Struct, frozen=True):
-    """All templates of a configuration, by name, those with faults left out."""
+    """All templates of a configuration, by name, those with faults left out. `builtin` are those
+    that come with the relay, where others may have taken their names: they lend their blocks."""
 
     by_name: dict[str, Compiled]
+    builtin: dict[str, Compiled] = {}
 
     def parts(self, name: str, markup: MarkupName) -> dict[str, Part]:
         """The blocks of a template, and built-in ones in place of those it leaves out. Raises
@@ -94,25 +97,28 @@ class Templates(Struct, frozen=True):
         own = self.by_name[name]
         discord = markup == "discord" or not own.blocks.keys().isdisjoint({"title", "content"})
         base = _DISCORD if discord else _TELEGRAM
-        parts = {
-            **self._blocks(_DISCORD, "discord", {"footer", "color"}),
-            **self._blocks(base, BUILT_IN[base]),
-        }
-        if own.whole:  # its first line becomes the content
+        parts: dict[str, Part] = {}
+        for lending in (self.builtin, self.by_name):
+            parts |= _blocks(lending, _DISCORD, "discord", {"footer", "color"})
+            parts |= _blocks(lending, base, BUILT_IN[base])
+        if own.whole or self.by_name.get(base, own).whole:  # its first line becomes the content
             parts.pop("content", None)
-        return parts | self._blocks(name, markup)
+        return parts | _blocks(self.by_name, name, markup)
 
-    def _blocks(
-        self, name: str, markup: MarkupName, only: Iterable[str] = guard.BLOCKS
-    ) -> dict[str, Part]:
-        found = self.by_name.get(name)
-        if found is None:
-            return {}
-        return {
-            block: Part(block, name, found.source, compiled.template, compiled.uses, markup)
-            for block, compiled in found.blocks.items()
-            if block in only
-        }
+
+def _blocks(
+    templates: Mapping[str, Compiled],
+    name: str,
+    markup: MarkupName,
+    only: Iterable[str] = guard.BLOCKS,
+) -> dict[str, Part]:
+    found = templates.get(name)
+    blocks = found.blocks if found else {}
+    return {
+        block: Part(block, name, found.source, compiled.template, compiled.uses, markup)
+        for block, compiled in blocks.items()
+        if found and block in only
+    }
 
 
 class RenderedDigest(Struct, frozen=True):
@@ -238,6 +244,12 @@ def check(templates: Templates, name: str, markup: MarkupName) -> tuple[Template
     return tuple(found)
 
 
+def warnings(templates: Templates, name: str, markup: MarkupName) -> tuple[TemplateFault, ...]:
+    """What of a template is doubtful: markup that will be shown as it is."""
+    source = templates.by_name[name].source
+    return tuple(literal_markup(name, source, _SANDBOX.parse(source, name, name), markup))
+
+
 def _tried(
     templates: Templates, name: str, markup: MarkupName, view: View, reply: ReplyKind | None
 ) -> TemplateFault | None:
@@ -288,7 +300,7 @@ def render(
         fitted = fit(
             lambda context_shape: _filled(drawn(parts, scene, context_shape), policy.template),
             fits,
-            min(len(view.alerts), _most(policy)),
+            min(len(view.alerts), _most(templates, policy)),
         )
     except TemplateError as error:
         failed, fitted = f"{error.template}:{error.line}: {error}", None
@@ -308,10 +320,12 @@ def render(
     )
 
 
-def _most(policy: Policy) -> int:
+def _most(templates: Templates, policy: Policy) -> int:
     """How many alerts a card tells in lines of their own."""
-    built_in = policy.markup == "discord" and policy.template in BUILT_IN
-    return _MOST_LINES if built_in else MOST_SHOWN
+    name = policy.template
+    replaced = templates.builtin.get(name) is not templates.by_name.get(name)
+    built_in = name in BUILT_IN and not (templates.builtin and replaced)
+    return _MOST_LINES if built_in and policy.markup == "discord" else MOST_SHOWN
 
 
 def _filled(message: Message, template: str) -> Message:

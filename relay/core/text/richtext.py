@@ -29,6 +29,8 @@ Kind = Literal[
     "mention",
     "heading",  # value: level 1 to 3
     "subtext",
+    "item",  # the bullet or number of a list's item in a template's own text
+    "channel",  # value: the number of a Discord channel, of a template's own text
 ]
 
 

@@ -138,7 +138,9 @@ def _prepared(rich: RichText) -> RichText:
         else rich.text.translate(_REMOVED)
     )
     spans = [
-        s for s in map(_spelled, rich.spans) if s.kind != "mention" or s.value.startswith("user:")
+        s
+        for s in map(_spelled, rich.spans)
+        if s.kind in _TYPES and (s.kind != "mention" or s.value.startswith("user:"))
     ]
     lost = [s for s in spans if s.kind == "link" and not public(s.value)]
     kept = RichText(text, tuple(s for s in spans if s not in lost))
