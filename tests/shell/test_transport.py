@@ -358,14 +358,16 @@ async def test_bots_have_their_own_connections() -> None:
 async def test_after_a_standstill_the_answer_that_lies_in_the_socket_counts() -> None:
     """As after SIGSTOP, or when the machine was paused: the deadline has passed, the answer came in
     time."""
-    arrived, answered = threading.Event(), threading.Event()
+    arrived, standing, answered = (threading.Event() for _ in range(3))
     listener = socket.create_server(("127.0.0.1", 0))
 
     def platform() -> None:
         there, _ = listener.accept()
         there.recv(65536)
         arrived.set()
-        there.sendall(ok())
+        standing.wait(10)
+        for piece in (ok(b"x" * 300_000)[:-200_000], b"x" * 200_000):  # more than one read
+            there.sendall(piece)
         answered.set()
         there.recv(1)
         there.close()
@@ -374,9 +376,12 @@ async def test_after_a_standstill_the_answer_that_lies_in_the_socket_counts() ->
     async with transport(total=0.3) as out:
         sending = asyncio.ensure_future(out.send(request(listener.getsockname()[1])))
         assert await asyncio.to_thread(arrived.wait, 10)
+        standing.set()
         assert answered.wait(10)
         threading.Event().wait(0.5)  # nothing of us runs meanwhile
-        assert await sending == Response(200, {"content-length": "2"}, b"{}")
+        got = await sending
+    assert isinstance(got, Response), got
+    assert got.body == b"x" * 300_000
     listener.close()
 
 
