@@ -13,6 +13,7 @@ from relay.core.budget import Limit
 from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, absorbing
 from relay.core.card.lane_state import Down, LaneState, taking_over
+from relay.core.card.view import Episode
 from relay.core.event import EndReason, Event, Noted, Settlement
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
@@ -197,6 +198,9 @@ class SqliteStore:
         self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str
     ) -> tuple[Ended, ...]:
         return end(self._db, lane.platform, self._lane(lane), seqs, settlement, why)
+
+    def episodes(self, source: str, alert: str, since: float) -> tuple[Episode, ...]:
+        return standing.episodes(self._db, source, alert, since)
 
     def begin(self, attempt: Attempt, limits: Sequence[Limit], now: float) -> Begun | Denied:
         self._check_may_send()
