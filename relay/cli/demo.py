@@ -15,7 +15,7 @@ from pathlib import Path
 import aiohttp
 
 from relay.app import App, Options
-from relay.cli.base import CANNOT, FAULTY, GOOD, complain, say
+from relay.cli.base import CANNOT, FAULTY, GOOD, complain, say, say_drawn
 from relay.core.balance import BalanceRow
 from relay.core.event import Called, Event
 from relay.core.routing.lane import Platform
@@ -218,10 +218,10 @@ class _Drawn:
             edited = "" if key.endswith(".0") else "edited"
             self.remark(f"{where}{' · edited' if edited else ''}")
             platform: Platform = "telegram" if where.startswith("Telegram") else "discord"
-            say(draw(platform, json.loads(text), colour=self._colour, foot=edited) + "\n")
+            say_drawn(draw(platform, json.loads(text), colour=self._colour, foot=edited) + "\n")
         return bool(new)
 
     def remark(self, text: str) -> None:
         """A line of what happens, with the seconds since the beginning."""
         line = f"{time.time() - self._began:5.1f} s  {text}"
-        say(_QUIET.format(line) if self._colour else line)
+        say_drawn(_QUIET.format(line) if self._colour else line)
