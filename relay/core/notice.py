@@ -8,7 +8,7 @@ from typing import assert_never
 from msgspec import Struct
 
 from relay.core.active_config import Refusing
-from relay.core.alert import Alert, GroupId, Notification
+from relay.core.alert import OWN_PREFIX, Alert, GroupId, Notification
 from relay.core.card.card import Card
 from relay.core.event import (
     Accepted,
@@ -34,7 +34,7 @@ from relay.core.text.texts import say
 
 # seconds: a notice is repeated only after this long, and ends when nothing renewed it for as long
 HOURLY = 3600.0
-NOTICES = GroupId("", "alert-relay", "notice/")  # with this begin the groups of all notices
+NOTICES = GroupId("", "alert-relay", OWN_PREFIX)  # with this begin the groups of all notices
 CHAT_DOWN = "chat_down"
 _CRITICAL = (CHAT_DOWN, "storage")  # kinds of notices after which alerts do not arrive
 _GIVEN_UP = (

@@ -263,7 +263,7 @@ def _notifications(
             firing = True
     whole = replace(
         whole,
-        group_key=whole.group_key or _own_key(known),
+        group_key=outside_key(whole.group_key) or _own_key(known),
         state=state % 2**63,
         status=told or ("firing" if firing else "resolved"),
     )
