@@ -15,7 +15,7 @@ from msgspec import DecodeError, Meta, Raw, Struct, ValidationError, field
 from msgspec.json import Decoder
 from msgspec.structs import replace
 
-from relay.core.alert import Alert, AlertStatus, Labels, Notification
+from relay.core.alert import Alert, AlertStatus, Labels, Notification, outside_key
 from relay.core.routing.matcher import Matcher
 
 PART = 256

@@ -23,6 +23,7 @@ FAULTS = sorted(FOLDER.glob("*.yml"))
 WARNINGS = {
     "chat-id-without-minus",
     "chat-twice",
+    "fallback-to-the-same-chat",
     "literal-markup",
     "missing-secret-file",
     "pasted-grouping",

@@ -90,7 +90,8 @@ class Lifecycle(Struct, frozen=True):
 
 class Policy(Struct, frozen=True):
     """How one receiver wants its cards in one chat. Durations are seconds, `muted_until` is Unix
-    seconds. Labels named in `identity_ignores` do not tell one alert from another.
+    seconds; a `fallback_after` of 0 is never. Labels named in `identity_ignores` do not tell one
+    alert from another.
     """
 
     receiver: str
@@ -103,6 +104,7 @@ class Policy(Struct, frozen=True):
     quiet: tuple[TimeInterval, ...] = ()
     urgent: tuple[Matcher, ...] = ()
     fallback: str = ""
+    fallback_after: float = 0.0
     mentions: tuple[MentionRule, ...] = ()
     link_rewrites: tuple[LinkRewrite, ...] = ()
     overflow: Literal["count", "document"] = "count"
