@@ -3,6 +3,7 @@ the names under which a listener on loopback may be asked.
 """
 
 import ipaddress
+from functools import lru_cache
 
 _MOST_SENDERS = 1024
 
@@ -45,6 +46,7 @@ def is_loopback(host: str) -> bool:
         return host.rstrip(".").lower() == "localhost"
 
 
+@lru_cache(maxsize=64)  # the same few senders ask all the time
 def is_own_host(header: str, external: str) -> bool:
     """Whether a `Host` header names loopback or the host of `--web.external-url`. A page of a
     browser reaches loopback under a name of its own; a request without the header is no browser's.

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Set
+from functools import lru_cache
 from ipaddress import ip_address
 from itertools import islice
 from urllib.parse import quote, urlsplit
@@ -23,12 +24,14 @@ _HOST = re.compile(
 _DASHBOARDS = (
     "dashboard_url", "dashboard", "grafana_url", "__panel_url__", "__dashboard_url__"
 )  # fmt: skip
+_PERCENT = {number: quote(chr(number), safe="") for number in range(128)}
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 # Labels whose values a restart or another scrape changes: a silence by one of them ends too early.
 VOLATILE = frozenset({
     "pod", "pod_name", "container_id", "id", "uid", "instance", "endpoint", "prometheus",
     "prometheus_replica", "replica",
 })  # fmt: skip
+_REMEMBERED = 1024  # characters of an address that is judged once
 _LONGEST_SEEN = 65536  # a rewrite may make it shorter
 
 
@@ -100,7 +103,7 @@ def silence(view: View, ignores: Set[str] = frozenset()) -> str:
     else:
         matchers = [f"alertname=~{_quoted('|'.join(map(_literal, names)))}"]
     matchers += [f"{name}={_quoted(value)}" for name, value in sorted(kept.items())]
-    written = quote("{" + ", ".join(matchers) + "}", safe="", errors="replace")
+    written = _in_address("{" + ", ".join(matchers) + "}")
     return f"{view.external_url.rstrip('/')}/#/silences/new?filter={written}"
 
 
@@ -167,8 +170,17 @@ def outside(url: str, rewrites: tuple[LinkRewrite, ...] = ()) -> str:
     """The address as it can be opened from outside, after the first rewrite whose prefix it has;
     empty if it cannot.
     """
-    if len(url) > _LONGEST_SEEN:
-        return ""
+    if len(url) > _REMEMBERED:
+        return _outside(url, rewrites) if len(url) <= _LONGEST_SEEN else ""
+    return _known_outside(url, rewrites)
+
+
+@lru_cache(maxsize=1024)
+def _known_outside(url: str, rewrites: tuple[LinkRewrite, ...]) -> str:
+    return _outside(url, rewrites)
+
+
+def _outside(url: str, rewrites: tuple[LinkRewrite, ...]) -> str:
     rewrite = next((rule for rule in rewrites if rule.match and url.startswith(rule.match)), None)
     url = address(rewrite.replace + url[len(rewrite.match) :] if rewrite else url)
     try:
@@ -178,6 +190,7 @@ def outside(url: str, rewrites: tuple[LinkRewrite, ...] = ()) -> str:
     return url if len(url) <= _LONGEST and _reachable(host) else ""
 
 
+@lru_cache(maxsize=1024)
 def _reachable(host: str) -> bool:
     """Telegram drops links whose host has no dot and is no IPv6 address
     (td/telegram/LinkManager.cpp).
@@ -200,6 +213,13 @@ def _target(view: View) -> str:
     """The address that a probe asked, where all alerts have the same."""
     found = (view.common_labels.get(name, "") for name in ("instance", "target", "url"))
     return next((url for url in found if url.startswith(("http://", "https://"))), "")
+
+
+def _in_address(text: str) -> str:
+    """Percent-encoded but for letters, digits and `_.-~`, as `urllib.parse.quote`."""
+    if text.isascii():
+        return text.translate(_PERCENT)
+    return quote(text, safe="", errors="replace")
 
 
 def _literal(value: str) -> str:
