@@ -15,7 +15,7 @@ from relay.active_config import CurrentConfig
 from relay.bot.handler import BotHandler
 from relay.bot.polling import Polling
 from relay.bot.replies import Replies
-from relay.clock import steady_clock
+from relay.clock import steady_clock, wall_clock
 from relay.config.fault import Fault
 from relay.config.fault import render as render_fault
 from relay.config.resolve import Rules
@@ -35,8 +35,10 @@ from relay.inbound.server import Handlers, RequestLimits, Server
 from relay.inbound.web_config import open_access
 from relay.operate import log, metrics
 from relay.operate.admin_socket import AdminSocket
+from relay.operate.clock_watch import ClockWatch
 from relay.operate.housekeeping import Housekeeping
 from relay.operate.notices import Notices
+from relay.operate.storage_watch import StorageWatch
 from relay.own_thread import OwnThread
 from relay.platforms import PLATFORMS
 from relay.platforms.contract import Platforms
@@ -106,7 +108,11 @@ class App:
             self._store, writer, exchange, clock, random.random, emit, config, platforms
         )
         self._lanes = Lanes(self._pipeline.turn, clock, emit)
-        self._intake = Intake(writer, self._lanes.wake, clock, emit, config)
+        self._data_dir.is_there()
+        self._storage_watch = StorageWatch(self._data_dir, emit)
+        self._clock_watch = ClockWatch(clock, wall_clock, emit, config, self._lanes.wake_all)
+        there = self._data_dir.is_there
+        self._intake = Intake(writer, self._lanes.wake, clock, emit, config, there)
         self._housekeeping = Housekeeping(self._store, writer, clock, emit, config)
         self._replies = Replies(people, writer, exchange, clock, emit, config)
         self._bot_handler = BotHandler(
@@ -136,7 +142,7 @@ class App:
         self._tls = auth.tls if auth else None
 
     def _readiness(self) -> str:
-        return self._why_not_ready
+        return self._why_not_ready or self._intake.why_not
 
     async def start(self) -> str:
         """Takes up what an earlier run left, then listens. Returns `HOST:PORT`. Raises
@@ -171,6 +177,8 @@ class App:
         self._replies.start()
         await self._polling.follow(self.config.current.bots)
         self._housekeeping.start()
+        self._storage_watch.start()
+        self._clock_watch.start()
 
     async def _rewind(self) -> None:
         ahead = await self._writer.run(partial(self._store.move_times_back, self._clock()))
@@ -197,6 +205,8 @@ class App:
         await self._replies.stop()
         await self._admin_socket.close()
         await self._housekeeping.stop()
+        await self._storage_watch.stop()
+        await self._clock_watch.stop()
         await self._notices.stop()
         await self._transport.close()
         self._loading.close()

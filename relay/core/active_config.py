@@ -35,7 +35,8 @@ class Retention(Struct, frozen=True):
 class ActiveConfig(Struct, frozen=True, dict=True):
     """Everything that deliveries, messages and answers depend on. Cards and deliveries name
     receivers and lanes, never this. `personal` is the policy of chats that subscribe,
-    `notices_receiver` gets what the relay tells of itself.
+    `notices_receiver` gets what the relay tells of itself. `wall_ahead`: seconds by which the clock
+    on the wall, which hours follow, is ahead of the one that waits follow; 0 while they are close.
     """
 
     routing: Routing
@@ -46,6 +47,7 @@ class ActiveConfig(Struct, frozen=True, dict=True):
     personal: Policy = Policy(receiver="", template="", markup="none")
     retention: Retention = Retention()
     notices_receiver: str = ""
+    wall_ahead: float = 0.0
 
     @property
     def notices_language(self) -> str:

@@ -161,6 +161,23 @@ class StorageDamaged(Struct, frozen=True):
     why: str
 
 
+class StorageLost(Struct, frozen=True):
+    """The files of the storage are no longer in its folder: nothing more is accepted. Or they are
+    there again: `there`.
+    """
+
+    there: bool
+    folder: str
+
+
+class ClocksParted(Struct, frozen=True):
+    """The clock on the wall was set: it is `wall_ahead` seconds ahead of the steady one by now;
+    behind when that is negative, as good as equal when it is 0.
+    """
+
+    wall_ahead: float
+
+
 class Heard(Struct, frozen=True):
     """An update of a bot was handled; `sort` is the result."""
 
@@ -196,6 +213,8 @@ Event = (
     | TemplateFailed
     | Loaded
     | StorageDamaged
+    | ClocksParted
+    | StorageLost
     | Heard
     | BotListens
     | Noted

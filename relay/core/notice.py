@@ -17,6 +17,7 @@ from relay.core.event import (
     Called,
     ChatChanged,
     ChatMoved,
+    ClocksParted,
     Contradicted,
     EndReason,
     Event,
@@ -26,6 +27,7 @@ from relay.core.event import (
     RequestRefused,
     Settled,
     StorageDamaged,
+    StorageLost,
     TemplateFailed,
     sentence,
 )
@@ -36,7 +38,7 @@ from relay.core.text.texts import say
 HOURLY = 3600.0
 NOTICES = GroupId("", "alert-relay", OWN_PREFIX)  # with this begin the groups of all notices
 CHAT_DOWN = "chat_down"
-_CRITICAL = (CHAT_DOWN, "storage")  # kinds of notices after which alerts do not arrive
+_CRITICAL = (CHAT_DOWN, "storage", "lost")  # kinds of notices after which alerts do not arrive
 _GIVEN_UP = (
     400,
     401,
@@ -107,6 +109,15 @@ def notice_of(event: Event) -> Notice | None:
             return Notice(
                 "storage", "AlertRelayStorageDamaged", moved_to, values=(("file", moved_to),)
             )
+        case ClocksParted(wall_ahead):
+            apart = (("seconds", f"{abs(wall_ahead):.0f}"),)
+            kind = "clock_behind" if wall_ahead < 0 else "clock_ahead"
+            return Notice(
+                kind, "AlertRelayClockSet", "", wall_ahead != 0, lasting=True, values=apart
+            )
+        case StorageLost(there, folder):
+            lost = (("folder", folder),)
+            return Notice("lost", "AlertRelayStorageLost", "", not there, lasting=True, values=lost)
         case BotListens(account, listens, why, remedy):
             said = (("bot", account), ("why", why), ("remedy", remedy))
             return Notice(

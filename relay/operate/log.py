@@ -19,6 +19,7 @@ from relay.core.event import (
     Called,
     ChatChanged,
     ChatMoved,
+    ClocksParted,
     Contradicted,
     Event,
     Heard,
@@ -27,6 +28,7 @@ from relay.core.event import (
     RequestRefused,
     Settled,
     StorageDamaged,
+    StorageLost,
     TemplateFailed,
 )
 from relay.core.secret import Secret
@@ -109,8 +111,10 @@ def _level(event: Event) -> Level:
             return "info" if event.ok else "error"
         case BotListens():
             return "info" if event.listens else "warning"
-        case ChatMoved() | Contradicted():
+        case ChatMoved() | Contradicted() | ClocksParted():
             return "warning"
+        case StorageLost():
+            return "info" if event.there else "error"
         case TemplateFailed() | StorageDamaged():
             return "error"
         case _:
@@ -144,9 +148,8 @@ def _told(event: Event) -> tuple[str, Pairs]:
         case Loaded():
             message = "configuration rejected, the old one stays in force"
             return message, _fields(event, "ok", "at", "receivers", "chats")
-        case StorageDamaged(moved_to):
-            remedy = f"alert-relay queue salvage {moved_to}"
-            return "storage damaged, an empty one started", (*_fields(event), ("remedy", remedy))
+        case StorageDamaged() | StorageLost() | ClocksParted():
+            return _told_of_machine(event)
         case Heard():
             return "update heard", _fields(event)
         case BotListens(listens=listens):
@@ -155,6 +158,19 @@ def _told(event: Event) -> tuple[str, Pairs]:
             return message, values
         case _:
             assert_never(event)
+
+
+def _told_of_machine(event: StorageDamaged | StorageLost | ClocksParted) -> tuple[str, Pairs]:
+    match event:
+        case StorageDamaged(moved_to):
+            remedy = f"alert-relay queue salvage {moved_to}"
+            return "storage damaged, an empty one started", (*_fields(event), ("remedy", remedy))
+        case StorageLost(there=there):
+            message = "the files of the storage are there again" if there else "storage lost"
+            return message, _fields(event, "there")
+        case ClocksParted(wall_ahead):
+            apart = f"{wall_ahead:.0f}"
+            return "the clock was set, hours follow it", (("wall_ahead_seconds", apart),)
 
 
 def _fields(event: Event, *hidden: str) -> Pairs:

@@ -29,6 +29,7 @@ from relay.core.event import (
     Called,
     ChatChanged,
     ChatMoved,
+    ClocksParted,
     Contradicted,
     Event,
     FailureReason,
@@ -39,6 +40,7 @@ from relay.core.event import (
     Settled,
     Settlement,
     StorageDamaged,
+    StorageLost,
     TemplateFailed,
 )
 from relay.core.routing.lane import Platform
@@ -184,6 +186,8 @@ class Metrics:
                 self._updates.labels(sort).inc()
             case StorageDamaged():
                 self._damaged.inc()
+            case ClocksParted() | StorageLost():
+                pass
             case BotListens() | ChatChanged() | ChatMoved() | Contradicted() | Noted():
                 pass
             case _:

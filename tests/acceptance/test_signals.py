@@ -208,6 +208,25 @@ async def test_a_secret_file_that_hangs_stops_neither_intake_nor_sigterm(
             assert "not a regular file" in process.output
 
 
+async def test_a_storage_folder_that_is_emptied_under_the_relay_gets_no_200_and_is_said(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """What is committed to a file without a name is lost with the process."""
+    async with processes(tmp_path) as running:
+        relay = await start_relay(running, set_up_chats(sandbox, tmp_path))
+        assert await relay.post(payload("First")) == 200
+        assert await is_ready(relay)
+        for file in (tmp_path / "data").iterdir():
+            file.unlink()
+        assert await relay.post(payload("Second")) == 503
+        status, why = await fetch("GET", f"{relay.url}/-/ready")
+        assert (status, "the storage is gone" in why) == (503, True)
+        await until("it is told", lambda: "StorageLost" in sandbox.telegram.transcript(OPS))
+        assert 'msg="storage lost"' in relay.process.output
+        relay.process.signal(signal.SIGTERM)
+        assert await relay.process.ended(within=15) == 0
+
+
 async def loaded_well(relay: Relay) -> bool:
     _, text = await fetch("GET", f"{relay.url}/metrics")
     return "alert_relay_config_last_reload_successful 1.0" in text
