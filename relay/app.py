@@ -38,6 +38,7 @@ from relay.operate.admin_socket import AdminSocket
 from relay.operate.clock_watch import ClockWatch
 from relay.operate.housekeeping import Housekeeping
 from relay.operate.notices import Notices
+from relay.operate.paced import Paced
 from relay.operate.storage_watch import StorageWatch
 from relay.own_thread import OwnThread
 from relay.platforms import PLATFORMS
@@ -102,6 +103,8 @@ class App:
         self._store = self._open_store()
         clock, emit, config = self._clock, self._emit, self.config
         writer = self._writer = Writer(self._store)
+        self._reads = Paced(writer)
+        self._scrape: asyncio.Future[bytes] | None = None
         self._transport = Transport()
         people, exchange = self._store.people, self._transport.send
         self._pipeline = Pipeline(
@@ -289,7 +292,18 @@ class App:
         return await self._writer.run(self._store.balance)
 
     async def _render_metrics(self) -> bytes:
-        return self._metrics.render(await self.balance(), await self._refusing())
+        """Scrapes that come at once, or too soon, share one look into the store."""
+        if self._scrape is None:
+            self._scrape = asyncio.ensure_future(self._scraped())
+            self._scrape.add_done_callback(self._scrape_ended)
+        return await asyncio.shield(self._scrape)
+
+    async def _scraped(self) -> bytes:
+        balance, down = await self._reads.run(lambda: (self._store.balance(), self._store.down()))
+        return self._metrics.render(balance, self.config.current.refusing(down))
+
+    def _scrape_ended(self, _: "asyncio.Future[bytes]") -> None:
+        self._scrape = None
 
     async def _refusing(self) -> tuple[Refusing, ...]:
         """The receivers with a chat that is down, of the configuration in force."""
