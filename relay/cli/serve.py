@@ -114,7 +114,7 @@ def run(options: argparse.Namespace) -> int:
         allow_unauthenticated=options.open,
         prefix=external.path.rstrip("/"),
         external_host=external.hostname or "",
-        limits=RequestLimits(max_body=options.max_body),
+        limits=RequestLimits(max_body=options.max_body, all_bodies=2 * options.max_body),
     )
     try:
         asyncio.run(_serve(chosen, options.watch_every))
