@@ -27,6 +27,7 @@ from relay.supervised import supervised
 T = TypeVar("T")
 _MOST_FILES = 65536
 _log = logging.getLogger("relay")
+_SETTLED_AFTER = 0.2  # seconds
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -166,13 +167,14 @@ async def _serve(options: Options, watch_every: float) -> None:
     if not await _unless_stopped(building, stop):
         return
     watch, secrets, app = building.result()
+    # what a start made stays: no later collection goes through it, for some 20 ms each time
+    gc.freeze()
+    gc.enable()
     if not await _started(app, stop):
         return
-    gc.collect()
-    # what a start made stays: no later collection goes through it again, for some 20 ms each time
-    gc.freeze()
     watching = [
         _watching(partial(_reload_when, hung_up, app)),
+        asyncio.create_task(_settle(app)),
         _watching(
             partial(follow, secrets.secrets_changed, SECRETS_EVERY, partial(app.reload, "secret"))
         ),
@@ -210,6 +212,13 @@ async def _unless_stopped(task: asyncio.Task[T], stop: asyncio.Event) -> bool:
     task.cancel()
     await asyncio.gather(task, return_exceptions=True)
     return False
+
+
+async def _settle(app: App) -> None:
+    """What need not be done before the relay is ready."""
+    await asyncio.sleep(_SETTLED_AFTER)
+    await asyncio.to_thread(app.warm_up)
+    gc.freeze()
 
 
 async def _started(app: App, stop: asyncio.Event) -> bool:

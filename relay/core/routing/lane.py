@@ -90,8 +90,8 @@ class Lifecycle(Struct, frozen=True):
 
 class Policy(Struct, frozen=True):
     """How one receiver wants its cards in one chat. Durations are seconds, `muted_until` is Unix
-    seconds; a `fallback_after` of 0 is never. Labels named in `identity_ignores` do not tell one
-    alert from another.
+    seconds; `fallback_after` 0 is never. Labels named in `identity_ignores` do not tell one alert
+    from another.
     """
 
     receiver: str
@@ -104,7 +104,6 @@ class Policy(Struct, frozen=True):
     quiet: tuple[TimeInterval, ...] = ()
     urgent: tuple[Matcher, ...] = ()
     fallback: str = ""
-    fallback_after: float = 0.0
     mentions: tuple[MentionRule, ...] = ()
     link_rewrites: tuple[LinkRewrite, ...] = ()
     overflow: Literal["count", "document"] = "count"
@@ -118,6 +117,7 @@ class Policy(Struct, frozen=True):
     identity_ignores: frozenset[str] = frozenset()
     stale_after: float = 25 * 3600.0
     expire_after: float = 24 * 3600.0
+    fallback_after: float = 0.0
     muted_until: float = 0.0
 
 
