@@ -18,7 +18,7 @@ from relay.bot.replies import Replies
 from relay.clock import steady_clock, wall_clock
 from relay.config.fault import Fault
 from relay.config.fault import render as render_fault
-from relay.config.resolve import Rules
+from relay.config.rules import Rules
 from relay.core.active_config import ActiveConfig, Refusing
 from relay.core.alert import Notification
 from relay.core.balance import BalanceRow
@@ -54,6 +54,10 @@ LOAD_SECONDS = 60.0  # for the configuration and the files that it names to be r
 TURN_SECONDS = 10.0  # for which an API call under way may go on when the relay stops
 
 
+Load = Callable[[Path], tuple[Rules | None, tuple[Fault, ...]]]
+"""Reads a configuration: its rules, or None with its faults."""
+
+
 class Options(Struct, frozen=True):
     """How the process runs: the flags of `serve`."""
 
@@ -78,11 +82,14 @@ class App:
         options: Options,
         hooks: tuple[Callable[[Event], None], ...] = (),
         platforms: Platforms = PLATFORMS,
+        load: Load | None = None,
     ) -> None:
-        """Opens the storage and reads the configuration. Raises CannotStart; a faulty configuration
-        is one, with all its faults in the text."""
+        """Opens the storage and reads the configuration, as `load` does it (the demo leads its
+        chats elsewhere). Raises CannotStart; a faulty configuration is one, with all its faults in
+        the text."""
         self.options = options
         self._platforms = platforms
+        self._load: Load = load or partial(settings.load, mode="serve", platforms=platforms)
         self._clock = steady_clock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loading = OwnThread("load")
@@ -235,9 +242,7 @@ class App:
     async def _reload(self, why: str) -> tuple[str, ...]:
         path = self.options.config_file
         try:
-            rules, faults = await self._loading.run(
-                partial(settings.load, path, "serve", self._platforms), LOAD_SECONDS
-            )
+            rules, faults = await self._loading.run(partial(self._load, path), LOAD_SECONDS)
         except TimeoutError:
             rules, faults = None, (_too_slow(path),)
         self._emit_loaded(rules, faults, why)
@@ -325,7 +330,7 @@ class App:
 
     def _first_config(self) -> ActiveConfig:
         path = self.options.config_file
-        rules, faults = settings.load(path, "serve", self._platforms)
+        rules, faults = self._load(path)
         if rules is None:
             wrong = _wrong(faults)
             first = render_fault(wrong[0]).partition("\n")[0]

@@ -4,6 +4,7 @@ takes.
 
 import argparse
 import asyncio
+import os
 import time
 from typing import assert_never
 
@@ -20,6 +21,7 @@ from relay.cli.base import (
     say,
     say_json,
 )
+from relay.cli.environment import ignored_proxy
 from relay.cli.loading import rules_of
 from relay.core.active_config import ActiveConfig
 from relay.core.card.outcome import (
@@ -89,6 +91,8 @@ def run(options: argparse.Namespace) -> int:
         near = "" if options.receiver in known else nearest(options.receiver, known)
         complain(f"alert-relay send-test: the receiver {quote(options.receiver)} {lack}{near}")
         return CANNOT
+    if proxy := ignored_proxy(os.environ):
+        complain(f"alert-relay send-test: {proxy}")
     tested = asyncio.run(
         _test_all(targets, rules.active, rules.platforms, simple=options.output == "simple")
     )

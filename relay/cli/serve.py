@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import gc
 import logging
+import os
 import resource
 import signal
 from collections.abc import Awaitable, Callable
@@ -16,6 +17,7 @@ from urllib.parse import urlsplit
 from relay import __version__
 from relay.app import App, Options
 from relay.cli.base import CANNOT, GOOD, complain, config_option
+from relay.cli.environment import ignored_proxy
 from relay.core.duration import parse_duration
 from relay.inbound.server import MEBIBYTE, RequestLimits
 from relay.operate import log
@@ -162,6 +164,8 @@ async def _serve(options: Options, watch_every: float) -> None:
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, hung_up.set)
     _log.info("starting", extra={"values": _described(options)})
+    if proxy := ignored_proxy(os.environ):
+        _log.warning(proxy, extra={"values": ()})
     # In a thread: files that do not answer keep no signal from being heard.
     building = asyncio.create_task(OwnThread("start").run(partial(_built, options), None))
     if not await _unless_stopped(building, stop):

@@ -5,10 +5,12 @@ from functools import cached_property
 
 from msgspec import Struct
 
+from relay.core.action.settings import ActingConfig
 from relay.core.bot.account import Bot
 from relay.core.bot.update import BotId
 from relay.core.budget import Limits
 from relay.core.card.lane_state import Down
+from relay.core.retention import Retention
 from relay.core.routing.interval import TimeInterval
 from relay.core.routing.lane import LaneKey, Platform, Policy, Target
 from relay.core.routing.route import SUBSCRIPTION, Routing
@@ -25,18 +27,12 @@ class Refusing(Struct, frozen=True):
     why: str
 
 
-class Retention(Struct, frozen=True):
-    """How long finished work is kept, and how much room it may take: seconds and bytes."""
-
-    seconds: float = 7 * 86400.0
-    bytes: int = 1 << 30
-
-
 class ActiveConfig(Struct, frozen=True, dict=True):
     """Everything that deliveries, messages and answers depend on. Cards and deliveries name
     receivers and lanes, never this. `personal` is the policy of chats that subscribe,
-    `notices_receiver` gets what the relay tells of itself. `wall_ahead`: seconds by which the clock
-    on the wall, which hours follow, is ahead of the one that waits follow; 0 while they are close.
+    `notices_receiver` gets what the relay tells of itself, `acting` is what people may do
+    from a chat. `wall_ahead`: seconds by which the clock on the wall, which hours follow, is ahead
+    of the one that waits follow; 0 while they are close.
     """
 
     routing: Routing
@@ -47,6 +43,7 @@ class ActiveConfig(Struct, frozen=True, dict=True):
     personal: Policy = Policy(receiver="", template="", markup="none")
     retention: Retention = Retention()
     notices_receiver: str = ""
+    acting: ActingConfig = ActingConfig()
     wall_ahead: float = 0.0
 
     @property
