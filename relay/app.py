@@ -119,7 +119,6 @@ class App:
             self._store, writer, exchange, clock, random.random, emit, config, platforms
         )
         self._lanes = Lanes(self._pipeline.turn, clock, emit)
-        self._data_dir.is_there()
         self._storage_watch = StorageWatch(self._data_dir, emit)
         self._clock_watch = ClockWatch(clock, wall_clock, emit, config, self._lanes.wake_all)
         there = self._data_dir.is_there

@@ -17,7 +17,7 @@ from relay.core.event import (
     Called,
     ChatChanged,
     ChatMoved,
-    ClocksParted,
+    ClockSet,
     Contradicted,
     EndReason,
     Event,
@@ -109,11 +109,10 @@ def notice_of(event: Event) -> Notice | None:
             return Notice(
                 "storage", "AlertRelayStorageDamaged", moved_to, values=(("file", moved_to),)
             )
-        case ClocksParted(wall_ahead):
-            apart = (("seconds", f"{abs(wall_ahead):.0f}"),)
-            kind = "clock_behind" if wall_ahead < 0 else "clock_ahead"
+        case ClockSet(wall_ahead):
+            apart = (("seconds", f"{wall_ahead:+.0f}"),)
             return Notice(
-                kind, "AlertRelayClockSet", "", wall_ahead != 0, lasting=True, values=apart
+                "clock", "AlertRelayClockSet", "", wall_ahead != 0, lasting=True, values=apart
             )
         case StorageLost(there, folder):
             lost = (("folder", folder),)

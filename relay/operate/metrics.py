@@ -29,7 +29,7 @@ from relay.core.event import (
     Called,
     ChatChanged,
     ChatMoved,
-    ClocksParted,
+    ClockSet,
     Contradicted,
     Event,
     FailureReason,
@@ -186,7 +186,7 @@ class Metrics:
                 self._updates.labels(sort).inc()
             case StorageDamaged():
                 self._damaged.inc()
-            case ClocksParted() | StorageLost():
+            case ClockSet() | StorageLost():
                 pass
             case BotListens() | ChatChanged() | ChatMoved() | Contradicted() | Noted():
                 pass

@@ -11,9 +11,6 @@ _LONGEST_SOCKET = (
 )
 
 
-_Same = tuple[int, int]
-
-
 class CannotStart(Exception):  # noqa: N818 - said to a person, as one line
     """Why the relay does not start, and what to do about it, in one line (exit status 2)."""
 
@@ -47,7 +44,6 @@ class DataDir:
         self.database = path / DATABASE
         self.socket = socket_path(path)
         self._lock_file = path / "relay.lock"
-        self._opened: _Same | None = None
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o600)
@@ -66,30 +62,19 @@ class DataDir:
             ) from error
 
     def is_there(self) -> bool:
-        """Whether the database is the one that was there at the first call, and the lock ours: what
-        is committed to a file without a name is lost with the process.
+        """Whether a database is in the folder, and the lock is ours: what is committed to a file
+        without a name is lost with the process.
         """
-        if self._opened is None:
-            self._opened = _same(self.database)
-        lock = os.fstat(self._lock) if self._lock >= 0 else None
-        held = (lock.st_dev, lock.st_ino) if lock else None
-        return (
-            self._opened is not None
-            and _same(self.database) == self._opened
-            and _same(self._lock_file) == held
-        )
+        held = os.fstat(self._lock) if self._lock >= 0 else None
+        try:
+            lock = self._lock_file.stat()
+            self.database.stat()
+        except OSError:
+            return False
+        return held is not None and os.path.samestat(lock, held)
 
     def release(self) -> None:
         """Lets another process have the folder."""
         if self._lock >= 0:
             os.close(self._lock)
             self._lock = -1
-
-
-def _same(path: Path) -> _Same | None:
-    """What tells whether two files are one; None when there is none."""
-    try:
-        found = path.stat()
-    except OSError:
-        return None
-    return found.st_dev, found.st_ino

@@ -220,13 +220,9 @@ CATALOGUE = MappingProxyType(
             "les fichiers du stockage ont disparu de {folder} : rien n'est accepté avant un "
             "redémarrage du relais",
         ),
-        "notice_clock_ahead": Text(
-            "the clock of the machine was set forward by {seconds} s: hours follow it",
-            "l'horloge de la machine a été avancée de {seconds} s : les heures la suivent",
-        ),
-        "notice_clock_behind": Text(
-            "the clock of the machine was set back by {seconds} s: hours follow it",
-            "l'horloge de la machine a été reculée de {seconds} s : les heures la suivent",
+        "notice_clock": Text(
+            "the clock of the machine was set by {seconds} s: hours follow it",
+            "l'horloge de la machine a été changée de {seconds} s : les heures la suivent",
         ),
         "notice_deaf": Text(
             "the Telegram bot {bot} hears nothing: {why}; {remedy}",
