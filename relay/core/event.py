@@ -172,7 +172,7 @@ class StorageLost(Struct, frozen=True):
     folder: str
 
 
-class ClockSet(Struct, frozen=True):
+class ClockChanged(Struct, frozen=True):
     """The clock on the wall was set: it is `wall_ahead` seconds ahead of the steady one by now;
     behind when that is negative, as good as equal when it is 0.
     """
@@ -215,7 +215,7 @@ Event = (
     | TemplateFailed
     | Loaded
     | StorageDamaged
-    | ClockSet
+    | ClockChanged
     | StorageLost
     | Heard
     | BotListens

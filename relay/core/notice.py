@@ -17,7 +17,7 @@ from relay.core.event import (
     Called,
     ChatChanged,
     ChatMoved,
-    ClockSet,
+    ClockChanged,
     Contradicted,
     EndReason,
     Event,
@@ -109,7 +109,7 @@ def notice_of(event: Event) -> Notice | None:
             return Notice(
                 "storage", "AlertRelayStorageDamaged", moved_to, values=(("file", moved_to),)
             )
-        case ClockSet(wall_ahead):
+        case ClockChanged(wall_ahead):
             apart = (("seconds", f"{wall_ahead:+.0f}"),)
             return Notice(
                 "clock", "AlertRelayClockSet", "", wall_ahead != 0, lasting=True, values=apart

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 from relay.active_config import CurrentConfig
 from relay.clock import PARTED
-from relay.core.event import ClockSet, Event
+from relay.core.event import ClockChanged, Event
 from relay.supervised import supervised
 
 _EVERY = 10.0  # seconds
@@ -57,5 +57,5 @@ class ClockWatch:
             return
         ahead = ahead if abs(ahead) > PARTED else 0.0
         self._config.part_clocks(ahead)
-        self._emit(ClockSet(ahead))
+        self._emit(ClockChanged(ahead))
         self._wake_all()

@@ -19,7 +19,7 @@ from relay.core.event import (
     Called,
     ChatChanged,
     ChatMoved,
-    ClockSet,
+    ClockChanged,
     Contradicted,
     Event,
     Heard,
@@ -111,7 +111,7 @@ def _level(event: Event) -> Level:
             return "info" if event.ok else "error"
         case BotListens():
             return "info" if event.listens else "warning"
-        case ChatMoved() | Contradicted() | ClockSet():
+        case ChatMoved() | Contradicted() | ClockChanged():
             return "warning"
         case StorageLost():
             return "info" if event.there else "error"
@@ -148,7 +148,7 @@ def _told(event: Event) -> tuple[str, Pairs]:
         case Loaded():
             message = "configuration rejected, the old one stays in force"
             return message, _fields(event, "ok", "at", "receivers", "chats")
-        case StorageDamaged() | StorageLost() | ClockSet():
+        case StorageDamaged() | StorageLost() | ClockChanged():
             return _told_of_machine(event)
         case Heard():
             return "update heard", _fields(event)
@@ -160,7 +160,7 @@ def _told(event: Event) -> tuple[str, Pairs]:
             assert_never(event)
 
 
-def _told_of_machine(event: StorageDamaged | StorageLost | ClockSet) -> tuple[str, Pairs]:
+def _told_of_machine(event: StorageDamaged | StorageLost | ClockChanged) -> tuple[str, Pairs]:
     match event:
         case StorageDamaged(moved_to):
             remedy = f"alert-relay queue salvage {moved_to}"
@@ -168,7 +168,7 @@ def _told_of_machine(event: StorageDamaged | StorageLost | ClockSet) -> tuple[st
         case StorageLost(there=there):
             message = "the files of the storage are there again" if there else "storage lost"
             return message, _fields(event, "there")
-        case ClockSet(wall_ahead):
+        case ClockChanged(wall_ahead):
             apart = f"{wall_ahead:.0f}"
             return "the clock was set, hours follow it", (("wall_ahead_seconds", apart),)
 

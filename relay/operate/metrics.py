@@ -29,7 +29,7 @@ from relay.core.event import (
     Called,
     ChatChanged,
     ChatMoved,
-    ClockSet,
+    ClockChanged,
     Contradicted,
     Event,
     FailureReason,
@@ -186,7 +186,7 @@ class Metrics:
                 self._updates.labels(sort).inc()
             case StorageDamaged():
                 self._damaged.inc()
-            case ClockSet() | StorageLost():
+            case ClockChanged() | StorageLost():
                 pass
             case BotListens() | ChatChanged() | ChatMoved() | Contradicted() | Noted():
                 pass

@@ -14,7 +14,7 @@ from relay.clock import steady_clock
 from relay.core.active_config import ActiveConfig
 from relay.core.card.card import Card
 from relay.core.card.hours import Hours
-from relay.core.event import ClockSet, Event, Noted
+from relay.core.event import ClockChanged, Event, Noted
 from relay.core.notice import notice_of
 from relay.core.routing.interval import Period, TimeInterval
 from relay.core.routing.route import Route, Routing
@@ -61,14 +61,14 @@ def test_hours_follow_a_clock_that_was_set_and_waits_do_not(jump: float) -> None
     wall = T0 + jump
     for _ in range(3):
         watch.look()
-    assert events == [ClockSet(jump)]
+    assert events == [ClockChanged(jump)]
     assert config.current.wall_ahead == jump
     assert len(woken) == 1
     config.load(config.current)  # a reload keeps it
     assert config.current.wall_ahead == jump
     wall = T0 + 1.0
     watch.look()
-    assert events[1:] == [ClockSet(0.0)]
+    assert events[1:] == [ClockChanged(0.0)]
     notices = [notice_of(event) for event in events]
     assert [notice and notice.firing for notice in notices] == [True, False]
 
