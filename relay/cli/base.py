@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 from typing import NoReturn
 
+from relay.cli.printing import shown, shown_json
 from relay.core.duration import parse_duration
 
 GOOD, FAULTY, CANNOT = 0, 1, 2
@@ -20,15 +21,27 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends with status 2."""
-        self.exit(CANNOT, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(CANNOT, shown(f"{self.prog}: {message}; see {self.prog} --help\n"))
 
 
 def say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    """A line, or several, on standard output, as a terminal may be shown them."""
+    sys.stdout.write(f"{shown(text)}\n")
+
+
+def say_json(text: str) -> None:
+    """JSON on standard output."""
+    sys.stdout.write(f"{shown_json(text)}\n")
+
+
+def say_drawn(text: str) -> None:
+    """A drawing, or a line, with colors of ours on standard output."""
+    sys.stdout.write(f"{shown(text, styled=True)}\n")
 
 
 def complain(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    """A line, or several, on standard error."""
+    sys.stderr.write(f"{shown(text)}\n")
 
 
 def duration(text: str) -> float:
