@@ -48,6 +48,7 @@ class ResolvedConfig(Struct, frozen=True):
     personal: Policy
     tests: int
     template_check: TemplateCheck
+    sha256: str
 
 
 class Rules(ResolvedConfig, frozen=True):
@@ -87,6 +88,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
         personal=personal(file),
         tests=len(file.tests),
         template_check=_trial(files, targets, personal(file), mode),
+        sha256=config.sha256,
     )
     return draft, tuple(report.faults)
 
@@ -107,6 +109,7 @@ def decided(draft: ResolvedConfig, faults: tuple[Fault, ...]) -> Rules | None:
         draft.personal,
         draft.retention,
         draft.notices_receiver,
+        sha256=draft.sha256,
     )
     return Rules(**structs.asdict(draft), active=active)
 

@@ -35,7 +35,8 @@ class Retention(Struct, frozen=True):
 class ActiveConfig(Struct, frozen=True, dict=True):
     """Everything that deliveries, messages and answers depend on. Cards and deliveries name
     receivers and lanes, never this. `personal` is the policy of chats that subscribe,
-    `notices_receiver` gets what the relay tells of itself.
+    `notices_receiver` gets what the relay tells of itself. `sha256` is the digest of the
+    configuration file (hexadecimal), `generation` the number under which the storage knows it.
     """
 
     routing: Routing
@@ -46,6 +47,8 @@ class ActiveConfig(Struct, frozen=True, dict=True):
     personal: Policy = Policy(receiver="", template="", markup="none")
     retention: Retention = Retention()
     notices_receiver: str = ""
+    sha256: str = ""
+    generation: int = 0
 
     @property
     def notices_language(self) -> str:

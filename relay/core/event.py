@@ -27,6 +27,8 @@ class EndReason(StrEnum):
     SUBSCRIPTION_ENDED = "subscription_ended"
     EXPIRED = "expire_after"
     UNREADABLE = "unreadable"
+    DIGEST = "digest"
+    COUNTED = "counted_in_digest"
 
 
 _SENTENCES = {

@@ -88,7 +88,7 @@ class Intake:
         targets = self._config.current.routing.targets.get(receiver, ())
         chats = tuple(Delivery(target.lane, receiver, "", None) for target in targets)
         try:
-            await self._commit([_new_payload(notification, Routed(chats, 0), "", self._clock())])
+            await self._commit([_new_payload(notification, Routed(chats), "", self._clock())])
         except StoreError as error:
             self._emit(Noted("error", "storage failed", (("err", str(error)),)))
 
@@ -124,9 +124,8 @@ def _routed(routing: Routing, part: Notification) -> tuple[Routed, str]:
         return deliveries(routing, part), ""
     except Exception as error:  # noqa: BLE001 - see above
         root = routing.targets.get(routing.root.receiver, ())
-        return Routed(tuple(Delivery(t.lane, t.policy.receiver, "", None) for t in root), 0), repr(
-            error
-        )
+        ways = tuple(Delivery(t.lane, t.policy.receiver, "", None, "root") for t in root)
+        return Routed(ways), repr(error)
 
 
 def _new_payload(

@@ -168,7 +168,7 @@ class _Turn:
                 continue
             card = known.get(key) or Card(*key, receiver=target.policy.receiver)
             changes.append(self._folded(card, page, claim, target, digest))
-        self.end(self._store.fold(self._lane, changes))
+        self.end(self._store.fold(self._lane, changes, self._now))
         return sum(len(change.card.entries) for change in changes)
 
     def _folded(
@@ -183,9 +183,11 @@ class _Turn:
         leaves = is_old(digest, now) and fires_anew(card, folded.card)
         card = replace(folded.card, absorbed=folded.card.absorbed and not leaves)
         hours = hours_of(card, target, self._config, now)
-        change = kept(card, Situation(now, target, claim.state, hours))
         seqs = tuple(opened.seq for opened in page)
-        return replace(change, folded=seqs, duplicates=folded.duplicates)
+        originals, counted = _originals(seqs, folded.duplicates, card.counted_seq)
+        card = replace(card, counted_seq=counted)
+        change = kept(card, Situation(now, target, claim.state, hours))
+        return replace(change, folded=seqs, duplicates=folded.duplicates, originals=originals)
 
     def _route_again(self, opened: Open) -> None:
         """An open delivery whose chat or receiver is gone goes where the routes lead now, but for
@@ -198,7 +200,7 @@ class _Turn:
         routed_again = how == "merged"
         why = EndReason.ROUTED_AGAIN if routed_again else EndReason.RECEIVER_REMOVED
         self._woken += self._store.route_again(self._lane, opened.seq, ways)
-        self.end(self._store.dismiss(self._lane, [opened.seq], how, why), why)
+        self.end(self._store.dismiss(self._lane, [opened.seq], how, why, self._now), why)
 
     def copy_to_fallbacks(self, targets: Sequence[Target]) -> None:
         """Hands what a lane that is down owes to the fallbacks of its receivers."""
@@ -231,7 +233,7 @@ class _Turn:
                 return decision, situation
             case Save(change, contradicted) | Close(change, contradicted):
                 self._note(card, contradicted)
-                self.end(self._store.fold(self._lane, [change]))
+                self.end(self._store.fold(self._lane, [change], self._now))
             case Absorb(receiver, recheck_at):
                 self._store.absorb(self._lane, receiver, self._now, recheck_at)
             case Wait(until):
@@ -254,6 +256,22 @@ class _Turn:
     def _note(self, card: Card, contradicted: tuple[str, str] | None) -> None:
         if contradicted:
             self._contradicted.append((card.group.group_key, *contradicted))
+
+
+def _originals(
+    seqs: Sequence[int], duplicates: Sequence[int], counted: int
+) -> tuple[tuple[int, ...], int]:
+    """For each duplicate of a page the delivery that counted last before it, and the one that did
+    after the page; `counted` is the one that did before.
+    """
+    repeated = set(duplicates)
+    originals: dict[int, int] = {}
+    for seq in seqs:
+        if seq in repeated:
+            originals[seq] = counted
+        else:
+            counted = seq
+    return tuple(originals[seq] for seq in duplicates), counted
 
 
 def arriving(opened: Open) -> Arriving:

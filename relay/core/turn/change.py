@@ -12,7 +12,8 @@ from relay.core.routing.lane import LaneKey
 class CardChange(Struct, frozen=True):
     """A card to keep. `due`: when it next has something to do. `folded` are the deliveries that it
     took in, `duplicates` those of them that brought nothing new. `settled`: the chat shows all of
-    it, so whatever is pending was merged into that.
+    it, so whatever is pending was merged into that. `originals` are, for each of `duplicates`, the
+    delivery that it repeats.
     """
 
     card: Card
@@ -21,6 +22,7 @@ class CardChange(Struct, frozen=True):
     folded: tuple[int, ...] = ()
     duplicates: tuple[int, ...] = ()
     settled: bool = False
+    originals: tuple[int, ...] = ()
 
 
 class AttemptResult(Struct, frozen=True):

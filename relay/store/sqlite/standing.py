@@ -13,7 +13,7 @@ _KEPT = 7 * 86400.0  # seconds after its end for which an episode of an alert is
 
 class Row(NamedTuple):
     """A delivery for the card of a group (`grp`) or of one alert of it. `owner` is another receiver
-    than its own where it is a copy for a fallback, of the lane `fallback_for`.
+    than its own where it is a copy for a fallback, of the lane `fallback_for`. `route` led here.
     """
 
     lane: int
@@ -24,6 +24,7 @@ class Row(NamedTuple):
     fingerprint: str
     alerts: bytes | None
     fallback_for: int | None
+    route: str = ""
 
 
 def stand(db: Database, rows: Sequence[tuple[str, str, Row]]) -> None:
