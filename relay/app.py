@@ -10,7 +10,9 @@ from functools import partial
 from pathlib import Path
 
 from msgspec import Struct
+from msgspec.structs import replace
 
+from relay import __version__
 from relay.active_config import CurrentConfig
 from relay.bot.handler import BotHandler
 from relay.bot.polling import Polling
@@ -36,10 +38,12 @@ from relay.operate import log, metrics
 from relay.operate.admin_socket import AdminSocket
 from relay.operate.housekeeping import Housekeeping
 from relay.operate.notices import Notices
+from relay.operate.refusals import Refusals
 from relay.platforms import PLATFORMS
 from relay.platforms.contract import Platforms
 from relay.settings import load as settings
 from relay.store.data_dir import CannotStart, DataDir
+from relay.store.history import RelayStatus
 from relay.store.protocol import NewerSchema, StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
@@ -76,6 +80,7 @@ class App:
         self.options = options
         self._platforms = platforms
         self._clock = steady_clock()
+        self._started_at = self._loaded_at = self._clock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._why_not_ready = "starting"
         self._metrics = metrics.Metrics()
@@ -97,6 +102,8 @@ class App:
         self._pipeline = Pipeline(
             self._store, writer, exchange, clock, random.random, emit, config, platforms
         )
+        self._refusals = Refusals(self._store, writer, clock)
+        self._hooks = (*self._hooks, self._refusals.on_event)
         self._lanes = Lanes(self._pipeline.turn, clock, emit)
         self._intake = Intake(writer, self._lanes.wake, clock, emit, config)
         self._housekeeping = Housekeeping(self._store, writer, clock, emit, config)
@@ -105,7 +112,9 @@ class App:
             people, writer, clock, emit, config, self._lanes, self._replies
         )
         self._polling = Polling(people, writer, exchange, clock, emit, self._bot_handler.take)
-        self._admin_socket = AdminSocket(self._store, writer, self._lanes, clock, emit, config)
+        self._admin_socket = AdminSocket(
+            self._store, writer, self._lanes, clock, emit, config, self.relay_status
+        )
         handlers = Handlers(
             self._intake.accept,
             self._readiness,
@@ -146,6 +155,7 @@ class App:
         """What an earlier run left is in hand, and everything that works by itself is at work."""
         await self._rewind()
         self.config.subscribe(await self._writer.run(self._store.people.subscriptions))
+        await self._adopt(self.config.current)
         self._prime(self.config.current)
         await self._pipeline.recover()
         await self._writer.run(partial(self._store.recheck, self._clock()))
@@ -155,6 +165,16 @@ class App:
         self._replies.start()
         await self._polling.follow(self.config.current.bots)
         self._housekeeping.start()
+        self._refusals.start()
+
+    async def _adopt(self, config: ActiveConfig) -> None:
+        """Puts a configuration in force, under the number by which the storage knows it."""
+        generation, now = self.config.current.generation, self._clock()
+        with suppress(StoreError):  # what is routed by it is traced to the one before
+            configured = partial(self._store.configured, config.sha256, now)
+            generation = await self._writer.run(configured)
+        self._loaded_at = now
+        self.config.load(replace(config, generation=generation))
 
     async def _rewind(self) -> None:
         ahead = await self._writer.run(partial(self._store.move_times_back, self._clock()))
@@ -180,6 +200,7 @@ class App:
         await self._replies.stop()
         await self._admin_socket.close()
         await self._housekeeping.stop()
+        await self._refusals.stop()
         await self._notices.stop()
         await self._transport.close()
         await asyncio.to_thread(self._writer.close)
@@ -194,7 +215,7 @@ class App:
         self._emit_loaded(rules, faults, why)
         if rules is None:
             return tuple(render_fault(fault) for fault in faults)
-        self.config.load(rules.active)
+        await self._adopt(rules.active)
         self._prime(rules.active)
         await self._polling.follow(rules.active.bots)
         self._lanes.wake_all()
@@ -219,6 +240,7 @@ class App:
                     why=why,
                     receivers=len(rules.routing.targets),
                     chats=chats,
+                    sha256=rules.sha256,
                 )
             )
         for fault in faults:
@@ -232,7 +254,9 @@ class App:
         chats = {
             (target.lane.platform, target.policy.receiver) for target in config.routing.all_targets
         }
-        self._metrics.prime(chats, config.templates.by_name)
+        targets = config.routing.targets
+        discarding = [receiver for receiver in targets if not targets[receiver]]
+        self._metrics.prime(chats, config.templates.by_name, discarding)
 
     async def _post_notice(self, told: Notification) -> None:
         await self._intake.post(told, self.config.current.notices_receiver)
@@ -247,6 +271,16 @@ class App:
             self._emit(event)
         else:
             self._loop.call_soon_threadsafe(self._emit, event)
+
+    def relay_status(self) -> RelayStatus:
+        """This process, for the status."""
+        return RelayStatus(
+            version=__version__,
+            started_at=self._started_at,
+            config_file=str(self.options.config_file.absolute()),
+            sha256=self.config.current.sha256,
+            loaded_at=self._loaded_at,
+        )
 
     async def balance(self) -> tuple[BalanceRow, ...]:
         """Where the accepted deliveries are now."""

@@ -94,7 +94,7 @@ class Polling:
         try:
             await self._take(_id(bot), decode(body, self._names[bot]))
         except StoreError as error:
-            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
+            self._emit(Noted("error", "storage failed", (("at", "updates"), ("err", str(error)))))
             return 503
         return 200
 
@@ -110,7 +110,9 @@ class Polling:
             try:
                 await self._listen(bot)
             except StoreError as error:
-                self._emit(Noted("error", "storage failed", (("err", str(error)),)))
+                self._emit(
+                    Noted("error", "storage failed", (("at", "updates"), ("err", str(error))))
+                )
             except Exception as error:  # noqa: BLE001 - a bug must not deafen the bot for good
                 self._emit(
                     Noted(

@@ -75,7 +75,7 @@ class Replies:
                 for each in await self._transactions.run(self._store.bot_replies)
             ]
         except StoreError as error:
-            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
+            self._emit(Noted("error", "storage failed", (("at", "replies"), ("err", str(error)))))
             return _AFTER_FAULT
         except Exception as error:  # noqa: BLE001 - one answer that fails must not silence the bots for good
             self._emit(Noted("error", "replying failed", (("err", repr(error)),)))

@@ -23,7 +23,7 @@ from relay.core.bot.account import Bot
 from relay.core.budget import Limits, Rate
 from relay.core.duration import quote
 from relay.core.routing.interval import Period, TimeInterval
-from relay.core.routing.lane import Policy, Target
+from relay.core.routing.lane import LaneKey, Policy, Target
 from relay.core.routing.route import Route, Routing, differing, walk
 from relay.core.template.template import BUILT_IN, LENDING
 from relay.platforms.contract import Platforms
@@ -75,6 +75,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
         for index, receiver in enumerate(file.receivers)
     }
     notices = _notices(file, names, report)
+    _check_shared(file, targets, report)
     _check_last_resort(file, targets, report)
     root = _routes(config, names, notices, report)
     draft = ResolvedConfig(
@@ -201,6 +202,22 @@ def _check_last_resort(file: File, targets: dict[str, tuple[Target, ...]], repor
                 f"the last resort"
             )
             report.fault(loc, message)
+
+
+def _check_shared(file: File, targets: dict[str, tuple[Target, ...]], report: Report) -> None:
+    """A chat that two receivers share shows the alerts of both on one card of their group, unless
+    one of them wants a card of each alert.
+    """
+    first: dict[LaneKey, Target] = {}
+    for index, receiver in enumerate(file.receivers):
+        for target in targets.get(receiver.name, ()):
+            other = first.setdefault(target.lane, target)
+            if other.policy.per != target.policy.per:
+                report.warn(
+                    ("receivers", index, "name"),
+                    f"{quote(receiver.name)} and {quote(other.policy.receiver)} share a chat, and"
+                    f" `per` differs: some alerts have cards of their own there, others share one",
+                )
 
 
 def _check_used(file: File, used: set[str], report: Report) -> None:

@@ -1,5 +1,6 @@
 """An alert, and the notification that brings alerts: what Alertmanager said, checked and frozen."""
 
+from collections.abc import Set
 from hashlib import blake2b
 from typing import Literal
 
@@ -77,6 +78,16 @@ class Notification(Struct, frozen=True):
     def group(self) -> GroupId:
         """The identity of the alert group."""
         return GroupId(self.source, self.receiver, self.group_key)
+
+
+def identity(fingerprint: str, labels: Labels, ignores: Set[str]) -> str:
+    """What an alert is known by beside labels that make no new alert (`identity_ignores`): its
+    fingerprint, where it has none of them.
+    """
+    if ignores.isdisjoint(labels):
+        return fingerprint
+    kept = sorted(item for item in labels.items() if item[0] not in ignores)
+    return blake2b(msgspec.json.encode(kept), digest_size=8).hexdigest()
 
 
 def via(group: GroupId) -> str:

@@ -44,7 +44,8 @@ def sentence(why: str) -> str:
 
 class Answered(Struct, frozen=True):
     """A webhook request was answered with HTTP status `code` after `seconds`; `why` is empty unless
-    it was refused. `path` and `peer` (the address that it came from) are as the sender has them."""
+    it was refused. `path` and `peer` (the address that it came from) are as the sender has them;
+    `size` is the length of its body (bytes), as it was announced."""
 
     code: int
     seconds: float
@@ -52,11 +53,13 @@ class Answered(Struct, frozen=True):
     method: str = ""
     path: str = ""
     peer: str = ""
+    size: int = 0
 
 
 class Accepted(Struct, frozen=True):
-    """A notification was committed. `discarded` alerts reached only receivers without entries.
-    `fault`: routing failed because of a bug, and all alerts went to the root receiver."""
+    """A notification was committed. `discarded` alerts reached only receivers without entries:
+    those of `discarded_by`, each with how many. `id` is by what the history knows it. `fault`:
+    routing failed because of a bug, and all alerts went to the root receiver."""
 
     source: str
     group_key: str
@@ -65,6 +68,8 @@ class Accepted(Struct, frozen=True):
     discarded: int
     deliveries: int
     fault: str = ""
+    discarded_by: tuple[tuple[str, int], ...] = ()
+    id: int = 0
 
 
 class Called(Struct, frozen=True):
@@ -83,7 +88,7 @@ class Called(Struct, frozen=True):
 
 class Settled(Struct, frozen=True):
     """Deliveries of one receiver ended. `latencies`: seconds from acceptance to API success, for
-    delivered ones.
+    delivered ones; then `delivery` is the last of them, and `id` its notification's.
     """
 
     platform: Platform
@@ -92,6 +97,8 @@ class Settled(Struct, frozen=True):
     count: int
     latencies: tuple[float, ...] = ()
     why: str = ""
+    delivery: str = ""
+    id: int = 0
 
 
 class ChatChanged(Struct, frozen=True):
@@ -131,7 +138,7 @@ class TemplateFailed(Struct, frozen=True):
 class Loaded(Struct, frozen=True):
     """The configuration was read at `at` (Unix seconds) and is in force, or was rejected with that
     many `faults`, warnings not counted. `why` is the cause of the load; `receivers` and `chats` are
-    the counts in force."""
+    the counts in force, `sha256` is the digest of the file."""
 
     ok: bool
     at: float
@@ -139,6 +146,7 @@ class Loaded(Struct, frozen=True):
     why: str = ""
     receivers: int = 0
     chats: int = 0
+    sha256: str = ""
 
 
 class StorageDamaged(Struct, frozen=True):
@@ -168,7 +176,7 @@ class Noted(Struct, frozen=True):
 
     level: Literal["debug", "info", "warning", "error"]
     message: str
-    values: tuple[tuple[str, str], ...] = ()
+    values: tuple[tuple[str, str | int | float], ...] = ()
 
 
 Event = (

@@ -225,7 +225,14 @@ class Pipeline:
 def settled(lane: LaneKey, ended: Ended, why: str = "") -> Settled:
     """The event of deliveries that ended."""
     return Settled(
-        lane.platform, ended.receiver, ended.settlement, ended.count, ended.latencies, why
+        lane.platform,
+        ended.receiver,
+        ended.settlement,
+        ended.count,
+        ended.latencies,
+        why,
+        ended.delivery,
+        ended.payload,
     )
 
 

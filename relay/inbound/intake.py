@@ -9,8 +9,10 @@ from itertools import islice
 from weakref import WeakValueDictionary
 
 import msgspec
+from msgspec.structs import replace
 
 from relay.active_config import CurrentConfig
+from relay.core.active_config import ActiveConfig
 from relay.core.alert import Notification
 from relay.core.event import Accepted, Event, Noted
 from relay.core.intake_result import Committed, IntakeResult, InvalidPayload, RetryLater
@@ -58,24 +60,24 @@ class Intake:
                     await self._accept_large(source, body, self._clock())
                     return Committed()
             # No other of its source gets between here and the queue of the writer.
-            routing = self._config.current.routing
-            await self._commit(_arrivals(parse(body, source), routing, self._clock()))
+            config = self._config.current
+            await self._commit(_arrivals(parse(body, source), config, self._clock()))
         except PayloadError as error:
             return InvalidPayload(str(error))
         except StoreError as error:
-            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
+            self._emit(Noted("error", "storage failed", (("at", "accept"), ("err", str(error)))))
             return RetryLater("storage failed", _RETRY_AFTER)
         return Committed()
 
     async def _accept_large(self, source: str, body: bytes, at: float) -> None:
         """In a thread, and part by part. Nothing is folded before the last part is there."""
         parts = await asyncio.to_thread(parse, body, source)
-        routing = self._config.current.routing
+        config = self._config.current
         lanes: set[LaneKey] = set()
         try:
             with self._writer.ahead():
                 while parsed := await asyncio.to_thread(
-                    _arrivals, islice(parts, _PARTS_AT_ONCE), routing, at
+                    _arrivals, islice(parts, _PARTS_AT_ONCE), config, at
                 ):
                     lanes.update(await self._keep(parsed))
         finally:
@@ -85,23 +87,25 @@ class Intake:
         """Takes a notification of the relay's own, past the routes, for the chats of one
         receiver.
         """
-        targets = self._config.current.routing.targets.get(receiver, ())
-        chats = tuple(Delivery(target.lane, receiver, "", None) for target in targets)
+        config = self._config.current
+        targets = config.routing.targets.get(receiver, ())
+        chats = tuple(Delivery(target.lane, receiver, "", None, "notices") for target in targets)
         try:
-            await self._commit([_new_payload(notification, Routed(chats), "", self._clock())])
+            new = _new_payload(notification, Routed(chats), "", config.generation, self._clock())
+            await self._commit([new])
         except StoreError as error:
-            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
+            self._emit(Noted("error", "storage failed", (("at", "accept"), ("err", str(error)))))
 
     async def _commit(self, parsed: list[tuple[NewPayload, Accepted]]) -> None:
         self._wake(await self._keep(parsed))
 
     async def _keep(self, taken: list[tuple[NewPayload, Accepted]]) -> tuple[LaneKey, ...]:
-        lanes = await self._writer.accept([new_payload for new_payload, _ in taken])
-        for _, accepted in taken:
-            self._emit(accepted)
+        kept = await self._writer.accept([new_payload for new_payload, _ in taken])
+        for number, (_, accepted) in enumerate(taken, kept.first):
+            self._emit(replace(accepted, id=number))
         if self._spreading is None or self._spreading.done():
             self._spreading = asyncio.create_task(self._spread())
-        return lanes
+        return kept.lanes
 
     async def _spread(self) -> None:
         """What was accepted reaches other lanes than those of its routes by the next turn of any
@@ -112,9 +116,11 @@ class Intake:
 
 
 def _arrivals(
-    parts: Iterable[Notification], routing: Routing, at: float
+    parts: Iterable[Notification], config: ActiveConfig, at: float
 ) -> list[tuple[NewPayload, Accepted]]:
-    return [_new_payload(part, *_routed(routing, part), at) for part in parts]
+    return [
+        _new_payload(part, *_routed(config.routing, part), config.generation, at) for part in parts
+    ]
 
 
 def _routed(routing: Routing, part: Notification) -> tuple[Routed, str]:
@@ -129,7 +135,7 @@ def _routed(routing: Routing, part: Notification) -> tuple[Routed, str]:
 
 
 def _new_payload(
-    part: Notification, routed: Routed, fault: str, at: float
+    part: Notification, routed: Routed, fault: str, generation: int, at: float
 ) -> tuple[NewPayload, Accepted]:
     firing = sum(alert.status == "firing" for alert in part.alerts)
     new_payload = NewPayload(
@@ -139,13 +145,16 @@ def _new_payload(
         routed.deliveries,
         last=part.part == part.parts - 1,
         notification=part,
+        discarded=routed.discarded,
+        generation=generation,
     )
     return new_payload, Accepted(
         part.source,
         part.group_key,
         firing,
         len(part.alerts) - firing,
-        routed.discarded,
+        sum(len(each.alerts) for each in routed.discarded),
         len(routed.deliveries),
         fault,
+        tuple((each.receiver, len(each.alerts)) for each in routed.discarded),
     )

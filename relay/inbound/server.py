@@ -92,7 +92,10 @@ class Server:
         if path == "/alerts" or path.startswith("/alerts/"):
             self._handlers.emit(
                 Answered(
-                    response.status, time.monotonic() - began, *_request_fields(request, response)
+                    response.status,
+                    time.monotonic() - began,
+                    *_request_fields(request, response),
+                    size=request.content_length or 0,
                 )
             )
         elif response.status in (404, 405):

@@ -54,7 +54,9 @@ class Housekeeping:
             try:
                 await self.round()
             except StoreError as error:
-                self._emit(Noted("error", "storage failed", (("err", str(error)),)))
+                self._emit(
+                    Noted("error", "storage failed", (("at", "housekeeping"), ("err", str(error))))
+                )
             except Exception as error:  # noqa: BLE001 - a bug in one round must not end all that come after it
                 self._emit(Noted("error", "housekeeping failed", (("err", repr(error)),)))
 

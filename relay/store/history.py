@@ -149,9 +149,12 @@ class OpenCard(Struct, frozen=True):
 
 
 class Cards(Struct, frozen=True, tag="cards"):
-    """A page of cards, by their numbers."""
+    """A page of cards, by their numbers. `next` is behind which the next one goes on, 0 on the
+    last.
+    """
 
     cards: tuple[OpenCard, ...]
+    next: int = 0
 
 
 class ClosedCard(Struct, frozen=True, tag="closed_card"):

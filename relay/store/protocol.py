@@ -13,6 +13,7 @@ from relay.core.card.card import Card
 from relay.core.card.digest import Line
 from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.step import Step
+from relay.core.card.view import Episode
 from relay.core.event import Settlement
 from relay.core.history import LastHeard, Refusal, Trace
 from relay.core.routing.lane import LaneKey
@@ -214,6 +215,10 @@ class Store(Protocol):
         """Ends open deliveries that no card will take in. A group without a card on the lane is no
         longer watched.
         """
+
+    def episodes(self, source: str, alert: str, since: float) -> tuple[Episode, ...]:
+        """The times that an alert (by its fingerprint) fired and that ended since then, the oldest
+        first; kept for seven days."""
 
     def begin(self, attempt: Attempt, limits: Sequence[Limit], now: float) -> Begun | Denied:
         """Takes the budgets and writes the attempt as in doubt, or says when to come again: at once

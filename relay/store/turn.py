@@ -10,10 +10,11 @@ from msgspec.structs import replace
 from relay.core.active_config import ActiveConfig
 from relay.core.alert import GroupId, via
 from relay.core.bot.people import Subscription
-from relay.core.card.card import Card, Head, fires_anew
+from relay.core.card.card import Card, Head, fires_anew, is_firing
 from relay.core.card.digest import DIGEST, is_old
 from relay.core.card.fold import Arriving, fold
 from relay.core.card.step import Wait
+from relay.core.card.view import EPISODES_KEPT, Memory
 from relay.core.event import EndReason, Settlement
 from relay.core.routing.lane import LaneKey, Target
 from relay.core.routing.route import SUBSCRIPTION, deliveries
@@ -36,6 +37,7 @@ from relay.store.protocol import Claim, Ended, Open, Store
 PAGE = 128  # deliveries folded at a time
 AFTER_BUG = 15.0  # seconds for which the others of its chat go before a card at which a turn failed
 _LARGE = 2000  # alerts whose folding is a turn of its own: others get the store's thread
+_MOST_TWINS = 3  # alerts of a card that may be one thing at several severities
 _MOST_SAVED = 16  # cards that a turn keeps without a call before others get the store's thread
 _Key = tuple[GroupId, str]
 
@@ -251,7 +253,18 @@ class _Turn:
             waiting_beside=claim.waiting_beside,
             lanes=claim.lanes,
             lines=claim.lines,
+            memory=self._memory(card),
         )
+
+    def _memory(self, card: Card) -> Memory:
+        """What the last seven days know of the alert of a card that has one, which may have risen
+        in severity.
+        """
+        if not 0 < len(card.entries) <= _MOST_TWINS or not is_firing(card):
+            return Memory()
+        alert = card.entries[0].fingerprint
+        week = self._now - EPISODES_KEPT
+        return Memory(self._store.episodes(card.group.source, alert, week))
 
     def _note(self, card: Card, contradicted: tuple[str, str] | None) -> None:
         if contradicted:

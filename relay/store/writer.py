@@ -11,7 +11,7 @@ from functools import partial
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from relay.core.routing.lane import LaneKey
-from relay.store.protocol import NewPayload, Store, StoreError
+from relay.store.protocol import Kept, NewPayload, Store, StoreError
 
 T = TypeVar("T")
 _MOST_ACCEPTED = 512  # senders answered by one commit
@@ -45,7 +45,7 @@ class _Accepting(NamedTuple):
     """What one sender waits for."""
 
     payloads: Sequence[NewPayload]
-    future: "asyncio.Future[tuple[LaneKey, ...]]"
+    future: "asyncio.Future[Kept]"
 
 
 class Writer:
@@ -69,11 +69,11 @@ class Writer:
         """Jobs that wait for the thread."""
         return len(self._accepting) + len(self._synced) + len(self._unsynced)
 
-    async def accept(self, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
+    async def accept(self, payloads: Sequence[NewPayload]) -> Kept:
         """Accepts the payloads, with those of all others that wait, before all that is put behind.
         The lanes that have work now are told to one of those that a commit answers.
         """
-        future: asyncio.Future[tuple[LaneKey, ...]] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
         self._put(self._accepting, _Accepting(payloads, future))
         return await future
 
@@ -159,7 +159,7 @@ class Writer:
         elif isinstance(results[0], Exception):
             results = [StoreError(str(results[0])) for _ in taken]
         else:
-            results += [()] * (len(taken) - 1)
+            results = _shares(results[0], taken)
         _answer([each.future for each in taken], results)
 
     def _commit(self, taken: list[_Job], *, durable: bool) -> None:
@@ -183,6 +183,17 @@ class Writer:
         elif jobs[-1] == self._store.sync:
             self._dirty = False
         return results
+
+
+def _shares(kept: object, taken: Sequence[_Accepting]) -> list[object]:
+    """What a commit for several senders tells each of them; the first wakes the lanes."""
+    assert isinstance(kept, Kept)  # noqa: S101 - the jobs of a batch are of any type
+    first = kept.first + len(taken[0].payloads)
+    shares: list[object] = [kept]
+    for each in taken[1:]:
+        shares.append(Kept((), first))
+        first += len(each.payloads)
+    return shares
 
 
 def _some(jobs: deque[T], most: int) -> list[T]:

@@ -4,7 +4,7 @@ from typing import Literal
 
 from msgspec.structs import replace
 
-from relay.core.alert import Alert, Labels
+from relay.core.alert import Alert
 from relay.core.card.card import Entry
 
 FIRST = "first notification"  # Alertmanager notify/notify.go
@@ -41,6 +41,14 @@ def reported(old: Entry | None, alert: Alert, at: float, via: str = "") -> Entry
         unproven=False,
     )
     return _ended(said, old, alert, at) if alert.status == "resolved" else _fired(said, old, alert)
+
+
+def continued(old: Entry, alert: Alert, at: float, via: str) -> Entry:
+    """The alert that fires in place of another of the same identity, whose episode it goes on
+    with.
+    """
+    said = reported(replace(old, status="firing", ends_at=None, held_since=None), alert, at, via)
+    return replace(said, starts_at=old.starts_at, joined_at=old.joined_at)
 
 
 def is_new_episode(old: Entry, alert: Alert) -> bool:
@@ -148,11 +156,6 @@ def ripens_at(entry: Entry, hold: float) -> float | None:
     if entry.absent_since is not None:
         return entry.absent_since + (max(hold, _UNPROVEN) if entry.unproven else hold)
     return None
-
-
-def identity(labels: Labels, ignores: frozenset[str]) -> frozenset[tuple[str, str]]:
-    """What an alert is known by beside the labels that make no new alert (`identity_ignores`)."""
-    return frozenset(item for item in labels.items() if item[0] not in ignores)
 
 
 def goes_on(entry: Entry, hold: float, at: float) -> bool:

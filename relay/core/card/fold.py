@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.alert import Alert, Labels
+from relay.core.alert import Alert, Labels, identity
 from relay.core.card.card import (
     Card,
     Entry,
@@ -17,7 +17,7 @@ from relay.core.card.card import (
     text,
     urgency,
 )
-from relay.core.card.entry import absent, fires, goes_on, identity, is_new_episode, reported, ripe
+from relay.core.card.entry import absent, continued, fires, goes_on, is_new_episode, reported, ripe
 from relay.core.card.entry import ripens_at as entry_ripens_at
 from relay.core.card.severity import rank
 from relay.core.card.subject import thing
@@ -176,24 +176,28 @@ def _lay(card: Card, delivery: Arriving, policy: Policy) -> tuple[bool, Card]:
     """
     at, via, reason = delivery.accepted_at, delivery.via, delivery.head.reason
     entries = {entry.fingerprint: entry for entry in card.entries}
-    ended = _successors(entries, policy)
+    known = _identities(entries, policy)
     fresh: list[str] = []
     anew: list[str] = []
     changed = False
     for alert in delivery.alerts:
-        old = entries.get(alert.fingerprint) or _predecessor(entries, ended, alert, policy, at)
-        if old is not None and old.fingerprint != alert.fingerprint:
-            if alert.status == "resolved":
-                continue  # the end of what goes on under another value
-            entries.pop(old.fingerprint)
-            ended[identity(alert.labels, policy.identity_ignores)] = alert.fingerprint
-        new = _said_by(old, reported(old, alert, at, via), delivery.head.external_url)
+        old = entries.get(alert.fingerprint)
+        before = None if old else _predecessor(entries, known, alert, policy, at)
+        if before is not None and alert.status == "resolved":
+            continue  # the end of what goes on under another value
+        if before is not None:
+            del entries[before.fingerprint]
+            known[_identity(alert, policy)] = alert.fingerprint
+            old, new = before, continued(before, alert, at, via)
+        else:
+            new = reported(old, alert, at, via)
+        new = _said_by(old, new, delivery.head.external_url)
         changed = (
             changed or old is None or _state(old) != _state(new) or new.held_since != old.held_since
         )
         if fires(new) and old is not None and is_new_episode(old, alert):
             anew.append(alert.fingerprint)
-        elif fires(new) and (old is None or not fires(old)):
+        elif fires(new) and before is None and (old is None or not fires(old)):
             fresh.append(alert.fingerprint)
         entries[alert.fingerprint] = new
     laid = replace(card, entries=tuple(entries.values()), receiver=policy.receiver, stale=False)
@@ -205,26 +209,35 @@ def _lay(card: Card, delivery: Arriving, policy: Policy) -> tuple[bool, Card]:
         laid = replace(laid, change=_change(card, laid, grew=True))
         laid = _fire(laid, card, fresh, anew, at, policy)
     elif changed:
+        laid = _go_on(laid) if is_firing(laid) and not is_firing(card) else laid
         laid = _close(replace(laid, change=_change(card, laid, grew=False)), card, at, policy)
     return not changed, laid
 
 
-_Identities = dict[frozenset[tuple[str, str]], str]
+def _go_on(card: Card) -> Card:
+    """A card that was over shows the same episode on: its end is not told any more."""
+    owed = tuple(reply for reply in card.owed if reply.kind != "resolved")
+    return replace(card, closed_at=None, owed=owed)
 
 
-def _successors(entries: Mapping[str, Entry], policy: Policy) -> _Identities:
+def _identities(entries: Mapping[str, Entry], policy: Policy) -> dict[str, str]:
     """The alerts of the card by their identity, where labels are left out of it."""
-    ignores = policy.identity_ignores
-    return {identity(e.labels, ignores): e.fingerprint for e in entries.values()} if ignores else {}
+    if not policy.identity_ignores:
+        return {}
+    return {_identity(entry, policy): entry.fingerprint for entry in entries.values()}
+
+
+def _identity(alert: Alert | Entry, policy: Policy) -> str:
+    return identity(alert.fingerprint, alert.labels, policy.identity_ignores)
 
 
 def _predecessor(
-    entries: Mapping[str, Entry], known: _Identities, alert: Alert, policy: Policy, at: float
+    entries: Mapping[str, Entry], known: Mapping[str, str], alert: Alert, policy: Policy, at: float
 ) -> Entry | None:
     """The alert that this one continues under another value of a label that makes no new alert."""
     if not known:
         return None
-    found = entries.get(known.get(identity(alert.labels, policy.identity_ignores), ""))
+    found = entries.get(known.get(_identity(alert, policy), ""))
     return found if found and goes_on(found, policy.late_hold, at) else None
 
 

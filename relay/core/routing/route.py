@@ -5,8 +5,8 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from relay.core.alert import Alert, Labels, Notification
-from relay.core.routing.lane import LaneKey, Target
+from relay.core.alert import Alert, Labels, Notification, identity
+from relay.core.routing.lane import LaneKey, Policy, Target
 from relay.core.routing.matcher import Matcher, holds, matches
 
 SUBSCRIPTION = "subscription"  # the receiver under which personal deliveries count
@@ -233,13 +233,17 @@ def _unreachable(route: Route) -> Iterator[Unreachable]:
             takers.setdefault(next(iter(child.matchers), None), []).append(child)
 
 
+_Way = tuple[Target, Route | None]  # by which route, None: by subscription
+
+
 def deliveries(routing: Routing, notification: Notification) -> Routed:
     """Each alert walks the tree on its own; what ends in the same chat is one delivery.
 
-    Where several receivers share a chat, the first that an alert reached there counts, for all of
-    its alerts.
+    Where several receivers share a chat, the first that an alert reached there counts for it, and
+    the loudest of those for a card that several of them share: the order of the alerts decides
+    nothing.
     """
-    owners: dict[LaneKey, _Way] = {}
+    reached: dict[tuple[LaneKey, str], dict[str, _Way]] = {}
     shares: dict[tuple[LaneKey, str], list[int]] = {}
     discarded: dict[int, tuple[Route, list[int]]] = {}
     for indexes in _alike(routing.label_names, notification.alerts):
@@ -249,19 +253,24 @@ def deliveries(routing: Routing, notification: Notification) -> Routed:
             last = next(iter(walk(routing.root, labels)), routing.root)
             discarded.setdefault(id(last), (last, []))[1].extend(indexes)
         for lane, way in ways.items():
-            if owners.setdefault(lane, way)[0].policy.per == "group":
-                shares.setdefault((lane, ""), []).extend(indexes)
-                continue
-            for index in indexes:
-                shares.setdefault((lane, notification.alerts[index].fingerprint), []).append(index)
+            policy = way[0].policy
+            for card, share in _cards(lane, policy, notification.alerts, indexes):
+                shares.setdefault(card, []).extend(share)
+                reached.setdefault(card, {}).setdefault(policy.receiver, way)
     return Routed(
         tuple(
-            _delivery(routing, owners[lane], fingerprint, sorted(at), len(notification.alerts))
-            for (lane, fingerprint), at in shares.items()
+            _delivery(
+                routing,
+                _loudest(routing, reached[lane, fingerprint], notification.alerts, indexes),
+                fingerprint,
+                sorted(indexes),
+                len(notification.alerts),
+            )
+            for (lane, fingerprint), indexes in shares.items()
         ),
         tuple(
-            Discarded(route.receiver, routing.name_of(route), tuple(sorted(at)))
-            for route, at in discarded.values()
+            Discarded(route.receiver, routing.name_of(route), tuple(sorted(indexes)))
+            for route, indexes in discarded.values()
         ),
     )
 
@@ -273,6 +282,38 @@ def _below(route: Route, at: str) -> Iterator[tuple[str, Route]]:
         yield from _below(child, position)
 
 
+def _cards(
+    lane: LaneKey, policy: Policy, alerts: tuple[Alert, ...], indexes: list[int]
+) -> Iterator[tuple[tuple[LaneKey, str], list[int]]]:
+    """The cards of a lane that show these alerts, with those of each."""
+    if policy.per == "group":
+        yield (lane, ""), indexes
+        return
+    for index in indexes:
+        alert = alerts[index]
+        known_by = identity(alert.fingerprint, alert.labels, policy.identity_ignores)
+        yield (lane, known_by), [index]
+
+
+def _loudest(
+    routing: Routing, reached: dict[str, _Way], alerts: tuple[Alert, ...], indexes: list[int]
+) -> _Way:
+    """Of the receivers that share a card, one that makes a sound and finds an alert urgent; among
+    equals the first of the configuration.
+    """
+    if len(reached) == 1:
+        return next(iter(reached.values()))
+    order = list(routing.targets)
+
+    def quietness(way: _Way) -> tuple[bool, bool, int]:
+        policy = way[0].policy
+        urgent = any(matches(policy.urgent, alerts[index].labels) for index in indexes)
+        named = policy.receiver in routing.targets
+        return policy.silent, not urgent, order.index(policy.receiver) if named else len(order)
+
+    return min(reached.values(), key=quietness)
+
+
 def _alike(names: tuple[str, ...], alerts: tuple[Alert, ...]) -> list[list[int]]:
     """Indexes of the alerts, those together that are equal in the labels `names`."""
     groups: dict[tuple[str, ...], list[int]] = {}
@@ -280,9 +321,6 @@ def _alike(names: tuple[str, ...], alerts: tuple[Alert, ...]) -> list[list[int]]
         labels = alert.labels
         groups.setdefault(tuple([labels.get(name, "") for name in names]), []).append(index)
     return list(groups.values())
-
-
-_Way = tuple[Target, Route | None]  # by which route, None: by subscription
 
 
 def _ways(routing: Routing, labels: Labels) -> dict[LaneKey, _Way]:

@@ -41,7 +41,9 @@ def compose(
 def _composed_card(
     send: Send, situation: Situation, templates: Templates, fits: Callable[[Message], bool]
 ) -> Composed:
-    view = build_view(send.card, situation.state, send.step, situation.policy, situation.now)
+    view = build_view(
+        send.card, situation.state, send.step, situation.policy, situation.now, situation.memory
+    )
     reply = send.step.kind if isinstance(send.step, Reply) else None
     part: Literal["card", "reply"] = "reply" if reply else "card"
     rendered = render(templates, situation.policy, view, part, reply, fits)

@@ -17,6 +17,7 @@ from relay.core.card.hours import UNRESTRICTED, Hours, hours_at
 from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.plan import due, is_urgent, plan
 from relay.core.card.step import Edit, Post, Reply, Step, Wait
+from relay.core.card.view import Memory
 from relay.core.routing.lane import Policy, Target
 from relay.core.turn.change import CardChange
 
@@ -40,6 +41,7 @@ class Situation(Struct, frozen=True):
 
     `limits` are the budgets of each call. `waiting` cards of the lane wait for a call; on `lanes`
     other threads of the chat `waiting_beside` do. `lines` are what a digest or a summary tells of.
+    `memory` is what is known of the last seven days of the card's alert, if it has one.
     """
 
     now: float
@@ -51,6 +53,7 @@ class Situation(Struct, frozen=True):
     waiting_beside: int = 0
     lanes: int = 0
     lines: tuple[Line, ...] = ()
+    memory: Memory = Memory()
 
     @property
     def policy(self) -> Policy:

@@ -40,9 +40,7 @@ class Connection(Protocol):
     def executescript(self, sql: str, /) -> object:
         """Runs statements."""
 
-    def backup(
-        self, target: sqlite3.Connection, *, pages: int = ..., sleep: float = ...
-    ) -> None:
+    def backup(self, target: sqlite3.Connection, *, pages: int = ..., sleep: float = ...) -> None:
         """Copies the whole to another file. Raises sqlite3.Error."""
 
     def close(self) -> None:

@@ -29,7 +29,7 @@ _LOOKED_BACK = 2000  # deliveries among which the last message of a chat is look
 OPEN_CARDS = (
     "SELECT card.id, lane.key, lane.state, card.grp, line, body, absorbed FROM card"
     " INDEXED BY card_open JOIN lane ON lane.id = card.lane"
-    " WHERE firing = 1 AND card.id > ? ORDER BY card.id LIMIT ?"
+    " WHERE firing = 1 AND card.id > ? AND card.grp NOT IN (?, ?) ORDER BY card.id LIMIT ?"
 )
 LAST_MESSAGE = (
     "SELECT ended_at FROM delivery WHERE lane = ?1 AND seq > (SELECT last_seq FROM lane"
@@ -93,8 +93,8 @@ def _chat(
 
 
 def open_cards(db: Database, after: int, limit: int) -> tuple[OpenCard, ...]:
-    rows = db.execute(OPEN_CARDS, (after, limit)).fetchall()
-    return tuple(_open(*row) for row in rows if row[3] not in _OWN)
+    rows = db.execute(OPEN_CARDS, (after, *_OWN, limit)).fetchall()
+    return tuple(_open(*row) for row in rows)
 
 
 def _open(

@@ -4,11 +4,9 @@ from collections.abc import Sequence
 from typing import NamedTuple
 
 from relay.core.card.card import Card, Entry
-from relay.core.card.view import Episode
+from relay.core.card.view import EPISODES_KEPT, Episode
 from relay.core.routing.lane import LaneKey
 from relay.store.sqlite.database import Database
-
-_KEPT = 7 * 86400.0  # seconds after its end for which an episode of an alert is remembered
 
 
 class Row(NamedTuple):
@@ -88,7 +86,7 @@ def _end(db: Database, card: Card, lane: int, ended: Sequence[Entry]) -> None:
         "INSERT OR IGNORE INTO episode VALUES (?, ?, ?, ?)",
         [(source, e.fingerprint, e.starts_at or e.joined_at, at) for at, e in over],
     )
-    db.execute("DELETE FROM episode WHERE ended_at < ?", (card.heard_at - _KEPT,))
+    db.execute("DELETE FROM episode WHERE ended_at < ?", (card.heard_at - EPISODES_KEPT,))
 
 
 def episodes(db: Database, source: str, alert: str, since: float) -> tuple[Episode, ...]:

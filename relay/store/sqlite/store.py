@@ -16,6 +16,7 @@ from relay.core.card.digest import DIGEST, absorbing
 from relay.core.card.lane_state import Down, LaneState, taking_over
 from relay.core.card.operator import end as close_by_hand
 from relay.core.card.step import MessageRef
+from relay.core.card.view import Episode
 from relay.core.event import EndReason, Event, Noted, Settlement
 from relay.core.history import LastHeard, Refusal, Trace
 from relay.core.routing.lane import LaneKey
@@ -261,6 +262,9 @@ class SqliteStore:
     ) -> tuple[Ended, ...]:
         row = self._lane(lane)
         return end(self._db, lane.platform, row, seqs, settlement, why, now, into, message)
+
+    def episodes(self, source: str, alert: str, since: float) -> tuple[Episode, ...]:
+        return standing.episodes(self._db, source, alert, since)
 
     def begin(self, attempt: Attempt, limits: Sequence[Limit], now: float) -> Begun | Denied:
         self._check_may_send()
