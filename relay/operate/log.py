@@ -124,7 +124,7 @@ def _told(event: Event) -> tuple[str, Pairs]:
             from_ = (("from", peer),) if peer else ()
             return "webhook answered", (*_fields(event, "peer", "size"), *from_)
         case Accepted():
-            return "alerts accepted", _fields(event, "discarded_by")
+            return "alerts accepted", _fields(event, "discarded_by", *([] if event.id else ["id"]))
         case Called(reason=reason):
             return ("API request failed" if reason else "API request"), _fields(event)
         case Settled(settlement=end):
@@ -141,7 +141,7 @@ def _told(event: Event) -> tuple[str, Pairs]:
         case TemplateFailed():
             return "template failed, plain text sent", _fields(event)
         case Loaded(ok=True):
-            return "configuration loaded", _fields(event, "ok", "at", "faults")
+            return "configuration loaded", _fields(event, "ok", "at", "faults", "sha256")
         case Loaded():
             message = "configuration rejected, the old one stays in force"
             return message, _fields(event, "ok", "at", "receivers", "chats")
@@ -205,7 +205,7 @@ class _Line(logging.Formatter):
 
     def _safe(self, value: Value) -> Value:
         if isinstance(value, int | float):
-            return value
+            return float(f"{value:.6g}") if isinstance(value, float) else value
         for secret in self._secrets:
             value = value.replace(secret, "<secret>")
         for pattern, mask in _LEAKS:

@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from relay.core.routing.lane import LaneKey
-from relay.store.protocol import NewPayload, StoreError
+from relay.store.protocol import Kept, NewPayload, StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 from tests.build import TELEGRAM
@@ -97,7 +97,7 @@ async def test_what_is_behind_waits_for_the_end_of_what_goes_ahead_and_only_once
         turn = asyncio.ensure_future(writer.run(partial(int, 1)))
         await asyncio.sleep(0)
         for _ in range(2):  # a turn put before the first would be done before the second
-            assert await writer.accept([new_payload(TELEGRAM)]) == (TELEGRAM,)
+            assert (await writer.accept([new_payload(TELEGRAM)])).lanes == (TELEGRAM,)
         assert not turn.done()
     with writer.ahead():
         assert await asyncio.wait_for(turn, 10) == 1
@@ -116,7 +116,7 @@ async def test_a_bug_that_one_sender_meets_is_told_to_no_other() -> None:
     await asyncio.sleep(0)
     store.gate.set()
     first, second, third = await waiting
-    assert (first, third) == ((TELEGRAM,), (TELEGRAM,))
+    assert (first, third) == (Kept((TELEGRAM,), 1), Kept((TELEGRAM,), 2))
     assert isinstance(second, ValueError)
     assert store.balance()[0].accepted == 2
     await began
