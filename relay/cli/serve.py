@@ -19,6 +19,7 @@ from relay.settings.watch import SECRETS_EVERY, Watch, follow
 from relay.store.data_dir import CannotStart
 
 _log = logging.getLogger("relay")
+_SETTLED_AFTER = 0.2  # seconds
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -147,15 +148,16 @@ async def _serve(options: Options, watch_every: float) -> None:
     loop.add_signal_handler(signal.SIGHUP, reload)
     _log.info("starting", extra={"values": _described(options)})
     app = App(options)
+    # what a start made stays: no later collection goes through it, for some 20 ms each time
+    gc.freeze()
+    gc.enable()
     if not await _started(app, stop):
         return
-    gc.collect()
-    # what a start made stays: no later collection goes through it again, for some 20 ms each time
-    gc.freeze()
     watching = [
+        asyncio.create_task(_settle(app)),
         asyncio.create_task(
             follow(secrets.secrets_changed, SECRETS_EVERY, partial(app.reload, "secret"))
-        )
+        ),
     ]
     if watch_every:
         watching.append(
@@ -166,6 +168,13 @@ async def _serve(options: Options, watch_every: float) -> None:
     for task in watching:
         task.cancel()
     await app.stop()
+
+
+async def _settle(app: App) -> None:
+    """What need not be done before the relay is ready."""
+    await asyncio.sleep(_SETTLED_AFTER)
+    await asyncio.to_thread(app.warm_up)
+    gc.freeze()
 
 
 async def _started(app: App, stop: asyncio.Event) -> bool:

@@ -72,6 +72,35 @@ class ActiveConfig(Struct, frozen=True, dict=True):
         targets = self._by_lane.get(lane, {})
         return targets.get(receiver) or next(iter(targets.values()), None)
 
+    def owners(self, receiver: str, fallback: str) -> tuple[str, ...]:
+        """The receivers whose deliveries go from `receiver` on to `fallback`, itself the first: of
+        a receiver that it stands in for only where the chain of fallbacks comes to `fallback` after
+        it, each receiver visited once.
+        """
+        found = [
+            owner
+            for owner, chain in self._chains.items()
+            if receiver in chain
+            and fallback in chain
+            and chain.index(receiver) < chain.index(fallback)
+        ]
+        return tuple(sorted(found, key=lambda owner: owner != receiver))
+
+    @cached_property
+    def _chains(self) -> dict[str, tuple[str, ...]]:
+        """By receiver: itself, its fallbacks, theirs and so on, each once."""
+        chains: dict[str, tuple[str, ...]] = {}
+        for receiver in self.routing.targets:
+            visited = [receiver]
+            for name in visited:  # grows while it is gone through
+                visited += [
+                    target.policy.fallback
+                    for target in self.routing.targets.get(name, ())
+                    if target.policy.fallback and target.policy.fallback not in visited
+                ][:1]
+            chains[receiver] = tuple(visited)
+        return chains
+
     def refusing(self, lanes: Iterable[tuple[LaneKey, Down]]) -> tuple[Refusing, ...]:
         """The receivers that these lanes, which are down, concern: each once for a platform, with
         the first of its chats. Not those of subscribers: of many people each may leave. Nor one

@@ -59,7 +59,8 @@ class Answered(Struct, frozen=True):
 class Accepted(Struct, frozen=True):
     """A notification was committed. `discarded` alerts reached only receivers without entries:
     those of `discarded_by`, each with how many. `id` is by what the history knows it. `fault`:
-    routing failed because of a bug, and all alerts went to the root receiver."""
+    routing failed because of a bug, and all alerts went to the root receiver. `inside` are the
+    addresses of its links that a chat leaves out, since they work only inside."""
 
     source: str
     group_key: str
@@ -68,6 +69,7 @@ class Accepted(Struct, frozen=True):
     discarded: int
     deliveries: int
     fault: str = ""
+    inside: tuple[str, ...] = ()
     discarded_by: tuple[tuple[str, int], ...] = ()
     id: int = 0
 

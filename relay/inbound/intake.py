@@ -19,13 +19,17 @@ from relay.core.intake_result import Committed, IntakeResult, InvalidPayload, Re
 from relay.core.payload import PayloadError, parse
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery, Routed, Routing, deliveries
-from relay.store.protocol import NewPayload, StoreError
+from relay.core.template.links import inside, rewrite_hint
+from relay.store.protocol import Kept, NewPayload, StoreError
 from relay.store.writer import Writer
 
 LARGE = 128 * 1024  # bytes of a body that is parsed beside the event loop
 _PARTS_AT_ONCE = 16
 _BUSIEST = 5000  # transactions waiting for the disk above which a sender is asked to come again
 _RETRY_AFTER = 5
+_MOST_WARNED = 20
+_LEFT_OUT = "links are left out: the address works only inside"
+COMMITTED = Committed()
 _SPREAD_AFTER = 0.25  # seconds for which a turn may bring it to other lanes before we do
 
 
@@ -45,31 +49,50 @@ class Intake:
         self._clock = clock
         self._emit = emit
         self._config = config
+        self._inside: set[str] = set()
         # Who holds one is taking a large body of that source; later ones of the source wait for it.
         self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._in_order: set[asyncio.Future[IntakeResult]] = set()
         self._spreading: asyncio.Task[None] | None = None
 
-    async def accept(self, source: str, body: bytes) -> IntakeResult:
-        """Taken only when every delivery that follows from the body is committed and synced."""
+    def accept(self, source: str, body: bytes) -> "asyncio.Future[IntakeResult]":
+        """Taken only when every delivery that follows from the body is committed and synced.
+        Whoever waits may go away: the commit goes on.
+        """
         if self._writer.backlog > _BUSIEST:
-            return RetryLater("overloaded", _RETRY_AFTER)
+            return _done(RetryLater("overloaded", _RETRY_AFTER))
+        if len(body) >= LARGE or source in self._orders:
+            waiting = asyncio.ensure_future(self._accept_in_order(source, body))
+            self._in_order.add(waiting)
+            waiting.add_done_callback(self._in_order.discard)
+            return waiting
+        return self._accept_now(source, body)
+
+    async def _accept_in_order(self, source: str, body: bytes) -> IntakeResult:
         order = self._orders.setdefault(source, asyncio.Lock())
+        async with order:
+            if len(body) >= LARGE:
+                return await self._accept_large(source, body, self._clock())
+        # No other of its source gets between here and the queue of the writer.
+        return await self._accept_now(source, body)
+
+    def _accept_now(self, source: str, body: bytes) -> "asyncio.Future[IntakeResult]":
+        config = self._config.current
         try:
-            async with order:
-                if len(body) >= LARGE:
-                    await self._accept_large(source, body, self._clock())
-                    return Committed()
-            # No other of its source gets between here and the queue of the writer.
-            config = self._config.current
-            await self._commit(_arrivals(parse(body, source), config, self._clock()))
+            return self._commit(_arrivals(parse(body, source), config, self._clock()))
+        except PayloadError as error:
+            return _done(InvalidPayload(str(error)))
+
+    async def _accept_large(self, source: str, body: bytes, at: float) -> IntakeResult:
+        try:
+            await self._accept_in_parts(source, body, at)
         except PayloadError as error:
             return InvalidPayload(str(error))
         except StoreError as error:
-            self._emit(Noted("error", "storage failed", (("at", "accept"), ("err", str(error)))))
-            return RetryLater("storage failed", _RETRY_AFTER)
-        return Committed()
+            return self._failed(error)
+        return COMMITTED
 
-    async def _accept_large(self, source: str, body: bytes, at: float) -> None:
+    async def _accept_in_parts(self, source: str, body: bytes, at: float) -> None:
         """In a thread, and part by part. Nothing is folded before the last part is there."""
         parts = await asyncio.to_thread(parse, body, source)
         config = self._config.current
@@ -90,22 +113,50 @@ class Intake:
         config = self._config.current
         targets = config.routing.targets.get(receiver, ())
         chats = tuple(Delivery(target.lane, receiver, "", None, "notices") for target in targets)
-        try:
-            new = _new_payload(notification, Routed(chats), "", config.generation, self._clock())
-            await self._commit([new])
-        except StoreError as error:
-            self._emit(Noted("error", "storage failed", (("at", "accept"), ("err", str(error)))))
+        await self._commit([_new_payload(notification, Routed(chats), "", self._clock(), config)])
 
-    async def _commit(self, parsed: list[tuple[NewPayload, Accepted]]) -> None:
-        self._wake(await self._keep(parsed))
+    def _commit(self, taken: list[tuple[NewPayload, Accepted]]) -> "asyncio.Future[IntakeResult]":
+        """What the commit comes to; it is told of, and its lanes are woken, whoever waits."""
+        result: asyncio.Future[IntakeResult] = asyncio.get_running_loop().create_future()
+
+        def ended(committed: "asyncio.Future[Kept]") -> None:
+            try:
+                kept = committed.result()
+            except StoreError as error:
+                outcome: IntakeResult = self._failed(error)
+            except Exception as error:  # noqa: BLE001 - a bug, which whoever waits is to meet
+                if not result.cancelled():
+                    result.set_exception(error)
+                return
+            else:
+                outcome = COMMITTED
+                self._told(taken, kept.first)
+                self._wake(kept.lanes)
+            if not result.cancelled():
+                result.set_result(outcome)
+
+        self._writer.accept([payload for payload, _ in taken]).add_done_callback(ended)
+        return result
 
     async def _keep(self, taken: list[tuple[NewPayload, Accepted]]) -> tuple[LaneKey, ...]:
-        kept = await self._writer.accept([new_payload for new_payload, _ in taken])
-        for number, (_, accepted) in enumerate(taken, kept.first):
+        kept = await self._writer.accept([payload for payload, _ in taken])
+        self._told(taken, kept.first)
+        return kept.lanes
+
+    def _told(self, taken: list[tuple[NewPayload, Accepted]], first: int) -> None:
+        for number, (_, accepted) in enumerate(taken, first):
             self._emit(replace(accepted, id=number))
+            self._warn(accepted.inside)
         if self._spreading is None or self._spreading.done():
             self._spreading = asyncio.create_task(self._spread())
-        return kept.lanes
+
+    def _warn(self, inside: tuple[str, ...]) -> None:
+        """Says once of each address that links to it are left out, and what would mend that."""
+        for address in inside:
+            if address not in self._inside and len(self._inside) < _MOST_WARNED:
+                self._inside.add(address)
+                values = (("address", address), ("write", rewrite_hint(address)))
+                self._emit(Noted("warning", _LEFT_OUT, values))
 
     async def _spread(self) -> None:
         """What was accepted reaches other lanes than those of its routes by the next turn of any
@@ -114,13 +165,21 @@ class Intake:
         with suppress(StoreError):
             self._wake(await self._writer.spread())
 
+    def _failed(self, error: StoreError) -> RetryLater:
+        self._emit(Noted("error", "storage failed", (("at", "accept"), ("err", str(error)))))
+        return RetryLater("storage failed", _RETRY_AFTER)
+
+
+def _done(result: IntakeResult) -> "asyncio.Future[IntakeResult]":
+    done: asyncio.Future[IntakeResult] = asyncio.get_running_loop().create_future()
+    done.set_result(result)
+    return done
+
 
 def _arrivals(
     parts: Iterable[Notification], config: ActiveConfig, at: float
 ) -> list[tuple[NewPayload, Accepted]]:
-    return [
-        _new_payload(part, *_routed(config.routing, part), config.generation, at) for part in parts
-    ]
+    return [_new_payload(part, *_routed(config.routing, part), at, config) for part in parts]
 
 
 def _routed(routing: Routing, part: Notification) -> tuple[Routed, str]:
@@ -135,7 +194,7 @@ def _routed(routing: Routing, part: Notification) -> tuple[Routed, str]:
 
 
 def _new_payload(
-    part: Notification, routed: Routed, fault: str, generation: int, at: float
+    part: Notification, routed: Routed, fault: str, at: float, config: ActiveConfig
 ) -> tuple[NewPayload, Accepted]:
     firing = sum(alert.status == "firing" for alert in part.alerts)
     new_payload = NewPayload(
@@ -146,7 +205,7 @@ def _new_payload(
         last=part.part == part.parts - 1,
         notification=part,
         discarded=routed.discarded,
-        generation=generation,
+        generation=config.generation,
     )
     return new_payload, Accepted(
         part.source,
@@ -156,5 +215,22 @@ def _new_payload(
         sum(len(each.alerts) for each in routed.discarded),
         len(routed.deliveries),
         fault,
+        _left_out(part, config.routing, routed.deliveries),
         tuple((each.receiver, len(each.alerts)) for each in routed.discarded),
     )
+
+
+def _left_out(
+    part: Notification, routing: Routing, reached: tuple[Delivery, ...]
+) -> tuple[str, ...]:
+    """The addresses of Alertmanager and Prometheus to which some chat gets no link."""
+    urls = [part.external_url, *(alert.generator_url for alert in part.alerts[:1])]
+    policies = (
+        target.policy
+        for delivery in reached
+        for target in routing.targets.get(delivery.receiver, ())
+        if target.lane == delivery.lane
+    )
+    rewrites = {policy.link_rewrites for policy in policies}
+    found = (inside(url, each) for url in urls if url for each in rewrites)
+    return tuple(dict.fromkeys(address for address in found if address))

@@ -124,7 +124,8 @@ def _told(event: Event) -> tuple[str, Pairs]:
             from_ = (("from", peer),) if peer else ()
             return "webhook answered", (*_fields(event, "peer", "size"), *from_)
         case Accepted():
-            return "alerts accepted", _fields(event, "discarded_by", *([] if event.id else ["id"]))
+            hidden = ("inside", "discarded_by") if event.id else ("inside", "discarded_by", "id")
+            return "alerts accepted", _fields(event, *hidden)
         case Called(reason=reason):
             return ("API request failed" if reason else "API request"), _fields(event)
         case Settled(settlement=end):

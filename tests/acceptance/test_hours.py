@@ -128,7 +128,7 @@ async def test_what_fires_again_within_the_mute_is_shown_with_its_count_when_it_
         await world.run(until=at + 10)
     await world.run(until=UNTIL_HALF_PAST + 60)
     (message,) = world.telegram.messages(CHAT)
-    assert "second time in 23 min" in message.text
+    assert "second time in 23\u00a0min" in message.text
     assert not message.silent
 
 
@@ -151,7 +151,7 @@ async def test_quiet_hours_silence_all_but_the_urgent_and_end_with_one_loud_summ
 async def test_quiet_hours_of_more_than_a_day_end_with_their_summary_and_not_before() -> None:
     # T0 is a Wednesday.
     days = TimeInterval("days", (Period(weekdays=((3, 5),)),))
-    world = World(telegram_target(policy=replace(POLICY, quiet=(days,))))
+    world = World(telegram_target(policy=replace(POLICY, quiet=(days,), stale_after=10 * DAY)))
     await world.post(notification(alert("db-1", severity="critical")))
     await world.run(until=2 * DAY)
     assert len(world.telegram.messages(CHAT)) == 1

@@ -6,7 +6,7 @@ from relay.core.routing.lane import Policy
 from relay.core.template import sample, template
 from relay.core.template.filters import re_replace_all
 from relay.core.template.sandbox import TooCostlyError
-from relay.core.text.message import Message
+from relay.core.text.message import Form
 from relay.core.text.richtext import RichText, Span
 
 
@@ -14,11 +14,9 @@ def _rendered(expression: str, sample_name: str = "one") -> template.Rendered:
     templates, faults = template.compile({"t": f"{{% set it = alerts[0] %}}{{{{ {expression} }}}}"})
     assert faults == ()
     policy = Policy(receiver="ops", template="t", markup="none", timezone="Europe/Paris")
-    return template.render(templates, policy, sample.VIEWS[sample_name], "card", None, _fits)
-
-
-def _fits(_message: Message) -> bool:
-    return True
+    return template.render(
+        templates, policy, sample.VIEWS[sample_name], "card", None, Form(lambda _: 0)
+    )
 
 
 def _printed(expression: str) -> RichText:
@@ -43,7 +41,7 @@ def _printed(expression: str) -> RichText:
         ("'a.b' | reReplaceAll('a.b', '\\\\1')", "\\1"),
         ("it.starts_at | date('2006-01-02 15:04 MST')", "2026-11-22 12:04 CET"),
         ("it.starts_at | tz('America/New_York') | date('15:04 MST')", "06:04 EST"),
-        ("it.starts_at | since", "2 min"),
+        ("it.starts_at | since", "2\u00a0min"),
         ("it.starts_at | since | humanizeDuration", "2m 0s"),
         ("{'b': 1, 'a': ['x']['length' == 'y']} | toJson", '{"a": "x", "b": 1}'),
         ("['a\"', 1, 1.5, true, none] | toJson", '["a\\"", 1, 1.5, true, null]'),
@@ -72,7 +70,7 @@ def _printed(expression: str) -> RichText:
         ("'1h30m' | parseDuration", "5400"),
         ("1795345440 | humanizeTimestamp", "12:04"),
         # ours and Jinja's
-        ("4320 | duration", "1 h 12 min"),
+        ("4320 | duration", "1\u00a0h\u00a012\u00a0min"),
         ("it.starts_at | clock", "12:04"),
         ("'a-b' | replace('-', '+')", "a+b"),
         ("2.345 | round(1)", "2.3"),

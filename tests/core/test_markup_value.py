@@ -168,8 +168,8 @@ def test_the_filter_reads_a_value_and_leaves_the_others_literal(name: str) -> No
     alert = sample.alert(4, annotations={"summary": "<b>full</b>", "note": "**now**"})
     policy = Policy("ops", "t.j2", "html" if name == "html" else "discord")
     templates = template.Templates(TEMPLATES.by_name | compiled.by_name)
-    fits = telegram.fits if name == "html" else discord.fits
-    rendered = template.render(templates, policy, sample.view((alert,)), "card", None, fits)
+    form = telegram.FORM if name == "html" else discord.FORM
+    rendered = template.render(templates, policy, sample.view((alert,)), "card", None, form)
     assert rendered.failed == ""
     assert _shown(rendered.message.body) == "bold(full) <b>full</b> bold(now)"
 

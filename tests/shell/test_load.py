@@ -11,7 +11,7 @@ from relay.config.fault import render as render_fault
 from relay.core.routing.lane import Policy
 from relay.core.template.sample import VIEWS
 from relay.core.template.template import BUILT_IN, render
-from relay.platforms.telegram import fits
+from relay.platforms.telegram import FORM
 from relay.settings.load import load
 
 FOLDER = Path(__file__).parent.parent / "config"
@@ -135,10 +135,10 @@ def test_a_template_with_the_name_of_a_built_in_one_takes_its_place(
     assert rules is not None, faults
     for name in ("telegram.html.j2", "short.j2"):
         policy = Policy("ops", name, "html")
-        card = render(rules.active.templates, policy, VIEWS["one"], "card", None, fits)
+        card = render(rules.active.templates, policy, VIEWS["one"], "card", None, FORM)
         assert (card.failed, card.message.body.text) == ("", "own: firing")
     policy = Policy("ops", "telegram.html.j2", "html")
-    reply = render(rules.active.templates, policy, VIEWS["one"], "reply", "repeated", fits)
+    reply = render(rules.active.templates, policy, VIEWS["one"], "reply", "repeated", FORM)
     assert reply.message.body.text.startswith("🔁 ")
 
 
@@ -161,10 +161,10 @@ def test_a_whole_template_in_the_place_of_discords_is_the_card_with_its_first_li
     rules, _ = load(folder / "relay.yml", "serve")
     assert rules is not None
     policy = Policy("ops", "discord.md.j2", "discord")
-    card = render(rules.active.templates, policy, VIEWS["one"], "card", None, fits).message
+    card = render(rules.active.templates, policy, VIEWS["one"], "card", None, FORM).message
     assert (card.content.text, card.body.text) == ("", "first HighErrorRate\nsecond")
     policy = Policy("ops", "other.j2", "discord")
-    other = render(rules.active.templates, policy, VIEWS["one"], "card", None, fits).message
+    other = render(rules.active.templates, policy, VIEWS["one"], "card", None, FORM).message
     assert (other.content.text, other.body) == ("", card.body)
 
 

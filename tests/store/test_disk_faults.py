@@ -105,7 +105,7 @@ def settle(store: Store, to: LaneKey, card: Card) -> None:
         shown_seq=card.folded_seq,
     )
     result = AttemptResult(to, LaneState(), CardChange(shown, None, urgent=False), T0, shown=True)
-    assert run(store, partial(store.settle, result)) == (Ended("ops", "delivered", 1, (0.0,)),)
+    assert run(store, partial(store.settle, result)) == ended
 
 
 def purge(store: Store) -> None:

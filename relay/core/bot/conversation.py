@@ -35,7 +35,7 @@ from relay.core.duration import parse_duration
 from relay.core.routing.lane import Policy
 from relay.core.routing.matcher import Matcher, MatcherError, parse
 from relay.core.text.richtext import RichText, concat, join, plain, styled
-from relay.core.text.texts_people import emit
+from relay.core.text.texts_people import COMMANDS, emit
 from relay.core.text.times import Reader
 
 LONGEST_MUTE = 30 * 86400.0  # seconds
@@ -227,22 +227,19 @@ def _alerts(context: _CommandContext) -> UpdateEffects:
         wanted = _parse(context.command.argument)
     except MatcherError as error:
         return _say(context, emit(language, "bad_matcher", why=str(error)))
-    return _say(context, open_alerts(context.known.cards, wanted, language))
+    return _say(context, open_alerts(context.known.cards, wanted, context.reader))
 
 
 def _parse(text: str) -> tuple[Matcher, ...]:
-    """Matchers with commas between them, as in a route, or with spaces, as amtool takes them.
+    """Matchers with spaces between them, as amtool takes them, or with commas, as in a route.
     Raises MatcherError.
     """
     if not text:
         return ()
     try:
-        return parse(text)
+        return tuple(matcher for word in _WORDS.findall(text) for matcher in parse(word))
     except MatcherError:
-        words = _WORDS.findall(text)
-        if len(words) < 2:
-            raise
-        return tuple(matcher for word in words for matcher in parse(word))
+        return parse(text)
 
 
 def _help(context: _CommandContext) -> UpdateEffects:
@@ -255,7 +252,7 @@ def _help(context: _CommandContext) -> UpdateEffects:
 
 
 def _described(names: Iterable[str], language: str) -> list[RichText]:
-    return [concat([f"/{name} ", plain("– "), emit(language, f"do_{name}")]) for name in names]
+    return [concat([COMMANDS[name], plain(" – "), emit(language, f"do_{name}")]) for name in names]
 
 
 _COMMANDS: Mapping[str, Callable[[_CommandContext], UpdateEffects]] = {

@@ -58,13 +58,14 @@ class Round(Struct, frozen=True):
 
 class Late(Struct, frozen=True):
     """Why a message comes late: `seconds` after acceptance; `why` names the fault, between `since`
-    and `until`.
+    and `until`. `per_minute` is what the chat takes, where that is why (`pace`).
     """
 
     seconds: float
-    why: Literal["unreachable", "rate_limited", "refused", "restarted"]
+    why: Literal["unreachable", "rate_limited", "refused", "restarted", "pace"]
     since: float
     until: float
+    per_minute: int = 0
 
 
 class View(Struct, frozen=True):

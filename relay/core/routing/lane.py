@@ -90,7 +90,8 @@ class Lifecycle(Struct, frozen=True):
 
 class Policy(Struct, frozen=True):
     """How one receiver wants its cards in one chat. Durations are seconds, `muted_until` is Unix
-    seconds. Labels named in `identity_ignores` do not tell one alert from another.
+    seconds; `fallback_after` 0 is never. Labels named in `identity_ignores` do not tell one alert
+    from another.
     """
 
     receiver: str
@@ -116,6 +117,7 @@ class Policy(Struct, frozen=True):
     identity_ignores: frozenset[str] = frozenset()
     stale_after: float = 25 * 3600.0
     expire_after: float = 24 * 3600.0
+    fallback_after: float = 0.0
     muted_until: float = 0.0
 
 

@@ -1,8 +1,10 @@
 """Looking: the view that a template gets of a card, computed at the time of sending."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Set
 from functools import reduce
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.alert import Labels
@@ -15,7 +17,24 @@ from relay.core.card.subject import natural, thing
 from relay.core.card.view import AlertView, Late, Memory, View
 from relay.core.routing.lane import Policy
 
+
+class Pace(Struct, frozen=True):
+    """How many calls the chat takes in a minute (0: not known), and when the last ones were made,
+    Unix seconds, ascending."""
+
+    per_minute: int = 0
+    calls: tuple[float, ...] = ()
+
+    def explains(self, since: float, now: float) -> bool:
+        """The chat got about as many calls in that time as it takes: its limit is why others
+        waited."""
+        made = len(self.calls) - bisect_left(self.calls, since)
+        return self.per_minute > 0 and made >= _BUSY * self.per_minute * (now - since) / 60
+
+
 NO_MEMORY = Memory()
+UNKNOWN_PACE = Pace()
+_BUSY = 0.5  # of what the chat takes: topics share it, and calls are of different kinds
 _STATES = {"firing": 0, "gone": 1, "resolved": 2}
 
 LATE_AFTER = 120.0  # seconds from acceptance after which a message says that it is late, and why
@@ -28,9 +47,11 @@ def build_view(
     policy: Policy,
     now: float,
     memory: Memory = NO_MEMORY,
+    pace: Pace = UNKNOWN_PACE,
 ) -> View:
     """The card as a template sees it when `step` is sent at `now`. `memory` are the earlier
-    episodes of its alert in the last seven days, for a card of one alert."""
+    episodes of its alert in the last seven days, for a card of one alert; `pace` says whether the
+    chat's own limit can be why it comes late."""
     found = tuple(_alert(entry, card) for entry in card.entries)
     alerts = _one_line_each(found, policy.identity_ignores)
     about = set(step.about) if isinstance(step, Reply) else set()
@@ -51,7 +72,7 @@ def build_view(
         since=_since(card),
         until=_until(card),
         rounds=card.rounds,
-        late=late(card, state, now),
+        late=late(card, state, now, pace),
         stale=card.stale,
         may_be_repeated=card.doubt,
         about=tuple(
@@ -142,12 +163,14 @@ def _until(card: Card) -> float | None:
     return max((entry.ends_at for entry in card.entries if entry.ends_at), default=card.heard_at)
 
 
-def late(card: Card, state: LaneState, now: float) -> Late | None:
+def late(card: Card, state: LaneState, now: float, pace: Pace = UNKNOWN_PACE) -> Late | None:
     """By how much and why what the card waits to show comes late; None when it does not."""
     if card.waiting_since is None or now - card.waiting_since <= LATE_AFTER:
         return None
     seconds = now - card.waiting_since
     if state.trouble is None or 0.0 < state.trouble_until <= card.waiting_since:
+        if pace.explains(card.waiting_since, now):
+            return Late(seconds, "pace", card.waiting_since, now, pace.per_minute)
         return Late(seconds, "restarted", card.waiting_since, now)
     return Late(
         seconds,

@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Set
+from functools import lru_cache
 from ipaddress import ip_address
 from itertools import islice
 from urllib.parse import quote, urlsplit
@@ -20,15 +21,20 @@ _ADDRESS = re.compile(r"https?://[^\s<>\"'()\[\]{}|\\^`]*[^\s<>\"'()\[\]{}|\\^`.
 _HOST = re.compile(
     r"(?:[a-z]+://)?(?:[^/@\s]*@)?((?:[\w-]+\.)+[a-z]{2,}\.?)(?::\d+)?(?=[/?#]|$)", re.I
 )
-_DASHBOARDS = (
+RUNBOOKS = ("runbook_url", "runbook")
+DASHBOARDS = (
     "dashboard_url", "dashboard", "grafana_url", "__panel_url__", "__dashboard_url__"
 )  # fmt: skip
+_WORD = re.compile(r"\w{2,}")
+_PROSE_WORDS = 3
+_PERCENT = {number: quote(chr(number), safe="") for number in range(128)}
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 # Labels whose values a restart or another scrape changes: a silence by one of them ends too early.
 VOLATILE = frozenset({
     "pod", "pod_name", "container_id", "id", "uid", "instance", "endpoint", "prometheus",
     "prometheus_replica", "replica",
 })  # fmt: skip
+_REMEMBERED = 1024  # characters of an address that is judged once
 _LONGEST_SEEN = 65536  # a rewrite may make it shorter
 
 
@@ -55,10 +61,10 @@ def links(view: View, alerts: tuple[AlertView, ...], policy: Policy, reader: Rea
     """
     first = alerts[0] if alerts else None
     found = {
-        "runbook": _annotation(view, first, "runbook_url", "runbook"),
+        "runbook": _annotation(view, first, *RUNBOOKS),
         "graph": first.generator_url if first else "",
         "silence": _silence(view, policy.identity_ignores) if view.status == "firing" else "",
-        "dashboard": _annotation(view, first, *_DASHBOARDS),
+        "dashboard": _annotation(view, first, *DASHBOARDS),
         "target": _target(view),
     }
     urls = {name: outside(url, policy.link_rewrites) for name, url in found.items()}
@@ -100,7 +106,7 @@ def silence(view: View, ignores: Set[str] = frozenset()) -> str:
     else:
         matchers = [f"alertname=~{_quoted('|'.join(map(_literal, names)))}"]
     matchers += [f"{name}={_quoted(value)}" for name, value in sorted(kept.items())]
-    written = quote("{" + ", ".join(matchers) + "}", safe="", errors="replace")
+    written = _in_address("{" + ", ".join(matchers) + "}")
     return f"{view.external_url.rstrip('/')}/#/silences/new?filter={written}"
 
 
@@ -114,8 +120,12 @@ def _silence(view: View, ignores: Set[str]) -> str:
 
 
 def prose(annotation: str) -> str:
-    """A runbook that is no address but text; empty when it has an address."""
-    return "" if _ADDRESS.search(annotation) else annotation.strip()
+    """A runbook that is text, or has text around its address; empty when it is no more than an
+    address, or a link with a word or two."""
+    seen = annotation[:_LONGEST_SEEN]
+    beside = _ADDRESS.sub(" ", seen)
+    is_link = beside != seen and len(_WORD.findall(beside)) < _PROSE_WORDS
+    return "" if is_link else annotation.strip()
 
 
 def is_volatile(name: str) -> bool:
@@ -167,8 +177,17 @@ def outside(url: str, rewrites: tuple[LinkRewrite, ...] = ()) -> str:
     """The address as it can be opened from outside, after the first rewrite whose prefix it has;
     empty if it cannot.
     """
-    if len(url) > _LONGEST_SEEN:
-        return ""
+    if len(url) > _REMEMBERED:
+        return _outside(url, rewrites) if len(url) <= _LONGEST_SEEN else ""
+    return _known_outside(url, rewrites)
+
+
+@lru_cache(maxsize=1024)
+def _known_outside(url: str, rewrites: tuple[LinkRewrite, ...]) -> str:
+    return _outside(url, rewrites)
+
+
+def _outside(url: str, rewrites: tuple[LinkRewrite, ...]) -> str:
     rewrite = next((rule for rule in rewrites if rule.match and url.startswith(rule.match)), None)
     url = address(rewrite.replace + url[len(rewrite.match) :] if rewrite else url)
     try:
@@ -178,6 +197,23 @@ def outside(url: str, rewrites: tuple[LinkRewrite, ...] = ()) -> str:
     return url if len(url) <= _LONGEST and _reachable(host) else ""
 
 
+def inside(url: str, rewrites: tuple[LinkRewrite, ...] = ()) -> str:
+    """The scheme and host of an address that is left out because its host has no dot or works only
+    inside; empty for any other."""
+    parts = url[:_LONGEST].split("/", 3)
+    if parts[0] not in ("http:", "https:") or len(parts) < 3 or outside(url, rewrites):
+        return ""
+    address = "/".join(parts[:3])
+    return address if parts[2] and not outside(address, rewrites) else ""
+
+
+def rewrite_hint(address: str) -> str:
+    """The `link_rewrites` to paste for an address that is left out."""
+    host = (urlsplit(address).hostname or "").partition(".")[0]
+    return f"link_rewrites: [{{match: '{address}', replace: 'https://{host}.example.org'}}]"
+
+
+@lru_cache(maxsize=1024)
 def _reachable(host: str) -> bool:
     """Telegram drops links whose host has no dot and is no IPv6 address
     (td/telegram/LinkManager.cpp).
@@ -200,6 +236,13 @@ def _target(view: View) -> str:
     """The address that a probe asked, where all alerts have the same."""
     found = (view.common_labels.get(name, "") for name in ("instance", "target", "url"))
     return next((url for url in found if url.startswith(("http://", "https://"))), "")
+
+
+def _in_address(text: str) -> str:
+    """Percent-encoded but for letters, digits and `_.-~`, as `urllib.parse.quote`."""
+    if text.isascii():
+        return text.translate(_PERCENT)
+    return quote(text, safe="", errors="replace")
 
 
 def _literal(value: str) -> str:

@@ -12,9 +12,9 @@ from msgspec import Struct
 
 from relay.core.template.objects import Alert
 from relay.core.template.sandbox import MAX_RANGE, TESTS, nearest
+from relay.core.text.message import BLOCKS
 from relay.core.text.richtext import CLOSE, OPEN
 
-BLOCKS = ("card", "reply", "digest", "title", "fields", "footer", "color", "content")
 MAX_SOURCE = 1 << 16
 
 _PAID = "_paid"  # where a macro puts its price: no template can write the name

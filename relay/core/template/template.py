@@ -3,7 +3,8 @@ fails.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from jinja2 import Template as JinjaTemplate
@@ -17,12 +18,11 @@ from relay.core.card.step import ReplyKind
 from relay.core.card.view import AlertView, View
 from relay.core.routing.lane import Policy
 from relay.core.routing.matcher import matches
-from relay.core.template import sample
 from relay.core.template import static_check as guard
 from relay.core.template.context import MOST_SHOWN, ContextShape, TemplateContext
 from relay.core.template.digest_context import DigestContext
 from relay.core.template.filters import FILTERS, FUNCTIONS
-from relay.core.template.fitting import WHOLE, fit, richest
+from relay.core.template.fitting import WHOLE, Drawn, Fitted, fit, richest
 from relay.core.template.listing import listing
 from relay.core.template.literal_markup import literal_markup
 from relay.core.template.parts import Part, TemplateError, draw, draw_digest, draw_reply
@@ -30,7 +30,7 @@ from relay.core.template.plain import plain
 from relay.core.template.sandbox import Sandbox
 from relay.core.template.static_check import TemplateFault
 from relay.core.text.markup import MarkupName
-from relay.core.text.message import Mention, Message
+from relay.core.text.message import BLOCKS, Form, Mention, Message
 from relay.core.text.richtext import RichText
 
 __all__ = [
@@ -42,6 +42,7 @@ __all__ = [
     "check",
     "compile",
     "render",
+    "shipped",
 ]
 
 # The built-in templates and what they are written in; the first two lend their blocks to templates
@@ -55,6 +56,7 @@ BUILT_IN: Mapping[str, MarkupName] = {
 }
 _TELEGRAM, _DISCORD, *_ = BUILT_IN
 LENDING = (_TELEGRAM, _DISCORD)
+_EVERYWHERE = frozenset({"footer", "color"})  # blocks that Discord's lends to all
 _SANDBOX = Sandbox(FILTERS, FUNCTIONS)
 _FEW_LINES = 4  # of a digest on Discord beside its head, places, rows and note
 _MOST_NAMES, _MOST_DIGEST_LINES = 20, 60  # of a digest: more are not read at night
@@ -62,6 +64,7 @@ _LONG_NAME, _SHORT_NAME = 200, 60
 _REPLIES: tuple[ReplyKind, ...] = ("joined", "raised", "repeated", "resolved", "again")
 _MOST_LINES = 10  # alerts of a built-in card on Discord, which folds nothing
 _MOST_ALIKE = 4  # times the same fault on the samples is enough; a costly one would go on for long
+_REPLY, _DIGEST = frozenset({"reply"}), frozenset({"digest"})
 _TRIED = (ContextShape(99, 99, WHOLE), ContextShape(1, 2, 80))
 
 
@@ -73,12 +76,33 @@ class _Block(NamedTuple):
 
 
 class Compiled(Struct, frozen=True):
-    """One template file: its blocks, or the file itself as the block `card`."""
+    """One template file. One that comes with the relay is `built` when it is first used."""
 
     name: str
     source: str
+    built: "_Built | None" = None
+
+    @property
+    def blocks(self) -> dict[str, _Block]:
+        """Its blocks, or the file itself as the block `card`."""
+        return (self.built or _shipped(self.name, self.source)).blocks
+
+    @property
+    def whole(self) -> bool:
+        """It has no blocks."""
+        return (self.built or _shipped(self.name, self.source)).whole
+
+
+class _Built(Struct, frozen=True):
+    """What a template file is compiled to."""
+
     blocks: dict[str, _Block]
     whole: bool
+
+
+@lru_cache(maxsize=16)
+def _shipped(name: str, source: str) -> _Built:
+    return _built(name, _SANDBOX.parse(source, name, name))
 
 
 class Templates(Struct, frozen=True):
@@ -88,9 +112,11 @@ class Templates(Struct, frozen=True):
     by_name: dict[str, Compiled]
     builtin: dict[str, Compiled] = {}
 
-    def parts(self, name: str, markup: MarkupName) -> dict[str, Part]:
-        """The blocks of a template, and built-in ones in place of those it leaves out. Raises
-        TemplateError.
+    def parts(
+        self, name: str, markup: MarkupName, shows: Set[str] = frozenset(BLOCKS)
+    ) -> dict[str, Part]:
+        """The blocks of a template that a platform `shows`, and built-in ones in place of those it
+        leaves out. Raises TemplateError.
         """
         if name not in self.by_name:
             raise TemplateError(name, 1, f"there is no template {name!r}")
@@ -99,21 +125,18 @@ class Templates(Struct, frozen=True):
         base = _DISCORD if discord else _TELEGRAM
         parts: dict[str, Part] = {}
         for lending in (self.builtin, self.by_name):
-            parts |= _blocks(lending, _DISCORD, "discord", {"footer", "color"})
-            parts |= _blocks(lending, base, BUILT_IN[base])
+            parts |= _blocks(lending, _DISCORD, "discord", _EVERYWHERE & shows)
+            parts |= _blocks(lending, base, BUILT_IN[base], shows)
         if own.whole or self.by_name.get(base, own).whole:  # its first line becomes the content
             parts.pop("content", None)
-        return parts | _blocks(self.by_name, name, markup)
+        return parts | _blocks(self.by_name, name, markup, shows)
 
 
 def _blocks(
-    templates: Mapping[str, Compiled],
-    name: str,
-    markup: MarkupName,
-    only: Iterable[str] = guard.BLOCKS,
+    templates: Mapping[str, Compiled], name: str, markup: MarkupName, only: Set[str]
 ) -> dict[str, Part]:
     found = templates.get(name)
-    blocks = found.blocks if found else {}
+    blocks = found.blocks if found and only else {}
     return {
         block: Part(block, name, found.source, compiled.template, compiled.uses, markup)
         for block, compiled in blocks.items()
@@ -146,6 +169,8 @@ def compile(sources: Mapping[str, str]) -> tuple[Templates, tuple[TemplateFault,
     """Compile template files, by name, the built-in ones among them; with every fault of every
     file.
     """
+    if not sources:
+        return Templates({}), ()
     known = {*_names_of_context(), *_SANDBOX.globals}
     compiled: dict[str, Compiled] = {}
     faults: list[TemplateFault] = []
@@ -158,7 +183,16 @@ def compile(sources: Mapping[str, str]) -> tuple[Templates, tuple[TemplateFault,
     return Templates(compiled), tuple(faults)
 
 
+def shipped(sources: Mapping[str, str]) -> Templates:
+    """Template files that come with the relay, by name: known to be good, and compiled when they
+    are first used.
+    """
+    return Templates({name: Compiled(name, source) for name, source in sources.items()})
+
+
 def _names_of_context() -> Iterable[str]:
+    from relay.core.template import sample  # noqa: PLC0415 - few starts have templates to check
+
     digest = DigestContext(DigestView(0, 0, 0, 0.0, 0.0, 0, ()), sample.POLICY)
     return {
         **TemplateContext(sample.VIEWS["one"], sample.POLICY, None).names(_TRIED[0]),
@@ -184,7 +218,7 @@ def _compiled(name: str, source: str, known: set[str]) -> Compiled | list[Templa
                 TemplateFault(name, f.line, guard.column(source, f.line, f.word), f.message)
                 for f in found
             ]
-        return _built(name, source, tree)
+        return Compiled(name, source, _built(name, tree))
     except TemplateSyntaxError as error:
         return _go_faults(name, source) or [
             TemplateFault(
@@ -208,17 +242,12 @@ def _go_faults(name: str, source: str) -> list[TemplateFault]:
     ]
 
 
-def _built(name: str, source: str, tree: nodes.Template) -> Compiled:
+def _built(name: str, tree: nodes.Template) -> _Built:
     guard.transform(tree)
     blocks = {node.name: node.body for node in tree.body if isinstance(node, nodes.Block)}
     head = [node for node in tree.body if isinstance(node, (nodes.Macro, nodes.Assign))]
     bodies = {block: [*head, *body] for block, body in blocks.items()} or {"card": tree.body}
-    return Compiled(
-        name,
-        source,
-        {block: _block(name, body) for block, body in bodies.items()},
-        whole=not blocks,
-    )
+    return _Built({block: _block(name, body) for block, body in bodies.items()}, whole=not blocks)
 
 
 def _block(name: str, body: list[nodes.Node]) -> _Block:
@@ -231,11 +260,15 @@ def _block(name: str, body: list[nodes.Node]) -> _Block:
 
 def check(templates: Templates, name: str, markup: MarkupName) -> tuple[TemplateFault, ...]:
     """The template rendered on all samples, in full and in short: each thing that fails, once."""
+    from relay.core.template import sample  # noqa: PLC0415 - few starts have templates to check
+
     found: dict[TemplateFault, None] = {}
     for reply in (None, *_REPLIES):
         failures: Counter[TemplateFault] = Counter()
         for view in sample.VIEWS.values():
-            fault = _tried(templates, name, markup, view, reply)
+            fault = _tried(
+                templates, name, markup, TemplateContext(view, sample.POLICY, reply), reply
+            )
             if fault:
                 failures[fault] += 1
                 if failures[fault] == _MOST_ALIKE:
@@ -251,9 +284,12 @@ def warnings(templates: Templates, name: str, markup: MarkupName) -> tuple[Templ
 
 
 def _tried(
-    templates: Templates, name: str, markup: MarkupName, view: View, reply: ReplyKind | None
+    templates: Templates,
+    name: str,
+    markup: MarkupName,
+    scene: TemplateContext,
+    reply: ReplyKind | None,
 ) -> TemplateFault | None:
-    scene = TemplateContext(view, sample.POLICY, reply)
     try:
         parts = templates.parts(name, markup)
         for context_shape in _TRIED:
@@ -283,7 +319,7 @@ def render(
     view: View,
     part: Literal["card", "reply"],
     reply: ReplyKind | None,
-    fits: Callable[[Message], bool],
+    form: Form,
 ) -> Rendered:
     """The message that shows the view, or the reply of that kind, made to fit. Never raises: the
     plain text stands in for a template that fails."""
@@ -295,21 +331,23 @@ def render(
     scene = TemplateContext(view, policy, kind)
     failed = ""
     try:
-        parts = templates.parts(policy.template, policy.markup)
-        drawn = draw_reply if part == "reply" else draw
-        fitted = fit(
-            lambda context_shape: _filled(drawn(parts, scene, context_shape), policy.template),
-            fits,
-            min(len(view.alerts), _most(templates, policy)),
-        )
+        shows = _REPLY if part == "reply" else form.shows
+        parts = templates.parts(policy.template, policy.markup, shows)
+        draws = draw_reply if part == "reply" else draw
+
+        def drawn(context_shape: ContextShape) -> Drawn:
+            message = _filled(draws(parts, scene, context_shape), policy.template)
+            return Drawn(message, scene.longest)
+
+        fitted = fit(drawn, form, min(len(view.alerts), _most(templates, policy)), scene.in_full)
     except TemplateError as error:
         failed, fitted = f"{error.template}:{error.line}: {error}", None
     context_shape, message = fitted or plain(
-        scene, policy.template, failed.partition(": ")[2], fits
+        scene, policy.template, failed.partition(": ")[2], form
     )
     shown = len(view.alerts) if part == "reply" else context_shape.shown
     return Rendered(
-        message=_mentioning(message, policy, view, kind, fits),
+        message=_mentioning(message, policy, view, kind, form),
         failed=failed,
         named=tuple(
             name for alert in view.alerts[:shown] for name in (alert.fingerprint, *alert.twins)
@@ -335,7 +373,7 @@ def _filled(message: Message, template: str) -> Message:
 
 
 def render_digest(
-    templates: Templates, policy: Policy, view: DigestView, fits: Callable[[Message], bool]
+    templates: Templates, policy: Policy, view: DigestView, form: Form
 ) -> RenderedDigest:
     """The message that shows the digest, made to fit. Never raises: the built-in block stands in
     for one that fails.
@@ -343,10 +381,10 @@ def render_digest(
     scene = DigestContext(view, policy)
     failed = ""
     try:
-        fitted = _digest_of(templates, policy.template, policy.markup, scene, fits)
+        fitted = _digest_of(templates, policy.template, policy.markup, scene, form)
     except TemplateError as error:
         failed = f"{error.template}:{error.line}: {error}"
-        fitted = _digest_of(templates, _TELEGRAM, BUILT_IN[_TELEGRAM], scene, fits)
+        fitted = _digest_of(templates, _TELEGRAM, BUILT_IN[_TELEGRAM], scene, form)
     context_shape, message = fitted or (
         ContextShape(0, 0, 0),
         Message(body=RichText(f"🌊 ×{view.firing}")),
@@ -359,9 +397,9 @@ def _digest_of(
     name: str,
     markup: MarkupName,
     scene: DigestContext,
-    fits: Callable[[Message], bool],
-) -> tuple[ContextShape, Message] | None:
-    parts = templates.parts(name, markup)
+    form: Form,
+) -> Fitted | None:
+    parts = templates.parts(name, markup, _DIGEST)
     names = min(len(scene.view.names), _MOST_NAMES)
     most = _MOST_DIGEST_LINES if name not in BUILT_IN or markup != "discord" else _FEW_LINES
     lines = min(len(scene.counted(ContextShape(0, names, _LONG_NAME))), most)
@@ -370,8 +408,8 @@ def _digest_of(
         return _filled(draw_digest(parts, scene, context_shape), name)
 
     return (
-        richest(lambda count: ContextShape(count, names, _LONG_NAME), 0, lines, drawn, fits)
-        or richest(lambda count: ContextShape(0, count, _SHORT_NAME), 0, names, drawn, fits)
+        richest(lambda count: ContextShape(count, names, _LONG_NAME), 0, lines, drawn, form)
+        or richest(lambda count: ContextShape(0, count, _SHORT_NAME), 0, names, drawn, form)
     )  # fmt: skip
 
 
@@ -380,7 +418,7 @@ def _mentioning(
     policy: Policy,
     view: View,
     reply: ReplyKind | None,
-    fits: Callable[[Message], bool],
+    form: Form,
 ) -> Message:
     """The message with those the configuration wants told of its firing alerts, if they fit into
     it.
@@ -396,4 +434,4 @@ def _mentioning(
     if not told:
         return message
     mentioning = replace(message, mentions=told)
-    return mentioning if fits(mentioning) else message
+    return mentioning if form.fits(mentioning) else message

@@ -1,6 +1,6 @@
 """Composing a turn: the message by which a step shows its card."""
 
-from collections.abc import Callable
+import math
 from typing import Literal
 
 from msgspec import Struct
@@ -8,9 +8,9 @@ from msgspec import Struct
 from relay.core.card import digest
 from relay.core.card.digest import DIGEST, QUIET, DigestView
 from relay.core.card.step import Reply
-from relay.core.template.build_view import build_view, late
+from relay.core.template.build_view import Pace, build_view, late
 from relay.core.template.template import Templates, render, render_digest
-from relay.core.text.message import Message
+from relay.core.text.message import Form, Message
 from relay.core.turn.decide import Send, Situation
 from relay.core.turn.finish import Contents
 
@@ -26,27 +26,39 @@ class Composed(Struct, frozen=True):
 
 
 def compose(
-    send: Send, situation: Situation, templates: Templates, fits: Callable[[Message], bool]
+    send: Send,
+    situation: Situation,
+    templates: Templates,
+    form: Form,
+    calls: tuple[float, ...] = (),
 ) -> Composed:
-    """The message of the step. Never raises."""
+    """The message of the step. `calls` are the times of the last calls of its chat, ascending.
+    Never raises."""
+    capacity = digest.capacity(situation.limits, 60.0)
+    pace = Pace(0 if math.isinf(capacity) else int(capacity), calls)
     match send.card.group:
         case group if group == DIGEST:
-            return _composed_digest(_digest_view(send, situation), situation, templates, fits)
+            view = _digest_view(send, situation, pace)
+            return _composed_digest(view, situation, templates, form)
         case group if group == QUIET:
-            return _composed_digest(_summary_view(send, situation), situation, templates, fits)
+            return _composed_digest(_summary_view(send, situation), situation, templates, form)
         case _:
-            return _composed_card(send, situation, templates, fits)
+            return _composed_card(send, situation, templates, form, pace)
 
 
 def _composed_card(
-    send: Send, situation: Situation, templates: Templates, fits: Callable[[Message], bool]
+    send: Send,
+    situation: Situation,
+    templates: Templates,
+    form: Form,
+    pace: Pace,
 ) -> Composed:
-    view = build_view(
-        send.card, situation.state, send.step, situation.policy, situation.now, situation.memory
-    )
+    card, state, policy = send.card, situation.state, situation.policy
+    memory, now = situation.memory, situation.now
+    view = build_view(card, state, send.step, policy, now, memory, pace)
     reply = send.step.kind if isinstance(send.step, Reply) else None
     part: Literal["card", "reply"] = "reply" if reply else "card"
-    rendered = render(templates, situation.policy, view, part, reply, fits)
+    rendered = render(templates, situation.policy, view, part, reply, form)
     return Composed(rendered.message, Contents(counted=rendered.counted), rendered.failed)
 
 
@@ -54,14 +66,14 @@ def _composed_digest(
     view: DigestView,
     situation: Situation,
     templates: Templates,
-    fits: Callable[[Message], bool],
+    form: Form,
 ) -> Composed:
-    rendered = render_digest(templates, situation.policy, view, fits)
+    rendered = render_digest(templates, situation.policy, view, form)
     return Composed(rendered.message, Contents(named=rendered.named), rendered.failed)
 
 
-def _digest_view(send: Send, situation: Situation) -> DigestView:
-    why = late(send.card, situation.state, situation.now)
+def _digest_view(send: Send, situation: Situation, pace: Pace) -> DigestView:
+    why = late(send.card, situation.state, situation.now, pace)
     return digest.view(send.card, situation.lines, situation.limits, situation.now, why)
 
 

@@ -22,6 +22,7 @@ from relay.platforms.discord.config import (
 )
 from relay.platforms.discord.errors import ERRORS
 from relay.platforms.discord.fit import (
+    FORM,
     excess,
     fits,
     squeeze,
@@ -41,6 +42,7 @@ __all__ = [
     "CHATS",
     "ENTRY",
     "ERRORS",
+    "FORM",
     "GLOBALS",
     "IMPORTED",
     "LIMITS",

@@ -14,7 +14,7 @@ from relay.core.card.outcome import BotDown, ChatDown, Outcome, RateLimited, Thr
 from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
 from relay.core.routing.lane import Endpoint, LaneKey, Policy
 from relay.core.secret import Secret
-from relay.core.text.message import Message
+from relay.core.text.message import Form, Message
 from relay.core.text.richtext import RichText, concat, join, shorten, utf16_length
 from relay.platforms.answer import (
     ErrorRow,
@@ -72,6 +72,7 @@ IMPORTED = Imported()
 SUBSCRIBERS: Entry | None = None
 ERRORS: tuple[ErrorRow, ...] = (
     ErrorRow("RateLimited", "too many calls", statuses=(429, 429)),
+    ErrorRow("Unavailable", "a proxy answered", statuses=(400, 499), own=False),
     ErrorRow("BotDown", "the key is wrong", statuses=(401, 401)),
     ErrorRow("ChatDown", "the room does not exist", statuses=(404, 404), words=("no room",)),
     ErrorRow("MessageGone", "the message is deleted", statuses=(404, 404), own=True),
@@ -190,6 +191,9 @@ def excess(message: Message) -> int:
 
 def fits(message: Message) -> bool:
     return excess(message) == 0
+
+
+FORM = Form(excess, frozenset({"card", "reply", "digest", "title", "content"}))
 
 
 def squeeze(message: Message) -> Message:
