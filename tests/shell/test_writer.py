@@ -40,7 +40,7 @@ class Watched(SqliteStore):
         super().sync()
         self.synced.set()
 
-    def accept(self, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
+    def accept(self, payloads: Sequence[NewPayload]) -> Kept:
         if self.bug_at in [each.accepted_at for each in payloads]:
             raise ValueError("a bug")
         self.done += [f"webhook {each.accepted_at:g}" for each in payloads]

@@ -40,9 +40,6 @@ class Connection(Protocol):
     def executescript(self, sql: str, /) -> object:
         """Runs statements."""
 
-    def backup(self, target: sqlite3.Connection, *, pages: int = ..., sleep: float = ...) -> None:
-        """Copies the whole to another file. Raises sqlite3.Error."""
-
     def close(self) -> None:
         """Ends it."""
 

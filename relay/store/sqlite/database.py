@@ -111,6 +111,8 @@ class Database:
         """Copies all that is committed to a new file of its owner's alone, a few pages at a time,
         beside the thread that uses this. Raises StoreError and OSError.
         """
+        if not isinstance(self._db, sqlite3.Connection):
+            raise StoreError("this connection cannot be copied")
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
         try:
             copy = sqlite3.connect(file)

@@ -14,6 +14,7 @@ from relay.store.sqlite.unreadable import readable
 
 _DIGEST = cards.text(DIGEST)  # one for each lane, and cards may still be in it
 _ANY_SEQ = (1 << 63) - 1
+_PAGES_EACH = 8  # pages that a delivery may change that is forgotten with its payload
 BARE_KEPT, BARE_BYTES = 10_000, 100_000_000  # payloads without deliveries
 
 
@@ -41,7 +42,7 @@ class Purge:
         db = self._db
         cramped = not db.has_room() or db.used() > size
         before = float("inf") if cramped else before
-        most = max(1, min(most, db.step // 4))
+        most = max(1, min(most, db.step // _PAGES_EACH))
         ended = db.execute(
             "SELECT lane, seq, payload, card FROM delivery WHERE settlement IS NOT NULL AND "
             "accepted_at < ?"
@@ -52,7 +53,7 @@ class Purge:
             "DELETE FROM delivery WHERE lane = ? AND seq = ?", [row[:2] for row in ended]
         )
         _payloads(db, {payload for _, _, payload, _ in ended})
-        bare = _bare(db, before, most)
+        bare = _bare(db, before, most - len(ended))
         self._forget_old_news(before)
         cards = {card for _, _, _, card in ended if card is not None} | self._next_cards(
             most - len(ended)
