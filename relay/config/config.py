@@ -86,7 +86,8 @@ def parse(name: str, data: bytes, platforms: Platforms) -> tuple[Config | None, 
 
 def secret_keys(platforms: Platforms) -> frozenset[str]:
     """The keys of a file whose values no excerpt may show."""
-    return frozenset({"proxy_url"}).union(*(each.SECRET_KEYS for each in platforms.values()))
+    own = {"proxy_url", "credentials", "password", "secrets"}
+    return frozenset(own).union(*(each.SECRET_KEYS for each in platforms.values()))
 
 
 def _errors(model: type[File], data: object) -> list[ErrorDetails]:

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 from msgspec import Struct, structs
 
+from relay.config import acting
 from relay.config.config import Config
 from relay.config.destination import Destinations, Mode
 from relay.config.fault import Fault, faulty
@@ -18,6 +19,7 @@ from relay.config.schema_receiver import Receiver
 from relay.config.source import Loc
 from relay.config.template_check import TemplateCheck, together
 from relay.config.tree import RouteTreeBuilder
+from relay.core.action.settings import ActingConfig
 from relay.core.active_config import ActiveConfig, Retention
 from relay.core.bot.account import Bot
 from relay.core.budget import Limits, Rate
@@ -48,6 +50,7 @@ class ResolvedConfig(Struct, frozen=True):
     personal: Policy
     tests: int
     template_check: TemplateCheck
+    acting: ActingConfig
     sha256: str
 
 
@@ -89,6 +92,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
         personal=personal(file),
         tests=len(file.tests),
         template_check=_trial(files, targets, personal(file), mode),
+        acting=acting.acting(file, destinations, config.declared, notices, report),
         sha256=config.sha256,
     )
     return draft, tuple(report.faults)
@@ -110,6 +114,7 @@ def decided(draft: ResolvedConfig, faults: tuple[Fault, ...]) -> Rules | None:
         draft.personal,
         draft.retention,
         draft.notices_receiver,
+        draft.acting,
         sha256=draft.sha256,
     )
     return Rules(**structs.asdict(draft), active=active)
@@ -221,6 +226,7 @@ def _check_shared(file: File, targets: dict[str, tuple[Target, ...]], report: Re
 
 
 def _check_used(file: File, used: set[str], report: Report) -> None:
+    used |= set(acting.used(file))
     used |= {fallback for receiver in file.receivers for fallback in _fallbacks(receiver)}
     for index, receiver in enumerate(file.receivers):
         if receiver.name not in used:

@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, create_model
 
+from relay.config.schema_acting import Actions, Alertmanager, HeartbeatModel, PersonConfig
 from relay.config.schema_receiver import Receiver, entries_key
 from relay.platforms.contract import AnyPlatform, Platforms
 from relay.platforms.entry import HttpConfig, Language, LinkRewrite
@@ -158,6 +159,14 @@ class File(Model):
     """The route tree."""
     receivers: Many[Receiver]
     """Receivers and their chats."""
+    alertmanagers: Many[Alertmanager] = ()
+    """Where silences are written and read."""
+    people: Many[PersonConfig] = ()
+    """People on both platforms."""
+    actions: Actions | None = None
+    """What may be done from the chat; without it there are no buttons."""
+    heartbeats: Many[HeartbeatModel] = ()
+    """Alerts that have to arrive again and again."""
     tests: Many[RouteTest] = ()
     """Alerts and who should get them, checked at each load."""
 

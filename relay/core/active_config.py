@@ -5,6 +5,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
+from relay.core.action.settings import ActingConfig
 from relay.core.bot.account import Bot
 from relay.core.bot.update import BotId
 from relay.core.budget import Limits
@@ -35,8 +36,9 @@ class Retention(Struct, frozen=True):
 class ActiveConfig(Struct, frozen=True, dict=True):
     """Everything that deliveries, messages and answers depend on. Cards and deliveries name
     receivers and lanes, never this. `personal` is the policy of chats that subscribe,
-    `notices_receiver` gets what the relay tells of itself. `sha256` is the digest of the
-    configuration file (hexadecimal), `generation` the number under which the storage knows it.
+    `notices_receiver` gets what the relay tells of itself, `acting` is what people may do
+    from a chat. `sha256` is the digest of the configuration file (hexadecimal), `generation` the
+    number under which the storage knows it.
     """
 
     routing: Routing
@@ -47,6 +49,7 @@ class ActiveConfig(Struct, frozen=True, dict=True):
     personal: Policy = Policy(receiver="", template="", markup="none")
     retention: Retention = Retention()
     notices_receiver: str = ""
+    acting: ActingConfig = ActingConfig()
     sha256: str = ""
     generation: int = 0
 

@@ -94,7 +94,7 @@ async def test_a_message_that_fails_holds_up_no_other_by_more_than_one_call(
     world = World(telegram_target() if platform == "telegram" else discord_target())
     recorded = Recorded(world)
     for where in ("telegram", "discord"):
-        world.faults.add(where, "*", kind, text=BAD, seconds=20.0)  # type: ignore[arg-type]
+        world.faults.add(where, "*", kind, text=BAD, seconds=20.0)
     await world.post(told(BAD))
     accepted: dict[str, float] = {}
     for number, seconds in enumerate(pauses):

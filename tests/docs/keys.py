@@ -107,7 +107,7 @@ def _default(info: FieldInfo) -> str:
     value: Any = info.default
     if value is PydanticUndefined:
         return "needed"
-    if value is None or value in ("", ()) or isinstance(value, BaseModel):
+    if value is None or value in ("", (), {}) or isinstance(value, BaseModel):
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -123,6 +123,8 @@ def _kind(hint: object) -> str:
         return _kind(next(each for each in inner if each is not type(None)))
     if origin is tuple:
         return f"list of {_kind(inner[0])}"
+    if origin is dict:
+        return f"{_kind(inner[1])} by name"
     if origin is Literal:
         return ", ".join(f"`{each}`" for each in inner if each)
     assert isinstance(hint, type), hint

@@ -24,9 +24,12 @@ PLAIN = """
     new newer no nothing open options outgoing page pair parsed part people period person piece
     platform poll post printable protocol purge query queue rank rate reader reason ref refusal
     remove request reserve response result retention retry revoke rewrite rich row rule run
+    callback component failure gateway interaction member pace ping ready receive reconnect session
     sandbox save schema secret send shape shared situation span sqlite start state status
     storage store style table telegram template text thread time tls to too topic transaction
     turn unit use user version wait webhook whole writer writing
+    acting action admins alertmanager already api ask count everyone find header last mark not old
+    place presence role silence write
 """
 # Verbs and participles: what is done, and what has happened.
 DONE = """
@@ -35,6 +38,8 @@ DONE = """
     imported labelled late limited listens loaded migrated noted owed queued refused refusing
     rejected rendered retried routed routing salvaged seen settled shown subscriber times
     unavailable unknown unreachable wreck wrecked
+    absent counted expire forged found granted held lost named outage proved reconciled released
+    took written
 """
 
 

@@ -7,7 +7,6 @@ from functools import partial
 
 import pytest
 
-from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Kept, NewPayload, StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer

@@ -48,18 +48,22 @@ class HttpOptions(Struct, frozen=True):
 
 class Endpoint(Struct, frozen=True):
     """A lane and what it takes to call it: `secret` is the bot token, or the webhook URL. `guild`
-    is the Discord server of a webhook, once an answer named it."""
+    is the Discord server of a webhook, once an answer named it. `former` is the webhook that wrote
+    to a channel which the bot has taken over: it edits what it once wrote."""
 
     lane: LaneKey
     secret: Secret
     http: HttpOptions = HttpOptions()
     guild: str = ""
+    former: Secret | None = None
 
     @property
     def secrets(self) -> Iterator[Secret]:
         """What nobody may read: the token or URL, what ends it, the proxy and its password."""
         yield self.secret
         yield Secret(self.secret.reveal().rpartition("/")[2].rpartition(":")[2])
+        if self.former:
+            yield from (self.former, Secret(self.former.reveal().rpartition("/")[2]))
         if self.http.proxy_url:
             password = urlsplit(self.http.proxy_url.reveal()).password or ""
             yield from (self.http.proxy_url, Secret(password), Secret(unquote(password)))
