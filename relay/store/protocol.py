@@ -265,9 +265,9 @@ class Store(Protocol):
         into: int | None = None,
         now: float | None = None,
     ) -> tuple[Ended, ...]:
-        """Ends as merged, into that delivery, what is pending on the card and was accepted before then, and what tells
-        of absent alerts alone before the other moment; but not the oldest of each owner: by that
-        is told how long the card waits."""
+        """Ends as merged, into that delivery, what is pending on the card and was accepted before
+        then, and what tells of absent alerts alone before the other moment; but not the oldest of
+        each owner: by that is told how long the card waits."""
 
     def look_again(self, lane: LaneKey, now: float) -> None:
         """Makes the cards of the lane that wait to be told due, whatever they pause for."""

@@ -128,8 +128,10 @@ CALLED = Called("telegram", "ops", "sendMessage", 200, 0.1234567, "", "")
         (
             Accepted("", "{}:{}", 2, 1, 0, 3, id=12),
             "INFO",
-            'msg="alerts accepted" group_key={}:{} firing=2 resolved=1 discarded=0 deliveries=3 '
-            "id=12",
+            (
+                'msg="alerts accepted" group_key={}:{} firing=2 resolved=1 discarded=0 '
+                "deliveries=3 id=12"
+            ),
         ),
         (
             CALLED,
@@ -150,8 +152,10 @@ CALLED = Called("telegram", "ops", "sendMessage", 200, 0.1234567, "", "")
         (
             Settled("telegram", "a", "delivered", 3, (0.25, 0.5), "", "1/7", 12),
             "INFO",
-            'msg="deliveries delivered" platform=telegram receiver=a count=3 delivery=1/7 id=12 '
-            "seconds=0.5",
+            (
+                'msg="deliveries delivered" platform=telegram receiver=a count=3 '
+                "delivery=1/7 id=12 seconds=0.5"
+            ),
         ),
         (
             Settled("telegram", "a", "merged", 3),
