@@ -13,7 +13,7 @@ from relay.core.routing.lane import LaneKey
 
 Outcome = Literal[Settlement, "pending", "discarded", "refused", "held", "digest", "fallback"]
 """How a row of the history ended; the last three stand beside another one."""
-OUTCOMES: tuple[str, ...] = (*get_args(Settlement), *get_args(get_args(Outcome)[-1]))
+OUTCOMES: tuple[str, ...] = get_args(Outcome)
 IN_DIGEST = (EndReason.DIGEST, EndReason.COUNTED)
 
 
