@@ -20,7 +20,7 @@ from relay.bot.replies import Replies
 from relay.clock import steady_clock
 from relay.config.fault import Fault
 from relay.config.fault import render as render_fault
-from relay.config.resolve import Rules
+from relay.config.rules import Rules
 from relay.core.active_config import ActiveConfig, Refusing
 from relay.core.alert import Notification
 from relay.core.balance import BalanceRow
@@ -52,6 +52,10 @@ from relay.store.writer import Writer
 TURN_SECONDS = 10.0  # for which an API call under way may go on when the relay stops
 
 
+Load = Callable[[Path], tuple[Rules | None, tuple[Fault, ...]]]
+"""Reads a configuration: its rules, or None with its faults."""
+
+
 class Options(Struct, frozen=True):
     """How the process runs: the flags of `serve`."""
 
@@ -75,11 +79,14 @@ class App:
         options: Options,
         hooks: tuple[Callable[[Event], None], ...] = (),
         platforms: Platforms = PLATFORMS,
+        load: Load | None = None,
     ) -> None:
-        """Opens the storage and reads the configuration. Raises CannotStart; a faulty configuration
-        is one, with all its faults in the text."""
+        """Opens the storage and reads the configuration, as `load` does it (the demo leads its
+        chats elsewhere). Raises CannotStart; a faulty configuration is one, with all its faults in
+        the text."""
         self.options = options
         self._platforms = platforms
+        self._load: Load = load or partial(settings.load, mode="serve", platforms=platforms)
         self._clock = steady_clock()
         self._started_at = self._loaded_at = self._clock()
         self._loop: asyncio.AbstractEventLoop | None = None
@@ -219,9 +226,7 @@ class App:
     async def reload(self, why: str = "asked") -> tuple[str, ...]:
         """Reads the configuration again, for the reason `why`. A faulty one changes nothing: its
         faults come back, as text."""
-        rules, faults = await asyncio.to_thread(
-            settings.load, self.options.config_file, "serve", self._platforms
-        )
+        rules, faults = await asyncio.to_thread(self._load, self.options.config_file)
         self._emit_loaded(rules, faults, why)
         if rules is None:
             return tuple(render_fault(fault) for fault in faults)
@@ -309,7 +314,7 @@ class App:
 
     def _first_config(self) -> ActiveConfig:
         path = self.options.config_file
-        rules, faults = settings.load(path, "serve", self._platforms)
+        rules, faults = self._load(path)
         if rules is None:
             wrong = _wrong(faults)
             first = render_fault(wrong[0]).partition("\n")[0]

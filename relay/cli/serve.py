@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import gc
 import logging
+import os
 import signal
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 from relay import __version__
 from relay.app import App, Options
 from relay.cli.base import CANNOT, GOOD, complain, config_option
+from relay.cli.environment import ignored_proxy
 from relay.core.duration import parse_duration
 from relay.inbound.server import MEBIBYTE, RequestLimits
 from relay.operate import log
@@ -147,6 +149,8 @@ async def _serve(options: Options, watch_every: float) -> None:
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, reload)
     _log.info("starting", extra={"values": _described(options)})
+    if proxy := ignored_proxy(os.environ):
+        _log.warning(proxy, extra={"values": ()})
     app = App(options)
     # what a start made stays: no later collection goes through it, for some 20 ms each time
     gc.freeze()

@@ -8,7 +8,7 @@ from relay.config.fault import Fault
 from relay.config.schema import File
 from relay.config.schema_acting import secret_files as acting_files
 from relay.core.secret import Secret
-from relay.core.template.static_check import TemplateFault
+from relay.core.template.template_fault import TemplateFault
 from relay.platforms.entry import HttpConfig
 
 

@@ -18,7 +18,9 @@ from relay.platforms.scalar import (
     Days,
     Duration,
     Many,
+    Matchers,
     Model,
+    Moment,
     Months,
     Size,
     Text,
@@ -34,7 +36,7 @@ class Route(Model):
 
     receiver: str | None = None
     """Receiver of the alerts that end here; default: the parent's."""
-    matchers: Texts = ()
+    matchers: Matchers = ()
     """All of them must match."""
     match: dict[str, Text] | None = None
     """Old form of `matchers`: labels and values."""
@@ -115,6 +117,10 @@ class RouteTest(Model):
     """Labels of the alert."""
     receivers: Texts
     """Receivers that the alert must reach, no others."""
+    at: Moment | None = None
+    """When: the receivers are those that are not muted then."""
+    muted: bool = False
+    """With `at`: the receivers are those that are muted then."""
 
 
 class Global(Model):

@@ -25,6 +25,8 @@ class Receiver(Shared):
 
     name: str
     """What routes call it."""
+    discard: bool = False
+    """It has no chats on purpose: what reaches it is discarded, and counted."""
     escalate: Escalate | None = None
     """What happens with alerts that nobody takes."""
 

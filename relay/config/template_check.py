@@ -5,21 +5,10 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from relay.config.template_uses import Sources, TemplateCheck
 from relay.core.template import template
 from relay.core.template.template import TemplateFault, Templates, check, warnings
 from relay.core.text.markup import MarkupName
-
-Sources = tuple[tuple[str, str], ...]
-Use = tuple[str, MarkupName]
-
-
-class TemplateCheck(Struct, frozen=True):
-    """What is to be tried: templates and their sources, those that come with the relay and the
-    others, and `uses`: names with the markup that their users write them in."""
-
-    builtin: Sources = ()
-    own: Sources = ()
-    uses: tuple[Use, ...] = ()
 
 
 class CheckResult(Struct, frozen=True):

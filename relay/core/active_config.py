@@ -10,6 +10,7 @@ from relay.core.bot.account import Bot
 from relay.core.bot.update import BotId
 from relay.core.budget import Limits
 from relay.core.card.lane_state import Down
+from relay.core.retention import Retention
 from relay.core.routing.interval import TimeInterval
 from relay.core.routing.lane import LaneKey, Platform, Policy, Target
 from relay.core.routing.route import SUBSCRIPTION, Routing
@@ -24,13 +25,6 @@ class Refusing(Struct, frozen=True):
     receiver: str
     place: str
     why: str
-
-
-class Retention(Struct, frozen=True):
-    """How long finished work is kept, and how much room it may take: seconds and bytes."""
-
-    seconds: float = 7 * 86400.0
-    bytes: int = 1 << 30
 
 
 class ActiveConfig(Struct, frozen=True, dict=True):

@@ -157,6 +157,7 @@ async def test_the_promises_hold_whatever_a_fault_depends_on(script: list[object
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 @settings(SOME, max_examples=3000)
 @given(many)
 async def test_the_promises_hold_whatever_a_fault_depends_on_for_long(

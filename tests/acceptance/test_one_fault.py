@@ -105,6 +105,7 @@ async def test_a_message_that_fails_holds_up_no_other_by_more_than_one_call(
     for name, at in accepted.items():
         (sent,) = recorded.of(f"Alert-{name}")
         assert sum(at <= when < sent for when in recorded.of(f"Alert-{BAD}")) <= 1
+        assert sent - at <= 15 + 1.2 * (len(pauses) + 1)  # a call that hangs, and the chat's pace
     (row,) = world.balance()
     assert (row.dead, row.delivered) == (0, len(accepted))
 

@@ -331,7 +331,7 @@ async def test_on_discord_a_short_line_that_links_to_the_card_stands_for_a_reply
     link = (
         f"https://discord.com/channels/{world.discord.channels[CHANNEL].guild}/{CHANNEL}/{card.id}"
     )
-    assert closing.shown.content == "🟢 resolved after 1 min · Disk · db-1"
+    assert closing.shown.content == "🟢 resolved after 1\u00a0min · Disk · db-1"
     assert closing.shown.embeds[0]["description"] == f"[↑](<{link}>)"
     await world.post(notification(alert("db-2")))
     await world.run(until=30)

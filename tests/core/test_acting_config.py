@@ -4,7 +4,8 @@ import base64
 
 from relay.config.config import parse
 from relay.config.files import Files, file_names
-from relay.config.resolve import Rules, decided, resolve
+from relay.config.resolve import resolve
+from relay.config.rules import Rules, decided
 from relay.core.action.settings import (
     DAY,
     ActingConfig,

@@ -19,6 +19,7 @@ from relay.platforms.entry import Entry, FileName, Shared
 from relay.platforms.telegram.config import Chat
 
 _NAMES: tuple[tuple[object, str], ...] = (
+    (scalar.Matchers, "matchers"),
     (scalar.Texts, "text or list"),
     (scalar.Text, "text"),
     (scalar.Duration, "[duration](#values)"),
@@ -28,6 +29,7 @@ _NAMES: tuple[tuple[object, str], ...] = (
     (scalar.Timezone, "[timezone](#values)"),
     (scalar.Address, "address"),
     (scalar.Clock, "`HH:MM`"),
+    (scalar.Moment, "[time](#values)"),
     (scalar.Weekdays, "weekdays"),
     (scalar.Days, "days"),
     (scalar.Months, "months"),

@@ -19,6 +19,9 @@ from relay.core.card.view import AlertView, View
 from relay.core.routing.lane import Policy
 from relay.core.routing.matcher import matches
 from relay.core.template import static_check as guard
+from relay.core.template.built_in import BUILT_IN
+from relay.core.template.built_in import DISCORD as _DISCORD
+from relay.core.template.built_in import TELEGRAM as _TELEGRAM
 from relay.core.template.context import MOST_SHOWN, ContextShape, TemplateContext
 from relay.core.template.digest_context import DigestContext
 from relay.core.template.filters import FILTERS, FUNCTIONS
@@ -28,7 +31,7 @@ from relay.core.template.literal_markup import literal_markup
 from relay.core.template.parts import Part, TemplateError, draw, draw_digest, draw_reply
 from relay.core.template.plain import plain
 from relay.core.template.sandbox import Sandbox
-from relay.core.template.static_check import TemplateFault
+from relay.core.template.template_fault import TemplateFault
 from relay.core.text.markup import MarkupName
 from relay.core.text.message import BLOCKS, Form, Mention, Message
 from relay.core.text.richtext import RichText
@@ -45,17 +48,6 @@ __all__ = [
     "shipped",
 ]
 
-# The built-in templates and what they are written in; the first two lend their blocks to templates
-# that leave some out.
-BUILT_IN: Mapping[str, MarkupName] = {
-    "telegram.html.j2": "html",
-    "discord.md.j2": "discord",
-    "telegram.md2.j2": "markdownv2",
-    "telegram.md.j2": "markdown",
-    "plain.txt.j2": "none",
-}
-_TELEGRAM, _DISCORD, *_ = BUILT_IN
-LENDING = (_TELEGRAM, _DISCORD)
 _EVERYWHERE = frozenset({"footer", "color"})  # blocks that Discord's lends to all
 _SANDBOX = Sandbox(FILTERS, FUNCTIONS)
 _FEW_LINES = 4  # of a digest on Discord beside its head, places, rows and note
