@@ -30,9 +30,11 @@ from relay.store.history import (
     HistoryPage,
     HistoryQuery,
     ListCards,
+    ListPayloads,
     RelayStatus,
     ShowTrace,
     Status,
+    StoredPayloads,
 )
 from relay.store.people_admin import RemoveSubscription, RosterAnswer, RosterRequest, perform_roster
 from relay.store.protocol import Store, StoreError
@@ -76,8 +78,9 @@ class Failed(Struct, frozen=True, tag="failed"):
     why: str
 
 
-HistoryRequest = HistoryQuery | ShowTrace | AskLastHeard | AskStatus | ListCards
-HistoryAnswer = HistoryPage | Trace | LastHeard | Status | Cards | ClosedCard | BackedUp
+HistoryRequest = HistoryQuery | ShowTrace | AskLastHeard | AskStatus | ListCards | ListPayloads
+LookedUp = HistoryPage | Trace | LastHeard | Status | Cards | StoredPayloads
+HistoryAnswer = LookedUp | ClosedCard | BackedUp
 AdminRequest = (
     Query | Show | Retry | Drop | Salvage | HistoryRequest | CloseCard | Backup | RosterRequest
 )
@@ -98,17 +101,24 @@ def perform(store: Store, request: AdminRequest, now: float) -> AdminAnswer:
             return store.drop(id, now)
         case Salvage(file):
             return _salvaged(store, Path(file))
-        case HistoryQuery() | ShowTrace() | AskLastHeard() | AskStatus() | ListCards():
-            return look_up(store, request)
         case CloseCard(number):
             return store.close_card(number, now)
         case Backup():
             return Refused("a backup is made outside of a transaction")
+        case (
+            HistoryQuery()
+            | ShowTrace()
+            | AskLastHeard()
+            | AskStatus()
+            | ListCards()
+            | ListPayloads()
+        ):
+            return look_up(store, request)
         case _:
             return perform_roster(store.people, request)
 
 
-def look_up(store: Store, request: HistoryRequest) -> HistoryAnswer | Refused:
+def look_up(store: Store, request: HistoryRequest) -> LookedUp | Refused:
     """Answers what changes nothing, within `Store.batch`."""
     match request:
         case HistoryQuery():
@@ -122,6 +132,8 @@ def look_up(store: Store, request: HistoryRequest) -> HistoryAnswer | Refused:
         case ListCards(after, limit):
             cards = store.open_cards(after, limit)
             return Cards(cards, cards[-1].number if len(cards) >= limit else 0)
+        case ListPayloads(since, after):
+            return StoredPayloads(store.stored_payloads(since, after))
 
 
 def back_up(store: Store, request: Backup) -> BackedUp | Refused | Failed:

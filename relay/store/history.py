@@ -79,6 +79,21 @@ class StoredPayload(Struct, frozen=True):
     body: bytes
 
 
+class ListPayloads(Struct, frozen=True, tag="list_payloads"):
+    """Asks for what was accepted since then (Unix seconds), the oldest first, behind the number
+    `after`.
+    """
+
+    since: float
+    after: int = 0
+
+
+class StoredPayloads(Struct, frozen=True, tag="stored_payloads"):
+    """A page of payloads; an empty one is behind the last."""
+
+    payloads: tuple[StoredPayload, ...]
+
+
 class SourceStatus(Struct, frozen=True):
     """When a source was last heard."""
 

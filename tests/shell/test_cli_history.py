@@ -2,7 +2,6 @@
 
 import json
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -22,7 +21,7 @@ Output = pytest.CaptureFixture[str]
 
 
 @pytest.fixture(autouse=True)
-def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A storage at data/ in the current folder: one delivered, one discarded, one refused."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(time, "time", lambda: T0 + 750)
@@ -31,7 +30,7 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     store.batch([lambda: _furnish(store)])
     store.close()
     folder.release()
-    yield tmp_path / "data"
+    return tmp_path / "data"
 
 
 def _furnish(store: SqliteStore) -> None:
@@ -96,8 +95,10 @@ def test_show_says_the_chain_and_the_configuration(capsys: Output) -> None:
         "Arrived 2026-11-18 11:06:40Z from the default source: Disk (2), 2 firing and 0 resolved.",
         f"It was of the group {GROUP.group_key} of Alertmanager's receiver relay.",
         "The configuration in force was 0123456789ab, since 2026-11-18 11:05:40Z.",
-        "Disk (2): route root (relay.yml:3) leads to ops, telegram chat -1001. Delivered"
-        " 2026-11-18 11:06:42Z in message 7.",
+        (
+            "Disk (2): route root (relay.yml:3) leads to ops, telegram chat -1001. Delivered"
+            " 2026-11-18 11:06:42Z in message 7."
+        ),
     ]
     assert ran(capsys, "history", "show", "1/1") == (0, out)
     told = json.loads(ran(capsys, "history", "show", "2", "-o", "json")[1])
@@ -108,8 +109,10 @@ def test_show_says_the_chain_and_the_configuration(capsys: Output) -> None:
 def test_nothing_found_says_when_it_was_last_heard(capsys: Output) -> None:
     assert ran(capsys, "history", "alertname=Nope") == (
         1,
-        "Nothing was found.\nNope was never heard, as far as the storage remembers.\n"
-        "The default source was last heard 2026-11-18 11:06:50Z (12m ago).\n",
+        (
+            "Nothing was found.\nNope was never heard, as far as the storage remembers.\n"
+            "The default source was last heard 2026-11-18 11:06:50Z (12m ago).\n"
+        ),
     )
     status, out = ran(capsys, "history", "alertname=Disk", "--since=1m")
     assert status == 1
