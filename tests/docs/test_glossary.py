@@ -43,6 +43,7 @@ DONE = """
     unavailable unknown unreachable wreck wrecked
     absent counted expire forged found granted held lost named outage proved reconciled released
     took written
+    backed closed discarded stored standing
 """
 
 
