@@ -4,11 +4,12 @@ opposite order.
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from aiohttp.web import BaseRequest, Response
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -21,6 +22,7 @@ from relay.clock import steady_clock
 from relay.config.fault import Fault
 from relay.config.fault import render as render_fault
 from relay.config.rules import Rules
+from relay.console.console import Console
 from relay.core.active_config import ActiveConfig, Refusing
 from relay.core.alert import Notification
 from relay.core.balance import BalanceRow
@@ -66,6 +68,9 @@ class Options(Struct, frozen=True):
     web_config_file: Path | None = None
     allow_unauthenticated: bool = False
     prefix: str = ""
+    console: bool = False
+    console_host: str = ""
+    console_port: int | None = None
     limits: RequestLimits = RequestLimits()
 
 
@@ -132,10 +137,36 @@ class App:
             auth,
             self._polling.expects,
             self._polling.webhook,
+            *self._console_handlers(auth),
         )
         server = Server(handlers, options.limits, options.prefix)
         self._listener = Listener(server.handle, ConnectionLimits())
         self._tls = auth.tls if auth else None
+
+    def _console_handlers(
+        self, auth: Auth | None
+    ) -> (
+        tuple[Callable[[BaseRequest, str], Awaitable[Response]], Callable[[str], bool]] | tuple[()]
+    ):
+        """The console on the listener of webhooks, or on one of its own."""
+        self._console_listener: Listener | None = None
+        options = self.options
+        if not options.console:
+            return ()
+        console = Console(
+            self._store,
+            self._writer,
+            self.config,
+            self.relay_status,
+            self._clock,
+            self._platforms,
+            auth,
+            options.prefix,
+        )
+        if options.console_port is None:
+            return console.answer, console.serves
+        self._console_listener = Listener(console.handle, ConnectionLimits())
+        return ()
 
     def _readiness(self) -> str:
         return self._why_not_ready
@@ -149,6 +180,7 @@ class App:
             await self._take_up()
             await self._admin_socket.open(self._data_dir.socket)
             address = await self._listener.open(self.options.host, self.options.port, self._tls)
+            await self._open_console()
         except StoreError as error:
             await self.stop()
             raise CannotStart(f"{self._data_dir.database}: {error}") from error
@@ -158,6 +190,13 @@ class App:
             raise CannotStart(f"cannot listen on {places}: {error}") from error
         self._why_not_ready = ""
         return address
+
+    async def _open_console(self) -> None:
+        if self._console_listener is None:
+            return
+        host, port = self.options.console_host, self.options.console_port or 0
+        address = await self._console_listener.open(host, port, self._tls)
+        self._emit(Noted("info", "console listening", (("address", address),)))
 
     async def _take_up(self) -> None:
         """What an earlier run left is in hand, and everything that works by itself is at work."""
@@ -209,6 +248,8 @@ class App:
         is written down.
         """
         self._why_not_ready = "stopping"
+        if self._console_listener is not None:
+            await self._console_listener.close()
         await asyncio.gather(self._listener.close(), self._lanes.stop(TURN_SECONDS))
         with suppress(StoreError):  # the next run takes what was not kept for in doubt
             await self._pipeline.settle_all()
@@ -328,7 +369,10 @@ class App:
             auth = Auth(path, self._emit) if path else None
         except ValueError as error:
             raise CannotStart(str(error)) from error
-        refusal = open_access(self.options.host, auth.web if auth else None)
+        web = auth.web if auth else None
+        refusal = open_access(self.options.host, web)
+        if not refusal and self.options.console_port is not None:
+            refusal = open_access(self.options.console_host, web)
         if refusal and not self.options.allow_unauthenticated:
             raise CannotStart(refusal)
         return auth

@@ -50,7 +50,8 @@ async def _no_update(_account: str, _body: bytes) -> int:
 
 
 class Handlers(Struct, frozen=True):
-    """What is behind the HTTP table. `ready` gives why not, or nothing; `reload` gives the new
+    """What is behind the HTTP table. `console` answers the paths of which `is_of_console` says so,
+    with an authentication of its own. `ready` gives why not, or nothing; `reload` gives the new
     file's faults; `expects` judges a bot's id and the secret that came for it, `update` takes an id
     and a body and gives the status."""
 
@@ -62,6 +63,8 @@ class Handlers(Struct, frozen=True):
     auth: Auth | None = None
     expects: Callable[[str, str], bool] = lambda _account, _secret: False
     update: Callable[[str, bytes], Awaitable[int]] = _no_update
+    console: Callable[[web.BaseRequest, str], Awaitable[web.Response]] | None = None
+    is_of_console: Callable[[str], bool] = lambda _path: False
 
 
 class Server:
@@ -123,6 +126,8 @@ class Server:
             source = (found[1] or "") if found else None
         updates = _UPDATES.fullmatch(path) if source is None else None
         methods = _WRITE if source is not None or updates else _METHODS.get(path)
+        if methods is None and self._handlers.console and self._handlers.is_of_console(path):
+            return await self._handlers.console(request, path)
         if methods is None:
             return answer(404, "unknown path")
         if request.method not in methods:

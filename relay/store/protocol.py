@@ -342,6 +342,10 @@ class Store(Protocol):
     def standing_now(self) -> StorageStatus:
         """Sources, chats and open cards, in numbers."""
 
+    def per_minute(self, since: float, minutes: int) -> tuple[tuple[int, int], ...]:
+        """How many payloads were accepted, and deliveries of such that have ended, in each of so
+        many minutes from then (Unix seconds) on."""
+
     def open_cards(self, after: int, limit: int) -> tuple[OpenCard, ...]:
         """The cards that are not closed, by their numbers, behind `after`."""
 

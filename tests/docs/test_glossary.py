@@ -31,6 +31,7 @@ PLAIN = """
     turn unit use user version wait webhook whole writer writing
     acting action admins alertmanager already api ask count everyone find header last mark not old
     place presence role silence write
+    backup relay show up
 """
 # Verbs and participles: what is done, and what has happened.
 DONE = """
@@ -43,7 +44,7 @@ DONE = """
     unavailable unknown unreachable wreck wrecked
     absent counted expire forged found granted held lost named outage proved reconciled released
     took written
-    backed closed discarded stored standing
+    backed closed kept stored
 """
 
 

@@ -40,6 +40,22 @@ PENDING = (
     " WHERE settlement IS NULL GROUP BY owner, lane"
 )
 
+PAYLOADS_BY_MINUTE = (
+    "SELECT CAST((accepted_at - ?1) / 60 AS INTEGER), count(*) FROM payload"
+    " INDEXED BY payload_accepted WHERE accepted_at >= ?1 GROUP BY 1"
+)
+DELIVERIES_BY_MINUTE = (
+    "SELECT CAST((accepted_at - ?1) / 60 AS INTEGER), count(*) FROM delivery"
+    " INDEXED BY delivery_ended WHERE settlement IS NOT NULL AND accepted_at >= ?1 GROUP BY 1"
+)
+
+
+def per_minute(db: Database, since: float, minutes: int) -> tuple[tuple[int, int], ...]:
+    """See `protocol.Store.per_minute`."""
+    payloads = dict(db.execute(PAYLOADS_BY_MINUTE, (since,)).fetchall())
+    deliveries = dict(db.execute(DELIVERIES_BY_MINUTE, (since,)).fetchall())
+    return tuple((payloads.get(at, 0), deliveries.get(at, 0)) for at in range(minutes))
+
 
 def status(db: Database) -> StorageStatus:
     """See `protocol.Store.standing_now`."""

@@ -477,6 +477,9 @@ class SqliteStore:
     def standing_now(self) -> StorageStatus:
         return overview.status(self._db)
 
+    def per_minute(self, since: float, minutes: int) -> tuple[tuple[int, int], ...]:
+        return overview.per_minute(self._db, since, minutes)
+
     def open_cards(self, after: int, limit: int) -> tuple[OpenCard, ...]:
         return overview.open_cards(self._db, after, limit)
 
