@@ -349,9 +349,12 @@ def _place(text: str) -> str:
 def _moment(text: str, now: float) -> float | None:
     """A time in RFC 3339; now where none is given, None where it is another text."""
     try:
-        return datetime.fromisoformat(text).replace(tzinfo=UTC).timestamp() if text else now
+        moment = datetime.fromisoformat(text) if text else None
     except ValueError:
         return None
+    if moment is None:
+        return now
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _linked(sentence: str) -> list[tuple[str, bool]]:
