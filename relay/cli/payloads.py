@@ -69,8 +69,8 @@ def _newest(parts: tuple[Notification, ...], now: float) -> float:
 
 
 def stored(folder: Path, since: float) -> Iterator[Recorded]:
-    """The payloads that a storage keeps, accepted at `since` (Unix seconds) or later, in order. A
-    relay may be at work on it: this reads beside it. Raises NoPayloads.
+    """The payloads that a storage keeps, accepted at `since` (Unix seconds) or later, in order.
+    Raises NoPayloads, also while a relay is at work on it.
     """
     path = folder / DATABASE
     if not path.is_file():
@@ -83,6 +83,13 @@ def stored(folder: Path, since: float) -> Iterator[Recorded]:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
             for at, body in db.execute(query, (since,)):
                 yield Recorded(at, _notification(body))
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise NoPayloads(f"cannot read the payloads of {path}: {error}") from None
+        raise NoPayloads(
+            f"a relay is at work on {folder}, and its payloads cannot be read beside it: stop it, "
+            "or name payloads with --payload=FILE or --alertmanager.url=URL"
+        ) from None
     except (sqlite3.Error, msgspec.DecodeError) as error:
         raise NoPayloads(f"cannot read the payloads of {path}: {error}") from None
 

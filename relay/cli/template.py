@@ -12,7 +12,17 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.cli.base import CANNOT, FAULTY, GOOD, complain, config_option, output_option, say
+from relay.cli.base import (
+    CANNOT,
+    FAULTY,
+    GOOD,
+    complain,
+    config_option,
+    output_option,
+    say,
+    say_drawn,
+    say_json,
+)
 from relay.cli.loading import rules_of
 from relay.core.alert import Alert, Notification
 from relay.core.card.card import Card, Head
@@ -174,10 +184,10 @@ def _print(shown: list[Shown], output: str) -> None:
         listed = [
             {"platform": each.platform, "method": each.method, "body": each.body} for each in shown
         ]
-        say(json.dumps(listed, indent=2, ensure_ascii=False))
+        say_json(json.dumps(listed, indent=2, ensure_ascii=False))
         return
     colour = sys.stdout.isatty()
     for each in shown:
         say(f"{each.platform}, {each.title}:")
-        say(draw(each.platform, each.body, colour=colour))
+        say_drawn(draw(each.platform, each.body, colour=colour))
         say("")

@@ -19,6 +19,7 @@ from relay.core.history import OUTCOMES, DeliveryTrace, HistoryRow, Trace, outco
 from relay.core.routing.explain import explain, reached
 from relay.core.told_history import Place, age, chain, never_came, time_of, told
 from relay.inbound.auth import Auth
+from relay.inbound.peers import is_own_host
 from relay.platforms.contract import Platforms
 from relay.store.history import ChatStatus, HistoryPage, HistoryQuery, OpenCard, RelayStatus
 from relay.store.protocol import Store
@@ -60,7 +61,11 @@ class Console:
         platforms: Platforms,
         auth: Auth | None,
         prefix: str = "",
+        external_host: str = "",
     ) -> None:
+        """Without authentication only requests that name loopback or `external_host` are answered:
+        a page of a browser could ask under a name of its own."""
+        self._external_host = external_host
         self._store = store
         self._transactions = transactions
         self._config = config
@@ -88,6 +93,10 @@ class Console:
     async def answer(self, request: web.BaseRequest, path: str) -> web.Response:
         """The page at one of the console's paths."""
         language = language_of(request.headers.get("Accept-Language", ""))
+        if self._is_open() and not is_own_host(
+            request.headers.get("Host", ""), self._external_host
+        ):
+            return _plain(403, "this Host is not known here: name it in --web.external-url")
         if path.startswith("/static/"):
             return _static(path.removeprefix("/static/"))
         if path == "/login" and request.method == "POST":
@@ -116,12 +125,16 @@ class Console:
             case _:
                 return await self._now(language)
 
+    def _is_open(self) -> bool:
+        return self._auth is None or not self._auth.web.guarded
+
     async def _is_in(self, request: web.BaseRequest) -> bool:
-        if self._auth is None or not self._auth.web.guarded:
+        if self._auth is None or self._is_open():
             return True
         if self._sessions.knows(request.cookies.get(COOKIE, "")):
             return True
-        return await self._auth.admits(request.headers.get("Authorization", "")) == "in"
+        given = request.headers.get("Authorization", "")
+        return await self._auth.admits(given, request.remote or "") == "in"
 
     async def _log_in(self, request: web.BaseRequest, language: str) -> web.Response:
         if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
@@ -131,7 +144,7 @@ class Console:
         form = await request.post()
         given = form.get("token")
         bearer = f"Bearer {given}" if isinstance(given, str) else ""
-        if self._auth is None or await self._auth.admits(bearer) != "in":
+        if self._auth is None or await self._auth.admits(bearer, request.remote or "") != "in":
             return self._refused(language, "login_failed")
         response = self._to("/")
         response.set_cookie(
@@ -319,7 +332,7 @@ class Console:
             iso=lambda at: datetime.fromtimestamp(at, UTC).isoformat(),
             width=WIDTH,
             height=HEIGHT,
-            guarded=self._auth is not None and self._auth.web.guarded,
+            guarded=not self._is_open(),
             **values,
         )
         return web.Response(

@@ -15,7 +15,7 @@ from msgspec import DecodeError, Meta, Raw, Struct, ValidationError, field
 from msgspec.json import Decoder
 from msgspec.structs import replace
 
-from relay.core.alert import Alert, AlertStatus, Labels, Notification
+from relay.core.alert import Alert, AlertStatus, Labels, Notification, outside_key
 from relay.core.routing.matcher import Matcher
 
 PART = 256
@@ -31,6 +31,12 @@ _FIRST_MILLISECONDS = 10**11  # as seconds it would be in the year 5138
 
 Moment = Annotated[datetime, Meta(tz=True)]
 Count = Annotated[int, Meta(ge=0, lt=2**31)]
+
+
+_A_LIST = (
+    "the body is a list, as Prometheus posts it to Alertmanager: point Prometheus there, and "
+    "Alertmanager's webhook here"
+)
 
 
 class PayloadError(ValueError):
@@ -181,12 +187,8 @@ def _envelope(body: bytes | bytearray) -> _Envelope:
     try:
         envelope = _ENVELOPE.decode(body)
     except ValidationError:
-        what = (
-            "alerts: expected a list"
-            if body.lstrip()[:1] == b"{"
-            else "the body is not a JSON object"
-        )
-        raise PayloadError(what) from None
+        what = {b"{": "alerts: expected a list", b"[": _A_LIST}.get(bytes(body.lstrip()[:1]))
+        raise PayloadError(what or "the body is not a JSON object") from None
     except DecodeError as error:
         mended = _mended(body)
         if mended == body:
@@ -261,7 +263,7 @@ def _notifications(
             firing = True
     whole = replace(
         whole,
-        group_key=whole.group_key or _own_key(known),
+        group_key=outside_key(whole.group_key) or _own_key(known),
         state=state % 2**63,
         status=told or ("firing" if firing else "resolved"),
     )

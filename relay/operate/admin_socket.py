@@ -19,6 +19,7 @@ from relay.active_config import CurrentConfig
 from relay.core.event import EndReason, Event, Noted, Settled
 from relay.core.history import LastHeard, Trace
 from relay.delivery.lanes import Lanes
+from relay.operate.paced import Paced
 from relay.store.history import (
     AskLastHeard,
     AskStatus,
@@ -179,6 +180,7 @@ class AdminSocket:
         self._relay_status = relay_status
         self._store = store
         self._transactions = transactions
+        self._reads = Paced(transactions)
         self._lanes = lanes
         self._clock = clock
         self._emit = emit
@@ -236,9 +238,7 @@ class AdminSocket:
 
     async def _answer(self, request: AdminRequest) -> AdminAnswer:
         if isinstance(request, Query | Show):
-            return await self._transactions.run(
-                partial(perform, self._store, request, self._clock())
-            )
+            return await self._reads.run(partial(perform, self._store, request, self._clock()))
         if isinstance(request, HistoryRequest):
             told = await self._transactions.run_unsynced(partial(look_up, self._store, request))
             if isinstance(told, Status) and self._relay_status:

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-from relay.core.event import Answered, Event
+from relay.core.event import Answered, Event, RequestRefused
 from relay.core.history import Refusal
 from relay.store.history import REFUSALS_KEPT
 from relay.store.protocol import Store, StoreError
@@ -33,7 +33,7 @@ class Refusals:
 
     def on_event(self, event: Event) -> None:
         """Takes an event; never waits."""
-        if isinstance(event, Answered) and event.code in CODES:
+        if isinstance(event, Answered | RequestRefused) and event.code in CODES:
             at, source = self._clock(), _source(event.path)
             why, peer = event.why[:_LONGEST], event.peer[:_LONGEST]
             self._waiting.append(Refusal(at, source, event.code, why, event.size, peer))
