@@ -187,6 +187,7 @@ class App:
             auth,
             options.prefix,
             options.external_host,
+            on_loopback=is_loopback(options.console_host),
         )
         if options.console_port is None:
             return console.answer, console.serves

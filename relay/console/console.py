@@ -62,9 +62,12 @@ class Console:
         auth: Auth | None,
         prefix: str = "",
         external_host: str = "",
+        *,
+        on_loopback: bool = True,
     ) -> None:
-        """Without authentication only requests that name loopback or `external_host` are answered:
-        a page of a browser could ask under a name of its own."""
+        """`on_loopback`: a listener of its own, without authentication, answers only requests that
+        name loopback or `external_host`: a page of a browser could ask under a name of its own."""
+        self._on_loopback = on_loopback
         self._external_host = external_host
         self._store = store
         self._transactions = transactions
@@ -86,6 +89,8 @@ class Console:
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer of a listener that serves nothing else."""
         path = request.path.removeprefix(self._prefix)
+        if self._is_foreign(request):
+            return _plain(403, "this Host is not known here: name it in --web.external-url")
         if not self.serves(path):
             return _plain(404, "unknown path")
         return await self.answer(request, path)
@@ -93,10 +98,6 @@ class Console:
     async def answer(self, request: web.BaseRequest, path: str) -> web.Response:
         """The page at one of the console's paths."""
         language = language_of(request.headers.get("Accept-Language", ""))
-        if self._is_open() and not is_own_host(
-            request.headers.get("Host", ""), self._external_host
-        ):
-            return _plain(403, "this Host is not known here: name it in --web.external-url")
         if path.startswith("/static/"):
             return _static(path.removeprefix("/static/"))
         if path == "/login" and request.method == "POST":
@@ -124,6 +125,10 @@ class Console:
                 return await self._chats(language)
             case _:
                 return await self._now(language)
+
+    def _is_foreign(self, request: web.BaseRequest) -> bool:
+        host = request.headers.get("Host", "")
+        return self._on_loopback and self._is_open() and not is_own_host(host, self._external_host)
 
     def _is_open(self) -> bool:
         return self._auth is None or not self._auth.web.guarded
