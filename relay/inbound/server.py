@@ -394,7 +394,8 @@ def _request_fields(request: web.BaseRequest, response: web.Response) -> tuple[s
     """Why the request was refused (empty: it was not), its method, its path and the address that it
     came from.
     """
-    why = json.loads(response.text or "{}").get("error", "") if response.status >= 400 else ""
+    refused = response.status >= 400 and response.content_type == "application/json"
+    why = json.loads(response.text or "{}").get("error", "") if refused else ""
     path = request.path
     if response.status in (
         401,
