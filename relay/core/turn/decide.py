@@ -112,7 +112,8 @@ def pause(state: LaneState, targets: tuple[Target, ...], now: float) -> Wait | N
     """
     if state.down:
         return None if may_probe(state.down, targets, now) else Wait(state.down.probe_at)
-    return Wait(state.retry_at) if state.retry_at > now else None
+    until = min(state.retry_at, state.fresh_at or state.retry_at)
+    return Wait(until) if until > now else None
 
 
 def may_probe(down: Down, targets: tuple[Target, ...], now: float) -> bool:
