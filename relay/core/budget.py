@@ -34,6 +34,15 @@ class Block(Struct, frozen=True):
         return self.at + self.seconds
 
 
+class Pace(Struct, frozen=True):
+    """How a lane gets its calls, Unix seconds: when its last one began, and since when, without a
+    longer break, and until when budgets made it wait."""
+
+    called_at: float = 0.0
+    limited_since: float = 0.0
+    limited_until: float = 0.0
+
+
 class Budget(Struct, frozen=True):
     """The state of one budget: when calls were made (Unix seconds, oldest first) and until when all
     are forbidden. `refused` is the block of a part of it, of those that run the one that ends
@@ -58,6 +67,17 @@ def free_at(budget: Budget, limit: Limit, now: float) -> float:
 def room(budget: Budget, limit: Limit, now: float) -> int:
     """How many calls still fit into the window that ends now."""
     return limit.count - sum(at > now - limit.window for at in budget.used)
+
+
+def room_within(budget: Budget, limit: Limit, now: float, seconds: float) -> float:
+    """How many calls fit into the next `seconds`."""
+    left = seconds - max(0.0, budget.blocked_until - now)
+    if left <= 0:
+        return 0.0
+    if left > limit.window:
+        return limit.count * left / limit.window
+    used = sum(at > now + seconds - limit.window for at in budget.used)
+    return float(max(0, limit.count - used))
 
 
 def take(budget: Budget, limit: Limit, now: float) -> Budget:

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from relay.core.bot.people import Subscription
 from relay.core.budget import Budget
-from relay.core.card.card import Card, Entry
+from relay.core.card.card import Card, Entry, Storm
 from relay.core.card.lane_state import LaneState
 
 AHEAD = 10.0  # seconds that are left as they are: a clock is set right by so little all the time
@@ -40,6 +40,15 @@ class TimesMovedBack(Struct, frozen=True):
             counted_at=self.at(card.counted_at),
             heard_at=self.at(card.heard_at),
             closed_at=self.if_any(card.closed_at),
+            storm=card.storm and self._storm(card.storm),
+        )
+
+    def _storm(self, storm: Storm) -> Storm:
+        return Storm(
+            self.at(storm.pressed_at),
+            self.at(storm.urgent_at),
+            self.at(storm.rung_at),
+            self.at(storm.followed_at),
         )
 
     def _entry(self, entry: Entry) -> Entry:

@@ -11,22 +11,27 @@ from relay.core.active_config import ActiveConfig
 from relay.core.alert import GroupId
 from relay.core.bot.people import Subscription
 from relay.core.card.card import Card, Head, fires_anew
-from relay.core.card.digest import DIGEST, is_old
+from relay.core.card.digest import DIGEST, is_old, share
 from relay.core.card.fold import Arriving, fold
-from relay.core.card.step import Wait
+from relay.core.card.step import Rank, Wait
 from relay.core.event import EndReason, Settlement
 from relay.core.routing.lane import LaneKey, Target
 from relay.core.routing.route import SUBSCRIPTION, deliveries
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.core.turn.decide import (
+    FEW,
+    URGENT_PART,
+    URGENT_PAUSE,
     Absorb,
     Close,
+    Follow,
     Save,
     Send,
     Situation,
     decide,
     hours_of,
     kept,
+    leaving,
     pause,
 )
 from relay.platforms.contract import Platforms
@@ -88,7 +93,8 @@ def take_turn(
             return turn.done(Wait(now))
         claim = store.claim(lane, now, 0)
     targets = config.targets(lane)
-    paused = pause(claim.state, targets, now)
+    urgent = bool(claim.cards) and claim.rank == Rank.URGENT
+    paused = pause(claim.state, targets, now, urgent=urgent, pace=claim.pace)
     if paused is not None:
         if claim.state.down:
             turn.copy_to_fallbacks(targets)
@@ -138,8 +144,12 @@ class _Turn:
             self._endings.append(Ending(self._lane, ended, why))
 
     def settle(self, result: AttemptResult) -> None:
-        """Keeps the result. A subscriber's chat that left for good has ended its subscriptions."""
+        """Keeps the result. A subscriber's chat that left for good has ended its subscriptions. A
+        success ends the pauses of other lanes.
+        """
         self.end(self._store.settle(result), result.dead)
+        if result.state.retry_at <= self._now and result.state.attempts == 0:
+            self._woken += self._store.wake_api(self._lane, self._now, URGENT_PAUSE)
         people, down = self._store.people, result.state.down
         if down is not None and result.change.card.receiver == SUBSCRIPTION and down.left:
             fallen = [each.id for each, _ in people.fallen() if each.lane == self._lane]
@@ -177,11 +187,12 @@ class _Turn:
         card = replace(card, fallback_for=latest.owner if latest.owner != latest.receiver else "")
         folded = fold(card, [arriving(opened) for opened in page], target.policy)
         leaves = is_old(digest, now) and fires_anew(card, folded.card)
-        card = replace(folded.card, absorbed=folded.card.absorbed and not leaves)
+        card = leaving(card, folded.card, target.policy)
+        card = replace(card, absorbed=card.absorbed and not leaves)
         hours = hours_of(card, target, self._config, now)
         change = kept(card, Situation(now, target, claim.state, hours))
         seqs = tuple(opened.seq for opened in page)
-        return replace(change, folded=seqs, duplicates=folded.duplicates)
+        return replace(change, folded=seqs, duplicates=folded.duplicates, leaves=leaves)
 
     def _route_again(self, opened: Open) -> None:
         """An open delivery whose chat or receiver is gone goes where the routes lead now, but for
@@ -228,23 +239,36 @@ class _Turn:
             case Save(change, contradicted) | Close(change, contradicted):
                 self._note(card, contradicted)
                 self.end(self._store.fold(self._lane, [change]))
-            case Absorb(receiver, recheck_at):
-                self._store.absorb(self._lane, receiver, self._now, recheck_at)
+            case Absorb():
+                self._store.absorb(self._lane, decision, self._now)
+            case Follow(change):
+                self._store.follow(self._lane, change, self._now)
             case Wait(until):
                 self._store.postpone(self._lane, card.group, card.fingerprint, until)
         return None
 
     def _situation(self, claim: Claim, card: Card, target: Target) -> Situation:
+        limits = limits_of(target, claim.state, self._config.limits, self._platforms)
+        urgent_room = float("inf")
+        if claim.urgent > FEW:
+            seconds, beside = target.policy.digest_after / URGENT_PART, claim.beside
+            room = self._store.room(limits, self._now, seconds)
+            urgent_room = share(room, beside.urgent, beside.urgent_lanes)
         return Situation(
             now=self._now,
             target=target,
             state=claim.state,
             hours=hours_of(card, target, self._config, self._now),
-            limits=limits_of(target, claim.state, self._config.limits, self._platforms),
+            limits=limits,
             waiting=claim.waiting,
-            waiting_beside=claim.waiting_beside,
-            lanes=claim.lanes,
+            waiting_beside=claim.beside.waiting,
+            lanes=claim.beside.lanes,
+            urgent=claim.urgent,
+            urgent_room=urgent_room,
+            rank=claim.rank,
             lines=claim.lines,
+            digest=card if card.group == DIGEST else self._store.card(self._lane, DIGEST, ""),
+            pace=claim.pace,
         )
 
     def _note(self, card: Card, contradicted: tuple[str, str] | None) -> None:

@@ -55,13 +55,14 @@ class Round(Struct, frozen=True):
 
 class Late(Struct, frozen=True):
     """Why a message comes late: `seconds` after acceptance; `why` names the fault, between `since`
-    and `until`.
+    and `until`. `chat_limit`: no fault, the chat takes `per_minute` messages a minute.
     """
 
     seconds: float
-    why: Literal["unreachable", "rate_limited", "refused", "restarted"]
+    why: Literal["unreachable", "rate_limited", "refused", "restarted", "chat_limit"]
     since: float
     until: float
+    per_minute: int = 0
 
 
 class View(Struct, frozen=True):

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from functools import reduce
 
+from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.alert import Labels
@@ -21,6 +22,19 @@ _STATES = {"firing": 0, "gone": 1, "resolved": 2}
 LATE_AFTER = 120.0  # seconds from acceptance after which a message says that it is late, and why
 
 
+class Held(Struct, frozen=True):
+    """Since when and until when budgets held up the lane, Unix seconds, and how many messages its
+    chat takes in a minute.
+    """
+
+    since: float = 0.0
+    until: float = 0.0
+    per_minute: int = 0
+
+
+NOT_HELD = Held()
+
+
 def build_view(
     card: Card,
     state: LaneState,
@@ -28,9 +42,11 @@ def build_view(
     policy: Policy,
     now: float,
     memory: Memory = NO_MEMORY,
+    held: Held = NOT_HELD,
 ) -> View:
     """The card as a template sees it when `step` is sent at `now`. `memory` are the earlier
-    episodes of its alert in the last seven days, for a card of one alert."""
+    episodes of its alert in the last seven days, for a card of one alert; `held` says whether
+    budgets made it wait."""
     alerts = _one_line_each(tuple(_alert(entry, card) for entry in card.entries))
     about = set(step.about) if isinstance(step, Reply) else set()
     return View(
@@ -50,7 +66,7 @@ def build_view(
         since=_since(card),
         until=_until(card),
         rounds=card.rounds,
-        late=late(card, state, now),
+        late=late(card, state, now, held),
         stale=card.stale,
         may_be_repeated=card.doubt,
         about=tuple(
@@ -141,12 +157,18 @@ def _until(card: Card) -> float | None:
     return max((entry.ends_at for entry in card.entries if entry.ends_at), default=card.heard_at)
 
 
-def late(card: Card, state: LaneState, now: float) -> Late | None:
-    """By how much and why what the card waits to show comes late; None when it does not."""
+def late(card: Card, state: LaneState, now: float, held: Held = NOT_HELD) -> Late | None:
+    """By how much and why what the card waits to show comes late; None when it does not. Without a
+    fault of the chat it is the chat's limit where that held the lane up for most of the time.
+    """
     if card.waiting_since is None or now - card.waiting_since <= LATE_AFTER:
         return None
     seconds = now - card.waiting_since
     if state.trouble is None or 0.0 < state.trouble_until <= card.waiting_since:
+        limited = min(now, held.until) - max(held.since, card.waiting_since)
+        if limited > seconds / 2:
+            since = max(held.since, card.waiting_since)
+            return Late(seconds, "chat_limit", since, now, held.per_minute)
         return Late(seconds, "restarted", card.waiting_since, now)
     return Late(
         seconds,

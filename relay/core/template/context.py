@@ -382,7 +382,8 @@ def lateness(late: Late | None, reader: Reader) -> RichText | str:
     if late is None:
         return ""
     start, end = reader.time(late.since).rich(), reader.time(late.until).rich()
-    return reader.say(late.why, age=str(reader.duration(late.seconds)), start=start, end=end)
+    age, n = str(reader.duration(late.seconds)), late.per_minute
+    return reader.say(late.why, n, age=age, start=start, end=end)
 
 
 def _alias(name: str) -> str:

@@ -76,6 +76,16 @@ CATALOGUE = MappingProxyType(
             "{age} late: the relay did not run or was behind from {start} to {end}",
             "{age} de retard : le relais était arrêté ou en retard de {start} à {end}",
         ),
+        "chat_limit": Text(
+            (
+                "{age} late: this chat takes {n} message a minute",
+                "{age} late: this chat takes {n} messages a minute",
+            ),
+            (
+                "{age} de retard : cette discussion accepte {n} message par minute",
+                "{age} de retard : cette discussion accepte {n} messages par minute",
+            ),
+        ),
         "stale": Text(
             "nothing heard of this group for {age}: it may have changed",
             "aucune nouvelle de ce groupe depuis {age} : il a pu changer",
@@ -109,6 +119,10 @@ CATALOGUE = MappingProxyType(
         "storm": Text(
             ("{n} group firing", "{n} groups firing"),
             ("{n} groupe en alerte", "{n} groupes en alerte"),
+        ),
+        "storm_joined": Text(
+            ("{n} more group firing", "{n} more groups firing"),
+            ("{n} groupe de plus en alerte", "{n} groupes de plus en alerte"),
         ),
         "storm_since": Text("since {start}", "depuis {start}"),
         "storm_over": Text(

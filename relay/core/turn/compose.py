@@ -4,15 +4,18 @@ from collections.abc import Callable
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from relay.core.card import digest
 from relay.core.card.digest import DIGEST, QUIET, DigestView
 from relay.core.card.step import Reply
-from relay.core.template.build_view import build_view, late
+from relay.core.template.build_view import Held, build_view, late
 from relay.core.template.template import Templates, render, render_digest
 from relay.core.text.message import Message
 from relay.core.turn.decide import Send, Situation
 from relay.core.turn.finish import Contents
+
+_MOST_A_MINUTE = 100_000
 
 
 class Composed(Struct, frozen=True):
@@ -41,11 +44,23 @@ def compose(
 def _composed_card(
     send: Send, situation: Situation, templates: Templates, fits: Callable[[Message], bool]
 ) -> Composed:
-    view = build_view(send.card, situation.state, send.step, situation.policy, situation.now)
+    view = build_view(
+        send.card,
+        situation.state,
+        send.step,
+        situation.policy,
+        situation.now,
+        held=_held(situation),
+    )
     reply = send.step.kind if isinstance(send.step, Reply) else None
     part: Literal["card", "reply"] = "reply" if reply else "card"
     rendered = render(templates, situation.policy, view, part, reply, fits)
     return Composed(rendered.message, Contents(counted=rendered.counted), rendered.failed)
+
+
+def _held(situation: Situation) -> Held:
+    pace, per_minute = situation.pace, digest.capacity(situation.limits, 60.0)
+    return Held(pace.limited_since, pace.limited_until, int(min(per_minute, _MOST_A_MINUTE)))
 
 
 def _composed_digest(
@@ -59,8 +74,12 @@ def _composed_digest(
 
 
 def _digest_view(send: Send, situation: Situation) -> DigestView:
-    why = late(send.card, situation.state, situation.now)
-    return digest.view(send.card, situation.lines, situation.limits, situation.now, why)
+    limits, now, lines = situation.limits, situation.now, situation.lines
+    if isinstance(send.step, Reply):
+        new = digest.view(send.card, digest.joined(lines), limits, now, None)
+        return replace(new, joined=True)
+    why = late(send.card, situation.state, now, _held(situation))
+    return digest.view(send.card, lines, limits, now, why)
 
 
 def _summary_view(send: Send, situation: Situation) -> DigestView:

@@ -3,15 +3,36 @@
 from collections.abc import Iterable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
-from relay.core.budget import Block, Budget, Limit, block, free_at, merge, refuse, room, take
+from relay.core.budget import (
+    Block,
+    Budget,
+    Limit,
+    block,
+    free_at,
+    merge,
+    refuse,
+    room,
+    room_within,
+    take,
+)
+from relay.core.card.lane_state import LaneState
+from relay.core.card.step import Rank
+from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Attempt
 from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import readable
+from relay.store.sqlite.unreadable import needed, readable
 
 YIELD = 0.05  # seconds after which a lane that let another one go first asks again
 PATIENCE = 5.0  # seconds for which others wait for a lane that may go and does not come
+# Of a budget a sixth is left to first messages, and to what is urgent: a new alert does not wait for
+# the minute that many edits used up.
+KEPT_BACK = 6
+BREAK = 60.0  # seconds without a denial after which a lane was not held up in between
 _encode = msgspec.json.encode
+_lane_key = msgspec.json.Decoder(LaneKey).decode
+_lane_state = msgspec.json.Decoder(LaneState).decode
 _budget = msgspec.json.Decoder(Budget).decode
 
 
@@ -21,21 +42,76 @@ def take_all(
     """Takes the attempt's call from all budgets and returns None, or from none of them and returns
     when to come again.
 
-    What is denied leaves a wish. Whoever finds as much room in a budget as there are wishes more
-    urgent or older than its own, which may go now, lets them go first.
+    A part of each budget is kept for what nobody was told of yet. What is denied leaves a wish. Whoever finds as much room in a budget as there are wishes that go
+    before its own, and may go now, lets them go first.
     """
-    budgets = [(limit, _read(db, limit.key)) for limit in limits]
+    budgets = [(_open_to(attempt.rank, limit), _read(db, limit.key)) for limit in limits]
     due = max((free_at(budget, limit, now) for limit, budget in budgets), default=now)
     db.execute("DELETE FROM wish WHERE lane = ? OR due <= ?", (lane, now - PATIENCE))
+    (called_at,) = db.execute("SELECT called_at FROM lane WHERE id = ?", (lane,)).fetchone()
+    order = (attempt.rank, called_at, attempt.since)
     if due > now or any(
-        _ahead(db, attempt, limit, now) >= room(budget, limit, now) for limit, budget in budgets
+        _ahead(db, order, limit, now) >= room(budget, limit, now) for limit, budget in budgets
     ):
-        wish = [(limit.key, lane, attempt.urgent, attempt.since, due) for limit in limits]
-        db.executemany("INSERT OR REPLACE INTO wish VALUES (?, ?, ?, ?, ?)", wish)
-        return due if due > now else now + YIELD
+        wish = [(limit.key, lane, *order, due) for limit in limits]
+        db.executemany("INSERT OR REPLACE INTO wish VALUES (?, ?, ?, ?, ?, ?)", wish)
+        until = due if due > now else now + YIELD
+        _hold_up(db, lane, now, until)
+        return until
     for limit, budget in budgets:
         _keep(db, take(budget, limit, now))
+    db.execute("UPDATE lane SET called_at = ? WHERE id = ?", (now, lane))
     return None
+
+
+def _open_to(rank: Rank, limit: Limit) -> Limit:
+    """The limit as a step of this rank finds it."""
+    kept_back = limit.count // KEPT_BACK if rank >= Rank.FOLLOW else 0
+    return replace(limit, count=limit.count - kept_back)
+
+
+def _hold_up(db: Database, lane: int, now: float, until: float) -> None:
+    db.execute(
+        "UPDATE lane SET limited_until = ?1, limited_since = CASE WHEN limited_until >= ?2"
+        " THEN limited_since ELSE ?3 END WHERE id = ?4",
+        (until, now - BREAK, now, lane),
+    )
+
+
+def room_in_all(db: Database, limits: Sequence[Limit], now: float, seconds: float) -> float:
+    """See `protocol.Store.room`."""
+    return min(
+        (room_within(_read(db, limit.key), limit, now, seconds) for limit in limits),
+        default=float("inf"),
+    )
+
+
+def wake_api(db: Database, lane: LaneKey, now: float, pause: float) -> tuple[LaneKey, ...]:
+    """See `protocol.Store.wake_api`."""
+    woken: list[LaneKey] = []
+    for row, key, body, called_at in db.execute(
+        "SELECT id, key, state, called_at FROM lane INDEXED BY lane_retry"
+        " WHERE retry_at > 0 AND retry_at > ?",
+        (now,),
+    ).fetchall():
+        other, state = needed(_lane_key, key), readable(_lane_state, body)
+        if (
+            state is None
+            or other == lane
+            or (other.platform, other.api)
+            != (
+                lane.platform,
+                lane.api,
+            )
+        ):
+            continue
+        again_at = min(state.retry_at, max(now, called_at + pause))
+        db.execute(
+            "UPDATE lane SET state = ?, retry_at = ? WHERE id = ?",
+            (_encode(replace(state, retry_at=again_at)), again_at, row),
+        )
+        woken.append(other)
+    return tuple(woken)
 
 
 def take_spare(db: Database, limits: Sequence[Limit], now: float) -> bool:
@@ -70,11 +146,14 @@ def settle(db: Database, renamed: Iterable[tuple[str, str]], blocks: Iterable[Bl
             _keep(db, refuse(_read(db, each.whole), each))
 
 
-def _ahead(db: Database, attempt: Attempt, limit: Limit, now: float) -> int:
-    """How many other lanes may make their more urgent or older call on this budget now."""
+def _ahead(db: Database, order: tuple[int, float, float], limit: Limit, now: float) -> int:
+    """How many other lanes may make a call on this budget now that goes before one of this order:
+    rank, last call of its lane, age.
+    """
     (count,) = db.execute(
-        "SELECT count(*) FROM wish WHERE key = ? AND due <= ? AND (urgent, -since) > (?, ?)",
-        (limit.key, now, attempt.urgent, -attempt.since),
+        "SELECT count(*) FROM wish WHERE key = ? AND due <= ?"
+        " AND (rank, called_at, since) < (?, ?, ?)",
+        (limit.key, now, *order),
     ).fetchone()
     return int(count)
 

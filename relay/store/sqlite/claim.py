@@ -3,6 +3,7 @@
 import msgspec
 
 from relay.core.alert import Notification
+from relay.core.budget import Pace
 from relay.core.card.card import Card
 from relay.core.card.lane_state import LaneState
 from relay.core.routing.lane import LaneKey
@@ -22,7 +23,9 @@ _Opened = tuple[int, str, str, str, bytes | None, float, bytes, str]
 
 def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim:
     """See `protocol.Store.claim`; `row` is the lane's."""
-    (state,) = db.execute("SELECT state FROM lane WHERE id = ?", (row,)).fetchone()
+    state, *pace = db.execute(
+        "SELECT state, called_at, limited_since, limited_until FROM lane WHERE id = ?", (row,)
+    ).fetchone()
     opened, more = _opened(db, row, page)
     if opened:
         return Claim(
@@ -33,20 +36,23 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
             None,
             more,
         )
-    ready = tuple(cards.with_wait(db, row, card) for card in cards.first_due(db, row, now))
-    if not ready:
+    found = cards.first_due(db, row, now)
+    if not found:
         return Claim(lane, _lane_state(state), (), (), cards.next_due(db, row))
-    beside, lanes = cards.count_waiting_beside(db, row)
+    card, rank = cards.with_wait(db, row, found[0]), found[1]
+    waiting, urgent = cards.count_waiting(db, row)
     return Claim(
         lane=lane,
         state=_lane_state(state),
         page=(),
-        cards=ready,
+        cards=(card,),
         next_due=now,
-        waiting=cards.count_waiting(db, row),
-        waiting_beside=beside,
-        lanes=lanes,
-        lines=cards.lines_for(db, row, ready[0]),
+        waiting=waiting,
+        urgent=urgent,
+        beside=cards.count_waiting_beside(db, row),
+        lines=cards.lines_for(db, row, card),
+        rank=rank,
+        pace=Pace(*pace),
     )
 
 

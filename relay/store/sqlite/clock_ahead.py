@@ -24,6 +24,10 @@ _COLUMNS = (
     ("card", "due"),
     ("card", "waiting_since"),
     ("saying", "at"),
+    ("lane", "called_at"),
+    ("lane", "limited_since"),
+    ("lane", "limited_until"),
+    ("lane", "retry_at"),
 )
 
 

@@ -103,8 +103,7 @@ class SqlitePeople:
         for row, key, _ in self._lanes(bot, chat):
             if topic in ("", key.thread):
                 rows = self._db.execute(
-                    "SELECT body FROM card WHERE lane = ? AND firing = 1 AND (posted = 1 OR "
-                    "absorbed = 1)"
+                    "SELECT body FROM card WHERE lane = ? AND firing = 1"
                     " ORDER BY urgent DESC LIMIT ?",
                     (row, _MOST_CARDS - len(found)),
                 )
@@ -165,7 +164,8 @@ class SqlitePeople:
 
     def _look_at(self, lane: LaneKey, now: float) -> None:
         self._db.execute(
-            "UPDATE card SET ready = 0, due = ? WHERE lane = (SELECT id FROM lane WHERE key = ?)"
+            "UPDATE card SET ready = 0, due = ?, rank = 0"
+            " WHERE lane = (SELECT id FROM lane WHERE key = ?)"
             " AND (due IS NOT NULL OR firing = 1)",
             (now, _text(lane)),
         )
