@@ -28,7 +28,9 @@ def alert(
     severity: str = "warning",
     name: str = "Disk",
 ) -> Alert:
-    """An alert of the Disk group; `instance` is its fingerprint too."""
+    """An alert of the Disk group; `instance` is its fingerprint too, after its name where that is
+    another.
+    """
     ended = (ends if ends is not None else at + 60) if status == "resolved" else None
     return Alert(
         status=status,
@@ -37,7 +39,7 @@ def alert(
         starts_at=at,
         ends_at=ended,
         generator_url="https://prometheus.example.org/graph",
-        fingerprint=instance,
+        fingerprint=instance if name == "Disk" else f"{name}/{instance}",
     )
 
 

@@ -7,7 +7,7 @@ from relay.core.card.step import ReplyKind
 from relay.core.card.view import AlertView, View
 from relay.core.routing.lane import Policy
 from relay.core.template import sample, template
-from relay.core.text.message import Message
+from relay.core.text.message import Form, Message
 from relay.platforms import discord, telegram
 from relay.platforms.discord.text import write
 from relay.settings.load import BUILTIN
@@ -46,7 +46,7 @@ def card(
 
 def _rendered(view: View, name: str, reply: ReplyKind | None) -> Message:
     policy = Policy("ops", name, template.BUILT_IN[name], timezone="Europe/Paris")
-    fits = discord.fits if policy.markup == "discord" else telegram.fits
-    rendered = template.render(TEMPLATES, policy, view, "reply" if reply else "card", reply, fits)
+    form = Form(discord.excess if policy.markup == "discord" else telegram.excess)
+    rendered = template.render(TEMPLATES, policy, view, "reply" if reply else "card", reply, form)
     assert rendered.failed == ""
     return rendered.message

@@ -117,7 +117,7 @@ async def _test(
     policy = msgspec.structs.replace(target.policy, mentions=())
     step = Post(silent=policy.silent)
     rendered = render(
-        active.templates, policy, drill_view(policy, time.time()), "card", None, platform.fits
+        active.templates, policy, drill_view(policy, time.time()), "card", None, platform.FORM
     )
     request = platform.request(
         target.endpoint, policy, step, platform.with_banner(rendered.message, banner(policy))

@@ -143,7 +143,7 @@ def _shown(
     templates: Templates, target: Target, platform: AnyPlatform, title: str, view: View
 ) -> Shown:
     view = replace(view, receiver=target.policy.receiver)
-    rendered = render(templates, target.policy, view, "card", None, platform.fits)
+    rendered = render(templates, target.policy, view, "card", None, platform.FORM)
     request = platform.request(target.endpoint, target.policy, _STEP, rendered.message)
     return Shown(
         title, target.lane.platform, request.name, json.loads(request.body), rendered.failed

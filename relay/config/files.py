@@ -47,7 +47,12 @@ class Files(Struct, frozen=True):
         lines = self.templates.get(name, self.builtin.get(name, "")).splitlines()
         excerpt = lines[fault.line - 1] if 0 < fault.line <= len(lines) else ""
         return Fault(
-            self.paths.get(name, name), fault.line, fault.column, fault.message, excerpt=excerpt
+            self.paths.get(name, name),
+            fault.line,
+            fault.column,
+            fault.message,
+            fault.severity,
+            excerpt,
         )
 
 

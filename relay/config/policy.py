@@ -52,6 +52,7 @@ def card_settings(shared: Shared, loc: Loc, names: KnownNames, report: Report) -
     if shared.fallback is not None:
         check_name(shared.fallback, names.receivers, "receiver", (*loc, "fallback"), report)
     urgent = None if shared.urgent is None else report.matchers(shared.urgent, (*loc, "urgent"))
+    check_ignores(shared.identity_ignores or (), (*loc, "identity_ignores"), report)
     mentions = None
     if shared.mentions is not None:
         mentions = tuple(
@@ -59,6 +60,13 @@ def card_settings(shared: Shared, loc: Loc, names: KnownNames, report: Report) -
             for index, mention in enumerate(shared.mentions)
         )
     return CardSettings(shared, _quiet(shared, loc, names, report), urgent, mentions)
+
+
+def check_ignores(names: tuple[str, ...], loc: Loc, report: Report) -> None:
+    """Reports `alertname`: alerts of other names are other alerts."""
+    for index, name in enumerate(names):
+        if name == "alertname":
+            report.fault((*loc, index), 'alerts of another "alertname" are other alerts')
 
 
 def check_name(
@@ -97,13 +105,16 @@ def policy(
         urgent=_first(own.urgent, common.urgent, _DEFAULT.urgent),
         fallback=_first(first.fallback, second.fallback, _DEFAULT.fallback),
         mentions=_first(own.mentions, common.mentions, _DEFAULT.mentions),
-        link_rewrites=_link_rewrites(first, second),
+        link_rewrites=_link_rewrites(first, second, file),
         overflow=_first(first.overflow, second.overflow, _DEFAULT.overflow),
         language=_first(first.language, second.language, file.language),
         timezone=_first(first.timezone, second.timezone, file.timezone),
         dedup_window=_first(file.dedup_window, None, _DEFAULT.dedup_window),
         digest_after=_first(first.digest_after, second.digest_after, _DEFAULT.digest_after),
         late_hold=_first(first.late_hold, second.late_hold, _DEFAULT.late_hold),
+        identity_ignores=frozenset(
+            _first(first.identity_ignores, second.identity_ignores, file.identity_ignores)
+        ),
         stale_after=_first(first.stale_after, second.stale_after, _DEFAULT.stale_after),
         expire_after=_first(first.expire_after, second.expire_after, _DEFAULT.expire_after),
     )
@@ -158,6 +169,6 @@ def _lifecycle(said: LifecycleConfig | None) -> Lifecycle:
     return Lifecycle(said.reply_joined, said.reply_repeated, said.reply_resolved, window)
 
 
-def _link_rewrites(own: Shared, common: Shared) -> tuple[LinkRewrite, ...]:
-    rewrites = _first(own.link_rewrites, common.link_rewrites, ())
+def _link_rewrites(own: Shared, common: Shared, file: Global) -> tuple[LinkRewrite, ...]:
+    rewrites = _first(own.link_rewrites, common.link_rewrites, file.link_rewrites)
     return tuple(LinkRewrite(rewrite.match, rewrite.replace) for rewrite in rewrites)

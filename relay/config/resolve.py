@@ -8,7 +8,7 @@ from relay.config.config import Config
 from relay.config.destination import Destinations, Mode
 from relay.config.fault import Fault, faulty
 from relay.config.files import Files
-from relay.config.policy import KnownNames, check_name, personal
+from relay.config.policy import KnownNames, check_ignores, check_name, personal
 from relay.config.report import Report
 from relay.config.schema import File
 from relay.config.schema import Period as PeriodConfig
@@ -16,14 +16,14 @@ from relay.config.schema import Retention as RetentionConfig
 from relay.config.schema import Route as RouteConfig
 from relay.config.schema_receiver import Receiver
 from relay.config.source import Loc
-from relay.config.template_check import TemplateCheck, compiled
+from relay.config.template_check import TemplateCheck, together
 from relay.config.tree import RouteTreeBuilder
 from relay.core.active_config import ActiveConfig, Retention
 from relay.core.bot.account import Bot
 from relay.core.budget import Limits, Rate
 from relay.core.duration import quote
 from relay.core.routing.interval import Period, TimeInterval
-from relay.core.routing.lane import Policy, Target
+from relay.core.routing.lane import LaneKey, Policy, Target
 from relay.core.routing.route import Route, Routing, differing, walk
 from relay.core.template.template import BUILT_IN, LENDING
 from relay.platforms.contract import Platforms
@@ -67,12 +67,14 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
     )
     _check_twice(file, report)
     _check_patterns(file, files, report)
+    check_ignores(file.global_.identity_ignores, ("global", "identity_ignores"), report)
     destinations = Destinations(file, files, mode, names, report)
     targets = {
         receiver.name: destinations.targets(receiver, ("receivers", index))
         for index, receiver in enumerate(file.receivers)
     }
     notices = _notices(file, names, report)
+    _check_shared(file, targets, report)
     _check_last_resort(file, targets, report)
     root = _routes(config, names, notices, report)
     draft = ResolvedConfig(
@@ -96,7 +98,7 @@ def decided(draft: ResolvedConfig, faults: tuple[Fault, ...]) -> Rules | None:
     """
     if faulty(faults):
         return None
-    templates = compiled((*draft.template_check.builtin, *draft.template_check.own))
+    templates = together(draft.template_check)
     active = ActiveConfig(
         draft.routing,
         templates,
@@ -122,7 +124,9 @@ def _trial(
     if mode == "serve":
         used = {policy.template for policy in policies}.union(LENDING)
         builtin = {name: source for name, source in builtin.items() if name in used}
-        uses = {use: None for use in uses if BUILT_IN.get(use[0]) != use[1]}
+        uses = {
+            use: None for use in uses if use[0] in files.templates or BUILT_IN.get(use[0]) != use[1]
+        }
     return TemplateCheck(tuple(builtin.items()), tuple(files.templates.items()), tuple(uses))
 
 
@@ -195,6 +199,22 @@ def _check_last_resort(file: File, targets: dict[str, tuple[Target, ...]], repor
                 f"the last resort"
             )
             report.fault(loc, message)
+
+
+def _check_shared(file: File, targets: dict[str, tuple[Target, ...]], report: Report) -> None:
+    """A chat that two receivers share shows the alerts of both on one card of their group, unless
+    one of them wants a card of each alert.
+    """
+    first: dict[LaneKey, Target] = {}
+    for index, receiver in enumerate(file.receivers):
+        for target in targets.get(receiver.name, ()):
+            other = first.setdefault(target.lane, target)
+            if other.policy.per != target.policy.per:
+                report.warn(
+                    ("receivers", index, "name"),
+                    f"{quote(receiver.name)} and {quote(other.policy.receiver)} share a chat, and"
+                    f" `per` differs: some alerts have cards of their own there, others share one",
+                )
 
 
 def _check_used(file: File, used: set[str], report: Report) -> None:

@@ -11,7 +11,7 @@ from pydantic import Field, create_model
 
 from relay.config.schema_receiver import Receiver, entries_key
 from relay.platforms.contract import AnyPlatform, Platforms
-from relay.platforms.entry import HttpConfig, Language
+from relay.platforms.entry import HttpConfig, Language, LinkRewrite
 from relay.platforms.scalar import (
     Clock,
     Days,
@@ -125,6 +125,10 @@ class Global(Model):
     """The same state again within this time is a duplicate (2m)."""
     notices_receiver: str | None = None
     """Receiver of the relay's own notices; default: the root route's receiver."""
+    identity_ignores: Texts = ()
+    """Labels that tell no alert from another, for all receivers."""
+    link_rewrites: Many[LinkRewrite] = ()
+    """Addresses that need another form outside, for all receivers."""
     language: Language = "en"
     """Language of the built-in texts."""
     timezone: Timezone = "UTC"
@@ -142,7 +146,8 @@ class File(Model):
     global_: Global = Field(Global(), alias="global")
     """The bot, and defaults for all receivers."""
     templates: Texts = ()
-    """Template files, patterns relative to this file."""
+    """Template files, patterns relative to this file; one with the name of a built-in template
+    takes its place."""
     limits: LimitsConfig = LimitsConfig()
     """Rate limits of the platforms."""
     retention: Retention = Retention()

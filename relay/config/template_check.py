@@ -6,7 +6,7 @@ from functools import lru_cache
 from msgspec import Struct
 
 from relay.core.template import template
-from relay.core.template.template import TemplateFault, Templates, check
+from relay.core.template.template import TemplateFault, Templates, check, warnings
 from relay.core.text.markup import MarkupName
 
 Sources = tuple[tuple[str, str], ...]
@@ -44,9 +44,10 @@ def check_results(template_check: TemplateCheck, wanted: Iterable[str]) -> Itera
     own = dict(template_check.own)
     for name in wanted:
         found, faults = template.compile({name: own[name]}) if name in own else (shared, ())
-        together = Templates(shared.by_name | found.by_name)
-        for markup in _markups(template_check, name) if name in together.by_name else ():
-            faults += check(together, name, markup)
+        templates = Templates(shared.by_name | found.by_name, shared.by_name)
+        for markup in _markups(template_check, name) if name in templates.by_name else ():
+            faults += check(templates, name, markup)
+            faults += warnings(templates, name, markup) if name in own else ()
         yield CheckResult(name, tuple(dict.fromkeys(faults)))
 
 
@@ -54,6 +55,13 @@ def check_results(template_check: TemplateCheck, wanted: Iterable[str]) -> Itera
 def compiled(sources: Sources) -> Templates:
     """The templates ready for use, those with faults left out."""
     return template.compile(dict(sources))[0]
+
+
+def together(template_check: TemplateCheck) -> Templates:
+    """The templates of a configuration: one of its own takes the place of the built-in one of its
+    name, which still lends the blocks that the other leaves out."""
+    builtin = compiled(template_check.builtin).by_name
+    return Templates(builtin | compiled(template_check.own).by_name, builtin)
 
 
 def _markups(template_check: TemplateCheck, name: str) -> list[MarkupName]:

@@ -1,7 +1,10 @@
 """An alert, and the notification that brings alerts: what Alertmanager said, checked and frozen."""
 
+from collections.abc import Set
+from hashlib import blake2b
 from typing import Literal
 
+import msgspec
 from msgspec import Struct
 
 AlertStatus = Literal["firing", "resolved"]
@@ -75,3 +78,18 @@ class Notification(Struct, frozen=True):
     def group(self) -> GroupId:
         """The identity of the alert group."""
         return GroupId(self.source, self.receiver, self.group_key)
+
+
+def identity(fingerprint: str, labels: Labels, ignores: Set[str]) -> str:
+    """What an alert is known by beside labels that make no new alert (`identity_ignores`): its
+    fingerprint, where it has none of them.
+    """
+    if ignores.isdisjoint(labels):
+        return fingerprint
+    kept = sorted(item for item in labels.items() if item[0] not in ignores)
+    return blake2b(msgspec.json.encode(kept), digest_size=8).hexdigest()
+
+
+def via(group: GroupId) -> str:
+    """A group, hashed: by it a card knows which other group than its own reported an alert."""
+    return blake2b(msgspec.json.encode(group), digest_size=8).hexdigest()

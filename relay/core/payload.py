@@ -4,7 +4,8 @@ read part by part.
 
 import re
 from codecs import getincrementaldecoder
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Iterator, Sequence, Set
 from datetime import UTC, datetime
 from hashlib import blake2b
 from itertools import accumulate
@@ -252,18 +253,50 @@ def _notifications(
     alerts = _page(unread, told) if parts == 1 else ()
     state = 0
     firing = False
+    known: set[str] = set()
     for alert in alerts or (_alert(each, told) for each in unread):
+        known.add(alert.fingerprint)
         if alert.status == "firing":
             state += _digest(alert.fingerprint.encode())
             firing = True
-    state %= 2**63
-    status = told or ("firing" if firing else "resolved")
+    whole = replace(
+        whole,
+        group_key=whole.group_key or _own_key(known),
+        state=state % 2**63,
+        status=told or ("firing" if firing else "resolved"),
+    )
+    unique = len(known) == len(unread)
     if parts == 1:
-        yield replace(whole, alerts=alerts, state=state, status=status)
+        yield replace(whole, alerts=alerts if unique else _told_apart(alerts))
         return
     for part in range(parts):
         page = _page(unread[part * PART : (part + 1) * PART], told)
-        yield replace(whole, alerts=page, state=state, status=status, part=part, parts=parts)
+        page = page if unique else _told_apart(page)
+        yield replace(whole, alerts=page, part=part, parts=parts)
+
+
+def _own_key(fingerprints: Set[str]) -> str:
+    """A key for a payload that names no group: its alerts are the group."""
+    if not fingerprints:
+        return "{}:{}"
+    return f"alerts:{_digest(' '.join(sorted(fingerprints)).encode()):016x}"
+
+
+def _told_apart(alerts: Sequence[Alert]) -> tuple[Alert, ...]:
+    """Alerts of which several have one fingerprint, each by the fingerprint of its own labels. Of
+    the same alert in both states the firing one counts.
+    """
+    counted = Counter(alert.fingerprint for alert in alerts)
+    apart = [
+        replace(alert, fingerprint=_fingerprint(alert.labels))
+        if counted[alert.fingerprint] > 1
+        else alert
+        for alert in alerts
+    ]
+    firing = {alert.fingerprint for alert in apart if alert.status == "firing"}
+    return tuple(
+        alert for alert in apart if alert.status == "firing" or alert.fingerprint not in firing
+    )
 
 
 def _page(unread: Sequence[_KnownAlert | Raw], told: AlertStatus | None) -> tuple[Alert, ...]:
@@ -313,7 +346,9 @@ def _unquoted(receiver: str) -> str:
 
 
 def _group_key(labels: Labels) -> str:
-    """A key in Alertmanager's form for a sender that gave none."""
+    """A key in Alertmanager's form for a sender that gave none; empty where it gave no labels."""
+    if not labels:
+        return ""
     return (
         "{}:{"
         + ", ".join(str(Matcher(name, "=", value)) for name, value in sorted(labels.items()))

@@ -148,8 +148,8 @@ class Pipeline:
 
     async def _call(self, send: Send, situation: Situation, config: ActiveConfig) -> float:
         target, policy = situation.target, situation.policy
-        fits = self._platforms[target.lane.platform].fits
-        composing = partial(compose, send, situation, config.templates, fits)
+        form = self._platforms[target.lane.platform].FORM
+        composing = partial(compose, send, situation, config.templates, form)
         composed = await _beside(len(send.card.entries), composing)
         if composed.failed:
             self._emit(TemplateFailed(policy.template, composed.failed))

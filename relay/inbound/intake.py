@@ -4,6 +4,7 @@ folded here.
 
 import asyncio
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from itertools import islice
 from weakref import WeakValueDictionary
 
@@ -23,6 +24,8 @@ LARGE = 128 * 1024  # bytes of a body that is parsed beside the event loop
 _PARTS_AT_ONCE = 16
 _BUSIEST = 5000  # transactions waiting for the disk above which a sender is asked to come again
 _RETRY_AFTER = 5
+COMMITTED = Committed()
+_SPREAD_AFTER = 0.25  # seconds for which a turn may bring it to other lanes before we do
 
 
 class Intake:
@@ -43,28 +46,47 @@ class Intake:
         self._config = config
         # Who holds one is taking a large body of that source; later ones of the source wait for it.
         self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._in_order: set[asyncio.Future[IntakeResult]] = set()
+        self._spreading: asyncio.Task[None] | None = None
 
-    async def accept(self, source: str, body: bytes) -> IntakeResult:
-        """Taken only when every delivery that follows from the body is committed and synced."""
+    def accept(self, source: str, body: bytes) -> "asyncio.Future[IntakeResult]":
+        """Taken only when every delivery that follows from the body is committed and synced.
+        Whoever waits may go away: the commit goes on.
+        """
         if self._writer.backlog > _BUSIEST:
-            return RetryLater("overloaded", _RETRY_AFTER)
+            return _done(RetryLater("overloaded", _RETRY_AFTER))
+        if len(body) >= LARGE or source in self._orders:
+            waiting = asyncio.ensure_future(self._accept_in_order(source, body))
+            self._in_order.add(waiting)
+            waiting.add_done_callback(self._in_order.discard)
+            return waiting
+        return self._accept_now(source, body)
+
+    async def _accept_in_order(self, source: str, body: bytes) -> IntakeResult:
         order = self._orders.setdefault(source, asyncio.Lock())
+        async with order:
+            if len(body) >= LARGE:
+                return await self._accept_large(source, body, self._clock())
+        # No other of its source gets between here and the queue of the writer.
+        return await self._accept_now(source, body)
+
+    def _accept_now(self, source: str, body: bytes) -> "asyncio.Future[IntakeResult]":
+        routing = self._config.current.routing
         try:
-            async with order:
-                if len(body) >= LARGE:
-                    await self._accept_large(source, body, self._clock())
-                    return Committed()
-            # No other of its source gets between here and the queue of the writer.
-            routing = self._config.current.routing
-            await self._commit(_arrivals(parse(body, source), routing, self._clock()))
+            return self._commit(_arrivals(parse(body, source), routing, self._clock()))
+        except PayloadError as error:
+            return _done(InvalidPayload(str(error)))
+
+    async def _accept_large(self, source: str, body: bytes, at: float) -> IntakeResult:
+        try:
+            await self._accept_in_parts(source, body, at)
         except PayloadError as error:
             return InvalidPayload(str(error))
         except StoreError as error:
-            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
-            return RetryLater("storage failed", _RETRY_AFTER)
-        return Committed()
+            return self._failed(error)
+        return COMMITTED
 
-    async def _accept_large(self, source: str, body: bytes, at: float) -> None:
+    async def _accept_in_parts(self, source: str, body: bytes, at: float) -> None:
         """In a thread, and part by part. Nothing is folded before the last part is there."""
         parts = await asyncio.to_thread(parse, body, source)
         routing = self._config.current.routing
@@ -84,19 +106,58 @@ class Intake:
         """
         targets = self._config.current.routing.targets.get(receiver, ())
         chats = tuple(Delivery(target.lane, receiver, "", None) for target in targets)
-        try:
-            await self._commit([_new_payload(notification, Routed(chats, 0), "", self._clock())])
-        except StoreError as error:
-            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
+        await self._commit([_new_payload(notification, Routed(chats, 0), "", self._clock())])
 
-    async def _commit(self, parsed: list[tuple[NewPayload, Accepted]]) -> None:
-        self._wake(await self._keep(parsed))
+    def _commit(self, taken: list[tuple[NewPayload, Accepted]]) -> "asyncio.Future[IntakeResult]":
+        """What the commit comes to; it is told of, and its lanes are woken, whoever waits."""
+        result: asyncio.Future[IntakeResult] = asyncio.get_running_loop().create_future()
+
+        def ended(kept: "asyncio.Future[tuple[LaneKey, ...]]") -> None:
+            try:
+                lanes = kept.result()
+            except StoreError as error:
+                outcome: IntakeResult = self._failed(error)
+            except Exception as error:  # noqa: BLE001 - a bug, which whoever waits is to meet
+                if not result.cancelled():
+                    result.set_exception(error)
+                return
+            else:
+                outcome = COMMITTED
+                self._told(taken)
+                self._wake(lanes)
+            if not result.cancelled():
+                result.set_result(outcome)
+
+        self._writer.accept([payload for payload, _ in taken]).add_done_callback(ended)
+        return result
 
     async def _keep(self, taken: list[tuple[NewPayload, Accepted]]) -> tuple[LaneKey, ...]:
-        lanes = await self._writer.accept([new_payload for new_payload, _ in taken])
+        lanes = await self._writer.accept([payload for payload, _ in taken])
+        self._told(taken)
+        return lanes
+
+    def _told(self, taken: list[tuple[NewPayload, Accepted]]) -> None:
         for _, accepted in taken:
             self._emit(accepted)
-        return lanes
+        if self._spreading is None or self._spreading.done():
+            self._spreading = asyncio.create_task(self._spread())
+
+    async def _spread(self) -> None:
+        """What was accepted reaches other lanes than those of its routes by the next turn of any
+        lane; where all of these are busy, by this."""
+        await asyncio.sleep(_SPREAD_AFTER)
+        with suppress(StoreError):
+            self._wake(await self._writer.spread())
+
+    def _failed(self, error: StoreError) -> RetryLater:
+        self._emit(Noted("error", "storage failed", (("err", str(error)),)))
+        return RetryLater("storage failed", _RETRY_AFTER)
+
+
+def _done(result: IntakeResult) -> "asyncio.Future[IntakeResult]":
+    done: asyncio.Future[IntakeResult] = asyncio.get_running_loop().create_future()
+    done.set_result(result)
+    return done
 
 
 def _arrivals(
@@ -127,6 +188,7 @@ def _new_payload(
         at,
         routed.deliveries,
         last=part.part == part.parts - 1,
+        notification=part,
     )
     return new_payload, Accepted(
         part.source,

@@ -6,8 +6,8 @@ import json
 import logging
 import re
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
 from typing import assert_never
 
 from aiohttp import web
@@ -21,6 +21,9 @@ from relay.platforms.telegram.bot import SECRET_HEADER
 
 _log = logging.getLogger("relay")
 _ALERTS = re.compile(r"/alerts(?:/([A-Za-z0-9_.-]{1,64}))?/?")
+_USUAL = "/alerts"
+_JSON = "application/json"
+_SLOW = RetryLater("storage is slow", 1)
 _LONG_WORD = re.compile(r"[^/]{13,}")
 _UPDATES = re.compile(r"/telegram/([0-9]{1,20})/?")
 _READ, _WRITE = ("GET", "HEAD"), ("POST",)
@@ -74,7 +77,7 @@ class Server:
         self._prefix = prefix
         self._limits = limits
         self._memory = _BodyMemory(limits.all_bodies)
-        self._accepting: set[asyncio.Future[IntakeResult]] = set()
+        self._waiting = _Waiting(limits.answer_seconds)
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         """The answer. What is meant for /alerts is told as `Answered`; anything else that is
@@ -110,8 +113,13 @@ class Server:
         return response
 
     async def _answer(self, request: web.BaseRequest, path: str) -> web.Response:
-        alerts, updates = _ALERTS.fullmatch(path), _UPDATES.fullmatch(path)
-        methods = _WRITE if alerts or updates else _METHODS.get(path)
+        if path == _USUAL:
+            source: str | None = ""
+        else:
+            found = _ALERTS.fullmatch(path)
+            source = (found[1] or "") if found else None
+        updates = _UPDATES.fullmatch(path) if source is None else None
+        methods = _WRITE if source is not None or updates else _METHODS.get(path)
         if methods is None:
             return answer(404, "unknown path")
         if request.method not in methods:
@@ -123,7 +131,7 @@ class Server:
         refusal = await self._refusal(request, guarded=methods is _WRITE)
         if refusal is not None:
             return refusal
-        return await (self._alerts(request, alerts[1] or "") if alerts else self._manage(path))
+        return await (self._manage(path) if source is None else self._alerts(request, source))
 
     async def _refusal(self, request: web.BaseRequest, *, guarded: bool) -> web.Response | None:
         auth = self._handlers.auth
@@ -182,25 +190,28 @@ class Server:
         if fault is not None:
             return fault
         share = _BodyReservation(self._memory)
-        with ExitStack() as stack:
-            stack.callback(share.release)
+        try:
             body = await self._body(request, share, self._limits.max_body)
             if isinstance(body, web.Response):
+                share.release()
                 return body
             accepting = asyncio.ensure_future(self._handlers.accept(source, body))
-            self._accepting.add(accepting)
-
-            def ended(_: asyncio.Future[IntakeResult]) -> None:
-                share.release()
-                self._accepting.discard(accepting)
-
-            accepting.add_done_callback(ended)
-            stack.pop_all()
-        return await self._answered(accepting)
+        except BaseException:
+            share.release()
+            raise
+        return _answered(await self._waiting.result(accepting, share))
 
     def _header_fault(self, request: web.BaseRequest) -> web.Response | None:
         """What is wrong with the request before a byte of its body is read."""
         headers = request.headers
+        if (
+            headers.get("Content-Type") == _JSON
+            and "Content-Encoding" not in headers
+            and "Transfer-Encoding" not in headers
+        ):
+            if (request.content_length or 0) > self._limits.max_body:
+                return _too_large(self._limits.max_body)
+            return None
         codings = [
             *headers.getall("Content-Encoding", ()),
             *headers.getall("Transfer-Encoding", ()),
@@ -232,6 +243,14 @@ class Server:
     async def _received(
         self, request: web.BaseRequest, share: "_BodyReservation", most: int
     ) -> bytes | web.Response:
+        content = request.content
+        if content.is_eof():  # all of it is at hand
+            whole = content.read_nowait()
+            if len(whole) > most:
+                return _too_large(most)
+            if not share.take(len(whole)):
+                return _closing(answer(503, "too many large bodies at once", 1))
+            return whole
         # Of a BytesIO the whole value is had without a copy, which matters at 128 MiB.
         body = io.BytesIO()
         async for chunk in request.content.iter_any():
@@ -242,22 +261,62 @@ class Server:
             body.write(chunk)
         return body.getvalue()
 
-    async def _answered(self, accepting: "asyncio.Future[IntakeResult]") -> web.Response:
-        """The commit goes on when it takes too long: the sender comes again, and the copy is a
-        duplicate.
-        """
-        done, _ = await asyncio.wait({accepting}, timeout=self._limits.answer_seconds)
-        if not done:
-            return answer(503, "storage is slow", 1)
-        match accepting.result():
-            case Committed():
-                return answer(200, "accepted")
-            case InvalidPayload(text):
-                return answer(400, text)
-            case RetryLater(why, retry_after):
-                return answer(503, why, retry_after)
-            case other:
-                assert_never(other)
+
+def _answered(result: IntakeResult) -> web.Response:
+    match result:
+        case Committed():
+            return answer(200, "accepted")
+        case InvalidPayload(text):
+            return answer(400, text)
+        case RetryLater(why, retry_after):
+            return answer(503, why, retry_after)
+        case _:
+            assert_never(result)
+
+
+class _Waiting:
+    """The requests that wait for their result, each for so many seconds at most. One timer serves
+    them all.
+
+    A commit that takes longer goes on: the sender comes again, and the copy is a duplicate.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+        self._by_deadline: deque[tuple[float, asyncio.Future[IntakeResult]]] = deque()
+        self._timer: asyncio.TimerHandle | None = None
+
+    async def result(
+        self, accepting: "asyncio.Future[IntakeResult]", share: "_BodyReservation"
+    ) -> IntakeResult:
+        """What it comes to in time. `share` is held until it is done, however long that takes."""
+        loop = asyncio.get_running_loop()
+        waiter: asyncio.Future[IntakeResult] = loop.create_future()
+
+        def ended(done: "asyncio.Future[IntakeResult]") -> None:
+            share.release()
+            if waiter.done():
+                done.cancelled() or done.exception()
+            elif done.cancelled():
+                waiter.cancel()
+            elif (error := done.exception()) is not None:
+                waiter.set_exception(error)
+            else:
+                waiter.set_result(done.result())
+
+        accepting.add_done_callback(ended)
+        self._by_deadline.append((loop.time() + self._seconds, waiter))
+        if self._timer is None:
+            self._timer = loop.call_later(self._seconds, self._expire)
+        return await waiter
+
+    def _expire(self) -> None:
+        loop, waiting = asyncio.get_running_loop(), self._by_deadline
+        while waiting and (waiting[0][1].done() or waiting[0][0] <= loop.time()):
+            _, waiter = waiting.popleft()
+            if not waiter.done():
+                waiter.set_result(_SLOW)
+        self._timer = loop.call_at(waiting[0][0], self._expire) if waiting else None
 
 
 class _BodyMemory:

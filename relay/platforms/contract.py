@@ -10,7 +10,7 @@ from relay.core.budget import Limit, Limits, Rate
 from relay.core.card.outcome import BotDown, ChatDown, Outcome, ThreadGone
 from relay.core.card.step import Step
 from relay.core.routing.lane import Endpoint, LaneKey, Policy
-from relay.core.text.message import Message
+from relay.core.text.message import Form, Message
 from relay.core.text.richtext import RichText
 from relay.platforms.answer import ErrorRow
 from relay.platforms.entry import Chats, Entry, EntryReader, Imported, Loc, Writing
@@ -48,6 +48,9 @@ class PlatformContract(Protocol[E, G]):
     """The entry that chats of subscribers count as having; None where no bot hears people."""
     ERRORS: tuple[ErrorRow, ...]
     """Every answer and what it comes to; the first row that fits decides."""
+
+    FORM: Form
+    """By how much a message is too large, as `excess`, and which blocks of a template it shows."""
 
     def parse_mode(self, entry: E) -> str:
         """Which of `WRITINGS` the entry's template is in."""

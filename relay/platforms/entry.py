@@ -140,6 +140,9 @@ class Shared(Model):
     """A chat that cannot keep up for this long gets one digest (1m)."""
     late_hold: Duration | None = None
     """How long what contradicts the present state is held back (45s)."""
+    identity_ignores: Texts | None = None
+    """Labels that change while the trouble stays, such as a value or a pod: they tell no alert from
+    another. Over those of `global`."""
     stale_after: Duration | None = None
     """A card without news for this long says so (9h)."""
     expire_after: Duration | None = None

@@ -36,6 +36,7 @@ def spelled(address: str) -> str:
     return urlunsplit((parts.scheme, host + port, path, query, fragment))
 
 
+@lru_cache(maxsize=1024)
 def public(address: str) -> bool:
     """Whether a chat app links to the host of a `spelled` address: it has a dot, or is an IPv6
     address.

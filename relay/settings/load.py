@@ -92,8 +92,6 @@ def _find(pattern: str, folder: Path, templates: dict[str, Path]) -> str:
     except (ValueError, OSError) as error:
         return _why(error)
     for path in sorted(paths):
-        if (BUILTIN / path.name).exists():
-            return f"{path.name} is the name of a built-in template: choose another name"
         if templates.setdefault(path.name, path) != path:
             return f"two templates have the name {path.name}"
     return "" if paths else "no such file"

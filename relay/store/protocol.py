@@ -12,6 +12,7 @@ from relay.core.card.card import Card
 from relay.core.card.digest import Line
 from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.step import Rank, Step
+from relay.core.card.view import Episode
 from relay.core.event import Settlement
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
@@ -33,7 +34,7 @@ class NewerSchema(Exception):  # noqa: N818 - it is a state of the file, told to
 
 class NewPayload(Struct, frozen=True):
     """A notification, or a part of one, with what follows from it. `body` is the notification,
-    encoded.
+    encoded; `notification` spares a reading of it.
     """
 
     group: GroupId
@@ -41,15 +42,19 @@ class NewPayload(Struct, frozen=True):
     accepted_at: float
     deliveries: tuple[Delivery, ...]
     last: bool = True
+    notification: Notification | None = None
 
 
 class Open(Struct, frozen=True):
-    """A delivery not folded yet. `alerts` are indexes into the notification's alerts; None: all of
-    them. `owner` is another receiver than its own where it is a copy for a fallback."""
+    """A delivery not folded yet, for the card of `group` and `fingerprint`: another group than the
+    notification's where its alerts have their lines there. `alerts` are indexes into the
+    notification's alerts; None: all of them. `owner` is another receiver than its own where it is a
+    copy for a fallback."""
 
     seq: int
     receiver: str
     owner: str
+    group: GroupId
     fingerprint: str
     alerts: tuple[int, ...] | None
     accepted_at: float
@@ -76,7 +81,8 @@ class Claim(Struct, frozen=True):
     when the next card is due, None: none is. `more`: further deliveries are open. `waiting` is how
     many cards wait for a call, up to `MOST_COUNTED`, `urgent` how many of them tell something
     urgent that is not told yet, `beside` the same of other threads of the chat; `lines` are what
-    the card at hand tells of, when it is a digest or a summary of quiet hours.
+    the card at hand tells of, when it is a digest or a summary of quiet hours. `woken` are the
+    lanes that have work since, because alerts that were accepted have their lines there.
     """
 
     lane: LaneKey
@@ -91,6 +97,7 @@ class Claim(Struct, frozen=True):
     lines: tuple[Line, ...] = ()
     rank: Rank = Rank.EDIT
     pace: Pace = Pace()
+    woken: tuple[LaneKey, ...] = ()
 
 
 class Begun(Struct, frozen=True):
@@ -155,11 +162,17 @@ class Store(Protocol):
 
     def accept(self, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
         """Keeps the notifications and a delivery for each chat of each, with the lane's next
-        sequence number; an empty delivery for each other open card of the group. Returns the lanes
-        that have work now."""
+        sequence number. Returns the lanes that have work now. What other lanes must hear of (cards
+        on which the alerts have their lines, absent alerts of the group) follows from what was kept
+        and is brought to them, in order of acceptance, before any lane folds it."""
+
+    def spread(self) -> tuple[LaneKey, ...]:
+        """Brings what was accepted to all lanes that it concerns. Returns those that have work now,
+        also by what a turn brought to them and did not return."""
 
     def claim(self, lane: LaneKey, now: float, page: int) -> Claim:
-        """The lane's state, at most `page` open deliveries, and the cards at hand."""
+        """The lane's state, at most `page` open deliveries in order of acceptance, and the cards at
+        hand. With a page to read, what was accepted is brought to all lanes first."""
 
     def state(self, lane: LaneKey) -> LaneState:
         """What the lane has learnt of its chat."""
@@ -185,6 +198,10 @@ class Store(Protocol):
         """Ends open deliveries that no card will take in. A group without a card on the lane is no
         longer watched.
         """
+
+    def episodes(self, source: str, alert: str, since: float) -> tuple[Episode, ...]:
+        """The times that an alert (by its fingerprint) fired and that ended since then, the oldest
+        first; kept for seven days."""
 
     def begin(self, attempt: Attempt, limits: Sequence[Limit], now: float) -> Begun | Denied:
         """Takes the budgets and writes the attempt as in doubt, or says when to come again: at once

@@ -8,12 +8,13 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.active_config import ActiveConfig
-from relay.core.alert import GroupId
+from relay.core.alert import GroupId, via
 from relay.core.bot.people import Subscription
-from relay.core.card.card import Card, Head, fires_anew
+from relay.core.card.card import Card, Head, fires_anew, is_firing
 from relay.core.card.digest import DIGEST, is_old, share
 from relay.core.card.fold import Arriving, fold
 from relay.core.card.step import Rank, Wait
+from relay.core.card.view import EPISODES_KEPT, Memory
 from relay.core.event import EndReason, Settlement
 from relay.core.routing.lane import LaneKey, Target
 from relay.core.routing.route import SUBSCRIPTION, deliveries
@@ -41,6 +42,7 @@ from relay.store.protocol import Claim, Ended, Open, Store
 PAGE = 128  # deliveries folded at a time
 AFTER_BUG = 15.0  # seconds for which the others of its chat go before a card at which a turn failed
 _LARGE = 2000  # alerts whose folding is a turn of its own: others get the store's thread
+_MOST_TWINS = 3  # alerts of a card that may be one thing at several severities
 _MOST_SAVED = 16  # cards that a turn keeps without a call before others get the store's thread
 _Key = tuple[GroupId, str]
 
@@ -87,7 +89,8 @@ def take_turn(
     if result is not None:
         turn.settle(result)
     claim = store.claim(lane, now, PAGE)
-    if claim.page:
+    turn.wake(claim.woken)
+    if claim.page or claim.more:
         size = turn.fold(claim)
         if claim.more or size > _LARGE:
             return turn.done(Wait(now))
@@ -139,6 +142,9 @@ class _Turn:
             subscriptions=self._store.people.subscriptions() if self._left else (),
         )
 
+    def wake(self, lanes: tuple[LaneKey, ...]) -> None:
+        self._woken += [lane for lane in lanes if lane != self._lane]
+
     def end(self, ended: tuple[Ended, ...], why: str = "") -> None:
         if ended:
             self._endings.append(Ending(self._lane, ended, why))
@@ -162,7 +168,7 @@ class _Turn:
         known = {(card.group, card.fingerprint): card for card in claim.cards}
         pages: dict[_Key, list[Open]] = {}
         for opened in claim.page:
-            pages.setdefault((opened.notification.group, opened.fingerprint), []).append(opened)
+            pages.setdefault((opened.group, opened.fingerprint), []).append(opened)
         absorbed = any(card.absorbed for card in claim.cards)
         digest = self._store.card(self._lane, DIGEST, "") if absorbed else None
         changes: list[CardChange] = []
@@ -269,7 +275,18 @@ class _Turn:
             lines=claim.lines,
             digest=card if card.group == DIGEST else self._store.card(self._lane, DIGEST, ""),
             pace=claim.pace,
+            memory=self._memory(card),
         )
+
+    def _memory(self, card: Card) -> Memory:
+        """What the last seven days know of the alert of a card that has one, which may have risen
+        in severity.
+        """
+        if not 0 < len(card.entries) <= _MOST_TWINS or not is_firing(card):
+            return Memory()
+        alert = card.entries[0].fingerprint
+        week = self._now - EPISODES_KEPT
+        return Memory(self._store.episodes(card.group.source, alert, week))
 
     def _note(self, card: Card, contradicted: tuple[str, str] | None) -> None:
         if contradicted:
@@ -294,4 +311,5 @@ def arriving(opened: Open) -> Arriving:
         alerts=alerts if opened.alerts is None else tuple(alerts[at] for at in opened.alerts),
         last=notification.part == notification.parts - 1,
         whole=notification.truncated == 0,
+        via="" if opened.group == notification.group else via(notification.group),
     )

@@ -69,13 +69,17 @@ class Writer:
         """Jobs that wait for the thread."""
         return len(self._accepting) + len(self._synced) + len(self._unsynced)
 
-    async def accept(self, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
+    def accept(self, payloads: Sequence[NewPayload]) -> "asyncio.Future[tuple[LaneKey, ...]]":
         """Accepts the payloads, with those of all others that wait, before all that is put behind.
         The lanes that have work now are told to one of those that a commit answers.
         """
         future: asyncio.Future[tuple[LaneKey, ...]] = asyncio.get_running_loop().create_future()
         self._put(self._accepting, _Accepting(payloads, future))
-        return await future
+        return future
+
+    async def spread(self) -> tuple[LaneKey, ...]:
+        """Brings what was accepted to all lanes that it concerns; those that have work now."""
+        return await self.run_unsynced(self._store.spread)
 
     async def run(self, job: Callable[[], T]) -> T:
         return await self._behind(self._synced, job)

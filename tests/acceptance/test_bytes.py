@@ -213,7 +213,7 @@ def requested(card: Card, target: Target, step: Post | Edit | Reply) -> None:
     kind = step.kind if isinstance(step, Reply) else None
     view = build_view(card, LaneState(), step, target.policy, T0 + 60)
     rendered = render(
-        TEMPLATES, target.policy, view, "reply" if kind else "card", kind, platform.fits
+        TEMPLATES, target.policy, view, "reply" if kind else "card", kind, platform.FORM
     )
     assert rendered.failed == ""
     assert platform.fits(rendered.message)

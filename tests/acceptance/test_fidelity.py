@@ -249,11 +249,11 @@ def folded(body: bytes, policy: Policy) -> Card:
 
 def drawn(card: Card, platform: Platform, policy: Policy, step: Step) -> Rendered:
     view = build_view(card, LaneState(), step, policy, T0 + 1)
-    fits = PLATFORMS[platform].fits
+    form = PLATFORMS[platform].FORM
     if isinstance(step, Reply):
-        rendered = render(TEMPLATES, policy, view, "reply", step.kind, fits)
+        rendered = render(TEMPLATES, policy, view, "reply", step.kind, form)
     else:
-        rendered = render(TEMPLATES, policy, view, "card", None, fits)
+        rendered = render(TEMPLATES, policy, view, "card", None, form)
     assert rendered.failed == ""
     return rendered
 

@@ -267,7 +267,7 @@ class Night:
             for _, number, each in self.told:
                 if each.status == "firing":
                     assert f"Group{number}" in everything
-                    assert each.fingerprint in everything
+                    assert each.labels["instance"] in everything
         for shown in (group, channel)[:lasting]:
             for message in shown:
                 for at, text in message.texts:
@@ -286,7 +286,7 @@ class Night:
                 if f"Group{number}" in text and FIRING.search(text) and text[0] != "🟢"
             ]
             assert len(firing) <= 1 or self.may_be_repeated, firing
-            fires = {each.fingerprint for each in told.alerts if each.status == "firing"}
+            fires = {each.labels["instance"] for each in told.alerts if each.status == "firing"}
             if fires and all(message.stands for message in shown):
                 assert any(fires <= set(FIRING.findall(text)) for text in firing), (fires, texts)
             if (
@@ -310,7 +310,7 @@ class Night:
             told = [
                 (when, each)
                 for when, number, each in self.told
-                if (number, each.fingerprint) == (int(group[1]), name) and when <= at
+                if (number, each.labels["instance"]) == (int(group[1]), name) and when <= at
             ]
             episodes = {each.starts_at for _, each in told if each.status == "firing"}
             assert any(_fires(told, start, at) for start in episodes), (

@@ -69,7 +69,7 @@ class Storm(machine.Night):
         digests = [text for text in texts if DIGEST.search(text)]
         told = digests[-1] if digests and not digests[-1].startswith("🟢") else ""
         for number, last in self.last.items():
-            fires = {each.fingerprint for each in last.alerts if each.status == "firing"}
+            fires = {each.labels["instance"] for each in last.alerts if each.status == "firing"}
             cards = [
                 text
                 for text in texts

@@ -144,7 +144,9 @@ ROWS = (
         later=600,
         counts="duplicate",
     ),
-    Row("firing", "nothing for 9 h (`stale_after`)", ("edit 7",), FIRING, nothing, later=9 * 3600),
+    Row(
+        "firing", "nothing for 25 h (`stale_after`)", ("edit 7",), FIRING, nothing, later=25 * 3600
+    ),
     Row("resolved", "the same resolve again", (), CLOSED, over("a"), counts="duplicate"),
     Row("resolved", "a firing of the episode that is over: at once", (), CLOSED, fires("a", at=60)),
     Row(

@@ -11,6 +11,7 @@ from relay.core.routing.lane import Policy
 from relay.core.template import sample, template
 from relay.core.template.context import ContextShape
 from relay.core.template.digest_context import DigestContext
+from relay.core.text.message import Form
 from relay.core.text.richtext import RichText
 from relay.settings.load import BUILTIN
 
@@ -43,7 +44,7 @@ def test_a_row_ends_after_a_whole_name_and_counts_the_others() -> None:
     lines = [_line(f"Shard{n:02}Slow", f"es-{n}-{i}") for n in range(15) for i in range(4)]
     templates, _ = template.compile({path.name: path.read_text() for path in BUILTIN.glob("*.j2")})
     rendered = template.render_digest(
-        templates, POLICY, _view(lines), lambda message: len(message.body.text) < 4000
+        templates, POLICY, _view(lines), Form(lambda message: max(0, len(message.body.text) - 3999))
     )
     text = rendered.message.body.text
     told, _, more = text.splitlines()[1].removeprefix("🟠 ").rpartition(" and ")

@@ -6,7 +6,7 @@ from relay.core.routing.lane import Policy
 from relay.core.template import sample, template
 from relay.core.template.filters import re_replace_all
 from relay.core.template.sandbox import TooCostlyError
-from relay.core.text.message import Message
+from relay.core.text.message import Form
 from relay.core.text.richtext import RichText, Span
 
 
@@ -14,11 +14,9 @@ def _rendered(expression: str, sample_name: str = "one") -> template.Rendered:
     templates, faults = template.compile({"t": f"{{% set it = alerts[0] %}}{{{{ {expression} }}}}"})
     assert faults == ()
     policy = Policy(receiver="ops", template="t", markup="none", timezone="Europe/Paris")
-    return template.render(templates, policy, sample.VIEWS[sample_name], "card", None, _fits)
-
-
-def _fits(_message: Message) -> bool:
-    return True
+    return template.render(
+        templates, policy, sample.VIEWS[sample_name], "card", None, Form(lambda _: 0)
+    )
 
 
 def _printed(expression: str) -> RichText:

@@ -1,10 +1,12 @@
 """Fitting: the richest shape that fits, found in few drawings."""
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from relay.core.template.context import ContextShape
-from relay.core.template.fitting import fit
-from relay.core.text.message import Message
+from relay.core.template.fitting import Drawn, fit
+from relay.core.text.message import Form, Message
 from relay.core.text.richtext import RichText
 
 
@@ -12,18 +14,23 @@ def _size(message: Message) -> int:
     return len(message.body.text)
 
 
+def _room(room: int) -> Form:
+    return Form(lambda message: max(0, _size(message) - room))
+
+
 class _Drawn:
-    """Draws alerts as characters: `full` for one in full, one for each short line, and values up to
-    their limit.
+    """Draws alerts as characters: a head, `full` for one in full and values up to their limit,
+    `line` for one in short.
     """
 
-    def __init__(self, full: int, value: int = 0) -> None:
-        self.full, self.value, self.drawings = full, value, 0
+    def __init__(self, full: int, value: int = 0, head: int = 0, line: int = 1) -> None:
+        self.full, self.value, self.head, self.line, self.drawings = full, value, head, line, 0
 
-    def __call__(self, shape: ContextShape) -> Message:
+    def __call__(self, shape: ContextShape) -> Drawn:
         self.drawings += 1
-        size = shape.full * (self.full + min(self.value, shape.limit)) + (shape.shown - shape.full)
-        return Message(body=RichText("x" * size))
+        size = self.head + shape.full * (self.full + min(self.value, shape.limit))
+        size += self.line * (shape.shown - shape.full)
+        return Drawn(Message(body=RichText("x" * size)), self.value or 1)
 
 
 @pytest.mark.parametrize(
@@ -42,7 +49,7 @@ def test_what_is_told_of_many_alerts(
     count: int, full: int, value: int, room: int, expected: tuple[int, int]
 ) -> None:
     draw = _Drawn(full, value)
-    fitted = fit(draw, lambda message: _size(message) <= room, count)
+    fitted = fit(draw, _room(room), count)
     assert fitted is not None
     shape, message = fitted
     assert (shape.full, shape.shown) == expected
@@ -51,13 +58,44 @@ def test_what_is_told_of_many_alerts(
 
 
 def test_nothing_fits() -> None:
-    assert fit(_Drawn(10), lambda _: False, 5) is None
-    assert fit(_Drawn(10), lambda _: False, 0) is None
+    assert fit(_Drawn(10), Form(lambda _: 1), 5) is None
+    assert fit(_Drawn(10), Form(lambda _: 1), 0) is None
 
 
 @pytest.mark.parametrize("count", [0, 1, 2, 7, 100, 5000])
 def test_few_drawings_whatever_the_room(count: int) -> None:
     for room in range(-1, 1200, 37):
         draw = _Drawn(10, 400)
-        fit(draw, lambda message, room=room: _size(message) <= room, count)  # type: ignore[misc] # mypy cannot infer a default
+        fit(draw, _room(room), count)
         assert draw.drawings <= 19
+
+
+@given(
+    count=st.integers(1, 120),
+    full=st.integers(1, 60),
+    head=st.integers(0, 200),
+    value=st.sampled_from([0, 10, 299, 301, 999, 1001, 7000]),
+    room=st.integers(1, 8000),
+    alike=st.booleans(),
+)
+def test_no_richer_shape_would_have_fitted(
+    count: int, full: int, head: int, value: int, room: int, alike: bool
+) -> None:
+    draw = _Drawn(1 if alike else full, 0 if alike else value, head)
+    fitted = fit(draw, _room(room), count, 0 if alike else count)
+    most = min(count, 100)
+    shapes = [
+        *(ContextShape(most, most, limit) for limit in (6000, 1000)),
+        *(ContextShape(n, most, 300) for n in range(most, -1, -1)),
+        *(ContextShape(min(n, 3), n, 300) for n in range(most - 1, 0, -1)),
+        *(ContextShape(min(n, 1), n, 60) for n in range(most, 0, -1)),
+    ]
+    best = next((s for s in shapes if _size(draw(s).message) <= room), None)
+    assert (fitted and (fitted[0].shown, fitted[1])) == (best and (best.shown, draw(best).message))
+
+
+@pytest.mark.parametrize("room", [1200, 2500, 4096])
+def test_many_alerts_that_are_drawn_alike_take_few_drawings(room: int) -> None:
+    draw = _Drawn(50, head=150, line=50)
+    fit(draw, _room(room), 100, 0)
+    assert draw.drawings <= 6

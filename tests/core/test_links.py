@@ -6,6 +6,7 @@ import pytest
 from msgspec.structs import replace
 
 from relay.core.routing.lane import LinkRewrite
+from relay.core.template import sample
 from relay.core.template.links import links, outside, silence
 from relay.core.template.sample import VIEWS, alert, view
 from relay.core.text.times import Reader
@@ -83,7 +84,7 @@ def test_a_new_silence_covers_every_firing_alert_by_what_they_share(
 
 def test_the_links_of_a_card_in_their_order() -> None:
     card = VIEWS["three"]
-    found = links(card, card.alerts, (), READER)
+    found = links(card, card.alerts, sample.POLICY, READER)
     assert [link.text for link in found] == ["Runbook", "Graph", "Silence", "Dashboard"]
     assert found.first == found.graph == "https://prometheus.example.org/graph?g0.expr=up"
     assert (
@@ -95,7 +96,7 @@ def test_the_links_of_a_card_in_their_order() -> None:
 
 def test_a_resolved_card_offers_no_silence() -> None:
     card = VIEWS["resolved"]
-    assert [link.text for link in links(card, card.alerts, (), READER)] == [
+    assert [link.text for link in links(card, card.alerts, sample.POLICY, READER)] == [
         "Runbook",
         "Graph",
         "Dashboard",
@@ -104,5 +105,5 @@ def test_a_resolved_card_offers_no_silence() -> None:
 
 def test_without_any_address_there_is_no_link() -> None:
     card = replace(VIEWS["bare"], alerts=(), external_url="")
-    found = links(card, (), (), READER)
+    found = links(card, (), sample.POLICY, READER)
     assert (len(found), found.first) == (0, "")

@@ -561,6 +561,7 @@ WITH_PLACEHOLDERS: list[tuple[MarkupName, str, list[tuple[str, str, str]]]] = [
     ("discord", f"<t:{P0}:F>", [("time", P0, f"{P0}:WDt")]),
     ("discord", f"> {P0}", [("quote", P0, "")]),
     ("discord", f"### {P0}", [("heading", P0, "3")]),
+    ("discord", f"- {P0} <#{P1}>\n{P0}", [("item", "- ", "")]),
 ]
 
 
@@ -593,7 +594,7 @@ DISCORD: list[tuple[str, str, list[tuple[str, str, str]]]] = [
     ("**a\nb**", "a\nb", [("bold", "a\nb", "")]),
     ("**a *b**", "a *b", [("bold", "a *b", "")]),
     ("node_exporter_up and _a_", "node_exporter_up and a", [("italic", "a", "")]),
-    ("* a *b*\n* c", "* a b\n* c", [("italic", "b", "")]),
+    ("* a *b*\n* c", "* a b\n* c", [("item", "* ", ""), ("italic", "b", ""), ("item", "* ", "")]),
     ("a ** b", "a ** b", []),
     ("**a", "**a", []),
     ("****", "****", []),
@@ -629,8 +630,10 @@ DISCORD: list[tuple[str, str, list[tuple[str, str, str]]]] = [
     ("<t:1795308726:R>", "2026-11-22 00:52 UTC",
      [("time", "2026-11-22 00:52 UTC", "1795308726:R")]),
     ("<t:5> <t:5:x>", "1970-01-01 00:00 UTC <t:5:x>", [("time", "1970-01-01 00:00 UTC", "5")]),
-    ("<@123> <@&4> @everyone <#5>", "<@123> <@&4> @everyone <#5>", []),
-    ("- a\n1. b", "- a\n1. b", []),
+    ("<@123> <@&4> @everyone <#5>", "<@123> <@&4> @everyone <#5>", [("channel", "<#5>", "5")]),
+    ("- a\n  1. b\n-c\n- ", "- a\n  1. b\n-c\n- ", [("item", "- ", ""), ("item", "  1. ", "")]),
+    ("> - a\n> - b", "- a\n- b",
+     [("quote", "- a\n- b", ""), ("item", "- ", ""), ("item", "- ", "")]),
 ]  # fmt: skip
 
 

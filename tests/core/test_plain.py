@@ -6,15 +6,15 @@ from relay.core.routing.lane import Policy
 from relay.core.template import sample
 from relay.core.template.context import TemplateContext
 from relay.core.template.plain import plain
+from relay.core.text.message import Form
 
 
 def _plain(view: str, why: str = "", room: int = 4096, language: str = "en") -> str:
     scene = TemplateContext(
         sample.VIEWS[view], Policy("ops", "t", "html", timezone="UTC", language=language), None
     )
-    return plain(scene, "team.html.j2", why, lambda message: len(message.body.text) <= room)[
-        1
-    ].body.text
+    form = Form(lambda message: max(0, len(message.body.text) - room))
+    return plain(scene, "team.html.j2", why, form)[1].body.text
 
 
 def test_name_state_severity_summary_and_labels_on_one_line_each() -> None:

@@ -106,6 +106,7 @@ def test_an_entry_without_further_keys_has_the_defaults_of_the_policy() -> None:
         ("parse_mode: Markdown", {"template": "telegram.md.j2", "markup": "markdown"}),
         ("parse_mode: ''", {"template": "plain.txt.j2", "markup": "none"}),
         ("digest_after: 2m, late_hold: 10s", {"digest_after": 120.0, "late_hold": 10.0}),
+        ("identity_ignores: [value, pod]", {"identity_ignores": frozenset({"value", "pod"})}),
         ("stale_after: 1d, expire_after: 0", {"stale_after": 86400.0, "expire_after": 0.0}),
         ("lifecycle: {reply_joined: false}", {"lifecycle": Lifecycle(reply_joined=False)}),
         ("lifecycle: {reopen_window: 1h}", {"lifecycle": Lifecycle(reopen_window=3600.0)}),
@@ -145,6 +146,21 @@ def test_an_entry_goes_over_its_receiver_and_that_over_the_file() -> None:
         "fr",
         300.0,
     )
+
+
+def test_what_the_file_says_of_labels_and_links_holds_where_nobody_else_does() -> None:
+    head = (
+        "global: {telegram_bot_token: '7:token', identity_ignores: [value], "
+        "link_rewrites: [{match: 'http://a', replace: 'https://a.example.org'}]}\n"
+    )
+    policy = telegram("", head).policy
+    assert policy.identity_ignores == {"value"}
+    assert policy.link_rewrites == (LinkRewrite("http://a", "https://a.example.org"),)
+    own = telegram("identity_ignores: [pod], link_rewrites: []", head).policy
+    assert own.identity_ignores == {"pod"}
+    assert own.link_rewrites == ()
+    common = telegram("", head, "    identity_ignores: []\n").policy
+    assert common.identity_ignores == frozenset()
 
 
 def test_a_discord_entry_has_its_name_picture_and_markup() -> None:

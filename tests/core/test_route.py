@@ -212,13 +212,19 @@ DELIVERED: list[tuple[list[Alert], list[Delivery], int]] = [
     (
         [alert("a", name="Each"), alert("b", name="Each", severity="page")],
         [
-            due("each", "each", (0,), of="a"),
-            due("each", "each", (1,), of="b"),
+            due("each", "each", (0,), of="Each/a"),
+            due("each", "each", (1,), of="Each/b"),
             due("ops", "each"),
         ],
         0,
     ),
     ([alert("a", "resolved"), alert("b")], [due("ops", "ops")], 0),
+    # The order of the alerts decides nothing.
+    (
+        [alert("b", name="DbToo"), alert("a", name="Db")],
+        [due("db", "db"), due("ops", "db", (1,))],
+        0,
+    ),
     ([alert("a", name="Noise"), alert("b")], [due("ops", "ops", (1,))], 1),
 ]
 

@@ -6,6 +6,7 @@ import pytest
 
 from relay.core.routing.lane import Policy
 from relay.core.template import sample, template
+from relay.core.text.message import Form
 
 VIEW = sample.VIEWS["three"]
 
@@ -15,7 +16,7 @@ def _failure(source: str) -> str:
     assert faults == ()
     before = time.process_time()
     rendered = template.render(
-        templates, Policy("ops", "t", "html"), VIEW, "card", None, lambda _: True
+        templates, Policy("ops", "t", "html"), VIEW, "card", None, Form(lambda _: 0)
     )
     assert time.process_time() - before < 2.0
     assert "KubePodCrashLooping" in rendered.message.body.text

@@ -1,7 +1,5 @@
 """Templates: compiled at load, rendered at run time, never silent."""
 
-from collections.abc import Callable
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -14,7 +12,7 @@ from relay.core.routing.matcher import parse
 from relay.core.template import sample, template
 from relay.core.template.context import ContextShape, TemplateContext
 from relay.core.text.markup import MarkupName
-from relay.core.text.message import Field, Mention, Message
+from relay.core.text.message import Field, Form, Mention, Message
 from relay.core.text.richtext import CLOSE, OPEN, RichText, Span, clean, plain, styled
 from relay.platforms import discord, telegram
 from relay.settings.load import BUILTIN
@@ -43,8 +41,8 @@ def _card(
     )
 
 
-def _room(room: int) -> Callable[[Message], bool]:
-    return lambda message: len(message.body.text) <= room
+def _room(room: int) -> Form:
+    return Form(lambda message: max(0, len(message.body.text) - room))
 
 
 def test_the_built_in_templates_are_those_that_stand_in_the_folder() -> None:
@@ -286,7 +284,7 @@ def test_a_template_that_does_not_say_that_it_is_late_has_it_said_for_it() -> No
     assert _card("{{ name }}", view).message.body.text.splitlines()[1:] == [
         "↪️ for oncall, whose chat could not be reached",
         "✂️ Alertmanager left out 2 alerts (max_alerts)",
-        "💤 nothing heard of this group for 9 h: it may have changed",
+        "💤 nothing heard of this group for 1 d 1 h: it may have changed",
         "❔ may be repeated: no answer came when it was first sent",
         "⏱ 14 min late: this chat could not be reached from 12:04 to 12:17",
     ]
@@ -317,7 +315,7 @@ def test_a_megabyte_in_every_value_costs_no_time() -> None:
     )
     for name, markup in template.BUILT_IN.items():
         rendered = template.render(
-            BUILT_IN, _policy(name, markup), view, "card", None, telegram.fits
+            BUILT_IN, _policy(name, markup), view, "card", None, telegram.FORM
         )
         assert rendered.failed == ""
         assert "(1,000,000 characters)" in rendered.message.body.text + rendered.message.title.text
@@ -338,7 +336,7 @@ def test_a_megabyte_in_each_of_a_hundred_alerts_fails_no_template(name: str) -> 
     alerts = tuple(map(alert, range(100)))
     view = replace(THREE, alerts=alerts, group_labels={}, common_labels={}, common_annotations={})
     rendered = template.render(
-        BUILT_IN, _policy("telegram.html.j2", "html"), view, "card", None, telegram.fits
+        BUILT_IN, _policy("telegram.html.j2", "html"), view, "card", None, telegram.FORM
     )
     assert rendered.failed == ""
 
@@ -378,13 +376,13 @@ def test_any_alerts_give_a_message_that_fits_without_a_failure(
 ) -> None:
     view = sample.view(tuple(alerts), about=tuple(alerts[:5]), group=group)
     policy = replace(_policy(name, template.BUILT_IN[name]), language=language)
-    fits = discord.fits if "discord" in name else telegram.fits
+    form = Form(discord.excess if "discord" in name else telegram.excess)
     for reply in (None, *REPLIES):
         rendered = template.render(
-            BUILT_IN, policy, view, "reply" if reply else "card", reply, fits
+            BUILT_IN, policy, view, "reply" if reply else "card", reply, form
         )
         assert rendered.failed == ""
-        assert fits(rendered.message)
+        assert form.fits(rendered.message)
         assert rendered.named + rendered.counted == tuple(alert.fingerprint for alert in alerts)
 
 

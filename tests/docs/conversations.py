@@ -72,7 +72,7 @@ def _said(text: str, chat: ChatInfo, known: ChatContext, *, topic: str = "") -> 
 
 def _alert() -> str:
     view, lane = drill_view(POLICY_HERE, NOW), LaneKey("telegram", BOT.api, BOT.account, ADA.id)
-    rendered = render(TEMPLATES, POLICY_HERE, view, "card", None, PLATFORMS[lane.platform].fits)
+    rendered = render(TEMPLATES, POLICY_HERE, view, "card", None, PLATFORMS[lane.platform].FORM)
     return _bubble(rendered.message.body)
 
 

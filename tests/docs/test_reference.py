@@ -21,7 +21,7 @@ from relay.core.template import sample
 from relay.core.template.context import ContextShape, TemplateContext
 from relay.core.template.digest_context import DigestContext
 from relay.core.template.filters import FILTERS, FUNCTIONS
-from relay.core.template.static_check import BLOCKS
+from relay.core.text.message import BLOCKS
 from relay.core.text.texts import CATALOGUE
 from relay.inbound.web_config import TlsServer, WebFile
 from relay.platforms import PLATFORMS

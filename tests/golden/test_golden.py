@@ -13,6 +13,7 @@ from relay.core.card.step import ReplyKind
 from relay.core.card.view import View
 from relay.core.routing.lane import Policy
 from relay.core.template import sample, template
+from relay.core.text.message import Form
 from relay.platforms import discord, telegram
 from relay.settings.load import BUILTIN
 from tests.golden.drawing import drawn
@@ -43,8 +44,8 @@ def _message(name: str, view: View, reply: ReplyKind | None = None, language: st
     policy = Policy(
         "ops", name, template.BUILT_IN[name], timezone="Europe/Paris", language=language
     )
-    fits = discord.fits if policy.markup == "discord" else telegram.fits
-    rendered = template.render(TEMPLATES, policy, view, "reply" if reply else "card", reply, fits)
+    form = Form(discord.excess if policy.markup == "discord" else telegram.excess)
+    rendered = template.render(TEMPLATES, policy, view, "reply" if reply else "card", reply, form)
     assert rendered.failed == ""
     return drawn(rendered.message)
 

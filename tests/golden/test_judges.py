@@ -14,6 +14,7 @@ from relay.core.card.view import View
 from relay.core.routing.lane import Endpoint, LaneKey, Policy
 from relay.core.secret import Secret
 from relay.core.template import sample, template
+from relay.core.text.message import Form
 from relay.platforms import discord, telegram
 from relay.platforms.http import Request
 from relay.platforms.telegram.text import Entity, write
@@ -42,10 +43,10 @@ CASES: list[tuple[str, ReplyKind | None]] = [*((title, None) for title in sample
 
 def _rendered(name: str, view: View, reply: ReplyKind | None = None) -> template.Rendered:
     policy = Policy("ops", name, template.BUILT_IN[name], timezone="Europe/Paris")
-    fits = discord.fits if policy.markup == "discord" else telegram.fits
-    rendered = template.render(TEMPLATES, policy, view, "reply" if reply else "card", reply, fits)
+    form = Form(discord.excess if policy.markup == "discord" else telegram.excess)
+    rendered = template.render(TEMPLATES, policy, view, "reply" if reply else "card", reply, form)
     assert rendered.failed == ""
-    assert fits(rendered.message)
+    assert form.fits(rendered.message)
     return rendered
 
 

@@ -278,9 +278,9 @@ def test_a_card_is_an_embed_and_an_edit_replaces_all_of_it() -> None:
         timestamp=1_795_000_000.0,
     )
     embed = {
-        "title": "disk\\_full",
+        "title": "disk_full",
         "url": "https://alerts.example.org/a%20b",
-        "description": "**a\\_b**",
+        "description": "**a_b**",
         "fields": [{"name": "n", "value": "\u200b", "inline": False}],
         "footer": {"text": "ops_team"},
         "color": 0xFF0000,
@@ -354,7 +354,7 @@ def test_a_name_that_discord_forbids_is_left_out() -> None:
         (concat([styled("bold", "a"), styled("italic", "b")]), "**a**\u200b*b*"),
         (concat(["x", styled("bold", " a "), "y"]), "x **a** y"),
         (styled("bold", "a\nb"), "**a**\n**b**"),
-        (styled("underline", "a_b"), "__a\\_b__"),
+        (styled("underline", "a_b"), "__a_b__"),
         (styled("strikethrough", "a~b"), "~~a\\~b~~"),
         (styled("spoiler", "a|b"), "||a\\|b||"),
         (styled("code", "a`b"), "``a`b``"),
@@ -366,6 +366,14 @@ def test_a_name_that_discord_forbids_is_left_out() -> None:
         (concat([styled("fold", "a"), "\nb"]), "> a\nb"),
         (styled("quote", styled("pre", "a")), "> ```\n> a\n> ```"),
         (concat([styled("heading", "a", "2"), "\n", styled("subtext", "b")]), "## a\n-# b"),
+        (RichText("worker_3 _a_ b_ __c a__b é_é"), "worker_3 \\_a\\_ b\\_ \\_\\_c a\\_\\_b é\\_é"),
+        (concat(["a", styled("bold", "_b"), "_c"]), "a**\\_b**\\_c"),
+        (concat([styled("item", "- "), "- a\n", styled("item", "  1. "), "b\n* c"]),
+         "- - a\n  1. b\n\\* c"),
+        (concat(["x ", styled("item", "- "), "y"]), "x - y"),
+        (styled("item", "* <@1>"), "\\* \\<@1>"),
+        (styled("channel", "<#12>", "12"), "<#12>"),
+        (styled("channel", "<#12>", "12> @everyone"), "\\<#12>"),
         (styled("link", "a]b", "https://e.org/x)y z"), "[a\\]b](<https://e.org/x)y%20z>)"),
         (styled("link", "https://e.org/x", "https://e.org/x"), "<https://e.org/x>"),
         (styled("link", "a", "javascript:x"), "a"),
@@ -376,7 +384,7 @@ def test_a_name_that_discord_forbids_is_left_out() -> None:
         (concat([styled("mention", "@a", "user:1"), styled("mention", "@b", "role:2")]),
          "<@1><@&2>"),
         (RichText("a_b *x* [a](https://b.c) <@1> @here"),
-         "a\\_b \\*x\\* \\[a\\](https\\://b.c) \\<@1> \\@here"),
+         "a_b \\*x\\* \\[a\\](https\\://b.c) \\<@1> \\@here"),
         (RichText("- a\n+ b\n12. c\n# d\n> e\n-# f\na-b 1.5"),
          "\\- a\n\\+ b\n12\\. c\n\\# d\n\\> e\n\\-# f\na-b 1.5"),
         (RichText("12:04:30 :fire: a: b"), "12\\:04:30 \\:fire: a: b"),
@@ -389,7 +397,7 @@ def test_each_style_has_its_markdown(rich: RichText, text: str) -> None:
 
 def test_titles_are_one_line_without_links_and_footers_have_no_markup() -> None:
     rich = concat([styled("link", "a_b", "https://e.org"), "\n", styled("heading", "c", "1")])
-    assert write_line(rich) == "a\\_b c"
+    assert write_line(rich) == "a_b c"
     assert write_plain(rich) == "a_b\nc"
 
 

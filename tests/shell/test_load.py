@@ -7,8 +7,11 @@ from pathlib import Path
 import pytest
 
 from relay.config.destination import Mode
-from relay.config.fault import render
-from relay.core.template.template import BUILT_IN
+from relay.config.fault import render as render_fault
+from relay.core.routing.lane import Policy
+from relay.core.template.sample import VIEWS
+from relay.core.template.template import BUILT_IN, render
+from relay.platforms.telegram import FORM
 from relay.settings.load import load
 
 FOLDER = Path(__file__).parent.parent / "config"
@@ -17,6 +20,7 @@ FAULTS = sorted(FOLDER.glob("*.yml"))
 WARNINGS = {
     "chat-id-without-minus",
     "chat-twice",
+    "literal-markup",
     "missing-secret-file",
     "pasted-grouping",
     "unused-receiver",
@@ -46,7 +50,7 @@ def test_each_faulty_file_says_what_is_wrong_where(
 ) -> None:
     monkeypatch.chdir(FOLDER)
     rules, faults = load(Path(path.name), "check")
-    assert "\n".join(map(render, faults)) + "\n" == path.with_suffix(".txt").read_text()
+    assert "\n".join(map(render_fault, faults)) + "\n" == path.with_suffix(".txt").read_text()
     assert (rules is not None) == (path.stem in WARNINGS)
 
 
@@ -97,7 +101,7 @@ def test_what_a_secret_file_holds_is_judged_without_being_shown(
     rules, (fault,) = load(folder / "relay.yml", "serve")
     assert rules is None
     assert message in fault.message
-    assert "canary" not in render(fault)
+    assert "canary" not in render_fault(fault)
     assert fault.line in (1, 5, 6)
 
 
@@ -120,14 +124,48 @@ def test_two_templates_of_one_name_are_a_fault(tmp_path: Path) -> None:
     assert fault.message == "b/*.j2: two templates have the name card.j2"
 
 
-def test_a_template_with_the_name_of_a_built_in_one_is_a_fault(folder: Path) -> None:
-    (folder / "telegram.html.j2").write_text("{{ status }}")
+@pytest.mark.parametrize("mode", ["serve", "check"])
+def test_a_template_with_the_name_of_a_built_in_one_takes_its_place(
+    folder: Path, mode: Mode
+) -> None:
+    (folder / "telegram.html.j2").write_text("{% block card %}own: {{ status }}{% endblock %}")
+    (folder / "short.j2").write_text("{% block reply %}short{% endblock %}")
     (folder / "relay.yml").write_text('templates: ["*.j2"]\n' + SECRETS)
-    _, (fault,) = load(folder / "relay.yml", "serve")
-    assert (
-        fault.message
-        == "*.j2: telegram.html.j2 is the name of a built-in template: choose another name"
-    )
+    rules, faults = load(folder / "relay.yml", mode)
+    assert rules is not None, faults
+    for name in ("telegram.html.j2", "short.j2"):
+        policy = Policy("ops", name, "html")
+        card = render(rules.active.templates, policy, VIEWS["one"], "card", None, FORM)
+        assert (card.failed, card.message.body.text) == ("", "own: firing")
+    policy = Policy("ops", "telegram.html.j2", "html")
+    reply = render(rules.active.templates, policy, VIEWS["one"], "reply", "repeated", FORM)
+    assert reply.message.body.text.startswith("🔁 ")
+
+
+def test_what_is_wrong_with_a_template_in_the_place_of_a_built_in_one_is_found(
+    folder: Path,
+) -> None:
+    (folder / "telegram.html.j2").write_text("<b>{{ status }}")
+    (folder / "relay.yml").write_text('templates: ["*.j2"]\n' + SECRETS)
+    rules, (fault,) = load(folder / "relay.yml", "serve")
+    assert rules is None
+    assert (Path(fault.file).parent, fault.line) == (folder, 1)
+
+
+def test_a_whole_template_in_the_place_of_discords_is_the_card_with_its_first_line_as_content(
+    folder: Path,
+) -> None:
+    (folder / "other.j2").write_text("{% block reply %}short{% endblock %}")
+    (folder / "discord.md.j2").write_text("first {{ name }}\nsecond")
+    (folder / "relay.yml").write_text('templates: ["*.j2"]\n' + SECRETS)
+    rules, _ = load(folder / "relay.yml", "serve")
+    assert rules is not None
+    policy = Policy("ops", "discord.md.j2", "discord")
+    card = render(rules.active.templates, policy, VIEWS["one"], "card", None, FORM).message
+    assert (card.content.text, card.body.text) == ("", "first HighErrorRate\nsecond")
+    policy = Policy("ops", "other.j2", "discord")
+    other = render(rules.active.templates, policy, VIEWS["one"], "card", None, FORM).message
+    assert (other.content.text, other.body) == ("", card.body)
 
 
 def test_to_serve_only_the_templates_in_use_are_compiled_and_to_check_all_are(folder: Path) -> None:

@@ -201,7 +201,7 @@ def newer(path: Path) -> str:
     with sqlite3.connect(path) as db:
         db.execute("PRAGMA user_version=99")
     db.close()
-    return "the storage has schema 99, this alert-relay knows 2: upgrade it"
+    return "the storage has schema 99, this alert-relay knows 3: upgrade it"
 
 
 def a_folder(path: Path) -> str:

@@ -265,23 +265,23 @@ def salvaged(path: Path, into: Path) -> tuple[Salvaged, SqliteStore]:
 @pytest.mark.parametrize(
     ("damage", "deliveries", "cards"),
     [
-        (head_overwritten, 200, 100),
-        (version_overwritten, 200, 100),
-        (tables_overwritten, 30, 10),
-        (halved, 20, 0),
+        (head_overwritten, 800, 400),
+        (version_overwritten, 800, 400),
+        (tables_overwritten, 120, 40),
+        (halved, 80, 0),
     ],
 )
 def test_what_can_be_read_of_a_wreck_is_accepted_anew(
     damage: Damage, deliveries: int, cards: int, tmp_path: Path
 ) -> None:
     path = tmp_path / "wreck.db"
-    made(path)
+    made(path, 400)
     damage(path)
     wreck = path.read_bytes()
     result, store = salvaged(path, tmp_path / "relay.db")
     assert result.deliveries >= deliveries
     assert result.cards >= cards
-    assert (result.unreadable == 0) == (result.deliveries == 200)
+    assert (result.unreadable == 0) == (result.deliveries == 800)
     assert sum(row.pending for row in store.balance()) == sum(
         row.accepted for row in store.balance()
     )

@@ -16,7 +16,7 @@ from relay.core.turn.change import CardChange
 from relay.store.protocol import Store
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, T0, TELEGRAM, alert, entry, notification
-from tests.store.test_store import fold_all, new_payload, result, shown
+from tests.store.test_store import accepted, fold_all, new_payload, result, shown
 
 SECOND = replace(DISCORD, account="333")
 SPARES = (DISCORD, SECOND)
@@ -142,7 +142,7 @@ def test_each_delivery_of_a_chat_that_is_down_comes_to_each_spare_chat_once(
 def test_what_came_to_a_fallback_as_it_arrived_is_not_copied_by_the_next_turn(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
     store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
-    assert store.accept([new_payload(TELEGRAM, at=T0 + 1)]) == (TELEGRAM, DISCORD)
+    assert accepted(store, [new_payload(TELEGRAM, at=T0 + 1)]) == (TELEGRAM, DISCORD)
     assert store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD]) == ()
     assert [(row.platform, row.accepted) for row in store.balance()] == [
         ("discord", 2),
@@ -154,7 +154,7 @@ def test_a_spare_chat_whose_card_closed_gets_what_another_got_as_it_arrived(stor
     store.accept([new_payload(TELEGRAM)])
     store.copy_to_fallback(TELEGRAM, "ops", "spare", SPARES)
     store.settle(result(replace(shown(fold_all(store, SECOND)), closed_at=T0), SECOND))
-    assert store.accept([new_payload(TELEGRAM, at=T0 + 1)]) == (TELEGRAM, DISCORD)
+    assert accepted(store, [new_payload(TELEGRAM, at=T0 + 1)]) == (TELEGRAM, DISCORD)
     assert store.copy_to_fallback(TELEGRAM, "ops", "spare", SPARES) == (SECOND,)
 
 
@@ -166,10 +166,10 @@ def test_what_comes_to_the_new_chat_of_a_receiver_is_copied_to_the_old_fallback_
     store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
     fold_all(store, DISCORD)
     posted = notification(alert("a", "resolved"))
-    assert DISCORD in store.accept([new_payload(instead, at=T0 + 1, posted=posted)])
+    assert DISCORD in accepted(store, [new_payload(instead, at=T0 + 1, posted=posted)])
     (copied,) = store.claim(DISCORD, T0 + 1, 9).page
-    assert (copied.notification, copied.alerts, copied.receiver) == (posted, None, "spare")
-    assert [opened.alerts for opened in store.claim(TELEGRAM, T0 + 1, 9).page] == [None, ()]
+    assert (copied.notification, copied.alerts, copied.receiver) == (posted, (0,), "spare")
+    assert [opened.alerts for opened in store.claim(TELEGRAM, T0 + 1, 9).page] == [None, (0,)]
     assert store.copy_to_fallback(instead, "ops", "spare", [DISCORD]) == ()
 
 

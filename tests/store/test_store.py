@@ -1,7 +1,7 @@
 """What every store engine must do, as laws over whole transactions."""
 
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -72,6 +72,11 @@ def new_payload(
     return NewPayload(posted.group, msgspec.json.encode(posted), at, deliveries, last)
 
 
+def accepted(store: Store, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
+    """The lanes that have work by these payloads, once all that they concern heard of them."""
+    return tuple(dict.fromkeys((*store.accept(payloads), *store.spread())))
+
+
 def fold_all(store: Store, lane: LaneKey, *, due: float | None = T0, urgent: bool = False) -> Card:
     """Folds the open deliveries of the lane into the card of their group, as it is."""
     claim = store.claim(lane, T0, 100)
@@ -130,7 +135,7 @@ def test_a_page_of_large_payloads_is_cut_by_what_they_weigh_and_never_empty(stor
 
 
 def test_accept_tells_which_lanes_have_work(store: Store) -> None:
-    assert store.accept([new_payload(TELEGRAM, DISCORD)]) == (TELEGRAM, DISCORD)
+    assert accepted(store, [new_payload(TELEGRAM, DISCORD)]) == (TELEGRAM, DISCORD)
     assert store.accept([new_payload(posted=notification(alert("x"), group=OTHER))]) == ()
 
 
@@ -146,7 +151,7 @@ def test_a_card_that_a_payload_of_its_group_does_not_reach_gets_an_empty_deliver
     store: Store,
 ) -> None:
     store.accept([new_payload(TELEGRAM)])
-    assert store.accept([new_payload(DISCORD)]) == (DISCORD, TELEGRAM)
+    assert accepted(store, [new_payload(DISCORD)]) == (DISCORD, TELEGRAM)
     assert [opened.alerts for opened in store.claim(TELEGRAM, T0, 9).page] == [None, ()]
 
 
@@ -467,7 +472,7 @@ def test_a_fallback_card_gets_what_its_lane_gets_until_it_closes(store: Store) -
     store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
     fold_all(store, DISCORD)
     over = notification(alert("a", "resolved"))
-    assert store.accept([new_payload(TELEGRAM, posted=over)]) == (TELEGRAM, DISCORD)
+    assert accepted(store, [new_payload(TELEGRAM, posted=over)]) == (TELEGRAM, DISCORD)
     (copy,) = store.claim(DISCORD, T0, 9).page
     assert (copy.alerts, copy.notification.status) == (None, "resolved")
     card = fold_all(store, DISCORD)
@@ -479,8 +484,8 @@ def test_a_fallback_card_gets_every_part_of_a_payload(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
     store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
     fold_all(store, DISCORD)
-    assert store.accept([replace(new_payload(TELEGRAM), last=False)]) == (TELEGRAM, DISCORD)
-    assert store.accept([new_payload(TELEGRAM)]) == (TELEGRAM, DISCORD)
+    assert accepted(store, [replace(new_payload(TELEGRAM), last=False)]) == (TELEGRAM, DISCORD)
+    assert accepted(store, [new_payload(TELEGRAM)]) == (TELEGRAM, DISCORD)
     assert [opened.alerts for opened in store.claim(DISCORD, T0, 9).page] == [None, None]
 
 

@@ -21,7 +21,9 @@ class Entry(Struct, frozen=True, omit_defaults=True):
 
     `seen` is the acceptance of the last payload that listed it. `absent_since`: a whole payload did
     not list it; after the hold it is gone. `held_since`: it was posted as firing after its resolve;
-    after the hold it fires. `returned`: it is reported again after it was gone.
+    after the hold it fires. `returned`: it is reported again after it was gone. `via`: the group
+    that reported it last (hashed), where that is another than the card's. `unproven`: its absence
+    follows from a first notification alone.
     """
 
     fingerprint: str
@@ -38,6 +40,8 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     by: str = ""
     held_by: str = ""
     returned: bool = False
+    via: str = ""
+    unproven: bool = False
 
     @property
     def severity(self) -> str:
@@ -91,7 +95,8 @@ class Card(Struct, frozen=True):
     """The wanted state of one group in one chat, and what of it is shown.
 
     `waiting_since` is the acceptance of the oldest delivery that the chat does not show yet.
-    `counted_at` is that of the last payload that was no duplicate. `doubt`: a post may stand in the
+    `counted_at` is that of the last payload that was no duplicate, `counted_via` the group that
+    brought it, where that is another than the card's. `doubt`: a post may stand in the
     chat unseen by us. `plain`: the platform refused the markup. `refused`: the mark that it refused
     even so, or that the operator gave up. `previous` is the message of the round before this one.
     `announced`: this round was told, so a message in place of a lost one makes no sound. `listed`:
@@ -130,6 +135,7 @@ class Card(Struct, frozen=True):
     text: str = ""
     refreshed: int = 0
     fallback_for: str = msgspec.field(name="stands_for", default="")  # its name in stored bodies
+    counted_via: str = ""
 
 
 def mark(card: Card) -> str:

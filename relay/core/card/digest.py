@@ -1,6 +1,6 @@
 """A digest: one message in which a chat that cannot keep up shows many cards at once."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Sequence, Set
 from hashlib import blake2b
 from typing import Literal
 
@@ -97,8 +97,8 @@ class DigestView(Struct, frozen=True):
     joined: bool = False
 
 
-def line(card: Card) -> Line:
-    """The line of a card."""
+def line(card: Card, ignores: Set[str] = frozenset()) -> Line:
+    """The line of a card, without labels named in `ignores`."""
     first = card.entries[0] if card.entries else None
     labels = first.labels if first else {}
     return Line(
@@ -107,7 +107,8 @@ def line(card: Card) -> Line:
         status=status(card),
         name=labels.get("alertname", ""),
         severity=labels.get("severity", ""),
-        where=subject(card.entries[:_SEEN], card.head.group_labels).telling or where(labels),
+        where=subject(card.entries[:_SEEN], card.head.group_labels, ignores).telling
+        or where(labels),
         firing=sum(entry.status == "firing" for entry in card.entries),
         since=min(
             (entry.starts_at for entry in card.entries if entry.starts_at), default=card.heard_at

@@ -1,12 +1,11 @@
 """Folding: what a delivery brings is laid over a card's wanted state."""
 
-from collections.abc import Iterable, Iterator, Sequence, Set
-from typing import Literal
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.alert import Alert, Labels
+from relay.core.alert import Alert, Labels, identity
 from relay.core.card.card import (
     Card,
     Entry,
@@ -18,11 +17,15 @@ from relay.core.card.card import (
     text,
     urgency,
 )
+from relay.core.card.entry import absent, continued, fires, goes_on, is_new_episode, reported, ripe
+from relay.core.card.entry import ripens_at as entry_ripens_at
 from relay.core.card.severity import rank
 from relay.core.card.subject import thing
 from relay.core.card.view import Change, Round
 from relay.core.routing.lane import Policy
 
+# Seconds for which a stale card stays open before it closes: nobody speaks for it any more.
+STALE_CLOSES_AFTER = 6 * 3600.0
 # Alerts of a card whose labels and annotations are kept whole; a message shows fewer.
 DETAILED = 200
 # Alerts of a card up to which those behind keep the labels that all of them share.
@@ -39,7 +42,8 @@ class Arriving(Struct, frozen=True):
     """A delivery as its card meets it: the alerts of it that go to this card.
 
     `last`: no further part of the same payload follows. `whole`: nothing was cut from the payload
-    by `max_alerts`, so an alert that is not listed is not there.
+    by `max_alerts`, so an alert that is not listed is not there. `via` is the group that brings it
+    (see `via`), empty for the card's own.
     """
 
     seq: int
@@ -48,6 +52,7 @@ class Arriving(Struct, frozen=True):
     alerts: tuple[Alert, ...]
     last: bool
     whole: bool
+    via: str = ""
 
 
 class Folded(Struct, frozen=True):
@@ -69,14 +74,15 @@ def fold(card: Card, arriving: Sequence[Arriving], policy: Policy) -> Folded:
     duplicates: list[int] = []
     for parts in _payloads(arriving):
         delivery = _joined(parts)
+        before = card
         was_same, card = _lay(card, delivery, policy)
-        if was_same and not _is_repeat(card, delivery, policy):
+        if was_same and not _is_repeat(before, card, delivery, policy):
             duplicates += [part.seq for part in parts]
         else:
             card = _count(card, delivery, repeated=was_same, policy=policy)
-        card = replace(
-            card, head=delivery.head, heard_at=delivery.accepted_at, folded_seq=delivery.seq
-        )
+        head = card.head if delivery.via and before.entries else delivery.head
+        seq = max(card.folded_seq, delivery.seq)
+        card = replace(card, head=head, heard_at=delivery.accepted_at, folded_seq=seq)
     card = replace(card, entries=_ordered(card.entries, policy))
     if is_settled(card):
         card = replace(card, waiting_since=None)
@@ -105,23 +111,35 @@ def _joined(parts: Sequence[Arriving]) -> Arriving:
 
 
 def ripen(card: Card, policy: Policy, now: float) -> Card:
-    """The card with its holds that are over by `now` carried out: gone, firing after all, or
-    stale.
+    """The card with its holds that are over by `now` carried out: gone, firing after all, stale, or
+    closed because nothing spoke for it any more.
     """
-    entries = tuple(_ripe(entry, policy.late_hold, now) for entry in card.entries)
-    stale = is_firing(card) and card.heard_at + policy.stale_after <= now
+    entries = tuple(ripe(entry, policy.late_hold, now) for entry in card.entries)
+    silent_at = card.heard_at + policy.stale_after
+    if card.stale and silent_at + STALE_CLOSES_AFTER <= now:
+        entries = tuple(_unspoken(entry, card.heard_at) for entry in entries)
+    stale = is_firing(card) and silent_at <= now
+    stale = stale and any(map(fires, entries))
     if entries == card.entries and stale == card.stale:
         return card
     revived = [
         e.fingerprint
         for e, old in zip(entries, card.entries, strict=True)
-        if _fires(e) and not _fires(old)
+        if fires(e) and not fires(old)
     ]
-    ripe = replace(card, entries=_ordered(entries, policy), stale=stale)
-    ripe = replace(
-        ripe, change=_change(card, ripe, bool(revived)), waiting_since=card.waiting_since or now
+    ripened = replace(card, entries=_ordered(entries, policy), stale=stale)
+    ripened = replace(
+        ripened,
+        change=_change(card, ripened, bool(revived)),
+        waiting_since=card.waiting_since or now,
     )
-    return _fire(ripe, card, revived, now, policy) if revived else _close(ripe, card, now, policy)
+    if revived:
+        return _fire(ripened, card, revived, (), now, policy)
+    return _close(ripened, card, now, policy)
+
+
+def _unspoken(entry: Entry, heard_at: float) -> Entry:
+    return replace(entry, status="gone", ends_at=heard_at) if fires(entry) else entry
 
 
 def contradiction(before: Card, after: Card) -> tuple[str, str] | None:
@@ -133,7 +151,7 @@ def contradiction(before: Card, after: Card) -> tuple[str, str] | None:
         if (
             old
             and old.held_since is not None
-            and _fires(entry)
+            and fires(entry)
             and old.by
             and old.held_by not in ("", old.by)
         ):
@@ -144,63 +162,83 @@ def contradiction(before: Card, after: Card) -> tuple[str, str] | None:
 def ripens_at(card: Card, policy: Policy) -> float | None:
     """When `ripen` next changes something, Unix seconds."""
     holds = [
-        at + policy.late_hold
-        for e in card.entries
-        for at in (e.absent_since, e.held_since)
-        if at is not None
+        at for entry in card.entries if (at := entry_ripens_at(entry, policy.late_hold)) is not None
     ]
-    if is_firing(card) and not card.stale:
-        holds.append(card.heard_at + policy.stale_after)
+    if is_firing(card):
+        silent_at = card.heard_at + policy.stale_after
+        holds.append(silent_at + STALE_CLOSES_AFTER if card.stale else silent_at)
     return min(holds, default=None)
-
-
-def _ripe(entry: Entry, hold: float, now: float) -> Entry:
-    if entry.held_since is not None and entry.held_since + hold <= now:
-        return replace(entry, status="firing", ends_at=None, held_since=None, joined_at=now)
-    if entry.absent_since is not None and entry.absent_since + hold <= now:
-        return replace(entry, status="gone", ends_at=entry.absent_since, absent_since=None)
-    return entry
 
 
 def _lay(card: Card, delivery: Arriving, policy: Policy) -> tuple[bool, Card]:
     """Whether the delivery says what the card has already, and the card with its alerts laid
     over.
     """
+    at, via, reason = delivery.accepted_at, delivery.via, delivery.head.reason
     entries = {entry.fingerprint: entry for entry in card.entries}
+    known = _identities(entries, policy)
     fresh: list[str] = []
+    anew: list[str] = []
     changed = False
     for alert in delivery.alerts:
         old = entries.get(alert.fingerprint)
-        new = _said_by(old, _entry(old, alert, delivery.accepted_at), delivery.head.external_url)
+        before = None if old else _predecessor(entries, known, alert, policy, at)
+        if before is not None and alert.status == "resolved":
+            continue  # the end of what goes on under another value
+        if before is not None:
+            del entries[before.fingerprint]
+            known[_identity(alert, policy)] = alert.fingerprint
+            old, new = before, continued(before, alert, at, via)
+        else:
+            new = reported(old, alert, at, via)
+        new = _said_by(old, new, delivery.head.external_url)
         changed = (
             changed or old is None or _state(old) != _state(new) or new.held_since != old.held_since
         )
-        if _fires(new) and (old is None or not _fires(old)):
+        if fires(new) and old is not None and is_new_episode(old, alert):
+            anew.append(alert.fingerprint)
+        elif fires(new) and before is None and (old is None or not fires(old)):
             fresh.append(alert.fingerprint)
         entries[alert.fingerprint] = new
     laid = replace(card, entries=tuple(entries.values()), receiver=policy.receiver, stale=False)
     if delivery.last and delivery.whole:
-        laid = replace(
-            laid, entries=tuple(_missing(entry, delivery.accepted_at) for entry in laid.entries)
-        )
-        changed = changed or any(e.absent_since == delivery.accepted_at for e in laid.entries)
-    changed = changed or card.stale
-    if fresh:
-        laid = _fire(
-            replace(laid, change=_change(card, laid, grew=True)),
-            card,
-            fresh,
-            delivery.accepted_at,
-            policy,
-        )
+        left = tuple(absent(entry, at, via, reason) for entry in laid.entries)
+        changed = changed or any(entry.absent_since == at for entry in left)
+        laid = replace(laid, entries=left)
+    if fresh or anew:
+        laid = replace(laid, change=_change(card, laid, grew=True))
+        laid = _fire(laid, card, fresh, anew, at, policy)
     elif changed:
-        laid = _close(
-            replace(laid, change=_change(card, laid, grew=False)),
-            card,
-            delivery.accepted_at,
-            policy,
-        )
+        laid = _go_on(laid) if is_firing(laid) and not is_firing(card) else laid
+        laid = _close(replace(laid, change=_change(card, laid, grew=False)), card, at, policy)
     return not changed, laid
+
+
+def _go_on(card: Card) -> Card:
+    """A card that was over shows the same episode on: its end is not told any more."""
+    owed = tuple(reply for reply in card.owed if reply.kind != "resolved")
+    return replace(card, closed_at=None, owed=owed)
+
+
+def _identities(entries: Mapping[str, Entry], policy: Policy) -> dict[str, str]:
+    """The alerts of the card by their identity, where labels are left out of it."""
+    if not policy.identity_ignores:
+        return {}
+    return {_identity(entry, policy): entry.fingerprint for entry in entries.values()}
+
+
+def _identity(alert: Alert | Entry, policy: Policy) -> str:
+    return identity(alert.fingerprint, alert.labels, policy.identity_ignores)
+
+
+def _predecessor(
+    entries: Mapping[str, Entry], known: Mapping[str, str], alert: Alert, policy: Policy, at: float
+) -> Entry | None:
+    """The alert that this one continues under another value of a label that makes no new alert."""
+    if not known:
+        return None
+    found = entries.get(known.get(_identity(alert, policy), ""))
+    return found if found and goes_on(found, policy.late_hold, at) else None
 
 
 def _said_by(old: Entry | None, new: Entry, url: str) -> Entry:
@@ -211,89 +249,30 @@ def _said_by(old: Entry | None, new: Entry, url: str) -> Entry:
     )
 
 
-def _entry(old: Entry | None, alert: Alert, at: float) -> Entry:
-    if old is None:
-        return _new(alert, at, alert.status, alert.ends_at)
-    told = replace(
-        old,
-        labels=alert.labels,
-        annotations=alert.annotations,
-        generator_url=alert.generator_url,
-        seen=at,
-    )
-    told = replace(told, absent_since=None)
-    if alert.status == "resolved":
-        if _fires(old) and _ended_before(alert, old.starts_at):
-            return told
-        known = (
-            old.ends_at if old.status == "resolved" else None
-        )  # a copy from a peer may end a moment later
-        ended = max(known or alert.ends_at or old.ends_at or at, old.starts_at)
-        return replace(told, status="resolved", ends_at=ended, held_since=None, returned=False)
-    if _fires(old) or old.status == "gone":
-        # Copies from two Prometheus replicas differ in startsAt; Alertmanager too keeps the earlier
-        # (alert/alert.go).
-        began = min(filter(None, (old.starts_at, alert.starts_at)), default=0.0)
-        joined = old.joined_at if _fires(old) else at
-        back = old.status == "gone" or old.returned
-        return replace(
-            told, status="firing", starts_at=began, ends_at=None, joined_at=joined, returned=back
-        )
-    if alert.starts_at > (old.ends_at or 0.0):
-        return _new(alert, at, "firing", None)
-    return replace(told, held_since=old.held_since if old.held_since is not None else at)
-
-
-def _ended_before(alert: Alert, start: float) -> bool:
-    """It is the end of an earlier episode. One that begins at its end is no episode: Alertmanager
-    gives that start to an end that was posted without one, such as amtool's, and it ends whatever
-    fires (api/v2/api.go)."""
-    return alert.ends_at is not None and alert.starts_at < alert.ends_at < start
-
-
-def _new(
-    alert: Alert, at: float, now_status: Literal["firing", "resolved"], ends_at: float | None
-) -> Entry:
-    ended = (ends_at or at) if now_status == "resolved" else None
-    return Entry(
-        fingerprint=alert.fingerprint,
-        status=now_status,
-        labels=alert.labels,
-        annotations=alert.annotations,
-        generator_url=alert.generator_url,
-        starts_at=alert.starts_at,
-        ends_at=ended,
-        joined_at=at,
-        seen=at,
-    )
-
-
-def _missing(entry: Entry, at: float) -> Entry:
-    """The entry after a whole payload: not listed, it may be gone, and does not fire after all if
-    that was held.
-    """
-    if entry.held_since is not None and entry.seen != at:
-        return replace(entry, held_since=None)
-    if _fires(entry) and entry.seen != at and entry.absent_since is None:
-        return replace(entry, absent_since=at)
-    return entry
-
-
-def _fires(entry: Entry) -> bool:
-    return entry.status == "firing"
-
-
 def _state(entry: Entry) -> tuple[str, float]:
     return (entry.status, entry.starts_at)
 
 
-def _is_repeat(card: Card, delivery: Arriving, policy: Policy) -> bool:
+def _is_repeat(before: Card, card: Card, delivery: Arriving, policy: Policy) -> bool:
     if not is_firing(card) or not delivery.last or not delivery.alerts:
         return False
     if delivery.accepted_at < card.counted_at + policy.dedup_window:
         return False
-    elsewhere = delivery.head.reason == "" and delivery.head.state != card.head.state
+    if not _counts(before, delivery):
+        return False
+    own = not delivery.via
+    elsewhere = own and delivery.head.reason == "" and delivery.head.state != card.head.state
     return delivery.head.reason in REPEAT_REASONS and not elsewhere
+
+
+def _counts(before: Card, delivery: Arriving) -> bool:
+    """Where two groups of Alertmanager bring the same alerts, the repeats of one of them count,
+    until it falls silent and the other one brings them alone.
+    """
+    if delivery.via == before.counted_via:
+        return True
+    brought = {alert.fingerprint for alert in delivery.alerts}
+    return all(e.via == delivery.via for e in before.entries if e.fingerprint in brought)
 
 
 def _count(card: Card, delivery: Arriving, *, repeated: bool, policy: Policy) -> Card:
@@ -302,6 +281,7 @@ def _count(card: Card, delivery: Arriving, *, repeated: bool, policy: Policy) ->
     counted = replace(
         card,
         counted_at=delivery.accepted_at,
+        counted_via=delivery.via,
         waiting_since=waiting_since,
         refused="",
         text=now_text,
@@ -334,9 +314,16 @@ def _owe(card: Card, owed: OwedReply, *, wanted: bool) -> Card:
     )
 
 
-def _fire(card: Card, before: Card, fresh: Sequence[str], at: float, policy: Policy) -> Card:
+def _fire(
+    card: Card,
+    before: Card,
+    fresh: Sequence[str],
+    anew: Sequence[str],
+    at: float,
+    policy: Policy,
+) -> Card:
     """Alerts fire that did not: they join a firing card, or begin a new round of one that was
-    over.
+    over. Those that fire `anew` did without an end in between.
     """
     card = replace(card, owed=tuple(reply for reply in card.owed if reply.kind != "resolved"))
     if not before.entries:
@@ -346,9 +333,10 @@ def _fire(card: Card, before: Card, fresh: Sequence[str], at: float, policy: Pol
             card, before, card.closed_at, at - card.closed_at <= policy.lifecycle.reopen_window
         )
     if not is_firing(before):
-        return _owe(
-            replace(card, change="again"), OwedReply("again", tuple(fresh), at), wanted=True
-        )
+        again = OwedReply("again", (*fresh, *anew), at)
+        return _owe(replace(card, change="again"), again, wanted=True)
+    if anew:
+        card = _owe(replace(card, change="again"), OwedReply("again", tuple(anew), at), wanted=True)
     raised, joined = _risen(card, before, fresh)
     if raised:
         card = _owe(card, OwedReply("raised", raised, at), wanted=policy.lifecycle.reply_joined)
@@ -364,7 +352,7 @@ def _risen(
     news. One that fired with a higher severity already is neither."""
     known: dict[frozenset[tuple[str, str]], int] = {}
     for entry in before.entries[:DETAILED]:
-        if _fires(entry):
+        if fires(entry):
             key = thing(entry.labels)
             known[key] = min(rank(entry.severity), known.get(key, rank(entry.severity)))
     news = set(fresh)
@@ -390,7 +378,7 @@ def _reopen(card: Card, before: Card, closed_at: float, soon: bool) -> Card:  # 
     return replace(
         card,
         entries=tuple(
-            entry for entry in card.entries if _fires(entry) or entry.held_since is not None
+            entry for entry in card.entries if fires(entry) or entry.held_since is not None
         ),
         rounds=(*card.rounds, Round(began, ended))[-_ROUNDS_KEPT:] if soon else (),
         previous=(card.shown.message if card.shown else card.previous) if soon else None,

@@ -7,7 +7,8 @@ the bot.
 
 import re
 from collections.abc import Iterable, Mapping, Sequence, Set
-from typing import Protocol
+from functools import lru_cache
+from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
@@ -82,6 +83,7 @@ _OTHER_PORTS = frozenset({10250, 10249, 10255, 15692})
 _DIGITS = re.compile(r"([0-9]{1,15})")
 _LONGEST = 60  # characters of a value: a longer one loses its middle
 _MOST_WHO, _MOST_PARTS, _MOST_WHERE = 3, 2, 3
+_REMEMBERED, _ALL_REMEMBERED = 100, 2000  # characters of a name, and of all names of an alert
 _MOST_GROUPED = 4  # labels: a group that is made by more says nothing by them
 
 _KUBE, _THING, _MACHINE, _PART, _SERVICE, _PLACE, _OTHER, _MANNER = range(8)
@@ -142,13 +144,14 @@ def subject(
     if not alerts:
         return Subject((), (), ())
     first = alerts[0].labels
+    others = alerts[1:]
     common = {
         name
         for name, value in first.items()
-        if value and all(alert.labels.get(name) == value for alert in alerts)
+        if value and (not others or all(alert.labels.get(name) == value for alert in others))
     }
     # What is the exporter's on one of them is so on all: a card has one kind of head.
-    aside = {name for alert in alerts for name in scraped(alert.labels)}
+    aside = frozenset[str]().union(*(scraped(alert.labels) for alert in alerts))
     by = set(group or ()) if len(group or ()) <= _MOST_GROUPED else set()
     made = _made(first, common - aside, set(ignores), by)
     if not made.values and len(alerts) == 1:
@@ -159,6 +162,8 @@ def subject(
 def differences(alerts: Sequence[Labelled], ignores: Iterable[str] = ()) -> list[Subject]:
     """Of each alert of a group what it does not share with all others. One alert alone has no
     such difference."""
+    if len(alerts) == 1:
+        return [Subject((one_line(alerts[0].labels.get("alertname", "")),), (), ())]
     ignored = set(ignores)
     common = {
         name
@@ -203,6 +208,11 @@ class _Labelled(Struct, frozen=True):
 
 def tier(name: str) -> tuple[int, int]:
     """How telling a label's name is: its class, then its place there."""
+    return _tier(name) if len(name) <= _REMEMBERED else _tier.__wrapped__(name)
+
+
+@lru_cache(maxsize=4096)
+def _tier(name: str) -> tuple[int, int]:
     plain = name.lower().replace(".", "_").replace("-", "_")
     if plain in _TIERS:
         return _TIERS[plain]
@@ -216,40 +226,71 @@ def tier(name: str) -> tuple[int, int]:
 def scraped(labels: Labels) -> Set[str]:
     """The names of the labels that are about the target that was scraped, beside others that are
     about what is ill."""
-    aside: set[str] = set()
-    of_metric = {name.removeprefix("exported_") for name in labels if name.startswith("exported_")}
-    aside |= of_metric
-    if of_metric & {"pod", "namespace"}:
-        aside |= {"pod", "namespace", "container", "node", *_SCRAPED}
-    if of_metric & {"job", "instance"}:
-        aside |= {"job", "instance"}
     job = labels.get("job", "").rpartition("/")[2]
     metrics = any(
         "kube-state-metrics" in labels.get(name, "")
         for name in ("job", "service", "app_kubernetes_io_name", "app")
     )
-    exporter = bool(_EXPORTER.search(job)) or metrics or _exporters_port(labels.get("instance", ""))
-    pod, container = labels.get("pod", ""), labels.get("container", "")
-    if container.startswith(_PROXY):
+    instance, pod = labels.get("instance", ""), labels.get("pod", "")
+    exporter = metrics or bool(_EXPORTER.search(job)) or _exporters_port(instance)
+    told = _Telling(
+        metrics=metrics,
+        exporter=exporter,
+        proxied=labels.get("container", "").startswith(_PROXY),
+        own_pod=bool(pod and (_EXPORTER.search(pod) or (exporter and job and job in pod))),
+        host=bool(instance and _EXPORTER.search(_host(instance))),
+        told=bool(instance or labels.get("job")),
+    )
+    names = tuple(labels)
+    short = sum(map(len, names)) <= _ALL_REMEMBERED
+    return _aside(names, told) if short else _aside.__wrapped__(names, told)
+
+
+class _Telling(NamedTuple):
+    """What the values of labels tell of the target that was scraped: it is kube-state-metrics, or
+    an exporter at all; behind a proxy; the pod is its own; its host is called after it; there is an
+    instance or a job.
+    """
+
+    metrics: bool
+    exporter: bool
+    proxied: bool
+    own_pod: bool
+    host: bool
+    told: bool
+
+
+@lru_cache(maxsize=1024)
+def _aside(names: tuple[str, ...], values: _Telling) -> Set[str]:
+    """`scraped`, from the names of the labels and what their values tell: alike for most alerts of
+    a rule."""
+    aside: set[str] = set()
+    of_metric = {name.removeprefix("exported_") for name in names if name.startswith("exported_")}
+    aside |= of_metric
+    if of_metric & {"pod", "namespace"}:
+        aside |= {"pod", "namespace", "container", "node", *_SCRAPED}
+    if of_metric & {"job", "instance"}:
+        aside |= {"job", "instance"}
+    if values.proxied:
         aside.add("container")
-    if pod and (_EXPORTER.search(pod) or (exporter and job and job in pod)):
+    if values.own_pod:
         aside |= {"pod", "container", "namespace", "service", "job", "endpoint"}
-    if metrics:
+    if values.metrics:
         aside |= set(_SCRAPED)
-    left = labels.keys() - aside - _NEVER
+    left = set(names) - aside - _NEVER
     if any(tier(name)[0] == _KUBE for name in left):
         aside |= {"instance", "job", "endpoint", "metrics_path", "app", "helm_sh_chart"}
-        if labels.get("instance") or labels.get("job"):
+        if values.told:
             aside.add("service")
     elif any(tier(name)[0] <= _PART for name in left):
         aside |= {"endpoint", "metrics_path"}
-        if exporter:
+        if values.exporter:
             aside |= {"job", "service"}
-    if _EXPORTER.search(_host(labels.get("instance", ""))) and any(
+    if values.host and any(
         tier(name)[0] <= _PLACE for name in left - {"instance", "job", "service"}
     ):
         aside.add("instance")
-    return aside
+    return frozenset(aside)
 
 
 def thing(labels: Labels, ignores: Iterable[str] = ()) -> frozenset[tuple[str, str]]:
@@ -291,13 +332,15 @@ class _Made(Struct, frozen=True):
 
 def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[str]) -> _Made:
     """The labels of those names, each put where it tells most."""
-    left = sorted(
-        (name for name in names if labels.get(name) and name not in _NEVER and name not in ignores),
-        key=lambda name: (tier(name), name),
+    ranked = sorted(
+        (tier(name), name)
+        for name in names
+        if labels.get(name) and name not in _NEVER and name not in ignores
     )
+    left = [name for _, name in ranked]
     by_tier: dict[int, list[str]] = {}
-    for name in left:
-        by_tier.setdefault(tier(name)[0], []).append(name)
+    for (kind, _), name in ranked:
+        by_tier.setdefault(kind, []).append(name)
     chosen = _chosen(by_tier)
     places = [*by_tier.get(_PLACE, ())]
     if not chosen and not places:
@@ -321,10 +364,13 @@ def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[st
             at.append(value)
     shown = {*chosen, *told_where}
     hosts = {_host(labels[name]) for name in chosen}
-    for name in left:
-        same = _host(labels[name]) in hosts or short(labels[name]) in told
-        alias = same and (tier(name)[0] == _SERVICE or name in _ALIASES)
-        if name not in shown and not alias:
+    for (kind, _), name in ranked:
+        if name in shown:
+            continue
+        alias = (kind == _SERVICE or name in _ALIASES) and (
+            _host(labels[name]) in hosts or short(labels[name]) in told
+        )
+        if not alias:
             rest.append(f"{one_line(name)}={short(_value(labels, name))}")
     return _Made(tuple(told), tuple(at), tuple(rest))
 
@@ -374,12 +420,16 @@ def _is_scraped_port(value: str, labels: Labels) -> bool:
 
 
 def _exporters_port(address: str) -> bool:
-    found = _PORT.fullmatch(address) if "://" not in address and len(address) < 300 else None
+    if ":" not in address or "://" in address or len(address) >= 300:
+        return False
+    found = _PORT.fullmatch(address)
     port = int(found[2]) if found else 0
     return port in _OTHER_PORTS or (port in _EXPORTER_PORTS and port not in _SERVERS_PORTS)
 
 
 def _host(address: str) -> str:
     """The address without its port."""
-    found = _PORT.fullmatch(address) if "://" not in address and len(address) < 300 else None
+    if ":" not in address or "://" in address or len(address) >= 300:
+        return address
+    found = _PORT.fullmatch(address)
     return found[1] if found else address

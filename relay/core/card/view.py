@@ -31,6 +31,9 @@ class AlertView(Struct, frozen=True):
     twins: tuple[str, ...] = ()
 
 
+EPISODES_KEPT = 7 * 86400.0  # seconds after its end for which an episode is remembered
+
+
 class Episode(Struct, frozen=True):
     """An earlier time that an alert fired, Unix seconds."""
 

@@ -90,7 +90,7 @@ class Lifecycle(Struct, frozen=True):
 
 class Policy(Struct, frozen=True):
     """How one receiver wants its cards in one chat. Durations are seconds, `muted_until` is Unix
-    seconds.
+    seconds. Labels named in `identity_ignores` do not tell one alert from another.
     """
 
     receiver: str
@@ -113,7 +113,8 @@ class Policy(Struct, frozen=True):
     dedup_window: float = 120.0
     digest_after: float = 60.0
     late_hold: float = 45.0
-    stale_after: float = 9 * 3600.0
+    identity_ignores: frozenset[str] = frozenset()
+    stale_after: float = 25 * 3600.0
     expire_after: float = 24 * 3600.0
     muted_until: float = 0.0
 

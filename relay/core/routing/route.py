@@ -5,8 +5,8 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from relay.core.alert import Alert, Labels, Notification
-from relay.core.routing.lane import LaneKey, Target
+from relay.core.alert import Alert, Labels, Notification, identity
+from relay.core.routing.lane import LaneKey, Policy, Target
 from relay.core.routing.matcher import Matcher, holds, matches
 
 SUBSCRIPTION = "subscription"  # the receiver under which personal deliveries count
@@ -209,10 +209,11 @@ def _unreachable(route: Route) -> Iterator[Unreachable]:
 def deliveries(routing: Routing, notification: Notification) -> Routed:
     """Each alert walks the tree on its own; what ends in the same chat is one delivery.
 
-    Where several receivers share a chat, the first that an alert reached there counts, for all of
-    its alerts.
+    Where several receivers share a chat, the first that an alert reached there counts for it, and
+    the loudest of those for a card that several of them share: the order of the alerts decides
+    nothing.
     """
-    owners: dict[LaneKey, Target] = {}
+    reached: dict[tuple[LaneKey, str], dict[str, Target]] = {}
     shares: dict[tuple[LaneKey, str], list[int]] = {}
     discarded = 0
     for indexes in _alike(routing.label_names, notification.alerts):
@@ -220,18 +221,53 @@ def deliveries(routing: Routing, notification: Notification) -> Routed:
         if not targets:
             discarded += len(indexes)
         for lane, target in targets.items():
-            if owners.setdefault(lane, target).policy.per == "group":
-                shares.setdefault((lane, ""), []).extend(indexes)
-                continue
-            for index in indexes:
-                shares.setdefault((lane, notification.alerts[index].fingerprint), []).append(index)
+            for card, share in _cards(lane, target.policy, notification.alerts, indexes):
+                shares.setdefault(card, []).extend(share)
+                reached.setdefault(card, {}).setdefault(target.policy.receiver, target)
     return Routed(
         tuple(
-            _delivery(owners[lane], fingerprint, sorted(indexes), len(notification.alerts))
+            _delivery(
+                _loudest(routing, reached[lane, fingerprint], notification.alerts, indexes),
+                fingerprint,
+                sorted(indexes),
+                len(notification.alerts),
+            )
             for (lane, fingerprint), indexes in shares.items()
         ),
         discarded,
     )
+
+
+def _cards(
+    lane: LaneKey, policy: Policy, alerts: tuple[Alert, ...], indexes: list[int]
+) -> Iterator[tuple[tuple[LaneKey, str], list[int]]]:
+    """The cards of a lane that show these alerts, with those of each."""
+    if policy.per == "group":
+        yield (lane, ""), indexes
+        return
+    for index in indexes:
+        alert = alerts[index]
+        known_by = identity(alert.fingerprint, alert.labels, policy.identity_ignores)
+        yield (lane, known_by), [index]
+
+
+def _loudest(
+    routing: Routing, reached: dict[str, Target], alerts: tuple[Alert, ...], indexes: list[int]
+) -> Target:
+    """Of the receivers that share a card, one that makes a sound and finds an alert urgent; among
+    equals the first of the configuration.
+    """
+    if len(reached) == 1:
+        return next(iter(reached.values()))
+    order = list(routing.targets)
+
+    def quietness(target: Target) -> tuple[bool, bool, int]:
+        policy = target.policy
+        urgent = any(matches(policy.urgent, alerts[index].labels) for index in indexes)
+        named = policy.receiver in routing.targets
+        return policy.silent, not urgent, order.index(policy.receiver) if named else len(order)
+
+    return min(reached.values(), key=quietness)
 
 
 def _alike(names: tuple[str, ...], alerts: tuple[Alert, ...]) -> list[list[int]]:

@@ -1,6 +1,6 @@
 """Looking: the view that a template gets of a card, computed at the time of sending."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from functools import reduce
 
 from msgspec import Struct
@@ -47,7 +47,8 @@ def build_view(
     """The card as a template sees it when `step` is sent at `now`. `memory` are the earlier
     episodes of its alert in the last seven days, for a card of one alert; `held` says whether
     budgets made it wait."""
-    alerts = _one_line_each(tuple(_alert(entry, card) for entry in card.entries))
+    found = tuple(_alert(entry, card) for entry in card.entries)
+    alerts = _one_line_each(found, policy.identity_ignores)
     about = set(step.about) if isinstance(step, Reply) else set()
     return View(
         receiver=policy.receiver,
@@ -79,12 +80,12 @@ def build_view(
     )
 
 
-def _one_line_each(alerts: tuple[AlertView, ...]) -> tuple[AlertView, ...]:
-    """The alerts, those that are the same but for `severity` as one, which says what it was; equal
-    ones in natural order. Those of which only a brief is kept stay as they are."""
+def _one_line_each(alerts: tuple[AlertView, ...], ignores: Set[str]) -> tuple[AlertView, ...]:
+    """The alerts, those that are the same but for `severity` and `ignores` as one, which says what
+    it was; equal ones in natural order. Those of which only a brief is kept stay as they are."""
     leads: dict[frozenset[tuple[str, str]], AlertView] = {}
     for alert in alerts[:DETAILED]:
-        key = thing(alert.labels)
+        key = thing(alert.labels, ignores)
         lead = leads.get(key)
         if lead is None:
             leads[key] = alert

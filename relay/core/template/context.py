@@ -2,7 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from functools import cache
 
 from msgspec import Struct
 
@@ -43,20 +44,27 @@ class TemplateContext:
     """
 
     def __init__(self, view: View, policy: Policy, reply: ReplyKind | None) -> None:
-        """The view of one card under the policy of the receiver that reads it."""
+        """The view of one card under the policy of the receiver that reads it. From `in_full` on
+        its alerts are told alike in full and in short; `longest` grows to the characters of the
+        longest value that a template printed.
+        """
         self.view, self.policy = view, policy
         self._about = view.about if reply in ("joined", "raised", "again") else ()
         self.reader = Reader(policy.language, policy.timezone, view.now)
         self._visible = view.alerts[:MOST_SHOWN]
-        self._totals = Counter(dict(telling.severities(view.alerts)))
         self._made_ready()
-        many = len(self._visible) > _MOST_DETAILS
-        self._alerts = self._told(self._visible, brief=many)
         self._brief = self._told(self._visible, brief=True)
-        self._fixed = self._names(reply or "")
+        many = len(self._visible) > _MOST_DETAILS
+        self._alerts = self._brief if many else self._told(self._visible)
+        self.in_full = 0 if many else MOST_SHOWN
+        self.longest = 0
+        self._makers = self._names(reply or "")
+        self._made: dict[str, object] = {}
 
-    def names(self, context_shape: ContextShape) -> dict[str, object]:
-        """All that a template can name, for that shape."""
+    def names(self, context_shape: ContextShape, uses: Set[str] | None = None) -> dict[str, object]:
+        """What a template can name, for that shape; of the names that no shape changes only those
+        in `uses` (None: all).
+        """
         told = (
             *self._alerts[: context_shape.full],
             *self._brief[context_shape.full : context_shape.shown],
@@ -64,8 +72,11 @@ class TemplateContext:
         hidden = self._hidden(len(told))
         alerts = Alerts(told)
         alerts.more = int(hidden)
+        for name in self._makers.keys() if uses is None else self._makers.keys() & uses:
+            if name not in self._made:
+                self._made[name] = self._makers[name]()
         return {
-            **self._fixed,
+            **self._made,
             "alerts": alerts,
             "Alerts": alerts,
             "hidden": hidden,
@@ -83,12 +94,14 @@ class TemplateContext:
         shown: Sequence[AlertView] = self._about or [
             alert for alert in view.alerts if alert.status == view.status
         ]
-        self._subject = subject(shown or view.alerts, view.group_labels)
+        ignores = self.policy.identity_ignores
+        self._subject = subject(shown or view.alerts, view.group_labels, ignores)
         one = len(view.alerts) == 1
+        self._mixed = len({each.labels.get("alertname") for each in self._visible}) > 1
         self._told_of = self._subject if one else None
         self._differences = {
             alert.fingerprint: each
-            for alert, each in zip(self._visible, differences(self._visible), strict=True)
+            for alert, each in zip(self._visible, differences(self._visible, ignores), strict=True)
         }
         value = self.reader.say("value").text
         head = self._subject.values
@@ -137,22 +150,25 @@ class TemplateContext:
         )
 
     def _told_about(self, alert: AlertView) -> AlertFacts:
-        mixed = len({each.labels.get("alertname") for each in self._visible}) > 1
+        mixed, said = self._mixed, self.said
         wrong = self._wrongs.get(alert.fingerprint, telling.Details(""))
         return AlertFacts(
             subject=self._told_of or self._differences.get(alert.fingerprint, Subject((), (), ())),
             wrong=wrong,
-            said=self.said,
+            said=said,
             mixed=mixed,
-            figures=wrong.figure != "" and wrong.figure not in self.said,
+            figures=wrong.figure != "" and wrong.figure not in said,
             link=outside(alert.generator_url, self.policy.link_rewrites) if mixed else "",
         )
 
     def _hidden(self, shown: int) -> Hidden:
         hidden = Hidden(len(self.view.alerts) - shown)
-        rest = self._totals - Counter(dict(telling.severities(self._visible[:shown])))
-        words = (f"{rest[key]} {self._word(key)}" for key in self._totals if rest[key])
-        hidden.by_severity = list(words) if hidden else []
+        hidden.by_severity = []
+        if hidden:
+            totals = Counter(dict(telling.severities(self.view.alerts)))
+            rest = totals - Counter(dict(telling.severities(self._visible[:shown])))
+            words = (f"{rest[key]} {self._word(key)}" for key in totals if rest[key])
+            hidden.by_severity = list(words)
         return hidden
 
     def _more(self, hidden: Hidden) -> RichText | str:
@@ -165,7 +181,8 @@ class TemplateContext:
     def _word(self, key: str) -> str:
         return self.reader.say(key).text if key in ("firing", "resolved", "gone") else key
 
-    def _names(self, reply: str) -> dict[str, object]:
+    def _names(self, reply: str) -> Mapping[str, Callable[[], object]]:
+        """How each name comes to its value: most templates use few of them."""
         view, reader = self.view, self.reader
         told = self._told(self._about) if self._about else self._alerts
         severity = next((alert.severity for alert in told if alert.status == "firing"), "")
@@ -174,56 +191,58 @@ class TemplateContext:
         about.more = len(view.about) - len(about)
         return {
             **self._payload(),
-            "change": view.change,
-            "reply": reply,
-            "about": about,
-            "mark": mark,
-            "color": telling.color(mark),
-            "severity": severity,
-            "state": severity if view.status == "firing" and severity else self._word(view.status),
-            "name": self._name(),
-            "was": about[0].was if reply == "raised" and about else "",
-            "who": list(self._subject.who),
-            "where": list(self._subject.where),
-            "rest": list(self._subject.rest),
-            "subject": self._subject_line(code=True),
-            "subject_plain": self._subject_line(code=False),
-            "count": self._count(),
-            "summary": linked(self._wrong.text, self.policy.link_rewrites),
-            "description": linked(self._wrong.more, self.policy.link_rewrites),
-            "excerpt": linked(self._excerpt(), self.policy.link_rewrites),
-            "figure": self._wrong.figure if len(self._about or view.alerts) == 1 else "",
-            "facts": self._facts(),
-            "memory": self._memory(),
-            "counts": self._counts(),
-            "links": self._links(),
-            "since": reader.time(view.since),
-            "until": reader.time(view.until or 0.0),
-            "age": reader.age(view.since, view.until),
-            "now": reader.time(view.now),
-            "again": self._again(),
-            "over": self._over(),
-            "late": lateness(view.late, reader),
-            "notes": self.notes,
-            "t": self._say,
+            "change": lambda: view.change,
+            "reply": lambda: reply,
+            "about": lambda: about,
+            "mark": lambda: mark,
+            "color": lambda: telling.color(mark),
+            "severity": lambda: severity,
+            "state": lambda: (
+                severity if view.status == "firing" and severity else self._word(view.status)
+            ),
+            "name": self._name,
+            "was": lambda: about[0].was if reply == "raised" and about else "",
+            "who": lambda: list(self._subject.who),
+            "where": lambda: list(self._subject.where),
+            "rest": lambda: list(self._subject.rest),
+            "subject": lambda: self._subject_line(code=True),
+            "subject_plain": lambda: self._subject_line(code=False),
+            "count": self._count,
+            "summary": lambda: linked(self._wrong.text, self.policy.link_rewrites),
+            "description": lambda: linked(self._wrong.more, self.policy.link_rewrites),
+            "excerpt": lambda: linked(self._excerpt(), self.policy.link_rewrites),
+            "figure": lambda: self._wrong.figure if len(self._about or view.alerts) == 1 else "",
+            "facts": self._facts,
+            "memory": self._memory,
+            "counts": self._counts,
+            "links": self._links,
+            "since": lambda: reader.time(view.since),
+            "until": lambda: reader.time(view.until or 0.0),
+            "age": lambda: reader.age(view.since, view.until),
+            "now": lambda: reader.time(view.now),
+            "again": self._again,
+            "over": self._over,
+            "late": lambda: lateness(view.late, reader),
+            "notes": lambda: self.notes,
+            "t": lambda: self._say,
         }
 
-    def _payload(self) -> dict[str, object]:
+    def _payload(self) -> dict[str, Callable[[], object]]:
         """The names of the payload, and Alertmanager's spellings of them."""
         view = self.view
-        names: dict[str, object] = {
-            "receiver": view.receiver,
-            "status": view.status,
-            "group_labels": Labels(view.group_labels),
-            "common_labels": Labels(view.common_labels),
-            "common_annotations": Labels(view.common_annotations),
-            "route_labels": Labels(view.route_labels),
-            "external_url": view.external_url,
-            "notification_reason": view.notification_reason,
-            "truncated_alerts": view.truncated_alerts,
-            "group_key": view.group_key,
+        makers: dict[str, Callable[[], object]] = {
+            "receiver": lambda: view.receiver,
+            "status": lambda: view.status,
+            "group_labels": lambda: Labels(view.group_labels),
+            "common_labels": lambda: Labels(view.common_labels),
+            "common_annotations": lambda: Labels(view.common_annotations),
+            "route_labels": lambda: Labels(view.route_labels),
+            "external_url": lambda: view.external_url,
+            "notification_reason": lambda: view.notification_reason,
+            "truncated_alerts": lambda: view.truncated_alerts,
+            "group_key": lambda: view.group_key,
         }
-        return names | {_alias(name): value for name, value in names.items()}
+        return makers | {_alias(name): maker for name, maker in makers.items()}
 
     def _say(self, key: str, n: int | None = None, **values: object) -> RichText:
         """A text of the catalogue: `t("since", start=alert.starts_at, age=alert.age)`."""
@@ -321,7 +340,7 @@ class TemplateContext:
         )
 
     def _links(self) -> Links:
-        return links(self.view, self._visible, self.policy.link_rewrites, self.reader)
+        return links(self.view, self._visible, self.policy, self.reader)
 
     def _again(self) -> RichText | str:
         view, reader = self.view, self.reader
@@ -386,6 +405,7 @@ def lateness(late: Late | None, reader: Reader) -> RichText | str:
     return reader.say(late.why, n, age=age, start=start, end=end)
 
 
+@cache
 def _alias(name: str) -> str:
     """Alertmanager's spelling: `external_url` is `ExternalURL`."""
     return "".join(word.capitalize() for word in name.split("_")).replace("Url", "URL")

@@ -20,6 +20,8 @@ _MOST = 1 << 22  # items that are counted: nobody can pay for more
 
 def made(value: object) -> int:
     """Steps for having made the value. What is in a list was there before."""
+    if type(value) is str:
+        return len(value) // _MADE
     if isinstance(value, Sized) and not isinstance(value, (str, range)):
         return len(value)
     return _bulk(value) // _MADE
@@ -79,6 +81,8 @@ def _bulk(value: object) -> int:
 
 def _measured(value: object) -> tuple[int, int]:
     """Items and characters. Lists in lists are counted as often as they stand there."""
+    if type(value) is str:
+        return 0, len(value)
     waiting, items, characters = [value], 0, 0
     while waiting and items < _MOST:
         found = waiting.pop()

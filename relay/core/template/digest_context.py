@@ -36,6 +36,7 @@ class DigestContext:
         """The view of one digest."""
         self.view, self.policy = view, policy
         self.reader = Reader(policy.language, policy.timezone, view.now)
+        self.longest = 0
 
     def names(self, context_shape: ContextShape) -> dict[str, object]:
         """All that the block can name, for that shape."""

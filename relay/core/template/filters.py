@@ -27,6 +27,7 @@ from relay.core.template.numbers import (
 )
 from relay.core.template.sandbox import MAX_TEXT, TooCostlyError, run_of, shown, text
 from relay.core.text import richtext
+from relay.core.text.markup_value import read_html, read_markdown
 from relay.core.text.richtext import RichText, styled
 from relay.core.text.times import Duration, Reader, Time
 
@@ -38,6 +39,8 @@ _LONGEST_ESCAPED = 1 << 20
 _LONGEST_ADDRESS = 1 << 16
 _SEARCHED = 4096  # characters, times the parts of a pattern, that cost a step
 _FIND, _MOST_REPLACED = 100, 1 << 20  # what one find costs, and all of them may, in characters
+_READ = 16  # characters of a value that is read as markup, for a step
+_WRITTEN = {"html": read_html, "markdown": read_markdown}
 _OPTIONS = re2.Options()
 _OPTIONS.log_errors = False
 _OPTIONS.max_mem = 1 << 20  # bytes of a pattern, ready for use: more takes too long to make
@@ -237,6 +240,17 @@ def link(context: Context, value: object, url: object) -> RichText:
     return RichText(content) if isinstance(content, str) else content
 
 
+@pass_context
+def markup(context: Context, value: object, written: str = "html") -> RichText:
+    """The value with the styles and links that its author wrote, in a small subset of HTML or
+    Markdown; links lead only where they work from outside."""
+    if written not in _WRITTEN:
+        raise ValueError(f"no markup {written!r}: write markup or markup('markdown')")
+    run, source = run_of(context), text(value)
+    run.charge(len(source) // _READ)
+    return links.followed(_WRITTEN[written](source), run.rewrites)
+
+
 def string_slice(*values: str) -> list[str]:
     """A list of texts."""
     return list(values)
@@ -304,7 +318,7 @@ FILTERS: Mapping[str, Callable[..., Any]] = {
     "base64encode": base64_encode, "base64decode": base64_decode, "toDate": moment,
     # ours
     "time": moment, "clock": clock, "duration": duration, "code": code, "bold": bold,
-    "italic": italic, "link": link,
+    "italic": italic, "link": link, "markup": markup,
     "urlescape": url_escape,
     # Jinja's, those that cannot grow
     "upper": lambda value: text(value).upper(), "lower": lambda value: text(value).lower(),

@@ -1,42 +1,84 @@
 """Fitting: the most of a view that one message holds, nothing cut in the middle."""
 
 from collections.abc import Callable
+from typing import NamedTuple
 
 from relay.core.template.context import MOST_SHOWN, ContextShape
-from relay.core.text.message import Message
+from relay.core.text.message import Form, Message
 
 WHOLE = 6000  # characters of one value; no platform takes more in one message
 _LONG = 1000
 _SHORT = 300
 _TINY = 60
 _IN_FULL = 3
+_GUESSES = 5  # after which a search halves what is left
+_ROUNDING = 0.5  # of an alert, by which a guess is lower: what is written is longer than its text
 
 
-def fit(
-    draw: Callable[[ContextShape], Message], fits: Callable[[Message], bool], count: int
-) -> tuple[ContextShape, Message] | None:
+class Drawn(NamedTuple):
+    """A message in one shape, and the characters of the longest value that was put into it: a limit
+    of as many or more leaves it as it is.
+    """
+
+    message: Message
+    longest: int = WHOLE
+
+
+class _Try(NamedTuple):
+    """A message with `number` of something, the characters of its text, and how much too large it
+    is.
+    """
+
+    number: int
+    size: int
+    excess: int
+
+
+Fitted = tuple[ContextShape, Message]
+Draw = Callable[[ContextShape], Drawn]
+
+
+def fit(draw: Draw, form: Form, count: int, in_full: int = MOST_SHOWN) -> Fitted | None:
     """The message of the richest shape that fits, out of `count` alerts; None when even the poorest
-    does not.
+    does not. Alerts from `in_full` on are drawn alike in full and in short.
 
     First all in full, then long values shortened, then as many in full as fit with the others in a
-    short line, then as many short lines as fit and the rest counted. About a dozen drawings at
-    most.
+    short line, then as many short lines as fit and the rest counted. Few drawings: a shape that
+    would be drawn as another one was is left out, and numbers are guessed from what was measured.
     """
     most = min(count, MOST_SHOWN)
+    full = min(most, in_full)
+    known: _Try | None = None
+    longest = WHOLE
     for limit in (WHOLE, _LONG):
-        context_shape = ContextShape(most, most, limit)
-        message = draw(context_shape)
-        if fits(message):
-            return context_shape, message
+        if limit < longest or known is None:
+            context_shape = ContextShape(most, most, limit)
+            message, longest = draw(context_shape)
+            excess = form.excess(message)
+            if excess == 0:
+                return context_shape, message
+            known = _Try(most, _size(message), excess)
+    if longest > _SHORT:
+        known = None
+    all_in_short = known if full == 0 else None
+    if all_in_short is None:
+        lines = known and known._replace(number=full)
+        found, all_in_short = _search(
+            lambda number: ContextShape(number, most, _SHORT), 0, full, draw, form, lines
+        )
+        if found is not None:
+            return found
+    shown = all_in_short and all_in_short._replace(number=most)
     return (
-        richest(lambda full: ContextShape(full, most, _SHORT), 0, most, draw, fits)
-        or richest(
-            lambda shown: ContextShape(min(shown, _IN_FULL), shown, _SHORT), 1, most - 1, draw, fits
-        )
-        or richest(
-            lambda shown: ContextShape(min(shown, 1), shown, _TINY), min(most, 1), most, draw, fits
-        )
-    )
+        _search(
+            lambda number: ContextShape(min(number, _IN_FULL), number, _SHORT),
+            1, most - 1, draw, form, shown,
+        )[0]
+        or _search(
+            lambda number: ContextShape(min(number, 1), number, _TINY),
+            min(most, 1), most, draw, form, None,
+        )[0]
+    )  # fmt: skip
 
 
 def richest(
@@ -44,18 +86,62 @@ def richest(
     least: int,
     most: int,
     draw: Callable[[ContextShape], Message],
-    fits: Callable[[Message], bool],
-) -> tuple[ContextShape, Message] | None:
-    """The message with the largest number from `least` to `most` that fits, by halving."""
-    best: tuple[ContextShape, Message] | None = None
-    middle = least
-    while least <= most:
-        message = draw(context_shape(middle))
-        if fits(message):
-            best, least = (context_shape(middle), message), middle + 1
-        elif best is None:
-            return None
+    form: Form,
+) -> Fitted | None:
+    """The message with the largest number from `least` to `most` that fits."""
+    return _search(context_shape, least, most, lambda each: Drawn(draw(each)), form, None)[0]
+
+
+def _search(
+    context_shape: Callable[[int], ContextShape],
+    least: int,
+    most: int,
+    draw: Draw,
+    form: Form,
+    above: _Try | None,
+) -> tuple[Fitted | None, _Try | None]:
+    """The message with the largest number from `least` to `most` that fits, and the smallest number
+    that was seen not to. `above` is one that is known not to.
+    """
+    best: Fitted | None = None
+    below = _Try(least - 1, 0, 0)
+    end = most + 1
+    if above is not None:
+        end = min(end, above.number)
+    for tried in range(most - least + 2):
+        if below.number + 1 >= end:
+            break
+        number = _next(below, above, end, least) if tried < _GUESSES else _middle(below, end)
+        shape = context_shape(number)
+        message = draw(shape).message
+        now = _Try(number, _size(message), form.excess(message))
+        if now.excess == 0:
+            best, below = (shape, message), now
         else:
-            most = middle - 1
-        middle = (least + most + 1) // 2
-    return best
+            above, end = now, number
+    return best, above
+
+
+def _middle(below: _Try, end: int) -> int:
+    return (below.number + end) // 2
+
+
+def _next(below: _Try, above: _Try | None, end: int, least: int) -> int:
+    """The number to try: where the size reaches the room, as it grows between the two that were
+    measured; the least one first, since often not even that fits.
+    """
+    if below.number < least:
+        return least
+    if above is None:
+        return _middle(below, end + 1)
+    room = above.size - above.excess
+    rise = (above.size - below.size) / (above.number - below.number)
+    guess = below.number + (room - below.size) / rise - _ROUNDING if rise > 0 else 0
+    return min(max(round(guess), below.number + 1), end - 1)
+
+
+def _size(message: Message) -> int:
+    """Characters of all its parts, before they are written."""
+    fields = sum(len(field.name.text) + len(field.value.text) for field in message.fields)
+    parts = (message.body, message.title, message.content, message.footer)
+    return fields + sum(len(part.text) for part in parts)

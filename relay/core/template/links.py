@@ -1,29 +1,37 @@
 """The links under a card: runbook, graph, silence, dashboard; only those that work from outside."""
 
 import re
+from collections.abc import Set
+from functools import lru_cache
 from ipaddress import ip_address
 from itertools import islice
 from urllib.parse import quote, urlsplit
 
 from relay.core.card.subject import PLACING, tier
 from relay.core.card.view import AlertView, View
-from relay.core.routing.lane import LinkRewrite
-from relay.core.text.richtext import RichText, address, concat, styled
+from relay.core.routing.lane import LinkRewrite, Policy
+from relay.core.text.richtext import RichText, Span, address, concat, normalise, styled
 from relay.core.text.times import Reader
 
 _INSIDE = (".svc", ".local", ".localhost", ".localdomain")
 _LONGEST = 1500
 _MOST_NAMES, _MOST_LINKS = 20, 10
 _ADDRESS = re.compile(r"https?://[^\s<>\"'()\[\]{}|\\^`]*[^\s<>\"'()\[\]{}|\\^`.,;:!?]")
+# A text that reads as an address: with a scheme, or a host and a path.
+_HOST = re.compile(
+    r"(?:[a-z]+://)?(?:[^/@\s]*@)?((?:[\w-]+\.)+[a-z]{2,}\.?)(?::\d+)?(?=[/?#]|$)", re.I
+)
 _DASHBOARDS = (
     "dashboard_url", "dashboard", "grafana_url", "__panel_url__", "__dashboard_url__"
 )  # fmt: skip
+_PERCENT = {number: quote(chr(number), safe="") for number in range(128)}
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 # Labels whose values a restart or another scrape changes: a silence by one of them ends too early.
 VOLATILE = frozenset({
     "pod", "pod_name", "container_id", "id", "uid", "instance", "endpoint", "prometheus",
     "prometheus_replica", "replica",
 })  # fmt: skip
+_REMEMBERED = 1024  # characters of an address that is judged once
 _LONGEST_SEEN = 65536  # a rewrite may make it shorter
 
 
@@ -44,29 +52,28 @@ class Links(tuple[RichText, ...]):
         return self.graph or self.dashboard or self.runbook
 
 
-def links(
-    view: View, alerts: tuple[AlertView, ...], rewrites: tuple[LinkRewrite, ...], reader: Reader
-) -> Links:
-    """The links of a card that shows `alerts`, after `rewrites`; a resolved one needs no
-    silence.
+def links(view: View, alerts: tuple[AlertView, ...], policy: Policy, reader: Reader) -> Links:
+    """The links of a card that shows `alerts`, after the policy's rewrites; a resolved one needs
+    no silence.
     """
     first = alerts[0] if alerts else None
     found = {
         "runbook": _annotation(view, first, "runbook_url", "runbook"),
         "graph": first.generator_url if first else "",
-        "silence": _silence(view) if view.status == "firing" else "",
+        "silence": _silence(view, policy.identity_ignores) if view.status == "firing" else "",
         "dashboard": _annotation(view, first, *_DASHBOARDS),
         "target": _target(view),
     }
-    urls = {name: outside(url, rewrites) for name, url in found.items()}
+    urls = {name: outside(url, policy.link_rewrites) for name, url in found.items()}
     result = Links(styled("link", reader.say(name), url) for name, url in urls.items() if url)
     result.runbook, result.graph, result.silence, result.dashboard, result.target = urls.values()
     return result
 
 
-def silence(view: View) -> str:
+def silence(view: View, ignores: Set[str] = frozenset()) -> str:
     """Alertmanager's page for a new silence of every firing alert of the card by what they share
-    (its user interface, `#/silences/new`); empty where that is no more than a severity.
+    (its user interface, `#/silences/new`), without labels named in `ignores`; empty where that is
+    no more than a severity.
     """
     firing = [alert.labels for alert in view.alerts if alert.status == "firing"]
     if not view.external_url or not firing:
@@ -75,7 +82,7 @@ def silence(view: View) -> str:
     shared = {
         name: value
         for name, value in firing[0].items()
-        if value and all(labels.get(name) == value for labels in firing)
+        if value and name not in ignores and all(labels.get(name) == value for labels in firing)
     }
     placing = {
         name
@@ -96,17 +103,17 @@ def silence(view: View) -> str:
     else:
         matchers = [f"alertname=~{_quoted('|'.join(map(_literal, names)))}"]
     matchers += [f"{name}={_quoted(value)}" for name, value in sorted(kept.items())]
-    written = quote("{" + ", ".join(matchers) + "}", safe="", errors="replace")
+    written = _in_address("{" + ", ".join(matchers) + "}")
     return f"{view.external_url.rstrip('/')}/#/silences/new?filter={written}"
 
 
-def _silence(view: View) -> str:
+def _silence(view: View, ignores: Set[str]) -> str:
     """Grafana's own page where the payload has it, which silences one alert; else
     Alertmanager's."""
     own = [alert.annotations.get("__silence_url__", "") for alert in view.alerts]
     if any(own):
         return own[0] if len(own) == 1 else ""
-    return silence(view)
+    return silence(view, ignores)
 
 
 def prose(annotation: str) -> str:
@@ -131,12 +138,49 @@ def linked(text: str, rewrites: tuple[LinkRewrite, ...] = ()) -> RichText | str:
     return concat([*parts, text[position:]]) if parts else text
 
 
+def followed(rich: RichText, rewrites: tuple[LinkRewrite, ...] = ()) -> RichText:
+    """The text of a value with those of its links that can be opened from outside, and with the
+    addresses in it as links. A link whose text is the address of another host is none."""
+    spans: list[Span] = []
+    for span in rich.spans:
+        if span.kind != "link":
+            spans.append(span)
+        elif (url := outside(span.value, rewrites)) and _honest(span, rich.text):
+            spans.append(Span("link", span.start, span.end, url))
+    taken = [span for span in spans if span.kind in ("link", "code", "pre")]
+    for found in islice(_ADDRESS.finditer(rich.text), _MOST_LINKS):
+        url = outside(found[0], rewrites)
+        free = all(span.end <= found.start() or found.end() <= span.start for span in taken)
+        if url and free:
+            spans.append(Span("link", *found.span(), url))
+    return normalise(RichText(rich.text, tuple(spans)))
+
+
+def _honest(span: Span, text: str) -> bool:
+    """The link's text is no address of another host than the one that it leads to."""
+    shown = text[span.start : span.end].strip()
+    named = _HOST.match(shown)
+    host = (urlsplit(span.value).hostname or "").removeprefix("www.")
+    return bool(shown) and (
+        named is None or named[1].lower().rstrip(".").removeprefix("www.") == host
+    )
+
+
 def outside(url: str, rewrites: tuple[LinkRewrite, ...] = ()) -> str:
     """The address as it can be opened from outside, after the first rewrite whose prefix it has;
     empty if it cannot.
     """
-    if len(url) > _LONGEST_SEEN:
-        return ""
+    if len(url) > _REMEMBERED:
+        return _outside(url, rewrites) if len(url) <= _LONGEST_SEEN else ""
+    return _known_outside(url, rewrites)
+
+
+@lru_cache(maxsize=1024)
+def _known_outside(url: str, rewrites: tuple[LinkRewrite, ...]) -> str:
+    return _outside(url, rewrites)
+
+
+def _outside(url: str, rewrites: tuple[LinkRewrite, ...]) -> str:
     rewrite = next((rule for rule in rewrites if rule.match and url.startswith(rule.match)), None)
     url = address(rewrite.replace + url[len(rewrite.match) :] if rewrite else url)
     try:
@@ -146,6 +190,7 @@ def outside(url: str, rewrites: tuple[LinkRewrite, ...] = ()) -> str:
     return url if len(url) <= _LONGEST and _reachable(host) else ""
 
 
+@lru_cache(maxsize=1024)
 def _reachable(host: str) -> bool:
     """Telegram drops links whose host has no dot and is no IPv6 address
     (td/telegram/LinkManager.cpp).
@@ -168,6 +213,13 @@ def _target(view: View) -> str:
     """The address that a probe asked, where all alerts have the same."""
     found = (view.common_labels.get(name, "") for name in ("instance", "target", "url"))
     return next((url for url in found if url.startswith(("http://", "https://"))), "")
+
+
+def _in_address(text: str) -> str:
+    """Percent-encoded but for letters, digits and `_.-~`, as `urllib.parse.quote`."""
+    if text.isascii():
+        return text.translate(_PERCENT)
+    return quote(text, safe="", errors="replace")
 
 
 def _literal(value: str) -> str:

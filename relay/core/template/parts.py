@@ -16,7 +16,7 @@ from relay.core.text.richtext import CLOSE, OPEN, RichText, cut, join, strip, su
 
 _COLOR = re.compile(r"(?:#|0x)([0-9a-fA-F]{6})|([0-9]{1,8})")
 _VALUES = re.compile(f"(?:{OPEN}[0-9]+{CLOSE})+")
-_HONEST = ("more", "notes")
+_ALWAYS = frozenset({"notes"})
 
 
 class TemplateError(ValueError):
@@ -42,7 +42,7 @@ class Part(NamedTuple):
 
 def draw(parts: Mapping[str, Part], scene: TemplateContext, context_shape: ContextShape) -> Message:
     """The card in that shape. Raises TemplateError."""
-    names = scene.names(context_shape)
+    names = scene.names(context_shape, _used(parts))
     title = _written(parts, "title", scene, names, context_shape)
     url = next((span.value for span in title.spans if span.kind == "link"), "")
     return Message(
@@ -61,7 +61,8 @@ def draw_reply(
     parts: Mapping[str, Part], scene: TemplateContext, context_shape: ContextShape
 ) -> Message:
     """The one line of a reply. Raises TemplateError."""
-    return Message(body=_written(parts, "reply", scene, scene.names(context_shape), context_shape))
+    names = scene.names(context_shape, _used(parts))
+    return Message(body=_written(parts, "reply", scene, names, context_shape))
 
 
 def draw_digest(
@@ -100,17 +101,22 @@ def _run(
 ) -> tuple[RichText, list[RichText | str]]:
     """The part's output as rich text with placeholders, and their values."""
     run = Run(scene.reader, context_shape.limit, scene.policy.link_rewrites)
+    names = {**names, RUN: run}
     try:
-        output = "".join(
-            part.template.root_render_func(part.template.new_context({**names, RUN: run}))
-        )
+        output = "".join(part.template.root_render_func(part.template.new_context(names)))
     except Exception as error:  # noqa: BLE001 - an expression of a template may raise anything at all
         raise TemplateError(part.file, _line(error.__traceback__, part), _said(error)) from None
+    scene.longest = max(scene.longest, run.longest)
     try:
         return parse(output, part.markup), run.values
     except MarkupError as error:
         place = _place(part.source, output, error.offset)
         raise TemplateError(part.file, place, f"block {part.name}: {error}") from None
+
+
+def _used(parts: Mapping[str, Part]) -> frozenset[str]:
+    """The names that the blocks mention, and those that an honest card asks for."""
+    return _ALWAYS.union(*(part.uses for part in parts.values()))
 
 
 def _said(error: Exception) -> str:

@@ -2,22 +2,19 @@
 markup.
 """
 
-from collections.abc import Callable
-
 from relay.core.card.view import AlertView
 from relay.core.template import labels_shown as telling
 from relay.core.template.context import ContextShape, TemplateContext
-from relay.core.template.fitting import fit
-from relay.core.text.message import Message
+from relay.core.template.fitting import Drawn, Fitted, fit
+from relay.core.text.message import Form, Message
 from relay.core.text.richtext import RichText, shorten
 
 _MOST_WHY = 200
+_NAMES = frozenset({"mark", "state", "name", "more"})
 _SEEN = 4  # times the limit: white space may fall away
 
 
-def plain(
-    scene: TemplateContext, template: str, why: str, fits: Callable[[Message], bool]
-) -> tuple[ContextShape, Message]:
+def plain(scene: TemplateContext, template: str, why: str, form: Form) -> Fitted:
     """Name, state, severity, summary and labels without any style, and why the template is not used
     (may be empty).
     """
@@ -27,13 +24,15 @@ def plain(
         else ""
     )
     fitted = fit(
-        lambda context_shape: _draw(scene, context_shape, failure), fits, len(scene.view.alerts)
+        lambda context_shape: Drawn(_draw(scene, context_shape, failure)),
+        form,
+        len(scene.view.alerts),
     )
-    return fitted or _squeezed(scene, fits)
+    return fitted or _squeezed(scene, form)
 
 
 def _draw(scene: TemplateContext, context_shape: ContextShape, failure: str) -> Message:
-    names = scene.names(context_shape)
+    names = scene.names(context_shape, _NAMES)
     told = enumerate(scene.view.alerts[: context_shape.shown])
     lines = [
         line
@@ -68,14 +67,12 @@ def _shortened(line: str, limit: int) -> str:
     return shorten(RichText(text), limit, lambda part: len(part.text)).text
 
 
-def _squeezed(
-    scene: TemplateContext, fits: Callable[[Message], bool]
-) -> tuple[ContextShape, Message]:
+def _squeezed(scene: TemplateContext, form: Form) -> Fitted:
     """Mark, state, name and count in as few characters as it takes."""
-    names = scene.names(ContextShape(0, 0, 0))
+    names = scene.names(ContextShape(0, 0, 0), _NAMES)
     text = RichText(" ".join(_text(names[key]) for key in ("mark", "state", "name", "more")))
     limit = len(text.text)
-    while limit > 1 and not fits(Message(body=text)):
+    while limit > 1 and not form.fits(Message(body=text)):
         limit //= 2
         text = shorten(text, limit, lambda part: len(part.text))
     return ContextShape(0, 0, 0), Message(body=text)

@@ -3,7 +3,9 @@ counted.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from difflib import get_close_matches
+from functools import lru_cache
 from itertools import islice
 from typing import Any
 
@@ -72,15 +74,18 @@ class TooCostlyError(RuntimeError):
 
 
 class Run:
-    """One rendering: the values its output will hold, and how much work is left."""
+    """One rendering: the values its output will hold, the characters of the longest of them before
+    it was shortened, and how much work is left.
+    """
 
-    __slots__ = ("_left", "_patterns", "limit", "reader", "rewrites", "values")
+    __slots__ = ("_left", "_patterns", "limit", "longest", "reader", "rewrites", "values")
 
     def __init__(self, reader: Reader, limit: int, rewrites: tuple[LinkRewrite, ...]) -> None:
         """Values longer than `limit` characters are shortened; links are rewritten."""
         self.rewrites = rewrites
         self.reader = reader
         self.limit = limit
+        self.longest = 0
         self.values: list[RichText | str] = []
         self._left = MAX_STEPS
         self._patterns: set[str] = set()
@@ -110,8 +115,12 @@ class Run:
         """What the value prints as, shortened to the limit. Of a long text only the part that is
         left is looked at.
         """
+        if type(value) is str and len(value) <= self.limit and value.isprintable():
+            self.longest = max(self.longest, len(value))
+            return value if value.isascii() else clean(value)
         text = shown(value[: 2 * self.limit] if isinstance(value, str) else value)
         size = max(price.size(value), price.size(text))
+        self.longest = max(self.longest, size)
         if size <= self.limit:
             return text
         rich = RichText(text) if isinstance(text, str) else text
@@ -233,16 +242,20 @@ class Sandbox(ImmutableSandboxedEnvironment):
         self.globals = {**functions, "range": _range, "namespace": Namespace}
         self.tests = {name: _looking(test) for name, test in self.tests.items() if name in TESTS}
 
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """As Jinja's, without asking anew what is known of a type and a name."""
+        if _sees(obj, attribute):
+            with suppress(AttributeError):
+                return getattr(obj, attribute)
+        return super().getattr(obj, attribute)
+
     def is_safe_attribute(self, obj: Any, attr: str, value: Any) -> bool:
         """Of the built-in types only what is listed; of our own all that is public."""
-        if attr.startswith("_"):
+        if _sees(obj, attr):
+            return True
+        if attr.startswith("_") or type(obj) in _METHODS:
             return False
-        kind = type(obj)
-        if kind in _METHODS:
-            return attr in _METHODS[kind]
-        return kind.__module__.startswith("relay.core.") or super().is_safe_attribute(
-            obj, attr, value
-        )
+        return super().is_safe_attribute(obj, attr, value)
 
     def getitem(self, obj: Any, argument: Any) -> Any:
         """Jinja would write out an argument of any kind and size to look for an attribute of that
@@ -279,6 +292,20 @@ class Sandbox(ImmutableSandboxedEnvironment):
             if rich
             else _bounded(super().call_binop(context, operator, left, right))
         )
+
+
+def _sees(obj: object, attribute: str) -> bool:
+    return _may_see(type(obj), attribute)  # type: ignore[arg-type]  # a class can be hashed
+
+
+@lru_cache(maxsize=1024)
+def _may_see(kind: type, attribute: str) -> bool:
+    """Of the built-in types only what is listed; of our own all that is public."""
+    if attribute.startswith("_"):
+        return False
+    if kind in _METHODS:
+        return attribute in _METHODS[kind]
+    return kind.__module__.startswith("relay.core.")
 
 
 def _check_numbers(operator: str, left: object, right: object) -> None:

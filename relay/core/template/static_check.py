@@ -5,15 +5,16 @@ is compiled.
 import re
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
+from typing import Literal
 
 from jinja2 import nodes
 from msgspec import Struct
 
 from relay.core.template.objects import Alert
 from relay.core.template.sandbox import MAX_RANGE, TESTS, nearest
+from relay.core.text.message import BLOCKS
 from relay.core.text.richtext import CLOSE, OPEN
 
-BLOCKS = ("card", "reply", "digest", "title", "fields", "footer", "color", "content")
 MAX_SOURCE = 1 << 16
 
 _PAID = "_paid"  # where a macro puts its price: no template can write the name
@@ -81,12 +82,14 @@ _ALLOWED: tuple[type[nodes.Node], ...] = (
 
 
 class TemplateFault(Struct, frozen=True):
-    """What is wrong with a template, and where; lines and columns count from 1."""
+    """What is wrong with a template, or doubtful (`warning`), and where; lines and columns count
+    from 1."""
 
     template: str
     line: int
     column: int
     message: str
+    severity: Literal["fault", "warning"] = "fault"
 
 
 class Finding(Struct, frozen=True):

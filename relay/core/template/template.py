@@ -3,7 +3,7 @@ fails.
 """
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Set
 from typing import Literal, NamedTuple
 
 from jinja2 import Template as JinjaTemplate
@@ -22,14 +22,15 @@ from relay.core.template import static_check as guard
 from relay.core.template.context import MOST_SHOWN, ContextShape, TemplateContext
 from relay.core.template.digest_context import DigestContext
 from relay.core.template.filters import FILTERS, FUNCTIONS
-from relay.core.template.fitting import WHOLE, fit, richest
+from relay.core.template.fitting import WHOLE, Drawn, Fitted, fit, richest
 from relay.core.template.listing import listing
+from relay.core.template.literal_markup import literal_markup
 from relay.core.template.parts import Part, TemplateError, draw, draw_digest, draw_reply
 from relay.core.template.plain import plain
 from relay.core.template.sandbox import Sandbox
 from relay.core.template.static_check import TemplateFault
 from relay.core.text.markup import MarkupName
-from relay.core.text.message import Mention, Message
+from relay.core.text.message import BLOCKS, Form, Mention, Message
 from relay.core.text.richtext import RichText
 
 __all__ = [
@@ -54,6 +55,7 @@ BUILT_IN: Mapping[str, MarkupName] = {
 }
 _TELEGRAM, _DISCORD, *_ = BUILT_IN
 LENDING = (_TELEGRAM, _DISCORD)
+_EVERYWHERE = frozenset({"footer", "color"})  # blocks that Discord's lends to all
 _SANDBOX = Sandbox(FILTERS, FUNCTIONS)
 _FEW_LINES = 4  # of a digest on Discord beside its head, places, rows and note
 _MOST_NAMES, _MOST_DIGEST_LINES = 20, 60  # of a digest: more are not read at night
@@ -61,6 +63,7 @@ _LONG_NAME, _SHORT_NAME = 200, 60
 _REPLIES: tuple[ReplyKind, ...] = ("joined", "raised", "repeated", "resolved", "again")
 _MOST_LINES = 10  # alerts of a built-in card on Discord, which folds nothing
 _MOST_ALIKE = 4  # times the same fault on the samples is enough; a costly one would go on for long
+_REPLY, _DIGEST = frozenset({"reply"}), frozenset({"digest"})
 _TRIED = (ContextShape(99, 99, WHOLE), ContextShape(1, 2, 80))
 
 
@@ -81,38 +84,42 @@ class Compiled(Struct, frozen=True):
 
 
 class Templates(Struct, frozen=True):
-    """All templates of a configuration, by name, those with faults left out."""
+    """All templates of a configuration, by name, those with faults left out. `builtin` are those
+    that come with the relay, where others may have taken their names: they lend their blocks."""
 
     by_name: dict[str, Compiled]
+    builtin: dict[str, Compiled] = {}
 
-    def parts(self, name: str, markup: MarkupName) -> dict[str, Part]:
-        """The blocks of a template, and built-in ones in place of those it leaves out. Raises
-        TemplateError.
+    def parts(
+        self, name: str, markup: MarkupName, shows: Set[str] = frozenset(BLOCKS)
+    ) -> dict[str, Part]:
+        """The blocks of a template that a platform `shows`, and built-in ones in place of those it
+        leaves out. Raises TemplateError.
         """
         if name not in self.by_name:
             raise TemplateError(name, 1, f"there is no template {name!r}")
         own = self.by_name[name]
         discord = markup == "discord" or not own.blocks.keys().isdisjoint({"title", "content"})
         base = _DISCORD if discord else _TELEGRAM
-        parts = {
-            **self._blocks(_DISCORD, "discord", {"footer", "color"}),
-            **self._blocks(base, BUILT_IN[base]),
-        }
-        if own.whole:  # its first line becomes the content
+        parts: dict[str, Part] = {}
+        for lending in (self.builtin, self.by_name):
+            parts |= _blocks(lending, _DISCORD, "discord", _EVERYWHERE & shows)
+            parts |= _blocks(lending, base, BUILT_IN[base], shows)
+        if own.whole or self.by_name.get(base, own).whole:  # its first line becomes the content
             parts.pop("content", None)
-        return parts | self._blocks(name, markup)
+        return parts | _blocks(self.by_name, name, markup, shows)
 
-    def _blocks(
-        self, name: str, markup: MarkupName, only: Iterable[str] = guard.BLOCKS
-    ) -> dict[str, Part]:
-        found = self.by_name.get(name)
-        if found is None:
-            return {}
-        return {
-            block: Part(block, name, found.source, compiled.template, compiled.uses, markup)
-            for block, compiled in found.blocks.items()
-            if block in only
-        }
+
+def _blocks(
+    templates: Mapping[str, Compiled], name: str, markup: MarkupName, only: Set[str]
+) -> dict[str, Part]:
+    found = templates.get(name)
+    blocks = found.blocks if found else {}
+    return {
+        block: Part(block, name, found.source, compiled.template, compiled.uses, markup)
+        for block, compiled in blocks.items()
+        if found and block in only
+    }
 
 
 class RenderedDigest(Struct, frozen=True):
@@ -238,6 +245,12 @@ def check(templates: Templates, name: str, markup: MarkupName) -> tuple[Template
     return tuple(found)
 
 
+def warnings(templates: Templates, name: str, markup: MarkupName) -> tuple[TemplateFault, ...]:
+    """What of a template is doubtful: markup that will be shown as it is."""
+    source = templates.by_name[name].source
+    return tuple(literal_markup(name, source, _SANDBOX.parse(source, name, name), markup))
+
+
 def _tried(
     templates: Templates, name: str, markup: MarkupName, view: View, reply: ReplyKind | None
 ) -> TemplateFault | None:
@@ -271,7 +284,7 @@ def render(
     view: View,
     part: Literal["card", "reply"],
     reply: ReplyKind | None,
-    fits: Callable[[Message], bool],
+    form: Form,
 ) -> Rendered:
     """The message that shows the view, or the reply of that kind, made to fit. Never raises: the
     plain text stands in for a template that fails."""
@@ -283,21 +296,23 @@ def render(
     scene = TemplateContext(view, policy, kind)
     failed = ""
     try:
-        parts = templates.parts(policy.template, policy.markup)
-        drawn = draw_reply if part == "reply" else draw
-        fitted = fit(
-            lambda context_shape: _filled(drawn(parts, scene, context_shape), policy.template),
-            fits,
-            min(len(view.alerts), _most(policy)),
-        )
+        shows = _REPLY if part == "reply" else form.shows
+        parts = templates.parts(policy.template, policy.markup, shows)
+        draws = draw_reply if part == "reply" else draw
+
+        def drawn(context_shape: ContextShape) -> Drawn:
+            message = _filled(draws(parts, scene, context_shape), policy.template)
+            return Drawn(message, scene.longest)
+
+        fitted = fit(drawn, form, min(len(view.alerts), _most(templates, policy)), scene.in_full)
     except TemplateError as error:
         failed, fitted = f"{error.template}:{error.line}: {error}", None
     context_shape, message = fitted or plain(
-        scene, policy.template, failed.partition(": ")[2], fits
+        scene, policy.template, failed.partition(": ")[2], form
     )
     shown = len(view.alerts) if part == "reply" else context_shape.shown
     return Rendered(
-        message=_mentioning(message, policy, view, kind, fits),
+        message=_mentioning(message, policy, view, kind, form),
         failed=failed,
         named=tuple(
             name for alert in view.alerts[:shown] for name in (alert.fingerprint, *alert.twins)
@@ -308,10 +323,12 @@ def render(
     )
 
 
-def _most(policy: Policy) -> int:
+def _most(templates: Templates, policy: Policy) -> int:
     """How many alerts a card tells in lines of their own."""
-    built_in = policy.markup == "discord" and policy.template in BUILT_IN
-    return _MOST_LINES if built_in else MOST_SHOWN
+    name = policy.template
+    replaced = templates.builtin.get(name) is not templates.by_name.get(name)
+    built_in = name in BUILT_IN and not (templates.builtin and replaced)
+    return _MOST_LINES if built_in and policy.markup == "discord" else MOST_SHOWN
 
 
 def _filled(message: Message, template: str) -> Message:
@@ -321,7 +338,7 @@ def _filled(message: Message, template: str) -> Message:
 
 
 def render_digest(
-    templates: Templates, policy: Policy, view: DigestView, fits: Callable[[Message], bool]
+    templates: Templates, policy: Policy, view: DigestView, form: Form
 ) -> RenderedDigest:
     """The message that shows the digest, made to fit. Never raises: the built-in block stands in
     for one that fails.
@@ -329,10 +346,10 @@ def render_digest(
     scene = DigestContext(view, policy)
     failed = ""
     try:
-        fitted = _digest_of(templates, policy.template, policy.markup, scene, fits)
+        fitted = _digest_of(templates, policy.template, policy.markup, scene, form)
     except TemplateError as error:
         failed = f"{error.template}:{error.line}: {error}"
-        fitted = _digest_of(templates, _TELEGRAM, BUILT_IN[_TELEGRAM], scene, fits)
+        fitted = _digest_of(templates, _TELEGRAM, BUILT_IN[_TELEGRAM], scene, form)
     context_shape, message = fitted or (
         ContextShape(0, 0, 0),
         Message(body=RichText(f"🌊 ×{view.firing}")),
@@ -345,9 +362,9 @@ def _digest_of(
     name: str,
     markup: MarkupName,
     scene: DigestContext,
-    fits: Callable[[Message], bool],
-) -> tuple[ContextShape, Message] | None:
-    parts = templates.parts(name, markup)
+    form: Form,
+) -> Fitted | None:
+    parts = templates.parts(name, markup, _DIGEST)
     names = min(len(scene.view.names), _MOST_NAMES)
     most = _MOST_DIGEST_LINES if name not in BUILT_IN or markup != "discord" else _FEW_LINES
     lines = min(len(scene.counted(ContextShape(0, names, _LONG_NAME))), most)
@@ -356,8 +373,8 @@ def _digest_of(
         return _filled(draw_digest(parts, scene, context_shape), name)
 
     return (
-        richest(lambda count: ContextShape(count, names, _LONG_NAME), 0, lines, drawn, fits)
-        or richest(lambda count: ContextShape(0, count, _SHORT_NAME), 0, names, drawn, fits)
+        richest(lambda count: ContextShape(count, names, _LONG_NAME), 0, lines, drawn, form)
+        or richest(lambda count: ContextShape(0, count, _SHORT_NAME), 0, names, drawn, form)
     )  # fmt: skip
 
 
@@ -366,7 +383,7 @@ def _mentioning(
     policy: Policy,
     view: View,
     reply: ReplyKind | None,
-    fits: Callable[[Message], bool],
+    form: Form,
 ) -> Message:
     """The message with those the configuration wants told of its firing alerts, if they fit into
     it.
@@ -382,4 +399,4 @@ def _mentioning(
     if not told:
         return message
     mentioning = replace(message, mentions=told)
-    return mentioning if fits(mentioning) else message
+    return mentioning if form.fits(mentioning) else message

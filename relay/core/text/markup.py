@@ -1,5 +1,6 @@
 """The door to all markups: a template's output as rich text."""
 
+from functools import lru_cache
 from typing import Literal, assert_never
 
 from relay.core.text.markup_builder import MarkupError
@@ -11,6 +12,7 @@ from relay.core.text.richtext import RichText, plain
 
 __all__ = ["MarkupError", "MarkupName", "parse"]
 
+_REMEMBERED = 2048  # characters of an output that is kept
 MarkupName = Literal["html", "markdownv2", "markdown", "discord", "none"]
 
 
@@ -21,6 +23,15 @@ def parse(source: str, markup: MarkupName) -> RichText:
     The placeholders of `richtext.placeholder` pass as ordinary characters, in texts and in the
     values of styles.
     """
+    return _remembered(source, markup) if len(source) <= _REMEMBERED else _parse(source, markup)
+
+
+@lru_cache(maxsize=256)  # what a template prints around its values is alike for many cards
+def _remembered(source: str, markup: MarkupName) -> RichText:
+    return _parse(source, markup)
+
+
+def _parse(source: str, markup: MarkupName) -> RichText:
     match markup:
         case "html":
             return parse_html(source)

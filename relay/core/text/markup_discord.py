@@ -2,17 +2,16 @@
 (https://support.discord.com/hc/en-us/articles/210298617)."""
 
 import re
-from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
-from msgspec import Struct
-
-from relay.core.text.markup_builder import MarkupBuilder, OpenStyle
+from relay.core.text.markup_builder import MarkupBuilder
+from relay.core.text.markup_inline import Piece, write_inline
 from relay.core.text.richtext import CLOSE, OPEN, Kind, RichText
 
 _BLOCK = re.compile(
-    r"\\.|(?P<fence>```)|^(?:(?P<rest>>>> )|(?P<quote>> )|(?P<heading>#{1,3}) +|(?P<subtext>-# ))",
+    r"\\.|(?P<fence>```)|^(?:(?P<rest>>>> )|(?P<quote>> )|(?P<heading>#{1,3}) +|(?P<subtext>-# )"
+    r"|(?P<item> *(?:[-*]|[0-9]{1,3}\.) +(?=\S)))",
     re.M,
 )
 _QUOTED_LINES = re.compile("(?:> .*(?:\n|$))+")
@@ -20,6 +19,7 @@ _QUOTE_SIGN = re.compile("^> ", re.MULTILINE)
 _TOKEN = re.compile(
     rf"\\(?P<escaped>_|[^\w\s{OPEN}{CLOSE}])"
     r"|(?P<ticks>`+)"
+    r"|<#(?P<channel>[0-9]{1,20})>"
     rf"|<t:(?P<unix>[0-9]{{1,10}}|{OPEN}[0-9]+{CLOSE})(?::(?P<style>[tTdDfFsSR]))?>"
     r"|(?P<sign>\*\*|\*|__|_|~~|\|\||\[)"
     r"|\]\(<?(?P<address>[^\s()<>]*(?:\([^\s()<>]*\)[^\s()<>]*)*)>?\)"
@@ -40,19 +40,6 @@ _STYLES: dict[str, Kind] = {
     "||": "spoiler",
     "[": "link",
 }
-
-
-class _Token(Struct, frozen=True):
-    """A piece of a line: `text` alone, under a style of its own (`kind`), or a `sign` that may
-    begin or end one.
-    """
-
-    text: str
-    kind: Kind | None = None
-    value: str = ""
-    sign: str = ""
-    begins: bool = False
-    ends: bool = False
 
 
 def parse_discord(source: str) -> RichText:
@@ -76,6 +63,7 @@ def _blocks(source: str, builder: MarkupBuilder, *, quoted: bool) -> None:
         elif (
             found["heading"]
             or found["subtext"]
+            or found["item"]
             or (not quoted and (found["quote"] or found["rest"]))
         ):
             _inline(source[begin : found.start()], builder)
@@ -86,6 +74,10 @@ def _blocks(source: str, builder: MarkupBuilder, *, quoted: bool) -> None:
 def _block(source: str, found: re.Match[str], builder: MarkupBuilder) -> int:
     """Write the block that begins here; where it ends, its line feed not taken."""
     mark = builder.open()
+    if found["item"]:
+        builder.write(found["item"])
+        builder.close(mark, "item")
+        return found.end()
     if found["rest"]:
         _blocks(source[found.end() :], builder, quoted=True)
         builder.close(mark, "quote")
@@ -107,62 +99,19 @@ def _block(source: str, found: re.Match[str], builder: MarkupBuilder) -> int:
 
 
 def _inline(source: str, builder: MarkupBuilder) -> None:
-    tokens = list(_tokens(source))
-    pairs = _pairs(tokens)
-    ends = {end: begin for begin, end in pairs.items()}
-    marks: dict[int, OpenStyle] = {}
-    for index, token in enumerate(tokens):
-        if index in pairs:
-            marks[index] = builder.open()
-        elif index in ends:
-            begin = ends[index]
-            builder.close(marks[begin], _STYLES[tokens[begin].sign], token.value)
-        elif token.kind:
-            mark = builder.open()
-            builder.write(token.text)
-            builder.close(mark, token.kind, token.value)
-        else:
-            builder.write(token.text)
+    write_inline(list(_tokens(source)), _STYLES, builder)
 
 
-def _pairs(tokens: list[_Token]) -> dict[int, int]:
-    """Which sign ends which: the places of the two. A sign that finds no partner is text."""
-    pairs: dict[int, int] = {}
-    waiting: list[int] = []
-    open_signs: Counter[str] = Counter()
-    for index in range(len(tokens)):
-        _inner_first(tokens, index, waiting)
-        token = tokens[index]
-        empty = token.ends and waiting[-1:] == [index - 1] and tokens[index - 1].sign == token.sign
-        if token.ends and open_signs[token.sign] and not empty:
-            begin = waiting.pop()
-            open_signs[tokens[begin].sign] -= 1
-            while tokens[begin].sign != token.sign:
-                begin = waiting.pop()
-                open_signs[tokens[begin].sign] -= 1
-            pairs[begin] = index
-        elif token.begins and not empty:
-            waiting.append(index)
-            open_signs[token.sign] += 1
-    return pairs
-
-
-def _inner_first(tokens: list[_Token], index: int, waiting: list[int]) -> None:
-    """Three signs in a row end the style that began last before the other one."""
-    token, after = tokens[index], tokens[min(index + 1, len(tokens) - 1)]
-    tripled = after.ends and token.sign == after.sign * 2
-    if tripled and waiting and tokens[waiting[-1]].sign == after.sign:
-        tokens[index], tokens[index + 1] = after, token
-
-
-def _tokens(source: str) -> Iterator[_Token]:
+def _tokens(source: str) -> Iterator[Piece]:
     position = 0
     while found := _TOKEN.search(source, position):
         if found.start() > position:
-            yield _Token(source[position : found.start()])
+            yield Piece(source[position : found.start()])
         position = found.end()
         if found["escaped"]:
-            yield _Token(found["escaped"])
+            yield Piece(found["escaped"])
+        elif found["channel"]:
+            yield Piece(found[0], kind="channel", value=found["channel"])
         elif found["unix"]:
             yield _time(found)
         elif found["sign"]:
@@ -171,11 +120,11 @@ def _tokens(source: str) -> Iterator[_Token]:
             token, position = _code(source, found)
             yield token
         else:
-            yield _Token(found[0], value=found["address"], sign="[", ends=True)
-    yield _Token(source[position:])
+            yield Piece(found[0], value=found["address"], sign="[", ends=True)
+    yield Piece(source[position:])
 
 
-def _sign(source: str, found: re.Match[str]) -> _Token:
+def _sign(source: str, found: re.Match[str]) -> Piece:
     sign = found["sign"]
     before, after = (
         source[max(found.start() - 1, 0) : found.start()],
@@ -185,17 +134,17 @@ def _sign(source: str, found: re.Match[str]) -> _Token:
     if sign in {"*", "_"}:
         begins = bool(after.strip())
         ends = bool(before.strip()) and not (sign == "_" and after.isalnum())
-    return _Token(sign, sign=sign, begins=begins, ends=ends)
+    return Piece(sign, sign=sign, begins=begins, ends=ends)
 
 
-def _time(found: re.Match[str]) -> _Token:
+def _time(found: re.Match[str]) -> Piece:
     unix, style = found["unix"], found["style"]
     value = f"{unix}:{_TIME_FORMATS.get(style, style)}" if style else unix
     text = unix if OPEN in unix else f"{datetime.fromtimestamp(int(unix), UTC):%Y-%m-%d %H:%M} UTC"
-    return _Token(text, kind="time", value=value)
+    return Piece(text, kind="time", value=value)
 
 
-def _code(source: str, found: re.Match[str]) -> tuple[_Token, int]:
+def _code(source: str, found: re.Match[str]) -> tuple[Piece, int]:
     """Code, a block of it, or plain ticks when they do not end, and where to go on."""
     size, begin = len(found[0]), found.end()
     if size >= 3:
@@ -204,7 +153,7 @@ def _code(source: str, found: re.Match[str]) -> tuple[_Token, int]:
         if end >= 0 and source[begin:end].strip():
             language = _LANGUAGE.match(source, begin, end)
             body = source[language.end() if language else begin : end].strip("\n")
-            return _Token(body, kind="pre", value=language[1] if language else ""), end + 3
+            return Piece(body, kind="pre", value=language[1] if language else ""), end + 3
     elif close := re.compile(f"(?<!`){found[0]}(?!`)").search(source, begin):
-        return _Token(source[begin : close.start()], kind="code"), close.end()
-    return _Token(found[0]), found.end()
+        return Piece(source[begin : close.start()], kind="code"), close.end()
+    return Piece(found[0]), found.end()

@@ -1,10 +1,14 @@
 """A rendered message, before its platform writes it in its own form."""
 
+from collections.abc import Callable
+
 from msgspec import Struct
 
 from relay.core.text.richtext import RichText
 
 EMPTY = RichText("")
+BLOCKS = ("card", "reply", "digest", "title", "fields", "footer", "color", "content")
+"""The blocks of a template, each a part of a message."""
 
 
 class Field(Struct, frozen=True):
@@ -50,3 +54,16 @@ class Message(Struct, frozen=True):
     timestamp: float | None = None
     mentions: tuple[Mention, ...] = ()
     file: Attachment | None = None
+
+
+class Form(Struct, frozen=True):
+    """What a platform says of messages: by how much one is too large (0: it fits), and which blocks
+    of a template it `shows`.
+    """
+
+    excess: Callable[[Message], int]
+    shows: frozenset[str] = frozenset(BLOCKS)
+
+    def fits(self, message: Message) -> bool:
+        """Whether the message keeps the platform's limits."""
+        return self.excess(message) == 0

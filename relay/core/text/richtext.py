@@ -5,7 +5,6 @@ value.
 import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from heapq import heapify, heappop, heappush
-from itertools import takewhile
 from typing import Literal
 from unicodedata import category
 from urllib.parse import quote
@@ -29,6 +28,8 @@ Kind = Literal[
     "mention",
     "heading",  # value: level 1 to 3
     "subtext",
+    "item",  # the bullet or number of a list's item in a template's own text
+    "channel",  # value: the number of a Discord channel, of a template's own text
 ]
 
 
@@ -92,9 +93,14 @@ def concat(parts: Iterable[RichText | str]) -> RichText:
     texts: list[str] = []
     spans: list[Span] = []
     offset = 0
-    for part in map(_rich, parts):
+    for part in parts:
+        if isinstance(part, str):
+            texts.append(part)
+            offset += len(part)
+            continue
         texts.append(part.text)
-        spans += _shifted(part.spans, offset)
+        if part.spans:
+            spans += _shifted(part.spans, offset)
         offset += len(part.text)
     return RichText("".join(texts), tuple(spans))
 
@@ -111,11 +117,16 @@ def cut(rich: RichText, start: int, end: int) -> RichText:
     """The characters from `start` to `end` (code points, `0 <= start <= end`), each span clipped to
     them.
     """
-    spans = takewhile(lambda span: span.start < end, rich.spans)
-    clipped = (
-        Span(s.kind, max(s.start, start) - start, min(s.end, end) - start, s.value) for s in spans
-    )
-    return RichText(rich.text[start:end], tuple(s for s in clipped if s.start < s.end))
+    if start == 0 and end >= len(rich.text):
+        return rich
+    spans: list[Span] = []
+    for span in rich.spans:
+        if span.start >= end:
+            break
+        first, last = max(span.start, start) - start, min(span.end, end) - start
+        if first < last:
+            spans.append(Span(span.kind, first, last, span.value))
+    return RichText(rich.text[start:end], tuple(spans))
 
 
 def strip(rich: RichText) -> RichText:
@@ -139,6 +150,8 @@ def normalise(rich: RichText) -> RichText:
     style inside itself (also a quote in a quote, code in code) dropped, and equal inline neighbours
     joined."""
     size = len(rich.text)
+    if len(rich.spans) <= 1 and all(0 <= s.start < s.end <= size for s in rich.spans):
+        return rich
     heap = [
         (s.start, -s.end, order, s)
         for order, s in enumerate(rich.spans)
@@ -281,36 +294,41 @@ def substitute(rich: RichText, values: Sequence[RichText | str]) -> RichText:
     In the values of spans the plain text of a value is put, and the result is checked: a link that
     leads nowhere on the web and a time that is none lose their style and keep their text.
     """
-    safe = [_without_placeholders(_rich(value)) for value in values]
+    if not values and OPEN not in rich.text and CLOSE not in rich.text:
+        return normalise(rich)
+    safe = [_without_placeholders(value) for value in values]
     pieces: list[str] = []
     spans: list[Span] = []
     filled: list[tuple[int, int, int]] = []
     position = length = 0
     for found in _PLACEHOLDER.finditer(rich.text):
         value = _value(found, safe)
-        pieces += (rich.text[position : found.start()], value.text)
-        before = length + found.start() - position
-        length = before + len(value.text)
-        position = found.end()
-        spans += _shifted(value.spans, before)
-        filled.append((found.start(), position, length))
+        text = value if isinstance(value, str) else value.text
+        start, end = found.span()
+        pieces += (rich.text[position:start], text)
+        before = length + start - position
+        length = before + len(text)
+        position = end
+        if not isinstance(value, str):
+            spans += _shifted(value.spans, before)
+        filled.append((start, position, length))
     pieces.append(rich.text[position:])
     styles = _moved(_settled(rich.spans, safe), filled)
     return normalise(RichText("".join(pieces), (*styles, *spans)))
 
 
-def _value(found: re.Match[str], values: Sequence[RichText]) -> RichText:
+def _value(found: re.Match[str], values: Sequence[RichText | str]) -> RichText | str:
     index = int(found[1] or len(values))
-    return values[index] if index < len(values) else RichText("")
+    return values[index] if index < len(values) else ""
 
 
-def _settled(spans: Iterable[Span], values: Sequence[RichText]) -> Iterator[Span]:
+def _settled(spans: Iterable[Span], values: Sequence[RichText | str]) -> Iterator[Span]:
     for span in spans:
         if OPEN not in span.value and CLOSE not in span.value:
             yield span
             continue
         value = checked(
-            span.kind, _PLACEHOLDER.sub(lambda found: _value(found, values).text, span.value)
+            span.kind, _PLACEHOLDER.sub(lambda found: _rich(_value(found, values)).text, span.value)
         )
         if value is not None:
             yield Span(span.kind, span.start, span.end, value)
@@ -365,6 +383,8 @@ def clean(text: str) -> str:
     """A value from outside as text that can be shown: lines end in a line feed; controls, half
     surrogates and the bidirectional controls that could turn the rest of a message around are
     gone."""
+    if text.isprintable():  # none of those is
+        return text
     text = _UNWANTED.sub("", _LINE_ENDS.sub("\n", text))
     return _SURROGATES.sub("\ufffd", text)
 
@@ -373,7 +393,13 @@ def _rich(content: RichText | str) -> RichText:
     return RichText(content) if isinstance(content, str) else content
 
 
-def _without_placeholders(rich: RichText) -> RichText:
+def _without_placeholders(rich: RichText | str) -> RichText | str:
+    if isinstance(rich, str):
+        if rich.isascii():
+            return rich
+        return _NONCHARACTERS.sub("\ufffd", rich)
+    if rich.text.isascii() and all(span.value.isascii() for span in rich.spans):
+        return rich
     spans = (
         Span(s.kind, s.start, s.end, _NONCHARACTERS.sub("\ufffd", s.value)) for s in rich.spans
     )

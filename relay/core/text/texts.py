@@ -2,6 +2,7 @@
 translated.
 """
 
+from functools import lru_cache
 from string import Formatter
 from types import MappingProxyType
 from typing import NamedTuple
@@ -261,11 +262,17 @@ def fill(wanted: str, text: Text, n: int | None = None, **values: Value) -> Rich
     if n is not None:
         values["n"] = number(wanted, n)
     parts: list[Value] = []
-    for literal, name, _, _ in _FORMATTER.parse(pattern):
+    for literal, name in _parsed(pattern):
         parts.append(literal)
         if name:
             parts.append(values[name])
     return concat(parts)
+
+
+@lru_cache(maxsize=1024)
+def _parsed(pattern: str) -> tuple[tuple[str, str | None], ...]:
+    """The literal pieces of a pattern, each with the name of the value behind it."""
+    return tuple((literal, name) for literal, name, _, _ in _FORMATTER.parse(pattern))
 
 
 def _pattern(wanted: str, text: Text, n: int | None) -> str:

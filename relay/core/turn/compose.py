@@ -1,6 +1,5 @@
 """Composing a turn: the message by which a step shows its card."""
 
-from collections.abc import Callable
 from typing import Literal
 
 from msgspec import Struct
@@ -11,7 +10,7 @@ from relay.core.card.digest import DIGEST, QUIET, DigestView
 from relay.core.card.step import Reply
 from relay.core.template.build_view import Held, build_view, late
 from relay.core.template.template import Templates, render, render_digest
-from relay.core.text.message import Message
+from relay.core.text.message import Form, Message
 from relay.core.turn.decide import Send, Situation
 from relay.core.turn.finish import Contents
 
@@ -28,33 +27,30 @@ class Composed(Struct, frozen=True):
     failed: str = ""
 
 
-def compose(
-    send: Send, situation: Situation, templates: Templates, fits: Callable[[Message], bool]
-) -> Composed:
+def compose(send: Send, situation: Situation, templates: Templates, form: Form) -> Composed:
     """The message of the step. Never raises."""
     match send.card.group:
         case group if group == DIGEST:
-            return _composed_digest(_digest_view(send, situation), situation, templates, fits)
+            return _composed_digest(_digest_view(send, situation), situation, templates, form)
         case group if group == QUIET:
-            return _composed_digest(_summary_view(send, situation), situation, templates, fits)
+            return _composed_digest(_summary_view(send, situation), situation, templates, form)
         case _:
-            return _composed_card(send, situation, templates, fits)
+            return _composed_card(send, situation, templates, form)
 
 
-def _composed_card(
-    send: Send, situation: Situation, templates: Templates, fits: Callable[[Message], bool]
-) -> Composed:
+def _composed_card(send: Send, situation: Situation, templates: Templates, form: Form) -> Composed:
     view = build_view(
         send.card,
         situation.state,
         send.step,
         situation.policy,
         situation.now,
-        held=_held(situation),
+        situation.memory,
+        _held(situation),
     )
     reply = send.step.kind if isinstance(send.step, Reply) else None
     part: Literal["card", "reply"] = "reply" if reply else "card"
-    rendered = render(templates, situation.policy, view, part, reply, fits)
+    rendered = render(templates, situation.policy, view, part, reply, form)
     return Composed(rendered.message, Contents(counted=rendered.counted), rendered.failed)
 
 
@@ -67,9 +63,9 @@ def _composed_digest(
     view: DigestView,
     situation: Situation,
     templates: Templates,
-    fits: Callable[[Message], bool],
+    form: Form,
 ) -> Composed:
-    rendered = render_digest(templates, situation.policy, view, fits)
+    rendered = render_digest(templates, situation.policy, view, form)
     return Composed(rendered.message, Contents(named=rendered.named), rendered.failed)
 
 

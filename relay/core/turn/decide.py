@@ -15,6 +15,7 @@ from relay.core.card.hours import UNRESTRICTED, Hours, hours_at
 from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.plan import is_urgent, is_urgent_news, plan, rank, rank_of, turns_urgent
 from relay.core.card.step import Post, Rank, Step, Wait
+from relay.core.card.view import Memory
 from relay.core.event import EndReason
 from relay.core.routing.lane import Policy, Target
 from relay.core.turn.change import CardChange
@@ -36,7 +37,8 @@ class Situation(Struct, frozen=True):
     lane wait for a call; on `lanes` other threads of the chat `waiting_beside` do. `urgent` of
     those of the lane tell something urgent that is not told yet, and the chat has room for
     `urgent_room` calls of this lane while that may wait. `lines` are what a digest or a summary
-    tells of; `digest` is the lane's.
+    tells of; `digest` is the lane's. `memory` is what is known of the last seven days of the card's
+    alert, if it has one.
     """
 
     now: float
@@ -53,6 +55,7 @@ class Situation(Struct, frozen=True):
     lines: tuple[Line, ...] = ()
     digest: Card | None = None
     pace: Pace = Pace()
+    memory: Memory = Memory()
 
     @property
     def policy(self) -> Policy:

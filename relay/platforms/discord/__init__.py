@@ -22,6 +22,7 @@ from relay.platforms.discord.config import (
 )
 from relay.platforms.discord.errors import ERRORS
 from relay.platforms.discord.fit import (
+    FORM,
     excess,
     fits,
     squeeze,
@@ -40,6 +41,7 @@ __all__ = [
     "CHATS",
     "ENTRY",
     "ERRORS",
+    "FORM",
     "GLOBALS",
     "IMPORTED",
     "LIMITS",

@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from msgspec.structs import replace
 
-from relay.core.text.message import Field, Message
+from relay.core.text.message import Field, Form, Message
 from relay.core.text.richtext import RichText, cut, join, shorten, styled, utf16_length
 from relay.platforms.discord.text import write, write_line, write_plain
 
@@ -72,6 +72,9 @@ def arranged(message: Message) -> Message:
 def fits(message: Message) -> bool:
     """Whether every written part keeps its limit, and their sum its own."""
     return excess(message) == 0
+
+
+FORM = Form(excess)
 
 
 def squeeze(message: Message) -> Message:

@@ -14,12 +14,15 @@ from relay.platforms.link import spelled
 
 _GAP = "\u200b"  # between two markers that would read as another one
 _SPECIAL = re.compile(
-    r"[\\*_~|`\[\]]"  # styles, code, masked links
+    r"[\\*~|`\[\]]"  # styles, code, masked links
+    # Within a word it is none to Discord, and a push shows the escape: `worker_3` stays as it is.
+    r"|(?<![A-Za-z0-9])_|_(?![A-Za-z0-9])"
     r"|<(?=[@#:/+A-Za-z])"  # mentions, custom emoji, times, links
     r"|@(?=everyone|here)"
     r"|:(?=//|[\w+~-]{1,60}:)"  # addresses, emoji by name
 )
 _BLOCK = re.compile(r"(\s*)[#>+-]|(\s*\d+)[.)]")
+_ITEM = re.compile(r" *(?:[-*]|[0-9]{1,3}\.) +")
 _MARKERS = {"bold": "**", "italic": "*", "underline": "__", "strikethrough": "~~", "spoiler": "||"}
 _HEADINGS = {"2": "## ", "3": "### "}
 _TICKS = re.compile("`+")
@@ -76,8 +79,10 @@ def _prose(rich: RichText, *, drop_last: bool) -> Iterator[str]:
     for line in lines[:-1] if drop_last else lines:
         end = start + len(line)
         here = tuple(s for s in spans if s.start < max(end, start + 1) and s.end > start)
-        yield _prefix(here, blank=not line.strip()) + _escaped_start(
-            _inline(rich.text, start, end, here)
+        written = _inline(rich.text, start, end, here)
+        listed = any(span.kind == "item" and span.start == start for span in here)
+        yield _prefix(here, blank=not line.strip()) + (
+            written if listed and _ITEM.match(written) else _escaped_start(written)
         )
         start = end + 1
 
@@ -131,6 +136,10 @@ def _styled(span: Span, text: str, start: int, end: int, within: tuple[Span, ...
         case "mention":
             kind, _, number = span.value.partition(":")
             return f"<@&{number}>" if kind == "role" else f"<@{number}>"
+        case "item" if _ITEM.fullmatch(text[start:end]):
+            return text[start:end]
+        case "channel" if span.value.isdecimal():
+            return f"<#{span.value}>"
         case "link":
             return _link(span.value, text[start:end], _inline(text, start, end, within))
         case _:

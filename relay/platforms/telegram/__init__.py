@@ -22,6 +22,7 @@ from relay.platforms.telegram.config import (
 )
 from relay.platforms.telegram.errors import ERRORS
 from relay.platforms.telegram.messages import (
+    FORM,
     budgets,
     excess,
     fits,
@@ -38,6 +39,7 @@ __all__ = [
     "CHATS",
     "ENTRY",
     "ERRORS",
+    "FORM",
     "GLOBALS",
     "IMPORTED",
     "LIMITS",

@@ -10,7 +10,7 @@ from relay.core.card.outcome import Outcome, RateLimited
 from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
 from relay.core.routing.lane import Endpoint, LaneKey, Policy
 from relay.core.secret import Secret
-from relay.core.text.message import EMPTY, Message
+from relay.core.text.message import EMPTY, Form, Message
 from relay.core.text.richtext import RichText, concat, join, shorten, styled, utf16_length
 from relay.platforms.answer import (
     ParsedResponse,
@@ -28,7 +28,7 @@ from relay.platforms.answer import (
 from relay.platforms.http import NoAnswer, Request, Response
 from relay.platforms.telegram.config import RATES
 from relay.platforms.telegram.errors import ERRORS
-from relay.platforms.telegram.text import Entity, write, write_plain
+from relay.platforms.telegram.text import Entity, kept, write, write_plain
 from relay.platforms.upload import upload
 
 MOST_UNITS = 4096
@@ -179,6 +179,9 @@ def fits(message: Message) -> bool:
     return excess(message) == 0
 
 
+FORM = Form(excess, frozenset({"card", "reply", "digest", "title", "content"}))
+
+
 def squeeze(message: Message) -> Message:
     """The message with its body shortened to what fits beside the mentions."""
     if fits(message):
@@ -189,10 +192,11 @@ def squeeze(message: Message) -> Message:
 
 
 def _units(rich: RichText) -> int:
-    """The written size; of a text that is far too large, only its length: writing it would be
-    wasted.
+    """The written size; of a text that is too large, only its length: writing it would be wasted,
+    and only adds to it.
     """
-    return len(rich.text) if len(rich.text) > 2 * MOST_UNITS else utf16_length(write(rich)[0])
+    size = utf16_length(kept(rich.text).strip())
+    return size if size > MOST_UNITS else utf16_length(write(rich)[0])
 
 
 def _plain_units(rich: RichText) -> int:

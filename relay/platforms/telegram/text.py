@@ -108,6 +108,7 @@ _REMOVED = {
     **dict.fromkeys((0x2028, 0x2029), "\n"),
     **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),
 }
+_CHANGED = re.compile(f"[{re.escape(''.join(map(chr, _REMOVED)))}]")
 
 
 @lru_cache(maxsize=64)  # a message is measured, then sent
@@ -128,25 +129,28 @@ def write_plain(rich: RichText) -> str:
     return _broken(_prepared(RichText(rich.text))).text
 
 
+def kept(text: str) -> str:
+    """The characters that Telegram keeps, one for each."""
+    return text.translate(_REMOVED) if _CHANGED.search(text) else text
+
+
 def _prepared(rich: RichText) -> RichText:
     """Characters that Telegram keeps, no white space around, links that it keeps; other links show
     their address.
     """
-    text = (
-        rich.text
-        if rich.text.isascii() and rich.text.isprintable()
-        else rich.text.translate(_REMOVED)
-    )
+    text = kept(rich.text)
     spans = [
-        s for s in map(_spelled, rich.spans) if s.kind != "mention" or s.value.startswith("user:")
+        s
+        for s in map(_spelled, rich.spans)
+        if s.kind in _TYPES and (s.kind != "mention" or s.value.startswith("user:"))
     ]
     lost = [s for s in spans if s.kind == "link" and not public(s.value)]
-    kept = RichText(text, tuple(s for s in spans if s not in lost))
+    rest = RichText(text, tuple(s for s in spans if s not in lost) if lost else tuple(spans))
     for span in reversed(lost):
         if span.value and span.value.rstrip("/") != text[span.start : span.end].rstrip("/"):
-            rest = cut(kept, span.end, len(kept.text))
-            kept = concat([cut(kept, 0, span.end), f" ({span.value})", rest])
-    return strip(normalise(kept) if lost else kept)
+            after = cut(rest, span.end, len(rest.text))
+            rest = concat([cut(rest, 0, span.end), f" ({span.value})", after])
+    return strip(normalise(rest) if lost else rest)
 
 
 def _spelled(span: Span) -> Span:

@@ -26,8 +26,8 @@ from relay.store.sqlite.unreadable import needed, readable
 
 YIELD = 0.05  # seconds after which a lane that let another one go first asks again
 PATIENCE = 5.0  # seconds for which others wait for a lane that may go and does not come
-# Of a budget a sixth is left to first messages, and to what is urgent: a new alert does not wait for
-# the minute that many edits used up.
+# Of a budget a sixth is left to first messages, and to what is urgent: a new alert does not wait
+# for the minute that many edits used up.
 KEPT_BACK = 6
 BREAK = 60.0  # seconds without a denial after which a lane was not held up in between
 _encode = msgspec.json.encode
@@ -42,8 +42,9 @@ def take_all(
     """Takes the attempt's call from all budgets and returns None, or from none of them and returns
     when to come again.
 
-    A part of each budget is kept for what nobody was told of yet. What is denied leaves a wish. Whoever finds as much room in a budget as there are wishes that go
-    before its own, and may go now, lets them go first.
+    A part of each budget is kept for what nobody was told of yet. What is denied leaves a wish.
+    Whoever finds as much room in a budget as there are wishes that go before its own, and may go
+    now, lets them go first.
     """
     budgets = [(_open_to(attempt.rank, limit), _read(db, limit.key)) for limit in limits]
     due = max((free_at(budget, limit, now) for limit, budget in budgets), default=now)

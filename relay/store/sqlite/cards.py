@@ -356,14 +356,30 @@ def unwatch(db: Database, lane: int, seqs: Sequence[int]) -> None:
     """No absent alert concerns the groups of these deliveries, where the lane has no card of
     them.
     """
-    db.executemany(
-        "DELETE FROM watch WHERE lane = ? AND (grp, fingerprint) IN (SELECT grp, fingerprint "
-        "FROM delivery"
-        " WHERE lane = ? AND seq = ?) AND NOT EXISTS (SELECT 1 FROM card WHERE card.lane = "
-        "watch.lane"
-        " AND card.grp = watch.grp AND card.fingerprint = watch.fingerprint)",
-        [(lane, lane, seq) for seq in seqs],
-    )
+    for seq in seqs:
+        (card,) = db.execute(
+            "SELECT grp, fingerprint FROM delivery WHERE lane = ? AND seq = ?", (lane, seq)
+        ).fetchall()
+        if find(db, lane, *card) is None:
+            leave(db, lane, *card)
+
+
+def leave(db: Database, lane: int, group: str, fingerprint: str) -> None:
+    """No absent alert concerns the card, and no alert has its line on it."""
+    card = (lane, group, fingerprint)
+    db.execute("DELETE FROM watched WHERE lane = ? AND home = ? AND fingerprint = ?", card)
+    db.execute("DELETE FROM standing WHERE lane = ? AND grp = ? AND fingerprint = ?", card)
+
+
+def close(db: Database, lane: int, group: str, fingerprint: str) -> None:
+    """No absent alert concerns the closed card, unless a delivery for it waits to be folded. Alerts
+    go on having their lines on it.
+    """
+    if not has_news(db, lane, group, fingerprint):
+        db.execute(
+            "DELETE FROM watched WHERE lane = ? AND home = ? AND fingerprint = ?",
+            (lane, group, fingerprint),
+        )
 
 
 def forget(db: Database, lane: int, group: str, fingerprint: str) -> None:
@@ -383,4 +399,4 @@ def forget(db: Database, lane: int, group: str, fingerprint: str) -> None:
         where,
     )
     db.execute("DELETE FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?", where)
-    db.execute("DELETE FROM watch WHERE lane = ? AND grp = ? AND fingerprint = ?", where)
+    leave(db, *where)

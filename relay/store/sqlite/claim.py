@@ -2,7 +2,7 @@
 
 import msgspec
 
-from relay.core.alert import Notification
+from relay.core.alert import GroupId, Notification
 from relay.core.budget import Pace
 from relay.core.card.card import Card
 from relay.core.card.lane_state import LaneState
@@ -10,6 +10,7 @@ from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Claim, Open
 from relay.store.sqlite import cards
 from relay.store.sqlite.database import Database
+from relay.store.sqlite.spread import spread, take_woken
 
 _lane_state = msgspec.json.Decoder(LaneState).decode
 _notification = msgspec.json.Decoder(Notification).decode
@@ -18,27 +19,34 @@ _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 # A page of large payloads takes some ten times as much memory when it is read, and the time of the
 # thread that accepts.
 PAGE_BYTES = 4 << 20
+_ANY = (1 << 63) - 1
 _Opened = tuple[int, str, str, str, bytes | None, float, bytes, str]
+_group = msgspec.json.Decoder(GroupId).decode
 
 
 def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim:
     """See `protocol.Store.claim`; `row` is the lane's."""
+    # On a full disk what was accepted goes to its own chats, and to others when there is room.
+    room = db.has_room()
+    done = spread(db) if page and room else True
+    woken = take_woken(db)
     state, *pace = db.execute(
         "SELECT state, called_at, limited_since, limited_until FROM lane WHERE id = ?", (row,)
     ).fetchone()
-    opened, more = _opened(db, row, page)
-    if opened:
+    opened, more = _opened(db, row, page, spread_only=room)
+    if opened or not done:
         return Claim(
             lane,
             _lane_state(state),
             tuple(map(_open, opened)),
             _touched(db, row, opened),
             None,
-            more,
+            more or not done,
+            woken=woken,
         )
     found = cards.first_due(db, row, now)
     if not found:
-        return Claim(lane, _lane_state(state), (), (), cards.next_due(db, row))
+        return Claim(lane, _lane_state(state), (), (), cards.next_due(db, row), woken=woken)
     card, rank = cards.with_wait(db, row, found[0]), found[1]
     waiting, urgent = cards.count_waiting(db, row)
     return Claim(
@@ -53,13 +61,20 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
         lines=cards.lines_for(db, row, card),
         rank=rank,
         pace=Pace(*pace),
+        woken=woken,
     )
 
 
+def _last_spread(db: Database) -> int:
+    (value,) = db.execute("SELECT value FROM progress WHERE name = 'spread'").fetchone()
+    return int(value)
+
+
 def _open(row: _Opened) -> Open:
-    seq, receiver, owner, fingerprint, alerts, at, body, _ = row
+    seq, receiver, owner, fingerprint, alerts, at, body, grp = row
     chosen = None if alerts is None else _indexes(alerts)
-    return Open(seq, receiver, owner, fingerprint, chosen, at, _notification(body))
+    notification = _notification(body)
+    return Open(seq, receiver, owner, _group(grp), fingerprint, chosen, at, notification)
 
 
 def _touched(db: Database, row: int, opened: list[_Opened]) -> tuple[Card, ...]:
@@ -69,7 +84,7 @@ def _touched(db: Database, row: int, opened: list[_Opened]) -> tuple[Card, ...]:
     return tuple(card for card in found if card)
 
 
-def _opened(db: Database, row: int, page: int) -> tuple[list[_Opened], bool]:
+def _opened(db: Database, row: int, page: int, *, spread_only: bool) -> tuple[list[_Opened], bool]:
     """The oldest open deliveries, and whether there are more: at most `page`, and no more once they
     bring `PAGE_BYTES` of alerts.
     """
@@ -80,9 +95,9 @@ def _opened(db: Database, row: int, page: int) -> tuple[list[_Opened], bool]:
         # SQLite would take the primary key and read all that came.
         " FROM delivery INDEXED BY delivery_open"
         " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS "
-        "NULL"
-        " ORDER BY seq LIMIT ?",
-        (row, page + 1),
+        "NULL AND payload <= ?"
+        " ORDER BY payload, seq LIMIT ?",
+        (row, _last_spread(db) if spread_only else _ANY, page + 1),
     )
     opened: list[_Opened] = []
     size = 0

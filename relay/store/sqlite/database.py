@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
+from relay.core.alert import Notification
 from relay.core.event import Event, StorageDamaged
 from relay.core.routing.lane import LaneKey
 from relay.store.protocol import StoreError
@@ -44,6 +45,9 @@ class Database:
         self._usable = True
         self._synced = True
         self.lane_rows: dict[LaneKey, int] = {}
+        # Notifications that were accepted and not spread, by the number of their payload.
+        self.unspread: dict[int, Notification] = {}
+        self.woken: dict[LaneKey, None] = {}  # lanes that have work by what was spread
 
     def _check_writable(self) -> None:
         for path in (self._path.parent, self._path) if self._path else ():

@@ -227,7 +227,11 @@ class SqlitePeople:
         found = self._db.execute("SELECT id FROM lane WHERE key = ?", (_text(lane),)).fetchone()
         if not found:
             return
-        self._db.execute("DELETE FROM watch WHERE lane = ? AND owner = ?", (found[0], SUBSCRIPTION))
+        for table in ("watched", "standing"):
+            self._db.execute(
+                f"DELETE FROM {table} WHERE lane = ? AND owner = ?",  # noqa: S608 - one of two names
+                (found[0], SUBSCRIPTION),
+            )
         pending = self._db.execute(
             "SELECT seq FROM delivery WHERE lane = ? AND owner = ? AND settlement IS NULL",
             (found[0], SUBSCRIPTION),

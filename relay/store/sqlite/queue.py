@@ -336,8 +336,8 @@ def _again(db: Database, row: Row, now: float) -> int:
     )
     if row.card is None:
         db.execute(
-            "INSERT OR IGNORE INTO watch VALUES (?, ?, ?, ?, ?, NULL)",
-            (row.grp, row.lane, row.fingerprint, row.receiver, row.owner),
+            "INSERT OR IGNORE INTO watched VALUES (?, ?, ?, ?, ?, ?, NULL)",
+            (row.grp, row.lane, row.grp, row.fingerprint, row.receiver, row.owner),
         )
     count(db, row.lane_key.platform, row.owner, "accepted", 1)
     return int(seq)
@@ -362,14 +362,8 @@ def _let_be(db: Database, row: Row, now: float) -> None:
     place = (row.lane, row.grp, row.fingerprint)
     card = cards.find(db, *place)
     if card is None:
-        db.execute(
-            "DELETE FROM watch WHERE lane = ? AND grp = ? AND fingerprint = ? AND NOT EXISTS "
-            "(SELECT 1 FROM delivery"
-            " WHERE lane = watch.lane AND grp = watch.grp AND fingerprint = watch.fingerprint "
-            "AND card IS NULL"
-            " AND settlement IS NULL)",
-            place,
-        )
+        if not cards.has_news(db, *place):
+            cards.leave(db, *place)
     elif row.card is not None and not is_settled(card) and not _owes(db, row.card):
         _keep(db, row, waive(card), now)
 

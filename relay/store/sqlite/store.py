@@ -14,6 +14,7 @@ from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, absorbing
 from relay.core.card.lane_state import Down, LaneState, taking_over
 from relay.core.card.step import Rank
+from relay.core.card.view import Episode
 from relay.core.event import EndReason, Event, Noted, Settlement
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
@@ -29,7 +30,7 @@ from relay.store.protocol import (
     StoreError,
 )
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
-from relay.store.sqlite import budgets, cards, queue, unreadable
+from relay.store.sqlite import budgets, cards, queue, standing, unreadable
 from relay.store.sqlite.accept import accept, copy_to_fallback, lane_row, route_again
 from relay.store.sqlite.cards import text
 from relay.store.sqlite.claim import claim
@@ -39,6 +40,7 @@ from relay.store.sqlite.database import Database
 from relay.store.sqlite.people import SqlitePeople
 from relay.store.sqlite.purge import Purge
 from relay.store.sqlite.settlements import balance, down, end, overdue, pending_lanes
+from relay.store.sqlite.spread import spread, take_woken
 from relay.store.sqlite.unreadable import needed, readable
 
 _encode = msgspec.json.encode
@@ -90,11 +92,19 @@ class SqliteStore:
     def accept(self, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
         if not self._db.has_room():
             raise StoreError("the disk is full")
-        return accept(self._db, payloads)
+        woken = accept(self._db, payloads)
+        if all(new.deliveries for new in payloads):
+            return woken
+        return tuple(dict.fromkeys((*woken, *self.spread())))
+
+    def spread(self) -> tuple[LaneKey, ...]:
+        spread(self._db)
+        return take_woken(self._db)
 
     def copy_to_fallback(
         self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]
     ) -> tuple[LaneKey, ...]:
+        spread(self._db)
         return copy_to_fallback(self._db, lane, receiver, fallback, to)
 
     def _lane(self, lane: LaneKey) -> int:
@@ -127,13 +137,8 @@ class SqliteStore:
         group = text(card.group)
         card_id = cards.keep(self._db, row, change)
         if card.closed_at is not None:
-            self._db.execute(
-                "DELETE FROM watch WHERE grp = ? AND lane = ? AND fingerprint = ? AND NOT EXISTS"
-                " (SELECT 1 FROM delivery INDEXED BY delivery_open WHERE lane = watch.lane AND card"
-                " IS NULL AND settlement IS NULL AND delivery.grp = watch.grp"
-                " AND delivery.fingerprint = watch.fingerprint)",
-                (group, row, card.fingerprint),
-            )
+            cards.close(self._db, row, group, card.fingerprint)
+        standing.follow(self._db, row, group, card)
         if not change.folded:
             # A card may come from a storage that is no more; what follows must have higher numbers.
             self._db.execute(
@@ -198,9 +203,14 @@ class SqliteStore:
     ) -> tuple[Ended, ...]:
         return end(self._db, lane.platform, self._lane(lane), seqs, settlement, why)
 
+    def episodes(self, source: str, alert: str, since: float) -> tuple[Episode, ...]:
+        return standing.episodes(self._db, source, alert, since)
+
     def begin(self, attempt: Attempt, limits: Sequence[Limit], now: float) -> Begun | Denied:
         self._check_may_send()
         lane = self._lane(attempt.lane)
+        if not spread(self._db):
+            return Denied(now)
         if cards.has_news(self._db, lane, text(attempt.group), attempt.fingerprint):
             return Denied(now)
         until = budgets.take_all(self._db, lane, attempt, limits, now)
@@ -319,6 +329,8 @@ class SqliteStore:
         return cards.firing(self._db, groups)
 
     def wakes(self) -> tuple[tuple[LaneKey, float], ...]:
+        while not spread(self._db):
+            pass
         rows = self._db.execute(
             "SELECT key, CASE WHEN EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_open WHERE "
             "lane = lane.id AND card IS NULL AND settlement IS NULL) THEN 0.0 WHEN EXISTS (SELECT 1"
@@ -350,6 +362,7 @@ class SqliteStore:
         return queue.show(self._db, delivery_id)
 
     def retry(self, delivery_id: str, now: float) -> Retried | Refused:
+        spread(self._db)
         return queue.retry(self._db, delivery_id, now)
 
     def drop(self, delivery_id: str, now: float) -> Dropped | Refused:

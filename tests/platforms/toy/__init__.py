@@ -14,7 +14,7 @@ from relay.core.card.outcome import BotDown, ChatDown, Outcome, RateLimited, Thr
 from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
 from relay.core.routing.lane import Endpoint, LaneKey, Policy
 from relay.core.secret import Secret
-from relay.core.text.message import Message
+from relay.core.text.message import Form, Message
 from relay.core.text.richtext import RichText, concat, join, shorten, utf16_length
 from relay.platforms.answer import (
     ErrorRow,
@@ -186,6 +186,9 @@ def excess(message: Message) -> int:
 
 def fits(message: Message) -> bool:
     return excess(message) == 0
+
+
+FORM = Form(excess, frozenset({"card", "reply", "digest", "title", "content"}))
 
 
 def squeeze(message: Message) -> Message:

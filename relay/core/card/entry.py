@@ -1,0 +1,164 @@
+"""An alert of a card: what a report of it, or its absence from one, makes of it."""
+
+from typing import Literal
+
+from msgspec.structs import replace
+
+from relay.core.alert import Alert
+from relay.core.card.card import Entry
+
+FIRST = "first notification"  # Alertmanager notify/notify.go
+# Seconds by which a start may lie before the last report and still be the start of a new episode:
+# the clock of Prometheus is another than ours.
+_CLOCKS_APART = 60.0
+# Seconds after the known start up to which another start is a replica's of the same episode.
+_REPLICAS_APART = 120.0
+# Seconds for which an absence must last where Alertmanager may have forgotten what it had notified.
+_UNPROVEN = 300.0
+
+
+def fires(entry: Entry) -> bool:
+    """The alert fires."""
+    return entry.status == "firing"
+
+
+def reported(old: Entry | None, alert: Alert, at: float, via: str = "") -> Entry:
+    """The alert of a card after a report of it was accepted at `at` (Unix seconds), from the
+    card's own group or `via` another one.
+    """
+    if old is None or is_new_episode(old, alert):
+        ends_at = alert.ends_at if alert.status == "resolved" else None
+        return _new(alert, at, via, alert.status, ends_at)
+    said = replace(
+        old,
+        fingerprint=alert.fingerprint,
+        labels=alert.labels,
+        annotations=alert.annotations,
+        generator_url=alert.generator_url,
+        seen=at,
+        via=via,
+        absent_since=None,
+        unproven=False,
+    )
+    return _ended(said, old, alert, at) if alert.status == "resolved" else _fired(said, old, alert)
+
+
+def continued(old: Entry, alert: Alert, at: float, via: str) -> Entry:
+    """The alert that fires in place of another of the same identity, whose episode it goes on
+    with.
+    """
+    said = reported(replace(old, status="firing", ends_at=None, held_since=None), alert, at, via)
+    return replace(said, starts_at=old.starts_at, joined_at=old.joined_at)
+
+
+def is_new_episode(old: Entry, alert: Alert) -> bool:
+    """The alert began anew, though the end of the episode before was never posted
+    (`send_resolved: false`, or lost): it starts after it was reported last, and is no copy of
+    another replica.
+    """
+    return (
+        alert.status == "firing"
+        and old.status != "resolved"
+        and old.starts_at > 0
+        and alert.starts_at > old.seen - _CLOCKS_APART
+        and alert.starts_at > old.starts_at + _REPLICAS_APART
+    )
+
+
+def _ended(said: Entry, old: Entry, alert: Alert, at: float) -> Entry:
+    if fires(old) and _ended_before(alert, old.starts_at):
+        return said
+    # A copy from a peer may end a moment later.
+    known = old.ends_at if old.status == "resolved" else None
+    ended = max(known or alert.ends_at or old.ends_at or at, old.starts_at)
+    return replace(said, status="resolved", ends_at=ended, held_since=None, returned=False)
+
+
+def _fired(said: Entry, old: Entry, alert: Alert) -> Entry:
+    at = said.seen
+    if fires(old) or old.status == "gone":
+        # Copies from two Prometheus replicas differ in startsAt; Alertmanager too keeps the earlier
+        # (alert/alert.go).
+        began = min(filter(None, (old.starts_at, alert.starts_at)), default=0.0)
+        joined = old.joined_at if fires(old) else at
+        back = old.status == "gone" or old.returned
+        return replace(
+            said, status="firing", starts_at=began, ends_at=None, joined_at=joined, returned=back
+        )
+    if alert.starts_at > (old.ends_at or 0.0):
+        return _new(alert, at, said.via, "firing", None)
+    return replace(said, held_since=old.held_since if old.held_since is not None else at)
+
+
+def _ended_before(alert: Alert, start: float) -> bool:
+    """It is the end of an earlier episode. One that begins at its end is no episode: Alertmanager
+    gives that start to an end that was posted without one, such as amtool's, and it ends whatever
+    fires (api/v2/api.go)."""
+    return alert.ends_at is not None and alert.starts_at < alert.ends_at < start
+
+
+def _new(
+    alert: Alert,
+    at: float,
+    via: str,
+    now_status: Literal["firing", "resolved"],
+    ends_at: float | None,
+) -> Entry:
+    ended = (ends_at or at) if now_status == "resolved" else None
+    return Entry(
+        fingerprint=alert.fingerprint,
+        status=now_status,
+        labels=alert.labels,
+        annotations=alert.annotations,
+        generator_url=alert.generator_url,
+        starts_at=alert.starts_at,
+        ends_at=ended,
+        joined_at=at,
+        seen=at,
+        via=via,
+    )
+
+
+def absent(entry: Entry, at: float, via: str, reason: str) -> Entry:
+    """The alert after a whole payload of the group (see `Entry.via`). Not listed, it may be gone,
+    and does not fire after all if that was held. A first notification of a group that the card
+    knows proves little: Alertmanager may have been restarted without its log.
+    """
+    if entry.seen >= at or entry.via != via:
+        return entry
+    if entry.held_since is not None:
+        return replace(entry, held_since=None)
+    if not fires(entry):
+        return entry
+    if entry.absent_since is None:
+        return replace(entry, absent_since=at, unproven=reason == FIRST)
+    return replace(entry, unproven=False) if entry.unproven and reason != FIRST else entry
+
+
+def ripe(entry: Entry, hold: float, now: float) -> Entry:
+    """The alert with its hold carried out, if that is over by `now`: it fires after all, or is
+    gone.
+    """
+    at = ripens_at(entry, hold)
+    if at is None or at > now:
+        return entry
+    if entry.held_since is not None:
+        return replace(entry, status="firing", ends_at=None, held_since=None, joined_at=now)
+    return replace(
+        entry, status="gone", ends_at=entry.absent_since, absent_since=None, unproven=False
+    )
+
+
+def ripens_at(entry: Entry, hold: float) -> float | None:
+    """When a hold of the alert is over, Unix seconds; `hold` is `late_hold`, in seconds."""
+    if entry.held_since is not None:
+        return entry.held_since + hold
+    if entry.absent_since is not None:
+        return entry.absent_since + (max(hold, _UNPROVEN) if entry.unproven else hold)
+    return None
+
+
+def goes_on(entry: Entry, hold: float, at: float) -> bool:
+    """Another alert of the same identity continues this one: it fires, or ended up to `hold`
+    seconds ago."""
+    return fires(entry) or (entry.ends_at is not None and entry.ends_at + hold >= at)

@@ -1,0 +1,325 @@
+"""Spreading: what a payload says of an alert is brought to the card on which the alert has its line
+in each chat, whichever group, route or receiver brings it, and its group's absent alerts to theirs.
+
+It happens after the payload is acknowledged, from the durable payload, in order of acceptance and
+before any lane folds it.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from relay.core.alert import Alert, Notification
+from relay.core.routing.lane import LaneKey
+from relay.store.sqlite.accept import add, watch
+from relay.store.sqlite.cards import text
+from relay.store.sqlite.database import Database
+from relay.store.sqlite.standing import Row, stand
+from relay.store.sqlite.unreadable import readable
+
+# Alerts spread in one transaction, so that others get the thread of the store.
+_MOST_ALERTS = 5000
+# Seconds after its end for which a firing copy of an alert goes to the card that showed it: a copy
+# of another group, or of another replica, may come late.
+_LATE = 45.0
+_EMPTY = b"[]"
+_encode = msgspec.json.encode
+_lane_key = msgspec.json.Decoder(LaneKey).decode
+_notification = msgspec.json.Decoder(Notification).decode
+_indexes = msgspec.json.Decoder(tuple[int, ...]).decode
+_Card = tuple[int, str, str]  # lane, group, fingerprint
+
+
+class _Routed(NamedTuple):
+    """A delivery that a route made."""
+
+    lane: int
+    seq: int
+    key: LaneKey
+    receiver: str
+    owner: str
+    fingerprint: str
+    alerts: bytes | None
+
+
+class _Home(NamedTuple):
+    """The card of a lane on which an alert has its line."""
+
+    row: Row
+    fires: bool
+    ended_at: float | None
+
+
+class _Payload(NamedTuple):
+    """A payload that is to be spread. `alerts` are empty where it cannot be read."""
+
+    number: int
+    at: float
+    source: str
+    group: str
+    alerts: tuple[Alert, ...]
+    last: bool
+
+
+def spread(db: Database) -> bool:
+    """Spreads what was accepted since the last time, some of it where that is much, and says
+    whether all is done. `take_woken` has the lanes that have work by it.
+    """
+    (done,) = db.execute("SELECT value FROM progress WHERE name = 'spread'").fetchone()
+    waiting = db.execute(
+        "SELECT id, accepted_at, last FROM payload WHERE id > ? ORDER BY id", (done,)
+    ).fetchall()
+    if not waiting:
+        return True
+    alerts = 0
+    for number, at, last in waiting:
+        payload = _read(db, number, at, last=bool(last))
+        db.woken |= dict.fromkeys(_spread(db, payload))
+        done, alerts = number, alerts + len(payload.alerts) + 1
+        if alerts >= _MOST_ALERTS:
+            break
+    db.execute("UPDATE progress SET value = ? WHERE name = 'spread'", (done,))
+    return bool(done == waiting[-1][0])
+
+
+def take_woken(db: Database) -> tuple[LaneKey, ...]:
+    """The lanes that have work by what was spread; each is given once."""
+    woken = tuple(db.woken)
+    db.woken.clear()
+    return woken
+
+
+def _read(db: Database, number: int, at: float, *, last: bool) -> _Payload:
+    notification = db.unspread.pop(number, None)
+    if notification is None:
+        (body,) = db.execute("SELECT body FROM payload WHERE id = ?", (number,)).fetchone()
+        notification = readable(_notification, body)
+    if notification is None:
+        return _Payload(number, at, "", "", (), last=False)
+    return _Payload(
+        number,
+        at,
+        notification.source,
+        text(notification.group),
+        notification.alerts,
+        last=last,
+    )
+
+
+def _spread(db: Database, payload: _Payload) -> tuple[LaneKey, ...]:
+    if not payload.group:
+        return ()
+    routed = _routed(db, payload)
+    homes = _homes(db, payload)
+    present: dict[_Card, Row] = {}
+    added: list[Row] = []
+    for each in routed:
+        kept, moved = _parted(payload, each, homes)
+        if not moved:
+            present[each.lane, payload.group, each.fingerprint] = _row(each, payload.group)
+            continue
+        rows = _moved(each, moved, homes)
+        present |= {(row.lane, row.grp, row.fingerprint): row for row in rows}
+        own = _row(each, payload.group)._replace(alerts=_encode(kept))
+        if not kept and not _is_watched(db, own):
+            own, *rows = rows  # nothing is left of the delivery as it was: it becomes the first
+        else:
+            present[own.lane, own.grp, own.fingerprint] = own
+        _change(db, each.seq, own)
+        added += rows
+    unrouted = _unrouted(payload, routed, homes)
+    present |= {(row.lane, row.grp, row.fingerprint): row for row in unrouted}
+    added += unrouted
+    added += _absent(_watchers(db, payload.group, homes), present, last=payload.last)
+    watch(db, [(payload.group, row) for row in (*present.values(), *added)])
+    _stand(db, payload, present, homes)
+    return add(db, [(row, payload.number, payload.at) for row in added])
+
+
+def _routed(db: Database, payload: _Payload) -> list[_Routed]:
+    rows = db.execute(
+        "SELECT delivery.lane, seq, key, receiver, owner, fingerprint, alerts"
+        " FROM delivery INDEXED BY delivery_payload JOIN lane ON lane.id = delivery.lane"
+        " WHERE payload = ? AND grp = ? AND settlement IS NULL AND card IS NULL",
+        (payload.number, payload.group),
+    )
+    return [_Routed(lane, seq, _lane_key(key), *rest) for lane, seq, key, *rest in rows.fetchall()]
+
+
+def _homes(db: Database, payload: _Payload) -> dict[tuple[str, int], _Home]:
+    """Where the alerts of the payload have their lines, by alert and lane."""
+    rows = db.execute(
+        "SELECT alert, lane.id, lane.key, receiver, owner, grp, fingerprint, fallback_for, fires,"
+        " ended_at FROM json_each(?) AS wanted CROSS JOIN standing ON source = ?"
+        " AND alert = wanted.value JOIN lane ON lane.id = standing.lane",
+        (_encode([alert.fingerprint for alert in payload.alerts]).decode(), payload.source),
+    )
+    return {
+        (alert, lane): _Home(
+            Row(lane, _lane_key(key), receiver, owner, grp, fingerprint, None, fallback_for),
+            bool(fires),
+            ended_at,
+        )
+        for alert, lane, key, receiver, owner, grp, fingerprint, fallback_for, fires, ended_at in (
+            rows.fetchall()
+        )
+    }
+
+
+def _parted(
+    payload: _Payload, routed: _Routed, homes: Mapping[tuple[str, int], _Home]
+) -> tuple[list[int], dict[_Card, list[int]]]:
+    """The alerts of a delivery that go to the card of its own group, and those that have their line
+    on other cards.
+    """
+    kept: list[int] = []
+    moved: dict[_Card, list[int]] = {}
+    own = (routed.lane, payload.group, routed.fingerprint)
+    indexes = range(len(payload.alerts)) if routed.alerts is None else _indexes(routed.alerts)
+    for index in indexes:
+        alert = payload.alerts[index]
+        home = homes.get((alert.fingerprint, routed.lane))
+        if home is None or _card(home.row) == own or _is_over(home, alert, payload.at):
+            kept.append(index)
+        else:
+            moved.setdefault(_card(home.row), []).append(index)
+    return kept, moved
+
+
+def _is_over(home: _Home, alert: Alert, at: float) -> bool:
+    """The alert fires, and the card that showed it last has shown its end for a while."""
+    return (
+        alert.status == "firing"
+        and not home.fires
+        and (home.ended_at is None or home.ended_at + _LATE < at)
+    )
+
+
+def _moved(
+    routed: _Routed, moved: Mapping[_Card, list[int]], homes: Mapping[tuple[str, int], _Home]
+) -> list[Row]:
+    """The deliveries in place of the one of a route, for the cards on which its alerts have their
+    lines, under the policy of the route.
+    """
+    fallbacks = {_card(home.row): home.row.fallback_for for home in homes.values()}
+    return [
+        Row(
+            routed.lane, routed.key, routed.receiver, routed.owner, group, fingerprint,
+            _encode(indexes), fallbacks[lane, group, fingerprint],
+        )
+        for (lane, group, fingerprint), indexes in moved.items()
+    ]  # fmt: skip
+
+
+def _row(routed: _Routed, group: str) -> Row:
+    return Row(
+        routed.lane, routed.key, routed.receiver, routed.owner, group, routed.fingerprint,
+        routed.alerts, None,
+    )  # fmt: skip
+
+
+def _card(row: Row) -> _Card:
+    return row.lane, row.grp, row.fingerprint
+
+
+def _change(db: Database, seq: int, row: Row) -> None:
+    db.execute(
+        "UPDATE delivery SET grp = ?, fingerprint = ?, alerts = ? WHERE lane = ? AND seq = ?",
+        (row.grp, row.fingerprint, row.alerts, row.lane, seq),
+    )
+
+
+def _unrouted(
+    payload: _Payload, routed: Sequence[_Routed], homes: Mapping[tuple[str, int], _Home]
+) -> list[Row]:
+    """Deliveries for the cards of chats that no route leads to any more, on which alerts fire that
+    the payload ends.
+    """
+    reached = {
+        (payload.alerts[index].fingerprint, each.lane)
+        for each in routed
+        for index in (range(len(payload.alerts)) if each.alerts is None else _indexes(each.alerts))
+    }
+    ended = {
+        alert.fingerprint: index
+        for index, alert in enumerate(payload.alerts)
+        if alert.status == "resolved"
+    }
+    rows: dict[_Card, tuple[Row, list[int]]] = {}
+    for (fingerprint, lane), home in homes.items():
+        copied = home.row.fallback_for is not None
+        known = copied or (fingerprint, lane) in reached
+        if home.fires and fingerprint in ended and not known:
+            rows.setdefault(_card(home.row), (home.row, []))[1].append(ended[fingerprint])
+    return [row._replace(alerts=_encode(indexes)) for row, indexes in rows.values()]
+
+
+def _watchers(db: Database, group: str, homes: Mapping[tuple[str, int], _Home]) -> dict[_Card, Row]:
+    """The cards that an absent alert of the group concerns, and those that stand in for cards on
+    which alerts of the payload have their lines.
+    """
+    others = {home.row.grp for home in homes.values()} - {group}
+    rows = db.execute(
+        "SELECT grp, lane.id, lane.key, receiver, owner, home, fingerprint, fallback_for"
+        " FROM json_each(?) AS wanted CROSS JOIN watched ON grp = wanted.value"
+        " JOIN lane ON lane.id = watched.lane",
+        (_encode([group, *others]).decode(),),
+    )
+    found = [
+        Row(lane, _lane_key(key), receiver, owner, home, fingerprint, _EMPTY, fallback_for)
+        for grp, lane, key, receiver, owner, home, fingerprint, fallback_for in rows.fetchall()
+        if grp == group or fallback_for is not None
+    ]
+    return {_card(row): row for row in found}
+
+
+def _absent(
+    watchers: Mapping[_Card, Row], present: Mapping[_Card, Row], *, last: bool
+) -> list[Row]:
+    """Deliveries for the watching cards that the payload does not reach by itself: a copy where the
+    card stands in for another lane, else, once the payload is whole, an empty one. Where that lane
+    is none of its receiver's any more (the receiver has another bot or chat now), what goes to the
+    receiver is copied.
+    """
+    owners = {(row.owner, row.grp, row.fingerprint): row for row in present.values()}
+    rows: list[Row] = []
+    for card, row in watchers.items():
+        if card in present:
+            continue
+        original = None
+        if row.fallback_for is not None:
+            _, group, fingerprint = card
+            moved = owners.get((row.owner, group, fingerprint))
+            original = present.get((row.fallback_for, group, fingerprint), moved)
+        if original or last:
+            rows.append(row._replace(alerts=original.alerts if original else _EMPTY))
+    return rows
+
+
+def _is_watched(db: Database, row: Row) -> bool:
+    found = db.execute(
+        "SELECT 1 FROM watched WHERE lane = ? AND home = ? AND fingerprint = ? LIMIT 1",
+        (row.lane, row.grp, row.fingerprint),
+    ).fetchone()
+    return found is not None
+
+
+def _stand(
+    db: Database,
+    payload: _Payload,
+    present: Mapping[_Card, Row],
+    homes: Mapping[tuple[str, int], _Home],
+) -> None:
+    """Alerts that fire have their lines on these cards from now on, but for those whose line stands
+    as firing already.
+    """
+    rows = []
+    for row in present.values():
+        indexes = range(len(payload.alerts)) if row.alerts is None else _indexes(row.alerts)
+        for index in indexes:
+            alert = payload.alerts[index]
+            home = homes.get((alert.fingerprint, row.lane))
+            if alert.status == "firing" and (home is None or not home.fires):
+                rows.append((payload.source, alert.fingerprint, row))
+    stand(db, rows)

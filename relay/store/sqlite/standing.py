@@ -1,0 +1,98 @@
+"""Where alerts have their lines: one card of each lane, the one on which the alert fired first."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from relay.core.card.card import Card, Entry
+from relay.core.card.view import EPISODES_KEPT, Episode
+from relay.core.routing.lane import LaneKey
+from relay.store.sqlite.database import Database
+
+
+class Row(NamedTuple):
+    """A delivery for the card of a group (`grp`) or of one alert of it. `owner` is another receiver
+    than its own where it is a copy for a fallback, of the lane `fallback_for`.
+    """
+
+    lane: int
+    key: LaneKey
+    receiver: str
+    owner: str
+    grp: str
+    fingerprint: str
+    alerts: bytes | None
+    fallback_for: int | None
+
+
+def stand(db: Database, rows: Sequence[tuple[str, str, Row]]) -> None:
+    """Alerts (source, fingerprint) have their lines on the cards of these rows, but where one has
+    a line as firing on the lane.
+    """
+    db.executemany(
+        "INSERT INTO standing VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, NULL)"
+        " ON CONFLICT DO UPDATE SET grp = excluded.grp, fingerprint = excluded.fingerprint,"
+        " receiver = excluded.receiver, owner = excluded.owner,"
+        " fallback_for = excluded.fallback_for, fires = 1, ended_at = NULL WHERE fires = 0",
+        [
+            (source, alert, row.lane, row.grp, row.fingerprint, row.receiver, row.owner,
+             row.fallback_for)
+            for source, alert, row in rows
+        ],
+    )  # fmt: skip
+
+
+def follow(db: Database, lane: int, group: str, card: Card) -> None:
+    """The lines of the card's alerts are as the card has them now. What ended is remembered."""
+    if not card.group.group_key or not card.entries:
+        return
+    key = (lane, group, card.fingerprint)
+    known = dict(
+        db.execute(
+            "SELECT alert, fires FROM standing INDEXED BY standing_card"
+            " WHERE lane = ? AND grp = ? AND fingerprint = ?",
+            key,
+        ).fetchall()
+    )
+    began = [e for e in card.entries if e.status == "firing" and not known.get(e.fingerprint)]
+    ended = [e for e in card.entries if e.status != "firing" and known.get(e.fingerprint)]
+    if began:
+        _begin(db, card, key, began)
+    if ended:
+        _end(db, card, lane, ended)
+
+
+def _begin(db: Database, card: Card, key: tuple[int, str, str], began: Sequence[Entry]) -> None:
+    """Also of a card that fired before its alerts were known by their lines."""
+    db.executemany(
+        "INSERT INTO standing SELECT ?, ?, lane, home, fingerprint, receiver, owner, fallback_for,"
+        " 1, NULL FROM watched INDEXED BY watched_home"
+        " WHERE lane = ? AND home = ? AND fingerprint = ? LIMIT 1"
+        " ON CONFLICT DO UPDATE SET grp = excluded.grp, fingerprint = excluded.fingerprint,"
+        " receiver = excluded.receiver, owner = excluded.owner,"
+        " fallback_for = excluded.fallback_for, fires = 1, ended_at = NULL WHERE fires = 0",
+        [(card.group.source, entry.fingerprint, *key) for entry in began],
+    )
+
+
+def _end(db: Database, card: Card, lane: int, ended: Sequence[Entry]) -> None:
+    source = card.group.source
+    over = [(entry.ends_at or card.heard_at, entry) for entry in ended]
+    db.executemany(
+        "UPDATE standing SET fires = 0, ended_at = ? WHERE source = ? AND alert = ? AND lane = ?",
+        [(card.heard_at, source, entry.fingerprint, lane) for entry in ended],
+    )
+    db.executemany(
+        "INSERT OR IGNORE INTO episode VALUES (?, ?, ?, ?)",
+        [(source, e.fingerprint, e.starts_at or e.joined_at, at) for at, e in over],
+    )
+    db.execute("DELETE FROM episode WHERE ended_at < ?", (card.heard_at - EPISODES_KEPT,))
+
+
+def episodes(db: Database, source: str, alert: str, since: float) -> tuple[Episode, ...]:
+    """The earlier times that the alert fired, of those that ended since then, the oldest first."""
+    rows = db.execute(
+        "SELECT started_at, ended_at FROM episode WHERE source = ? AND alert = ?"
+        " AND ended_at >= ? ORDER BY started_at",
+        (source, alert, since),
+    )
+    return tuple(Episode(started_at, ended_at) for started_at, ended_at in rows.fetchall())
