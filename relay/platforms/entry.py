@@ -144,7 +144,7 @@ class Shared(Model):
     """Labels that change while the trouble stays, such as a value or a pod: they tell no alert from
     another. Over those of `global`."""
     stale_after: Duration | None = None
-    """A card without news for this long says so (9h)."""
+    """A card without news for this long says so (25h)."""
     expire_after: Duration | None = None
     """What could not be sent for this long is given up and announced (1d)."""
     mentions: Many[Mention] | None = None

@@ -152,7 +152,7 @@ async def test_quiet_hours_silence_all_but_the_urgent_and_end_with_one_loud_summ
 async def test_quiet_hours_of_more_than_a_day_end_with_their_summary_and_not_before() -> None:
     # T0 is a Wednesday.
     days = TimeInterval("days", (Period(weekdays=((3, 5),)),))
-    world = World(telegram_target(policy=replace(POLICY, quiet=(days,))))
+    world = World(telegram_target(policy=replace(POLICY, quiet=(days,), stale_after=10 * DAY)))
     await world.post(notification(alert("db-1", severity="critical")))
     await world.run(until=2 * DAY)
     assert len(world.telegram.messages(CHAT)) == 1

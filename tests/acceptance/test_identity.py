@@ -11,12 +11,11 @@ from relay.core.card.fold import STALE_CLOSES_AFTER
 from relay.core.routing.lane import Target
 from relay.core.routing.matcher import parse
 from relay.core.routing.route import Route, Routing
-from tests.build import alert, notification
+from tests.build import POLICY, alert, notification
 from tests.played import play
 from tests.world import (
     CHANNEL,
     CHAT,
-    POLICY,
     SPARE,
     SPARE_CHAT,
     World,
@@ -239,7 +238,7 @@ async def test_the_next_payload_of_the_group_proves_it() -> None:
 async def test_an_end_counts_in_a_chat_that_no_route_leads_to_any_more() -> None:
     """Routes of the relay and the groups of Alertmanager were edited in an incident."""
     old, new = telegram_target(), telegram_target(SPARE, replace(POLICY, receiver="spare"))
-    receivers = {"ops": (old,), "spare": (new,)}
+    receivers: dict[str, tuple[Target, ...]] = {"ops": (old,), "spare": (new,)}
     world = World(routing=Routing(Route("ops"), receivers))
     await world.post(notification(alert("a")))
     await world.run(until=60)
@@ -299,4 +298,5 @@ def two_receivers(*targets: Target) -> Routing:
     warnings, others = (target.policy.receiver for target in targets)
     child = Route(warnings, matchers=parse('severity="warning"'))
     routes = Route(others, routes=(child,))
-    return Routing(routes, {target.policy.receiver: (target,) for target in targets})
+    chats: dict[str, tuple[Target, ...]] = {each.policy.receiver: (each,) for each in targets}
+    return Routing(routes, chats)

@@ -149,8 +149,9 @@ async def test_a_group_that_nobody_posts_any_more_turns_stale_without_a_sound() 
     t = Timetable()
     t.at(0, t.fire("disk", "a"))
     t.expect(between(0, 1), post("warning Disk"))
-    t.expect(between(9 * HOUR, 9 * HOUR + 1), edit("nothing heard of this group for 1 d 1 h"))
-    await t.run(until=12 * HOUR)
+    t.expect(between(25 * HOUR, 25 * HOUR + 1), edit("nothing heard of this group for 1 d 1 h"))
+    t.expect(between(31 * HOUR, 31 * HOUR + 1), edit("⚪ no longer reported Disk"))
+    await t.run(until=40 * HOUR)
 
 
 @pytest.mark.parametrize(("peer", "contradicted"), [(PEER, 1), ("", 0)])

@@ -147,6 +147,7 @@ ROWS = (
     Row(
         "firing", "nothing for 25 h (`stale_after`)", ("edit 7",), FIRING, nothing, later=25 * 3600
     ),
+    Row("firing", "the same for 6 h more", ("edit 7",), FIRING, nothing, later=31 * 3600),
     Row("resolved", "the same resolve again", (), CLOSED, over("a"), counts="duplicate"),
     Row("resolved", "a firing of the episode that is over: at once", (), CLOSED, fires("a", at=60)),
     Row(

@@ -31,7 +31,7 @@ PLAIN = """
 # Verbs and participles: what is done, and what has happened.
 DONE = """
     absorb accepted advanced answered arriving attempted begun called changed committed
-    contradicted damaged denied dropped ended ending failed folded gone heard hidden ignored
+    contradicted damaged denied drawn dropped ended ending failed folded gone heard hidden ignored
     imported labelled late limited listens loaded migrated noted owed queued refused refusing
     rejected rendered retried routed routing salvaged seen settled shown subscriber times
     unavailable unknown unreachable wreck wrecked

@@ -119,7 +119,7 @@ def _spread(db: Database, payload: _Payload) -> tuple[LaneKey, ...]:
         if not moved:
             present[each.lane, payload.group, each.fingerprint] = _row(each, payload.group)
             continue
-        rows = _moved(each, moved, homes)
+        rows = _moved(payload, each, moved, homes)
         present |= {(row.lane, row.grp, row.fingerprint): row for row in rows}
         own = _row(each, payload.group)._replace(alerts=_encode(kept))
         if not kept and not _is_watched(db, own):
@@ -196,8 +196,16 @@ def _is_over(home: _Home, alert: Alert, at: float) -> bool:
     )
 
 
+def _some(payload: _Payload, indexes: list[int]) -> bytes | None:
+    """Alerts of a payload as a delivery has them: none of them listed stands for all."""
+    return None if len(indexes) == len(payload.alerts) else _encode(indexes)
+
+
 def _moved(
-    routed: _Routed, moved: Mapping[_Card, list[int]], homes: Mapping[tuple[str, int], _Home]
+    payload: _Payload,
+    routed: _Routed,
+    moved: Mapping[_Card, list[int]],
+    homes: Mapping[tuple[str, int], _Home],
 ) -> list[Row]:
     """The deliveries in place of the one of a route, for the cards on which its alerts have their
     lines, under the policy of the route.
@@ -206,7 +214,7 @@ def _moved(
     return [
         Row(
             routed.lane, routed.key, routed.receiver, routed.owner, group, fingerprint,
-            _encode(indexes), fallbacks[lane, group, fingerprint],
+            _some(payload, indexes), fallbacks[lane, group, fingerprint],
         )
         for (lane, group, fingerprint), indexes in moved.items()
     ]  # fmt: skip
@@ -252,7 +260,7 @@ def _unrouted(
         known = copied or (fingerprint, lane) in reached
         if home.fires and fingerprint in ended and not known:
             rows.setdefault(_card(home.row), (home.row, []))[1].append(ended[fingerprint])
-    return [row._replace(alerts=_encode(indexes)) for row, indexes in rows.values()]
+    return [row._replace(alerts=_some(payload, indexes)) for row, indexes in rows.values()]
 
 
 def _watchers(db: Database, group: str, homes: Mapping[tuple[str, int], _Home]) -> dict[_Card, Row]:
