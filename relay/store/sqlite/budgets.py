@@ -89,12 +89,14 @@ def room_in_all(db: Database, limits: Sequence[Limit], now: float, seconds: floa
 
 def wake_api(db: Database, lane: LaneKey, now: float, pause: float) -> tuple[LaneKey, ...]:
     """See `protocol.Store.wake_api`."""
+    if not db.lanes_may_rest:
+        return ()
     woken: list[LaneKey] = []
-    for row, key, body, called_at in db.execute(
-        "SELECT id, key, state, called_at FROM lane INDEXED BY lane_retry"
-        " WHERE retry_at > 0 AND retry_at > ?",
-        (now,),
-    ).fetchall():
+    resting = db.execute(
+        "SELECT id, key, state, called_at FROM lane WHERE retry_at > ?", (now,)
+    ).fetchall()
+    db.lanes_may_rest = bool(resting)
+    for row, key, body, called_at in resting:
         other, state = needed(_lane_key, key), readable(_lane_state, body)
         if (
             state is None

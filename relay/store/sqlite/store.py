@@ -226,6 +226,7 @@ class SqliteStore:
             "UPDATE lane SET state = ?, retry_at = ? WHERE id = ?",
             (_encode(result.state), result.state.retry_at, row),
         )
+        self._db.lanes_may_rest = self._db.lanes_may_rest or result.state.retry_at > result.now
         budgets.settle(self._db, result.renamed, result.blocks)
         if result.digest is not None:
             ended = self._settle_digest(result, row, result.digest)

@@ -217,7 +217,6 @@ ALTER TABLE lane ADD COLUMN called_at REAL NOT NULL DEFAULT 0;
 ALTER TABLE lane ADD COLUMN limited_since REAL NOT NULL DEFAULT 0;
 ALTER TABLE lane ADD COLUMN limited_until REAL NOT NULL DEFAULT 0;
 ALTER TABLE lane ADD COLUMN retry_at REAL NOT NULL DEFAULT 0;
-CREATE INDEX lane_retry ON lane (retry_at) WHERE retry_at > 0;
 
 -- A call that a budget did not let go: rank says what it tells, called_at when its lane called last, since how long its
 -- card waits, due when it may go.
