@@ -21,10 +21,34 @@ def open_alerts(cards: Iterable[Card], wanted: tuple[Matcher, ...], language: st
     """The firing alerts of the cards that match, one line for each severity and name, the most
     urgent first.
     """
-    firing = [entry for card in cards for entry in card.entries if entry.status == "firing"]
+    firing = _firing(cards)
     found = [entry for entry in firing if matches(wanted, entry.labels)]
     if not found:
         return emit(language, "no_such" if firing else "nothing_open")
+    return _listed(found, language)
+
+
+def firing_already(
+    cards: Iterable[Card], wanted: tuple[Matcher, ...], language: str
+) -> RichText | None:
+    """The same for somebody who is told of them from now on; None when none fires."""
+    found = [entry for entry in _firing(cards) if matches(wanted, entry.labels)]
+    return _listed(found, language) if found else None
+
+
+def _firing(cards: Iterable[Card]) -> list[Entry]:
+    """The firing alerts of the cards, each once though several chats show it."""
+    return list(
+        {
+            (card.group.source, entry.fingerprint): entry
+            for card in cards
+            for entry in card.entries
+            if entry.status == "firing"
+        }.values()
+    )
+
+
+def _listed(found: Sequence[Entry], language: str) -> RichText:
     names: dict[_Key, list[Entry]] = {}
     for entry in found:
         names.setdefault((entry.severity, entry.labels.get("alertname", "")), []).append(entry)

@@ -22,7 +22,7 @@ _STATES = {"firing": 0, "gone": 1, "resolved": 2}
 LATE_AFTER = 120.0  # seconds from acceptance after which a message says that it is late, and why
 
 
-class Held(Struct, frozen=True):
+class BudgetLimit(Struct, frozen=True):
     """Since when and until when budgets held up the lane, Unix seconds, and how many messages its
     chat takes in a minute.
     """
@@ -32,7 +32,7 @@ class Held(Struct, frozen=True):
     per_minute: int = 0
 
 
-NOT_HELD = Held()
+NOT_LIMITED = BudgetLimit()
 
 
 def build_view(
@@ -42,7 +42,7 @@ def build_view(
     policy: Policy,
     now: float,
     memory: Memory = NO_MEMORY,
-    held: Held = NOT_HELD,
+    held: BudgetLimit = NOT_LIMITED,
 ) -> View:
     """The card as a template sees it when `step` is sent at `now`. `memory` are the earlier
     episodes of its alert in the last seven days, for a card of one alert; `held` says whether
@@ -158,7 +158,7 @@ def _until(card: Card) -> float | None:
     return max((entry.ends_at for entry in card.entries if entry.ends_at), default=card.heard_at)
 
 
-def late(card: Card, state: LaneState, now: float, held: Held = NOT_HELD) -> Late | None:
+def late(card: Card, state: LaneState, now: float, held: BudgetLimit = NOT_LIMITED) -> Late | None:
     """By how much and why what the card waits to show comes late; None when it does not. Without a
     fault of the chat it is the chat's limit where that held the lane up for most of the time.
     """

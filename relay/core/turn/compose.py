@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from relay.core.card import digest
 from relay.core.card.digest import DIGEST, QUIET, DigestView
 from relay.core.card.step import Reply
-from relay.core.template.build_view import Held, build_view, late
+from relay.core.template.build_view import BudgetLimit, build_view, late
 from relay.core.template.template import Templates, render, render_digest
 from relay.core.text.message import Form, Message
 from relay.core.turn.decide import Send, Situation
@@ -54,9 +54,9 @@ def _composed_card(send: Send, situation: Situation, templates: Templates, form:
     return Composed(rendered.message, Contents(counted=rendered.counted), rendered.failed)
 
 
-def _held(situation: Situation) -> Held:
+def _held(situation: Situation) -> BudgetLimit:
     pace, per_minute = situation.pace, digest.capacity(situation.limits, 60.0)
-    return Held(pace.limited_since, pace.limited_until, int(min(per_minute, _MOST_A_MINUTE)))
+    return BudgetLimit(pace.limited_since, pace.limited_until, int(min(per_minute, _MOST_A_MINUTE)))
 
 
 def _composed_digest(
