@@ -14,7 +14,7 @@ from msgspec.structs import replace
 
 from relay.cli.base import CANNOT, FAULTY, GOOD, complain, config_option, output_option, say
 from relay.cli.loading import rules_of
-from relay.core.alert import Notification
+from relay.core.alert import Alert, Notification
 from relay.core.card.card import Card, Head
 from relay.core.card.fold import Arriving, fold
 from relay.core.card.lane_state import LaneState
@@ -25,6 +25,7 @@ from relay.core.routing.lane import Platform, Target
 from relay.core.routing.matcher import matches
 from relay.core.template import sample
 from relay.core.template.build_view import build_view
+from relay.core.template.links import inside, rewrite_hint
 from relay.core.template.template import Templates, render
 from relay.platforms.contract import AnyPlatform
 from relay.sandbox.page import draw
@@ -99,6 +100,11 @@ def run(options: argparse.Namespace) -> int:
         )
     ]
     _print(shown, options.output)
+    for address in _left_out(notifications, targets):
+        hint = rewrite_hint(address)
+        complain(
+            f"alert-relay: links to {address} are left out, it works only inside; write {hint}"
+        )
     for failed in dict.fromkeys(each.failed for each in shown if each.failed):
         complain(f"alert-relay: {failed}")
     return FAULTY if any(each.failed for each in shown) else GOOD
@@ -126,6 +132,19 @@ def _views(notifications: tuple[Notification, ...], target: Target) -> Iterator[
         empty = Card(notifications[0].group, "", target.policy.receiver)
         card = fold(empty, (arriving,), target.policy).card
         yield notifications[0].group_key, build_view(card, LaneState(), _STEP, target.policy, now)
+
+
+def _left_out(
+    notifications: tuple[Notification, ...], targets: tuple[Target, ...]
+) -> dict[str, None]:
+    """The addresses of the payload to which a chat gets no link."""
+    urls = {url for part in notifications for url in (part.external_url, *map(_graph, part.alerts))}
+    found = (inside(url, target.policy.link_rewrites) for url in sorted(urls) for target in targets)
+    return dict.fromkeys(address for address in found if address)
+
+
+def _graph(alert: Alert) -> str:
+    return alert.generator_url
 
 
 def _head(notification: Notification) -> Head:

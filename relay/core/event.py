@@ -56,7 +56,8 @@ class Answered(Struct, frozen=True):
 
 class Accepted(Struct, frozen=True):
     """A notification was committed. `discarded` alerts reached only receivers without entries.
-    `fault`: routing failed because of a bug, and all alerts went to the root receiver."""
+    `fault`: routing failed because of a bug, and all alerts went to the root receiver. `inside` are
+    the addresses of its links that a chat leaves out, since they work only inside."""
 
     source: str
     group_key: str
@@ -65,6 +66,7 @@ class Accepted(Struct, frozen=True):
     discarded: int
     deliveries: int
     fault: str = ""
+    inside: tuple[str, ...] = ()
 
 
 class Called(Struct, frozen=True):

@@ -3,6 +3,7 @@ begun and made, and its result kept for the next turn, which begins at once.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable
 from functools import partial
 from typing import TypeVar
@@ -36,6 +37,7 @@ from relay.store.writer import Transactions
 
 T = TypeVar("T")
 MANY = 20  # alerts of a card whose message is composed beside the event loop
+_MOST_CALLS = 1000  # of a lane whose times are remembered: an hour of a busy chat
 SETTLE_AGAIN = 1.0  # seconds between tries to keep what a platform has already done
 
 
@@ -78,6 +80,7 @@ class Pipeline:
         self._store = store
         self._transactions = transactions
         self._clock = clock
+        self._calls_made: dict[LaneKey, deque[float]] = {}
         self._jitter = jitter
         self._emit = emit
         self._config = config
@@ -102,6 +105,7 @@ class Pipeline:
         self._tell(turn)
         if isinstance(turn.next, Send) and turn.situation:
             until = await self._guarded(turn.next, turn.situation, config)
+            until = until if turn.hand_over_at is None else min(until, turn.hand_over_at)
             return Next(until, turn.woken)
         return Next(None if isinstance(turn.next, Send) else turn.next.until, turn.woken)
 
@@ -149,13 +153,15 @@ class Pipeline:
     async def _call(self, send: Send, situation: Situation, config: ActiveConfig) -> float:
         target, policy = situation.target, situation.policy
         form = self._platforms[target.lane.platform].FORM
-        composing = partial(compose, send, situation, config.templates, form)
+        calls = self._calls_made.setdefault(target.lane, deque(maxlen=_MOST_CALLS))
+        composing = partial(compose, send, situation, config.templates, form, tuple(calls))
         composed = await _beside(len(send.card.entries), composing)
         if composed.failed:
             self._emit(TemplateFailed(policy.template, composed.failed))
         attempted = await self._calls.make(send, situation, composed.message, config.limits)
         if isinstance(attempted, Denied):
             return attempted.until
+        calls.append(attempted.at)
         outcome = attempted.outcome
         if isinstance(outcome, Rejected) and not send.card.plain:
             why = f"refused by the platform: {outcome.why}"
@@ -181,7 +187,7 @@ class Pipeline:
                 send = Send(card, attempt.step, attempt.rank)
                 hours = hours_of(card, target, config, now)
                 situation = Situation(now, target, state, hours)
-                unknown = Attempted(now, Unknown(why), state)
+                unknown = Attempted(now, Unknown(why, stopped=True), state)
                 result = finish(send, situation, Contents(), unknown, self._jitter())
                 await self._insist(partial(self._store.settle, result))
 

@@ -17,6 +17,7 @@ from relay.core.intake_result import Committed, IntakeResult, InvalidPayload, Re
 from relay.core.payload import PayloadError, parse
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery, Routed, Routing, deliveries
+from relay.core.template.links import inside, rewrite_hint
 from relay.store.protocol import NewPayload, StoreError
 from relay.store.writer import Writer
 
@@ -24,6 +25,8 @@ LARGE = 128 * 1024  # bytes of a body that is parsed beside the event loop
 _PARTS_AT_ONCE = 16
 _BUSIEST = 5000  # transactions waiting for the disk above which a sender is asked to come again
 _RETRY_AFTER = 5
+_MOST_WARNED = 20
+_LEFT_OUT = "links are left out: the address works only inside"
 COMMITTED = Committed()
 _SPREAD_AFTER = 0.25  # seconds for which a turn may bring it to other lanes before we do
 
@@ -44,6 +47,7 @@ class Intake:
         self._clock = clock
         self._emit = emit
         self._config = config
+        self._inside: set[str] = set()
         # Who holds one is taking a large body of that source; later ones of the source wait for it.
         self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._in_order: set[asyncio.Future[IntakeResult]] = set()
@@ -104,9 +108,11 @@ class Intake:
         """Takes a notification of the relay's own, past the routes, for the chats of one
         receiver.
         """
-        targets = self._config.current.routing.targets.get(receiver, ())
+        routing = self._config.current.routing
+        targets = routing.targets.get(receiver, ())
         chats = tuple(Delivery(target.lane, receiver, "", None) for target in targets)
-        await self._commit([_new_payload(notification, Routed(chats, 0), "", self._clock())])
+        taken = [_new_payload(notification, Routed(chats, 0), "", self._clock(), routing)]
+        await self._commit(taken)
 
     def _commit(self, taken: list[tuple[NewPayload, Accepted]]) -> "asyncio.Future[IntakeResult]":
         """What the commit comes to; it is told of, and its lanes are woken, whoever waits."""
@@ -139,8 +145,17 @@ class Intake:
     def _told(self, taken: list[tuple[NewPayload, Accepted]]) -> None:
         for _, accepted in taken:
             self._emit(accepted)
+            self._warn(accepted.inside)
         if self._spreading is None or self._spreading.done():
             self._spreading = asyncio.create_task(self._spread())
+
+    def _warn(self, inside: tuple[str, ...]) -> None:
+        """Says once of each address that links to it are left out, and what would mend that."""
+        for address in inside:
+            if address not in self._inside and len(self._inside) < _MOST_WARNED:
+                self._inside.add(address)
+                values = (("address", address), ("write", rewrite_hint(address)))
+                self._emit(Noted("warning", _LEFT_OUT, values))
 
     async def _spread(self) -> None:
         """What was accepted reaches other lanes than those of its routes by the next turn of any
@@ -163,7 +178,7 @@ def _done(result: IntakeResult) -> "asyncio.Future[IntakeResult]":
 def _arrivals(
     parts: Iterable[Notification], routing: Routing, at: float
 ) -> list[tuple[NewPayload, Accepted]]:
-    return [_new_payload(part, *_routed(routing, part), at) for part in parts]
+    return [_new_payload(part, *_routed(routing, part), at, routing) for part in parts]
 
 
 def _routed(routing: Routing, part: Notification) -> tuple[Routed, str]:
@@ -179,7 +194,7 @@ def _routed(routing: Routing, part: Notification) -> tuple[Routed, str]:
 
 
 def _new_payload(
-    part: Notification, routed: Routed, fault: str, at: float
+    part: Notification, routed: Routed, fault: str, at: float, routing: Routing
 ) -> tuple[NewPayload, Accepted]:
     firing = sum(alert.status == "firing" for alert in part.alerts)
     new_payload = NewPayload(
@@ -198,4 +213,21 @@ def _new_payload(
         routed.discarded,
         len(routed.deliveries),
         fault,
+        _left_out(part, routing, routed.deliveries),
     )
+
+
+def _left_out(
+    part: Notification, routing: Routing, reached: tuple[Delivery, ...]
+) -> tuple[str, ...]:
+    """The addresses of Alertmanager and Prometheus to which some chat gets no link."""
+    urls = [part.external_url, *(alert.generator_url for alert in part.alerts[:1])]
+    policies = (
+        target.policy
+        for delivery in reached
+        for target in routing.targets.get(delivery.receiver, ())
+        if target.lane == delivery.lane
+    )
+    rewrites = {policy.link_rewrites for policy in policies}
+    found = (inside(url, each) for url in urls if url for each in rewrites)
+    return tuple(dict.fromkeys(address for address in found if address))

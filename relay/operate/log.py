@@ -121,7 +121,7 @@ def _told(event: Event) -> tuple[str, Pairs]:
             from_ = (("from", peer),) if peer else ()
             return "webhook answered", (*_fields(event, "peer"), *from_)
         case Accepted():
-            return "alerts accepted", _fields(event)
+            return "alerts accepted", _fields(event, "inside")
         case Called(reason=reason):
             return ("API request failed" if reason else "API request"), _fields(event)
         case Settled(settlement=end):

@@ -120,7 +120,7 @@ class Discord:
         body: bytes,
         now: float,
     ) -> Reply:
-        fault = self.faults.take("discord", matched["id"], now)
+        fault = self.faults.take("discord", matched["id"], now, body)
         if fault is not None:
             reply = spoiled(fault)
             if reply is not None:

@@ -129,7 +129,7 @@ async def test_what_fires_again_within_the_mute_is_shown_with_its_count_when_it_
         await world.run(until=at + 10)
     await world.run(until=UNTIL_HALF_PAST + 60)
     (message,) = world.telegram.messages(CHAT)
-    assert "second time in 23 min" in message.text
+    assert "second time in 23\u00a0min" in message.text
     assert not message.silent
 
 

@@ -22,7 +22,7 @@ async def test_what_a_mended_chat_gets_says_that_the_chat_refused_messages() -> 
     world = await world_after_five_minutes_without_its_chat()
     await world.run(until=310)
     (message,) = world.telegram.messages(CHAT)
-    assert "5 min late: this chat refused messages from" in message.text
+    assert "5\u00a0min late: this chat refused messages from" in message.text
 
 
 async def test_what_goes_to_another_chat_in_its_place_says_so_too() -> None:
@@ -30,7 +30,7 @@ async def test_what_goes_to_another_chat_in_its_place_says_so_too() -> None:
     await world.reload(Routing(Route("ops"), {"ops": (telegram_target(SPARE),)}))
     await world.run(until=310)
     (message,) = world.telegram.messages(SPARE_CHAT)
-    assert "4 min late: this chat refused messages from" in message.text
+    assert "4\u00a0min late: this chat refused messages from" in message.text
 
 
 @pytest.mark.parametrize("mended", [CHAT, SPARE_CHAT])

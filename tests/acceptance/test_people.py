@@ -55,7 +55,7 @@ async def test_an_entire_life_with_restarts_in_between(sandbox: Sandbox, tmp_pat
         await here.reads(ADA, "You will", "critical Down")
         await here.reads(UPGRADED, "Disk ×2", "critical Down")
         telegram.says(UPGRADED, ADA, "/alerts severity=critical")
-        await here.reads(UPGRADED, "Disk", "Down", "1 alert is open\n🔴 critical Down (b)")
+        await here.reads(UPGRADED, "Disk", "Down", "1 alert is open\n🔴 critical Down · b · since")
 
         telegram.says(ADA, ADA, "/mute 2h")
         await here.reads(ADA, "You will", "critical Down", "Muted until")
@@ -325,7 +325,7 @@ async def test_a_reload_takes_a_bot_s_ears_away_and_gives_them_back(
         await here.reads(ADA, "This bot sends alerts", "This bot sends alerts")
         assert here.heard("repeated") == 0
         sandbox.telegram.says(GROUP, ADA, "/chatid")
-        await here.reads(GROUP, "Identifiant de la discussion : -5")
+        await here.reads(GROUP, "Identifiant de la discussion\u00a0: -5")
 
 
 async def test_going_back_to_polling_leaves_the_webhook_of_another_program_alone(

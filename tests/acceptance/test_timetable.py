@@ -26,7 +26,7 @@ def an_alert_joins_and_all_resolve(t: Timetable) -> None:
     t.expect(between(60, 61), edit("🟢 a"))
     t.at(120, t.resolve("disk", "b"))
     t.expect(between(120, 121), edit("🟢 resolved Disk"))
-    t.expect(between(120, 123), reply("🟢 resolved after 1 min", loud=False))
+    t.expect(between(120, 123), reply("🟢 resolved after 1\u00a0min", loud=False))
 
 
 def a_repeat_is_one_line_with_sound(t: Timetable) -> None:
@@ -34,7 +34,8 @@ def a_repeat_is_one_line_with_sound(t: Timetable) -> None:
     t.expect(between(1, 2), post("warning Disk"))
     t.at(4 * HOUR + 1, t.fire("disk", "a", reason="repeat interval elapsed"))
     t.expect(
-        between(4 * HOUR + 1, 4 * HOUR + 2), reply("🔁 warning Disk · a · still firing after 4 h")
+        between(4 * HOUR + 1, 4 * HOUR + 2),
+        reply("🔁 warning Disk · a · still firing after 4\u00a0h"),
     )
 
 
@@ -63,9 +64,9 @@ def it_fires_again(t: Timetable) -> None:
     t.expect(between(0, 1), post("warning Disk"))
     t.at(5 * MINUTE, t.resolve("disk", "a"))
     t.expect(between(5 * MINUTE, 5 * MINUTE + 1), edit("🟢 resolved Disk"))
-    t.expect(between(5 * MINUTE, 5 * MINUTE + 3), reply("resolved after 5 min", loud=False))
+    t.expect(between(5 * MINUTE, 5 * MINUTE + 3), reply("resolved after 5\u00a0min", loud=False))
     t.at(10 * MINUTE, t.fire("disk", "a", at=10 * MINUTE))
-    t.expect(between(10 * MINUTE, 10 * MINUTE + 1), post("second time in 10 min"))
+    t.expect(between(10 * MINUTE, 10 * MINUTE + 1), post("second time in 10\u00a0min"))
 
 
 def an_alert_is_silenced(t: Timetable) -> None:
@@ -141,7 +142,7 @@ async def test_a_card_for_each_alert_when_the_receiver_wants_it() -> None:
     t.expect(between(0, 3), post("b is nearly full"))
     t.at(60, t.resolve("disk", "a", left=("b",)))
     t.expect(between(60, 61), edit("🟢 resolved Disk"))
-    t.expect(between(60, 63), reply("🟢 resolved after 1 min", loud=False))
+    t.expect(between(60, 63), reply("🟢 resolved after 1\u00a0min", loud=False))
     await t.run(until=HOUR)
 
 
@@ -149,7 +150,10 @@ async def test_a_group_that_nobody_posts_any_more_turns_stale_without_a_sound() 
     t = Timetable()
     t.at(0, t.fire("disk", "a"))
     t.expect(between(0, 1), post("warning Disk"))
-    t.expect(between(25 * HOUR, 25 * HOUR + 1), edit("nothing heard of this group for 1 d 1 h"))
+    t.expect(
+        between(25 * HOUR, 25 * HOUR + 1),
+        edit("nothing heard of this group for 1\u00a0d\u00a01\u00a0h"),
+    )
     t.expect(between(31 * HOUR, 31 * HOUR + 1), edit("⚪ no longer reported Disk"))
     await t.run(until=40 * HOUR)
 

@@ -6,7 +6,7 @@ from msgspec.structs import replace
 from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Post
 from relay.core.card.view import Late
-from relay.core.template.build_view import LATE_AFTER, build_view
+from relay.core.template.build_view import LATE_AFTER, Pace, build_view
 from tests.build import POLICY, T0, card, entry
 
 NOW = T0 + 1000
@@ -54,3 +54,33 @@ def test_a_late_card_says_why(state: LaneState, late: Late) -> None:
 def test_a_card_within_two_minutes_is_not_late() -> None:
     waiting = replace(card(), entries=(entry(),), waiting_since=NOW - LATE_AFTER)
     assert build_view(waiting, LaneState(), Post(silent=False), POLICY, NOW).late is None
+
+
+@pytest.mark.parametrize(
+    ("calls", "why"),
+    [
+        (tuple(T0 + at for at in range(-500, 1000, 4)), "pace"),
+        (tuple(T0 + at for at in range(0, 1000, 6)), "pace"),
+        (tuple(T0 + at for at in range(0, 1000, 10)), "restarted"),
+        (tuple(T0 + at for at in range(-9000, 0, 3)), "restarted"),
+        ((), "restarted"),
+    ],
+    ids=["busy", "half busy", "hardly busy", "busy before", "just begun"],
+)
+def test_the_chats_own_limit_is_why_where_it_got_what_it_takes(
+    calls: tuple[float, ...], why: str
+) -> None:
+    waiting = replace(card(), entries=(entry(),), waiting_since=T0)
+    found = build_view(
+        waiting, LaneState(), Post(silent=False), POLICY, NOW, pace=Pace(20, calls)
+    ).late
+    assert found == Late(1000, why, T0, NOW, 20 if why == "pace" else 0)  # type: ignore[arg-type]
+
+
+def test_trouble_goes_before_the_chats_own_limit() -> None:
+    waiting = replace(card(), entries=(entry(),), waiting_since=T0)
+    state = LaneState(trouble="unreachable", trouble_since=T0 + 10)
+    pace = Pace(20, tuple(T0 + at for at in range(1000)))
+    found = build_view(waiting, state, Post(silent=False), POLICY, NOW, pace=pace).late
+    assert found is not None
+    assert found.why == "unreachable"

@@ -91,7 +91,7 @@ def test_a_description_is_told_beside_a_summary_only() -> None:
 def test_again_counts_the_rounds_and_late_says_why() -> None:
     assert (
         _text(_names(sample.VIEWS["again"])["again"])
-        == "third time in 30 min · before: 12:16 to 12:21"
+        == "third time in 30\u00a0min · before: 12:16 to 12:21"
     )
     assert _text(_names(sample.VIEWS["over"])["over"]) == "fired 12:04, resolved 12:09"
     late = replace(
@@ -100,6 +100,6 @@ def test_again_counts_the_rounds_and_late_says_why() -> None:
     )
     assert (
         _text(_names(late)["late"])
-        == "14 min late: this chat took no more messages from 12:04 to 12:17"
+        == "14\u00a0min late: this chat took no more messages from 12:04 to 12:17"
     )
     assert _names(sample.VIEWS["one"])["late"] == ""

@@ -2,6 +2,7 @@
 or nameless.
 """
 
+import re
 from collections.abc import Iterable
 
 import pytest
@@ -29,12 +30,16 @@ from relay.core.bot.update import (
     Topic,
     Update,
 )
-from relay.core.card.card import Card
+from relay.core.card.card import Card, Shown
 from relay.core.card.fold import fold
+from relay.core.card.step import MessageRef
 from relay.core.routing.matcher import parse
+from relay.core.text.richtext import RichText
 from relay.core.text.texts import language
 from relay.core.text.texts_people import PEOPLE, emit
+from relay.platforms.telegram.text import write
 from tests.build import GROUP, POLICY, T0, alert, arriving
+from tests.platforms.automatic import found_in
 
 BOT = BotId("http://127.0.0.1:1", "111")
 ADA = ChatInfo("555", "private", "Ada")
@@ -66,6 +71,11 @@ def effects(update: Update, known: ChatContext = NOBODY) -> UpdateEffects:
 
 def said(update: Update, known: ChatContext = NOBODY) -> str:
     return "\n\n".join(bot_reply.text.text for bot_reply in effects(update, known).bot_replies)
+
+
+def answered(update: Update, known: ChatContext = NOBODY) -> RichText:
+    (bot_reply,) = effects(update, known).bot_replies
+    return bot_reply.text
 
 
 def invited(invite: Invite = INVITE, *subscriptions: Subscription) -> ChatContext:
@@ -243,27 +253,68 @@ OPEN = ChatContext(
     [
         (
             "alerts",
-            (
-                "4 alerts are open\n🔴 critical Down (c)\n"
-                "🟠 warning Disk ×2 (a, b)\n🟠 unnamed alert "
-                "(d)"
-            ),
+            [
+                "4 alerts are open",
+                "🔴 critical Down · c · since 10:00 (0\u00a0s)",
+                "🟠 warning Disk ×2 · a, b · since 10:00 (0\u00a0s)",
+                "🟠 unnamed alert · d · since 10:00 (0\u00a0s)",
+            ],
         ),
-        ('alerts severity="critical"', "1 alert is open\n🔴 critical Down (c)"),
-        ("alerts alertname=Disk instance=b", "1 alert is open\n🟠 warning Disk (b)"),
+        (
+            'alerts severity="critical"',
+            ["1 alert is open", "🔴 critical Down · c · since 10:00 (0\u00a0s)"],
+        ),
+        (
+            "alerts alertname=Disk instance=b",
+            ["1 alert is open", "🟠 warning Disk · b · since 10:00 (0\u00a0s)"],
+        ),
         (
             'alerts alertname=~"D.*", instance!="b"',
-            "2 alerts are open\n🔴 critical Down (c)\n🟠 warning Disk (a)",
+            [
+                "2 alerts are open",
+                "🔴 critical Down · c · since 10:00 (0\u00a0s)",
+                "🟠 warning Disk · a · since 10:00 (0\u00a0s)",
+            ],
         ),
-        ("alerts severity=page", "None of the open alerts here matches."),
-        ("alerts nonsense", 'That is no matcher: expected = != =~ or !~ after "nonsense"'),
+        (
+            "alerts alertname=Disk, instance=a",
+            ["1 alert is open", "🟠 warning Disk · a · since 10:00 (0\u00a0s)"],
+        ),
+        ("alerts severity=page", ["None of the open alerts here matches."]),
+        ("alerts nonsense", ["That is no matcher: expected one of = != =~ !~ after nonsense"]),
     ],
 )
-def test_alerts_tells_what_the_chat_shows_as_open(text: str, answer: str) -> None:
-    found = said(command(text, TEAM), OPEN)
-    assert found == answer or found.startswith("That is no matcher: ") == answer.startswith(
-        "That is no matcher: "
+def test_alerts_tells_what_the_chat_shows_as_open(text: str, answer: list[str]) -> None:
+    found = said(command(text, TEAM), OPEN).splitlines()
+    assert [re.sub(" · since .*", "", line) for line in found] == [
+        re.sub(" · since .*", "", line) for line in answer
+    ]
+    assert all(" · since " in line for line in found[1:])
+
+
+def test_the_name_of_an_open_alert_leads_to_its_card_where_telegram_has_an_address() -> None:
+    (card,) = cards(("a", "Disk", "warning"))
+    shown = Shown(MessageRef("-1001234", "", "77"), "", T0, T0)
+    answer = answered(
+        command("alerts", TEAM), ChatContext(BOT, cards=(replace(card, shown=shown),))
     )
+    assert [span.value for span in answer.spans if span.kind == "link"][:1] == [
+        "https://t.me/c/1234/77"
+    ]
+
+
+@pytest.mark.parametrize("text", ["help", "alerts", "mute", "start"])
+def test_the_bots_own_commands_can_be_tapped_and_no_label_is_one(text: str) -> None:
+    hostile = cards(("/stop", "/ban", "/mute"))
+    context = replace(SUBSCRIBED, cards=hostile)
+    answer = answered(command(text), context)
+    written, entities = write(answer)
+    found = {shown for kind, shown in found_in(written, entities) if kind.endswith("BotCommand")}
+    commands = {
+        answer.text[span.start : span.end] for span in answer.spans if span.kind == "command"
+    }
+    assert found == commands
+    assert found == ({"/mute"} if text == "mute" else set()) or text in ("help", "start")
 
 
 def test_where_nothing_is_open_alerts_says_so() -> None:

@@ -41,7 +41,7 @@ def _printed(expression: str) -> RichText:
         ("'a.b' | reReplaceAll('a.b', '\\\\1')", "\\1"),
         ("it.starts_at | date('2006-01-02 15:04 MST')", "2026-11-22 12:04 CET"),
         ("it.starts_at | tz('America/New_York') | date('15:04 MST')", "06:04 EST"),
-        ("it.starts_at | since", "2 min"),
+        ("it.starts_at | since", "2\u00a0min"),
         ("it.starts_at | since | humanizeDuration", "2m 0s"),
         ("{'b': 1, 'a': ['x']['length' == 'y']} | toJson", '{"a": "x", "b": 1}'),
         ("['a\"', 1, 1.5, true, none] | toJson", '["a\\"", 1, 1.5, true, null]'),
@@ -70,7 +70,7 @@ def _printed(expression: str) -> RichText:
         ("'1h30m' | parseDuration", "5400"),
         ("1795345440 | humanizeTimestamp", "12:04"),
         # ours and Jinja's
-        ("4320 | duration", "1 h 12 min"),
+        ("4320 | duration", "1\u00a0h\u00a012\u00a0min"),
         ("it.starts_at | clock", "12:04"),
         ("'a-b' | replace('-', '+')", "a+b"),
         ("2.345 | round(1)", "2.3"),

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from relay.core.routing.lane import LinkRewrite
 from relay.core.template import sample
-from relay.core.template.links import links, outside, silence
+from relay.core.template.links import inside, links, outside, rewrite_hint, silence
 from relay.core.template.sample import VIEWS, alert, view
 from relay.core.text.times import Reader
 
@@ -53,6 +53,31 @@ def test_an_inside_address_is_rewritten_by_the_first_rule_that_fits() -> None:
     )
     assert (
         outside("http://prometheus:9090/graph?x=1", rules) == "https://prom.example.org/graph?x=1"
+    )
+
+
+@pytest.mark.parametrize(
+    ("url", "address"),
+    [
+        ("http://prometheus:9090/graph?g0.expr=up", "http://prometheus:9090"),
+        ("http://alertmanager.monitoring.svc:9093", "http://alertmanager.monitoring.svc:9093"),
+        ("https://prom.example.org/x", ""),
+        ("https://prom.example.org/" + "x" * 2000, ""),
+        ("http://rewritten:9090/x", ""),
+        ("/graph", ""),
+        ("javascript:x", ""),
+        ("http:///x", ""),
+    ],
+)
+def test_of_an_address_that_works_only_inside_the_scheme_and_host_are_told(
+    url: str, address: str
+) -> None:
+    rules = (LinkRewrite("http://rewritten:9090", "https://prom.example.org"),)
+    assert inside(url, rules) == address
+    hint = rewrite_hint("http://prometheus:9090")
+    assert hint == (
+        "link_rewrites: [{match: 'http://prometheus:9090', "
+        "replace: 'https://prometheus.example.org'}]"
     )
 
 

@@ -43,7 +43,7 @@ def test_nothing_private_is_a_label() -> None:
     [
         ("firing", False, "11:04"),
         ("firing", True, "11:04 (new)"),
-        ("resolved", False, "resolved 11:07 after 3 min"),
+        ("resolved", False, "resolved 11:07 after 3\u00a0min"),
         ("gone", False, "no longer reported since 11:07"),
     ],
 )

@@ -151,7 +151,7 @@ def test_blocks_that_are_left_out_have_the_built_in_default() -> None:
         _room(99),
     )
     assert reply.message.body.text == (
-        "🔁 critical KubePodCrashLooping · payments, prod-1 · still firing after 2 min"
+        "🔁 critical KubePodCrashLooping · payments, prod-1 · still firing after 2\u00a0min"
     )
 
 
@@ -213,18 +213,16 @@ def test_what_no_platform_would_take_is_a_failure(source: str, why: str) -> None
 def test_a_failing_template_gives_the_plain_text_and_says_so_in_one_line() -> None:
     rendered = _card("{{ alerts[0].lables.pod }}", sample.VIEWS["one"])
     assert rendered.failed == "t:1: alert has no 'lables'; did you mean 'labels'?"
-    assert rendered.message.body == plain(
-        "🔴 critical HighErrorRate: 12 % of requests fail (limit 1 %)\n"
-        "instance=api-7f9c, region=eu-west-1, service=payments, severity=critical\n"
-        "(template t failed: alert has no 'lables'; did you mean 'labels'?)"
-    )
+    lines = rendered.message.body.text.splitlines()
+    assert lines[0] == "🔴 critical HighErrorRate · api-7f9c · eu-west-1, payments"
+    assert lines[-1] == "(template t failed: alert has no 'lables'; did you mean 'labels'?)"
 
 
 def test_a_template_that_is_gone_gives_the_plain_text() -> None:
     rendered = template.render(BUILT_IN, _policy("gone.j2"), THREE, "card", None, _room(4096))
     assert rendered.failed == "gone.j2:1: there is no template 'gone.j2'"
     assert rendered.message.body.text.startswith(
-        "🔴 critical KubePodCrashLooping: Pod is crash looping\n"
+        "🔴 critical KubePodCrashLooping ×3 · payments, prod-1\nPod is crash looping\n"
     )
 
 
@@ -284,9 +282,9 @@ def test_a_template_that_does_not_say_that_it_is_late_has_it_said_for_it() -> No
     assert _card("{{ name }}", view).message.body.text.splitlines()[1:] == [
         "↪️ for oncall, whose chat could not be reached",
         "✂️ Alertmanager left out 2 alerts (max_alerts)",
-        "💤 nothing heard of this group for 1 d 1 h: it may have changed",
+        "💤 nothing heard of this group for 1\u00a0d\u00a01\u00a0h: it may have changed",
         "❔ may be repeated: no answer came when it was first sent",
-        "⏱ 14 min late: this chat could not be reached from 12:04 to 12:17",
+        "⏱ 14\u00a0min late: this chat could not be reached from 12:04 to 12:17",
     ]
     assert "late" not in _card("{{ name }}{% if notes %}{% endif %}", view).message.body.text
 
@@ -449,5 +447,5 @@ def test_a_resolved_card_says_what_differs_and_not_its_name_again(
     text = rendered.message.body.text.replace(" UTC", "")
     text = "\n".join(part for part in (rendered.message.content.text, text) if part)
     assert text.splitlines()[0] == f"🟢 resolved EtcdNoLeader {head}"
-    assert text.splitlines()[1] == "11:04 to 11:07 (3 min)"
+    assert text.splitlines()[1] == "11:04 to 11:07 (3\u00a0min)"
     assert text.count("EtcdNoLeader") == 1

@@ -40,14 +40,17 @@ def test_french_puts_a_space_before_its_colon() -> None:
 @pytest.mark.parametrize(
     ("wanted", "said"),
     [
-        (say("fr", "since", start="12:04", age=duration("fr", 120)), "depuis 12:04 (2 min)"),
-        (say("fr", "more", 27, parts="25 warning, 2 info"), "… et 27 autres : 25 warning, 2 info"),
-        (say("fr", "more", 1, parts="1 info"), "… et 1 autre : 1 info"),
-        (say("fr", "resolved_after", age=duration("fr", 27 * 60)), "résolu après 27 min"),
-        (say("fr", "still", age=duration("fr", 4 * 3600)), "toujours en alerte après 4 h"),
+        (say("fr", "since", start="12:04", age=duration("fr", 120)), "depuis 12:04 (2\u00a0min)"),
+        (
+            say("fr", "more", 27, parts="25 warning, 2 info"),
+            "… et 27 autres\u00a0: 25 warning, 2 info",
+        ),
+        (say("fr", "more", 1, parts="1 info"), "… et 1 autre\u00a0: 1 info"),
+        (say("fr", "resolved_after", age=duration("fr", 27 * 60)), "résolu après 27\u00a0min"),
+        (say("fr", "still", age=duration("fr", 4 * 3600)), "toujours en alerte après 4\u00a0h"),
         (say("en", "more", 27, parts="25 warning, 2 info"), "… and 27 more: 25 warning, 2 info"),
-        (say("en", "resolved_after", age=duration("en", 27 * 60)), "resolved after 27 min"),
-        (say("en", "still", age=duration("en", 4 * 3600)), "still firing after 4 h"),
+        (say("en", "resolved_after", age=duration("en", 27 * 60)), "resolved after 27\u00a0min"),
+        (say("en", "still", age=duration("en", 4 * 3600)), "still firing after 4\u00a0h"),
         (say("en", "alerts", 1), "1 alert"),
         (say("en", "alerts", 0), "0 alerts"),
         (say("fr", "alerts", 0), "0 alerte"),
@@ -60,23 +63,23 @@ def test_sentences_of_the_sketches(wanted: RichText, said: str) -> None:
 
 def test_a_value_keeps_its_style_and_braces_in_it_are_characters() -> None:
     start = styled("time", "{age}", "1795345440:t")
-    assert say("en", "since", start=start, age="2 min") == RichText(
-        "since {age} (2 min)", (Span("time", 6, 11, "1795345440:t"),)
+    assert say("en", "since", start=start, age="2\u00a0min") == RichText(
+        "since {age} (2\u00a0min)", (Span("time", 6, 11, "1795345440:t"),)
     )
 
 
 @pytest.mark.parametrize(
     ("seconds", "english", "french"),
     [
-        (0, "0 s", "0 s"),
-        (59.9, "59 s", "59 s"),
-        (60, "1 min", "1 min"),
-        (3599, "59 min", "59 min"),
-        (3600, "1 h", "1 h"),
-        (4320, "1 h 12 min", "1 h 12 min"),
-        (86400, "1 d", "1 j"),
-        (3 * 86400 + 4 * 3600 + 59, "3 d 4 h", "3 j 4 h"),
-        (-90, "-1 min", "-1 min"),
+        (0, "0\u00a0s", "0\u00a0s"),
+        (59.9, "59\u00a0s", "59\u00a0s"),
+        (60, "1\u00a0min", "1\u00a0min"),
+        (3599, "59\u00a0min", "59\u00a0min"),
+        (3600, "1\u00a0h", "1\u00a0h"),
+        (4320, "1\u00a0h\u00a012\u00a0min", "1\u00a0h\u00a012\u00a0min"),
+        (86400, "1\u00a0d", "1\u00a0j"),
+        (3 * 86400 + 4 * 3600 + 59, "3\u00a0d\u00a04\u00a0h", "3\u00a0j\u00a04\u00a0h"),
+        (-90, "-1\u00a0min", "-1\u00a0min"),
         (float("nan"), "?", "?"),
         (float("inf"), "?", "?"),
     ],

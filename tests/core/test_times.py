@@ -88,4 +88,4 @@ def test_times_compare_and_durations_are_numbers() -> None:
     assert sorted([late, early])[0] is early
     assert not READER.time(0.0)
     assert READER.age(NOON_IN_PARIS - 90) == 90.0
-    assert str(READER.age(NOON_IN_PARIS + 90)) == "0 s"
+    assert str(READER.age(NOON_IN_PARIS + 90)) == "0\u00a0s"

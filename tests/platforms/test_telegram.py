@@ -292,6 +292,15 @@ def test_plain_has_no_entity_and_still_no_link() -> None:
     assert sent["text"] == "node-1.\u2060example.\u2060com is down"
 
 
+def test_plain_shows_the_addresses_of_links_apart_from_all_else() -> None:
+    rich = concat([
+        "see ", styled("link", "Runbook", "https://e.org/x"), "/evil ",
+        styled("link", "https://e.org/y", "https://e.org/y"), " ",
+        styled("link", "inside", "http://prometheus/z"),
+    ])  # fmt: skip
+    assert write_plain(rich) == "see Runbook: https://e.org/x /\u2060evil https://e.org/y inside"
+
+
 @pytest.mark.parametrize("blank", ["", " \n", "\u2060", "\x00", "\u200b"])
 def test_text_is_never_empty(blank: str) -> None:
     assert body(POST, Message(RichText(blank), title=RichText("Disk")))["text"] == "Disk"
@@ -352,7 +361,10 @@ def test_what_has_no_entity_left_is_broken_without_a_trace_for_the_eye() -> None
 def test_telegram_finds_nothing_that_we_did_not_mark(rich: RichText) -> None:
     text, entities = write(rich)
     assert found_in(text, entities) == []
-    assert found_in(write_plain(rich)) == []
+    links = [span.value for span in rich.spans if span.kind == "link"]
+    for kind, address in found_in(write_plain(rich)):
+        assert kind == "textEntityTypeUrl"
+        assert any(spelled(link).startswith(address) for link in links)
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import pytest
 from relay.active_config import CurrentConfig
 from relay.core import payload
 from relay.core.active_config import ActiveConfig
-from relay.core.event import Accepted, Event
+from relay.core.event import Accepted, Event, Noted
 from relay.core.intake_result import Committed, IntakeResult, InvalidPayload, RetryLater
 from relay.core.routing import route
 from relay.core.routing.lane import LaneKey
@@ -150,3 +150,24 @@ async def test_turns_of_chats_wait_while_a_large_body_is_taken_and_are_not_forgo
     relay.store.gate.set()
     assert await large == Committed()
     assert await turn == "large ends"
+
+
+async def test_an_address_to_which_links_are_left_out_is_warned_of_once(relay: Relay) -> None:
+    relay.store.gate.set()
+    posted = json.loads(body(1))
+    posted["externalURL"] = "http://alertmanager:9093"
+    posted["alerts"][0]["generatorURL"] = "http://prometheus:9090/graph?g0.expr=up"
+    for _ in range(2):
+        await relay.post(json.dumps(posted).encode())
+    warned = [
+        dict(event.values)["write"]
+        for event in relay.events
+        if isinstance(event, Noted) and event.level == "warning"
+    ]
+    assert warned == [
+        f"link_rewrites: [{{match: '{address}', replace: 'https://{name}.example.org'}}]"
+        for address, name in (
+            ("http://alertmanager:9093", "alertmanager"),
+            ("http://prometheus:9090", "prometheus"),
+        )
+    ]

@@ -21,6 +21,7 @@ from relay.core.bot.people import (
     subscribe,
 )
 from relay.core.bot.update import (
+    CallbackQuery,
     ChatInfo,
     Command,
     Ignored,
@@ -30,12 +31,13 @@ from relay.core.bot.update import (
     Sort,
     Topic,
     Update,
+    Written,
 )
 from relay.core.duration import parse_duration
 from relay.core.routing.lane import Policy
 from relay.core.routing.matcher import Matcher, MatcherError, parse
 from relay.core.text.richtext import RichText, concat, join, plain, styled
-from relay.core.text.texts_people import emit
+from relay.core.text.texts_people import COMMANDS, emit
 from relay.core.text.times import Reader
 
 LONGEST_MUTE = 30 * 86400.0  # seconds
@@ -75,9 +77,9 @@ def respond(update: Update, known: ChatContext, policy: Policy, now: float) -> U
             return UpdateEffects(
                 "migrated", _entry(known, chat, now), changed=moved, moved=(old, chat.id)
             )
-        case Seen(chat=chat, topic=topic):
+        case Seen(chat=chat, topic=topic) | Written(chat=chat, topic=topic):
             return UpdateEffects("seen", _entry(known, chat, now, topic))
-        case Ignored():
+        case Ignored() | CallbackQuery():
             return UpdateEffects("ignored")
         case _:
             assert_never(update)
@@ -151,7 +153,7 @@ def _welcome(context: _CommandContext, subscription: Subscription) -> UpdateEffe
     language = context.reader.language
     key = "welcome" if context.command.chat.kind == "private" else "welcome_group"
     name, matchers = styled("bold", subscription.name), _matchers(subscription.matchers, language)
-    already = firing_already(context.known.cards, subscription.matchers, language)
+    already = firing_already(context.known.cards, subscription.matchers, context.reader)
     return _say(
         context,
         emit(language, key, name=name, matchers=matchers),
@@ -231,7 +233,7 @@ def _alerts(context: _CommandContext) -> UpdateEffects:
         wanted = _parse(context.command.argument)
     except MatcherError as error:
         return _say(context, emit(language, "bad_matcher", why=str(error)))
-    said = open_alerts(context.known.cards, wanted, language)
+    said = open_alerts(context.known.cards, wanted, context.reader)
     muted = [each.muted_until for each in context.known.subscriptions]
     if not muted or min(muted) <= context.reader.now:
         return _say(context, said)
@@ -240,18 +242,15 @@ def _alerts(context: _CommandContext) -> UpdateEffects:
 
 
 def _parse(text: str) -> tuple[Matcher, ...]:
-    """Matchers with commas between them, as in a route, or with spaces, as amtool takes them.
+    """Matchers with spaces between them, as amtool takes them, or with commas, as in a route.
     Raises MatcherError.
     """
     if not text:
         return ()
     try:
-        return parse(text)
+        return tuple(matcher for word in _WORDS.findall(text) for matcher in parse(word))
     except MatcherError:
-        words = _WORDS.findall(text)
-        if len(words) < 2:
-            raise
-        return tuple(matcher for word in words for matcher in parse(word))
+        return parse(text)
 
 
 def _help(context: _CommandContext) -> UpdateEffects:
@@ -264,7 +263,7 @@ def _help(context: _CommandContext) -> UpdateEffects:
 
 
 def _described(names: Iterable[str], language: str) -> list[RichText]:
-    return [concat([f"/{name} ", plain("– "), emit(language, f"do_{name}")]) for name in names]
+    return [concat([COMMANDS[name], plain(" – "), emit(language, f"do_{name}")]) for name in names]
 
 
 _COMMANDS: Mapping[str, Callable[[_CommandContext], UpdateEffects]] = {

@@ -2,14 +2,18 @@
 
 from collections.abc import Iterable, Sequence
 
+from msgspec import Struct
+
 from relay.core.card.card import Card, Entry
 from relay.core.card.severity import rank
-from relay.core.card.subject import where
+from relay.core.card.subject import Subject, differences, short, subject
 from relay.core.routing.matcher import Matcher, matches
 from relay.core.template.labels_shown import mark, one_line
+from relay.core.template.links import outside
 from relay.core.text.richtext import RichText, concat, join, plain, styled
 from relay.core.text.texts import say
 from relay.core.text.texts_people import emit
+from relay.core.text.times import Reader
 
 _MOST_NAMES = 30
 _MOST_PLACES = 3
@@ -17,30 +21,37 @@ _LONGEST = 100  # characters of a name or place
 _Key = tuple[str, str]
 
 
-def open_alerts(cards: Iterable[Card], wanted: tuple[Matcher, ...], language: str) -> RichText:
+class _Open(Struct, frozen=True):
+    """A firing alert and the card that shows it."""
+
+    entry: Entry
+    card: Card
+
+
+def open_alerts(cards: Iterable[Card], wanted: tuple[Matcher, ...], reader: Reader) -> RichText:
     """The firing alerts of the cards that match, one line for each severity and name, the most
     urgent first.
     """
     firing = _firing(cards)
-    found = [entry for entry in firing if matches(wanted, entry.labels)]
+    found = [each for each in firing if matches(wanted, each.entry.labels)]
     if not found:
-        return emit(language, "no_such" if firing else "nothing_open")
-    return _listed(found, language)
+        return emit(reader.language, "no_such" if firing else "nothing_open")
+    return _listed(found, reader)
 
 
 def firing_already(
-    cards: Iterable[Card], wanted: tuple[Matcher, ...], language: str
+    cards: Iterable[Card], wanted: tuple[Matcher, ...], reader: Reader
 ) -> RichText | None:
     """The same for somebody who is told of them from now on; None when none fires."""
-    found = [entry for entry in _firing(cards) if matches(wanted, entry.labels)]
-    return _listed(found, language) if found else None
+    found = [each for each in _firing(cards) if matches(wanted, each.entry.labels)]
+    return _listed(found, reader) if found else None
 
 
-def _firing(cards: Iterable[Card]) -> list[Entry]:
+def _firing(cards: Iterable[Card]) -> list[_Open]:
     """The firing alerts of the cards, each once though several chats show it."""
     return list(
         {
-            (card.group.source, entry.fingerprint): entry
+            (card.group.source, entry.fingerprint): _Open(entry, card)
             for card in cards
             for entry in card.entries
             if entry.status == "firing"
@@ -48,29 +59,60 @@ def _firing(cards: Iterable[Card]) -> list[Entry]:
     )
 
 
-def _listed(found: Sequence[Entry], language: str) -> RichText:
-    names: dict[_Key, list[Entry]] = {}
-    for entry in found:
-        names.setdefault((entry.severity, entry.labels.get("alertname", "")), []).append(entry)
+def _listed(found: Sequence[_Open], reader: Reader) -> RichText:
+    language = reader.language
+    names: dict[_Key, list[_Open]] = {}
+    for each in found:
+        key = (each.entry.severity, each.entry.labels.get("alertname", ""))
+        names.setdefault(key, []).append(each)
     ordered = sorted(names.items(), key=lambda item: (rank(item[0][0]), -len(item[1]), item[0][1]))
-    lines = [_line(key, same, language) for key, same in ordered[:_MOST_NAMES]]
+    lines = [_line(key, same, reader) for key, same in ordered[:_MOST_NAMES]]
     if len(ordered) > _MOST_NAMES:
         lines.append(concat(["… ", say(language, "others", len(ordered) - _MOST_NAMES)]))
     return join("\n", [emit(language, "open", len(found)), *lines])
 
 
-def _line(key: _Key, same: Sequence[Entry], language: str) -> RichText:
+def _line(key: _Key, same: Sequence[_Open], reader: Reader) -> RichText:
+    """As the head of a card has it: mark, severity, name, how many, who is ill and where, since
+    when; the name leads to the card's message."""
     severity, name = key
-    shown = one_line(name)[:_LONGEST] if name else say(language, "unnamed").text
-    parts: list[RichText | str] = [f"{mark('firing', severity)} "]
-    if severity:
-        parts.append(f"{one_line(severity)[:_LONGEST]} ")
-    parts.append(styled("bold", shown))
-    if len(same) > 1:
-        parts.append(f" ×{len(same)}")
-    places = list(dict.fromkeys(place for entry in same if (place := where(entry.labels))))
-    if places:
-        listed = join(", ", [plain(one_line(place)[:_LONGEST]) for place in places[:_MOST_PLACES]])
-        more = concat([" ", say(language, "others", len(places) - _MOST_PLACES)])
-        parts += [" (", listed, more if len(places) > _MOST_PLACES else "", ")"]
-    return concat(parts)
+    entries = [each.entry for each in same]
+    shown = one_line(name)[:_LONGEST] if name else reader.say("unnamed").text
+    title = f"{one_line(severity)[:_LONGEST]} {shown}" if severity else shown
+    address = _message(same[0].card)
+    head = styled("link", styled("bold", title), address) if address else styled("bold", title)
+    count = f" ×{len(same)}" if len(same) > 1 else ""
+    since = min((entry.starts_at for entry in entries if entry.starts_at), default=0.0)
+    began = reader.say("since", start=reader.time(since).rich(), age=str(reader.age(since)))
+    graph = outside(entries[0].generator_url) if len(same) == 1 else ""
+    parts: list[RichText | str] = [
+        concat([f"{mark('firing', severity)} ", head, count]),
+        *_subject(subject(entries)),
+        *([_places(entries, reader)] if len(same) > 1 else []),
+        *([began] if since else []),
+        *([styled("link", reader.say("graph"), graph)] if graph else []),
+    ]
+    return join(" · ", [part for part in parts if part != ""])
+
+
+def _subject(common: Subject) -> list[RichText]:
+    who = [plain(" ".join(common.who))] if common.who else []
+    return [*who, *([plain(", ".join(common.where))] if common.where else [])]
+
+
+def _places(entries: Sequence[Entry], reader: Reader) -> RichText | str:
+    """What the alerts of one name differ in, some of them."""
+    telling = (short(each.telling, _LONGEST) for each in differences(entries[:_MOST_NAMES]))
+    places = list(dict.fromkeys(filter(None, telling)))
+    if not places:
+        return ""
+    more = len(entries) - min(len(places), _MOST_PLACES)
+    listed = join(", ", [plain(place) for place in places[:_MOST_PLACES]])
+    return concat([listed, " ", reader.say("others", more)]) if more > 0 else listed
+
+
+def _message(card: Card) -> str:
+    """The address of a card's message, where Telegram has one: in supergroups and channels."""
+    if card.shown is None or not card.shown.message.chat.startswith("-100"):
+        return ""
+    return f"https://t.me/c/{card.shown.message.chat[4:]}/{card.shown.message.id}"

@@ -58,11 +58,11 @@ class Round(Struct, frozen=True):
 
 class Late(Struct, frozen=True):
     """Why a message comes late: `seconds` after acceptance; `why` names the fault, between `since`
-    and `until`. `chat_limit`: no fault, the chat takes `per_minute` messages a minute.
+    and `until`. `per_minute` is what the chat takes, where that is why (`pace`).
     """
 
     seconds: float
-    why: Literal["unreachable", "rate_limited", "refused", "restarted", "chat_limit"]
+    why: Literal["unreachable", "rate_limited", "refused", "restarted", "pace"]
     since: float
     until: float
     per_minute: int = 0

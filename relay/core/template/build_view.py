@@ -1,5 +1,6 @@
 """Looking: the view that a template gets of a card, computed at the time of sending."""
 
+from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Set
 from functools import reduce
 
@@ -16,7 +17,24 @@ from relay.core.card.subject import natural, thing
 from relay.core.card.view import AlertView, Late, Memory, View
 from relay.core.routing.lane import Policy
 
+
+class Pace(Struct, frozen=True):
+    """How many calls the chat takes in a minute (0: not known), and when the last ones were made,
+    Unix seconds, ascending."""
+
+    per_minute: int = 0
+    calls: tuple[float, ...] = ()
+
+    def explains(self, since: float, now: float) -> bool:
+        """The chat got about as many calls in that time as it takes: its limit is why others
+        waited."""
+        made = len(self.calls) - bisect_left(self.calls, since)
+        return self.per_minute > 0 and made >= _BUSY * self.per_minute * (now - since) / 60
+
+
 NO_MEMORY = Memory()
+UNKNOWN_PACE = Pace()
+_BUSY = 0.5  # of what the chat takes: topics share it, and calls are of different kinds
 _STATES = {"firing": 0, "gone": 1, "resolved": 2}
 
 LATE_AFTER = 120.0  # seconds from acceptance after which a message says that it is late, and why
@@ -42,11 +60,11 @@ def build_view(
     policy: Policy,
     now: float,
     memory: Memory = NO_MEMORY,
-    held: BudgetLimit = NOT_LIMITED,
+    pace: Pace = UNKNOWN_PACE,
 ) -> View:
     """The card as a template sees it when `step` is sent at `now`. `memory` are the earlier
-    episodes of its alert in the last seven days, for a card of one alert; `held` says whether
-    budgets made it wait."""
+    episodes of its alert in the last seven days, for a card of one alert; `pace` says whether the
+    chat's own limit can be why it comes late."""
     found = tuple(_alert(entry, card) for entry in card.entries)
     alerts = _one_line_each(found, policy.identity_ignores)
     about = set(step.about) if isinstance(step, Reply) else set()
@@ -67,7 +85,7 @@ def build_view(
         since=_since(card),
         until=_until(card),
         rounds=card.rounds,
-        late=late(card, state, now, held),
+        late=late(card, state, now, pace),
         stale=card.stale,
         may_be_repeated=card.doubt,
         about=tuple(
@@ -158,18 +176,14 @@ def _until(card: Card) -> float | None:
     return max((entry.ends_at for entry in card.entries if entry.ends_at), default=card.heard_at)
 
 
-def late(card: Card, state: LaneState, now: float, held: BudgetLimit = NOT_LIMITED) -> Late | None:
-    """By how much and why what the card waits to show comes late; None when it does not. Without a
-    fault of the chat it is the chat's limit where that held the lane up for most of the time.
-    """
+def late(card: Card, state: LaneState, now: float, pace: Pace = UNKNOWN_PACE) -> Late | None:
+    """By how much and why what the card waits to show comes late; None when it does not."""
     if card.waiting_since is None or now - card.waiting_since <= LATE_AFTER:
         return None
     seconds = now - card.waiting_since
     if state.trouble is None or 0.0 < state.trouble_until <= card.waiting_since:
-        limited = min(now, held.until) - max(held.since, card.waiting_since)
-        if limited > seconds / 2:
-            since = max(held.since, card.waiting_since)
-            return Late(seconds, "chat_limit", since, now, held.per_minute)
+        if pace.explains(card.waiting_since, now):
+            return Late(seconds, "pace", card.waiting_since, now, pace.per_minute)
         return Late(seconds, "restarted", card.waiting_since, now)
     return Late(
         seconds,

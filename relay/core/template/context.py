@@ -12,7 +12,7 @@ from relay.core.card.subject import Subject, differences, subject
 from relay.core.card.view import AlertView, Late, View
 from relay.core.routing.lane import Policy
 from relay.core.template import labels_shown as telling
-from relay.core.template.links import Links, linked, links, outside, prose
+from relay.core.template.links import DASHBOARDS, RUNBOOKS, Links, linked, links, outside, prose
 from relay.core.template.objects import Alert, AlertFacts, Alerts, Counts, Hidden, Labels
 from relay.core.template.sandbox import nearest, shown
 from relay.core.text.richtext import RichText, join, styled
@@ -88,6 +88,10 @@ class TemplateContext:
         """What is wrong with all alerts alike; empty when it differs or nobody wrote it."""
         return self._wrong.text or self._wrong.more
 
+    def subject_of(self, alert: AlertView) -> Subject:
+        """In what the alert differs from the others of its card."""
+        return self._differences.get(alert.fingerprint, Subject((), (), ()))
+
     def _made_ready(self) -> None:
         """Who is ill and what is wrong, over the alerts that are seen."""
         view = self.view
@@ -117,18 +121,17 @@ class TemplateContext:
         self._wrong = self._common_wrong(value, head)
         if len(self._wrong.text) > _LONG_TEXT and not self._wrong.more:  # it is folded
             self._wrong = telling.Details("", self._wrong.text, self._wrong.figure)
-        if runbook := self._runbook():
-            more = "\n".join(filter(None, (self._wrong.more, runbook)))
+        prose_links = [self._prose("runbook", RUNBOOKS), self._prose("dashboard", DASHBOARDS)]
+        if any(prose_links):
+            more = "\n".join(filter(None, (self._wrong.more, *prose_links)))
             self._wrong = telling.Details(self._wrong.text, more, self._wrong.figure)
 
-    def _runbook(self) -> str:
-        """A runbook that is text and no address, under its name."""
+    def _prose(self, title: str, names: Iterable[str]) -> str:
+        """A runbook or dashboard that is text and no address, under its title."""
         first = self._visible[0].annotations if self._visible else {}
-        found = (prose(first.get(name, "")) for name in ("runbook", "runbook_url"))
+        found = (prose(first.get(name, "")) for name in names)
         text = next((text for text in found if text), "")
-        if not text or outside(text, self.policy.link_rewrites) or "://" in text:
-            return ""
-        return f"{self.reader.say('runbook').text}: {text}"
+        return f"{self.reader.say(title).text}: {text}" if text else ""
 
     def _common_wrong(self, value: str, head: tuple[str, ...]) -> telling.Details:
         """What all alerts of the card have wrong: the same text, else the same summary."""
@@ -153,7 +156,7 @@ class TemplateContext:
         mixed, said = self._mixed, self.said
         wrong = self._wrongs.get(alert.fingerprint, telling.Details(""))
         return AlertFacts(
-            subject=self._told_of or self._differences.get(alert.fingerprint, Subject((), (), ())),
+            subject=self._told_of or self.subject_of(alert),
             wrong=wrong,
             said=said,
             mixed=mixed,
@@ -215,7 +218,7 @@ class TemplateContext:
             "facts": self._facts,
             "memory": self._memory,
             "counts": self._counts,
-            "links": self._links,
+            "links": lambda: self.links,
             "since": lambda: reader.time(view.since),
             "until": lambda: reader.time(view.until or 0.0),
             "age": lambda: reader.age(view.since, view.until),
@@ -339,7 +342,9 @@ class TemplateContext:
             age=str(reader.age(last.started_at, last.ended_at)),
         )
 
-    def _links(self) -> Links:
+    @property
+    def links(self) -> Links:
+        """The links that work."""
         return links(self.view, self._visible, self.policy, self.reader)
 
     def _again(self) -> RichText | str:
@@ -401,8 +406,8 @@ def lateness(late: Late | None, reader: Reader) -> RichText | str:
     if late is None:
         return ""
     start, end = reader.time(late.since).rich(), reader.time(late.until).rich()
-    age, n = str(reader.duration(late.seconds)), late.per_minute
-    return reader.say(late.why, n, age=age, start=start, end=end)
+    age = str(reader.duration(late.seconds))
+    return reader.say(late.why, late.per_minute, age=age, start=start, end=end)
 
 
 @cache

@@ -16,6 +16,8 @@ __all__ = [
 RED, ORANGE, BLUE, GREEN, GREY = 0xE01E5A, 0xF2871B, 0x3B88C3, 0x2EB67D, 0x99AAB5
 # Annotations that are links or settings of other tools, and no text of the author.
 _NO_TEXT = re.compile(r"(?i)url|uri|link|runbook|dashboard|panel|grafana|^__|image|icon")
+_USUAL = ("summary", "description", "message")
+_TEXTS = ("title", "text", "info", "details", "msg")  # names that say no more than their texts
 _LABELS = re.compile(r"\s*\bLABELS?\s*[:=]\s*[^\n]*")
 _VALUE = re.compile(r"\s*\bVALUE\s*[:=]\s*([^\s,]+)")
 _INSTANCE = re.compile(r"\s*\(instance\s*([^()\s]*)\s*\)")
@@ -82,9 +84,10 @@ def wrong(
     second = _cleaned(
         annotations.get("description", "") or annotations.get("message", ""), labels, value
     )
+    others = _others(annotations)
     if not first and not second:
         found = figure(annotations, labels, value)
-        return Details(_others(annotations) or found, "", found)
+        return Details(others or found, "", found)
     valued = bool(second) and bool(_VALUE.search(annotations.get("description", "")[:_SEEN]))
     says_more = _says(second, told) + 2 * valued > _says(first, told)
     better, other = (second, first) if says_more else (first, second)
@@ -95,7 +98,8 @@ def wrong(
     adds = bool(new) and len(new) >= _NEW_WORDS * len(_words(other))
     full_stop = better.endswith(".") and not better.endswith("..")
     text = better[:-1] if full_stop else better
-    return Details(text, other if adds else "", figure(annotations, labels, value))
+    more = "\n".join(filter(None, (other if adds else "", others)))
+    return Details(text, more, figure(annotations, labels, value))
 
 
 def figure(annotations: Mapping[str, str], labels: Mapping[str, str], value: str = "value") -> str:
@@ -105,7 +109,7 @@ def figure(annotations: Mapping[str, str], labels: Mapping[str, str], value: str
         return f"{value} {grafanas.partition(',')[0].partition('=')[2]}"
     texts = [annotations.get(key, "")[:_SEEN] for key in ("description", "message", "summary")]
     for text in texts:
-        if found := _VALUE.search(text):
+        if "VALUE" in text and (found := _VALUE.search(text)):
             return f"{value} {one_line(found[1])[:20]}"
     summed = annotations.get("summary", "")[:_SEEN]
     for text in texts:
@@ -141,27 +145,34 @@ def severities(alerts: Iterable[AlertView]) -> list[tuple[str, int]]:
 
 
 def _others(annotations: Mapping[str, str]) -> str:
-    """The annotations of the author's own names, where the usual ones are not there."""
+    """The annotations of the author's own names: titles and texts first, the others by name."""
     found = [
         (name, text.strip())
         for name, text in sorted(annotations.items())
-        if text.strip() and not _NO_TEXT.search(name)
+        if text.strip() and name not in _USUAL and not _NO_TEXT.search(name)
     ]
-    if len(found) == 1:
+    texts = [text for each in _TEXTS for name, text in found if name.lower() == each]
+    named = [f"{one_line(name)}: {text}" for name, text in found if name.lower() not in _TEXTS]
+    if not texts and len(found) == 1 and not any(annotations.get(name) for name in _USUAL):
         return found[0][1]
-    return "\n".join(f"{one_line(name)}: {text}" for name, text in found)
+    return "\n".join((*texts, *named))
 
 
 def _cleaned(text: str, labels: Mapping[str, str], value: str) -> str:
     """The text without dumps of Prometheus' templates and without what the head has."""
     if len(text) > _SEEN:
         return text.strip()
-    text = _LABELS.sub("", text)
-    text = _VALUE.sub(lambda found: f", {value} {found[1]}", text)
-    known = set(labels.values()) | {""}
-    text = _INSTANCE.sub(lambda found: "" if found[1] in known else found[0], text)
-    text = _MAP.sub("", text).strip()
-    lines = [line.rstrip() for line in text.splitlines()]
+    # Few texts have one of these: to look for the word first is much faster.
+    if "LABEL" in text:
+        text = _LABELS.sub("", text)
+    if "VALUE" in text:
+        text = _VALUE.sub(lambda found: f", {value} {found[1]}", text)
+    if "(instance" in text:
+        known = set(labels.values()) | {""}
+        text = _INSTANCE.sub(lambda found: "" if found[1] in known else found[0], text)
+    if "map[" in text:
+        text = _MAP.sub("", text)
+    lines = [line.rstrip() for line in text.strip().splitlines()]
     return "\n".join(lines).strip().removeprefix(", ")
 
 

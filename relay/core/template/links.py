@@ -21,9 +21,12 @@ _ADDRESS = re.compile(r"https?://[^\s<>\"'()\[\]{}|\\^`]*[^\s<>\"'()\[\]{}|\\^`.
 _HOST = re.compile(
     r"(?:[a-z]+://)?(?:[^/@\s]*@)?((?:[\w-]+\.)+[a-z]{2,}\.?)(?::\d+)?(?=[/?#]|$)", re.I
 )
-_DASHBOARDS = (
+RUNBOOKS = ("runbook_url", "runbook")
+DASHBOARDS = (
     "dashboard_url", "dashboard", "grafana_url", "__panel_url__", "__dashboard_url__"
 )  # fmt: skip
+_WORD = re.compile(r"\w{2,}")
+_PROSE_WORDS = 3
 _PERCENT = {number: quote(chr(number), safe="") for number in range(128)}
 _META = re.compile(r"[\\.+*?()|\[\]{}^$]")
 # Labels whose values a restart or another scrape changes: a silence by one of them ends too early.
@@ -58,10 +61,10 @@ def links(view: View, alerts: tuple[AlertView, ...], policy: Policy, reader: Rea
     """
     first = alerts[0] if alerts else None
     found = {
-        "runbook": _annotation(view, first, "runbook_url", "runbook"),
+        "runbook": _annotation(view, first, *RUNBOOKS),
         "graph": first.generator_url if first else "",
         "silence": _silence(view, policy.identity_ignores) if view.status == "firing" else "",
-        "dashboard": _annotation(view, first, *_DASHBOARDS),
+        "dashboard": _annotation(view, first, *DASHBOARDS),
         "target": _target(view),
     }
     urls = {name: outside(url, policy.link_rewrites) for name, url in found.items()}
@@ -117,8 +120,12 @@ def _silence(view: View, ignores: Set[str]) -> str:
 
 
 def prose(annotation: str) -> str:
-    """A runbook that is no address but text; empty when it has an address."""
-    return "" if _ADDRESS.search(annotation) else annotation.strip()
+    """A runbook that is text, or has text around its address; empty when it is no more than an
+    address, or a link with a word or two."""
+    seen = annotation[:_LONGEST_SEEN]
+    beside = _ADDRESS.sub(" ", seen)
+    is_link = beside != seen and len(_WORD.findall(beside)) < _PROSE_WORDS
+    return "" if is_link else annotation.strip()
 
 
 def is_volatile(name: str) -> bool:
@@ -188,6 +195,22 @@ def _outside(url: str, rewrites: tuple[LinkRewrite, ...]) -> str:
     except ValueError:
         return ""
     return url if len(url) <= _LONGEST and _reachable(host) else ""
+
+
+def inside(url: str, rewrites: tuple[LinkRewrite, ...] = ()) -> str:
+    """The scheme and host of an address that is left out because its host has no dot or works only
+    inside; empty for any other."""
+    parts = url[:_LONGEST].split("/", 3)
+    if parts[0] not in ("http:", "https:") or len(parts) < 3 or outside(url, rewrites):
+        return ""
+    address = "/".join(parts[:3])
+    return address if parts[2] and not outside(address, rewrites) else ""
+
+
+def rewrite_hint(address: str) -> str:
+    """The `link_rewrites` to paste for an address that is left out."""
+    host = (urlsplit(address).hostname or "").partition(".")[0]
+    return f"link_rewrites: [{{match: '{address}', replace: 'https://{host}.example.org'}}]"
 
 
 @lru_cache(maxsize=1024)

@@ -28,6 +28,7 @@ Kind = Literal[
     "mention",
     "heading",  # value: level 1 to 3
     "subtext",
+    "command",  # a command of our own bot, never from a payload: it can be tapped
     "item",  # the bullet or number of a list's item in a template's own text
     "channel",  # value: the number of a Discord channel, of a template's own text
 ]

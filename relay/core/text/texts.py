@@ -2,6 +2,7 @@
 translated.
 """
 
+import re
 from functools import lru_cache
 from string import Formatter
 from types import MappingProxyType
@@ -11,6 +12,7 @@ from relay.core.text.richtext import RichText, concat
 
 Value = RichText | str
 LANGUAGES = ("en", "fr")
+NO_BREAK = "\u00a0"
 
 
 class Text(NamedTuple):
@@ -73,19 +75,19 @@ CATALOGUE = MappingProxyType(
             "{age} late: this chat refused messages from {start} to {end}",
             "{age} de retard : cette discussion refusait les messages de {start} à {end}",
         ),
-        "restarted": Text(
-            "{age} late: the relay did not run or was behind from {start} to {end}",
-            "{age} de retard : le relais était arrêté ou en retard de {start} à {end}",
-        ),
-        "chat_limit": Text(
+        "pace": Text(
             (
                 "{age} late: this chat takes {n} message a minute",
                 "{age} late: this chat takes {n} messages a minute",
             ),
             (
-                "{age} de retard : cette discussion accepte {n} message par minute",
-                "{age} de retard : cette discussion accepte {n} messages par minute",
+                "{age} de retard : cette discussion prend {n} message par minute",
+                "{age} de retard : cette discussion prend {n} messages par minute",
             ),
+        ),
+        "restarted": Text(
+            "{age} late: the relay did not run or was behind from {start} to {end}",
+            "{age} de retard : le relais était arrêté ou en retard de {start} à {end}",
         ),
         "stale": Text(
             "nothing heard of this group for {age}: it may have changed",
@@ -240,6 +242,7 @@ _ORDINALS = {
            "huitième", "neuvième", "dixième"],
 }  # fmt: skip
 _FORMATTER = Formatter()
+_HIGH_SIGNS = re.compile(r" (?=[:;»])|(?<=«) ")
 
 
 def language(wanted: str) -> str:
@@ -259,6 +262,8 @@ def say(wanted: str, key: str, n: int | None = None, **values: Value) -> RichTex
 def fill(wanted: str, text: Text, n: int | None = None, **values: Value) -> RichText:
     """The text with its values in place, as `say` does it for any catalogue."""
     pattern = _pattern(language(wanted), text, n)
+    if wanted == "fr":  # no line begins with these
+        pattern = _HIGH_SIGNS.sub(NO_BREAK, pattern)
     if n is not None:
         values["n"] = number(wanted, n)
     parts: list[Value] = []
@@ -285,8 +290,8 @@ def _pattern(wanted: str, text: Text, n: int | None) -> str:
 
 
 def duration(wanted: str, seconds: float) -> str:
-    """Seconds in two units at most: `45 s`, `12 min`, `1 h 12 min`, `3 d 4 h`; what is below them
-    is dropped.
+    """Seconds in two units at most: `45 s`, `12 min`, `1 h 12 min`, `3 d 4 h`, with no-break
+    spaces; what is below them is dropped.
     """
     if seconds != seconds or seconds in (float("inf"), float("-inf")):
         return "?"
@@ -301,7 +306,10 @@ def duration(wanted: str, seconds: float) -> str:
         parts = [(hours, units[2]), (minutes % 60, units[1])]
     else:
         parts = [(days, units[3]), (hours % 24, units[2])]
-    text = " ".join(f"{count} {unit}" for at, (count, unit) in enumerate(parts) if count or not at)
+    shown = [
+        f"{count}{NO_BREAK}{unit}" for at, (count, unit) in enumerate(parts) if count or not at
+    ]
+    text = NO_BREAK.join(shown)
     return f"-{text}" if seconds < 0 and whole else text
 
 

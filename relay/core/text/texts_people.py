@@ -2,8 +2,16 @@
 
 from types import MappingProxyType
 
-from relay.core.text.richtext import RichText
+from relay.core.text.richtext import RichText, styled
 from relay.core.text.texts import Text, Value, fill
+
+# The bot's own commands, which can be tapped.
+COMMANDS = MappingProxyType(
+    {
+        name: styled("command", f"/{name}")
+        for name in ("subscriptions", "mute", "stop", "alerts", "chatid", "help")
+    }
+)
 
 PEOPLE = MappingProxyType(
     {
@@ -16,8 +24,8 @@ PEOPLE = MappingProxyType(
             "Ce groupe recevra les alertes de « {name} » : {matchers}",
         ),
         "how_to_stop": Text(
-            "/mute 2h for some quiet, /stop to end it, /help for the rest.",
-            "/mute 2h pour avoir du calme, /stop pour arrêter, /help pour le reste.",
+            "{mute} 2h for some quiet, {stop} to end it, {help} for the rest.",
+            "{mute} 2h pour avoir du calme, {stop} pour arrêter, {help} pour le reste.",
         ),
         "all": Text("all alerts", "toutes les alertes"),
         "invite_refused": Text(
@@ -57,8 +65,8 @@ PEOPLE = MappingProxyType(
         ),
         "unmuted": Text("Not muted (any more).", "Le son est actif."),
         "mute_how": Text(
-            "Write how long, such as /mute 30m or /mute 2h (at most 30d); /mute 0 ends it.",
-            "Écrivez la durée, par exemple /mute 30m ou /mute 2h (au plus 30d) ; /mute 0 y met "
+            "Write how long, such as {mute} 30m or {mute} 2h (at most 30d); {mute} 0 ends it.",
+            "Écrivez la durée, par exemple {mute} 30m ou {mute} 2h (au plus 30d) ; {mute} 0 y met "
             "fin.",
         ),
         "chat_id": Text("Chat id: {chat}", "Identifiant de la discussion : {chat}"),
@@ -74,8 +82,8 @@ PEOPLE = MappingProxyType(
         "do_stop": Text("no more alerts", "plus aucune alerte"),
         "do_subscriptions": Text("what you get", "ce que vous recevez"),
         "do_mute": Text("quiet for a while, such as 2h", "du calme un moment, par exemple 2h"),
-        "do_alerts": Text("what is open here, as in /alerts team=db",
-            "ce qui est ouvert ici, comme /alerts team=db"),
+        "do_alerts": Text("what is open here, as in {alerts} team=db",
+            "ce qui est ouvert ici, comme {alerts} team=db"),
         "do_chatid": Text("the id of this chat", "l'identifiant de cette discussion"),
         "do_help": Text("these commands", "ces commandes"),
     }
@@ -83,5 +91,5 @@ PEOPLE = MappingProxyType(
 
 
 def emit(wanted: str, key: str, n: int | None = None, **values: Value) -> RichText:
-    """The text `key` with its values in place (see `texts.say`)."""
-    return fill(wanted, PEOPLE[key], n, **values)
+    """The text `key` with its values and commands in place (see `texts.say`)."""
+    return fill(wanted, PEOPLE[key], n, **COMMANDS, **values)

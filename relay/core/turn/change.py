@@ -33,7 +33,9 @@ class AttemptResult(Struct, frozen=True):
     why they never will be; `blocks`: what the answer forbids; `renamed`: budgets by which the call
     was counted before it told which others they are. `digest`: the card is the lane's digest, and
     names these cards: their deliveries are delivered, those of the others merged; `rang`: it made a
-    sound for what is urgent in it. `also` are other cards that the attempt makes due.
+    sound for what is urgent in it. `also` are other cards that the attempt makes due. `budgets` are
+    those of the call, unless it was refused by one of them; `passed`: the platform itself answered
+    it.
     """
 
     lane: LaneKey
@@ -47,3 +49,5 @@ class AttemptResult(Struct, frozen=True):
     digest: frozenset[tuple[GroupId, str]] | None = None
     rang: bool = False
     also: tuple[CardChange, ...] = ()
+    budgets: tuple[str, ...] = ()
+    passed: bool = False

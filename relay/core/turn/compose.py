@@ -1,5 +1,6 @@
 """Composing a turn: the message by which a step shows its card."""
 
+import math
 from typing import Literal
 
 from msgspec import Struct
@@ -8,13 +9,11 @@ from msgspec.structs import replace
 from relay.core.card import digest
 from relay.core.card.digest import DIGEST, QUIET, DigestView
 from relay.core.card.step import Reply
-from relay.core.template.build_view import BudgetLimit, build_view, late
+from relay.core.template.build_view import Pace, build_view, late
 from relay.core.template.template import Templates, render, render_digest
 from relay.core.text.message import Form, Message
 from relay.core.turn.decide import Send, Situation
 from relay.core.turn.finish import Contents
-
-_MOST_A_MINUTE = 100_000
 
 
 class Composed(Struct, frozen=True):
@@ -27,36 +26,41 @@ class Composed(Struct, frozen=True):
     failed: str = ""
 
 
-def compose(send: Send, situation: Situation, templates: Templates, form: Form) -> Composed:
-    """The message of the step. Never raises."""
+def compose(
+    send: Send,
+    situation: Situation,
+    templates: Templates,
+    form: Form,
+    calls: tuple[float, ...] = (),
+) -> Composed:
+    """The message of the step. `calls` are the times of the last calls of its chat, ascending.
+    Never raises."""
+    capacity = digest.capacity(situation.limits, 60.0)
+    pace = Pace(0 if math.isinf(capacity) else int(capacity), calls)
     match send.card.group:
         case group if group == DIGEST:
-            return _composed_digest(_digest_view(send, situation), situation, templates, form)
+            view = _digest_view(send, situation, pace)
+            return _composed_digest(view, situation, templates, form)
         case group if group == QUIET:
             return _composed_digest(_summary_view(send, situation), situation, templates, form)
         case _:
-            return _composed_card(send, situation, templates, form)
+            return _composed_card(send, situation, templates, form, pace)
 
 
-def _composed_card(send: Send, situation: Situation, templates: Templates, form: Form) -> Composed:
-    view = build_view(
-        send.card,
-        situation.state,
-        send.step,
-        situation.policy,
-        situation.now,
-        situation.memory,
-        _held(situation),
-    )
+def _composed_card(
+    send: Send,
+    situation: Situation,
+    templates: Templates,
+    form: Form,
+    pace: Pace,
+) -> Composed:
+    card, state, policy = send.card, situation.state, situation.policy
+    memory, now = situation.memory, situation.now
+    view = build_view(card, state, send.step, policy, now, memory, pace)
     reply = send.step.kind if isinstance(send.step, Reply) else None
     part: Literal["card", "reply"] = "reply" if reply else "card"
     rendered = render(templates, situation.policy, view, part, reply, form)
     return Composed(rendered.message, Contents(counted=rendered.counted), rendered.failed)
-
-
-def _held(situation: Situation) -> BudgetLimit:
-    pace, per_minute = situation.pace, digest.capacity(situation.limits, 60.0)
-    return BudgetLimit(pace.limited_since, pace.limited_until, int(min(per_minute, _MOST_A_MINUTE)))
 
 
 def _composed_digest(
@@ -69,12 +73,12 @@ def _composed_digest(
     return Composed(rendered.message, Contents(named=rendered.named), rendered.failed)
 
 
-def _digest_view(send: Send, situation: Situation) -> DigestView:
+def _digest_view(send: Send, situation: Situation, pace: Pace) -> DigestView:
     limits, now, lines = situation.limits, situation.now, situation.lines
     if isinstance(send.step, Reply):
         new = digest.view(send.card, digest.joined(lines), limits, now, None)
         return replace(new, joined=True)
-    why = late(send.card, situation.state, now, _held(situation))
+    why = late(send.card, situation.state, now, pace)
     return digest.view(send.card, lines, limits, now, why)
 
 

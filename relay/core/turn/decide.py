@@ -6,10 +6,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.active_config import ActiveConfig
-from relay.core.budget import Limit, Pace
+from relay.core.budget import Limit
 from relay.core.card import digest
+from relay.core.card.advance import without_replies
 from relay.core.card.card import Card, OwedReply, is_settled, is_untold, rest
 from relay.core.card.digest import DIGEST, QUIET, Line
+from relay.core.card.failures import paused_until
 from relay.core.card.fold import contradiction, ripen
 from relay.core.card.hours import UNRESTRICTED, Hours, hours_at
 from relay.core.card.lane_state import Down, LaneState
@@ -54,7 +56,6 @@ class Situation(Struct, frozen=True):
     rank: Rank = Rank.EDIT
     lines: tuple[Line, ...] = ()
     digest: Card | None = None
-    pace: Pace = Pace()
     memory: Memory = Memory()
 
     @property
@@ -125,17 +126,17 @@ def pause(
     now: float,
     *,
     urgent: bool = False,
-    pace: Pace = Pace(),  # noqa: B008 - a frozen value
+    called_at: float = 0.0,
 ) -> Wait | None:
     """Until when the lane must not call its chat: it pauses after a failure, or the chat refuses
     messages and is not to be probed yet. None: it may. What is `urgent` and named nowhere yet makes
-    a call from time to time while the lane pauses.
+    a call from time to time while the lane pauses, which called last at `called_at`.
     """
     if state.down:
         return None if may_probe(state.down, targets, now) else Wait(state.down.probe_at)
     until = state.retry_at
     if urgent:
-        until = min(until, pace.called_at + URGENT_PAUSE)
+        until = min(until, called_at + URGENT_PAUSE)
     return Wait(until) if until > now else None
 
 
@@ -169,8 +170,10 @@ def _decide_card(card: Card, situation: Situation) -> Decision:
     if situation.waiting > situation.room / 2:
         owed = tuple(reply for reply in ripe.owed if _is_kept(ripe, reply, policy))
         ripe = replace(ripe, owed=owed) if owed != ripe.owed else ripe
+    if situation.state.down:
+        ripe = without_replies(ripe)
     step = plan(ripe, policy, now, hours)
-    if isinstance(step, Wait):
+    if isinstance(step, Wait) or _pauses(ripe, step, situation):
         change = kept(ripe, situation)
         if change.card == card and not change.settled and against is None:
             return Wait(change.due)
@@ -231,17 +234,19 @@ def _absorbed(step: Step, ranked: Rank, situation: Situation) -> Absorb | None:
 def _decide_digest(card: Card, situation: Situation) -> Decision:
     lines, now, limits = situation.lines, situation.now, situation.limits
     step = digest.plan(card, lines, situation.policy, now, situation.hours, limits)
+    ranked = digest.rank_of(lines)
+    if not isinstance(step, Wait) and _pauses(card, step, situation, ranked):
+        again_at = _paused_until(card, situation.state, ranked)
+        return Save(CardChange(card, again_at, urgent=False, rank=ranked))
     follow_at = None if situation.hours.muted else digest.follows_at(card, lines, limits)
     if follow_at is not None and follow_at <= now:
         storm = replace(digest.storm_of(card), followed_at=now)
-        changed = CardChange(
-            replace(card, storm=storm), now, urgent=False, rank=digest.rank_of(lines)
-        )
+        changed = CardChange(replace(card, storm=storm), now, urgent=False, rank=ranked)
         if not digest.is_following(lines):
             return Follow(changed)
         follow_at = now + digest.FOLLOW_GAP
     if not isinstance(step, Wait):
-        return Send(card, step, digest.rank_of(lines))
+        return Send(card, step, ranked)
     until = min((at for at in (step.until, follow_at) if at is not None), default=None)
     settled = digest.shows_all(card, lines)
     closed_at = now if settled and digest.is_over(lines) else None
@@ -251,7 +256,7 @@ def _decide_digest(card: Card, situation: Situation) -> Decision:
         None if closed_at else until,
         urgent=False,
         settled=settled,
-        rank=digest.rank_of(lines),
+        rank=ranked,
     )
     return Save(change) if closed_at is None else Close(change)
 
@@ -260,8 +265,29 @@ def _decide_summary(card: Card, situation: Situation) -> Decision:
     """One message after quiet hours of all that fires, with sound if something of it is urgent."""
     if situation.hours != UNRESTRICTED or not situation.lines:
         return Save(CardChange(card, situation.hours.until, urgent=False))
+    if _pauses(card, Post(silent=True), situation, Rank.FIRST):
+        again_at = paused_until(card.failures, situation.state)
+        return Save(CardChange(card, again_at, urgent=False))
     silent = situation.policy.silent or not any(line.urgent for line in situation.lines)
     return Send(card, Post(silent=silent), Rank.FIRST)
+
+
+def _pauses(card: Card, step: Step, situation: Situation, ranked: Rank | None = None) -> bool:
+    """The card failed a moment ago, and others of its lane may go meanwhile."""
+    if card.failures is None:
+        return False
+    ranked = rank_of(card, step, situation.policy) if ranked is None else ranked
+    return _paused_until(card, situation.state, ranked) > situation.now
+
+
+def _paused_until(card: Card, state: LaneState, ranked: Rank) -> float:
+    """Until when the card pauses, Unix seconds: not for long where nobody was told of what is
+    urgent, and no message is doubled.
+    """
+    until = paused_until(card.failures, state)
+    if card.failures is None or ranked != Rank.URGENT or card.failures.unknown:
+        return until
+    return min(until, card.failures.at + URGENT_PAUSE)
 
 
 def kept(card: Card, situation: Situation) -> CardChange:
@@ -274,13 +300,16 @@ def kept(card: Card, situation: Situation) -> CardChange:
     card = replace(card, owed=()) if hours.muted else card
     card = rest(card, now) if not muted or is_untold(card) else card
     planned = plan(card, policy, now, hours)
+    ranked = rank(card, policy, planned, hours)
     due_at = planned.until if isinstance(planned, Wait) else now
+    if due_at is not None:
+        due_at = max(due_at, _paused_until(card, situation.state, ranked))
     return CardChange(
         card,
         due_at,
         urgent=is_urgent(card, policy),
         settled=muted or is_settled(card),
-        rank=rank(card, policy, planned, hours),
+        rank=ranked,
         muted_by=(hours.by or EndReason.MUTED) if muted else "",
     )
 

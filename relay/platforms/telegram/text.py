@@ -22,6 +22,7 @@ from relay.core.text.richtext import (
     cut,
     normalise,
     strip,
+    styled,
     utf16_length,
 )
 from relay.platforms.link import public, spelled
@@ -72,8 +73,9 @@ _TYPES: dict[Kind, str] = {
     "subtext": "italic",
     "italic": "italic",
 }  # the most important first: what exceeds MOST_ENTITIES is left out from the end
-_RANK = {kind: rank for rank, kind in enumerate(_TYPES)}
-_GUARDING: frozenset[Kind] = frozenset({"code", "pre", "link", "mention"})
+# A command of our own has no entity: Telegram finds it, where nothing else is over it.
+_RANK: dict[Kind, int] = {kind: rank for rank, kind in enumerate(("command", *_TYPES))}
+_GUARDING: frozenset[Kind] = frozenset({"code", "pre", "link", "mention", "command"})
 
 # What td's find_* functions take for a link, an e-mail address, a command and so on, or a little
 # more than that.
@@ -108,7 +110,7 @@ _REMOVED = {
     **dict.fromkeys((0x2028, 0x2029), "\n"),
     **dict.fromkeys(range(0xD800, 0xE000), "\ufffd"),
 }
-_CHANGED = re.compile(f"[{re.escape(''.join(map(chr, _REMOVED)))}]")
+_CHANGED = re.compile("[\x00-\x08\x0b-\x1f\u030a\u0333\u033f\u2028-\u202e\ud800-\udfff]")
 
 
 @lru_cache(maxsize=64)  # a message is measured, then sent
@@ -125,8 +127,21 @@ def write(rich: RichText) -> tuple[str, tuple[Entity, ...]]:
 
 
 def write_plain(rich: RichText) -> str:
-    """The text alone, for a call without entities."""
-    return _broken(_prepared(RichText(rich.text))).text
+    """The text alone, for a call without entities; links show their address, which Telegram finds
+    by itself. Nothing else of the text touches it.
+    """
+    shown: list[RichText | str] = []
+    position = 0
+    for span in map(_spelled, rich.spans):
+        text = rich.text[span.start : span.end].strip()
+        if span.kind == "link" and text and public(span.value) and span.start >= position:
+            named = "" if text.rstrip("/") == span.value.rstrip("/") else f"{text}: "
+            before = rich.text[position : span.start]
+            gap = " " if before and not before[-1].isspace() else ""
+            shown += (before, gap, named, styled("link", span.value, span.value))
+            position = span.end
+            shown.append("" if rich.text[position : position + 1].isspace() else " ")
+    return _broken(_prepared(concat([*shown, rich.text[position:]]))).text
 
 
 def kept(text: str) -> str:
@@ -142,7 +157,7 @@ def _prepared(rich: RichText) -> RichText:
     spans = [
         s
         for s in map(_spelled, rich.spans)
-        if s.kind in _TYPES and (s.kind != "mention" or s.value.startswith("user:"))
+        if s.kind in _RANK and (s.kind != "mention" or s.value.startswith("user:"))
     ]
     lost = [s for s in spans if s.kind == "link" and not public(s.value)]
     rest = RichText(text, tuple(s for s in spans if s not in lost) if lost else tuple(spans))
@@ -225,7 +240,8 @@ def _moved(span: Span, joints: list[int]) -> Span:
 
 
 def _entities(rich: RichText) -> Iterator[Entity]:
-    text, ordered = rich.text, sorted(rich.spans, key=lambda span: (span.start, -span.end))
+    spans = [span for span in rich.spans if span.kind in _TYPES]
+    text, ordered = rich.text, sorted(spans, key=lambda span: (span.start, -span.end))
     places = _units(text, sorted({offset for span in ordered for offset in (span.start, span.end)}))
     for span in ordered:
         start = places[span.start]

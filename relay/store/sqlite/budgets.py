@@ -9,8 +9,10 @@ from relay.core.budget import (
     Block,
     Budget,
     Limit,
+    answered,
     block,
     free_at,
+    is_asked,
     merge,
     refuse,
     room,
@@ -23,13 +25,14 @@ from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Attempt
 from relay.store.sqlite.database import Database
 from relay.store.sqlite.unreadable import needed, readable
+from relay.store.sqlite.waiting import look_again
 
 YIELD = 0.05  # seconds after which a lane that let another one go first asks again
+ASK_AGAIN = 0.25  # seconds after which a lane asks again that waits for what another one is told
 PATIENCE = 5.0  # seconds for which others wait for a lane that may go and does not come
 # Of a budget a sixth is left to first messages, and to what is urgent: a new alert does not wait
 # for the minute that many edits used up.
 KEPT_BACK = 6
-BREAK = 60.0  # seconds without a denial after which a lane was not held up in between
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 _lane_state = msgspec.json.Decoder(LaneState).decode
@@ -51,14 +54,17 @@ def take_all(
     db.execute("DELETE FROM wish WHERE lane = ? OR due <= ?", (lane, now - PATIENCE))
     (called_at,) = db.execute("SELECT called_at FROM lane WHERE id = ?", (lane,)).fetchone()
     order = (attempt.rank, called_at, attempt.since)
-    if due > now or any(
-        _ahead(db, order, limit, now) >= room(budget, limit, now) for limit, budget in budgets
+    asked = any(is_asked(budget, now) for _, budget in budgets)
+    if (
+        due > now
+        or asked
+        or any(
+            _ahead(db, order, limit, now) >= room(budget, limit, now) for limit, budget in budgets
+        )
     ):
         wish = [(limit.key, lane, *order, due) for limit in limits]
         db.executemany("INSERT OR REPLACE INTO wish VALUES (?, ?, ?, ?, ?, ?)", wish)
-        until = due if due > now else now + YIELD
-        _hold_up(db, lane, now, until)
-        return until
+        return due if due > now else now + (ASK_AGAIN if asked else YIELD)
     for limit, budget in budgets:
         _keep(db, take(budget, limit, now))
     db.execute("UPDATE lane SET called_at = ? WHERE id = ?", (now, lane))
@@ -71,14 +77,6 @@ def _open_to(rank: Rank, limit: Limit) -> Limit:
     return replace(limit, count=limit.count - kept_back)
 
 
-def _hold_up(db: Database, lane: int, now: float, until: float) -> None:
-    db.execute(
-        "UPDATE lane SET limited_until = ?1, limited_since = CASE WHEN limited_until >= ?2"
-        " THEN limited_since ELSE ?3 END WHERE id = ?4",
-        (until, now - BREAK, now, lane),
-    )
-
-
 def room_in_all(db: Database, limits: Sequence[Limit], now: float, seconds: float) -> float:
     """See `protocol.Store.room`."""
     return min(
@@ -87,32 +85,23 @@ def room_in_all(db: Database, limits: Sequence[Limit], now: float, seconds: floa
     )
 
 
-def wake_api(db: Database, lane: LaneKey, now: float, pause: float) -> tuple[LaneKey, ...]:
+def wake_api(
+    db: Database, lane: LaneKey, since: float, now: float, pause: float
+) -> tuple[LaneKey, ...]:
     """See `protocol.Store.wake_api`."""
-    if not db.lanes_may_rest:
+    if not db.lanes_may_fail:
         return ()
+    failing = db.execute("SELECT id, key, state, called_at FROM lane WHERE attempts > 0").fetchall()
+    db.lanes_may_fail = bool(failing)
     woken: list[LaneKey] = []
-    resting = db.execute(
-        "SELECT id, key, state, called_at FROM lane WHERE retry_at > ?", (now,)
-    ).fetchall()
-    db.lanes_may_rest = bool(resting)
-    for row, key, body, called_at in resting:
+    for row, key, body, called_at in failing:
         other, state = needed(_lane_key, key), readable(_lane_state, body)
-        if (
-            state is None
-            or other == lane
-            or (other.platform, other.api)
-            != (
-                lane.platform,
-                lane.api,
-            )
-        ):
+        is_same = (other.platform, other.api) == (lane.platform, lane.api)
+        if state is None or other == lane or not is_same or state.trouble_since <= since:
             continue
-        again_at = min(state.retry_at, max(now, called_at + pause))
-        db.execute(
-            "UPDATE lane SET state = ?, retry_at = ? WHERE id = ?",
-            (_encode(replace(state, retry_at=again_at)), again_at, row),
-        )
+        again = replace(state, retry_at=max(now, called_at + pause), recovered_at=now)
+        db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(again), row))
+        look_again(db, row, now)
         woken.append(other)
     return tuple(woken)
 
@@ -147,6 +136,16 @@ def settle(db: Database, renamed: Iterable[tuple[str, str]], blocks: Iterable[Bl
             _keep(db, block(_read(db, key), each.until))
         if each.whole:
             _keep(db, refuse(_read(db, each.whole), each))
+
+
+def end(db: Database, keys: Iterable[str], *, passed: bool) -> None:
+    """A call on these budgets ended that was not refused; where the answer was waited for, it
+    counts.
+    """
+    for key in keys:
+        budget = _read(db, key)
+        if budget.refused is not None:
+            _keep(db, answered(budget, passed=passed))
 
 
 def _ahead(db: Database, order: tuple[int, float, float], limit: Limit, now: float) -> int:

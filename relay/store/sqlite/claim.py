@@ -3,7 +3,6 @@
 import msgspec
 
 from relay.core.alert import GroupId, Notification
-from relay.core.budget import Pace
 from relay.core.card.card import Card
 from relay.core.card.lane_state import LaneState
 from relay.core.routing.lane import LaneKey
@@ -30,8 +29,8 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
     room = db.has_room()
     done = spread(db) if page and room else True
     woken = take_woken(db)
-    state, *pace = db.execute(
-        "SELECT state, called_at, limited_since, limited_until FROM lane WHERE id = ?", (row,)
+    state, called_at = db.execute(
+        "SELECT state, called_at FROM lane WHERE id = ?", (row,)
     ).fetchone()
     opened, more = _opened(db, row, page, spread_only=room)
     if opened or not done:
@@ -60,7 +59,7 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
         beside=cards.count_waiting_beside(db, row),
         lines=cards.lines_for(db, row, card),
         rank=rank,
-        pace=Pace(*pace),
+        called_at=called_at,
         woken=woken,
     )
 

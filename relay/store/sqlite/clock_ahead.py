@@ -25,9 +25,6 @@ _COLUMNS = (
     ("card", "waiting_since"),
     ("saying", "at"),
     ("lane", "called_at"),
-    ("lane", "limited_since"),
-    ("lane", "limited_until"),
-    ("lane", "retry_at"),
 )
 
 

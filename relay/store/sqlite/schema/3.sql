@@ -211,12 +211,9 @@ CREATE INDEX card_waiting ON card (chat, lane, rank) WHERE ready = 1 AND absorbe
 DROP INDEX card_absorbed;
 CREATE INDEX card_in_digest ON card (lane) WHERE in_digest = 1;
 
--- called_at: when the lane's last call began. limited_since and limited_until: budgets made it wait. retry_at: it makes
--- no call before, after a failure.
+-- called_at: when the lane's last call began. attempts: how many failed since one got through.
 ALTER TABLE lane ADD COLUMN called_at REAL NOT NULL DEFAULT 0;
-ALTER TABLE lane ADD COLUMN limited_since REAL NOT NULL DEFAULT 0;
-ALTER TABLE lane ADD COLUMN limited_until REAL NOT NULL DEFAULT 0;
-ALTER TABLE lane ADD COLUMN retry_at REAL NOT NULL DEFAULT 0;
+ALTER TABLE lane ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
 
 -- A call that a budget did not let go: rank says what it tells, called_at when its lane called last, since how long its
 -- card waits, due when it may go.
