@@ -120,7 +120,7 @@ def test_the_same_person_on_the_other_platform_is_the_same_person() -> None:
 
 def test_a_silence_is_asked_for_with_all_that_alertmanager_needs() -> None:
     found = pressed(press("silence", number=3600))
-    assert found.answer.text.text == "Asking Alertmanager for 1\u00a0h: 2 alerts."
+    assert found.answer.text.text == "Asking Alertmanager for 1\xa0h: 2 alerts."
     (silencing,) = found.silencings
     assert [str(each) for each in silencing.matchers] == ['alertname="A"', 'pod=~"a|b"']
     assert (silencing.id, silencing.person.name, silencing.seconds) == ("act1", "Anna", 3600.0)
@@ -134,7 +134,7 @@ def test_who_may_not_is_told_whom_to_ask_and_changes_nothing() -> None:
     assert found.answer.text.text == "You may not do this here. Ask Anna."
     assert found.answer.alert
     too_long = pressed(press("silence", number=2 * 86400))
-    assert too_long.answer.text.text == "You may silence for 1\u00a0d at most."
+    assert too_long.answer.text.text == "You may silence for 1\xa0d at most."
     assert not found.silencings + too_long.silencings
 
 

@@ -16,6 +16,7 @@ from relay.core.text.times import Reader
 
 _LATE = 10.0  # seconds after which an answer of Alertmanager is missed
 _MOST_HOLDERS = 3
+_NO_BREAK = "\u00a0"
 
 
 class TakenMark(Struct, frozen=True, omit_defaults=True):
@@ -87,7 +88,7 @@ def _button(
     verb: Verb, where: ButtonPlace, label: RichText, number: int = 0, *, is_danger: bool = False
 ) -> Button:
     data = encode(ButtonData(verb, where.card, where.seq, number), where.key, where.place)
-    return Button(label.text, data, "danger" if is_danger else "plain")
+    return Button(label.text.replace(_NO_BREAK, " "), data, "danger" if is_danger else "plain")
 
 
 def lines(marks: ActingMarks, reader: Reader) -> tuple[RichText, ...]:

@@ -40,17 +40,41 @@ from relay.core.text.times import Reader
 
 MOST_PRESSES = 10  # of one person within a minute
 _MOST_ASKED = 3  # people and roles that a refusal names
-_LONGEST_NAME = 40
+_LONGEST_NAME, _LONGEST_REASON = 40, 200
 Outcome = Literal[
     "done", "held", "denied", "over", "old", "forged", "off", "nothing", "asked", "refused", "flood"
 ]
+
+
+class MessagePlace(Struct, frozen=True):
+    """Where a message stands that was pressed: the platform, the bot or webhook that wrote it, its
+    chat, its id. An empty `account` is any: ids of Discord are unique.
+    """
+
+    platform: str
+    api: str
+    account: str
+    chat: str
+    message: str
+
+
+class Question(Struct, frozen=True):
+    """A person was asked for how long: `data` is that of the button, `message` the card's message.
+    `expires_at` is Unix seconds.
+    """
+
+    place: MessagePlace
+    message: str
+    user: int
+    data: ButtonData
+    expires_at: float
 
 
 class Press(Struct, frozen=True):
     """A button that somebody pressed. `key` names the press itself, so that it counts once.
 
     `lane_chat` and `message` are where the message stands; `data` is what the button says, checked
-    (see `pressed.decode`). `at` is Unix seconds.
+    (see `pressed.decode`). `at` is Unix seconds, `reason` what the person wrote.
     """
 
     key: str
@@ -59,11 +83,13 @@ class Press(Struct, frozen=True):
     message: str
     data: ButtonData | OldData | ForgedData
     at: float
+    reason: str = ""
 
 
 class ShownCard(Struct, frozen=True):
     """The card whose message was pressed: its name (`card_name`), source, group labels and alerts.
     `closed_at`: it is over since then. `link` leads to its newest message, or is empty.
+    `seq` is the delivery up to which that one shows the card.
     """
 
     name: str
@@ -73,6 +99,7 @@ class ShownCard(Struct, frozen=True):
     closed_at: float | None = None
     link: str = ""
     title: str = ""
+    seq: int = 0
 
 
 class PressContext(Struct, frozen=True):
@@ -357,7 +384,11 @@ def _comment(case: _Case) -> str:
         if case.holder.anonymous
         else f"{case.holder.name} ({who.platform} {who.id})"
     )
-    return f"{title}: by {by}" if title else f"by {by}"
+    reason = "".join(char if char.isprintable() else " " for char in case.press.reason)
+    said = (
+        f"{' '.join(reason.split())[:_LONGEST_REASON]}, by {by}" if reason.strip() else f"by {by}"
+    )
+    return f"{title}: {said}" if title else said
 
 
 def _end(case: _Case) -> PressEffects:

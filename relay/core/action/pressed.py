@@ -7,6 +7,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from relay.core.routing.lane import LaneKey
+
 VERSION = "1"
 TELEGRAM_BYTES, DISCORD_CHARACTERS = 64, 100  # callback_data, custom_id
 Verb = Literal["take", "release", "over", "silence", "menu", "end"]
@@ -17,12 +19,13 @@ _LETTERS: dict[Verb, str] = {
 _VERBS: dict[str, Verb] = {letter: verb for verb, letter in _LETTERS.items()}
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
 _MAC_BYTES, _NAME_BYTES = 8, 8
-_LARGEST = 1 << 53
+_LARGEST = 1 << 64  # a message id of Discord is a number of that size
 
 
 class ButtonData(Struct, frozen=True):
     """What a button says: verb, the card's name (see `card_name`), the delivery up to which the
-    message showed the card, and a number, the seconds of a silence.
+    message showed the card, and a number: the seconds of a silence, or the message that a button of
+    an answer is about.
     """
 
     verb: Verb
@@ -43,6 +46,15 @@ def card_name(*parts: str) -> str:
     """A short name of a card, from its lane, group and fingerprint: 11 characters."""
     digest = blake2b("\0".join(parts).encode(), digest_size=_NAME_BYTES).digest()
     return _text(digest)
+
+
+def button_place(lane: LaneKey, chat: str = "") -> str:
+    """What a button's data is good for: the bot or webhook, on Telegram in one chat. `chat` is
+    where the lane's messages go now, if that is another one.
+    """
+    if lane.platform == "telegram":
+        return f"telegram {lane.api} {lane.account} {chat or lane.chat}"
+    return f"{lane.platform} {lane.account}"
 
 
 def encode(data: ButtonData, key: bytes, place: str) -> str:

@@ -218,6 +218,16 @@ CATALOGUE = MappingProxyType(
             "le stockage était endommagé, un nouveau est commencé : alert-relay queue salvage "
             "{file}",
         ),
+        "notice_lost": Text(
+            "the files of the storage are gone from {folder}: nothing is accepted until the relay "
+            "is restarted",
+            "les fichiers du stockage ont disparu de {folder} : rien n'est accepté avant un "
+            "redémarrage du relais",
+        ),
+        "notice_clock": Text(
+            "the clock of the machine was set by {seconds} s: hours follow it",
+            "l'horloge de la machine a été changée de {seconds} s : les heures la suivent",
+        ),
         "notice_deaf": Text(
             "the Telegram bot {bot} hears nothing: {why}; {remedy}",
             "le bot Telegram {bot} n'entend rien : {why} ; {remedy}",

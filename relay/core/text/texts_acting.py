@@ -94,6 +94,9 @@ ACTING = MappingProxyType(
             "That is no duration: write 90m, 2d or until 18:00.",
             "Ce n'est pas une durée : écrivez 90m, 2d ou until 18:00.",
         ),
+        "form_title": Text("Silence", "Silence"),
+        "form_duration": Text("How long? 90m, 2d, until 18:00", "Durée ? 90m, 2d, until 18:00"),
+        "form_reason": Text("Why?", "Pourquoi ?"),
         # why a silence was not written
         "nothing_fires": Text("nothing fires", "rien n'est en alerte"),
         "label_too_long": Text("a label is too long", "un label est trop long"),
