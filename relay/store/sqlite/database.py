@@ -59,6 +59,7 @@ class Database:
         self._usable = True
         self._synced = True
         self.remembered = Remembered()
+        self.lanes_may_fail = True  # False: no lane's calls fail, so that none need be looked for
         # Notifications that were accepted and not spread, by the number of their payload.
         self.unspread: dict[int, Notification] = {}
         self.woken: dict[LaneKey, None] = {}  # lanes that have work by what was spread

@@ -13,11 +13,13 @@ from relay.core.budget import Limit
 from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, absorbing
 from relay.core.card.lane_state import Down, LaneState, taking_over
+from relay.core.card.step import Rank
 from relay.core.card.view import Episode
 from relay.core.event import EndReason, Event, Noted, Settlement
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.core.turn.change import AttemptResult, CardChange
+from relay.core.turn.decide import Absorb
 from relay.store.protocol import (
     Attempt,
     Begun,
@@ -185,12 +187,14 @@ class SqliteStore:
             return ended
         if card.group == DIGEST:
             return ended + self._counted(lane, row)
-        return ended + self._end(lane, self._pending(card_id, card.folded_seq), "merged", "")
+        how: Settlement = "muted" if change.muted_by else "merged"
+        pending = self._pending(card_id, card.folded_seq)
+        return ended + self._end(lane, pending, how, change.muted_by)
 
     def _counted(self, lane: LaneKey, row: int) -> tuple[Ended, ...]:
         """The digest shows all of its cards as they are: what is pending on them is merged."""
         pending = [seq for seq, *_ in cards.pending(self._db, row)]
-        cards.digest_shown(self._db, row)
+        cards.digest_shown(self._db, row, 0.0)
         cards.release(self._db, row)
         return self._end(lane, pending, "merged", "")
 
@@ -250,11 +254,18 @@ class SqliteStore:
     def settle(self, result: AttemptResult) -> tuple[Ended, ...]:
         row = self._lane(result.lane)
         self._db.execute("DELETE FROM attempt WHERE lane = ?", (row,))
-        self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(result.state), row))
+        self._db.execute(
+            "UPDATE lane SET state = ?, attempts = ? WHERE id = ?",
+            (_encode(result.state), result.state.attempts, row),
+        )
+        self._db.lanes_may_fail = self._db.lanes_may_fail or result.state.attempts > 0
         budgets.end(self._db, result.budgets, passed=result.passed)
         budgets.settle(self._db, result.renamed, result.blocks)
         if result.digest is not None:
-            return self._settle_digest(result, row, result.digest)
+            ended = self._settle_digest(result, row, result.digest)
+            for change in result.also:
+                ended += self._keep(result.lane, change)
+            return ended
         finished = self._finish(result) if result.shown or result.dead else ()
         for change in (result.change, *result.also):
             finished += self._keep(result.lane, change)
@@ -264,6 +275,8 @@ class SqliteStore:
         self, result: AttemptResult, row: int, names: frozenset[tuple[GroupId, str]]
     ) -> tuple[Ended, ...]:
         self._keep(result.lane, result.change)
+        if result.rang:
+            cards.digest_rang(self._db, row)
         pending = cards.pending(self._db, row) if result.shown or result.dead else []
         if result.dead:
             return self._end(result.lane, [seq for seq, *_ in pending], "dead", result.dead)
@@ -275,7 +288,8 @@ class SqliteStore:
             if (_group(grp), print_) in names
         ]
         counted = [seq for seq, grp, print_, _, _ in pending if (_group(grp), print_) not in names]
-        cards.digest_shown(self._db, row)
+        cards.digest_named(self._db, row, names)
+        cards.digest_shown(self._db, row, result.now)
         cards.release(self._db, row)
         return self._delivered(result, named) + self._end(result.lane, counted, "merged", "")
 
@@ -291,13 +305,27 @@ class SqliteStore:
             for owner, taken in latencies.items()
         )
 
-    def absorb(self, lane: LaneKey, receiver: str, now: float, recheck_at: float) -> None:
+    def room(self, limits: Sequence[Limit], now: float, seconds: float) -> float:
+        return budgets.room_in_all(self._db, limits, now, seconds)
+
+    def absorb(self, lane: LaneKey, how: Absorb, now: float) -> None:
         row = self._lane(lane)
-        digest = absorbing(cards.find(self._db, row, text(DIGEST), ""), receiver, now)
+        before = cards.find(self._db, row, text(DIGEST), "")
+        digest = absorbing(before, how.receiver, now, pressed=how.pressed, urgent=how.urgent)
         if digest.shown is None:
             cards.let_go(self._db, row)
-        cards.absorb(self._db, row, recheck_at)
-        self._keep(lane, CardChange(digest, now, urgent=False))
+        cards.absorb(self._db, row, how.recheck_at, how.beside, urgent=how.urgent)
+        rank = Rank.URGENT if how.urgent else Rank.FIRST
+        self._keep(lane, CardChange(digest, now, urgent=False, rank=rank))
+
+    def follow(self, lane: LaneKey, change: CardChange, now: float) -> None:
+        self._keep(lane, change)
+        cards.follow(self._db, self._lane(lane), now)
+
+    def wake_api(
+        self, lane: LaneKey, since: float, now: float, pause: float
+    ) -> tuple[LaneKey, ...]:
+        return budgets.wake_api(self._db, lane, since, now, pause)
 
     def _finish(self, result: AttemptResult) -> tuple[Ended, ...]:
         card = result.change.card
