@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from relay.core.alert import Notification
-from relay.core.payload import PayloadError, parse
 from relay.core.routing.diff import Recorded
+from relay.core.webhook.payload import parse
+from relay.core.webhook.shape import PayloadError
 from relay.store.data_dir import DATABASE
 
 PATIENCE = 15.0  # seconds for an Alertmanager to answer

@@ -30,13 +30,14 @@ from relay.core.card.fold import Arriving, fold
 from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Post
 from relay.core.card.view import View
-from relay.core.payload import PayloadError, parse
 from relay.core.routing.lane import Platform, Target
 from relay.core.routing.matcher import matches
 from relay.core.template import sample
 from relay.core.template.build_view import build_view
 from relay.core.template.links import inside, rewrite_hint
 from relay.core.template.template import Templates, render
+from relay.core.webhook.payload import parse
+from relay.core.webhook.shape import PayloadError
 from relay.platforms.contract import AnyPlatform
 from relay.sandbox.page import draw
 

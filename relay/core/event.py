@@ -10,7 +10,7 @@ from msgspec import Struct
 from relay.core.bot.update import Sort
 from relay.core.routing.lane import Platform
 
-Settlement = Literal["delivered", "merged", "duplicate", "expired", "dead"]
+Settlement = Literal["delivered", "merged", "duplicate", "muted", "expired", "dead"]
 FailureReason = Literal[
     "authError", "rateLimited", "clientError", "serverError", "contextDeadlineExceeded", "other"
 ]  # Alertmanager's notify/util.go
@@ -29,11 +29,13 @@ class EndReason(StrEnum):
     UNREADABLE = "unreadable"
     DIGEST = "digest"
     COUNTED = "counted_in_digest"
+    MUTED = "muted_by_its_chat"
 
 
 _SENTENCES = {
     EndReason.ROUTED_AGAIN.value: "routed once more",
     EndReason.DROPPED.value: "dropped by the operator",
+    EndReason.MUTED.value: "muted by its chat",
 }
 
 

@@ -257,7 +257,7 @@ def _ending(each: DeliveryTrace) -> str:
             return "held"
         case "pending" if each.absorbed:
             return "absorbed"
-        case "muted" if each.why == "muted_by_its_chat":
+        case "muted" if each.why == EndReason.MUTED:
             return "muted_by_chat"
         case _:
             return ended

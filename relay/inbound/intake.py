@@ -17,10 +17,11 @@ from relay.core.active_config import ActiveConfig
 from relay.core.alert import Notification
 from relay.core.event import Accepted, Event, Noted
 from relay.core.intake_result import Committed, IntakeResult, InvalidPayload, RetryLater
-from relay.core.payload import PayloadError, parse
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery, Routed, Routing, deliveries
 from relay.core.template.links import inside, rewrite_hint
+from relay.core.webhook.payload import parse
+from relay.core.webhook.shape import PayloadError
 from relay.store.protocol import Kept, NewPayload, StoreError
 from relay.store.writer import Writer
 

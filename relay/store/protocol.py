@@ -12,13 +12,14 @@ from relay.core.budget import Limit
 from relay.core.card.card import Card
 from relay.core.card.digest import Line
 from relay.core.card.lane_state import Down, LaneState
-from relay.core.card.step import Step
+from relay.core.card.step import Rank, Step
 from relay.core.card.view import Episode
 from relay.core.event import Settlement
 from relay.core.history import LastHeard, Refusal, Trace
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery, Discarded
 from relay.core.turn.change import AttemptResult, CardChange
+from relay.core.turn.decide import Absorb
 from relay.store.history import (
     ClosedCard,
     HistoryPage,
@@ -82,17 +83,28 @@ class Open(Struct, frozen=True):
     notification: Notification
 
 
+class Beside(Struct, frozen=True):
+    """Other threads of a lane's chat: how many of their cards wait for a call, each counted up to
+    `MOST_COUNTED`, on how many lanes, and the same of those that tell something urgent.
+    """
+
+    waiting: int = 0
+    lanes: int = 0
+    urgent: int = 0
+    urgent_lanes: int = 0
+
+
 class Claim(Struct, frozen=True):
     """A lane as its owner works on it: a page of open deliveries, oldest first, and the cards at
     hand.
 
     With a page, the cards are those it touches; without one, the card to look at next: of those
-    due, the most urgent, then the one that waits longest. `next_due` is when the next card is due,
-    None: none is. `more`: further deliveries are open. `waiting` is how many cards wait for a call,
-    `waiting_beside` how many do on the `lanes` that lead to other threads of the chat, each counted
-    up to `MOST_COUNTED`; `lines` are what the card at hand tells of, when it is a digest or a
-    summary of quiet hours. `woken` are the lanes that have work since, because alerts that were
-    accepted have their lines there.
+    due, the one whose step has the lowest `rank`, then the one that waits longest. `next_due` is
+    when the next card is due, None: none is. `more`: further deliveries are open. `waiting` is how
+    many cards wait for a call, up to `MOST_COUNTED`, `urgent` how many of them tell something
+    urgent that is not told yet, `beside` the same of other threads of the chat; `lines` are what
+    the card at hand tells of, when it is a digest or a summary of quiet hours. `woken` are the
+    lanes that have work since, because alerts that were accepted have their lines there.
     """
 
     lane: LaneKey
@@ -102,9 +114,11 @@ class Claim(Struct, frozen=True):
     next_due: float | None
     more: bool = False
     waiting: int = 0
-    waiting_beside: int = 0
-    lanes: int = 0
+    urgent: int = 0
+    beside: Beside = Beside()
     lines: tuple[Line, ...] = ()
+    rank: Rank = Rank.EDIT
+    called_at: float = 0.0
     woken: tuple[LaneKey, ...] = ()
 
 
@@ -122,19 +136,19 @@ class Denied(Struct, frozen=True):
 
 class Attempt(Struct, frozen=True):
     """A call to be made; one that was begun and never settled: what it did is unknown. Among lanes
-    that share a budget, `urgent` ones go first, then those that wait `since` longest (Unix
-    seconds)."""
+    that share a budget the one with the lowest `rank` goes first, then the lane whose last call is
+    the longest ago, then the one that waits `since` longest (Unix seconds)."""
 
     lane: LaneKey
     group: GroupId
     fingerprint: str
     step: Step
-    urgent: bool = False
+    rank: Rank = Rank.EDIT
     since: float = 0.0
 
 
 class Ended(Struct, frozen=True):
-    """Deliveries that ended, of the receiver they count under. `latencies`: seconds from
+    """Deliveries that ended, of the receiver they count under, and why. `latencies`: seconds from
     acceptance, if delivered; then `delivery` is the id of the last, and `payload` its payload's.
     """
 
@@ -142,6 +156,7 @@ class Ended(Struct, frozen=True):
     settlement: Settlement
     count: int
     latencies: tuple[float, ...] = ()
+    why: str = ""
     delivery: str = ""
     payload: int = 0
 
@@ -227,10 +242,23 @@ class Store(Protocol):
     def settle(self, result: AttemptResult) -> tuple[Ended, ...]:
         """Keeps the card and lane after an attempt, ends what is done, closes the attempt."""
 
-    def absorb(self, lane: LaneKey, receiver: str, now: float, recheck_at: float) -> None:
-        """Puts every card that waits for its first message and is not urgent into the lane's
-        digest, in the name of `receiver`; each is rechecked at `recheck_at`, when what it may hold
-        back is over, if nothing comes before."""
+    def room(self, limits: Sequence[Limit], now: float, seconds: float) -> float:
+        """How many calls all these budgets let through in the next seconds."""
+
+    def absorb(self, lane: LaneKey, how: Absorb, now: float) -> None:
+        """Puts the cards that wait for their first message into the lane's digest (see `Absorb`);
+        each is rechecked when what it may hold back is over, if nothing comes before."""
+
+    def follow(self, lane: LaneKey, change: CardChange, now: float) -> None:
+        """Keeps the digest, and lets one urgent card that it has told have a message of its own:
+        one that it only counts before one that it names, then the oldest."""
+
+    def wake_api(
+        self, lane: LaneKey, since: float, now: float, pause: float
+    ) -> tuple[LaneKey, ...]:
+        """A call of the lane got through, the first one since then: other lanes of its API whose
+        trouble began later may call again, once `pause` seconds have passed since their last call.
+        Returns them."""
 
     def copy_to_fallback(
         self,

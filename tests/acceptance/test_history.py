@@ -17,6 +17,7 @@ from relay.core.told_history import chain, never_came
 from relay.sandbox.faults import Refusal
 from relay.store.history import HistoryQuery
 from relay.store.queue import Dropped, Refused, Retried
+from tests.acceptance.test_hours import MORNING
 from tests.build import GROUP, POLICY, T0, alert, notification
 from tests.world import CHAT, SPARE, World, discord_target, telegram_target
 
@@ -113,6 +114,18 @@ async def test_a_discarded_alert_is_told_with_its_route_and_line() -> None:
         ("Noise (2): route 2 (relay.yml:12) leads to null, which has no chat: discarded.",)
     ]
     assert await outcomes(world, "Noise") == [{"discarded"}]
+
+
+async def test_a_muted_alert_says_by_what() -> None:
+    route = Route("ops", mute=("morning",))
+    target = telegram_target()
+    routing = Routing(route, {"ops": (target,)})
+    world = World(target, routing=routing, intervals=(MORNING,))
+    await world.post(of("Disk"))
+    await world.run(until=60)
+    (only,) = await said(world, "Disk")
+    assert only[0].endswith(f"Muted {when(0)} by morning.")
+    assert await outcomes(world, "Disk") == [{"muted"}]
 
 
 async def test_a_dead_alert_says_why_and_as_what_it_was_retried_and_counts_once() -> None:

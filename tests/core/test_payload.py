@@ -14,7 +14,8 @@ from msgspec.structs import replace
 from relay.core.alert import OWN_KEYS, OWN_PREFIX, Alert, GroupId, Notification
 from relay.core.card.digest import DIGEST, QUIET
 from relay.core.notice import NOTICES
-from relay.core.payload import DEEPEST, MOST_ALERTS, PART, PayloadError, _known, parse
+from relay.core.webhook.payload import PART, _known, parse
+from relay.core.webhook.shape import DEEPEST, MOST_ALERTS, PayloadError
 
 RECORDED = Path(__file__).parents[1] / "payloads"
 AT = 1763773506.0  # 2025-11-22T01:05:06Z

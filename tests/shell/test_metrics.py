@@ -27,10 +27,11 @@ from relay.operate.metrics import Metrics
 FULL = BalanceRow(
     "telegram",
     "ops",
-    accepted=21,
+    accepted=28,
     delivered=1,
     merged=2,
     duplicate=3,
+    muted=7,
     expired=4,
     dead=5,
     pending=6,
@@ -98,7 +99,7 @@ def test_every_known_series_stands_at_its_start_before_anything_happened() -> No
     assert "oldest_pending_timestamp_seconds" not in scrape
 
 
-OUTCOMES = ("delivered", "merged", "duplicate", "expired", "dead")
+OUTCOMES = ("delivered", "merged", "duplicate", "muted", "expired", "dead")
 REASONS = (
     "authError",
     "rateLimited",
@@ -149,14 +150,21 @@ def test_deliveries_are_what_the_balance_says() -> None:
     scrape = samples(
         Metrics(), FULL, BalanceRow("discord", "ops", accepted=1, pending=1, oldest_pending=50.0)
     )
-    assert scrape['deliveries_accepted_total{platform="telegram",receiver="ops"}'] == 21
+    assert scrape['deliveries_accepted_total{platform="telegram",receiver="ops"}'] == 28
     ended = {
         outcome: scrape[
             f'deliveries_total{{outcome="{outcome}",platform="telegram",receiver="ops"}}'
         ]
         for outcome in OUTCOMES
     }
-    assert ended == {"delivered": 1, "merged": 2, "duplicate": 3, "expired": 4, "dead": 5}
+    assert ended == {
+        "delivered": 1,
+        "merged": 2,
+        "duplicate": 3,
+        "muted": 7,
+        "expired": 4,
+        "dead": 5,
+    }
     assert scrape['deliveries_pending{platform="telegram",receiver="ops"}'] == 6
     assert scrape["oldest_pending_timestamp_seconds"] == 50.0
 

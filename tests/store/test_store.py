@@ -14,7 +14,7 @@ from relay.core.budget import Block, Limit
 from relay.core.card.card import Card, Shown, mark
 from relay.core.card.digest import DIGEST
 from relay.core.card.lane_state import Down, LaneState
-from relay.core.card.step import MessageRef, Post
+from relay.core.card.step import MessageRef, Post, Rank
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.core.turn.change import AttemptResult, CardChange
@@ -180,13 +180,16 @@ def test_a_folded_delivery_is_not_given_out_again_and_stays_pending(store: Store
     assert [row.pending for row in store.balance()] == [1]
 
 
-def test_the_most_urgent_card_comes_first_then_the_one_that_waits_longest(store: Store) -> None:
+def test_the_card_of_the_lowest_rank_comes_first_then_the_one_that_waits_longest(
+    store: Store,
+) -> None:
     groups = [GroupId("", "relay", key) for key in ("late", "early", "urgent", "not due")]
     waits = [T0 - 1, T0 - 5, T0, T0 - 9]
     for group, since in zip(groups, waits, strict=True):
         card = Card(group, "", "ops", waiting_since=since)
         due = T0 + 99 if group.group_key == "not due" else T0
-        store.fold(TELEGRAM, [CardChange(card, due, urgent=group.group_key == "urgent")])
+        rank = Rank.URGENT if group.group_key == "urgent" else Rank.FIRST
+        store.fold(TELEGRAM, [CardChange(card, due, urgent=False, rank=rank)])
     order = []
     while cards := store.claim(TELEGRAM, T0 + 1, 9).cards:
         order.append(cards[0].group.group_key)
@@ -203,7 +206,7 @@ def test_what_is_shown_ends_its_deliveries_the_newest_delivered_the_earlier_merg
     card = fold_all(store, TELEGRAM)
     store.accept([new_payload(TELEGRAM, at=T0 + 3)])
     ended = store.settle(replace(result(shown(card), now=T0 + 10), shown=True))
-    assert ended == (Ended("ops", "merged", 2), Ended("ops", "delivered", 1, (8.0,), "1/3", 3))
+    assert ended == (Ended("ops", "merged", 2), Ended("ops", "delivered", 1, (8.0,), "", "1/3", 3))
     (row,) = store.balance()
     assert (row.accepted, row.delivered, row.merged, row.pending, row.oldest_pending) == (
         4,
@@ -217,7 +220,9 @@ def test_what_is_shown_ends_its_deliveries_the_newest_delivered_the_earlier_merg
 def test_what_is_dead_ends_with_its_reason(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
-    assert store.settle(replace(result(card), dead="refused")) == (Ended("ops", "dead", 1),)
+    assert store.settle(replace(result(card), dead="refused")) == (
+        Ended("ops", "dead", 1, why="refused"),
+    )
     assert store.balance()[0].lost == 0
 
 
@@ -226,7 +231,9 @@ def test_duplicates_and_dismissed_deliveries_are_counted_once(store: Store) -> N
         store.accept([new_payload(TELEGRAM)])
     change = CardChange(Card(GROUP, "", "ops"), None, urgent=False, folded=(1, 2), duplicates=(2,))
     assert store.fold(TELEGRAM, [change]) == (Ended("ops", "duplicate", 1),)
-    assert store.dismiss(TELEGRAM, [3], "dead", "receiver_removed") == (Ended("ops", "dead", 1),)
+    assert store.dismiss(TELEGRAM, [3], "dead", "receiver_removed") == (
+        Ended("ops", "dead", 1, why="receiver_removed"),
+    )
     assert store.dismiss(TELEGRAM, [3], "dead", "receiver_removed") == ()
     (row,) = store.balance()
     assert (row.accepted, row.duplicate, row.dead, row.pending, row.lost) == (3, 1, 1, 1, 0)

@@ -28,6 +28,7 @@ _COLUMNS = (
     ("card", "due"),
     ("card", "waiting_since"),
     ("saying", "at"),
+    ("lane", "called_at"),
 )
 
 

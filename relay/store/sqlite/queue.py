@@ -396,7 +396,8 @@ def _owes(db: Database, card: int) -> bool:
 def _keep(db: Database, row: Row, card: Card, now: float) -> None:
     """Writes the card as one to look at now, with a message of its own and not in a digest."""
     db.execute(
-        "UPDATE card SET body = ?, waiting_since = ?, absorbed = 0, ready = 0, due = ? WHERE "
+        "UPDATE card SET body = ?, waiting_since = ?, absorbed = 0, ready = 0, due = ?, rank = 0"
+        " WHERE "
         "lane = ? AND "
         "grp = ?"
         " AND fingerprint = ?",

@@ -63,7 +63,7 @@ def end(
             owners[owner] += 1
     for owner, ended in owners.items():
         count(db, platform, owner, settlement, ended)
-    return tuple(Ended(owner, settlement, ended) for owner, ended in owners.items())
+    return tuple(Ended(owner, settlement, ended, why=why) for owner, ended in owners.items())
 
 
 def pending_lanes(db: Database) -> tuple[tuple[LaneKey, str], ...]:
@@ -108,8 +108,10 @@ def _balance_row(
     where: tuple[Platform, str], counts: dict[str, int], pending: tuple[int, float] | None
 ) -> BalanceRow:
     waiting, oldest = pending or (0, None)
-    names = ("accepted", "delivered", "merged", "duplicate", "expired", "dead")
-    accepted, delivered, merged, duplicate, expired, dead = (counts.get(name, 0) for name in names)
+    names = ("accepted", "delivered", "merged", "duplicate", "muted", "expired", "dead")
+    accepted, delivered, merged, duplicate, muted, expired, dead = (
+        counts.get(name, 0) for name in names
+    )
     return BalanceRow(
-        *where, accepted, delivered, merged, duplicate, expired, dead, waiting, oldest
+        *where, accepted, delivered, merged, duplicate, muted, expired, dead, waiting, oldest
     )

@@ -15,13 +15,14 @@ from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, absorbing
 from relay.core.card.lane_state import Down, LaneState, taking_over
 from relay.core.card.operator import end as close_by_hand
-from relay.core.card.step import MessageRef
+from relay.core.card.step import MessageRef, Rank
 from relay.core.card.view import Episode
 from relay.core.event import EndReason, Event, Noted, Settlement
 from relay.core.history import LastHeard, Refusal, Trace
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.core.turn.change import AttemptResult, CardChange
+from relay.core.turn.decide import Absorb
 from relay.store.history import (
     ClosedCard,
     HistoryPage,
@@ -193,6 +194,14 @@ class SqliteStore:
         self, lane: LaneKey, changes: Sequence[CardChange], now: float | None = None
     ) -> tuple[Ended, ...]:
         self._check_may_send()
+        for change in changes:
+            if not change.folded:
+                # A card may come from a storage that is no more; what follows must have higher
+                # numbers.
+                self._db.execute(
+                    "UPDATE lane SET last_seq = ? WHERE id = ? AND last_seq < ?",
+                    (change.card.folded_seq, self._lane(lane), change.card.folded_seq),
+                )
         return tuple(ended for change in changes for ended in self._keep(lane, change, now))
 
     def _keep(self, lane: LaneKey, change: CardChange, now: float | None) -> tuple[Ended, ...]:
@@ -202,13 +211,7 @@ class SqliteStore:
         if card.closed_at is not None:
             cards.close(self._db, row, group, card.fingerprint)
         standing.follow(self._db, row, group, card)
-        if not change.folded:
-            # A card may come from a storage that is no more; what follows must have higher numbers.
-            self._db.execute(
-                "UPDATE lane SET last_seq = ? WHERE id = ? AND last_seq < ?",
-                (card.folded_seq, row, card.folded_seq),
-            )
-        else:
+        if change.folded:
             self._db.executemany(
                 "UPDATE delivery SET card = ? WHERE lane = ? AND seq = ?",
                 [(card_id, row, seq) for seq in change.folded],
@@ -219,6 +222,8 @@ class SqliteStore:
         if card.group == DIGEST:
             return ended + self._counted(lane, row, card, now)
         pending = self._pending(card_id, card.folded_seq)
+        if change.muted_by:
+            return ended + self._end(lane, pending, "muted", change.muted_by, now)
         into, message = (card.shown_seq, card.shown.message) if card.shown else (None, None)
         return ended + self._end(lane, pending, "merged", "", now, into, message)
 
@@ -241,7 +246,7 @@ class SqliteStore:
     ) -> tuple[Ended, ...]:
         """The digest shows all of its cards as they are: what is pending on them is merged."""
         pending = [seq for seq, *_ in cards.pending(self._db, row)]
-        cards.digest_shown(self._db, row)
+        cards.digest_shown(self._db, row, 0.0)
         cards.release(self._db, row)
         message = digest.shown.message if digest.shown else None
         return self._end(lane, pending, "merged", EndReason.COUNTED, now, None, message)
@@ -315,11 +320,18 @@ class SqliteStore:
     def settle(self, result: AttemptResult) -> tuple[Ended, ...]:
         row = self._lane(result.lane)
         self._db.execute("DELETE FROM attempt WHERE lane = ?", (row,))
-        self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(result.state), row))
+        self._db.execute(
+            "UPDATE lane SET state = ?, attempts = ? WHERE id = ?",
+            (_encode(result.state), result.state.attempts, row),
+        )
+        self._db.lanes_may_fail = self._db.lanes_may_fail or result.state.attempts > 0
         budgets.end(self._db, result.budgets, passed=result.passed)
         budgets.settle(self._db, result.renamed, result.blocks)
         if result.digest is not None:
-            return self._settle_digest(result, row, result.digest)
+            ended = self._settle_digest(result, row, result.digest)
+            for change in result.also:
+                ended += self._keep(result.lane, change, result.now)
+            return ended
         finished = self._finish(result) if result.shown or result.dead else ()
         for change in (result.change, *result.also):
             finished += self._keep(result.lane, change, result.now)
@@ -329,6 +341,8 @@ class SqliteStore:
         self, result: AttemptResult, row: int, names: frozenset[tuple[GroupId, str]]
     ) -> tuple[Ended, ...]:
         self._keep(result.lane, result.change, result.now)
+        if result.rang:
+            cards.digest_rang(self._db, row)
         pending = cards.pending(self._db, row) if result.shown or result.dead else []
         if result.dead:
             seqs = [seq for seq, *_ in pending]
@@ -341,7 +355,8 @@ class SqliteStore:
             if (_group(grp), print_) in names
         ]
         counted = [seq for seq, grp, print_, _, _ in pending if (_group(grp), print_) not in names]
-        cards.digest_shown(self._db, row)
+        cards.digest_named(self._db, row, names)
+        cards.digest_shown(self._db, row, result.now)
         cards.release(self._db, row)
         return self._delivered(result, named, EndReason.DIGEST) + self._end(
             result.lane, counted, "merged", EndReason.COUNTED, result.now, None, _message(result)
@@ -359,7 +374,7 @@ class SqliteStore:
             latencies.setdefault(owner, []).append(now - accepted_at)
             last[owner] = seq
         return tuple(
-            Ended(owner, "delivered", len(taken), tuple(taken), *self._ids(lane, last[owner]))
+            Ended(owner, "delivered", len(taken), tuple(taken), "", *self._ids(lane, last[owner]))
             for owner, taken in latencies.items()
         )
 
@@ -371,13 +386,27 @@ class SqliteStore:
         ).fetchone()
         return f"{row}/{seq}", int(payload)
 
-    def absorb(self, lane: LaneKey, receiver: str, now: float, recheck_at: float) -> None:
+    def room(self, limits: Sequence[Limit], now: float, seconds: float) -> float:
+        return budgets.room_in_all(self._db, limits, now, seconds)
+
+    def absorb(self, lane: LaneKey, how: Absorb, now: float) -> None:
         row = self._lane(lane)
-        digest = absorbing(cards.find(self._db, row, text(DIGEST), ""), receiver, now)
+        before = cards.find(self._db, row, text(DIGEST), "")
+        digest = absorbing(before, how.receiver, now, pressed=how.pressed, urgent=how.urgent)
         if digest.shown is None:
             cards.let_go(self._db, row)
-        cards.absorb(self._db, row, recheck_at)
-        self._keep(lane, CardChange(digest, now, urgent=False), now)
+        cards.absorb(self._db, row, how.recheck_at, how.beside, urgent=how.urgent)
+        rank = Rank.URGENT if how.urgent else Rank.FIRST
+        self._keep(lane, CardChange(digest, now, urgent=False, rank=rank), now)
+
+    def follow(self, lane: LaneKey, change: CardChange, now: float) -> None:
+        self._keep(lane, change, now)
+        cards.follow(self._db, self._lane(lane), now)
+
+    def wake_api(
+        self, lane: LaneKey, since: float, now: float, pause: float
+    ) -> tuple[LaneKey, ...]:
+        return budgets.wake_api(self._db, lane, since, now, pause)
 
     def _finish(self, result: AttemptResult) -> tuple[Ended, ...]:
         card = result.change.card
