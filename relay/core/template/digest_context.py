@@ -46,7 +46,7 @@ class DigestContext:
         lines = self.counted(context_shape)
         hidden = len(lines) - context_shape.full
         return {
-            "mark": ("🌊" if view.after == "storm" else "🔔") if view.firing else "🟢",
+            "mark": self._mark(),
             "head": join(" · ", self._head()),
             "places": self._places(),
             "rows": [row.text for row in self._rows(context_shape)],
@@ -55,7 +55,7 @@ class DigestContext:
             "more": say("storm_more", len(rest), groups=str(groups)) if rest else "",
             "over": say("storm_over", view.over) if view.over and view.firing else "",
             "note": say("storm_note", view.per_minute)
-            if view.firing and view.after == "storm"
+            if view.firing and view.after == "storm" and not view.joined
             else "",
             "notes": self._notes(),
             "color": telling.color(_mark(view.names[0]) if view.names else "🟢"),
@@ -87,8 +87,17 @@ class DigestContext:
         repeated = view.may_be_repeated and reader.say("may_be_repeated")
         return noted([("❔", repeated), ("⏱", lateness(view.late, reader))])
 
+    def _mark(self) -> str:
+        if not self.view.firing:
+            return "🟢"
+        if self.view.joined:
+            return "➕"
+        return "🌊" if self.view.after == "storm" else "🔔"
+
     def _head(self) -> list[RichText]:
         view, say = self.view, self.reader.say
+        if view.joined:
+            return [say("storm_joined", view.firing), *self._kinds()]
         since = say("storm_since", start=self.reader.time(view.since).rich())
         if view.after == "quiet":
             return [say("quiet_over", view.firing), *self._kinds()]

@@ -4,6 +4,7 @@ import math
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from relay.core.card import digest
 from relay.core.card.digest import DIGEST, QUIET, DigestView
@@ -73,8 +74,12 @@ def _composed_digest(
 
 
 def _digest_view(send: Send, situation: Situation, pace: Pace) -> DigestView:
-    why = late(send.card, situation.state, situation.now, pace)
-    return digest.view(send.card, situation.lines, situation.limits, situation.now, why)
+    limits, now, lines = situation.limits, situation.now, situation.lines
+    if isinstance(send.step, Reply):
+        new = digest.view(send.card, digest.joined(lines), limits, now, None)
+        return replace(new, joined=True)
+    why = late(send.card, situation.state, now, pace)
+    return digest.view(send.card, lines, limits, now, why)
 
 
 def _summary_view(send: Send, situation: Situation) -> DigestView:
