@@ -83,7 +83,9 @@ class Called(Struct, frozen=True):
 
 class Settled(Struct, frozen=True):
     """Deliveries of one receiver ended. `latencies`: seconds from acceptance to API success, for
-    delivered ones.
+    delivered ones. `lost` is the head of the card that will not be shown, such as `warning
+    KubeJobFailed · invoice-export-28893210 · billing`, where it is known; `urgent`: its severity is
+    among the highest.
     """
 
     platform: Platform
@@ -92,6 +94,8 @@ class Settled(Struct, frozen=True):
     count: int
     latencies: tuple[float, ...] = ()
     why: str = ""
+    lost: str = ""
+    urgent: bool = False
 
 
 class ChatChanged(Struct, frozen=True):
@@ -131,7 +135,7 @@ class TemplateFailed(Struct, frozen=True):
 class Loaded(Struct, frozen=True):
     """The configuration was read at `at` (Unix seconds) and is in force, or was rejected with that
     many `faults`, warnings not counted. `why` is the cause of the load; `receivers` and `chats` are
-    the counts in force."""
+    the counts in force. `first` is the first fault, with its place."""
 
     ok: bool
     at: float
@@ -139,6 +143,7 @@ class Loaded(Struct, frozen=True):
     why: str = ""
     receivers: int = 0
     chats: int = 0
+    first: str = ""
 
 
 class StorageDamaged(Struct, frozen=True):

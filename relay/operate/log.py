@@ -125,7 +125,7 @@ def _told(event: Event) -> tuple[str, Pairs]:
         case Called(reason=reason):
             return ("API request failed" if reason else "API request"), _fields(event)
         case Settled(settlement=end):
-            return f"deliveries {end}", _fields(event, "settlement", "latencies")
+            return f"deliveries {end}", _fields(event, "settlement", "latencies", "urgent")
         case ChatChanged(up=up):
             return ("chat up" if up else "chat down"), _fields(event, "up")
         case ChatMoved(chat=chat):

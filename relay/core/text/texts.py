@@ -155,6 +155,27 @@ CATALOGUE = MappingProxyType(
             "{why} : le récepteur {receiver} sur {platform} ne prend plus de messages ; voir "
             "{place}",
         ),
+        "notice_chat_down_over": Text(
+            "receiver {receiver} on {platform} takes messages again; it was: {why}",
+            "le récepteur {receiver} sur {platform} reprend les messages ; c'était : {why}",
+        ),
+        "notice_lost": Text(
+            "NOT DELIVERED to {receiver}: {lost}. {why}; alert-relay queue list",
+            "NON LIVRÉ à {receiver} : {lost}. {why} ; alert-relay queue list",
+        ),
+        "notice_config": Text(
+            (
+                "a new configuration with {n} fault is refused, the old one serves: {first}",
+                "a new configuration with {n} faults is refused, the old one serves: {first}",
+            ),
+            (
+                "nouvelle configuration refusée ({n} erreur), l'ancienne reste : {first}",
+                "nouvelle configuration refusée ({n} erreurs), l'ancienne reste : {first}",
+            ),
+        ),
+        "notice_config_over": Text(
+            "a new configuration is in force", "une nouvelle configuration est en vigueur"
+        ),
         "notice_moved": Text(
             "the group of receiver {receiver} is a supergroup now: write chat_id {chat} at {place}",
             "le groupe du récepteur {receiver} est devenu un supergroupe : écrire chat_id {chat} "
