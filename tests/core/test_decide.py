@@ -75,6 +75,12 @@ DECISIONS: dict[str, tuple[Card, Situation, type[Decision]]] = {
         replace(SITUATION, lines=(line(card("a")),)),
         Send,
     ),
+    "a summary of what came without a sound is sent as well": (
+        Card(QUIET, "", "ops"),
+        replace(SITUATION, silent_lines=(line(card("a")),)),
+        Send,
+    ),
+    "a summary of nothing is kept": (Card(QUIET, "", "ops"), SITUATION, Save),
 }
 
 
@@ -82,6 +88,15 @@ DECISIONS: dict[str, tuple[Card, Situation, type[Decision]]] = {
 def test_each_situation_has_its_decision(what: str) -> None:
     of, situation, expected = DECISIONS[what]
     assert type(decide(of, situation)) is expected
+
+
+@pytest.mark.parametrize("urgent", [True, False])
+def test_a_summary_rings_where_something_urgent_fires(urgent: bool) -> None:
+    told = (line(card("a")),)
+    lines, silent = (told, ()) if urgent else ((), told)
+    decision = decide(Card(QUIET, "", "ops"), replace(SITUATION, lines=lines, silent_lines=silent))
+    assert isinstance(decision, Send)
+    assert decision.step == Post(silent=not urgent)
 
 
 @pytest.mark.parametrize(

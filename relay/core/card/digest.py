@@ -62,7 +62,7 @@ class DigestView(Struct, frozen=True):
 
     `firing` groups fire, `urgent` of them with the highest severity, `over` are over since the
     digest began at `since`. `per_minute` is what the chat takes. `late` and `may_be_repeated` are
-    as in a card's view.
+    as in a card's view; `silent` groups came without a sound, in quiet hours.
     """
 
     firing: int
@@ -75,6 +75,7 @@ class DigestView(Struct, frozen=True):
     after: Literal["storm", "quiet"] = "storm"
     late: Late | None = None
     may_be_repeated: bool = False
+    silent: int = 0
 
 
 def line(card: Card, ignores: Set[str] = frozenset()) -> Line:

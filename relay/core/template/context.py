@@ -23,6 +23,7 @@ MOST_SHOWN = 100  # Telegram takes 100 entities, and no reader takes more lines
 _MOST_KINDS = 4
 _LONG_TEXT = 240  # characters: a longer text is no second line
 _SCHEME = re.compile("^https?://")
+_LOCK_SCREEN = 80  # characters that a phone shows while it is locked
 _SHORT_VALUE = 3  # characters that may stand in a text by chance
 _EXCERPT, _EXCERPT_LINES = 300, 3
 _MOST_DETAILS = 5  # alerts of a card that have a line for their own text
@@ -211,6 +212,8 @@ class TemplateContext:
             "subject": lambda: self._subject_line(code=True),
             "subject_plain": lambda: self._subject_line(code=False),
             "count": self._count,
+            "named": lambda: self._named(code=True),
+            "named_plain": lambda: self._named(code=False),
             "summary": lambda: linked(self._wrong.text, self.policy.link_rewrites),
             "description": lambda: linked(self._wrong.more, self.policy.link_rewrites),
             "excerpt": lambda: linked(self._excerpt(), self.policy.link_rewrites),
@@ -287,6 +290,20 @@ class TemplateContext:
             who = " ".join(_SCHEME.sub("", value) for value in told.who)
         parts = [part for part in (who, ", ".join(told.where)) if part]
         return join("", [piece for part in parts for piece in (" · ", part)])
+
+    def _named(self, *, code: bool) -> RichText:
+        """Name and subject, for the reply that tells of a rise: who is ill goes first where it
+        would not be on a lock screen otherwise."""
+        name, told = self._name(), self._subject
+        who, where = " ".join(told.who), ", ".join(told.where)
+        alert = self._about[0] if self._about else None
+        severities = f"{alert.labels.get('severity', '')}{alert.was}" if alert else ""
+        rise = self.reader.say("now_raised", severity=severities, was="").text
+        shown = f"M {rise} · {name} · {who}"
+        if not who or len(shown) <= _LOCK_SCREEN:
+            return join("", [name, self._subject_line(code=code)])
+        first = styled("code", who) if code else RichText(_SCHEME.sub("", who))
+        return join(" · ", [part for part in (first, name, where) if part])
 
     def _excerpt(self) -> str:
         """The first paragraph of the description, three lines at most, and how long all of it

@@ -53,10 +53,8 @@ class DigestContext:
             "lines": [self._line(line, context_shape) for line in lines[: context_shape.full]],
             "hidden_lines": say("others", hidden) if context_shape.full and hidden else "",
             "more": say("storm_more", len(rest), groups=str(groups)) if rest else "",
-            "over": say("storm_over", view.over) if view.over and view.firing else "",
-            "note": say("storm_note", view.per_minute)
-            if view.firing and view.after == "storm"
-            else "",
+            "over": say("storm_over", view.over) if self._tells_over() else "",
+            "note": self._note(),
             "notes": self._notes(),
             "color": telling.color(_mark(view.names[0]) if view.names else "🟢"),
         }
@@ -81,6 +79,17 @@ class DigestContext:
         told = (*whole, *self.counted(context_shape)[: context_shape.full])
         return frozenset((line.group, line.fingerprint) for line in told)
 
+    def _tells_over(self) -> bool:
+        """The head does not say how many groups are over."""
+        return bool(self.view.over) and (self.view.firing > 0 or self.view.after == "quiet")
+
+    def _note(self) -> RichText | str:
+        """Why it is one message; after quiet hours, how many groups came without a sound."""
+        view, say = self.view, self.reader.say
+        if view.after == "quiet":
+            return say("quiet_silent", view.silent) if view.silent else ""
+        return say("storm_note", view.per_minute) if view.firing else ""
+
     def _notes(self) -> list[RichText]:
         """What an honest digest adds: may be repeated, late."""
         view, reader = self.view, self.reader
@@ -91,7 +100,8 @@ class DigestContext:
         view, say = self.view, self.reader.say
         since = say("storm_since", start=self.reader.time(view.since).rich())
         if view.after == "quiet":
-            return [say("quiet_over", view.firing), *self._kinds()]
+            fires = say("quiet_over", view.firing) if view.firing else say("quiet_nothing")
+            return [fires, *self._kinds()]
         told = say("storm", view.firing) if view.firing else say("storm_over", view.over)
         return [told, *self._kinds(), since]
 

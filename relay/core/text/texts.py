@@ -141,6 +141,14 @@ CATALOGUE = MappingProxyType(
                 "fin des heures calmes : {n} groupes en alerte",
             ),
         ),
+        "quiet_nothing": Text(
+            "quiet hours are over: nothing fires",
+            "fin des heures calmes : rien n'est en alerte",
+        ),
+        "quiet_silent": Text(
+            ("{n} came without a sound", "{n} came without a sound"),
+            ("{n} arrivé sans son", "{n} arrivés sans son"),
+        ),
         "storm_note": Text(
             "In one message because this chat takes {n} a minute.",
             "En un seul message car cette discussion en accepte {n} par minute.",

@@ -4,6 +4,7 @@ import math
 from typing import Literal
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from relay.core.card import digest
 from relay.core.card.digest import DIGEST, QUIET, DigestView
@@ -79,4 +80,6 @@ def _digest_view(send: Send, situation: Situation, pace: Pace) -> DigestView:
 
 def _summary_view(send: Send, situation: Situation) -> DigestView:
     limits, now = situation.limits, situation.now
-    return digest.view(send.card, situation.lines, limits, now, None, "quiet")
+    lines = (*situation.lines, *situation.silent_lines)
+    view = digest.view(send.card, lines, limits, now, None, "quiet")
+    return replace(view, silent=len(situation.silent_lines))

@@ -40,7 +40,8 @@ class Situation(Struct, frozen=True):
     its heartbeat) belongs here as well.
 
     `limits` are the budgets of each call. `waiting` cards of the lane wait for a call; on `lanes`
-    other threads of the chat `waiting_beside` do. `lines` are what a digest or a summary tells of.
+    other threads of the chat `waiting_beside` do. `lines` are what a digest or a summary tells of;
+    a summary tells also of `silent_lines`, cards whose messages made no sound in the quiet hours.
     `memory` is what is known of the last seven days of the card's alert, if it has one.
     """
 
@@ -53,6 +54,7 @@ class Situation(Struct, frozen=True):
     waiting_beside: int = 0
     lanes: int = 0
     lines: tuple[Line, ...] = ()
+    silent_lines: tuple[Line, ...] = ()
     memory: Memory = Memory()
 
     @property
@@ -168,10 +170,12 @@ def _decide_digest(card: Card, situation: Situation) -> Decision:
 
 
 def _decide_summary(card: Card, situation: Situation) -> Decision:
-    """One message with sound after quiet hours, if something urgent still fires."""
-    if situation.hours != UNRESTRICTED or not situation.lines:
+    """One message after quiet hours of all that fires and came without a sound, with sound if
+    something urgent still fires."""
+    if situation.hours != UNRESTRICTED or not (situation.lines or situation.silent_lines):
         return Save(CardChange(card, situation.hours.until, urgent=False))
-    return Send(card, Post(silent=situation.policy.silent), Rank.FIRST)
+    silent = situation.policy.silent or not situation.lines
+    return Send(card, Post(silent=silent), Rank.FIRST)
 
 
 def rank_of(card: Card, step: Step, *, urgent: bool) -> Rank:
