@@ -13,7 +13,7 @@ from relay.core.card.card import Card, status
 from relay.core.card.hours import UNRESTRICTED, Hours
 from relay.core.card.severity import rank
 from relay.core.card.step import Edit, Post, Step, Wait
-from relay.core.card.subject import subject, where
+from relay.core.card.subject import natural, subject, where
 from relay.core.card.view import Late, ShownStatus
 from relay.core.routing.lane import Policy
 
@@ -130,7 +130,7 @@ def view(
 
 
 def _name(name: str, severity: str, same: Sequence[Line]) -> Name:
-    ordered = tuple(sorted(same, key=lambda each: (each.since, each.where)))
+    ordered = tuple(sorted(same, key=lambda each: (each.since, natural(each.where))))
     return Name(
         name,
         severity,

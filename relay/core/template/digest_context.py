@@ -51,7 +51,9 @@ class DigestContext:
             "places": self._places(),
             "rows": [row.text for row in self._rows(context_shape)],
             "lines": [self._line(line, context_shape) for line in lines[: context_shape.full]],
-            "hidden_lines": say("others", hidden) if context_shape.full and hidden else "",
+            "hidden_lines": join(" ", ["…", say("others", hidden)])
+            if context_shape.full and hidden
+            else "",
             "more": say("storm_more", len(rest), groups=str(groups)) if rest else "",
             "over": say("storm_over", view.over) if self._tells_over() else "",
             "note": self._note(),
@@ -88,7 +90,8 @@ class DigestContext:
         view, say = self.view, self.reader.say
         if view.after == "quiet":
             return say("quiet_silent", view.silent) if view.silent else ""
-        return say("storm_note", view.per_minute) if view.firing else ""
+        said = view.late is not None and view.late.why == "pace"
+        return say("storm_note", view.per_minute) if view.firing and not said else ""
 
     def _notes(self) -> list[RichText]:
         """What an honest digest adds: may be repeated, late."""

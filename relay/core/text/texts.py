@@ -26,7 +26,7 @@ CATALOGUE = MappingProxyType(
     {
         "firing": Text("firing", "en alerte"),
         "resolved": Text("resolved", "résolu"),
-        "gone": Text("no longer reported", "plus signalé"),
+        "gone": Text("no longer reported", "n'est plus signalé"),
         "unnamed": Text("unnamed alert", "alerte sans nom"),
         "unknown_time": Text("unknown time", "heure inconnue"),
         "new": Text("new", "nouveau"),
@@ -45,7 +45,7 @@ CATALOGUE = MappingProxyType(
         "target": Text("Target", "Cible"),
         "since": Text("since {start} ({age})", "depuis {start} ({age})"),
         "resolved_at": Text("resolved {end} after {age}", "résolu à {end} après {age}"),
-        "gone_since": Text("no longer reported since {end}", "plus signalé depuis {end}"),
+        "gone_since": Text("no longer reported since {end}", "n'est plus signalé depuis {end}"),
         "from_to": Text("{start} to {end} ({age})", "de {start} à {end} ({age})"),
         "over": Text("fired {start}, resolved {end}", "alerte à {start}, résolue à {end}"),
         "more": Text(
@@ -59,7 +59,7 @@ CATALOGUE = MappingProxyType(
         "still": Text("still firing after {age}", "toujours en alerte après {age}"),
         "of": Text("{n} of {all}", "{n} sur {all}"),
         "resolved_after": Text("resolved after {age}", "résolu après {age}"),
-        "gone_after": Text("no longer reported after {age}", "plus signalé après {age}"),
+        "gone_after": Text("no longer reported after {age}", "n'est plus signalé après {age}"),
         "firing_again": Text("firing again", "de nouveau en alerte"),
         "nth_time": Text("{nth} time in {age}", "{nth} fois en {age}"),
         "before": Text("before: {start} to {end}", "avant : de {start} à {end}"),
@@ -81,8 +81,8 @@ CATALOGUE = MappingProxyType(
                 "{age} late: this chat takes {n} messages a minute",
             ),
             (
-                "{age} de retard : cette discussion prend {n} message par minute",
-                "{age} de retard : cette discussion prend {n} messages par minute",
+                "{age} de retard : cette discussion accepte {n} message par minute",
+                "{age} de retard : cette discussion accepte {n} messages par minute",
             ),
         ),
         "restarted": Text(
