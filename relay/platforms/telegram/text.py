@@ -60,10 +60,10 @@ class Entity(Struct, frozen=True, omit_defaults=True):
 _TYPES: dict[Kind, str] = {
     "link": "text_link",
     "mention": "text_mention",
-    "pre": "pre",
-    "code": "code",
     "fold": "expandable_blockquote",
     "quote": "blockquote",
+    "pre": "pre",
+    "code": "code",
     "time": "date_time",
     "heading": "bold",
     "bold": "bold",
