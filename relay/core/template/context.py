@@ -120,6 +120,7 @@ class TemplateContext:
             for alert in self._visible
         }
         self._wrong = self._common_wrong(value, head)
+        self._figures_alone()
         if len(self._wrong.text) > _LONG_TEXT and not self._wrong.more:  # it is folded
             self._wrong = telling.Details("", self._wrong.text, self._wrong.figure)
         prose_links = [self._prose("runbook", RUNBOOKS), self._prose("dashboard", DASHBOARDS)]
@@ -133,6 +134,14 @@ class TemplateContext:
         found = (prose(first.get(name, "")) for name in names)
         text = next((text for text in found if text), "")
         return f"{self.reader.say(title).text}: {text}" if text else ""
+
+    def _figures_alone(self) -> None:
+        """Where the head says what is wrong with all of them, a line needs its figure only."""
+        if not self._wrong.text or len({each.text for each in self._wrongs.values()}) < 2:
+            return
+        for name, each in self._wrongs.items():
+            if each.figure and each.figure not in self._wrong.text:
+                self._wrongs[name] = telling.Details(self._wrong.text, "", each.figure)
 
     def _common_wrong(self, value: str, head: tuple[str, ...]) -> telling.Details:
         """What all alerts of the card have wrong: the same text, else the same summary."""

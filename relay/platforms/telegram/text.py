@@ -121,7 +121,9 @@ def write(rich: RichText) -> tuple[str, tuple[Entity, ...]]:
     if found:
         rich = normalise(RichText(rich.text, (*rich.spans, *found)))
     if len(rich.spans) > MOST_ENTITIES:
-        kept = sorted(rich.spans, key=lambda span: (_RANK[span.kind], span.start))[:MOST_ENTITIES]
+        head = rich.text.find("\n")  # its styles stay: it is what everyone reads
+        order = sorted(rich.spans, key=lambda s: (s.start > head, _RANK[s.kind], s.start))
+        kept = order[:MOST_ENTITIES]
         rich = _broken(RichText(rich.text, tuple(kept)))
     return rich.text, tuple(_entities(rich))
 
