@@ -5,6 +5,8 @@ A picture of a scene has Telegram at the left and Discord at the right, each 360
 a narrow phone; `lock-screen` has what a locked phone shows of each.
 """
 
+import shutil
+import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -66,8 +68,9 @@ def _disks(resolved: bool = False) -> View:
         )
         for mount, at, left in (("/var/lib/postgresql", -541, "1.10%"), ("/", -542, "2.40%"))
     )
-    status = "resolved" if resolved else "firing"
-    return replace(sample.view(alerts, now=-530, group={}), status=status)
+    if resolved:
+        return sample.view(alerts, "resolved", now=-519, until=-519, group={})
+    return sample.view(alerts, now=-530, group={})
 
 
 def _moved(view: DigestView, by: float) -> DigestView:
@@ -157,7 +160,11 @@ def draw(name: str) -> None:
         scene = Scene().show({**SCENES, **FRENCH}[name], language)
         html = page(scene.telegram, scene.discord, WIDTH, wide=True)
         height = measure(html, WIDTH).height
-    shoot(html, WIDTH, height, FOLDER / f"{name}.png")
+    path = FOLDER / f"{name}.png"
+    shoot(html, WIDTH, height, path)
+    if smaller := shutil.which("pngquant"):
+        command = (smaller, "--force", "--skip-if-larger", "--strip", "--output", path, "96", path)
+        subprocess.run(command, check=False)
 
 
 def _lock_screens() -> tuple[str, int]:
