@@ -18,12 +18,13 @@ from relay.bot.replies import Replies
 from relay.clock import steady_clock
 from relay.config.fault import Fault
 from relay.config.fault import render as render_fault
-from relay.config.resolve import Rules
+from relay.config.rules import Rules
 from relay.core.active_config import ActiveConfig, Refusing
 from relay.core.alert import Notification
 from relay.core.balance import BalanceRow
 from relay.core.event import Event, Loaded, Noted
 from relay.core.notice import NOTICES
+from relay.core.template.template import TemplateError
 from relay.delivery.lanes import Lanes
 from relay.delivery.pipeline import Pipeline
 from relay.delivery.transport import Transport
@@ -45,6 +46,10 @@ from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 
 TURN_SECONDS = 10.0  # for which an API call under way may go on when the relay stops
+
+
+Load = Callable[[Path], tuple[Rules | None, tuple[Fault, ...]]]
+"""Reads a configuration: its rules, or None with its faults."""
 
 
 class Options(Struct, frozen=True):
@@ -70,11 +75,14 @@ class App:
         options: Options,
         hooks: tuple[Callable[[Event], None], ...] = (),
         platforms: Platforms = PLATFORMS,
+        load: Load | None = None,
     ) -> None:
-        """Opens the storage and reads the configuration. Raises CannotStart; a faulty configuration
-        is one, with all its faults in the text."""
+        """Opens the storage and reads the configuration, as `load` does it (the demo leads its
+        chats elsewhere). Raises CannotStart; a faulty configuration is one, with all its faults in
+        the text."""
         self.options = options
         self._platforms = platforms
+        self._load: Load = load or partial(settings.load, mode="serve", platforms=platforms)
         self._clock = steady_clock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._why_not_ready = "starting"
@@ -167,6 +175,15 @@ class App:
                 )
             )
 
+    def warm_up(self) -> None:
+        """Makes ready what the first message would have to wait for. Takes some 50 ms of a
+        processor, in any thread.
+        """
+        config = self.config.current
+        for target in config.routing.all_targets:
+            with suppress(TemplateError):  # the built-in plain text goes out in its place
+                config.templates.parts(target.policy.template, target.policy.markup)
+
     async def stop(self) -> None:
         """Not ready at once; requests under way are answered, API calls under way end, everything
         is written down.
@@ -188,9 +205,7 @@ class App:
     async def reload(self, why: str = "asked") -> tuple[str, ...]:
         """Reads the configuration again, for the reason `why`. A faulty one changes nothing: its
         faults come back, as text."""
-        rules, faults = await asyncio.to_thread(
-            settings.load, self.options.config_file, "serve", self._platforms
-        )
+        rules, faults = await asyncio.to_thread(self._load, self.options.config_file)
         self._emit_loaded(rules, faults, why)
         if rules is None:
             return tuple(render_fault(fault) for fault in faults)
@@ -257,12 +272,16 @@ class App:
         return self._metrics.render(await self.balance(), await self._refusing())
 
     async def _refusing(self) -> tuple[Refusing, ...]:
-        """The receivers with a chat that is down, of the configuration in force."""
-        return self.config.current.refusing(await self._writer.run(self._store.down))
+        """The receivers with a chat that is down, or that got nothing of what it is owed for ten
+        minutes, of the configuration in force.
+        """
+        down = await self._writer.run(self._store.down)
+        stuck = await self._writer.run(partial(self._store.stuck, self._clock()))
+        return self.config.current.refusing((*down, *stuck))
 
     def _first_config(self) -> ActiveConfig:
         path = self.options.config_file
-        rules, faults = settings.load(path, "serve", self._platforms)
+        rules, faults = self._load(path)
         if rules is None:
             wrong = _wrong(faults)
             first = render_fault(wrong[0]).partition("\n")[0]

@@ -40,6 +40,7 @@ HOOK, HOOK_TOKEN, CHANNEL = 222, "hooktoken", 333
 GROUP_CHAT = LaneKey("telegram", API, "111", str(CHAT))
 SPARE = LaneKey("telegram", API, "111", str(SPARE_CHAT))
 CHANNEL_HOOK = LaneKey("discord", API, str(HOOK), "")
+_TIMEOUT = 15.0  # seconds for which an answer is waited for
 _LONGEST = 20_000  # turns in one run: more is a lane that never rests
 
 
@@ -152,9 +153,11 @@ class World:
         reply: Reply = platform.handle(
             request.verb, url.path, dict(parse_qsl(url.query)), headers, request.body, self.now
         )
-        self.now += reply.delay
+        self.now += min(reply.delay, _TIMEOUT)
+        if reply.delay > _TIMEOUT:
+            return NoAnswer(sent=True, why="timed out")
         if reply.ending != "answer":
-            self.now += 15.0 if reply.ending == "hang" else 0.0
+            self.now += _TIMEOUT if reply.ending == "hang" else 0.0
             return NoAnswer(sent=True, why="cut")
         return Response(
             reply.status, {name.lower(): value for name, value in reply.headers.items()}, reply.body

@@ -4,29 +4,24 @@ one incident.
 
 import argparse
 import asyncio
-import json
 import os
-import sys
 import tempfile
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import aiohttp
 
 from relay.app import App, Options
 from relay.cli.base import CANNOT, FAULTY, GOOD, complain, say
+from relay.cli.demo_own import OwnDemo, play_own
+from relay.cli.demo_shown import LOOK_EVERY, Drawn, versions
 from relay.core.balance import BalanceRow
 from relay.core.event import Called, Event
-from relay.core.routing.lane import Platform
 from relay.operate import log
 from relay.sandbox import incident
-from relay.sandbox.page import draw
 from relay.sandbox.server import Sandbox, start
 
-LOOK_EVERY = 0.1  # seconds
 PATIENCE = 60.0  # seconds for the chats to come to rest after the incident
-_QUIET = "\x1b[2m{}\x1b[0m"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -42,12 +37,54 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PORT",
         help="port of the page (default: any free port)",
     )
+    parser.add_argument(
+        "--config.file",
+        dest="config_file",
+        type=Path,
+        metavar="FILE",
+        help="play on this configuration, its templates and routes (default: one made for it)",
+    )
+    parser.add_argument(
+        "--payload",
+        action="append",
+        type=Path,
+        default=[],
+        metavar="FILE",
+        help="with --config.file: post these payloads of Alertmanager, may be repeated",
+    )
+    parser.add_argument(
+        "--alertmanager.url",
+        dest="alertmanager",
+        metavar="URL",
+        help="with --config.file: post what fires in this Alertmanager now",
+    )
+    parser.add_argument(
+        "--web.listen-address",
+        dest="address",
+        type=_host_and_port,
+        metavar="HOST:PORT",
+        help="with --config.file: listen here for a real Alertmanager (default: any free port)",
+    )
     parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:
     """Plays the incident; status 1 if anything was lost, 2 without a port for the page."""
     log.setup("error", "logfmt")
+    if options.config_file is not None:
+        return play_own(
+            OwnDemo(
+                config=options.config_file,
+                once=options.once,
+                page_port=options.page_port,
+                payloads=tuple(options.payload),
+                alertmanager=options.alertmanager or "",
+                address=options.address,
+            )
+        )
+    if options.payload or options.alertmanager or options.address:
+        complain("alert-relay demo: name your configuration with --config.file=FILE as well")
+        return CANNOT
     with tempfile.TemporaryDirectory(prefix="alert-relay-demo-") as folder:
         return asyncio.run(_demo(Path(folder), once=options.once, port=options.page_port))
 
@@ -56,6 +93,13 @@ def _port(text: str) -> int:
     if not text.isascii() or not text.isdecimal() or len(text) > len("65535") or int(text) > 65535:
         raise argparse.ArgumentTypeError(f"{text!r} is not a port: write a number from 0 to 65535")
     return int(text)
+
+
+def _host_and_port(text: str) -> tuple[str, int]:
+    host, colon, port = text.rpartition(":")
+    if not colon or not host:
+        raise argparse.ArgumentTypeError(f"{text!r}: write HOST:PORT, such as 127.0.0.1:9087")
+    return host.strip("[]"), _port(port)
 
 
 class _Tally:
@@ -112,7 +156,7 @@ async def _play(sandbox: Sandbox, address: str) -> int:
     """Posts the incident while the chats are drawn; returns how many notifications were answered
     with 200.
     """
-    began, drawn = time.time(), _Drawn(sandbox, time.time())
+    began, drawn = time.time(), Drawn(sandbox, time.time())
     incident.schedule(sandbox.faults, began)
     watching = asyncio.create_task(drawn.watch())
     posted = 0
@@ -133,7 +177,7 @@ async def _play(sandbox: Sandbox, address: str) -> int:
 
 async def _come_to_rest(app: App, sandbox: Sandbox) -> tuple[BalanceRow, ...]:
     """Waits until nothing is pending and the chats no longer change."""
-    drawn, until = _Drawn(sandbox, time.time(), seen=True), time.time() + PATIENCE
+    drawn, until = Drawn(sandbox, time.time(), seen=True), time.time() + PATIENCE
     while time.time() < until:
         await asyncio.sleep(LOOK_EVERY)
         changed = drawn.look()
@@ -144,7 +188,7 @@ async def _come_to_rest(app: App, sandbox: Sandbox) -> tuple[BalanceRow, ...]:
 
 
 def _summary(sandbox: Sandbox, tally: _Tally, rows: tuple[BalanceRow, ...], posted: int) -> int:
-    shown = "\n".join(text for _, _, text in _versions(sandbox))
+    shown = "\n".join(text for _, _, text in versions(sandbox))
     named = {(beat.rule, each) for beat in incident.SCRIPT for each in beat.firing + beat.resolved}
     unseen = sum(each.partition(":")[0] not in shown for _, each in named)  # without its port
     total = BalanceRow(
@@ -165,63 +209,3 @@ def _summary(sandbox: Sandbox, tally: _Tally, rows: tuple[BalanceRow, ...], post
 
 
 _COUNTS = ("accepted", "delivered", "merged", "duplicate", "expired", "dead", "pending")
-
-
-def _versions(sandbox: Sandbox) -> Iterator[tuple[str, str, str]]:
-    """Every version of every message: where it stands, its id with the version's number, and its
-    body as text.
-    """
-    for chat in sandbox.telegram.chats.values():
-        for telegram in chat.messages.values():
-            for number, version in enumerate(telegram.versions):
-                said = {"text": version.content.text, "entities": version.content.entities}
-                yield (
-                    f"Telegram · {chat.title}",
-                    f"{telegram.id}.{number}",
-                    json.dumps(said, ensure_ascii=False),
-                )
-    for channel in sandbox.discord.channels.values():
-        for discord in channel.messages.values():
-            for number, kept in enumerate(discord.versions):
-                body = {"username": discord.username, **kept.body}
-                yield (
-                    f"Discord · #{channel.name}",
-                    f"{discord.id}.{number}",
-                    json.dumps(body, ensure_ascii=False),
-                )
-
-
-class _Drawn:
-    """Draws what is new in the chats since the last look."""
-
-    def __init__(self, sandbox: Sandbox, began: float, *, seen: bool = False) -> None:
-        self._sandbox = sandbox
-        self._began = began
-        self._colour = sys.stdout.isatty()
-        self._seen = {(where, key) for where, key, _ in _versions(sandbox)} if seen else set()
-
-    async def watch(self) -> None:
-        """Looks until it is cancelled."""
-        while True:
-            self.look()
-            await asyncio.sleep(LOOK_EVERY)
-
-    def look(self) -> bool:
-        """Draws what is new; whether there was any."""
-        new = [
-            (where, key, text)
-            for where, key, text in _versions(self._sandbox)
-            if (where, key) not in self._seen
-        ]
-        for where, key, text in new:
-            self._seen.add((where, key))
-            edited = "" if key.endswith(".0") else "edited"
-            self.remark(f"{where}{' · edited' if edited else ''}")
-            platform: Platform = "telegram" if where.startswith("Telegram") else "discord"
-            say(draw(platform, json.loads(text), colour=self._colour, foot=edited) + "\n")
-        return bool(new)
-
-    def remark(self, text: str) -> None:
-        """A line of what happens, with the seconds since the beginning."""
-        line = f"{time.time() - self._began:5.1f} s  {text}"
-        say(_QUIET.format(line) if self._colour else line)

@@ -1,14 +1,30 @@
-"""`routes show` and `routes test`: where alerts go, and why."""
+"""`routes show`, `routes test` and `routes diff`: where alerts go, why, and what a change would do
+to what came.
+"""
 
 import argparse
 import json
+import sys
+import time
 from collections.abc import Iterator
 
-from relay.cli.base import FAULTY, GOOD, complain, config_option, output_option, say
-from relay.cli.loading import rules_of
+from relay.cli.base import CANNOT, FAULTY, GOOD, complain, config_option, output_option, say
+from relay.cli.loading import routing_of
+from relay.cli.routes_diff import arguments as diff_arguments
+from relay.config.resolve import ResolvedConfig
 from relay.core.alert import Labels
-from relay.core.duration import quote
-from relay.core.routing.route import Explained, Route, differing, draw, explain, walk
+from relay.core.duration import parse_moment, quote
+from relay.core.routing.explain import (
+    Explained,
+    Reached,
+    draw,
+    every,
+    explain,
+    muted_by,
+    reached,
+    route_notes,
+)
+from relay.core.routing.route import Route, differing
 from relay.platforms.scalar import nearest
 
 
@@ -31,50 +47,146 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     testing.add_argument(
         "--explain", action="store_true", help="print for each route why it matched or not"
     )
+    testing.add_argument(
+        "--stdin",
+        action="store_true",
+        help="read label sets from standard input, a JSON object a line, and answer each with one",
+    )
     for verb, run in ((showing, show), (testing, test)):
+        verb.add_argument(
+            "--at",
+            type=moment,
+            metavar="TIME",
+            help="judge mutes and hours at this time, such as 2026-11-29T23:00:00Z",
+        )
         config_option(verb)
         output_option(verb)
         verb.set_defaults(run=run)
+    diff_arguments(verbs.add_parser("diff", help="show what a changed file would do to what came"))
+
+
+def moment(text: str) -> float:
+    """The type of an option that takes a time."""
+    try:
+        return parse_moment(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
 
 def show(options: argparse.Namespace) -> int:
-    rules = rules_of(options.config_file)
-    if isinstance(rules, int):
-        return rules
-    root = rules.routing.root
-    say(json.dumps(_tree(root), indent=2) if options.output == "json" else draw(root).rstrip("\n"))
+    config = routing_of(options.config_file)
+    if isinstance(config, int):
+        return config
+    root, at = config.routing.root, options.at
+    if options.output == "json":
+        say(json.dumps(_tree(config, root, at), indent=2, ensure_ascii=False))
+        return GOOD
+    notes = {id(route): tuple(_notes(config, route, at)) for route in every(root)}
+    say(draw(root, notes).rstrip("\n"))
     return GOOD
+
+
+def _notes(config: ResolvedConfig, route: Route, at: float | None) -> Iterator[str]:
+    yield from route_notes(route, config.routing.targets)
+    muted = "" if at is None else muted_by(route, config.intervals, at)
+    if muted:
+        yield f"({muted} then)"
 
 
 def test(options: argparse.Namespace) -> int:
     """Prints the receivers, one a line; with `--verify.receivers` status 1 when they differ, in
-    whatever order.
+    whatever order. With `--at` a receiver that is muted then is marked, and counts as not reached.
     """
-    rules = rules_of(options.config_file)
-    if isinstance(rules, int):
-        return rules
-    root, labels = rules.routing.root, dict(options.labels)
-    receivers = list(dict.fromkeys(route.receiver for route in walk(root, labels)))
-    visited = explain(root, labels) if options.explain else ()
+    config = routing_of(options.config_file)
+    if isinstance(config, int):
+        return config
+    if options.stdin:
+        return _answer_lines(config, options)
+    labels, at = dict(options.labels), time.time() if options.at is None else options.at
+    found = reached(config.routing.root, labels, config.intervals, at)
     if options.output == "json":
-        routes = [_explained(each, labels) for each in visited]
-        say(
-            json.dumps({"receivers": receivers, **({"routes": routes} if routes else {})}, indent=2)
-        )
+        say(json.dumps(_answer(config, labels, found, options), indent=2, ensure_ascii=False))
     else:
-        for line in (*(_line(each, labels) for each in visited), *receivers):
-            say(line)
-    wrong = "" if options.verify is None else differing(receivers, options.verify)
-    if wrong:
-        known = rules.routing.targets
-        strangers = [
-            f"; no receiver {quote(name)}{nearest(name, known)}"
-            for name in options.verify
-            if name not in known
-        ]
-        complain(f"alert-relay: the alert {wrong}{''.join(strangers)}")
-        return FAULTY
-    return GOOD
+        for each in explain(config.routing.root, labels) if options.explain else ():
+            say(_line(config, each, labels, at))
+        for receiver in found:
+            muted = receiver.muted and options.at is not None
+            say(f"{receiver.receiver}  {receiver.muted}" if muted else receiver.receiver)
+    wrong = _wrong(found, options)
+    if not wrong:
+        return GOOD
+    known = config.routing.targets
+    strangers = [
+        f"; no receiver {quote(name)}{nearest(name, known)}"
+        for name in options.verify
+        if name not in known
+    ]
+    complain(f"alert-relay: the alert {wrong}{''.join(strangers)}")
+    return FAULTY
+
+
+def _wrong(found: tuple[Reached, ...], options: argparse.Namespace) -> str:
+    """How the receivers differ from those to verify; empty when they do not. One that is muted at
+    the time asked about is not reached.
+    """
+    if options.verify is None:
+        return ""
+    judged = options.at is not None
+    wrong = differing(
+        (each.receiver for each in found if not (judged and each.muted)), options.verify
+    )
+    muted = [f"; {each.receiver} is {each.muted}" for each in found if judged and each.muted]
+    return wrong + "".join(muted) if wrong else ""
+
+
+def _answer(
+    config: ResolvedConfig, labels: Labels, found: tuple[Reached, ...], options: argparse.Namespace
+) -> dict[str, object]:
+    answer: dict[str, object] = {"receivers": [each.receiver for each in found]}
+    if options.at is not None:
+        answer["muted"] = {each.receiver: each.muted for each in found if each.muted}
+    if options.explain:
+        at = time.time() if options.at is None else options.at
+        visited = explain(config.routing.root, labels)
+        answer["routes"] = [_explained(config, each, labels, at) for each in visited]
+    return answer
+
+
+def _answer_lines(config: ResolvedConfig, options: argparse.Namespace) -> int:
+    """Answers each line of standard input at once, so that another program can ask one by one;
+    status 2 when a line was no label set, 1 when one reached other receivers than those to verify.
+    """
+    status = GOOD
+    for line in sys.stdin:
+        if not line.strip():
+            continue
+        try:
+            labels = _labels(line)
+        except ValueError as error:
+            say(json.dumps({"error": str(error)}))
+            status = CANNOT
+        else:
+            at = time.time() if options.at is None else options.at
+            found = reached(config.routing.root, labels, config.intervals, at)
+            answer = _answer(config, labels, found, options)
+            say(json.dumps({"labels": labels, **answer}, ensure_ascii=False))
+            status = max(status, FAULTY) if _wrong(found, options) else status
+        sys.stdout.flush()
+    return status
+
+
+def _labels(line: str) -> Labels:
+    """The label set of a line. Raises ValueError."""
+    try:
+        read = json.loads(line)
+    except (ValueError, RecursionError):
+        raise ValueError("not JSON: write a JSON object of labels on each line") from None
+    if not isinstance(read, dict):
+        raise ValueError("not a JSON object: write labels and their values")
+    for name, value in read.items():
+        if not isinstance(value, str):
+            raise ValueError(f"the value of {quote(name)} is not text")
+    return read
 
 
 def _label(text: str) -> tuple[str, str]:
@@ -88,41 +200,54 @@ def _names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
-def _matchers(route: Route) -> str:
-    return "{" + ",".join(map(str, route.matchers)) + "}"
+def _line(config: ResolvedConfig, each: Explained, labels: Labels, at: float) -> str:
+    matchers = "{" + ",".join(map(str, each.route.matchers)) + "}"
+    why = _why(config, each, labels, at)
+    return f"{'  ' * each.depth}{matchers} at {each.route.place}: {why}"
 
 
-def _line(each: Explained, labels: Labels) -> str:
-    return f"{'  ' * each.depth}{_matchers(each.route)} at {each.route.place}: {_why(each, labels)}"
-
-
-def _why(each: Explained, labels: Labels) -> str:
+def _why(config: ResolvedConfig, each: Explained, labels: Labels, at: float) -> str:
     if each.failed is not None:
         value = labels.get(each.failed.name)
         has = f"is {json.dumps(value, ensure_ascii=False)}" if value is not None else "is not there"
         return f"does not match: {each.failed.name} {has}"
-    if each.reached:
-        return f"matches, the alert goes to {each.route.receiver}"
-    return "matches, and a route below takes the alert"
+    if not each.reached:
+        return "matches, and a route below takes the alert"
+    muted = muted_by(each.route, config.intervals, at)
+    if not config.routing.targets.get(each.route.receiver):
+        return f"matches, the alert goes to {each.route.receiver}, which discards it"
+    return f"matches, the alert goes to {each.route.receiver}" + (f", {muted}" if muted else "")
 
 
-def _explained(each: Explained, labels: Labels) -> dict[str, object]:
+def _explained(
+    config: ResolvedConfig, each: Explained, labels: Labels, at: float
+) -> dict[str, object]:
     return {
         "matchers": [str(matcher) for matcher in each.route.matchers],
         "receiver": each.route.receiver,
         "place": each.route.place,
         "matches": each.failed is None,
         "reached": each.reached,
-        "why": _why(each, labels),
+        "muted": muted_by(each.route, config.intervals, at),
+        "why": _why(config, each, labels, at),
     }
 
 
-def _tree(route: Route) -> dict[str, object]:
-    return dict(_members(route))
-
-
-def _members(route: Route) -> Iterator[tuple[str, object]]:
-    yield "receiver", route.receiver
-    yield "matchers", [str(matcher) for matcher in route.matchers]
-    yield "continue", route.continue_
-    yield "routes", [_tree(child) for child in route.routes]
+def _tree(config: ResolvedConfig, route: Route, at: float | None) -> dict[str, object]:
+    chats = config.routing.targets.get(route.receiver, ())
+    quiet = dict.fromkeys(interval.name for each in chats for interval in each.policy.quiet)
+    fallbacks = dict.fromkeys(each.policy.fallback for each in chats if each.policy.fallback)
+    judged = {} if at is None else {"muted": muted_by(route, config.intervals, at)}
+    return {
+        "receiver": route.receiver,
+        "matchers": [str(matcher) for matcher in route.matchers],
+        "continue": route.continue_,
+        "mute_time_intervals": list(route.mute),
+        "active_time_intervals": list(route.active),
+        **judged,
+        "quiet": list(quiet),
+        "fallback": list(fallbacks),
+        "discards": not chats,
+        "place": route.place,
+        "routes": [_tree(config, child, at) for child in route.routes],
+    }

@@ -4,6 +4,7 @@ takes.
 
 import argparse
 import asyncio
+import os
 import time
 from typing import assert_never
 
@@ -11,6 +12,7 @@ import msgspec
 from msgspec import Struct
 
 from relay.cli.base import CANNOT, FAULTY, GOOD, complain, config_option, output_option, say
+from relay.cli.environment import ignored_proxy
 from relay.cli.loading import rules_of
 from relay.core.active_config import ActiveConfig
 from relay.core.card.outcome import (
@@ -80,6 +82,8 @@ def run(options: argparse.Namespace) -> int:
         near = "" if options.receiver in known else nearest(options.receiver, known)
         complain(f"alert-relay send-test: the receiver {quote(options.receiver)} {lack}{near}")
         return CANNOT
+    if proxy := ignored_proxy(os.environ):
+        complain(f"alert-relay send-test: {proxy}")
     tested = asyncio.run(
         _test_all(targets, rules.active, rules.platforms, simple=options.output == "simple")
     )

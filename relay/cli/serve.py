@@ -4,6 +4,7 @@ import argparse
 import asyncio
 import gc
 import logging
+import os
 import signal
 from functools import partial
 from pathlib import Path
@@ -12,6 +13,7 @@ from urllib.parse import urlsplit
 from relay import __version__
 from relay.app import App, Options
 from relay.cli.base import CANNOT, GOOD, complain, config_option
+from relay.cli.environment import ignored_proxy
 from relay.core.duration import parse_duration
 from relay.inbound.server import MEBIBYTE, RequestLimits
 from relay.operate import log
@@ -19,6 +21,7 @@ from relay.settings.watch import SECRETS_EVERY, Watch, follow
 from relay.store.data_dir import CannotStart
 
 _log = logging.getLogger("relay")
+_SETTLED_AFTER = 0.2  # seconds
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -146,16 +149,19 @@ async def _serve(options: Options, watch_every: float) -> None:
         loop.add_signal_handler(number, stop.set)
     loop.add_signal_handler(signal.SIGHUP, reload)
     _log.info("starting", extra={"values": _described(options)})
+    if proxy := ignored_proxy(os.environ):
+        _log.warning(proxy, extra={"values": ()})
     app = App(options)
+    # what a start made stays: no later collection goes through it, for some 20 ms each time
+    gc.freeze()
+    gc.enable()
     if not await _started(app, stop):
         return
-    gc.collect()
-    # what a start made stays: no later collection goes through it again, for some 20 ms each time
-    gc.freeze()
     watching = [
+        asyncio.create_task(_settle(app)),
         asyncio.create_task(
             follow(secrets.secrets_changed, SECRETS_EVERY, partial(app.reload, "secret"))
-        )
+        ),
     ]
     if watch_every:
         watching.append(
@@ -166,6 +172,13 @@ async def _serve(options: Options, watch_every: float) -> None:
     for task in watching:
         task.cancel()
     await app.stop()
+
+
+async def _settle(app: App) -> None:
+    """What need not be done before the relay is ready."""
+    await asyncio.sleep(_SETTLED_AFTER)
+    await asyncio.to_thread(app.warm_up)
+    gc.freeze()
 
 
 async def _started(app: App, stop: asyncio.Event) -> bool:

@@ -7,6 +7,7 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from relay.config.fault import Fault
+from relay.config.matcher_advice import of_mapping
 from relay.config.schema import File, file_model
 from relay.config.source import (
     START,
@@ -14,6 +15,7 @@ from relay.config.source import (
     MappingNode,
     Node,
     Position,
+    ScalarNode,
     SequenceNode,
     Source,
     in_order,
@@ -23,6 +25,7 @@ from relay.config.source import (
 )
 from relay.config.yaml_tree import read
 from relay.core.duration import quote
+from relay.core.routing.matcher import Matcher
 from relay.platforms.contract import Platforms
 from relay.platforms.scalar import Unknown, nearest
 
@@ -64,7 +67,10 @@ def parse(name: str, data: bytes, platforms: Platforms) -> tuple[Config | None, 
                 source.position(()), "expected keys such as route and receivers at the top"
             ),
         )
+    faults += tuple(_unquoted_nulls(source))
     errors = _errors(model, plain(source.root))
+    advised = {(fault.line, fault.column) for fault in _topics(source, errors)}
+    faults = tuple(fault for fault in faults if (fault.line, fault.column) not in advised)
     trapped = {(fault.line, fault.column) for fault in faults}
     structural = (_fault(source, error) for error in errors[:_MOST_FAULTS])
     faults += tuple(fault for fault in structural if (fault.line, fault.column) not in trapped)
@@ -79,9 +85,36 @@ def parse(name: str, data: bytes, platforms: Platforms) -> tuple[Config | None, 
     return Config(file, source, routes_whole, incomplete, declared), faults
 
 
+def _unquoted_nulls(source: Source) -> Iterator[Fault]:
+    """Receivers that YAML takes for nothing: `receiver: null` means `receiver: "null"`."""
+    names = _nulls(source.node(("route",)), "receiver")
+    receivers = source.node(("receivers",))
+    if isinstance(receivers, SequenceNode):
+        names = (*names, *(each for item in receivers.items for each in _nulls(item, "name")))
+    for position in names:
+        word = source.lines[position.line][position.column : position.end_column]
+        message = f'YAML reads {word} as nothing here: write "{word}", in quotes, for the receiver'
+        yield source.fault(position, message)
+
+
+def _nulls(node: Node | None, key: str) -> tuple[Position, ...]:
+    """Where the key has an unquoted null, in the mapping and in the routes below it."""
+    if not isinstance(node, MappingNode):
+        return ()
+    found: tuple[Position, ...] = ()
+    value = node.pairs[key][1] if key in node.pairs else None
+    if isinstance(value, ScalarNode) and value.value is None and value.plain:
+        here = value.position
+        found = (here,) if here.end_column > here.column else ()
+    routes = node.pairs["routes"][1] if "routes" in node.pairs else None
+    below = routes.items if isinstance(routes, SequenceNode) else ()
+    return (*found, *(each for child in below for each in _nulls(child, key)))
+
+
 def secret_keys(platforms: Platforms) -> frozenset[str]:
     """The keys of a file whose values no excerpt may show."""
-    return frozenset({"proxy_url"}).union(*(each.SECRET_KEYS for each in platforms.values()))
+    own = {"proxy_url", "credentials", "password", "secrets"}
+    return frozenset(own).union(*(each.SECRET_KEYS for each in platforms.values()))
 
 
 def _errors(model: type[File], data: object) -> list[ErrorDetails]:
@@ -145,6 +178,16 @@ def _fault(source: Source, error: ErrorDetails) -> Fault:
     return source.fault(position, _message(error))
 
 
+def _topics(source: Source, errors: list[ErrorDetails]) -> Iterator[Fault]:
+    """Faults of chat ids with a topic behind them: they say more than that YAML reads another
+    number.
+    """
+    for error in errors:
+        fault = _fault(source, error) if "chat_id" in error["loc"][-2:] else None
+        if fault is not None and "message_thread_id" in fault.message:
+            yield fault
+
+
 def _message(error: ErrorDetails) -> str:
     """What pydantic found, in the words of the file."""
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
@@ -159,8 +202,20 @@ def _message(error: ErrorDetails) -> str:
         return _choice(value, str(context["expected"]))
     if kind == "too_short":
         return "expected at least one entry"
+    meant = _meant(error)
+    if meant:
+        return f"write {meant}"
     wanted = _WANTED.get(kind)
     return f"expected {wanted}, got {_kind(value)}" if wanted else error["msg"]
+
+
+def _meant(error: ErrorDetails) -> str:
+    """The matcher that a value of another kind means; nothing when it means none."""
+    keys, value = error["loc"], error["input"]
+    if "match" in keys[-2:-1] and isinstance(value, list):
+        values = [str(each) for each in value if isinstance(each, str | int)]
+        return f"matchers: [{Matcher(str(keys[-1]), '=~', '|'.join(values))}]"
+    return of_mapping(value) if "matchers" in keys[-2:] else ""
 
 
 _WANTED = {

@@ -9,6 +9,7 @@ from relay.config.schema import File
 from relay.config.schema_receiver import Receiver
 from relay.config.source import Loc
 from relay.core.bot.account import Bot
+from relay.core.duration import quote
 from relay.core.routing.lane import HttpOptions, Target
 from relay.core.secret import Secret
 from relay.platforms.entry import HttpConfig
@@ -24,6 +25,7 @@ class Destinations:
     def __init__(
         self, file: File, files: Files, mode: Mode, names: KnownNames, report: Report
     ) -> None:
+        self._without_effect: set[Loc] = set()
         self.bots: dict[tuple[str, str], Bot] = {}
         self._global = file.global_
         self._platforms = file.platforms
@@ -47,22 +49,28 @@ class Destinations:
             if chats.bot:
                 self._note_bot(chats.bot, at)
             place = self._report.line(at)
-            found += [Target(endpoint, how, place, when) for when, endpoint in chats.endpoints]
-            self._once(found, at)
+            before = {(target.lane, target.when) for target in found}
+            more = [Target(endpoint, how, place, when) for when, endpoint in chats.endpoints]
+            if any((target.lane, target.when) in before for target in more):
+                self._warn_twice(at)
+            found += more
         return tuple(found)
 
-    def _once(self, targets: list[Target], loc: Loc) -> None:
-        ways = [(target.lane, target.when) for target in targets]
-        if len(set(ways)) < len(ways):
-            self._report.warn(
-                loc,
-                "an earlier entry of this receiver leads to the same chat: this one is never used",
-            )
+    def _warn_twice(self, loc: Loc) -> None:
+        message = "an earlier entry of this receiver leads to the same chat: this one is never used"
+        self._report.warn(loc, message)
 
     def _note_bot(self, bot: Bot, loc: Loc) -> None:
         first = self.bots.setdefault((bot.api, bot.account), bot)
         if first.updates != bot.updates:
             self.fault((*loc, "updates"), f"another entry with this bot says {first.updates}")
+
+    def _ignored(self, where: Loc, key: str) -> None:
+        """Warns once of a key of `http_config` that has no effect, where it stands first."""
+        loc = (*where, "http_config", key)
+        if loc not in self._without_effect:
+            self._without_effect.add(loc)
+            self._report.warn(loc, f"{quote(key)} has no effect here")
 
     def fault(self, loc: Loc, message: str) -> None:
         """See `EntryReader`."""
@@ -101,6 +109,9 @@ class Destinations:
         chosen = config or self._global.http_config
         if chosen is None:
             return HttpOptions()
+        for key in ("follow_redirects", "enable_http2"):
+            if getattr(chosen, key) is not None:
+                self._ignored(where, key)
         tls = chosen.tls_config
         at = (*where, "http_config", "tls_config")
         for key, path in (

@@ -19,6 +19,7 @@ class Fault(Struct, frozen=True):
     """Something wrong (`fault`) or doubtful (`warning`) at a place; lines and columns count from 1.
 
     `excerpt` is the line itself with inline secrets masked, empty when there is none to show.
+    `kind` is for those who treat a fault of this kind apart.
     """
 
     file: str
@@ -27,6 +28,7 @@ class Fault(Struct, frozen=True):
     message: str
     severity: Literal["fault", "warning"] = "fault"
     excerpt: str = ""
+    kind: Literal["", "unreachable", "losing"] = ""
 
 
 def render(fault: Fault) -> str:

@@ -6,8 +6,9 @@ from msgspec import Struct
 
 from relay.config.fault import Fault
 from relay.config.schema import File
+from relay.config.schema_acting import secret_files as acting_files
 from relay.core.secret import Secret
-from relay.core.template.static_check import TemplateFault
+from relay.core.template.template_fault import TemplateFault
 from relay.platforms.entry import HttpConfig
 
 
@@ -66,12 +67,14 @@ def _secrets(file: File) -> Iterator[str]:
     for receiver in file.receivers:
         for name, _, entry in receiver.entries():
             yield from file.platforms[name].secret_files(entry)
+    yield from acting_files(file.alertmanagers, file.heartbeats)
 
 
 def _certificates(file: File) -> Iterator[str]:
     configs: list[HttpConfig | None] = [file.global_.http_config]
     for receiver in file.receivers:
         configs += [entry.http_config for _, _, entry in receiver.entries()]
+    configs += [each.http_config for each in file.alertmanagers]
     for config in filter(None, configs):
         tls = config.tls_config
         yield from filter(None, (tls.ca_file, tls.cert_file, tls.key_file))

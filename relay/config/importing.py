@@ -1,15 +1,20 @@
 """Converts alertmanager.yml to relay.yml: the chats, their part of the route tree, the losses."""
 
-from collections.abc import Iterator
+import re
+from collections.abc import Iterator, Mapping
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from relay.config import importing_chats as chats
 from relay.config import importing_routes as routes
 from relay.config.config import parse, secret_keys
 from relay.config.fault import Fault, ordered
 from relay.config.files import Files
+from relay.config.importing_kinds import other_kind
 from relay.config.importing_routes import child, items, word
+from relay.config.importing_slack import as_discord
+from relay.config.importing_templates import FOLDER, TemplateWriter, read_templates
 from relay.config.resolve import resolve
 from relay.config.source import (
     Loc,
@@ -28,6 +33,7 @@ from relay.config.source import (
 from relay.config.yaml_text import write
 from relay.config.yaml_tree import read
 from relay.platforms.contract import Platforms
+from relay.platforms.telegram.config import BOT_TOKEN
 
 URL = "http://127.0.0.1:9087/alerts"
 RECEIVER = "alert-relay"
@@ -48,6 +54,26 @@ _NOTICES = (
     '"notices_receiver"'
 )
 _ROUNDS = 10
+SECRETS = "secrets"
+_IDS = frozenset(
+    {"chat_id", "chat_id_file", "bot_token", "bot_token_file", "webhook_url", "webhook_url_file",
+     "telegram_bot_token", "telegram_bot_token_file"}
+)  # fmt: skip
+_SECRETS = (
+    (("bot_token", "telegram_bot_token"), BOT_TOKEN, "telegram"),
+    (("webhook_url",), re.compile(r"https://[^/\s]+/api/(?:v[0-9]+/)?webhooks/([0-9]+)/[\w-]+/?"),
+     "discord"),
+)  # fmt: skip
+"""Keys whose values go into files, the form of a real one with its id, and what the file is
+called."""
+
+
+class ImportedFile(Struct, frozen=True):
+    """A file beside relay.yml, by its path from there. A `secret` is for its owner alone."""
+
+    path: str
+    text: str
+    secret: bool
 
 
 class Imported(Struct, frozen=True):
@@ -55,13 +81,17 @@ class Imported(Struct, frozen=True):
 
     `config` is relay.yml as text. `snippet` is the route that replaces the one in alertmanager.yml
     and the receiver to add to it; `emptied` are the receivers that lose their chats to the relay.
-    `losses` is what was not carried over, as warnings with their positions.
+    `losses` is what was not carried over, as warnings with their positions; `missing` is what the
+    file has only placeholders for: relay.yml keeps them, and has a fault at each. `files` are the
+    templates and secrets that it names.
     """
 
     config: str
     snippet: str
     emptied: tuple[str, ...]
     losses: tuple[Fault, ...]
+    missing: tuple[Fault, ...] = ()
+    files: tuple[ImportedFile, ...] = ()
 
 
 class NotImported(ValueError):  # noqa: N818 - it carries the file's faults to the one who can mend them
@@ -72,39 +102,108 @@ class NotImported(ValueError):  # noqa: N818 - it carries the file's faults to t
         self.faults = faults
 
 
-def convert(name: str, data: bytes, builtin: dict[str, str], platforms: Platforms) -> Imported:
-    """Carries over what can be; the configuration that comes of it has no fault. Raises
-    NotImported.
+def convert(
+    name: str,
+    data: bytes,
+    builtin: dict[str, str],
+    platforms: Platforms,
+    go_templates: Mapping[str, str] | None = None,
+) -> Imported:
+    """Carries over what can be; the configuration that comes of it has no fault but where ids and
+    secrets are missing. Raises NotImported.
 
     `name` is the file's name as faults show it, `builtin` the sources of the built-in templates by
-    name.
+    name. With `go_templates`, the files that it names, messages are translated and secrets are put
+    into files; without, both stay.
     """
     source, faults = read(name, data, secret_keys(platforms))
+    other = other_kind(source)
+    if other is not None:
+        raise NotImported((source.fault(*other),))
+    source = replace(source, root=as_discord(source.root))
+    known = None if go_templates is None else read_templates(go_templates)
+    writer = None if known is None else TemplateWriter(source, known)
     receivers = items(child(source.root, "receivers"))
     talking = tuple(
         word(child(each, "name")) for each in receivers if chats.has_chats(each, platforms)
     )
     if faults or not talking:
         where = source.key_position(("receivers",))
-        raise NotImported(
-            faults
-            or (source.fault(where, f"no receiver has {' or '.join(chats.senders(platforms))}"),)
-        )
-    draft = _draft(source, frozenset(talking), platforms)
-    finished, dropped = _settle(draft, source, Files(builtin=builtin), platforms)
+        raise NotImported(faults or (source.fault(where, _no_chats(source.root, platforms)),))
+    draft = _draft(source, frozenset(talking), platforms, writer)
+    templates = dict.fromkeys(writer.files if writer else (), "")
+    files = Files(builtin=builtin, templates=templates)
+    finished, dropped, missing = _settle(draft, source, files, platforms)
     lost = [
         source.fault(position, text, "warning")
-        for position, text in (*_lost(source, draft, frozenset(talking), platforms), *dropped)
+        for position, text in (
+            *_lost(source, draft, frozenset(talking), platforms, translated=writer is not None),
+            *dropped,
+        )
     ]
+    config, secrets = plain(finished), tuple[ImportedFile, ...]()
+    written = {} if writer is None else writer.files
+    if writer is not None and isinstance(config, dict):
+        config, secrets = _in_files(config)
+        config = {**({"templates": [f"{FOLDER}/*.j2"]} if written else {}), **config}
+        lost += writer.faults
     return Imported(
-        config=_HEAD + write(plain(finished)),
+        config=_HEAD + write(config),
         snippet=write(_snippet(source.root, platforms)) + _COMMENT,
         emptied=talking,
         losses=ordered(lost, name),
+        missing=ordered((source.fault(*each) for each in missing), name),
+        files=(
+            *(ImportedFile(f"{FOLDER}/{each}", text, False) for each, text in written.items()),  # noqa: FBT003
+            *secrets,
+        ),
     )
 
 
-def _draft(source: Source, talking: frozenset[str], platforms: Platforms) -> MappingNode:
+def _no_chats(root: Node | None, platforms: Platforms) -> str:
+    senders = " or ".join(chats.senders(platforms))
+    webhooks = any(child(each, "webhook_configs") for each in items(child(root, "receivers")))
+    more = ": webhook_configs of another relay need their chats written by hand" if webhooks else ""
+    return f"no receiver has {senders}{more}"
+
+
+def _in_files(config: dict[str, Plain]) -> tuple[dict[str, Plain], tuple[ImportedFile, ...]]:
+    """The configuration with the files of its inline secrets in their place; what is no secret,
+    such as a placeholder, stays.
+    """
+    found: dict[str, ImportedFile] = {}
+
+    def moved(value: Plain) -> Plain:
+        if isinstance(value, list):
+            return [moved(each) for each in value]
+        if not isinstance(value, dict):
+            return value
+        pairs: dict[str, Plain] = {}
+        for key, each in value.items():
+            name = _secret_name(key, each) if isinstance(each, str) else ""
+            if name:
+                found.setdefault(name, ImportedFile(name, f"{each}\n", True))  # noqa: FBT003
+                pairs[f"{key}_file"] = name
+            else:
+                pairs[key] = moved(each)
+        return pairs
+
+    changed = {key: moved(value) for key, value in config.items()}
+    return changed, tuple(found.values())
+
+
+def _secret_name(key: str, value: str) -> str:
+    """The file for a secret, named by its id; nothing for what is none."""
+    for keys, form, name in _SECRETS:
+        found = form.fullmatch(value)
+        if key in keys and found:
+            return f"{SECRETS}/{name}-{found[1]}"
+    return ""
+
+
+def _draft(
+    source: Source, talking: frozenset[str], platforms: Platforms, writer: TemplateWriter | None
+) -> MappingNode:
     """The keys of relay.yml, each value with the position that it has in alertmanager.yml."""
     root, position = source.root, source.position(())
     tree = routes.carry(child(root, "route") or ScalarNode(position, None, plain=True), talking)
@@ -124,7 +223,7 @@ def _draft(source: Source, talking: frozenset[str], platforms: Platforms) -> Map
         if word(child(each, "name")) in muted
     ]
     receivers = [
-        chats.carry(each, platforms)
+        chats.carry(each, platforms, writer)
         for each in items(child(root, "receivers"))
         if word(child(each, "name")) in named
     ]
@@ -157,7 +256,12 @@ def _tidy(draft: MappingNode) -> MappingNode:
 
 
 def _lost(
-    source: Source, draft: MappingNode, talking: frozenset[str], platforms: Platforms
+    source: Source,
+    draft: MappingNode,
+    talking: frozenset[str],
+    platforms: Platforms,
+    *,
+    translated: bool,
 ) -> Iterator[tuple[Position, str]]:
     """What is known to stay behind before the relay's own check."""
     kept = {word(child(each, "name")) for each in items(child(draft, "receivers"))}
@@ -169,7 +273,7 @@ def _lost(
         if word(name) not in kept:
             yield name.position, f"no route leads to {word(name)}"
             continue
-        for position, text in chats.lost(receiver, platforms):
+        for position, text in chats.lost(receiver, platforms, translated=translated):
             texts = texts or "Jinja2" in text
             yield position, text
     yield from chats.lost_http(child(child(source.root, "global"), "http_config"))
@@ -177,34 +281,41 @@ def _lost(
     if word(child(child(draft, "route"), "receiver")) not in talking:
         yield source.position(("route", "receiver")), _NOTICES
     if texts and items(child(source.root, "templates")):
-        yield source.key_position(("templates",)), "templates: Go templates stay with Alertmanager"
+        yield (
+            source.key_position(("templates",)),
+            "templates: Go templates stay with Alertmanager (--out=DIR translates them)",
+        )
 
 
 def _settle(
     draft: MappingNode, source: Source, files: Files, platforms: Platforms
-) -> tuple[MappingNode, list[tuple[Position, str]]]:
-    """The draft without the parts that the relay's own check refuses, and what it says of each.
+) -> tuple[MappingNode, list[tuple[Position, str]], list[tuple[Position, str]]]:
+    """The draft without the parts that the relay's own check refuses, and what it says of each;
+    and what it says of those that stay.
 
-    Only a chat, one of its keys or an unreachable route is left out: leaving out more would change
-    where alerts go.
+    Only a key of a chat or an unreachable route is left out: leaving out more would change where
+    alerts go. An id or a secret that is missing, or is a placeholder, stays, so that the result
+    cannot be served by mistake.
     """
     dropped: list[tuple[Position, str]] = []
     for _ in range(_ROUNDS):
-        wrong = _wrong(draft, files, platforms)
+        found = _wrong(draft, files, platforms)
+        written = replace(source, root=draft)
+        wrong = {loc: fault for loc, fault in found.items() if not _stays(loc, written)}
         if not wrong:
-            return _tidy(draft), dropped
-        fatal = {
-            loc: message for loc, message in wrong.items() if not _may_go(loc, message, platforms)
-        }
+            missing = [(position_of(draft, loc), each.message) for loc, each in found.items()]
+            return _tidy(draft), dropped, missing
+        fatal = {loc: fault for loc, fault in wrong.items() if not _may_go(loc, fault, platforms)}
         if fatal:
             raise NotImported(
                 tuple(
-                    source.fault(position_of(draft, loc), message) for loc, message in fatal.items()
+                    source.fault(position_of(draft, loc), fault.message)
+                    for loc, fault in fatal.items()
                 )
             )
         for loc in sorted(wrong, key=in_order, reverse=True):
             key = f"{loc[-1]}: " if isinstance(loc[-1], str) else ""
-            dropped.append((position_of(draft, loc), key + wrong[loc]))
+            dropped.append((position_of(draft, loc), key + wrong[loc].message))
             kept = without(draft, loc)
             draft = kept if isinstance(kept, MappingNode) else draft
     raise NotImported(
@@ -212,27 +323,38 @@ def _settle(
     )
 
 
-def _wrong(draft: Node, files: Files, platforms: Platforms) -> dict[Loc, str]:
+def _wrong(draft: Node, files: Files, platforms: Platforms) -> dict[Loc, Fault]:
     """What the relay's check says of the draft as a file, by the path of what it is about."""
     data = write(plain(draft)).encode()
     config, faults = parse("relay.yml", data, platforms)
     more = resolve(config, files, "check")[1] if config else ()
     written, _ = read("relay.yml", data)
     return {
-        _loc_at(written.root, fault.line - 1, fault.column - 1): fault.message
+        _loc_at(written.root, fault.line - 1, fault.column - 1): fault
         for fault in (*faults, *more)
         if fault.severity == "fault"
     }
 
 
-def _may_go(loc: Loc, message: str, platforms: Platforms) -> bool:
+def _stays(loc: Loc, draft: Source) -> bool:
+    """Whether a fault is about an id or a secret, or about a chat that lacks one."""
+    match loc:
+        case ("receivers", int(), str(), int()):
+            return isinstance(draft.node(loc), MappingNode)
+        case ("receivers", int(), str(), int(), str(key), *_) | ("global", str(key), *_):
+            return key in _IDS
+        case _:
+            return False
+
+
+def _may_go(loc: Loc, fault: Fault, platforms: Platforms) -> bool:
     match loc:
         case ("receivers", int(), str(key), int(), *_):
             return key in chats.senders(platforms)
         case ("global", str(), *_):
             return True
         case ("route", *_, "routes", int()):
-            return message.startswith("unreachable: ")
+            return fault.kind == "unreachable"
         case _:
             return False
 

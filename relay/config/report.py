@@ -4,7 +4,10 @@ once.
 
 from typing import Literal
 
+from msgspec.structs import replace
+
 from relay.config.fault import Fault
+from relay.config.matcher_advice import advice_on, instead_of
 from relay.config.source import Loc, Position, ScalarNode, Source
 from relay.core.routing.matcher import Matcher, MatcherError, parse_noting
 
@@ -20,6 +23,11 @@ class Report:
     def fault(self, loc: Loc, message: str) -> None:
         """Something is wrong with the value at `loc`."""
         self.faults.append(self.source.fault(self.source.position(loc), message))
+
+    def unreachable(self, loc: Loc, message: str) -> None:
+        """No alert comes to the route at `loc`."""
+        fault = self.source.fault(self.source.position(loc), message)
+        self.faults.append(replace(fault, kind="unreachable"))
 
     def lack(self, loc: Loc, message: str) -> None:
         """Something is missing from the value at `loc`, unless that is because a faulty key was
@@ -51,10 +59,13 @@ class Report:
                 matchers, warning = parse_noting(text)
             except MatcherError as error:
                 position = self._inside(at, error.offset)
-                self.faults.append(self.source.fault(position, f"bad matcher: {error}"))
+                instead = instead_of(text)
+                why = f"bad matcher: write {instead}" if instead else f"bad matcher: {error}"
+                self.faults.append(self.source.fault(position, why))
                 continue
-            if warning:
-                self.warn(at, warning)
+            doubt = advice_on(text, matchers, warning)
+            if doubt:
+                self.warn(at, doubt)
             found += matchers
         return tuple(found)
 

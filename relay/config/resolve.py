@@ -2,30 +2,33 @@
 
 from collections.abc import Iterator
 
-from msgspec import Struct, structs
+from msgspec import Struct
 
+from relay.config import acting
 from relay.config.config import Config
 from relay.config.destination import Destinations, Mode
 from relay.config.fault import Fault, faulty
 from relay.config.files import Files
 from relay.config.policy import KnownNames, check_ignores, check_name, personal
 from relay.config.report import Report
-from relay.config.schema import File
+from relay.config.schema import File, RouteTest
 from relay.config.schema import Period as PeriodConfig
 from relay.config.schema import Retention as RetentionConfig
 from relay.config.schema import Route as RouteConfig
 from relay.config.schema_receiver import Receiver
 from relay.config.source import Loc
-from relay.config.template_check import TemplateCheck, together
+from relay.config.template_uses import TemplateCheck
 from relay.config.tree import RouteTreeBuilder
-from relay.core.active_config import ActiveConfig, Retention
+from relay.core.action.settings import ActingConfig
 from relay.core.bot.account import Bot
 from relay.core.budget import Limits, Rate
 from relay.core.duration import quote
+from relay.core.retention import Retention
+from relay.core.routing.explain import reached
 from relay.core.routing.interval import Period, TimeInterval
 from relay.core.routing.lane import LaneKey, Policy, Target
 from relay.core.routing.route import Route, Routing, differing, walk
-from relay.core.template.template import BUILT_IN, LENDING
+from relay.core.template.built_in import BUILT_IN, LENDING
 from relay.platforms.contract import Platforms
 
 
@@ -48,12 +51,7 @@ class ResolvedConfig(Struct, frozen=True):
     personal: Policy
     tests: int
     template_check: TemplateCheck
-
-
-class Rules(ResolvedConfig, frozen=True):
-    """A resolved configuration without a fault, with compiled templates."""
-
-    active: ActiveConfig
+    acting: ActingConfig
 
 
 def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, tuple[Fault, ...]]:
@@ -76,6 +74,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
     notices = _notices(file, names, report)
     _check_shared(file, targets, report)
     _check_last_resort(file, targets, report)
+    _check_discards(file, targets, report)
     root = _routes(config, names, notices, report)
     draft = ResolvedConfig(
         platforms=file.platforms,
@@ -88,28 +87,9 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
         personal=personal(file),
         tests=len(file.tests),
         template_check=_trial(files, targets, personal(file), mode),
+        acting=acting.acting(file, destinations, config.declared, notices, report),
     )
     return draft, tuple(report.faults)
-
-
-def decided(draft: ResolvedConfig, faults: tuple[Fault, ...]) -> Rules | None:
-    """The rules, when the faults of the file, its meaning and its templates are no more than
-    warnings.
-    """
-    if faulty(faults):
-        return None
-    templates = together(draft.template_check)
-    active = ActiveConfig(
-        draft.routing,
-        templates,
-        draft.limits,
-        draft.intervals,
-        draft.bots,
-        draft.personal,
-        draft.retention,
-        draft.notices_receiver,
-    )
-    return Rules(**structs.asdict(draft), active=active)
 
 
 def _trial(
@@ -201,6 +181,13 @@ def _check_last_resort(file: File, targets: dict[str, tuple[Target, ...]], repor
             report.fault(loc, message)
 
 
+def _check_discards(file: File, targets: dict[str, tuple[Target, ...]], report: Report) -> None:
+    for index, receiver in enumerate(file.receivers):
+        if receiver.discard and targets[receiver.name]:
+            message = f"the receiver {quote(receiver.name)} has chats: it cannot discard"
+            report.fault(("receivers", index, "discard"), message)
+
+
 def _check_shared(file: File, targets: dict[str, tuple[Target, ...]], report: Report) -> None:
     """A chat that two receivers share shows the alerts of both on one card of their group, unless
     one of them wants a card of each alert.
@@ -218,6 +205,7 @@ def _check_shared(file: File, targets: dict[str, tuple[Target, ...]], report: Re
 
 
 def _check_used(file: File, used: set[str], report: Report) -> None:
+    used |= set(acting.used(file))
     used |= {fallback for receiver in file.receivers for fallback in _fallbacks(receiver)}
     for index, receiver in enumerate(file.receivers):
         if receiver.name not in used:
@@ -243,9 +231,26 @@ def _check_tests(file: File, root: Route, names: KnownNames, report: Report) -> 
         ]
         if not all(known):
             continue
-        wrong = differing((route.receiver for route in walk(root, test.labels)), test.receivers)
+        if test.muted and test.at is None:
+            report.lack((*loc, "muted"), 'muted at what time? Write "at" as well')
+            continue
+        wrong = _test_result(test, root, names.intervals)
         if wrong:
             report.fault((*loc, "receivers"), f"test {quote(test.name)} failed: the alert {wrong}")
+
+
+def _test_result(test: RouteTest, root: Route, intervals: dict[str, TimeInterval]) -> str:
+    """How the receivers differ from those expected; empty when they do not."""
+    if test.at is None:
+        return differing((route.receiver for route in walk(root, test.labels)), test.receivers)
+    found = reached(root, test.labels, intervals, test.at)
+    wrong = differing(
+        (each.receiver for each in found if bool(each.muted) == test.muted), test.receivers
+    )
+    others = "; ".join(f"{each.receiver} is {each.muted}" for each in found if each.muted)
+    if not wrong:
+        return ""
+    return f"{wrong} at that time; {others or 'nothing is muted'}"
 
 
 def _limits(file: File) -> Limits:

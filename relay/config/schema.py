@@ -9,6 +9,7 @@ from typing import Any, ClassVar
 
 from pydantic import Field, create_model
 
+from relay.config.schema_acting import Actions, Alertmanager, HeartbeatModel, PersonConfig
 from relay.config.schema_receiver import Receiver, entries_key
 from relay.platforms.contract import AnyPlatform, Platforms
 from relay.platforms.entry import HttpConfig, Language, LinkRewrite
@@ -17,7 +18,9 @@ from relay.platforms.scalar import (
     Days,
     Duration,
     Many,
+    Matchers,
     Model,
+    Moment,
     Months,
     Size,
     Text,
@@ -33,7 +36,7 @@ class Route(Model):
 
     receiver: str | None = None
     """Receiver of the alerts that end here; default: the parent's."""
-    matchers: Texts = ()
+    matchers: Matchers = ()
     """All of them must match."""
     match: dict[str, Text] | None = None
     """Old form of `matchers`: labels and values."""
@@ -114,6 +117,10 @@ class RouteTest(Model):
     """Labels of the alert."""
     receivers: Texts
     """Receivers that the alert must reach, no others."""
+    at: Moment | None = None
+    """When: the receivers are those that are not muted then."""
+    muted: bool = False
+    """With `at`: the receivers are those that are muted then."""
 
 
 class Global(Model):
@@ -158,6 +165,14 @@ class File(Model):
     """The route tree."""
     receivers: Many[Receiver]
     """Receivers and their chats."""
+    alertmanagers: Many[Alertmanager] = ()
+    """Where silences are written and read."""
+    people: Many[PersonConfig] = ()
+    """People on both platforms."""
+    actions: Actions | None = None
+    """What may be done from the chat; without it there are no buttons."""
+    heartbeats: Many[HeartbeatModel] = ()
+    """Alerts that have to arrive again and again."""
     tests: Many[RouteTest] = ()
     """Alerts and who should get them, checked at each load."""
 

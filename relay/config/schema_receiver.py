@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 from typing import ClassVar
 
+from relay.config.schema_acting import Escalate
 from relay.platforms.contract import Platforms
 from relay.platforms.entry import Entry, Loc, Shared
 
@@ -24,6 +25,10 @@ class Receiver(Shared):
 
     name: str
     """What routes call it."""
+    discard: bool = False
+    """It has no chats on purpose: what reaches it is discarded, and counted."""
+    escalate: Escalate | None = None
+    """What happens with alerts that nobody takes."""
 
     def entries(self) -> Iterator[tuple[str, Loc, Entry]]:
         """Its chats: the platform of each, the path of its entry below the receiver's, the

@@ -5,21 +5,10 @@ from functools import lru_cache
 
 from msgspec import Struct
 
+from relay.config.template_uses import Sources, TemplateCheck
 from relay.core.template import template
 from relay.core.template.template import TemplateFault, Templates, check, warnings
 from relay.core.text.markup import MarkupName
-
-Sources = tuple[tuple[str, str], ...]
-Use = tuple[str, MarkupName]
-
-
-class TemplateCheck(Struct, frozen=True):
-    """What is to be tried: templates and their sources, those that come with the relay and the
-    others, and `uses`: names with the markup that their users write them in."""
-
-    builtin: Sources = ()
-    own: Sources = ()
-    uses: tuple[Use, ...] = ()
 
 
 class CheckResult(Struct, frozen=True):
@@ -40,7 +29,7 @@ def check_results(template_check: TemplateCheck, wanted: Iterable[str]) -> Itera
     """Tries the wanted templates one by one, each in the markup of its uses; one that nobody uses
     is plain text.
     """
-    shared = compiled(template_check.builtin)
+    shared = template.shipped(dict(template_check.builtin))
     own = dict(template_check.own)
     for name in wanted:
         found, faults = template.compile({name: own[name]}) if name in own else (shared, ())
@@ -60,7 +49,7 @@ def compiled(sources: Sources) -> Templates:
 def together(template_check: TemplateCheck) -> Templates:
     """The templates of a configuration: one of its own takes the place of the built-in one of its
     name, which still lends the blocks that the other leaves out."""
-    builtin = compiled(template_check.builtin).by_name
+    builtin = template.shipped(dict(template_check.builtin)).by_name
     return Templates(builtin | compiled(template_check.own).by_name, builtin)
 
 

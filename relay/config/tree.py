@@ -3,13 +3,15 @@ reported.
 """
 
 from relay.config.fault import faulty
+from relay.config.matcher_advice import doubtful
 from relay.config.policy import KnownNames, check_name
 from relay.config.report import Report
 from relay.config.schema import Route as RouteConfig
 from relay.config.source import Loc
 from relay.core.duration import quote
 from relay.core.routing.matcher import Matcher
-from relay.core.routing.route import Route, unreachable
+from relay.core.routing.route import Route
+from relay.core.routing.unreachable import Unreachable, unreachable
 
 ALERTMANAGERS = ("group_by", "group_wait", "group_interval", "repeat_interval")
 
@@ -53,12 +55,7 @@ class RouteTreeBuilder:
 
     def check_reach(self, root: Route) -> None:
         for found in unreachable(root):
-            taker = found.taker.place
-            loc = self._places[id(found.route)]
-            self._report.fault(
-                loc,
-                f"unreachable: the route at {taker} matches every alert first, without continue",
-            )
+            self._report.unreachable(self._places[id(found.route)], _why(found))
 
     def _route(self, config: RouteConfig, loc: Loc, inherited: str) -> Route:
         if config.receiver is not None:
@@ -87,7 +84,10 @@ class RouteTreeBuilder:
     def _matchers(self, config: RouteConfig, loc: Loc) -> tuple[Matcher, ...]:
         before = len(self._report.faults)
         found = [*self._report.matchers(config.matchers, (*loc, "matchers"))]
-        found += [Matcher(name, "=", value) for name, value in (config.match or {}).items()]
+        for name, value in (config.match or {}).items():
+            found.append(Matcher(name, "=", value))
+            if doubt := doubtful(found[-1]):
+                self._report.warn((*loc, "match", name), doubt)
         for name, value in (config.match_re or {}).items():
             found += self._report.matchers(
                 (str(Matcher(name, "=~", value)),), (*loc, "match_re", name)
@@ -100,3 +100,13 @@ class RouteTreeBuilder:
         for index, name in enumerate(names):
             check_name(name, known, "time interval", (*loc, index), self._report)
         return names
+
+
+def _why(found: Unreachable) -> str:
+    if found.taker is not None:
+        place = found.taker.place
+        return f"unreachable: the route at {place} matches every alert first, without continue"
+    if found.contradiction is not None:
+        first, second = map(str, found.contradiction)
+        return f"unreachable: no alert matches both {first} and {second}"
+    return "unreachable"

@@ -44,6 +44,9 @@ _NUMBER_TRAP = re.compile(
     re.VERBOSE,
 )
 
+# A whole time of RFC 3339 means the same as a text and as a date.
+_MOMENT = re.compile(r"[0-9-]{10}[Tt][0-9:]{5,8}(?:\.[0-9]+)?(?:[Zz]|[+-][0-9]{2}:[0-9]{2})")
+
 
 def read(
     name: str, data: bytes, secret_keys: frozenset[str] = frozenset()
@@ -197,7 +200,7 @@ class _Builder:
                     ),
                 )
             )
-        elif _NUMBER_TRAP.fullmatch(text):
+        elif _NUMBER_TRAP.fullmatch(text) and not _MOMENT.fullmatch(text):
             self.problems.append(
                 (
                     position,

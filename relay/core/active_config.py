@@ -5,10 +5,12 @@ from functools import cached_property
 
 from msgspec import Struct
 
+from relay.core.action.settings import ActingConfig
 from relay.core.bot.account import Bot
 from relay.core.bot.update import BotId
 from relay.core.budget import Limits
 from relay.core.card.lane_state import Down
+from relay.core.retention import Retention
 from relay.core.routing.interval import TimeInterval
 from relay.core.routing.lane import LaneKey, Platform, Policy, Target
 from relay.core.routing.route import SUBSCRIPTION, Routing
@@ -25,17 +27,11 @@ class Refusing(Struct, frozen=True):
     why: str
 
 
-class Retention(Struct, frozen=True):
-    """How long finished work is kept, and how much room it may take: seconds and bytes."""
-
-    seconds: float = 7 * 86400.0
-    bytes: int = 1 << 30
-
-
 class ActiveConfig(Struct, frozen=True, dict=True):
     """Everything that deliveries, messages and answers depend on. Cards and deliveries name
     receivers and lanes, never this. `personal` is the policy of chats that subscribe,
-    `notices_receiver` gets what the relay tells of itself.
+    `notices_receiver` gets what the relay tells of itself, `acting` is what people may do
+    from a chat.
     """
 
     routing: Routing
@@ -46,6 +42,7 @@ class ActiveConfig(Struct, frozen=True, dict=True):
     personal: Policy = Policy(receiver="", template="", markup="none")
     retention: Retention = Retention()
     notices_receiver: str = ""
+    acting: ActingConfig = ActingConfig()
 
     @property
     def notices_language(self) -> str:
@@ -68,6 +65,35 @@ class ActiveConfig(Struct, frozen=True, dict=True):
         """
         targets = self._by_lane.get(lane, {})
         return targets.get(receiver) or next(iter(targets.values()), None)
+
+    def owners(self, receiver: str, fallback: str) -> tuple[str, ...]:
+        """The receivers whose deliveries go from `receiver` on to `fallback`, itself the first: of
+        a receiver that it stands in for only where the chain of fallbacks comes to `fallback` after
+        it, each receiver visited once.
+        """
+        found = [
+            owner
+            for owner, chain in self._chains.items()
+            if receiver in chain
+            and fallback in chain
+            and chain.index(receiver) < chain.index(fallback)
+        ]
+        return tuple(sorted(found, key=lambda owner: owner != receiver))
+
+    @cached_property
+    def _chains(self) -> dict[str, tuple[str, ...]]:
+        """By receiver: itself, its fallbacks, theirs and so on, each once."""
+        chains: dict[str, tuple[str, ...]] = {}
+        for receiver in self.routing.targets:
+            visited = [receiver]
+            for name in visited:  # grows while it is gone through
+                visited += [
+                    target.policy.fallback
+                    for target in self.routing.targets.get(name, ())
+                    if target.policy.fallback and target.policy.fallback not in visited
+                ][:1]
+            chains[receiver] = tuple(visited)
+        return chains
 
     def refusing(self, lanes: Iterable[tuple[LaneKey, Down]]) -> tuple[Refusing, ...]:
         """The receivers that these lanes, which are down, concern: each once for a platform, with

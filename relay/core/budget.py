@@ -7,6 +7,10 @@ from collections.abc import Mapping
 from msgspec import Struct
 from msgspec.structs import replace
 
+ASKED = (
+    20.0  # seconds for which one call is waited for that tells whether a whole budget is limited
+)
+
 
 class Limit(Struct, frozen=True):
     """At most `count` calls within any `window` seconds, over everything that shares the budget
@@ -36,13 +40,16 @@ class Block(Struct, frozen=True):
 
 class Budget(Struct, frozen=True):
     """The state of one budget: when calls were made (Unix seconds, oldest first) and until when all
-    are forbidden. `refused` is the block of a part of it, of those that run the one that ends
-    last."""
+    are forbidden. `refused` and `refused_too` are the blocks of two parts of it, of those that run
+    the ones that end last; `asked_at` is when the call began that tells whether all of it is
+    limited."""
 
     key: str
     used: tuple[float, ...] = ()
     blocked_until: float = 0.0
     refused: Block | None = None
+    refused_too: Block | None = None
+    asked_at: float = 0.0
 
 
 def free_at(budget: Budget, limit: Limit, now: float) -> float:
@@ -63,7 +70,29 @@ def room(budget: Budget, limit: Limit, now: float) -> int:
 def take(budget: Budget, limit: Limit, now: float) -> Budget:
     """The budget after a call at `now`; what has left the window is forgotten."""
     used = tuple(at for at in budget.used if at > now - limit.window)
-    return replace(budget, used=(*used, now))
+    doubted = len(_resting(budget, now)) > 1
+    return replace(budget, used=(*used, now), asked_at=now if doubted else 0.0)
+
+
+def is_asked(budget: Budget, now: float) -> bool:
+    """Two parts of it were refused, and a call is under way for a third one: it tells whether all
+    of it is limited.
+    """
+    under_way = budget.asked_at > 0.0 and now < budget.asked_at + ASKED
+    return under_way and len(_resting(budget, now)) > 1
+
+
+def answered(budget: Budget, *, passed: bool) -> Budget:
+    """The budget after a call on it ended that was not refused. One that `passed` tells that only
+    parts of it are limited, each for itself.
+    """
+    if passed:
+        return replace(budget, refused=None, refused_too=None, asked_at=0.0)
+    return replace(budget, asked_at=0.0)
+
+
+def _resting(budget: Budget, now: float) -> tuple[Block, ...]:
+    return tuple(each for each in (budget.refused, budget.refused_too) if each and each.until > now)
 
 
 def block(budget: Budget, until: float) -> Budget:
@@ -72,18 +101,21 @@ def block(budget: Budget, until: float) -> Budget:
 
 
 def refuse(whole: Budget, part: Block) -> Budget:
-    """The budget after a part of it was refused: where another part rests already, all of it does.
+    """The budget after a part of it was refused: where two others rest already, all of it does.
 
-    Until the later end, for who comes too early is told a longer wait; but no longer than that can
-    make it: what is left of the first wait and that once more. A wait that is longer still is the
-    part's own.
+    Until the latest end, for who comes too early is told a longer wait; but no longer than two
+    early calls can make it: each adds what was asked before once more. A wait that is longer still
+    is the part's own.
     """
-    before = whole.refused
-    if before is None or before.until <= part.at or before.keys[0] == part.keys[0]:
-        return replace(whole, refused=part)
-    last = max(before, part, key=lambda each: each.until)
-    longest = 2 * min(before.seconds, part.seconds) + 1  # platforms round up to whole seconds
-    return block(replace(whole, refused=last), min(last.until, part.at + longest))
+    others = [each for each in _resting(whole, part.at) if each.keys[0] != part.keys[0]]
+    parts = sorted((*others, part), key=lambda each: -each.until)
+    kept = replace(
+        whole, refused=parts[0], refused_too=parts[1] if len(parts) > 1 else None, asked_at=0.0
+    )
+    if len(parts) < 3:
+        return kept
+    longest = 4 * min(each.seconds for each in parts) + 1  # platforms round up to whole seconds
+    return block(kept, min(parts[0].until, part.at + longest))
 
 
 def merge(budget: Budget, into: Budget) -> Budget:

@@ -4,8 +4,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.bot.people import Subscription
-from relay.core.budget import Budget
+from relay.core.budget import Block, Budget
 from relay.core.card.card import Card, Entry
+from relay.core.card.failures import Failures
 from relay.core.card.lane_state import LaneState
 
 AHEAD = 10.0  # seconds that are left as they are: a clock is set right by so little all the time
@@ -40,7 +41,12 @@ class TimesMovedBack(Struct, frozen=True):
             counted_at=self.at(card.counted_at),
             heard_at=self.at(card.heard_at),
             closed_at=self.if_any(card.closed_at),
+            failures=card.failures and self._failures(card.failures),
+            tried_at=self.at(card.tried_at),
         )
+
+    def _failures(self, failures: Failures) -> Failures:
+        return replace(failures, at=self.at(failures.at), retry_at=self.at(failures.retry_at))
 
     def _entry(self, entry: Entry) -> Entry:
         return replace(
@@ -63,15 +69,24 @@ class TimesMovedBack(Struct, frozen=True):
             retry_at=self.at(state.retry_at),
             trouble_since=self.at(state.trouble_since),
             trouble_until=self.at(state.trouble_until),
+            passed_at=self.at(state.passed_at),
+            recovered_at=self.at(state.recovered_at),
         )
 
     def budget(self, budget: Budget) -> Budget:
         """The budget; a wait that a platform asked for keeps its length."""
         used = tuple(sorted(map(self.at, budget.used)))
-        refused = budget.refused and replace(budget.refused, at=self.at(budget.refused.at))
         return replace(
-            budget, used=used, blocked_until=self.at(budget.blocked_until), refused=refused
+            budget,
+            used=used,
+            blocked_until=self.at(budget.blocked_until),
+            refused=self._block(budget.refused),
+            refused_too=self._block(budget.refused_too),
+            asked_at=self.at(budget.asked_at),
         )
+
+    def _block(self, block: Block | None) -> Block | None:
+        return block and replace(block, at=self.at(block.at))
 
     def subscription(self, subscription: Subscription) -> Subscription:
         """The subscription; a mute that would be over by now was asked for by another clock, and is

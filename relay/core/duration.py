@@ -1,6 +1,9 @@
-"""Durations, sizes and rates as an SRE writes them: `1h30m`, `512MB`, `27/1s`."""
+"""Durations, sizes, rates and moments as an SRE writes them: `1h30m`, `512MB`, `27/1s`,
+`2026-11-29T23:00:00Z`.
+"""
 
 import re
+from datetime import datetime
 
 from relay.core.budget import Rate
 
@@ -15,6 +18,10 @@ _SECONDS = {
 }
 _PART = re.compile(r"([0-9]+(?:\.[0-9]+)?)(ms|[smhdwy])")
 _DURATION = re.compile(rf"(?:{_PART.pattern})+")
+_MOMENT = re.compile(
+    r"[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(?::[0-9]{2}(?:\.[0-9]{1,9})?)?"
+    r"(?:[Zz]|[+-][0-9]{2}:[0-9]{2})"
+)
 _SIZE = re.compile(r"([0-9]+)(B|KB|MB|GB|TB)")
 _BYTES = {"B": 1, "KB": 1 << 10, "MB": 1 << 20, "GB": 1 << 30, "TB": 1 << 40}
 _LONGEST = 100 * _SECONDS["y"]
@@ -60,6 +67,19 @@ def parse_rate(text: str) -> Rate:
     if seconds == 0:
         raise ValueError(f"bad rate {quote(text)}: the duration is zero")
     return Rate(int(count), seconds)
+
+
+def parse_moment(text: str) -> float:
+    """Unix seconds of a time in RFC 3339, with its time zone. Raises ValueError."""
+    try:
+        moment = datetime.fromisoformat(text) if _MOMENT.fullmatch(text) else None
+        if moment is not None:
+            return moment.timestamp()
+    except (ValueError, OverflowError):
+        pass
+    raise ValueError(
+        f"bad time {quote(text)}: write it as in RFC 3339, such as 2026-11-29T23:00:00Z"
+    )
 
 
 def quote(text: str) -> str:

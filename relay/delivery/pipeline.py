@@ -107,6 +107,7 @@ class Pipeline:
         self._tell(turn, kept.result if kept else None)
         if isinstance(turn.next, Send) and turn.situation:
             until = await self._guarded(turn.next, turn.situation, config)
+            until = until if turn.hand_over_at is None else min(until, turn.hand_over_at)
             return Next(until, turn.woken)
         return Next(None if isinstance(turn.next, Send) else turn.next.until, turn.woken)
 
@@ -188,7 +189,7 @@ class Pipeline:
                 send = Send(card, attempt.step, rank_of(card, attempt.step, urgent=attempt.urgent))
                 hours = hours_of(card, target, config, now)
                 situation = Situation(now, target, state, hours)
-                unknown = Attempted(now, Unknown(why), state)
+                unknown = Attempted(now, Unknown(why, stopped=True), state)
                 result = finish(send, situation, Contents(), unknown, self._jitter())
                 await self._insist(partial(self._store.settle, result))
 

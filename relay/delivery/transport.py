@@ -31,10 +31,13 @@ class Transport:
     again.
     """
 
-    def __init__(self, connect: float = 5.0, total: float = 15.0) -> None:
+    def __init__(
+        self, connect: float = 5.0, total: float = 15.0, most_read: int = MAX_BODY
+    ) -> None:
         """Seconds: `connect` for a connection (name, TCP, TLS), `total` until the last byte of the
-        answer.
+        answer. `most_read`: bytes of an answer that are read.
         """
+        self._most_read = most_read
         self._connect = connect
         self._total = total
         self._sessions: dict[HttpOptions, aiohttp.ClientSession] = {}
@@ -71,7 +74,7 @@ class Transport:
             server_hostname=request.http.server_name or None,
             trace_request_ctx=progress,
         ) as response:
-            body = await _read(response.content)
+            body = await _read(response.content, self._most_read)
             return Response(
                 response.status,
                 {name.lower(): text for name, text in response.headers.items()},
@@ -115,9 +118,9 @@ async def _headers_leave(
     context.trace_request_ctx.sent = True
 
 
-async def _read(content: aiohttp.StreamReader) -> bytes:
+async def _read(content: aiohttp.StreamReader, most: int) -> bytes:
     body = bytearray()
-    while len(body) < MAX_BODY and (chunk := await content.read(MAX_BODY - len(body))):
+    while len(body) < most and (chunk := await content.read(most - len(body))):
         body += chunk
     return bytes(body)
 

@@ -17,6 +17,7 @@ from relay.platforms.scalar import (
     Address,
     Duration,
     Many,
+    Matchers,
     Model,
     SecretAddress,
     Text,
@@ -77,10 +78,26 @@ class TlsConfig(Model):
 class HttpConfig(Model):
     """Alertmanager's `http_config`: how requests travel."""
 
+    advice: ClassVar[dict[str, str]] = {
+        "proxy_from_environment": (
+            ': the environment is not read, write "proxy_url" where a proxy is needed'
+        ),
+        "no_proxy": ': "proxy_url" counts for all requests of an entry: leave it out at those that '
+        "need none",
+        **dict.fromkeys(
+            ("basic_auth", "authorization", "oauth2", "http_headers", "bearer_token"),
+            ": the chats take none, remove it",
+        ),
+    }
+
     proxy_url: SecretAddress | None = None
     """Proxy to go through, with its user and password if it wants them."""
     tls_config: TlsConfig = TlsConfig()
     """Certificates."""
+    follow_redirects: bool | None = None
+    """No effect here: the chats' APIs redirect nobody."""
+    enable_http2: bool | None = None
+    """No effect here."""
 
 
 class Lifecycle(Model):
@@ -101,7 +118,7 @@ class Lifecycle(Model):
 class Mention(Model):
     """Who is told when a new firing alert matches: a numeric user id, or on Discord a role id."""
 
-    matchers: Texts
+    matchers: Matchers
     """Which alerts."""
     user: Text | None = None
     """Numeric id of a person."""
@@ -133,7 +150,7 @@ class Shared(Model):
     """Whether a card is a group or an alert (group)."""
     quiet: Texts | None = None
     """Time intervals in which messages come without sound."""
-    urgent: Texts | None = None
+    urgent: Matchers | None = None
     """Which alerts never wait in a digest and ring in quiet hours too: by default those whose
     severity is critical, page, high, error or another word of that weight."""
     digest_after: Duration | None = None

@@ -18,7 +18,7 @@ class Request(Struct, frozen=True):
     (Discord prescribes a `User-Agent`).
     """
 
-    verb: Literal["GET", "POST", "PATCH", "DELETE"]
+    verb: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
     url: Secret
     name: str
     body: bytes = b""

@@ -3,6 +3,7 @@ plain words.
 """
 
 import difflib
+import re
 from collections.abc import Callable, Iterable
 from functools import cache
 from typing import Annotated, ClassVar, TypeVar
@@ -20,7 +21,7 @@ from pydantic import (
 )
 
 from relay.core.budget import Rate
-from relay.core.duration import parse_duration, parse_rate, parse_size, quote
+from relay.core.duration import parse_duration, parse_moment, parse_rate, parse_size, quote
 from relay.core.routing.interval import (
     Range,
     parse_clock,
@@ -114,13 +115,29 @@ def _address(text: str) -> str:
     return text.rstrip("/")
 
 
+def _proxy(text: str) -> str:
+    if text.startswith("socks"):
+        raise ValueError("SOCKS proxies are not supported: name an HTTP proxy")
+    return _address(text)
+
+
 def _open_address(text: str) -> str:
     if "@" in text.partition("://")[2].partition("/")[0]:
         raise ValueError("this address is shown to people: remove the user and password from it")
     return _address(text)
 
 
+_WITH_TOPIC = re.compile("(-?[0-9]+)[_:/]([0-9]+)")
+
+
 def _chat_id(value: object) -> int:
+    if isinstance(value, str) and (found := _WITH_TOPIC.fullmatch(value)):
+        chat, topic = found.groups()
+        raise ValueError(f"write chat_id: {chat} and message_thread_id: {topic}")
+    if isinstance(value, str) and value.startswith("@"):
+        raise ValueError(
+            "a channel is named by its number here: alert-relay setup telegram finds it"
+        )
     if isinstance(value, str) and value.removeprefix("-").isdecimal():
         raise ValueError("write the chat id as a number, without quotes")
     if not isinstance(value, int) or isinstance(value, bool):
@@ -130,8 +147,39 @@ def _chat_id(value: object) -> int:
     return value
 
 
+def _schema(pattern: str, *examples: str) -> WithJsonSchema:
+    """A text of this form (anchored, ECMA 262), for editors and their completion."""
+    return WithJsonSchema({"type": "string", "pattern": pattern, "examples": list(examples)})
+
+
 _STRING = WithJsonSchema({"type": "string"})
 _TEXT = WithJsonSchema({"type": ["string", "integer"]})
+_UNIT = r"[0-9]+(\.[0-9]+)?(ms|[smhdwy])"
+_DURATION = WithJsonSchema(
+    {
+        "anyOf": [
+            {"type": "string", "pattern": rf"^(({_UNIT})+|0)$"},
+            {"const": 0},
+        ],
+        "examples": ["90s", "5m", "1h30m", "7d"],
+    }
+)
+_SIZE = _schema("^[0-9]+(B|KB|MB|GB|TB)$", "512MB", "1GB")
+_RATE = _schema(rf"^[0-9]+/({_UNIT})+$", "18/60s", "5/2200ms")
+_ZONE = _schema("^[A-Za-z0-9_+-]+(/[A-Za-z0-9_+-]+)*$", "UTC", "Europe/Paris", "America/New_York")
+_CLOCK = _schema("^(([01][0-9]|2[0-3]):[0-5][0-9]|24:00)$", "09:30", "24:00")
+_WEEKDAYS = _schema(r"^\s*[A-Za-z]+day\s*(:\s*[A-Za-z]+day\s*)?$", "monday:friday", "sunday")
+_MOMENT = _schema(
+    r"^[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ][0-9]{2}:[0-9]{2}(:[0-9]{2}(\.[0-9]+)?)?"
+    r"([Zz]|[+-][0-9]{2}:[0-9]{2})$",
+    "2026-11-29T23:00:00Z",
+    "2026-11-30T00:00:00+01:00",
+)
+_MATCHER = {
+    "type": ["string", "integer"],
+    "pattern": "=|!~",
+    "examples": ['severity="critical"', 'severity=~"critical|page"', 'team!="db"', "env!~dev.*"],
+}
 
 Many = Annotated[tuple[T, ...], Strict(strict=False)]
 Text = Annotated[str, BeforeValidator(_text), _TEXT]
@@ -141,16 +189,23 @@ Texts = Annotated[
     BeforeValidator(_one_or_many),
     WithJsonSchema({"type": ["string", "array"], "items": {"type": ["string", "integer"]}}),
 ]
-Duration = Annotated[float, _read(parse_duration, "a duration such as 90s"), _STRING]
-Size = Annotated[int, _read(parse_size, "a size such as 512MB"), _STRING]
-RateText = Annotated[Rate, _read(parse_rate, "a rate such as 18/60s"), _STRING]
+Matchers = Annotated[
+    tuple[Text, ...],
+    Strict(strict=False),
+    BeforeValidator(_one_or_many),
+    WithJsonSchema({"anyOf": [_MATCHER, {"type": "array", "items": _MATCHER}]}),
+]
+Duration = Annotated[float, _read(parse_duration, "a duration such as 90s"), _DURATION]
+Size = Annotated[int, _read(parse_size, "a size such as 512MB"), _SIZE]
+RateText = Annotated[Rate, _read(parse_rate, "a rate such as 18/60s"), _RATE]
+Moment = Annotated[float, _read(parse_moment, "a time such as 2026-11-29T23:00:00Z"), _MOMENT]
 SecretText = Annotated[Secret, _read(Secret, "text"), _STRING]
-Timezone = Annotated[str, _read(_zone, "a timezone such as Europe/Paris"), _STRING]
+Timezone = Annotated[str, _read(_zone, "a timezone such as Europe/Paris"), _ZONE]
 Address = Annotated[str, _read(_open_address, "an address"), _STRING]
-SecretAddress = Annotated[Secret, _read(lambda text: Secret(_address(text)), "an address"), _STRING]
+SecretAddress = Annotated[Secret, _read(lambda text: Secret(_proxy(text)), "an address"), _STRING]
 ChatId = Annotated[int, PlainValidator(_chat_id), WithJsonSchema({"type": "integer"})]
-Clock = Annotated[int, _read(parse_clock, 'a time such as "09:30"'), _STRING]
-Weekdays = Annotated[Range, _read(parse_weekdays, "weekdays such as monday:friday"), _STRING]
+Clock = Annotated[int, _read(parse_clock, 'a time such as "09:30"'), _CLOCK]
+Weekdays = Annotated[Range, _read(parse_weekdays, "weekdays such as monday:friday"), _WEEKDAYS]
 Days = Annotated[Range, _read(parse_days, 'days such as "1:5"'), _TEXT]
 Months = Annotated[Range, _read(parse_months, "months such as january:march"), _TEXT]
 Years = Annotated[Range, _read(parse_years, 'years such as "2026:2028"'), _TEXT]

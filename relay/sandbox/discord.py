@@ -12,6 +12,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from relay.sandbox import discord_text, multipart
+from relay.sandbox.discord_bot import (
+    SandboxBot,
+    bot_of,
+    call_of,
+    channel_json,
+    is_bot_call,
+    place_of,
+    seat,
+    started,
+)
 from relay.sandbox.discord_chats import (
     Channel,
     ChannelKind,
@@ -49,6 +59,7 @@ class Discord:
     faults: Faults = field(default_factory=Faults)
     channels: dict[int, Channel] = field(default_factory=dict)
     webhooks: dict[int, Webhook] = field(default_factory=dict)
+    bots: dict[str, SandboxBot] = field(default_factory=dict)
     calls: list[Call] = field(default_factory=list)
     remarks: list[CallNote] = field(default_factory=list)
     revision: int = 0
@@ -68,6 +79,11 @@ class Discord:
         """A webhook of a channel; its path is `/api/webhooks/ID/TOKEN`."""
         self.webhooks[webhook_id] = Webhook(webhook_id, token, channel_id, name)
         return self.webhooks[webhook_id]
+
+    def add_bot(self, token: str, user: int, application: int) -> SandboxBot:
+        """A bot that is in every server here."""
+        self.bots[token] = SandboxBot(token, user, application)
+        return self.bots[token]
 
     def messages(self, channel_id: int) -> list[Message]:
         """The messages that stand in a channel and its threads, oldest first."""
@@ -89,6 +105,8 @@ class Discord:
         now: float,
     ) -> Reply:
         """Answer one request at `now` (Unix seconds)."""
+        if is_bot_call(path):
+            return self._handle_bot(verb, path, headers, body, now)
         matched = PATH.fullmatch(path)
         if matched is None:
             return _refusal(ApiError(404, 0, "404: Not Found"), {})
@@ -110,6 +128,24 @@ class Discord:
         self.calls.append(Call(now, method, matched["id"], reply.status, why, early))
         return reply
 
+    def _handle_bot(
+        self, verb: str, path: str, headers: Mapping[str, str], body: bytes, now: float
+    ) -> Reply:
+        """A call of a bot, as that of a webhook which its application owns."""
+        try:
+            bot = bot_of(self.bots, headers)
+            channel, thread = place_of(self.channels, path)
+        except ApiError as error:
+            self.calls.append(Call(now, f"{verb} channel", "bot", error.status, error.message))
+            return _refusal(error, dict(VIA))
+        own = seat(bot, channel)
+        own = self.webhooks.setdefault(own.id, own)
+        if verb == "GET" and path.endswith(f"/{channel.id}"):
+            return json_reply(200, channel_json(channel), dict(VIA))
+        call = call_of(path, own, thread, body)
+        reply = self.handle(verb, call.path, call.query, headers, call.body, now)
+        return started(reply, channel) if call.starts else reply
+
     def _answer(
         self,
         method: str,
@@ -120,7 +156,7 @@ class Discord:
         body: bytes,
         now: float,
     ) -> Reply:
-        fault = self.faults.take("discord", matched["id"], now)
+        fault = self.faults.take("discord", matched["id"], now, body)
         if fault is not None:
             reply = spoiled(fault)
             if reply is not None:
@@ -234,7 +270,8 @@ class Discord:
                 raise ApiError(405, 0, "405: Method Not Allowed")
 
     def _execute(self, request: Request) -> tuple[int, object]:
-        clean = checked(request.body, files=bool(request.files))
+        owned = bool(request.webhook.application)
+        clean = checked(request.body, files=bool(request.files), owned=owned)
         if not request.wants("with_components"):
             clean.pop("components", None)
         check_not_empty(clean, request.files)
@@ -256,7 +293,8 @@ class Discord:
 
     def _edit(self, request: Request) -> tuple[int, object]:
         message = message_of(request)
-        clean = checked(request.body, files=bool(request.files))
+        owned = bool(request.webhook.application)
+        clean = checked(request.body, files=bool(request.files), owned=owned)
         if not request.wants("with_components"):
             clean.pop("components", None)
         after = {**message.shown.body, **clean, "allowed_mentions": clean.get("allowed_mentions")}

@@ -88,6 +88,7 @@ class Channel:
     kind: ChannelKind = "text"
     guild: int = 700_000_000_000_000_000
     gone: bool = False
+    hidden_from_bots: bool = False
     threads: dict[int, Thread] = field(default_factory=dict)
     messages: dict[int, Message] = field(default_factory=dict)
     hidden: Window = field(default_factory=lambda: Window(30, 60.0))
@@ -101,7 +102,8 @@ class Channel:
 
 @dataclass
 class Webhook:
-    """A webhook made by a person: five requests in two seconds (discord-api-docs issue 367)."""
+    """A webhook made by a person: five requests in two seconds (discord-api-docs issue 367). One of
+    an `application` may have buttons that are pressed."""
 
     id: int
     token: str
@@ -110,12 +112,13 @@ class Webhook:
     gone: bool = False
     bucket: Bucket = field(default_factory=lambda: Bucket(5, 2.0))
     told_until: float = 0.0
+    application: str = ""
 
     def json(self, channel: Channel) -> JsonObject:
         places = {
             "channel_id": str(channel.id),
             "guild_id": str(channel.guild),
-            "application_id": None,
+            "application_id": self.application or None,
         }
         return {
             "id": str(self.id),

@@ -24,7 +24,7 @@ KNOWN = {
         "attachments",
         "flags",
     ),
-    *("thread_name", "applied_tags", "poll"),
+    *("thread_name", "applied_tags", "poll", "message_reference"),
 }
 FLAGS = 4 | 4096 | 32768
 COMPONENTS_V2 = 32768
@@ -130,9 +130,9 @@ def length(text: str) -> int:
     return len(text) + sum(c > "\uffff" for c in text)
 
 
-def checked(body: JsonObject, *, files: bool) -> JsonObject:
+def checked(body: JsonObject, *, files: bool, owned: bool = False) -> JsonObject:
     """The message as Discord stores it: trimmed, known keys that were given. Raises ApiError 50035
-    with the tree.
+    with the tree. `owned`: an application owns the webhook, so that buttons may be pressed.
     """
     check = Check()
     clean: JsonObject = {"content": check.text("content", body.get("content"), 2000)}
@@ -157,7 +157,7 @@ def checked(body: JsonObject, *, files: bool) -> JsonObject:
             "MESSAGE_CANNOT_USE_LEGACY_FIELDS_WITH_COMPONENTS_V2",
             "No content, embeds or files.",
         )
-    clean["components"] = _components(check, body.get("components"))
+    clean["components"] = _components(check, body.get("components"), owned=owned)
     if check.tree:
         raise ApiError(400, 50035, "Invalid Form Body", check.tree)
     return {
@@ -271,8 +271,8 @@ def _check_mentions(check: Check, value: object) -> None:
             check.fault("allowed_mentions", "MESSAGE_ALLOWED_MENTIONS_PARSE_EXCLUSIVE", exclusive)
 
 
-def _components(check: Check, value: object) -> list[object]:
-    """Rows of link buttons: all that a webhook made by a person may carry (docs:
+def _components(check: Check, value: object, *, owned: bool) -> list[object]:
+    """Rows of buttons; a webhook made by a person may carry links alone (docs:
     resources/webhook).
     """
     rows = check.items("components", value, 5)
@@ -281,8 +281,24 @@ def _components(check: Check, value: object) -> list[object]:
             f"components.{r}.components", check.model(f"components.{r}", row).get("components"), 5
         )
         for b, button in enumerate(buttons):
-            _check_button(check, f"components.{r}.components.{b}", button)
+            path = f"components.{r}.components.{b}"
+            (_check_pressed if owned and _is_pressed(button) else _check_button)(
+                check, path, button
+            )
     return rows
+
+
+def _is_pressed(button: object) -> bool:
+    return isinstance(button, dict) and button.get("style") in (1, 2, 3, 4)
+
+
+def _check_pressed(check: Check, path: str, value: object) -> None:
+    """https://discord.com/developers/docs/components/reference#button"""
+    button = check.model(path, value)
+    check.text(f"{path}.label", button.get("label"), 80)
+    check.text(f"{path}.custom_id", button.get("custom_id"), 100, required=True)
+    if button.get("type") != 2 or "url" in button:
+        check.fault(f"{path}.type", "BASE_TYPE_CHOICES", "A button is pressed or is a link.")
 
 
 def _check_button(check: Check, path: str, value: object) -> None:

@@ -17,6 +17,8 @@ FaultKind = Literal[
     "cut before",
     "cut after",
     "not json",
+    "too large",
+    "blocked",
     "ok false",
     "slow",
     "refused",
@@ -27,6 +29,8 @@ BAD_GATEWAY = (
     b"<html>\r\n<head><title>502 Bad Gateway</title></head>\r\n<body><h1>502 Bad "
     b"Gateway</h1></body>\r\n</html>"
 )
+
+TOO_LARGE = b"<html><head><title>413 Request Entity Too Large</title></head></html>"
 
 
 class Refusal(Struct, frozen=True):
@@ -45,6 +49,8 @@ class Fault:
     """One thing that goes wrong for calls to `target` from `since` to `until`: a chat or webhook
     id, `*` for all of them, or UPDATES for those by which a bot listens.
 
+    It strikes only calls that hold `text`, of those each `every`-th after the first `after`, and,
+    when `beside` names a chat or webhook, only within `within` seconds after a call to that one.
     `count` calls at most (None: no end). `seconds`: what a 429 asks to wait, or how late a slow
     answer comes. `refusal` is how a refused call is answered. Only `slow` and `cut after` let the
     platform take the call first.
@@ -58,21 +64,31 @@ class Fault:
     until: float
     seconds: float
     refusal: Refusal
+    text: str = ""
+    after: int = 0
+    every: int = 1
+    beside: str = ""
+    within: float = 5.0
+    calls: int = 0
 
-    def concerns(self, platform: PlatformName, target: str, now: float) -> bool:
-        """Whether it strikes a call to `target` at `now`."""
+    def concerns(self, platform: PlatformName, target: str, now: float, body: bytes = b"") -> bool:
+        """Whether it strikes a call to `target` at `now`, but for its number."""
         here = self.platform == platform and (
             self.target == target or (self.target == "*" and target != UPDATES)
         )
-        return here and self.count != 0 and self.since <= now < self.until
+        is_time = self.count != 0 and self.since <= now < self.until
+        return here and is_time and self.text.encode() in body
 
 
 @dataclass
 class Faults:
-    """The script, and each time a fault has struck: when, where, what, whom."""
+    """The script, each time a fault has struck (when, where, what, whom), and when each chat or
+    webhook was last called.
+    """
 
     script: list[Fault] = field(default_factory=list)
     struck: list[tuple[float, PlatformName, FaultKind, str]] = field(default_factory=list)
+    called: dict[str, float] = field(default_factory=dict)
 
     def add(
         self,
@@ -85,23 +101,45 @@ class Faults:
         until: float = math.inf,
         seconds: float = 1.0,
         refusal: Refusal = BAD_REQUEST,
+        text: str = "",
+        after: int = 0,
+        every: int = 1,
+        beside: str = "",
+        within: float = 5.0,
     ) -> Fault:
         """Script a fault; without `count` and `until` it lasts until `clear`."""
-        fault = Fault(platform, target, kind, count, since, until, seconds, refusal)
+        fault = Fault(
+            platform, target, kind, count, since, until, seconds, refusal, text, after, every,
+            beside, within,
+        )  # fmt: skip
         self.script.append(fault)
         return fault
 
     def clear(self) -> None:
         self.script.clear()
 
-    def take(self, platform: PlatformName, target: str, now: float) -> Fault | None:
+    def take(
+        self, platform: PlatformName, target: str, now: float, body: bytes = b""
+    ) -> Fault | None:
         """The first fault that strikes this call, counted; None when all is well."""
+        fault = self._first(platform, target, now, body)
+        self.called[target] = now
+        if fault is not None:
+            self.struck.append((now, platform, fault.kind, target))
+        return fault
+
+    def _first(self, platform: PlatformName, target: str, now: float, body: bytes) -> Fault | None:
         for fault in self.script:
-            if fault.concerns(platform, target, now):
-                if fault.count is not None:
-                    fault.count -= 1
-                self.struck.append((now, platform, fault.kind, target))
-                return fault
+            if not fault.concerns(platform, target, now, body):
+                continue
+            if fault.beside and now - self.called.get(fault.beside, -math.inf) > fault.within:
+                continue
+            fault.calls += 1
+            if fault.calls <= fault.after or (fault.calls - fault.after) % fault.every:
+                continue
+            if fault.count is not None:
+                fault.count -= 1
+            return fault
         return None
 
 
@@ -114,6 +152,8 @@ def spoiled(fault: Fault) -> Reply | None:
             return json_reply(500, _failure(fault.platform, 500, "Internal Server Error"))
         case "502":
             return Reply(502, {"Content-Type": "text/html"}, BAD_GATEWAY)
+        case "too large":  # a box in between, which is not the platform
+            return Reply(413, {"Content-Type": "text/html"}, TOO_LARGE)
         case "hang":
             return Reply(504, {}, b"", ending="hang")
         case "cut before":
@@ -123,6 +163,12 @@ def spoiled(fault: Fault) -> Reply | None:
                 200,
                 {"Content-Type": "text/html"},
                 b"<html><body>Please log in to the network.</body></html>",
+            )
+        case "blocked":  # a firewall in between, which is not the platform
+            return Reply(
+                403,
+                {"Content-Type": "text/html"},
+                b"<html><body>Blocked by policy. Event 7.</body></html>",
             )
         case "ok false":
             return json_reply(200, _failure(fault.platform, 500, "Internal Server Error"))

@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from importlib.resources import files
 
@@ -23,12 +23,18 @@ STEP = 0.02  # seconds between looks for an update
 SECRET = "X-Telegram-Bot-Api-Secret-Token"  # noqa: S105 - the name of a header
 
 
+Control = Callable[[dict[str, str]], Awaitable[None]]
+"""What a button does; it gets the parameters of its address."""
+_OWN_SITE = ("same-origin", "none")
+
+
 @dataclass
 class Sandbox:
     """A running sandbox. `url` is both platforms' API address: `URL/bot...` and
     `URL/api/webhooks/...`.
 
     `handlers` says where public addresses, such as a webhook needs, lead to on this machine.
+    `controls` are the buttons of the page by name, `notes` lines of text above its chats.
     """
 
     telegram: Telegram
@@ -37,6 +43,8 @@ class Sandbox:
     clock: Callable[[], float]
     url: str = ""
     handlers: dict[str, str] = field(default_factory=dict)
+    controls: dict[str, Control] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
     _runner: web.AppRunner | None = None
     _closing: asyncio.Event = field(default_factory=asyncio.Event)
 
@@ -51,6 +59,7 @@ class Sandbox:
         app = web.Application(client_max_size=MAX_BODY)
         app.router.add_get("/", self._page)
         app.router.add_get("/state", self._state)
+        app.router.add_post("/controls/{name}", self._control)
         app.router.add_route("*", "/api/{rest:.*}", self._discord)
         app.router.add_route("*", "/{rest:.*}", self._telegram)
         self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=5)
@@ -74,7 +83,18 @@ class Sandbox:
         """The picture; 204 when it is still the one of `since`."""
         if request.query.get("since") == str(revision(self.telegram, self.discord)):
             return web.Response(status=204)
-        return web.json_response(picture(self.telegram, self.discord))
+        shown = picture(self.telegram, self.discord)
+        return web.json_response(
+            {**shown, "controls": list(self.controls), "notes": list(self.notes)}
+        )
+
+    async def _control(self, request: web.Request) -> web.Response:
+        """A button of the page; another site may not press it."""
+        control = self.controls.get(request.match_info["name"])
+        if control is None or request.headers.get("Sec-Fetch-Site", "none") not in _OWN_SITE:
+            return web.Response(status=404 if control is None else 403)
+        await control(dict(request.query))
+        return web.Response(status=204)
 
     async def _telegram(self, request: web.Request) -> web.StreamResponse:
         body = await request.read()

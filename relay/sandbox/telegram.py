@@ -104,7 +104,7 @@ class Telegram(PeopleChats):
             form = decode(query, headers, body)
             target = form.text("chat_id")
             early = self._early(matched["token"], target, now)
-            reply = self._answer(matched["token"], method, form, now)
+            reply = self._answer(matched["token"], method, form, body, now)
             why = ""
         except ApiError as error:
             reply, why = refusal(error), error.description
@@ -129,9 +129,9 @@ class Telegram(PeopleChats):
             else None
         )
 
-    def _answer(self, token: str, method: str, form: Form, now: float) -> Reply:
+    def _answer(self, token: str, method: str, form: Form, body: bytes, now: float) -> Reply:
         target = UPDATES if method.lower() in LISTENING else form.text("chat_id") or "*"
-        fault = self.faults.take("telegram", target, now)
+        fault = self.faults.take("telegram", target, now, body)
         if fault is not None:
             reply = spoiled(fault)
             if reply is not None:

@@ -1,7 +1,4 @@
-"""Inline keyboards as Telegram takes them (td/telegram/ReplyMarkup.cpp).
-
-The relay sends no buttons yet: they are for acting from the chat.
-"""
+"""Inline keyboards as Telegram takes them (td/telegram/ReplyMarkup.cpp)."""
 
 from relay.sandbox.reply import JsonObject
 from relay.sandbox.telegram_form import ApiError, Form, bad

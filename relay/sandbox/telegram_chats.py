@@ -74,8 +74,9 @@ class Chat:
     """A private chat, group, supergroup or channel. A forum has `topics`: thread id to title.
 
     `refusal` is what a 403 says while the bot may not write; `migrated_to` the supergroup a group
-    became. Rates: one message a second in short bursts of three, twenty a minute in groups
-    (core.telegram.org/bots/faq).
+    became. `administrators` are people, and whether they are anonymous; `tells_members`: the bot is
+    one as well, and may ask. Rates: one message a second in short bursts of three, twenty a minute
+    in groups (core.telegram.org/bots/faq).
     """
 
     id: int
@@ -85,6 +86,8 @@ class Chat:
     closed_topics: set[int] = field(default_factory=set)
     refusal: str = ""
     migrated_to: int = 0
+    administrators: dict[int, bool] = field(default_factory=dict)
+    tells_members: bool = False
     messages: dict[int, Message] = field(default_factory=dict)
     flood: Flood = field(default_factory=Flood)
     pace: Window = field(default_factory=lambda: Window(3, 3.0))

@@ -69,10 +69,16 @@ def _get_chat(state: State, _bot: Bot, form: Form, _now: float) -> object:
 
 
 def _get_chat_member(state: State, bot: Bot, form: Form, _now: float) -> object:
-    state.chat(form)
-    if form.number("user_id") != bot.id:
-        raise bad("user not found")
-    return {"user": bot.json(), "status": "member"}
+    chat, user = state.chat(form), form.number("user_id")
+    if user == bot.id:
+        return {"user": bot.json(), "status": "administrator" if chat.tells_members else "member"}
+    if not chat.tells_members:
+        raise bad("member list is inaccessible")
+    person = {"id": user, "is_bot": False, "first_name": f"Person {user}"}
+    if user not in chat.administrators:
+        return {"user": person, "status": "member"}
+    anonymous = chat.administrators[user]
+    return {"user": person, "status": "administrator", "is_anonymous": anonymous}
 
 
 def _send_message(state: State, bot: Bot, form: Form, now: float) -> object:
@@ -147,7 +153,8 @@ def _delete_message(state: State, _bot: Bot, form: Form, now: float) -> object:
     return True
 
 
-def _get_updates(_state: State, bot: Bot, form: Form, _now: float) -> object:
+def _get_updates(_state: State, bot: Bot, form: Form, now: float) -> object:
+    bot.updates.forget_presses(now)
     return bot.updates.get(form)
 
 
@@ -179,8 +186,9 @@ def _set_my_commands(_state: State, bot: Bot, form: Form, _now: float) -> object
     return True
 
 
-def _answer_callback_query(_state: State, _bot: Bot, _form: Form, _now: float) -> object:
-    raise bad("query is too old and response timeout expired or query ID is invalid")
+def _answer_callback_query(_state: State, bot: Bot, form: Form, now: float) -> object:
+    bot.updates.answer(form, now)
+    return True
 
 
 def _topic_of(chat: Chat, form: Form) -> int:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from relay.sandbox.reply import JsonObject
 from relay.sandbox.telegram_chats import KICKED, Bot, Chat, ChatKind, State
+from relay.sandbox.telegram_updates import Query
 
 ANONYMOUS: JsonObject = {
     "id": 1087968824,
@@ -68,6 +69,54 @@ class PeopleChats(State):
                 "reply_to_message": about,
             }
         self._happens(chat, at, written)
+
+    def presses(
+        self,
+        chat_id: int,
+        message_id: int,
+        user: int,
+        data: str,
+        *,
+        at: float = 0.0,
+        language: str = "en",
+        inaccessible: bool = False,
+    ) -> list[Query]:
+        """Someone presses a button, or an own client says so with any `data`, of a message of any
+        bot; the bot that wrote it hears of it. The person is the real one, also of an anonymous
+        administrator. Of an `inaccessible` message only chat and id are told.
+        """
+        chat = self.chats[chat_id]
+        message = chat.messages.get(message_id)
+        told: JsonObject = {"message_id": message_id, "chat": chat.json(), "date": 0}
+        if message is not None and not inaccessible:
+            told["date"] = int(message.sent_at)
+            if message.topic:
+                told |= {"message_thread_id": message.topic, "is_topic_message": True}
+        sender: JsonObject = {
+            "id": user,
+            "is_bot": False,
+            "first_name": f"Person {user}",
+            "language_code": language,
+        }
+        what: JsonObject = {
+            "from": sender, "message": told, "chat_instance": str(chat_id), "data": data,
+        }  # fmt: skip
+        writers = [bot for bot in self.bots.values() if message is None or message.bot == bot.id]
+        return [bot.updates.press(what, at) for bot in writers]
+
+    def replies(
+        self, chat_id: int, user: int, message_id: int, text: str, *, at: float = 0.0
+    ) -> None:
+        """Someone answers a message of a bot in writing."""
+        chat = self.chats[chat_id]
+        answered = chat.messages[message_id]
+        writer = next(bot for bot in self.bots.values() if bot.id == answered.bot)
+        about: JsonObject = {
+            "message_id": message_id, "chat": chat.json(), "date": int(answered.sent_at),
+            "from": writer.json(),
+        }  # fmt: skip
+        sender: JsonObject = {"id": user, "is_bot": False, "first_name": f"Person {user}"}
+        self._happens(chat, at, {"text": text, "from": sender, "reply_to_message": about})
 
     def adds_bot(
         self,

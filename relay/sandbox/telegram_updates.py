@@ -14,7 +14,22 @@ TERMINATED = (
     "Conflict: terminated by other getUpdates request; make sure that only one bot instance "
     "is running"
 )
+TOO_OLD = "query is too old and response timeout expired or query ID is invalid"
 PORTS = {443, 80, 88, 8443}
+
+
+PRESS_KEPT = 150.0  # seconds for which a press waits (telegram-bot-api/Client.cpp)
+ANSWER_WITHIN = 15.0  # seconds
+
+
+@dataclass
+class Query:
+    """A press that waits for its answer. `at` is Unix seconds; `answer` is what the person read."""
+
+    id: str
+    at: float
+    answer: str | None = None
+    alert: bool = False
 
 
 @dataclass
@@ -28,6 +43,7 @@ class Updates:
     error: str = ""
     error_at: int = 1
     pending_poll: "PendingPoll | None" = None
+    queries: dict[str, Query] = field(default_factory=dict)
     _last_id: int = 0
 
     def add(self, kind: str, what: JsonObject) -> None:
@@ -36,6 +52,27 @@ class Updates:
         """
         self._last_id += 1
         self.queue.append({"update_id": self._last_id, kind: what})
+
+    def press(self, what: JsonObject, at: float) -> Query:
+        """Somebody pressed a button."""
+        query = Query(f"{self._last_id + 1}00{len(self.queries)}", at)
+        self.queries[query.id] = query
+        self.add("callback_query", {"id": query.id, **what})
+        return query
+
+    def forget_presses(self, now: float) -> None:
+        """Presses that nobody fetched for 150 s are gone without a trace."""
+        old = {each.id for each in self.queries.values() if now - each.at > PRESS_KEPT}
+        self.queue = [update for update in self.queue if _query(update) not in old]
+
+    def answer(self, form: Form, now: float) -> None:
+        """`answerCallbackQuery`: in time, and once."""
+        query = self.queries.get(form.text("callback_query_id"))
+        if query is None or query.answer is not None or now - query.at > ANSWER_WITHIN:
+            raise bad(TOO_OLD)
+        if len(form.text("text")) > 200:
+            raise bad("MESSAGE_TOO_LONG")
+        query.answer, query.alert = form.text("text"), form.flag("show_alert")
 
     def listen(self, form: Form) -> "PendingPoll":
         """A call of getUpdates begins to wait, and ends any that waits already."""
@@ -108,6 +145,11 @@ def _check_webhook(url: str) -> None:
         raise bad("bad webhook: An HTTPS URL must be provided for webhook")
     if (parts.port or 443) not in PORTS:
         raise bad("bad webhook: Webhook can be set up only on ports 80, 88, 443 or 8443")
+
+
+def _query(update: JsonObject) -> str:
+    query = update.get("callback_query")
+    return str(query["id"]) if isinstance(query, dict) else ""
 
 
 def _id(update: JsonObject) -> int:

@@ -2,17 +2,21 @@
 
 import glob
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from relay.config.config import parse
 from relay.config.destination import Mode
-from relay.config.fault import Fault, ordered
+from relay.config.fault import Fault, faulty, ordered
 from relay.config.files import FileNames, Files, file_names
-from relay.config.resolve import Rules, decided, resolve
-from relay.config.template_check import TemplateCheck
+from relay.config.losing import losing
+from relay.config.resolve import ResolvedConfig, resolve
+from relay.config.template_uses import TemplateCheck
 from relay.core.secret import Secret
 from relay.platforms import PLATFORMS
 from relay.platforms.contract import Platforms
-from relay.settings import template_check as template_check_process
+
+if TYPE_CHECKING:
+    from relay.config.rules import Rules
 
 _HERE = Path(__file__).parents[1]
 # An installed package holds the built-in templates, a checkout has them beside it.
@@ -24,30 +28,64 @@ _MOST_TEMPLATE = 1 << 20
 
 
 def load(
-    path: Path, mode: Mode, platforms: Platforms = PLATFORMS
-) -> tuple[Rules | None, tuple[Fault, ...]]:
+    path: Path, mode: Mode, platforms: Platforms = PLATFORMS, *, strict: bool = False
+) -> "tuple[Rules | None, tuple[Fault, ...]]":
     """The rules of a configuration file, or None with all its faults; warnings come in both cases.
 
-    A file that cannot be read is a fault as well: nothing is raised.
+    A file that cannot be read is a fault as well: nothing is raised. That it loses alerts
+    (`losing`) is a fault with `strict` alone: `check-config` blesses no such file, but a relay
+    that has served it goes on.
     """
-    try:
-        data = path.read_bytes()
-    except OSError as error:
-        return None, (Fault(str(path), 1, 1, f"cannot read the configuration: {_why(error)}"),)
-    config, faults = parse(str(path), data, platforms)
-    if config is None:
-        return None, ordered(faults, str(path))
-    files = read_files(file_names(config.file), path.parent)
-    resolved, more = resolve(config, files, mode)
-    faults = ordered(
-        (*faults, *more, *_template_faults(resolved.template_check, files, str(path))), str(path)
-    )
+    from relay.config.rules import decided  # noqa: PLC0415 - see `load_routing`
+
+    resolved, files, faults = _resolved(path, mode, platforms)
+    if not strict:
+        faults = _without_losing(faults)
+    if resolved is None:
+        return None, faults
+    wrong = _template_faults(resolved.template_check, files, str(path))
+    faults = ordered((*faults, *wrong), str(path))
     return decided(resolved, faults), faults
 
 
-def _template_faults(template_check: TemplateCheck, files: Files, path: str) -> tuple[Fault, ...]:
+def load_routing(
+    path: Path, mode: Mode = "check", platforms: Platforms = PLATFORMS
+) -> tuple[ResolvedConfig | None, tuple[Fault, ...]]:
+    """What a configuration means apart from its templates, which are neither compiled nor tried,
+    or None with its faults. The template engine is not even imported: that is most of the time
+    that loading takes.
+    """
+    resolved, _, faults = _resolved(path, mode, platforms)
+    faults = _without_losing(faults)
+    return (None if faulty(faults) else resolved), faults
+
+
+def _resolved(
+    path: Path, mode: Mode, platforms: Platforms
+) -> tuple[ResolvedConfig | None, Files, tuple[Fault, ...]]:
     try:
-        return tuple(map(files.located, template_check_process.faults(template_check)))
+        data = path.read_bytes()
+    except OSError as error:
+        why = f"cannot read the configuration: {_why(error)}"
+        return None, Files(), (Fault(str(path), 1, 1, why),)
+    config, faults = parse(str(path), data, platforms)
+    if config is None:
+        return None, Files(), ordered(faults, str(path))
+    files = read_files(file_names(config.file), path.parent)
+    resolved, more = resolve(config, files, mode)
+    lost = losing(config, resolved)
+    return resolved, files, ordered((*faults, *more, *lost), str(path))
+
+
+def _without_losing(faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
+    return tuple(fault for fault in faults if fault.kind != "losing")
+
+
+def _template_faults(template_check: TemplateCheck, files: Files, path: str) -> tuple[Fault, ...]:
+    from relay.settings import template_check as process  # noqa: PLC0415 - see `load_routing`
+
+    try:
+        return tuple(map(files.located, process.faults(template_check)))
     except OSError as error:
         return (Fault(path, 1, 1, f"cannot check the templates: {_why(error)}"),)
 
@@ -112,7 +150,7 @@ def _read(path: Path, most: int) -> str:
         data = file.read(most + 1)
     if len(data) > most:
         raise ValueError(f"larger than {most >> 10} KiB")
-    return data.decode()
+    return data.decode().removeprefix("\ufeff")
 
 
 def _why(error: OSError | ValueError) -> str:

@@ -19,8 +19,9 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from relay.config.template_check import CheckResult, TemplateCheck, check_results, names
-from relay.core.template.template import TemplateFault
+from relay.config.template_check import CheckResult, check_results, names
+from relay.config.template_uses import TemplateCheck
+from relay.core.template.template_fault import TemplateFault
 
 _PACKAGES = str(Path(__file__).parents[2])
 _READY = b"ready\n"

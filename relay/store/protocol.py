@@ -201,20 +201,50 @@ class Store(Protocol):
         back is over, if nothing comes before."""
 
     def copy_to_fallback(
-        self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]
+        self,
+        lane: LaneKey,
+        receiver: str,
+        fallback: str,
+        to: Sequence[LaneKey],
+        *,
+        owner: str = "",
+        card: tuple[GroupId, str] | None = None,
+        before: float | None = None,
     ) -> tuple[LaneKey, ...]:
-        """Copies what `receiver` has pending on a lane that is down to the lanes of its fallback,
-        each delivery once to each lane; later deliveries of those groups are copied as they arrive,
-        until the copied card closes. A lane that got the same alerts of a payload for `receiver`
-        before gets no copy. A copy counts under `receiver` and is not copied again. Returns the
-        lanes that have work now."""
+        """Copies what `receiver` has pending on a lane to the lanes of its fallback: all of it,
+        what waits for one card (group and fingerprint), what was accepted `before` then. Each
+        delivery goes once to each lane; later deliveries of those groups are copied as they
+        arrive, until the copied card closes. A lane that got the same alerts of a payload for
+        `owner` before gets no copy. A copy counts under `owner`, which is another receiver than
+        `receiver` (the default) where these are copies themselves. Returns the lanes that have
+        work now."""
+
+    def oldest_uncopied(self, lane: LaneKey, receiver: str, owner: str) -> float | None:
+        """When the oldest was accepted (Unix seconds) of what is pending for `receiver` in the name
+        of `owner` and not copied to a fallback."""
+
+    def supersede(
+        self,
+        lane: LaneKey,
+        group: GroupId,
+        fingerprint: str,
+        before: float,
+        empty_before: float,
+    ) -> tuple[Ended, ...]:
+        """Ends as merged what is pending on the card and was accepted before then, and what tells
+        of absent alerts alone before the other moment; but not the oldest of each owner: by that
+        is told how long the card waits."""
+
+    def look_again(self, lane: LaneKey, now: float) -> None:
+        """Makes the cards of the lane that wait to be told due, whatever they pause for."""
 
     def pending_lanes(self) -> tuple[tuple[LaneKey, str], ...]:
         """The lanes with something pending, each with the receivers that it counts under."""
 
     def expire(self, lane: LaneKey, receiver: str, before: float) -> tuple[Ended, ...]:
-        """Ends, as expired, what `receiver` has pending on the lane since before then. Cards keep
-        what they want.
+        """Ends, as expired, what `receiver` has pending on the lane since before then and was
+        tried: by a call for its card since it was accepted, or because the platform refuses the
+        whole chat. Cards keep what they want.
         """
 
     def move_times_back(self, now: float) -> float:
@@ -242,6 +272,9 @@ class Store(Protocol):
 
     def down(self) -> tuple[tuple[LaneKey, Down], ...]:
         """The lanes whose chats refuse us, by their keys; of the present configuration or not."""
+
+    def stuck(self, now: float) -> tuple[tuple[LaneKey, Down], ...]:
+        """The other lanes that owe something and got nothing through for ten minutes, with why."""
 
     def balance(self) -> tuple[BalanceRow, ...]:
         """Per platform and receiver: what was accepted, how it ended, what is pending."""

@@ -12,7 +12,9 @@ from relay.core.alert import GroupId, via
 from relay.core.bot.people import Subscription
 from relay.core.card.card import Card, Head, fires_anew, is_firing
 from relay.core.card.digest import DIGEST, is_old
+from relay.core.card.failures import hastened, name_of, owes_fallback, yields
 from relay.core.card.fold import Arriving, fold
+from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Wait
 from relay.core.card.view import EPISODES_KEPT, Memory
 from relay.core.event import EndReason, Settlement
@@ -39,6 +41,8 @@ AFTER_BUG = 15.0  # seconds for which the others of its chat go before a card at
 _LARGE = 2000  # alerts whose folding is a turn of its own: others get the store's thread
 _MOST_TWINS = 3  # alerts of a card that may be one thing at several severities
 _MOST_SAVED = 16  # cards that a turn keeps without a call before others get the store's thread
+_MOMENT = 0.01  # seconds: what is due is due, however its time is rounded
+_YIELDS = 5.0  # seconds for which a card that failed lets others of its lane go first
 _Key = tuple[GroupId, str]
 
 
@@ -56,7 +60,8 @@ class Turn(Struct, frozen=True):
     work since; `endings` what ended; `contradicted` the groups (key, and the external URLs of two
     Alertmanagers) of which two Alertmanagers go on telling different things; `bugs` what went wrong
     with a card that waits for a while because of it; `left` the subscriptions of a chat that left
-    for good, `subscriptions` those that are left then.
+    for good, `subscriptions` those that are left then. `hand_over_at`: what waits since too long is
+    due for a fallback then, whatever the call comes to.
     """
 
     next: Send | Wait
@@ -67,6 +72,7 @@ class Turn(Struct, frozen=True):
     bugs: tuple[str, ...] = ()
     left: tuple[Subscription, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
+    hand_over_at: float | None = None
 
 
 def take_turn(
@@ -90,11 +96,10 @@ def take_turn(
         if claim.more or size > _LARGE:
             return turn.done(Wait(now))
         claim = store.claim(lane, now, 0)
-    targets = config.targets(lane)
-    paused = pause(claim.state, targets, now)
+    paused = pause(claim.state, config.targets(lane), now)
     if paused is not None:
         if claim.state.down:
-            turn.copy_to_fallbacks(targets)
+            turn.copy_to_fallbacks()
         return turn.done(paused)
     for _ in range(_MOST_SAVED):
         if not claim.cards:
@@ -124,16 +129,19 @@ class _Turn:
         self._left: tuple[Subscription, ...] = ()
 
     def done(self, then: Send | Wait, situation: Situation | None = None) -> Turn:
-        woken = tuple(dict.fromkeys(self._woken))
+        hand_over_at = self._hand_over()
+        if isinstance(then, Wait) and hand_over_at is not None:
+            then = Wait(hand_over_at if then.until is None else min(then.until, hand_over_at))
         return Turn(
             next=then,
             situation=situation,
-            woken=woken,
+            woken=tuple(dict.fromkeys(self._woken)),
             endings=tuple(self._endings),
             contradicted=tuple(self._contradicted),
             bugs=tuple(self._bugs),
             left=self._left,
             subscriptions=self._store.people.subscriptions() if self._left else (),
+            hand_over_at=hand_over_at,
         )
 
     def wake(self, lanes: tuple[LaneKey, ...]) -> None:
@@ -144,8 +152,16 @@ class _Turn:
             self._endings.append(Ending(self._lane, ended, why))
 
     def settle(self, result: AttemptResult) -> None:
-        """Keeps the result. A subscriber's chat that left for good has ended its subscriptions."""
+        """Keeps the result. A subscriber's chat that left for good has ended its subscriptions.
+        When the lane's trouble is over, so are the pauses of its cards; a card that cannot be told
+        is handed to the fallback.
+        """
         self.end(self._store.settle(result), result.dead)
+        if result.state.recovered_at >= result.now:
+            self._store.look_again(self._lane, result.now)
+        card = result.change.card
+        if owes_fallback(card.failures):
+            self.copy_to_fallbacks(None if card.group == DIGEST else (card.group, card.fingerprint))
         people, down = self._store.people, result.state.down
         if down is not None and result.change.card.receiver == SUBSCRIPTION and down.left:
             fallen = [each.id for each, _ in people.fallen() if each.lane == self._lane]
@@ -171,6 +187,10 @@ class _Turn:
             card = known.get(key) or Card(*key, receiver=target.policy.receiver)
             changes.append(self._folded(card, page, claim, target, digest))
         self.end(self._store.fold(self._lane, changes))
+        if claim.state.down:
+            self.copy_to_fallbacks()
+        for change in changes:
+            self._supersede(change.card, pages[change.card.group, change.card.fingerprint])
         return sum(len(change.card.entries) for change in changes)
 
     def _folded(
@@ -182,6 +202,9 @@ class _Turn:
         latest, now = page[-1], self._now
         card = replace(card, fallback_for=latest.owner if latest.owner != latest.receiver else "")
         folded = fold(card, [arriving(opened) for opened in page], target.policy)
+        if card.failures and fires_anew(card, folded.card):
+            failures = hastened(card.failures, now)
+            folded = replace(folded, card=replace(folded.card, failures=failures))
         leaves = is_old(digest, now) and fires_anew(card, folded.card)
         card = replace(folded.card, absorbed=folded.card.absorbed and not leaves)
         hours = hours_of(card, target, self._config, now)
@@ -202,13 +225,52 @@ class _Turn:
         self._woken += self._store.route_again(self._lane, opened.seq, ways)
         self.end(self._store.dismiss(self._lane, [opened.seq], how, why), why)
 
-    def copy_to_fallbacks(self, targets: Sequence[Target]) -> None:
-        """Hands what a lane that is down owes to the fallbacks of its receivers."""
-        for target in targets:
-            receiver, fallback = target.policy.receiver, target.policy.fallback
-            to = [other.lane for other in self._config.routing.targets.get(fallback, ())]
-            if to:
-                self._woken += self._store.copy_to_fallback(self._lane, receiver, fallback, to)
+    def _supersede(self, card: Card, page: Sequence[Open]) -> None:
+        """What waits for the card beside the oldest delivery and the newest payload has been merged
+        into that one: however long a chat is down, what is kept for it does not grow.
+        """
+        own = [opened for opened in page if opened.notification.group == card.group]
+        told = {opened.accepted_at for opened in own if opened.alerts != ()}
+        whole = [
+            opened.accepted_at
+            for opened in own
+            if opened.notification.part == opened.notification.parts - 1
+        ]
+        before = max((at for at in whole if at in told), default=0.0)
+        ended = self._store.supersede(
+            self._lane, card.group, card.fingerprint, before, page[-1].accepted_at
+        )
+        self.end(ended)
+
+    def copy_to_fallbacks(self, card: _Key | None = None) -> None:
+        """Hands what the lane owes, or what waits for one card, to the fallbacks of its receivers.
+        What stands here for others goes on along their chain of fallbacks.
+        """
+        for target in self._config.targets(self._lane):
+            self._copy(target, card, None)
+
+    def _copy(self, target: Target, card: _Key | None, before: float | None) -> None:
+        receiver, fallback = target.policy.receiver, target.policy.fallback
+        to = [other.lane for other in self._config.routing.targets.get(fallback, ())]
+        if not to:
+            return
+        for owner in self._config.owners(receiver, fallback):
+            self._woken += self._store.copy_to_fallback(
+                self._lane, receiver, fallback, to, owner=owner, card=card, before=before
+            )
+
+    def _hand_over(self) -> float | None:
+        """Copies what waited for `fallback_after` to the fallbacks; when more will have."""
+        due: list[float] = []
+        for target in self._config.targets(self._lane):
+            policy, after = target.policy, target.policy.fallback_after
+            if not after or not self._config.routing.targets.get(policy.fallback):
+                continue
+            self._copy(target, None, self._now - after + _MOMENT)
+            for owner in self._config.owners(policy.receiver, policy.fallback):
+                oldest = self._store.oldest_uncopied(self._lane, policy.receiver, owner)
+                due += [] if oldest is None else [oldest + after]
+        return min(due, default=None)
 
     def bring(self, claim: Claim, card: Card) -> tuple[Send | Wait, Situation | None] | None:
         """The call that the card needs, if it does; else what was decided is done. A bug in one
@@ -219,6 +281,10 @@ class _Turn:
         if target is None:
             self._store.unfold(self._lane, card.group, card.fingerprint)
             return Wait(self._now), None
+        if claim.waiting > 1 and self._yields(card, claim.state):
+            later = self._now + _YIELDS
+            self._store.postpone(self._lane, card.group, card.fingerprint, later)
+            return None
         try:
             situation = self._situation(claim, card, target)
             decision = decide(card, situation)
@@ -236,9 +302,13 @@ class _Turn:
                 self.end(self._store.fold(self._lane, [change]))
             case Absorb(receiver, recheck_at):
                 self._store.absorb(self._lane, receiver, self._now, recheck_at)
-            case Wait(until):
+            case Wait(until=until):
                 self._store.postpone(self._lane, card.group, card.fingerprint, until)
         return None
+
+    def _yields(self, card: Card, state: LaneState) -> bool:
+        name = name_of(card.group, card.fingerprint) if card.failures else ""
+        return yields(card.failures, name, state, self._now)
 
     def _situation(self, claim: Claim, card: Card, target: Target) -> Situation:
         return Situation(

@@ -8,6 +8,7 @@ from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
+from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from relay.core.routing.lane import LaneKey
@@ -56,7 +57,8 @@ class Writer:
         self._accepting: deque[_Accepting] = deque()
         self._synced: deque[_Job] = deque()
         self._unsynced: deque[_Job] = deque()
-        self._work = threading.Condition()
+        # What is put for the thread, and in which of the queues it is to wait; None: the end.
+        self._inbox: SimpleQueue[tuple[deque[Any], object] | None] = SimpleQueue()
         self._closing = False
         self._dirty = False
         self._ahead = 0
@@ -67,7 +69,8 @@ class Writer:
     @property
     def backlog(self) -> int:
         """Jobs that wait for the thread."""
-        return len(self._accepting) + len(self._synced) + len(self._unsynced)
+        waiting = len(self._accepting) + len(self._synced) + len(self._unsynced)
+        return waiting + self._inbox.qsize()
 
     def accept(self, payloads: Sequence[NewPayload]) -> "asyncio.Future[tuple[LaneKey, ...]]":
         """Accepts the payloads, with those of all others that wait, before all that is put behind.
@@ -109,16 +112,12 @@ class Writer:
 
     def close(self) -> None:
         """Finishes what waits, then closes the store."""
-        with self._work:
-            self._closing = True
-            self._work.notify()
+        self._inbox.put(None)
         self._thread.join()
         self._store.close()
 
     def _put(self, jobs: deque[Any], job: object) -> None:
-        with self._work:
-            jobs.append(job)
-            self._work.notify()
+        self._inbox.put((jobs, job))
 
     def _run(self) -> None:
         while self._wait():
@@ -128,16 +127,32 @@ class Writer:
 
     def _wait(self) -> bool:
         """Waits for work; False when the end has come and nothing waits."""
-        while True:
-            with self._work:
-                came = self._work.wait_for(
-                    lambda: self.backlog > 0 or self._closing, _QUIET if self._dirty else None
-                )
-            if self.backlog:
-                return True
-            self._sync()
-            if came:
+        while not self._take(wait=False):
+            if self._closing:
+                self._sync()
                 return False
+            if not self._take(wait=True):
+                self._sync()
+        return True
+
+    def _take(self, *, wait: bool) -> bool:
+        """Puts what came where it is to wait; `wait`: until something comes, or for a moment when
+        there are commits to sync. Whether there is work.
+        """
+        try:
+            if wait:
+                self._put_in(self._inbox.get(timeout=_QUIET if self._dirty else None))
+            while True:
+                self._put_in(self._inbox.get_nowait())
+        except Empty:
+            return bool(self._accepting or self._synced or self._unsynced)
+
+    def _put_in(self, came: tuple[deque[Any], object] | None) -> None:
+        if came is None:
+            self._closing = True
+        else:
+            jobs, job = came
+            jobs.append(job)
 
     def _sync(self) -> None:
         if not self._dirty:

@@ -11,8 +11,9 @@ from pathlib import Path
 import pytest
 
 from relay.core.alert import Labels
+from relay.core.routing.explain import draw
 from relay.core.routing.matcher import Matcher, MatcherError, parse
-from relay.core.routing.route import Route, draw, walk
+from relay.core.routing.route import Route, walk
 from tests.need import need_program
 
 pytestmark = pytest.mark.alertmanager

@@ -40,7 +40,7 @@ class Case(Struct, frozen=True):
     replies: tuple[tuple[str, bool], ...] = ()
 
 
-RESOLVED = Case("", "🟢 resolved DiskFull · db-1", (("🟢 resolved after 59 min", False),))
+RESOLVED = Case("", "🟢 resolved DiskFull · db-1", (("🟢 resolved after 59\u00a0min", False),))
 AGAIN = Case("", "🔴 critical DiskFull · db-1", (("firing again", True),))
 CASES = (
     replace(RESOLVED, name="regrouped"),

@@ -144,7 +144,17 @@ EVENTS: dict[str, Spoil] = {
 }
 FAULTS: dict[str, FaultKind] = {
     kind: kind
-    for kind in ("500", "502", "429", "hang", "cut before", "cut after", "not json", "ok false")
+    for kind in (
+        "500",
+        "502",
+        "429",
+        "hang",
+        "cut before",
+        "cut after",
+        "not json",
+        "blocked",
+        "ok false",
+    )
 }
 REFUSALS: dict[str, tuple[Refusal, int | None]] = {
     "parse error": (Refusal(400, "Bad Request: can't parse entities: Unsupported start tag"), 1),
@@ -297,7 +307,7 @@ ROWS = (
         "delivered 1, pending 1",
     ),
     Row("50013", "discord", "edit", "ChatDown", "403@0", (FIRING, f"spare: {SHRUNK}"), COPIED),
-    Row("50013", "discord", "reply", "ChatDown", "403@0", (FIRING, f"spare: {GREW}"), COPIED),
+    Row("50013", "discord", "reply", "ChatDown", "403@0 403@0", (FIRING, f"spare: {GREW}"), COPIED),
     Row(
         "token revoked", "telegram", "post", "BotDown", "401@0 401@0", (), "pending 2"
     ),  # the spare has the same bot
@@ -386,43 +396,51 @@ ROWS = (
     Row("ok false", "telegram", "post", "Unavailable", "200@0 200@1.1", (FIRING,), "delivered 1"),
     Row("ok false", "telegram", "edit", "Unavailable", "200@0 200@1.1", (SHRUNK,)),
     Row("ok false", "telegram", "reply", "Unavailable", "200@0 200@1.1 200@2.2", (GREW, JOINED)),
-    Row("ok false", "discord", "post", "Unknown", "200@0 200@2", (f"? {FIRING}",), "delivered 1"),
-    Row("ok false", "discord", "edit", "Unknown", "200@0 200@2", (SHRUNK,)),
-    Row("ok false", "discord", "reply", "Unknown", "200@0 200@2", (GREW,)),
-    Row("not json", "telegram", "post", "Unknown", "200@0 200@2", (f"? {FIRING}",), "delivered 1"),
-    Row("not json", "telegram", "edit", "Unknown", "200@0 200@2", (SHRUNK,)),
-    Row("not json", "telegram", "reply", "Unknown", "200@0 200@2", (GREW,)),
-    Row("not json", "discord", "post", "Unknown", "200@0 200@2", (f"? {FIRING}",), "delivered 1"),
-    Row("not json", "discord", "edit", "Unknown", "200@0 200@2", (SHRUNK,)),
-    Row("hang", "telegram", "post", "Unknown", "504@0 200@17", (f"? {FIRING}",), "delivered 1"),
-    Row("hang", "discord", "edit", "Unknown", "504@0 200@17", (SHRUNK,)),
+    Row("ok false", "discord", "post", "Unknown", "200@0 200@15", (f"? {FIRING}",), "delivered 1"),
+    Row("ok false", "discord", "edit", "Unknown", "200@0 200@15", (SHRUNK,)),
+    Row("ok false", "discord", "reply", "Unknown", "200@0 200@15", (GREW,)),
+    Row("not json", "telegram", "post", "Unknown", "200@0 200@15", (f"? {FIRING}",), "delivered 1"),
+    Row("not json", "telegram", "edit", "Unknown", "200@0 200@15", (SHRUNK,)),
+    Row("not json", "telegram", "reply", "Unknown", "200@0 200@15", (GREW,)),
+    Row("not json", "discord", "post", "Unknown", "200@0 200@15", (f"? {FIRING}",), "delivered 1"),
+    Row("not json", "discord", "edit", "Unknown", "200@0 200@15", (SHRUNK,)),
+    Row("blocked", "telegram", "post", "Unavailable", "403@0 200@1.1", (FIRING,), "delivered 1"),
+    Row("blocked", "telegram", "edit", "Unavailable", "403@0 200@1.1", (SHRUNK,)),
+    Row("blocked", "telegram", "reply", "Unavailable", "403@0 200@1.1 200@2.2", (GREW, JOINED)),
+    Row("blocked", "discord", "post", "Unavailable", "403@0 200@0.8", (FIRING,), "delivered 1"),
+    Row("blocked", "discord", "edit", "Unavailable", "403@0 200@0.8", (SHRUNK,)),
+    Row("blocked", "discord", "reply", "Unavailable", "403@0 200@0.8 200@0.8", (GREW, NAMED)),
+    Row("hang", "telegram", "post", "Unknown", "504@0 200@30", (f"? {FIRING}",), "delivered 1"),
+    Row("hang", "discord", "edit", "Unknown", "504@0 200@30", (SHRUNK,)),
     Row(
-        "cut before", "telegram", "post", "Unknown", "502@0 200@2", (f"? {FIRING}",), "delivered 1"
+        "cut before", "telegram", "post", "Unknown", "502@0 200@15", (f"? {FIRING}",), "delivered 1"
     ),
-    Row("cut before", "telegram", "edit", "Unknown", "502@0 200@2", (SHRUNK,)),
-    Row("cut before", "discord", "post", "Unknown", "502@0 200@2", (f"? {FIRING}",), "delivered 1"),
+    Row("cut before", "telegram", "edit", "Unknown", "502@0 200@15", (SHRUNK,)),
+    Row(
+        "cut before", "discord", "post", "Unknown", "502@0 200@15", (f"? {FIRING}",), "delivered 1"
+    ),
     Row(
         "cut after",
         "telegram",
         "post",
         "Unknown",
-        "200@0 200@2",
+        "200@0 200@15",
         (FIRING, f"? {FIRING}"),
         "delivered 1",
     ),
-    Row("cut after", "telegram", "edit", "Unknown", "200@0 400@2", (SHRUNK,)),  # 400: not modified
-    Row("cut after", "telegram", "reply", "Unknown", "200@0 200@2", (GREW, JOINED)),
+    Row("cut after", "telegram", "edit", "Unknown", "200@0 400@15", (SHRUNK,)),  # 400: not modified
+    Row("cut after", "telegram", "reply", "Unknown", "200@0 200@15", (GREW, JOINED)),
     Row(
         "cut after",
         "discord",
         "post",
         "Unknown",
-        "200@0 200@2",
+        "200@0 200@15",
         (FIRING, f"? {FIRING}"),
         "delivered 1",
     ),
-    Row("cut after", "discord", "edit", "Unknown", "200@0 200@2", (SHRUNK,)),
-    Row("cut after", "discord", "reply", "Unknown", "200@0 200@2", (GREW, NAMED)),
+    Row("cut after", "discord", "edit", "Unknown", "200@0 200@15", (SHRUNK,)),
+    Row("cut after", "discord", "reply", "Unknown", "200@0 200@15", (GREW, NAMED)),
 )
 NEWS = {
     "post": notification(alert("db-1"), alert("db-2")),

@@ -4,7 +4,20 @@ one.
 
 import pytest
 
-from relay.core.budget import Block, Budget, Limit, block, free_at, merge, refuse, room, take
+from relay.core.budget import (
+    ASKED,
+    Block,
+    Budget,
+    Limit,
+    answered,
+    block,
+    free_at,
+    is_asked,
+    merge,
+    refuse,
+    room,
+    take,
+)
 
 LIMIT = Limit("chat", 2, 10.0)
 
@@ -48,32 +61,46 @@ def test_a_block_is_never_shortened() -> None:
 
 
 @pytest.mark.parametrize(
-    ("first", "second", "rests_until"),
+    ("parts", "rests_until"),
     [  # which part was refused, when, and for how many seconds
-        (("a", 0, 30), ("b", 5, 25), 30),  # one limit, told twice
-        (
-            ("a", 0, 30),
-            ("b", 5, 55),
-            60,
-        ),  # the second came too early, and is told what is left and 30 s once more
-        (("a", 0, 3600), ("b", 5, 4), 14),  # the first limit is its own
-        (("a", 0, 4), ("b", 3, 3600), 12),  # the second is
-        (("a", 0, 30), ("a", 5, 25), 0),  # nothing is known of the others
-        (("a", 0, 30), ("b", 30, 30), 0),  # the first is over
+        ((("a", 0, 30), ("b", 5, 55), ("c", 6, 114)), 120),  # one limit; two calls came too early
+        ((("a", 0, 30), ("b", 5, 25)), 0),  # a third one is to tell
+        ((("a", 0, 3600), ("b", 5, 4), ("c", 6, 3600)), 23),  # two of the limits are their own
+        ((("a", 0, 30), ("b", 5, 25), ("a", 6, 25)), 0),  # nothing is known of the others
+        ((("a", 0, 30), ("b", 30, 30), ("c", 31, 30)), 0),  # the first is over
     ],
 )
-def test_when_a_second_part_is_refused_while_the_first_rests_all_of_it_rests(
-    first: tuple[str, int, int], second: tuple[str, int, int], rests_until: int
+def test_when_a_third_part_is_refused_while_two_rest_all_of_it_rests(
+    parts: tuple[tuple[str, int, int], ...], rests_until: int
 ) -> None:
     whole = Budget("bot", (1.0,))
-    for part, at, seconds in (first, second):
+    for part, at, seconds in parts:
         whole = refuse(whole, Block((part,), at, seconds, "bot"))
     assert (whole.used, whole.blocked_until) == ((1.0,), rests_until)
 
 
-def test_a_part_that_rests_longer_is_not_forgotten_for_one_that_rests_shorter() -> None:
-    whole = refuse(refuse(Budget("bot"), Block(("a",), 0, 100)), Block(("b",), 1, 5))
-    assert refuse(whole, Block(("c",), 50, 40)).blocked_until == 100
+def test_while_two_parts_rest_one_call_at_a_time_asks_and_one_that_passes_clears_the_others() -> (
+    None
+):
+    doubted = Budget("bot")
+    for part in "ab":
+        doubted = refuse(doubted, Block((part,), 0, 30, "bot"))
+    assert not is_asked(doubted, 1.0)
+    asked = take(doubted, LIMIT, 1.0)
+    assert is_asked(asked, 2.0)
+    assert not is_asked(asked, 1.0 + ASKED)  # no answer came
+    assert not is_asked(answered(asked, passed=False), 2.0)
+    assert not is_asked(refuse(asked, Block(("c",), 2, 30, "bot")), 2.0)
+    cleared = answered(asked, passed=True)
+    assert refuse(cleared, Block(("c",), 3, 30, "bot")).blocked_until == 0
+    assert take(cleared, LIMIT, 3.0).asked_at == 0.0
+
+
+def test_the_parts_that_rest_longest_are_remembered() -> None:
+    whole = Budget("bot")
+    for part, at, seconds in (("a", 0, 100), ("b", 1, 5), ("c", 50, 90), ("d", 60, 30)):
+        whole = refuse(whole, Block((part,), at, seconds, "bot"))
+    assert whole.blocked_until == 140
 
 
 def test_two_budgets_that_are_one_have_the_calls_of_both_in_order_and_the_longer_block() -> None:

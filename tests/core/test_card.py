@@ -315,12 +315,13 @@ def test_failures_pause_longer_and_longer_and_success_forgets_them() -> None:
     at = 0.0
     for _ in range(12):
         chat.come_to(at, Unavailable("502"))
-        pauses.append(chat.state.retry_at - T0 - at)
-        at = chat.state.retry_at - T0
+        assert chat.card.failures is not None
+        pauses.append(chat.card.failures.retry_at - T0 - at)
+        at = chat.card.failures.retry_at - T0
     assert pauses[:3] == pytest.approx([0.75, 1.5, 3.0])
     assert max(pauses) == pytest.approx(225.0)
     assert chat.drain(at) == ["post"]
-    assert chat.state.attempts == 0
+    assert (chat.state.attempts, chat.card.failures) == (0, None)
 
 
 def test_an_unknown_outcome_of_a_post_is_repeated_after_a_pause_and_says_so() -> None:
@@ -328,7 +329,8 @@ def test_an_unknown_outcome_of_a_post_is_repeated_after_a_pause_and_says_so() ->
     chat.arrive(0, alert("a"))
     chat.come_to(0, Unknown("cut"))
     assert chat.card.doubt
-    assert chat.state.retry_at >= T0 + 2
+    assert chat.card.failures is not None
+    assert chat.card.failures.retry_at == T0 + 15
     assert chat.drain(2) == ["post"]
     assert not chat.card.doubt
 

@@ -6,11 +6,12 @@ from relay.config.config import parse
 from relay.config.fault import Fault
 from relay.config.files import Files, file_names
 from relay.config.policy import URGENT
-from relay.config.resolve import Rules, decided, resolve
-from relay.core.active_config import Retention
+from relay.config.resolve import resolve
+from relay.config.rules import Rules, decided
 from relay.core.alert import Alert, Notification
 from relay.core.bot.account import Bot
 from relay.core.budget import Limits, Rate
+from relay.core.retention import Retention
 from relay.core.routing.interval import contains
 from relay.core.routing.lane import (
     HttpOptions,

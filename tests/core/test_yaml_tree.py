@@ -40,7 +40,7 @@ def test_scalars_are_what_they_look_like(text: str, value: object) -> None:
 @pytest.mark.parametrize(
     "text",
     ["no", "Yes", "ON", "off", "12:30", "12:30:45", "190:20:30.15", "2026-11-22",
-     "2026-11-22T10:00:00Z", "0755",
+     "2026-11-22 10:00:00", "0755",
      "0x1F", "0b1", "0o7", "1_000", "+5", ".inf", "-.inf", ".nan", "1e3", ".5", "5."],
 )  # fmt: skip
 def test_what_yaml_readers_disagree_about_is_a_fault(text: str) -> None:

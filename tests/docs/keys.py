@@ -19,6 +19,7 @@ from relay.platforms.entry import Entry, FileName, Shared
 from relay.platforms.telegram.config import Chat
 
 _NAMES: tuple[tuple[object, str], ...] = (
+    (scalar.Matchers, "matchers"),
     (scalar.Texts, "text or list"),
     (scalar.Text, "text"),
     (scalar.Duration, "[duration](#values)"),
@@ -28,6 +29,7 @@ _NAMES: tuple[tuple[object, str], ...] = (
     (scalar.Timezone, "[timezone](#values)"),
     (scalar.Address, "address"),
     (scalar.Clock, "`HH:MM`"),
+    (scalar.Moment, "[time](#values)"),
     (scalar.Weekdays, "weekdays"),
     (scalar.Days, "days"),
     (scalar.Months, "months"),
@@ -107,7 +109,7 @@ def _default(info: FieldInfo) -> str:
     value: Any = info.default
     if value is PydanticUndefined:
         return "needed"
-    if value is None or value in ("", ()) or isinstance(value, BaseModel):
+    if value is None or value in ("", (), {}) or isinstance(value, BaseModel):
         return ""
     return str(value).lower() if isinstance(value, bool) else str(value)
 
@@ -123,6 +125,8 @@ def _kind(hint: object) -> str:
         return _kind(next(each for each in inner if each is not type(None)))
     if origin is tuple:
         return f"list of {_kind(inner[0])}"
+    if origin is dict:
+        return f"{_kind(inner[1])} by name"
     if origin is Literal:
         return ", ".join(f"`{each}`" for each in inner if each)
     assert isinstance(hint, type), hint

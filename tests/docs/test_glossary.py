@@ -15,26 +15,34 @@ GLOSSARY = ROOT / "docs" / "glossary.md"
 ROOMS = ("core", "store", "platforms")
 
 PLAIN = """
-    account address answer attachment back begin block bot builder by cannot change channel chat
-    chats choice close command compiled composed config connection contents context contract
-    costly counts create data database details dir directory discord down draft duration edit
+    account address answer attachment back begin block bot builder busy by cannot change channel
+    chat chats choice close command compiled composed config connection contents context contract
+    costly counts create data database details diff dir directory discord down draft duration edit
     effects embed end endpoint entity error explained facts fault field file finding form global
     html http id in info interval invalid item job key label later lifecycle limit line link
     list lock markdown markup me membership mention message missing model moved name namespace
     new newer no nothing open options outgoing pace page pair parsed part people period person piece
     platform poll post printable protocol purge query queue rank rate reader reason ref refusal
     remove request reserve response result retention retry revoke rewrite rich row rule run
+    callback component failure gateway interaction member pace ping ready receive reconnect session
     sandbox save schema secret send shape shared situation span sqlite start state status
+    sandbox save schema secret send shape shared side situation span sqlite start state status
     storage store style table telegram template text thread time tls to too topic transaction
     turn unit use user version wait webhook whole writer writing
+    acting action admins alertmanager already api ask count everyone find header last mark not old
+    place presence role silence write
 """
 # Verbs and participles: what is done, and what has happened.
 DONE = """
     absorb accepted advanced answered arriving attempted begun called changed committed
-    contradicted damaged denied drawn dropped ended ending failed folded gone heard hidden ignored
-    imported labelled late limited listens loaded migrated noted owed queued refused refusing
-    rejected rendered retried routed routing salvaged seen settled shown subscriber times
+    contradicted counted damaged denied drawn dropped ended ending failed folded gone heard hidden
+    ignored imported labelled late limited listens loaded migrated noted owed queued
+    reached recorded refused refusing rejected rendered retried routed routing salvaged seen
+    settled shown
+    subscriber times
     unavailable unknown unreachable wreck wrecked
+    absent counted expire forged found granted held lost named outage proved reconciled released
+    took written
 """
 
 

@@ -11,7 +11,7 @@ from typing import Any, get_args, get_origin, get_type_hints
 import pytest
 import yaml
 
-from relay.config.resolve import Rules
+from relay.config.rules import Rules
 from relay.config.schema import File
 from relay.core.active_config import Refusing
 from relay.core.card.digest import DigestView

@@ -24,9 +24,13 @@ _JSON_TYPES = {
     "Float": "number",
     "True": "boolean",
 }
+_WITH_TEXT = ("sendMessage", "editMessageText")
 _DISCORD_BODIES = {
     "execute_webhook": "IncomingWebhookRequestPartial",
     "edit_webhook_message": "IncomingWebhookUpdateRequestPartial",
+    "create_message": "MessageCreateRequest",
+    "edit_message": "MessageEditRequestPartial",
+    "start_thread": "CreateForumThreadRequest",
 }
 
 
@@ -132,7 +136,8 @@ def _telegram_faults(request: Request) -> list[str]:
             0 <= start < end <= utf16_length(text) for start, end in places
         ),
         "an entity that ends within a character": not split,
-        "a preview": "text" not in body or body["link_preview_options"] == {"is_disabled": True},
+        "a preview": request.name not in _WITH_TEXT
+        or body["link_preview_options"] == {"is_disabled": True},
     }
     return [rule for rule, kept in rules.items() if not kept]
 
@@ -164,6 +169,7 @@ def _discord_faults(request: Request) -> list[str]:
     https://docs.discord.com/developers/resources/message#embed-object
     """
     body, url = json.loads(request.body), request.url.reveal()
+    body = body["message"] if request.name == "start_thread" else body
     embeds = body.get("embeds", [])
     texts = [text for embed in embeds for text in _embed_texts(embed)]
     every = [*texts, body.get("content", "")]

@@ -103,18 +103,26 @@ def test_a_429_waits_and_a_5xx_is_tried_again(
         assert isinstance(answered(name, status, body, step=step), Unavailable | Unknown), status
 
 
+REFUSALS = (400, 401, 403, 404, 405, 410, 413, 415, 421, 422, 431, 451)
+
+
 @every_platform
-@pytest.mark.parametrize(
-    "body",
-    [
-        b"",
-        b"<html>no</html>",
-        {"ok": False, "message": "no", "code": 0, "description": "no", "error": "no"},
-    ],
-)
-def test_another_4xx_is_not_tried_again_as_it_was(name: Platform, body: object) -> None:
-    for status in (400, 401, 403, 404, 405, 410, 413, 415, 421, 422, 431, 451):
-        assert not isinstance(answered(name, status, body), (*AGAIN, Delivered, Moved)), status
+def test_another_4xx_of_the_platform_is_not_tried_again_as_it_was(name: Platform) -> None:
+    own = {"ok": False, "message": "no", "code": 0, "description": "no", "error": "no"}
+    for status in REFUSALS:
+        assert not isinstance(answered(name, status, own), (*AGAIN, Delivered, Moved)), status
+
+
+@every_platform
+@pytest.mark.parametrize("body", [b"", b"<html>no</html>", b"null", b"[]", {"error": "no"}])
+@pytest.mark.parametrize("step", [None, *STEPS])
+def test_a_4xx_of_a_box_in_between_is_no_verdict(
+    name: Platform, body: object, step: Step | None
+) -> None:
+    if name == "toy" and body == {"error": "no"}:
+        return  # this is how the toy says no
+    for status in (*REFUSALS, 407, 408, 499):
+        assert isinstance(answered(name, status, body, step=step), Unavailable), status
 
 
 @every_platform

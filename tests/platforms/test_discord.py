@@ -116,18 +116,20 @@ def test_each_documented_error_has_its_outcome(
     assert type(refused(status, code, step)) is ending
 
 
-def test_a_deleted_webhook_is_never_called_again_and_a_strangers_404_is_no_proof_of_it() -> None:
-    for code in (10015, 0):
-        gone = refused(404, code)
-        assert isinstance(gone, ChatDown)
-        assert gone.forever
+def test_only_the_codes_of_discord_end_a_webhook_for_good() -> None:
+    gone, unnamed = refused(404, 10015), refused(404, 0)
+    assert isinstance(gone, ChatDown)
+    assert gone.forever
+    assert isinstance(unnamed, ChatDown)
+    assert not unnamed.forever
     for foreign in (b"<html>", b'{"message":"no Route matched with those values"}', b"{}"):
         strange = discord.outcome(LANE, POST, Response(404, {}, foreign))
-        assert isinstance(strange, ChatDown)
-        assert not strange.forever
-    token = refused(401, 50027)
+        assert isinstance(strange, Unavailable)
+    token, other = refused(401, 50027), refused(401, 0)
     assert isinstance(token, BotDown)
     assert token.forever
+    assert isinstance(other, BotDown)
+    assert not other.forever
 
 
 def test_what_a_missing_thread_means_depends_on_where_the_lane_stands() -> None:

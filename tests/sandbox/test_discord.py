@@ -253,7 +253,7 @@ async def test_every_call_is_kept_without_its_token(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/api/v10/channels/1/messages", "/api/webhooks/x/y", "/api/webhooks/1"]
+    "path", ["/api/v10/guilds/1/messages", "/api/webhooks/x/y", "/api/webhooks/1"]
 )
 async def test_other_paths_are_not_found(client: Client, path: str) -> None:
     assert verdict(await client.call("POST", path)) == (404, 0)

@@ -33,6 +33,7 @@ def shown(client: Client, platform: PlatformName) -> int:
         ("502", 502, "text/html"),
         ("429", 429, "application/json"),
         ("not json", 200, "text/html"),
+        ("blocked", 403, "text/html"),
         ("ok false", 200, "application/json"),
     ],
 )

@@ -23,7 +23,10 @@ route:
       continue: true
     - matchers: [severity=~"critical|page"]
       receiver: pager
-receivers: [{name: ops}, {name: dba}, {name: pager}]
+receivers:
+  - {name: ops, telegram_configs: [{chat_id: -1, bot_token: "1:a"}]}
+  - {name: dba, telegram_configs: [{chat_id: -2, bot_token: "1:a"}]}
+  - {name: pager, discard: true}
 tests:
   - {name: databases, labels: {team: db}, receivers: [dba]}
 """
@@ -41,7 +44,7 @@ def test_check_config_says_what_it_found(file: Path, capsys: pytest.CaptureFixtu
     assert main(["check-config", file.name]) == 0
     out = capsys.readouterr().out
     assert out.startswith(
-        "Checking 'relay.yml'  SUCCESS\nFound:\n - 3 routes\n - 3 receivers\n - 0 chats\n"
+        "Checking 'relay.yml'  SUCCESS\nFound:\n - 3 routes\n - 3 receivers\n - 2 chats\n"
     )
     assert " - 1 test passed\n" in out
 
@@ -129,7 +132,7 @@ def test_routes_show_draws_the_tree(file: Path, capsys: pytest.CaptureFixture[st
         "Routing tree:\n.\n"
         "└── default-route  receiver: ops\n"
         '    ├── {team="db"}  continue: true  receiver: dba\n'
-        '    └── {severity=~"critical|page"}  receiver: pager\n'
+        '    └── {severity=~"critical|page"}  receiver: pager  discards\n'
     )
 
 

@@ -3,8 +3,10 @@
 import socket
 
 import pytest
+from msgspec.structs import replace
 
 from relay.__main__ import main
+from relay.sandbox import incident
 
 
 @pytest.mark.parametrize("port", ["80000", "-1", "eighty", "²", "9" * 5000])
@@ -26,3 +28,20 @@ def test_a_port_that_another_program_has_is_one_line_with_the_remedy(
     assert said.out == ""
     why = f"cannot listen on --page-port={port}: Address already in use; name another one, or none"
     assert said.err == f"alert-relay demo: {why}\n"
+
+
+def test_the_incident_loses_nothing(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The demo's own tally, with the incident played ten times as fast."""
+    faster = [replace(beat, at=beat.at / 10) for beat in incident.SCRIPT]
+    faults = [replace(each, at=each.at / 10, lasts=each.lasts / 10)
+              for each in incident.SCRIPTED_FAULTS]  # fmt: skip
+    monkeypatch.setattr(incident, "SCRIPT", tuple(faster))
+    monkeypatch.setattr(incident, "SCRIPTED_FAULTS", tuple(faults))
+    monkeypatch.setattr(incident, "LENGTH", incident.LENGTH / 10)
+    assert main(["demo", "--once"]) == 0
+    out = capsys.readouterr().out
+    assert f"received={len(incident.SCRIPT)} notifications, 7 alerts" in out
+    assert out.endswith("lost=0\n")
+    assert " dead=0\n" in out

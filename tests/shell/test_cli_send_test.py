@@ -76,7 +76,7 @@ async def test_nobody_is_mentioned_by_a_test(sandbox: Sandbox, config: Path) -> 
 async def test_the_sample_is_of_just_now(sandbox: Sandbox, config: Path) -> None:
     await verb("--receiver=ops", f"--config.file={config}")
     (told,) = sandbox.telegram.messages(GROUP)
-    assert "(2 min)" in told.text
+    assert "(2\u00a0min)" in told.text
 
 
 async def test_a_chat_that_several_labels_choose_gets_one_message(

@@ -11,8 +11,9 @@ import pytest
 from msgspec.structs import replace
 
 from relay.active_config import CurrentConfig
-from relay.core.active_config import ActiveConfig, Retention
+from relay.core.active_config import ActiveConfig
 from relay.core.event import Event, Noted, Settled
+from relay.core.retention import Retention
 from relay.core.routing.route import Route, Routing
 from relay.operate import housekeeping
 from relay.operate.housekeeping import GRACE, Housekeeping

@@ -23,6 +23,7 @@ WARNINGS = {
     "literal-markup",
     "missing-secret-file",
     "pasted-grouping",
+    "silences-without-alertmanagers",
     "unused-receiver",
 }
 SECRETS = """\

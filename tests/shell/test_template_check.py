@@ -10,7 +10,7 @@ import pytest
 
 from relay.config import template_check as samples
 from relay.config.fault import Fault
-from relay.config.template_check import TemplateCheck
+from relay.config.template_uses import TemplateCheck
 from relay.core.template import template
 from relay.settings import load as settings
 from relay.settings import template_check as template_process
@@ -69,7 +69,7 @@ def test_what_takes_too_much_memory_is_named_and_the_others_are_tried() -> None:
 def test_under_a_limit_of_the_system_templates_are_tried_as_well() -> None:
     program = (
         "import resource; from relay.settings import template_check as rehearsal; from "
-        "relay.config.template_check import TemplateCheck\n"
+        "relay.config.template_uses import TemplateCheck\n"
         "resource.setrlimit(resource.RLIMIT_CPU, (100, 100))\n"
         "resource.setrlimit(resource.RLIMIT_AS, (1 << 34, 1 << 34))\n"
         "own = (('a', '{{ name }}'), ('b', '{{ nope }}'))\n"

@@ -51,7 +51,7 @@ async def live(world: World) -> None:
     await world.post(notification(alert("db-0", "resolved"), group=group(0)))
     await world.run(until=60)
     world.telegram.kick(CHAT)
-    await world.post(notification(alert("db-1"), alert("db-9"), group=group(1)))
+    await world.post(notification(alert("db-1"), alert("db-31"), group=group(1)))
     await world.run(until=90)
     world.faults.add("discord", "*", "refused")
     await world.post(notification(alert("db-3", severity="critical"), group=group(3)))

@@ -51,11 +51,11 @@ def test_who_was_told_to_wait_waits_as_long_as_was_said(store: Store) -> None:
 
 
 def test_whose_part_was_told_to_wait_rests_as_long_as_was_said(store: Store) -> None:
-    parts = [Block((name,), THEN + 1, 30, whole="chat") for name in ("a", "b")]
+    parts = [Block((name,), THEN + 1, 30, whole="chat") for name in "abc"]
     store.begin(ATTEMPT, (LIMIT,), THEN)
-    store.settle(replace(result(Card(GROUP, "", "ops")), blocks=(parts[0],)))
+    store.settle(replace(result(Card(GROUP, "", "ops")), blocks=tuple(parts[:2])))
     store.move_times_back(T0)
-    store.settle(replace(result(Card(GROUP, "", "ops")), blocks=(replace(parts[1], at=T0 + 2),)))
+    store.settle(replace(result(Card(GROUP, "", "ops")), blocks=(replace(parts[2], at=T0 + 2),)))
     assert store.begin(ATTEMPT, (LIMIT,), T0 + 29) == Denied(T0 + 32)
     store.settle(replace(result(Card(GROUP, "", "ops")), blocks=(replace(parts[0], at=T0 + 33),)))
     assert store.begin(ATTEMPT, (LIMIT,), T0 + 33) == Begun()
@@ -106,6 +106,8 @@ def test_what_was_accepted_in_the_future_grows_old_as_anything_else(store: Store
     store.move_times_back(T0)
     assert [row.oldest_pending for row in store.balance()] == [T0]
     assert store.purge(T0 + 1, SIZE, 9) == 1
+    card = replace(fold_all(store, TELEGRAM), tried_at=T0)
+    store.settle(AttemptResult(TELEGRAM, LaneState(), CardChange(card, None, urgent=False), T0))
     assert [each.count for each in store.expire(TELEGRAM, "ops", T0 + 1)] == [1]
 
 

@@ -81,8 +81,8 @@ def text(path: Path) -> None:
     path.write_bytes(b"this is no database, but a text that someone put in its place\n" * 1000)
 
 
-def halved(path: Path) -> None:
-    path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+def cut_short(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[: path.stat().st_size * 3 // 5])
 
 
 def a_few_bytes(path: Path) -> None:
@@ -120,7 +120,7 @@ def overwrite(path: Path, at: int, data: bytes) -> None:
 
 DAMAGES = (
     text,
-    halved,
+    cut_short,
     a_few_bytes,
     head_overwritten,
     tables_overwritten,
@@ -268,7 +268,7 @@ def salvaged(path: Path, into: Path) -> tuple[Salvaged, SqliteStore]:
         (head_overwritten, 800, 400),
         (version_overwritten, 800, 400),
         (tables_overwritten, 120, 40),
-        (halved, 80, 0),
+        (cut_short, 80, 0),
     ],
 )
 def test_what_can_be_read_of_a_wreck_is_accepted_anew(

@@ -21,6 +21,7 @@ from relay.core.bot.people import (
     subscribe,
 )
 from relay.core.bot.update import (
+    CallbackQuery,
     ChatInfo,
     Command,
     Ignored,
@@ -30,6 +31,7 @@ from relay.core.bot.update import (
     Sort,
     Topic,
     Update,
+    Written,
 )
 from relay.core.duration import parse_duration
 from relay.core.routing.lane import Policy
@@ -75,9 +77,9 @@ def respond(update: Update, known: ChatContext, policy: Policy, now: float) -> U
             return UpdateEffects(
                 "migrated", _entry(known, chat, now), changed=moved, moved=(old, chat.id)
             )
-        case Seen(chat=chat, topic=topic):
+        case Seen(chat=chat, topic=topic) | Written(chat=chat, topic=topic):
             return UpdateEffects("seen", _entry(known, chat, now, topic))
-        case Ignored():
+        case Ignored() | CallbackQuery():
             return UpdateEffects("ignored")
         case _:
             assert_never(update)

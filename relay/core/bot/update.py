@@ -94,6 +94,41 @@ class Seen(Struct, frozen=True, tag=True):
     topic: Topic
 
 
+class CallbackQuery(Struct, frozen=True, tag=True):
+    """Somebody pressed a button under `message`, which may be any that the chat ever had: `data` is
+    what the person's app says, and need not be that of a button.
+
+    `query` is the id to answer to, `user` the real person, also of an anonymous administrator, and
+    `name` what the app shows of him; `language` is as in `Command`.
+    """
+
+    id: int
+    query: str
+    chat: ChatInfo
+    topic: Topic
+    message: str
+    user: int
+    name: str
+    language: str
+    data: str
+
+
+class Written(Struct, frozen=True, tag=True):
+    """Somebody wrote `text` in answer to `reply_to`, a message of a bot. The rest is as in
+    `Command`.
+    """
+
+    id: int
+    chat: ChatInfo
+    topic: Topic
+    user: int
+    name: str
+    language: str
+    message: str
+    reply_to: str
+    text: str
+
+
 class Ignored(Struct, frozen=True, tag=True):
     """An update that the relay does not use. `id` is 0 when it has none."""
 
@@ -101,7 +136,7 @@ class Ignored(Struct, frozen=True, tag=True):
     why: str
 
 
-Update = Command | Membership | Migrated | Seen | Ignored
+Update = Command | Membership | Migrated | Seen | CallbackQuery | Written | Ignored
 
 
 class PollState(Struct, frozen=True):

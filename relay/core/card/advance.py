@@ -6,7 +6,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.budget import Block
+from relay.core.card import failures
 from relay.core.card.card import Card, Shown, mark, rest
+from relay.core.card.failures import Failures
 from relay.core.card.lane_state import Down, LaneState, Trouble
 from relay.core.card.outcome import (
     BotDown,
@@ -23,10 +25,9 @@ from relay.core.card.outcome import (
 )
 from relay.core.card.step import Edit, Post, Reply, Step
 
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0  # seconds between attempts: doubling, with jitter
 PROBE_PAUSE = 300.0  # seconds between probes of a chat that refuses us
 THREAD_PAUSE = 3600.0  # seconds until a new message tries a thread that was gone
-BLIND_PAUSE = 2.0  # least seconds before a call of unknown outcome is repeated
+_MOST_FILES = 3  # failed calls after which a file is left out
 
 
 class Advanced(Struct, frozen=True):
@@ -55,43 +56,50 @@ def advance(
     """The card and lane after `step` came to `outcome` at `now`. `jitter` is 0 to 1; `sent` is the
     mark of what was sent, when it is not the card's own."""
     sent = sent or mark(card)
+    card = replace(card, tried_at=now)
     match outcome:
         case Delivered(message):
             return _delivered(card, state, step, Shown(message, sent, now, now), now)
         case RateLimited(retry_after, budgets, whole):
             block = Block(budgets, now, retry_after, whole)
-            return Advanced(card, _trouble(state, "rate_limited", now), (block,))
-        case Unavailable():
-            return Advanced(card, _later(_trouble(state, "unreachable", now), now, jitter))
-        case Unknown():
-            later = _later(_trouble(state, "unreachable", now), now, jitter)
-            return Advanced(
-                _blind(card, step), replace(later, retry_at=max(later.retry_at, now + BLIND_PAUSE))
-            )
+            why = f"too many calls, to wait {retry_after:g} s"
+            return Advanced(card, _trouble(state, "rate_limited", why, now), (block,))
+        case Unavailable(why):
+            failed = failures.not_taken(card.failures, state, now, jitter, why)
+            return _failed(card, state, step, failed, jitter)
+        case Unknown(why, stopped):
+            repeatable = isinstance(step, Edit)
+            failed = failures.unknown(card.failures, state, now, why, repeatable=repeatable)
+            if stopped:
+                failed = failures.cut_short(card.failures, now, why)
+                return Advanced(replace(_blind(card, step), failures=failed), state)
+            return _failed(_blind(card, step), state, step, failed, jitter)
         case Moved(chat):
-            return Advanced(
-                replace(card, shown=None), replace(state, chat=chat, channel=state.channel and chat)
-            )
+            moved = replace(state, chat=chat, channel=state.channel and chat)
+            return Advanced(replace(card, shown=None), failures.reached(moved, now))
         case Rejected(why):
-            return _rejected(card, state, step, why, sent)
+            return _rejected(card, failures.reached(state, now), step, why, sent)
         case MessageGone():
-            return Advanced(_message_gone(card, step), state)
+            return Advanced(_message_gone(card, step), failures.reached(state, now))
         case ThreadGone():
             state = replace(state, thread_gone=True, thread_again=now + THREAD_PAUSE)
-            return Advanced(replace(card, shown=None), state)
+            return Advanced(replace(card, shown=None), failures.reached(state, now))
+        case ChatDown(forever=False, left=False) if isinstance(step, Reply) and not is_required(
+            card, step
+        ):  # it may be refused for what it is, as a file where only text is allowed
+            return Advanced(_without(card, step, asks_by_edit=True), state)
         case ChatDown(why, forever) | BotDown(why, forever):
             left = isinstance(outcome, ChatDown) and outcome.left
             down = _down(state, why, now, forever=forever, left=left)
-            return Advanced(card, replace(_trouble(state, "refused", now), down=down))
+            return Advanced(card, replace(_trouble(state, "refused", why, now), down=down))
         case _:
             assert_never(outcome)
 
 
 def _delivered(card: Card, state: LaneState, step: Step, shown: Shown, now: float) -> Advanced:
-    card = replace(card, plain=False, refused="")
-    state = replace(
-        _over(state, now), down=None, channel=shown.message.chat, attempts=0, retry_at=0.0
-    )
+    card = replace(card, plain=False, refused="", failures=None)
+    state = failures.reached(_over(state, now), now)
+    state = replace(state, down=None, channel=shown.message.chat)
     match step:
         case Post():
             card = replace(
@@ -105,8 +113,8 @@ def _delivered(card: Card, state: LaneState, step: Step, shown: Shown, now: floa
                 shown=replace(shown, message=message, posted_at=posted),
                 shown_seq=card.folded_seq,
             )
-        case Reply(kind=kind):
-            card = replace(card, owed=tuple(owed for owed in card.owed if owed.kind != kind))
+        case Reply():
+            card = _without(card, step)
         case _:
             assert_never(step)
     return Advanced(
@@ -114,9 +122,19 @@ def _delivered(card: Card, state: LaneState, step: Step, shown: Shown, now: floa
     )
 
 
-def _later(state: LaneState, now: float, jitter: float) -> LaneState:
-    pause = min(FIRST_PAUSE * 2**state.attempts, LONGEST_PAUSE) * (0.5 + jitter / 2)
-    return replace(state, attempts=state.attempts + 1, retry_at=now + pause)
+def _failed(card: Card, state: LaneState, step: Step, failed: Failures, jitter: float) -> Advanced:
+    """The card pauses; its lane does with it when another one failed as well. A card at fault is
+    tried without style, and an optional part that fails is left out.
+    """
+    now = failed.at
+    name = failures.name_of(card.group, card.fingerprint)
+    state = failures.doubted(_trouble(state, "unreachable", failed.why, now), name, now, jitter)
+    plain = card.plain or (failed.at_fault and failed.tries >= failures.PLAIN_AFTER)
+    card = replace(card, failures=failed, plain=plain)
+    if isinstance(step, Reply) and not is_required(card, step):
+        is_file = step.kind == "document" and failed.tries >= _MOST_FILES
+        card = _without(card, step) if failed.at_fault or is_file else card
+    return Advanced(card, state)
 
 
 def _blind(card: Card, step: Step) -> Card:
@@ -125,30 +143,54 @@ def _blind(card: Card, step: Step) -> Card:
             return replace(card, doubt=True)
         case Edit():
             return card
-        case Reply(kind=kind):  # optional, and it may stand there already
-            return replace(card, owed=tuple(owed for owed in card.owed if owed.kind != kind))
+        case Reply():  # optional, and it may stand there already
+            return _without(card, step)
         case _:
             assert_never(step)
 
 
 def _rejected(card: Card, state: LaneState, step: Step, why: str, sent: str) -> Advanced:
     if isinstance(step, Reply):
-        return Advanced(
-            replace(card, owed=tuple(owed for owed in card.owed if owed.kind != step.kind)), state
-        )
+        return Advanced(_without(card, step), state)
     if not card.plain:
         return Advanced(replace(card, plain=True), state)
     return Advanced(
-        replace(card, plain=False, refused=sent, owed=(), waiting_since=None), state, dead=why
+        replace(card, plain=False, refused=sent, owed=(), waiting_since=None, failures=None),
+        state,
+        dead=why,
     )
 
 
 def _message_gone(card: Card, step: Step) -> Card:
     if isinstance(step, Reply):
-        return replace(card, owed=tuple(owed for owed in card.owed if owed.kind != step.kind))
+        return _without(card, step)
     if isinstance(step, Post):  # the message that it replies to
         return replace(card, previous=None)
     return replace(card, shown=None)
+
+
+def is_required(card: Card, reply: Reply) -> bool:
+    """The reply is owed in any case, and not only where there is room for it."""
+    return any(owed.kind == reply.kind and owed.required for owed in card.owed)
+
+
+def without_replies(card: Card) -> Card:
+    """The card without optional replies: one edit in their place asks whether the chat takes
+    messages.
+    """
+    owed = tuple(reply for reply in card.owed if reply.required)
+    return card if owed == card.owed else _asking(replace(card, owed=owed))
+
+
+def _without(card: Card, reply: Reply, *, asks_by_edit: bool = False) -> Card:
+    """The card without that reply."""
+    card = replace(card, owed=tuple(owed for owed in card.owed if owed.kind != reply.kind))
+    return _asking(card) if asks_by_edit else card
+
+
+def _asking(card: Card) -> Card:
+    """The card with an edit to come, be there something to change or not."""
+    return card if card.shown is None else replace(card, shown=replace(card.shown, mark=""))
 
 
 def _down(state: LaneState, why: str, now: float, *, forever: bool, left: bool) -> Down:
@@ -156,11 +198,15 @@ def _down(state: LaneState, why: str, now: float, *, forever: bool, left: bool) 
     return Down(why, since, None if forever else now + PROBE_PAUSE, left=left)
 
 
-def _trouble(state: LaneState, trouble: Trouble, now: float) -> LaneState:
+def _trouble(state: LaneState, trouble: Trouble, why: str, now: float) -> LaneState:
     goes_on = state.trouble is not None and state.trouble_until == 0.0
     since = state.trouble_since if goes_on else now
     return replace(
-        state, trouble="refused" if state.down else trouble, trouble_since=since, trouble_until=0.0
+        state,
+        trouble="refused" if state.down else trouble,
+        trouble_since=since,
+        trouble_until=0.0,
+        trouble_why=why,
     )
 
 

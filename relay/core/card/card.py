@@ -9,6 +9,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.alert import GroupId, Labels
+from relay.core.card.failures import Failures
 from relay.core.card.severity import rank
 from relay.core.card.step import MessageRef, ReplyKind
 from relay.core.card.view import Change, Round, ShownStatus
@@ -80,7 +81,7 @@ class Head(Struct, frozen=True):
     state: int = 0
 
 
-class Card(Struct, frozen=True):
+class Card(Struct, frozen=True, omit_defaults=True):
     """The wanted state of one group in one chat, and what of it is shown.
 
     `waiting_since` is the acceptance of the oldest delivery that the chat does not show yet.
@@ -93,7 +94,8 @@ class Card(Struct, frozen=True):
     is a hash of the annotations when a payload last counted, `refreshed` how often a repeat brought
     others. `fallback_for`: the receiver whose chat could not be reached, where this is a fallback's
     card. `shown_seq`: the delivery up to which the message shows the card; kept for acting from the
-    chat, which belongs to what was shown at that moment.
+    chat, which belongs to what was shown at that moment. `failures` are calls for it that failed
+    since one got through, `tried_at` when the last call ended, whatever it came to.
     """
 
     group: GroupId
@@ -122,6 +124,8 @@ class Card(Struct, frozen=True):
     text: str = ""
     refreshed: int = 0
     fallback_for: str = msgspec.field(name="stands_for", default="")  # its name in stored bodies
+    failures: Failures | None = None
+    tried_at: float = 0.0
     counted_via: str = ""
 
 

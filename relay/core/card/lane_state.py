@@ -25,9 +25,10 @@ class LaneState(Struct, frozen=True):
     """`chat` replaces the configured chat after a migration; `thread_gone` leaves the thread out,
     but for a new message from `thread_again` on, which tells whether it is open again. `channel`
     and `guild` are the Discord channel and server of the webhook, once answers named them (`guild`
-    is "-" when they name none). `attempts` counts failures since the last success, and no call is
-    made before `retry_at`: what keeps one card from the chat keeps all of them. `trouble` and its
-    times explain lateness.
+    is "-" when they name none). `attempts` counts failures since the last success, `failing` names
+    the cards concerned (see `failures.name_of`), and no call is made before `retry_at`, once they
+    are several. `passed_at`: the platform last answered for a card; `recovered_at`: it did so after
+    several had failed. `trouble`, its cause and its times explain lateness.
     """
 
     chat: str = ""
@@ -41,6 +42,10 @@ class LaneState(Struct, frozen=True):
     trouble: Trouble | None = None
     trouble_since: float = 0.0
     trouble_until: float = 0.0
+    trouble_why: str = ""
+    failing: tuple[str, ...] = ()
+    passed_at: float = 0.0
+    recovered_at: float = 0.0
 
 
 def taking_over(state: LaneState, left: LaneState) -> LaneState:

@@ -7,9 +7,9 @@ from relay.core.card.lane_state import LaneState
 
 
 def resume(card: Card, now: float) -> Card:
-    """The card as it is due at `now`: a refusal is forgotten."""
+    """The card as it is due at `now`: a refusal and failures are forgotten."""
     since = now if card.waiting_since is None else card.waiting_since
-    return replace(card, refused="", plain=False, waiting_since=since)
+    return replace(card, refused="", plain=False, waiting_since=since, failures=None)
 
 
 def waive(card: Card) -> Card:
@@ -21,4 +21,4 @@ def probe(state: LaneState, now: float) -> LaneState:
     """The lane with a call allowed at `now`: the pause after failures is forgotten, also where the
     chat refused us for ever."""
     down = state.down and replace(state.down, probe_at=now)
-    return replace(state, down=down, attempts=0, retry_at=0.0)
+    return replace(state, down=down, attempts=0, retry_at=0.0, failing=())

@@ -31,9 +31,11 @@ class Unavailable(Struct, frozen=True, tag=True):
 
 
 class Unknown(Struct, frozen=True, tag=True):
-    """No answer came after bytes were sent: the message may stand in the chat. A repeat says so."""
+    """No answer came after bytes were sent: the message may stand in the chat. A repeat says so.
+    `stopped`: the relay itself stopped during the call, which says nothing of the platform."""
 
     why: str
+    stopped: bool = False
 
 
 class Moved(Struct, frozen=True, tag=True):

@@ -48,18 +48,22 @@ class HttpOptions(Struct, frozen=True):
 
 class Endpoint(Struct, frozen=True):
     """A lane and what it takes to call it: `secret` is the bot token, or the webhook URL. `guild`
-    is the Discord server of a webhook, once an answer named it."""
+    is the Discord server of a webhook, once an answer named it. `former` is the webhook that wrote
+    to a channel which the bot has taken over: it edits what it once wrote."""
 
     lane: LaneKey
     secret: Secret
     http: HttpOptions = HttpOptions()
     guild: str = ""
+    former: Secret | None = None
 
     @property
     def secrets(self) -> Iterator[Secret]:
         """What nobody may read: the token or URL, what ends it, the proxy and its password."""
         yield self.secret
         yield Secret(self.secret.reveal().rpartition("/")[2].rpartition(":")[2])
+        if self.former:
+            yield from (self.former, Secret(self.former.reveal().rpartition("/")[2]))
         if self.http.proxy_url:
             password = urlsplit(self.http.proxy_url.reveal()).password or ""
             yield from (self.http.proxy_url, Secret(password), Secret(unquote(password)))
@@ -90,7 +94,8 @@ class Lifecycle(Struct, frozen=True):
 
 class Policy(Struct, frozen=True):
     """How one receiver wants its cards in one chat. Durations are seconds, `muted_until` is Unix
-    seconds. Labels named in `identity_ignores` do not tell one alert from another.
+    seconds; `fallback_after` 0 is never. Labels named in `identity_ignores` do not tell one alert
+    from another.
     """
 
     receiver: str
@@ -116,6 +121,7 @@ class Policy(Struct, frozen=True):
     identity_ignores: frozenset[str] = frozenset()
     stale_after: float = 25 * 3600.0
     expire_after: float = 24 * 3600.0
+    fallback_after: float = 0.0
     muted_until: float = 0.0
 
 

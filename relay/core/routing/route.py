@@ -7,7 +7,7 @@ from msgspec import Struct
 
 from relay.core.alert import Alert, Labels, Notification, identity
 from relay.core.routing.lane import LaneKey, Policy, Target
-from relay.core.routing.matcher import Matcher, holds, matches
+from relay.core.routing.matcher import Matcher, matches
 
 SUBSCRIPTION = "subscription"  # the receiver under which personal deliveries count
 
@@ -31,28 +31,6 @@ class Route(Struct, frozen=True, dict=True):
         """The labels that any matcher of this tree looks at: alerts equal in these walk alike."""
         names = {matcher.name for matcher in self.matchers}
         return tuple(sorted(names.union(*(route.label_names for route in self.routes))))
-
-
-class Explained(Struct, frozen=True):
-    """One visited route, `depth` below the root: `failed` is the first matcher that did not hold,
-    None if all did.
-
-    `reached`: the alert ends here, since no child took it.
-    """
-
-    route: Route
-    depth: int
-    failed: Matcher | None
-    reached: bool
-
-
-class Unreachable(Struct, frozen=True):
-    """A route that no alert comes to, because its earlier sibling `taker` takes them all and does
-    not continue.
-    """
-
-    route: Route
-    taker: Route
 
 
 class Subscriber(Struct, frozen=True):
@@ -143,67 +121,6 @@ def _reached(route: Route, labels: Labels) -> list[Route]:
             if not child.continue_:
                 break
     return found or [route]
-
-
-def explain(root: Route, labels: Labels) -> tuple[Explained, ...]:
-    """Every route that `walk` visits for an alert, in order, with what decided there."""
-    return tuple(_explain(root, labels, 0))
-
-
-def _explain(route: Route, labels: Labels, depth: int) -> Iterator[Explained]:
-    failed = next((matcher for matcher in route.matchers if not holds(matcher, labels)), None)
-    if failed:
-        yield Explained(route, depth, failed, reached=False)
-        return
-    below: list[Explained] = []
-    taken = False
-    for child in route.routes:
-        visited = tuple(_explain(child, labels, depth + 1))
-        below += visited
-        if visited[0].failed is None:
-            taken = True
-            if not child.continue_:
-                break
-    yield Explained(route, depth, None, reached=not taken)
-    yield from below
-
-
-def draw(root: Route) -> str:
-    """The tree in lines, as `amtool config routes show` draws it."""
-    return "\n".join(["Routing tree:", ".", *_branch(root, "", last=True)]) + "\n"
-
-
-def _branch(route: Route, indent: str, *, last: bool) -> Iterator[str]:
-    slug = "{" + ",".join(map(str, route.matchers)) + "}" if route.matchers else "default-route"
-    continues = "  continue: true" if route.continue_ else ""
-    yield f"{indent}{'└' if last else '├'}── {slug}{continues}  receiver: {route.receiver}"
-    for at, child in enumerate(route.routes, 1):
-        yield from _branch(
-            child, indent + ("    " if last else "│   "), last=at == len(route.routes)
-        )
-
-
-def unreachable(root: Route) -> tuple[Unreachable, ...]:
-    """Routes behind an earlier sibling that takes all they could match: each of its matchers is one
-    of theirs.
-
-    What lies below an unreachable route is not named again.
-    """
-    return tuple(_unreachable(root))
-
-
-def _unreachable(route: Route) -> Iterator[Unreachable]:
-    takers: dict[Matcher | None, list[Route]] = {}
-    for child in route.routes:
-        own = frozenset(child.matchers)
-        rivals = (taker for matcher in (None, *child.matchers) for taker in takers.get(matcher, ()))
-        taker = next((rival for rival in rivals if own.issuperset(rival.matchers)), None)
-        if taker:
-            yield Unreachable(child, taker)
-            continue
-        yield from _unreachable(child)
-        if not child.continue_:
-            takers.setdefault(next(iter(child.matchers), None), []).append(child)
 
 
 def deliveries(routing: Routing, notification: Notification) -> Routed:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 
 from jinja2 import nodes
 
-from relay.core.template.static_check import TemplateFault, column
+from relay.core.template.static_check import column
+from relay.core.template.template_fault import TemplateFault
 from relay.core.text.markup import MarkupName
 
 _JINJA = re.compile(r"\{#.*?#\}|\{%.*?%\}|\{\{.*?\}\}", re.DOTALL)

@@ -5,7 +5,6 @@ is compiled.
 import re
 from collections.abc import Collection, Iterator
 from difflib import get_close_matches
-from typing import Literal
 
 from jinja2 import nodes
 from msgspec import Struct
@@ -79,17 +78,6 @@ _ALLOWED: tuple[type[nodes.Node], ...] = (
     nodes.Div,
     nodes.FloorDiv, nodes.Mod, nodes.Neg, nodes.Pos, nodes.Concat,
 )  # fmt: skip
-
-
-class TemplateFault(Struct, frozen=True):
-    """What is wrong with a template, or doubtful (`warning`), and where; lines and columns count
-    from 1."""
-
-    template: str
-    line: int
-    column: int
-    message: str
-    severity: Literal["fault", "warning"] = "fault"
 
 
 class Finding(Struct, frozen=True):

@@ -4,6 +4,7 @@ fails.
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Set
+from functools import lru_cache
 from typing import Literal, NamedTuple
 
 from jinja2 import Template as JinjaTemplate
@@ -17,8 +18,10 @@ from relay.core.card.step import ReplyKind
 from relay.core.card.view import AlertView, View
 from relay.core.routing.lane import Policy
 from relay.core.routing.matcher import matches
-from relay.core.template import sample
 from relay.core.template import static_check as guard
+from relay.core.template.built_in import BUILT_IN
+from relay.core.template.built_in import DISCORD as _DISCORD
+from relay.core.template.built_in import TELEGRAM as _TELEGRAM
 from relay.core.template.context import MOST_SHOWN, ContextShape, TemplateContext
 from relay.core.template.digest_context import DigestContext
 from relay.core.template.filters import FILTERS, FUNCTIONS
@@ -28,7 +31,7 @@ from relay.core.template.literal_markup import literal_markup
 from relay.core.template.parts import Part, TemplateError, draw, draw_digest, draw_reply
 from relay.core.template.plain import plain
 from relay.core.template.sandbox import Sandbox
-from relay.core.template.static_check import TemplateFault
+from relay.core.template.template_fault import TemplateFault
 from relay.core.text.markup import MarkupName
 from relay.core.text.message import BLOCKS, Form, Mention, Message
 from relay.core.text.richtext import RichText
@@ -42,19 +45,9 @@ __all__ = [
     "check",
     "compile",
     "render",
+    "shipped",
 ]
 
-# The built-in templates and what they are written in; the first two lend their blocks to templates
-# that leave some out.
-BUILT_IN: Mapping[str, MarkupName] = {
-    "telegram.html.j2": "html",
-    "discord.md.j2": "discord",
-    "telegram.md2.j2": "markdownv2",
-    "telegram.md.j2": "markdown",
-    "plain.txt.j2": "none",
-}
-_TELEGRAM, _DISCORD, *_ = BUILT_IN
-LENDING = (_TELEGRAM, _DISCORD)
 _EVERYWHERE = frozenset({"footer", "color"})  # blocks that Discord's lends to all
 _SANDBOX = Sandbox(FILTERS, FUNCTIONS)
 _FEW_LINES = 4  # of a digest on Discord beside its head, places, rows and note
@@ -75,12 +68,33 @@ class _Block(NamedTuple):
 
 
 class Compiled(Struct, frozen=True):
-    """One template file: its blocks, or the file itself as the block `card`."""
+    """One template file. One that comes with the relay is `built` when it is first used."""
 
     name: str
     source: str
+    built: "_Built | None" = None
+
+    @property
+    def blocks(self) -> dict[str, _Block]:
+        """Its blocks, or the file itself as the block `card`."""
+        return (self.built or _shipped(self.name, self.source)).blocks
+
+    @property
+    def whole(self) -> bool:
+        """It has no blocks."""
+        return (self.built or _shipped(self.name, self.source)).whole
+
+
+class _Built(Struct, frozen=True):
+    """What a template file is compiled to."""
+
     blocks: dict[str, _Block]
     whole: bool
+
+
+@lru_cache(maxsize=16)
+def _shipped(name: str, source: str) -> _Built:
+    return _built(name, _SANDBOX.parse(source, name, name))
 
 
 class Templates(Struct, frozen=True):
@@ -114,7 +128,7 @@ def _blocks(
     templates: Mapping[str, Compiled], name: str, markup: MarkupName, only: Set[str]
 ) -> dict[str, Part]:
     found = templates.get(name)
-    blocks = found.blocks if found else {}
+    blocks = found.blocks if found and only else {}
     return {
         block: Part(block, name, found.source, compiled.template, compiled.uses, markup)
         for block, compiled in blocks.items()
@@ -147,6 +161,8 @@ def compile(sources: Mapping[str, str]) -> tuple[Templates, tuple[TemplateFault,
     """Compile template files, by name, the built-in ones among them; with every fault of every
     file.
     """
+    if not sources:
+        return Templates({}), ()
     known = {*_names_of_context(), *_SANDBOX.globals}
     compiled: dict[str, Compiled] = {}
     faults: list[TemplateFault] = []
@@ -159,7 +175,16 @@ def compile(sources: Mapping[str, str]) -> tuple[Templates, tuple[TemplateFault,
     return Templates(compiled), tuple(faults)
 
 
+def shipped(sources: Mapping[str, str]) -> Templates:
+    """Template files that come with the relay, by name: known to be good, and compiled when they
+    are first used.
+    """
+    return Templates({name: Compiled(name, source) for name, source in sources.items()})
+
+
 def _names_of_context() -> Iterable[str]:
+    from relay.core.template import sample  # noqa: PLC0415 - few starts have templates to check
+
     digest = DigestContext(DigestView(0, 0, 0, 0.0, 0.0, 0, ()), sample.POLICY)
     return {
         **TemplateContext(sample.VIEWS["one"], sample.POLICY, None).names(_TRIED[0]),
@@ -185,7 +210,7 @@ def _compiled(name: str, source: str, known: set[str]) -> Compiled | list[Templa
                 TemplateFault(name, f.line, guard.column(source, f.line, f.word), f.message)
                 for f in found
             ]
-        return _built(name, source, tree)
+        return Compiled(name, source, _built(name, tree))
     except TemplateSyntaxError as error:
         return _go_faults(name, source) or [
             TemplateFault(
@@ -209,17 +234,12 @@ def _go_faults(name: str, source: str) -> list[TemplateFault]:
     ]
 
 
-def _built(name: str, source: str, tree: nodes.Template) -> Compiled:
+def _built(name: str, tree: nodes.Template) -> _Built:
     guard.transform(tree)
     blocks = {node.name: node.body for node in tree.body if isinstance(node, nodes.Block)}
     head = [node for node in tree.body if isinstance(node, (nodes.Macro, nodes.Assign))]
     bodies = {block: [*head, *body] for block, body in blocks.items()} or {"card": tree.body}
-    return Compiled(
-        name,
-        source,
-        {block: _block(name, body) for block, body in bodies.items()},
-        whole=not blocks,
-    )
+    return _Built({block: _block(name, body) for block, body in bodies.items()}, whole=not blocks)
 
 
 def _block(name: str, body: list[nodes.Node]) -> _Block:
@@ -232,11 +252,15 @@ def _block(name: str, body: list[nodes.Node]) -> _Block:
 
 def check(templates: Templates, name: str, markup: MarkupName) -> tuple[TemplateFault, ...]:
     """The template rendered on all samples, in full and in short: each thing that fails, once."""
+    from relay.core.template import sample  # noqa: PLC0415 - few starts have templates to check
+
     found: dict[TemplateFault, None] = {}
     for reply in (None, *_REPLIES):
         failures: Counter[TemplateFault] = Counter()
         for view in sample.VIEWS.values():
-            fault = _tried(templates, name, markup, view, reply)
+            fault = _tried(
+                templates, name, markup, TemplateContext(view, sample.POLICY, reply), reply
+            )
             if fault:
                 failures[fault] += 1
                 if failures[fault] == _MOST_ALIKE:
@@ -252,9 +276,12 @@ def warnings(templates: Templates, name: str, markup: MarkupName) -> tuple[Templ
 
 
 def _tried(
-    templates: Templates, name: str, markup: MarkupName, view: View, reply: ReplyKind | None
+    templates: Templates,
+    name: str,
+    markup: MarkupName,
+    scene: TemplateContext,
+    reply: ReplyKind | None,
 ) -> TemplateFault | None:
-    scene = TemplateContext(view, sample.POLICY, reply)
     try:
         parts = templates.parts(name, markup)
         for context_shape in _TRIED:

@@ -1,6 +1,7 @@
 """A rendered message, before its platform writes it in its own form."""
 
 from collections.abc import Callable
+from typing import Literal
 
 from msgspec import Struct
 
@@ -36,12 +37,25 @@ class Attachment(Struct, frozen=True):
     text: str
 
 
+class Button(Struct, frozen=True):
+    """A button under a message: `data` comes back when somebody presses it (Telegram: at most 64
+    bytes, Discord: 100 characters)."""
+
+    label: str
+    data: str
+    style: Literal["plain", "danger"] = "plain"
+
+
+Buttons = tuple[tuple[Button, ...], ...]
+"""Rows of buttons."""
+
+
 class Message(Struct, frozen=True):
     """What a chat should read. Telegram shows `body` alone; Discord shows `content` above an embed
     of the others.
 
     An empty RichText means that the part is left out. `color` is 0 to 0xFFFFFF. `timestamp` is Unix
-    seconds.
+    seconds. `buttons` are rows below it.
     """
 
     body: RichText
@@ -54,6 +68,7 @@ class Message(Struct, frozen=True):
     timestamp: float | None = None
     mentions: tuple[Mention, ...] = ()
     file: Attachment | None = None
+    buttons: Buttons = ()
 
 
 class Form(Struct, frozen=True):

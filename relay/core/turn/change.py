@@ -28,7 +28,8 @@ class AttemptResult(Struct, frozen=True):
     why they never will be; `blocks`: what the answer forbids; `renamed`: budgets by which the call
     was counted before it told which others they are. `digest`: the card is the lane's digest, and
     names these cards: their deliveries are delivered, those of the others merged. `also` are other
-    cards that the attempt makes due.
+    cards that the attempt makes due. `budgets` are those of the call, unless it was refused by one
+    of them; `passed`: the platform itself answered it.
     """
 
     lane: LaneKey
@@ -41,3 +42,5 @@ class AttemptResult(Struct, frozen=True):
     renamed: tuple[tuple[str, str], ...] = ()
     digest: frozenset[tuple[GroupId, str]] | None = None
     also: tuple[CardChange, ...] = ()
+    budgets: tuple[str, ...] = ()
+    passed: bool = False

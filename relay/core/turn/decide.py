@@ -10,8 +10,10 @@ from msgspec.structs import replace
 from relay.core.active_config import ActiveConfig
 from relay.core.budget import Limit
 from relay.core.card import digest
+from relay.core.card.advance import without_replies
 from relay.core.card.card import Card, is_firing, is_settled, is_untold, rest
 from relay.core.card.digest import DIGEST, QUIET, Line
+from relay.core.card.failures import paused_until
 from relay.core.card.fold import contradiction, ripen
 from relay.core.card.hours import UNRESTRICTED, Hours, hours_at
 from relay.core.card.lane_state import Down, LaneState
@@ -142,8 +144,10 @@ def _decide_card(card: Card, situation: Situation) -> Decision:
     against = contradiction(card, ripe)
     if situation.waiting > situation.room / 2:
         ripe = replace(ripe, owed=tuple(reply for reply in ripe.owed if reply.required))
+    if situation.state.down:
+        ripe = without_replies(ripe)
     step = plan(ripe, policy, now, situation.hours)
-    if isinstance(step, Wait):
+    if isinstance(step, Wait) or _pauses(ripe, situation):
         change = kept(ripe, situation)
         if change.card == card and not change.settled and against is None:
             return Wait(change.due)
@@ -157,6 +161,9 @@ def _decide_card(card: Card, situation: Situation) -> Decision:
 
 def _decide_digest(card: Card, situation: Situation) -> Decision:
     step = digest.plan(card, situation.lines, situation.policy, situation.now, situation.hours)
+    if not isinstance(step, Wait) and _pauses(card, situation):
+        until = paused_until(card.failures, situation.state)
+        return Save(CardChange(card, until, urgent=False))
     if not isinstance(step, Wait):
         return Send(card, step, rank_of(card, step, urgent=False))
     if step.until is not None:
@@ -174,8 +181,16 @@ def _decide_summary(card: Card, situation: Situation) -> Decision:
     something urgent still fires."""
     if situation.hours != UNRESTRICTED or not (situation.lines or situation.silent_lines):
         return Save(CardChange(card, situation.hours.until, urgent=False))
+    if _pauses(card, situation):
+        until = paused_until(card.failures, situation.state)
+        return Save(CardChange(card, until, urgent=False))
     silent = situation.policy.silent or not situation.lines
     return Send(card, Post(silent=silent), Rank.FIRST)
+
+
+def _pauses(card: Card, situation: Situation) -> bool:
+    """The card failed a moment ago, and others of its lane may go meanwhile."""
+    return paused_until(card.failures, situation.state) > situation.now
 
 
 def rank_of(card: Card, step: Step, *, urgent: bool) -> Rank:
@@ -201,6 +216,8 @@ def kept(card: Card, situation: Situation) -> CardChange:
     card = replace(card, waiting_since=None, owed=()) if hours.muted else card
     card = rest(card, now) if not hours.muted or is_untold(card) else card
     due_at = due(card, policy, now, hours)
+    if due_at is not None:
+        due_at = max(due_at, paused_until(card.failures, situation.state))
     return CardChange(card, due_at, urgent, settled=hours.muted or is_settled(card))
 
 

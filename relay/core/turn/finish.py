@@ -11,8 +11,9 @@ from relay.core.card import digest
 from relay.core.card.advance import Advanced, advance
 from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, QUIET
+from relay.core.card.failures import paused_until
 from relay.core.card.lane_state import LaneState
-from relay.core.card.outcome import Outcome
+from relay.core.card.outcome import Outcome, RateLimited, Unavailable, Unknown
 from relay.core.template.listing import owe_document
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.core.turn.decide import Send, Situation, kept
@@ -45,6 +46,7 @@ def finish(
 ) -> AttemptResult:
     """What the attempt leaves behind. `jitter`, 0 to 1, spreads the next try."""
     situation = replace(situation, now=attempted.at)
+    outcome, keys = attempted.outcome, tuple(limit.key for limit in situation.limits)
     match send.card.group:
         case group if group == DIGEST:
             result = _finish_digest(send, situation, contents, attempted, jitter)
@@ -57,6 +59,8 @@ def finish(
         state=_marked(result.state, situation),
         blocks=result.blocks + attempted.blocks,
         renamed=attempted.renamed,
+        budgets=() if isinstance(outcome, RateLimited) else keys,
+        passed=not isinstance(outcome, Unavailable | Unknown),
     )
 
 
@@ -70,7 +74,7 @@ def _finish_card(
     return AttemptResult(
         lane=situation.target.lane,
         state=advanced.state,
-        change=kept(card, situation),
+        change=kept(card, replace(situation, state=advanced.state)),
         now=attempted.at,
         blocks=advanced.blocks,
         shown=advanced.shown,
@@ -90,7 +94,7 @@ def _finish_digest(
     return AttemptResult(
         lane=situation.target.lane,
         state=advanced.state,
-        change=CardChange(card, None if advanced.shown else attempted.at, urgent=False),
+        change=CardChange(card, None if advanced.shown else _again_at(advanced), urgent=False),
         now=attempted.at,
         blocks=advanced.blocks,
         shown=advanced.shown,
@@ -103,10 +107,15 @@ def _finish_summary(
     send: Send, situation: Situation, attempted: Attempted, jitter: float
 ) -> AttemptResult:
     advanced = _advanced(send, attempted, jitter, "told")
-    again_at = None if advanced.shown or advanced.dead else attempted.at
+    again_at = None if advanced.shown or advanced.dead else _again_at(advanced)
     change = CardChange(advanced.card, again_at, urgent=False)
     lane = situation.target.lane
     return AttemptResult(lane, advanced.state, change, attempted.at, advanced.blocks)
+
+
+def _again_at(advanced: Advanced) -> float:
+    """When a card that is not shown yet has its next try: at once, or when its pause ends."""
+    return max(advanced.card.tried_at, paused_until(advanced.card.failures, advanced.state))
 
 
 def _advanced(send: Send, attempted: Attempted, jitter: float, sent: str = "") -> Advanced:

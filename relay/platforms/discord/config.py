@@ -8,10 +8,11 @@ from msgspec.structs import replace
 
 from relay.core.budget import Rate
 from relay.core.card.outcome import BotDown, ChatDown, ThreadGone
-from relay.core.routing.lane import Endpoint, LaneKey, Policy
+from relay.core.routing.lane import Endpoint, HttpOptions, LaneKey, Policy
 from relay.core.secret import Secret
 from relay.core.text.message import Message
 from relay.core.text.richtext import RichText, concat
+from relay.platforms.discord.bot_config import DiscordGlobals, bot_of
 from relay.platforms.discord.webhook import Webhook, parse_webhook
 from relay.platforms.entry import (
     Chats,
@@ -29,7 +30,7 @@ from relay.platforms.scalar import Address, Model, RateText, SecretText, Text
 
 TITLE = "Discord"
 CHATS = "channels"
-SECRET_KEYS = frozenset({"webhook_url"})
+SECRET_KEYS = frozenset({"webhook_url", "discord_bot_token"})
 
 # https://discord.com/developers/docs/topics/rate-limits (address), and a little under the figures
 # reported for webhooks and channels (discord/discord-api-docs issue 367)
@@ -50,8 +51,10 @@ _LONGEST_THREAD_NAME, _LONGEST_USERNAME = 100, 80
 
 
 class DiscordConfig(Entry):
-    """A channel, as one webhook reaches it."""
+    """A channel, as the bot or one webhook reaches it."""
 
+    channel_id: Text = ""
+    """The channel, where the bot posts; a webhook beside it only edits what it once wrote."""
     webhook_url: SecretText | None = None
     """The webhook; better in a file, since who knows it can post."""
     webhook_url_file: FileName | None = None
@@ -80,7 +83,7 @@ class DiscordLimits(Model):
 
 
 ENTRY = DiscordConfig
-GLOBALS = Model  # a webhook belongs to one channel: Discord has no keys under `global`
+GLOBALS = DiscordGlobals
 LIMITS: type[Model] = DiscordLimits
 SUBSCRIBERS: Entry | None = None
 
@@ -95,9 +98,9 @@ def secret_files(entry: DiscordConfig) -> Iterator[str]:
     yield from file_names(entry.webhook_url_file)
 
 
-def global_secret_files(common: Model) -> Iterator[str]:  # noqa: ARG001 - as the contract has it
-    """None: see `GLOBALS`."""
-    yield from ()
+def global_secret_files(common: DiscordGlobals) -> Iterator[str]:
+    """The file that holds the token of the bot."""
+    yield from filter(None, (common.discord_bot_token_file,))
 
 
 def refined(policy: Policy, entry: DiscordConfig) -> Policy:
@@ -107,8 +110,8 @@ def refined(policy: Policy, entry: DiscordConfig) -> Policy:
 
 def chats(
     entry: DiscordConfig,
-    common: Model,  # noqa: ARG001 - as the contract has it
-    policy: Policy,  # noqa: ARG001
+    common: DiscordGlobals,
+    policy: Policy,  # noqa: ARG001 - as the contract has it
     loc: Loc,
     reader: EntryReader,
 ) -> Chats:
@@ -116,12 +119,39 @@ def chats(
     _check(entry, loc, reader)
     http = reader.http(entry.http_config, loc)
     thread = entry.thread_id or (f"name:{entry.thread_name}" if entry.thread_name else "")
+    if entry.channel_id:
+        return Chats(tuple(_of_bot(entry, common, thread, http, loc, reader)))
     return Chats(
         tuple(
             (when, Endpoint(LaneKey("discord", found.api, found.id, "", thread), found.url, http))
             for when, found in _webhooks(entry, loc, reader)
         )
     )
+
+
+def _of_bot(
+    entry: DiscordConfig,
+    common: DiscordGlobals,
+    thread: str,
+    http: HttpOptions,
+    loc: Loc,
+    reader: EntryReader,
+) -> Iterator[tuple[When, Endpoint]]:
+    """The channel as the bot reaches it. A webhook beside it is one, not chosen by a label."""
+    if not re.fullmatch("[1-9][0-9]{4,19}", entry.channel_id):
+        reader.fault((*loc, "channel_id"), "a channel is named by its number")
+    bot = bot_of(common, reader)
+    if bot is None:
+        advice = 'write "discord_bot_token_file" under "global"'
+        reader.lack(loc, f"this channel has no bot: {advice}")
+        return
+    named = entry.webhook_url is not None or entry.webhook_url_file is not None
+    webhooks = list(_webhooks(entry, loc, reader)) if named else []
+    if any(when for when, _ in webhooks):
+        reader.fault((*loc, "webhook_url_file"), "beside channel_id no label chooses a webhook")
+    former = webhooks[0][1].url if webhooks else None
+    lane = LaneKey("discord", bot.api, bot.account, entry.channel_id, thread)
+    yield (), Endpoint(lane, bot.token, http, former=former)
 
 
 def _check(entry: DiscordConfig, loc: Loc, reader: EntryReader) -> None:
@@ -156,7 +186,7 @@ def _webhooks(
             else:
                 yield from _webhook(when, url, at, reader)
     else:
-        reader.lack(loc, 'a channel needs "webhook_url_file" or "webhook_url"')
+        reader.lack(loc, 'a channel needs "webhook_url_file", "webhook_url" or "channel_id"')
 
 
 def _webhook(
@@ -171,7 +201,8 @@ def _webhook(
 def spell(lane: LaneKey) -> str:
     """`discord webhook 222 thread 5`: on one line, in words of the configuration."""
     thread = lane.thread.removeprefix("name:")
-    return f"discord webhook {lane.account}" + (f" thread {thread}" if thread else "")
+    where = f"channel {lane.chat}" if lane.chat else f"webhook {lane.account}"
+    return f"discord {where}" + (f" thread {thread}" if thread else "")
 
 
 def remedy(outcome: ThreadGone | ChatDown | BotDown, place: str) -> str:

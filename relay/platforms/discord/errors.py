@@ -15,9 +15,10 @@ ERRORS: tuple[ErrorRow, ...] = (
     ),
     ErrorRow(
         "BotDown, for ever",
-        "the token of the webhook or bot is wrong",
-        codes=(50027, 50014),
+        "the token of the webhook is wrong",
+        codes=(50027,),
     ),
+    ErrorRow("BotDown", "the token of the bot is wrong", codes=(50014,)),
     ErrorRow("MessageGone", "the message is deleted", codes=(10008,)),
     ErrorRow(
         "MessageGone",
@@ -66,36 +67,41 @@ ERRORS: tuple[ErrorRow, ...] = (
     ),
     ErrorRow("Unavailable", "Discord is overloaded", codes=(130000,)),
     ErrorRow(
-        "BotDown, for ever",
-        "the token of the webhook is wrong",
-        statuses=(401, 401),
-        own=True,
-    ),
-    ErrorRow(
-        "ChatDown, for ever",
-        "the webhook does not exist",
-        statuses=(404, 404),
-        own=True,
-    ),
-    ErrorRow(
-        "BotDown",
+        "Unavailable",
         "a proxy wants a login",
         statuses=(401, 401),
+        own=False,
     ),
     ErrorRow(
-        "BotDown",
+        "Unavailable",
         "a proxy wants a login",
         statuses=(407, 407),
-    ),
-    ErrorRow(
-        "ChatDown",
-        "forbidden, or not found",
-        statuses=(403, 405),
     ),
     ErrorRow(
         "Unavailable",
         "a proxy gave up waiting for us",
         statuses=(408, 408),
+    ),
+    ErrorRow(
+        "Unavailable",
+        "a proxy or firewall answered in place of Discord",
+        statuses=(400, 499),
+        own=False,
+    ),
+    ErrorRow(
+        "BotDown",
+        "the token of the webhook is refused, without the code for a wrong one",
+        statuses=(401, 401),
+    ),
+    ErrorRow(
+        "ChatDown",
+        "the webhook is not found, without the code for a deleted one",
+        statuses=(404, 404),
+    ),
+    ErrorRow(
+        "ChatDown",
+        "forbidden",
+        statuses=(403, 405),
     ),
     ErrorRow(
         "Rejected",

@@ -13,7 +13,6 @@ import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay import __version__
 from relay.core.budget import Limit, Limits
 from relay.core.card.outcome import Outcome, RateLimited
 from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
@@ -36,6 +35,7 @@ from relay.platforms.answer import (
     text_of,
     wait_of,
 )
+from relay.platforms.discord import bot
 from relay.platforms.discord.config import RATES
 from relay.platforms.discord.errors import ERRORS
 from relay.platforms.discord.fit import MOST_MENTIONS, arranged, content_of, fits, squeeze
@@ -44,9 +44,7 @@ from relay.platforms.http import NoAnswer, Request, Response
 from relay.platforms.link import public, spelled
 from relay.platforms.upload import upload
 
-_HEADERS = (
-    ("User-Agent", f"DiscordBot (https://github.com/alert-relay/alert-relay, {__version__})"),
-)
+_HEADERS = (bot.USER_AGENT,)
 _MOST_PLACES = 5
 _LONGEST_ADDRESS = 2048
 _LONGEST_USERNAME = 80
@@ -98,6 +96,7 @@ class _ExecuteWebhook(Struct, frozen=True, omit_defaults=True):
     avatar_url: str = ""
     flags: int = 0
     thread_name: str = ""
+    components: tuple[bot.ActionRow, ...] = ()
 
 
 class _EditWebhookMessage(Struct, frozen=True):
@@ -110,6 +109,12 @@ class _EditWebhookMessage(Struct, frozen=True):
     embeds: tuple[_Embed, ...]
 
 
+class _EditWithButtons(_EditWebhookMessage, frozen=True):
+    """The edit of a message that has buttons."""
+
+    components: tuple[bot.ActionRow, ...]
+
+
 def request(
     endpoint: Endpoint, policy: Policy, step: Step, message: Message, *, plain: bool = False
 ) -> Request:
@@ -119,20 +124,30 @@ def request(
     file = message.file
     if plain or isinstance(step, Reply):
         message = _as_content(message, plain=plain)
-    if isinstance(step, Reply) and not plain:
+    buttons = bot.rows(message.buttons)
+    if isinstance(step, Reply) and not plain and not bot.is_bot(endpoint.lane):
         message = _linked(message, endpoint, step.message)
     message = arranged(squeeze(message))
     content, embeds, allowed = write(content_of(message)), _embeds(message), _allowed(message)
     if not content and not embeds:
         content = "…"
+    if bot.is_bot(endpoint.lane):
+        flags = _SILENT if not isinstance(step, Edit) and (step.silent or policy.silent) else 0
+        shown = bot.BotMessage(allowed, content, embeds, buttons, flags)
+        return bot.request(endpoint, step, shown, file)
+    components = {"with_components": "true"} if buttons else {}
     if isinstance(step, Edit):
         at = step.message
-        body = _EditWebhookMessage(allowed, content, embeds)
+        body = (
+            _EditWithButtons(allowed, content, embeds, buttons)
+            if buttons
+            else _EditWebhookMessage(allowed, content, embeds)
+        )
         return _call(
             endpoint,
             "PATCH",
             f"/messages/{at.id}",
-            _in_thread(at.thread),
+            {**_in_thread(at.thread), **components},
             "edit_webhook_message",
             body,
         )
@@ -147,15 +162,17 @@ def request(
         thread_name=thread.removeprefix(_NAMED)[:_LONGEST_THREAD_NAME]
         if thread.startswith(_NAMED)
         else "",
+        components=buttons,
     )
-    call = _call(
-        endpoint, "POST", "", {"wait": "true", **_in_thread(thread)}, "execute_webhook", post
-    )
+    query = {"wait": "true", **_in_thread(thread), **components}
+    call = _call(endpoint, "POST", "", query, "execute_webhook", post)
     return upload(call, {"payload_json": call.body}, "files[0]", file) if file else call
 
 
 def probe(endpoint: Endpoint) -> Request:
-    """Get the webhook: harmless, and needs no authorisation."""
+    """Get the webhook: harmless, and needs no authorisation. The bot gets its channel."""
+    if bot.is_bot(endpoint.lane):
+        return bot.probe(endpoint)
     url = Secret(_webhook(endpoint))
     return Request("GET", url, "get_webhook", repeatable=True, http=endpoint.http, headers=_HEADERS)
 
@@ -164,7 +181,7 @@ def needs_guild(endpoint: Endpoint, step: Step) -> bool:
     """Once for each webhook: the line that stands for a reply links to its card by the server's
     id.
     """
-    return isinstance(step, Reply) and not endpoint.guild
+    return isinstance(step, Reply) and not endpoint.guild and not bot.is_bot(endpoint.lane)
 
 
 def guild_of(response: Response | NoAnswer) -> str:
@@ -205,8 +222,10 @@ def budgets(endpoint: Endpoint, limits: Limits, channel: str = "") -> tuple[Limi
     rates = {**RATES, **limits.of("discord")}
     webhook, shared, address = rates["webhook"], rates["channel"], rates["address"]
     return (
-        Limit(_key(lane, "webhook", lane.account), webhook.count, webhook.window),
-        Limit(_key(lane, "channel", channel or lane.account), shared.count, shared.window),
+        Limit(_key(lane, "webhook", _caller(lane)), webhook.count, webhook.window),
+        Limit(
+            _key(lane, "channel", lane.chat or channel or lane.account), shared.count, shared.window
+        ),
         Limit(_key(lane, "address"), address.count, address.window),
     )
 
@@ -219,7 +238,7 @@ def pace(lane: LaneKey, response: Response) -> tuple[tuple[str, float], ...]:
     after = seconds_of(response.headers.get("x-ratelimit-reset-after"))
     if response.headers.get("x-ratelimit-remaining") != "0" or after is None or after <= 0:
         return ()
-    return ((_key(lane, "webhook", lane.account), min(after, LONGEST_WAIT)),)
+    return ((_key(lane, "webhook", _caller(lane)), min(after, LONGEST_WAIT)),)
 
 
 def _allowed(message: Message) -> _AllowedMentions:
@@ -314,6 +333,11 @@ def _key(lane: LaneKey, scope: str, number: str = "") -> str:
     return f"{key}:{number}" if number else key
 
 
+def _caller(lane: LaneKey) -> str:
+    """What a bucket belongs to: the webhook, or the bot in one channel."""
+    return f"{lane.account}:{lane.chat}" if bot.is_bot(lane) else lane.account
+
+
 def _answer(status: int, body: dict[str, object]) -> ParsedResponse:
     """The API's own answers have a message with a code or a time to wait, or are an object with an
     id.
@@ -355,18 +379,21 @@ def _limited_keys(
     scope = response.headers.get("x-ratelimit-scope", "")
     if not answer.own or body.get("global") is True or scope == "global":
         return (_key(lane, "address"),)
-    webhook = _key(lane, "webhook", lane.account)
+    webhook = _key(lane, "webhook", _caller(lane))
     remain = response.headers.get("x-ratelimit-remaining", "0") != "0"
     if scope != "shared" and answer.code not in _CHANNEL_LIMITS and not remain:
         return (webhook,)
     seen = step.message.chat if isinstance(step, Edit | Reply) else ""
-    channels = dict.fromkeys(filter(None, (lane.account, seen)))
+    channels = dict.fromkeys(filter(None, (lane.chat or lane.account, seen)))
     return (webhook, *(_key(lane, "channel", channel) for channel in channels))
 
 
 def _delivered(lane: LaneKey, step: Step | None, body: dict[str, object]) -> MessageRef | None:
     """Where the message stands; the channel of a forum post is the thread that was made for it."""
     number, channel = positive_id(body.get("id")), positive_id(body.get("channel_id"))
+    if bot.is_bot(lane):
+        at = MessageRef(lane.chat, lane.thread, "")
+        return at if step is None else bot.delivered(lane, step, number, channel)
     match step:
         case None:
             return MessageRef(channel, lane.thread, "")

@@ -58,7 +58,7 @@ class WebhookInfo(Struct, frozen=True):
 
 def get_me(bot: Bot) -> Request:
     """Checks the token and tells the bot's names."""
-    return _call(bot, "getMe", {})
+    return call(bot, "getMe", {})
 
 
 def get_updates(bot: Bot, offset: int, seconds: int) -> Request:
@@ -66,7 +66,7 @@ def get_updates(bot: Bot, offset: int, seconds: int) -> Request:
     `seconds`.
     """
     asked = {"offset": offset, "timeout": seconds, "allowed_updates": ALLOWED}
-    return _call(bot, "getUpdates", asked)
+    return call(bot, "getUpdates", asked)
 
 
 def set_webhook(bot: Bot, url: str) -> Request:
@@ -77,17 +77,17 @@ def set_webhook(bot: Bot, url: str) -> Request:
         "allowed_updates": ALLOWED,
         "max_connections": 1,
     }
-    return _call(bot, "setWebhook", asked)
+    return call(bot, "setWebhook", asked)
 
 
 def delete_webhook(bot: Bot) -> Request:
     """Back to polling; what waits is kept."""
-    return _call(bot, "deleteWebhook", {"drop_pending_updates": False})
+    return call(bot, "deleteWebhook", {"drop_pending_updates": False})
 
 
 def get_webhook_info(bot: Bot) -> Request:
     """Asks how updates go out."""
-    return _call(bot, "getWebhookInfo", {})
+    return call(bot, "getWebhookInfo", {})
 
 
 def set_my_commands(bot: Bot, scope: Scope, commands: Sequence[str], language: str) -> Request:
@@ -96,14 +96,15 @@ def set_my_commands(bot: Bot, scope: Scope, commands: Sequence[str], language: s
         {"command": name, "description": emit(language, f"do_{name}").text} for name in commands
     ]
     asked: dict[str, object] = {"commands": described, "scope": {"type": scope}}
-    return _call(
+    return call(
         bot,
         "setMyCommands",
         asked if language == LANGUAGES[0] else asked | {"language_code": language},
     )
 
 
-def _call(bot: Bot, method: str, asked: dict[str, object]) -> Request:
+def call(bot: Bot, method: str, asked: dict[str, object]) -> Request:
+    """A call of the Bot API that may be made again."""
     url = Secret(f"{bot.api.rstrip('/')}/bot{bot.token.reveal()}/{method}")
     return Request("POST", url, method, msgspec.json.encode(asked), repeatable=True, http=bot.http)
 

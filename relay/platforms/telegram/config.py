@@ -1,6 +1,7 @@
 """Telegram in relay.yml: its keys, what they mean, and how its chats are named to people."""
 
 import re
+from base64 import b64decode
 from collections.abc import Iterator, Mapping
 from typing import Annotated, Literal
 
@@ -155,7 +156,8 @@ def chats(
     api = entry.api_url or common.telegram_api_url
     http = reader.http(entry.http_config, loc)
     updates, url = _updates(entry, common, loc, reader)
-    thread = str(entry.message_thread_id or "")
+    # The General topic has the number 1, and no message is sent there by number.
+    thread = str(entry.message_thread_id or "") if entry.message_thread_id != 1 else ""
     if entry.message_thread_id is not None and entry.message_thread_id <= 0:
         reader.fault((*loc, "message_thread_id"), "a topic has a positive number")
     endpoints = tuple(
@@ -182,8 +184,24 @@ def _bot_token(
         return f"file:{path}", Secret("")
     found = BOT_TOKEN.fullmatch(token.reveal())
     if found is None:
-        reader.fault(at, "not a bot token: BotFather's tokens begin with digits and a colon")
+        reader.fault(at, f"not a bot token: {_token_advice(token.reveal())}")
     return found[1] if found else "", token
+
+
+def _token_advice(text: str) -> str:
+    """What is wrong with a text that should be a token, without any of it."""
+    bare = text.strip("\"'")
+    if bare != text and BOT_TOKEN.fullmatch(bare):
+        return "remove the quotes around it"
+    if BOT_TOKEN.fullmatch(text.removeprefix("bot")):
+        return 'remove "bot" before its digits'
+    try:
+        decoded = b64decode(text, validate=True).decode().strip()
+    except ValueError:
+        decoded = ""
+    if BOT_TOKEN.fullmatch(decoded):
+        return "it is base64, as in a Secret's data: decode it"
+    return "BotFather's tokens begin with digits and a colon"
 
 
 def _updates(

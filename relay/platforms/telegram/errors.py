@@ -92,6 +92,28 @@ ERRORS: tuple[ErrorRow, ...] = (
         statuses=(409, 409),
     ),
     ErrorRow(
+        "Unavailable",
+        "a proxy wants a login",
+        statuses=(401, 401),
+        own=False,
+    ),
+    ErrorRow(
+        "Unavailable",
+        "a proxy wants a login",
+        statuses=(407, 407),
+    ),
+    ErrorRow(
+        "Unavailable",
+        "a proxy gave up waiting for us",
+        statuses=(408, 408),
+    ),
+    ErrorRow(
+        "Unavailable",
+        "a proxy or firewall answered in place of Telegram",
+        statuses=(400, 499),
+        own=False,
+    ),
+    ErrorRow(
         "BotDown",
         "the token is wrong or revoked",
         statuses=(401, 401),
@@ -116,11 +138,6 @@ ERRORS: tuple[ErrorRow, ...] = (
         "ChatDown",
         "the chat is forbidden",
         statuses=(403, 403),
-    ),
-    ErrorRow(
-        "Unavailable",
-        "a proxy gave up waiting for us",
-        statuses=(408, 408),
     ),
     ErrorRow(
         "Rejected",

@@ -10,7 +10,7 @@ from relay.core.card.outcome import Outcome, RateLimited
 from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
 from relay.core.routing.lane import Endpoint, LaneKey, Policy
 from relay.core.secret import Secret
-from relay.core.text.message import EMPTY, Form, Message
+from relay.core.text.message import EMPTY, Buttons, Form, Message
 from relay.core.text.richtext import RichText, concat, join, shorten, styled, utf16_length
 from relay.platforms.answer import (
     ParsedResponse,
@@ -34,6 +34,7 @@ from relay.platforms.upload import upload
 MOST_UNITS = 4096
 _MOST_MENTIONS = 50
 _LONGEST_NAME = 40
+_LONGEST_DATA = 64  # bytes
 _NOTHING = RichText("…")
 
 
@@ -46,6 +47,18 @@ class _ReplyParameters(Struct, frozen=True):
     allow_sending_without_reply: bool
 
 
+class _InlineButton(Struct, frozen=True, omit_defaults=True):
+    """https://core.telegram.org/bots/api#inlinekeyboardbutton"""
+
+    text: str
+    callback_data: str
+    style: str = ""
+
+
+class _InlineKeyboard(Struct, frozen=True):
+    inline_keyboard: tuple[tuple[_InlineButton, ...], ...]
+
+
 class _SendMessage(Struct, frozen=True, omit_defaults=True):
     """The body of sendMessage. https://core.telegram.org/bots/api#sendmessage"""
 
@@ -56,6 +69,7 @@ class _SendMessage(Struct, frozen=True, omit_defaults=True):
     disable_notification: bool = False
     message_thread_id: int | None = None
     reply_parameters: _ReplyParameters | None = None
+    reply_markup: _InlineKeyboard | None = None
 
 
 class _SendDocument(Struct, frozen=True, omit_defaults=True):
@@ -71,13 +85,16 @@ class _SendDocument(Struct, frozen=True, omit_defaults=True):
 
 
 class _EditMessageText(Struct, frozen=True, omit_defaults=True):
-    """The body of editMessageText. https://core.telegram.org/bots/api#editmessagetext"""
+    """The body of editMessageText: without a keyboard it takes the one that is there away.
+    https://core.telegram.org/bots/api#editmessagetext
+    """
 
     chat_id: int | str
     message_id: int
     text: str
     link_preview_options: _LinkPreviewOptions
     entities: tuple[Entity, ...] = ()
+    reply_markup: _InlineKeyboard | None = None
 
 
 class _GetChat(Struct, frozen=True):
@@ -94,7 +111,8 @@ def request(
     preview = _LinkPreviewOptions(is_disabled=True)
     if isinstance(step, Edit):
         at = step.message
-        change = _EditMessageText(_chat_id(at.chat), int(at.id), text, preview, entities)
+        keyboard = _keyboard(message.buttons)
+        change = _EditMessageText(_chat_id(at.chat), int(at.id), text, preview, entities, keyboard)
         return _call(endpoint, "editMessageText", change, repeatable=True)
     lane = endpoint.lane
     match step:
@@ -113,7 +131,16 @@ def request(
     return _call(
         endpoint,
         "sendMessage",
-        _SendMessage(_chat_id(chat), text, preview, entities, silent, topic, reply),
+        _SendMessage(
+            _chat_id(chat),
+            text,
+            preview,
+            entities,
+            silent,
+            topic,
+            reply,
+            _keyboard(message.buttons),
+        ),
     )
 
 
@@ -238,6 +265,20 @@ def _mentions(message: Message) -> RichText:
         if user not in there
     ]
     return concat(["\n", join(" ", names)]) if names else EMPTY
+
+
+def _keyboard(buttons: Buttons) -> _InlineKeyboard | None:
+    """The rows as an inline keyboard; a button whose data is too long would be refused."""
+    rows = tuple(
+        tuple(
+            _InlineButton(each.label, each.data, "danger" if each.style == "danger" else "")
+            for each in row
+            if len(each.data.encode()) <= _LONGEST_DATA
+        )
+        for row in buttons
+    )
+    kept = tuple(row for row in rows if row)
+    return _InlineKeyboard(kept) if kept else None
 
 
 def _call(endpoint: Endpoint, method: str, body: Struct, *, repeatable: bool = False) -> Request:

@@ -8,6 +8,7 @@ from typing import get_args
 import msgspec
 
 from relay.core.bot.update import (
+    CallbackQuery,
     ChatInfo,
     ChatKind,
     Command,
@@ -18,15 +19,17 @@ from relay.core.bot.update import (
     Standing,
     Topic,
     Update,
+    Written,
 )
 from relay.platforms.answer import int_of, object_of, positive_id, text_of
 
-ALLOWED = ("message", "channel_post", "my_chat_member")
+ALLOWED = ("message", "channel_post", "my_chat_member", "callback_query")
 _COMMAND = re.compile(r"/([A-Za-z0-9_]{1,32})(?:@([A-Za-z0-9_]{1,64}))?(?:\s+(.*))?\s*", re.DOTALL)
 _LANGUAGE = re.compile(r"[a-z]{2,3}(?:-[A-Za-z0-9-]{1,10})?")
 _LARGEST = 2**52  # ids fit in 52 bits: https://core.telegram.org/bots/api#chat
 _LONGEST_TITLE = 128
 _LONGEST_ARGUMENT = 4096
+_LONGEST_DATA = 256
 _KINDS: dict[str, ChatKind] = {kind: kind for kind in get_args(ChatKind)}
 _STANDINGS: dict[str, Standing] = {each: each for each in get_args(Standing)} | {
     "creator": "administrator"
@@ -56,6 +59,8 @@ def update(value: object, username: str) -> Update:
         return Ignored(0, "without a number")
     kind = next((kind for kind in ALLOWED if kind in body), "")
     told = object_of(body.get(kind))
+    if kind == "callback_query":
+        return _pressed(number, told)
     chat = _chat(told.get("chat"))
     if not kind:
         return Ignored(number, "of another kind")
@@ -104,21 +109,85 @@ def _message(number: int, chat: ChatInfo, told: dict[str, object], username: str
         return moved
     topic = _topic(told)
     found = _COMMAND.fullmatch(text_of(told.get("text"))[:_LONGEST_ARGUMENT])
-    if found is None or (found[2] and found[2].casefold() != username.casefold()):
-        return Seen(number, chat, topic)
     sender = object_of(told.get("from"))
-    code = text_of(sender.get("language_code"))
+    if found is None:
+        return _written(number, chat, topic, told, sender)
+    if found[2] and found[2].casefold() != username.casefold():
+        return Seen(number, chat, topic)
     return Command(
         id=number,
         chat=chat,
         topic=topic,
         user=_user(told, sender),
-        language=code if _LANGUAGE.fullmatch(code) else "",
+        language=_language(sender),
         message=positive_id(told.get("message_id")),
         at=float(max(0, min(int_of(told.get("date")), _LARGEST))),
         name=found[1].lower(),
         argument=(found[3] or "").strip(),
     )
+
+
+def _written(
+    number: int,
+    chat: ChatInfo,
+    topic: Topic,
+    told: dict[str, object],
+    sender: dict[str, object],
+) -> Update:
+    """What was written in answer to a bot, else that something was."""
+    answered = object_of(told.get("reply_to_message"))
+    text = text_of(told.get("text"))[:_LONGEST_ARGUMENT]
+    reply_to = positive_id(answered.get("message_id"))
+    if not text or not reply_to or object_of(answered.get("from")).get("is_bot") is not True:
+        return Seen(number, chat, topic)
+    return Written(
+        id=number,
+        chat=chat,
+        topic=topic,
+        user=_user(told, sender),
+        name=_name(sender),
+        language=_language(sender),
+        message=positive_id(told.get("message_id")),
+        reply_to=reply_to,
+        text=text,
+    )
+
+
+def _pressed(number: int, told: dict[str, object]) -> Update:
+    """A press. Of a message that is too old only its chat and id are told; a press in a message
+    that was sent inline has neither.
+
+    https://core.telegram.org/bots/api#callbackquery
+    """
+    message = object_of(told.get("message"))
+    chat, sender = _chat(message.get("chat")), object_of(told.get("from"))
+    user, query = int_of(sender.get("id")), text_of(told.get("id"))
+    message_id = positive_id(message.get("message_id"))
+    if chat is None or not message_id:
+        return Ignored(number, "without a chat")
+    if not query or not 0 < user < _LARGEST:
+        return Ignored(number, "without a person")
+    return CallbackQuery(
+        id=number,
+        query=query[:_LONGEST_TITLE],
+        chat=chat,
+        topic=_topic(message),
+        message=message_id,
+        user=user,
+        name=_name(sender),
+        language=_language(sender),
+        data=text_of(told.get("data"))[:_LONGEST_DATA],
+    )
+
+
+def _name(sender: dict[str, object]) -> str:
+    parts = (text_of(sender.get("first_name")), text_of(sender.get("last_name")))
+    return _title(" ".join(filter(None, parts)))
+
+
+def _language(sender: dict[str, object]) -> str:
+    code = text_of(sender.get("language_code"))
+    return code if _LANGUAGE.fullmatch(code) else ""
 
 
 def _user(told: dict[str, object], sender: dict[str, object]) -> int:

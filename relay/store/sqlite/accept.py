@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 
 import msgspec
+from msgspec import Struct
 
 from relay.core.card.lane_state import LaneState
 from relay.core.event import EndReason
@@ -89,21 +90,32 @@ def _insert(db: Database, payloads: Sequence[NewPayload]) -> list[tuple[int, str
     return accepted
 
 
+class Part(Struct, frozen=True):
+    """What of a lane's pending deliveries goes to a fallback: those of one owner; for one card
+    (group and fingerprint); accepted before then, or then.
+    """
+
+    owner: str
+    card: tuple[str, str] | None = None
+    before: float | None = None
+
+
 def copy_to_fallback(
-    db: Database, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]
+    db: Database, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey], part: Part
 ) -> tuple[LaneKey, ...]:
     source = lane_row(db, lane)
+    group, fingerprint = part.card or (None, None)
     pending = db.execute(
-        "UPDATE delivery INDEXED BY delivery_owner SET copied = 1 WHERE lane = ? AND owner = ? "
-        "AND receiver = owner"
-        " AND settlement IS NULL AND copied = 0 RETURNING seq, payload, grp, fingerprint, "
-        "alerts, accepted_at",
-        (source, receiver),
+        "UPDATE delivery INDEXED BY delivery_owner SET copied = 1 WHERE lane = ?1 AND owner = ?2"
+        " AND receiver = ?3 AND settlement IS NULL AND copied = 0"
+        " AND (?4 IS NULL OR (grp = ?4 AND fingerprint = ?5)) AND (?6 IS NULL OR accepted_at <= ?6)"
+        " RETURNING seq, payload, grp, fingerprint, alerts, accepted_at",
+        (source, part.owner, receiver, group, fingerprint, part.before),
     ).fetchall()
     woken: list[LaneKey] = []
     for _, payload, group, fingerprint, alerts, accepted_at in sorted(pending):
         rows = [
-            Row(lane_row(db, key), key, fallback, receiver, group, fingerprint, alerts, source)
+            Row(lane_row(db, key), key, fallback, part.owner, group, fingerprint, alerts, source)
             for key in to
         ]
         missing = [row for row in rows if not _has(db, row, payload)]

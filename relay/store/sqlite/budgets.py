@@ -4,12 +4,25 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
-from relay.core.budget import Block, Budget, Limit, block, free_at, merge, refuse, room, take
+from relay.core.budget import (
+    Block,
+    Budget,
+    Limit,
+    answered,
+    block,
+    free_at,
+    is_asked,
+    merge,
+    refuse,
+    room,
+    take,
+)
 from relay.store.protocol import Attempt
 from relay.store.sqlite.database import Database
 from relay.store.sqlite.unreadable import readable
 
 YIELD = 0.05  # seconds after which a lane that let another one go first asks again
+ASK_AGAIN = 0.25  # seconds after which a lane asks again that waits for what another one is told
 PATIENCE = 5.0  # seconds for which others wait for a lane that may go and does not come
 _encode = msgspec.json.encode
 _budget = msgspec.json.Decoder(Budget).decode
@@ -27,12 +40,17 @@ def take_all(
     budgets = [(limit, _read(db, limit.key)) for limit in limits]
     due = max((free_at(budget, limit, now) for limit, budget in budgets), default=now)
     db.execute("DELETE FROM wish WHERE lane = ? OR due <= ?", (lane, now - PATIENCE))
-    if due > now or any(
-        _ahead(db, attempt, limit, now) >= room(budget, limit, now) for limit, budget in budgets
+    asked = any(is_asked(budget, now) for _, budget in budgets)
+    if (
+        due > now
+        or asked
+        or any(
+            _ahead(db, attempt, limit, now) >= room(budget, limit, now) for limit, budget in budgets
+        )
     ):
         wish = [(limit.key, lane, attempt.urgent, attempt.since, due) for limit in limits]
         db.executemany("INSERT OR REPLACE INTO wish VALUES (?, ?, ?, ?, ?)", wish)
-        return due if due > now else now + YIELD
+        return due if due > now else now + (ASK_AGAIN if asked else YIELD)
     for limit, budget in budgets:
         _keep(db, take(budget, limit, now))
     return None
@@ -68,6 +86,16 @@ def settle(db: Database, renamed: Iterable[tuple[str, str]], blocks: Iterable[Bl
             _keep(db, block(_read(db, key), each.until))
         if each.whole:
             _keep(db, refuse(_read(db, each.whole), each))
+
+
+def end(db: Database, keys: Iterable[str], *, passed: bool) -> None:
+    """A call on these budgets ended that was not refused; where the answer was waited for, it
+    counts.
+    """
+    for key in keys:
+        budget = _read(db, key)
+        if budget.refused is not None:
+            _keep(db, answered(budget, passed=passed))
 
 
 def _ahead(db: Database, attempt: Attempt, limit: Limit, now: float) -> int:

@@ -10,6 +10,7 @@ from msgspec.structs import replace
 
 from relay.core.alert import GroupId, Notification
 from relay.core.card.card import Card, is_settled
+from relay.core.card.failures import Failures, paused_until
 from relay.core.card.lane_state import LaneState
 from relay.core.card.operator import probe, resume, waive
 from relay.core.event import EndReason, Settlement, sentence
@@ -30,6 +31,7 @@ from relay.store.queue import (
 from relay.store.sqlite import cards
 from relay.store.sqlite.database import Database
 from relay.store.sqlite.settlements import balance, count, end
+from relay.store.sqlite.unreadable import readable
 
 _NAMES, _LONGEST_NAME, _LONGEST_KEY = 5, 80, 300
 _CARD = (
@@ -39,8 +41,9 @@ _CARD = (
 )
 _FIND = (
     "SELECT lane, seq, key, state, receiver, owner, grp, fingerprint, alerts, delivery.accepted_at,"  # noqa: S608
-    f" {_CARD}, settlement, why, retried, payload.accepted_at, body FROM delivery JOIN lane ON "
-    "lane.id = lane"
+    f" {_CARD}, settlement, why, retried, payload.accepted_at, payload.body,"
+    " (SELECT body FROM card WHERE card.id = delivery.card)"
+    " FROM delivery JOIN lane ON lane.id = lane"
     " JOIN payload ON payload.id = payload WHERE lane = ? AND seq = ?"
 )
 LISTS: dict[QueueState, str] = {
@@ -70,6 +73,12 @@ class _Alert(Struct, frozen=True):
     labels: _Named
 
 
+class _Failing(Struct, frozen=True):
+    """Of a card only what a list of deliveries tells: the calls for it that failed."""
+
+    failures: Failures | None = None
+
+
 class _Alerts(Struct, frozen=True):
     """Of a notification only what a list of deliveries tells."""
 
@@ -82,6 +91,7 @@ _lane_state = msgspec.json.Decoder(LaneState).decode
 _group = msgspec.json.Decoder(GroupId).decode
 _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 _names = msgspec.json.Decoder(_Alerts).decode
+_failing = msgspec.json.Decoder(_Failing).decode
 _notification = msgspec.json.Decoder(Notification).decode
 
 
@@ -105,6 +115,7 @@ class Row(NamedTuple):
     retried: int | None
     told_at: float
     body: bytes
+    card_body: bytes | None
 
     @property
     def id(self) -> str:
@@ -180,6 +191,8 @@ def queued(row: Row) -> Queued:
     names, count = _alerts(row)
     waits = row.settlement is None
     group = _group(row.grp)
+    failing = readable(_failing, row.card_body) if waits and row.card_body else None
+    failures = failing.failures if failing else None
     return Queued(
         id=row.id,
         state=row.settlement or "pending",
@@ -190,9 +203,9 @@ def queued(row: Row) -> Queued:
         alerts=names,
         count=count,
         accepted_at=row.accepted_at,
-        why=_waits_for(state) if waits else _ended(row),
-        attempts=state.attempts if waits else 0,
-        retry_at=_retry_at(state) if waits else None,
+        why=_waits_for(state, failures) if waits else _ended(row),
+        attempts=(failures.tries if failures else state.attempts) if waits else 0,
+        retry_at=_retry_at(state, failures) if waits else None,
     )
 
 
@@ -228,7 +241,7 @@ def _ended(row: Row) -> str:
     return "; ".join(filter(None, (sentence(row.why), again)))
 
 
-def _waits_for(state: LaneState) -> str:
+def _waits_for(state: LaneState, failures: Failures | None) -> str:
     if state.down:
         never = (
             ""
@@ -236,21 +249,24 @@ def _waits_for(state: LaneState) -> str:
             else " (no call is made any more: retry it once that is mended)"
         )
         return f"the chat is down: {state.down.why}{never}"
+    cause = f": {state.trouble_why}" if state.trouble_why else ""
+    if failures and len(state.failing) < 2:
+        return f"the last call for this message failed: {failures.why}"
     if state.attempts:
         return (
-            "the chat could not be reached"
+            f"the chat could not be reached{cause}"
             if state.trouble == "unreachable"
-            else "the last call failed"
+            else f"the last call failed{cause}"
         )
     if state.trouble == "rate_limited" and not state.trouble_until:
         return "the chat takes no more for a while"
     return "its turn comes"
 
 
-def _retry_at(state: LaneState) -> float | None:
+def _retry_at(state: LaneState, failures: Failures | None) -> float | None:
     if state.down:
         return state.down.probe_at
-    return state.retry_at or None
+    return max(state.retry_at, paused_until(failures, state)) or None
 
 
 def _unknown(delivery_id: str) -> Refused:

@@ -67,16 +67,6 @@ def pending_lanes(db: Database) -> tuple[tuple[LaneKey, str], ...]:
     return tuple((_lane_key(key), owner) for key, owner in rows)
 
 
-def overdue(db: Database, lane: int, owner: str, before: float) -> list[int]:
-    """The deliveries that are pending since before then."""
-    late = db.execute(
-        "SELECT seq FROM delivery WHERE owner = ? AND lane = ? AND accepted_at < ? AND "
-        "settlement IS NULL",
-        (owner, lane, before),
-    ).fetchall()
-    return [seq for (seq,) in late]
-
-
 def down(db: Database) -> tuple[tuple[LaneKey, Down], ...]:
     """See `protocol.Store.down`. A state that cannot be read says nothing: it is reset when its
     lane has a turn.

@@ -28,8 +28,8 @@ from relay.store.protocol import (
     StoreError,
 )
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
-from relay.store.sqlite import budgets, cards, queue, standing, unreadable
-from relay.store.sqlite.accept import accept, copy_to_fallback, lane_row, route_again
+from relay.store.sqlite import budgets, cards, queue, standing, unreadable, waiting
+from relay.store.sqlite.accept import Part, accept, copy_to_fallback, lane_row, route_again
 from relay.store.sqlite.cards import text
 from relay.store.sqlite.claim import claim
 from relay.store.sqlite.clock_ahead import move_times_back
@@ -37,7 +37,7 @@ from relay.store.sqlite.connection import Connect, connect
 from relay.store.sqlite.database import Database
 from relay.store.sqlite.people import SqlitePeople
 from relay.store.sqlite.purge import Purge
-from relay.store.sqlite.settlements import balance, down, end, overdue, pending_lanes
+from relay.store.sqlite.settlements import balance, down, end, pending_lanes
 from relay.store.sqlite.spread import spread, take_woken
 from relay.store.sqlite.unreadable import needed, readable
 
@@ -100,10 +100,40 @@ class SqliteStore:
         return take_woken(self._db)
 
     def copy_to_fallback(
-        self, lane: LaneKey, receiver: str, fallback: str, to: Sequence[LaneKey]
+        self,
+        lane: LaneKey,
+        receiver: str,
+        fallback: str,
+        to: Sequence[LaneKey],
+        *,
+        owner: str = "",
+        card: tuple[GroupId, str] | None = None,
+        before: float | None = None,
     ) -> tuple[LaneKey, ...]:
         spread(self._db)
-        return copy_to_fallback(self._db, lane, receiver, fallback, to)
+        part = Part(owner or receiver, card and (text(card[0]), card[1]), before)
+        return copy_to_fallback(self._db, lane, receiver, fallback, to, part)
+
+    def oldest_uncopied(self, lane: LaneKey, receiver: str, owner: str) -> float | None:
+        return waiting.oldest_uncopied(self._db, self._lane(lane), receiver, owner)
+
+    def supersede(
+        self,
+        lane: LaneKey,
+        group: GroupId,
+        fingerprint: str,
+        before: float,
+        empty_before: float,
+    ) -> tuple[Ended, ...]:
+        where = (self._lane(lane), text(group), fingerprint)
+        seqs = waiting.superseded(self._db, *where, before, empty_before)
+        return self._end(lane, seqs, "merged", "")
+
+    def look_again(self, lane: LaneKey, now: float) -> None:
+        waiting.look_again(self._db, self._lane(lane), now)
+
+    def stuck(self, now: float) -> tuple[tuple[LaneKey, Down], ...]:
+        return waiting.stuck(self._db, now)
 
     def _lane(self, lane: LaneKey) -> int:
         return lane_row(self._db, lane)
@@ -219,6 +249,7 @@ class SqliteStore:
         row = self._lane(result.lane)
         self._db.execute("DELETE FROM attempt WHERE lane = ?", (row,))
         self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(result.state), row))
+        budgets.end(self._db, result.budgets, passed=result.passed)
         budgets.settle(self._db, result.renamed, result.blocks)
         if result.digest is not None:
             return self._settle_digest(result, row, result.digest)
@@ -325,7 +356,10 @@ class SqliteStore:
         return pending_lanes(self._db)
 
     def expire(self, lane: LaneKey, receiver: str, before: float) -> tuple[Ended, ...]:
-        return self._end(lane, overdue(self._db, self._lane(lane), receiver, before), "expired", "")
+        row = self._lane(lane)
+        refused = self.state(lane).down is not None
+        seqs = waiting.overdue(self._db, row, receiver, before, refused=refused)
+        return self._end(lane, seqs, "expired", "")
 
     def purge(self, before: float, size: int, most: int) -> int:
         return self._purge.some(before, size, most)

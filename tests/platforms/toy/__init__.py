@@ -72,6 +72,7 @@ IMPORTED = Imported()
 SUBSCRIBERS: Entry | None = None
 ERRORS: tuple[ErrorRow, ...] = (
     ErrorRow("RateLimited", "too many calls", statuses=(429, 429)),
+    ErrorRow("Unavailable", "a proxy answered", statuses=(400, 499), own=False),
     ErrorRow("BotDown", "the key is wrong", statuses=(401, 401)),
     ErrorRow("ChatDown", "the room does not exist", statuses=(404, 404), words=("no room",)),
     ErrorRow("MessageGone", "the message is deleted", statuses=(404, 404), own=True),

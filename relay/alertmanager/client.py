@@ -1,0 +1,147 @@
+"""The Alertmanager of one source: one sticky peer is written to and read, one call at a time."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from typing import TypeVar, assert_never
+
+from relay.alertmanager import api
+from relay.core.action.reconcile import Poll, Presence
+from relay.core.action.settings import AlertmanagerConfig
+from relay.core.action.silence import (
+    Answer,
+    ApiRefused,
+    ApiUnavailable,
+    ApiUnknown,
+    Call,
+    Count,
+    Counted,
+    Expire,
+    Find,
+    FoundSilence,
+    NotFound,
+    Write,
+    tag,
+)
+from relay.core.alert import Labels
+from relay.core.routing.matcher import Matcher
+from relay.delivery.transport import Transport
+from relay.platforms.http import NoAnswer, Request, Response
+
+T = TypeVar("T")
+
+CONNECT, TOTAL = 2.0, 10.0  # seconds
+MOST_READ = 32 << 20  # bytes of an answer
+_MOST_FILTERS = 12
+
+
+def transport() -> Transport:
+    """The connections to Alertmanagers, with their deadlines and their bound of what is read."""
+    return Transport(CONNECT, TOTAL, MOST_READ)
+
+
+class AlertmanagerClient:
+    """Calls the Alertmanager of a source. Failures are values; nothing is raised.
+
+    A peer that cannot be reached loses its place to the next one, but for a call that names its
+    peer: what was posted to one is looked for there.
+    """
+
+    def __init__(
+        self, config: AlertmanagerConfig, connections: Transport, clock: Callable[[], float]
+    ) -> None:
+        self._config = config
+        self._connections = connections
+        self._clock = clock
+        self._peers = config.urls
+        self._at = 0
+        self._locks = {peer: asyncio.Lock() for peer in config.urls}
+
+    @property
+    def peer(self) -> str:
+        """The peer that is used now."""
+        return self._peers[self._at]
+
+    async def call(self, call: Call, peer: str) -> Answer:
+        """What a call of a silencing came to. `peer` is where it goes: see `peer_for`."""
+        match call:
+            case Count(matchers):
+                return await self._count(matchers, peer)
+            case Find(action):
+                return await self._find(action, peer)
+            case Write(silence):
+                request = api.write_request(self._config, peer, silence)
+                return self._noted(peer, api.written_of(await self._send(request, peer)))
+            case Expire(silence_id):
+                request = api.expire_request(self._config, peer, silence_id)
+                return self._noted(peer, api.expired_of(await self._send(request, peer)))
+            case _:
+                assert_never(call)
+
+    def peer_for(self, wanted: str) -> str:
+        """Where a silencing's next call goes: the peer that it was posted to, while that is one;
+        else the one that is used now.
+        """
+        return wanted if wanted in self._peers else self.peer
+
+    async def poll(self) -> Poll | ApiRefused | ApiUnavailable | ApiUnknown:
+        """What the peer suppresses, and its silences; an error of one call is that of all."""
+        peer = self.peer
+        request = api.status_request(self._config, peer)
+        status = api.status_of(await self._send(request, peer), self._clock())
+        if isinstance(status, ApiRefused | ApiUnavailable | ApiUnknown):
+            return self._noted(peer, status)
+        request = api.suppressed_request(self._config, peer)
+        suppressed = api.alerts_of(await self._send(request, peer))
+        if not isinstance(suppressed, tuple):
+            return self._noted(peer, suppressed)
+        silences = api.silences_of(await self._send(api.silences_request(self._config, peer), peer))
+        if not isinstance(silences, tuple):
+            return self._noted(peer, silences)
+        return Poll(status, suppressed, silences)
+
+    async def presence(self, labels: Labels) -> tuple[Presence, ...]:
+        """What each peer says of one alert: alerts are not gossiped."""
+        return tuple(await asyncio.gather(*(self._presence(peer, labels) for peer in self._peers)))
+
+    async def _presence(self, peer: str, labels: Labels) -> Presence:
+        request = api.status_request(self._config, peer)
+        status = api.status_of(await self._send(request, peer), self._clock())
+        if isinstance(status, ApiRefused | ApiUnavailable | ApiUnknown):
+            return Presence(None)
+        request = api.alerts_request(self._config, peer, _filters(labels))
+        alerts = api.alerts_of(await self._send(request, peer))
+        if not isinstance(alerts, tuple):
+            return Presence(None)
+        return Presence(status, next((each for each in alerts if each.labels == labels), None))
+
+    async def _count(self, matchers: Sequence[Matcher], peer: str) -> Answer:
+        response = await self._send(api.alerts_request(self._config, peer, matchers), peer)
+        alerts = api.alerts_of(response)
+        if not isinstance(alerts, tuple):
+            return self._noted(peer, alerts)
+        return Counted(tuple(each.labels for each in alerts), api.clock_of(response))
+
+    async def _find(self, action: str, peer: str) -> Answer:
+        """A silence that expired counts as well: it was made."""
+        silences = api.silences_of(await self._send(api.silences_request(self._config, peer), peer))
+        if not isinstance(silences, tuple):
+            return self._noted(peer, silences)
+        found = (each for each in silences if tag(action) in each.comment)
+        first = next(found, None)
+        return NotFound() if first is None else FoundSilence(first.id, first.ends_at)
+
+    async def _send(self, request: Request, peer: str) -> Response | NoAnswer:
+        async with self._locks.setdefault(peer, asyncio.Lock()):
+            return await self._connections.send(request)
+
+    def _noted(self, peer: str, answer: T) -> T:
+        """The answer; a peer that is not available makes room for the next."""
+        if isinstance(answer, ApiUnavailable | ApiUnknown) and peer == self.peer:
+            self._at = (self._at + 1) % len(self._peers)
+        return answer
+
+
+def _filters(labels: Labels) -> tuple[Matcher, ...]:
+    """A few labels find the alert among others; all of them might be too long an address."""
+    names = sorted(labels, key=lambda name: (name != "alertname", len(labels[name]), name))
+    return tuple(Matcher(name, "=", labels[name]) for name in names[:_MOST_FILTERS])

@@ -1,0 +1,182 @@
+"""The work for one Alertmanager: silences that were asked for are carried out, and what it
+suppresses is read.
+"""
+
+import asyncio
+import random
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from functools import partial
+from typing import Protocol
+
+from relay.alertmanager.client import AlertmanagerClient
+from relay.core.action.reconcile import Poll, Reconciled, Suppressed, reconcile
+from relay.core.action.settings import AlertmanagerConfig
+from relay.core.action.silence import (
+    Expire,
+    Silencing,
+    Written,
+    answered,
+    begun,
+    gives_up,
+    next_call,
+)
+from relay.core.alert import Labels
+from relay.core.event import Event, Noted
+from relay.core.routing.lane import LaneKey
+from relay.delivery.transport import Transport
+from relay.store.protocol import StoreError
+from relay.store.writer import Transactions
+
+_AFTER_FAULT = 5.0  # seconds
+_SILENT_FOR = 600.0  # seconds of failures after which it is said
+
+
+class SilenceStore(Protocol):
+    """What the durable state does for one source. Each method is a transaction; all raise
+    StoreError.
+    """
+
+    def silencings_due(self, source: str, now: float) -> tuple[Silencing, ...]:
+        """Those whose next call is due, the oldest first."""
+
+    def next_silencing(self, source: str) -> float | None:
+        """When the next one is due, Unix seconds."""
+
+    def keep_silencing(self, silencing: Silencing) -> tuple[LaneKey, ...]:
+        """Keeps it; cards of its alerts are due. Returns the lanes that have work now."""
+
+    def shown_alerts(self, source: str) -> Mapping[str, Labels]:
+        """The alerts of open cards, by their keys."""
+
+    def known_suppressed(self, source: str) -> Mapping[str, Suppressed]:
+        """What is known of them."""
+
+    def keep_reconciled(self, source: str, reconciled: Reconciled) -> tuple[LaneKey, ...]:
+        """Keeps what changed; cards of these alerts are due. Returns the lanes that have work."""
+
+
+class AlertmanagerRunner:
+    """Carries out silences at once, and polls while cards are open. One runs for a source."""
+
+    def __init__(
+        self,
+        config: AlertmanagerConfig,
+        store: SilenceStore,
+        transactions: Transactions,
+        connections: Transport,
+        clock: Callable[[], float],
+        emit: Callable[[Event], None],
+        wake: Callable[[tuple[LaneKey, ...]], None],
+        names: Callable[[], Mapping[str, str]] = dict,
+    ) -> None:
+        """`names` gives how cards call alerts, by Alertmanager's fingerprint."""
+        self._config = config
+        self._store = store
+        self._transactions = transactions
+        self._client = AlertmanagerClient(config, connections, clock)
+        self._clock = clock
+        self._emit = emit
+        self._wake = wake
+        self._names = names
+        self._work = asyncio.Event()
+        self._tasks: list[asyncio.Task[None]] = []
+        self._failing_since: float | None = None
+
+    def ring(self) -> None:
+        """A silence was asked for."""
+        self._work.set()
+
+    def start(self) -> None:
+        """Begins with what an earlier run left."""
+        self._work.set()
+        self._tasks = [
+            asyncio.create_task(self._again(each)) for each in (self._carry_out, self._poll)
+        ]
+
+    async def stop(self) -> None:
+        """Ends it; a call under way is looked for by the next run."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+
+    async def _again(self, work: Callable[[], Awaitable[None]]) -> None:
+        """A fault of ours, or of the storage, must not end it for good."""
+        while True:
+            try:
+                await work()
+            except StoreError as error:
+                self._emit(Noted("error", "storage failed", (("err", str(error)),)))
+                await asyncio.sleep(_AFTER_FAULT)
+            except Exception as error:  # noqa: BLE001 - see above
+                self._emit(Noted("error", "alertmanager failed", (("err", repr(error)),)))
+                await asyncio.sleep(_AFTER_FAULT)
+
+    async def _carry_out(self) -> None:
+        """What is due, one after the other; then waits until the next, or until it is rung."""
+        self._work.clear()
+        now, source = self._clock(), self._config.source
+        due = await self._transactions.run(partial(self._store.silencings_due, source, now))
+        for silencing in due:
+            await self.advance(silencing)
+        next_at = await self._transactions.run(partial(self._store.next_silencing, source))
+        pause = None if next_at is None else max(0.0, next_at - self._clock())
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._work.wait(), pause)
+
+    async def advance(self, silencing: Silencing) -> Silencing:
+        """One call of a silencing: it is written down before and after."""
+        now = self._clock()
+        over = gives_up(silencing, now)
+        if over is not None:
+            return await self._kept(over)
+        call = next_call(silencing, now)
+        if call is None:
+            return silencing
+        peer = self._client.peer_for(silencing.peer)
+        before = begun(silencing, call, peer, now)
+        if before != silencing:
+            await self._kept(before)
+        answer = await self._client.call(call, peer)
+        after = answered(before, call, answer, self._clock())
+        if isinstance(answer, Written) and silencing.replaces != answer.silence_id:
+            self._emit(Noted("info", "silence written", (("id", answer.silence_id),)))
+        return await self._kept(after)
+
+    async def _kept(self, silencing: Silencing) -> Silencing:
+        self._wake(await self._transactions.run(partial(self._store.keep_silencing, silencing)))
+        return silencing
+
+    async def _poll(self) -> None:
+        """One look, and the pause after it, a little other each time."""
+        await self.look()
+        spread = 0.9 + 0.2 * random.random()  # noqa: S311 - jitter
+        await asyncio.sleep(self._config.poll_interval * spread)
+
+    async def look(self) -> None:
+        """Reads what is suppressed, while cards are open. A failing API changes nothing."""
+        source = self._config.source
+        shown = await self._transactions.run_unsynced(partial(self._store.shown_alerts, source))
+        if not shown:
+            return
+        poll = await self._client.poll()
+        if not isinstance(poll, Poll):
+            self._failed(poll.why)
+            return
+        self._failing_since = None
+        known = await self._transactions.run_unsynced(partial(self._store.known_suppressed, source))
+        found = reconcile(shown, known, poll, self._names(), self._clock())
+        if found.suppressed or found.freed:
+            job = partial(self._store.keep_reconciled, source, found)
+            self._wake(await self._transactions.run(job))
+        for twice in found.twice:
+            await self._client.call(Expire(twice), self._client.peer)
+
+    def _failed(self, why: str) -> None:
+        now = self._clock()
+        if self._failing_since is None:
+            self._failing_since = now
+        elif now - self._failing_since >= _SILENT_FOR:
+            self._failing_since = now
+            source = ("source", self._config.source)
+            self._emit(Noted("warning", "silences unknown", (source, ("err", why))))

@@ -1,0 +1,375 @@
+"""Presses of both platforms: each becomes one transaction, and whoever pressed is answered."""
+
+from collections.abc import Callable
+from functools import partial
+from typing import Protocol
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from relay.active_config import CurrentConfig
+from relay.core.action.press import (
+    Press,
+    PressAnswer,
+    PressContext,
+    PressEffects,
+    judge,
+)
+from relay.core.action.pressed import ButtonData, ForgedData, OldData, button_place, decode, encode
+from relay.core.action.rights import Presser
+from relay.core.action.wish import parse_wish
+from relay.core.bot.account import Bot
+from relay.core.bot.people import catalogue_language
+from relay.core.bot.update import BotId, CallbackQuery, Written
+from relay.core.event import Event, Noted
+from relay.core.routing.lane import LaneKey
+from relay.core.text.message import Button, Buttons
+from relay.core.text.richtext import RichText
+from relay.core.text.texts_acting import act
+from relay.core.text.times import Reader
+from relay.delivery.calls import Exchange
+from relay.platforms.discord import interactions as discord
+from relay.platforms.discord.interactions import Interaction, Interactions
+from relay.platforms.telegram import acting as telegram
+from relay.platforms.telegram.bot import result_of
+from relay.store.protocol import StoreError
+from relay.store.writer import Transactions
+
+QUESTION_LIVES = 120.0  # seconds
+RIGHTS_LIVE = 60.0  # seconds for which a person's standing in a chat is believed
+_MOST_KNOWN = 1000
+
+
+class MessagePlace(Struct, frozen=True):
+    """Where a message stands that was pressed: the platform, the bot or webhook that wrote it, its
+    chat, its id. An empty `account` is any: ids of Discord are unique.
+    """
+
+    platform: str
+    api: str
+    account: str
+    chat: str
+    message: str
+
+
+class Question(Struct, frozen=True):
+    """A person was asked for how long: `data` is that of the button, `message` the card's message.
+    `expires_at` is Unix seconds.
+    """
+
+    place: MessagePlace
+    message: str
+    user: int
+    data: ButtonData
+    expires_at: float
+
+
+class PressStore(Protocol):
+    """What the durable state does for presses. `context`, then `take` in the same job make one
+    transaction. All raise StoreError.
+    """
+
+    def button_key(self) -> bytes:
+        """The key that authenticates buttons, made once for all replicas."""
+
+    def pressed(self, key: str) -> PressEffects | None:
+        """What a press came to that was committed before."""
+
+    def press_context(self, place: MessagePlace, presser: Presser, now: float) -> PressContext:
+        """The card of that message, and what is known of its alerts."""
+
+    def take_press(self, press: Press, effects: PressEffects, now: float) -> tuple[LaneKey, ...]:
+        """Keeps the press and what follows from it; cards of these alerts are due. Returns lanes
+        that have work now.
+        """
+
+    def keep_question(self, question: Question) -> None:
+        """Remembers what an answer in writing is about. Those that expired are forgotten."""
+
+    def take_question(self, place: MessagePlace, now: float) -> Question | None:
+        """The question at `place`, once."""
+
+
+class _Judged(Struct, frozen=True):
+    """What a press came to, and the lanes that have work since."""
+
+    effects: PressEffects
+    lanes: tuple[LaneKey, ...] = ()
+
+
+class Presses:
+    """Takes presses, each once, and answers them. A press that could not be kept says so, and does
+    nothing.
+    """
+
+    def __init__(
+        self,
+        store: PressStore,
+        transactions: Transactions,
+        exchange: Exchange,
+        clock: Callable[[], float],
+        emit: Callable[[Event], None],
+        config: CurrentConfig,
+        wake: Callable[[tuple[LaneKey, ...]], None],
+        asked: Callable[[], None],
+        fresh: Callable[[], str],
+    ) -> None:
+        """`wake` wakes lanes, `asked` the calls to Alertmanager; `fresh` makes an action's id."""
+        self._store = store
+        self._transactions = transactions
+        self._exchange = exchange
+        self._clock = clock
+        self._emit = emit
+        self._config = config
+        self._wake = wake
+        self._asked = asked
+        self._fresh = fresh
+        self._standings: dict[tuple[str, int], tuple[float, telegram.MemberRights]] = {}
+
+    async def press(self, bot: BotId, query: CallbackQuery) -> None:
+        """A press on Telegram. It is answered within moments, whatever becomes of it."""
+        account = self._config.current.bot(bot)
+        if account is None:
+            return
+        place = MessagePlace("telegram", bot.api, bot.account, query.chat.id, query.message)
+        presser = await self._person(account, query.chat.id, query.user, query.name)
+        language = catalogue_language(query.language)
+        key = f"telegram {bot.api} {bot.account} {query.id}"
+        answer = await self._judged(key, place, presser, language, data=query.data)
+        text = answer.text.text
+        await self._exchange(
+            telegram.answer_callback_query(account, query.query, text, alert=answer.alert)
+        )
+        if answer.asks:
+            await self._ask(account, query, place, language)
+
+    async def written(self, bot: BotId, written: Written) -> bool:
+        """An answer in writing to a question of ours; False where it is none."""
+        account = self._config.current.bot(bot)
+        place = MessagePlace("telegram", bot.api, bot.account, written.chat.id, written.reply_to)
+        now = self._clock()
+        question = await self._transactions.run(partial(self._store.take_question, place, now))
+        if account is None or question is None or question.user != written.user:
+            return False
+        at = replace(place, message=question.message)
+        language = catalogue_language(written.language)
+        presser = await self._person(account, written.chat.id, written.user, written.name)
+        wish = parse_wish(written.text, self._zone(), now)
+        data = replace(question.data, verb="silence", number=int(wish or 0))
+        key = f"telegram {bot.api} {bot.account} {written.id}"
+        answer = await self._judged(key, at, presser, language, button=data)
+        await self._exchange(telegram.delete_message(account, written.chat.id, written.reply_to))
+        if answer.alert:
+            await self._say(account, written, answer.text)
+        return True
+
+    async def interact(self, interaction: Interactions) -> None:
+        """An interaction that came over the Gateway."""
+        bot = self._config.current.acting.discord
+        if bot is None or not isinstance(interaction, Interaction):
+            return
+        body = await self.answer(interaction)
+        await self._exchange(discord.answer(bot, interaction, body))
+
+    async def answer(self, interaction: Interactions) -> dict[str, object]:
+        """What an interaction is answered with, which is also the endpoint's answer."""
+        if not isinstance(interaction, Interaction):
+            return discord.pong()
+        place = MessagePlace(
+            "discord", "", interaction.author, interaction.channel, interaction.message
+        )
+        language = catalogue_language(interaction.locale)
+        key = f"discord {interaction.id}"
+        button, reason = await self._button(interaction)
+        if button is not None and button.verb == "over" and button.number:
+            place = replace(place, account="", message=str(button.number))
+        if isinstance(button, ButtonData) and button.verb == "menu":
+            return await self._menu(key, place, interaction, language, button)
+        answer = await self._judged(
+            key,
+            place,
+            interaction.presser,
+            language,
+            data=interaction.data,
+            button=button,
+            whole=interaction.kind == "command",
+            reason=reason,
+        )
+        return discord.told(answer.text, await self._offers(interaction, answer, language))
+
+    async def _button(self, interaction: Interaction) -> tuple[ButtonData | None, str]:
+        """The button that a press or form is about; a form makes a silence of it."""
+        if interaction.kind == "command":
+            return None, ""
+        data = await self._checked(interaction, interaction.author)
+        if data is None:
+            data = await self._checked(interaction, interaction.application)
+        if data is None or interaction.kind == "press":
+            return data, ""
+        wish = parse_wish(interaction.values.get("duration", ""), self._zone(), self._clock())
+        silence = replace(data, verb="silence", number=int(wish or 0))
+        return silence, interaction.values.get("reason", "")
+
+    async def _menu(
+        self,
+        key: str,
+        place: MessagePlace,
+        interaction: Interaction,
+        language: str,
+        button: ButtonData,
+    ) -> dict[str, object]:
+        """The form, where the person may silence; it has to be the first answer."""
+        answer = await self._judged(key, place, interaction.presser, language, button=button)
+        if not answer.asks:
+            return discord.told(answer.text)
+        how, why = act(language, "form_duration").text, act(language, "form_reason").text
+        title = act(language, "form_title").text
+        return discord.form(title, interaction.data, how, why)
+
+    async def _offers(
+        self, interaction: Interaction, answer: PressAnswer, language: str
+    ) -> Buttons:
+        """A button to take over, beside the sentence that says who has it. It stands under a
+        message of the application, and so it names the card's message.
+        """
+        data, secret = await self._checked(interaction, interaction.author), await self._key()
+        if not answer.offers or data is None or secret is None:
+            return ()
+        over = replace(data, verb="over", number=int(interaction.message or 0))
+        lane = LaneKey("discord", "", interaction.application, "")
+        return ((Button(act(language, "over").text, encode(over, secret, button_place(lane))),),)
+
+    async def _checked(self, interaction: Interaction, account: str) -> ButtonData | None:
+        """The data of a button under a message of `account`; None when it is not of that."""
+        secret = await self._key()
+        lane = LaneKey("discord", "", account, "")
+        data = decode(interaction.data, secret, button_place(lane)) if secret else None
+        return data if isinstance(data, ButtonData) else None
+
+    async def _judged(
+        self,
+        key: str,
+        place: MessagePlace,
+        presser: Presser,
+        language: str,
+        *,
+        data: str = "",
+        button: ButtonData | None = None,
+        whole: bool = False,
+        reason: str = "",
+    ) -> PressAnswer:
+        """What the press came to, committed. `button` is data that was checked before."""
+        now = self._clock()
+        job = partial(self._judge, key, place, presser, language, data, button, whole, reason, now)
+        try:
+            judged = await self._transactions.run(job)
+        except StoreError as error:
+            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
+            return PressAnswer(act(language, "not_stored"), alert=True)
+        self._wake(judged.lanes)
+        if judged.effects.silencings:
+            self._asked()
+        return judged.effects.answer
+
+    def _judge(
+        self,
+        key: str,
+        place: MessagePlace,
+        presser: Presser,
+        language: str,
+        data: str,
+        button: ButtonData | None,
+        whole: bool,  # noqa: FBT001 - of a job that is put together once
+        reason: str,
+        now: float,
+    ) -> _Judged:
+        """One transaction: a press that came before has the same answer again."""
+        known = self._store.pressed(key)
+        if known is not None:
+            return _Judged(known)
+        config = self._config.current
+        context = self._store.press_context(place, presser, now)
+        said: ButtonData | OldData | ForgedData
+        if whole:
+            card = context.card
+            said = ButtonData("take", card.name, card.seq) if card else OldData()
+        elif button is not None:
+            said = button
+        else:
+            lane = LaneKey(place.platform, place.api, place.account, place.chat)
+            said = decode(data, self._store.button_key(), button_place(lane))
+        press = Press(key, presser, place.chat, place.message, said, now, reason)
+        reader = Reader(language or config.notices_language, self._zone(), now)
+        window = config.personal.lifecycle.reopen_window
+        effects = judge(press, context, config.acting, reader, window, self._fresh())
+        return _Judged(effects, self._store.take_press(press, effects, now))
+
+    async def _key(self) -> bytes | None:
+        try:
+            return await self._transactions.run(self._store.button_key)
+        except StoreError:
+            return None
+
+    async def _person(self, bot: Bot, chat: str, user: int, name: str) -> Presser:
+        """Who pressed. An administrator bot is told who administers, and who is not to be named."""
+        rights = telegram.MemberRights(admin=False, anonymous=False)
+        if chat.startswith("-") and user:
+            rights = await self._standing(bot, chat, user)
+        return Presser(
+            "telegram", str(user or ""), name, admin=rights.admin, anonymous=rights.anonymous
+        )
+
+    async def _standing(self, bot: Bot, chat: str, user: int) -> telegram.MemberRights:
+        now, at = self._clock(), (f"{bot.api} {bot.account} {chat}", user)
+        known = self._standings.get(at)
+        if known is not None and known[0] > now - RIGHTS_LIVE:
+            return known[1]
+        response = await self._exchange(telegram.get_chat_member(bot, chat, user))
+        rights = telegram.member_rights(result_of(response))
+        if len(self._standings) >= _MOST_KNOWN:
+            self._standings.clear()
+        self._standings[at] = (now, rights)
+        return rights
+
+    async def _ask(
+        self, bot: Bot, query: CallbackQuery, place: MessagePlace, language: str
+    ) -> None:
+        """Asks for how long. What cannot be kept is asked again by another press."""
+        secret = await self._key()
+        lane = LaneKey("telegram", bot.api, bot.account, query.chat.id)
+        data = decode(query.data, secret, button_place(lane)) if secret else ForgedData()
+        if not isinstance(data, ButtonData):
+            return
+        text = act(language, "silence_how").text
+        request = telegram.ask(
+            bot, query.chat.id, query.topic.id, query.message, text, "90m", str(query.user)
+        )
+        message = telegram.asked_message(result_of(await self._exchange(request)))
+        if not message:
+            return
+        question = Question(
+            replace(place, message=message),
+            query.message,
+            query.user,
+            data,
+            self._clock() + QUESTION_LIVES,
+        )
+        try:
+            await self._transactions.run(partial(self._store.keep_question, question))
+        except StoreError as error:
+            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
+
+    async def _say(self, bot: Bot, written: Written, text: RichText) -> None:
+        request = telegram.ask(
+            bot,
+            written.chat.id,
+            written.topic.id,
+            written.message,
+            text.text,
+            "",
+            str(written.user),
+        )
+        await self._exchange(request)
+
+    def _zone(self) -> str:
+        return self._config.current.personal.timezone

@@ -1,0 +1,13 @@
+"""What the environment says and the relay does not follow, said once."""
+
+from collections.abc import Mapping
+
+_PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy")
+
+
+def ignored_proxy(environment: Mapping[str, str]) -> str:
+    """That a proxy of the environment is not used, and what to write; empty without one."""
+    named = next((name for name in _PROXIES if environment.get(name)), "")
+    if not named:
+        return ""
+    return f"{named} is not followed: write proxy_url under http_config for the chats that need it"

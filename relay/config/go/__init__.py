@@ -1,0 +1,1 @@
+"""Go templates, as Alertmanager's configuration has them, read and translated to Jinja2."""

@@ -1,0 +1,1 @@
+"""Acting from the chat: who may, what a press does, silences, escalation and heartbeats."""

@@ -1,0 +1,199 @@
+"""Escalation: a clock for each alert that nobody has taken, and what is due when.
+
+It starts with the first message that a chat accepted. It stops when the alert is taken, over,
+suppressed or muted, and starts anew with another episode, a higher severity, a release, a take that
+ran out, or a silence that ends while the alert fires.
+"""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from relay.core.action.episode import same_episode
+from relay.core.action.settings import Escalation, EscalationStep
+
+MOST_GROUPS = 10  # that one escalation message names
+LANE_GAP = 60.0  # seconds between escalation messages of one lane
+Stop = Literal["", "taken", "over", "suppressed", "muted", "finished"]
+Event = Literal["taken", "over", "suppressed", "muted", "released", "raised", "free", "unmuted"]
+_STOPS: dict[Event, Stop] = {
+    "taken": "taken", "over": "over", "suppressed": "suppressed", "muted": "muted",
+}  # fmt: skip
+_RESTARTS: dict[Event, tuple[Stop, ...]] = {
+    "released": ("taken",), "free": ("suppressed",), "unmuted": ("muted",),
+    "raised": ("", "finished"),
+}  # fmt: skip
+
+
+class EscalationClock(Struct, frozen=True):
+    """How far an alert has escalated under a receiver. Times are Unix seconds.
+
+    `started_at` is what steps count from, `done` the `after` of the last step that was done (-1.0:
+    none), `repeats` how often the last was repeated, `repeated_at` when. `stopped` says why it
+    rests. `taken_at`: it was taken then; `asked`: that take was asked again.
+    """
+
+    receiver: str
+    source: str
+    alert: str
+    starts_at: float
+    started_at: float
+    done: float = -1.0
+    repeats: int = 0
+    repeated_at: float = 0.0
+    stopped: Stop = ""
+    ended_at: float = 0.0
+    taken_at: float = 0.0
+    asked: bool = False
+
+
+class StepDue(Struct, frozen=True):
+    """A step is due since `at`. `repeat`: how often the last one was repeated with it."""
+
+    step: EscalationStep
+    at: float
+    repeat: int = 0
+
+
+class LastDue(Struct, frozen=True):
+    """Nobody took it after the last reminder either: one line says so, where the next would be."""
+
+    reminders: int
+    at: float
+
+
+class AskDue(Struct, frozen=True):
+    """Who took the alert is asked again: it has fired on for `taken_for` since."""
+
+    at: float
+
+
+EscalationDue = StepDue | LastDue | AskDue
+
+
+def accepted(
+    clock: EscalationClock | None,
+    receiver: str,
+    source: str,
+    alert: str,
+    starts_at: float,
+    now: float,
+    window: float,
+) -> EscalationClock:
+    """The clock when a chat accepted a message of the alert: a new one for a new episode; a flap
+    within `window` seconds and later messages change nothing.
+    """
+    fresh = EscalationClock(receiver, source, alert, starts_at, now)
+    if clock is None:
+        return fresh
+    same = same_episode(clock.starts_at, starts_at)
+    if same and clock.stopped != "over":
+        return clock
+    if clock.stopped == "over" and starts_at <= clock.ended_at + window:
+        return replace(clock, starts_at=max(clock.starts_at, starts_at), stopped="")
+    if not same and clock.stopped != "over" and starts_at <= clock.started_at:
+        return clock
+    return clock if same else fresh
+
+
+def happened(clock: EscalationClock, event: Event, now: float) -> EscalationClock:
+    """The clock after an event. What ended stays so until a chat accepts another episode."""
+    if event in _STOPS:
+        if clock.stopped == "over":
+            return clock
+        ended_at = now if event == "over" else clock.ended_at
+        taken_at = now if event == "taken" else clock.taken_at
+        stop = _STOPS[event]
+        return replace(clock, stopped=stop, ended_at=ended_at, taken_at=taken_at, asked=False)
+    return _restarted(clock, now) if clock.stopped in _RESTARTS[event] else clock
+
+
+def due(clock: EscalationClock, plan: Escalation) -> EscalationDue | None:
+    """What comes next, at its moment, whether or not that is past. A plan of another configuration
+    counts from the same start; steps that went with it are not done.
+    """
+    if clock.stopped == "taken":
+        if plan.taken_for and not clock.asked:
+            return AskDue(clock.taken_at + plan.taken_for)
+        return None
+    if clock.stopped:
+        return None
+    for step in plan.steps:
+        if step.after > clock.done:
+            return StepDue(step, clock.started_at + step.after)
+    if not plan.steps or not plan.every or not plan.times:
+        return None
+    last = max(clock.repeated_at, clock.started_at + clock.done)
+    if clock.repeats < plan.times:
+        return StepDue(plan.steps[-1], last + plan.every, clock.repeats + 1)
+    return LastDue(clock.repeats, last + plan.every)
+
+
+def done(clock: EscalationClock, what: EscalationDue) -> EscalationClock:
+    """The clock when what was due is owed to its chat. A step that comes late, after a downtime,
+    moves the repeats and not the steps behind it.
+    """
+    match what:
+        case StepDue(step, at, repeat):
+            if repeat:
+                return replace(clock, repeats=repeat, repeated_at=at)
+            return replace(clock, done=step.after, repeated_at=at)
+        case LastDue():
+            return replace(clock, stopped="finished")
+        case AskDue(at):
+            return replace(_restarted(clock, at), asked=True, taken_at=clock.taken_at)
+
+
+def due_now(
+    clock: EscalationClock, plan: Escalation, now: float
+) -> tuple[EscalationClock, tuple[EscalationDue, ...]]:
+    """All that is due by now, and the clock after it. Of steps that were slept through the latest
+    of each kind is left: one ring tells as much as several. At most one repeat comes at once.
+    """
+    found: list[EscalationDue] = []
+    while (what := due(clock, plan)) is not None and what.at <= now:
+        found.append(what)
+        clock = done(clock, what)
+        if isinstance(what, StepDue) and what.repeat:
+            clock = replace(clock, repeated_at=now)
+            break
+        if isinstance(what, AskDue):
+            break
+    return clock, tuple(found)
+
+
+def _restarted(clock: EscalationClock, now: float) -> EscalationClock:
+    return replace(
+        clock, started_at=now, done=-1.0, repeats=0, repeated_at=0.0, stopped="", asked=False
+    )
+
+
+class Owed(Struct, frozen=True):
+    """An escalation that a lane owes: which group, and since when (Unix seconds)."""
+
+    group: str
+    since: float
+    urgency: int = 0
+
+
+def next_batch(
+    owed: Iterable[Owed], last_at: float, now: float
+) -> tuple[tuple[Owed, ...], float | None]:
+    """What the lane's next escalation message names, the most urgent first, and when it may go:
+    one message a minute, of up to ten groups. None: nothing is owed.
+    """
+    waiting: Sequence[Owed] = sorted(owed, key=lambda each: (each.urgency, each.since, each.group))
+    if not waiting:
+        return (), None
+    return tuple(waiting[:MOST_GROUPS]), max(now, last_at + LANE_GAP)
+
+
+def timetable(plan: Escalation) -> tuple[tuple[float, EscalationStep], ...]:
+    """When each step of a plan comes, in seconds after the first message, repeats with it."""
+    steps = [(step.after, step) for step in plan.steps]
+    if steps and plan.every:
+        after, last = steps[-1]
+        steps += [(after + plan.every * at, last) for at in range(1, plan.times + 1)]
+    return tuple(steps)

@@ -1,0 +1,149 @@
+"""Heartbeats: alerts that have to arrive again and again, and what it means when one does not."""
+
+from collections.abc import Iterable, Sequence
+from typing import Literal
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from relay.core.action.reconcile import Suppressed
+from relay.core.action.settings import HeartbeatConfig
+from relay.core.alert import Alert
+from relay.core.routing.matcher import matches
+
+
+class Beat(Struct, frozen=True):
+    """A heartbeat as it was heard last. `values` are those of the labels `by`. Times are Unix
+    seconds; `heard`: it was heard at all, else `seen_at` is when it was configured. `lost_at`: it
+    was told as lost then.
+    """
+
+    name: str
+    values: tuple[str, ...]
+    seen_at: float
+    heard: bool = True
+    lost_at: float | None = None
+
+
+class Outage(Struct, frozen=True):
+    """What kept us from hearing: the relay began to listen at `up_since`, and answered `refused`
+    payloads of the source with 503 since the last beat.
+    """
+
+    up_since: float
+    refused: int = 0
+
+
+Cause = Literal["silence", "refused", "suppressed", "slept"]
+
+
+class Lost(Struct, frozen=True):
+    """The heartbeat is lost since `since`. `cause`: nothing came (`silence`), we refused payloads
+    (`refused`), its alert is suppressed, by `by` (`suppressed`), or the relay was down for a part
+    of the time (`slept`).
+    """
+
+    beat: Beat
+    since: float
+    cause: Cause
+    refused: int = 0
+    suppressed: Suppressed | None = None
+
+
+class Back(Struct, frozen=True):
+    """The heartbeat is back after so many seconds."""
+
+    beat: Beat
+    gap: float
+
+
+def sort_out(
+    configs: Sequence[HeartbeatConfig], source: str, alerts: Sequence[Alert]
+) -> tuple[tuple[tuple[str, tuple[str, ...]], ...], tuple[int, ...]]:
+    """The heartbeats that a payload brings, by name and values of `by`, and the indexes of the
+    alerts that are none. A resolved one is taken out as well, and is no beat.
+    """
+    beats: dict[tuple[str, tuple[str, ...]], None] = {}
+    rest: list[int] = []
+    for index, alert in enumerate(alerts):
+        found = [
+            each
+            for each in configs
+            if each.source == source and matches(each.matchers, alert.labels)
+        ]
+        if not found:
+            rest.append(index)
+        elif alert.status == "firing":
+            for each in found:
+                values = tuple(alert.labels.get(label, "") for label in each.by)
+                beats[(each.name, values)] = None
+    return tuple(beats), tuple(rest)
+
+
+def first_beats(
+    configs: Iterable[HeartbeatConfig], known: Iterable[Beat], now: float
+) -> tuple[Beat, ...]:
+    """A beat for each heartbeat of which nothing was ever heard, so that its silence is noticed."""
+    names = {beat.name for beat in known}
+    return tuple(
+        Beat(each.name, (), now, heard=False) for each in configs if each.name not in names
+    )
+
+
+def heard(
+    beat: Beat | None, name: str, values: tuple[str, ...], now: float
+) -> tuple[Beat, Back | None]:
+    """The beat after it was heard, and that it is back, if it was lost."""
+    fresh = Beat(name, values, now)
+    if beat is None or beat.lost_at is None:
+        return fresh, None
+    return fresh, Back(fresh, now - beat.seen_at)
+
+
+def deadline(config: HeartbeatConfig, beat: Beat, outage: Outage) -> float:
+    """When the heartbeat is lost: the time that it has counts from its last beat, or from when we
+    began to listen.
+    """
+    return max(beat.seen_at, outage.up_since) + config.every + config.grace
+
+
+def lost(
+    config: HeartbeatConfig,
+    beat: Beat,
+    outage: Outage,
+    suppressed: Suppressed | None,
+    now: float,
+) -> Lost | None:
+    """The heartbeat, if it is lost by now and that was not told."""
+    if beat.lost_at is not None or now < deadline(config, beat, outage):
+        return None
+    told = replace(beat, lost_at=now)
+    if suppressed is not None:
+        return Lost(told, beat.seen_at, "suppressed", suppressed=suppressed)
+    if outage.refused:
+        return Lost(told, beat.seen_at, "refused", refused=outage.refused)
+    slept = beat.heard and beat.seen_at < outage.up_since
+    return Lost(told, beat.seen_at, "slept" if slept else "silence")
+
+
+def lost_since(
+    configs: Sequence[HeartbeatConfig], beats: Iterable[Beat], source: str
+) -> tuple[str, float] | None:
+    """The heartbeat of a source that is lost, and since when there is no news of it."""
+    names = {each.name for each in configs if each.source == source}
+    gone = [beat for beat in beats if beat.name in names and beat.lost_at is not None]
+    if not gone:
+        return None
+    first = min(gone, key=lambda beat: (beat.seen_at, beat.name))
+    return first.name, first.seen_at
+
+
+def may_ping(
+    config: HeartbeatConfig, beats: Iterable[Beat], last_at: float, now: float, *, well: bool
+) -> bool:
+    """Whether the outbound ping is to go: all its beats are heard, the rest is well, and `every`
+    has passed since the last one.
+    """
+    own = [beat for beat in beats if beat.name == config.name]
+    alive = bool(own) and all(beat.heard and beat.lost_at is None for beat in own)
+    return alive and well and config.ping_url is not None and now - last_at >= config.every

@@ -1,0 +1,161 @@
+"""The buttons of a card, and the lines that say who has it and what keeps it silent."""
+
+from collections.abc import Iterable
+
+from msgspec import Struct
+
+from relay.core.action.pressed import ButtonData, Verb, encode
+from relay.core.action.reconcile import Suppressed
+from relay.core.action.settings import ActingConfig
+from relay.core.action.silence import Silencing
+from relay.core.action.take import Holder
+from relay.core.text.message import Button
+from relay.core.text.richtext import RichText, concat, join
+from relay.core.text.texts_acting import act
+from relay.core.text.times import Reader
+
+_LATE = 10.0  # seconds after which an answer of Alertmanager is missed
+_MOST_HOLDERS = 3
+_NO_BREAK = "\u00a0"
+
+
+class TakenMark(Struct, frozen=True, omit_defaults=True):
+    """Who has alerts of the card, and since when."""
+
+    holder: Holder
+    since: float
+
+
+class ActingMarks(Struct, frozen=True, omit_defaults=True):
+    """What acting has to say of a card: who has its firing alerts, how many of them are `untaken`,
+    why they are suppressed (`loud` of them are not), what was asked of Alertmanager, and since when
+    nothing was heard from its source.
+    """
+
+    taken: tuple[TakenMark, ...] = ()
+    untaken: int = 0
+    suppressed: tuple[Suppressed, ...] = ()
+    loud: int = 0
+    asked: tuple[Silencing, ...] = ()
+    lost: tuple[str, float] | None = None
+
+
+NO_MARKS = ActingMarks()
+
+
+class ButtonPlace(Struct, frozen=True):
+    """What buttons of a message are made for: `place` (bot and chat), the card's name, the delivery
+    up to which it is shown, and the key that authenticates them.
+    """
+
+    place: str
+    card: str
+    seq: int
+    key: bytes
+
+
+def keyboard(
+    config: ActingConfig, marks: ActingMarks, source: str, where: ButtonPlace, reader: Reader
+) -> tuple[tuple[Button, ...], ...]:
+    """The row of buttons under a firing card; none when actions are off."""
+    if config.actions is None:
+        return ()
+    row: list[Button] = []
+    if not marks.taken or marks.untaken:
+        row.append(_button("take", where, act(reader.language, "take")))
+    if marks.taken:
+        row.append(_button("release", where, act(reader.language, "release")))
+    if source in config.alertmanagers:
+        silenced = any(each.kind == "silenced" for each in marks.suppressed)
+        if silenced:
+            row.append(_button("end", where, act(reader.language, "end")))
+        if not silenced or marks.loud:
+            row += _silences(config.actions.silences, where, reader)
+    return (tuple(row),)
+
+
+def _silences(silences: Iterable[float], where: ButtonPlace, reader: Reader) -> list[Button]:
+    row = []
+    for seconds in silences:
+        label = act(
+            reader.language, "silence_for", age=str(reader.duration(seconds)).replace("\u00a0", " ")
+        )
+        row.append(_button("silence", where, label, int(seconds), is_danger=True))
+    return [*row, _button("menu", where, act(reader.language, "menu"))]
+
+
+def _button(
+    verb: Verb, where: ButtonPlace, label: RichText, number: int = 0, *, is_danger: bool = False
+) -> Button:
+    data = encode(ButtonData(verb, where.card, where.seq, number), where.key, where.place)
+    return Button(label.text.replace(_NO_BREAK, " "), data, "danger" if is_danger else "plain")
+
+
+def lines(marks: ActingMarks, reader: Reader) -> tuple[RichText, ...]:
+    """The lines of a card: ✋ only on what is taken, 🔕 only while Alertmanager confirms it."""
+    found = (_taken(marks, reader), *_suppressed(marks, reader), *_asked(marks, reader))
+    lost: tuple[RichText, ...] = ()
+    if marks.lost is not None:
+        name, since = marks.lost
+        lost = (act(reader.language, "no_news_line", name=name, since=reader.time(since).rich()),)
+    return tuple(line for line in (*found, *lost) if line is not None)
+
+
+def _taken(marks: ActingMarks, reader: Reader) -> RichText | None:
+    if not marks.taken:
+        return None
+    named = [
+        act(
+            reader.language,
+            "taken_line",
+            name=_name(each.holder, reader),
+            since=reader.time(each.since).rich(),
+        )
+        for each in marks.taken[:_MOST_HOLDERS]
+    ]
+    if marks.untaken:
+        named.append(act(reader.language, "taken_new", marks.untaken))
+    return join(" · ", named)
+
+
+def _name(holder: Holder, reader: Reader) -> str:
+    return act(reader.language, "administrator").text if holder.anonymous else holder.name
+
+
+def _suppressed(marks: ActingMarks, reader: Reader) -> list[RichText]:
+    found: list[RichText] = []
+    for each in marks.suppressed[:_MOST_HOLDERS]:
+        if each.kind == "inhibited":
+            key = "inhibited_line" if each.by else "inhibited_alone"
+            found.append(act(reader.language, key, by=each.by))
+            continue
+        parts: list[RichText | str] = []
+        if each.until:
+            until = reader.time(each.until).rich()
+            parts.append(act(reader.language, "silenced_line", until=until))
+        else:
+            parts.append("🔕")
+        said = ": ".join(filter(None, (each.by, _plain(each.comment))))
+        if said:
+            parts.append(f" · {said}")
+        found.append(concat(parts))
+    return found
+
+
+def _plain(comment: str) -> str:
+    """The comment without the action's id, on one line."""
+    return " ".join(comment.partition("[alert-relay ")[0].split())
+
+
+def _asked(marks: ActingMarks, reader: Reader) -> list[RichText]:
+    found = []
+    for each in marks.asked:
+        since = reader.time(each.asked_at).rich()
+        if each.state == "asked":
+            late = bool(each.tries) and reader.now - each.asked_at >= _LATE
+            key = "asked_late_line" if late else "asked_line"
+            found.append(act(reader.language, key, since=since))
+        elif each.state in ("refused", "unknown"):
+            why = act(reader.language, "wide", each.mutes) if each.why == "wide" else each.why
+            found.append(act(reader.language, "not_silenced_line", why=why or "?"))
+    return found

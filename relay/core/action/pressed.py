@@ -1,0 +1,102 @@
+"""The data of a button: what it does and on which card, authenticated, in 64 bytes."""
+
+import hmac
+from base64 import urlsafe_b64encode
+from hashlib import blake2b, sha256
+from typing import Literal
+
+from msgspec import Struct
+
+from relay.core.routing.lane import LaneKey
+
+VERSION = "1"
+TELEGRAM_BYTES, DISCORD_CHARACTERS = 64, 100  # callback_data, custom_id
+Verb = Literal["take", "release", "over", "silence", "menu", "end"]
+Scope = Literal["card", "group"]
+_LETTERS: dict[Verb, str] = {
+    "take": "t", "release": "r", "over": "o", "silence": "s", "menu": "m", "end": "e",
+}  # fmt: skip
+_VERBS: dict[str, Verb] = {letter: verb for verb, letter in _LETTERS.items()}
+_DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
+_MAC_BYTES, _NAME_BYTES = 8, 8
+_LARGEST = 1 << 64  # a message id of Discord is a number of that size
+
+
+class ButtonData(Struct, frozen=True):
+    """What a button says: verb, the card's name (see `card_name`), the delivery up to which the
+    message showed the card, and a number: the seconds of a silence, or the message that a button of
+    an answer is about.
+    """
+
+    verb: Verb
+    card: str
+    seq: int
+    number: int = 0
+
+
+class OldData(Struct, frozen=True):
+    """Data of another version of the relay."""
+
+
+class ForgedData(Struct, frozen=True):
+    """Data that no button of this message has."""
+
+
+def card_name(*parts: str) -> str:
+    """A short name of a card, from its lane, group and fingerprint: 11 characters."""
+    digest = blake2b("\0".join(parts).encode(), digest_size=_NAME_BYTES).digest()
+    return _text(digest)
+
+
+def button_place(lane: LaneKey, chat: str = "") -> str:
+    """What a button's data is good for: the bot or webhook, on Telegram in one chat. `chat` is
+    where the lane's messages go now, if that is another one.
+    """
+    if lane.platform == "telegram":
+        return f"telegram {lane.api} {lane.account} {chat or lane.chat}"
+    return f"{lane.platform} {lane.account}"
+
+
+def encode(data: ButtonData, key: bytes, place: str) -> str:
+    """The data as a button carries it. `place` is the bot and chat that it is good for."""
+    said = ".".join(
+        (VERSION + _LETTERS[data.verb], data.card, _base36(data.seq), _base36(data.number))
+    )
+    return f"{said}.{_mac(said, key, place)}"
+
+
+def decode(text: str, key: bytes, place: str) -> ButtonData | OldData | ForgedData:
+    """The data of a button that was pressed at `place`; whatever it holds, nothing is raised."""
+    if len(text) > DISCORD_CHARACTERS or not text.isascii():
+        return ForgedData()
+    said, _, mac = text.rpartition(".")
+    if not hmac.compare_digest(mac.encode(), _mac(said, key, place).encode()):
+        return ForgedData()
+    if not said.startswith(VERSION):
+        return OldData()
+    parts = said.split(".")
+    if len(parts) != 4 or parts[0][1:] not in _VERBS:
+        return OldData()
+    try:
+        seq, number = int(parts[2], 36), int(parts[3], 36)
+    except ValueError:
+        return OldData()
+    return ButtonData(_VERBS[parts[0][1:]], parts[1], seq, number)
+
+
+def _mac(said: str, key: bytes, place: str) -> str:
+    return _text(hmac.digest(key, f"{place}\0{said}".encode(), sha256)[:_MAC_BYTES])
+
+
+def _text(data: bytes) -> str:
+    return urlsafe_b64encode(data).decode().rstrip("=")
+
+
+def _base36(number: int) -> str:
+    number = max(0, min(number, _LARGEST))
+    digits = ""
+    while True:
+        number, digit = divmod(number, 36)
+        digits = _DIGITS[digit] + digits
+        if number == 0:
+            return digits

@@ -1,0 +1,207 @@
+"""What Alertmanager says of the alerts on open cards: silenced, inhibited, or neither.
+
+Truth is what it answers; an empty answer of one that is young or settling proves nothing, and a
+failing API changes no card.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Literal
+
+from msgspec import Struct
+
+from relay.core.action.episode import alert_key
+from relay.core.alert import Labels
+from relay.core.routing.matcher import Matcher, matches
+
+YOUNG = 300.0  # seconds of uptime within which an absence proves nothing
+APART = 120.0  # seconds between two absences that prove that an alert is gone
+_MOST_NAMED = 200  # characters of a comment that a card shows
+
+
+class PeerStatus(Struct, frozen=True):
+    """How far a peer can be believed: seconds since its start (None unknown), its cluster."""
+
+    uptime: float | None
+    cluster: str
+    version: str = ""
+
+
+class SeenSilence(Struct, frozen=True):
+    """A silence as Alertmanager has it. Times are Unix seconds."""
+
+    id: str
+    matchers: tuple[Matcher, ...]
+    starts_at: float
+    ends_at: float
+    created_by: str
+    comment: str
+    state: Literal["active", "pending", "expired"]
+
+
+class SeenAlert(Struct, frozen=True):
+    """An alert as Alertmanager has it: which silences and which alerts (fingerprints) suppress
+    it.
+    """
+
+    labels: Labels
+    fingerprint: str
+    silenced_by: tuple[str, ...] = ()
+    inhibited_by: tuple[str, ...] = ()
+
+
+class Suppressed(Struct, frozen=True):
+    """Why an alert is not notified: `silenced` until then, by whom, with the comment; or
+    `inhibited` by the alert that `by` names. `until` is Unix seconds, 0.0 unknown.
+    """
+
+    kind: Literal["silenced", "inhibited"]
+    until: float = 0.0
+    by: str = ""
+    comment: str = ""
+    silence_id: str = ""
+
+
+class Poll(Struct, frozen=True):
+    """One look at an Alertmanager: what it suppresses, and its silences."""
+
+    status: PeerStatus
+    suppressed: tuple[SeenAlert, ...]
+    silences: tuple[SeenSilence, ...]
+
+
+class Reconciled(Struct, frozen=True):
+    """What changes: suppressions that are new or other by alert, and alerts that are no longer
+    suppressed. `twice` are silences that one action made more than once, to be ended.
+    """
+
+    suppressed: dict[str, Suppressed]
+    freed: tuple[str, ...]
+    twice: tuple[str, ...] = ()
+
+
+def reconcile(
+    shown: Mapping[str, Labels],
+    known: Mapping[str, Suppressed],
+    poll: Poll,
+    names: Mapping[str, str],
+    now: float,
+) -> Reconciled:
+    """Lays a poll over what is known of the alerts that open cards show, by alert key. `names` are
+    how cards call alerts, by Alertmanager's fingerprint.
+    """
+    seen = {alert_key(alert.labels): alert for alert in poll.suppressed}
+    silences = {silence.id: silence for silence in poll.silences}
+    changed: dict[str, Suppressed] = {}
+    freed: list[str] = []
+    for key in shown:
+        alert, before = seen.get(key), known.get(key)
+        if alert is not None:
+            after = _suppressed(alert, silences, names)
+            if after is None and before is not None:
+                freed.append(key)
+            elif after is not None and after != before:
+                changed[key] = after
+        elif before is not None and _is_over(before, silences, poll.status, now):
+            freed.append(key)
+    return Reconciled(changed, tuple(freed), _twice(poll.silences))
+
+
+def is_believed(status: PeerStatus) -> bool:
+    """Whether the absence of an alert from the peer's answer may prove something."""
+    return status.uptime is not None and status.uptime >= YOUNG and status.cluster != "settling"
+
+
+def _suppressed(
+    alert: SeenAlert, silences: Mapping[str, SeenSilence], names: Mapping[str, str]
+) -> Suppressed | None:
+    """The silence that lasts longest; an inhibition where there is none."""
+    found = [silences[each] for each in alert.silenced_by if each in silences]
+    live = [each for each in found if each.state == "active"]
+    if live:
+        last = max(live, key=lambda each: (each.ends_at, each.id))
+        comment = last.comment[:_MOST_NAMED]
+        return Suppressed("silenced", last.ends_at, last.created_by, comment, last.id)
+    if alert.silenced_by:
+        return Suppressed("silenced", silence_id=alert.silenced_by[0])
+    if alert.inhibited_by:
+        by = next((names[each] for each in alert.inhibited_by if each in names), "")
+        return Suppressed("inhibited", by=by)
+    return None
+
+
+def _is_over(
+    before: Suppressed, silences: Mapping[str, SeenSilence], status: PeerStatus, now: float
+) -> bool:
+    """Silences outlive a restart, alerts do not: a silence that is live in the list is still in
+    force for an alert that a young Alertmanager has not heard of again.
+    """
+    silence = silences.get(before.silence_id)
+    if before.kind == "silenced":
+        if before.until and before.until <= now:
+            return True
+        if silence is not None and silence.state == "expired":
+            return True
+    return is_believed(status)
+
+
+def _twice(silences: Sequence[SeenSilence]) -> tuple[str, ...]:
+    """Of live silences with one action's id all but the first: a call whose answer was lost on one
+    peer may have been made on another.
+    """
+    first: dict[str, SeenSilence] = {}
+    extra: list[str] = []
+    live = [each for each in silences if each.state != "expired"]
+    for silence in sorted(live, key=lambda each: (each.starts_at, each.id)):
+        at = silence.comment.rfind("[alert-relay ")
+        if at < 0:
+            continue
+        action = silence.comment[at:]
+        if action in first:
+            extra.append(silence.id)
+        first.setdefault(action, silence)
+    return tuple(extra)
+
+
+def covering(silences: Sequence[SeenSilence], labels: Labels, now: float) -> SeenSilence | None:
+    """The live silence that mutes an alert longest."""
+    live = [
+        each
+        for each in silences
+        if each.state == "active" and each.ends_at > now and matches(each.matchers, labels)
+    ]
+    return max(live, key=lambda each: (each.ends_at, each.id), default=None)
+
+
+class Presence(Struct, frozen=True):
+    """What one peer said of an alert that left a list: it has it, suppressed or not, or has not.
+    `status` None: the peer did not answer.
+    """
+
+    status: PeerStatus | None
+    alert: SeenAlert | None = None
+
+
+class Absent(Struct, frozen=True):
+    """It was absent since then, on every peer that answered; asked again, that proves the end."""
+
+    since: float
+
+
+class Proved(Struct, frozen=True):
+    """What is known for sure: the alert is `present` or `gone`, or nothing is (`unknown`)."""
+
+    state: Literal["present", "gone", "unknown"]
+
+
+def absence(before: Absent | None, answers: Sequence[Presence], now: float) -> Absent | Proved:
+    """Whether an alert is over, by the answers of all peers: absent on each, each of which is
+    believed, twice, at least two minutes apart.
+    """
+    given = [each for each in answers if each.status is not None]
+    if any(each.alert is not None for each in given):
+        return Proved("present")
+    if not given or not all(each.status and is_believed(each.status) for each in given):
+        return Proved("unknown")
+    if before is None:
+        return Absent(now)
+    return Proved("gone") if now - before.since >= APART else before

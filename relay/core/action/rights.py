@@ -1,0 +1,118 @@
+"""Rights: the first rule that matches person and alert decides; without one nothing may be done."""
+
+from collections.abc import Iterable, Sequence
+
+from msgspec import Struct
+
+from relay.core.action.settings import (
+    ActionRule,
+    ChatAdmins,
+    Everyone,
+    Named,
+    Person,
+    Right,
+    RoleId,
+    UserId,
+    Who,
+)
+from relay.core.alert import Labels
+from relay.core.routing.matcher import matches
+
+
+class Presser(Struct, frozen=True):
+    """Who pressed, as the platform's own answer says it. `name` is what the platform shows.
+
+    `admin`: the Telegram chat's administrator, by an answer of Telegram to an administrator bot.
+    `anonymous`: the person acts in the name of the chat and is not to be named.
+    """
+
+    platform: str
+    id: str
+    name: str = ""
+    roles: frozenset[str] = frozenset()
+    admin: bool = False
+    anonymous: bool = False
+
+
+class Granted(Struct, frozen=True):
+    """It may be done; a silence lasts `longest` seconds at most, `wide` ones may mute more."""
+
+    longest: float
+    wide: bool = False
+
+
+class Denied(Struct, frozen=True):
+    """It may not. `ask` are those who may, in the words of the configuration."""
+
+    ask: tuple[str, ...]
+
+
+Judgement = Granted | Denied
+
+
+def known_person(people: Iterable[Person], presser: Presser) -> Person | None:
+    """The person of the configuration who pressed."""
+    found = (each for each in people if presser.id and each.id_on(presser.platform) == presser.id)
+    return next(found, None)
+
+
+def judge_rights(
+    rules: Sequence[ActionRule], presser: Presser, right: Right, alerts: Sequence[Labels]
+) -> Judgement:
+    """Whether the person may do this with every one of the alerts; with none of them nobody may."""
+    granted: list[ActionRule] = []
+    for labels in alerts:
+        rule = _first(rules, presser, labels)
+        if rule is None or not _allows(rule, right):
+            return Denied(_who_may(rules, right, labels))
+        granted.append(rule)
+    if not granted:
+        return Denied(())
+    wide = all("silence_wide" in rule.may for rule in granted)
+    return Granted(min(rule.longest for rule in granted), wide)
+
+
+def _allows(rule: ActionRule, right: Right) -> bool:
+    """A silence that mutes more than the card is a silence as well."""
+    return right in rule.may or (right == "silence" and "silence_wide" in rule.may)
+
+
+def _first(rules: Iterable[ActionRule], presser: Presser, labels: Labels) -> ActionRule | None:
+    found = (
+        rule
+        for rule in rules
+        if any(is_one(who, presser) for who in rule.who) and matches(rule.matchers, labels)
+    )
+    return next(found, None)
+
+
+def is_one(who: Who, presser: Presser) -> bool:
+    """Whether the person who pressed is meant. A name counts by its id on that platform alone."""
+    match who:
+        case Everyone():
+            return True
+        case ChatAdmins():
+            return presser.platform == "telegram" and presser.admin
+        case RoleId(number):
+            return presser.platform == "discord" and number in presser.roles
+        case UserId(platform, number):
+            return presser.platform == platform and presser.id == number
+        case Named(person):
+            return bool(presser.id) and person.id_on(presser.platform) == presser.id
+
+
+def asks_for_admins(rules: Iterable[ActionRule]) -> bool:
+    """Whether Telegram has to be asked who administers a chat."""
+    return any(isinstance(who, ChatAdmins) for rule in rules for who in rule.who)
+
+
+def _who_may(rules: Iterable[ActionRule], right: Right, labels: Labels) -> tuple[str, ...]:
+    """Names first, then roles; `everyone` tells nothing to whom it does not help."""
+    words = [
+        word
+        for rule in rules
+        if _allows(rule, right) and matches(rule.matchers, labels)
+        for word in rule.words
+        if word != "everyone"
+    ]
+    return tuple(dict.fromkeys(sorted(words, key=lambda word: ":" in word or "_" in word)))

@@ -1,0 +1,130 @@
+"""Taking: who has an alert episode in hand. It is the relay's own state, the same on every card."""
+
+from collections.abc import Mapping, Sequence
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from relay.core.action.episode import ShownAlert, same_episode
+
+AGAIN = 60.0  # seconds within which a second press takes over
+
+
+class Holder(Struct, frozen=True):
+    """Who has it: `name` as cards show it, `person` as `PLATFORM ID` or the name of a person of the
+    configuration, so that both platforms mean the same one. `anonymous` ones are not named.
+    """
+
+    name: str
+    person: str
+    anonymous: bool = False
+
+
+class Taken(Struct, frozen=True):
+    """An alert episode that somebody has. Times are Unix seconds. `ended_at`: the alert was over
+    then, and may fire again within the reopen window. `asked_at`: it was asked again then.
+    """
+
+    source: str
+    alert: str
+    starts_at: float
+    holder: Holder
+    since: float
+    ended_at: float | None = None
+    asked_at: float | None = None
+
+
+class Took(Struct, frozen=True):
+    """The press took these alerts; `over` are the names of those who had some of them."""
+
+    taken: tuple[Taken, ...]
+    over: tuple[str, ...] = ()
+
+
+class Already(Struct, frozen=True):
+    """The person has all of them."""
+
+    since: float
+
+
+class HeldBy(Struct, frozen=True):
+    """Somebody else has some of them: a second press takes over."""
+
+    holder: Holder
+    since: float
+
+
+class Released(Struct, frozen=True):
+    """The press gave these alerts up, by their keys."""
+
+    alerts: tuple[str, ...]
+
+
+class NotTaken(Struct, frozen=True):
+    """There was nothing to release."""
+
+
+def in_force(taken: Taken | None, alert: ShownAlert, window: float) -> Taken | None:
+    """The take, if it is of the episode that the alert is in now: the same start, or a flap, one
+    that began at most `window` seconds after the end. Else None: it ended with its episode.
+    """
+    if taken is None or same_episode(taken.starts_at, alert.starts_at):
+        return taken
+    if alert.starts_at < taken.starts_at:
+        return taken  # a replica with an older start
+    ended = taken.ended_at if taken.ended_at is not None else max(taken.since, taken.starts_at)
+    return taken if alert.starts_at <= ended + window else None
+
+
+def carried(taken: Taken, alert: ShownAlert) -> Taken:
+    """The take, moved to the episode that continues it, and no longer ended."""
+    return replace(taken, starts_at=max(taken.starts_at, alert.starts_at), ended_at=None)
+
+
+def ended(taken: Taken, at: float) -> Taken:
+    """The alert is over: the take rests, and is forgotten after the window."""
+    return taken if taken.ended_at is not None else replace(taken, ended_at=at)
+
+
+def is_forgotten(taken: Taken, window: float, now: float) -> bool:
+    """The episode ended too long ago for a flap."""
+    return taken.ended_at is not None and now > taken.ended_at + window
+
+
+def take(
+    source: str,
+    alerts: Sequence[ShownAlert],
+    takes: Mapping[str, Taken],
+    holder: Holder,
+    now: float,
+    *,
+    sure: bool,
+) -> Took | Already | HeldBy:
+    """What a press on Take comes to. `takes` are those in force by alert; `sure`: the person was
+    told who has them and pressed again.
+    """
+    had = [takes[alert.key] for alert in alerts if alert.key in takes]
+    others = [each for each in had if each.holder.person != holder.person]
+    if others and not sure:
+        oldest = min(others, key=lambda each: each.since)
+        return HeldBy(oldest.holder, oldest.since)
+    own = {each.alert for each in had if each.holder.person == holder.person}
+    wanted = [alert for alert in alerts if alert.key not in own]
+    if not wanted:
+        return Already(min(each.since for each in had))
+    taken = tuple(Taken(source, each.key, each.starts_at, holder, now) for each in wanted)
+    return Took(taken, tuple(dict.fromkeys(each.holder.name for each in others)))
+
+
+def release(
+    alerts: Sequence[ShownAlert], takes: Mapping[str, Taken], holder: Holder
+) -> Released | HeldBy | NotTaken:
+    """What a press on Release comes to: one gives up what is one's own."""
+    had = [takes[alert.key] for alert in alerts if alert.key in takes]
+    own = tuple(each.alert for each in had if each.holder.person == holder.person)
+    if own:
+        return Released(own)
+    if not had:
+        return NotTaken()
+    oldest = min(had, key=lambda each: each.since)
+    return HeldBy(oldest.holder, oldest.since)

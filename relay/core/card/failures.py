@@ -1,0 +1,149 @@
+"""Failures: what failed calls say of a card, and when of its lane."""
+
+from hashlib import blake2b
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from relay.core.alert import GroupId
+from relay.core.card.lane_state import LaneState
+
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0  # seconds between attempts: doubling, with jitter
+BLIND_PAUSE, LONGEST_BLIND_PAUSE = 15.0, 60.0  # seconds after an unknown answer: doubling
+RESTART_PAUSE = 2.0  # seconds after a call during which the relay itself stopped
+HOURLY = 3600.0  # seconds between calls that may each be one more copy
+MOST_UNKNOWN = 5  # unknown answers after which a card goes to its fallback
+PLAIN_AFTER = 2  # failed calls of a card at fault after which it is sent without style
+OTHERS_FIRST = 60.0  # seconds for which others of the lane go before a card that failed
+_MOST_FAILING = 11  # different cards: their pauses have reached the longest by then
+
+
+class Failures(Struct, frozen=True, omit_defaults=True):
+    """The calls for a card that failed since the last one that got through: how many, how many of
+    them without an answer, when the last one ended, until when the card pauses (Unix seconds), and
+    `why` the last one failed. `at_fault`: it failed again after others of its lane got through.
+    """
+
+    tries: int = 0
+    unknown: int = 0
+    at: float = 0.0
+    retry_at: float = 0.0
+    at_fault: bool = False
+    why: str = ""
+
+
+def name_of(group: GroupId, fingerprint: str) -> str:
+    """A short name for a card, by which its lane remembers that it failed."""
+    return blake2b(msgspec.json.encode((group, fingerprint)), digest_size=6).hexdigest()
+
+
+def is_at_fault(failures: Failures | None, state: LaneState) -> bool:
+    """The card, not its lane, is what fails: another card of the lane got through after it, while
+    nothing else failed, or several times.
+    """
+    if failures is None:
+        return False
+    return failures.at_fault or state.passed_at > failures.at >= state.recovered_at
+
+
+def paused_until(failures: Failures | None, state: LaneState) -> float:
+    """Until when the card pauses, Unix seconds. The end of its lane's trouble ends its pause."""
+    if failures is None or failures.at < state.recovered_at:
+        return 0.0
+    return failures.retry_at
+
+
+def yields(failures: Failures | None, name: str, state: LaneState, now: float) -> bool:
+    """Other cards of the lane that have something to do go first: this one failed, and they tell
+    whether the lane works. Not for long.
+    """
+    if failures is None or now >= failures.retry_at + OTHERS_FIRST:
+        return False
+    return name in state.failing or is_at_fault(failures, state)
+
+
+def owes_fallback(failures: Failures | None) -> bool:
+    """The card cannot be told in its chat for long: its fallback tells it."""
+    if failures is None:
+        return False
+    return failures.unknown >= MOST_UNKNOWN or (
+        failures.at_fault and failures.tries >= MOST_UNKNOWN
+    )
+
+
+def not_taken(
+    before: Failures | None, state: LaneState, now: float, jitter: float, why: str
+) -> Failures:
+    """After a call that was not taken: pauses grow, and spread by `jitter` (0 to 1)."""
+    failures = _again(before, state, now, why)
+    return replace(failures, retry_at=now + growing(failures.tries, jitter))
+
+
+def unknown(
+    before: Failures | None, state: LaneState, now: float, why: str, *, repeatable: bool
+) -> Failures:
+    """After a call without an answer. One that is `repeatable` leaves no second message behind."""
+    failures = _again(before, state, now, why)
+    number = failures.unknown + 1
+    pause = min(BLIND_PAUSE * 2.0 ** min(number - 1, 16), LONGEST_BLIND_PAUSE)
+    if number >= MOST_UNKNOWN:
+        pause = LONGEST_PAUSE if repeatable else HOURLY
+    return replace(failures, unknown=number, retry_at=now + pause)
+
+
+def cut_short(before: Failures | None, now: float, why: str) -> Failures:
+    """After a call during which the relay itself stopped: that says nothing of card or lane."""
+    failures = before or Failures()
+    return replace(
+        failures, tries=failures.tries + 1, at=now, retry_at=now + RESTART_PAUSE, why=why
+    )
+
+
+def hastened(failures: Failures, now: float) -> Failures:
+    """The failures of a card that has to tell of something new: its next try is not far off."""
+    return replace(
+        failures, retry_at=min(failures.retry_at, max(now, failures.at + LONGEST_BLIND_PAUSE))
+    )
+
+
+def doubted(state: LaneState, name: str, now: float, jitter: float) -> LaneState:
+    """The lane after a call for the card of this name failed: it pauses itself only when calls for
+    different cards fail and none gets through.
+    """
+    known = name in state.failing
+    failing = state.failing if known else (*state.failing, name)[-_MOST_FAILING:]
+    after = replace(state, failing=failing, attempts=state.attempts + 1)
+    if len(failing) == 1:
+        return after
+    return replace(after, retry_at=now + growing(len(failing) - 1, jitter))
+
+
+def reached(state: LaneState, now: float) -> LaneState:
+    """The lane after the platform itself answered a call for one of its cards."""
+    ends_trouble = len(state.failing) > 1 or state.down is not None
+    return replace(
+        state,
+        attempts=0,
+        retry_at=0.0,
+        failing=(),
+        passed_at=now,
+        recovered_at=now if ends_trouble else state.recovered_at,
+    )
+
+
+def growing(number: int, jitter: float) -> float:
+    """The pause after that many failures, in seconds."""
+    return min(FIRST_PAUSE * 2.0 ** min(number - 1, 16), LONGEST_PAUSE) * (0.5 + jitter / 2)
+
+
+def _again(before: Failures | None, state: LaneState, now: float, why: str) -> Failures:
+    failures = before or Failures()
+    again = before is not None and state.passed_at > before.at
+    return replace(
+        failures,
+        tries=failures.tries + 1,
+        at=now,
+        at_fault=failures.at_fault or again,
+        why=why,
+    )

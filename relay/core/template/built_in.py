@@ -1,0 +1,16 @@
+"""The templates that come with the relay, and what each is written in."""
+
+from collections.abc import Mapping
+
+from relay.core.text.markup import MarkupName
+
+BUILT_IN: Mapping[str, MarkupName] = {
+    "telegram.html.j2": "html",
+    "discord.md.j2": "discord",
+    "telegram.md2.j2": "markdownv2",
+    "telegram.md.j2": "markdown",
+    "plain.txt.j2": "none",
+}
+TELEGRAM, DISCORD, *_ = BUILT_IN
+LENDING = (TELEGRAM, DISCORD)
+"""Those whose blocks stand in for the ones that a template leaves out."""

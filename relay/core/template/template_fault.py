@@ -1,0 +1,17 @@
+"""A fault of a template."""
+
+from typing import Literal
+
+from msgspec import Struct
+
+
+class TemplateFault(Struct, frozen=True):
+    """What is wrong with a template, or doubtful (`warning`), and where; lines and columns count
+    from 1.
+    """
+
+    template: str
+    line: int
+    column: int
+    message: str
+    severity: Literal["fault", "warning"] = "fault"

@@ -1,0 +1,240 @@
+"""Discord's interactions: presses, message commands and forms as values, and what answers them.
+
+https://docs.discord.com/developers/interactions/receiving-and-responding
+"""
+
+import re
+from typing import Literal
+
+import msgspec
+from msgspec import Struct
+
+from relay.core.action.rights import Presser
+from relay.core.action.settings import DiscordBot
+from relay.core.secret import Secret
+from relay.core.text.message import Buttons
+from relay.core.text.richtext import RichText
+from relay.platforms.answer import int_of, object_of, positive_id, text_of
+from relay.platforms.discord.bot import USER_AGENT, rows
+from relay.platforms.discord.ed25519 import verifies
+from relay.platforms.discord.text import write
+from relay.platforms.http import Request
+
+ANSWER_WITHIN = 3.0  # seconds
+REPLAY = 300.0  # seconds by which a signed timestamp may differ from our clock
+TAKE_COMMAND = "Take"
+_PING, _COMMAND, _COMPONENT, _FORM = 1, 2, 3, 5
+_MESSAGE_COMMAND = 3
+_ONLY_YOU = 64
+_LONGEST = 2000
+_LONGEST_NAME = 64
+_SNOWFLAKE = re.compile(r"[1-9][0-9]{4,19}")
+_INPUTS = ("duration", "reason")
+
+
+class Ping(Struct, frozen=True, tag=True):
+    """Discord asks whether the endpoint is there."""
+
+
+class Interaction(Struct, frozen=True, tag=True):
+    """A person pressed a button, chose a message command, or sent a form.
+
+    `id` and `token` are what an answer needs. `message` is the id of the message in question,
+    `channel` where it stands, `author` whose it is. `data` is what the button or form says, for a
+    command its name. `values` are the inputs of a form. `locale` is the person's language.
+    """
+
+    id: str
+    token: Secret
+    application: str
+    kind: Literal["press", "command", "form"]
+    presser: Presser
+    channel: str
+    message: str
+    author: str
+    data: str
+    values: dict[str, str]
+    locale: str
+
+
+class IgnoredInteraction(Struct, frozen=True, tag=True):
+    """An interaction that the relay does not use."""
+
+    why: str
+
+
+Interactions = Ping | Interaction | IgnoredInteraction
+
+
+def interaction(value: object) -> Interactions:
+    """One interaction, whatever it holds; ids and roles are those that Discord signed."""
+    body = object_of(value)
+    kind = int_of(body.get("type"))
+    if kind == _PING:
+        return Ping()
+    number, token = _id(body.get("id")), text_of(body.get("token"))
+    member = object_of(body.get("member"))
+    user = object_of(member.get("user")) or object_of(body.get("user"))
+    user_id = _id(user.get("id"))
+    if not number or not token or not user_id:
+        return IgnoredInteraction("without an id, a token or a user")
+    said = object_of(body.get("data"))
+    what = _what(kind, body, said)
+    if isinstance(what, str):
+        return IgnoredInteraction(what)
+    name, message, data, values = what
+    roles = member.get("roles")
+    held = [_id(each) for each in roles] if isinstance(roles, list) else []
+    shown = next(
+        (
+            found
+            for found in (member.get("nick"), user.get("global_name"), user.get("username"))
+            if text_of(found)
+        ),
+        "",
+    )
+    return Interaction(
+        id=number,
+        token=Secret(token),
+        application=_id(body.get("application_id")),
+        kind=name,
+        presser=Presser(
+            "discord", user_id, text_of(shown)[:_LONGEST_NAME], frozenset(filter(None, held))
+        ),
+        channel=_id(body.get("channel_id")),
+        message=_id(message.get("id")),
+        author=_id(message.get("webhook_id")) or _id(object_of(message.get("author")).get("id")),
+        data=data,
+        values=values,
+        locale=text_of(body.get("locale"))[:2],
+    )
+
+
+_What = tuple[Literal["press", "command", "form"], dict[str, object], str, dict[str, str]]
+
+
+def _what(kind: int, body: dict[str, object], said: dict[str, object]) -> _What | str:
+    if kind == _COMPONENT:
+        return "press", object_of(body.get("message")), text_of(said.get("custom_id")), {}
+    if kind == _FORM:
+        values = dict(_inputs(said.get("components"), 0))
+        return "form", object_of(body.get("message")), text_of(said.get("custom_id")), values
+    if kind == _COMMAND and int_of(said.get("type")) == _MESSAGE_COMMAND:
+        messages = object_of(object_of(said.get("resolved")).get("messages"))
+        message = object_of(messages.get(text_of(said.get("target_id"))))
+        return "command", message, text_of(said.get("name")), {}
+    return "of another kind"
+
+
+def _inputs(value: object, depth: int) -> list[tuple[str, str]]:
+    """The inputs of a form: in rows (deprecated), or each in a label."""
+    found: list[tuple[str, str]] = []
+    for each in value if isinstance(value, list) and depth < 3 else ():
+        body = object_of(each)
+        name = text_of(body.get("custom_id"))
+        if name in _INPUTS:
+            found.append((name, text_of(body.get("value"))[:_LONGEST]))
+        inner = body.get("components") or ([body["component"]] if "component" in body else [])
+        found += _inputs(inner, depth + 1)
+    return found
+
+
+def _id(value: object) -> str:
+    text = text_of(value) or positive_id(value)
+    return text if _SNOWFLAKE.fullmatch(text) else ""
+
+
+def pong() -> dict[str, object]:
+    """The answer to a ping."""
+    return {"type": 1}
+
+
+def told(text: RichText, buttons: Buttons = ()) -> dict[str, object]:
+    """An answer that only the person sees."""
+    data: dict[str, object] = {
+        "content": write(text)[:_LONGEST],
+        "flags": _ONLY_YOU,
+        "allowed_mentions": {"parse": []},
+    }
+    if buttons:
+        data["components"] = msgspec.to_builtins(rows(buttons))
+    return {"type": 4, "data": data}
+
+
+def noted() -> dict[str, object]:
+    """An answer that shows nothing."""
+    return {"type": 6}
+
+
+def form(title: str, data: str, duration: str, reason: str) -> dict[str, object]:
+    """A form that asks for a duration and a reason; it has to be the first answer to a press."""
+    inputs = ((duration, "duration", 40, True), (reason, "reason", 200, False))
+    return {
+        "type": 9,
+        "data": {
+            "custom_id": data,
+            "title": title[:45],
+            "components": [
+                {
+                    "type": 18,
+                    "label": label[:45],
+                    "component": {
+                        "type": 4,
+                        "custom_id": name,
+                        "style": 1,
+                        "min_length": 1 if needed else 0,
+                        "max_length": most,
+                        "required": needed,
+                    },
+                }
+                for label, name, most, needed in inputs
+            ],
+        },
+    }
+
+
+def answer(bot: DiscordBot, to: Interaction, body: dict[str, object]) -> Request:
+    """The first answer, where it is not that of an HTTP request."""
+    url = Secret(f"{bot.api}/interactions/{to.id}/{to.token.reveal()}/callback")
+    return Request(
+        "POST", url, "interaction_callback", msgspec.json.encode(body), http=bot.http,
+        headers=(USER_AGENT,),
+    )  # fmt: skip
+
+
+def follow_up(bot: DiscordBot, to: Interaction, text: RichText) -> Request:
+    """A later answer, within 15 minutes, that only the person sees."""
+    url = Secret(f"{bot.api}/webhooks/{to.application}/{to.token.reveal()}")
+    body = object_of(told(text)["data"])
+    return Request(
+        "POST", url, "interaction_follow_up", msgspec.json.encode(body), http=bot.http,
+        headers=(USER_AGENT,),
+    )  # fmt: skip
+
+
+def register_commands(bot: DiscordBot, application: str) -> Request:
+    """The message command, which works on messages of webhooks as well. The whole list is put in
+    place: 200 new commands a day are allowed.
+    """
+    command = {"name": TAKE_COMMAND, "type": _MESSAGE_COMMAND, "contexts": [0]}
+    return Request(
+        "PUT",
+        Secret(f"{bot.api}/applications/{application}/commands"),
+        "put_commands",
+        msgspec.json.encode([command]),
+        repeatable=True,
+        http=bot.http,
+        headers=(USER_AGENT, ("Authorization", f"Bot {bot.token.reveal()}")),
+    )
+
+
+def is_signed(public_key: str, timestamp: str, signature: str, body: bytes, now: float) -> bool:
+    """Whether a request to the endpoint is Discord's, and not an old one sent again.
+
+    https://docs.discord.com/developers/interactions/overview#setting-up-an-endpoint
+    """
+    if not re.fullmatch(r"[0-9]{1,12}", timestamp) or abs(int(timestamp) - now) > REPLAY:
+        return False
+    if not re.fullmatch(r"[0-9a-fA-F]{128}", signature):
+        return False
+    return verifies(bytes.fromhex(public_key), timestamp.encode() + body, bytes.fromhex(signature))

@@ -1,0 +1,94 @@
+"""The Bot API's side of acting from the chat: presses are answered, people asked, rights looked up.
+
+https://core.telegram.org/bots/api
+"""
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from relay.core.bot.account import Bot
+from relay.platforms.answer import object_of, positive_id, text_of
+from relay.platforms.http import Request
+from relay.platforms.telegram.bot import Refusal, Result, call
+
+LONGEST_ANSWER = 200  # characters
+LATE = "query is too old"
+_LONGEST_PLACEHOLDER = 64
+_ADMINISTRATORS = ("administrator", "creator")
+
+
+class MemberRights(Struct, frozen=True):
+    """What Telegram says of a person in a chat: an administrator, and one who is not named."""
+
+    admin: bool
+    anonymous: bool
+
+
+def answer_callback_query(bot: Bot, query: str, text: str, *, alert: bool) -> Request:
+    """Answers a press: a passing line, or an alert that has to be closed. Too late, it is refused,
+    which does no harm.
+    """
+    asked: dict[str, object] = {"callback_query_id": query, "text": text[:LONGEST_ANSWER]}
+    return call(bot, "answerCallbackQuery", asked | ({"show_alert": True} if alert else {}))
+
+
+def get_chat_member(bot: Bot, chat: str, user: int) -> Request:
+    """Asks for a person's standing; it is only sure where the bot is an administrator."""
+    return call(bot, "getChatMember", {"chat_id": int(chat), "user_id": user})
+
+
+def member_rights(answer: Result | Refusal) -> MemberRights:
+    """The answer of getChatMember; whatever is not sure is no right."""
+    body = object_of(answer.value) if isinstance(answer, Result) else {}
+    admin = text_of(body.get("status")) in _ADMINISTRATORS
+    return MemberRights(admin, admin and body.get("is_anonymous") is True)
+
+
+def ask(
+    bot: Bot, chat: str, topic: str, reply_to: str, text: str, placeholder: str, mention: str
+) -> Request:
+    """Asks one person, whose id is `mention`, for an answer in writing: the app opens the reply for
+    that person alone, also under privacy mode.
+    """
+    asked: dict[str, object] = {
+        "chat_id": int(chat),
+        "text": f"{text} \u2060",
+        "entities": [
+            {
+                "type": "text_link",
+                "offset": len(text.encode("utf-16-le")) // 2 + 1,
+                "length": 1,
+                "url": f"tg://user?id={mention}",
+            }
+        ],
+        "disable_notification": True,
+        "link_preview_options": {"is_disabled": True},
+        "reply_parameters": {
+            "message_id": int(reply_to),
+            "allow_sending_without_reply": True,
+        },
+        "reply_markup": {
+            "force_reply": True,
+            "selective": True,
+            "input_field_placeholder": placeholder[:_LONGEST_PLACEHOLDER],
+        },
+    }
+    if topic.isdecimal():
+        asked["message_thread_id"] = int(topic)
+    return replace(call(bot, "sendMessage", asked), repeatable=False)
+
+
+def asked_message(answer: Result | Refusal) -> str:
+    """The id of the question; empty where it was not asked."""
+    body = object_of(answer.value) if isinstance(answer, Result) else {}
+    return positive_id(body.get("message_id"))
+
+
+def delete_message(bot: Bot, chat: str, message: str) -> Request:
+    """Takes a question away."""
+    return call(bot, "deleteMessage", {"chat_id": int(chat), "message_id": int(message)})
+
+
+def place(bot: Bot, chat: str) -> str:
+    """What a button's data is good for: this bot in this chat."""
+    return f"telegram {bot.api} {bot.account} {chat}"

@@ -1,0 +1,121 @@
+"""What waits on a lane of the SQLite store: what of it newer deliveries stand for, what its
+fallback is to get, what was tried in vain, and when all of it is looked at again.
+"""
+
+from collections.abc import Iterable
+
+import msgspec
+from msgspec import Struct
+
+from relay.core.card.digest import DIGEST
+from relay.core.card.lane_state import Down, LaneState
+from relay.core.routing.lane import LaneKey
+from relay.store.sqlite import cards
+from relay.store.sqlite.database import Database
+from relay.store.sqlite.unreadable import readable
+
+STUCK_AFTER = 600.0  # seconds without a success after which a chat that owes is as good as down
+_lane_key = msgspec.json.Decoder(LaneKey).decode
+_lane_state = msgspec.json.Decoder(LaneState).decode
+
+
+class _Tried(Struct, frozen=True):
+    """Of a card only when a call for it last ended, Unix seconds."""
+
+    tried_at: float = 0.0
+
+
+_tried = msgspec.json.Decoder(_Tried).decode
+
+
+def superseded(
+    db: Database, lane: int, group: str, fingerprint: str, before: float, empty_before: float
+) -> list[int]:
+    """What is pending on the card and was accepted before then, and what says only that alerts are
+    absent before the other moment; not the oldest of each owner.
+    """
+    found = db.execute(
+        "SELECT seq, owner, accepted_at < ? OR (alerts = x'5B5D' AND accepted_at < ?) FROM delivery"
+        " INDEXED BY delivery_pending WHERE settlement IS NULL AND card ="
+        " (SELECT id FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?) ORDER BY seq",
+        (before, empty_before, lane, group, fingerprint),
+    ).fetchall()
+    owners: set[str] = set()
+    seqs: list[int] = []
+    for seq, owner, is_old in found:
+        if is_old and owner in owners:
+            seqs.append(seq)
+        owners.add(owner)
+    return seqs
+
+
+def oldest_uncopied(db: Database, lane: int, receiver: str, owner: str) -> float | None:
+    found = db.execute(
+        "SELECT accepted_at FROM delivery INDEXED BY delivery_owner WHERE owner = ? AND lane = ?"
+        " AND settlement IS NULL AND receiver = ? AND copied = 0 ORDER BY accepted_at LIMIT 1",
+        (owner, lane, receiver),
+    ).fetchone()
+    return float(found[0]) if found else None
+
+
+def overdue(db: Database, lane: int, owner: str, before: float, *, refused: bool) -> list[int]:
+    """The deliveries that are pending since before then and were tried: since they were accepted a
+    call for their card ended, or for the digest that tells of it. `refused`: the platform refuses
+    the whole chat.
+    """
+    late = db.execute(
+        "SELECT seq, accepted_at, card FROM delivery INDEXED BY delivery_owner WHERE owner = ? AND"
+        " lane = ? AND accepted_at < ? AND settlement IS NULL",
+        (owner, lane, before),
+    ).fetchall()
+    if refused:
+        return [seq for seq, *_ in late]
+    tried = _tried_at(db, lane, {card for *_, card in late if card is not None})
+    return [seq for seq, accepted_at, card in late if tried.get(card, 0.0) >= accepted_at]
+
+
+def _tried_at(db: Database, lane: int, wanted: Iterable[int]) -> dict[int, float]:
+    found: dict[int, float] = {}
+    digest = cards.find(db, lane, cards.text(DIGEST), "")
+    for card in wanted:
+        row = db.execute("SELECT body, absorbed FROM card WHERE id = ?", (card,)).fetchone()
+        if row is None:
+            continue
+        body, absorbed = row
+        tried = readable(_tried, body) or _Tried()
+        told = digest.tried_at if absorbed and digest else 0.0
+        found[card] = max(tried.tried_at, told)
+    return found
+
+
+def look_again(db: Database, lane: int, now: float) -> None:
+    db.execute(
+        "UPDATE card INDEXED BY card_future SET due = ?1 WHERE lane = ?2 AND ready = 0 AND due > ?1"
+        " AND waiting_since IS NOT NULL AND absorbed = 0",
+        (now, lane),
+    )
+
+
+def stuck(db: Database, now: float) -> tuple[tuple[LaneKey, Down], ...]:
+    """The lanes that owe something and got nothing through for `STUCK_AFTER`, by the state of each,
+    with what the last call came to.
+    """
+    found: list[tuple[LaneKey, Down]] = []
+    for row, key, body in db.execute("SELECT id, key, state FROM lane ORDER BY key").fetchall():
+        state = readable(_lane_state, body)
+        if state is None or state.down or not _is_stuck(state, now) or not _owes(db, row):
+            continue
+        found.append((_lane_key(key), Down(state.trouble_why, state.trouble_since, None)))
+    return tuple(found)
+
+
+def _is_stuck(state: LaneState, now: float) -> bool:
+    goes_on = state.trouble is not None and state.trouble_until == 0.0
+    return goes_on and now - state.trouble_since >= STUCK_AFTER
+
+
+def _owes(db: Database, lane: int) -> bool:
+    found = db.execute(
+        "SELECT 1 FROM card WHERE lane = ? AND waiting_since IS NOT NULL LIMIT 1", (lane,)
+    ).fetchone()
+    return found is not None

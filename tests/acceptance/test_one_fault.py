@@ -1,0 +1,318 @@
+"""One fault, one card: what keeps one message from its chat keeps no other from it by more than one
+call, and nothing is given up untried.
+"""
+
+import re
+from collections.abc import Sequence
+from itertools import pairwise
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from msgspec.structs import replace
+
+from relay.core.alert import GroupId, Notification
+from relay.core.event import Settled
+from relay.operate.housekeeping import GRACE, Housekeeping
+from relay.platforms.http import NoAnswer, Request, Response
+from relay.sandbox.faults import FaultKind, Refusal
+from tests.build import POLICY, T0, alert, notification
+from tests.world import (
+    CHANNEL,
+    CHAT,
+    GROUP_CHAT,
+    HOOK,
+    SPARE,
+    SPARE_CHAT,
+    AtOnce,
+    World,
+    discord_target,
+    telegram_target,
+)
+
+HOUR, DAY = 3600.0, 86_400.0
+BAD = "poison"
+SPARE_POLICY = replace(POLICY, receiver="spare")
+
+
+def told(name: str, severity: str = "critical") -> Notification:
+    """A group of one alert."""
+    group = GroupId("", "relay", f"{{}}:{name}")
+    return notification(alert(name, severity=severity, name=f"Alert-{name}"), group=group)
+
+
+def with_fallback() -> World:
+    return World(
+        telegram_target(policy=replace(POLICY, fallback="spare")),
+        telegram_target(SPARE, SPARE_POLICY),
+    )
+
+
+class Recorded:
+    """The bodies of a world's requests, with their times."""
+
+    def __init__(self, world: World) -> None:
+        self.requests: list[tuple[float, str]] = []
+        send = world.send
+
+        async def kept(request: Request) -> Response | NoAnswer:
+            self.requests.append((world.now - T0, request.body.decode()))
+            return await send(request)
+
+        world.pipeline._calls._exchange = kept
+
+    def of(self, name: str) -> list[float]:
+        """When calls held that name, in seconds."""
+        return [round(at, 1) for at, body in self.requests if name in body]
+
+
+async def expiring(world: World) -> list[int]:
+    """How many deliveries expire now."""
+    events: list[object] = []
+    kept = Housekeeping(
+        world.store, AtOnce(world.store), lambda: world.now, events.append, world.config
+    )
+    kept._started_at -= GRACE
+    await kept.round()
+    return [event.count for event in events if isinstance(event, Settled)]
+
+
+KINDS: tuple[FaultKind, ...] = (
+    "500", "502", "hang", "cut before", "cut after", "not json", "blocked", "too large", "slow",
+)  # fmt: skip
+
+
+@settings(max_examples=60, suppress_health_check=list(HealthCheck), derandomize=True)
+@given(
+    st.sampled_from(KINDS),
+    st.sampled_from(("telegram", "discord")),
+    st.lists(st.sampled_from((0.0, 1.5, 4.0, 14.0, 16.0, 31.0, 300.0, 3590.0)), max_size=12),
+)
+async def test_a_message_that_fails_holds_up_no_other_by_more_than_one_call(
+    kind: FaultKind, platform: str, pauses: Sequence[float]
+) -> None:
+    world = World(telegram_target() if platform == "telegram" else discord_target())
+    recorded = Recorded(world)
+    for where in ("telegram", "discord"):
+        world.faults.add(where, "*", kind, text=BAD, seconds=20.0)
+    await world.post(told(BAD))
+    accepted: dict[str, float] = {}
+    for number, seconds in enumerate(pauses):
+        await world.run(until=world.now - T0 + seconds)
+        accepted[f"good-{number:02}"] = world.now - T0
+        await world.post(told(f"good-{number:02}"))
+    await world.run(until=world.now - T0 + 60)
+    for name, at in accepted.items():
+        (sent,) = recorded.of(f"Alert-{name}")
+        assert sum(at <= when < sent for when in recorded.of(f"Alert-{BAD}")) <= 1
+        assert sent - at <= 15 + 1.2 * (len(pauses) + 1)  # a call that hangs, and the chat's pace
+    (row,) = world.balance()
+    assert (row.dead, row.delivered) == (0, len(accepted))
+
+
+async def test_a_firewall_that_resets_one_text_costs_that_card_alone_and_it_is_tried_all_day() -> (
+    None
+):
+    world = with_fallback()
+    recorded = Recorded(world)
+    world.faults.add("telegram", str(CHAT), "cut after", text=BAD)
+    await world.post(told(BAD))
+    for number in range(24):
+        await world.run(until=HOUR * number + 60)
+        await world.post(told(f"good-{number}"))
+    await world.run(until=DAY - 1)
+    calls = [at for at, body in recorded.requests if f"Alert-{BAD}" in body and "-1001" in body]
+    pauses = [round(b - a) for a, b in pairwise(calls)]
+    assert pauses[:5] == [15, 30, 60, 60, 3600]
+    assert set(pauses[4:]) <= set(range(3600, 3662))
+    assert any(BAD in message.text for message in world.telegram.messages(SPARE_CHAT))
+    good = [row for row in world.telegram.messages(CHAT) if "good" in row.text]
+    assert len(good) == 24
+    await world.run(until=DAY + 100)
+    assert await expiring(world) == [1]
+
+
+async def test_what_a_box_refuses_for_its_style_goes_out_plain_at_the_third_try() -> None:
+    world = World()
+    recorded = Recorded(world)
+    world.faults.add("telegram", "*", "blocked", text='"offset":27,"length":6')
+    await world.post(told(BAD))
+    await world.run(until=0.5)
+    await world.post(told("good", severity="warning"))
+    await world.run(until=30)
+    bodies = [body for _, body in recorded.requests if f"Alert-{BAD}" in body]
+    assert ["entities" in body for body in bodies] == [True, True, False]
+    assert f"Alert-{BAD}" in world.telegram.transcript(CHAT)
+
+
+async def test_only_when_different_cards_fail_the_lane_pauses_and_its_end_ends_all_pauses() -> None:
+    world = World()
+    world.faults.add("telegram", "*", "502", until=T0 + 100)
+    for name in ("a", "b", "c", "d"):
+        await world.post(told(name))
+    await world.run(until=99)
+    state = world.store.state(GROUP_CHAT)
+    assert len(state.failing) == 4
+    await world.run(until=99 + 70)
+    first = world.telegram.messages(CHAT)[0].sent_at
+    assert len(world.telegram.messages(CHAT)) == 4
+    assert world.telegram.messages(CHAT)[-1].sent_at - first < 5
+
+
+async def test_nothing_expires_that_was_not_tried() -> None:
+    world = World()
+    world.faults.add("telegram", "*", "429", count=1, seconds=DAY - 10)
+    await world.post(told("first"))
+    await world.run(until=1)
+    await world.post(told("second"))
+    await world.run(until=DAY - 20)
+    world.now = T0 + DAY + 50
+    assert await expiring(world) == [1]  # the first, which was refused once
+    await world.run(until=DAY + 100)
+    assert "second" in world.telegram.transcript(CHAT)
+
+
+async def test_the_platforms_own_verdict_on_the_chat_is_a_try_of_all_that_waits_there() -> None:
+    world = World()
+    world.telegram.kick(CHAT)
+    for name in ("a", "b", "c"):
+        await world.post(told(name))
+    await world.run(until=DAY + 100)
+    assert await expiring(world) == [3]
+
+
+NO_FILES = Refusal(400, "Bad Request: not enough rights to send documents to the chat")
+NO_REPLIES = Refusal(403, "Forbidden: not enough rights to send replies")
+
+
+async def test_a_file_that_the_chat_does_not_take_is_left_out_and_says_nothing_of_the_chat() -> (
+    None
+):
+    world = World(telegram_target(policy=replace(POLICY, overflow="document")))
+    world.faults.add("telegram", "*", "refused", text='name="document"', refusal=NO_FILES)
+    many = [alert(f"db-{number}", severity="critical") for number in range(300)]
+    await world.post(notification(*many))
+    await world.run(until=30)
+    assert "sendDocument" in world.telegram_calls()
+    assert world.store.state(GROUP_CHAT).down is None
+    assert [row.pending for row in world.balance()] == [0]
+    await world.post(told("next"))
+    await world.run(until=60)
+    assert "next" in world.telegram.transcript(CHAT)
+
+
+async def test_a_reply_that_is_refused_is_left_out_and_an_edit_asks_whether_the_chat_is_down() -> (
+    None
+):
+    world = World()
+    await world.post(notification(alert("db-1")))
+    await world.run(until=10)
+    world.faults.add("telegram", "*", "refused", text="reply_parameters", refusal=NO_REPLIES)
+    await world.post(notification(alert("db-1"), alert("db-2")))
+    await world.run(until=30)
+    assert world.telegram_calls(since=10) == ["sendMessage", "editMessageText"]
+    assert world.store.state(GROUP_CHAT).down is None
+    assert "db-2" in world.telegram.transcript(CHAT)
+
+
+async def test_a_chat_that_is_down_is_probed_by_its_most_urgent_card_without_replies() -> None:
+    world = World()
+    await world.post(told("old", severity="warning"))
+    await world.run(until=10)
+    world.telegram.kick(CHAT)
+    await world.post(
+        notification(
+            alert("old", name="Alert-old"),
+            alert("more", name="Alert-old"),
+            group=told("old").group,
+        )
+    )
+    await world.run(until=20)
+    await world.post(told("worse"))
+    recorded = Recorded(world)
+    await world.run(until=1000)
+    probes = [body for _, body in recorded.requests]
+    assert len(probes) >= 2
+    assert all("Alert-worse" in body and "reply_parameters" not in body for body in probes)
+
+
+async def test_what_waits_for_fallback_after_goes_there_for_whatever_reason() -> None:
+    policy = replace(POLICY, fallback="spare", fallback_after=600.0)
+    world = World(telegram_target(policy=policy), telegram_target(SPARE, SPARE_POLICY))
+    world.telegram.chats[CHAT].flood.start(HOUR, T0)
+    await world.post(told("late"))
+    await world.run(until=599)
+    assert world.telegram.messages(SPARE_CHAT) == []
+    await world.run(until=605)
+    assert [BAD in m.text or "late" in m.text for m in world.telegram.messages(SPARE_CHAT)] == [
+        True
+    ]
+    await world.run(until=2 * HOUR)
+    assert len(world.telegram.messages(CHAT)) == 1
+    assert [row.pending for row in world.balance()] == [0]
+
+
+async def test_fallbacks_are_followed_along_a_chain_and_not_in_a_circle() -> None:
+    chain = World(
+        telegram_target(policy=replace(POLICY, fallback="spare")),
+        telegram_target(SPARE, replace(SPARE_POLICY, fallback="channel")),
+        discord_target(replace(POLICY, receiver="channel", fallback="ops")),
+    )
+    chain.telegram.kick(CHAT)
+    chain.telegram.kick(SPARE_CHAT)
+    await chain.post(told("a"))
+    await chain.run(until=30)
+    assert len(chain.discord.messages(CHANNEL)) == 1
+    assert [row.accepted for row in chain.balance()] == [1, 2]
+    chain.discord.webhooks[HOOK].gone = True
+    await chain.post(told("b"))
+    await chain.run(until=DAY / 2)
+    assert [row.accepted for row in chain.balance()] == [2, 4]
+
+
+async def test_a_chat_that_is_down_keeps_the_oldest_and_the_newest_delivery_of_a_card() -> None:
+    world = World()
+    world.telegram.kick(CHAT)
+    for number in range(50):
+        several = [alert(f"db-{each}") for each in range(number % 7 + 1)]
+        await world.post(notification(*several))
+        await world.run(until=10.0 * number)
+    (row,) = world.balance()
+    assert (row.accepted, row.pending, row.oldest_pending) == (50, 2, T0)
+    assert row.merged + row.duplicate == 48
+
+
+async def test_a_chat_that_got_nothing_for_ten_minutes_is_told_of_with_the_cause() -> None:
+    world = World()
+    world.faults.add("telegram", "*", "502")
+    await world.post(told("a"))
+    await world.run(until=599)
+    assert world.store.stuck(world.now) == ()
+    await world.run(until=700)
+    ((lane, down),) = world.store.stuck(world.now)
+    assert lane == GROUP_CHAT
+    assert "502" in down.why
+    world.faults.clear()
+    await world.run(until=1100)
+    assert world.store.stuck(world.now) == ()
+    assert re.search("Alert-a", world.telegram.transcript(CHAT))
+
+
+async def test_one_card_that_fails_says_nothing_of_a_chat_that_takes_the_others() -> None:
+    world = World()
+    world.faults.add("telegram", "*", "blocked", text=BAD)
+    await world.post(told(BAD))
+    for number in range(10):
+        await world.run(until=300.0 * number)
+        await world.post(told(f"good-{number}"))
+    await world.run(until=2900)
+    assert world.store.stuck(world.now) == ()
+
+
+@pytest.mark.parametrize("kind", ["cut after", "hang"])
+async def test_a_repeated_card_makes_few_copies(kind: FaultKind) -> None:
+    world = World()
+    world.faults.add("telegram", "*", kind, text=BAD)
+    await world.post(told(BAD))
+    await world.run(until=HOUR)
+    assert len(world.telegram.calls) <= 6

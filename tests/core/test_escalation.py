@@ -1,0 +1,153 @@
+"""The timetable of an escalation: what is due when, and what stops it, to the second."""
+
+import pytest
+
+from relay.core.action.escalation import (
+    LANE_GAP,
+    MOST_GROUPS,
+    AskDue,
+    EscalationClock,
+    Event,
+    LastDue,
+    Owed,
+    StepDue,
+    accepted,
+    due,
+    due_now,
+    happened,
+    next_batch,
+    timetable,
+)
+from relay.core.action.settings import Escalation, EscalationStep, Named, Person
+
+ANNA = EscalationStep(600.0, (Named(Person("Anna", "1")),))
+LEADS = EscalationStep(1500.0, (), "leads")
+PLAN = Escalation((), (ANNA, LEADS), every=1800.0, times=2, taken_for=7200.0)
+START = EscalationClock("dba", "", "k", 900.0, 1000.0)
+WINDOW = 1800.0
+
+
+def moments(
+    clock: EscalationClock, until: float, plan: Escalation = PLAN
+) -> list[tuple[float, str]]:
+    """What is told second by second: when, and what."""
+    told = []
+    for second in range(int(clock.started_at), int(until) + 1):
+        clock, found = due_now(clock, plan, float(second))
+        for each in found:
+            what = each.step.receiver or "mention" if isinstance(each, StepDue) else "last"
+            told.append((second - 1000.0, "ask" if isinstance(each, AskDue) else what))
+    return told
+
+
+def test_the_whole_timetable_of_what_nobody_takes() -> None:
+    assert moments(START, 10_000) == [
+        (600.0, "mention"), (1500.0, "leads"), (3300.0, "leads"), (5100.0, "leads"),
+        (6900.0, "last"),
+    ]  # fmt: skip
+    assert [(at, step.receiver) for at, step in timetable(PLAN)] == [
+        (600.0, ""), (1500.0, "leads"), (3300.0, "leads"), (5100.0, "leads")
+    ]  # fmt: skip
+
+
+STOPS: tuple[Event, ...] = ("taken", "over", "suppressed", "muted")
+
+
+@pytest.mark.parametrize("event", STOPS)
+@pytest.mark.parametrize("at", [599.0, 600.0])
+def test_what_stops_it_in_the_second_before_a_step_and_in_its_second(
+    event: Event, at: float
+) -> None:
+    """At the boundary the stop that is written first counts: nobody is rung for what is in hand."""
+    clock = happened(START, event, 1000.0 + at)
+    assert due_now(clock, PLAN, 1600.0) == (clock, ())
+
+
+@pytest.mark.parametrize("event", STOPS)
+def test_what_comes_after_a_step_stops_the_next_one(event: Event) -> None:
+    clock, found = due_now(START, PLAN, 1600.0)
+    assert found == (StepDue(ANNA, 1600.0),)
+    assert due_now(happened(clock, event, 1600.0), PLAN, 2500.0)[1] == ()
+
+
+@pytest.mark.parametrize(
+    ("stop", "restart"), [("taken", "released"), ("suppressed", "free"), ("muted", "unmuted")]
+)
+def test_it_starts_anew_when_what_stopped_it_is_over(stop: Event, restart: Event) -> None:
+    clock, _ = due_now(START, PLAN, 1600.0)
+    clock = happened(happened(clock, stop, 1700.0), restart, 2000.0)
+    assert due(clock, PLAN) == StepDue(ANNA, 2600.0)
+
+
+@pytest.mark.parametrize("wrong", ["released", "free", "unmuted"])
+def test_another_reason_does_not_start_it(wrong: Event) -> None:
+    stopped = happened(START, "over", 1700.0)
+    assert happened(stopped, wrong, 2000.0) == stopped
+    assert happened(START, wrong, 2000.0) == START
+
+
+def test_a_raise_starts_it_anew_unless_somebody_has_it() -> None:
+    clock, _ = due_now(START, PLAN, 1600.0)
+    assert due(happened(clock, "raised", 1700.0), PLAN) == StepDue(ANNA, 2300.0)
+    taken = happened(clock, "taken", 1650.0)
+    assert happened(taken, "raised", 1700.0) == taken
+
+
+def test_time_counts_from_the_first_message_that_a_chat_accepted() -> None:
+    first = accepted(None, "dba", "", "k", 900.0, 1000.0, WINDOW)
+    assert first == START
+    assert accepted(first, "dba", "", "k", 900.0, 5000.0, WINDOW) == first
+    assert accepted(first, "dba", "", "k", 990.0, 5000.0, WINDOW) == first  # a replica
+
+
+def test_a_flap_does_not_restart_the_clock_and_a_new_episode_does() -> None:
+    over = happened(START, "over", 1300.0)
+    flap = accepted(over, "dba", "", "k", 3100.0, 3110.0, WINDOW)
+    assert due(flap, PLAN) == StepDue(ANNA, 1600.0)
+    anew = accepted(over, "dba", "", "k", 3101.0, 3110.0, WINDOW)
+    assert due(anew, PLAN) == StepDue(ANNA, 3710.0)
+    assert accepted(START, "dba", "", "k", 3101.0, 3110.0, WINDOW).started_at == 3110.0
+
+
+def test_a_take_is_asked_again_once_when_it_ran_out() -> None:
+    clock = happened(START, "taken", 1100.0)
+    assert due_now(clock, PLAN, 8299.0)[1] == ()
+    clock, found = due_now(clock, PLAN, 8300.0)
+    assert found == (AskDue(8300.0),)
+    assert due(clock, PLAN) == StepDue(ANNA, 8900.0)
+    again = happened(clock, "taken", 8400.0)
+    assert due(again, PLAN) == AskDue(8400.0 + 7200.0)
+
+
+def test_a_downtime_brings_each_step_once_and_no_burst_of_repeats() -> None:
+    clock, found = due_now(START, PLAN, 1000.0 + 6000.0)
+    assert found == (StepDue(ANNA, 1600.0), StepDue(LEADS, 2500.0), StepDue(LEADS, 4300.0, 1))
+    assert due(clock, PLAN) == StepDue(LEADS, 7000.0 + 1800.0, 2)
+
+
+def test_a_changed_plan_counts_from_the_same_start() -> None:
+    clock, _ = due_now(START, PLAN, 1600.0)
+    assert due(clock, Escalation((), (LEADS,))) == StepDue(LEADS, 2500.0)
+    late = EscalationStep(700.0, (), "other")
+    assert due(clock, Escalation((), (ANNA, late, LEADS))) == StepDue(late, 1700.0)
+    assert due(clock, Escalation((), (ANNA,))) is None
+    assert due(clock, Escalation((), ())) is None
+
+
+def test_without_repeats_it_is_quiet_after_the_last_step() -> None:
+    once = Escalation((), (ANNA,))
+    assert moments(START, 9000, once) == [(600.0, "mention")]
+    one = Escalation((), (ANNA,), every=60.0, times=1)
+    clock, _ = due_now(START, one, 1600.0)
+    clock, _ = due_now(clock, one, 1660.0)
+    assert due(clock, one) == LastDue(1, 1720.0)
+
+
+def test_a_storm_is_one_line_a_minute_for_ten_groups_the_most_urgent_first() -> None:
+    owed = [Owed(f"g{n:03}", float(n), urgency=n % 2) for n in range(200)]
+    batch, at = next_batch(owed, last_at=0.0, now=1000.0)
+    assert len(batch) == MOST_GROUPS
+    assert all(each.urgency == 0 for each in batch)
+    assert at == 1000.0
+    assert next_batch(owed, last_at=990.0, now=1000.0)[1] == 990.0 + LANE_GAP
+    assert next_batch([], 0.0, 1000.0) == ((), None)

@@ -1,0 +1,42 @@
+"""Benchmarks run, with counts that measure nothing."""
+
+import re
+
+import pytest
+
+from bench import compose, events, parse, running
+
+_RATIO = re.compile(r"= [0-9.]+ x")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=() if name == "deliver" else pytest.mark.slow)
+        for name in running.SCENARIOS
+    ],
+)
+async def test_a_scenario_of_the_running_relay_prints_its_ratio(
+    name: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    await running.main([name], running.QUICK)
+    (line,) = capsys.readouterr().out.splitlines()
+    assert line.startswith(name)
+    assert _RATIO.search(line)
+
+
+def test_composing_is_measured_on_each_platform(capsys: pytest.CaptureFixture[str]) -> None:
+    compose.main(1)
+    rows = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:]]
+    assert rows == [[n, name] for n in ("1", "100") for name in ("telegram", "discord")]
+
+
+def test_reading_and_telling_are_measured(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parse, "ROUNDS", 1)
+    monkeypatch.setattr(events, "ROUNDS", 1)
+    monkeypatch.setattr(events, "TIMES", 10)
+    parse.main()
+    events.main()
+    assert len(capsys.readouterr().out.splitlines()) >= 5 + len(events.EVENTS)
