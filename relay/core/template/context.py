@@ -66,12 +66,12 @@ class TemplateContext:
         """What a template can name, for that shape; of the names that no shape changes only those
         in `uses` (None: all).
         """
-        told = (
+        shown_alerts = (
             *self._alerts[: context_shape.full],
             *self._brief[context_shape.full : context_shape.shown],
         )
-        hidden = self._hidden(len(told))
-        alerts = Alerts(told)
+        hidden = self._hidden(len(shown_alerts))
+        alerts = Alerts(shown_alerts)
         alerts.more = int(hidden)
         for name in self._makers.keys() if uses is None else self._makers.keys() & uses:
             if name not in self._made:
@@ -197,8 +197,8 @@ class TemplateContext:
     def _names(self, reply: str) -> Mapping[str, Callable[[], object]]:
         """How each name comes to its value: most templates use few of them."""
         view, reader = self.view, self.reader
-        told = self._told(self._about) if self._about else self._alerts
-        severity = next((alert.severity for alert in told if alert.status == "firing"), "")
+        alerts = self._told(self._about) if self._about else self._alerts
+        severity = next((alert.severity for alert in alerts if alert.status == "firing"), "")
         mark = telling.mark(view.status, severity)
         about = self._told(view.about[:_MOST_ABOUT])
         about.more = len(view.about) - len(about)
@@ -292,19 +292,19 @@ class TemplateContext:
     def _subject_line(self, *, code: bool) -> RichText:
         """` · db-2 /var/lib · data, prod-eu1`; empty when nothing is known. Plain, an address is
         without its scheme."""
-        told = self._subject
+        shared = self._subject
         if code:
-            who: RichText | str = styled("code", " ".join(told.who)) if told.who else ""
+            who: RichText | str = styled("code", " ".join(shared.who)) if shared.who else ""
         else:
-            who = " ".join(_SCHEME.sub("", value) for value in told.who)
-        parts = [part for part in (who, ", ".join(told.where)) if part]
+            who = " ".join(_SCHEME.sub("", value) for value in shared.who)
+        parts = [part for part in (who, ", ".join(shared.where)) if part]
         return join("", [piece for part in parts for piece in (" · ", part)])
 
     def _named(self, *, code: bool) -> RichText:
         """Name and subject, for the reply that tells of a rise: who is ill goes first where it
         would not be on a lock screen otherwise."""
-        name, told = self._name(), self._subject
-        who, where = " ".join(told.who), ", ".join(told.where)
+        name, shared = self._name(), self._subject
+        who, where = " ".join(shared.who), ", ".join(shared.where)
         alert = self._about[0] if self._about else None
         severities = f"{alert.labels.get('severity', '')}{alert.was}" if alert else ""
         rise = self.reader.say("now_raised", severity=severities, was="").text

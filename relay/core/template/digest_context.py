@@ -78,8 +78,8 @@ class DigestContext:
         whole = (
             line for row in self._rows(context_shape) for name in row.whole for line in name.lines
         )
-        told = (*whole, *self.counted(context_shape)[: context_shape.full])
-        return frozenset((line.group, line.fingerprint) for line in told)
+        named_lines = (*whole, *self.counted(context_shape)[: context_shape.full])
+        return frozenset((line.group, line.fingerprint) for line in named_lines)
 
     def _tells_over(self) -> bool:
         """The head does not say how many groups are over."""
@@ -105,8 +105,8 @@ class DigestContext:
         if view.after == "quiet":
             fires = say("quiet_over", view.firing) if view.firing else say("quiet_nothing")
             return [fires, *self._kinds()]
-        told = say("storm", view.firing) if view.firing else say("storm_over", view.over)
-        return [told, *self._kinds(), since]
+        count = say("storm", view.firing) if view.firing else say("storm_over", view.over)
+        return [count, *self._kinds(), since]
 
     def _kinds(self) -> list[RichText]:
         """`1 critical, 2 warning`: how many groups fire with each severity."""
@@ -114,8 +114,8 @@ class DigestContext:
         for name in self.view.names:
             word = telling.one_line(name.severity) or self.reader.say("firing").text
             counts[word] = counts.get(word, 0) + len(name.lines)
-        told = [f"{count} {word}" for word, count in list(counts.items())[:_KINDS]]
-        return [RichText(", ".join(told))] if told else []
+        counts_by_word = [f"{count} {word}" for word, count in list(counts.items())[:_KINDS]]
+        return [RichText(", ".join(counts_by_word))] if counts_by_word else []
 
     def _places(self) -> RichText | str:
         """How many groups fire in each cluster, then in each namespace, those with the most first;
@@ -125,20 +125,24 @@ class DigestContext:
             return ""
         parts = [self._counted_by([line.cluster for line in lines], " · ")]
         parts.append(self._counted_by([line.namespace for line in lines], ", "))
-        told = " · ".join(part for part in parts if part)
-        return RichText(told) if told else ""
+        places = " · ".join(part for part in parts if part)
+        return RichText(places) if places else ""
 
     @staticmethod
     def _counted_by(values: list[str], separator: str) -> str:
         counts = Counter(telling.one_line(value)[:_PLACE] for value in values if value)
         if len(counts) < 2:
             return ""
-        told = [f"{value} {count}" for value, count in counts.most_common(_PLACES)]
-        return separator.join(told) + (f"{separator.rstrip()} …" if len(counts) > _PLACES else "")
+        counted = [f"{value} {count}" for value, count in counts.most_common(_PLACES)]
+        return separator.join(counted) + (
+            f"{separator.rstrip()} …" if len(counts) > _PLACES else ""
+        )
 
     def _rows(self, context_shape: ContextShape) -> list[_Row]:
-        told = self.view.names[: context_shape.shown]
-        return [self._row(mark, list(names), context_shape) for mark, names in groupby(told, _mark)]
+        names = self.view.names[: context_shape.shown]
+        return [
+            self._row(mark, list(names), context_shape) for mark, names in groupby(names, _mark)
+        ]
 
     def _row(self, mark: str, names: list[Name], context_shape: ContextShape) -> _Row:
         """All names with their places where they fit, else the names alone; of those too as many as

@@ -422,8 +422,8 @@ def _mentioning(
     rules = (
         rule for rule in policy.mentions if any(matches(rule.matchers, labels) for labels in firing)
     )
-    told: tuple[Mention, ...] = tuple(dict.fromkeys(rule.mention for rule in rules))
-    if not told:
+    mentions: tuple[Mention, ...] = tuple(dict.fromkeys(rule.mention for rule in rules))
+    if not mentions:
         return message
-    mentioning = replace(message, mentions=told)
+    mentioning = replace(message, mentions=mentions)
     return mentioning if form.fits(mentioning) else message
