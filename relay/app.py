@@ -15,7 +15,7 @@ from relay.active_config import CurrentConfig
 from relay.bot.handler import BotHandler
 from relay.bot.polling import Polling
 from relay.bot.replies import Replies
-from relay.clock import steady_clock
+from relay.clock import steady_clock, wall_clock
 from relay.config.fault import Fault
 from relay.config.fault import render as render_fault
 from relay.config.rules import Rules
@@ -31,12 +31,17 @@ from relay.delivery.transport import Transport
 from relay.inbound.auth import Auth
 from relay.inbound.connections import ConnectionLimits, Listener
 from relay.inbound.intake import Intake
+from relay.inbound.peers import is_loopback
 from relay.inbound.server import Handlers, RequestLimits, Server
 from relay.inbound.web_config import open_access
 from relay.operate import log, metrics
 from relay.operate.admin_socket import AdminSocket
+from relay.operate.clock_watch import ClockWatch
 from relay.operate.housekeeping import Housekeeping
 from relay.operate.notices import Notices
+from relay.operate.paced import Paced
+from relay.operate.storage_watch import StorageWatch
+from relay.own_thread import OwnThread
 from relay.platforms import PLATFORMS
 from relay.platforms.contract import Platforms
 from relay.settings import load as settings
@@ -45,6 +50,7 @@ from relay.store.protocol import NewerSchema, StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 
+LOAD_SECONDS = 60.0  # for the configuration and the files that it names to be read and checked
 TURN_SECONDS = 10.0  # for which an API call under way may go on when the relay stops
 
 
@@ -62,6 +68,7 @@ class Options(Struct, frozen=True):
     web_config_file: Path | None = None
     allow_unauthenticated: bool = False
     prefix: str = ""
+    external_host: str = ""
     limits: RequestLimits = RequestLimits()
 
 
@@ -85,6 +92,8 @@ class App:
         self._load: Load = load or partial(settings.load, mode="serve", platforms=platforms)
         self._clock = steady_clock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._loading = OwnThread("load")
+        self._reloading = asyncio.Lock()
         self._why_not_ready = "starting"
         self._metrics = metrics.Metrics()
         self._hooks: tuple[Callable[[Event], None], ...] = (
@@ -93,20 +102,27 @@ class App:
             *hooks,
         )
         self.config = CurrentConfig(self._first_config())
-        self._notices = Notices(self._post_notice, self._refusing, self._clock, self.config)
+        self._notices = Notices(
+            self._post_notice, self._refusing, self._clock, self._emit, self.config
+        )
         self._hooks = (*self._hooks, self._notices.on_event)
         auth = self._auth()
         self._data_dir = DataDir(options.storage_path)
         self._store = self._open_store()
         clock, emit, config = self._clock, self._emit, self.config
         writer = self._writer = Writer(self._store)
+        self._reads = Paced(writer)
+        self._scrape: asyncio.Future[bytes] | None = None
         self._transport = Transport()
         people, exchange = self._store.people, self._transport.send
         self._pipeline = Pipeline(
             self._store, writer, exchange, clock, random.random, emit, config, platforms
         )
         self._lanes = Lanes(self._pipeline.turn, clock, emit)
-        self._intake = Intake(writer, self._lanes.wake, clock, emit, config)
+        self._storage_watch = StorageWatch(self._data_dir, emit)
+        self._clock_watch = ClockWatch(clock, wall_clock, emit, config, self._lanes.wake_all)
+        there = self._data_dir.is_there
+        self._intake = Intake(writer, self._lanes.wake, clock, emit, config, there)
         self._housekeeping = Housekeeping(self._store, writer, clock, emit, config)
         self._replies = Replies(people, writer, exchange, clock, emit, config)
         self._bot_handler = BotHandler(
@@ -124,12 +140,19 @@ class App:
             self._polling.expects,
             self._polling.webhook,
         )
-        server = Server(handlers, options.limits, options.prefix)
-        self._listener = Listener(server.handle, ConnectionLimits())
+        server = Server(
+            handlers,
+            options.limits,
+            options.prefix,
+            options.external_host,
+            on_loopback=is_loopback(options.host),
+        )
+        self._handle = server.handle
+        self._listener: Listener | None = None  # needs the loop
         self._tls = auth.tls if auth else None
 
     def _readiness(self) -> str:
-        return self._why_not_ready
+        return self._why_not_ready or self._intake.why_not
 
     async def start(self) -> str:
         """Takes up what an earlier run left, then listens. Returns `HOST:PORT`. Raises
@@ -139,6 +162,7 @@ class App:
         try:
             await self._take_up()
             await self._admin_socket.open(self._data_dir.socket)
+            self._listener = Listener(self._handle, ConnectionLimits())
             address = await self._listener.open(self.options.host, self.options.port, self._tls)
         except StoreError as error:
             await self.stop()
@@ -163,6 +187,8 @@ class App:
         self._replies.start()
         await self._polling.follow(self.config.current.bots)
         self._housekeeping.start()
+        self._storage_watch.start()
+        self._clock_watch.start()
 
     async def _rewind(self) -> None:
         ahead = await self._writer.run(partial(self._store.move_times_back, self._clock()))
@@ -189,7 +215,8 @@ class App:
         is written down.
         """
         self._why_not_ready = "stopping"
-        await asyncio.gather(self._listener.close(), self._lanes.stop(TURN_SECONDS))
+        closing = [self._listener.close()] if self._listener else []
+        await asyncio.gather(*closing, self._lanes.stop(TURN_SECONDS))
         with suppress(StoreError):  # the next run takes what was not kept for in doubt
             await self._pipeline.settle_all()
         await self._polling.stop()
@@ -197,15 +224,26 @@ class App:
         await self._replies.stop()
         await self._admin_socket.close()
         await self._housekeeping.stop()
+        await self._storage_watch.stop()
+        await self._clock_watch.stop()
         await self._notices.stop()
         await self._transport.close()
+        self._loading.close()
         await asyncio.to_thread(self._writer.close)
         self._data_dir.release()
 
     async def reload(self, why: str = "asked") -> tuple[str, ...]:
-        """Reads the configuration again, for the reason `why`. A faulty one changes nothing: its
-        faults come back, as text."""
-        rules, faults = await asyncio.to_thread(self._load, self.options.config_file)
+        """Reads the configuration again, for the reason `why`, after the reloads that were asked
+        for before. A faulty one changes nothing: its faults come back, as text."""
+        async with self._reloading:
+            return await self._reload(why)
+
+    async def _reload(self, why: str) -> tuple[str, ...]:
+        path = self.options.config_file
+        try:
+            rules, faults = await self._loading.run(partial(self._load, path), LOAD_SECONDS)
+        except TimeoutError:
+            rules, faults = None, (_too_slow(path),)
         self._emit_loaded(rules, faults, why)
         if rules is None:
             return tuple(render_fault(fault) for fault in faults)
@@ -269,7 +307,18 @@ class App:
         return await self._writer.run(self._store.balance)
 
     async def _render_metrics(self) -> bytes:
-        return self._metrics.render(await self.balance(), await self._refusing())
+        """Scrapes that come at once, or too soon, share one look into the store."""
+        if self._scrape is None:
+            self._scrape = asyncio.ensure_future(self._scraped())
+            self._scrape.add_done_callback(self._scrape_ended)
+        return await asyncio.shield(self._scrape)
+
+    async def _scraped(self) -> bytes:
+        balance, down = await self._reads.run(lambda: (self._store.balance(), self._store.down()))
+        return self._metrics.render(balance, self.config.current.refusing(down))
+
+    def _scrape_ended(self, _: "asyncio.Future[bytes]") -> None:
+        self._scrape = None
 
     async def _refusing(self) -> tuple[Refusing, ...]:
         """The receivers with a chat that is down, or that got nothing of what it is owed for ten
@@ -310,6 +359,16 @@ class App:
 
 def _wrong(faults: tuple[Fault, ...]) -> list[Fault]:
     return [fault for fault in faults if fault.severity == "fault"]
+
+
+def _too_slow(path: Path) -> Fault:
+    return Fault(
+        str(path),
+        1,
+        1,
+        f"reading it and the files that it names takes more than {LOAD_SECONDS:g} s: one of them "
+        "may be on a mount that does not answer",
+    )
 
 
 def _noted(fault: Fault) -> Noted:

@@ -15,12 +15,12 @@ from relay.platforms.answer import json_object, object_of, text_of, wait_of
 from relay.platforms.discord import gateway
 from relay.platforms.discord.bot import USER_AGENT as DISCORD_AGENT
 from relay.platforms.discord.gateway import (
-    GatewayReconnect,
     GatewayClose,
-    GatewayReceive,
-    GatewayLink,
     GatewayEnded,
+    GatewayLink,
     GatewayReady,
+    GatewayReceive,
+    GatewayReconnect,
     GatewaySend,
     GatewaySession,
 )

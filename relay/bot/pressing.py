@@ -9,10 +9,12 @@ from msgspec.structs import replace
 
 from relay.active_config import CurrentConfig
 from relay.core.action.press import (
+    MessagePlace,
     Press,
     PressAnswer,
     PressContext,
     PressEffects,
+    Question,
     judge,
 )
 from relay.core.action.pressed import ButtonData, ForgedData, OldData, button_place, decode, encode
@@ -38,30 +40,6 @@ from relay.store.writer import Transactions
 QUESTION_LIVES = 120.0  # seconds
 RIGHTS_LIVE = 60.0  # seconds for which a person's standing in a chat is believed
 _MOST_KNOWN = 1000
-
-
-class MessagePlace(Struct, frozen=True):
-    """Where a message stands that was pressed: the platform, the bot or webhook that wrote it, its
-    chat, its id. An empty `account` is any: ids of Discord are unique.
-    """
-
-    platform: str
-    api: str
-    account: str
-    chat: str
-    message: str
-
-
-class Question(Struct, frozen=True):
-    """A person was asked for how long: `data` is that of the button, `message` the card's message.
-    `expires_at` is Unix seconds.
-    """
-
-    place: MessagePlace
-    message: str
-    user: int
-    data: ButtonData
-    expires_at: float
 
 
 class PressStore(Protocol):

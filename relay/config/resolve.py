@@ -7,6 +7,7 @@ from msgspec import Struct
 from relay.config import acting
 from relay.config.config import Config
 from relay.config.destination import Destinations, Mode
+from relay.config.fallbacks import check_fallbacks
 from relay.config.fault import Fault, faulty
 from relay.config.files import Files
 from relay.config.policy import KnownNames, check_ignores, check_name, personal
@@ -74,6 +75,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
     notices = _notices(file, names, report)
     _check_shared(file, targets, report)
     _check_last_resort(file, targets, report)
+    check_fallbacks(file, targets, report)
     _check_discards(file, targets, report)
     root = _routes(config, names, notices, report)
     draft = ResolvedConfig(

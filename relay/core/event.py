@@ -42,7 +42,8 @@ def sentence(why: str) -> str:
 
 class Answered(Struct, frozen=True):
     """A webhook request was answered with HTTP status `code` after `seconds`; `why` is empty unless
-    it was refused. `path` and `peer` (the address that it came from) are as the sender has them."""
+    it was refused. `path` and `peer` (the address that it came from) are as the sender has them.
+    `stranger`: that address is public and posted nothing yet that was accepted."""
 
     code: int
     seconds: float
@@ -50,6 +51,20 @@ class Answered(Struct, frozen=True):
     method: str = ""
     path: str = ""
     peer: str = ""
+    stranger: bool = False
+
+
+class RequestRefused(Struct, frozen=True):
+    """A request for another path than /alerts, or with another method, was refused. The fields are
+    those of `Answered`.
+    """
+
+    code: int
+    why: str
+    method: str
+    path: str
+    peer: str
+    stranger: bool
 
 
 class Accepted(Struct, frozen=True):
@@ -153,6 +168,23 @@ class StorageDamaged(Struct, frozen=True):
     why: str
 
 
+class StorageLost(Struct, frozen=True):
+    """The files of the storage are no longer in its folder: nothing more is accepted. Or they are
+    there again: `there`.
+    """
+
+    there: bool
+    folder: str
+
+
+class ClockChanged(Struct, frozen=True):
+    """The clock on the wall was set: it is `wall_ahead` seconds ahead of the steady one by now;
+    behind when that is negative, as good as equal when it is 0.
+    """
+
+    wall_ahead: float
+
+
 class Heard(Struct, frozen=True):
     """An update of a bot was handled; `sort` is the result."""
 
@@ -178,6 +210,7 @@ class Noted(Struct, frozen=True):
 
 Event = (
     Answered
+    | RequestRefused
     | Accepted
     | Called
     | Settled
@@ -187,6 +220,8 @@ Event = (
     | TemplateFailed
     | Loaded
     | StorageDamaged
+    | ClockChanged
+    | StorageLost
     | Heard
     | BotListens
     | Noted

@@ -8,7 +8,7 @@ from typing import assert_never
 from msgspec import Struct
 
 from relay.core.active_config import Refusing
-from relay.core.alert import Alert, GroupId, Notification
+from relay.core.alert import OWN_PREFIX, Alert, GroupId, Notification
 from relay.core.card.card import Card
 from relay.core.event import (
     Accepted,
@@ -17,14 +17,17 @@ from relay.core.event import (
     Called,
     ChatChanged,
     ChatMoved,
+    ClockChanged,
     Contradicted,
     EndReason,
     Event,
     Heard,
     Loaded,
     Noted,
+    RequestRefused,
     Settled,
     StorageDamaged,
+    StorageLost,
     TemplateFailed,
     sentence,
 )
@@ -33,13 +36,16 @@ from relay.core.text.texts import CATALOGUE, say
 
 # seconds: a notice is repeated only after this long, and ends when nothing renewed it for as long
 HOURLY = 3600.0
-NOTICES = GroupId("", "alert-relay", "notice/")  # with this begin the groups of all notices
+NOTICES = GroupId("", "alert-relay", OWN_PREFIX)  # with this begin the groups of all notices
 CHAT_DOWN = "chat_down"
-_CRITICAL = (CHAT_DOWN, "storage")  # kinds of notices after which alerts do not arrive
+_CRITICAL = (CHAT_DOWN, "storage", "lost")  # kinds of notices after which alerts do not arrive
 _DEAF, _CONFIG = "deaf", "config"
 _GIVEN_UP = (
     400,
     401,
+    403,
+    404,
+    405,
     413,
 )  # answers after which Alertmanager gives a notification up (notify/util.go)
 
@@ -65,7 +71,9 @@ class Notice(Struct, frozen=True):
 def notice_of(event: Event) -> Notice | None:
     """The notice that an event is worth, if any."""
     match event:
-        case Answered(code) if code in _GIVEN_UP:
+        case Answered(code, method=method, stranger=False) | RequestRefused(
+            code, method=method, stranger=False
+        ) if code in _GIVEN_UP and method in ("", "POST"):
             return Notice(
                 "refused", "AlertRelayRefusedPayload", str(code), values=(("code", str(code)),)
             )
@@ -81,14 +89,8 @@ def notice_of(event: Event) -> Notice | None:
             )
         case Settled(why=why) if why == EndReason.DROPPED:
             return None  # who did it knows it
-        case Settled(settlement="dead" | "expired" as end, receiver=receiver, count=count, why=why):
-            said = (("receiver", receiver), ("why", sentence(why)), ("lost", event.lost))
-            name = f"AlertRelay{end.title()}Deliveries"
-            # Each critical alert that is lost is told of, of the others the first of an hour.
-            about = f"{receiver}: {event.lost}" if event.urgent else receiver
-            if event.lost:
-                return Notice("lost", name, about, values=said, urgent=event.urgent)
-            return Notice(end, name, receiver, values=said, count=count)
+        case Settled(settlement="dead" | "expired"):
+            return _undelivered(event)
         case TemplateFailed(template, why):
             return Notice(
                 "template",
@@ -107,6 +109,14 @@ def notice_of(event: Event) -> Notice | None:
             return Notice(
                 "storage", "AlertRelayStorageDamaged", moved_to, values=(("file", moved_to),)
             )
+        case ClockChanged(wall_ahead):
+            apart = (("seconds", f"{wall_ahead:+.0f}"),)
+            return Notice(
+                "clock", "AlertRelayClockSet", "", wall_ahead != 0, lasting=True, values=apart
+            )
+        case StorageLost(there, folder):
+            lost = (("folder", folder),)
+            return Notice("lost", "AlertRelayStorageLost", "", not there, lasting=True, values=lost)
         case BotListens(account, listens, why, remedy):
             said = (("bot", account), ("why", why), ("remedy", remedy))
             return Notice(
@@ -124,10 +134,21 @@ def notice_of(event: Event) -> Notice | None:
                 values=(("first", first),),
                 count=faults,
             )
-        case Answered() | Accepted() | Called() | Settled() | Heard() | Noted():
+        case Answered() | RequestRefused() | Accepted() | Called() | Settled() | Heard() | Noted():
             return None
         case _:
             assert_never(event)
+
+
+def _undelivered(event: Settled) -> Notice:
+    """Each critical alert that is lost is told of, of the others the first of an hour."""
+    name = f"AlertRelay{event.settlement.title()}Deliveries"
+    receiver = event.receiver
+    values = (("receiver", receiver), ("why", sentence(event.why)), ("lost", event.lost))
+    if event.lost:
+        about = f"{receiver}: {event.lost}" if event.urgent else receiver
+        return Notice("undelivered", name, about, values=values, urgent=event.urgent)
+    return Notice(event.settlement, name, receiver, values=values, count=event.count)
 
 
 def chat_down(refusing: Refusing) -> Notice:

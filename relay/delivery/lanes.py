@@ -11,7 +11,7 @@ from relay.delivery.pipeline import Next
 from relay.store.protocol import StoreError
 
 # Seconds from a turn that leaves nothing to do now to the next one: what comes is folded together.
-GATHER = 0.01
+GATHER = 0.025
 AFTER_FAULT = 5.0  # seconds until a lane whose turn failed has another
 
 

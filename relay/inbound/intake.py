@@ -3,6 +3,7 @@ folded here.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import islice
@@ -14,10 +15,11 @@ from relay.active_config import CurrentConfig
 from relay.core.alert import Notification
 from relay.core.event import Accepted, Event, Noted
 from relay.core.intake_result import Committed, IntakeResult, InvalidPayload, RetryLater
-from relay.core.payload import PayloadError, parse
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery, Routed, Routing, deliveries
 from relay.core.template.links import inside, rewrite_hint
+from relay.core.webhook.payload import parse
+from relay.core.webhook.shape import PayloadError
 from relay.store.protocol import NewPayload, StoreError
 from relay.store.writer import Writer
 
@@ -25,6 +27,7 @@ LARGE = 128 * 1024  # bytes of a body that is parsed beside the event loop
 _PARTS_AT_ONCE = 16
 _BUSIEST = 5000  # transactions waiting for the disk above which a sender is asked to come again
 _RETRY_AFTER = 5
+_FAILS_FOR = 10.0  # seconds for which a storage that failed is taken to fail
 _MOST_WARNED = 20
 _LEFT_OUT = "links are left out: the address works only inside"
 COMMITTED = Committed()
@@ -41,12 +44,16 @@ class Intake:
         clock: Callable[[], float],
         emit: Callable[[Event], None],
         config: CurrentConfig,
+        is_there: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`is_there`: whether the storage still is where the next start looks for it."""
         self._writer = writer
         self._wake = wake
         self._clock = clock
         self._emit = emit
         self._config = config
+        self._is_there = is_there
+        self._failed_at = -math.inf
         self._inside: set[str] = set()
         # Who holds one is taking a large body of that source; later ones of the source wait for it.
         self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -88,7 +95,20 @@ class Intake:
             return InvalidPayload(str(error))
         except StoreError as error:
             return self._failed(error)
-        return COMMITTED
+        return self._kept()
+
+    def _kept(self) -> IntakeResult:
+        """What a commit comes to: nothing is durable in files that somebody removed."""
+        return COMMITTED if self._is_there() else RetryLater("the storage is gone", _RETRY_AFTER)
+
+    @property
+    def why_not(self) -> str:
+        """Why a payload would be refused now, by what is known; empty when it would not."""
+        if not self._is_there():
+            return "the storage is gone: restart the relay"
+        if self._writer.backlog > _BUSIEST:
+            return "overloaded"
+        return "storage failed" if self._clock() < self._failed_at + _FAILS_FOR else ""
 
     async def _accept_in_parts(self, source: str, body: bytes, at: float) -> None:
         """In a thread, and part by part. Nothing is folded before the last part is there."""
@@ -128,7 +148,7 @@ class Intake:
                     result.set_exception(error)
                 return
             else:
-                outcome = COMMITTED
+                outcome = self._kept()
                 self._told(taken)
                 self._wake(lanes)
             if not result.cancelled():
@@ -165,6 +185,7 @@ class Intake:
             self._wake(await self._writer.spread())
 
     def _failed(self, error: StoreError) -> RetryLater:
+        self._failed_at = self._clock()
         self._emit(Noted("error", "storage failed", (("err", str(error)),)))
         return RetryLater("storage failed", _RETRY_AFTER)
 

@@ -13,10 +13,11 @@ from typing import assert_never
 from aiohttp import web
 from msgspec import Struct
 
-from relay.core.event import Answered, Event, Noted
+from relay.core.event import Answered, Event, Noted, RequestRefused
 from relay.core.intake_result import Committed, IntakeResult, InvalidPayload, RetryLater
 from relay.inbound.auth import Auth
 from relay.inbound.connections import answer
+from relay.inbound.peers import Peers, is_own_host
 from relay.platforms.telegram.bot import SECRET_HEADER
 
 _log = logging.getLogger("relay")
@@ -28,6 +29,11 @@ _LONG_WORD = re.compile(r"[^/]{13,}")
 _UPDATES = re.compile(r"/telegram/([0-9]{1,20})/?")
 _READ, _WRITE = ("GET", "HEAD"), ("POST",)
 _METHODS = {"/-/healthy": _READ, "/-/ready": _READ, "/metrics": _READ, "/-/reload": _WRITE}
+_PROMETHEUS = re.compile(r"(?:/alerts)?/api/v[12]/alerts/?")
+_HINT = ": Alertmanager's webhook posts to /alerts"
+_FOR_ALERTMANAGER = (
+    "this is no Alertmanager: point Prometheus at Alertmanager, and its webhook at /alerts here"
+)
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _MOST_FAULTS = 64 * 1024
 MEBIBYTE = 1024 * 1024
@@ -69,10 +75,22 @@ class Server:
     again.
     """
 
-    def __init__(self, handlers: Handlers, limits: RequestLimits, prefix: str = "") -> None:
+    def __init__(
+        self,
+        handlers: Handlers,
+        limits: RequestLimits,
+        prefix: str = "",
+        external_host: str = "",
+        *,
+        on_loopback: bool = False,
+    ) -> None:
         """Serves nothing by itself: `handle` is for a Listener. `prefix` may stand before each
-        path: `/relay`.
+        path: `/relay`. `on_loopback`: without authentication only requests that name loopback or
+        `external_host` are answered.
         """
+        self._external_host = external_host
+        self._on_loopback = on_loopback
+        self._peers = Peers()
         self._handlers = handlers
         self._prefix = prefix
         self._limits = limits
@@ -92,25 +110,27 @@ class Server:
         except Exception:  # noqa: BLE001 - logged with its place, and the sender comes again
             _log.exception("a request failed")
             response = answer(503, "internal error", 1)
-        if path == "/alerts" or path.startswith("/alerts/"):
-            self._handlers.emit(
-                Answered(
-                    response.status, time.monotonic() - began, *_request_fields(request, response)
-                )
-            )
-        elif response.status in (404, 405):
-            why, method, asked, peer = _request_fields(request, response)
-            values = (
-                ("code", str(response.status)),
-                ("why", why),
-                ("method", method),
-                ("path", asked),
-                ("from", peer),
-            )
-            self._handlers.emit(
-                Noted("info" if method == "POST" else "debug", "request refused", values)
-            )
+        self._tell(request, response, path, time.monotonic() - began)
         return response
+
+    def _tell(
+        self, request: web.BaseRequest, response: web.Response, path: str, seconds: float
+    ) -> None:
+        status, peer = response.status, request.remote or ""
+        if path == "/alerts" or path.startswith("/alerts/"):
+            if status == 200:
+                self._peers.accepted(peer)
+            stranger = self._peers.is_stranger(peer)
+            fields = _request_fields(request, response)
+            self._handlers.emit(Answered(status, seconds, *fields, stranger))
+        elif status in (403, 404, 405):
+            stranger = self._peers.is_stranger(peer)
+            fields = _request_fields(request, response)
+            self._handlers.emit(RequestRefused(status, *fields, stranger))
+        elif path == "/-/reload" and status in (401, 503):
+            why, method, asked, _ = _request_fields(request, response)
+            values = (("code", str(status)), ("why", why), ("method", method), ("path", asked))
+            self._handlers.emit(Noted("warning", "reload refused", (*values, ("from", peer))))
 
     async def _answer(self, request: web.BaseRequest, path: str) -> web.Response:
         if path == _USUAL:
@@ -119,11 +139,17 @@ class Server:
             found = _ALERTS.fullmatch(path)
             source = (found[1] or "") if found else None
         updates = _UPDATES.fullmatch(path) if source is None else None
+        if not updates and self._is_foreign(request):  # those have a secret of their own
+            return answer(403, "this Host is not known here: name it in --web.external-url")
         methods = _WRITE if source is not None or updates else _METHODS.get(path)
+        posts = request.method == "POST"
         if methods is None:
-            return answer(404, "unknown path")
+            if _PROMETHEUS.fullmatch(path):
+                return answer(404, _FOR_ALERTMANAGER)
+            return answer(404, f"unknown path{_HINT if posts else ''}")
         if request.method not in methods:
-            refused = answer(405, f"method not allowed: use {' or '.join(methods)}")
+            allowed = " or ".join(methods)
+            refused = answer(405, f"method not allowed: use {allowed}{_HINT if posts else ''}")
             refused.headers["Allow"] = ", ".join(methods)
             return refused
         if updates:
@@ -133,14 +159,23 @@ class Server:
             return refusal
         return await (self._manage(path) if source is None else self._alerts(request, source))
 
+    def _is_foreign(self, request: web.BaseRequest) -> bool:
+        """Whether a page of a browser may be asking: on loopback, where nothing else guards."""
+        auth = self._handlers.auth
+        if not self._on_loopback or (auth is not None and auth.web.guarded):
+            return False
+        return not is_own_host(request.headers.get("Host", ""), self._external_host)
+
     async def _refusal(self, request: web.BaseRequest, *, guarded: bool) -> web.Response | None:
         auth = self._handlers.auth
         if auth is None:
             return None
-        auth.refresh()
-        if not guarded and not auth.web.protect_all:
-            return None
-        match await auth.admits(request.headers.get("Authorization", "")):
+        if not guarded:
+            await auth.refresh()
+            if not auth.web.protect_all:
+                return None
+        authorization = request.headers.get("Authorization", "")
+        match await auth.admits(authorization, request.remote or ""):
             case "in":
                 return None
             case "out":
@@ -305,6 +340,8 @@ class _Waiting:
                 waiter.set_result(done.result())
 
         accepting.add_done_callback(ended)
+        while self._by_deadline and self._by_deadline[0][1].done():
+            self._by_deadline.popleft()
         self._by_deadline.append((loop.time() + self._seconds, waiter))
         if self._timer is None:
             self._timer = loop.call_later(self._seconds, self._expire)
@@ -354,6 +391,7 @@ def _request_fields(request: web.BaseRequest, response: web.Response) -> tuple[s
     path = request.path
     if response.status in (
         401,
+        403,
         404,
         405,
     ):  # nobody was let in: it may be a token that was put in the wrong place

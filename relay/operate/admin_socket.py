@@ -17,6 +17,7 @@ from msgspec import Struct
 from relay.active_config import CurrentConfig
 from relay.core.event import EndReason, Event, Noted, Settled
 from relay.delivery.lanes import Lanes
+from relay.operate.paced import Paced
 from relay.store.people_admin import RemoveSubscription, RosterAnswer, RosterRequest, perform_roster
 from relay.store.protocol import Store, StoreError
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
@@ -109,6 +110,7 @@ class AdminSocket:
         """A lane is changed between two turns of `lanes`, and then has another."""
         self._store = store
         self._transactions = transactions
+        self._reads = Paced(transactions)
         self._lanes = lanes
         self._clock = clock
         self._emit = emit
@@ -166,9 +168,7 @@ class AdminSocket:
 
     async def _answer(self, request: AdminRequest) -> AdminAnswer:
         if isinstance(request, Query | Show):
-            return await self._transactions.run(
-                partial(perform, self._store, request, self._clock())
-            )
+            return await self._reads.run(partial(perform, self._store, request, self._clock()))
         if isinstance(request, Salvage):
             return await self._salvage(Path(request.file))
         if isinstance(request, RosterRequest):

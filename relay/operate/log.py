@@ -19,13 +19,16 @@ from relay.core.event import (
     Called,
     ChatChanged,
     ChatMoved,
+    ClockChanged,
     Contradicted,
     Event,
     Heard,
     Loaded,
     Noted,
+    RequestRefused,
     Settled,
     StorageDamaged,
+    StorageLost,
     TemplateFailed,
 )
 from relay.core.secret import Secret
@@ -90,6 +93,8 @@ def _level(event: Event) -> Level:
     match event:
         case Answered():
             return "warning" if event.code >= 400 else "debug"
+        case RequestRefused(method=method):
+            return "info" if method == "POST" else "debug"
         case Accepted():
             return "error" if event.fault else "debug"
         case Called():
@@ -106,8 +111,10 @@ def _level(event: Event) -> Level:
             return "info" if event.ok else "error"
         case BotListens():
             return "info" if event.listens else "warning"
-        case ChatMoved() | Contradicted():
+        case ChatMoved() | Contradicted() | ClockChanged():
             return "warning"
+        case StorageLost():
+            return "info" if event.there else "error"
         case TemplateFailed() | StorageDamaged():
             return "error"
         case _:
@@ -117,9 +124,10 @@ def _level(event: Event) -> Level:
 def _told(event: Event) -> tuple[str, Pairs]:
     """The message and the values of its line."""
     match event:
-        case Answered(peer=peer):
+        case Answered(peer=peer) | RequestRefused(peer=peer):
+            message = "webhook answered" if isinstance(event, Answered) else "request refused"
             from_ = (("from", peer),) if peer else ()
-            return "webhook answered", (*_fields(event, "peer"), *from_)
+            return message, (*_fields(event, "peer", "stranger"), *from_)
         case Accepted():
             return "alerts accepted", _fields(event, "inside")
         case Called(reason=reason):
@@ -136,13 +144,12 @@ def _told(event: Event) -> tuple[str, Pairs]:
         case TemplateFailed():
             return "template failed, plain text sent", _fields(event)
         case Loaded(ok=True):
-            return "configuration loaded", _fields(event, "ok", "at", "faults")
+            return "configuration loaded", _fields(event, "ok", "at", "faults", "first")
         case Loaded():
             message = "configuration rejected, the old one stays in force"
-            return message, _fields(event, "ok", "at", "receivers", "chats")
-        case StorageDamaged(moved_to):
-            remedy = f"alert-relay queue salvage {moved_to}"
-            return "storage damaged, an empty one started", (*_fields(event), ("remedy", remedy))
+            return message, _fields(event, "ok", "at", "receivers", "chats", "first")
+        case StorageDamaged() | StorageLost() | ClockChanged():
+            return _told_of_machine(event)
         case Heard():
             return "update heard", _fields(event)
         case BotListens(listens=listens):
@@ -151,6 +158,19 @@ def _told(event: Event) -> tuple[str, Pairs]:
             return message, values
         case _:
             assert_never(event)
+
+
+def _told_of_machine(event: StorageDamaged | StorageLost | ClockChanged) -> tuple[str, Pairs]:
+    match event:
+        case StorageDamaged(moved_to):
+            remedy = f"alert-relay queue salvage {moved_to}"
+            return "storage damaged, an empty one started", (*_fields(event), ("remedy", remedy))
+        case StorageLost(there=there):
+            message = "the files of the storage are there again" if there else "storage lost"
+            return message, _fields(event, "there")
+        case ClockChanged(wall_ahead):
+            apart = f"{wall_ahead:.0f}"
+            return "the clock was set, hours follow it", (("wall_ahead_seconds", apart),)
 
 
 def _fields(event: Event, *hidden: str) -> Pairs:

@@ -29,21 +29,24 @@ from relay.core.event import (
     Called,
     ChatChanged,
     ChatMoved,
+    ClockChanged,
     Contradicted,
     Event,
     FailureReason,
     Heard,
     Loaded,
     Noted,
+    RequestRefused,
     Settled,
     Settlement,
     StorageDamaged,
+    StorageLost,
     TemplateFailed,
 )
 from relay.core.routing.lane import Platform
 
 _PREFIX = "alert_relay"
-_CODES = (200, 400, 401, 404, 405, 413, 415, 503)
+_CODES = (200, 400, 401, 403, 404, 405, 413, 415, 503)
 _ANSWER_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 _LATENCY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 _CHAT = ("platform", "receiver")
@@ -68,6 +71,9 @@ class Metrics:
     def _make_webhook(self) -> None:
         self._requests = self._counter(
             "webhook_requests", "Webhook requests, by HTTP status.", "code"
+        )
+        self._misdirected = self._counter(
+            "unknown_path_requests", "Requests for an unknown path, or with another method."
         )
         self._request_seconds = self._histogram(
             "webhook_request_duration_seconds",
@@ -159,7 +165,11 @@ class Metrics:
         them, durably.
         """
         match event:
+            case RequestRefused(code):
+                self._misdirected.inc(code in (404, 405))
             case Answered(code, seconds):
+                if code in (404, 405):
+                    self._misdirected.inc()
                 (self._by_code.get(code) or self._requests.labels(code)).inc()
                 self._request_seconds.observe(seconds)
             case Accepted():
@@ -176,6 +186,8 @@ class Metrics:
                 self._updates.labels(sort).inc()
             case StorageDamaged():
                 self._damaged.inc()
+            case ClockChanged() | StorageLost():
+                pass
             case BotListens() | ChatChanged() | ChatMoved() | Contradicted() | Noted():
                 pass
             case _:

@@ -22,6 +22,7 @@ from relay.core.notice import (
     notification,
 )
 from relay.store.protocol import StoreError
+from relay.supervised import supervised
 
 _CHECK_EVERY = 60.0  # seconds
 _MOST_WAITING = 100
@@ -37,12 +38,14 @@ class Notices:
         post: Callable[[Notification], Awaitable[None]],
         refusing: Callable[[], Awaitable[tuple[Refusing, ...]]],
         clock: Callable[[], float],
+        emit: Callable[[Event], None],
         config: CurrentConfig,
     ) -> None:
         self._post = post
         self._config = config
         self._refusing = refusing
         self._clock = clock
+        self._emit = emit
         self._waiting: asyncio.Queue[Notice | None] = asyncio.Queue(
             _MOST_WAITING
         )  # None: only look
@@ -67,7 +70,7 @@ class Notices:
                     card.entries[0].starts_at,
                     self._clock(),
                 )
-        self._task = asyncio.create_task(self._go_on())
+        self._task = asyncio.create_task(supervised("notices failed", self._go_on, self._emit))
 
     async def stop(self) -> None:
         """Ends it; what still waits is dropped: its cause stands in the log."""

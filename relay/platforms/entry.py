@@ -144,6 +144,9 @@ class Shared(Model):
 
     fallback: str | None = None
     """Receiver that gets a copy when this chat is gone."""
+    fallback_after: Duration | None = None
+    """The copy is sent as well when the chat could not be told for this long, for whatever reason;
+    off without it."""
     lifecycle: Lifecycle | None = None
     """Which changes of a card get a reply."""
     per: Literal["group", "alert"] | None = None

@@ -15,8 +15,8 @@ import msgspec
 from msgspec import Struct
 
 from relay.sandbox.discord import Discord
+from relay.sandbox.page_state import page_state
 from relay.sandbox.telegram import Telegram
-from relay.sandbox.terminal_picture import picture
 
 BROWSER = "chromium"
 _SWITCHES = (
@@ -59,7 +59,7 @@ class Drawn(Struct, frozen=True):
 def page(telegram: Telegram | None, discord: Discord | None, width: int, *, wide: bool) -> str:
     """The sandbox's page, which shows these chats and nothing else; `wide`: side by side."""
     html = files("relay.sandbox").joinpath("page.html").read_text("utf-8")
-    told = picture(telegram or Telegram(), discord or Discord())
+    told = page_state(telegram or Telegram(), discord or Discord())
     data = json.dumps(told).replace("<", "\\u003c")
     style = (_WIDE if wide else _NARROW).format(width=width)
     html = html.replace("</style>\n<header>", f"</style>\n{style}\n<header>", 1)

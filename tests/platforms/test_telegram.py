@@ -108,7 +108,7 @@ def refused(
         (404, "Not Found: method not found", POST, Rejected),
         (404, "Not Found", POST, BotDown),
         (409, "Conflict: terminated by other getUpdates request", None, Unavailable),
-        (421, "Misdirected Request", POST, BotDown),
+        (421, "RequestRefused Request", POST, BotDown),
         (429, "Too Many Requests: retry after 9", POST, RateLimited),
         (500, "Internal Server Error: restart", POST, Unavailable),
         (502, "Bad Gateway", POST, Unavailable),

@@ -6,8 +6,14 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from relay.bot.pressing import MessagePlace, Question
-from relay.core.action.press import Press, PressContext, PressEffects, ShownCard
+from relay.core.action.press import (
+    MessagePlace,
+    Press,
+    PressContext,
+    PressEffects,
+    Question,
+    ShownCard,
+)
 from relay.core.action.reconcile import Reconciled, Suppressed
 from relay.core.action.rights import Presser
 from relay.core.action.silence import Silencing

@@ -8,13 +8,13 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 import pytest
 
 from relay.active_config import CurrentConfig
-from relay.core import payload
 from relay.core.active_config import ActiveConfig
 from relay.core.event import Accepted, Event, Noted
 from relay.core.intake_result import Committed, IntakeResult, InvalidPayload, RetryLater
 from relay.core.routing import route
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Route, Routing
+from relay.core.webhook import payload
 from relay.inbound.intake import LARGE, Intake
 from relay.store.protocol import NewPayload, StoreError
 from relay.store.sqlite.store import SqliteStore

@@ -15,6 +15,7 @@ from relay.core.event import (
     EndReason,
     Event,
     Loaded,
+    RequestRefused,
     Settled,
     StorageDamaged,
     TemplateFailed,
@@ -34,10 +35,13 @@ class Operators:
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.events: list[Event] = []
         self.posted: list[Notification] = []
         self.down: tuple[Refusing, ...] = ()
         config = CurrentConfig(ActiveConfig(Routing(Route("ops"), {}), TEMPLATES))
-        self.notices = Notices(self._post, self._refusing, lambda: self.now, config)
+        self.notices = Notices(
+            self._post, self._refusing, lambda: self.now, self.events.append, config
+        )
 
     async def _post(self, told: Notification) -> None:
         self.posted.append(told)
@@ -60,6 +64,11 @@ class Operators:
     [
         (Answered(400, 0.1), "answered with 400"),
         (Answered(413, 0.1), "answered with 413"),
+        (Answered(403, 0.1), "answered with 403"),
+        (
+            RequestRefused(404, "", "POST", "/alert", "10.0.0.1", stranger=False),
+            "answered with 404",
+        ),
         (
             ChatMoved("telegram", "dba", "relay.yml:12", "-1009"),
             "write chat_id -1009 at relay.yml:12",
@@ -104,6 +113,10 @@ async def test_what_operators_have_to_know_is_told_in_words(event: Event, words:
     [
         Answered(200, 0.1),
         Answered(503, 0.1),
+        Answered(401, 0.1, stranger=True),
+        Answered(405, 0.1, method="GET"),
+        RequestRefused(404, "", "POST", "/x", "8.8.8.8", stranger=True),
+        RequestRefused(404, "", "GET", "/favicon.ico", "10.0.0.1", stranger=False),
         Settled("telegram", "dba", "delivered", 1),
         Settled("telegram", "dba", "dead", 1, why=EndReason.DROPPED),
         ChatChanged("telegram", "dba", up=True, why=""),
@@ -111,6 +124,10 @@ async def test_what_operators_have_to_know_is_told_in_words(event: Event, words:
     ids=[
         "taken",
         "busy",
+        "a stranger",
+        "a look with a browser",
+        "a stranger elsewhere",
+        "a browser elsewhere",
         "delivered",
         "given up by hand",
         "one of the chats of a receiver is up again",

@@ -35,6 +35,7 @@ from tests.world import TEMPLATES
 
 KIBIBYTE = 1024
 BODY = Path("tests/payloads/alertmanager-0.33.1/01-first.json")
+POSTED = BODY.read_bytes()
 
 
 def lane(number: int) -> LaneKey:
@@ -206,6 +207,22 @@ def fill(path: Path) -> None:
                 continue
 
 
+async def test_it_is_not_ready_while_the_storage_takes_nothing(tmp_path: Path) -> None:
+    disk = Disk(random.Random(1))
+    writer = Writer(SqliteStore(tmp_path / "relay.db", connect=disk.connect))
+    config = CurrentConfig(ActiveConfig(Routing(Route("ops"), {"ops": (target(),)}), TEMPLATES))
+    now = T0
+    taking = Intake(writer, lambda _: None, lambda: now, lambda _: None, config)
+    assert taking.why_not == ""
+    disk.failing = True
+    assert await taking.accept("", POSTED) == RetryLater("storage failed", 5)
+    assert taking.why_not == "storage failed"
+    now += 11.0  # nobody may post to what is not ready: it is tried again
+    assert taking.why_not == ""
+    disk.failing = False
+    writer.close()
+
+
 async def test_a_webhook_is_told_to_come_again_while_the_disk_is_full(tiny_disk: Path) -> None:
     store = SqliteStore(tiny_disk / "relay.db")
     events: list[Event] = []
@@ -227,7 +244,7 @@ def intake(writer: Writer, events: list[Event]) -> Callable[[], Awaitable[Intake
     routing = Routing(Route("ops"), {"ops": (target(),)})
     config = CurrentConfig(ActiveConfig(routing, TEMPLATES))
     taking = Intake(writer, lambda _: None, lambda: T0, events.append, config)
-    return partial(taking.accept, "", BODY.read_bytes())
+    return partial(taking.accept, "", POSTED)
 
 
 @pytest.mark.parametrize("closed", [False, True])

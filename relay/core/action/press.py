@@ -46,6 +46,30 @@ Outcome = Literal[
 ]
 
 
+class MessagePlace(Struct, frozen=True):
+    """Where a message stands that was pressed: the platform, the bot or webhook that wrote it, its
+    chat, its id. An empty `account` is any: ids of Discord are unique.
+    """
+
+    platform: str
+    api: str
+    account: str
+    chat: str
+    message: str
+
+
+class Question(Struct, frozen=True):
+    """A person was asked for how long: `data` is that of the button, `message` the card's message.
+    `expires_at` is Unix seconds.
+    """
+
+    place: MessagePlace
+    message: str
+    user: int
+    data: ButtonData
+    expires_at: float
+
+
 class Press(Struct, frozen=True):
     """A button that somebody pressed. `key` names the press itself, so that it counts once.
 

@@ -167,7 +167,7 @@ CATALOGUE = MappingProxyType(
             "receiver {receiver} on {platform} takes messages again; it was: {why}",
             "le récepteur {receiver} sur {platform} reprend les messages ; c'était : {why}",
         ),
-        "notice_lost": Text(
+        "notice_undelivered": Text(
             "NOT DELIVERED to {receiver}: {lost}. {why}; alert-relay queue list",
             "NON LIVRÉ à {receiver} : {lost}. {why} ; alert-relay queue list",
         ),
@@ -242,6 +242,16 @@ CATALOGUE = MappingProxyType(
             "the storage was damaged and a new one begun: alert-relay queue salvage {file}",
             "le stockage était endommagé, un nouveau est commencé : alert-relay queue salvage "
             "{file}",
+        ),
+        "notice_lost": Text(
+            "the files of the storage are gone from {folder}: nothing is accepted until the relay "
+            "is restarted",
+            "les fichiers du stockage ont disparu de {folder} : rien n'est accepté avant un "
+            "redémarrage du relais",
+        ),
+        "notice_clock": Text(
+            "the clock of the machine was set by {seconds} s: hours follow it",
+            "l'horloge de la machine a été changée de {seconds} s : les heures la suivent",
         ),
         "notice_deaf": Text(
             "the Telegram bot {bot} hears nothing: {why}; {remedy}",

@@ -222,5 +222,9 @@ def kept(card: Card, situation: Situation) -> CardChange:
 
 
 def hours_of(card: Card, target: Target, config: ActiveConfig, now: float) -> Hours:
-    """How the present hour treats the card in this chat."""
-    return hours_at(config.routing, config.intervals, card, target.lane, target.policy, now)
+    """How the present hour, by the clock on the wall, treats the card in this chat."""
+    ahead, policy = config.wall_ahead, target.policy
+    if ahead:  # the end of a mute is a wait, and follows the steady clock
+        policy = replace(policy, muted_until=policy.muted_until and policy.muted_until + ahead)
+    hours = hours_at(config.routing, config.intervals, card, target.lane, policy, now + ahead)
+    return replace(hours, until=hours.until - ahead) if hours.until is not None else hours

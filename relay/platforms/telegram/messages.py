@@ -284,7 +284,13 @@ def _keyboard(buttons: Buttons) -> _InlineKeyboard | None:
 def _call(endpoint: Endpoint, method: str, body: Struct, *, repeatable: bool = False) -> Request:
     url = Secret(f"{endpoint.lane.api.rstrip('/')}/bot{endpoint.secret.reveal()}/{method}")
     return Request(
-        "POST", url, method, msgspec.json.encode(body), repeatable=repeatable, http=endpoint.http
+        "POST",
+        url,
+        method,
+        msgspec.json.encode(body),
+        repeatable=repeatable,
+        http=endpoint.http,
+        pool=endpoint.lane.account,
     )
 
 
