@@ -10,7 +10,7 @@ from msgspec import Struct
 from relay.core.bot.update import Sort
 from relay.core.routing.lane import Platform
 
-Settlement = Literal["delivered", "merged", "duplicate", "expired", "dead"]
+Settlement = Literal["delivered", "merged", "duplicate", "muted", "expired", "dead"]
 FailureReason = Literal[
     "authError", "rateLimited", "clientError", "serverError", "contextDeadlineExceeded", "other"
 ]  # Alertmanager's notify/util.go
@@ -27,11 +27,15 @@ class EndReason(StrEnum):
     SUBSCRIPTION_ENDED = "subscription_ended"
     EXPIRED = "expire_after"
     UNREADABLE = "unreadable"
+    DIGEST = "digest"
+    COUNTED = "counted_in_digest"
+    MUTED = "muted_by_its_chat"
 
 
 _SENTENCES = {
     EndReason.ROUTED_AGAIN.value: "routed once more",
     EndReason.DROPPED.value: "dropped by the operator",
+    EndReason.MUTED.value: "muted by its chat",
 }
 
 
@@ -42,8 +46,9 @@ def sentence(why: str) -> str:
 
 class Answered(Struct, frozen=True):
     """A webhook request was answered with HTTP status `code` after `seconds`; `why` is empty unless
-    it was refused. `path` and `peer` (the address that it came from) are as the sender has them.
-    `stranger`: that address is public and posted nothing yet that was accepted."""
+    it was refused. `path` and `peer` (the address that it came from) are as the sender has them;
+    `size` is the length of its body (bytes), as it was announced. `stranger`: that address is
+    public and posted nothing yet that was accepted."""
 
     code: int
     seconds: float
@@ -52,6 +57,7 @@ class Answered(Struct, frozen=True):
     path: str = ""
     peer: str = ""
     stranger: bool = False
+    size: int = 0
 
 
 class RequestRefused(Struct, frozen=True):
@@ -65,12 +71,14 @@ class RequestRefused(Struct, frozen=True):
     path: str
     peer: str
     stranger: bool
+    size: int = 0
 
 
 class Accepted(Struct, frozen=True):
-    """A notification was committed. `discarded` alerts reached only receivers without entries.
-    `fault`: routing failed because of a bug, and all alerts went to the root receiver. `inside` are
-    the addresses of its links that a chat leaves out, since they work only inside."""
+    """A notification was committed. `discarded` alerts reached only receivers without entries:
+    those of `discarded_by`, each with how many. `id` is by what the history knows it. `fault`:
+    routing failed because of a bug, and all alerts went to the root receiver. `inside` are the
+    addresses of its links that a chat leaves out, since they work only inside."""
 
     source: str
     group_key: str
@@ -80,6 +88,8 @@ class Accepted(Struct, frozen=True):
     deliveries: int
     fault: str = ""
     inside: tuple[str, ...] = ()
+    discarded_by: tuple[tuple[str, int], ...] = ()
+    id: int = 0
 
 
 class Called(Struct, frozen=True):
@@ -98,9 +108,9 @@ class Called(Struct, frozen=True):
 
 class Settled(Struct, frozen=True):
     """Deliveries of one receiver ended. `latencies`: seconds from acceptance to API success, for
-    delivered ones. `lost` is the head of the card that will not be shown, such as `warning
-    KubeJobFailed · invoice-export-28893210 · billing`, where it is known; `urgent`: its severity is
-    among the highest.
+    delivered ones; then `delivery` is the last of them, and `id` its notification's. `lost` is the
+    head of the card that will not be shown, such as `warning KubeJobFailed · invoice-export ·
+    billing`, where it is known; `urgent`: its severity is among the highest.
     """
 
     platform: Platform
@@ -109,6 +119,8 @@ class Settled(Struct, frozen=True):
     count: int
     latencies: tuple[float, ...] = ()
     why: str = ""
+    delivery: str = ""
+    id: int = 0
     lost: str = ""
     urgent: bool = False
 
@@ -150,7 +162,8 @@ class TemplateFailed(Struct, frozen=True):
 class Loaded(Struct, frozen=True):
     """The configuration was read at `at` (Unix seconds) and is in force, or was rejected with that
     many `faults`, warnings not counted. `why` is the cause of the load; `receivers` and `chats` are
-    the counts in force. `first` is the first fault, with its place."""
+    the counts in force, `sha256` is the digest of the file. `first` is the first fault, with its
+    place."""
 
     ok: bool
     at: float
@@ -158,6 +171,7 @@ class Loaded(Struct, frozen=True):
     why: str = ""
     receivers: int = 0
     chats: int = 0
+    sha256: str = ""
     first: str = ""
 
 
@@ -205,7 +219,7 @@ class Noted(Struct, frozen=True):
 
     level: Literal["debug", "info", "warning", "error"]
     message: str
-    values: tuple[tuple[str, str], ...] = ()
+    values: tuple[tuple[str, str | int | float], ...] = ()
 
 
 Event = (

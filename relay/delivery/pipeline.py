@@ -29,7 +29,7 @@ from relay.core.event import (
 from relay.core.routing.lane import LaneKey, Target
 from relay.core.turn.change import AttemptResult
 from relay.core.turn.compose import compose
-from relay.core.turn.decide import Send, Situation, hours_of, rank_of
+from relay.core.turn.decide import Send, Situation, hours_of
 from relay.core.turn.finish import Attempted, Contents, finish
 from relay.delivery.calls import Calls, Exchange
 from relay.platforms.contract import Platforms
@@ -186,7 +186,7 @@ class Pipeline:
             )
             target = config.target(attempt.lane, card.receiver) if card else None
             if card and target:
-                send = Send(card, attempt.step, rank_of(card, attempt.step, urgent=attempt.urgent))
+                send = Send(card, attempt.step, attempt.rank)
                 hours = hours_of(card, target, config, now)
                 situation = Situation(now, target, state, hours)
                 unknown = Attempted(now, Unknown(why, stopped=True), state)
@@ -239,7 +239,9 @@ def settled(lane: LaneKey, ended: Ended, why: str = "", lost: Card | None = None
         ended.settlement,
         ended.count,
         ended.latencies,
-        why,
+        why or ended.why,
+        ended.delivery,
+        ended.payload,
         headline(lost) if lost else "",
         urgent=lost is not None and is_critical(lost),
     )

@@ -11,12 +11,11 @@ from relay.core.card.fold import Arriving, fold
 from relay.core.card.hours import Hours
 from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.outcome import Delivered, Unavailable
-from relay.core.card.step import MessageRef, Post, Reply, Wait
+from relay.core.card.step import MessageRef, Post, Rank, Reply, Wait
 from relay.core.turn.decide import (
     Absorb,
     Close,
     Decision,
-    Rank,
     Save,
     Send,
     Situation,
@@ -75,11 +74,6 @@ DECISIONS: dict[str, tuple[Card, Situation, type[Decision]]] = {
         replace(SITUATION, lines=(line(card("a")),)),
         Send,
     ),
-    "a summary of what came without a sound is sent as well": (
-        Card(QUIET, "", "ops"),
-        replace(SITUATION, silent_lines=(line(card("a")),)),
-        Send,
-    ),
     "a summary of nothing is kept": (Card(QUIET, "", "ops"), SITUATION, Save),
 }
 
@@ -88,15 +82,6 @@ DECISIONS: dict[str, tuple[Card, Situation, type[Decision]]] = {
 def test_each_situation_has_its_decision(what: str) -> None:
     of, situation, expected = DECISIONS[what]
     assert type(decide(of, situation)) is expected
-
-
-@pytest.mark.parametrize("urgent", [True, False])
-def test_a_summary_rings_where_something_urgent_fires(urgent: bool) -> None:
-    told = (line(card("a")),)
-    lines, silent = (told, ()) if urgent else ((), told)
-    decision = decide(Card(QUIET, "", "ops"), replace(SITUATION, lines=lines, silent_lines=silent))
-    assert isinstance(decision, Send)
-    assert decision.step == Post(silent=not urgent)
 
 
 @pytest.mark.parametrize(
@@ -121,7 +106,7 @@ def test_a_short_budget_leaves_out_replies_but_for_those_that_are_required() -> 
     decision = decide(of, replace(SITUATION, limits=NARROW, waiting=1))
     assert isinstance(decision, Send)
     assert isinstance(decision.step, Reply)
-    assert (decision.step.kind, decision.rank) == ("repeated", Rank.REPLY)
+    assert (decision.step.kind, decision.rank) == ("repeated", Rank.REQUIRED)
 
 
 def test_a_lane_pauses_after_a_failure_and_before_the_probe_of_a_chat_that_refuses() -> None:

@@ -46,7 +46,7 @@ class DigestContext:
         lines = self.counted(context_shape)
         hidden = len(lines) - context_shape.full
         return {
-            "mark": ("🌊" if view.after == "storm" else "🔔") if view.firing else "🟢",
+            "mark": self._mark(),
             "head": join(" · ", self._head()),
             "places": self._places(),
             "rows": [row.text for row in self._rows(context_shape)],
@@ -91,7 +91,8 @@ class DigestContext:
         if view.after == "quiet":
             return say("quiet_silent", view.silent) if view.silent else ""
         said = view.late is not None and view.late.why == "pace"
-        return say("storm_note", view.per_minute) if view.firing and not said else ""
+        told_alone = view.firing and not view.joined and not said
+        return say("storm_note", view.per_minute) if told_alone else ""
 
     def _notes(self) -> list[RichText]:
         """What an honest digest adds: may be repeated, late."""
@@ -99,8 +100,17 @@ class DigestContext:
         repeated = view.may_be_repeated and reader.say("may_be_repeated")
         return noted([("❔", repeated), ("⏱", lateness(view.late, reader))])
 
+    def _mark(self) -> str:
+        if not self.view.firing:
+            return "🟢"
+        if self.view.joined:
+            return "➕"
+        return "🌊" if self.view.after == "storm" else "🔔"
+
     def _head(self) -> list[RichText]:
         view, say = self.view, self.reader.say
+        if view.joined:
+            return [say("storm_joined", view.firing), *self._kinds()]
         since = say("storm_since", start=self.reader.time(view.since).rich())
         if view.after == "quiet":
             fires = say("quiet_over", view.firing) if view.firing else say("quiet_nothing")

@@ -123,6 +123,10 @@ CATALOGUE = MappingProxyType(
             ("{n} group firing", "{n} groups firing"),
             ("{n} groupe en alerte", "{n} groupes en alerte"),
         ),
+        "storm_joined": Text(
+            ("{n} more group firing", "{n} more groups firing"),
+            ("{n} groupe de plus en alerte", "{n} groupes de plus en alerte"),
+        ),
         "storm_since": Text("since {start}", "depuis {start}"),
         "storm_over": Text(
             ("{n} group over", "{n} groups over"), ("{n} groupe terminé", "{n} groupes terminés")
