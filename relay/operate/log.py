@@ -132,9 +132,14 @@ def _told(event: Event) -> tuple[str, Pairs]:
             from_ = (("from", peer),) if peer else ()
             return message, (*_fields(event, "peer", "stranger", "size"), *from_)
         case Accepted():
-            hidden = ("settlement", "latencies", "urgent", *(() if event.id else ("id",)))
+            hidden = ("inside", "discarded_by") if event.id else ("inside", "discarded_by", "id")
+            return "alerts accepted", _fields(event, *hidden)
+        case Called(reason=reason):
+            return ("API request failed" if reason else "API request"), _fields(event)
+        case Settled(settlement=end):
+            own = ("settlement", "latencies", "urgent", *(() if event.id else ("id",)))
             took = (("seconds", max(event.latencies)),) if event.latencies else ()
-            return f"deliveries {end}", (*_fields(event, *hidden), *took)
+            return f"deliveries {end}", (*_fields(event, *own), *took)
         case ChatChanged(up=up):
             return ("chat up" if up else "chat down"), _fields(event, "up")
         case ChatMoved(chat=chat):
