@@ -78,6 +78,7 @@ class TimesMovedBack(Struct, frozen=True):
             retry_at=self.at(state.retry_at),
             trouble_since=self.at(state.trouble_since),
             trouble_until=self.at(state.trouble_until),
+            fresh_at=self.at(state.fresh_at),
             passed_at=self.at(state.passed_at),
             recovered_at=self.at(state.recovered_at),
         )

@@ -14,7 +14,6 @@ from relay.core.card.card import Card, Head, fires_anew, is_firing
 from relay.core.card.digest import DIGEST, is_old, share
 from relay.core.card.failures import hastened, name_of, owes_fallback, yields
 from relay.core.card.fold import Arriving, fold
-from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Rank, Wait
 from relay.core.card.view import EPISODES_KEPT, Memory
 from relay.core.event import EndReason, Settlement
@@ -293,8 +292,8 @@ class _Turn:
         if target is None:
             self._store.unfold(self._lane, card.group, card.fingerprint)
             return Wait(self._now), None
-        if claim.waiting > 1 and self._yields(card, claim.state):
-            later = self._now + _YIELDS
+        later = self._goes_later(claim, card)
+        if later > self._now:
             self._store.postpone(self._lane, card.group, card.fingerprint, later)
             return None
         try:
@@ -320,9 +319,17 @@ class _Turn:
                 self._store.postpone(self._lane, card.group, card.fingerprint, until)
         return None
 
-    def _yields(self, card: Card, state: LaneState) -> bool:
-        name = name_of(card.group, card.fingerprint) if card.failures else ""
-        return yields(card.failures, name, state, self._now)
+    def _goes_later(self, claim: Claim, card: Card) -> float:
+        """Until when a card that failed lets others go: while its lane pauses, or while others have
+        something to do. 0.0: it may go.
+        """
+        if card.failures is None:
+            return 0.0
+        name, state = name_of(card.group, card.fingerprint), claim.state
+        if state.down is None and state.retry_at > self._now:
+            return state.retry_at
+        waits = claim.waiting > 1 and yields(card.failures, name, state, self._now)
+        return self._now + _YIELDS if waits else 0.0
 
     def _situation(self, claim: Claim, card: Card, target: Target) -> Situation:
         limits = limits_of(target, claim.state, self._config.limits, self._platforms)

@@ -21,4 +21,4 @@ def probe(state: LaneState, now: float) -> LaneState:
     """The lane with a call allowed at `now`: the pause after failures is forgotten, also where the
     chat refused us for ever."""
     down = state.down and replace(state.down, probe_at=now)
-    return replace(state, down=down, attempts=0, retry_at=0.0, failing=())
+    return replace(state, down=down, attempts=0, retry_at=0.0, fresh_at=0.0, failing=())

@@ -134,7 +134,7 @@ def pause(
     """
     if state.down:
         return None if may_probe(state.down, targets, now) else Wait(state.down.probe_at)
-    until = state.retry_at
+    until = min(state.retry_at, state.fresh_at or state.retry_at)
     if urgent:
         until = min(until, called_at + URGENT_PAUSE)
     return Wait(until) if until > now else None

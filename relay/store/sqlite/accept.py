@@ -28,14 +28,24 @@ _NO_STATE = _encode(LaneState())
 
 def lane_row(db: Database, lane: LaneKey) -> int:
     """The number of the lane; one that is new gets one."""
-    known = db.lane_rows.get(lane)
+    known = db.remembered.rows.get(lane)
     if known is not None:
         return known
     key = _encode(lane).decode()
     found = db.execute("SELECT id FROM lane WHERE key = ?", (key,)).fetchone() or _new_lane(db, key)
     row = int(found[0])
-    db.lane_rows[lane] = row
+    db.remembered.rows[lane] = row
+    db.remembered.keys[row] = lane
     return row
+
+
+def lane_of(db: Database, row: int) -> LaneKey:
+    """The lane of that number."""
+    known = db.remembered.keys.get(row)
+    if known is None:
+        (key,) = db.execute("SELECT key FROM lane WHERE id = ?", (row,)).fetchone()
+        known = db.remembered.keys[row] = _lane_key(key)
+    return known
 
 
 def _new_lane(db: Database, key: str) -> tuple[int]:
@@ -75,11 +85,14 @@ def _insert(db: Database, payloads: Sequence[NewPayload]) -> list[tuple[int, str
     """Keeps the payloads. Their numbers go on from the last that ever was: what was spread is known
     by its number.
     """
-    (last,) = db.execute(
-        "SELECT max((SELECT coalesce(max(id), 0) FROM payload), value) FROM progress"
-        " WHERE name = 'spread'"
-    ).fetchone()
+    last = db.remembered.payload
+    if last is None:
+        (last,) = db.execute(
+            "SELECT max((SELECT coalesce(max(id), 0) FROM payload), value) FROM progress"
+            " WHERE name = 'spread'"
+        ).fetchone()
     accepted = [(last + at, text(new.group), new) for at, new in enumerate(payloads, 1)]
+    db.remembered.payload = last + len(payloads)
     db.executemany(
         "INSERT INTO payload (id, accepted_at, body, source, last) VALUES (?, ?, ?, ?, ?)",
         [

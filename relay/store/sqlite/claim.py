@@ -9,7 +9,7 @@ from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Claim, Open
 from relay.store.sqlite import cards
 from relay.store.sqlite.database import Database
-from relay.store.sqlite.spread import spread, take_woken
+from relay.store.sqlite.spread import last_spread, spread, take_woken
 
 _lane_state = msgspec.json.Decoder(LaneState).decode
 _notification = msgspec.json.Decoder(Notification).decode
@@ -64,11 +64,6 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
     )
 
 
-def _last_spread(db: Database) -> int:
-    (value,) = db.execute("SELECT value FROM progress WHERE name = 'spread'").fetchone()
-    return int(value)
-
-
 def _open(row: _Opened) -> Open:
     seq, receiver, owner, fingerprint, alerts, at, body, grp = row
     chosen = None if alerts is None else _indexes(alerts)
@@ -96,7 +91,7 @@ def _opened(db: Database, row: int, page: int, *, spread_only: bool) -> tuple[li
         " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS "
         "NULL AND payload <= ?"
         " ORDER BY payload, seq LIMIT ?",
-        (row, _last_spread(db) if spread_only else _ANY, page + 1),
+        (row, last_spread(db) if spread_only else _ANY, page + 1),
     )
     opened: list[_Opened] = []
     size = 0

@@ -21,6 +21,20 @@ from relay.store.sqlite.reserve import Reserve
 _ANY = 1000
 
 
+class Remembered:
+    """What this run knows of the tables without reading them; nothing after a transaction failed.
+
+    `rows` and `keys` are the lanes by their keys and numbers, `payload` is the number of the last
+    payload that was accepted, `spread` of the last that was spread.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[LaneKey, int] = {}
+        self.keys: dict[int, LaneKey] = {}
+        self.payload: int | None = None
+        self.spread: int | None = None
+
+
 class Database:
     """A file with one connection. After a failing disk it is opened again, a full one leaves it the
     reserve's room, and a damaged file is moved aside for a new one."""
@@ -44,7 +58,7 @@ class Database:
             self._reserve.take()
         self._usable = True
         self._synced = True
-        self.lane_rows: dict[LaneKey, int] = {}
+        self.remembered = Remembered()
         self.lanes_may_fail = True  # False: no lane's calls fail, so that none need be looked for
         # Notifications that were accepted and not spread, by the number of their payload.
         self.unspread: dict[int, Notification] = {}
@@ -156,7 +170,7 @@ class Database:
             results = [job() for job in jobs]
             self._db.execute("COMMIT")
         except BaseException:
-            self.lane_rows.clear()
+            self.remembered = Remembered()
             with suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             raise
@@ -169,7 +183,7 @@ class Database:
         except Exception as error:
             if isinstance(error, sqlite3.Error) and trouble(error) != "refused":
                 raise
-            self.lane_rows.clear()
+            self.remembered = Remembered()
             self._db.execute("ROLLBACK TO job")
             result = error
         self._db.execute("RELEASE job")
@@ -183,7 +197,7 @@ class Database:
             case "damaged" if self._path is not None:
                 self._db.close()
                 self._usable = False
-                self.lane_rows.clear()
+                self.remembered = Remembered()
                 self._move_aside(self._path, error)
                 return True
             case "refused":

@@ -12,7 +12,7 @@ import msgspec
 
 from relay.core.alert import Alert, Notification
 from relay.core.routing.lane import LaneKey
-from relay.store.sqlite.accept import add, watch
+from relay.store.sqlite.accept import add, lane_of, watch
 from relay.store.sqlite.cards import text
 from relay.store.sqlite.database import Database
 from relay.store.sqlite.standing import Row, stand
@@ -25,7 +25,6 @@ _MOST_ALERTS = 5000
 _LATE = 45.0
 _EMPTY = b"[]"
 _encode = msgspec.json.encode
-_lane_key = msgspec.json.Decoder(LaneKey).decode
 _notification = msgspec.json.Decoder(Notification).decode
 _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 _Card = tuple[int, str, str]  # lane, group, fingerprint
@@ -66,7 +65,9 @@ def spread(db: Database) -> bool:
     """Spreads what was accepted since the last time, some of it where that is much, and says
     whether all is done. `take_woken` has the lanes that have work by it.
     """
-    (done,) = db.execute("SELECT value FROM progress WHERE name = 'spread'").fetchone()
+    done = last_spread(db)
+    if done == db.remembered.payload:
+        return True
     waiting = db.execute(
         "SELECT id, accepted_at, last FROM payload WHERE id > ? ORDER BY id", (done,)
     ).fetchall()
@@ -80,7 +81,16 @@ def spread(db: Database) -> bool:
         if alerts >= _MOST_ALERTS:
             break
     db.execute("UPDATE progress SET value = ? WHERE name = 'spread'", (done,))
+    db.remembered.spread = done
     return bool(done == waiting[-1][0])
+
+
+def last_spread(db: Database) -> int:
+    """The number of the last payload that was spread."""
+    if db.remembered.spread is None:
+        (value,) = db.execute("SELECT value FROM progress WHERE name = 'spread'").fetchone()
+        db.remembered.spread = int(value)
+    return db.remembered.spread
 
 
 def take_woken(db: Database) -> tuple[LaneKey, ...]:
@@ -139,29 +149,35 @@ def _spread(db: Database, payload: _Payload) -> tuple[LaneKey, ...]:
 
 def _routed(db: Database, payload: _Payload) -> list[_Routed]:
     rows = db.execute(
-        "SELECT delivery.lane, seq, key, receiver, owner, fingerprint, alerts"
-        " FROM delivery INDEXED BY delivery_payload JOIN lane ON lane.id = delivery.lane"
+        "SELECT lane, seq, receiver, owner, fingerprint, alerts"
+        " FROM delivery INDEXED BY delivery_payload"
         " WHERE payload = ? AND grp = ? AND settlement IS NULL AND card IS NULL",
         (payload.number, payload.group),
     )
-    return [_Routed(lane, seq, _lane_key(key), *rest) for lane, seq, key, *rest in rows.fetchall()]
+    return [_Routed(lane, seq, lane_of(db, lane), *rest) for lane, seq, *rest in rows.fetchall()]
 
 
 def _homes(db: Database, payload: _Payload) -> dict[tuple[str, int], _Home]:
     """Where the alerts of the payload have their lines, by alert and lane."""
-    rows = db.execute(
-        "SELECT alert, lane.id, lane.key, receiver, owner, grp, fingerprint, fallback_for, fires,"
-        " ended_at FROM json_each(?) AS wanted CROSS JOIN standing ON source = ?"
-        " AND alert = wanted.value JOIN lane ON lane.id = standing.lane",
-        (_encode([alert.fingerprint for alert in payload.alerts]).decode(), payload.source),
-    )
+    columns = "alert, lane, receiver, owner, grp, fingerprint, fallback_for, fires, ended_at"
+    if len(payload.alerts) == 1:
+        rows = db.execute(
+            f"SELECT {columns} FROM standing WHERE source = ? AND alert = ?",  # noqa: S608 - ours
+            (payload.source, payload.alerts[0].fingerprint),
+        )
+    else:
+        rows = db.execute(
+            f"SELECT {columns} FROM json_each(?) AS wanted CROSS JOIN standing"  # noqa: S608 - ours
+            " ON source = ? AND alert = wanted.value",
+            (_encode([alert.fingerprint for alert in payload.alerts]).decode(), payload.source),
+        )
     return {
         (alert, lane): _Home(
-            Row(lane, _lane_key(key), receiver, owner, grp, fingerprint, None, fallback_for),
+            Row(lane, lane_of(db, lane), receiver, owner, grp, fingerprint, None, fallback_for),
             bool(fires),
             ended_at,
         )
-        for alert, lane, key, receiver, owner, grp, fingerprint, fallback_for, fires, ended_at in (
+        for alert, lane, receiver, owner, grp, fingerprint, fallback_for, fires, ended_at in (
             rows.fetchall()
         )
     }
@@ -268,17 +284,18 @@ def _watchers(db: Database, group: str, homes: Mapping[tuple[str, int], _Home]) 
     which alerts of the payload have their lines.
     """
     others = {home.row.grp for home in homes.values()} - {group}
-    rows = db.execute(
-        "SELECT grp, lane.id, lane.key, receiver, owner, home, fingerprint, fallback_for"
-        " FROM json_each(?) AS wanted CROSS JOIN watched ON grp = wanted.value"
-        " JOIN lane ON lane.id = watched.lane",
-        (_encode([group, *others]).decode(),),
-    )
-    found = [
-        Row(lane, _lane_key(key), receiver, owner, home, fingerprint, _EMPTY, fallback_for)
-        for grp, lane, key, receiver, owner, home, fingerprint, fallback_for in rows.fetchall()
-        if grp == group or fallback_for is not None
-    ]
+    found: list[Row] = []
+    for grp in (group, *sorted(others)):
+        rows = db.execute(
+            "SELECT lane, receiver, owner, home, fingerprint, fallback_for FROM watched"
+            " WHERE grp = ?",
+            (grp,),
+        )
+        found += [
+            Row(lane, lane_of(db, lane), receiver, owner, home, print_, _EMPTY, fallback_for)
+            for lane, receiver, owner, home, print_, fallback_for in rows.fetchall()
+            if grp == group or fallback_for is not None
+        ]
     return {_card(row): row for row in found}
 
 

@@ -160,6 +160,14 @@ class SqliteStore:
 
     def fold(self, lane: LaneKey, changes: Sequence[CardChange]) -> tuple[Ended, ...]:
         self._check_may_send()
+        for change in changes:
+            if not change.folded:
+                # A card may come from a storage that is no more; what follows must have higher
+                # numbers.
+                self._db.execute(
+                    "UPDATE lane SET last_seq = ? WHERE id = ? AND last_seq < ?",
+                    (change.card.folded_seq, self._lane(lane), change.card.folded_seq),
+                )
         return tuple(ended for change in changes for ended in self._keep(lane, change))
 
     def _keep(self, lane: LaneKey, change: CardChange) -> tuple[Ended, ...]:
@@ -169,13 +177,7 @@ class SqliteStore:
         if card.closed_at is not None:
             cards.close(self._db, row, group, card.fingerprint)
         standing.follow(self._db, row, group, card)
-        if not change.folded:
-            # A card may come from a storage that is no more; what follows must have higher numbers.
-            self._db.execute(
-                "UPDATE lane SET last_seq = ? WHERE id = ? AND last_seq < ?",
-                (card.folded_seq, row, card.folded_seq),
-            )
-        else:
+        if change.folded:
             self._db.executemany(
                 "UPDATE delivery SET card = ? WHERE lane = ? AND seq = ?",
                 [(card_id, row, seq) for seq in change.folded],
