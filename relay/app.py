@@ -4,13 +4,16 @@ opposite order.
 
 import asyncio
 import random
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from aiohttp.web import BaseRequest, Response
 from msgspec import Struct
+from msgspec.structs import replace
 
+from relay import __version__
 from relay.active_config import CurrentConfig
 from relay.bot.handler import BotHandler
 from relay.bot.polling import Polling
@@ -19,6 +22,7 @@ from relay.clock import steady_clock, wall_clock
 from relay.config.fault import Fault
 from relay.config.fault import render as render_fault
 from relay.config.rules import Rules
+from relay.console.console import Console
 from relay.core.active_config import ActiveConfig, Refusing
 from relay.core.alert import Notification
 from relay.core.balance import BalanceRow
@@ -40,12 +44,14 @@ from relay.operate.clock_watch import ClockWatch
 from relay.operate.housekeeping import Housekeeping
 from relay.operate.notices import Notices
 from relay.operate.paced import Paced
+from relay.operate.refusals import Refusals
 from relay.operate.storage_watch import StorageWatch
 from relay.own_thread import OwnThread
 from relay.platforms import PLATFORMS
 from relay.platforms.contract import Platforms
 from relay.settings import load as settings
 from relay.store.data_dir import CannotStart, DataDir
+from relay.store.history import RelayStatus
 from relay.store.protocol import NewerSchema, StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
@@ -69,6 +75,9 @@ class Options(Struct, frozen=True):
     allow_unauthenticated: bool = False
     prefix: str = ""
     external_host: str = ""
+    console: bool = False
+    console_host: str = ""
+    console_port: int | None = None
     limits: RequestLimits = RequestLimits()
 
 
@@ -91,6 +100,7 @@ class App:
         self._platforms = platforms
         self._load: Load = load or partial(settings.load, mode="serve", platforms=platforms)
         self._clock = steady_clock()
+        self._started_at = self._loaded_at = self._clock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loading = OwnThread("load")
         self._reloading = asyncio.Lock()
@@ -118,6 +128,8 @@ class App:
         self._pipeline = Pipeline(
             self._store, writer, exchange, clock, random.random, emit, config, platforms
         )
+        self._refusals = Refusals(self._store, writer, clock)
+        self._hooks = (*self._hooks, self._refusals.on_event)
         self._lanes = Lanes(self._pipeline.turn, clock, emit)
         self._storage_watch = StorageWatch(self._data_dir, emit)
         self._clock_watch = ClockWatch(clock, wall_clock, emit, config, self._lanes.wake_all)
@@ -129,7 +141,9 @@ class App:
             people, writer, clock, emit, config, self._lanes, self._replies
         )
         self._polling = Polling(people, writer, exchange, clock, emit, self._bot_handler.take)
-        self._admin_socket = AdminSocket(self._store, writer, self._lanes, clock, emit, config)
+        self._admin_socket = AdminSocket(
+            self._store, writer, self._lanes, clock, emit, config, self.relay_status
+        )
         handlers = Handlers(
             self._intake.accept,
             self._readiness,
@@ -139,6 +153,7 @@ class App:
             auth,
             self._polling.expects,
             self._polling.webhook,
+            *self._console_handlers(auth),
         )
         server = Server(
             handlers,
@@ -150,6 +165,34 @@ class App:
         self._handle = server.handle
         self._listener: Listener | None = None  # needs the loop
         self._tls = auth.tls if auth else None
+
+    def _console_handlers(
+        self, auth: Auth | None
+    ) -> (
+        tuple[Callable[[BaseRequest, str], Awaitable[Response]], Callable[[str], bool]] | tuple[()]
+    ):
+        """The console on the listener of webhooks, or on one of its own."""
+        self._console: Console | None = None
+        self._console_listener: Listener | None = None  # needs the loop
+        options = self.options
+        if not options.console:
+            return ()
+        console = Console(
+            self._store,
+            self._writer,
+            self.config,
+            self.relay_status,
+            self._clock,
+            self._platforms,
+            auth,
+            options.prefix,
+            options.external_host,
+            on_loopback=is_loopback(options.console_host),
+        )
+        if options.console_port is None:
+            return console.answer, console.serves
+        self._console = console
+        return ()
 
     def _readiness(self) -> str:
         return self._why_not_ready or self._intake.why_not
@@ -164,6 +207,7 @@ class App:
             await self._admin_socket.open(self._data_dir.socket)
             self._listener = Listener(self._handle, ConnectionLimits())
             address = await self._listener.open(self.options.host, self.options.port, self._tls)
+            await self._open_console()
         except StoreError as error:
             await self.stop()
             raise CannotStart(f"{self._data_dir.database}: {error}") from error
@@ -174,10 +218,19 @@ class App:
         self._why_not_ready = ""
         return address
 
+    async def _open_console(self) -> None:
+        if self._console is None:
+            return
+        self._console_listener = Listener(self._console.handle, ConnectionLimits())
+        host, port = self.options.console_host, self.options.console_port or 0
+        address = await self._console_listener.open(host, port, self._tls)
+        self._emit(Noted("info", "console listening", (("address", address),)))
+
     async def _take_up(self) -> None:
         """What an earlier run left is in hand, and everything that works by itself is at work."""
         await self._rewind()
         self.config.subscribe(await self._writer.run(self._store.people.subscriptions))
+        await self._adopt(self.config.current)
         self._prime(self.config.current)
         await self._pipeline.recover()
         await self._writer.run(partial(self._store.recheck, self._clock()))
@@ -187,8 +240,18 @@ class App:
         self._replies.start()
         await self._polling.follow(self.config.current.bots)
         self._housekeeping.start()
+        self._refusals.start()
         self._storage_watch.start()
         self._clock_watch.start()
+
+    async def _adopt(self, config: ActiveConfig) -> None:
+        """Puts a configuration in force, under the number by which the storage knows it."""
+        generation, now = self.config.current.generation, self._clock()
+        with suppress(StoreError):  # what is routed by it is traced to the one before
+            configured = partial(self._store.configured, config.sha256, now)
+            generation = await self._writer.run(configured)
+        self._loaded_at = now
+        self.config.load(replace(config, generation=generation))
 
     async def _rewind(self) -> None:
         ahead = await self._writer.run(partial(self._store.move_times_back, self._clock()))
@@ -215,7 +278,8 @@ class App:
         is written down.
         """
         self._why_not_ready = "stopping"
-        closing = [self._listener.close()] if self._listener else []
+        listeners = (self._listener, self._console_listener)
+        closing = [listener.close() for listener in listeners if listener]
         await asyncio.gather(*closing, self._lanes.stop(TURN_SECONDS))
         with suppress(StoreError):  # the next run takes what was not kept for in doubt
             await self._pipeline.settle_all()
@@ -224,6 +288,7 @@ class App:
         await self._replies.stop()
         await self._admin_socket.close()
         await self._housekeeping.stop()
+        await self._refusals.stop()
         await self._storage_watch.stop()
         await self._clock_watch.stop()
         await self._notices.stop()
@@ -247,7 +312,7 @@ class App:
         self._emit_loaded(rules, faults, why)
         if rules is None:
             return tuple(render_fault(fault) for fault in faults)
-        self.config.load(rules.active)
+        await self._adopt(rules.active)
         self._prime(rules.active)
         await self._polling.follow(rules.active.bots)
         self._lanes.wake_all()
@@ -272,6 +337,7 @@ class App:
                     why=why,
                     receivers=len(rules.routing.targets),
                     chats=chats,
+                    sha256=rules.sha256,
                 )
             )
         for fault in faults:
@@ -285,7 +351,9 @@ class App:
         chats = {
             (target.lane.platform, target.policy.receiver) for target in config.routing.all_targets
         }
-        self._metrics.prime(chats, config.templates.by_name)
+        targets = config.routing.targets
+        discarding = [receiver for receiver in targets if not targets[receiver]]
+        self._metrics.prime(chats, config.templates.by_name, discarding)
 
     async def _post_notice(self, told: Notification) -> None:
         await self._intake.post(told, self.config.current.notices_receiver)
@@ -300,6 +368,16 @@ class App:
             self._emit(event)
         else:
             self._loop.call_soon_threadsafe(self._emit, event)
+
+    def relay_status(self) -> RelayStatus:
+        """This process, for the status."""
+        return RelayStatus(
+            version=__version__,
+            started_at=self._started_at,
+            config_file=str(self.options.config_file.absolute()),
+            sha256=self.config.current.sha256,
+            loaded_at=self._loaded_at,
+        )
 
     async def balance(self) -> tuple[BalanceRow, ...]:
         """Where the accepted deliveries are now."""
@@ -343,7 +421,10 @@ class App:
             auth = Auth(path, self._emit) if path else None
         except ValueError as error:
             raise CannotStart(str(error)) from error
-        refusal = open_access(self.options.host, auth.web if auth else None)
+        web = auth.web if auth else None
+        refusal = open_access(self.options.host, web)
+        if not refusal and self.options.console_port is not None:
+            refusal = open_access(self.options.console_host, web)
         if refusal and not self.options.allow_unauthenticated:
             raise CannotStart(refusal)
         return auth

@@ -7,7 +7,7 @@ from relay.core.event import Event, Noted
 from relay.store.protocol import StoreError
 
 AGAIN_AFTER = 5.0  # seconds
-_Values = tuple[tuple[str, str], ...]
+_Values = tuple[tuple[str, str | int | float], ...]
 
 
 async def supervised(
@@ -23,7 +23,8 @@ async def supervised(
         try:
             return await work()
         except StoreError as error:
-            emit(Noted("error", "storage failed", (("err", str(error)),)))
+            where = ("at", failed.removesuffix(" failed"))
+            emit(Noted("error", "storage failed", (where, ("err", str(error)))))
         except Exception as error:  # noqa: BLE001 - a bug must not end for good what nobody else does
             emit(Noted("error", failed, (*values, ("err", repr(error)))))
         await asyncio.sleep(AGAIN_AFTER)

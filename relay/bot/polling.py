@@ -94,7 +94,7 @@ class Polling:
         try:
             await self._take(_id(bot), decode(body, self._names[bot]))
         except StoreError as error:
-            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
+            self._emit(Noted("error", "storage failed", (("at", "updates"), ("err", str(error)))))
             return 503
         return 200
 

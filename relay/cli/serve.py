@@ -82,6 +82,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="allow a public address without authentication",
     )
+    add(
+        "--web.console",
+        dest="console",
+        action="store_true",
+        help="serve the read-only console at / (default: off)",
+    )
+    add(
+        "--web.console.listen-address",
+        dest="console_listen",
+        default="",
+        metavar="HOST:PORT",
+        help="address of a listener of the console's own (default: that of the webhooks)",
+    )
     add("--log.level", dest="level", choices=("debug", "info", "warning", "error"), default="info")
     add("--log.format", dest="form", choices=("logfmt", "json"), default="logfmt")
     parser.set_defaults(run=run)
@@ -94,6 +107,15 @@ def run(options: argparse.Namespace) -> int:
     host, colon, port = options.listen.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > 65535:
         complain(f"--web.listen-address={options.listen}: write HOST:PORT, such as 127.0.0.1:9087")
+        return CANNOT
+    console_host, colon, console_port = options.console_listen.rpartition(":")
+    if options.console_listen and not (
+        colon and console_port.isdecimal() and int(console_port) <= 65535
+    ):
+        complain(
+            f"--web.console.listen-address={options.console_listen}: write HOST:PORT, such as "
+            "127.0.0.1:9088"
+        )
         return CANNOT
     external = urlsplit(options.external)
     if options.external and not (external.scheme in ("http", "https") and external.hostname):
@@ -111,6 +133,9 @@ def run(options: argparse.Namespace) -> int:
         prefix=external.path.rstrip("/"),
         external_host=external.hostname or "",
         limits=RequestLimits(max_body=options.max_body, all_bodies=2 * options.max_body),
+        console=options.console or bool(options.console_listen),
+        console_host=console_host.strip("[]"),
+        console_port=int(console_port) if options.console_listen else None,
     )
     try:
         asyncio.run(_serve(chosen, options.watch_every))

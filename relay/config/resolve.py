@@ -53,6 +53,7 @@ class ResolvedConfig(Struct, frozen=True):
     tests: int
     template_check: TemplateCheck
     acting: ActingConfig
+    sha256: str
 
 
 def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, tuple[Fault, ...]]:
@@ -90,6 +91,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
         tests=len(file.tests),
         template_check=_trial(files, targets, personal(file), mode),
         acting=acting.acting(file, destinations, config.declared, notices, report),
+        sha256=config.sha256,
     )
     return draft, tuple(report.faults)
 

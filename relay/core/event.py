@@ -27,6 +27,8 @@ class EndReason(StrEnum):
     SUBSCRIPTION_ENDED = "subscription_ended"
     EXPIRED = "expire_after"
     UNREADABLE = "unreadable"
+    DIGEST = "digest"
+    COUNTED = "counted_in_digest"
     MUTED = "muted_by_its_chat"
 
 
@@ -44,8 +46,9 @@ def sentence(why: str) -> str:
 
 class Answered(Struct, frozen=True):
     """A webhook request was answered with HTTP status `code` after `seconds`; `why` is empty unless
-    it was refused. `path` and `peer` (the address that it came from) are as the sender has them.
-    `stranger`: that address is public and posted nothing yet that was accepted."""
+    it was refused. `path` and `peer` (the address that it came from) are as the sender has them;
+    `size` is the length of its body (bytes), as it was announced. `stranger`: that address is
+    public and posted nothing yet that was accepted."""
 
     code: int
     seconds: float
@@ -54,6 +57,7 @@ class Answered(Struct, frozen=True):
     path: str = ""
     peer: str = ""
     stranger: bool = False
+    size: int = 0
 
 
 class RequestRefused(Struct, frozen=True):
@@ -67,12 +71,14 @@ class RequestRefused(Struct, frozen=True):
     path: str
     peer: str
     stranger: bool
+    size: int = 0
 
 
 class Accepted(Struct, frozen=True):
-    """A notification was committed. `discarded` alerts reached only receivers without entries.
-    `fault`: routing failed because of a bug, and all alerts went to the root receiver. `inside` are
-    the addresses of its links that a chat leaves out, since they work only inside."""
+    """A notification was committed. `discarded` alerts reached only receivers without entries:
+    those of `discarded_by`, each with how many. `id` is by what the history knows it. `fault`:
+    routing failed because of a bug, and all alerts went to the root receiver. `inside` are the
+    addresses of its links that a chat leaves out, since they work only inside."""
 
     source: str
     group_key: str
@@ -82,6 +88,8 @@ class Accepted(Struct, frozen=True):
     deliveries: int
     fault: str = ""
     inside: tuple[str, ...] = ()
+    discarded_by: tuple[tuple[str, int], ...] = ()
+    id: int = 0
 
 
 class Called(Struct, frozen=True):
@@ -100,7 +108,7 @@ class Called(Struct, frozen=True):
 
 class Settled(Struct, frozen=True):
     """Deliveries of one receiver ended. `latencies`: seconds from acceptance to API success, for
-    delivered ones.
+    delivered ones; then `delivery` is the last of them, and `id` its notification's.
     """
 
     platform: Platform
@@ -109,6 +117,8 @@ class Settled(Struct, frozen=True):
     count: int
     latencies: tuple[float, ...] = ()
     why: str = ""
+    delivery: str = ""
+    id: int = 0
 
 
 class ChatChanged(Struct, frozen=True):
@@ -148,7 +158,7 @@ class TemplateFailed(Struct, frozen=True):
 class Loaded(Struct, frozen=True):
     """The configuration was read at `at` (Unix seconds) and is in force, or was rejected with that
     many `faults`, warnings not counted. `why` is the cause of the load; `receivers` and `chats` are
-    the counts in force."""
+    the counts in force, `sha256` is the digest of the file."""
 
     ok: bool
     at: float
@@ -156,6 +166,7 @@ class Loaded(Struct, frozen=True):
     why: str = ""
     receivers: int = 0
     chats: int = 0
+    sha256: str = ""
 
 
 class StorageDamaged(Struct, frozen=True):
@@ -202,7 +213,7 @@ class Noted(Struct, frozen=True):
 
     level: Literal["debug", "info", "warning", "error"]
     message: str
-    values: tuple[tuple[str, str], ...] = ()
+    values: tuple[tuple[str, str | int | float], ...] = ()
 
 
 Event = (

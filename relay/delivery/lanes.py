@@ -91,7 +91,7 @@ class Lanes:
             async with self.own(lane):
                 return await self._turn(lane)
         except StoreError as error:
-            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
+            self._emit(Noted("error", "storage failed", (("at", "turn"), ("err", str(error)))))
         except Exception as error:  # noqa: BLE001 - a bug in one card must not silence the chat for good
             self._emit(Noted("error", "turn failed", (("err", repr(error)),)))
         return Next(self._clock() + AFTER_FAULT)

@@ -237,6 +237,8 @@ def settled(lane: LaneKey, ended: Ended, why: str = "") -> Settled:
         ended.count,
         ended.latencies,
         why or ended.why,
+        ended.delivery,
+        ended.payload,
     )
 
 

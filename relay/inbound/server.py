@@ -56,7 +56,8 @@ async def _no_update(_account: str, _body: bytes) -> int:
 
 
 class Handlers(Struct, frozen=True):
-    """What is behind the HTTP table. `ready` gives why not, or nothing; `reload` gives the new
+    """What is behind the HTTP table. `console` answers the paths of which `is_of_console` says so,
+    with an authentication of its own. `ready` gives why not, or nothing; `reload` gives the new
     file's faults; `expects` judges a bot's id and the secret that came for it, `update` takes an id
     and a body and gives the status."""
 
@@ -68,6 +69,8 @@ class Handlers(Struct, frozen=True):
     auth: Auth | None = None
     expects: Callable[[str, str], bool] = lambda _account, _secret: False
     update: Callable[[str, bytes], Awaitable[int]] = _no_update
+    console: Callable[[web.BaseRequest, str], Awaitable[web.Response]] | None = None
+    is_of_console: Callable[[str], bool] = lambda _path: False
 
 
 class Server:
@@ -122,11 +125,13 @@ class Server:
                 self._peers.accepted(peer)
             stranger = self._peers.is_stranger(peer)
             fields = _request_fields(request, response)
-            self._handlers.emit(Answered(status, seconds, *fields, stranger))
+            size = request.content_length or 0
+            self._handlers.emit(Answered(status, seconds, *fields, stranger, size))
         elif status in (403, 404, 405):
             stranger = self._peers.is_stranger(peer)
             fields = _request_fields(request, response)
-            self._handlers.emit(RequestRefused(status, *fields, stranger))
+            size = request.content_length or 0
+            self._handlers.emit(RequestRefused(status, *fields, stranger, size))
         elif path == "/-/reload" and status in (401, 503):
             why, method, asked, _ = _request_fields(request, response)
             values = (("code", str(status)), ("why", why), ("method", method), ("path", asked))
@@ -143,6 +148,8 @@ class Server:
             return answer(403, "this Host is not known here: name it in --web.external-url")
         methods = _WRITE if source is not None or updates else _METHODS.get(path)
         posts = request.method == "POST"
+        if methods is None and self._handlers.console and self._handlers.is_of_console(path):
+            return await self._handlers.console(request, path)
         if methods is None:
             if _PROMETHEUS.fullmatch(path):
                 return answer(404, _FOR_ALERTMANAGER)
@@ -387,7 +394,8 @@ def _request_fields(request: web.BaseRequest, response: web.Response) -> tuple[s
     """Why the request was refused (empty: it was not), its method, its path and the address that it
     came from.
     """
-    why = json.loads(response.text or "{}").get("error", "") if response.status >= 400 else ""
+    refused = response.status >= 400 and response.content_type == "application/json"
+    why = json.loads(response.text or "{}").get("error", "") if refused else ""
     path = request.path
     if response.status in (
         401,

@@ -73,7 +73,8 @@ class Housekeeping:
         """What the owner has on the lane: as a receiver of its own, as copies to a fallback, or
         under an old name.
         """
-        for ended in await self._transactions.run(partial(self._store.expire, lane, owner, before)):
+        expire = partial(self._store.expire, lane, owner, before, self._clock())
+        for ended in await self._transactions.run(expire):
             self._emit(
                 Settled(
                     lane.platform,

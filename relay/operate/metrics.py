@@ -82,7 +82,7 @@ class Metrics:
         )
         self._alerts = self._counter("alerts_received", "Alerts in accepted payloads.", "status")
         self._discarded = self._counter(
-            "alerts_discarded", "Alerts that reached only receivers without entries."
+            "alerts_discarded", "Alerts that reached only receivers without entries.", "receiver"
         )
         # `labels` checks and formats its values each time: children that every request needs are
         # kept.
@@ -127,6 +127,9 @@ class Metrics:
             "config_last_reload_success_timestamp_seconds",
             "Unix time of the last successful configuration load.",
         )
+        self._config_hash = self._gauge(
+            "config_hash_info", "Digest of the configuration file in force; always 1.", "sha256"
+        )
         self._gauge("build_info", "Version of the running relay; always 1.", "version").labels(
             __version__
         ).set(1)
@@ -145,9 +148,14 @@ class Metrics:
     ) -> Histogram:
         return Histogram(name, text, labels, _PREFIX, buckets=buckets, registry=self._registry)
 
-    def prime(self, chats: Iterable[Chat], templates: Iterable[str] = ()) -> None:
-        """Takes the (platform, receiver) pairs and templates of a configuration: new series start
-        at nothing failed, those of receivers that are gone end, the others go on."""
+    def prime(
+        self, chats: Iterable[Chat], templates: Iterable[str] = (), discarding: Iterable[str] = ()
+    ) -> None:
+        """Takes the (platform, receiver) pairs and templates of a configuration, and the receivers
+        that discard: new series start at nothing failed, those of receivers that are gone end, the
+        others go on."""
+        for receiver in discarding:
+            self._discarded.labels(receiver)
         wanted = frozenset(chats)
         for chat in wanted - self._chats:
             self._latency.labels(chat[0])
@@ -198,8 +206,8 @@ class Metrics:
             self._firing.inc(event.firing)
         if event.resolved:
             self._resolved.inc(event.resolved)
-        if event.discarded:
-            self._discarded.inc(event.discarded)
+        for receiver, alerts in event.discarded_by:
+            self._discarded.labels(receiver).inc(alerts)
 
     def _settled(self, platform: Platform, latencies: tuple[float, ...]) -> None:
         if latencies and platform not in self._by_platform:
@@ -219,6 +227,8 @@ class Metrics:
         self._load_ok.set(event.ok)
         if event.ok:
             self._loaded_at.set(event.at)
+            self._config_hash.clear()
+            self._config_hash.labels(event.sha256).set(1)
 
     def render(self, balance: Iterable[BalanceRow], refusing: Iterable[Refusing] = ()) -> bytes:
         """One scrape in Prometheus' text format; deliveries are as `balance` says, 0 for a chat it

@@ -1,6 +1,7 @@
 """What the durable state can do: whole transactions, one method each, the same for every engine."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
@@ -14,10 +15,19 @@ from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.step import Rank, Step
 from relay.core.card.view import Episode
 from relay.core.event import Settlement
+from relay.core.history import LastHeard, Refusal, Trace
 from relay.core.routing.lane import LaneKey
-from relay.core.routing.route import Delivery
+from relay.core.routing.route import Delivery, Discarded
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.core.turn.decide import Absorb
+from relay.store.history import (
+    ClosedCard,
+    HistoryPage,
+    HistoryQuery,
+    OpenCard,
+    StorageStatus,
+    StoredPayload,
+)
 from relay.store.people import PeopleStore
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
 
@@ -34,7 +44,8 @@ class NewerSchema(Exception):  # noqa: N818 - it is a state of the file, told to
 
 class NewPayload(Struct, frozen=True):
     """A notification, or a part of one, with what follows from it. `body` is the notification,
-    encoded; `notification` spares a reading of it.
+    encoded; `notification` spares a reading of it. `discarded` alerts go to no chat; `generation`
+    is that of the configuration whose routes decided.
     """
 
     group: GroupId
@@ -43,6 +54,17 @@ class NewPayload(Struct, frozen=True):
     deliveries: tuple[Delivery, ...]
     last: bool = True
     notification: Notification | None = None
+    discarded: tuple[Discarded, ...] = ()
+    generation: int = 0
+
+
+class Kept(Struct, frozen=True):
+    """Payloads were kept: the lanes that have work now, and the number of the first of them, on
+    which those of the others follow. By it `history` knows a payload.
+    """
+
+    lanes: tuple[LaneKey, ...]
+    first: int
 
 
 class Open(Struct, frozen=True):
@@ -127,7 +149,7 @@ class Attempt(Struct, frozen=True):
 
 class Ended(Struct, frozen=True):
     """Deliveries that ended, of the receiver they count under, and why. `latencies`: seconds from
-    acceptance, if delivered.
+    acceptance, if delivered; then `delivery` is the id of the last, and `payload` its payload's.
     """
 
     receiver: str
@@ -135,6 +157,8 @@ class Ended(Struct, frozen=True):
     count: int
     latencies: tuple[float, ...] = ()
     why: str = ""
+    delivery: str = ""
+    payload: int = 0
 
 
 class Store(Protocol):
@@ -160,9 +184,9 @@ class Store(Protocol):
     def sync(self) -> None:
         """Writes a little, so that the commit of this job takes those before it to the disk."""
 
-    def accept(self, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
+    def accept(self, payloads: Sequence[NewPayload]) -> Kept:
         """Keeps the notifications and a delivery for each chat of each, with the lane's next
-        sequence number. Returns the lanes that have work now. What other lanes must hear of (cards
+        sequence number. What other lanes must hear of (cards
         on which the alerts have their lines, absent alerts of the group) follows from what was kept
         and is brought to them, in order of acceptance, before any lane folds it."""
 
@@ -180,8 +204,11 @@ class Store(Protocol):
     def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
         """One card, if there is one."""
 
-    def fold(self, lane: LaneKey, changes: Sequence[CardChange]) -> tuple[Ended, ...]:
-        """Keeps folded cards and binds their deliveries to them."""
+    def fold(
+        self, lane: LaneKey, changes: Sequence[CardChange], now: float | None = None
+    ) -> tuple[Ended, ...]:
+        """Keeps folded cards and binds their deliveries to them. `now`, here and below, is when
+        what ends by it has ended."""
 
     def unfold(self, lane: LaneKey, group: GroupId, fingerprint: str) -> None:
         """Forgets a card that nobody shows any more: what is pending on it is open again."""
@@ -193,7 +220,12 @@ class Store(Protocol):
         lanes that have work now; `dismiss` is to follow."""
 
     def dismiss(
-        self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str
+        self,
+        lane: LaneKey,
+        seqs: Sequence[int],
+        settlement: Settlement,
+        why: str,
+        now: float | None = None,
     ) -> tuple[Ended, ...]:
         """Ends open deliveries that no card will take in. A group without a card on the lane is no
         longer watched.
@@ -258,10 +290,12 @@ class Store(Protocol):
         fingerprint: str,
         before: float,
         empty_before: float,
+        into: int | None = None,
+        now: float | None = None,
     ) -> tuple[Ended, ...]:
-        """Ends as merged what is pending on the card and was accepted before then, and what tells
-        of absent alerts alone before the other moment; but not the oldest of each owner: by that
-        is told how long the card waits."""
+        """Ends as merged, into that delivery, what is pending on the card and was accepted before
+        then, and what tells of absent alerts alone before the other moment; but not the oldest of
+        each owner: by that is told how long the card waits."""
 
     def look_again(self, lane: LaneKey, now: float) -> None:
         """Makes the cards of the lane that wait to be told due, whatever they pause for."""
@@ -269,7 +303,9 @@ class Store(Protocol):
     def pending_lanes(self) -> tuple[tuple[LaneKey, str], ...]:
         """The lanes with something pending, each with the receivers that it counts under."""
 
-    def expire(self, lane: LaneKey, receiver: str, before: float) -> tuple[Ended, ...]:
+    def expire(
+        self, lane: LaneKey, receiver: str, before: float, now: float | None = None
+    ) -> tuple[Ended, ...]:
         """Ends, as expired, what `receiver` has pending on the lane since before then and was
         tried: by a call for its card since it was accepted, or because the platform refuses the
         whole chat. Cards keep what they want.
@@ -309,10 +345,49 @@ class Store(Protocol):
 
     def purge(self, before: float, size: int, most: int) -> int:
         """Forgets at most `most` deliveries that ended, the oldest first: those accepted before
-        then, and any while the storage holds more than `size` bytes or the disk is full. With the
+        then, and any while the storage holds more than `size` bytes or the disk is full. Payloads
+        from which none came go first, but for the newest. With the
         last of a payload or of a closed card goes that as well. While fewer are found than may be,
         the next cards are looked at: each closed one without deliveries is found in the end.
         Returns how many deliveries and cards were forgotten."""
+
+    def configured(self, sha256: str, now: float) -> int:
+        """The generation of the configuration with this digest, which is in force from now on: one
+        more than the last, where that was another."""
+
+    def refused(self, refusals: Sequence[Refusal]) -> None:
+        """Keeps what was refused at the door; the newest are kept."""
+
+    def history(self, query: HistoryQuery) -> HistoryPage:
+        """A page of what became of alerts, the newest first."""
+
+    def traced(self, trace_id: str) -> Trace | Refused:
+        """What became of one payload, by its id or by that of one of its deliveries."""
+
+    def last_heard(self, alertname: str, source: str | None) -> LastHeard:
+        """When that alert name (empty: any) came last, and the source (None: all of them)."""
+
+    def standing_now(self) -> StorageStatus:
+        """Sources, chats and open cards, in numbers."""
+
+    def per_minute(self, since: float, minutes: int) -> tuple[tuple[int, int], ...]:
+        """How many payloads were accepted, and deliveries of such that have ended, in each of so
+        many minutes from then (Unix seconds) on."""
+
+    def open_cards(self, after: int, limit: int) -> tuple[OpenCard, ...]:
+        """The cards that are not closed, by their numbers, behind `after`."""
+
+    def close_card(self, number: int, now: float) -> ClosedCard | Refused:
+        """Ends what fires on an open card, as if nobody reported it any more. Nobody may own the
+        lane meanwhile."""
+
+    def stored_payloads(self, since: float, after: int = 0) -> tuple[StoredPayload, ...]:
+        """A page of what was accepted since then (Unix seconds), the oldest first, behind the
+        number `after`; empty behind the last."""
+
+    def backup(self, file: Path) -> None:
+        """Writes a consistent copy of the storage to the file, which must not exist. Called outside
+        `batch`, from any thread. Raises StoreError and OSError."""
 
     def queue(self, query: Query) -> Page | Refused:
         """A page of what is pending or dead; what was retried is no longer listed."""

@@ -196,7 +196,7 @@ class _Turn:
                 continue
             card = known.get(key) or Card(*key, receiver=target.policy.receiver)
             changes.append(self._folded(card, page, claim, target, digest))
-        self.end(self._store.fold(self._lane, changes))
+        self.end(self._store.fold(self._lane, changes, self._now))
         if claim.state.down:
             self.copy_to_fallbacks()
         for change in changes:
@@ -219,9 +219,17 @@ class _Turn:
         card = leaving(card, folded.card, target.policy)
         card = replace(card, absorbed=card.absorbed and not leaves)
         hours = hours_of(card, target, self._config, now)
-        change = kept(card, Situation(now, target, claim.state, hours))
         seqs = tuple(opened.seq for opened in page)
-        return replace(change, folded=seqs, duplicates=folded.duplicates, leaves=leaves)
+        originals, counted = _originals(seqs, folded.duplicates, card.counted_seq)
+        card = replace(card, counted_seq=counted)
+        change = kept(card, Situation(now, target, claim.state, hours))
+        return replace(
+            change,
+            folded=seqs,
+            duplicates=folded.duplicates,
+            originals=originals,
+            leaves=leaves,
+        )
 
     def _route_again(self, opened: Open) -> None:
         """An open delivery whose chat or receiver is gone goes where the routes lead now, but for
@@ -234,7 +242,7 @@ class _Turn:
         routed_again = how == "merged"
         why = EndReason.ROUTED_AGAIN if routed_again else EndReason.RECEIVER_REMOVED
         self._woken += self._store.route_again(self._lane, opened.seq, ways)
-        self.end(self._store.dismiss(self._lane, [opened.seq], how, why), why)
+        self.end(self._store.dismiss(self._lane, [opened.seq], how, why, self._now), why)
 
     def _supersede(self, card: Card, page: Sequence[Open]) -> None:
         """What waits for the card beside the oldest delivery and the newest payload has been merged
@@ -248,8 +256,10 @@ class _Turn:
             if opened.notification.part == opened.notification.parts - 1
         ]
         before = max((at for at in whole if at in told), default=0.0)
+        into = max((opened.seq for opened in own if opened.accepted_at == before), default=None)
+        empty_before = page[-1].accepted_at
         ended = self._store.supersede(
-            self._lane, card.group, card.fingerprint, before, page[-1].accepted_at
+            self._lane, card.group, card.fingerprint, before, empty_before, into, self._now
         )
         self.end(ended)
 
@@ -310,7 +320,7 @@ class _Turn:
                 return decision, situation
             case Save(change, contradicted) | Close(change, contradicted):
                 self._note(card, contradicted)
-                self.end(self._store.fold(self._lane, [change]))
+                self.end(self._store.fold(self._lane, [change], self._now))
             case Absorb():
                 self._store.absorb(self._lane, decision, self._now)
             case Follow(change):
@@ -368,6 +378,22 @@ class _Turn:
     def _note(self, card: Card, contradicted: tuple[str, str] | None) -> None:
         if contradicted:
             self._contradicted.append((card.group.group_key, *contradicted))
+
+
+def _originals(
+    seqs: Sequence[int], duplicates: Sequence[int], counted: int
+) -> tuple[tuple[int, ...], int]:
+    """For each duplicate of a page the delivery that counted last before it, and the one that did
+    after the page; `counted` is the one that did before.
+    """
+    repeated = set(duplicates)
+    originals: dict[int, int] = {}
+    for seq in seqs:
+        if seq in repeated:
+            originals[seq] = counted
+        else:
+            counted = seq
+    return tuple(originals[seq] for seq in duplicates), counted
 
 
 def arriving(opened: Open) -> Arriving:

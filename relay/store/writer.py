@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from relay.core.routing.lane import LaneKey
-from relay.store.protocol import NewPayload, Store, StoreError
+from relay.store.protocol import Kept, NewPayload, Store, StoreError
 
 T = TypeVar("T")
 _MOST_ACCEPTED = 512  # senders answered by one commit
@@ -48,7 +48,7 @@ class _Accepting(NamedTuple):
     """What one sender waits for."""
 
     payloads: Sequence[NewPayload]
-    future: "asyncio.Future[tuple[LaneKey, ...]]"
+    future: "asyncio.Future[Kept]"
 
 
 class Writer:
@@ -75,11 +75,11 @@ class Writer:
         waiting = len(self._accepting) + len(self._synced) + len(self._unsynced)
         return waiting + self._inbox.qsize()
 
-    def accept(self, payloads: Sequence[NewPayload]) -> "asyncio.Future[tuple[LaneKey, ...]]":
+    def accept(self, payloads: Sequence[NewPayload]) -> "asyncio.Future[Kept]":
         """Accepts the payloads, with those of all others that wait, before all that is put behind.
         The lanes that have work now are told to one of those that a commit answers.
         """
-        future: asyncio.Future[tuple[LaneKey, ...]] = asyncio.get_running_loop().create_future()
+        future: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
         self._put(self._accepting, _Accepting(payloads, future))
         return future
 
@@ -191,7 +191,7 @@ class Writer:
         elif isinstance(results[0], Exception):
             results = [StoreError(str(results[0])) for _ in taken]
         else:
-            results += [()] * (len(taken) - 1)
+            results = _shares(results[0], taken)
         _answer([each.future for each in taken], results)
 
     def _commit(self, taken: list[_Job], *, durable: bool) -> None:
@@ -215,6 +215,17 @@ class Writer:
         elif jobs[-1] == self._store.sync:
             self._dirty = False
         return results
+
+
+def _shares(kept: object, taken: Sequence[_Accepting]) -> list[object]:
+    """What a commit for several senders tells each of them; the first wakes the lanes."""
+    assert isinstance(kept, Kept)  # noqa: S101 - the jobs of a batch are of any type
+    first = kept.first + len(taken[0].payloads)
+    shares: list[object] = [kept]
+    for each in taken[1:]:
+        shares.append(Kept((), first))
+        first += len(each.payloads)
+    return shares
 
 
 def _some(jobs: deque[T], most: int) -> list[T]:

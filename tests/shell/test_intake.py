@@ -16,7 +16,7 @@ from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Route, Routing
 from relay.core.webhook import payload
 from relay.inbound.intake import LARGE, Intake
-from relay.store.protocol import NewPayload, StoreError
+from relay.store.protocol import Kept, NewPayload, StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 from tests.build import T0, target
@@ -46,7 +46,7 @@ class Watched(SqliteStore):
         self.gate.wait(10)
         return super().batch(jobs, durable=durable)
 
-    def accept(self, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
+    def accept(self, payloads: Sequence[NewPayload]) -> Kept:
         if len(self.taken) + len(payloads) > self.full_after:
             raise StoreError("the disk is full")
         self.taken += [each.group.group_key + (" ends" if each.last else "") for each in payloads]

@@ -252,7 +252,7 @@ async def test_a_refusal_is_told_with_its_reason_and_whence_it_came(
     got = await relay.send(head(method, path, {"Content-Length": "2"} | headers), b"{}")
     assert json.loads(got.body) == {"error": why}
     assert [replace(event, seconds=0) for event in relay.events if isinstance(event, Answered)] == [
-        Answered(code, 0, why, method, path, "127.0.0.1")
+        Answered(code, 0, why, method, path, "127.0.0.1", size=2)
     ]
 
 

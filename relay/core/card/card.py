@@ -97,7 +97,8 @@ class Card(Struct, frozen=True, omit_defaults=True):
 
     `waiting_since` is the acceptance of the oldest delivery that the chat does not show yet.
     `counted_at` is that of the last payload that was no duplicate, `counted_via` the group that
-    brought it, where that is another than the card's. `doubt`: a post may stand in the
+    brought it, where that is another than the card's; `counted_seq` is its delivery.
+    `doubt`: a post may stand in the
     chat unseen by us. `plain`: the platform refused the markup. `refused`: the mark that it refused
     even so, or that the operator gave up. `previous` is the message of the round before this one.
     `announced`: this round was told, so a message in place of a lost one makes no sound. `listed`:
@@ -140,6 +141,7 @@ class Card(Struct, frozen=True, omit_defaults=True):
     failures: Failures | None = None
     tried_at: float = 0.0
     counted_via: str = ""
+    counted_seq: int = 0
 
 
 def mark(card: Card) -> str:

@@ -15,6 +15,7 @@ class CardChange(Struct, frozen=True):
     took in, `duplicates` those of them that brought nothing new. `settled`: the chat shows all of
     it, so whatever is pending was merged into that; or, with `muted_by`, was muted by that time
     interval or person. `rank` is that of its next step. `leaves`: its digest no longer counts it.
+    `originals` are, for each of `duplicates`, the delivery that it repeats.
     """
 
     card: Card
@@ -26,6 +27,7 @@ class CardChange(Struct, frozen=True):
     rank: Rank = Rank.LOOK
     leaves: bool = False
     muted_by: str = ""
+    originals: tuple[int, ...] = ()
 
 
 class AttemptResult(Struct, frozen=True):

@@ -21,6 +21,10 @@ T = TypeVar("T")
 _COLUMNS = (
     ("payload", "accepted_at"),
     ("delivery", "accepted_at"),
+    ("delivery", "ended_at"),
+    ("refusal", "at"),
+    ("heard", "at"),
+    ("config", "since"),
     ("card", "due"),
     ("card", "waiting_since"),
     ("saying", "at"),

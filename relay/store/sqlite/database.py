@@ -5,7 +5,7 @@ file fails.
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,8 @@ from relay.store.sqlite.open_file import move_aside, open_checked
 from relay.store.sqlite.reserve import Reserve
 
 _ANY = 1000
+_COPIED_AT_ONCE = 256  # pages of a backup that are copied before others may write
+_PAUSE = 0.005  # seconds between them
 
 
 class Remembered:
@@ -119,6 +121,27 @@ class Database:
     def _pages(self, pragma: str) -> int:
         (number,) = self._db.execute(f"PRAGMA {pragma}").fetchone()
         return int(number)
+
+    def backup(self, file: Path) -> None:
+        """Copies all that is committed to a new file of its owner's alone, a few pages at a time,
+        beside the thread that uses this. Raises StoreError and OSError.
+        """
+        if not isinstance(self._db, sqlite3.Connection):
+            raise StoreError("this connection cannot be copied")
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        try:
+            copy = sqlite3.connect(file)
+            with closing(copy):
+                # Between two parts others write: what they change is copied anew
+                # (https://sqlite.org/c3ref/backup_finish.html).
+                self._db.backup(copy, pages=_COPIED_AT_ONCE, sleep=_PAUSE)
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+        except BaseException as error:
+            file.unlink(missing_ok=True)
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"cannot copy the storage: {error}") from error
+            raise
 
     def touch(self) -> None:
         """Changes a page of the file, so that a commit has something to sync."""

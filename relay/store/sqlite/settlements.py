@@ -9,12 +9,14 @@ from msgspec import Struct
 
 from relay.core.balance import BalanceRow
 from relay.core.card.lane_state import Down
+from relay.core.card.step import MessageRef
 from relay.core.event import Settlement
 from relay.core.routing.lane import LaneKey, Platform
 from relay.store.protocol import Ended
 from relay.store.sqlite.database import Database
 from relay.store.sqlite.unreadable import ERRORS, needed
 
+_encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 
 
@@ -43,15 +45,20 @@ def end(
     seqs: Sequence[int],
     settlement: Settlement,
     why: str,
+    at: float | None = None,
+    into: int | None = None,
+    message: MessageRef | None = None,
 ) -> tuple[Ended, ...]:
-    """Ends those of the deliveries that are pending, each counted once, under its owner."""
+    """Ends those of the deliveries that are pending, each counted once, under its owner. They ended
+    `at` (Unix seconds), `into` another delivery, or by being shown in the message.
+    """
+    shown = _encode(message) if message else None
     owners: Counter[str] = Counter()
     for seq in seqs:
         for (owner,) in db.execute(
-            "UPDATE delivery SET settlement = ?, why = ? WHERE lane = ? AND seq = ? AND "
-            "settlement IS NULL"
-            " RETURNING owner",
-            (settlement, why, lane, seq),
+            "UPDATE delivery SET settlement = ?, why = ?, ended_at = ?, into_seq = ?, message = ?"
+            " WHERE lane = ? AND seq = ? AND settlement IS NULL RETURNING owner",
+            (settlement, why, at, into, shown, lane, seq),
         ).fetchall():
             owners[owner] += 1
     for owner, ended in owners.items():

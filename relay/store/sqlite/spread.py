@@ -40,6 +40,7 @@ class _Routed(NamedTuple):
     owner: str
     fingerprint: str
     alerts: bytes | None
+    route: str
 
 
 class _Home(NamedTuple):
@@ -119,7 +120,9 @@ def _read(db: Database, number: int, at: float, *, last: bool) -> _Payload:
 
 def _spread(db: Database, payload: _Payload) -> tuple[LaneKey, ...]:
     if not payload.group:
+        _mark_bare(db, payload)
         return ()
+    _name(db, payload)
     routed = _routed(db, payload)
     homes = _homes(db, payload)
     present: dict[_Card, Row] = {}
@@ -144,12 +147,35 @@ def _spread(db: Database, payload: _Payload) -> tuple[LaneKey, ...]:
     added += _absent(_watchers(db, payload.group, homes), present, last=payload.last)
     watch(db, [(payload.group, row) for row in (*present.values(), *added)])
     _stand(db, payload, present, homes)
+    if not routed and not added:
+        _mark_bare(db, payload)
     return add(db, [(row, payload.number, payload.at) for row in added])
+
+
+def _name(db: Database, payload: _Payload) -> None:
+    """The payload is found by the names of its alerts, and its source was heard."""
+    db.executemany(
+        "INSERT OR IGNORE INTO payload_name VALUES (?, ?)",
+        [(name, payload.number) for name in {alert.name for alert in payload.alerts}],
+    )
+    db.execute(
+        "INSERT INTO heard VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
+        (payload.source, payload.at),
+    )
+
+
+def _mark_bare(db: Database, payload: _Payload) -> None:
+    """No delivery came from the payload: it is kept for the history alone."""
+    db.execute(
+        "UPDATE payload SET bare = max(1, length(body)) WHERE id = ? AND NOT EXISTS"
+        " (SELECT 1 FROM delivery INDEXED BY delivery_payload WHERE payload = payload.id)",
+        (payload.number,),
+    )
 
 
 def _routed(db: Database, payload: _Payload) -> list[_Routed]:
     rows = db.execute(
-        "SELECT lane, seq, receiver, owner, fingerprint, alerts"
+        "SELECT lane, seq, receiver, owner, fingerprint, alerts, route"
         " FROM delivery INDEXED BY delivery_payload"
         " WHERE payload = ? AND grp = ? AND settlement IS NULL AND card IS NULL",
         (payload.number, payload.group),
@@ -230,7 +256,7 @@ def _moved(
     return [
         Row(
             routed.lane, routed.key, routed.receiver, routed.owner, group, fingerprint,
-            _some(payload, indexes), fallbacks[lane, group, fingerprint],
+            _some(payload, indexes), fallbacks[lane, group, fingerprint], routed.route,
         )
         for (lane, group, fingerprint), indexes in moved.items()
     ]  # fmt: skip
@@ -239,7 +265,7 @@ def _moved(
 def _row(routed: _Routed, group: str) -> Row:
     return Row(
         routed.lane, routed.key, routed.receiver, routed.owner, group, routed.fingerprint,
-        routed.alerts, None,
+        routed.alerts, None, routed.route,
     )  # fmt: skip
 
 
@@ -318,7 +344,11 @@ def _absent(
             moved = owners.get((row.owner, group, fingerprint))
             original = present.get((row.fallback_for, group, fingerprint), moved)
         if original or last:
-            rows.append(row._replace(alerts=original.alerts if original else _EMPTY))
+            rows.append(
+                row._replace(alerts=original.alerts, route=original.route)
+                if original
+                else row._replace(alerts=_EMPTY)
+            )
     return rows
 
 

@@ -6,11 +6,14 @@ CREATE TABLE config (
 );
 
 -- generation: the configuration that routed the payload. discarded: alerts that reached no chat, by route. last: no
--- part of it is to follow, so that alerts of its group that were not listed are absent.
+-- part of it is to follow, so that alerts of its group that were not listed are absent. bare: the bytes of one from
+-- which no delivery came; 0: some did, or it was not spread yet.
 ALTER TABLE payload ADD COLUMN source TEXT NOT NULL DEFAULT '';
 ALTER TABLE payload ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE payload ADD COLUMN discarded BLOB;
 ALTER TABLE payload ADD COLUMN last INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE payload ADD COLUMN bare INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX payload_bare ON payload (id, bare) WHERE bare > 0;
 UPDATE payload SET source = coalesce(json_extract(CAST(body AS TEXT), '$.source'), '')
     WHERE json_valid(CAST(body AS TEXT));
 -- The alert names of payloads, by which their history is found.
@@ -20,7 +23,17 @@ CREATE TABLE payload_name (
     PRIMARY KEY (name, payload)
 ) WITHOUT ROWID;
 CREATE INDEX payload_name_payload ON payload_name (payload);
+INSERT OR IGNORE INTO payload_name
+    SELECT coalesce(nullif(json_extract(alert.value, '$.labels.alertname'), ''), 'unnamed alert'), payload.id
+    FROM payload JOIN json_each(CASE WHEN json_valid(CAST(body AS TEXT)) THEN CAST(body AS TEXT) ELSE '{}' END,
+        '$.alerts') AS alert;
 CREATE INDEX payload_accepted ON payload (accepted_at);
+-- When each source was last heard.
+CREATE TABLE heard (
+    source TEXT PRIMARY KEY,
+    at REAL NOT NULL
+) WITHOUT ROWID;
+INSERT INTO heard SELECT source, max(accepted_at) FROM payload GROUP BY source;
 -- What was refused at the door: 400, 401, 404, 413, 503.
 CREATE TABLE refusal (
     id INTEGER PRIMARY KEY,
@@ -33,7 +46,7 @@ CREATE TABLE refusal (
 );
 
 -- route: the position of the route that led here, and its place in the file. into: the seq of the delivery into which
--- this one was merged, or of which it is a duplicate. message: where it stands in the chat, once delivered.
+-- this one was merged, or of which it is a duplicate. message: where the message that shows it stands in the chat.
 ALTER TABLE delivery ADD COLUMN route TEXT NOT NULL DEFAULT '';
 ALTER TABLE delivery ADD COLUMN ended_at REAL;
 ALTER TABLE delivery ADD COLUMN into_seq INTEGER;
@@ -102,6 +115,7 @@ CREATE TABLE episode (
 ) WITHOUT ROWID;
 CREATE INDEX episode_ended ON episode (ended_at);
 
+CREATE INDEX card_open ON card (id) WHERE firing = 1;
 -- Where a card's message stands in its chat: a press names the message.
 ALTER TABLE card ADD COLUMN message TEXT NOT NULL DEFAULT '';
 CREATE INDEX card_message ON card (lane, message) WHERE message != '';
