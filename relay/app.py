@@ -326,7 +326,8 @@ class App:
     def _emit_loaded(self, rules: Rules | None, faults: tuple[Fault, ...], why: str) -> None:
         now, wrong = self._clock(), _wrong(faults)
         if rules is None:
-            self._emit(Loaded(ok=False, at=now, faults=len(wrong), why=why))
+            first = next((render_fault(fault).partition("\n")[0] for fault in wrong), "")
+            self._emit(Loaded(ok=False, at=now, faults=len(wrong), why=why, first=first))
         else:
             chats = len({target.lane for target in rules.routing.all_targets})
             self._emit(

@@ -108,7 +108,9 @@ class Called(Struct, frozen=True):
 
 class Settled(Struct, frozen=True):
     """Deliveries of one receiver ended. `latencies`: seconds from acceptance to API success, for
-    delivered ones; then `delivery` is the last of them, and `id` its notification's.
+    delivered ones; then `delivery` is the last of them, and `id` its notification's. `lost` is the
+    head of the card that will not be shown, such as `warning KubeJobFailed · invoice-export ·
+    billing`, where it is known; `urgent`: its severity is among the highest.
     """
 
     platform: Platform
@@ -119,6 +121,8 @@ class Settled(Struct, frozen=True):
     why: str = ""
     delivery: str = ""
     id: int = 0
+    lost: str = ""
+    urgent: bool = False
 
 
 class ChatChanged(Struct, frozen=True):
@@ -158,7 +162,8 @@ class TemplateFailed(Struct, frozen=True):
 class Loaded(Struct, frozen=True):
     """The configuration was read at `at` (Unix seconds) and is in force, or was rejected with that
     many `faults`, warnings not counted. `why` is the cause of the load; `receivers` and `chats` are
-    the counts in force, `sha256` is the digest of the file."""
+    the counts in force, `sha256` is the digest of the file. `first` is the first fault, with its
+    place."""
 
     ok: bool
     at: float
@@ -167,6 +172,7 @@ class Loaded(Struct, frozen=True):
     receivers: int = 0
     chats: int = 0
     sha256: str = ""
+    first: str = ""
 
 
 class StorageDamaged(Struct, frozen=True):

@@ -143,9 +143,9 @@ def _told(event: Event) -> tuple[str, Pairs]:
         case Called(reason=reason):
             return ("API request failed" if reason else "API request"), _fields(event)
         case Settled(settlement=end):
-            hidden = ("settlement", "latencies") if event.id else ("settlement", "latencies", "id")
+            own = ("settlement", "latencies", "urgent", *(() if event.id else ("id",)))
             took = (("seconds", max(event.latencies)),) if event.latencies else ()
-            return f"deliveries {end}", (*_fields(event, *hidden), *took)
+            return f"deliveries {end}", (*_fields(event, *own), *took)
         case ChatChanged(up=up):
             return ("chat up" if up else "chat down"), _fields(event, "up")
         case ChatMoved(chat=chat):
@@ -156,10 +156,10 @@ def _told(event: Event) -> tuple[str, Pairs]:
         case TemplateFailed():
             return "template failed, plain text sent", _fields(event)
         case Loaded(ok=True):
-            return "configuration loaded", _fields(event, "ok", "at", "faults", "sha256")
+            return "configuration loaded", _fields(event, "ok", "at", "faults", "sha256", "first")
         case Loaded():
             message = "configuration rejected, the old one stays in force"
-            return message, _fields(event, "ok", "at", "receivers", "chats")
+            return message, _fields(event, "ok", "at", "receivers", "chats", "first")
         case StorageDamaged() | StorageLost() | ClockChanged():
             return _told_of_machine(event)
         case Heard():

@@ -16,6 +16,7 @@ from relay.core.notice import (
     HOURLY,
     Notice,
     chat_down,
+    is_news,
     notice_of,
     notice_of_card,
     notification,
@@ -94,7 +95,7 @@ class Notices:
             self._open[key] = (notice, began, now)
         else:
             self._open.pop(key, None)
-        if known is None or not notice.firing:
+        if is_news(notice, known=known is not None):
             await self._post(
                 notification(notice, self._config.current.notices_language, began, now)
             )

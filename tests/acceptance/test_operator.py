@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from relay.core.event import Settled
 from relay.sandbox.faults import Refusal
 from relay.store.protocol import NewPayload
 from relay.store.queue import Dropped, Page, Query, Refused, Retried
@@ -25,6 +26,14 @@ async def world_with_a_dead_delivery() -> World:
     assert [(row.dead, row.pending) for row in world.balance()] == [(1, 0)]
     world.faults.clear()
     return world
+
+
+async def test_of_a_dead_delivery_it_is_told_which_alert_is_lost() -> None:
+    world = await world_with_a_dead_delivery()
+    lost = [event for event in world.events if isinstance(event, Settled) and event.lost]
+    assert [(event.settlement, event.lost, event.urgent) for event in lost] == [
+        ("dead", "warning Disk · db-1", False)
+    ]
 
 
 async def retry(world: World, delivery_id: str) -> Retried | Refused:

@@ -74,6 +74,7 @@ DECISIONS: dict[str, tuple[Card, Situation, type[Decision]]] = {
         replace(SITUATION, lines=(line(card("a")),)),
         Send,
     ),
+    "a summary of nothing is kept": (Card(QUIET, "", "ops"), SITUATION, Save),
 }
 
 

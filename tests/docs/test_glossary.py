@@ -21,11 +21,15 @@ PLAIN = """
     effects embed end endpoint entity error explained facts fault field file finding form global
     html http id in info interval invalid item job key label later lifecycle limit line link
     list lock markdown markup me membership mention message missing model moved name namespace
-    new newer no nothing open options outgoing page pair parsed part people period person piece
+    new newer no nothing open options outgoing pace page pair parsed part people period person piece
     platform poll post printable protocol purge query queue rank rate reader reason ref refusal
     remove request reserve response result retention retry revoke rewrite rich row rule run
     callback component failure gateway interaction known member pace ping ready receive
     reconnect session
+    callback component failure gateway interaction known member pace ping ready
+    receive reconnect session strict
+    callback component failure gateway interaction known member pace
+    ping ready receive reconnect session
     strict
     sandbox save schema secret send shape shared side situation span sqlite start state status
     storage store style table telegram template text thread time tls to too topic transaction

@@ -14,8 +14,10 @@ from relay.core.event import (
     Contradicted,
     EndReason,
     Event,
+    Loaded,
     RequestRefused,
     Settled,
+    StorageDamaged,
     TemplateFailed,
 )
 from relay.core.notice import HOURLY, notice_of
@@ -87,6 +89,14 @@ class Operators:
         (
             Settled("telegram", "dba", "expired", 3),
             "3 deliveries of receiver dba waited too long and were given up",
+        ),
+        (
+            Settled("telegram", "web", "dead", 1, why="Bad Request", lost="warning A · db-1 · eu"),
+            "NOT DELIVERED to web: warning A · db-1 · eu. Bad Request; alert-relay queue list",
+        ),
+        (
+            Loaded(ok=False, at=1.0, faults=2, first="relay.yml:3:5: unknown key"),
+            "2 faults is refused, the old one serves: relay.yml:3:5: unknown key",
         ),
         (FAILED, "team.j2 fails"),
         (Contradicted("{}", "https://a.example", "https://b.example"), "/alerts/SOURCE"),
@@ -205,3 +215,58 @@ async def test_listening_never_waits_however_much_happens() -> None:
     for number in range(1000):
         operators.notices.on_event(TemplateFailed(f"{number}", "why"))
     assert operators.posted == []
+
+
+@pytest.mark.parametrize(
+    ("event", "severity"),
+    [
+        (StorageDamaged("/data/old", "corrupt"), "critical"),
+        (Settled("telegram", "web", "dead", 1, lost="critical A", urgent=True), "critical"),
+        (Settled("telegram", "web", "dead", 1, lost="warning A"), "warning"),
+        (Loaded(ok=False, at=1.0, faults=1), "warning"),
+        (FAILED, "warning"),
+    ],
+)
+async def test_a_notice_is_as_severe_as_what_it_tells_of(event: Event, severity: str) -> None:
+    operators = Operators()
+    await operators.hear(event)
+    assert operators.posted[0].alerts[0].labels["severity"] == severity
+
+
+async def test_a_chat_that_is_down_is_critical_and_says_which_when_it_is_over() -> None:
+    operators = Operators()
+    operators.down = (DOWN,)
+    await operators.notices.check()
+    operators.down = ()
+    await operators.notices.check()
+    down, up = (told.alerts[0] for told in operators.posted)
+    assert down.labels["severity"] == "critical"
+    assert up.annotations["summary"] == (
+        "receiver dba on telegram takes messages again; it was: Forbidden: bot was kicked"
+    )
+
+
+async def test_each_critical_alert_that_is_lost_is_told_of_and_of_others_one_an_hour() -> None:
+    operators = Operators()
+    for name in ("A", "B", "A"):
+        await operators.hear(
+            Settled("telegram", "web", "dead", 1, lost=f"critical {name}", urgent=True)
+        )
+        await operators.hear(Settled("telegram", "web", "dead", 1, lost=f"warning {name}"))
+    told = [each.alerts[0].annotations["summary"] for each in operators.posted]
+    assert [text.partition(". ")[0] for text in told] == [
+        "NOT DELIVERED to web: critical A",
+        "NOT DELIVERED to web: warning A",
+        "NOT DELIVERED to web: critical B",
+    ]
+
+
+async def test_a_refused_configuration_is_over_with_the_next_good_one_and_else_not_told() -> None:
+    operators = Operators()
+    good, bad = Loaded(ok=True, at=1.0, faults=0), Loaded(ok=False, at=1.0, faults=1, first="x")
+    for event in (good, bad, bad, good, good):
+        await operators.hear(event)
+    assert operators.told == [
+        ("firing", "AlertRelayConfigRefused"),
+        ("resolved", "AlertRelayConfigRefused"),
+    ]

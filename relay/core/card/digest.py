@@ -15,7 +15,7 @@ from relay.core.card.hours import UNRESTRICTED, Hours
 from relay.core.card.plan import is_routine
 from relay.core.card.severity import rank
 from relay.core.card.step import Edit, Post, Rank, Reply, Step, Wait
-from relay.core.card.subject import subject, where
+from relay.core.card.subject import natural, subject, where
 from relay.core.card.view import Late, ShownStatus
 from relay.core.routing.lane import Policy
 
@@ -81,7 +81,8 @@ class DigestView(Struct, frozen=True):
 
     `firing` groups fire, `urgent` of them with the highest severity, `over` are over since the
     digest began at `since`. `per_minute` is what the chat takes. `late` and `may_be_repeated` are
-    as in a card's view. `joined`: it is no digest, but the reply to one that tells of what came.
+    as in a card's view; `silent` groups came without a sound, in quiet hours.
+    `joined`: it is no digest, but the reply to one that tells of what came.
     """
 
     firing: int
@@ -94,6 +95,7 @@ class DigestView(Struct, frozen=True):
     after: Literal["storm", "quiet"] = "storm"
     late: Late | None = None
     may_be_repeated: bool = False
+    silent: int = 0
     joined: bool = False
 
 
@@ -150,7 +152,7 @@ def view(
 
 
 def _name(name: str, severity: str, same: Sequence[Line]) -> Name:
-    ordered = tuple(sorted(same, key=lambda each: (each.since, each.where)))
+    ordered = tuple(sorted(same, key=lambda each: (each.since, natural(each.where))))
     return Name(
         name,
         severity,

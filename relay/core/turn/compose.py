@@ -84,4 +84,6 @@ def _digest_view(send: Send, situation: Situation, pace: Pace) -> DigestView:
 
 def _summary_view(send: Send, situation: Situation) -> DigestView:
     limits, now = situation.limits, situation.now
-    return digest.view(send.card, situation.lines, limits, now, None, "quiet")
+    view = digest.view(send.card, situation.lines, limits, now, None, "quiet")
+    silent = sum(line.status == "firing" and not line.urgent for line in situation.lines)
+    return replace(view, silent=silent)
