@@ -50,7 +50,7 @@ DONE = """
     unavailable unknown unreachable wreck wrecked
     absent counted expire forged found granted held lost named outage proved reconciled released
     took written
-    backed closed kept stored
+    backed closed kept remembered stored
 """
 
 
