@@ -51,8 +51,8 @@ _CACHED_VALUE = 128  # longer values are rare and would make the bounded cache a
 
 
 class MatcherError(ValueError):
-    """Text that is no matcher: what is wrong at `offset` (code points into the text), and the
-    nearest right thing.
+    """Text that is not a matcher: the fault at `offset` (code points into the text), and the
+    nearest correct form.
     """
 
     def __init__(self, message: str, offset: int) -> None:
