@@ -4,6 +4,7 @@ opposite order.
 
 import asyncio
 import random
+import secrets
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -12,8 +13,12 @@ from pathlib import Path
 from msgspec import Struct
 
 from relay.active_config import CurrentConfig
+from relay.alertmanager.client import transport as alertmanager_transport
+from relay.alertmanager.runner import Alertmanagers
+from relay.bot.discord_input import DiscordInput
 from relay.bot.handler import BotHandler
 from relay.bot.polling import Polling
+from relay.bot.pressing import Presses
 from relay.bot.replies import Replies
 from relay.clock import steady_clock
 from relay.config.fault import Fault
@@ -22,6 +27,7 @@ from relay.config.rules import Rules
 from relay.core.active_config import ActiveConfig, Refusing
 from relay.core.alert import Notification
 from relay.core.balance import BalanceRow
+from relay.core.bot.update import BotId, Update
 from relay.core.event import Event, Loaded, Noted
 from relay.core.notice import NOTICES
 from relay.core.template.template import TemplateError
@@ -112,7 +118,31 @@ class App:
         self._bot_handler = BotHandler(
             people, writer, clock, emit, config, self._lanes, self._replies
         )
-        self._polling = Polling(people, writer, exchange, clock, emit, self._bot_handler.take)
+        self._peers = alertmanager_transport()
+        self._alertmanagers = Alertmanagers(
+            self._store.acting, writer, self._peers, clock, emit, self._lanes.wake
+        )
+        self._presses = Presses(
+            self._store.acting,
+            writer,
+            exchange,
+            clock,
+            emit,
+            config,
+            self._lanes.wake,
+            self._alertmanagers.ring,
+            _fresh_action,
+        )
+        self._discord = DiscordInput(
+            self._store.acting,
+            writer,
+            exchange,
+            clock,
+            emit,
+            self._presses.interact,
+            self._presses.answer,
+        )
+        self._polling = Polling(people, writer, exchange, clock, emit, self._take_update)
         self._admin_socket = AdminSocket(self._store, writer, self._lanes, clock, emit, config)
         handlers = Handlers(
             self._intake.accept,
@@ -123,6 +153,7 @@ class App:
             auth,
             self._polling.expects,
             self._polling.webhook,
+            self._discord.posted,
         )
         server = Server(handlers, options.limits, options.prefix)
         self._listener = Listener(server.handle, ConnectionLimits())
@@ -162,7 +193,20 @@ class App:
         self._notices.start(await self._writer.run(partial(self._store.firing, NOTICES)))
         self._replies.start()
         await self._polling.follow(self.config.current.bots)
+        await self._follow_acting()
         self._housekeeping.start()
+
+    async def _follow_acting(self) -> None:
+        """What the configuration says of acting is in force from now on; cards show it."""
+        acting = self.config.current.acting
+        await self._alertmanagers.follow(acting.alertmanagers.values())
+        await self._discord.follow(acting.discord if acting.is_on else None)
+        self._lanes.wake(await self._writer.run(self._store.acting.look_again))
+
+    async def _take_update(self, bot: BotId, update: Update) -> None:
+        """A press is committed before it counts as heard: a crash between the two repeats it."""
+        await self._presses.update(bot, update)
+        await self._bot_handler.take(bot, update)
 
     async def _rewind(self) -> None:
         ahead = await self._writer.run(partial(self._store.move_times_back, self._clock()))
@@ -193,12 +237,15 @@ class App:
         with suppress(StoreError):  # the next run takes what was not kept for in doubt
             await self._pipeline.settle_all()
         await self._polling.stop()
+        await self._discord.stop()
+        await self._alertmanagers.stop()
         await self._bot_handler.stop()
         await self._replies.stop()
         await self._admin_socket.close()
         await self._housekeeping.stop()
         await self._notices.stop()
         await self._transport.close()
+        await self._peers.close()
         await asyncio.to_thread(self._writer.close)
         self._data_dir.release()
 
@@ -213,6 +260,8 @@ class App:
         self._prime(rules.active)
         await self._polling.follow(rules.active.bots)
         self._lanes.wake_all()
+        with suppress(StoreError):
+            await self._follow_acting()
         with suppress(
             StoreError
         ):  # those that rest for long, because of hours or of what they had to be called with
@@ -305,6 +354,11 @@ class App:
         except (NewerSchema, StoreError) as error:
             self._data_dir.release()
             raise CannotStart(f"{self._data_dir.database}: {error}") from error
+
+
+def _fresh_action() -> str:
+    """An action's id: it stands in the comment of a silence."""
+    return secrets.token_hex(8)
 
 
 def _wrong(faults: tuple[Fault, ...]) -> list[Fault]:

@@ -43,6 +43,12 @@ _GIVEN_UP = (
 )  # answers after which Alertmanager gives a notification up (notify/util.go)
 
 
+def is_notice(group: GroupId) -> bool:
+    """The group is that of a notice of the relay's own."""
+    begins = group.group_key.startswith(NOTICES.group_key)
+    return begins and (group.source, group.receiver) == (NOTICES.source, NOTICES.receiver)
+
+
 class Notice(Struct, frozen=True):
     """One thing to tell: `kind` names the text (`notice_KIND`) and `name` the alert; `subject`
     tells two of a kind apart. `lasting`: it holds until its cause is said to be over; others are

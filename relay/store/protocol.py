@@ -17,6 +17,7 @@ from relay.core.event import Settlement
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.core.turn.change import AttemptResult, CardChange
+from relay.store.acting import ActingStore
 from relay.store.people import PeopleStore
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
 
@@ -133,6 +134,10 @@ class Store(Protocol):
     @property
     def people(self) -> PeopleStore:
         """The people and chats that bots know, within the same transactions."""
+
+    @property
+    def acting(self) -> ActingStore:
+        """What people do from a chat, within the same transactions."""
 
     def batch(self, jobs: Sequence[Callable[[], object]], *, durable: bool = True) -> list[object]:
         """Runs the jobs, commits once and returns their results, or the exception of one that

@@ -7,10 +7,11 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from relay.core.action.marks import NO_MARKS, in_use, marks_of, to_carry
 from relay.core.active_config import ActiveConfig
 from relay.core.alert import GroupId, via
 from relay.core.bot.people import Subscription
-from relay.core.card.card import Card, Head, fires_anew, is_firing
+from relay.core.card.card import Card, Head, fires_anew, is_firing, overlaid, shown_alerts
 from relay.core.card.digest import DIGEST, is_old
 from relay.core.card.failures import hastened, name_of, owes_fallback, yields
 from relay.core.card.fold import Arriving, fold
@@ -18,6 +19,7 @@ from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Wait
 from relay.core.card.view import EPISODES_KEPT, Memory
 from relay.core.event import EndReason, Settlement
+from relay.core.notice import is_notice
 from relay.core.routing.lane import LaneKey, Target
 from relay.core.routing.route import SUBSCRIPTION, deliveries
 from relay.core.turn.change import AttemptResult, CardChange
@@ -160,12 +162,21 @@ class _Turn:
         if result.state.recovered_at >= result.now:
             self._store.look_again(self._lane, result.now)
         card = result.change.card
+        self._look_once_more(card)
         if owes_fallback(card.failures):
             self.copy_to_fallbacks(None if card.group == DIGEST else (card.group, card.fingerprint))
         people, down = self._store.people, result.state.down
         if down is not None and result.change.card.receiver == SUBSCRIPTION and down.left:
             fallen = [each.id for each, _ in people.fallen() if each.lane == self._lane]
             self._left = people.end_subscriptions(fallen)
+
+    def _look_once_more(self, card: Card) -> None:
+        """Somebody may have acted while the call was made."""
+        target = self._config.target(self._lane, card.receiver)
+        if target is None or not (self._config.acting.is_used or card.acting != NO_MARKS):
+            return
+        if self._overlaid(card, target).acting != card.acting:
+            self._store.postpone(self._lane, card.group, card.fingerprint, self._now)
 
     def fold(self, claim: Claim) -> int:
         """Lays the page over its cards, and gives how many alerts these have. Deliveries whose chat
@@ -207,6 +218,7 @@ class _Turn:
             folded = replace(folded, card=replace(folded.card, failures=failures))
         leaves = is_old(digest, now) and fires_anew(card, folded.card)
         card = replace(folded.card, absorbed=folded.card.absorbed and not leaves)
+        card = self._overlaid(card, target)
         hours = hours_of(card, target, self._config, now)
         change = kept(card, Situation(now, target, claim.state, hours))
         seqs = tuple(opened.seq for opened in page)
@@ -286,6 +298,7 @@ class _Turn:
             self._store.postpone(self._lane, card.group, card.fingerprint, later)
             return None
         try:
+            card = self._overlaid(card, target)
             situation = self._situation(claim, card, target)
             decision = decide(card, situation)
         except Exception as error:  # noqa: BLE001 - see above
@@ -322,7 +335,24 @@ class _Turn:
             lanes=claim.lanes,
             lines=claim.lines,
             memory=self._memory(card),
+            acting=self._config.acting,
+            button_key=self._store.acting.button_key() if card.acting.buttons else b"",
         )
+
+    def _overlaid(self, card: Card, target: Target) -> Card:
+        """The card with what people and Alertmanager did about its alerts. Where nothing of it is
+        configured, nothing is said.
+        """
+        acting, group = self._config.acting, card.group
+        if not acting.is_used or not is_firing(card) or is_notice(group):
+            return overlaid(card, NO_MARKS, self._now)
+        store, alerts = self._store.acting, shown_alerts(card)
+        known = store.known(group.source, [each.key for each in alerts if each.firing])
+        window = target.policy.lifecycle.reopen_window
+        store.keep_takes(to_carry(alerts, known, window))
+        buttons = acting.is_on and bool(self._lane.chat)
+        used = in_use(acting, group.source, known)
+        return overlaid(card, marks_of(alerts, used, window, self._now, buttons=buttons), self._now)
 
     def _memory(self, card: Card) -> Memory:
         """What the last seven days know of the alert of a card that has one, which may have risen

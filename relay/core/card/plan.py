@@ -1,6 +1,6 @@
 """Planning: what a chat shows is compared with what it should show, and the next step is named."""
 
-from relay.core.card.card import Card, is_firing, is_settled, is_untold, mark
+from relay.core.card.card import Card, is_firing, is_settled, is_taken, is_untold, mark
 from relay.core.card.fold import ripens_at
 from relay.core.card.hours import UNRESTRICTED, Hours
 from relay.core.card.severity import never_rings
@@ -32,6 +32,7 @@ def plan(card: Card, policy: Policy, now: float, hours: Hours = UNRESTRICTED) ->
         return Post(silent=silent or card.announced or not is_firing(card), reply_to=card.previous)
     loud = next((owed for owed in card.owed if owed.kind in _LOUD), None)
     if loud:
+        silent = silent or (loud.kind == "repeated" and is_taken(card))
         return Reply(card.shown.message, loud.kind, silent=silent, about=loud.about)
     if card.shown.mark != now_mark:
         at = card.shown.edited_at + EDIT_GAP

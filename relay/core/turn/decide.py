@@ -7,6 +7,7 @@ from enum import IntEnum
 from msgspec import Struct
 from msgspec.structs import replace
 
+from relay.core.action.settings import ActingConfig
 from relay.core.active_config import ActiveConfig
 from relay.core.budget import Limit
 from relay.core.card import digest
@@ -39,11 +40,12 @@ class Rank(IntEnum):
 class Situation(Struct, frozen=True):
     """What decides beside the card itself: the time (Unix seconds), the chat, what the lane learnt
     of it, its hours, and who else waits. What others own of an alert (who took it, its silences,
-    its heartbeat) belongs here as well.
+    its heartbeat) stands in the card (see `Card.acting`).
 
     `limits` are the budgets of each call. `waiting` cards of the lane wait for a call; on `lanes`
     other threads of the chat `waiting_beside` do. `lines` are what a digest or a summary tells of.
-    `memory` is what is known of the last seven days of the card's alert, if it has one.
+    `memory` is what is known of the last seven days of the card's alert, if it has one. `acting` is
+    what people may do from the chat, `button_key` authenticates buttons (empty: there are none).
     """
 
     now: float
@@ -56,6 +58,8 @@ class Situation(Struct, frozen=True):
     lanes: int = 0
     lines: tuple[Line, ...] = ()
     memory: Memory = Memory()
+    acting: ActingConfig = ActingConfig()
+    button_key: bytes = b""
 
     @property
     def policy(self) -> Policy:

@@ -128,14 +128,14 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
     (card_id, absorbed) = db.execute(
         "INSERT INTO card (chat, lane, grp, fingerprint, due, urgent, waiting_since, posted, "
         "firing, "
-        "closed, line, body)"
+        "closed, line, body, message)"
         " VALUES ((SELECT chat FROM lane WHERE id = ?1), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-        "?10, ?11)"
+        "?10, ?11, ?13)"
         " ON CONFLICT (lane, grp, fingerprint) DO UPDATE SET ready = 0, due = excluded.due,"
         " urgent = excluded.urgent, waiting_since = excluded.waiting_since, posted = "
         "excluded.posted,"
         " firing = excluded.firing, closed = excluded.closed, line = excluded.line, body = "
-        "excluded.body,"
+        "excluded.body, message = excluded.message,"
         " absorbed = absorbed AND ?12 RETURNING id, absorbed",
         (
             lane,
@@ -150,6 +150,7 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
             told,
             _encode(card),
             card.absorbed and not change.urgent,
+            card.shown.message.id if card.shown else "",
         ),
     ).fetchone()
     if absorbed and card.closed_at is not None:

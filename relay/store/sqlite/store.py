@@ -30,6 +30,7 @@ from relay.store.protocol import (
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
 from relay.store.sqlite import budgets, cards, queue, standing, unreadable, waiting
 from relay.store.sqlite.accept import Part, accept, copy_to_fallback, lane_row, route_again
+from relay.store.sqlite.acting import SqliteActing
 from relay.store.sqlite.cards import text
 from relay.store.sqlite.claim import claim
 from relay.store.sqlite.clock_ahead import move_times_back
@@ -72,6 +73,7 @@ class SqliteStore:
         self._db = Database(path, synchronous, connect, emit)
         self._purge = Purge(self._db)
         self.people = SqlitePeople(self._db)
+        self.acting = SqliteActing(self._db)
 
     def close(self) -> None:
         """Ends the use of the storage."""

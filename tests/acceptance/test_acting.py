@@ -1,0 +1,115 @@
+"""Acting from the chat in a running relay: what people press in Telegram and Discord, what becomes
+of it at Alertmanager, and what all cards show of it.
+"""
+
+from pathlib import Path
+
+from relay.core.routing.matcher import Matcher
+from relay.sandbox.alertmanager import TwinSilence
+from relay.sandbox.server import Sandbox
+from tests.acceptance.acting import ANNA, BEN, CHAT, EVE, acting
+from tests.acceptance.processes import until
+
+
+async def test_a_take_shows_on_the_cards_of_all_chats_and_is_given_back(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with acting(sandbox, tmp_path, has_alertmanager=False) as here:
+        await here.post("a", "b")
+        await here.shows("Crash")
+        assert list(here.buttons()) == list(here.channel_buttons()) == ["✋ Take"]
+        assert await here.press("✋ Take") == "It is yours."
+        await here.shows("✋ Anna since")
+        assert list(here.buttons()) == ["↩ Release"]
+        assert "Anna has it since" in await here.press("↩ Release", EVE)
+        assert (await here.press_in_channel("↩ Release")).shown == "Nobody has it now."
+        await here.shows(absent="✋ Anna")
+        assert len(here.texts(CHAT)) == 1
+
+
+async def test_a_take_is_of_the_alerts_that_were_shown_and_ends_with_them(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with acting(sandbox, tmp_path, has_alertmanager=False) as here:
+        await here.post("a")
+        await here.shows("Crash")
+        assert await here.press("✋ Take", BEN) == "It is yours."
+        await here.shows("✋ Ben since")
+        await here.post("a", "b")
+        await until("who joins is not taken", lambda: "1 new since" in here.texts(CHAT)[0])
+        await here.restart()
+        message = here.sandbox.telegram.messages(CHAT)[0]
+        assert "✋ Ben since" in message.text
+        await here.post("a", "b", status="resolved")
+        await until("it is over", lambda: "🟢" in here.texts(CHAT)[0])
+        assert "✋" not in here.texts(CHAT)[0]
+
+
+async def test_without_actions_there_are_no_buttons_and_an_old_one_says_so(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with acting(sandbox, tmp_path, has_alertmanager=False) as here:
+        await here.post("a")
+        await here.shows("Crash")
+        await here.press("✋ Take")
+        await here.shows("✋ Anna")
+        data = here.buttons()["↩ Release"]
+        here.actions = ""
+        await here.restart()
+        await here.shows("Crash", absent="✋")
+        assert (here.buttons(), here.channel_buttons()) == ({}, {})
+        message = here.sandbox.telegram.messages(CHAT)[-1]
+        (query,) = here.sandbox.telegram.presses(
+            CHAT, message.id, ANNA, data, at=here.sandbox.clock()
+        )
+        await until("it is answered", lambda: query.answer is not None)
+        assert query.answer == "Buttons are switched off."
+
+
+async def test_a_press_makes_one_silence_that_all_cards_show_until_it_is_ended(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with acting(sandbox, tmp_path) as here:
+        await here.post("a", "b")
+        await here.shows("Crash")
+        assert list(here.buttons()) == ["✋ Take", "🔕 1 h", "🔕 4 h", "🔕 …"]
+        assert "You may not" in await here.press("🔕 1 h", EVE)
+        assert await here.press("🔕 1 h") == "Asking Alertmanager for 1 h: 2 alerts."
+        await here.shows("🔕 until", "Anna: Crash: by Anna (telegram 12)")
+        (comment,) = here.silences
+        assert comment.startswith("Crash: by Anna (telegram 12) [alert-relay ")
+        await until("it may be ended", lambda: "🔔 End silence" in here.buttons())
+        handed = await here.press_in_channel("🔔 End silence")
+        assert handed.shown == "Asking Alertmanager to end it."
+        await here.shows(absent="🔕 until")
+        assert here.silences == []
+        assert "🔕 1 h" in here.buttons()
+
+
+async def test_a_silence_made_elsewhere_shows_and_its_alerts_count_as_reported(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with acting(sandbox, tmp_path) as here:
+        await here.post("a", group="g")
+        await here.shows("Crash")
+        matchers = (Matcher("alertname", "=", "Crash"),)
+        now = here.twin.now
+        here.twin.cluster.silences["s1"] = TwinSilence(
+            "s1", matchers, now - 1, now + 3600.0, "Ben", "deploy", now - 1, here.twin.name
+        )
+        await here.shows("🔕 until", "Ben: deploy")
+        here.twin.cluster.silences.clear()
+        await here.shows(absent="🔕 until")
+
+
+async def test_a_failing_alertmanager_changes_no_card_and_gets_one_silence(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with acting(sandbox, tmp_path, poll="1h") as here:
+        await here.post("a")
+        await here.shows("Crash")
+        # counting succeeds, the answer to the POST is lost after the deed
+        here.twin.faults.extend((None, "lost after"))
+        await here.press("🔕 1 h")
+        await here.shows("🔕 until")
+        assert len(here.twin.cluster.silences) == 1
