@@ -74,7 +74,7 @@ async def test_a_press_makes_one_silence_that_all_cards_show_until_it_is_ended(
         await here.shows("Crash")
         assert list(here.buttons()) == ["✋ Take", "🔕 1 h", "🔕 4 h", "🔕 …"]
         assert "You may not" in await here.press("🔕 1 h", EVE)
-        assert await here.press("🔕 1 h") == "Asking Alertmanager for 1 h: 2 alerts."
+        assert await here.press("🔕 1 h") == "Asking Alertmanager for 1\u00a0h: 2 alerts."
         await here.shows("🔕 until", "Anna: Crash: by Anna (telegram 12)")
         (comment,) = here.silences
         assert comment.startswith("Crash: by Anna (telegram 12) [alert-relay ")
