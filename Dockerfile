@@ -30,6 +30,8 @@ COPY --from=build /opt/alert-relay /opt/alert-relay
 COPY --from=build --chown=65532:65532 /data /data
 # The root may be read-only: Python writes no bytecode, and SQLite's temporary files go where the data is.
 ENV PATH=/opt/alert-relay/bin:$PATH \
+    ALERT_RELAY_CONFIG_FILE=/etc/alert-relay/relay.yml \
+    ALERT_RELAY_STORAGE_PATH=/data \
     PYTHONDONTWRITEBYTECODE=1 \
     PYTHONUNBUFFERED=1 \
     SQLITE_TMPDIR=/data \

@@ -19,14 +19,14 @@ from bench.payloads import payload
 from relay.core.card.card import Card, Head
 from relay.core.card.fold import Arriving, fold
 from relay.core.card.lane_state import LaneState
-from relay.core.card.step import Post
-from relay.core.payload import parse
+from relay.core.card.step import Post, Rank
 from relay.core.routing.lane import Endpoint, LaneKey, Platform, Policy, Target
 from relay.core.secret import Secret
 from relay.core.template import template
 from relay.core.text.markup import MarkupName
 from relay.core.turn.compose import Composed, compose
-from relay.core.turn.decide import Rank, Send, Situation
+from relay.core.turn.decide import Send, Situation
+from relay.core.webhook.payload import parse
 from relay.platforms import PLATFORMS
 
 ROOT = Path(__file__).parent.parent

@@ -16,11 +16,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import msgspec
 
 from bench.accept import payload
-from relay.core.payload import parse
 from relay.core.routing.lane import Endpoint, LaneKey, Policy, Target
 from relay.core.routing.matcher import Matcher
 from relay.core.routing.route import Route, Routing, deliveries
 from relay.core.secret import Secret
+from relay.core.webhook.payload import parse
 
 ROUNDS = 9
 

@@ -23,6 +23,10 @@ VERBS = (
     ("send-test", "relay.cli.send_test", "send a marked test message to each chat of a receiver"),
     ("template", "relay.cli.template", "show messages as the chats would get them"),
     ("queue", "relay.cli.queue", "list, show, retry and drop what has not reached its chat"),
+    ("history", "relay.cli.history", "say what became of alerts, and why nobody got one"),
+    ("status", "relay.cli.status", "show the relay, its sources, chats and open cards"),
+    ("cards", "relay.cli.cards", "list what the chats show as open, or close one by hand"),
+    ("backup", "relay.cli.backup", "copy the storage, beside a running relay too"),
     ("import", "relay.cli.import_", "make a relay configuration from an alertmanager.yml"),
     (
         "setup",

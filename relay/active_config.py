@@ -15,6 +15,7 @@ class CurrentConfig:
         """`loaded` is what the configuration file says; nobody has subscribed yet."""
         self._loaded = loaded
         self._subscriptions: tuple[Subscription, ...] = ()
+        self._wall_ahead = 0.0
         self.current = loaded
 
     def load(self, loaded: ActiveConfig) -> None:
@@ -27,8 +28,13 @@ class CurrentConfig:
         self._subscriptions = subscriptions
         self._join()
 
+    def part_clocks(self, wall_ahead: float) -> None:
+        """From now on the clock on the wall is that many seconds ahead of the steady one."""
+        self._wall_ahead = wall_ahead
+        self._join()
+
     def _join(self) -> None:
         loaded = self._loaded
         personal = subscribers(self._subscriptions, loaded.bots, loaded.personal)
         routing = replace(loaded.routing, subscriptions=personal)
-        self.current = replace(loaded, routing=routing)
+        self.current = replace(loaded, routing=routing, wall_ahead=self._wall_ahead)

@@ -5,13 +5,16 @@ opposite order.
 import asyncio
 import random
 import secrets
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
 
+from aiohttp.web import BaseRequest, Response
 from msgspec import Struct
+from msgspec.structs import replace
 
+from relay import __version__
 from relay.active_config import CurrentConfig
 from relay.alertmanager.client import transport as alertmanager_transport
 from relay.alertmanager.runner import Alertmanagers
@@ -20,10 +23,11 @@ from relay.bot.handler import BotHandler
 from relay.bot.polling import Polling
 from relay.bot.pressing import Presses
 from relay.bot.replies import Replies
-from relay.clock import steady_clock
+from relay.clock import steady_clock, wall_clock
 from relay.config.fault import Fault
 from relay.config.fault import render as render_fault
 from relay.config.rules import Rules
+from relay.console.console import Console
 from relay.core.active_config import ActiveConfig, Refusing
 from relay.core.alert import Notification
 from relay.core.balance import BalanceRow
@@ -37,20 +41,28 @@ from relay.delivery.transport import Transport
 from relay.inbound.auth import Auth
 from relay.inbound.connections import ConnectionLimits, Listener
 from relay.inbound.intake import Intake
+from relay.inbound.peers import is_loopback
 from relay.inbound.server import Handlers, RequestLimits, Server
 from relay.inbound.web_config import open_access
 from relay.operate import log, metrics
 from relay.operate.admin_socket import AdminSocket
+from relay.operate.clock_watch import ClockWatch
 from relay.operate.housekeeping import Housekeeping
 from relay.operate.notices import Notices
+from relay.operate.paced import Paced
+from relay.operate.refusals import Refusals
+from relay.operate.storage_watch import StorageWatch
+from relay.own_thread import OwnThread
 from relay.platforms import PLATFORMS
 from relay.platforms.contract import Platforms
 from relay.settings import load as settings
 from relay.store.data_dir import CannotStart, DataDir
+from relay.store.history import RelayStatus
 from relay.store.protocol import NewerSchema, StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 
+LOAD_SECONDS = 60.0  # for the configuration and the files that it names to be read and checked
 TURN_SECONDS = 10.0  # for which an API call under way may go on when the relay stops
 
 
@@ -68,6 +80,10 @@ class Options(Struct, frozen=True):
     web_config_file: Path | None = None
     allow_unauthenticated: bool = False
     prefix: str = ""
+    external_host: str = ""
+    console: bool = False
+    console_host: str = ""
+    console_port: int | None = None
     limits: RequestLimits = RequestLimits()
 
 
@@ -90,7 +106,10 @@ class App:
         self._platforms = platforms
         self._load: Load = load or partial(settings.load, mode="serve", platforms=platforms)
         self._clock = steady_clock()
+        self._started_at = self._loaded_at = self._clock()
         self._loop: asyncio.AbstractEventLoop | None = None
+        self._loading = OwnThread("load")
+        self._reloading = asyncio.Lock()
         self._why_not_ready = "starting"
         self._metrics = metrics.Metrics()
         self._hooks: tuple[Callable[[Event], None], ...] = (
@@ -99,20 +118,29 @@ class App:
             *hooks,
         )
         self.config = CurrentConfig(self._first_config())
-        self._notices = Notices(self._post_notice, self._refusing, self._clock, self.config)
+        self._notices = Notices(
+            self._post_notice, self._refusing, self._clock, self._emit, self.config
+        )
         self._hooks = (*self._hooks, self._notices.on_event)
         auth = self._auth()
         self._data_dir = DataDir(options.storage_path)
         self._store = self._open_store()
         clock, emit, config = self._clock, self._emit, self.config
         writer = self._writer = Writer(self._store)
+        self._reads = Paced(writer)
+        self._scrape: asyncio.Future[bytes] | None = None
         self._transport = Transport()
         people, exchange = self._store.people, self._transport.send
         self._pipeline = Pipeline(
             self._store, writer, exchange, clock, random.random, emit, config, platforms
         )
+        self._refusals = Refusals(self._store, writer, clock)
+        self._hooks = (*self._hooks, self._refusals.on_event)
         self._lanes = Lanes(self._pipeline.turn, clock, emit)
-        self._intake = Intake(writer, self._lanes.wake, clock, emit, config)
+        self._storage_watch = StorageWatch(self._data_dir, emit)
+        self._clock_watch = ClockWatch(clock, wall_clock, emit, config, self._lanes.wake_all)
+        there = self._data_dir.is_there
+        self._intake = Intake(writer, self._lanes.wake, clock, emit, config, there)
         self._housekeeping = Housekeeping(self._store, writer, clock, emit, config)
         self._replies = Replies(people, writer, exchange, clock, emit, config)
         self._bot_handler = BotHandler(
@@ -143,7 +171,9 @@ class App:
             self._presses.answer,
         )
         self._polling = Polling(people, writer, exchange, clock, emit, self._take_update)
-        self._admin_socket = AdminSocket(self._store, writer, self._lanes, clock, emit, config)
+        self._admin_socket = AdminSocket(
+            self._store, writer, self._lanes, clock, emit, config, self.relay_status
+        )
         handlers = Handlers(
             self._intake.accept,
             self._readiness,
@@ -154,13 +184,49 @@ class App:
             self._polling.expects,
             self._polling.webhook,
             self._discord.posted,
+            *self._console_handlers(auth),
         )
-        server = Server(handlers, options.limits, options.prefix)
-        self._listener = Listener(server.handle, ConnectionLimits())
+        server = Server(
+            handlers,
+            options.limits,
+            options.prefix,
+            options.external_host,
+            on_loopback=is_loopback(options.host),
+        )
+        self._handle = server.handle
+        self._listener: Listener | None = None  # needs the loop
         self._tls = auth.tls if auth else None
 
+    def _console_handlers(
+        self, auth: Auth | None
+    ) -> (
+        tuple[Callable[[BaseRequest, str], Awaitable[Response]], Callable[[str], bool]] | tuple[()]
+    ):
+        """The console on the listener of webhooks, or on one of its own."""
+        self._console: Console | None = None
+        self._console_listener: Listener | None = None  # needs the loop
+        options = self.options
+        if not options.console:
+            return ()
+        console = Console(
+            self._store,
+            self._writer,
+            self.config,
+            self.relay_status,
+            self._clock,
+            self._platforms,
+            auth,
+            options.prefix,
+            options.external_host,
+            on_loopback=is_loopback(options.console_host),
+        )
+        if options.console_port is None:
+            return console.answer, console.serves
+        self._console = console
+        return ()
+
     def _readiness(self) -> str:
-        return self._why_not_ready
+        return self._why_not_ready or self._intake.why_not
 
     async def start(self) -> str:
         """Takes up what an earlier run left, then listens. Returns `HOST:PORT`. Raises
@@ -170,7 +236,9 @@ class App:
         try:
             await self._take_up()
             await self._admin_socket.open(self._data_dir.socket)
+            self._listener = Listener(self._handle, ConnectionLimits())
             address = await self._listener.open(self.options.host, self.options.port, self._tls)
+            await self._open_console()
         except StoreError as error:
             await self.stop()
             raise CannotStart(f"{self._data_dir.database}: {error}") from error
@@ -181,10 +249,19 @@ class App:
         self._why_not_ready = ""
         return address
 
+    async def _open_console(self) -> None:
+        if self._console is None:
+            return
+        self._console_listener = Listener(self._console.handle, ConnectionLimits())
+        host, port = self.options.console_host, self.options.console_port or 0
+        address = await self._console_listener.open(host, port, self._tls)
+        self._emit(Noted("info", "console listening", (("address", address),)))
+
     async def _take_up(self) -> None:
         """What an earlier run left is in hand, and everything that works by itself is at work."""
         await self._rewind()
         self.config.subscribe(await self._writer.run(self._store.people.subscriptions))
+        await self._adopt(self.config.current)
         self._prime(self.config.current)
         await self._pipeline.recover()
         await self._writer.run(partial(self._store.recheck, self._clock()))
@@ -195,6 +272,18 @@ class App:
         await self._polling.follow(self.config.current.bots)
         await self._follow_acting()
         self._housekeeping.start()
+        self._refusals.start()
+        self._storage_watch.start()
+        self._clock_watch.start()
+
+    async def _adopt(self, config: ActiveConfig) -> None:
+        """Puts a configuration in force, under the number by which the storage knows it."""
+        generation, now = self.config.current.generation, self._clock()
+        with suppress(StoreError):  # what is routed by it is traced to the one before
+            configured = partial(self._store.configured, config.sha256, now)
+            generation = await self._writer.run(configured)
+        self._loaded_at = now
+        self.config.load(replace(config, generation=generation))
 
     async def _follow_acting(self) -> None:
         """What the configuration says of acting is in force from now on; cards show it."""
@@ -233,7 +322,9 @@ class App:
         is written down.
         """
         self._why_not_ready = "stopping"
-        await asyncio.gather(self._listener.close(), self._lanes.stop(TURN_SECONDS))
+        listeners = (self._listener, self._console_listener)
+        closing = [listener.close() for listener in listeners if listener]
+        await asyncio.gather(*closing, self._lanes.stop(TURN_SECONDS))
         with suppress(StoreError):  # the next run takes what was not kept for in doubt
             await self._pipeline.settle_all()
         await self._polling.stop()
@@ -243,20 +334,32 @@ class App:
         await self._replies.stop()
         await self._admin_socket.close()
         await self._housekeeping.stop()
+        await self._refusals.stop()
+        await self._storage_watch.stop()
+        await self._clock_watch.stop()
         await self._notices.stop()
         await self._transport.close()
         await self._peers.close()
+        self._loading.close()
         await asyncio.to_thread(self._writer.close)
         self._data_dir.release()
 
     async def reload(self, why: str = "asked") -> tuple[str, ...]:
-        """Reads the configuration again, for the reason `why`. A faulty one changes nothing: its
-        faults come back, as text."""
-        rules, faults = await asyncio.to_thread(self._load, self.options.config_file)
+        """Reads the configuration again, for the reason `why`, after the reloads that were asked
+        for before. A faulty one changes nothing: its faults come back, as text."""
+        async with self._reloading:
+            return await self._reload(why)
+
+    async def _reload(self, why: str) -> tuple[str, ...]:
+        path = self.options.config_file
+        try:
+            rules, faults = await self._loading.run(partial(self._load, path), LOAD_SECONDS)
+        except TimeoutError:
+            rules, faults = None, (_too_slow(path),)
         self._emit_loaded(rules, faults, why)
         if rules is None:
             return tuple(render_fault(fault) for fault in faults)
-        self.config.load(rules.active)
+        await self._adopt(rules.active)
         self._prime(rules.active)
         await self._polling.follow(rules.active.bots)
         self._lanes.wake_all()
@@ -272,7 +375,8 @@ class App:
     def _emit_loaded(self, rules: Rules | None, faults: tuple[Fault, ...], why: str) -> None:
         now, wrong = self._clock(), _wrong(faults)
         if rules is None:
-            self._emit(Loaded(ok=False, at=now, faults=len(wrong), why=why))
+            first = next((render_fault(fault).partition("\n")[0] for fault in wrong), "")
+            self._emit(Loaded(ok=False, at=now, faults=len(wrong), why=why, first=first))
         else:
             chats = len({target.lane for target in rules.routing.all_targets})
             self._emit(
@@ -283,6 +387,7 @@ class App:
                     why=why,
                     receivers=len(rules.routing.targets),
                     chats=chats,
+                    sha256=rules.sha256,
                 )
             )
         for fault in faults:
@@ -296,7 +401,9 @@ class App:
         chats = {
             (target.lane.platform, target.policy.receiver) for target in config.routing.all_targets
         }
-        self._metrics.prime(chats, config.templates.by_name)
+        targets = config.routing.targets
+        discarding = [receiver for receiver in targets if not targets[receiver]]
+        self._metrics.prime(chats, config.templates.by_name, discarding)
 
     async def _post_notice(self, told: Notification) -> None:
         await self._intake.post(told, self.config.current.notices_receiver)
@@ -312,12 +419,33 @@ class App:
         else:
             self._loop.call_soon_threadsafe(self._emit, event)
 
+    def relay_status(self) -> RelayStatus:
+        """This process, for the status."""
+        return RelayStatus(
+            version=__version__,
+            started_at=self._started_at,
+            config_file=str(self.options.config_file.absolute()),
+            sha256=self.config.current.sha256,
+            loaded_at=self._loaded_at,
+        )
+
     async def balance(self) -> tuple[BalanceRow, ...]:
         """Where the accepted deliveries are now."""
         return await self._writer.run(self._store.balance)
 
     async def _render_metrics(self) -> bytes:
-        return self._metrics.render(await self.balance(), await self._refusing())
+        """Scrapes that come at once, or too soon, share one look into the store."""
+        if self._scrape is None:
+            self._scrape = asyncio.ensure_future(self._scraped())
+            self._scrape.add_done_callback(self._scrape_ended)
+        return await asyncio.shield(self._scrape)
+
+    async def _scraped(self) -> bytes:
+        balance, down = await self._reads.run(lambda: (self._store.balance(), self._store.down()))
+        return self._metrics.render(balance, self.config.current.refusing(down))
+
+    def _scrape_ended(self, _: "asyncio.Future[bytes]") -> None:
+        self._scrape = None
 
     async def _refusing(self) -> tuple[Refusing, ...]:
         """The receivers with a chat that is down, or that got nothing of what it is owed for ten
@@ -343,7 +471,10 @@ class App:
             auth = Auth(path, self._emit) if path else None
         except ValueError as error:
             raise CannotStart(str(error)) from error
-        refusal = open_access(self.options.host, auth.web if auth else None)
+        web = auth.web if auth else None
+        refusal = open_access(self.options.host, web)
+        if not refusal and self.options.console_port is not None:
+            refusal = open_access(self.options.console_host, web)
         if refusal and not self.options.allow_unauthenticated:
             raise CannotStart(refusal)
         return auth
@@ -363,6 +494,16 @@ def _fresh_action() -> str:
 
 def _wrong(faults: tuple[Fault, ...]) -> list[Fault]:
     return [fault for fault in faults if fault.severity == "fault"]
+
+
+def _too_slow(path: Path) -> Fault:
+    return Fault(
+        str(path),
+        1,
+        1,
+        f"reading it and the files that it names takes more than {LOAD_SECONDS:g} s: one of them "
+        "may be on a mount that does not answer",
+    )
 
 
 def _noted(fault: Fault) -> Noted:

@@ -1,6 +1,6 @@
 """A case of `shared/cases` played against a world."""
 
-from relay.core.payload import parse
+from relay.core.webhook.payload import parse
 from tests.build import T0
 from tests.cases import Pause, steps
 from tests.world import World

@@ -168,9 +168,15 @@ class World:
         routed = deliveries(self.routing, told)
         last = told.part == told.parts - 1
         new_payload = NewPayload(
-            told.group, msgspec.json.encode(told), self.now, routed.deliveries, last
+            told.group,
+            msgspec.json.encode(told),
+            self.now,
+            routed.deliveries,
+            last,
+            discarded=routed.discarded,
         )
-        for lane in await self.commit(partial(self.store.accept, [new_payload])):
+        kept = await self.commit(partial(self.store.accept, [new_payload]))
+        for lane in kept.lanes:
             self.wakes[lane] = self.now
 
     async def run(self, until: float) -> None:

@@ -20,6 +20,7 @@ from relay.platforms.telegram.updates import decode, updates
 from relay.store.people import PeopleStore
 from relay.store.protocol import StoreError
 from relay.store.writer import Transactions
+from relay.supervised import supervised
 
 HOLD = (
     10  # seconds that Telegram may wait before it answers that nothing came; the transport waits 15
@@ -27,7 +28,6 @@ HOLD = (
 CHECK_EVERY = 3600.0  # seconds between looks at a webhook
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0  # seconds between tries that fail: doubling
 PATIENCE = 2  # failures in a row after which a bot is said to hear nothing
-_AFTER_FAULT = 5.0
 _MENUS: tuple[tuple[Scope, tuple[str, ...]], ...] = (
     ("all_private_chats", PRIVATE_COMMANDS),
     ("all_group_chats", GROUP_COMMANDS),
@@ -94,7 +94,7 @@ class Polling:
         try:
             await self._take(_id(bot), decode(body, self._names[bot]))
         except StoreError as error:
-            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
+            self._emit(Noted("error", "storage failed", (("at", "updates"), ("err", str(error)))))
             return 503
         return 200
 
@@ -106,22 +106,12 @@ class Polling:
 
     async def _supervise(self, bot: Bot) -> None:
         """Receives updates until it is cancelled; an error only pauses it."""
-        while True:
-            try:
-                await self._listen(bot)
-            except StoreError as error:
-                self._emit(Noted("error", "storage failed", (("err", str(error)),)))
-            except Exception as error:  # noqa: BLE001 - a bug must not deafen the bot for good
-                self._emit(
-                    Noted(
-                        "error",
-                        "receiving updates failed",
-                        (("bot", bot.account), ("err", repr(error))),
-                    )
-                )
-            else:
-                return
-            await asyncio.sleep(_AFTER_FAULT)
+        await supervised(
+            "receiving updates failed",
+            partial(self._listen, bot),
+            self._emit,
+            (("bot", bot.account),),
+        )
 
     async def _listen(self, bot: Bot) -> None:
         ours = (await self._transactions.run(partial(self._store.poll_state, _id(bot)))).webhook

@@ -11,17 +11,16 @@ from relay.core.bot.people import BotReply
 from relay.core.budget import Block
 from relay.core.card.outcome import RateLimited
 from relay.core.card.step import MessageRef, Post
-from relay.core.event import Event, Noted
+from relay.core.event import Event
 from relay.core.routing.lane import Endpoint, LaneKey, Policy, Target
 from relay.core.text.message import Message
 from relay.delivery.calls import Exchange, called
 from relay.platforms.telegram import messages as telegram
 from relay.store.people import Outgoing, PeopleStore
-from relay.store.protocol import StoreError
 from relay.store.writer import Transactions
+from relay.supervised import supervised
 
 AGAIN = 1.2  # seconds until answers that found no room try again: a chat takes one message a second
-_AFTER_FAULT = 5.0
 
 
 class Replies:
@@ -51,7 +50,7 @@ class Replies:
     def start(self) -> None:
         """Begins with what an earlier run left."""
         self.ring()
-        self._task = asyncio.create_task(self._go_on())
+        self._task = asyncio.create_task(supervised("replying failed", self._go_on, self._emit))
 
     async def stop(self) -> None:
         """Ends it; what waits is said by the next run, unless that is too late."""
@@ -60,6 +59,7 @@ class Replies:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _go_on(self) -> None:
+        self.ring()  # what a failure left over is said too
         pause: float | None = None
         while True:
             with suppress(TimeoutError):
@@ -69,17 +69,8 @@ class Replies:
 
     async def _round(self) -> float | None:
         """Says what there is room for. Seconds until some of it should be tried again."""
-        try:
-            turns = [
-                await self._say(each)
-                for each in await self._transactions.run(self._store.bot_replies)
-            ]
-        except StoreError as error:
-            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
-            return _AFTER_FAULT
-        except Exception as error:  # noqa: BLE001 - one answer that fails must not silence the bots for good
-            self._emit(Noted("error", "replying failed", (("err", repr(error)),)))
-            return _AFTER_FAULT
+        waiting = await self._transactions.run(self._store.bot_replies)
+        turns = [await self._say(each) for each in waiting]
         return None if all(turns) else AGAIN
 
     async def _say(self, outgoing: Outgoing) -> bool:

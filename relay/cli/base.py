@@ -3,13 +3,17 @@ plain output.
 """
 
 import argparse
+import os
 import sys
 from pathlib import Path
 from typing import NoReturn
 
+from relay.cli.printing import shown, shown_json
 from relay.core.duration import parse_duration
 
 GOOD, FAULTY, CANNOT = 0, 1, 2
+CONFIG_VARIABLE = "ALERT_RELAY_CONFIG_FILE"
+STORAGE_VARIABLE = "ALERT_RELAY_STORAGE_PATH"
 
 
 class Parser(argparse.ArgumentParser):
@@ -17,15 +21,27 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         """Ends with status 2."""
-        self.exit(CANNOT, f"{self.prog}: {message}; see {self.prog} --help\n")
+        self.exit(CANNOT, shown(f"{self.prog}: {message}; see {self.prog} --help\n"))
 
 
 def say(text: str) -> None:
-    sys.stdout.write(f"{text}\n")
+    """A line, or several, on standard output, as a terminal may be shown them."""
+    sys.stdout.write(f"{shown(text)}\n")
+
+
+def say_json(text: str) -> None:
+    """JSON on standard output."""
+    sys.stdout.write(f"{shown_json(text)}\n")
+
+
+def say_drawn(text: str) -> None:
+    """A drawing, or a line, with colors of ours on standard output."""
+    sys.stdout.write(f"{shown(text, styled=True)}\n")
 
 
 def complain(text: str) -> None:
-    sys.stderr.write(f"{text}\n")
+    """A line, or several, on standard error."""
+    sys.stderr.write(f"{shown(text)}\n")
 
 
 def duration(text: str) -> float:
@@ -45,9 +61,9 @@ def config_option(parser: argparse.ArgumentParser) -> None:
         "--config.file",
         dest="config_file",
         type=Path,
-        default=Path("relay.yml"),
+        default=Path(os.environ.get(CONFIG_VARIABLE) or "relay.yml"),
         metavar="FILE",
-        help="configuration file (default: relay.yml)",
+        help=f"configuration file (default: ${CONFIG_VARIABLE}, else relay.yml)",
     )
 
 
@@ -68,7 +84,13 @@ def storage_option(parser: argparse.ArgumentParser) -> None:
         "--storage.path",
         dest="storage",
         type=Path,
-        default=Path("data"),
+        default=_storage(),
         metavar="DIR",
-        help="storage directory (default: data/)",
+        help=f"storage directory (default: ${STORAGE_VARIABLE}, else data/; in a storage directory "
+        "that one)",
     )
+
+
+def _storage() -> Path:
+    named = os.environ.get(STORAGE_VARIABLE)
+    return Path(named or ("." if Path("relay.db").is_file() else "data"))

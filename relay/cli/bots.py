@@ -5,7 +5,7 @@ import argparse
 from msgspec import Struct
 
 from relay.cli.api_calls import called
-from relay.cli.base import FAULTY, GOOD, config_option, output_option, say
+from relay.cli.base import FAULTY, GOOD, config_option, output_option, say, say_json
 from relay.cli.loading import rules_of
 from relay.cli.people_admin import as_json
 from relay.cli.printing import age, table
@@ -42,7 +42,7 @@ def run(options: argparse.Namespace) -> int:
         return rules
     seen = [_look(bot) for bot in rules.bots]
     if options.output == "json":
-        say(as_json(seen))
+        say_json(as_json(seen))
     elif seen:
         rows = [
             (each.bot, f"@{each.username}", each.mode, str(each.pending), each.error or "-")

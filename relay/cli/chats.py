@@ -5,7 +5,7 @@ needs.
 import argparse
 import time
 
-from relay.cli.base import CANNOT, GOOD, output_option, say, storage_option
+from relay.cli.base import CANNOT, GOOD, output_option, say, say_json, storage_option
 from relay.cli.people_admin import as_json, asked
 from relay.cli.printing import age, table
 from relay.core.bot.people import ChatEntry
@@ -23,7 +23,7 @@ def run(options: argparse.Namespace) -> int:
     if not isinstance(answer, Chats):
         return answer if isinstance(answer, int) else CANNOT
     if options.output == "json":
-        say(as_json(answer))
+        say_json(as_json(answer))
         return GOOD
     now = time.time()
     head = ("BOT", "CHAT", "TYPE", "TITLE", "STANDING", "TOPICS", "HEARD")

@@ -208,4 +208,4 @@ def _summary(sandbox: Sandbox, tally: _Tally, rows: tuple[BalanceRow, ...], post
     return lost
 
 
-_COUNTS = ("accepted", "delivered", "merged", "duplicate", "expired", "dead", "pending")
+_COUNTS = ("accepted", "delivered", "merged", "duplicate", "muted", "expired", "dead", "pending")

@@ -6,7 +6,7 @@ import sys
 import time
 from collections.abc import Iterator
 
-from relay.cli.base import say
+from relay.cli.base import say_drawn
 from relay.core.routing.lane import Platform
 from relay.sandbox.page import draw
 from relay.sandbox.server import Sandbox
@@ -66,10 +66,10 @@ class Drawn:
             edited = "" if key.endswith(".0") else "edited"
             self.remark(f"{where}{' · edited' if edited else ''}")
             platform: Platform = "telegram" if where.startswith("Telegram") else "discord"
-            say(draw(platform, json.loads(text), colour=self._colour, foot=edited) + "\n")
+            say_drawn(draw(platform, json.loads(text), colour=self._colour, foot=edited) + "\n")
         return bool(new)
 
     def remark(self, text: str) -> None:
         """A line of what happens, with the seconds since the beginning."""
         line = f"{time.time() - self._began:5.1f} s  {text}"
-        say(_QUIET.format(line) if self._colour else line)
+        say_drawn(_QUIET.format(line) if self._colour else line)

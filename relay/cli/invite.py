@@ -14,6 +14,7 @@ from relay.cli.base import (
     duration,
     output_option,
     say,
+    say_json,
     storage_option,
 )
 from relay.cli.loading import rules_of
@@ -146,7 +147,7 @@ def _link(invite: Invite, username: str, token: str) -> Link:
 
 def _print(link: Link, options: argparse.Namespace) -> None:
     if options.output == "json":
-        say(as_json(link))
+        say_json(as_json(link))
         return
     who = "one person or group" if link.uses == 1 else f"{link.uses} people or groups"
     say(
@@ -163,7 +164,7 @@ def list_(options: argparse.Namespace) -> int:
     if not isinstance(answer, Invites):
         return answer if isinstance(answer, int) else CANNOT
     if options.output == "json":
-        say(as_json(answer))
+        say_json(as_json(answer))
         return GOOD
     now = time.time()
     head = ("ID", "NAME", "MATCHERS", "USED", "STATE")

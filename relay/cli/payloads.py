@@ -12,8 +12,9 @@ from typing import Any
 import msgspec
 
 from relay.core.alert import Notification
-from relay.core.payload import PayloadError, parse
 from relay.core.routing.diff import Recorded
+from relay.core.webhook.payload import parse
+from relay.core.webhook.shape import PayloadError
 from relay.store.data_dir import DATABASE
 
 PATIENCE = 15.0  # seconds for an Alertmanager to answer
@@ -69,8 +70,8 @@ def _newest(parts: tuple[Notification, ...], now: float) -> float:
 
 
 def stored(folder: Path, since: float) -> Iterator[Recorded]:
-    """The payloads that a storage keeps, accepted at `since` (Unix seconds) or later, in order. A
-    relay may be at work on it: this reads beside it. Raises NoPayloads.
+    """The payloads that a storage keeps, accepted at `since` (Unix seconds) or later, in order.
+    Raises NoPayloads, also while a relay is at work on it.
     """
     path = folder / DATABASE
     if not path.is_file():
@@ -83,6 +84,13 @@ def stored(folder: Path, since: float) -> Iterator[Recorded]:
         with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
             for at, body in db.execute(query, (since,)):
                 yield Recorded(at, _notification(body))
+    except sqlite3.OperationalError as error:
+        if "locked" not in str(error):
+            raise NoPayloads(f"cannot read the payloads of {path}: {error}") from None
+        raise NoPayloads(
+            f"a relay is at work on {folder}, and its payloads cannot be read beside it: stop it, "
+            "or name payloads with --payload=FILE or --alertmanager.url=URL"
+        ) from None
     except (sqlite3.Error, msgspec.DecodeError) as error:
         raise NoPayloads(f"cannot read the payloads of {path}: {error}") from None
 

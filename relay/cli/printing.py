@@ -2,9 +2,16 @@
 are.
 """
 
+import re
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
+# C0 but for tab and line feed, DEL, C1, the separators of lines, what turns the direction of text,
+# and halves of surrogate pairs, which no terminal can be sent.
+_STEERING = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff]"
+)
+_STYLE = re.compile(r"(\x1b\[[0-9;]*m)")
 _WIDEST = 200  # characters in a column
 _LONGEST = 4000  # characters on one line
 
@@ -45,6 +52,21 @@ def age(seconds: float) -> str:
                 else f"{left // size}{unit}"
             )
     return f"{left}s"
+
+
+def shown(text: str, *, styled: bool = False) -> str:
+    """The text without anything that a terminal obeys, whoever wrote it: whatever a verb prints
+    goes through here. `styled`: colors stay, of a drawing that lets none of its content through.
+    """
+    if not styled:
+        return _STEERING.sub("\N{REPLACEMENT CHARACTER}", text)
+    pieces = _STYLE.split(text)
+    return "".join(each if at % 2 else shown(each) for at, each in enumerate(pieces))
+
+
+def shown_json(text: str) -> str:
+    """JSON with the same meaning that a terminal shows as it is."""
+    return _STEERING.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def safe(text: str, most: int = _LONGEST) -> str:

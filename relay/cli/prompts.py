@@ -9,11 +9,13 @@ import msgspec
 
 from relay.cli.base import complain
 from relay.core.event import Event, StorageDamaged
-from relay.operate.admin_socket import AdminAnswer, AdminRequest, Failed, perform
+from relay.operate.admin_socket import AdminAnswer, AdminRequest, Failed, back_up, perform
 from relay.store.data_dir import DATABASE, CannotStart, DataDir, InUse, socket_path
+from relay.store.history import Backup
 from relay.store.protocol import NewerSchema, StoreError
 from relay.store.sqlite.store import SqliteStore
 
+LONG_PATIENCE = 3600.0  # for a copy of the whole storage
 PATIENCE = 30.0  # seconds: longer than the call to a chat that a retry or drop may have to wait for
 _LARGEST = 64 << 20  # bytes of an answer
 _answer: Callable[[bytes], AdminAnswer] = msgspec.json.Decoder(AdminAnswer).decode
@@ -32,7 +34,7 @@ def _from_relay(path: Path, request: AdminRequest) -> AdminAnswer | None:
     socket behind.
     """
     with socket.socket(socket.AF_UNIX) as line:
-        line.settimeout(PATIENCE)
+        line.settimeout(LONG_PATIENCE if isinstance(request, Backup) else PATIENCE)
         try:
             line.connect(str(path))
         except (FileNotFoundError, ConnectionRefusedError):
@@ -81,6 +83,8 @@ def _open_and_perform(database: Path, request: AdminRequest) -> AdminAnswer:
     except (NewerSchema, StoreError) as error:
         raise CannotStart(f"{database}: {error}") from error
     try:
+        if isinstance(request, Backup):
+            return back_up(store, request)
         answers: list[AdminAnswer] = []
         (failed,) = store.batch([lambda: answers.append(perform(store, request, time.time()))])
     except StoreError as error:

@@ -9,7 +9,16 @@ from pathlib import Path
 import msgspec
 from msgspec.structs import replace
 
-from relay.cli.base import CANNOT, FAULTY, GOOD, complain, output_option, say, storage_option
+from relay.cli.base import (
+    CANNOT,
+    FAULTY,
+    GOOD,
+    complain,
+    output_option,
+    say,
+    say_json,
+    storage_option,
+)
 from relay.cli.paths import spell
 from relay.cli.printing import age, safe, table, time_of
 from relay.cli.prompts import ask
@@ -109,7 +118,10 @@ def show(options: argparse.Namespace) -> int:
     found = _asked(options.storage, Show(options.id))
     if not isinstance(found, Whole):
         return _said(found)
-    say(_json(found) if options.output == "json" else "\n".join(_described(found, time.time())))
+    if options.output == "json":
+        say_json(_json(found))
+    else:
+        say("\n".join(_described(found, time.time())))
     return GOOD
 
 
@@ -164,7 +176,7 @@ def _said(answer: AdminAnswer) -> int:
             complain(f"alert-relay queue: {safe(why)}")
             return CANNOT
         case _:
-            say(_json(answer))
+            say_json(_json(answer))
     return GOOD
 
 
@@ -183,7 +195,7 @@ def _say_salvaged(found: Salvaged) -> None:
 
 def _print(page: Page, options: argparse.Namespace) -> None:
     if options.output == "json":
-        say(_json(page))
+        say_json(_json(page))
         return
     if page.deliveries:
         now = time.time()

@@ -5,19 +5,8 @@ import json
 import time
 from collections.abc import Iterable, Iterator
 from itertools import chain
-from pathlib import Path
 
-from relay.cli.base import (
-    CANNOT,
-    FAULTY,
-    GOOD,
-    complain,
-    config_option,
-    duration,
-    output_option,
-    say,
-    storage_option,
-)
+from relay.cli.base import CANNOT, FAULTY, GOOD, complain, say
 from relay.cli.loading import routing_of
 from relay.cli.paths import spell
 from relay.cli.payloads import NoPayloads, bodies_of, firing_now, recorded, stored
@@ -34,44 +23,7 @@ from relay.core.routing.diff import (
     diff,
 )
 
-_WEEK = 7 * 86400.0
 _MOST_NAMES = 5  # alert names of one receiver that are shown; JSON has them all
-
-
-def arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("new", type=Path, metavar="NEW", help="the changed configuration")
-    given = parser.add_mutually_exclusive_group()
-    given.add_argument(
-        "--since",
-        type=duration,
-        default=_WEEK,
-        metavar="DURATION",
-        help="compare the stored payloads of this time (default: 7d)",
-    )
-    given.add_argument(
-        "--payload",
-        action="append",
-        type=Path,
-        metavar="FILE",
-        help="compare webhook payloads of Alertmanager in a file, may be repeated",
-    )
-    given.add_argument(
-        "--alertmanager.url",
-        dest="alertmanager",
-        metavar="URL",
-        help="compare what fires in this Alertmanager now",
-    )
-    parser.add_argument(
-        "--fail-on",
-        choices=("nobody", "lost", "moved", "any"),
-        default="nobody",
-        help="exit with status 1 when an alert would reach nobody, is lost for a receiver, "
-        "moves, or anything changes (default: nobody)",
-    )
-    config_option(parser)
-    storage_option(parser)
-    output_option(parser)
-    parser.set_defaults(run=run)
 
 
 def run(options: argparse.Namespace) -> int:

@@ -11,7 +11,16 @@ from typing import assert_never
 import msgspec
 from msgspec import Struct
 
-from relay.cli.base import CANNOT, FAULTY, GOOD, complain, config_option, output_option, say
+from relay.cli.base import (
+    CANNOT,
+    FAULTY,
+    GOOD,
+    complain,
+    config_option,
+    output_option,
+    say,
+    say_json,
+)
 from relay.cli.environment import ignored_proxy
 from relay.cli.loading import rules_of
 from relay.core.active_config import ActiveConfig
@@ -88,7 +97,7 @@ def run(options: argparse.Namespace) -> int:
         _test_all(targets, rules.active, rules.platforms, simple=options.output == "simple")
     )
     if options.output == "json":
-        say(msgspec.json.format(msgspec.json.encode(tested)).decode())
+        say_json(msgspec.json.format(msgspec.json.encode(tested)).decode())
     return FAULTY if any(each.error for each in tested) else GOOD
 
 

@@ -5,21 +5,29 @@ import asyncio
 import gc
 import logging
 import os
+import resource
 import signal
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 from urllib.parse import urlsplit
 
 from relay import __version__
 from relay.app import App, Options
-from relay.cli.base import CANNOT, GOOD, complain, config_option
+from relay.cli.base import CANNOT, GOOD, complain, config_option, storage_option
 from relay.cli.environment import ignored_proxy
 from relay.core.duration import parse_duration
 from relay.inbound.server import MEBIBYTE, RequestLimits
 from relay.operate import log
+from relay.own_thread import OwnThread
 from relay.settings.watch import SECRETS_EVERY, Watch, follow
 from relay.store.data_dir import CannotStart
+from relay.supervised import supervised
 
+T = TypeVar("T")
+_MOST_FILES = 65536
 _log = logging.getLogger("relay")
 _SETTLED_AFTER = 0.2  # seconds
 
@@ -38,14 +46,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
             "(default: never)"
         ),
     )
-    add(
-        "--storage.path",
-        dest="storage",
-        type=Path,
-        default=Path("data"),
-        metavar="DIR",
-        help="storage directory (default: data/)",
-    )
+    storage_option(parser)
     add(
         "--web.listen-address",
         dest="listen",
@@ -81,6 +82,19 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="allow a public address without authentication",
     )
+    add(
+        "--web.console",
+        dest="console",
+        action="store_true",
+        help="serve the read-only console at / (default: off)",
+    )
+    add(
+        "--web.console.listen-address",
+        dest="console_listen",
+        default="",
+        metavar="HOST:PORT",
+        help="address of a listener of the console's own (default: that of the webhooks)",
+    )
     add("--log.level", dest="level", choices=("debug", "info", "warning", "error"), default="info")
     add("--log.format", dest="form", choices=("logfmt", "json"), default="logfmt")
     parser.set_defaults(run=run)
@@ -88,10 +102,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(options: argparse.Namespace) -> int:
     """Serves; status 2 when it cannot start."""
+    _open_files()
     log.setup(options.level, options.form)
     host, colon, port = options.listen.rpartition(":")
     if not colon or not port.isdecimal() or int(port) > 65535:
         complain(f"--web.listen-address={options.listen}: write HOST:PORT, such as 127.0.0.1:9087")
+        return CANNOT
+    console_host, colon, console_port = options.console_listen.rpartition(":")
+    if options.console_listen and not (
+        colon and console_port.isdecimal() and int(console_port) <= 65535
+    ):
+        complain(
+            f"--web.console.listen-address={options.console_listen}: write HOST:PORT, such as "
+            "127.0.0.1:9088"
+        )
         return CANNOT
     external = urlsplit(options.external)
     if options.external and not (external.scheme in ("http", "https") and external.hostname):
@@ -107,7 +131,11 @@ def run(options: argparse.Namespace) -> int:
         web_config_file=options.web,
         allow_unauthenticated=options.open,
         prefix=external.path.rstrip("/"),
-        limits=RequestLimits(max_body=options.max_body),
+        external_host=external.hostname or "",
+        limits=RequestLimits(max_body=options.max_body, all_bodies=2 * options.max_body),
+        console=options.console or bool(options.console_listen),
+        console_host=console_host.strip("[]"),
+        console_port=int(console_port) if options.console_listen else None,
     )
     try:
         asyncio.run(_serve(chosen, options.watch_every))
@@ -118,6 +146,16 @@ def run(options: argparse.Namespace) -> int:
             complain(str(error))
         return CANNOT
     return GOOD
+
+
+def _open_files() -> None:
+    """As many connections as the machine allows: chats that hang must not use up the senders'."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = _MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, _MOST_FILES)
+    if soft == resource.RLIM_INFINITY or soft >= most:
+        return
+    with suppress(ValueError, OSError):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 def _described(options: Options) -> tuple[tuple[str, str], ...]:
@@ -132,46 +170,70 @@ def _seconds(text: str) -> float:
         raise argparse.ArgumentTypeError(str(error)) from None
 
 
+def _built(options: Options) -> tuple[Watch, Watch, App]:
+    """The watches are there before the first load, so that they miss no change."""
+    return Watch(options.config_file), Watch(options.config_file), App(options)
+
+
 async def _serve(options: Options, watch_every: float) -> None:
-    watch, secrets = (
-        Watch(options.config_file),
-        Watch(options.config_file),
-    )  # before the first load: none is missed
     loop, stop = asyncio.get_running_loop(), asyncio.Event()
-    reloads: set[asyncio.Task[tuple[str, ...]]] = set()
-
-    def reload() -> None:
-        task = asyncio.ensure_future(app.reload("SIGHUP"))
-        reloads.add(task)
-        task.add_done_callback(reloads.discard)
-
+    hung_up = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
-    loop.add_signal_handler(signal.SIGHUP, reload)
+    loop.add_signal_handler(signal.SIGHUP, hung_up.set)
     _log.info("starting", extra={"values": _described(options)})
     if proxy := ignored_proxy(os.environ):
         _log.warning(proxy, extra={"values": ()})
-    app = App(options)
+    # In a thread: files that do not answer keep no signal from being heard.
+    building = asyncio.create_task(OwnThread("start").run(partial(_built, options), None))
+    if not await _unless_stopped(building, stop):
+        return
+    watch, secrets, app = building.result()
     # what a start made stays: no later collection goes through it, for some 20 ms each time
     gc.freeze()
     gc.enable()
     if not await _started(app, stop):
         return
     watching = [
+        _watching(partial(_reload_when, hung_up, app)),
         asyncio.create_task(_settle(app)),
-        asyncio.create_task(
-            follow(secrets.secrets_changed, SECRETS_EVERY, partial(app.reload, "secret"))
+        _watching(
+            partial(follow, secrets.secrets_changed, SECRETS_EVERY, partial(app.reload, "secret"))
         ),
     ]
     if watch_every:
-        watching.append(
-            asyncio.create_task(follow(watch.changed, watch_every, partial(app.reload, "file")))
-        )
+        reload = partial(app.reload, "file")
+        watching.append(_watching(partial(follow, watch.changed, watch_every, reload)))
     await stop.wait()
     _log.info("stopping", extra={"values": ()})
     for task in watching:
         task.cancel()
     await app.stop()
+
+
+def _watching(work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
+    return asyncio.create_task(supervised("watching the configuration failed", work, log.on_event))
+
+
+async def _reload_when(hung_up: asyncio.Event, app: App) -> None:
+    """Reloads after each SIGHUP; those that come meanwhile are one."""
+    while True:
+        await hung_up.wait()
+        hung_up.clear()
+        await app.reload("SIGHUP")
+
+
+async def _unless_stopped(task: asyncio.Task[T], stop: asyncio.Event) -> bool:
+    """Whether the task came to its end before the relay was told to stop."""
+    stopping = asyncio.create_task(stop.wait())
+    await asyncio.wait((task, stopping), return_when=asyncio.FIRST_COMPLETED)
+    stopping.cancel()
+    if task.done():
+        return True
+    _log.info("stopping", extra={"values": ()})
+    task.cancel()
+    await asyncio.gather(task, return_exceptions=True)
+    return False
 
 
 async def _settle(app: App) -> None:
@@ -184,14 +246,9 @@ async def _settle(app: App) -> None:
 async def _started(app: App, stop: asyncio.Event) -> bool:
     """Starts; gives up when told to stop before it listens: what an earlier run sent is written
     down however long the storage takes."""
-    starting, stopping = asyncio.create_task(app.start()), asyncio.create_task(stop.wait())
-    await asyncio.wait((starting, stopping), return_when=asyncio.FIRST_COMPLETED)
-    if not starting.done():
-        _log.info("stopping", extra={"values": ()})
-        starting.cancel()
-        await asyncio.gather(starting, return_exceptions=True)
+    starting = asyncio.create_task(app.start())
+    if not await _unless_stopped(starting, stop):
         await app.stop()
         return False
-    stopping.cancel()
     _log.info("listening", extra={"values": (("address", starting.result()),)})
     return True

@@ -3,7 +3,7 @@
 import argparse
 import time
 
-from relay.cli.base import CANNOT, GOOD, output_option, say, storage_option
+from relay.cli.base import CANNOT, GOOD, output_option, say, say_json, storage_option
 from relay.cli.invite import spell
 from relay.cli.people_admin import as_json, asked
 from relay.cli.printing import age, table, time_of
@@ -27,7 +27,7 @@ def list_(options: argparse.Namespace) -> int:
     if not isinstance(answer, Subscriptions):
         return answer if isinstance(answer, int) else CANNOT
     if options.output == "json":
-        say(as_json(answer))
+        say_json(as_json(answer))
         return GOOD
     now = time.time()
     head = ("ID", "WHO", "CHAT", "NAME", "MATCHERS", "SINCE", "STATE")

@@ -12,7 +12,17 @@ from pathlib import Path
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.cli.base import CANNOT, FAULTY, GOOD, complain, config_option, output_option, say
+from relay.cli.base import (
+    CANNOT,
+    FAULTY,
+    GOOD,
+    complain,
+    config_option,
+    output_option,
+    say,
+    say_drawn,
+    say_json,
+)
 from relay.cli.loading import rules_of
 from relay.core.alert import Alert, Notification
 from relay.core.card.card import Card, Head
@@ -20,13 +30,14 @@ from relay.core.card.fold import Arriving, fold
 from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Post
 from relay.core.card.view import View
-from relay.core.payload import PayloadError, parse
 from relay.core.routing.lane import Platform, Target
 from relay.core.routing.matcher import matches
 from relay.core.template import sample
 from relay.core.template.build_view import build_view
 from relay.core.template.links import inside, rewrite_hint
 from relay.core.template.template import Templates, render
+from relay.core.webhook.payload import parse
+from relay.core.webhook.shape import PayloadError
 from relay.platforms.contract import AnyPlatform
 from relay.sandbox.page import draw
 
@@ -174,10 +185,10 @@ def _print(shown: list[Shown], output: str) -> None:
         listed = [
             {"platform": each.platform, "method": each.method, "body": each.body} for each in shown
         ]
-        say(json.dumps(listed, indent=2, ensure_ascii=False))
+        say_json(json.dumps(listed, indent=2, ensure_ascii=False))
         return
     colour = sys.stdout.isatty()
     for each in shown:
         say(f"{each.platform}, {each.title}:")
-        say(draw(each.platform, each.body, colour=colour))
+        say_drawn(draw(each.platform, each.body, colour=colour))
         say("")

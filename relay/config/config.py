@@ -1,5 +1,6 @@
 """relay.yml from bytes to models: every fault of its structure at once, each at its place."""
 
+import hashlib
 from collections.abc import Iterator, Sequence
 
 from msgspec import Struct
@@ -39,7 +40,8 @@ class Config(Struct, frozen=True):
     What faults concern is left out, so that the rest can be judged in the same pass:
     `incomplete` is where keys were left out, `routes_whole` is False when that was in the route
     tree.
-    `declared` are all receiver names of the file, those left out as well.
+    `declared` are all receiver names of the file, those left out as well. `sha256` is the digest of
+    the file, hexadecimal.
     """
 
     file: File
@@ -47,6 +49,7 @@ class Config(Struct, frozen=True):
     routes_whole: bool
     incomplete: frozenset[Position]
     declared: frozenset[str]
+    sha256: str = ""
 
 
 def parse(name: str, data: bytes, platforms: Platforms) -> tuple[Config | None, tuple[Fault, ...]]:
@@ -82,7 +85,9 @@ def parse(name: str, data: bytes, platforms: Platforms) -> tuple[Config | None, 
         return None, faults
     routes_whole = all(error["loc"][:1] != ("route",) for error in errors)
     source = Source(source.name, source.lines, pruned, source.secrets)
-    return Config(file, source, routes_whole, incomplete, declared), faults
+    return Config(
+        file, source, routes_whole, incomplete, declared, hashlib.sha256(data).hexdigest()
+    ), faults
 
 
 def _unquoted_nulls(source: Source) -> Iterator[Fault]:

@@ -104,6 +104,7 @@ def policy(
         quiet=_first(own.quiet, common.quiet, _DEFAULT.quiet),
         urgent=_first(own.urgent, common.urgent, _DEFAULT.urgent),
         fallback=_first(first.fallback, second.fallback, _DEFAULT.fallback),
+        fallback_after=_first(first.fallback_after, second.fallback_after, _DEFAULT.fallback_after),
         mentions=_first(own.mentions, common.mentions, _DEFAULT.mentions),
         link_rewrites=_link_rewrites(first, second, file),
         overflow=_first(first.overflow, second.overflow, _DEFAULT.overflow),

@@ -7,6 +7,7 @@ from msgspec import Struct
 from relay.config import acting
 from relay.config.config import Config
 from relay.config.destination import Destinations, Mode
+from relay.config.fallbacks import check_fallbacks
 from relay.config.fault import Fault, faulty
 from relay.config.files import Files
 from relay.config.policy import KnownNames, check_ignores, check_name, personal
@@ -52,6 +53,7 @@ class ResolvedConfig(Struct, frozen=True):
     tests: int
     template_check: TemplateCheck
     acting: ActingConfig
+    sha256: str
 
 
 def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, tuple[Fault, ...]]:
@@ -74,6 +76,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
     notices = _notices(file, names, report)
     _check_shared(file, targets, report)
     _check_last_resort(file, targets, report)
+    check_fallbacks(file, targets, report)
     _check_discards(file, targets, report)
     root = _routes(config, names, notices, report)
     draft = ResolvedConfig(
@@ -88,6 +91,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
         tests=len(file.tests),
         template_check=_trial(files, targets, personal(file), mode),
         acting=acting.acting(file, destinations, config.declared, notices, report),
+        sha256=config.sha256,
     )
     return draft, tuple(report.faults)
 

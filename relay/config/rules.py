@@ -31,5 +31,6 @@ def decided(draft: ResolvedConfig, faults: tuple[Fault, ...]) -> Rules | None:
         draft.retention,
         draft.notices_receiver,
         draft.acting,
+        sha256=draft.sha256,
     )
     return Rules(**structs.asdict(draft), active=active)

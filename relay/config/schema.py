@@ -153,8 +153,8 @@ class File(Model):
     global_: Global = Field(Global(), alias="global")
     """The bot, and defaults for all receivers."""
     templates: Texts = ()
-    """Template files, patterns relative to this file; one with the name of a built-in template
-    takes its place."""
+    """Template files, patterns relative to this file; their names end in `.j2`, links followed. One
+    with the name of a built-in template takes its place."""
     limits: LimitsConfig = LimitsConfig()
     """Rate limits of the platforms."""
     retention: Retention = Retention()

@@ -31,7 +31,9 @@ class ActiveConfig(Struct, frozen=True, dict=True):
     """Everything that deliveries, messages and answers depend on. Cards and deliveries name
     receivers and lanes, never this. `personal` is the policy of chats that subscribe,
     `notices_receiver` gets what the relay tells of itself, `acting` is what people may do
-    from a chat.
+    from a chat. `wall_ahead`: seconds by which the clock on the wall, which hours follow, is ahead
+    of the one that waits follow; 0 while they are close. `sha256` is the digest of the
+    configuration file (hexadecimal), `generation` the number under which the storage knows it.
     """
 
     routing: Routing
@@ -43,6 +45,9 @@ class ActiveConfig(Struct, frozen=True, dict=True):
     retention: Retention = Retention()
     notices_receiver: str = ""
     acting: ActingConfig = ActingConfig()
+    wall_ahead: float = 0.0
+    sha256: str = ""
+    generation: int = 0
 
     @property
     def notices_language(self) -> str:

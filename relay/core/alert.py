@@ -38,6 +38,10 @@ class Alert(Struct, frozen=True):
         return self.labels.get("severity", "")
 
 
+OWN_KEYS = frozenset({"digest", "quiet"})  # of the cards of a lane's own: see core/card/digest.py
+OWN_PREFIX = "notice/"  # of the groups of all notices
+
+
 class GroupId(Struct, frozen=True, order=True):
     """What an alert group is known by: `groupKey` alone does not name the receiver (Alertmanager
     dispatch/route.go).
@@ -46,6 +50,14 @@ class GroupId(Struct, frozen=True, order=True):
     source: str
     receiver: str
     group_key: str
+
+
+def outside_key(group_key: str) -> str:
+    """The group key of a payload. One that would name a card of the relay's own (a digest, a
+    summary, a notice) becomes another. Alertmanager's keys begin with a brace.
+    """
+    own = group_key in OWN_KEYS or group_key.startswith(OWN_PREFIX)
+    return f"payload:{group_key}" if own else group_key
 
 
 class Notification(Struct, frozen=True):

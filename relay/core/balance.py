@@ -18,6 +18,7 @@ class BalanceRow(Struct, frozen=True):
     delivered: int = 0
     merged: int = 0
     duplicate: int = 0
+    muted: int = 0
     expired: int = 0
     dead: int = 0
     pending: int = 0
@@ -26,7 +27,7 @@ class BalanceRow(Struct, frozen=True):
     @property
     def lost(self) -> int:
         """Accepted deliveries that no other count has: 0, or there is a bug."""
-        found = (
-            self.delivered + self.merged + self.duplicate + self.expired + self.dead + self.pending
+        ended = (
+            self.delivered + self.merged + self.duplicate + self.muted + self.expired + self.dead
         )
-        return self.accepted - found
+        return self.accepted - ended - self.pending

@@ -67,6 +67,17 @@ def room(budget: Budget, limit: Limit, now: float) -> int:
     return limit.count - sum(at > now - limit.window for at in budget.used)
 
 
+def room_within(budget: Budget, limit: Limit, now: float, seconds: float) -> float:
+    """How many calls fit into the next `seconds`."""
+    left = seconds - max(0.0, budget.blocked_until - now)
+    if left <= 0:
+        return 0.0
+    if left > limit.window:
+        return limit.count * left / limit.window
+    used = sum(at > now + seconds - limit.window for at in budget.used)
+    return float(max(0, limit.count - used))
+
+
 def take(budget: Budget, limit: Limit, now: float) -> Budget:
     """The budget after a call at `now`; what has left the window is forgotten."""
     used = tuple(at for at in budget.used if at > now - limit.window)

@@ -5,7 +5,7 @@ from msgspec.structs import replace
 
 from relay.core.bot.people import Subscription
 from relay.core.budget import Block, Budget
-from relay.core.card.card import Card, Entry
+from relay.core.card.card import Card, Entry, Storm
 from relay.core.card.failures import Failures
 from relay.core.card.lane_state import LaneState
 
@@ -41,8 +41,17 @@ class TimesMovedBack(Struct, frozen=True):
             counted_at=self.at(card.counted_at),
             heard_at=self.at(card.heard_at),
             closed_at=self.if_any(card.closed_at),
+            storm=card.storm and self._storm(card.storm),
             failures=card.failures and self._failures(card.failures),
             tried_at=self.at(card.tried_at),
+        )
+
+    def _storm(self, storm: Storm) -> Storm:
+        return Storm(
+            self.at(storm.pressed_at),
+            self.at(storm.urgent_at),
+            self.at(storm.rung_at),
+            self.at(storm.followed_at),
         )
 
     def _failures(self, failures: Failures) -> Failures:
@@ -69,6 +78,7 @@ class TimesMovedBack(Struct, frozen=True):
             retry_at=self.at(state.retry_at),
             trouble_since=self.at(state.trouble_since),
             trouble_until=self.at(state.trouble_until),
+            fresh_at=self.at(state.fresh_at),
             passed_at=self.at(state.passed_at),
             recovered_at=self.at(state.recovered_at),
         )

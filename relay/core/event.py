@@ -10,7 +10,7 @@ from msgspec import Struct
 from relay.core.bot.update import Sort
 from relay.core.routing.lane import Platform
 
-Settlement = Literal["delivered", "merged", "duplicate", "expired", "dead"]
+Settlement = Literal["delivered", "merged", "duplicate", "muted", "expired", "dead"]
 FailureReason = Literal[
     "authError", "rateLimited", "clientError", "serverError", "contextDeadlineExceeded", "other"
 ]  # Alertmanager's notify/util.go
@@ -27,11 +27,15 @@ class EndReason(StrEnum):
     SUBSCRIPTION_ENDED = "subscription_ended"
     EXPIRED = "expire_after"
     UNREADABLE = "unreadable"
+    DIGEST = "digest"
+    COUNTED = "counted_in_digest"
+    MUTED = "muted_by_its_chat"
 
 
 _SENTENCES = {
     EndReason.ROUTED_AGAIN.value: "routed once more",
     EndReason.DROPPED.value: "dropped by the operator",
+    EndReason.MUTED.value: "muted by its chat",
 }
 
 
@@ -42,7 +46,9 @@ def sentence(why: str) -> str:
 
 class Answered(Struct, frozen=True):
     """A webhook request was answered with HTTP status `code` after `seconds`; `why` is empty unless
-    it was refused. `path` and `peer` (the address that it came from) are as the sender has them."""
+    it was refused. `path` and `peer` (the address that it came from) are as the sender has them;
+    `size` is the length of its body (bytes), as it was announced. `stranger`: that address is
+    public and posted nothing yet that was accepted."""
 
     code: int
     seconds: float
@@ -50,12 +56,29 @@ class Answered(Struct, frozen=True):
     method: str = ""
     path: str = ""
     peer: str = ""
+    stranger: bool = False
+    size: int = 0
+
+
+class RequestRefused(Struct, frozen=True):
+    """A request for another path than /alerts, or with another method, was refused. The fields are
+    those of `Answered`.
+    """
+
+    code: int
+    why: str
+    method: str
+    path: str
+    peer: str
+    stranger: bool
+    size: int = 0
 
 
 class Accepted(Struct, frozen=True):
-    """A notification was committed. `discarded` alerts reached only receivers without entries.
-    `fault`: routing failed because of a bug, and all alerts went to the root receiver. `inside` are
-    the addresses of its links that a chat leaves out, since they work only inside."""
+    """A notification was committed. `discarded` alerts reached only receivers without entries:
+    those of `discarded_by`, each with how many. `id` is by what the history knows it. `fault`:
+    routing failed because of a bug, and all alerts went to the root receiver. `inside` are the
+    addresses of its links that a chat leaves out, since they work only inside."""
 
     source: str
     group_key: str
@@ -65,6 +88,8 @@ class Accepted(Struct, frozen=True):
     deliveries: int
     fault: str = ""
     inside: tuple[str, ...] = ()
+    discarded_by: tuple[tuple[str, int], ...] = ()
+    id: int = 0
 
 
 class Called(Struct, frozen=True):
@@ -83,7 +108,9 @@ class Called(Struct, frozen=True):
 
 class Settled(Struct, frozen=True):
     """Deliveries of one receiver ended. `latencies`: seconds from acceptance to API success, for
-    delivered ones.
+    delivered ones; then `delivery` is the last of them, and `id` its notification's. `lost` is the
+    head of the card that will not be shown, such as `warning KubeJobFailed · invoice-export ·
+    billing`, where it is known; `urgent`: its severity is among the highest.
     """
 
     platform: Platform
@@ -92,6 +119,10 @@ class Settled(Struct, frozen=True):
     count: int
     latencies: tuple[float, ...] = ()
     why: str = ""
+    delivery: str = ""
+    id: int = 0
+    lost: str = ""
+    urgent: bool = False
 
 
 class ChatChanged(Struct, frozen=True):
@@ -131,7 +162,8 @@ class TemplateFailed(Struct, frozen=True):
 class Loaded(Struct, frozen=True):
     """The configuration was read at `at` (Unix seconds) and is in force, or was rejected with that
     many `faults`, warnings not counted. `why` is the cause of the load; `receivers` and `chats` are
-    the counts in force."""
+    the counts in force, `sha256` is the digest of the file. `first` is the first fault, with its
+    place."""
 
     ok: bool
     at: float
@@ -139,6 +171,8 @@ class Loaded(Struct, frozen=True):
     why: str = ""
     receivers: int = 0
     chats: int = 0
+    sha256: str = ""
+    first: str = ""
 
 
 class StorageDamaged(Struct, frozen=True):
@@ -146,6 +180,23 @@ class StorageDamaged(Struct, frozen=True):
 
     moved_to: str
     why: str
+
+
+class StorageLost(Struct, frozen=True):
+    """The files of the storage are no longer in its folder: nothing more is accepted. Or they are
+    there again: `there`.
+    """
+
+    there: bool
+    folder: str
+
+
+class ClockChanged(Struct, frozen=True):
+    """The clock on the wall was set: it is `wall_ahead` seconds ahead of the steady one by now;
+    behind when that is negative, as good as equal when it is 0.
+    """
+
+    wall_ahead: float
 
 
 class Heard(Struct, frozen=True):
@@ -168,11 +219,12 @@ class Noted(Struct, frozen=True):
 
     level: Literal["debug", "info", "warning", "error"]
     message: str
-    values: tuple[tuple[str, str], ...] = ()
+    values: tuple[tuple[str, str | int | float], ...] = ()
 
 
 Event = (
     Answered
+    | RequestRefused
     | Accepted
     | Called
     | Settled
@@ -182,6 +234,8 @@ Event = (
     | TemplateFailed
     | Loaded
     | StorageDamaged
+    | ClockChanged
+    | StorageLost
     | Heard
     | BotListens
     | Noted

@@ -8,7 +8,7 @@ from typing import assert_never
 from msgspec import Struct
 
 from relay.core.active_config import Refusing
-from relay.core.alert import Alert, GroupId, Notification
+from relay.core.alert import OWN_PREFIX, Alert, GroupId, Notification
 from relay.core.card.card import Card
 from relay.core.event import (
     Accepted,
@@ -17,28 +17,35 @@ from relay.core.event import (
     Called,
     ChatChanged,
     ChatMoved,
+    ClockChanged,
     Contradicted,
     EndReason,
     Event,
     Heard,
     Loaded,
     Noted,
+    RequestRefused,
     Settled,
     StorageDamaged,
+    StorageLost,
     TemplateFailed,
     sentence,
 )
 from relay.core.routing.route import SUBSCRIPTION
-from relay.core.text.texts import say
+from relay.core.text.texts import CATALOGUE, say
 
 # seconds: a notice is repeated only after this long, and ends when nothing renewed it for as long
 HOURLY = 3600.0
-NOTICES = GroupId("", "alert-relay", "notice/")  # with this begin the groups of all notices
+NOTICES = GroupId("", "alert-relay", OWN_PREFIX)  # with this begin the groups of all notices
 CHAT_DOWN = "chat_down"
-_CRITICAL = (CHAT_DOWN, "storage")  # kinds of notices after which alerts do not arrive
+_CRITICAL = (CHAT_DOWN, "storage", "lost")  # kinds of notices after which alerts do not arrive
+_DEAF, _CONFIG = "deaf", "config"
 _GIVEN_UP = (
     400,
     401,
+    403,
+    404,
+    405,
     413,
 )  # answers after which Alertmanager gives a notification up (notify/util.go)
 
@@ -53,7 +60,8 @@ class Notice(Struct, frozen=True):
     """One thing to tell: `kind` names the text (`notice_KIND`) and `name` the alert; `subject`
     tells two of a kind apart. `lasting`: it holds until its cause is said to be over; others are
     over by themselves. `text` is what was told before, where the values of its text are not known
-    any more. `count` is how many things the text tells of, where it counts."""
+    any more. `count` is how many things the text tells of, where it counts. `urgent`: what it
+    tells of is critical, whatever its kind."""
 
     kind: str
     name: str
@@ -63,12 +71,15 @@ class Notice(Struct, frozen=True):
     values: tuple[tuple[str, str], ...] = ()
     text: str = ""
     count: int | None = None
+    urgent: bool = False
 
 
 def notice_of(event: Event) -> Notice | None:
     """The notice that an event is worth, if any."""
     match event:
-        case Answered(code) if code in _GIVEN_UP:
+        case Answered(code, method=method, stranger=False) | RequestRefused(
+            code, method=method, stranger=False
+        ) if code in _GIVEN_UP and method in ("", "POST"):
             return Notice(
                 "refused", "AlertRelayRefusedPayload", str(code), values=(("code", str(code)),)
             )
@@ -84,11 +95,8 @@ def notice_of(event: Event) -> Notice | None:
             )
         case Settled(why=why) if why == EndReason.DROPPED:
             return None  # who did it knows it
-        case Settled(settlement="dead" | "expired" as end, receiver=receiver, count=count, why=why):
-            ended = (("receiver", receiver), ("why", sentence(why)))
-            return Notice(
-                end, f"AlertRelay{end.title()}Deliveries", receiver, values=ended, count=count
-            )
+        case Settled(settlement="dead" | "expired"):
+            return _undelivered(event)
         case TemplateFailed(template, why):
             return Notice(
                 "template",
@@ -107,17 +115,46 @@ def notice_of(event: Event) -> Notice | None:
             return Notice(
                 "storage", "AlertRelayStorageDamaged", moved_to, values=(("file", moved_to),)
             )
+        case ClockChanged(wall_ahead):
+            apart = (("seconds", f"{wall_ahead:+.0f}"),)
+            return Notice(
+                "clock", "AlertRelayClockSet", "", wall_ahead != 0, lasting=True, values=apart
+            )
+        case StorageLost(there, folder):
+            lost = (("folder", folder),)
+            return Notice("lost", "AlertRelayStorageLost", "", not there, lasting=True, values=lost)
         case BotListens(account, listens, why, remedy):
             said = (("bot", account), ("why", why), ("remedy", remedy))
             return Notice(
-                "deaf", "AlertRelayBotDeaf", account, not listens, lasting=True, values=said
+                _DEAF, "AlertRelayBotDeaf", account, not listens, lasting=True, values=said
             )
         case ChatChanged():
             return None  # one of perhaps several chats: see `chat_down`
-        case Answered() | Accepted() | Called() | Settled() | Loaded() | Heard() | Noted():
+        case Loaded(ok=ok, faults=faults, first=first):
+            return Notice(
+                _CONFIG,
+                "AlertRelayConfigRefused",
+                "",
+                not ok,
+                lasting=True,
+                values=(("first", first),),
+                count=faults,
+            )
+        case Answered() | RequestRefused() | Accepted() | Called() | Settled() | Heard() | Noted():
             return None
         case _:
             assert_never(event)
+
+
+def _undelivered(event: Settled) -> Notice:
+    """Each critical alert that is lost is told of, of the others the first of an hour."""
+    name = f"AlertRelay{event.settlement.title()}Deliveries"
+    receiver = event.receiver
+    values = (("receiver", receiver), ("why", sentence(event.why)), ("lost", event.lost))
+    if event.lost:
+        about = f"{receiver}: {event.lost}" if event.urgent else receiver
+        return Notice("undelivered", name, about, values=values, urgent=event.urgent)
+    return Notice(event.settlement, name, receiver, values=values, count=event.count)
 
 
 def chat_down(refusing: Refusing) -> Notice:
@@ -138,26 +175,37 @@ def notice_of_card(card: Card) -> Notice | None:
     """The notice that an earlier run told by this card. None for a bot that hears nothing: only
     what that bot hears says that it is over."""
     kind, _, subject = card.group.group_key.removeprefix(NOTICES.group_key).partition("/")
-    if kind == "deaf" or not card.entries:
+    if kind == _DEAF or not card.entries:
         return None
     entry = card.entries[0]
     name, text = entry.labels.get("alertname", ""), entry.annotations.get("summary", "")
     return Notice(kind, name, subject, lasting=kind == CHAT_DOWN, text=text)
 
 
+def is_news(notice: Notice, *, known: bool) -> bool:
+    """What is over is told where it was told that it began; of a bot that hears nothing, only it
+    knows that from an earlier run."""
+    return not known if notice.firing else known or notice.kind == _DEAF
+
+
+def _text(notice: Notice, language: str) -> str:
+    """What is told of it; what is over may have words of its own."""
+    key = f"notice_{notice.kind}"
+    over = f"{key}_over"
+    key = over if not notice.firing and over in CATALOGUE else key
+    return say(language, key, notice.count, **dict(notice.values)).text
+
+
 def _labels(notice: Notice) -> dict[str, str]:
     """Name, severity by the weight of the thing, and what it is about."""
-    severity = "critical" if notice.kind in _CRITICAL else "warning"
+    severity = "critical" if notice.kind in _CRITICAL or notice.urgent else "warning"
     labels = {"alertname": notice.name, "severity": severity}
     return {**labels, "about": notice.subject} if notice.subject else labels
 
 
 def notification(notice: Notice, language: str, began: float, now: float) -> Notification:
     """The notice as Alertmanager would post an alert that began at `began`."""
-    text = (
-        notice.text
-        or say(language, f"notice_{notice.kind}", notice.count, **dict(notice.values)).text
-    )
+    text = notice.text or _text(notice, language)
     alert = Alert(
         status="firing" if notice.firing else "resolved",
         labels=_labels(notice),

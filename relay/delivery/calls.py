@@ -24,7 +24,7 @@ from relay.core.card.outcome import (
 from relay.core.event import Called, Event, FailureReason
 from relay.core.routing.lane import Target
 from relay.core.text.message import Message
-from relay.core.turn.decide import Rank, Send, Situation
+from relay.core.turn.decide import Send, Situation
 from relay.core.turn.finish import Attempted
 from relay.platforms.contract import Platforms
 from relay.platforms.endpoint import endpoint_of, limits_of
@@ -61,8 +61,7 @@ class Calls:
         target, state, card, step = situation.target, situation.state, send.card, send.step
         platform, now = self._platforms[target.lane.platform], self._clock()
         since = now if card.waiting_since is None else card.waiting_since
-        urgent = send.rank == Rank.URGENT
-        attempt = Attempt(target.lane, card.group, card.fingerprint, step, urgent, since)
+        attempt = Attempt(target.lane, card.group, card.fingerprint, step, send.rank, since)
         begin = partial(
             self._store.begin, attempt, limits_of(target, state, rates, self._platforms), now
         )

@@ -11,7 +11,7 @@ from relay.delivery.pipeline import Next
 from relay.store.protocol import StoreError
 
 # Seconds from a turn that leaves nothing to do now to the next one: what comes is folded together.
-GATHER = 0.01
+GATHER = 0.025
 AFTER_FAULT = 5.0  # seconds until a lane whose turn failed has another
 
 
@@ -91,7 +91,7 @@ class Lanes:
             async with self.own(lane):
                 return await self._turn(lane)
         except StoreError as error:
-            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
+            self._emit(Noted("error", "storage failed", (("at", "turn"), ("err", str(error)))))
         except Exception as error:  # noqa: BLE001 - a bug in one card must not silence the chat for good
             self._emit(Noted("error", "turn failed", (("err", repr(error)),)))
         return Next(self._clock() + AFTER_FAULT)

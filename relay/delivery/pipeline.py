@@ -13,6 +13,8 @@ from msgspec import Struct
 from relay.active_config import CurrentConfig
 from relay.core.active_config import ActiveConfig
 from relay.core.bot.people import described
+from relay.core.card.card import Card
+from relay.core.card.headline import headline, is_critical
 from relay.core.card.lane_state import LaneState
 from relay.core.card.outcome import Rejected, Unknown
 from relay.core.event import (
@@ -27,7 +29,7 @@ from relay.core.event import (
 from relay.core.routing.lane import LaneKey, Target
 from relay.core.turn.change import AttemptResult
 from relay.core.turn.compose import compose
-from relay.core.turn.decide import Send, Situation, hours_of, rank_of
+from relay.core.turn.decide import Send, Situation, hours_of
 from relay.core.turn.finish import Attempted, Contents, finish
 from relay.delivery.calls import Calls, Exchange
 from relay.platforms.contract import Platforms
@@ -102,7 +104,7 @@ class Pipeline:
                 raise
             return await self._settle_alone(lane, kept)
         self._settled(lane, kept)
-        self._tell(turn)
+        self._tell(turn, kept.result if kept else None)
         if isinstance(turn.next, Send) and turn.situation:
             until = await self._guarded(turn.next, turn.situation, config)
             until = until if turn.hand_over_at is None else min(until, turn.hand_over_at)
@@ -130,7 +132,7 @@ class Pipeline:
         else:
             self._settled(lane, kept)
             for each in ended:
-                self._emit(settled(lane, each, kept.result.dead))
+                self._emit(settled(lane, each, kept.result.dead, _lost(each, kept.result)))
         return Next(self._clock() + SETTLE_AGAIN)
 
     async def _guarded(self, send: Send, situation: Situation, config: ActiveConfig) -> float:
@@ -184,7 +186,7 @@ class Pipeline:
             )
             target = config.target(attempt.lane, card.receiver) if card else None
             if card and target:
-                send = Send(card, attempt.step, rank_of(card, attempt.step, urgent=attempt.urgent))
+                send = Send(card, attempt.step, attempt.rank)
                 hours = hours_of(card, target, config, now)
                 situation = Situation(now, target, state, hours)
                 unknown = Attempted(now, Unknown(why, stopped=True), state)
@@ -214,10 +216,11 @@ class Pipeline:
         if chat or (after.thread_gone and not before.thread_gone):
             self._emit(ChatMoved(lane.platform, receiver, target.place, chat))
 
-    def _tell(self, turn: Turn) -> None:
+    def _tell(self, turn: Turn, result: AttemptResult | None) -> None:
         for ending in turn.endings:
             for ended in ending.ended:
-                self._emit(settled(ending.lane, ended, ending.why))
+                lost = _lost(ended, result) if result and ending.why == result.dead else None
+                self._emit(settled(ending.lane, ended, ending.why, lost))
         for group_key, first, second in turn.contradicted:
             self._emit(Contradicted(group_key, first, second))
         for bug in turn.bugs:
@@ -228,11 +231,25 @@ class Pipeline:
             self._config.subscribe(turn.subscriptions)
 
 
-def settled(lane: LaneKey, ended: Ended, why: str = "") -> Settled:
-    """The event of deliveries that ended."""
+def settled(lane: LaneKey, ended: Ended, why: str = "", lost: Card | None = None) -> Settled:
+    """The event of deliveries that ended; `lost` is the card that they will not change any more."""
     return Settled(
-        lane.platform, ended.receiver, ended.settlement, ended.count, ended.latencies, why
+        lane.platform,
+        ended.receiver,
+        ended.settlement,
+        ended.count,
+        ended.latencies,
+        why or ended.why,
+        ended.delivery,
+        ended.payload,
+        headline(lost) if lost else "",
+        urgent=lost is not None and is_critical(lost),
     )
+
+
+def _lost(ended: Ended, result: AttemptResult) -> Card | None:
+    """The card of deliveries that the platform takes in no form."""
+    return result.change.card if ended.settlement == "dead" and result.dead else None
 
 
 def _not_recorded(error: StoreError) -> Noted:

@@ -8,18 +8,23 @@ import secrets
 import ssl
 from base64 import b64decode
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Literal
 
 from relay.core.event import Event, Noted
 from relay.core.secret import Secret
-from relay.inbound.web_config import Web, load_certificate, read, server_tls
+from relay.inbound.password_checks import PasswordChecks
+from relay.inbound.peers import network
+from relay.inbound.web_config import Web, read, server_tls
+from relay.own_thread import OwnThread
 
 CheckResult = Literal["in", "out", "busy"]
 
+_Stamp = tuple[tuple[int, int, int] | None, ...]
+
 _REMEMBERED = 1024
-_WAITING = 16  # checks of unknown passwords at a time; each costs about 0.1 s of one thread
+_LOOK_SECONDS = 0.5  # that a request waits for the files to be looked at
 _LONGEST = 72  # bytes of a password that bcrypt looks at
 
 
@@ -38,8 +43,13 @@ class Auth:
         self.web = read(path)
         self._stamp = _stamp(self.web)
         self._refused = ""
-        self._bcrypt = ThreadPoolExecutor(1, "bcrypt")
-        self._forget()
+        self._bcrypt = PasswordChecks()
+        self._files = OwnThread("web configuration")
+        self._looking: asyncio.Task[None] | None = None
+        self._salt = secrets.token_bytes(16)
+        self._known: dict[bytes, bool] = {}
+        self._checks: dict[bytes, asyncio.Future[bool]] = {}
+        self._renewed: ssl.SSLContext | None = None
         self.tls = self._listening()
 
     @property
@@ -48,11 +58,11 @@ class Auth:
         ways = (self.web.tokens and "Bearer", self.web.users and 'Basic realm="alert-relay"')
         return ", ".join(way for way in ways if way)
 
-    async def admits(self, authorization: str) -> CheckResult:
-        """Whether this `Authorization` header (empty: none) lets in; `busy`: too many passwords
-        wait for a check.
+    async def admits(self, authorization: str, peer: str = "") -> CheckResult:
+        """Whether this `Authorization` header (empty: none) of the address `peer` lets in; `busy`:
+        too many passwords of that peer wait for a check.
         """
-        self.refresh()
+        await self.refresh()
         if not _names_somebody(self.web):
             return "in"
         scheme, _, given = authorization.partition(" ")
@@ -60,34 +70,48 @@ class Auth:
             case "bearer":
                 return "in" if self._is_token(given.strip()) else "out"
             case "basic" if self.web.users:
-                return await self._known_user(given.strip())
+                return await self._known_user(given.strip(), network(peer))
             case _:
                 return "out"
 
-    def refresh(self) -> None:
-        """Takes what the files say now, if they changed."""
-        stamp = _stamp(self.web)
-        if stamp == self._stamp:
-            return
+    async def refresh(self) -> None:
+        """Takes what the files say now, if they changed. Files that do not answer are waited for by
+        nobody: what they said before stays in force.
+        """
+        await asyncio.wait((self._look_soon(),), timeout=_LOOK_SECONDS)
+
+    async def _look(self) -> None:
+        web, stamp = self.web, self._stamp
+        found = await self._files.run(partial(self._changed, web, stamp), None)
+        if isinstance(found, str):
+            self._refuse(found)
+        elif found is not None:
+            self.web, self._stamp, self._renewed = found
+            self._refused = ""
+
+    def _changed(
+        self, web: Web, stamp: _Stamp
+    ) -> tuple[Web, _Stamp, ssl.SSLContext | None] | str | None:
+        """What the files say now with its stamp, or why that is not used; None: as before."""
+        now = _stamp(web)
+        if now == stamp:
+            return None
         try:
-            web = read(self._path)
-            if self._would_open_access(web):
+            changed = read(self._path)
+            if self._would_open_access(changed):
                 raise ValueError(
                     f"{self._path}: it has no user or token any more: restart to turn "
                     "authentication off"
                 )
-            if self.tls and web.tls:
-                load_certificate(self.tls, web.tls)
+            renewed = server_tls(changed.tls) if self.tls and changed.tls else None
         except ValueError as error:
-            self._refuse(str(error))
-            return
-        self._stamp = stamp if web.files == self.web.files else _stamp(web)
-        self.web = web
-        self._refused = ""
-        self._forget()
+            return str(error)
+        stamp = now if changed.files == web.files else _stamp(changed)
+        return changed, stamp, renewed
 
     def close(self) -> None:
-        self._bcrypt.shutdown(wait=False, cancel_futures=True)
+        self._bcrypt.close()
+        self._files.close()
 
     def _would_open_access(self, web: Web) -> bool:
         """An editor may empty a file before it writes it; authentication must stay on then."""
@@ -111,51 +135,54 @@ class Auth:
         context = server_tls(self.web.tls)
         # At a handshake too: with an expired certificate no request would ever come to have it read
         # again.
-        context.sni_callback = lambda _socket, _name, _context: self.refresh()
+        context.sni_callback = self._at_handshake
         return context
 
-    def _forget(self) -> None:
-        self._salt = secrets.token_bytes(16)
-        self._known: dict[bytes, bool] = {}
-        self._checks: dict[bytes, asyncio.Future[bool]] = {}
+    def _at_handshake(
+        self, shown: ssl.SSLObject, _name: str | None, _context: ssl.SSLContext
+    ) -> None:
+        self._look_soon()
+        if self._renewed:
+            shown.context = self._renewed  # its certificate alone counts
+
+    def _look_soon(self) -> "asyncio.Task[None]":
+        if self._looking is None or self._looking.done():
+            self._looking = asyncio.get_running_loop().create_task(self._look())
+        return self._looking
 
     def _is_token(self, given: str) -> bool:
         digest = hashlib.sha256(given.encode("utf-8", "surrogateescape")).digest()
         # Every token is compared, so that the time tells nothing.
         return sum(hmac.compare_digest(digest, token) for token in self.web.tokens) > 0
 
-    async def _known_user(self, given: str) -> CheckResult:
+    async def _known_user(self, given: str, peer: str) -> CheckResult:
         """Each pair of name and password pays for bcrypt once: what came of it is kept under a
-        salted hash.
+        salted hash, with the hash that it was checked against.
         """
         name, password = _credentials(given)
-        key = hashlib.sha256(self._salt + name.encode() + b"\0" + password).digest()
-        if key in self._known:
-            return "in" if self._known[key] else "out"
-        if key not in self._checks and len(self._checks) >= _WAITING:
-            return "busy"
-        if key not in self._checks:
-            self._check(key, name, password)
-        return "in" if await asyncio.shield(self._checks[key]) else "out"
-
-    def _check(self, key: bytes, name: str, password: bytes) -> None:
-        checks, known, users = self._checks, self._known, self.web.users
+        users = self.web.users
         # An unknown name costs what a known one does.
         stored = users.get(name) or next(iter(users.values()))
-        loop = asyncio.get_running_loop()
-        check = loop.run_in_executor(
-            self._bcrypt, lambda: _matches(password, stored) and name in users
-        )
+        against = stored.reveal().encode() + bytes([name in users])
+        key = hashlib.sha256(self._salt + against + name.encode() + b"\0" + password).digest()
+        if key in self._known:
+            return "in" if self._known[key] else "out"
+        if key not in self._checks:
+            is_user = name in users
+            check = self._bcrypt.begin(peer, lambda: _matches(password, stored) and is_user)
+            if check is None:
+                return "busy"
+            self._checks[key] = check
+            check.add_done_callback(partial(self._keep, key))
+        return "in" if await asyncio.shield(self._checks[key]) else "out"
 
-        def done(check: "asyncio.Future[bool]") -> None:
-            del checks[key]
-            if not check.cancelled():
-                known[key] = check.result()
-            if len(known) > _REMEMBERED:
-                known.pop(next((each for each in known if not known[each]), key))
-
-        checks[key] = check
-        check.add_done_callback(done)
+    def _keep(self, key: bytes, check: "asyncio.Future[bool]") -> None:
+        del self._checks[key]
+        known = self._known
+        if not check.cancelled():
+            known[key] = check.result()
+        if len(known) > _REMEMBERED:
+            known.pop(next((each for each in known if not known[each]), key))
 
 
 def _names_somebody(web: Web) -> bool:
@@ -176,7 +203,7 @@ def _matches(password: bytes, stored: Secret) -> bool:
     return bcrypt.checkpw(password, stored.reveal().encode())
 
 
-def _stamp(web: Web) -> tuple[tuple[int, int, int] | None, ...]:
+def _stamp(web: Web) -> _Stamp:
     return tuple(_stat(path) for path in web.files)
 
 

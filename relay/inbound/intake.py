@@ -3,28 +3,33 @@ folded here.
 """
 
 import asyncio
+import math
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from itertools import islice
 from weakref import WeakValueDictionary
 
 import msgspec
+from msgspec.structs import replace
 
 from relay.active_config import CurrentConfig
+from relay.core.active_config import ActiveConfig
 from relay.core.alert import Notification
 from relay.core.event import Accepted, Event, Noted
 from relay.core.intake_result import Committed, IntakeResult, InvalidPayload, RetryLater
-from relay.core.payload import PayloadError, parse
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery, Routed, Routing, deliveries
 from relay.core.template.links import inside, rewrite_hint
-from relay.store.protocol import NewPayload, StoreError
+from relay.core.webhook.payload import parse
+from relay.core.webhook.shape import PayloadError
+from relay.store.protocol import Kept, NewPayload, StoreError
 from relay.store.writer import Writer
 
 LARGE = 128 * 1024  # bytes of a body that is parsed beside the event loop
 _PARTS_AT_ONCE = 16
 _BUSIEST = 5000  # transactions waiting for the disk above which a sender is asked to come again
 _RETRY_AFTER = 5
+_FAILS_FOR = 10.0  # seconds for which a storage that failed is taken to fail
 _MOST_WARNED = 20
 _LEFT_OUT = "links are left out: the address works only inside"
 COMMITTED = Committed()
@@ -41,12 +46,16 @@ class Intake:
         clock: Callable[[], float],
         emit: Callable[[Event], None],
         config: CurrentConfig,
+        is_there: Callable[[], bool] = lambda: True,
     ) -> None:
+        """`is_there`: whether the storage still is where the next start looks for it."""
         self._writer = writer
         self._wake = wake
         self._clock = clock
         self._emit = emit
         self._config = config
+        self._is_there = is_there
+        self._failed_at = -math.inf
         self._inside: set[str] = set()
         # Who holds one is taking a large body of that source; later ones of the source wait for it.
         self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
@@ -75,9 +84,9 @@ class Intake:
         return await self._accept_now(source, body)
 
     def _accept_now(self, source: str, body: bytes) -> "asyncio.Future[IntakeResult]":
-        routing = self._config.current.routing
+        config = self._config.current
         try:
-            return self._commit(_arrivals(parse(body, source), routing, self._clock()))
+            return self._commit(_arrivals(parse(body, source), config, self._clock()))
         except PayloadError as error:
             return _done(InvalidPayload(str(error)))
 
@@ -88,17 +97,30 @@ class Intake:
             return InvalidPayload(str(error))
         except StoreError as error:
             return self._failed(error)
-        return COMMITTED
+        return self._kept()
+
+    def _kept(self) -> IntakeResult:
+        """What a commit comes to: nothing is durable in files that somebody removed."""
+        return COMMITTED if self._is_there() else RetryLater("the storage is gone", _RETRY_AFTER)
+
+    @property
+    def why_not(self) -> str:
+        """Why a payload would be refused now, by what is known; empty when it would not."""
+        if not self._is_there():
+            return "the storage is gone: restart the relay"
+        if self._writer.backlog > _BUSIEST:
+            return "overloaded"
+        return "storage failed" if self._clock() < self._failed_at + _FAILS_FOR else ""
 
     async def _accept_in_parts(self, source: str, body: bytes, at: float) -> None:
         """In a thread, and part by part. Nothing is folded before the last part is there."""
         parts = await asyncio.to_thread(parse, body, source)
-        routing = self._config.current.routing
+        config = self._config.current
         lanes: set[LaneKey] = set()
         try:
             with self._writer.ahead():
                 while parsed := await asyncio.to_thread(
-                    _arrivals, islice(parts, _PARTS_AT_ONCE), routing, at
+                    _arrivals, islice(parts, _PARTS_AT_ONCE), config, at
                 ):
                     lanes.update(await self._keep(parsed))
         finally:
@@ -108,19 +130,18 @@ class Intake:
         """Takes a notification of the relay's own, past the routes, for the chats of one
         receiver.
         """
-        routing = self._config.current.routing
-        targets = routing.targets.get(receiver, ())
-        chats = tuple(Delivery(target.lane, receiver, "", None) for target in targets)
-        taken = [_new_payload(notification, Routed(chats, 0), "", self._clock(), routing)]
-        await self._commit(taken)
+        config = self._config.current
+        targets = config.routing.targets.get(receiver, ())
+        chats = tuple(Delivery(target.lane, receiver, "", None, "notices") for target in targets)
+        await self._commit([_new_payload(notification, Routed(chats), "", self._clock(), config)])
 
     def _commit(self, taken: list[tuple[NewPayload, Accepted]]) -> "asyncio.Future[IntakeResult]":
         """What the commit comes to; it is told of, and its lanes are woken, whoever waits."""
         result: asyncio.Future[IntakeResult] = asyncio.get_running_loop().create_future()
 
-        def ended(kept: "asyncio.Future[tuple[LaneKey, ...]]") -> None:
+        def ended(committed: "asyncio.Future[Kept]") -> None:
             try:
-                lanes = kept.result()
+                kept = committed.result()
             except StoreError as error:
                 outcome: IntakeResult = self._failed(error)
             except Exception as error:  # noqa: BLE001 - a bug, which whoever waits is to meet
@@ -128,9 +149,9 @@ class Intake:
                     result.set_exception(error)
                 return
             else:
-                outcome = COMMITTED
-                self._told(taken)
-                self._wake(lanes)
+                outcome = self._kept()
+                self._told(taken, kept.first)
+                self._wake(kept.lanes)
             if not result.cancelled():
                 result.set_result(outcome)
 
@@ -138,13 +159,13 @@ class Intake:
         return result
 
     async def _keep(self, taken: list[tuple[NewPayload, Accepted]]) -> tuple[LaneKey, ...]:
-        lanes = await self._writer.accept([payload for payload, _ in taken])
-        self._told(taken)
-        return lanes
+        kept = await self._writer.accept([payload for payload, _ in taken])
+        self._told(taken, kept.first)
+        return kept.lanes
 
-    def _told(self, taken: list[tuple[NewPayload, Accepted]]) -> None:
-        for _, accepted in taken:
-            self._emit(accepted)
+    def _told(self, taken: list[tuple[NewPayload, Accepted]], first: int) -> None:
+        for number, (_, accepted) in enumerate(taken, first):
+            self._emit(replace(accepted, id=number))
             self._warn(accepted.inside)
         if self._spreading is None or self._spreading.done():
             self._spreading = asyncio.create_task(self._spread())
@@ -165,7 +186,8 @@ class Intake:
             self._wake(await self._writer.spread())
 
     def _failed(self, error: StoreError) -> RetryLater:
-        self._emit(Noted("error", "storage failed", (("err", str(error)),)))
+        self._failed_at = self._clock()
+        self._emit(Noted("error", "storage failed", (("at", "accept"), ("err", str(error)))))
         return RetryLater("storage failed", _RETRY_AFTER)
 
 
@@ -176,9 +198,9 @@ def _done(result: IntakeResult) -> "asyncio.Future[IntakeResult]":
 
 
 def _arrivals(
-    parts: Iterable[Notification], routing: Routing, at: float
+    parts: Iterable[Notification], config: ActiveConfig, at: float
 ) -> list[tuple[NewPayload, Accepted]]:
-    return [_new_payload(part, *_routed(routing, part), at, routing) for part in parts]
+    return [_new_payload(part, *_routed(config.routing, part), at, config) for part in parts]
 
 
 def _routed(routing: Routing, part: Notification) -> tuple[Routed, str]:
@@ -188,13 +210,12 @@ def _routed(routing: Routing, part: Notification) -> tuple[Routed, str]:
         return deliveries(routing, part), ""
     except Exception as error:  # noqa: BLE001 - see above
         root = routing.targets.get(routing.root.receiver, ())
-        return Routed(tuple(Delivery(t.lane, t.policy.receiver, "", None) for t in root), 0), repr(
-            error
-        )
+        ways = tuple(Delivery(t.lane, t.policy.receiver, "", None, "root") for t in root)
+        return Routed(ways), repr(error)
 
 
 def _new_payload(
-    part: Notification, routed: Routed, fault: str, at: float, routing: Routing
+    part: Notification, routed: Routed, fault: str, at: float, config: ActiveConfig
 ) -> tuple[NewPayload, Accepted]:
     firing = sum(alert.status == "firing" for alert in part.alerts)
     new_payload = NewPayload(
@@ -204,16 +225,19 @@ def _new_payload(
         routed.deliveries,
         last=part.part == part.parts - 1,
         notification=part,
+        discarded=routed.discarded,
+        generation=config.generation,
     )
     return new_payload, Accepted(
         part.source,
         part.group_key,
         firing,
         len(part.alerts) - firing,
-        routed.discarded,
+        sum(len(each.alerts) for each in routed.discarded),
         len(routed.deliveries),
         fault,
-        _left_out(part, routing, routed.deliveries),
+        _left_out(part, config.routing, routed.deliveries),
+        tuple((each.receiver, len(each.alerts)) for each in routed.discarded),
     )
 
 

@@ -13,10 +13,11 @@ from typing import assert_never
 from aiohttp import web
 from msgspec import Struct
 
-from relay.core.event import Answered, Event, Noted
+from relay.core.event import Answered, Event, Noted, RequestRefused
 from relay.core.intake_result import Committed, IntakeResult, InvalidPayload, RetryLater
 from relay.inbound.auth import Auth
 from relay.inbound.connections import answer
+from relay.inbound.peers import Peers, is_own_host
 from relay.platforms.telegram.bot import SECRET_HEADER
 
 _log = logging.getLogger("relay")
@@ -29,6 +30,11 @@ _UPDATES = re.compile(r"/telegram/([0-9]{1,20})/?")
 _INTERACTIONS = re.compile(r"/discord/([0-9]{1,20})/?")
 _READ, _WRITE = ("GET", "HEAD"), ("POST",)
 _METHODS = {"/-/healthy": _READ, "/-/ready": _READ, "/metrics": _READ, "/-/reload": _WRITE}
+_PROMETHEUS = re.compile(r"(?:/alerts)?/api/v[12]/alerts/?")
+_HINT = ": Alertmanager's webhook posts to /alerts"
+_FOR_ALERTMANAGER = (
+    "this is no Alertmanager: point Prometheus at Alertmanager, and its webhook at /alerts here"
+)
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _MOST_FAULTS = 64 * 1024
 MEBIBYTE = 1024 * 1024
@@ -57,7 +63,8 @@ async def _no_interaction(
 
 
 class Handlers(Struct, frozen=True):
-    """What is behind the HTTP table. `ready` gives why not, or nothing; `reload` gives the new
+    """What is behind the HTTP table. `console` answers the paths of which `is_of_console` says so,
+    with an authentication of its own. `ready` gives why not, or nothing; `reload` gives the new
     file's faults; `expects` judges a bot's id and the secret that came for it, `update` takes an id
     and a body and gives the status. `interaction` takes an application's id, the timestamp and
     signature of a request and its body, and gives the status and what is answered."""
@@ -73,6 +80,8 @@ class Handlers(Struct, frozen=True):
     interaction: Callable[[str, str, str, bytes], Awaitable[tuple[int, dict[str, object]]]] = (
         _no_interaction
     )
+    console: Callable[[web.BaseRequest, str], Awaitable[web.Response]] | None = None
+    is_of_console: Callable[[str], bool] = lambda _path: False
 
 
 class Server:
@@ -80,10 +89,22 @@ class Server:
     again.
     """
 
-    def __init__(self, handlers: Handlers, limits: RequestLimits, prefix: str = "") -> None:
+    def __init__(
+        self,
+        handlers: Handlers,
+        limits: RequestLimits,
+        prefix: str = "",
+        external_host: str = "",
+        *,
+        on_loopback: bool = False,
+    ) -> None:
         """Serves nothing by itself: `handle` is for a Listener. `prefix` may stand before each
-        path: `/relay`.
+        path: `/relay`. `on_loopback`: without authentication only requests that name loopback or
+        `external_host` are answered.
         """
+        self._external_host = external_host
+        self._on_loopback = on_loopback
+        self._peers = Peers()
         self._handlers = handlers
         self._prefix = prefix
         self._limits = limits
@@ -103,25 +124,29 @@ class Server:
         except Exception:  # noqa: BLE001 - logged with its place, and the sender comes again
             _log.exception("a request failed")
             response = answer(503, "internal error", 1)
-        if path == "/alerts" or path.startswith("/alerts/"):
-            self._handlers.emit(
-                Answered(
-                    response.status, time.monotonic() - began, *_request_fields(request, response)
-                )
-            )
-        elif response.status in (404, 405):
-            why, method, asked, peer = _request_fields(request, response)
-            values = (
-                ("code", str(response.status)),
-                ("why", why),
-                ("method", method),
-                ("path", asked),
-                ("from", peer),
-            )
-            self._handlers.emit(
-                Noted("info" if method == "POST" else "debug", "request refused", values)
-            )
+        self._tell(request, response, path, time.monotonic() - began)
         return response
+
+    def _tell(
+        self, request: web.BaseRequest, response: web.Response, path: str, seconds: float
+    ) -> None:
+        status, peer = response.status, request.remote or ""
+        if path == "/alerts" or path.startswith("/alerts/"):
+            if status == 200:
+                self._peers.accepted(peer)
+            stranger = self._peers.is_stranger(peer)
+            fields = _request_fields(request, response)
+            size = request.content_length or 0
+            self._handlers.emit(Answered(status, seconds, *fields, stranger, size))
+        elif status in (403, 404, 405):
+            stranger = self._peers.is_stranger(peer)
+            fields = _request_fields(request, response)
+            size = request.content_length or 0
+            self._handlers.emit(RequestRefused(status, *fields, stranger, size))
+        elif path == "/-/reload" and status in (401, 503):
+            why, method, asked, _ = _request_fields(request, response)
+            values = (("code", str(status)), ("why", why), ("method", method), ("path", asked))
+            self._handlers.emit(Noted("warning", "reload refused", (*values, ("from", peer))))
 
     async def _answer(self, request: web.BaseRequest, path: str) -> web.Response:
         if path == _USUAL:
@@ -131,12 +156,22 @@ class Server:
             source = (found[1] or "") if found else None
         updates = _UPDATES.fullmatch(path) if source is None else None
         posted = _INTERACTIONS.fullmatch(path) if source is None and updates is None else None
+        if (
+            not updates and not posted and self._is_foreign(request)
+        ):  # those have a secret of their own
+            return answer(403, "this Host is not known here: name it in --web.external-url")
         by_post = source is not None or updates or posted
         methods = _WRITE if by_post else _METHODS.get(path)
+        posts = request.method == "POST"
+        if methods is None and self._handlers.console and self._handlers.is_of_console(path):
+            return await self._handlers.console(request, path)
         if methods is None:
-            return answer(404, "unknown path")
+            if _PROMETHEUS.fullmatch(path):
+                return answer(404, _FOR_ALERTMANAGER)
+            return answer(404, f"unknown path{_HINT if posts else ''}")
         if request.method not in methods:
-            refused = answer(405, f"method not allowed: use {' or '.join(methods)}")
+            allowed = " or ".join(methods)
+            refused = answer(405, f"method not allowed: use {allowed}{_HINT if posts else ''}")
             refused.headers["Allow"] = ", ".join(methods)
             return refused
         if updates:
@@ -148,14 +183,23 @@ class Server:
             return refusal
         return await (self._manage(path) if source is None else self._alerts(request, source))
 
+    def _is_foreign(self, request: web.BaseRequest) -> bool:
+        """Whether a page of a browser may be asking: on loopback, where nothing else guards."""
+        auth = self._handlers.auth
+        if not self._on_loopback or (auth is not None and auth.web.guarded):
+            return False
+        return not is_own_host(request.headers.get("Host", ""), self._external_host)
+
     async def _refusal(self, request: web.BaseRequest, *, guarded: bool) -> web.Response | None:
         auth = self._handlers.auth
         if auth is None:
             return None
-        auth.refresh()
-        if not guarded and not auth.web.protect_all:
-            return None
-        match await auth.admits(request.headers.get("Authorization", "")):
+        if not guarded:
+            await auth.refresh()
+            if not auth.web.protect_all:
+                return None
+        authorization = request.headers.get("Authorization", "")
+        match await auth.admits(authorization, request.remote or ""):
             case "in":
                 return None
             case "out":
@@ -336,6 +380,8 @@ class _Waiting:
                 waiter.set_result(done.result())
 
         accepting.add_done_callback(ended)
+        while self._by_deadline and self._by_deadline[0][1].done():
+            self._by_deadline.popleft()
         self._by_deadline.append((loop.time() + self._seconds, waiter))
         if self._timer is None:
             self._timer = loop.call_later(self._seconds, self._expire)
@@ -381,10 +427,12 @@ def _request_fields(request: web.BaseRequest, response: web.Response) -> tuple[s
     """Why the request was refused (empty: it was not), its method, its path and the address that it
     came from.
     """
-    why = json.loads(response.text or "{}").get("error", "") if response.status >= 400 else ""
+    refused = response.status >= 400 and response.content_type == "application/json"
+    why = json.loads(response.text or "{}").get("error", "") if refused else ""
     path = request.path
     if response.status in (
         401,
+        403,
         404,
         405,
     ):  # nobody was let in: it may be a token that was put in the wrong place

@@ -5,7 +5,6 @@ https://github.com/prometheus/exporter-toolkit/blob/master/docs/web-configuratio
 """
 
 import hashlib
-import ipaddress
 import re
 import ssl
 from pathlib import Path
@@ -19,8 +18,10 @@ from relay.config.config import secret_keys
 from relay.config.source import Source, plain
 from relay.config.yaml_tree import read as read_yaml
 from relay.core.secret import Secret
+from relay.inbound.peers import is_loopback
 from relay.platforms import PLATFORMS
 from relay.platforms.scalar import Many, Model, Unknown
+from relay.regular_file import read_regular
 
 ClientAuth = Literal["NoClientCert", "VerifyClientCertIfGiven", "RequireAndVerifyClientCert"]
 Version = Literal["TLS10", "TLS11", "TLS12", "TLS13"]
@@ -38,6 +39,7 @@ _VERIFY = {
     "VerifyClientCertIfGiven": ssl.CERT_OPTIONAL,
     "RequireAndVerifyClientCert": ssl.CERT_REQUIRED,
 }
+_MOST = 1 << 20  # bytes of a file
 _INLINE = ": inline PEM is not supported, name a file"
 _FIXED = ": not supported, OpenSSL's default is used"
 
@@ -152,7 +154,7 @@ def server_tls(tls: TlsServer) -> ssl.SSLContext:
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.minimum_version = _VERSIONS[tls.min_version]
     context.maximum_version = _VERSIONS[tls.max_version]
-    load_certificate(context, tls)
+    _load_certificate(context, tls)
     if tls.client_ca_file:
         try:
             context.load_verify_locations(tls.client_ca_file)
@@ -164,10 +166,7 @@ def server_tls(tls: TlsServer) -> ssl.SSLContext:
     return context
 
 
-def load_certificate(context: ssl.SSLContext, tls: TlsServer) -> None:
-    """Shows this certificate at every handshake from now on. Raises ValueError when it cannot be
-    used.
-    """
+def _load_certificate(context: ssl.SSLContext, tls: TlsServer) -> None:
     try:
         context.load_cert_chain(tls.cert_file, tls.key_file, password=_no_password)
     except (OSError, ValueError) as error:
@@ -178,20 +177,13 @@ def load_certificate(context: ssl.SSLContext, tls: TlsServer) -> None:
 
 def open_access(host: str, web: Web | None) -> str:
     """Why listening on `host` would let anybody in, and what to do; empty when it would not."""
-    if (web is not None and web.guarded) or _is_loopback(host):
+    if (web is not None and web.guarded) or is_loopback(host):
         return ""
     return (
         f"{host or 'every address'} can be reached by others without authentication: set "
         "bearer_token_files or "
         "basic_auth_users in --web.config.file, or pass --web.allow-unauthenticated"
     )
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _parse(path: Path) -> WebFile:
@@ -241,8 +233,8 @@ def _token(path: Path) -> bytes:
 
 def _bytes(path: Path) -> bytes:
     try:
-        return path.read_bytes()
-    except OSError as error:
+        return read_regular(path, _MOST)
+    except (OSError, ValueError) as error:
         raise ValueError(f"{path}: cannot be read ({_reason(error)})") from None
 
 

@@ -13,10 +13,30 @@ from pathlib import Path
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from relay.active_config import CurrentConfig
 from relay.core.event import EndReason, Event, Noted, Settled
+from relay.core.history import LastHeard, Trace
 from relay.delivery.lanes import Lanes
+from relay.operate.paced import Paced
+from relay.store.history import (
+    AskLastHeard,
+    AskStatus,
+    BackedUp,
+    Backup,
+    Cards,
+    CloseCard,
+    ClosedCard,
+    HistoryPage,
+    HistoryQuery,
+    ListCards,
+    ListPayloads,
+    RelayStatus,
+    ShowTrace,
+    Status,
+    StoredPayloads,
+)
 from relay.store.people_admin import RemoveSubscription, RosterAnswer, RosterRequest, perform_roster
 from relay.store.protocol import Store, StoreError
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
@@ -59,8 +79,13 @@ class Failed(Struct, frozen=True, tag="failed"):
     why: str
 
 
-AdminRequest = Query | Show | Retry | Drop | Salvage | RosterRequest
-AdminAnswer = Page | Whole | Retried | Dropped | Salvaged | RosterAnswer | Failed
+HistoryRequest = HistoryQuery | ShowTrace | AskLastHeard | AskStatus | ListCards | ListPayloads
+LookedUp = HistoryPage | Trace | LastHeard | Status | Cards | StoredPayloads
+HistoryAnswer = LookedUp | ClosedCard | BackedUp
+AdminRequest = (
+    Query | Show | Retry | Drop | Salvage | HistoryRequest | CloseCard | Backup | RosterRequest
+)
+AdminAnswer = Page | Whole | Retried | Dropped | Salvaged | HistoryAnswer | RosterAnswer | Failed
 _request: Callable[[bytes], AdminRequest] = msgspec.json.Decoder(AdminRequest).decode
 
 
@@ -77,8 +102,51 @@ def perform(store: Store, request: AdminRequest, now: float) -> AdminAnswer:
             return store.drop(id, now)
         case Salvage(file):
             return _salvaged(store, Path(file))
+        case CloseCard(number):
+            return store.close_card(number, now)
+        case Backup():
+            return Refused("a backup is made outside of a transaction")
+        case (
+            HistoryQuery()
+            | ShowTrace()
+            | AskLastHeard()
+            | AskStatus()
+            | ListCards()
+            | ListPayloads()
+        ):
+            return look_up(store, request)
         case _:
             return perform_roster(store.people, request)
+
+
+def look_up(store: Store, request: HistoryRequest) -> LookedUp | Refused:
+    """Answers what changes nothing, within `Store.batch`."""
+    match request:
+        case HistoryQuery():
+            return store.history(request)
+        case ShowTrace(id):
+            return store.traced(id)
+        case AskLastHeard(alertname, source):
+            return store.last_heard(alertname, source)
+        case AskStatus():
+            return Status(None, store.standing_now())
+        case ListCards(after, limit):
+            cards = store.open_cards(after, limit)
+            return Cards(cards, cards[-1].number if len(cards) >= limit else 0)
+        case ListPayloads(since, after):
+            return StoredPayloads(store.stored_payloads(since, after))
+
+
+def back_up(store: Store, request: Backup) -> BackedUp | Refused | Failed:
+    """Writes a copy of the storage, outside of a transaction."""
+    file = Path(request.file)
+    try:
+        store.backup(file)
+        return BackedUp(str(file), file.stat().st_size)
+    except FileExistsError:
+        return Refused(f"{file} exists: name another file")
+    except (OSError, StoreError) as error:
+        return Failed(f"cannot write {file}: {error}")
 
 
 def _salvaged(store: Store, file: Path) -> Salvaged | Refused:
@@ -105,10 +173,14 @@ class AdminSocket:
         clock: Callable[[], float],
         emit: Callable[[Event], None],
         config: CurrentConfig,
+        relay_status: Callable[[], RelayStatus] | None = None,
     ) -> None:
-        """A lane is changed between two turns of `lanes`, and then has another."""
+        """A lane is changed between two turns of `lanes`, and then has another. `relay_status`
+        tells of the process."""
+        self._relay_status = relay_status
         self._store = store
         self._transactions = transactions
+        self._reads = Paced(transactions)
         self._lanes = lanes
         self._clock = clock
         self._emit = emit
@@ -166,9 +238,16 @@ class AdminSocket:
 
     async def _answer(self, request: AdminRequest) -> AdminAnswer:
         if isinstance(request, Query | Show):
-            return await self._transactions.run(
-                partial(perform, self._store, request, self._clock())
-            )
+            return await self._reads.run(partial(perform, self._store, request, self._clock()))
+        if isinstance(request, HistoryRequest):
+            told = await self._transactions.run_unsynced(partial(look_up, self._store, request))
+            if isinstance(told, Status) and self._relay_status:
+                return replace(told, relay=self._relay_status())
+            return told
+        if isinstance(request, Backup):
+            return await asyncio.to_thread(back_up, self._store, request)
+        if isinstance(request, CloseCard):
+            return await self._close_card(request)
         if isinstance(request, Salvage):
             return await self._salvage(Path(request.file))
         if isinstance(request, RosterRequest):
@@ -183,6 +262,23 @@ class AdminSocket:
         if isinstance(answer, Retried | Dropped):
             self._lanes.wake([answer.lane])
             self._emit(_event_of(answer))
+        return answer
+
+    async def _close_card(self, request: CloseCard) -> ClosedCard | Refused:
+        found = await self._transactions.run(partial(self._store.open_cards, request.number - 1, 1))
+        if not found or found[0].number != request.number:
+            return Refused(
+                f"no card {request.number} is open: `alert-relay cards list` has their numbers"
+            )
+        lane = found[0].lane
+        async with self._lanes.own(lane):
+            answer = await self._transactions.run(
+                partial(self._store.close_card, request.number, self._clock())
+            )
+        if isinstance(answer, ClosedCard):
+            self._lanes.wake([lane])
+            values = (("card", request.number), ("receiver", found[0].receiver))
+            self._emit(Noted("info", "card closed by hand", values))
         return answer
 
     async def _roster(self, request: RosterRequest) -> RosterAnswer:

@@ -7,10 +7,11 @@ from collections.abc import Callable
 from functools import partial
 
 from relay.active_config import CurrentConfig
-from relay.core.event import EndReason, Event, Noted, Settled
+from relay.core.event import EndReason, Event, Settled
 from relay.core.routing.lane import LaneKey
-from relay.store.protocol import Store, StoreError
+from relay.store.protocol import Store
 from relay.store.writer import Transactions
+from relay.supervised import supervised
 
 PERIOD = 60.0  # seconds
 GRACE = (
@@ -40,7 +41,7 @@ class Housekeeping:
 
     def start(self) -> None:
         """Begins: a round a minute."""
-        self._task = asyncio.create_task(self._go_on())
+        self._task = asyncio.create_task(supervised("housekeeping failed", self._go_on, self._emit))
 
     async def stop(self) -> None:
         """Ends it between two transactions."""
@@ -51,12 +52,7 @@ class Housekeeping:
     async def _go_on(self) -> None:
         while True:
             await asyncio.sleep(PERIOD)
-            try:
-                await self.round()
-            except StoreError as error:
-                self._emit(Noted("error", "storage failed", (("err", str(error)),)))
-            except Exception as error:  # noqa: BLE001 - a bug in one round must not end all that come after it
-                self._emit(Noted("error", "housekeeping failed", (("err", repr(error)),)))
+            await self.round()
 
     async def round(self) -> None:
         """One round at the present time."""
@@ -77,7 +73,8 @@ class Housekeeping:
         """What the owner has on the lane: as a receiver of its own, as copies to a fallback, or
         under an old name.
         """
-        for ended in await self._transactions.run(partial(self._store.expire, lane, owner, before)):
+        expire = partial(self._store.expire, lane, owner, before, self._clock())
+        for ended in await self._transactions.run(expire):
             self._emit(
                 Settled(
                     lane.platform,

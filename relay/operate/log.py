@@ -19,20 +19,25 @@ from relay.core.event import (
     Called,
     ChatChanged,
     ChatMoved,
+    ClockChanged,
     Contradicted,
     Event,
     Heard,
     Loaded,
     Noted,
+    RequestRefused,
     Settled,
+    Settlement,
     StorageDamaged,
+    StorageLost,
     TemplateFailed,
 )
 from relay.core.secret import Secret
 
 Level = Literal["debug", "info", "warning", "error"]
 Form = Literal["logfmt", "json"]
-Pairs = tuple[tuple[str, str], ...]
+Value = str | int | float
+Pairs = tuple[tuple[str, Value], ...]
 
 MAX_VALUE = 512
 _LEVELS = {
@@ -43,6 +48,7 @@ _LEVELS = {
 }
 _LEVEL_NAMES = {logging.WARNING: "WARN"}  # as Go's slog, and so Alertmanager, writes it
 _FRAMES = 4
+_ENDED: dict[Settlement, Level] = {"delivered": "info", "expired": "warning", "dead": "warning"}
 _SHORTEST_SECRET = 8
 _log = logging.getLogger("relay")
 
@@ -90,12 +96,14 @@ def _level(event: Event) -> Level:
     match event:
         case Answered():
             return "warning" if event.code >= 400 else "debug"
+        case RequestRefused(method=method):
+            return "info" if method == "POST" else "debug"
         case Accepted():
-            return "error" if event.fault else "debug"
+            return "error" if event.fault else "info"
         case Called():
             return "warning" if event.reason else "debug"
         case Settled():
-            return "warning" if event.settlement in ("expired", "dead") else "debug"
+            return _ENDED.get(event.settlement, "debug")
         case Noted():
             return event.level
         case Heard():
@@ -106,8 +114,10 @@ def _level(event: Event) -> Level:
             return "info" if event.ok else "error"
         case BotListens():
             return "info" if event.listens else "warning"
-        case ChatMoved() | Contradicted():
+        case ChatMoved() | Contradicted() | ClockChanged():
             return "warning"
+        case StorageLost():
+            return "info" if event.there else "error"
         case TemplateFailed() | StorageDamaged():
             return "error"
         case _:
@@ -117,15 +127,19 @@ def _level(event: Event) -> Level:
 def _told(event: Event) -> tuple[str, Pairs]:
     """The message and the values of its line."""
     match event:
-        case Answered(peer=peer):
+        case Answered(peer=peer) | RequestRefused(peer=peer):
+            message = "webhook answered" if isinstance(event, Answered) else "request refused"
             from_ = (("from", peer),) if peer else ()
-            return "webhook answered", (*_fields(event, "peer"), *from_)
+            return message, (*_fields(event, "peer", "stranger", "size"), *from_)
         case Accepted():
-            return "alerts accepted", _fields(event, "inside")
+            hidden = ("inside", "discarded_by") if event.id else ("inside", "discarded_by", "id")
+            return "alerts accepted", _fields(event, *hidden)
         case Called(reason=reason):
             return ("API request failed" if reason else "API request"), _fields(event)
         case Settled(settlement=end):
-            return f"deliveries {end}", _fields(event, "settlement", "latencies")
+            own = ("settlement", "latencies", "urgent", *(() if event.id else ("id",)))
+            took = (("seconds", max(event.latencies)),) if event.latencies else ()
+            return f"deliveries {end}", (*_fields(event, *own), *took)
         case ChatChanged(up=up):
             return ("chat up" if up else "chat down"), _fields(event, "up")
         case ChatMoved(chat=chat):
@@ -136,13 +150,12 @@ def _told(event: Event) -> tuple[str, Pairs]:
         case TemplateFailed():
             return "template failed, plain text sent", _fields(event)
         case Loaded(ok=True):
-            return "configuration loaded", _fields(event, "ok", "at", "faults")
+            return "configuration loaded", _fields(event, "ok", "at", "faults", "sha256", "first")
         case Loaded():
             message = "configuration rejected, the old one stays in force"
-            return message, _fields(event, "ok", "at", "receivers", "chats")
-        case StorageDamaged(moved_to):
-            remedy = f"alert-relay queue salvage {moved_to}"
-            return "storage damaged, an empty one started", (*_fields(event), ("remedy", remedy))
+            return message, _fields(event, "ok", "at", "receivers", "chats", "first")
+        case StorageDamaged() | StorageLost() | ClockChanged():
+            return _told_of_machine(event)
         case Heard():
             return "update heard", _fields(event)
         case BotListens(listens=listens):
@@ -153,13 +166,26 @@ def _told(event: Event) -> tuple[str, Pairs]:
             assert_never(event)
 
 
+def _told_of_machine(event: StorageDamaged | StorageLost | ClockChanged) -> tuple[str, Pairs]:
+    match event:
+        case StorageDamaged(moved_to):
+            remedy = f"alert-relay queue salvage {moved_to}"
+            return "storage damaged, an empty one started", (*_fields(event), ("remedy", remedy))
+        case StorageLost(there=there):
+            message = "the files of the storage are there again" if there else "storage lost"
+            return message, _fields(event, "there")
+        case ClockChanged(wall_ahead):
+            apart = f"{wall_ahead:.0f}"
+            return "the clock was set, hours follow it", (("wall_ahead_seconds", apart),)
+
+
 def _fields(event: Event, *hidden: str) -> Pairs:
-    """The event's own fields as text, without the hidden and the empty ones."""
+    """The event's own fields, without the hidden and the empty ones."""
     fields = (
         (name, getattr(event, name)) for name in event.__struct_fields__ if name not in hidden
     )
     return tuple(
-        (name, f"{value:.6g}" if isinstance(value, float) else str(value))
+        (name, value if isinstance(value, int | float) else str(value))
         for name, value in fields
         if value != ""
     )
@@ -195,10 +221,12 @@ class _Line(logging.Formatter):
         if self._form == "json":
             return json.dumps(line)
         return " ".join(
-            f"{key}={_quoted(value, always=key == 'msg')}" for key, value in line.items()
+            f"{key}={_quoted(_plain(value), always=key == 'msg')}" for key, value in line.items()
         )
 
-    def _safe(self, value: str) -> str:
+    def _safe(self, value: Value) -> Value:
+        if isinstance(value, int | float):
+            return float(f"{value:.6g}") if isinstance(value, float) else value
         for secret in self._secrets:
             value = value.replace(secret, "<secret>")
         for pattern, mask in _LEAKS:
@@ -216,6 +244,11 @@ def _error(record: logging.LogRecord) -> Pairs:
     frames = traceback.extract_tb(error.__traceback__)[-_FRAMES:]
     places = " ".join(f"{PurePath(frame.filename).name}:{frame.lineno}" for frame in frames)
     return (("error", f"{type(error).__name__}: {error}"), ("at", places))
+
+
+def _plain(value: Value) -> str:
+    """A value as logfmt has it."""
+    return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
 def _quoted(value: str, *, always: bool) -> str:

@@ -29,21 +29,24 @@ from relay.core.event import (
     Called,
     ChatChanged,
     ChatMoved,
+    ClockChanged,
     Contradicted,
     Event,
     FailureReason,
     Heard,
     Loaded,
     Noted,
+    RequestRefused,
     Settled,
     Settlement,
     StorageDamaged,
+    StorageLost,
     TemplateFailed,
 )
 from relay.core.routing.lane import Platform
 
 _PREFIX = "alert_relay"
-_CODES = (200, 400, 401, 404, 405, 413, 415, 503)
+_CODES = (200, 400, 401, 403, 404, 405, 413, 415, 503)
 _ANSWER_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 15.0)
 _LATENCY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 _CHAT = ("platform", "receiver")
@@ -69,6 +72,9 @@ class Metrics:
         self._requests = self._counter(
             "webhook_requests", "Webhook requests, by HTTP status.", "code"
         )
+        self._misdirected = self._counter(
+            "unknown_path_requests", "Requests for an unknown path, or with another method."
+        )
         self._request_seconds = self._histogram(
             "webhook_request_duration_seconds",
             "Seconds until a webhook request was answered.",
@@ -76,7 +82,7 @@ class Metrics:
         )
         self._alerts = self._counter("alerts_received", "Alerts in accepted payloads.", "status")
         self._discarded = self._counter(
-            "alerts_discarded", "Alerts that reached only receivers without entries."
+            "alerts_discarded", "Alerts that reached only receivers without entries.", "receiver"
         )
         # `labels` checks and formats its values each time: children that every request needs are
         # kept.
@@ -121,6 +127,9 @@ class Metrics:
             "config_last_reload_success_timestamp_seconds",
             "Unix time of the last successful configuration load.",
         )
+        self._config_hash = self._gauge(
+            "config_hash_info", "Digest of the configuration file in force; always 1.", "sha256"
+        )
         self._gauge("build_info", "Version of the running relay; always 1.", "version").labels(
             __version__
         ).set(1)
@@ -139,9 +148,14 @@ class Metrics:
     ) -> Histogram:
         return Histogram(name, text, labels, _PREFIX, buckets=buckets, registry=self._registry)
 
-    def prime(self, chats: Iterable[Chat], templates: Iterable[str] = ()) -> None:
-        """Takes the (platform, receiver) pairs and templates of a configuration: new series start
-        at nothing failed, those of receivers that are gone end, the others go on."""
+    def prime(
+        self, chats: Iterable[Chat], templates: Iterable[str] = (), discarding: Iterable[str] = ()
+    ) -> None:
+        """Takes the (platform, receiver) pairs and templates of a configuration, and the receivers
+        that discard: new series start at nothing failed, those of receivers that are gone end, the
+        others go on."""
+        for receiver in discarding:
+            self._discarded.labels(receiver)
         wanted = frozenset(chats)
         for chat in wanted - self._chats:
             self._latency.labels(chat[0])
@@ -159,7 +173,11 @@ class Metrics:
         them, durably.
         """
         match event:
+            case RequestRefused(code):
+                self._misdirected.inc(code in (404, 405))
             case Answered(code, seconds):
+                if code in (404, 405):
+                    self._misdirected.inc()
                 (self._by_code.get(code) or self._requests.labels(code)).inc()
                 self._request_seconds.observe(seconds)
             case Accepted():
@@ -176,6 +194,8 @@ class Metrics:
                 self._updates.labels(sort).inc()
             case StorageDamaged():
                 self._damaged.inc()
+            case ClockChanged() | StorageLost():
+                pass
             case BotListens() | ChatChanged() | ChatMoved() | Contradicted() | Noted():
                 pass
             case _:
@@ -186,8 +206,8 @@ class Metrics:
             self._firing.inc(event.firing)
         if event.resolved:
             self._resolved.inc(event.resolved)
-        if event.discarded:
-            self._discarded.inc(event.discarded)
+        for receiver, alerts in event.discarded_by:
+            self._discarded.labels(receiver).inc(alerts)
 
     def _settled(self, platform: Platform, latencies: tuple[float, ...]) -> None:
         if latencies and platform not in self._by_platform:
@@ -207,6 +227,8 @@ class Metrics:
         self._load_ok.set(event.ok)
         if event.ok:
             self._loaded_at.set(event.at)
+            self._config_hash.clear()
+            self._config_hash.labels(event.sha256).set(1)
 
     def render(self, balance: Iterable[BalanceRow], refusing: Iterable[Refusing] = ()) -> bytes:
         """One scrape in Prometheus' text format; deliveries are as `balance` says, 0 for a chat it

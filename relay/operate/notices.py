@@ -16,11 +16,13 @@ from relay.core.notice import (
     HOURLY,
     Notice,
     chat_down,
+    is_news,
     notice_of,
     notice_of_card,
     notification,
 )
 from relay.store.protocol import StoreError
+from relay.supervised import supervised
 
 _CHECK_EVERY = 60.0  # seconds
 _MOST_WAITING = 100
@@ -36,12 +38,14 @@ class Notices:
         post: Callable[[Notification], Awaitable[None]],
         refusing: Callable[[], Awaitable[tuple[Refusing, ...]]],
         clock: Callable[[], float],
+        emit: Callable[[Event], None],
         config: CurrentConfig,
     ) -> None:
         self._post = post
         self._config = config
         self._refusing = refusing
         self._clock = clock
+        self._emit = emit
         self._waiting: asyncio.Queue[Notice | None] = asyncio.Queue(
             _MOST_WAITING
         )  # None: only look
@@ -66,7 +70,7 @@ class Notices:
                     card.entries[0].starts_at,
                     self._clock(),
                 )
-        self._task = asyncio.create_task(self._go_on())
+        self._task = asyncio.create_task(supervised("notices failed", self._go_on, self._emit))
 
     async def stop(self) -> None:
         """Ends it; what still waits is dropped: its cause stands in the log."""
@@ -91,7 +95,7 @@ class Notices:
             self._open[key] = (notice, began, now)
         else:
             self._open.pop(key, None)
-        if known is None or not notice.firing:
+        if is_news(notice, known=known is not None):
             await self._post(
                 notification(notice, self._config.current.notices_language, began, now)
             )

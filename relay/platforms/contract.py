@@ -8,7 +8,7 @@ from typing import Any, Protocol, TypeVar
 
 from relay.core.budget import Limit, Limits, Rate
 from relay.core.card.outcome import BotDown, ChatDown, Outcome, ThreadGone
-from relay.core.card.step import Step
+from relay.core.card.step import MessageRef, Step
 from relay.core.routing.lane import Endpoint, LaneKey, Policy
 from relay.core.text.message import Form, Message
 from relay.core.text.richtext import RichText
@@ -113,6 +113,12 @@ class PlatformContract(Protocol[E, G]):
 
     def guild_of(self, response: Response | NoAnswer) -> str:
         """The id of the guild that the answer to a probe names; "-" when it names none."""
+        ...
+
+    def message_link(self, ref: MessageRef, guild: str) -> str:
+        """The address of a message for people, or empty where the platform has none. `guild` is the
+        Discord server, once it is known.
+        """
         ...
 
     def outcome(self, lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> Outcome:

@@ -144,6 +144,9 @@ class Shared(Model):
 
     fallback: str | None = None
     """Receiver that gets a copy when this chat is gone."""
+    fallback_after: Duration | None = None
+    """The copy is sent as well when the chat could not be told for this long, for whatever reason;
+    off without it."""
     lifecycle: Lifecycle | None = None
     """Which changes of a card get a reply."""
     per: Literal["group", "alert"] | None = None
@@ -151,7 +154,7 @@ class Shared(Model):
     quiet: Texts | None = None
     """Time intervals in which messages come without sound."""
     urgent: Matchers | None = None
-    """Which alerts never wait in a digest and ring in quiet hours too: by default those whose
+    """Which alerts go first and ring in quiet hours and storms too: by default those whose
     severity is critical, page, high, error or another word of that weight."""
     digest_after: Duration | None = None
     """A chat that cannot keep up for this long gets one digest (1m)."""

@@ -15,7 +15,7 @@ class Request(Struct, frozen=True):
 
     `body` is encoded as `content_type` says, or empty. `repeatable`: sending it twice changes
     nothing more (an edit). `headers` are added to, or replace, those that the transport sets itself
-    (Discord prescribes a `User-Agent`).
+    (Discord prescribes a `User-Agent`). `pool` tells apart whose connections it may use: a bot's.
     """
 
     verb: Literal["GET", "POST", "PUT", "PATCH", "DELETE"]
@@ -26,6 +26,7 @@ class Request(Struct, frozen=True):
     repeatable: bool = False
     http: HttpOptions = HttpOptions()
     headers: tuple[tuple[str, str], ...] = ()
+    pool: str = ""
 
 
 class Response(Struct, frozen=True):

@@ -65,7 +65,7 @@ class Discord:
     revision: int = 0
     everyone: Window = field(default_factory=lambda: Window(50, 1.0))
     invalid: Window = field(default_factory=lambda: Window(10_000, 600.0))
-    _told_until: float = 0.0
+    _limited_until: float = 0.0
     _number: int = 0
 
     def add_channel(self, channel_id: int, name: str, kind: ChannelKind = "text") -> Channel:
@@ -181,34 +181,34 @@ class Discord:
 
     def _early(self, webhook: Webhook | None, now: float) -> bool:
         if webhook is None:
-            return now < self._told_until
+            return now < self._limited_until
         return now < max(
-            self._told_until, webhook.told_until, self.channels[webhook.channel].told_until
+            self._limited_until, webhook.limited_until, self.channels[webhook.channel].limited_until
         )
 
     def _admit(
         self, method: str, webhook: Webhook, channel: Channel, fault: Fault | None, now: float
     ) -> None:
         """Count the request, or refuse it with the seconds to wait."""
-        if now < webhook.told_until:
-            raise too_many(webhook.told_until - now, "user")
+        if now < webhook.limited_until:
+            raise too_many(webhook.limited_until - now, "user")
         if fault is not None and fault.kind == "429":
-            webhook.told_until = now + fault.seconds
+            webhook.limited_until = now + fault.seconds
             raise too_many(fault.seconds, "user")
         wait = self.everyone.wait(now)
         if wait > 0:
-            self._told_until = now + wait
+            self._limited_until = now + wait
             raise too_many(wait, "global")
         self.everyone.take(now)
         wait = webhook.bucket.wait(now)
         if wait > 0:
-            webhook.told_until = now + wait
+            webhook.limited_until = now + wait
             raise too_many(wait, "user")
         webhook.bucket.take()
         wait = channel.hidden.wait(now)
         if method in ("POST message", "PATCH message"):
             if wait > 0:
-                channel.told_until = now + wait
+                channel.limited_until = now + wait
                 raise too_many(wait, "shared")
             channel.hidden.take(now)
 

@@ -98,7 +98,7 @@ class Channel:
     messages: dict[int, Message] = field(default_factory=dict)
     hidden: Window = field(default_factory=lambda: Window(30, 60.0))
     new_threads: Window = field(default_factory=lambda: Window(5, 300.0))
-    told_until: float = 0.0
+    limited_until: float = 0.0
 
     def shows(self) -> list[Message]:
         """The messages that stand in it and its threads, oldest first."""
@@ -116,7 +116,7 @@ class Webhook:
     name: str
     gone: bool = False
     bucket: Bucket = field(default_factory=lambda: Bucket(5, 2.0))
-    told_until: float = 0.0
+    limited_until: float = 0.0
     application: str = ""
 
     def json(self, channel: Channel) -> JsonObject:

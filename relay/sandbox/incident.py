@@ -136,7 +136,7 @@ SCRIPTED_FAULTS = (
 
 
 def payload(post: ScriptedPost, began: float) -> JsonObject:
-    """The webhook body of a beat of an incident that began at `began` (Unix seconds)."""
+    """The webhook body of a scripted post of an incident that began at `began` (Unix seconds)."""
     rule = RULES[post.rule]
     alerts = [_alert(rule, post, each, began) for each in sorted(post.firing + post.resolved)]
     common = {"alertname": rule.name, **rule.labels}
@@ -252,9 +252,9 @@ def _annotations(rule: Rule) -> dict[str, str]:
 
 
 def _fired(post: ScriptedPost, each: str) -> float:
-    """When the alert of this beat began to fire: the first beat that has it since it last ended."""
+    """When the alert of this post began to fire: the first post that has it since it last ended."""
     since = None
-    for earlier in (b for b in SCRIPT if b.rule == post.rule and b.at <= post.at):
+    for earlier in (other for other in SCRIPT if other.rule == post.rule and other.at <= post.at):
         if each in earlier.firing and since is None:
             since = earlier.at
         if each in earlier.resolved and earlier.at < post.at:

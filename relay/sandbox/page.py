@@ -1,4 +1,4 @@
-"""Draws a message of a platform as a chat bubble for the terminal."""
+"""Draws a message of a platform in a box for the terminal."""
 
 import json
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from datetime import datetime
 from relay.sandbox import discord_text
 from relay.sandbox.styled_text import Kind, Style, Styled, join
 from relay.sandbox.telegram_text import styled
-from relay.sandbox.terminal_cells import Line, columns, lines, painted, plain
+from relay.sandbox.terminal_text import Line, columns, lines, plain, with_ansi
 
 MARGIN = 4  # the frame at both sides
 Row = tuple[str, str]  # what is drawn, and its characters without colours
@@ -25,7 +25,7 @@ def draw(
     at the right.
 
     `body` is the parsed JSON of sendMessage or editMessageText, or of a webhook message;
-    that of a platform without a stand-in here is shown as it is.
+    that of a platform which the sandbox does not have is shown as it is.
     """
     inner = width - MARGIN
     match platform:
@@ -117,4 +117,4 @@ def _rows(text: Styled, width: int, *, colour: bool) -> list[Row]:
 
 def _row(line: Line, *, colour: bool) -> Row:
     text = plain(line).rstrip()
-    return painted(line[: len(text)], colour=colour), text
+    return with_ansi(line[: len(text)], colour=colour), text

@@ -1,4 +1,4 @@
-"""The platforms' rate rules as counters that are told the time."""
+"""The platforms' rate rules as counters; the time is an argument."""
 
 import math
 from collections import deque

@@ -11,12 +11,12 @@ from aiohttp import web
 
 from relay.sandbox.discord import Discord
 from relay.sandbox.faults import Faults
+from relay.sandbox.page_state import page_state, revision
 from relay.sandbox.reply import Reply
 from relay.sandbox.telegram import Telegram, refusal
 from relay.sandbox.telegram_form import ApiError
 from relay.sandbox.telegram_text import NoParser, Parser
 from relay.sandbox.telegram_updates import TERMINATED, PendingPoll
-from relay.sandbox.terminal_picture import picture, revision
 
 MAX_BODY = 64 * 1024 * 1024
 STEP = 0.02  # seconds between looks for an update
@@ -80,10 +80,10 @@ class Sandbox:
         )
 
     async def _state(self, request: web.Request) -> web.Response:
-        """The picture; 204 when it is still the one of `since`."""
+        """What the page shows; 204 when it is still that of `since`."""
         if request.query.get("since") == str(revision(self.telegram, self.discord)):
             return web.Response(status=204)
-        shown = picture(self.telegram, self.discord)
+        shown = page_state(self.telegram, self.discord)
         return web.json_response(
             {**shown, "controls": list(self.controls), "notes": list(self.notes)}
         )

@@ -1,4 +1,4 @@
-"""Text with styles as a reader sees it: what the page, the bubbles and the transcripts are drawn
+"""Text with styles as a reader sees it: what the page, the terminal and the transcripts are drawn
 from.
 """
 

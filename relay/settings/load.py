@@ -1,6 +1,8 @@
 """Reads the configuration and every file it names, and hands them to the core to judge."""
 
 import glob
+import stat
+from collections.abc import Collection
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -14,15 +16,18 @@ from relay.config.template_uses import TemplateCheck
 from relay.core.secret import Secret
 from relay.platforms import PLATFORMS
 from relay.platforms.contract import Platforms
+from relay.regular_file import read_regular
 
 if TYPE_CHECKING:
     from relay.config.rules import Rules
 
+_Same = tuple[int, int]
 _HERE = Path(__file__).parents[1]
 # An installed package holds the built-in templates, a checkout has them beside it.
 BUILTIN = next(
     folder for folder in (_HERE / "templates", _HERE.parent / "templates") if folder.is_dir()
 )
+MOST_CONFIG = 64 << 20
 _MOST_SECRET = 64 << 10
 _MOST_TEMPLATE = 1 << 20
 
@@ -64,8 +69,9 @@ def _resolved(
     path: Path, mode: Mode, platforms: Platforms
 ) -> tuple[ResolvedConfig | None, Files, tuple[Fault, ...]]:
     try:
-        data = path.read_bytes()
-    except OSError as error:
+        # A file to check may come through a pipe; one to serve is read again and again.
+        data = path.read_bytes() if mode == "check" else read_regular(path, MOST_CONFIG)
+    except (OSError, ValueError) as error:
         why = f"cannot read the configuration: {_why(error)}"
         return None, Files(), (Fault(str(path), 1, 1, why),)
     config, faults = parse(str(path), data, platforms)
@@ -105,9 +111,14 @@ def read_files(names: FileNames, folder: Path) -> Files:
     for name in sorted(names.certificates):
         if not (folder / name).is_file():
             problems[name] = "no such file"
+    secret_files = {
+        same
+        for name in names.secrets | names.certificates
+        if (same := _same(folder / name)) is not None
+    }
     sources: dict[str, str] = {}
     for pattern in names.templates:
-        problem = _find(pattern, folder, templates) or _read_all(templates, sources)
+        problem = _find(pattern, folder, templates, secret_files) or _read_all(templates, sources)
         if problem:
             problems[pattern] = problem
     builtin = {path.name: path for path in sorted(BUILTIN.glob("*.j2"))}
@@ -121,18 +132,51 @@ def read_files(names: FileNames, folder: Path) -> Files:
     )
 
 
-def _find(pattern: str, folder: Path, templates: dict[str, Path]) -> str:
+def _find(
+    pattern: str, folder: Path, templates: dict[str, Path], secret_files: Collection[_Same]
+) -> str:
     """Puts the files of a pattern among the others, by file name; says what is wrong, or
-    nothing.
+    nothing. A template shows what its file holds, so no other file may pass for one.
     """
     try:
-        paths = [path for path in map(Path, glob.glob(str(folder / pattern))) if path.is_file()]  # noqa: PTH207 - absolute patterns
+        paths = [Path(path) for path in glob.glob(str(folder / pattern))]  # noqa: PTH207 - absolute patterns
     except (ValueError, OSError) as error:
         return _why(error)
     for path in sorted(paths):
+        problem = _unfit(path, secret_files)
+        if problem:
+            return f"{path.name} {problem}"
         if templates.setdefault(path.name, path) != path:
             return f"two templates have the name {path.name}"
     return "" if paths else "no such file"
+
+
+def _unfit(path: Path, secret_files: Collection[_Same]) -> str:
+    """Why the file may not be a template, or nothing."""
+    try:
+        found = path.stat()
+    except OSError as error:
+        return f"cannot be read: {_why(error)}"
+    if not stat.S_ISREG(found.st_mode):
+        return "is not a regular file"
+    if (found.st_dev, found.st_ino) in secret_files:
+        return "is a secret file too: no template may show it"
+    if path.resolve().suffix != ".j2":
+        return (
+            "is a link to a file whose name does not end in .j2"
+            if path.suffix == ".j2"
+            else "has a name that does not end in .j2"
+        )
+    return ""
+
+
+def _same(path: Path) -> _Same | None:
+    """What tells whether two paths lead to one file; None when there is none."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_dev, found.st_ino
 
 
 def _read_all(templates: dict[str, Path], sources: dict[str, str]) -> str:
@@ -146,11 +190,7 @@ def _read_all(templates: dict[str, Path], sources: dict[str, str]) -> str:
 
 
 def _read(path: Path, most: int) -> str:
-    with path.open("rb") as file:
-        data = file.read(most + 1)
-    if len(data) > most:
-        raise ValueError(f"larger than {most >> 10} KiB")
-    return data.decode().removeprefix("\ufeff")
+    return read_regular(path, most).decode().removeprefix("\ufeff")
 
 
 def _why(error: OSError | ValueError) -> str:

@@ -2,15 +2,19 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 
 from relay.config.config import parse
 from relay.config.files import FileNames, Files, file_names
+from relay.own_thread import OwnThread
 from relay.platforms import PLATFORMS
 from relay.platforms.contract import Platforms
-from relay.settings.load import read_files
+from relay.regular_file import read_regular
+from relay.settings.load import MOST_CONFIG, read_files
 
 SECRETS_EVERY = 60.0  # seconds
+_LOOK_SECONDS = 60.0  # for one look: a file of a dead mount is looked for again later
 _NOTHING = FileNames(frozenset(), (), frozenset())
 
 
@@ -34,8 +38,8 @@ class Watch:
         change.
         """
         try:
-            data = self._path.read_bytes()
-        except OSError:
+            data = read_regular(self._path, MOST_CONFIG)
+        except (OSError, ValueError):
             return False
         names = self._names if data == self._data else self._named(data)
         before = self._data, self._files
@@ -59,7 +63,12 @@ async def follow(
     changed: Callable[[], bool], seconds: float, reload: Callable[[], Awaitable[object]]
 ) -> None:
     """Reloads whenever something changed, for ever; it looks every so many seconds."""
-    while True:
-        await asyncio.sleep(seconds)
-        if await asyncio.to_thread(changed):
-            await reload()
+    thread = OwnThread("watch")
+    try:
+        while True:
+            await asyncio.sleep(seconds)
+            with suppress(TimeoutError):
+                if await thread.run(changed, _LOOK_SECONDS):
+                    await reload()
+    finally:
+        thread.close()

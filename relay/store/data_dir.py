@@ -40,11 +40,13 @@ class DataDir:
     """
 
     def __init__(self, path: Path) -> None:
+        self.folder = path
         self.database = path / DATABASE
         self.socket = socket_path(path)
+        self._lock_file = path / "relay.lock"
         try:
             path.mkdir(mode=0o700, parents=True, exist_ok=True)
-            self._lock = os.open(path / "relay.lock", os.O_RDWR | os.O_CREAT, 0o600)
+            self._lock = os.open(self._lock_file, os.O_RDWR | os.O_CREAT, 0o600)
         except OSError as error:
             raise CannotStart(
                 f"cannot use the storage folder {path}: {error.strerror}; name another one with "
@@ -58,6 +60,18 @@ class DataDir:
                 f"another alert-relay uses the storage folder {path}: stop it, or name another "
                 "one with --storage.path"
             ) from error
+
+    def is_there(self) -> bool:
+        """Whether a database is in the folder, and the lock is ours: what is committed to a file
+        without a name is lost with the process.
+        """
+        held = os.fstat(self._lock) if self._lock >= 0 else None
+        try:
+            lock = self._lock_file.stat()
+            self.database.stat()
+        except OSError:
+            return False
+        return held is not None and os.path.samestat(lock, held)
 
     def release(self) -> None:
         """Lets another process have the folder."""

@@ -1,6 +1,7 @@
 """What the durable state can do: whole transactions, one method each, the same for every engine."""
 
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Protocol
 
 from msgspec import Struct
@@ -11,13 +12,23 @@ from relay.core.budget import Limit
 from relay.core.card.card import Card
 from relay.core.card.digest import Line
 from relay.core.card.lane_state import Down, LaneState
-from relay.core.card.step import Step
+from relay.core.card.step import Rank, Step
 from relay.core.card.view import Episode
 from relay.core.event import Settlement
+from relay.core.history import LastHeard, Refusal, Trace
 from relay.core.routing.lane import LaneKey
-from relay.core.routing.route import Delivery
+from relay.core.routing.route import Delivery, Discarded
 from relay.core.turn.change import AttemptResult, CardChange
+from relay.core.turn.decide import Absorb
 from relay.store.acting import ActingStore
+from relay.store.history import (
+    ClosedCard,
+    HistoryPage,
+    HistoryQuery,
+    OpenCard,
+    StorageStatus,
+    StoredPayload,
+)
 from relay.store.people import PeopleStore
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
 
@@ -34,7 +45,8 @@ class NewerSchema(Exception):  # noqa: N818 - it is a state of the file, told to
 
 class NewPayload(Struct, frozen=True):
     """A notification, or a part of one, with what follows from it. `body` is the notification,
-    encoded; `notification` spares a reading of it.
+    encoded; `notification` spares a reading of it. `discarded` alerts go to no chat; `generation`
+    is that of the configuration whose routes decided.
     """
 
     group: GroupId
@@ -43,6 +55,17 @@ class NewPayload(Struct, frozen=True):
     deliveries: tuple[Delivery, ...]
     last: bool = True
     notification: Notification | None = None
+    discarded: tuple[Discarded, ...] = ()
+    generation: int = 0
+
+
+class Kept(Struct, frozen=True):
+    """Payloads were kept: the lanes that have work now, and the number of the first of them, on
+    which those of the others follow. By it `history` knows a payload.
+    """
+
+    lanes: tuple[LaneKey, ...]
+    first: int
 
 
 class Open(Struct, frozen=True):
@@ -61,17 +84,28 @@ class Open(Struct, frozen=True):
     notification: Notification
 
 
+class Beside(Struct, frozen=True):
+    """Other threads of a lane's chat: how many of their cards wait for a call, each counted up to
+    `MOST_COUNTED`, on how many lanes, and the same of those that tell something urgent.
+    """
+
+    waiting: int = 0
+    lanes: int = 0
+    urgent: int = 0
+    urgent_lanes: int = 0
+
+
 class Claim(Struct, frozen=True):
     """A lane as its owner works on it: a page of open deliveries, oldest first, and the cards at
     hand.
 
     With a page, the cards are those it touches; without one, the card to look at next: of those
-    due, the most urgent, then the one that waits longest. `next_due` is when the next card is due,
-    None: none is. `more`: further deliveries are open. `waiting` is how many cards wait for a call,
-    `waiting_beside` how many do on the `lanes` that lead to other threads of the chat, each counted
-    up to `MOST_COUNTED`; `lines` are what the card at hand tells of, when it is a digest or a
-    summary of quiet hours. `woken` are the lanes that have work since, because alerts that were
-    accepted have their lines there.
+    due, the one whose step has the lowest `rank`, then the one that waits longest. `next_due` is
+    when the next card is due, None: none is. `more`: further deliveries are open. `waiting` is how
+    many cards wait for a call, up to `MOST_COUNTED`, `urgent` how many of them tell something
+    urgent that is not told yet, `beside` the same of other threads of the chat; `lines` are what
+    the card at hand tells of, when it is a digest or a summary of quiet hours. `woken` are the
+    lanes that have work since, because alerts that were accepted have their lines there.
     """
 
     lane: LaneKey
@@ -81,9 +115,11 @@ class Claim(Struct, frozen=True):
     next_due: float | None
     more: bool = False
     waiting: int = 0
-    waiting_beside: int = 0
-    lanes: int = 0
+    urgent: int = 0
+    beside: Beside = Beside()
     lines: tuple[Line, ...] = ()
+    rank: Rank = Rank.EDIT
+    called_at: float = 0.0
     woken: tuple[LaneKey, ...] = ()
 
 
@@ -101,26 +137,29 @@ class Denied(Struct, frozen=True):
 
 class Attempt(Struct, frozen=True):
     """A call to be made; one that was begun and never settled: what it did is unknown. Among lanes
-    that share a budget, `urgent` ones go first, then those that wait `since` longest (Unix
-    seconds)."""
+    that share a budget the one with the lowest `rank` goes first, then the lane whose last call is
+    the longest ago, then the one that waits `since` longest (Unix seconds)."""
 
     lane: LaneKey
     group: GroupId
     fingerprint: str
     step: Step
-    urgent: bool = False
+    rank: Rank = Rank.EDIT
     since: float = 0.0
 
 
 class Ended(Struct, frozen=True):
-    """Deliveries that ended, of the receiver they count under. `latencies`: seconds from
-    acceptance, if delivered.
+    """Deliveries that ended, of the receiver they count under, and why. `latencies`: seconds from
+    acceptance, if delivered; then `delivery` is the id of the last, and `payload` its payload's.
     """
 
     receiver: str
     settlement: Settlement
     count: int
     latencies: tuple[float, ...] = ()
+    why: str = ""
+    delivery: str = ""
+    payload: int = 0
 
 
 class Store(Protocol):
@@ -150,9 +189,9 @@ class Store(Protocol):
     def sync(self) -> None:
         """Writes a little, so that the commit of this job takes those before it to the disk."""
 
-    def accept(self, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
+    def accept(self, payloads: Sequence[NewPayload]) -> Kept:
         """Keeps the notifications and a delivery for each chat of each, with the lane's next
-        sequence number. Returns the lanes that have work now. What other lanes must hear of (cards
+        sequence number. What other lanes must hear of (cards
         on which the alerts have their lines, absent alerts of the group) follows from what was kept
         and is brought to them, in order of acceptance, before any lane folds it."""
 
@@ -170,8 +209,11 @@ class Store(Protocol):
     def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
         """One card, if there is one."""
 
-    def fold(self, lane: LaneKey, changes: Sequence[CardChange]) -> tuple[Ended, ...]:
-        """Keeps folded cards and binds their deliveries to them."""
+    def fold(
+        self, lane: LaneKey, changes: Sequence[CardChange], now: float | None = None
+    ) -> tuple[Ended, ...]:
+        """Keeps folded cards and binds their deliveries to them. `now`, here and below, is when
+        what ends by it has ended."""
 
     def unfold(self, lane: LaneKey, group: GroupId, fingerprint: str) -> None:
         """Forgets a card that nobody shows any more: what is pending on it is open again."""
@@ -183,7 +225,12 @@ class Store(Protocol):
         lanes that have work now; `dismiss` is to follow."""
 
     def dismiss(
-        self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str
+        self,
+        lane: LaneKey,
+        seqs: Sequence[int],
+        settlement: Settlement,
+        why: str,
+        now: float | None = None,
     ) -> tuple[Ended, ...]:
         """Ends open deliveries that no card will take in. A group without a card on the lane is no
         longer watched.
@@ -200,10 +247,23 @@ class Store(Protocol):
     def settle(self, result: AttemptResult) -> tuple[Ended, ...]:
         """Keeps the card and lane after an attempt, ends what is done, closes the attempt."""
 
-    def absorb(self, lane: LaneKey, receiver: str, now: float, recheck_at: float) -> None:
-        """Puts every card that waits for its first message and is not urgent into the lane's
-        digest, in the name of `receiver`; each is rechecked at `recheck_at`, when what it may hold
-        back is over, if nothing comes before."""
+    def room(self, limits: Sequence[Limit], now: float, seconds: float) -> float:
+        """How many calls all these budgets let through in the next seconds."""
+
+    def absorb(self, lane: LaneKey, how: Absorb, now: float) -> None:
+        """Puts the cards that wait for their first message into the lane's digest (see `Absorb`);
+        each is rechecked when what it may hold back is over, if nothing comes before."""
+
+    def follow(self, lane: LaneKey, change: CardChange, now: float) -> None:
+        """Keeps the digest, and lets one urgent card that it has told have a message of its own:
+        one that it only counts before one that it names, then the oldest."""
+
+    def wake_api(
+        self, lane: LaneKey, since: float, now: float, pause: float
+    ) -> tuple[LaneKey, ...]:
+        """A call of the lane got through, the first one since then: other lanes of its API whose
+        trouble began later may call again, once `pause` seconds have passed since their last call.
+        Returns them."""
 
     def copy_to_fallback(
         self,
@@ -235,10 +295,12 @@ class Store(Protocol):
         fingerprint: str,
         before: float,
         empty_before: float,
+        into: int | None = None,
+        now: float | None = None,
     ) -> tuple[Ended, ...]:
-        """Ends as merged what is pending on the card and was accepted before then, and what tells
-        of absent alerts alone before the other moment; but not the oldest of each owner: by that
-        is told how long the card waits."""
+        """Ends as merged, into that delivery, what is pending on the card and was accepted before
+        then, and what tells of absent alerts alone before the other moment; but not the oldest of
+        each owner: by that is told how long the card waits."""
 
     def look_again(self, lane: LaneKey, now: float) -> None:
         """Makes the cards of the lane that wait to be told due, whatever they pause for."""
@@ -246,7 +308,9 @@ class Store(Protocol):
     def pending_lanes(self) -> tuple[tuple[LaneKey, str], ...]:
         """The lanes with something pending, each with the receivers that it counts under."""
 
-    def expire(self, lane: LaneKey, receiver: str, before: float) -> tuple[Ended, ...]:
+    def expire(
+        self, lane: LaneKey, receiver: str, before: float, now: float | None = None
+    ) -> tuple[Ended, ...]:
         """Ends, as expired, what `receiver` has pending on the lane since before then and was
         tried: by a call for its card since it was accepted, or because the platform refuses the
         whole chat. Cards keep what they want.
@@ -286,10 +350,49 @@ class Store(Protocol):
 
     def purge(self, before: float, size: int, most: int) -> int:
         """Forgets at most `most` deliveries that ended, the oldest first: those accepted before
-        then, and any while the storage holds more than `size` bytes or the disk is full. With the
+        then, and any while the storage holds more than `size` bytes or the disk is full. Payloads
+        from which none came go first, but for the newest. With the
         last of a payload or of a closed card goes that as well. While fewer are found than may be,
         the next cards are looked at: each closed one without deliveries is found in the end.
         Returns how many deliveries and cards were forgotten."""
+
+    def configured(self, sha256: str, now: float) -> int:
+        """The generation of the configuration with this digest, which is in force from now on: one
+        more than the last, where that was another."""
+
+    def refused(self, refusals: Sequence[Refusal]) -> None:
+        """Keeps what was refused at the door; the newest are kept."""
+
+    def history(self, query: HistoryQuery) -> HistoryPage:
+        """A page of what became of alerts, the newest first."""
+
+    def traced(self, trace_id: str) -> Trace | Refused:
+        """What became of one payload, by its id or by that of one of its deliveries."""
+
+    def last_heard(self, alertname: str, source: str | None) -> LastHeard:
+        """When that alert name (empty: any) came last, and the source (None: all of them)."""
+
+    def standing_now(self) -> StorageStatus:
+        """Sources, chats and open cards, in numbers."""
+
+    def per_minute(self, since: float, minutes: int) -> tuple[tuple[int, int], ...]:
+        """How many payloads were accepted, and deliveries of such that have ended, in each of so
+        many minutes from then (Unix seconds) on."""
+
+    def open_cards(self, after: int, limit: int) -> tuple[OpenCard, ...]:
+        """The cards that are not closed, by their numbers, behind `after`."""
+
+    def close_card(self, number: int, now: float) -> ClosedCard | Refused:
+        """Ends what fires on an open card, as if nobody reported it any more. Nobody may own the
+        lane meanwhile."""
+
+    def stored_payloads(self, since: float, after: int = 0) -> tuple[StoredPayload, ...]:
+        """A page of what was accepted since then (Unix seconds), the oldest first, behind the
+        number `after`; empty behind the last."""
+
+    def backup(self, file: Path) -> None:
+        """Writes a consistent copy of the storage to the file, which must not exist. Called outside
+        `batch`, from any thread. Raises StoreError and OSError."""
 
     def queue(self, query: Query) -> Page | Refused:
         """A page of what is pending or dead; what was retried is no longer listed."""

@@ -12,11 +12,10 @@ from relay.core.active_config import ActiveConfig
 from relay.core.alert import GroupId, via
 from relay.core.bot.people import Subscription
 from relay.core.card.card import Card, Head, fires_anew, is_firing, overlaid, shown_alerts
-from relay.core.card.digest import DIGEST, is_old
+from relay.core.card.digest import DIGEST, is_old, share
 from relay.core.card.failures import hastened, name_of, owes_fallback, yields
 from relay.core.card.fold import Arriving, fold
-from relay.core.card.lane_state import LaneState
-from relay.core.card.step import Wait
+from relay.core.card.step import Rank, Wait
 from relay.core.card.view import EPISODES_KEPT, Memory
 from relay.core.event import EndReason, Settlement
 from relay.core.notice import is_notice
@@ -24,14 +23,19 @@ from relay.core.routing.lane import LaneKey, Target
 from relay.core.routing.route import SUBSCRIPTION, deliveries
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.core.turn.decide import (
+    FEW,
+    URGENT_PART,
+    URGENT_PAUSE,
     Absorb,
     Close,
+    Follow,
     Save,
     Send,
     Situation,
     decide,
     hours_of,
     kept,
+    leaving,
     pause,
 )
 from relay.platforms.contract import Platforms
@@ -98,7 +102,9 @@ def take_turn(
         if claim.more or size > _LARGE:
             return turn.done(Wait(now))
         claim = store.claim(lane, now, 0)
-    paused = pause(claim.state, config.targets(lane), now)
+    urgent = bool(claim.cards) and claim.rank == Rank.URGENT
+    targets, called_at = config.targets(lane), claim.called_at
+    paused = pause(claim.state, targets, now, urgent=urgent, called_at=called_at)
     if paused is not None:
         if claim.state.down:
             turn.copy_to_fallbacks()
@@ -155,12 +161,16 @@ class _Turn:
 
     def settle(self, result: AttemptResult) -> None:
         """Keeps the result. A subscriber's chat that left for good has ended its subscriptions.
-        When the lane's trouble is over, so are the pauses of its cards; a card that cannot be told
-        is handed to the fallback.
+        When the lane's trouble is over, so are the pauses of its cards, and those of other lanes of
+        its API; a card that cannot be told is handed to the fallback.
         """
+        since = self._store.state(self._lane).passed_at
         self.end(self._store.settle(result), result.dead)
         if result.state.recovered_at >= result.now:
             self._store.look_again(self._lane, result.now)
+        if result.passed:
+            woken = self._store.wake_api(self._lane, since, self._now, URGENT_PAUSE)
+            self._woken += woken
         card = result.change.card
         self._look_once_more(card)
         if owes_fallback(card.failures):
@@ -197,7 +207,7 @@ class _Turn:
                 continue
             card = known.get(key) or Card(*key, receiver=target.policy.receiver)
             changes.append(self._folded(card, page, claim, target, digest))
-        self.end(self._store.fold(self._lane, changes))
+        self.end(self._store.fold(self._lane, changes, self._now))
         if claim.state.down:
             self.copy_to_fallbacks()
         for change in changes:
@@ -217,12 +227,21 @@ class _Turn:
             failures = hastened(card.failures, now)
             folded = replace(folded, card=replace(folded.card, failures=failures))
         leaves = is_old(digest, now) and fires_anew(card, folded.card)
-        card = replace(folded.card, absorbed=folded.card.absorbed and not leaves)
+        card = leaving(card, folded.card, target.policy)
+        card = replace(card, absorbed=card.absorbed and not leaves)
         card = self._overlaid(card, target)
         hours = hours_of(card, target, self._config, now)
-        change = kept(card, Situation(now, target, claim.state, hours))
         seqs = tuple(opened.seq for opened in page)
-        return replace(change, folded=seqs, duplicates=folded.duplicates)
+        originals, counted = _originals(seqs, folded.duplicates, card.counted_seq)
+        card = replace(card, counted_seq=counted)
+        change = kept(card, Situation(now, target, claim.state, hours))
+        return replace(
+            change,
+            folded=seqs,
+            duplicates=folded.duplicates,
+            originals=originals,
+            leaves=leaves,
+        )
 
     def _route_again(self, opened: Open) -> None:
         """An open delivery whose chat or receiver is gone goes where the routes lead now, but for
@@ -235,7 +254,7 @@ class _Turn:
         routed_again = how == "merged"
         why = EndReason.ROUTED_AGAIN if routed_again else EndReason.RECEIVER_REMOVED
         self._woken += self._store.route_again(self._lane, opened.seq, ways)
-        self.end(self._store.dismiss(self._lane, [opened.seq], how, why), why)
+        self.end(self._store.dismiss(self._lane, [opened.seq], how, why, self._now), why)
 
     def _supersede(self, card: Card, page: Sequence[Open]) -> None:
         """What waits for the card beside the oldest delivery and the newest payload has been merged
@@ -249,8 +268,10 @@ class _Turn:
             if opened.notification.part == opened.notification.parts - 1
         ]
         before = max((at for at in whole if at in told), default=0.0)
+        into = max((opened.seq for opened in own if opened.accepted_at == before), default=None)
+        empty_before = page[-1].accepted_at
         ended = self._store.supersede(
-            self._lane, card.group, card.fingerprint, before, page[-1].accepted_at
+            self._lane, card.group, card.fingerprint, before, empty_before, into, self._now
         )
         self.end(ended)
 
@@ -293,8 +314,8 @@ class _Turn:
         if target is None:
             self._store.unfold(self._lane, card.group, card.fingerprint)
             return Wait(self._now), None
-        if claim.waiting > 1 and self._yields(card, claim.state):
-            later = self._now + _YIELDS
+        later = self._goes_later(claim, card)
+        if later > self._now:
             self._store.postpone(self._lane, card.group, card.fingerprint, later)
             return None
         try:
@@ -312,28 +333,48 @@ class _Turn:
                 return decision, situation
             case Save(change, contradicted) | Close(change, contradicted):
                 self._note(card, contradicted)
-                self.end(self._store.fold(self._lane, [change]))
-            case Absorb(receiver, recheck_at):
-                self._store.absorb(self._lane, receiver, self._now, recheck_at)
+                self.end(self._store.fold(self._lane, [change], self._now))
+            case Absorb():
+                self._store.absorb(self._lane, decision, self._now)
+            case Follow(change):
+                self._store.follow(self._lane, change, self._now)
             case Wait(until=until):
                 self._store.postpone(self._lane, card.group, card.fingerprint, until)
         return None
 
-    def _yields(self, card: Card, state: LaneState) -> bool:
-        name = name_of(card.group, card.fingerprint) if card.failures else ""
-        return yields(card.failures, name, state, self._now)
+    def _goes_later(self, claim: Claim, card: Card) -> float:
+        """Until when a card that failed lets others go: while its lane pauses, or while others have
+        something to do. 0.0: it may go.
+        """
+        if card.failures is None:
+            return 0.0
+        name, state = name_of(card.group, card.fingerprint), claim.state
+        if state.down is None and state.retry_at > self._now:
+            return state.retry_at
+        waits = claim.waiting > 1 and yields(card.failures, name, state, self._now)
+        return self._now + _YIELDS if waits else 0.0
 
     def _situation(self, claim: Claim, card: Card, target: Target) -> Situation:
+        limits = limits_of(target, claim.state, self._config.limits, self._platforms)
+        urgent_room = float("inf")
+        if claim.urgent > FEW:
+            seconds, beside = target.policy.digest_after / URGENT_PART, claim.beside
+            room = self._store.room(limits, self._now, seconds)
+            urgent_room = share(room, beside.urgent, beside.urgent_lanes)
         return Situation(
             now=self._now,
             target=target,
             state=claim.state,
             hours=hours_of(card, target, self._config, self._now),
-            limits=limits_of(target, claim.state, self._config.limits, self._platforms),
+            limits=limits,
             waiting=claim.waiting,
-            waiting_beside=claim.waiting_beside,
-            lanes=claim.lanes,
+            waiting_beside=claim.beside.waiting,
+            lanes=claim.beside.lanes,
+            urgent=claim.urgent,
+            urgent_room=urgent_room,
+            rank=claim.rank,
             lines=claim.lines,
+            digest=card if card.group == DIGEST else self._store.card(self._lane, DIGEST, ""),
             memory=self._memory(card),
             acting=self._config.acting,
             button_key=self._store.acting.button_key() if card.acting.buttons else b"",
@@ -367,6 +408,22 @@ class _Turn:
     def _note(self, card: Card, contradicted: tuple[str, str] | None) -> None:
         if contradicted:
             self._contradicted.append((card.group.group_key, *contradicted))
+
+
+def _originals(
+    seqs: Sequence[int], duplicates: Sequence[int], counted: int
+) -> tuple[tuple[int, ...], int]:
+    """For each duplicate of a page the delivery that counted last before it, and the one that did
+    after the page; `counted` is the one that did before.
+    """
+    repeated = set(duplicates)
+    originals: dict[int, int] = {}
+    for seq in seqs:
+        if seq in repeated:
+            originals[seq] = counted
+        else:
+            counted = seq
+    return tuple(originals[seq] for seq in duplicates), counted
 
 
 def arriving(opened: Open) -> Arriving:

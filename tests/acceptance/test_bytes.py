@@ -19,12 +19,13 @@ from relay.core.card.card import Card, Head
 from relay.core.card.fold import Arriving, fold, ripen
 from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Edit, MessageRef, Post, Reply, ReplyKind
-from relay.core.payload import PayloadError, parse
 from relay.core.routing.lane import Platform, Target
 from relay.core.routing.matcher import parse as matchers
 from relay.core.routing.route import Delivery, Route, Routing, deliveries
 from relay.core.template.build_view import build_view
 from relay.core.template.template import render
+from relay.core.webhook.payload import parse
+from relay.core.webhook.shape import PayloadError
 from relay.platforms import PLATFORMS
 from tests.build import POLICY, T0
 from tests.platforms import hostile

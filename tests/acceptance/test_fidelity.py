@@ -22,11 +22,11 @@ from relay.core.card.card import Card, Head
 from relay.core.card.fold import Arriving, fold
 from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
-from relay.core.payload import parse
 from relay.core.routing.lane import Platform, Policy
 from relay.core.template.build_view import build_view
 from relay.core.template.template import Rendered, render
 from relay.core.text.markup import MarkupName
+from relay.core.webhook.payload import parse
 from relay.inbound.server import RequestLimits
 from relay.platforms import PLATFORMS
 from relay.platforms.http import Response

@@ -9,6 +9,7 @@ from msgspec.structs import replace
 
 from relay.core.alert import GroupId
 from relay.core.card import hours
+from relay.core.event import EndReason, Settled, sentence
 from relay.core.routing.interval import Period, TimeInterval, contains
 from relay.core.routing.route import Route, Routing
 from tests.build import GROUP, POLICY, T0, alert, notification
@@ -41,7 +42,7 @@ async def test_a_muted_route_shows_nothing_until_its_hours_are_over_and_then_the
     await world.post(notification(alert("db-1"), alert("db-2")))
     await world.run(until=UNTIL_HALF_PAST - 1)
     assert world.telegram.calls == []
-    assert [(row.merged, row.pending) for row in world.balance()] == [(2, 0)]
+    assert [(row.muted, row.pending) for row in world.balance()] == [(2, 0)]
     await world.run(until=UNTIL_HALF_PAST + 60)
     (message,) = world.telegram.messages(CHAT)
     assert "Disk ×2" in message.text
@@ -193,7 +194,7 @@ async def test_the_end_of_the_hours_is_looked_for_once_however_many_cards_ask(
     assert len([at for at in asked if at > T0 + 60]) < UNTIL_HALF_PAST / 60
 
 
-async def test_a_digest_waits_until_its_chat_is_no_longer_muted() -> None:
+async def test_a_digest_of_a_chat_that_muted_itself_stays_true_by_edits() -> None:
     world = World(telegram_target())
     for number in range(60):
         await world.post(
@@ -205,14 +206,54 @@ async def test_a_digest_waits_until_its_chat_is_no_longer_muted() -> None:
     world.config.load(replace(active, routing=Routing(Route("ops"), {"ops": (target,)})))
     await world.post(notification(alert("db-0", "resolved"), group=GroupId("", "relay", "{}:0")))
     await world.run(until=599)
-    assert len(world.telegram.calls) == 1
-    await world.run(until=700)
-    assert "1 group over" in world.telegram.transcript(CHAT)
+    (digest,) = world.telegram.messages(CHAT)
+    assert "1 group over" in digest.text
 
 
-async def test_quiet_hours_end_without_a_word_when_nothing_urgent_fires() -> None:
+async def test_quiet_hours_end_without_a_sound_when_nothing_urgent_fires() -> None:
     world = World(telegram_target(policy=replace(POLICY, quiet=(MORNING,))))
     await world.post(notification(alert("db-1")))
     await world.run(until=UNTIL_HALF_PAST + 600)
+    message, summary = world.telegram.messages(CHAT)
+    assert "1 group fires · 1 warning" in summary.text
+    assert (message.silent, summary.silent) == (True, True)
+
+
+async def test_the_summary_after_quiet_hours_tells_of_all_that_fires() -> None:
+    world = World(telegram_target(policy=replace(POLICY, quiet=(MORNING,))))
+    for number, severity in enumerate(("critical", "warning", "info")):
+        of = GroupId("", "relay", f"{{}}:{number}")
+        told = alert(f"db-{number}", severity=severity, name=f"Problem{number}")
+        await world.post(notification(told, group=of))
+    await world.run(until=UNTIL_HALF_PAST + 60)
+    summary = world.telegram.messages(CHAT)[-1]
+    assert "3 groups fire · 1 critical, 1 warning, 1 info" in summary.text
+    assert all(f"Problem{number}" in summary.text for number in range(3))
+    assert not summary.silent
+
+
+async def test_a_delivery_that_was_muted_says_by_which_interval() -> None:
+    world = muted(Route("ops", mute=("morning",)))
+    await world.post(notification(alert("db-1")))
+    await world.run(until=10)
+    (ended,) = [event for event in world.events if isinstance(event, Settled)]
+    assert (ended.settlement, ended.why) == ("muted", "morning")
+
+
+async def test_a_chat_that_muted_itself_gets_nothing_new_and_its_messages_stay_true() -> None:
+    world = World()
+    await world.post(notification(alert("db-1")))
+    await world.run(until=10)
+    active = world.config.current
+    target = telegram_target(policy=replace(POLICY, muted_until=T0 + 600))
+    world.config.load(replace(active, routing=Routing(Route("ops"), {"ops": (target,)})))
+    await world.post(notification(alert("db-1", "resolved")))
+    other = GroupId("", "relay", "{}:other")
+    await world.post(notification(alert("db-2", severity="critical"), group=other))
+    await world.run(until=60)
     (message,) = world.telegram.messages(CHAT)
-    assert message.silent
+    assert message.text.startswith("🟢 resolved")
+    assert [(row.delivered, row.muted, row.pending) for row in world.balance()] == [(2, 1, 0)]
+    assert sentence(EndReason.MUTED) == "muted by its chat"
+    await world.run(until=700)
+    assert "db-2" in world.telegram.transcript(CHAT)

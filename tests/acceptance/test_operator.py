@@ -7,6 +7,7 @@ from functools import partial
 
 import pytest
 
+from relay.core.event import Settled
 from relay.sandbox.faults import Refusal
 from relay.store.protocol import NewPayload
 from relay.store.queue import Dropped, Page, Query, Refused, Retried
@@ -25,6 +26,14 @@ async def world_with_a_dead_delivery() -> World:
     assert [(row.dead, row.pending) for row in world.balance()] == [(1, 0)]
     world.faults.clear()
     return world
+
+
+async def test_of_a_dead_delivery_it_is_told_which_alert_is_lost() -> None:
+    world = await world_with_a_dead_delivery()
+    lost = [event for event in world.events if isinstance(event, Settled) and event.lost]
+    assert [(event.settlement, event.lost, event.urgent) for event in lost] == [
+        ("dead", "warning Disk · db-1", False)
+    ]
 
 
 async def retry(world: World, delivery_id: str) -> Retried | Refused:
@@ -50,7 +59,7 @@ async def test_a_dead_delivery_that_is_retried_is_shown_and_counted_as_delivered
     (message,) = world.telegram.messages(CHAT)
     assert "db-1" in message.text
     assert [(row.accepted, row.delivered, row.dead, row.pending) for row in world.balance()] == [
-        (2, 1, 1, 0)
+        (1, 1, 0, 0)
     ]
 
 
@@ -168,10 +177,10 @@ async def test_a_card_whose_end_was_not_shown_is_forgotten_with_its_deliveries(
     await world.run(until=900)
     await world.commit(partial(world.store.purge, world.now, 1 << 30, 100))
     assert await world.commit(partial(world.store.card, GROUP_CHAT, GROUP, "")) is None
-    assert (
-        await world.commit(partial(world.store.accept, [NewPayload(GROUP, b"{}", world.now, ())]))
-        == ()
+    kept = await world.commit(
+        partial(world.store.accept, [NewPayload(GROUP, b"{}", world.now, ())])
     )
+    assert kept.lanes == ()
 
 
 @ENDS
@@ -184,4 +193,4 @@ async def test_an_end_that_was_not_shown_is_shown_by_a_retry_as_before(
     await world.run(until=910)
     (shown,) = world.telegram.messages(CHAT)
     assert "resolved" in shown.text
-    assert [(row.delivered, row.dead, row.pending) for row in world.balance()] == [(2, 1, 0)]
+    assert [(row.delivered, row.dead, row.pending) for row in world.balance()] == [(2, 0, 0)]

@@ -601,6 +601,6 @@ def line(place: str, text: str) -> str:
 def books(run: HttpWorld) -> str:
     """The balance over all rows, what is not zero of it."""
     rows = run.balance()
-    names = ("delivered", "merged", "duplicate", "expired", "dead", "pending")
+    names = ("delivered", "merged", "duplicate", "muted", "expired", "dead", "pending")
     sums = {name: sum(getattr(row, name) for row in rows) for name in names}
     return ", ".join(f"{name} {count}" for name, count in sums.items() if count)

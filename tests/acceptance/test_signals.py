@@ -4,6 +4,7 @@ read the file again.
 
 import asyncio
 import json
+import os
 import signal
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
@@ -78,7 +79,7 @@ async def half_sent(relay: Relay, name: str) -> AsyncIterator[Callable[[], Await
     reader, writer = await asyncio.open_connection(host, int(port))
     head = [
         "POST /alerts HTTP/1.1",
-        "Host: relay",
+        "Host: 127.0.0.1",
         "Content-Type: application/json",
         "Expect: 100-continue",
     ]
@@ -176,6 +177,54 @@ async def test_sigterm_ends_a_start_that_waits_for_room_on_the_disk(
         )
         process.signal(signal.SIGTERM)
         assert await process.ended(within=5) == 0
+
+
+@pytest.mark.parametrize("moment", ["at the start", "at a reload"])
+async def test_a_secret_file_that_hangs_stops_neither_intake_nor_sigterm(
+    sandbox: Sandbox, tmp_path: Path, moment: str
+) -> None:
+    """A pipe that nobody writes to hangs on open, as a file of a dead mount does."""
+    async with processes(tmp_path) as running:
+        config = set_up_chats(sandbox, tmp_path)
+        named = config.read_text().replace(f'bot_token: "{TOKEN}"', "bot_token_file: token")
+        config.write_text(named)
+        (tmp_path / "token").write_text(TOKEN)
+        if moment == "at a reload":
+            relay = await start_relay(running, config)
+            (tmp_path / "token").unlink()
+            os.mkfifo(tmp_path / "token")
+            relay.process.signal(signal.SIGHUP)
+            status, said = await fetch("POST", f"{relay.url}/-/reload")
+            assert status == 500
+            assert "not a regular file" in said
+            assert await relay.post(payload("First")) == 200
+            relay.process.signal(signal.SIGTERM)
+            assert await relay.process.ended(within=10) == 0
+        else:
+            (tmp_path / "token").unlink()
+            os.mkfifo(tmp_path / "token")
+            process = await launch_relay(running, config)
+            assert await process.ended(within=10) == 2
+            assert "not a regular file" in process.output
+
+
+async def test_a_storage_folder_that_is_emptied_under_the_relay_gets_no_200_and_is_said(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """What is committed to a file without a name is lost with the process."""
+    async with processes(tmp_path) as running:
+        relay = await start_relay(running, set_up_chats(sandbox, tmp_path))
+        assert await relay.post(payload("First")) == 200
+        assert await is_ready(relay)
+        for file in (tmp_path / "data").iterdir():
+            file.unlink()
+        assert await relay.post(payload("Second")) == 503
+        status, why = await fetch("GET", f"{relay.url}/-/ready")
+        assert (status, "the storage is gone" in why) == (503, True)
+        await until("it is told", lambda: "StorageLost" in sandbox.telegram.transcript(OPS))
+        assert 'msg="storage lost"' in relay.process.output
+        relay.process.signal(signal.SIGTERM)
+        assert await relay.process.ended(within=15) == 0
 
 
 async def loaded_well(relay: Relay) -> bool:

@@ -49,7 +49,7 @@ async def test_200_groups_in_two_seconds_are_a_few_criticals_and_one_digest(limi
     await world.run(until=62)
     messages = [message.text for message in world.telegram.messages(CHAT)]
     assert all("critical Fire" in text for text in messages[:5])
-    assert "195 groups firing" in messages[5]
+    assert "200 groups firing · 5 critical, 195 warning" in messages[5]
     assert len(messages) == 6
     assert len(world.telegram.calls) < 30
     (row,) = world.balance()
@@ -117,7 +117,7 @@ async def test_a_group_of_a_digest_that_turns_urgent_gets_its_own_message() -> N
     await world.post(notification(problem(3), worse, group=group(3)))
     await world.run(until=100)
     digest, own = world.telegram.messages(CHAT)
-    assert "59 groups firing" in digest.text
+    assert "60 groups firing · 1 critical, 59 warning" in digest.text
     assert "critical" in own.text
     assert not own.silent
 

@@ -470,7 +470,7 @@ def test_a_card_of_which_something_fires_or_is_held_back_stays_open_whatever_is_
 
 def test_a_digest_that_closed_without_a_message_is_open_again_when_it_takes_cards_in() -> None:
     refused_at_first = Card(DIGEST, "", "ops", refused="whatever it said", closed_at=T0)
-    assert absorbing(refused_at_first, "ops", T0 + 60).closed_at is None
+    assert absorbing(refused_at_first, "ops", T0 + 60, pressed=True).closed_at is None
 
 
 def test_a_card_that_was_only_told_what_is_absent_owes_nothing() -> None:

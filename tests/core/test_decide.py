@@ -11,12 +11,11 @@ from relay.core.card.fold import Arriving, fold
 from relay.core.card.hours import Hours
 from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.outcome import Delivered, Unavailable
-from relay.core.card.step import MessageRef, Post, Reply, Wait
+from relay.core.card.step import MessageRef, Post, Rank, Reply, Wait
 from relay.core.turn.decide import (
     Absorb,
     Close,
     Decision,
-    Rank,
     Save,
     Send,
     Situation,
@@ -75,6 +74,7 @@ DECISIONS: dict[str, tuple[Card, Situation, type[Decision]]] = {
         replace(SITUATION, lines=(line(card("a")),)),
         Send,
     ),
+    "a summary of nothing is kept": (Card(QUIET, "", "ops"), SITUATION, Save),
 }
 
 
@@ -106,7 +106,7 @@ def test_a_short_budget_leaves_out_replies_but_for_those_that_are_required() -> 
     decision = decide(of, replace(SITUATION, limits=NARROW, waiting=1))
     assert isinstance(decision, Send)
     assert isinstance(decision.step, Reply)
-    assert (decision.step.kind, decision.rank) == ("repeated", Rank.REPLY)
+    assert (decision.step.kind, decision.rank) == ("repeated", Rank.REQUIRED)
 
 
 def test_a_lane_pauses_after_a_failure_and_before_the_probe_of_a_chat_that_refuses() -> None:

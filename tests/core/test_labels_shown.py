@@ -158,3 +158,17 @@ def test_the_second_line_is_the_text_that_says_more(
     annotations = {"summary": summary, "description": description}
     found = wrong(annotations, {"instance": "h:1", "alertname": "A"}, ("data-1",))
     assert (found.text, found.more, found.figure) == (text, more, figure)
+
+
+@pytest.mark.parametrize(
+    ("text", "shown"),
+    [
+        ("5% of the web/web targets", "5% of the web targets"),
+        ("5% of the web/api targets", "5% of the web/api targets"),
+        ("5% of the db/db targets", "5% of the db/db targets"),
+        ("see /web/web/x", "see /web/web/x"),
+    ],
+)
+def test_a_job_that_is_called_as_its_service_is_named_once(text: str, shown: str) -> None:
+    labels = {"alertname": "TargetDown", "job": "web", "service": "web"}
+    assert wrong({"description": text}, labels).text == shown

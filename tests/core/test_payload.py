@@ -9,9 +9,13 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
-from relay.core.alert import Alert, Notification
-from relay.core.payload import DEEPEST, MOST_ALERTS, PART, PayloadError, _known, parse
+from relay.core.alert import OWN_KEYS, OWN_PREFIX, Alert, GroupId, Notification
+from relay.core.card.digest import DIGEST, QUIET
+from relay.core.notice import NOTICES
+from relay.core.webhook.payload import PART, _known, parse
+from relay.core.webhook.shape import DEEPEST, MOST_ALERTS, PayloadError
 
 RECORDED = Path(__file__).parents[1] / "payloads"
 AT = 1763773506.0  # 2025-11-22T01:05:06Z
@@ -501,7 +505,7 @@ REFUSED: list[tuple[bytes, str]] = [
     (b'{"alerts": [], "a": NaN}', "not JSON"),
     (b'{"alerts": [{"a": "\\x"}]}', "not JSON"),
     (b'\xef\xbb\xbf{"alerts": []}', "not JSON"),
-    (b"[]", "not a JSON object"),
+    (b' [{"labels": {}}]', "a list, as Prometheus posts it to Alertmanager"),
     (b'"{}"', "not a JSON object"),
     (b"null", "not a JSON object"),
     (b"{}", "alerts: expected a list"),
@@ -622,3 +626,19 @@ def test_the_state_depends_on_the_firing_alerts_not_on_order_starts_sender_or_re
 
 def test_the_state_is_the_same_in_every_run() -> None:
     assert one(body(*numbered(2))).state == 1165916475037881392
+
+
+@pytest.mark.parametrize("own", [DIGEST, QUIET, replace(NOTICES, group_key="notice/storage/x")])
+def test_no_payload_names_a_card_of_the_relays_own(own: GroupId) -> None:
+    """Whoever may post could end a digest, or forge a notice or its end."""
+    ended = {"status": "resolved", "labels": {"alertname": "x"}}
+    for odd in ({}, {"groupLabels": 7}):  # both ways of reading
+        posted = body(ended, receiver=own.receiver, groupKey=own.group_key, **odd)
+        [told] = parse(posted, own.source)
+        assert told.group != own
+        assert not told.group_key.startswith(NOTICES.group_key)
+
+
+def test_the_keys_of_the_relays_own_cards_are_the_ones_kept_from_payloads() -> None:
+    assert {DIGEST.group_key, QUIET.group_key} == OWN_KEYS
+    assert NOTICES.group_key == OWN_PREFIX

@@ -11,10 +11,10 @@ from relay.platforms.answer import OutcomeKind
 ACTIONS: Mapping[OutcomeKind, str] = {
     "Delivered": "done: the chat shows it",
     "RateLimited": "no call on the budgets concerned before the time asked; no attempt is counted",
-    "Unavailable": "not taken: tried again with growing, jittered pauses until `expire_after`",
-    "Unknown": "perhaps taken: tried again after a pause, marked as perhaps repeated",
+    "Unavailable": "not taken: that message is tried again with growing pauses, others go on",
+    "Unknown": "perhaps taken: tried again after 15, 30 and 60 s, marked as perhaps repeated",
     "Moved": "the new chat id is stored and used; a notice",
-    "Rejected": "the same text at once without any style; counted against the template",
+    "Rejected": "the same text at once without any style, then dead; counted against the template",
     "MessageGone": "a new message",
     "ThreadGone": "the main chat in place of the topic or thread, and a notice; "
     "a new message tries it again, once an hour",

@@ -21,16 +21,20 @@ PLAIN = """
     effects embed end endpoint entity error explained facts fault field file finding form global
     html http id in info interval invalid item job key label later lifecycle limit line link
     list lock markdown markup me membership mention message missing model moved name namespace
-    new newer no nothing open options outgoing page pair parsed part people period person piece
+    new newer no nothing open options outgoing pace page pair parsed part people period person piece
     platform poll post printable protocol purge query queue rank rate reader reason ref refusal
     remove request reserve response result retention retry revoke rewrite rich row rule run
-    callback component failure gateway interaction member pace ping ready receive reconnect session
-    sandbox save schema secret send shape shared situation span sqlite start state status
+    callback component failure gateway interaction known member pace ping ready
+    receive reconnect session strict
+    callback component failure gateway interaction known member pace
+    ping ready receive reconnect session
+    strict
     sandbox save schema secret send shape shared side situation span sqlite start state status
     storage store style table telegram template text thread time tls to too topic transaction
     turn unit use user version wait webhook whole writer writing
     acting action admins alertmanager already api ask count everyone find header last mark not old
     place presence role silence write
+    backup relay show up
     again callback component hear member over ping ready
 """
 # Verbs and participles: what is done, and what has happened.
@@ -44,6 +48,7 @@ DONE = """
     unavailable unknown unreachable wreck wrecked
     absent counted expire forged found granted held lost named outage proved reconciled released
     took written
+    backed closed kept stored
 """
 
 

@@ -376,7 +376,7 @@ def test_a_name_that_discord_forbids_is_left_out() -> None:
         (styled("item", "* <@1>"), "\\* \\<@1>"),
         (styled("channel", "<#12>", "12"), "<#12>"),
         (styled("channel", "<#12>", "12> @everyone"), "\\<#12>"),
-        (styled("link", "a]b", "https://e.org/x)y z"), "[a\\]b](<https://e.org/x)y%20z>)"),
+        (styled("link", "a]b", "https://e.org/x)y z"), "[a\\]b](<https://e.org/x%29y%20z>)"),
         (styled("link", "https://e.org/x", "https://e.org/x"), "<https://e.org/x>"),
         (styled("link", "a", "javascript:x"), "a"),
         (styled("time", "12:04", "17:r"), "<t:17:R>"),

@@ -108,7 +108,7 @@ def refused(
         (404, "Not Found: method not found", POST, Rejected),
         (404, "Not Found", POST, BotDown),
         (409, "Conflict: terminated by other getUpdates request", None, Unavailable),
-        (421, "Misdirected Request", POST, BotDown),
+        (421, "RequestRefused Request", POST, BotDown),
         (429, "Too Many Requests: retry after 9", POST, RateLimited),
         (500, "Internal Server Error: restart", POST, Unavailable),
         (502, "Bad Gateway", POST, Unavailable),
@@ -332,12 +332,23 @@ def test_text_is_never_empty(blank: str) -> None:
         (RichText("a @oncall"), "a @oncall", (Entity("code", 2, 7),)),
         (concat(["tg://a", styled("link", "@", "https://b.example")]), "tg://a@",
             (Entity("code", 0, 6), Entity("text_link", 6, 1, url="https://b.example"))),
+        (concat([styled("item", "- "), styled("channel", "x", "5")]), "- x", ()),
+        (concat([styled("command", "/mute"), " 2h, no /ban"]), "/mute 2h, no /ban",
+         (Entity("code", 13, 4),)),
         (RichText("/var/log 1.2.3 a/b e.g.x $usd #12, 12:04"),
          "/var/log 1.2.3 a/b e.g.x $usd #12, 12:04", ()),
     ],
 )  # fmt: skip
 def test_each_style_has_its_entity(rich: RichText, text: str, entities: tuple[Entity, ...]) -> None:
     assert write(rich) == (text, entities)
+
+
+def test_of_too_many_entities_the_fold_stays_so_that_the_message_is_one_screen() -> None:
+    lines = [concat([styled("code", f"node-{i}"), "\n"]) for i in range(120)]
+    _, entities = write(concat(["head\n", styled("fold", concat(lines))]))
+    assert [entity.type for entity in entities if entity.type != "code"] == [
+        "expandable_blockquote"
+    ]
 
 
 def test_of_too_many_entities_links_stay_and_bold_goes() -> None:

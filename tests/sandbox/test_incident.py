@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from relay.core.payload import parse
+from relay.core.webhook.payload import parse
 from relay.sandbox import incident
 from relay.sandbox.incident import SCRIPT, SCRIPTED_FAULTS, ScriptedPost
 from relay.settings import load as settings

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from relay.sandbox.page import draw
-from relay.sandbox.terminal_cells import columns
+from relay.sandbox.terminal_text import columns
 
 TELEGRAM: dict[str, object] = {
     "text": (

@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from relay.__main__ import main
-from relay.core.payload import parse
+from relay.core.webhook.payload import parse
 
 ROOT = Path(__file__).parents[2]
 OLD = """\

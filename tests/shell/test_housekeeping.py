@@ -134,6 +134,7 @@ async def test_a_round_that_fails_is_told_and_another_comes(
     error: Exception, house: House, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(housekeeping, "PERIOD", 0.0)
+    monkeypatch.setattr("relay.supervised.AGAIN_AFTER", 0.0)
     loop, again = asyncio.get_running_loop(), asyncio.Event()
 
     def fail_once(*_: object) -> int:

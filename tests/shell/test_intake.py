@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator, Callable, Iterable, Sequence
 import pytest
 
 from relay.active_config import CurrentConfig
-from relay.core import payload
 from relay.core.active_config import ActiveConfig
 from relay.core.event import Accepted, Event, Noted
 from relay.core.intake_result import Committed, IntakeResult, InvalidPayload, RetryLater
 from relay.core.routing import route
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Route, Routing
+from relay.core.webhook import payload
 from relay.inbound.intake import LARGE, Intake
-from relay.store.protocol import NewPayload, StoreError
+from relay.store.protocol import Kept, NewPayload, StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 from tests.build import T0, target
@@ -46,7 +46,7 @@ class Watched(SqliteStore):
         self.gate.wait(10)
         return super().batch(jobs, durable=durable)
 
-    def accept(self, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
+    def accept(self, payloads: Sequence[NewPayload]) -> Kept:
         if len(self.taken) + len(payloads) > self.full_after:
             raise StoreError("the disk is full")
         self.taken += [each.group.group_key + (" ends" if each.last else "") for each in payloads]

@@ -2,6 +2,8 @@
 beside it.
 """
 
+import json
+import os
 from pathlib import Path
 
 import pytest
@@ -14,12 +16,14 @@ from relay.core.template.template import BUILT_IN, render
 from relay.platforms.telegram import FORM
 from relay.settings.load import load
 
+NO_TEMPLATE = "no template may show it"
 FOLDER = Path(__file__).parent.parent / "config"
 FAULTS = sorted(FOLDER.glob("*.yml"))
 # Doubtful only: the relay runs with them.
 WARNINGS = {
     "chat-id-without-minus",
     "chat-twice",
+    "fallback-to-the-same-chat",
     "literal-markup",
     "missing-secret-file",
     "pasted-grouping",
@@ -188,3 +192,56 @@ def test_a_template_of_ones_own_that_nobody_uses_is_tried_before_serving(folder:
     rules, faults = load(path, "serve")
     assert rules is None
     assert [Path(fault.file).name for fault in faults] == ["own.j2"]
+
+
+def with_templates(folder: Path, *patterns: str) -> str:
+    """What is wrong when the configuration names these templates."""
+    (folder / "relay.yml").write_text(f"templates: {json.dumps(patterns)}\n{SECRETS}")
+    rules, faults = load(folder / "relay.yml", "serve")
+    assert (rules is None) == bool(faults)
+    assert all(fault.line == 1 for fault in faults)
+    return "\n".join(fault.message for fault in faults)
+
+
+def test_no_template_shows_a_secret_or_any_other_file(folder: Path) -> None:
+    """Whoever writes the configuration reads what a template says, in a chat."""
+    (folder / "to.j2").symlink_to("bot")
+    assert with_templates(folder, "to.j2") == "to.j2: to.j2 is a secret file too: " + NO_TEMPLATE
+    assert with_templates(folder, "bot") == "bot: bot is a secret file too: " + NO_TEMPLATE
+    (folder / "hard.j2").hardlink_to(folder / "hook")
+    assert "hard.j2 is a secret file too" in with_templates(folder, "*.j2", "hard.j2")
+    (folder / "to.j2").unlink()
+    (folder / "hard.j2").unlink()
+    (folder / "shadow").write_text("root:canary")
+    assert "shadow has a name that does not end in .j2" in with_templates(folder, "shadow")
+    (folder / "to.j2").symlink_to("shadow")
+    linked = "to.j2 is a link to a file whose name does not end in .j2"
+    assert linked in with_templates(folder, "*.j2")
+    (folder / "to.j2").unlink()
+    (folder / "to.j2").symlink_to("nowhere")
+    assert "to.j2 cannot be read: no such file" in with_templates(folder, "*.j2")
+
+
+@pytest.mark.parametrize("kind", ["pipe", "folder"])
+def test_what_is_no_regular_file_is_no_template(folder: Path, kind: str) -> None:
+    os.mkfifo(folder / "own.j2") if kind == "pipe" else (folder / "own.j2").mkdir()
+    assert with_templates(folder, "*.j2") == "*.j2: own.j2 is not a regular file"
+
+
+def test_templates_of_a_config_map_are_read_through_its_links(folder: Path) -> None:
+    (folder / "..2026").mkdir()
+    (folder / "..2026" / "own.j2").write_text("{{ status }}")
+    (folder / "..data").symlink_to("..2026")
+    (folder / "own.j2").symlink_to("..data/own.j2")
+    assert with_templates(folder, "*.j2") == ""
+
+
+@pytest.mark.parametrize("name", ["bot", "chat", "hook", "relay.yml"])
+def test_a_pipe_in_place_of_a_file_is_a_fault_and_nothing_waits_for_it(
+    folder: Path, name: str
+) -> None:
+    (folder / name).unlink()
+    os.mkfifo(folder / name)
+    rules, faults = load(folder / "relay.yml", "serve")
+    assert rules is None
+    assert all("not a regular file" in fault.message for fault in faults)

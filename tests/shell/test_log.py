@@ -126,9 +126,12 @@ CALLED = Called("telegram", "ops", "sendMessage", 200, 0.1234567, "", "")
             ),
         ),
         (
-            Accepted("", "{}:{}", 2, 1, 0, 3),
-            "DEBUG",
-            'msg="alerts accepted" group_key={}:{} firing=2 resolved=1 discarded=0 deliveries=3',
+            Accepted("", "{}:{}", 2, 1, 0, 3, id=12),
+            "INFO",
+            (
+                'msg="alerts accepted" group_key={}:{} firing=2 resolved=1 discarded=0 '
+                "deliveries=3 id=12"
+            ),
         ),
         (
             CALLED,
@@ -147,9 +150,17 @@ CALLED = Called("telegram", "ops", "sendMessage", 200, 0.1234567, "", "")
             ),
         ),
         (
-            Settled("telegram", "a", "delivered", 3),
+            Settled("telegram", "a", "delivered", 3, (0.25, 0.5), "", "1/7", 12),
+            "INFO",
+            (
+                'msg="deliveries delivered" platform=telegram receiver=a count=3 '
+                "delivery=1/7 id=12 seconds=0.5"
+            ),
+        ),
+        (
+            Settled("telegram", "a", "merged", 3),
             "DEBUG",
-            'msg="deliveries delivered" platform=telegram receiver=a count=3',
+            'msg="deliveries merged" platform=telegram receiver=a count=3',
         ),
         (
             Settled("telegram", "a", "dead", 1, (), "kicked"),
@@ -271,12 +282,18 @@ def test_libraries_are_heard_from_warnings_up() -> None:
     assert 'level=WARN msg="slow callback"' in stream.getvalue()
 
 
-def test_an_event_below_the_level_is_not_made_into_text() -> None:
-    class Unreadable(float):
-        def __format__(self, _: str) -> str:
-            raise AssertionError
+def test_an_event_below_the_level_is_not_made_into_text(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(_: Event) -> None:
+        raise AssertionError
 
-    called = Called("telegram", "ops", "sendMessage", 200, Unreadable(0.1), "", "")
-    assert written(called, "info") == ""
+    monkeypatch.setattr(log, "_told", refuse)
+    assert written(CALLED, "info") == ""
     with pytest.raises(AssertionError):
-        written(called, "debug")
+        written(CALLED, "debug")
+
+
+def test_numbers_in_json_are_numbers() -> None:
+    line = json.loads(written(Settled("telegram", "a", "delivered", 3, (0.1234567,)), form="json"))
+    assert (line["count"], line["seconds"]) == (3, 0.123457)
+    line = json.loads(written(Noted("info", "retried", (("card", 7), ("at", "x"))), form="json"))
+    assert (line["card"], line["at"]) == (7, "x")

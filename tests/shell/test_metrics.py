@@ -27,10 +27,11 @@ from relay.operate.metrics import Metrics
 FULL = BalanceRow(
     "telegram",
     "ops",
-    accepted=21,
+    accepted=28,
     delivered=1,
     merged=2,
     duplicate=3,
+    muted=7,
     expired=4,
     dead=5,
     pending=6,
@@ -38,13 +39,13 @@ FULL = BalanceRow(
 )
 EVENTS: tuple[Event, ...] = (
     Answered(200, 0.002),
-    Accepted("", "{}:{}", firing=2, resolved=1, discarded=1, deliveries=3),
+    Accepted("", "{}:{}", 2, 1, discarded=1, deliveries=3, discarded_by=(("null", 1),)),
     Called("telegram", "ops", "sendMessage", 429, 0.1, "rateLimited", ""),
     Called("telegram", "ops", "sendMessage", 200, 0.1, "", ""),
     Settled("telegram", "ops", "delivered", 2, (0.3, 2.0)),
     ChatChanged("discord", "ops", up=False, why="gone"),
     TemplateFailed("own.j2", "too long"),
-    Loaded(ok=True, at=1000.0, faults=0),
+    Loaded(ok=True, at=1000.0, faults=0, sha256="abc"),
     Loaded(ok=False, at=2000.0, faults=3),
     Noted("info", "listening"),
 )
@@ -52,7 +53,7 @@ EVENTS: tuple[Event, ...] = (
 
 def primed() -> Metrics:
     metrics = Metrics()
-    metrics.prime([("telegram", "ops"), ("discord", "ops")], ["own.j2"])
+    metrics.prime([("telegram", "ops"), ("discord", "ops")], ["own.j2"], ["null"])
     return metrics
 
 
@@ -84,7 +85,7 @@ def test_every_known_series_stands_at_its_start_before_anything_happened() -> No
         "webhook_request_duration_seconds_count": 0,
         'alerts_received_total{status="firing"}': 0,
         'alerts_received_total{status="resolved"}': 0,
-        "alerts_discarded_total": 0,
+        'alerts_discarded_total{receiver="null"}': 0,
         f"deliveries_accepted_total{{{chat}}}": 0,
         f"deliveries_pending{{{chat}}}": 0,
         'delivery_latency_seconds_count{platform="telegram"}': 0,
@@ -98,7 +99,7 @@ def test_every_known_series_stands_at_its_start_before_anything_happened() -> No
     assert "oldest_pending_timestamp_seconds" not in scrape
 
 
-OUTCOMES = ("delivered", "merged", "duplicate", "expired", "dead")
+OUTCOMES = ("delivered", "merged", "duplicate", "muted", "expired", "dead")
 REASONS = (
     "authError",
     "rateLimited",
@@ -126,7 +127,8 @@ def test_each_event_is_counted_once_where_it_belongs() -> None:
         "webhook_request_duration_seconds_sum": 0.002,
         'alerts_received_total{status="firing"}': 2,
         'alerts_received_total{status="resolved"}': 1,
-        "alerts_discarded_total": 1,
+        'alerts_discarded_total{receiver="null"}': 1,
+        'config_hash_info{sha256="abc"}': 1,
         'api_requests_total{code="429",method="sendMessage",platform="telegram"}': 1,
         'api_requests_total{code="200",method="sendMessage",platform="telegram"}': 1,
         'api_failures_total{platform="telegram",reason="rateLimited",receiver="ops"}': 1,
@@ -148,14 +150,21 @@ def test_deliveries_are_what_the_balance_says() -> None:
     scrape = samples(
         Metrics(), FULL, BalanceRow("discord", "ops", accepted=1, pending=1, oldest_pending=50.0)
     )
-    assert scrape['deliveries_accepted_total{platform="telegram",receiver="ops"}'] == 21
+    assert scrape['deliveries_accepted_total{platform="telegram",receiver="ops"}'] == 28
     ended = {
         outcome: scrape[
             f'deliveries_total{{outcome="{outcome}",platform="telegram",receiver="ops"}}'
         ]
         for outcome in OUTCOMES
     }
-    assert ended == {"delivered": 1, "merged": 2, "duplicate": 3, "expired": 4, "dead": 5}
+    assert ended == {
+        "delivered": 1,
+        "merged": 2,
+        "duplicate": 3,
+        "muted": 7,
+        "expired": 4,
+        "dead": 5,
+    }
     assert scrape['deliveries_pending{platform="telegram",receiver="ops"}'] == 6
     assert scrape["oldest_pending_timestamp_seconds"] == 50.0
 

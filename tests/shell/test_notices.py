@@ -14,7 +14,10 @@ from relay.core.event import (
     Contradicted,
     EndReason,
     Event,
+    Loaded,
+    RequestRefused,
     Settled,
+    StorageDamaged,
     TemplateFailed,
 )
 from relay.core.notice import HOURLY, notice_of
@@ -32,10 +35,13 @@ class Operators:
 
     def __init__(self) -> None:
         self.now = 1000.0
+        self.events: list[Event] = []
         self.posted: list[Notification] = []
         self.down: tuple[Refusing, ...] = ()
         config = CurrentConfig(ActiveConfig(Routing(Route("ops"), {}), TEMPLATES))
-        self.notices = Notices(self._post, self._refusing, lambda: self.now, config)
+        self.notices = Notices(
+            self._post, self._refusing, lambda: self.now, self.events.append, config
+        )
 
     async def _post(self, told: Notification) -> None:
         self.posted.append(told)
@@ -58,6 +64,11 @@ class Operators:
     [
         (Answered(400, 0.1), "answered with 400"),
         (Answered(413, 0.1), "answered with 413"),
+        (Answered(403, 0.1), "answered with 403"),
+        (
+            RequestRefused(404, "", "POST", "/alert", "10.0.0.1", stranger=False),
+            "answered with 404",
+        ),
         (
             ChatMoved("telegram", "dba", "relay.yml:12", "-1009"),
             "write chat_id -1009 at relay.yml:12",
@@ -79,6 +90,14 @@ class Operators:
             Settled("telegram", "dba", "expired", 3),
             "3 deliveries of receiver dba waited too long and were given up",
         ),
+        (
+            Settled("telegram", "web", "dead", 1, why="Bad Request", lost="warning A · db-1 · eu"),
+            "NOT DELIVERED to web: warning A · db-1 · eu. Bad Request; alert-relay queue list",
+        ),
+        (
+            Loaded(ok=False, at=1.0, faults=2, first="relay.yml:3:5: unknown key"),
+            "2 faults is refused, the old one serves: relay.yml:3:5: unknown key",
+        ),
         (FAILED, "team.j2 fails"),
         (Contradicted("{}", "https://a.example", "https://b.example"), "/alerts/SOURCE"),
     ],
@@ -94,6 +113,10 @@ async def test_what_operators_have_to_know_is_told_in_words(event: Event, words:
     [
         Answered(200, 0.1),
         Answered(503, 0.1),
+        Answered(401, 0.1, stranger=True),
+        Answered(405, 0.1, method="GET"),
+        RequestRefused(404, "", "POST", "/x", "8.8.8.8", stranger=True),
+        RequestRefused(404, "", "GET", "/favicon.ico", "10.0.0.1", stranger=False),
         Settled("telegram", "dba", "delivered", 1),
         Settled("telegram", "dba", "dead", 1, why=EndReason.DROPPED),
         ChatChanged("telegram", "dba", up=True, why=""),
@@ -101,6 +124,10 @@ async def test_what_operators_have_to_know_is_told_in_words(event: Event, words:
     ids=[
         "taken",
         "busy",
+        "a stranger",
+        "a look with a browser",
+        "a stranger elsewhere",
+        "a browser elsewhere",
         "delivered",
         "given up by hand",
         "one of the chats of a receiver is up again",
@@ -188,3 +215,58 @@ async def test_listening_never_waits_however_much_happens() -> None:
     for number in range(1000):
         operators.notices.on_event(TemplateFailed(f"{number}", "why"))
     assert operators.posted == []
+
+
+@pytest.mark.parametrize(
+    ("event", "severity"),
+    [
+        (StorageDamaged("/data/old", "corrupt"), "critical"),
+        (Settled("telegram", "web", "dead", 1, lost="critical A", urgent=True), "critical"),
+        (Settled("telegram", "web", "dead", 1, lost="warning A"), "warning"),
+        (Loaded(ok=False, at=1.0, faults=1), "warning"),
+        (FAILED, "warning"),
+    ],
+)
+async def test_a_notice_is_as_severe_as_what_it_tells_of(event: Event, severity: str) -> None:
+    operators = Operators()
+    await operators.hear(event)
+    assert operators.posted[0].alerts[0].labels["severity"] == severity
+
+
+async def test_a_chat_that_is_down_is_critical_and_says_which_when_it_is_over() -> None:
+    operators = Operators()
+    operators.down = (DOWN,)
+    await operators.notices.check()
+    operators.down = ()
+    await operators.notices.check()
+    down, up = (told.alerts[0] for told in operators.posted)
+    assert down.labels["severity"] == "critical"
+    assert up.annotations["summary"] == (
+        "receiver dba on telegram takes messages again; it was: Forbidden: bot was kicked"
+    )
+
+
+async def test_each_critical_alert_that_is_lost_is_told_of_and_of_others_one_an_hour() -> None:
+    operators = Operators()
+    for name in ("A", "B", "A"):
+        await operators.hear(
+            Settled("telegram", "web", "dead", 1, lost=f"critical {name}", urgent=True)
+        )
+        await operators.hear(Settled("telegram", "web", "dead", 1, lost=f"warning {name}"))
+    told = [each.alerts[0].annotations["summary"] for each in operators.posted]
+    assert [text.partition(". ")[0] for text in told] == [
+        "NOT DELIVERED to web: critical A",
+        "NOT DELIVERED to web: warning A",
+        "NOT DELIVERED to web: critical B",
+    ]
+
+
+async def test_a_refused_configuration_is_over_with_the_next_good_one_and_else_not_told() -> None:
+    operators = Operators()
+    good, bad = Loaded(ok=True, at=1.0, faults=0), Loaded(ok=False, at=1.0, faults=1, first="x")
+    for event in (good, bad, bad, good, good):
+        await operators.hear(event)
+    assert operators.told == [
+        ("firing", "AlertRelayConfigRefused"),
+        ("resolved", "AlertRelayConfigRefused"),
+    ]

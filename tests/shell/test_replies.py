@@ -4,8 +4,8 @@ import asyncio
 
 import pytest
 
+from relay import supervised
 from relay.active_config import CurrentConfig
-from relay.bot import replies
 from relay.bot.replies import Replies
 from relay.core.active_config import ActiveConfig
 from relay.core.event import Event, Noted
@@ -37,7 +37,7 @@ async def test_a_round_that_fails_is_told_and_another_comes(
         again.set()
         return ()
 
-    monkeypatch.setattr(replies, "_AFTER_FAULT", 0.0)
+    monkeypatch.setattr(supervised, "AGAIN_AFTER", 0.0)
     monkeypatch.setattr(store.people, "bot_replies", bot_replies)
     config = CurrentConfig(ActiveConfig(Routing(Route("ops"), {}), TEMPLATES))
     answering = Replies(store.people, writer, send, lambda: 0.0, events.append, config)

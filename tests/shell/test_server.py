@@ -20,11 +20,13 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from relay.core.event import Answered, Event, Noted
+from relay.core.event import Answered, Event, Noted, RequestRefused
 from relay.core.intake_result import Committed, IntakeResult, InvalidPayload, RetryLater
 from relay.inbound.auth import Auth
 from relay.inbound.connections import ConnectionLimits, Listener
+from relay.inbound.peers import Peers
 from relay.inbound.server import Handlers, RequestLimits, Server
+from relay.operate import log
 
 CANARY = "canaryCanary"
 QUICK = RequestLimits(max_body=1000, all_bodies=2000, body_seconds=0.15, answer_seconds=0.15)
@@ -46,6 +48,9 @@ class Relay:
         room: ConnectionLimits = ROOMY,
         auth: Auth | None = None,
         prefix: str = "",
+        external_host: str = "",
+        *,
+        on_loopback: bool = False,
     ) -> None:
         self.taken: list[tuple[str, bytes]] = []
         self.events: list[Event] = []
@@ -61,7 +66,8 @@ class Relay:
             self.events.append, auth,
             lambda account, secret: (account, secret) == ("111", CANARY), self._update,
         )  # fmt: skip
-        self.listener = Listener(Server(handlers, limits, prefix).handle, room)
+        server = Server(handlers, limits, prefix, external_host, on_loopback=on_loopback)
+        self.listener = Listener(server.handle, room)
 
     async def _accept(self, source: str, body: bytes) -> IntakeResult:
         self.arrived.release()
@@ -222,7 +228,13 @@ async def test_another_path_or_method_is_refused(
     ("method", "path", "headers", "code", "why"),
     [
         ("POST", "/alerts/eu", EMPTY, 400, "alerts: expected a list"),
-        ("POST", "/alerts/a/b", EMPTY, 404, "unknown path"),
+        (
+            "POST",
+            "/alerts/a/b",
+            EMPTY,
+            404,
+            "unknown path: Alertmanager's webhook posts to /alerts",
+        ),
         ("GET", "/alerts", EMPTY, 405, "method not allowed: use POST"),
         (
             "POST",
@@ -240,7 +252,7 @@ async def test_a_refusal_is_told_with_its_reason_and_whence_it_came(
     got = await relay.send(head(method, path, {"Content-Length": "2"} | headers), b"{}")
     assert json.loads(got.body) == {"error": why}
     assert [replace(event, seconds=0) for event in relay.events if isinstance(event, Answered)] == [
-        Answered(code, 0, why, method, path, "127.0.0.1")
+        Answered(code, 0, why, method, path, "127.0.0.1", size=2)
     ]
 
 
@@ -249,17 +261,111 @@ async def test_a_refusal_is_told_with_its_reason_and_whence_it_came(
     [("GET", "/", "debug"), ("GET", "/favicon.ico", "debug"), ("POST", "/alert", "info")],
 )
 async def test_what_is_not_meant_for_alerts_is_noted_but_does_not_count(
-    relay: Relay, method: str, path: str, level: str
+    relay: Relay, method: str, path: str, level: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     assert (await relay.get(path, method)).status == 404
-    values = {
-        "code": "404",
-        "why": "unknown path",
-        "method": method,
-        "path": path,
-        "from": "127.0.0.1",
-    }
-    assert relay.events == [Noted(level, "request refused", tuple(values.items()))]  # type: ignore[arg-type]
+    [event] = relay.events
+    assert isinstance(event, RequestRefused)
+    assert (event.code, event.method, event.path, event.peer, event.stranger) == (
+        404,
+        method,
+        path,
+        "127.0.0.1",
+        False,
+    )
+    assert ("/alerts" in event.why) == (method == "POST")
+    with caplog.at_level("DEBUG", "relay"):
+        log.on_event(event)
+    assert [record.levelname.lower() for record in caplog.records] == [level]
+
+
+@pytest.mark.parametrize("path", ["/api/v2/alerts", "/api/v1/alerts", "/alerts/api/v2/alerts"])
+async def test_what_prometheus_posts_to_alertmanager_is_recognised_by_its_path(
+    relay: Relay, path: str
+) -> None:
+    got = await relay.post(path, b'[{"labels": {"alertname": "Up"}}]')
+    assert got.status == 404
+    assert "point Prometheus at Alertmanager" in json.loads(got.body)["error"]
+    assert len(got.body) <= 200
+
+
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [
+        ("localhost:9087", 200),
+        ("LOCALHOST", 200),
+        ("127.0.0.1", 200),
+        ("127.1.2.3:80", 200),
+        ("[::1]:9087", 200),
+        ("relay.example.org", 200),
+        ("Relay.Example.org:443", 200),
+        ("", 200),
+        ("evil.example.org", 403),
+        ("localhost.example.org", 403),
+        ("127.0.0.1.example.org", 403),
+        ("192.168.1.1", 403),
+        ("::1", 403),
+    ],
+)
+async def test_on_loopback_without_authentication_only_own_names_are_answered(
+    host: str, status: int
+) -> None:
+    relay = Relay(external_host="relay.example.org", on_loopback=True)
+    async with serving(relay):
+        for path in ("/alerts", "/-/reload"):
+            body = b"{}" if host else b""
+            line = f"POST {path} HTTP/{'1.1' if host else '1.0'}\r\n"
+            headers = f"Host: {host}\r\n" if host else ""
+            kind = "Content-Type: application/json\r\nConnection: close\r\n"
+            length = f"Content-Length: {len(body)}\r\n\r\n"
+            got = await relay.send((line + headers + kind + length).encode(), body)
+            assert got.status == status, got.raw
+    assert (relay.taken == []) == (status == 403)
+
+
+async def test_with_authentication_or_beyond_loopback_any_host_is_answered(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text(CANARY)
+    (tmp_path / "web.yml").write_text("bearer_token_files: [token]")
+    auth = Auth(tmp_path / "web.yml", lambda _: None)
+    for relay in (Relay(auth=auth, on_loopback=True), Relay()):
+        async with serving(relay):
+            assert (await relay.post(headers={"Host": "x.example.org"} | RIGHT)).status == 200
+    auth.close()
+
+
+async def test_a_refused_reload_is_told(tmp_path: Path) -> None:
+    async with guarded(tmp_path) as relay:
+        assert (await relay.post("/-/reload")).status == 401
+        [event] = relay.events
+        assert isinstance(event, Noted)
+        assert (event.level, event.message) == ("warning", "reload refused")
+        assert dict(event.values)["from"] == "127.0.0.1"
+
+
+@pytest.mark.parametrize(
+    ("peer", "stranger"),
+    [
+        ("127.0.0.1", False),
+        ("::1", False),
+        ("10.1.2.3", False),
+        ("100.64.0.1", False),
+        ("fd00::1", False),
+        ("fe80::1%eth0", False),
+        ("::ffff:192.168.0.1", False),
+        ("", False),
+        ("8.8.8.8", True),
+        ("2606:4700::1", True),
+        ("::ffff:8.8.8.8", True),
+    ],
+)
+def test_a_stranger_is_a_public_address_that_posted_nothing_good(peer: str, stranger: bool) -> None:
+    peers = Peers()
+    assert peers.is_stranger(peer) == stranger
+    peers.accepted(peer)
+    assert not peers.is_stranger(peer)
+    for number in range(2000):
+        peers.accepted(f"9.9.{number // 256}.{number % 256}")
+    assert peers.is_stranger(peer) == stranger  # what is kept is bounded
 
 
 async def test_a_path_is_never_redirected(relay: Relay) -> None:

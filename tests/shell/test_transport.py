@@ -4,7 +4,9 @@ left.
 
 import asyncio
 import contextlib
+import socket
 import ssl
+import threading
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 
@@ -320,3 +322,95 @@ async def test_no_answer_names_no_address() -> None:
             text = repr(await out.send(target)) + repr(target)
             assert CANARY not in text
             assert "127.0.0.1" not in text
+
+
+async def test_hundreds_of_chats_that_hang_hold_up_no_other_chat_of_the_bot() -> None:
+    """As many as the budgets let a bot call while the first of them has not timed out."""
+    hanging = asyncio.Semaphore(0)
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if b"/hang " in await reader.readuntil(b"\r\n\r\n"):
+            hanging.release()
+            await reader.read()
+            await reader.read()
+        await reader.readexactly(13)
+        writer.write(ok())
+
+    async with listening(talk) as port, transport(connect=2.0, total=30.0) as out:
+        hung = [asyncio.ensure_future(out.send(request(port, "hang"))) for _ in range(400)]
+        for _ in hung:
+            await hanging.acquire()
+        assert await out.send(request(port)) == Response(200, {"content-length": "2"}, b"{}")
+        assert not any(each.done() for each in hung)
+        for each in hung:
+            each.cancel()
+        await asyncio.gather(*hung, return_exceptions=True)
+
+
+async def test_bots_have_their_own_connections() -> None:
+    heard: list[bytes] = []
+    async with listening(bot_reply(ok(), heard)) as port, transport() as out:
+        for pool in ("1", "2", "1"):
+            await out.send(replace(request(port), pool=pool))
+        assert len(out._sessions) == 2
+
+
+async def test_after_a_standstill_the_answer_that_lies_in_the_socket_counts() -> None:
+    """As after SIGSTOP, or when the machine was paused: the deadline has passed, the answer came in
+    time."""
+    arrived, standing, answered = (threading.Event() for _ in range(3))
+    listener = socket.create_server(("127.0.0.1", 0))
+
+    def platform() -> None:
+        there, _ = listener.accept()
+        there.recv(65536)
+        arrived.set()
+        standing.wait(10)
+        for piece in (ok(b"x" * 300_000)[:-200_000], b"x" * 200_000):  # more than one read
+            there.sendall(piece)
+        answered.set()
+        there.recv(1)
+        there.close()
+
+    threading.Thread(target=platform, daemon=True).start()
+    async with transport(total=0.3) as out:
+        sending = asyncio.ensure_future(out.send(request(listener.getsockname()[1])))
+        assert await asyncio.to_thread(arrived.wait, 10)
+        standing.set()
+        assert answered.wait(10)
+        threading.Event().wait(0.5)  # nothing of us runs meanwhile
+        got = await sending
+    assert isinstance(got, Response), got
+    assert got.body == b"x" * 300_000
+    listener.close()
+
+
+async def test_a_dead_name_server_holds_up_only_calls_to_that_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    release, asked = threading.Event(), list[str]()
+    real = socket.getaddrinfo
+
+    def lookup(host: str, *args: object, **kwargs: object) -> object:
+        asked.append(host)
+        if host.endswith(".invalid"):
+            release.wait(30)
+            raise socket.gaierror(socket.EAI_AGAIN, "no answer")
+        return real("127.0.0.1", *args, **kwargs)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(socket, "getaddrinfo", lookup)
+    async with listening(bot_reply(ok())) as port, transport(connect=0.2) as out:
+        dead = [
+            asyncio.ensure_future(
+                out.send(Request("GET", Secret(f"http://chat{number % 40}.invalid/x"), "get"))
+            )
+            for number in range(80)
+        ]
+        good = replace(request(port), url=Secret(f"http://chat.example:{port}/x"))
+        assert isinstance(await out.send(good), Response)
+        assert await asyncio.to_thread(lambda: 7) == 7  # the threads of intake are free
+        assert set(await asyncio.gather(*dead)) == {
+            NoAnswer(sent=False, why="no connection within 0.2 s")
+        }
+        assert len(asked) == 41  # once for each name
+    release.set()

@@ -7,8 +7,7 @@ from functools import partial
 
 import pytest
 
-from relay.core.routing.lane import LaneKey
-from relay.store.protocol import NewPayload, StoreError
+from relay.store.protocol import Kept, NewPayload, StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 from tests.build import TELEGRAM
@@ -40,7 +39,7 @@ class Watched(SqliteStore):
         super().sync()
         self.synced.set()
 
-    def accept(self, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
+    def accept(self, payloads: Sequence[NewPayload]) -> Kept:
         if self.bug_at in [each.accepted_at for each in payloads]:
             raise ValueError("a bug")
         self.done += [f"webhook {each.accepted_at:g}" for each in payloads]
@@ -97,7 +96,7 @@ async def test_what_is_behind_waits_for_the_end_of_what_goes_ahead_and_only_once
         turn = asyncio.ensure_future(writer.run(partial(int, 1)))
         await asyncio.sleep(0)
         for _ in range(2):  # a turn put before the first would be done before the second
-            assert await writer.accept([new_payload(TELEGRAM)]) == (TELEGRAM,)
+            assert (await writer.accept([new_payload(TELEGRAM)])).lanes == (TELEGRAM,)
         assert not turn.done()
     with writer.ahead():
         assert await asyncio.wait_for(turn, 10) == 1
@@ -116,7 +115,7 @@ async def test_a_bug_that_one_sender_meets_is_told_to_no_other() -> None:
     await asyncio.sleep(0)
     store.gate.set()
     first, second, third = await waiting
-    assert (first, third) == ((TELEGRAM,), (TELEGRAM,))
+    assert (first, third) == (Kept((TELEGRAM,), 1), Kept((TELEGRAM,), 2))
     assert isinstance(second, ValueError)
     assert store.balance()[0].accepted == 2
     await began

@@ -255,3 +255,19 @@ def test_wrong_values_are_refused_by_name(wrong: Object, named: str) -> None:
 def test_chart_and_relay_have_one_version() -> None:
     chart = yaml.safe_load((CHART / "Chart.yaml").read_text())
     assert (chart["version"], chart["appVersion"]) == (__version__, __version__)
+
+
+def test_the_largest_body_fits_twice_into_the_memory_limit() -> None:
+    """What a payload of the largest size takes must not have the kernel end the relay."""
+    assert "--web.max-body=33554432" in render(config(**CHAT)).arguments()
+    small = {"maxBody": 1 << 20, "resources": {"limits": {"memory": "160Mi"}}}
+    assert "--web.max-body=1048576" in render(config(**CHAT) | small).arguments()
+    unlimited = {"maxBody": 1 << 30, "resources": {"limits": None}}
+    assert "--web.max-body=1073741824" in render(config(**CHAT) | unlimited).arguments()
+    for memory in ("384Mi", "0.375Gi", "403M", 403 * 10**6, 402653184):
+        render(config(**CHAT) | {"resources": {"limits": {"memory": memory}}})
+    for memory in ("383Mi", "0.3Gi", "402M", 402653183):
+        why = refusal(config(**CHAT) | {"resources": {"limits": {"memory": memory}}})
+        assert "is too little for maxBody 33554432: give 384Mi" in why
+    odd = refusal(config(**CHAT) | {"resources": {"limits": {"memory": "much"}}})
+    assert "write much as 512Mi or 1Gi" in odd

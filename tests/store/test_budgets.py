@@ -8,7 +8,7 @@ from msgspec.structs import replace
 from relay.core.budget import Block, Limit
 from relay.core.card.card import Card
 from relay.core.card.lane_state import LaneState
-from relay.core.card.step import Post
+from relay.core.card.step import Post, Rank
 from relay.core.routing.lane import LaneKey
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.store.protocol import Attempt, Begun, Denied, Store
@@ -31,8 +31,8 @@ def lane(thread: str) -> LaneKey:
     return replace(TELEGRAM, thread=thread)
 
 
-def attempt(thread: str, *, urgent: bool = False, since: float = T0) -> Attempt:
-    return Attempt(lane(thread), GROUP, "", Post(silent=False), urgent, since)
+def attempt(thread: str, rank: Rank = Rank.FIRST, since: float = T0) -> Attempt:
+    return Attempt(lane(thread), GROUP, "", Post(silent=False), rank, since)
 
 
 def spent(store: Store, limits: tuple[Limit, ...], at: float) -> None:
@@ -51,14 +51,14 @@ def test_the_lane_that_waits_longest_goes_first(store: Store) -> None:
 
 def test_an_urgent_call_goes_before_older_ones(store: Store) -> None:
     spent(store, ONE, T0)
-    store.begin(attempt("1", urgent=True), ONE, T0 + 1)
+    store.begin(attempt("1", Rank.URGENT), ONE, T0 + 1)
     assert isinstance(store.begin(attempt("2", since=T0 - 60), ONE, T0 + 10), Denied)
-    assert store.begin(attempt("1", urgent=True), ONE, T0 + 10) == Begun()
+    assert store.begin(attempt("1", Rank.URGENT), ONE, T0 + 10) == Begun()
 
 
 def test_where_there_is_room_for_all_nobody_waits(store: Store) -> None:
     spent(store, TWO, T0)
-    store.begin(attempt("1", urgent=True), TWO, T0 + 1)
+    store.begin(attempt("1", Rank.URGENT), TWO, T0 + 1)
     assert store.begin(attempt("2"), TWO, T0 + 10) == Begun()
     assert store.begin(attempt("3"), TWO, T0 + 10) == Denied(T0 + 10 + YIELD)
 
@@ -67,21 +67,21 @@ def test_a_lane_that_could_not_go_yet_holds_up_nobody(store: Store) -> None:
     spent(store, ONE, T0)
     own = Limit("its own", 1, 10.0)
     spent(store, (own,), T0 + 5)
-    assert store.begin(attempt("1", urgent=True), (*ONE, own), T0 + 6) == Denied(T0 + 15)
+    assert store.begin(attempt("1", Rank.URGENT), (*ONE, own), T0 + 6) == Denied(T0 + 15)
     assert store.begin(attempt("2"), ONE, T0 + 10) == Begun()
 
 
 def test_a_lane_that_does_not_come_is_waited_for_a_moment_only(store: Store) -> None:
     spent(store, ONE, T0)
-    store.begin(attempt("1", urgent=True), ONE, T0 + 1)
+    store.begin(attempt("1", Rank.URGENT), ONE, T0 + 1)
     assert isinstance(store.begin(attempt("2"), ONE, T0 + 10 + PATIENCE - YIELD), Denied)
     assert store.begin(attempt("2"), ONE, T0 + 10 + PATIENCE) == Begun()
 
 
 def test_a_call_that_goes_takes_its_wish_with_it(store: Store) -> None:
     spent(store, ONE, T0)
-    store.begin(attempt("1", urgent=True), ONE, T0 + 1)
-    assert store.begin(attempt("1", urgent=True), (Limit("another", 1, 10.0),), T0 + 9) == Begun()
+    store.begin(attempt("1", Rank.URGENT), ONE, T0 + 1)
+    assert store.begin(attempt("1", Rank.URGENT), (Limit("another", 1, 10.0),), T0 + 9) == Begun()
     assert store.begin(attempt("2"), ONE, T0 + 10) == Begun()
 
 

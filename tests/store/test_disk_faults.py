@@ -26,7 +26,16 @@ from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery, Route, Routing
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.inbound.intake import Intake
-from relay.store.protocol import Attempt, Begun, Claim, Ended, NewPayload, Store, StoreError
+from relay.store.protocol import (
+    Attempt,
+    Begun,
+    Claim,
+    Ended,
+    Kept,
+    NewPayload,
+    Store,
+    StoreError,
+)
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 from tests.build import T0, TELEGRAM, alert, notification, target
@@ -35,6 +44,7 @@ from tests.world import TEMPLATES
 
 KIBIBYTE = 1024
 BODY = Path("tests/payloads/alertmanager-0.33.1/01-first.json")
+POSTED = BODY.read_bytes()
 
 
 def lane(number: int) -> LaneKey:
@@ -51,7 +61,8 @@ def accept(store: Store, to: LaneKey, size: int = 8 * KIBIBYTE) -> object:
         (Delivery(to, "ops", "", None),),
         last=False,
     )
-    return run(store, partial(store.accept, [new_payload]))
+    kept = run(store, partial(store.accept, [new_payload]))
+    return kept.lanes if isinstance(kept, Kept) else kept
 
 
 def run(store: Store, job: Callable[[], object]) -> object:
@@ -95,7 +106,11 @@ def settle(store: Store, to: LaneKey, card: Card) -> None:
         shown_seq=card.folded_seq,
     )
     result = AttemptResult(to, LaneState(), CardChange(shown, None, urgent=False), T0, shown=True)
-    assert run(store, partial(store.settle, result)) == (Ended("ops", "delivered", 1, (0.0,)),)
+    ended = run(store, partial(store.settle, result))
+    assert isinstance(ended, tuple)
+    assert [replace(each, delivery="", payload=0) for each in ended] == [
+        Ended("ops", "delivered", 1, (0.0,))
+    ]
 
 
 def purge(store: Store) -> None:
@@ -206,6 +221,22 @@ def fill(path: Path) -> None:
                 continue
 
 
+async def test_it_is_not_ready_while_the_storage_takes_nothing(tmp_path: Path) -> None:
+    disk = Disk(random.Random(1))
+    writer = Writer(SqliteStore(tmp_path / "relay.db", connect=disk.connect))
+    config = CurrentConfig(ActiveConfig(Routing(Route("ops"), {"ops": (target(),)}), TEMPLATES))
+    now = T0
+    taking = Intake(writer, lambda _: None, lambda: now, lambda _: None, config)
+    assert taking.why_not == ""
+    disk.failing = True
+    assert await taking.accept("", POSTED) == RetryLater("storage failed", 5)
+    assert taking.why_not == "storage failed"
+    now += 11.0  # nobody may post to what is not ready: it is tried again
+    assert taking.why_not == ""
+    disk.failing = False
+    writer.close()
+
+
 async def test_a_webhook_is_told_to_come_again_while_the_disk_is_full(tiny_disk: Path) -> None:
     store = SqliteStore(tiny_disk / "relay.db")
     events: list[Event] = []
@@ -215,7 +246,9 @@ async def test_a_webhook_is_told_to_come_again_while_the_disk_is_full(tiny_disk:
     fill(tiny_disk / "others")
     answers = [await take() for _ in range(40)]
     assert answers[-1] == RetryLater("storage failed", 5)
-    assert Noted("error", "storage failed", (("err", "the disk is full"),)) in events
+    assert (
+        Noted("error", "storage failed", (("at", "accept"), ("err", "the disk is full"))) in events
+    )
     (tiny_disk / "others").unlink()
     assert await take() == Committed()
     assert store.balance()[0].accepted == 2 + answers.count(Committed())
@@ -227,7 +260,7 @@ def intake(writer: Writer, events: list[Event]) -> Callable[[], Awaitable[Intake
     routing = Routing(Route("ops"), {"ops": (target(),)})
     config = CurrentConfig(ActiveConfig(routing, TEMPLATES))
     taking = Intake(writer, lambda _: None, lambda: T0, events.append, config)
-    return partial(taking.accept, "", BODY.read_bytes())
+    return partial(taking.accept, "", POSTED)
 
 
 @pytest.mark.parametrize("closed", [False, True])

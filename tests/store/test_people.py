@@ -56,7 +56,8 @@ def take(store: Store, number: int = 7, bot: BotId = BOT, **effects: object) -> 
 def arrive(store: Store, lane: LaneKey, *alerts: Alert) -> tuple[LaneKey, ...]:
     posted = notification(*alerts)
     deliveries = (Delivery(lane, SUBSCRIPTION, "", None),) if alerts else ()
-    return store.accept([NewPayload(posted.group, msgspec.json.encode(posted), T0, deliveries)])
+    body = msgspec.json.encode(posted)
+    return store.accept([NewPayload(posted.group, body, T0, deliveries)]).lanes
 
 
 def show(store: Store, lane: LaneKey, *, due: float | None = None) -> Card:

@@ -12,6 +12,7 @@ from relay.core.card.digest import DIGEST
 from relay.core.card.lane_state import LaneState
 from relay.core.card.step import MessageRef
 from relay.core.turn.change import AttemptResult, CardChange
+from relay.core.turn.decide import Absorb
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM
 from tests.store.test_store import fold_all, new_payload
@@ -24,7 +25,7 @@ def turns(store: SqliteStore) -> None:
     store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
     digest = CardChange(Card(DIGEST, "", "ops"), T0, urgent=False)
-    store.absorb(TELEGRAM, "ops", T0, T0 + 9)
+    store.absorb(TELEGRAM, Absorb("ops", T0 + 9, urgent=True), T0)
     store.settle(AttemptResult(TELEGRAM, LaneState(), digest, T0, shown=True, digest=frozenset()))
     closed = replace(
         card, shown=Shown(MessageRef("-1001", "", "7"), mark(card), T0, T0), closed_at=T0

@@ -174,11 +174,11 @@ def test_an_unknown_id_is_refused_with_where_ids_are(store: Store, wrong: str) -
         )
 
 
-def test_a_retry_is_a_new_delivery_and_the_dead_one_stays_counted(store: Store) -> None:
+def test_a_retry_is_a_new_delivery_that_counts_in_place_of_the_dead_one(store: Store) -> None:
     refused(store)
     assert store.retry("1/1", T0 + 60) == Retried("1/1", "1/2", TELEGRAM, "ops")
     (row,) = store.balance()
-    assert (row.accepted, row.dead, row.pending, row.lost) == (2, 1, 1, 0)
+    assert (row.accepted, row.dead, row.pending, row.lost) == (1, 0, 1, 0)
     assert listed(store) == ["1/2"]
     assert seen(store, "1/2").accepted_at == T0 + 60
     assert seen(store, "1/1").why == "the markup is refused; retried as 1/2"
@@ -223,7 +223,7 @@ def test_what_died_with_a_card_that_is_no_more_is_folded_by_a_retry(store: Store
 def test_a_group_that_a_retry_brings_back_is_watched_again(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
     store.dismiss(TELEGRAM, [1], "dead", "receiver_removed")
-    assert store.accept([new_payload(DISCORD)]) == (DISCORD,)
+    assert store.accept([new_payload(DISCORD)]).lanes == (DISCORD,)
     store.retry("1/1", T0 + 60)
     assert accepted(store, [new_payload(DISCORD)]) == (DISCORD, TELEGRAM)
 
@@ -333,7 +333,7 @@ def test_a_drop_can_be_taken_back_by_a_retry(store: Store) -> None:
 def test_a_group_whose_only_delivery_was_dropped_unfolded_is_watched_no_more(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
     store.drop("1/1", T0 + 9)
-    assert store.accept([new_payload(DISCORD, at=T0 + 10)]) == (DISCORD,)
+    assert store.accept([new_payload(DISCORD, at=T0 + 10)]).lanes == (DISCORD,)
 
 
 def test_a_copy_to_a_fallback_is_listed_under_its_own_receiver(store: Store) -> None:

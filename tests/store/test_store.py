@@ -14,7 +14,7 @@ from relay.core.budget import Block, Limit
 from relay.core.card.card import Card, Shown, mark
 from relay.core.card.digest import DIGEST
 from relay.core.card.lane_state import Down, LaneState
-from relay.core.card.step import MessageRef, Post
+from relay.core.card.step import MessageRef, Post, Rank
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.core.turn.change import AttemptResult, CardChange
@@ -23,6 +23,7 @@ from relay.store.protocol import (
     Begun,
     Denied,
     Ended,
+    Kept,
     NewerSchema,
     NewPayload,
     Store,
@@ -74,7 +75,7 @@ def new_payload(
 
 def accepted(store: Store, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
     """The lanes that have work by these payloads, once all that they concern heard of them."""
-    return tuple(dict.fromkeys((*store.accept(payloads), *store.spread())))
+    return tuple(dict.fromkeys((*store.accept(payloads).lanes, *store.spread())))
 
 
 def fold_all(store: Store, lane: LaneKey, *, due: float | None = T0, urgent: bool = False) -> Card:
@@ -136,7 +137,7 @@ def test_a_page_of_large_payloads_is_cut_by_what_they_weigh_and_never_empty(stor
 
 def test_accept_tells_which_lanes_have_work(store: Store) -> None:
     assert accepted(store, [new_payload(TELEGRAM, DISCORD)]) == (TELEGRAM, DISCORD)
-    assert store.accept([new_payload(posted=notification(alert("x"), group=OTHER))]) == ()
+    assert store.accept([new_payload(posted=notification(alert("x"), group=OTHER))]).lanes == ()
 
 
 def test_what_was_accepted_is_there_after_a_new_start(reopen: Reopen) -> None:
@@ -157,17 +158,17 @@ def test_a_card_that_a_payload_of_its_group_does_not_reach_gets_an_empty_deliver
 
 def test_a_part_that_is_not_the_last_says_nothing_of_other_cards(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
-    assert store.accept([new_payload(DISCORD, last=False)]) == (DISCORD,)
+    assert store.accept([new_payload(DISCORD, last=False)]).lanes == (DISCORD,)
 
 
 def test_another_group_and_a_closed_card_get_no_empty_delivery(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
-    assert store.accept([new_payload(DISCORD, posted=notification(alert("x"), group=OTHER))]) == (
-        DISCORD,
-    )
+    assert store.accept(
+        [new_payload(DISCORD, posted=notification(alert("x"), group=OTHER))]
+    ).lanes == (DISCORD,)
     store.settle(result(replace(shown(card), closed_at=T0)))
-    assert store.accept([new_payload(DISCORD)]) == (DISCORD,)
+    assert store.accept([new_payload(DISCORD)]).lanes == (DISCORD,)
 
 
 def test_a_folded_delivery_is_not_given_out_again_and_stays_pending(store: Store) -> None:
@@ -179,13 +180,16 @@ def test_a_folded_delivery_is_not_given_out_again_and_stays_pending(store: Store
     assert [row.pending for row in store.balance()] == [1]
 
 
-def test_the_most_urgent_card_comes_first_then_the_one_that_waits_longest(store: Store) -> None:
+def test_the_card_of_the_lowest_rank_comes_first_then_the_one_that_waits_longest(
+    store: Store,
+) -> None:
     groups = [GroupId("", "relay", key) for key in ("late", "early", "urgent", "not due")]
     waits = [T0 - 1, T0 - 5, T0, T0 - 9]
     for group, since in zip(groups, waits, strict=True):
         card = Card(group, "", "ops", waiting_since=since)
         due = T0 + 99 if group.group_key == "not due" else T0
-        store.fold(TELEGRAM, [CardChange(card, due, urgent=group.group_key == "urgent")])
+        rank = Rank.URGENT if group.group_key == "urgent" else Rank.FIRST
+        store.fold(TELEGRAM, [CardChange(card, due, urgent=False, rank=rank)])
     order = []
     while cards := store.claim(TELEGRAM, T0 + 1, 9).cards:
         order.append(cards[0].group.group_key)
@@ -202,7 +206,7 @@ def test_what_is_shown_ends_its_deliveries_the_newest_delivered_the_earlier_merg
     card = fold_all(store, TELEGRAM)
     store.accept([new_payload(TELEGRAM, at=T0 + 3)])
     ended = store.settle(replace(result(shown(card), now=T0 + 10), shown=True))
-    assert ended == (Ended("ops", "merged", 2), Ended("ops", "delivered", 1, (8.0,)))
+    assert ended == (Ended("ops", "merged", 2), Ended("ops", "delivered", 1, (8.0,), "", "1/3", 3))
     (row,) = store.balance()
     assert (row.accepted, row.delivered, row.merged, row.pending, row.oldest_pending) == (
         4,
@@ -216,7 +220,9 @@ def test_what_is_shown_ends_its_deliveries_the_newest_delivered_the_earlier_merg
 def test_what_is_dead_ends_with_its_reason(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
-    assert store.settle(replace(result(card), dead="refused")) == (Ended("ops", "dead", 1),)
+    assert store.settle(replace(result(card), dead="refused")) == (
+        Ended("ops", "dead", 1, why="refused"),
+    )
     assert store.balance()[0].lost == 0
 
 
@@ -225,7 +231,9 @@ def test_duplicates_and_dismissed_deliveries_are_counted_once(store: Store) -> N
         store.accept([new_payload(TELEGRAM)])
     change = CardChange(Card(GROUP, "", "ops"), None, urgent=False, folded=(1, 2), duplicates=(2,))
     assert store.fold(TELEGRAM, [change]) == (Ended("ops", "duplicate", 1),)
-    assert store.dismiss(TELEGRAM, [3], "dead", "receiver_removed") == (Ended("ops", "dead", 1),)
+    assert store.dismiss(TELEGRAM, [3], "dead", "receiver_removed") == (
+        Ended("ops", "dead", 1, why="receiver_removed"),
+    )
     assert store.dismiss(TELEGRAM, [3], "dead", "receiver_removed") == ()
     (row,) = store.balance()
     assert (row.accepted, row.duplicate, row.dead, row.pending, row.lost) == (3, 1, 1, 1, 0)
@@ -286,7 +294,7 @@ def test_a_job_that_fails_leaves_nothing_and_harms_no_other(store: Store) -> Non
             partial(store.accept, [new_payload(TELEGRAM)]),
         ]
     )
-    assert (first, third) == ((TELEGRAM,), (TELEGRAM,))
+    assert (first, third) == (Kept((TELEGRAM,), 1), Kept((TELEGRAM,), 2))
     assert isinstance(second, ValueError)
     assert store.claim(DISCORD, T0, 9).page == ()
 
@@ -470,7 +478,7 @@ def test_a_fallback_card_gets_what_its_lane_gets_until_it_closes(store: Store) -
     assert (copy.alerts, copy.notification.status) == (None, "resolved")
     card = fold_all(store, DISCORD)
     store.settle(result(replace(shown(card), closed_at=T0), DISCORD))
-    assert store.accept([new_payload(TELEGRAM)]) == (TELEGRAM,)
+    assert store.accept([new_payload(TELEGRAM)]).lanes == (TELEGRAM,)
 
 
 def test_a_fallback_card_gets_every_part_of_a_payload(store: Store) -> None:

@@ -116,3 +116,27 @@ httpGet:
       {{- end }}
 {{- end }}
 {{- end }}
+
+{{- /* A quantity of memory, as Kubernetes writes it, in bytes. */}}
+{{- define "alert-relay.bytes" -}}
+{{- $units := dict "" 1 "k" 1000 "M" 1000000 "G" 1000000000 "Ki" 1024 "Mi" 1048576 "Gi" 1073741824 -}}
+{{- $written := kindIs "float64" . | ternary (toString (int64 .)) (toString .) -}}
+{{- $number := regexFind "^[0-9]+([.][0-9]+)?" $written -}}
+{{- $unit := trimPrefix $number $written -}}
+{{- if or (not $number) (not (hasKey $units $unit)) -}}
+{{- fail (printf "resources.limits.memory: write %s as 512Mi or 1Gi" $written) -}}
+{{- end -}}
+{{- mulf (float64 $number) (float64 (index $units $unit)) | int64 -}}
+{{- end }}
+
+{{- /* The largest body, with room for two of them within the memory limit. */}}
+{{- define "alert-relay.maxBody" -}}
+{{- $body := int64 .Values.maxBody -}}
+{{- with (.Values.resources.limits).memory -}}
+{{- $needs := add 134217728 (mul 8 $body) -}}
+{{- if lt (int64 (include "alert-relay.bytes" .)) $needs -}}
+{{- fail (printf "resources.limits.memory: %v is too little for maxBody %d: give %dMi, or a smaller maxBody" . $body (div (add $needs 1048575) 1048576)) -}}
+{{- end -}}
+{{- end -}}
+{{- $body -}}
+{{- end }}

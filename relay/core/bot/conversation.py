@@ -8,7 +8,7 @@ from typing import assert_never
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.bot.open_alerts import open_alerts
+from relay.core.bot.open_alerts import firing_already, open_alerts
 from relay.core.bot.people import (
     MOST_TOPICS,
     TOKEN,
@@ -153,8 +153,12 @@ def _welcome(context: _CommandContext, subscription: Subscription) -> UpdateEffe
     language = context.reader.language
     key = "welcome" if context.command.chat.kind == "private" else "welcome_group"
     name, matchers = styled("bold", subscription.name), _matchers(subscription.matchers, language)
+    already = firing_already(context.known.cards, subscription.matchers, context.reader)
     return _say(
-        context, emit(language, key, name=name, matchers=matchers), emit(language, "how_to_stop")
+        context,
+        emit(language, key, name=name, matchers=matchers),
+        emit(language, "how_to_stop"),
+        *([already] if already else []),
     )
 
 
@@ -229,7 +233,12 @@ def _alerts(context: _CommandContext) -> UpdateEffects:
         wanted = _parse(context.command.argument)
     except MatcherError as error:
         return _say(context, emit(language, "bad_matcher", why=str(error)))
-    return _say(context, open_alerts(context.known.cards, wanted, context.reader))
+    said = open_alerts(context.known.cards, wanted, context.reader)
+    muted = [each.muted_until for each in context.known.subscriptions]
+    if not muted or min(muted) <= context.reader.now:
+        return _say(context, said)
+    until = context.reader.time(min(muted)).rich()
+    return _say(context, emit(language, "alerts_muted", until=until), said)
 
 
 def _parse(text: str) -> tuple[Matcher, ...]:

@@ -32,13 +32,35 @@ def open_alerts(cards: Iterable[Card], wanted: tuple[Matcher, ...], reader: Read
     """The firing alerts of the cards that match, one line for each severity and name, the most
     urgent first.
     """
-    language = reader.language
-    firing = [
-        _Open(entry, card) for card in cards for entry in card.entries if entry.status == "firing"
-    ]
+    firing = _firing(cards)
     found = [each for each in firing if matches(wanted, each.entry.labels)]
     if not found:
-        return emit(language, "no_such" if firing else "nothing_open")
+        return emit(reader.language, "no_such" if firing else "nothing_open")
+    return _listed(found, reader)
+
+
+def firing_already(
+    cards: Iterable[Card], wanted: tuple[Matcher, ...], reader: Reader
+) -> RichText | None:
+    """The same for somebody who is told of them from now on; None when none fires."""
+    found = [each for each in _firing(cards) if matches(wanted, each.entry.labels)]
+    return _listed(found, reader) if found else None
+
+
+def _firing(cards: Iterable[Card]) -> list[_Open]:
+    """The firing alerts of the cards, each once though several chats show it."""
+    return list(
+        {
+            (card.group.source, entry.fingerprint): _Open(entry, card)
+            for card in cards
+            for entry in card.entries
+            if entry.status == "firing"
+        }.values()
+    )
+
+
+def _listed(found: Sequence[_Open], reader: Reader) -> RichText:
+    language = reader.language
     names: dict[_Key, list[_Open]] = {}
     for each in found:
         key = (each.entry.severity, each.entry.labels.get("alertname", ""))

@@ -94,7 +94,8 @@ class BotReply(Struct, frozen=True):
 
 class ChatContext(Struct, frozen=True):
     """What the store has for an update: the chat's row of the registry, its subscriptions, the
-    invitation of the token in the update, and for /alerts the firing cards that the chat shows."""
+    invitation of the token in the update; for /alerts the firing cards of the chat, for /start
+    those of all chats."""
 
     bot: BotId
     entry: ChatEntry | None = None

@@ -128,7 +128,8 @@ def _failed(card: Card, state: LaneState, step: Step, failed: Failures, jitter: 
     """
     now = failed.at
     name = failures.name_of(card.group, card.fingerprint)
-    state = failures.doubted(_trouble(state, "unreachable", failed.why, now), name, now, jitter)
+    state = _trouble(state, "unreachable", failed.why, now)
+    state = failures.doubted(state, failed, name, now, jitter)
     plain = card.plain or (failed.at_fault and failed.tries >= failures.PLAIN_AFTER)
     card = replace(card, failures=failed, plain=plain)
     if isinstance(step, Reply) and not is_required(card, step):

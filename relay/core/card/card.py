@@ -85,16 +85,29 @@ class Head(Struct, frozen=True):
     state: int = 0
 
 
+class Storm(Struct, frozen=True, omit_defaults=True):
+    """What a digest remembers of its storm, Unix seconds: when more waited last than the chat
+    takes, also of what is urgent, when it last made a sound, and when it last let a card have a
+    message of its own."""
+
+    pressed_at: float = 0.0
+    urgent_at: float = 0.0
+    rung_at: float = 0.0
+    followed_at: float = 0.0
+
+
 class Card(Struct, frozen=True, omit_defaults=True):
     """The wanted state of one group in one chat, and what of it is shown.
 
     `waiting_since` is the acceptance of the oldest delivery that the chat does not show yet.
     `counted_at` is that of the last payload that was no duplicate, `counted_via` the group that
-    brought it, where that is another than the card's. `doubt`: a post may stand in the
+    brought it, where that is another than the card's; `counted_seq` is its delivery.
+    `doubt`: a post may stand in the
     chat unseen by us. `plain`: the platform refused the markup. `refused`: the mark that it refused
     even so, or that the operator gave up. `previous` is the message of the round before this one.
     `announced`: this round was told, so a message in place of a lost one makes no sound. `listed`:
-    the whole list was sent as a file in this round. `absorbed`: the lane's digest shows it. `text`
+    the whole list was sent as a file in this round. `absorbed`: the lane's digest
+    tells of it, and it makes no call of its own. `storm` is set where the card is a digest. `text`
     is a hash of the annotations when a payload last counted, `refreshed` how often a repeat brought
     others. `fallback_for`: the receiver whose chat could not be reached, where this is a fallback's
     card. `shown_seq`: the delivery up to which the message shows the card; kept for acting from the
@@ -126,12 +139,14 @@ class Card(Struct, frozen=True, omit_defaults=True):
     listed: bool = False
     announced: bool = False
     absorbed: bool = False
+    storm: Storm | None = None
     text: str = ""
     refreshed: int = 0
     fallback_for: str = msgspec.field(name="stands_for", default="")  # its name in stored bodies
     failures: Failures | None = None
     tried_at: float = 0.0
     counted_via: str = ""
+    counted_seq: int = 0
     acting: ActingMarks = NO_MARKS
 
 

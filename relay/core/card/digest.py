@@ -6,14 +6,16 @@ from typing import Literal
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from relay.core.alert import GroupId
 from relay.core.budget import Limit
-from relay.core.card.card import Card, status
+from relay.core.card.card import Card, Storm, status
 from relay.core.card.hours import UNRESTRICTED, Hours
+from relay.core.card.plan import is_routine
 from relay.core.card.severity import rank
-from relay.core.card.step import Edit, Post, Step, Wait
-from relay.core.card.subject import subject, where
+from relay.core.card.step import Edit, Post, Rank, Reply, Step, Wait
+from relay.core.card.subject import natural, subject, where
 from relay.core.card.view import Late, ShownStatus
 from relay.core.routing.lane import Policy
 
@@ -21,7 +23,13 @@ QUIET = GroupId("", "", "quiet")  # the group under which a lane keeps its summa
 DIGEST = GroupId(
     "", "", "digest"
 )  # the group under which a lane keeps its digest: no Alertmanager group has it
-EDIT_GAP = 5.0  # seconds between edits of a digest: a storm changes it all the time
+# Seconds between edits of a digest, which a storm changes all the time, between its sounds, and
+# between the cards that follow it.
+EDIT_GAP = 5.0
+RING_GAP = 60.0
+FOLLOW_GAP = 7.5
+_HALF = 2 * 60.0  # each of edits and following cards gets half of what a chat takes in a minute
+OPEN_FOR = 120.0  # seconds for which a digest takes in all that is new after more came than fits
 # Seconds after which what comes to a digest, or fires anew in it, is worth a new message.
 RENEW_AFTER = 1800.0
 _PLACES_KEPT = 5
@@ -30,7 +38,12 @@ _SEEN = 20  # alerts of a card that are asked what they share
 
 class Line(Struct, frozen=True):
     """A card as its digest tells of it. `where` is its most telling label value, `firing` how many
-    alerts fire. `cluster` and `namespace` are the values of those labels.
+    alerts fire. `cluster` and `namespace` are the values of those labels. `routine`: none of it
+    makes a sound.
+
+    The rest is no part of a stored line: `urgent`; `own`: it has a message of its own; `spoken`:
+    the digest speaks for it; `untold`: the digest has to tell of its present state; `rung`: the
+    digest made a sound since it became urgent.
     """
 
     group: GroupId
@@ -43,6 +56,12 @@ class Line(Struct, frozen=True):
     since: float
     cluster: str = ""
     namespace: str = ""
+    routine: bool = False
+    urgent: bool = False
+    own: bool = False
+    spoken: bool = False
+    untold: bool = False
+    rung: bool = False
 
 
 class Name(Struct, frozen=True):
@@ -62,7 +81,8 @@ class DigestView(Struct, frozen=True):
 
     `firing` groups fire, `urgent` of them with the highest severity, `over` are over since the
     digest began at `since`. `per_minute` is what the chat takes. `late` and `may_be_repeated` are
-    as in a card's view.
+    as in a card's view; `silent` groups came without a sound, in quiet hours.
+    `joined`: it is no digest, but the reply to one that tells of what came.
     """
 
     firing: int
@@ -75,6 +95,8 @@ class DigestView(Struct, frozen=True):
     after: Literal["storm", "quiet"] = "storm"
     late: Late | None = None
     may_be_repeated: bool = False
+    silent: int = 0
+    joined: bool = False
 
 
 def line(card: Card, ignores: Set[str] = frozenset()) -> Line:
@@ -95,6 +117,7 @@ def line(card: Card, ignores: Set[str] = frozenset()) -> Line:
         ),
         cluster=labels.get("cluster", ""),
         namespace=labels.get("exported_namespace") or labels.get("namespace", ""),
+        routine=all(is_routine(entry) for entry in card.entries if entry.status == "firing"),
     )
 
 
@@ -129,7 +152,7 @@ def view(
 
 
 def _name(name: str, severity: str, same: Sequence[Line]) -> Name:
-    ordered = tuple(sorted(same, key=lambda each: (each.since, each.where)))
+    ordered = tuple(sorted(same, key=lambda each: (each.since, natural(each.where))))
     return Name(
         name,
         severity,
@@ -156,23 +179,104 @@ def share(room: float, others: int, lanes: int) -> float:
 
 
 def plan(
-    digest: Card, lines: Sequence[Line], policy: Policy, now: float, hours: Hours = UNRESTRICTED
+    digest: Card,
+    lines: Sequence[Line],
+    policy: Policy,
+    now: float,
+    hours: Hours = UNRESTRICTED,
+    limits: Iterable[Limit] = (),
 ) -> Step | Wait:
-    """The next step of a digest, or until when there is none. Nothing in it is urgent, so quiet
-    hours silence it.
+    """The next step of a digest, or until when there is none. Quiet hours silence it unless
+    something in it is urgent.
     """
-    if hours.muted:
-        return Wait(hours.until)
     now_mark = mark(lines)
     if not lines or digest.refused == now_mark:
         return Wait(None)
+    if hours.muted and not (hours.edits and digest.shown):
+        return Wait(hours.until)
     if digest.shown is None:
-        silent = policy.silent or hours.quiet or not any(each.status == "firing" for each in lines)
-        return Post(silent=silent, reply_to=digest.previous)
+        return Post(silent=_is_silent(lines, policy, hours), reply_to=digest.previous)
+    ring_at = _rings_at(digest, lines, policy, hours)
+    if ring_at is not None and ring_at <= now:
+        return Reply(digest.shown.message, "joined", silent=False)
     if digest.shown.mark == now_mark:
-        return Wait(None)
-    at = digest.shown.edited_at + EDIT_GAP
-    return Edit(digest.shown.message) if at <= now else Wait(at)
+        return Wait(ring_at)
+    at = digest.shown.edited_at + _gap(EDIT_GAP, limits)
+    if at <= now:
+        return Edit(digest.shown.message)
+    return Wait(at if ring_at is None else min(at, ring_at))
+
+
+def _is_silent(lines: Sequence[Line], policy: Policy, hours: Hours) -> bool:
+    rings = [each for each in lines if each.status == "firing" and not each.routine]
+    return policy.silent or not rings or (hours.quiet and not any(each.urgent for each in rings))
+
+
+def _rings_at(digest: Card, lines: Sequence[Line], policy: Policy, hours: Hours) -> float | None:
+    """When the digest makes its next sound: something urgent came to it since the last one."""
+    if policy.silent or hours.muted or not joined(lines):
+        return None
+    return storm_of(digest).rung_at + RING_GAP
+
+
+def joined(lines: Iterable[Line]) -> tuple[Line, ...]:
+    """What is urgent in a digest, and came to it since it last made a sound."""
+    return tuple(
+        each for each in lines if each.urgent and each.status == "firing" and not each.rung
+    )
+
+
+def _gap(shortest: float, limits: Iterable[Limit]) -> float:
+    return max(shortest, _HALF / capacity(limits, 60.0))
+
+
+def follows_at(digest: Card, lines: Iterable[Line], limits: Iterable[Limit]) -> float | None:
+    """When the next urgent card that the digest has told gets a message of its own; None: none
+    waits for one.
+    """
+    waiting = [each for each in lines if each.urgent and each.status == "firing" and not each.own]
+    if digest.shown is None or not any(each.spoken and not each.untold for each in waiting):
+        return None
+    return max(digest.shown.posted_at, storm_of(digest).followed_at) + _gap(FOLLOW_GAP, limits)
+
+
+def is_following(lines: Iterable[Line]) -> bool:
+    """A card that the digest has told waits for its first message already."""
+    return any(
+        each.urgent and each.status == "firing" and not each.own and not each.spoken
+        for each in lines
+    )
+
+
+def rank_of(lines: Sequence[Line]) -> Rank:
+    """The rank of a digest: the most urgent thing that it newly tells."""
+    untold = [each for each in lines if each.untold]
+    firing = [each for each in untold if each.status == "firing"]
+    if any(each.urgent for each in firing):
+        return Rank.URGENT
+    if joined(lines):
+        return Rank.JOINED
+    return Rank.FIRST if firing else Rank.RESOLVE if untold else Rank.EDIT
+
+
+def shows_all(digest: Card, lines: Sequence[Line]) -> bool:
+    """The chat shows all that the digest has to tell, or never will."""
+    return not lines or mark(lines) in (digest.refused, digest.shown and digest.shown.mark)
+
+
+def storm_of(digest: Card) -> Storm:
+    """What the digest remembers of its storm."""
+    return digest.storm or Storm()
+
+
+def is_open(digest: Card | None, now: float, *, urgent: bool) -> bool:
+    """More came a short while ago than the chat takes: what is new joins the digest, what is urgent
+    if more came of that.
+    """
+    if digest is None or digest.closed_at is not None or is_old(digest, now):
+        return False
+    storm = storm_of(digest)
+    return now - (storm.urgent_at if urgent else storm.pressed_at) <= OPEN_FOR
 
 
 def is_over(lines: Sequence[Line]) -> bool:
@@ -189,14 +293,18 @@ def is_old(digest: Card | None, now: float) -> bool:
     )
 
 
-def absorbing(digest: Card | None, receiver: str, now: float) -> Card:
+def absorbing(
+    digest: Card | None, receiver: str, now: float, *, pressed: bool, urgent: bool = False
+) -> Card:
     """The digest that takes in more cards: the open one, or a new message after it grew old or
-    closed.
+    closed. `pressed`: more waits than the chat takes, of what is `urgent`.
     """
-    if digest is None:
-        return Card(DIGEST, "", receiver, waiting_since=now)
-    renewed = digest
-    if digest.shown is not None and (digest.closed_at is not None or is_old(digest, now)):
-        renewed = msgspec.structs.replace(digest, shown=None, previous=digest.shown.message)
-    since = digest.waiting_since or now
-    return msgspec.structs.replace(renewed, receiver=receiver, waiting_since=since, closed_at=None)
+    renewed = digest or Card(DIGEST, "", receiver)
+    if renewed.shown is not None and (renewed.closed_at is not None or is_old(digest, now)):
+        renewed = replace(renewed, shown=None, previous=renewed.shown.message)
+    storm = renewed.storm
+    if pressed:
+        storm = replace(storm_of(renewed), pressed_at=now)
+        storm = replace(storm, urgent_at=now) if urgent else storm
+    since = now if renewed.waiting_since is None else renewed.waiting_since
+    return replace(renewed, receiver=receiver, waiting_since=since, closed_at=None, storm=storm)

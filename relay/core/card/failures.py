@@ -12,6 +12,7 @@ from relay.core.card.lane_state import LaneState
 FIRST_PAUSE, LONGEST_PAUSE = 1.0, 300.0  # seconds between attempts: doubling, with jitter
 BLIND_PAUSE, LONGEST_BLIND_PAUSE = 15.0, 60.0  # seconds after an unknown answer: doubling
 RESTART_PAUSE = 2.0  # seconds after a call during which the relay itself stopped
+FRESH_PAUSE = 3.0  # seconds between calls for cards that never failed while their lane pauses
 HOURLY = 3600.0  # seconds between calls that may each be one more copy
 MOST_UNKNOWN = 5  # unknown answers after which a card goes to its fallback
 PLAIN_AFTER = 2  # failed calls of a card at fault after which it is sent without style
@@ -48,10 +49,15 @@ def is_at_fault(failures: Failures | None, state: LaneState) -> bool:
 
 
 def paused_until(failures: Failures | None, state: LaneState) -> float:
-    """Until when the card pauses, Unix seconds. The end of its lane's trouble ends its pause."""
-    if failures is None or failures.at < state.recovered_at:
+    """Until when the card pauses, Unix seconds. The end of its lane's trouble ends its pause, but
+    not that of a card at fault; after an unknown answer, whose call may have been long, others go
+    first.
+    """
+    if failures is None:
         return 0.0
-    return failures.retry_at
+    if failures.at_fault or failures.at >= state.recovered_at:
+        return failures.retry_at
+    return min(failures.retry_at, failures.at + LONGEST_BLIND_PAUSE) if failures.unknown else 0.0
 
 
 def yields(failures: Failures | None, name: str, state: LaneState, now: float) -> bool:
@@ -107,16 +113,19 @@ def hastened(failures: Failures, now: float) -> Failures:
     )
 
 
-def doubted(state: LaneState, name: str, now: float, jitter: float) -> LaneState:
-    """The lane after a call for the card of this name failed: it pauses itself only when calls for
-    different cards fail and none gets through.
+def doubted(state: LaneState, failed: Failures, name: str, now: float, jitter: float) -> LaneState:
+    """The lane after a call for the card of this name `failed`: it pauses itself only when calls
+    for different cards fail and none gets through. One that fails again says nothing new of it.
     """
-    known = name in state.failing
-    failing = state.failing if known else (*state.failing, name)[-_MOST_FAILING:]
-    after = replace(state, failing=failing, attempts=state.attempts + 1)
+    after = replace(state, attempts=state.attempts + 1)
+    if failed.tries > 1:
+        return after
+    failing = (*state.failing, name)[-_MOST_FAILING:]
+    after = replace(after, failing=failing)
     if len(failing) == 1:
         return after
-    return replace(after, retry_at=now + growing(len(failing) - 1, jitter))
+    pause = growing(len(failing) - 1, jitter)
+    return replace(after, retry_at=now + pause, fresh_at=now + min(pause, FRESH_PAUSE))
 
 
 def reached(state: LaneState, now: float) -> LaneState:
@@ -126,6 +135,7 @@ def reached(state: LaneState, now: float) -> LaneState:
         state,
         attempts=0,
         retry_at=0.0,
+        fresh_at=0.0,
         failing=(),
         passed_at=now,
         recovered_at=now if ends_trouble else state.recovered_at,

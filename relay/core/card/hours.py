@@ -21,12 +21,16 @@ Intervals = Mapping[str, TimeInterval]
 
 
 class Hours(Struct, frozen=True):
-    """`muted`: nothing is sent. `quiet`: what is sent makes no sound, unless it is urgent. `until`:
-    when that changes, Unix seconds, or when to look again; None when neither holds."""
+    """`muted`: nothing is sent, but for edits of messages that stand where `edits`. `quiet`: what
+    is sent makes no sound, unless it is urgent. `until`: when that changes, Unix seconds, or when
+    to look again; None when neither holds. `by`: the time interval that mutes, empty for a chat
+    that muted itself."""
 
     muted: bool = False
     quiet: bool = False
     until: float | None = None
+    edits: bool = False
+    by: str = ""
 
 
 UNRESTRICTED = Hours()
@@ -44,21 +48,20 @@ def hours_at(
 ) -> Hours:
     """How the present hour treats the card in this chat.
 
-    A chat may be muted as a whole. Else a card is muted when each route that leads its firing
-    alerts here is: inside a `mute_time_intervals`, or outside all its `active_time_intervals`
-    (Alertmanager notify/mute.go).
+    A chat may mute itself: then its messages stay true, by edits, which nobody hears. Else a card
+    is muted when each route that leads its firing alerts here is: inside a `mute_time_intervals`,
+    or outside all its `active_time_intervals` (Alertmanager notify/mute.go).
     """
     if now < policy.muted_until:
-        return Hours(muted=True, until=policy.muted_until)
+        return Hours(muted=True, until=policy.muted_until, edits=True)
     routes = _routes(routing, card, lane) if intervals else ()
     muting = tuple(dict.fromkeys(_intervals_of(route, intervals) for route in routes))
     quieting = (_Intervals(policy.quiet),) if policy.quiet else ()
     is_muted, is_quiet = _hold(muting, now), _hold(quieting, now)
     if not is_muted and not is_quiet:
         return UNRESTRICTED
-    return Hours(
-        is_muted, is_quiet, _end(muting if is_muted else quieting, now - now % _MINUTE + _MINUTE)
-    )
+    until = _end(muting if is_muted else quieting, now - now % _MINUTE + _MINUTE)
+    return Hours(is_muted, is_quiet, until, by=_name(muting, now) if is_muted else "")
 
 
 def _routes(routing: Routing, card: Card, lane: LaneKey) -> tuple[Route, ...]:
@@ -86,6 +89,15 @@ def _hold(hours: tuple[_Intervals, ...], at: float) -> bool:
     return bool(hours) and all(
         _any(each.back, at) or (each.only and not _any(each.only, at)) for each in hours
     )
+
+
+def _name(muting: tuple[_Intervals, ...], at: float) -> str:
+    """The interval that holds back: one that contains the moment, or the first of those outside
+    which it lies.
+    """
+    back = (interval for each in muting for interval in each.back if contains(interval, at))
+    only = (interval for each in muting for interval in each.only)
+    return next((interval.name for interval in (*back, *only)), "")
 
 
 def _any(intervals: Iterable[TimeInterval], at: float) -> bool:

@@ -26,9 +26,10 @@ class LaneState(Struct, frozen=True):
     but for a new message from `thread_again` on, which tells whether it is open again. `channel`
     and `guild` are the Discord channel and server of the webhook, once answers named them (`guild`
     is "-" when they name none). `attempts` counts failures since the last success, `failing` names
-    the cards concerned (see `failures.name_of`), and no call is made before `retry_at`, once they
-    are several. `passed_at`: the platform last answered for a card; `recovered_at`: it did so after
-    several had failed. `trouble`, its cause and its times explain lateness.
+    the cards that failed first then (see `failures.name_of`); once they are several no call is
+    made before `retry_at`, but from `fresh_at` on for a card that never failed. `passed_at`: the
+    platform last answered for a card; `recovered_at`: it did so after several had failed.
+    `trouble`, its cause and its times explain lateness.
     """
 
     chat: str = ""
@@ -44,6 +45,7 @@ class LaneState(Struct, frozen=True):
     trouble_until: float = 0.0
     trouble_why: str = ""
     failing: tuple[str, ...] = ()
+    fresh_at: float = 0.0
     passed_at: float = 0.0
     recovered_at: float = 0.0
 

@@ -1,4 +1,4 @@
-"""What an operator can say of a card: show it after all, or leave it as it is."""
+"""What an operator can say of a card: show it after all, leave it as it is, or close it."""
 
 from msgspec.structs import replace
 
@@ -17,8 +17,29 @@ def waive(card: Card) -> Card:
     return replace(card, refused=mark(card), owed=(), waiting_since=None)
 
 
+def end(card: Card, now: float) -> Card:
+    """The card with all that fires on it ended at `now`, as if nobody reported it any more. Where
+    the chat never heard of it, it need not be told.
+    """
+    entries = tuple(
+        replace(entry, status="gone", ends_at=now, absent_since=None, held_since=None)
+        if entry.status == "firing" or entry.held_since is not None
+        else entry
+        for entry in card.entries
+    )
+    told = card.shown is not None or card.absorbed
+    return replace(
+        card,
+        entries=entries,
+        change="resolved",
+        owed=(),
+        refused="",
+        waiting_since=(card.waiting_since or now) if told else None,
+    )
+
+
 def probe(state: LaneState, now: float) -> LaneState:
     """The lane with a call allowed at `now`: the pause after failures is forgotten, also where the
     chat refused us for ever."""
     down = state.down and replace(state.down, probe_at=now)
-    return replace(state, down=down, attempts=0, retry_at=0.0, failing=())
+    return replace(state, down=down, attempts=0, retry_at=0.0, fresh_at=0.0, failing=())

@@ -1,15 +1,25 @@
 """Planning: what a chat shows is compared with what it should show, and the next step is named."""
 
-from relay.core.card.card import Card, is_firing, is_settled, is_taken, is_untold, mark
+from relay.core.card.card import (
+    Card,
+    Entry,
+    is_firing,
+    is_settled,
+    is_taken,
+    is_untold,
+    mark,
+)
 from relay.core.card.fold import ripens_at
 from relay.core.card.hours import UNRESTRICTED, Hours
 from relay.core.card.severity import never_rings
-from relay.core.card.step import Edit, Post, Reply, Step, Wait
+from relay.core.card.step import Edit, Post, Rank, Reply, ReplyKind, Step, Wait
 from relay.core.routing.lane import Policy
 from relay.core.routing.matcher import matches
 
 EDIT_GAP = 2.0  # seconds between edits of one card: what comes within them is shown by one edit
 _LOUD = ("raised", "joined", "repeated", "again")
+_NEWS = ("raised", "joined", "again")
+_LATER = float("inf")
 
 
 def plan(card: Card, policy: Policy, now: float, hours: Hours = UNRESTRICTED) -> Step | Wait:
@@ -19,7 +29,7 @@ def plan(card: Card, policy: Policy, now: float, hours: Hours = UNRESTRICTED) ->
     it.
     """
     now_mark, ripe_at = mark(card), ripens_at(card, policy)
-    if hours.muted:
+    if hours.muted and not (hours.edits and card.shown):
         return Wait(
             ripe_at if is_untold(card) or is_settled(card) else _first(hours.until, ripe_at)
         )
@@ -31,13 +41,13 @@ def plan(card: Card, policy: Policy, now: float, hours: Hours = UNRESTRICTED) ->
             return Wait(ripe_at)
         return Post(silent=silent or card.announced or not is_firing(card), reply_to=card.previous)
     loud = next((owed for owed in card.owed if owed.kind in _LOUD), None)
-    if loud:
+    if loud and not hours.muted:
         silent = silent or (loud.kind == "repeated" and is_taken(card))
         return Reply(card.shown.message, loud.kind, silent=silent, about=loud.about)
     if card.shown.mark != now_mark:
         at = card.shown.edited_at + EDIT_GAP
         return Edit(card.shown.message) if at <= now else Wait(_first(at, ripe_at))
-    if card.owed:
+    if card.owed and not hours.muted:
         return Reply(card.shown.message, card.owed[0].kind, silent=True, about=card.owed[0].about)
     return Wait(ripe_at)
 
@@ -50,17 +60,75 @@ def due(card: Card, policy: Policy, now: float, hours: Hours = UNRESTRICTED) -> 
 
 def is_urgent(card: Card, policy: Policy) -> bool:
     """A firing alert of the card matches the receiver's `urgent` matchers."""
+    return any(_is_urgent(entry, policy) for entry in card.entries)
+
+
+def turns_urgent(before: Card, after: Card, policy: Policy) -> bool:
+    """An urgent alert fires after that did not before."""
+    fired = {entry.fingerprint for entry in before.entries if _is_urgent(entry, policy)}
     return any(
-        entry.status == "firing" and matches(policy.urgent, entry.labels) for entry in card.entries
+        _is_urgent(entry, policy) and entry.fingerprint not in fired for entry in after.entries
     )
+
+
+def rank_of(card: Card, step: Step, policy: Policy) -> Rank:
+    """The rank of a card's step, by what it tells."""
+    match step:
+        case Post():
+            if not card.announced:
+                return Rank.URGENT if is_urgent(card, policy) else Rank.FIRST
+            return Rank.FIRST if card.waiting_since is not None else Rank.FOLLOW
+        case Reply(kind=kind, about=about):
+            if any(owed.kind == kind and owed.required for owed in card.owed):
+                return Rank.REQUIRED
+            if is_urgent_news(card, kind, about, policy):
+                return Rank.JOINED
+            is_behind = card.shown is not None and card.shown.mark != mark(card)
+            return _rank_of_edit(card, policy) if is_behind else Rank.REPLY
+        case Edit():
+            return _rank_of_edit(card, policy)
+
+
+def rank(card: Card, policy: Policy, planned: Step | Wait, hours: Hours = UNRESTRICTED) -> Rank:
+    """The rank of the card's next step, be it due now, as `planned`, or later."""
+    if isinstance(planned, Wait) and planned.until is not None:
+        planned = plan(card, policy, _LATER, hours)
+    return Rank.LOOK if isinstance(planned, Wait) else rank_of(card, planned, policy)
+
+
+def is_urgent_news(card: Card, kind: ReplyKind, about: tuple[str, ...], policy: Policy) -> bool:
+    """The reply tells of an urgent alert that fires since the chat last saw the card."""
+    named = set(about)
+    return kind in _NEWS and any(
+        entry.fingerprint in named and _is_urgent(entry, policy) for entry in card.entries
+    )
+
+
+def _rank_of_edit(card: Card, policy: Policy) -> Rank:
+    """An urgent alert that joined since the chat is behind is not told yet."""
+    if not is_firing(card):
+        return Rank.RESOLVE
+    since = card.waiting_since
+    if since is not None and any(
+        entry.joined_at >= since and _is_urgent(entry, policy) for entry in card.entries
+    ):
+        return Rank.JOINED
+    return Rank.EDIT
+
+
+def _is_urgent(entry: Entry, policy: Policy) -> bool:
+    return (
+        entry.status == "firing" and matches(policy.urgent, entry.labels) and not is_routine(entry)
+    )
+
+
+def is_routine(entry: Entry) -> bool:
+    """The alert never makes a sound."""
+    return never_rings(entry.labels.get("alertname", ""), entry.severity)
 
 
 def _may_ring(card: Card) -> bool:
-    return any(
-        entry.status == "firing"
-        and not never_rings(entry.labels.get("alertname", ""), entry.severity)
-        for entry in card.entries
-    )
+    return any(entry.status == "firing" and not is_routine(entry) for entry in card.entries)
 
 
 def _first(at: float | None, other: float | None) -> float | None:

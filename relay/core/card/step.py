@@ -1,10 +1,27 @@
 """A step: the next call that brings a chat from what it shows to what it should show."""
 
+from enum import IntEnum
 from typing import Literal
 
 from msgspec import Struct
 
 ReplyKind = Literal["joined", "raised", "repeated", "resolved", "again", "document"]
+
+
+class Rank(IntEnum):
+    """How urgent a step is, by what it tells. The lowest goes first, in a lane and among lanes that
+    share a budget. Storages hold the numbers.
+    """
+
+    LOOK = 0  # none is known: the card is looked at, which costs no call
+    URGENT = 1  # urgent, and named nowhere yet
+    REQUIRED = 2  # a reply that is owed whatever the budget, such as an escalation
+    JOINED = 3  # urgent, newly firing in a card that the chat knows
+    FIRST = 4  # another first message
+    FOLLOW = 5  # the first message of what a digest has told already
+    RESOLVE = 6
+    EDIT = 7
+    REPLY = 8  # a reply that may be left out
 
 
 class MessageRef(Struct, frozen=True):

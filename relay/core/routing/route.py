@@ -56,6 +56,21 @@ class Routing(Struct, frozen=True, dict=True):
         return configured + tuple(subscriber.target for subscriber in self.subscriptions)
 
     @cached_property
+    def all_routes(self) -> tuple[tuple[str, Route], ...]:
+        """Every route with its position in the tree, depth first: `root`, its second child `2`, the
+        first child of that `2.1`.
+        """
+        return (("root", self.root), *_below(self.root, ""))
+
+    @cached_property
+    def _names(self) -> dict[int, str]:
+        return {id(route): f"{at} {route.place}".rstrip() for at, route in self.all_routes}
+
+    def name_of(self, route: Route) -> str:
+        """The position of a route of this tree, and its place: `2.1 relay.yml:34`."""
+        return self._names[id(route)]
+
+    @cached_property
     def label_names(self) -> tuple[str, ...]:
         """The labels that decide where an alert goes: alerts equal in these go to the same
         chats.
@@ -71,20 +86,32 @@ class Delivery(Struct, frozen=True):
     """What one chat gets of a notification.
 
     `alerts` are indexes into its alerts, None for all of them. `fingerprint` is that of the one
-    alert where the policy says `per: alert`, else empty.
+    alert where the policy says `per: alert`, else empty. `route` is what led here first: its
+    position and place (see `Routing.name_of`), or SUBSCRIPTION.
     """
 
     lane: LaneKey
     receiver: str
     fingerprint: str
     alerts: tuple[int, ...] | None
+    route: str = ""
+
+
+class Discarded(Struct, frozen=True):
+    """Alerts (indexes) that reached only receivers without chats: the first of them, by `route`
+    (its position and place).
+    """
+
+    receiver: str
+    route: str
+    alerts: tuple[int, ...]
 
 
 class Routed(Struct, frozen=True):
-    """All deliveries of a notification; `discarded` alerts reached only receivers without chats."""
+    """All that comes of a notification: an alert is in a delivery at least, or discarded."""
 
     deliveries: tuple[Delivery, ...]
-    discarded: int
+    discarded: tuple[Discarded, ...] = ()
 
 
 def differing(reached: Iterable[str], expected: Iterable[str]) -> str:
@@ -123,6 +150,9 @@ def _reached(route: Route, labels: Labels) -> list[Route]:
     return found or [route]
 
 
+_Way = tuple[Target, Route | None]  # by which route, None: by subscription
+
+
 def deliveries(routing: Routing, notification: Notification) -> Routed:
     """Each alert walks the tree on its own; what ends in the same chat is one delivery.
 
@@ -130,20 +160,24 @@ def deliveries(routing: Routing, notification: Notification) -> Routed:
     the loudest of those for a card that several of them share: the order of the alerts decides
     nothing.
     """
-    reached: dict[tuple[LaneKey, str], dict[str, Target]] = {}
+    reached: dict[tuple[LaneKey, str], dict[str, _Way]] = {}
     shares: dict[tuple[LaneKey, str], list[int]] = {}
-    discarded = 0
+    discarded: dict[int, tuple[Route, list[int]]] = {}
     for indexes in _alike(routing.label_names, notification.alerts):
-        targets = _targets(routing, notification.alerts[indexes[0]].labels)
-        if not targets:
-            discarded += len(indexes)
-        for lane, target in targets.items():
-            for card, share in _cards(lane, target.policy, notification.alerts, indexes):
+        labels = notification.alerts[indexes[0]].labels
+        ways = _ways(routing, labels)
+        if not ways:
+            last = next(iter(walk(routing.root, labels)), routing.root)
+            discarded.setdefault(id(last), (last, []))[1].extend(indexes)
+        for lane, way in ways.items():
+            policy = way[0].policy
+            for card, share in _cards(lane, policy, notification.alerts, indexes):
                 shares.setdefault(card, []).extend(share)
-                reached.setdefault(card, {}).setdefault(target.policy.receiver, target)
+                reached.setdefault(card, {}).setdefault(policy.receiver, way)
     return Routed(
         tuple(
             _delivery(
+                routing,
                 _loudest(routing, reached[lane, fingerprint], notification.alerts, indexes),
                 fingerprint,
                 sorted(indexes),
@@ -151,8 +185,18 @@ def deliveries(routing: Routing, notification: Notification) -> Routed:
             )
             for (lane, fingerprint), indexes in shares.items()
         ),
-        discarded,
+        tuple(
+            Discarded(route.receiver, routing.name_of(route), tuple(sorted(indexes)))
+            for route, indexes in discarded.values()
+        ),
     )
+
+
+def _below(route: Route, at: str) -> Iterator[tuple[str, Route]]:
+    for number, child in enumerate(route.routes, 1):
+        position = f"{at}.{number}".lstrip(".")
+        yield position, child
+        yield from _below(child, position)
 
 
 def _cards(
@@ -169,8 +213,8 @@ def _cards(
 
 
 def _loudest(
-    routing: Routing, reached: dict[str, Target], alerts: tuple[Alert, ...], indexes: list[int]
-) -> Target:
+    routing: Routing, reached: dict[str, _Way], alerts: tuple[Alert, ...], indexes: list[int]
+) -> _Way:
     """Of the receivers that share a card, one that makes a sound and finds an alert urgent; among
     equals the first of the configuration.
     """
@@ -178,8 +222,8 @@ def _loudest(
         return next(iter(reached.values()))
     order = list(routing.targets)
 
-    def quietness(target: Target) -> tuple[bool, bool, int]:
-        policy = target.policy
+    def quietness(way: _Way) -> tuple[bool, bool, int]:
+        policy = way[0].policy
         urgent = any(matches(policy.urgent, alerts[index].labels) for index in indexes)
         named = policy.receiver in routing.targets
         return policy.silent, not urgent, order.index(policy.receiver) if named else len(order)
@@ -196,38 +240,42 @@ def _alike(names: tuple[str, ...], alerts: tuple[Alert, ...]) -> list[list[int]]
     return list(groups.values())
 
 
-def _targets(routing: Routing, labels: Labels) -> dict[LaneKey, Target]:
+def _ways(routing: Routing, labels: Labels) -> dict[LaneKey, _Way]:
     """The chats an alert reaches, by the tree or by subscription; the tree's word counts where both
     lead to one.
     """
     chats = _by_tree(routing, labels)
     for subscriber in routing.subscriptions:
         if matches(subscriber.matchers, labels):
-            chats.setdefault(subscriber.target.lane, subscriber.target)
+            chats.setdefault(subscriber.target.lane, (subscriber.target, None))
     return chats
 
 
-def _by_tree(routing: Routing, labels: Labels) -> dict[LaneKey, Target]:
+def _by_tree(routing: Routing, labels: Labels) -> dict[LaneKey, _Way]:
     """The chats an alert reaches, each for the first receiver that leads there; at worst the
     root's.
 
     It comes to the worst when receivers choose their chat by a label and have none for this alert's
     value.
     """
-    chats: dict[LaneKey, Target] = {}
+    chats: dict[LaneKey, _Way] = {}
     unchosen = False
     for route in walk(routing.root, labels) or (routing.root,):
         targets = routing.targets.get(route.receiver, ())
         taking = [target for target in targets if matches(target.when, labels)]
         unchosen = unchosen or len(taking) < len(targets)
         for target in taking:
-            chats.setdefault(target.lane, target)
+            chats.setdefault(target.lane, (target, route))
     if unchosen and not chats:
-        last = routing.targets.get(routing.root.receiver, ())
-        return {target.lane: target for target in last if matches(target.when, labels)}
+        last, root = routing.targets.get(routing.root.receiver, ()), routing.root
+        return {target.lane: (target, root) for target in last if matches(target.when, labels)}
     return chats
 
 
-def _delivery(target: Target, fingerprint: str, indexes: list[int], alerts: int) -> Delivery:
+def _delivery(
+    routing: Routing, way: _Way, fingerprint: str, indexes: list[int], alerts: int
+) -> Delivery:
+    target, route = way
     chosen = None if len(indexes) == alerts else tuple(indexes)
-    return Delivery(target.lane, target.policy.receiver, fingerprint, chosen)
+    name = SUBSCRIPTION if route is None else routing.name_of(route)
+    return Delivery(target.lane, target.policy.receiver, fingerprint, chosen, name)

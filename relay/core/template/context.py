@@ -23,6 +23,7 @@ MOST_SHOWN = 100  # Telegram takes 100 entities, and no reader takes more lines
 _MOST_KINDS = 4
 _LONG_TEXT = 240  # characters: a longer text is no second line
 _SCHEME = re.compile("^https?://")
+_LOCK_SCREEN = 80  # characters that a phone shows while it is locked
 _SHORT_VALUE = 3  # characters that may stand in a text by chance
 _EXCERPT, _EXCERPT_LINES = 300, 3
 _MOST_DETAILS = 5  # alerts of a card that have a line for their own text
@@ -65,12 +66,12 @@ class TemplateContext:
         """What a template can name, for that shape; of the names that no shape changes only those
         in `uses` (None: all).
         """
-        told = (
+        shown_alerts = (
             *self._alerts[: context_shape.full],
             *self._brief[context_shape.full : context_shape.shown],
         )
-        hidden = self._hidden(len(told))
-        alerts = Alerts(told)
+        hidden = self._hidden(len(shown_alerts))
+        alerts = Alerts(shown_alerts)
         alerts.more = int(hidden)
         for name in self._makers.keys() if uses is None else self._makers.keys() & uses:
             if name not in self._made:
@@ -119,6 +120,7 @@ class TemplateContext:
             for alert in self._visible
         }
         self._wrong = self._common_wrong(value, head)
+        self._figures_alone()
         if len(self._wrong.text) > _LONG_TEXT and not self._wrong.more:  # it is folded
             self._wrong = telling.Details("", self._wrong.text, self._wrong.figure)
         prose_links = [self._prose("runbook", RUNBOOKS), self._prose("dashboard", DASHBOARDS)]
@@ -132,6 +134,14 @@ class TemplateContext:
         found = (prose(first.get(name, "")) for name in names)
         text = next((text for text in found if text), "")
         return f"{self.reader.say(title).text}: {text}" if text else ""
+
+    def _figures_alone(self) -> None:
+        """Where the head says what is wrong with all of them, a line needs its figure only."""
+        if not self._wrong.text or len({each.text for each in self._wrongs.values()}) < 2:
+            return
+        for name, each in self._wrongs.items():
+            if each.figure and each.figure not in self._wrong.text:
+                self._wrongs[name] = telling.Details(self._wrong.text, "", each.figure)
 
     def _common_wrong(self, value: str, head: tuple[str, ...]) -> telling.Details:
         """What all alerts of the card have wrong: the same text, else the same summary."""
@@ -187,8 +197,8 @@ class TemplateContext:
     def _names(self, reply: str) -> Mapping[str, Callable[[], object]]:
         """How each name comes to its value: most templates use few of them."""
         view, reader = self.view, self.reader
-        told = self._told(self._about) if self._about else self._alerts
-        severity = next((alert.severity for alert in told if alert.status == "firing"), "")
+        alerts = self._told(self._about) if self._about else self._alerts
+        severity = next((alert.severity for alert in alerts if alert.status == "firing"), "")
         mark = telling.mark(view.status, severity)
         about = self._told(view.about[:_MOST_ABOUT])
         about.more = len(view.about) - len(about)
@@ -211,6 +221,8 @@ class TemplateContext:
             "subject": lambda: self._subject_line(code=True),
             "subject_plain": lambda: self._subject_line(code=False),
             "count": self._count,
+            "named": lambda: self._named(code=True),
+            "named_plain": lambda: self._named(code=False),
             "summary": lambda: linked(self._wrong.text, self.policy.link_rewrites),
             "description": lambda: linked(self._wrong.more, self.policy.link_rewrites),
             "excerpt": lambda: linked(self._excerpt(), self.policy.link_rewrites),
@@ -280,13 +292,27 @@ class TemplateContext:
     def _subject_line(self, *, code: bool) -> RichText:
         """` · db-2 /var/lib · data, prod-eu1`; empty when nothing is known. Plain, an address is
         without its scheme."""
-        told = self._subject
+        shared = self._subject
         if code:
-            who: RichText | str = styled("code", " ".join(told.who)) if told.who else ""
+            who: RichText | str = styled("code", " ".join(shared.who)) if shared.who else ""
         else:
-            who = " ".join(_SCHEME.sub("", value) for value in told.who)
-        parts = [part for part in (who, ", ".join(told.where)) if part]
+            who = " ".join(_SCHEME.sub("", value) for value in shared.who)
+        parts = [part for part in (who, ", ".join(shared.where)) if part]
         return join("", [piece for part in parts for piece in (" · ", part)])
+
+    def _named(self, *, code: bool) -> RichText:
+        """Name and subject, for the reply that tells of a rise: who is ill goes first where it
+        would not be on a lock screen otherwise."""
+        name, shared = self._name(), self._subject
+        who, where = " ".join(shared.who), ", ".join(shared.where)
+        alert = self._about[0] if self._about else None
+        severities = f"{alert.labels.get('severity', '')}{alert.was}" if alert else ""
+        rise = self.reader.say("now_raised", severity=severities, was="").text
+        shown = f"M {rise} · {name} · {who}"
+        if not who or len(shown) <= _LOCK_SCREEN:
+            return join("", [name, self._subject_line(code=code)])
+        first = styled("code", who) if code else RichText(_SCHEME.sub("", who))
+        return join(" · ", [part for part in (first, name, where) if part])
 
     def _excerpt(self) -> str:
         """The first paragraph of the description, three lines at most, and how long all of it

@@ -46,17 +46,17 @@ class DigestContext:
         lines = self.counted(context_shape)
         hidden = len(lines) - context_shape.full
         return {
-            "mark": ("🌊" if view.after == "storm" else "🔔") if view.firing else "🟢",
+            "mark": self._mark(),
             "head": join(" · ", self._head()),
             "places": self._places(),
             "rows": [row.text for row in self._rows(context_shape)],
             "lines": [self._line(line, context_shape) for line in lines[: context_shape.full]],
-            "hidden_lines": say("others", hidden) if context_shape.full and hidden else "",
-            "more": say("storm_more", len(rest), groups=str(groups)) if rest else "",
-            "over": say("storm_over", view.over) if view.over and view.firing else "",
-            "note": say("storm_note", view.per_minute)
-            if view.firing and view.after == "storm"
+            "hidden_lines": join(" ", ["…", say("others", hidden)])
+            if context_shape.full and hidden
             else "",
+            "more": say("storm_more", len(rest), groups=str(groups)) if rest else "",
+            "over": say("storm_over", view.over) if self._tells_over() else "",
+            "note": self._note(),
             "notes": self._notes(),
             "color": telling.color(_mark(view.names[0]) if view.names else "🟢"),
         }
@@ -78,8 +78,21 @@ class DigestContext:
         whole = (
             line for row in self._rows(context_shape) for name in row.whole for line in name.lines
         )
-        told = (*whole, *self.counted(context_shape)[: context_shape.full])
-        return frozenset((line.group, line.fingerprint) for line in told)
+        named_lines = (*whole, *self.counted(context_shape)[: context_shape.full])
+        return frozenset((line.group, line.fingerprint) for line in named_lines)
+
+    def _tells_over(self) -> bool:
+        """The head does not say how many groups are over."""
+        return bool(self.view.over) and (self.view.firing > 0 or self.view.after == "quiet")
+
+    def _note(self) -> RichText | str:
+        """Why it is one message; after quiet hours, how many groups came without a sound."""
+        view, say = self.view, self.reader.say
+        if view.after == "quiet":
+            return say("quiet_silent", view.silent) if view.silent else ""
+        said = view.late is not None and view.late.why == "pace"
+        told_alone = view.firing and not view.joined and not said
+        return say("storm_note", view.per_minute) if told_alone else ""
 
     def _notes(self) -> list[RichText]:
         """What an honest digest adds: may be repeated, late."""
@@ -87,13 +100,23 @@ class DigestContext:
         repeated = view.may_be_repeated and reader.say("may_be_repeated")
         return noted([("❔", repeated), ("⏱", lateness(view.late, reader))])
 
+    def _mark(self) -> str:
+        if not self.view.firing:
+            return "🟢"
+        if self.view.joined:
+            return "➕"
+        return "🌊" if self.view.after == "storm" else "🔔"
+
     def _head(self) -> list[RichText]:
         view, say = self.view, self.reader.say
+        if view.joined:
+            return [say("storm_joined", view.firing), *self._kinds()]
         since = say("storm_since", start=self.reader.time(view.since).rich())
         if view.after == "quiet":
-            return [say("quiet_over", view.firing), *self._kinds()]
-        told = say("storm", view.firing) if view.firing else say("storm_over", view.over)
-        return [told, *self._kinds(), since]
+            fires = say("quiet_over", view.firing) if view.firing else say("quiet_nothing")
+            return [fires, *self._kinds()]
+        count = say("storm", view.firing) if view.firing else say("storm_over", view.over)
+        return [count, *self._kinds(), since]
 
     def _kinds(self) -> list[RichText]:
         """`1 critical, 2 warning`: how many groups fire with each severity."""
@@ -101,8 +124,8 @@ class DigestContext:
         for name in self.view.names:
             word = telling.one_line(name.severity) or self.reader.say("firing").text
             counts[word] = counts.get(word, 0) + len(name.lines)
-        told = [f"{count} {word}" for word, count in list(counts.items())[:_KINDS]]
-        return [RichText(", ".join(told))] if told else []
+        counts_by_word = [f"{count} {word}" for word, count in list(counts.items())[:_KINDS]]
+        return [RichText(", ".join(counts_by_word))] if counts_by_word else []
 
     def _places(self) -> RichText | str:
         """How many groups fire in each cluster, then in each namespace, those with the most first;
@@ -112,20 +135,24 @@ class DigestContext:
             return ""
         parts = [self._counted_by([line.cluster for line in lines], " · ")]
         parts.append(self._counted_by([line.namespace for line in lines], ", "))
-        told = " · ".join(part for part in parts if part)
-        return RichText(told) if told else ""
+        places = " · ".join(part for part in parts if part)
+        return RichText(places) if places else ""
 
     @staticmethod
     def _counted_by(values: list[str], separator: str) -> str:
         counts = Counter(telling.one_line(value)[:_PLACE] for value in values if value)
         if len(counts) < 2:
             return ""
-        told = [f"{value} {count}" for value, count in counts.most_common(_PLACES)]
-        return separator.join(told) + (f"{separator.rstrip()} …" if len(counts) > _PLACES else "")
+        counted = [f"{value} {count}" for value, count in counts.most_common(_PLACES)]
+        return separator.join(counted) + (
+            f"{separator.rstrip()} …" if len(counts) > _PLACES else ""
+        )
 
     def _rows(self, context_shape: ContextShape) -> list[_Row]:
-        told = self.view.names[: context_shape.shown]
-        return [self._row(mark, list(names), context_shape) for mark, names in groupby(told, _mark)]
+        names = self.view.names[: context_shape.shown]
+        return [
+            self._row(mark, list(names), context_shape) for mark, names in groupby(names, _mark)
+        ]
 
     def _row(self, mark: str, names: list[Name], context_shape: ContextShape) -> _Row:
         """All names with their places where they fit, else the names alone; of those too as many as

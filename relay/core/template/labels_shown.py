@@ -21,6 +21,7 @@ _TEXTS = ("title", "text", "info", "details", "msg")  # names that say no more t
 _LABELS = re.compile(r"\s*\bLABELS?\s*[:=]\s*[^\n]*")
 _VALUE = re.compile(r"\s*\bVALUE\s*[:=]\s*([^\s,]+)")
 _INSTANCE = re.compile(r"\s*\(instance\s*([^()\s]*)\s*\)")
+_TWICE = re.compile(r"(?<![^\s\"'(])([\w.-]{2,80})/\1(?![\w./-])")
 _MAP = re.compile(r"\s*map\[[^\]\n]*\]")
 _FIGURE = re.compile(
     r"(?<![\w.:/-])-?\d[\d.,]*\s?(?:%|°C|[kKMGT]i?B\b|ms\b|s\b)"
@@ -172,6 +173,9 @@ def _cleaned(text: str, labels: Mapping[str, str], value: str) -> str:
         text = _INSTANCE.sub(lambda found: "" if found[1] in known else found[0], text)
     if "map[" in text:
         text = _MAP.sub("", text)
+    if "/" in text:  # a job is mostly called as its service: `of the checkout/checkout targets`
+        values = labels.values()
+        text = _TWICE.sub(lambda found: found[1] if found[1] in values else found[0], text)
     lines = [line.rstrip() for line in text.strip().splitlines()]
     return "\n".join(lines).strip().removeprefix(", ")
 

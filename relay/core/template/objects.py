@@ -108,10 +108,10 @@ class Alert:
     """One alert, as templates see it."""
 
     def __init__(
-        self, view: AlertView, told: "AlertFacts", reader: Reader, *, brief: bool = False
+        self, view: AlertView, facts: "AlertFacts", reader: Reader, *, brief: bool = False
     ) -> None:
-        """`told` is what its card knows of it; `brief` asks for one short line."""
-        self._view, self._told, self._reader = view, told, reader
+        """`facts` is what its card knows of it; `brief` asks for one short line."""
+        self._view, self._facts, self._reader = view, facts, reader
         self.brief = brief
 
     @property
@@ -173,25 +173,25 @@ class Alert:
     @cached_property
     def summary(self) -> str:
         """What is wrong: of summary and description the one that says more, else its name."""
-        return self._told.wrong.text or self.name
+        return self._facts.wrong.text or self.name
 
     @cached_property
     def detail(self) -> str:
         """Its summary, where the card's head does not say the same."""
         summary = self.summary
-        return "" if summary in (self._told.said, self.name) else telling.one_line(summary)
+        return "" if summary in (self._facts.said, self.name) else telling.one_line(summary)
 
     @property
     def figure(self) -> str:
         """The number that says how bad it is, such as `2.13%` or `value 0.07`; or empty."""
-        return self._told.wrong.figure
+        return self._facts.wrong.figure
 
     @property
     def differing(self) -> list[str]:
         """The label values in which it differs from its group, the most telling first; of an alert
         alone, those that say who and what is ill.
         """
-        return list(self._told.subject.values)
+        return list(self._facts.subject.values)
 
     @cached_property
     def label(self) -> str:
@@ -202,17 +202,17 @@ class Alert:
     def line(self) -> RichText:
         """What it is called within its group, as a line has it: its own name where names differ
         (a link to its graph), who is ill, the rest, and its figure."""
-        subject = self._told.subject
+        subject = self._facts.subject
         parts: list[RichText | str] = []
-        if self._told.mixed or not subject.values:
+        if self._facts.mixed or not subject.values:
             parts.append(
-                styled("link", self.name, self._told.link) if self._told.link else self.name
+                styled("link", self.name, self._facts.link) if self._facts.link else self.name
             )
         if subject.who:
             parts.append(styled("code", " ".join(subject.who)))
         if subject.where or subject.rest:
             parts.append(", ".join((*subject.where, *subject.rest)))
-        if self._told.figures and self.figure and (self.brief or not self.detail):
+        if self._facts.figures and self.figure and (self.brief or not self.detail):
             parts.append(styled("bold", self.figure))
         return join(" ", parts)
 

@@ -60,6 +60,12 @@ _GO_ADVICE = {
     "block": "{% block card %} and {% endblock %}",
     "$": "{% set name = ... %}, and name without a $",
 }
+_LABELS = frozenset(
+    {"labels", "annotations", "common_labels", "common_annotations", "group_labels",
+     "route_labels", "Labels", "Annotations", "CommonLabels", "CommonAnnotations", "GroupLabels"}
+)  # fmt: skip
+_OF_LABELS = frozenset({"SortedPairs", "Names", "Values", "Remove", "items", "get", "without"})
+_OF_TEXT = frozenset(name for name in dir(str) if not name.startswith("_"))
 _NAME_ADVICE = {
     "self": "blocks cannot be used twice: write a macro",
     "super": "there is nothing above: leave the block out for the built-in default",
@@ -99,11 +105,35 @@ def findings(
     found: list[Finding] = []
     for node in _walk(tree):
         advice = (
-            _refused(node) or _unknown(node, names, filters) or _macro_misuse(node, macros, printed)
+            _refused(node)
+            or _unknown(node, names, filters)
+            or _macro_misuse(node, macros, printed)
+            or _dotted(node)
         )
         if advice:
             found.append(advice)
     return [*found, *_misplaced(tree)]
+
+
+def _dotted(node: nodes.Node) -> Finding | None:
+    """A label with a dot in its name, written as attributes: `labels.service.name`."""
+    if not isinstance(node, nodes.Getattr) or node.attr in _OF_TEXT:
+        return None
+    parts: list[str] = []
+    inner: nodes.Expr = node
+    while isinstance(inner, nodes.Getattr) and inner.attr not in _LABELS:
+        parts.insert(0, inner.attr)
+        inner = inner.node
+    if isinstance(inner, nodes.Getattr):
+        holder = inner.attr
+    else:
+        holder = inner.name if isinstance(inner, nodes.Name) else ""
+    if len(parts) != 2 or holder not in _LABELS or parts[0] in _OF_LABELS:
+        return None
+    message = (
+        f'a label is a text: for one with a dot in its name write {holder}["{".".join(parts)}"]'
+    )
+    return Finding(node.lineno, message, parts[1])
 
 
 def go(source: str) -> Iterator[tuple[int, str]]:

@@ -51,7 +51,7 @@ __all__ = [
 _EVERYWHERE = frozenset({"footer", "color"})  # blocks that Discord's lends to all
 _SANDBOX = Sandbox(FILTERS, FUNCTIONS)
 _FEW_LINES = 4  # of a digest on Discord beside its head, places, rows and note
-_MOST_NAMES, _MOST_DIGEST_LINES = 20, 60  # of a digest: more are not read at night
+_MOST_NAMES, _MOST_DIGEST_LINES = 20, 35  # of a digest: more are not read at night
 _LONG_NAME, _SHORT_NAME = 200, 60
 _REPLIES: tuple[ReplyKind, ...] = ("joined", "raised", "repeated", "resolved", "again")
 _MOST_LINES = 10  # alerts of a built-in card on Discord, which folds nothing
@@ -422,8 +422,8 @@ def _mentioning(
     rules = (
         rule for rule in policy.mentions if any(matches(rule.matchers, labels) for labels in firing)
     )
-    told: tuple[Mention, ...] = tuple(dict.fromkeys(rule.mention for rule in rules))
-    if not told:
+    mentions: tuple[Mention, ...] = tuple(dict.fromkeys(rule.mention for rule in rules))
+    if not mentions:
         return message
-    mentioning = replace(message, mentions=told)
+    mentioning = replace(message, mentions=mentions)
     return mentioning if form.fits(mentioning) else message

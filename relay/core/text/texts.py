@@ -26,7 +26,7 @@ CATALOGUE = MappingProxyType(
     {
         "firing": Text("firing", "en alerte"),
         "resolved": Text("resolved", "résolu"),
-        "gone": Text("no longer reported", "plus signalé"),
+        "gone": Text("no longer reported", "n'est plus signalé"),
         "unnamed": Text("unnamed alert", "alerte sans nom"),
         "unknown_time": Text("unknown time", "heure inconnue"),
         "new": Text("new", "nouveau"),
@@ -45,7 +45,7 @@ CATALOGUE = MappingProxyType(
         "target": Text("Target", "Cible"),
         "since": Text("since {start} ({age})", "depuis {start} ({age})"),
         "resolved_at": Text("resolved {end} after {age}", "résolu à {end} après {age}"),
-        "gone_since": Text("no longer reported since {end}", "plus signalé depuis {end}"),
+        "gone_since": Text("no longer reported since {end}", "n'est plus signalé depuis {end}"),
         "from_to": Text("{start} to {end} ({age})", "de {start} à {end} ({age})"),
         "over": Text("fired {start}, resolved {end}", "alerte à {start}, résolue à {end}"),
         "more": Text(
@@ -59,7 +59,7 @@ CATALOGUE = MappingProxyType(
         "still": Text("still firing after {age}", "toujours en alerte après {age}"),
         "of": Text("{n} of {all}", "{n} sur {all}"),
         "resolved_after": Text("resolved after {age}", "résolu après {age}"),
-        "gone_after": Text("no longer reported after {age}", "plus signalé après {age}"),
+        "gone_after": Text("no longer reported after {age}", "n'est plus signalé après {age}"),
         "firing_again": Text("firing again", "de nouveau en alerte"),
         "nth_time": Text("{nth} time in {age}", "{nth} fois en {age}"),
         "before": Text("before: {start} to {end}", "avant : de {start} à {end}"),
@@ -81,8 +81,8 @@ CATALOGUE = MappingProxyType(
                 "{age} late: this chat takes {n} messages a minute",
             ),
             (
-                "{age} de retard : cette discussion prend {n} message par minute",
-                "{age} de retard : cette discussion prend {n} messages par minute",
+                "{age} de retard : cette discussion accepte {n} message par minute",
+                "{age} de retard : cette discussion accepte {n} messages par minute",
             ),
         ),
         "restarted": Text(
@@ -123,6 +123,10 @@ CATALOGUE = MappingProxyType(
             ("{n} group firing", "{n} groups firing"),
             ("{n} groupe en alerte", "{n} groupes en alerte"),
         ),
+        "storm_joined": Text(
+            ("{n} more group firing", "{n} more groups firing"),
+            ("{n} groupe de plus en alerte", "{n} groupes de plus en alerte"),
+        ),
         "storm_since": Text("since {start}", "depuis {start}"),
         "storm_over": Text(
             ("{n} group over", "{n} groups over"), ("{n} groupe terminé", "{n} groupes terminés")
@@ -141,6 +145,14 @@ CATALOGUE = MappingProxyType(
                 "fin des heures calmes : {n} groupes en alerte",
             ),
         ),
+        "quiet_nothing": Text(
+            "quiet hours are over: nothing fires",
+            "fin des heures calmes : rien n'est en alerte",
+        ),
+        "quiet_silent": Text(
+            ("{n} came without a sound", "{n} came without a sound"),
+            ("{n} arrivé sans son", "{n} arrivés sans son"),
+        ),
         "storm_note": Text(
             "In one message because this chat takes {n} a minute.",
             "En un seul message car cette discussion en accepte {n} par minute.",
@@ -154,6 +166,27 @@ CATALOGUE = MappingProxyType(
             "{why}: receiver {receiver} on {platform} takes no messages; see {place}",
             "{why} : le récepteur {receiver} sur {platform} ne prend plus de messages ; voir "
             "{place}",
+        ),
+        "notice_chat_down_over": Text(
+            "receiver {receiver} on {platform} takes messages again; it was: {why}",
+            "le récepteur {receiver} sur {platform} reprend les messages ; c'était : {why}",
+        ),
+        "notice_undelivered": Text(
+            "NOT DELIVERED to {receiver}: {lost}. {why}; alert-relay queue list",
+            "NON LIVRÉ à {receiver} : {lost}. {why} ; alert-relay queue list",
+        ),
+        "notice_config": Text(
+            (
+                "a new configuration with {n} fault is refused, the old one serves: {first}",
+                "a new configuration with {n} faults is refused, the old one serves: {first}",
+            ),
+            (
+                "nouvelle configuration refusée ({n} erreur), l'ancienne reste : {first}",
+                "nouvelle configuration refusée ({n} erreurs), l'ancienne reste : {first}",
+            ),
+        ),
+        "notice_config_over": Text(
+            "a new configuration is in force", "une nouvelle configuration est en vigueur"
         ),
         "notice_moved": Text(
             "the group of receiver {receiver} is a supergroup now: write chat_id {chat} at {place}",
@@ -213,6 +246,16 @@ CATALOGUE = MappingProxyType(
             "the storage was damaged and a new one begun: alert-relay queue salvage {file}",
             "le stockage était endommagé, un nouveau est commencé : alert-relay queue salvage "
             "{file}",
+        ),
+        "notice_lost": Text(
+            "the files of the storage are gone from {folder}: nothing is accepted until the relay "
+            "is restarted",
+            "les fichiers du stockage ont disparu de {folder} : rien n'est accepté avant un "
+            "redémarrage du relais",
+        ),
+        "notice_clock": Text(
+            "the clock of the machine was set by {seconds} s: hours follow it",
+            "l'horloge de la machine a été changée de {seconds} s : les heures la suivent",
         ),
         "notice_deaf": Text(
             "the Telegram bot {bot} hears nothing: {why}; {remedy}",

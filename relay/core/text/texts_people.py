@@ -59,6 +59,10 @@ PEOPLE = MappingProxyType(
             "Muet jusqu'à {until}. Ce qui sera encore en alerte sera alors affiché.",
         ),
         "is_muted": Text("muted until {until}", "muet jusqu'à {until}"),
+        "alerts_muted": Text(
+            "Muted until {until}: what is new is not shown before.",
+            "Muet jusqu'à {until} : le nouveau n'est affiché qu'ensuite.",
+        ),
         "unmuted": Text("Not muted (any more).", "Le son est actif."),
         "mute_how": Text(
             "Write how long, such as {mute} 30m or {mute} 2h (at most 30d); {mute} 0 ends it.",

@@ -6,13 +6,16 @@ from relay.core.alert import GroupId
 from relay.core.budget import Block
 from relay.core.card.card import Card
 from relay.core.card.lane_state import LaneState
+from relay.core.card.step import Rank
 from relay.core.routing.lane import LaneKey
 
 
 class CardChange(Struct, frozen=True):
     """A card to keep. `due`: when it next has something to do. `folded` are the deliveries that it
     took in, `duplicates` those of them that brought nothing new. `settled`: the chat shows all of
-    it, so whatever is pending was merged into that.
+    it, so whatever is pending was merged into that; or, with `muted_by`, was muted by that time
+    interval or person. `rank` is that of its next step. `leaves`: its digest no longer counts it.
+    `originals` are, for each of `duplicates`, the delivery that it repeats.
     """
 
     card: Card
@@ -21,15 +24,20 @@ class CardChange(Struct, frozen=True):
     folded: tuple[int, ...] = ()
     duplicates: tuple[int, ...] = ()
     settled: bool = False
+    rank: Rank = Rank.LOOK
+    leaves: bool = False
+    muted_by: str = ""
+    originals: tuple[int, ...] = ()
 
 
 class AttemptResult(Struct, frozen=True):
     """What an attempt leaves behind. `shown`: the deliveries that the card folded are done; `dead`:
     why they never will be; `blocks`: what the answer forbids; `renamed`: budgets by which the call
     was counted before it told which others they are. `digest`: the card is the lane's digest, and
-    names these cards: their deliveries are delivered, those of the others merged. `also` are other
-    cards that the attempt makes due. `budgets` are those of the call, unless it was refused by one
-    of them; `passed`: the platform itself answered it.
+    names these cards: their deliveries are delivered, those of the others merged; `rang`: it made a
+    sound for what is urgent in it. `also` are other cards that the attempt makes due. `budgets` are
+    those of the call, unless it was refused by one of them; `passed`: the platform itself answered
+    it.
     """
 
     lane: LaneKey
@@ -41,6 +49,7 @@ class AttemptResult(Struct, frozen=True):
     dead: str = ""
     renamed: tuple[tuple[str, str], ...] = ()
     digest: frozenset[tuple[GroupId, str]] | None = None
+    rang: bool = False
     also: tuple[CardChange, ...] = ()
     budgets: tuple[str, ...] = ()
     passed: bool = False

@@ -124,10 +124,16 @@ def _composed_digest(
 
 
 def _digest_view(send: Send, situation: Situation, pace: Pace) -> DigestView:
-    why = late(send.card, situation.state, situation.now, pace)
-    return digest.view(send.card, situation.lines, situation.limits, situation.now, why)
+    limits, now, lines = situation.limits, situation.now, situation.lines
+    if isinstance(send.step, Reply):
+        new = digest.view(send.card, digest.joined(lines), limits, now, None)
+        return replace(new, joined=True)
+    why = late(send.card, situation.state, now, pace)
+    return digest.view(send.card, lines, limits, now, why)
 
 
 def _summary_view(send: Send, situation: Situation) -> DigestView:
     limits, now = situation.limits, situation.now
-    return digest.view(send.card, situation.lines, limits, now, None, "quiet")
+    view = digest.view(send.card, situation.lines, limits, now, None, "quiet")
+    silent = sum(line.status == "firing" and not line.urgent for line in situation.lines)
+    return replace(view, silent=silent)

@@ -2,8 +2,6 @@
 summary.
 """
 
-from enum import IntEnum
-
 from msgspec import Struct
 from msgspec.structs import replace
 
@@ -12,29 +10,25 @@ from relay.core.active_config import ActiveConfig
 from relay.core.budget import Limit
 from relay.core.card import digest
 from relay.core.card.advance import without_replies
-from relay.core.card.card import Card, is_firing, is_settled, is_untold, rest
+from relay.core.card.card import Card, OwedReply, is_settled, is_untold, rest
 from relay.core.card.digest import DIGEST, QUIET, Line
 from relay.core.card.failures import paused_until
 from relay.core.card.fold import contradiction, ripen
 from relay.core.card.hours import UNRESTRICTED, Hours, hours_at
 from relay.core.card.lane_state import Down, LaneState
-from relay.core.card.plan import due, is_urgent, plan
-from relay.core.card.step import Edit, Post, Reply, Step, Wait
+from relay.core.card.plan import is_urgent, is_urgent_news, plan, rank, rank_of, turns_urgent
+from relay.core.card.step import Post, Rank, Step, Wait
 from relay.core.card.view import Memory
+from relay.core.event import EndReason
 from relay.core.routing.lane import Policy, Target
 from relay.core.turn.change import CardChange
 
-
-class Rank(IntEnum):
-    """How urgent a step is, by what it tells. Among lanes that share a budget the lowest goes
-    first, then the one that waits longest.
-    """
-
-    URGENT = 0
-    FIRST = 1
-    RESOLVE = 2
-    EDIT = 3
-    REPLY = 4
+# Of the time within which a chat shows all by cards of their own, that within which it does so with
+# what is urgent: ten seconds of a minute.
+URGENT_PART = 6
+# What is urgent, and no more than this, is told by cards of their own however short the budget is.
+FEW = 4
+URGENT_PAUSE = 15.0  # least seconds between calls of a lane that rests after a failure
 
 
 class Situation(Struct, frozen=True):
@@ -42,10 +36,13 @@ class Situation(Struct, frozen=True):
     of it, its hours, and who else waits. What others own of an alert (who took it, its silences,
     its heartbeat) stands in the card (see `Card.acting`).
 
-    `limits` are the budgets of each call. `waiting` cards of the lane wait for a call; on `lanes`
-    other threads of the chat `waiting_beside` do. `lines` are what a digest or a summary tells of.
-    `memory` is what is known of the last seven days of the card's alert, if it has one. `acting` is
-    what people may do from the chat, `button_key` authenticates buttons (empty: there are none).
+    The card was chosen by `rank`. `limits` are the budgets of each call. `waiting` cards of the
+    lane wait for a call; on `lanes` other threads of the chat `waiting_beside` do. `urgent` of
+    those of the lane tell something urgent that is not told yet, and the chat has room for
+    `urgent_room` calls of this lane while that may wait. `lines` are what a digest or a summary
+    tells of; `digest` is the lane's. `memory` is what is known of the last seven days of the card's
+    alert, if it has one. `acting` is what people may do from the chat, `button_key` authenticates
+    buttons (empty: there are none).
     """
 
     now: float
@@ -56,7 +53,11 @@ class Situation(Struct, frozen=True):
     waiting: int = 0
     waiting_beside: int = 0
     lanes: int = 0
+    urgent: int = 0
+    urgent_room: float = float("inf")
+    rank: Rank = Rank.EDIT
     lines: tuple[Line, ...] = ()
+    digest: Card | None = None
     memory: Memory = Memory()
     acting: ActingConfig = ActingConfig()
     button_key: bytes = b""
@@ -99,24 +100,48 @@ class Close(Struct, frozen=True):
 
 
 class Absorb(Struct, frozen=True):
-    """More waits than the chat takes: the lane's digest, in the name of `receiver`, tells of the
-    cards that wait. They are rechecked at `recheck_at`, Unix seconds.
+    """The lane's digest, in the name of `receiver`, tells of the cards that wait: with `urgent`
+    also of those that tell something urgent. They are rechecked at `recheck_at`, Unix seconds.
+    `pressed`: more waits than the chat takes; else they join a digest that is open. `beside`: what
+    was sent by itself since then is counted as well.
     """
 
     receiver: str
     recheck_at: float
+    urgent: bool = False
+    pressed: bool = True
+    beside: float = 0.0
 
 
-Decision = Send | Save | Close | Absorb | Wait
+class Follow(Struct, frozen=True):
+    """One of the urgent cards that the digest has told gets a message of its own. `change` keeps
+    the digest.
+    """
+
+    change: CardChange
 
 
-def pause(state: LaneState, targets: tuple[Target, ...], now: float) -> Wait | None:
+Decision = Send | Save | Close | Absorb | Follow | Wait
+
+
+def pause(
+    state: LaneState,
+    targets: tuple[Target, ...],
+    now: float,
+    *,
+    urgent: bool = False,
+    called_at: float = 0.0,
+) -> Wait | None:
     """Until when the lane must not call its chat: it pauses after a failure, or the chat refuses
-    messages and is not to be probed yet. None: it may.
+    messages and is not to be probed yet. None: it may. What is `urgent` and named nowhere yet makes
+    a call from time to time while the lane pauses, which called last at `called_at`.
     """
     if state.down:
         return None if may_probe(state.down, targets, now) else Wait(state.down.probe_at)
-    return Wait(state.retry_at) if state.retry_at > now else None
+    until = min(state.retry_at, state.fresh_at or state.retry_at)
+    if urgent:
+        until = min(until, called_at + URGENT_PAUSE)
+    return Wait(until) if until > now else None
 
 
 def may_probe(down: Down, targets: tuple[Target, ...], now: float) -> bool:
@@ -141,86 +166,162 @@ def decide(card: Card, situation: Situation) -> Decision:
 
 
 def _decide_card(card: Card, situation: Situation) -> Decision:
-    policy, now = situation.policy, situation.now
-    ripe = ripen(card, policy, now)
+    policy, now, hours = situation.policy, situation.now, situation.hours
+    ripe = ripened(card, policy, now)
     against = contradiction(card, ripe)
+    if ripe is not card:  # its rank may be another one, and others may go first
+        return _saved(ripe, situation, against)
     if situation.waiting > situation.room / 2:
-        ripe = replace(ripe, owed=tuple(reply for reply in ripe.owed if reply.required))
+        owed = tuple(reply for reply in ripe.owed if _is_kept(ripe, reply, policy))
+        ripe = replace(ripe, owed=owed) if owed != ripe.owed else ripe
     if situation.state.down:
         ripe = without_replies(ripe)
-    step = plan(ripe, policy, now, situation.hours)
-    if isinstance(step, Wait) or _pauses(ripe, situation):
+    step = plan(ripe, policy, now, hours)
+    if isinstance(step, Wait) or _pauses(ripe, step, situation):
         change = kept(ripe, situation)
         if change.card == card and not change.settled and against is None:
             return Wait(change.due)
-        over = change.card.closed_at is not None and change.settled and change.due is None
-        return Close(change, against) if over else Save(change, against)
-    urgent = is_urgent(ripe, policy)
-    if situation.waiting > situation.room and isinstance(step, Post) and not urgent:
-        return Absorb(policy.receiver, now + policy.late_hold)
-    return Send(ripe, step, rank_of(ripe, step, urgent=urgent), against)
+        return _saved(ripe, situation, against)
+    if situation.rank == Rank.LOOK:
+        return _saved(ripe, situation, against)
+    ranked = rank_of(ripe, step, policy)
+    absorb = _absorbed(step, ranked, situation)
+    return absorb or Send(ripe, step, ranked, against)
+
+
+def ripened(card: Card, policy: Policy, now: float) -> Card:
+    """The card with its holds that are over carried out. What newly turns urgent is no longer left
+    to a digest.
+    """
+    ripe = ripen(card, policy, now)
+    return leaving(card, ripe, policy)
+
+
+def leaving(before: Card, after: Card, policy: Policy) -> Card:
+    """The card, which speaks for itself again where it newly turned urgent since its digest told of
+    it.
+    """
+    if after.absorbed and after.shown is None and turns_urgent(before, after, policy):
+        return replace(after, absorbed=False, announced=False)
+    return after
+
+
+def _is_kept(card: Card, reply: OwedReply, policy: Policy) -> bool:
+    """The reply is sent also when the budget is short."""
+    return reply.required or is_urgent_news(card, reply.kind, reply.about, policy)
+
+
+def _saved(card: Card, situation: Situation, against: tuple[str, str] | None) -> Save | Close:
+    change = kept(card, situation)
+    over = change.card.closed_at is not None and change.settled and change.due is None
+    return Close(change, against) if over else Save(change, against)
+
+
+def _absorbed(step: Step, ranked: Rank, situation: Situation) -> Absorb | None:
+    """The digest that takes the card in place of the step, if more waits than the chat takes or a
+    digest is open.
+    """
+    policy, now = situation.policy, situation.now
+    recheck_at, beside = now + policy.late_hold, now - policy.digest_after
+    news = isinstance(step, Post) and ranked in (Rank.URGENT, Rank.FIRST)
+    if ranked in (Rank.URGENT, Rank.JOINED):
+        if situation.urgent > max(situation.urgent_room, FEW):
+            return Absorb(policy.receiver, recheck_at, urgent=True, beside=beside)
+    elif news and situation.waiting > situation.room:
+        return Absorb(policy.receiver, recheck_at, beside=beside)
+    urgent = ranked == Rank.URGENT
+    if news and digest.is_open(situation.digest, now, urgent=urgent):
+        return Absorb(policy.receiver, recheck_at, urgent, pressed=False, beside=beside)
+    return None
 
 
 def _decide_digest(card: Card, situation: Situation) -> Decision:
-    step = digest.plan(card, situation.lines, situation.policy, situation.now, situation.hours)
-    if not isinstance(step, Wait) and _pauses(card, situation):
-        until = paused_until(card.failures, situation.state)
-        return Save(CardChange(card, until, urgent=False))
+    lines, now, limits = situation.lines, situation.now, situation.limits
+    step = digest.plan(card, lines, situation.policy, now, situation.hours, limits)
+    ranked = digest.rank_of(lines)
+    if not isinstance(step, Wait) and _pauses(card, step, situation, ranked):
+        again_at = _paused_until(card, situation.state, ranked)
+        return Save(CardChange(card, again_at, urgent=False, rank=ranked))
+    follow_at = None if situation.hours.muted else digest.follows_at(card, lines, limits)
+    if follow_at is not None and follow_at <= now:
+        storm = replace(digest.storm_of(card), followed_at=now)
+        changed = CardChange(replace(card, storm=storm), now, urgent=False, rank=ranked)
+        if not digest.is_following(lines):
+            return Follow(changed)
+        follow_at = now + digest.FOLLOW_GAP
     if not isinstance(step, Wait):
-        return Send(card, step, rank_of(card, step, urgent=False))
-    if step.until is not None:
-        return Save(CardChange(card, step.until, urgent=False))
-    over = digest.is_over(situation.lines)
-    closed_at = situation.now if over else None
+        return Send(card, step, ranked)
+    until = min((at for at in (step.until, follow_at) if at is not None), default=None)
+    settled = digest.shows_all(card, lines)
+    closed_at = now if settled and digest.is_over(lines) else None
+    since = None if settled else card.waiting_since
     change = CardChange(
-        replace(card, waiting_since=None, closed_at=closed_at), None, urgent=False, settled=True
+        replace(card, waiting_since=since, closed_at=closed_at),
+        None if closed_at else until,
+        urgent=False,
+        settled=settled,
+        rank=ranked,
     )
-    return Close(change) if over else Save(change)
+    return Save(change) if closed_at is None else Close(change)
 
 
 def _decide_summary(card: Card, situation: Situation) -> Decision:
-    """One message with sound after quiet hours, if something urgent still fires."""
+    """One message after quiet hours of all that fires, with sound if something of it is urgent."""
     if situation.hours != UNRESTRICTED or not situation.lines:
         return Save(CardChange(card, situation.hours.until, urgent=False))
-    if _pauses(card, situation):
-        until = paused_until(card.failures, situation.state)
-        return Save(CardChange(card, until, urgent=False))
-    return Send(card, Post(silent=situation.policy.silent), Rank.FIRST)
+    if _pauses(card, Post(silent=True), situation, Rank.FIRST):
+        again_at = paused_until(card.failures, situation.state)
+        return Save(CardChange(card, again_at, urgent=False))
+    silent = situation.policy.silent or not any(line.urgent for line in situation.lines)
+    return Send(card, Post(silent=silent), Rank.FIRST)
 
 
-def _pauses(card: Card, situation: Situation) -> bool:
+def _pauses(card: Card, step: Step, situation: Situation, ranked: Rank | None = None) -> bool:
     """The card failed a moment ago, and others of its lane may go meanwhile."""
-    return paused_until(card.failures, situation.state) > situation.now
+    if card.failures is None:
+        return False
+    ranked = rank_of(card, step, situation.policy) if ranked is None else ranked
+    return _paused_until(card, situation.state, ranked) > situation.now
 
 
-def rank_of(card: Card, step: Step, *, urgent: bool) -> Rank:
-    """The rank of a step."""
-    if urgent:
-        return Rank.URGENT
-    match step:
-        case Post():
-            return Rank.FIRST
-        case Edit():
-            return Rank.EDIT if is_firing(card) else Rank.RESOLVE
-        case Reply():
-            return Rank.REPLY
+def _paused_until(card: Card, state: LaneState, ranked: Rank) -> float:
+    """Until when the card pauses, Unix seconds: not for long where nobody was told of what is
+    urgent, and no message is doubled.
+    """
+    until = paused_until(card.failures, state)
+    if card.failures is None or ranked != Rank.URGENT or card.failures.unknown:
+        return until
+    return min(until, card.failures.at + URGENT_PAUSE)
 
 
 def kept(card: Card, situation: Situation) -> CardChange:
-    """The card of a group as it is to be kept. What a muted card brings is merged: the card shows
+    """The card of a group as it is to be kept. What a muted card brings is muted: the card shows
     the state after the mute.
     """
     policy, hours, now = situation.policy, situation.hours, situation.now
-    urgent = is_urgent(card, policy)
-    card = replace(card, absorbed=card.absorbed and not urgent)
-    card = replace(card, waiting_since=None, owed=()) if hours.muted else card
-    card = rest(card, now) if not hours.muted or is_untold(card) else card
-    due_at = due(card, policy, now, hours)
+    muted = hours.muted and not (hours.edits and card.shown)
+    card = replace(card, waiting_since=None, owed=()) if muted else card
+    card = replace(card, owed=()) if hours.muted else card
+    card = rest(card, now) if not muted or is_untold(card) else card
+    planned = plan(card, policy, now, hours)
+    ranked = rank(card, policy, planned, hours)
+    due_at = planned.until if isinstance(planned, Wait) else now
     if due_at is not None:
-        due_at = max(due_at, paused_until(card.failures, situation.state))
-    return CardChange(card, due_at, urgent, settled=hours.muted or is_settled(card))
+        due_at = max(due_at, _paused_until(card, situation.state, ranked))
+    return CardChange(
+        card,
+        due_at,
+        urgent=is_urgent(card, policy),
+        settled=muted or is_settled(card),
+        rank=ranked,
+        muted_by=(hours.by or EndReason.MUTED) if muted else "",
+    )
 
 
 def hours_of(card: Card, target: Target, config: ActiveConfig, now: float) -> Hours:
-    """How the present hour treats the card in this chat."""
-    return hours_at(config.routing, config.intervals, card, target.lane, target.policy, now)
+    """How the present hour, by the clock on the wall, treats the card in this chat."""
+    ahead, policy = config.wall_ahead, target.policy
+    if ahead:  # the end of a mute is a wait, and follows the steady clock
+        policy = replace(policy, muted_until=policy.muted_until and policy.muted_until + ahead)
+    hours = hours_at(config.routing, config.intervals, card, target.lane, policy, now + ahead)
+    return replace(hours, until=hours.until - ahead) if hours.until is not None else hours

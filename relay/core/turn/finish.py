@@ -13,7 +13,16 @@ from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, QUIET
 from relay.core.card.failures import paused_until
 from relay.core.card.lane_state import LaneState
-from relay.core.card.outcome import Outcome, RateLimited, Unavailable, Unknown
+from relay.core.card.outcome import (
+    Delivered,
+    MessageGone,
+    Outcome,
+    RateLimited,
+    Rejected,
+    Unavailable,
+    Unknown,
+)
+from relay.core.card.step import Edit, Post, Reply, Step
 from relay.core.template.listing import owe_document
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.core.turn.decide import Send, Situation, kept
@@ -86,21 +95,42 @@ def _finish_card(
 def _finish_digest(
     send: Send, situation: Situation, contents: Contents, attempted: Attempted, jitter: float
 ) -> AttemptResult:
-    advanced = _advanced(send, attempted, jitter, digest.mark(situation.lines))
-    card = advanced.card
+    lines, at = situation.lines, attempted.at
+    advanced = _advanced(send, attempted, jitter, digest.mark(lines))
+    card, over = advanced.card, advanced.shown and digest.is_over(lines)
     if advanced.shown:
-        over = digest.is_over(situation.lines)
-        card = replace(card, waiting_since=None, closed_at=attempted.at if over else None)
+        card = replace(card, waiting_since=None, closed_at=at if over else None)
+    rang = _rang(send.step, attempted.outcome)
+    if rang:
+        card = replace(card, storm=replace(digest.storm_of(card), rung_at=at))
+    rests = over or (advanced.shown and not any(line.urgent for line in lines))
     return AttemptResult(
         lane=situation.target.lane,
         state=advanced.state,
-        change=CardChange(card, None if advanced.shown else _again_at(advanced), urgent=False),
-        now=attempted.at,
+        change=CardChange(
+            card, None if rests else _again_at(advanced), urgent=False, rank=send.rank
+        ),
+        now=at,
         blocks=advanced.blocks,
         shown=advanced.shown,
         dead=advanced.dead,
         digest=contents.named,
+        rang=rang,
+        also=_summary_due(situation) if situation.hours.quiet else (),
     )
+
+
+def _rang(step: Step, outcome: Outcome) -> bool:
+    """The digest made a sound, or will not: a line that the chat does not take, or that may stand
+    there already, is not tried again.
+    """
+    match step:
+        case Post(silent=silent):
+            return not silent and isinstance(outcome, Delivered)
+        case Reply():
+            return isinstance(outcome, Delivered | Unknown | Rejected | MessageGone)
+        case Edit():
+            return False
 
 
 def _finish_summary(

@@ -30,6 +30,7 @@ from relay.platforms.discord.fit import (
 from relay.platforms.discord.messages import (
     budgets,
     guild_of,
+    message_link,
     needs_guild,
     outcome,
     pace,
@@ -56,6 +57,7 @@ __all__ = [
     "fits",
     "global_secret_files",
     "guild_of",
+    "message_link",
     "needs_guild",
     "outcome",
     "pace",

@@ -196,8 +196,15 @@ def _linked(message: Message, endpoint: Endpoint, ref: MessageRef) -> Message:
     """The line with a link to the message that it is about, where the server is known."""
     if endpoint.guild in ("", "-"):
         return message
-    url = f"https://discord.com/channels/{endpoint.guild}/{ref.thread or ref.chat}/{ref.id}"
+    url = message_link(ref, endpoint.guild)
     return replace(message, body=join(" ", [message.body, styled("link", "↑", url)]))
+
+
+def message_link(ref: MessageRef, guild: str) -> str:
+    """Only where the server is known."""
+    if guild in ("", "-"):
+        return ""
+    return f"https://discord.com/channels/{guild}/{ref.thread or ref.chat}/{ref.id}"
 
 
 def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> Outcome:

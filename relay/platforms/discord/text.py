@@ -194,4 +194,7 @@ def _link(address: str, text: str, written: str) -> str:
     address = spelled(address)
     if not address or not written.strip():
         return written
-    return f"<{address}>" if spelled(text.strip()) == address else f"[{written}](<{address}>)"
+    if spelled(text.strip()) == address:
+        return f"<{address}>"
+    # Discord takes the first bracket that closes none of the address for the end of the link.
+    return f"[{written}](<{address.replace('(', '%28').replace(')', '%29')}>)"

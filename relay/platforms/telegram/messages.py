@@ -149,6 +149,20 @@ def probe(endpoint: Endpoint) -> Request:
     return _call(endpoint, "getChat", _GetChat(_chat_id(endpoint.lane.chat)), repeatable=True)
 
 
+_SUPERGROUPS = -(10**12)  # their ids, and those of channels, count down from here
+
+
+def message_link(ref: MessageRef, guild: str) -> str:  # noqa: ARG001 - as the Protocol has it
+    """Only supergroups and channels have links to their messages, for those who are in them.
+    https://core.telegram.org/api/links#message-links
+    """
+    number = int(ref.chat) if ref.chat.removeprefix("-").isdecimal() else 0
+    if number > _SUPERGROUPS:
+        return ""
+    thread = f"{ref.thread}/" if ref.thread else ""
+    return f"https://t.me/c/{_SUPERGROUPS - number}/{thread}{ref.id}"
+
+
 def needs_guild(endpoint: Endpoint, step: Step) -> bool:  # noqa: ARG001 - as the Protocol has it
     """Never: replies refer to their message by themselves."""
     return False
@@ -284,7 +298,13 @@ def _keyboard(buttons: Buttons) -> _InlineKeyboard | None:
 def _call(endpoint: Endpoint, method: str, body: Struct, *, repeatable: bool = False) -> Request:
     url = Secret(f"{endpoint.lane.api.rstrip('/')}/bot{endpoint.secret.reveal()}/{method}")
     return Request(
-        "POST", url, method, msgspec.json.encode(body), repeatable=repeatable, http=endpoint.http
+        "POST",
+        url,
+        method,
+        msgspec.json.encode(body),
+        repeatable=repeatable,
+        http=endpoint.http,
+        pool=endpoint.lane.account,
     )
 
 

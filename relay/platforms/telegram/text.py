@@ -60,10 +60,10 @@ class Entity(Struct, frozen=True, omit_defaults=True):
 _TYPES: dict[Kind, str] = {
     "link": "text_link",
     "mention": "text_mention",
-    "pre": "pre",
-    "code": "code",
     "fold": "expandable_blockquote",
     "quote": "blockquote",
+    "pre": "pre",
+    "code": "code",
     "time": "date_time",
     "heading": "bold",
     "bold": "bold",
@@ -121,7 +121,9 @@ def write(rich: RichText) -> tuple[str, tuple[Entity, ...]]:
     if found:
         rich = normalise(RichText(rich.text, (*rich.spans, *found)))
     if len(rich.spans) > MOST_ENTITIES:
-        kept = sorted(rich.spans, key=lambda span: (_RANK[span.kind], span.start))[:MOST_ENTITIES]
+        head = rich.text.find("\n")  # its styles stay: it is what everyone reads
+        order = sorted(rich.spans, key=lambda s: (s.start > head, _RANK[s.kind], s.start))
+        kept = order[:MOST_ENTITIES]
         rich = _broken(RichText(rich.text, tuple(kept)))
     return rich.text, tuple(_entities(rich))
 

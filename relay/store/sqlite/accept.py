@@ -12,7 +12,7 @@ from relay.core.card.lane_state import LaneState
 from relay.core.event import EndReason
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
-from relay.store.protocol import NewPayload
+from relay.store.protocol import Kept, NewPayload
 from relay.store.sqlite import cards
 from relay.store.sqlite.cards import text
 from relay.store.sqlite.database import Database
@@ -28,14 +28,24 @@ _NO_STATE = _encode(LaneState())
 
 def lane_row(db: Database, lane: LaneKey) -> int:
     """The number of the lane; one that is new gets one."""
-    known = db.lane_rows.get(lane)
+    known = db.remembered.rows.get(lane)
     if known is not None:
         return known
     key = _encode(lane).decode()
     found = db.execute("SELECT id FROM lane WHERE key = ?", (key,)).fetchone() or _new_lane(db, key)
     row = int(found[0])
-    db.lane_rows[lane] = row
+    db.remembered.rows[lane] = row
+    db.remembered.keys[row] = lane
     return row
+
+
+def lane_of(db: Database, row: int) -> LaneKey:
+    """The lane of that number."""
+    known = db.remembered.keys.get(row)
+    if known is None:
+        (key,) = db.execute("SELECT key FROM lane WHERE id = ?", (row,)).fetchone()
+        known = db.remembered.keys[row] = _lane_key(key)
+    return known
 
 
 def _new_lane(db: Database, key: str) -> tuple[int]:
@@ -52,7 +62,7 @@ def _new_lane(db: Database, key: str) -> tuple[int]:
     return (row,)
 
 
-def accept(db: Database, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
+def accept(db: Database, payloads: Sequence[NewPayload]) -> Kept:
     """Appends the payloads and what their routes lead to; `spread` does the rest, at once where no
     route leads to a chat.
     """
@@ -68,25 +78,30 @@ def accept(db: Database, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
     for number, _, new in accepted:
         if new.notification is not None and new.notification.parts == 1:
             db.unspread[number] = new.notification
-    return woken
+    return Kept(woken, accepted[0][0] if accepted else 0)
 
 
 def _insert(db: Database, payloads: Sequence[NewPayload]) -> list[tuple[int, str, NewPayload]]:
     """Keeps the payloads. Their numbers go on from the last that ever was: what was spread is known
     by its number.
     """
-    (last,) = db.execute(
-        "SELECT max((SELECT coalesce(max(id), 0) FROM payload), value) FROM progress"
-        " WHERE name = 'spread'"
-    ).fetchone()
+    last = db.remembered.payload
+    if last is None:
+        (last,) = db.execute(
+            "SELECT max((SELECT coalesce(max(id), 0) FROM payload), value) FROM progress"
+            " WHERE name = 'spread'"
+        ).fetchone()
     accepted = [(last + at, text(new.group), new) for at, new in enumerate(payloads, 1)]
+    db.remembered.payload = last + len(payloads)
     db.executemany(
-        "INSERT INTO payload (id, accepted_at, body, source, last) VALUES (?, ?, ?, ?, ?)",
+        "INSERT INTO payload (id, accepted_at, body, source, last, generation, discarded)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?)",
         [
-            (number, new.accepted_at, new.body, new.group.source, new.last)
+            (number, new.accepted_at, new.body, new.group.source, new.last, new.generation,
+             _encode(new.discarded) if new.discarded else None)
             for number, _, new in accepted
         ],
-    )
+    )  # fmt: skip
     return accepted
 
 
@@ -109,13 +124,23 @@ def copy_to_fallback(
         "UPDATE delivery INDEXED BY delivery_owner SET copied = 1 WHERE lane = ?1 AND owner = ?2"
         " AND receiver = ?3 AND settlement IS NULL AND copied = 0"
         " AND (?4 IS NULL OR (grp = ?4 AND fingerprint = ?5)) AND (?6 IS NULL OR accepted_at <= ?6)"
-        " RETURNING seq, payload, grp, fingerprint, alerts, accepted_at",
+        " RETURNING seq, payload, grp, fingerprint, alerts, accepted_at, route",
         (source, part.owner, receiver, group, fingerprint, part.before),
     ).fetchall()
     woken: list[LaneKey] = []
-    for _, payload, group, fingerprint, alerts, accepted_at in sorted(pending):
+    for _, payload, group, fingerprint, alerts, accepted_at, route in sorted(pending):
         rows = [
-            Row(lane_row(db, key), key, fallback, part.owner, group, fingerprint, alerts, source)
+            Row(
+                lane_row(db, key),
+                key,
+                fallback,
+                part.owner,
+                group,
+                fingerprint,
+                alerts,
+                source,
+                route,
+            )
             for key in to
         ]
         missing = [row for row in rows if not _has(db, row, payload)]
@@ -157,7 +182,9 @@ def _uncopied(db: Database, payload: int, owner: str, fingerprint: str) -> list[
 def _own(db: Database, way: Delivery, group: str) -> Row:
     alerts = None if way.alerts is None else _encode(way.alerts)
     lane = lane_row(db, way.lane)
-    return Row(lane, way.lane, way.receiver, way.receiver, group, way.fingerprint, alerts, None)
+    return Row(
+        lane, way.lane, way.receiver, way.receiver, group, way.fingerprint, alerts, None, way.route
+    )
 
 
 def _has(db: Database, row: Row, payload: int) -> bool:
@@ -212,10 +239,10 @@ def add(db: Database, rows: Sequence[tuple[Row, int, float]]) -> tuple[LaneKey, 
     seqs = _take_numbers(db, Counter(row.lane for row, *_ in rows))
     db.executemany(
         "INSERT INTO delivery (lane, seq, payload, receiver, owner, grp, fingerprint, alerts, "
-        "accepted_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "accepted_at, route) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (row.lane, next(seqs[row.lane]), payload, row.receiver, row.owner, row.grp,
-             row.fingerprint, row.alerts, at)
+             row.fingerprint, row.alerts, at, row.route)
             for row, payload, at in rows
         ],
     )  # fmt: skip

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 
 import msgspec
+from msgspec.structs import replace
 
 from relay.core.budget import (
     Block,
@@ -15,16 +16,26 @@ from relay.core.budget import (
     merge,
     refuse,
     room,
+    room_within,
     take,
 )
+from relay.core.card.lane_state import LaneState
+from relay.core.card.step import Rank
+from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Attempt
 from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import readable
+from relay.store.sqlite.unreadable import needed, readable
+from relay.store.sqlite.waiting import look_again
 
 YIELD = 0.05  # seconds after which a lane that let another one go first asks again
 ASK_AGAIN = 0.25  # seconds after which a lane asks again that waits for what another one is told
 PATIENCE = 5.0  # seconds for which others wait for a lane that may go and does not come
+# Of a budget a sixth is left to first messages, and to what is urgent: a new alert does not wait
+# for the minute that many edits used up.
+KEPT_BACK = 6
 _encode = msgspec.json.encode
+_lane_key = msgspec.json.Decoder(LaneKey).decode
+_lane_state = msgspec.json.Decoder(LaneState).decode
 _budget = msgspec.json.Decoder(Budget).decode
 
 
@@ -34,26 +45,65 @@ def take_all(
     """Takes the attempt's call from all budgets and returns None, or from none of them and returns
     when to come again.
 
-    What is denied leaves a wish. Whoever finds as much room in a budget as there are wishes more
-    urgent or older than its own, which may go now, lets them go first.
+    A part of each budget is kept for what nobody was told of yet. What is denied leaves a wish.
+    Whoever finds as much room in a budget as there are wishes that go before its own, and may go
+    now, lets them go first.
     """
-    budgets = [(limit, _read(db, limit.key)) for limit in limits]
+    budgets = [(_open_to(attempt.rank, limit), _read(db, limit.key)) for limit in limits]
     due = max((free_at(budget, limit, now) for limit, budget in budgets), default=now)
     db.execute("DELETE FROM wish WHERE lane = ? OR due <= ?", (lane, now - PATIENCE))
+    (called_at,) = db.execute("SELECT called_at FROM lane WHERE id = ?", (lane,)).fetchone()
+    order = (attempt.rank, called_at, attempt.since)
     asked = any(is_asked(budget, now) for _, budget in budgets)
     if (
         due > now
         or asked
         or any(
-            _ahead(db, attempt, limit, now) >= room(budget, limit, now) for limit, budget in budgets
+            _ahead(db, order, limit, now) >= room(budget, limit, now) for limit, budget in budgets
         )
     ):
-        wish = [(limit.key, lane, attempt.urgent, attempt.since, due) for limit in limits]
-        db.executemany("INSERT OR REPLACE INTO wish VALUES (?, ?, ?, ?, ?)", wish)
+        wish = [(limit.key, lane, *order, due) for limit in limits]
+        db.executemany("INSERT OR REPLACE INTO wish VALUES (?, ?, ?, ?, ?, ?)", wish)
         return due if due > now else now + (ASK_AGAIN if asked else YIELD)
     for limit, budget in budgets:
         _keep(db, take(budget, limit, now))
+    db.execute("UPDATE lane SET called_at = ? WHERE id = ?", (now, lane))
     return None
+
+
+def _open_to(rank: Rank, limit: Limit) -> Limit:
+    """The limit as a step of this rank finds it."""
+    kept_back = limit.count // KEPT_BACK if rank >= Rank.FOLLOW else 0
+    return replace(limit, count=limit.count - kept_back)
+
+
+def room_in_all(db: Database, limits: Sequence[Limit], now: float, seconds: float) -> float:
+    """See `protocol.Store.room`."""
+    return min(
+        (room_within(_read(db, limit.key), limit, now, seconds) for limit in limits),
+        default=float("inf"),
+    )
+
+
+def wake_api(
+    db: Database, lane: LaneKey, since: float, now: float, pause: float
+) -> tuple[LaneKey, ...]:
+    """See `protocol.Store.wake_api`."""
+    if not db.lanes_may_fail:
+        return ()
+    failing = db.execute("SELECT id, key, state, called_at FROM lane WHERE attempts > 0").fetchall()
+    db.lanes_may_fail = bool(failing)
+    woken: list[LaneKey] = []
+    for row, key, body, called_at in failing:
+        other, state = needed(_lane_key, key), readable(_lane_state, body)
+        is_same = (other.platform, other.api) == (lane.platform, lane.api)
+        if state is None or other == lane or not is_same or state.trouble_since <= since:
+            continue
+        again = replace(state, retry_at=max(now, called_at + pause), recovered_at=now)
+        db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(again), row))
+        look_again(db, row, now)
+        woken.append(other)
+    return tuple(woken)
 
 
 def take_spare(db: Database, limits: Sequence[Limit], now: float) -> bool:
@@ -98,11 +148,14 @@ def end(db: Database, keys: Iterable[str], *, passed: bool) -> None:
             _keep(db, answered(budget, passed=passed))
 
 
-def _ahead(db: Database, attempt: Attempt, limit: Limit, now: float) -> int:
-    """How many other lanes may make their more urgent or older call on this budget now."""
+def _ahead(db: Database, order: tuple[int, float, float], limit: Limit, now: float) -> int:
+    """How many other lanes may make a call on this budget now that goes before one of this order:
+    rank, last call of its lane, age.
+    """
     (count,) = db.execute(
-        "SELECT count(*) FROM wish WHERE key = ? AND due <= ? AND (urgent, -since) > (?, ?)",
-        (limit.key, now, attempt.urgent, -attempt.since),
+        "SELECT count(*) FROM wish WHERE key = ? AND due <= ?"
+        " AND (rank, called_at, since) < (?, ?, ?)",
+        (limit.key, now, *order),
     ).fetchone()
     return int(count)
 

@@ -2,7 +2,7 @@
 being read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import msgspec
 from msgspec.structs import replace
@@ -10,8 +10,9 @@ from msgspec.structs import replace
 from relay.core.alert import GroupId
 from relay.core.card.card import Card, is_firing
 from relay.core.card.digest import DIGEST, QUIET, Line, line
+from relay.core.card.step import Rank
 from relay.core.turn.change import CardChange
-from relay.store.protocol import MOST_COUNTED
+from relay.store.protocol import MOST_COUNTED, Beside
 from relay.store.sqlite.database import Database
 from relay.store.sqlite.unreadable import readable
 
@@ -27,6 +28,9 @@ def text(group: GroupId) -> str:
 
 
 _DIGEST = text(DIGEST)
+_LINE = "SELECT line, urgent, posted, absorbed, absorbed AND waiting_since IS NOT NULL, rung"
+_IN_DIGEST = _LINE + " FROM card WHERE lane = ? AND in_digest = 1"
+_FIRING = _LINE + " FROM card WHERE lane = ? AND firing = 1"
 
 
 def read(row: Row) -> Card:
@@ -46,19 +50,21 @@ def find(db: Database, lane: int, group: str, fingerprint: str) -> Card | None:
     return read(found) if found else None
 
 
-def first_due(db: Database, lane: int, now: float) -> tuple[Card, ...]:
-    """The card to look at next: of those due, the most urgent, then the one that waits longest."""
+def first_due(db: Database, lane: int, now: float) -> tuple[Card, Rank] | None:
+    """The card to look at next: of those due, the one whose step has the lowest rank, then the one
+    that waits longest.
+    """
     db.execute(
         "UPDATE card INDEXED BY card_future SET ready = 1 WHERE lane = ? AND ready = 0"
         " AND due IS NOT NULL AND due <= ?",
         (lane, now),
     )
     found = db.execute(
-        "SELECT body, absorbed, waiting_since FROM card INDEXED BY card_ready"
-        " WHERE lane = ? AND ready = 1 ORDER BY urgent DESC, waiting_since, due LIMIT 1",
+        "SELECT body, absorbed, waiting_since, rank FROM card INDEXED BY card_ready"
+        " WHERE lane = ? AND ready = 1 ORDER BY rank, waiting_since, due LIMIT 1",
         (lane,),
-    ).fetchall()
-    return tuple(map(read, found))
+    ).fetchone()
+    return (read(found[:3]), Rank(found[3])) if found else None
 
 
 def next_due(db: Database, lane: int) -> float | None:
@@ -76,7 +82,8 @@ def with_wait(db: Database, lane: int, card: Card) -> Card:
     if card.group != DIGEST:
         return card
     (since,) = db.execute(
-        "SELECT min(waiting_since) FROM card WHERE lane = ? AND absorbed = 1", (lane,)
+        "SELECT min(waiting_since) FROM card WHERE lane = ? AND in_digest = 1 AND absorbed = 1",
+        (lane,),
     ).fetchone()
     return replace(card, waiting_since=card.waiting_since if since is None else since)
 
@@ -92,51 +99,57 @@ def has_news(db: Database, lane: int, group: str, fingerprint: str) -> bool:
     return found is not None
 
 
-def count_waiting(db: Database, lane: int) -> int:
-    """How many cards of the lane wait for a call of their own, at most `MOST_COUNTED`."""
-    (count,) = db.execute(
-        "SELECT count(*) FROM (SELECT 1 FROM card INDEXED BY card_waiting"
-        " WHERE chat = (SELECT chat FROM lane WHERE id = ?1) AND lane = ?1 AND ready = 1"
-        " AND absorbed = 0 LIMIT ?2)",
-        (lane, MOST_COUNTED),
-    ).fetchone()
-    return int(count)
-
-
-def count_waiting_beside(db: Database, lane: int) -> tuple[int, int]:
-    """How many cards of other threads of the chat wait for a call of their own, and on how many
-    lanes: at most `MOST_COUNTED` on either side of the lane's own number.
+def count_waiting(db: Database, lane: int) -> tuple[int, int]:
+    """How many cards of the lane wait for a call of their own, at most `MOST_COUNTED`, and how many
+    of them tell something urgent that is not told yet.
     """
-    cards, lanes = db.execute(
-        "SELECT count(*), count(DISTINCT lane) FROM ("
-        " SELECT lane FROM (SELECT lane FROM card INDEXED BY card_waiting"
-        " WHERE chat = (SELECT chat FROM lane WHERE id = ?1) AND lane < ?1 AND ready = 1"
-        " AND absorbed = 0 LIMIT ?2)"
-        " UNION ALL SELECT lane FROM (SELECT lane FROM card INDEXED BY card_waiting"
-        " WHERE chat = (SELECT chat FROM lane WHERE id = ?1) AND lane > ?1 AND ready = 1"
-        " AND absorbed = 0 LIMIT ?2))",
-        (lane, MOST_COUNTED),
+    count, urgent = db.execute(
+        "SELECT count(*), total(rank IN (?3, ?4)) FROM (SELECT rank FROM card"
+        " INDEXED BY card_waiting"
+        " WHERE chat = (SELECT chat FROM lane WHERE id = ?1) AND lane = ?1 AND ready = 1"
+        " AND absorbed = 0 AND rank > ?5 LIMIT ?2)",
+        (lane, MOST_COUNTED, Rank.URGENT, Rank.JOINED, Rank.LOOK),
     ).fetchone()
-    return int(cards), int(lanes)
+    return int(count), int(urgent)
+
+
+def count_waiting_beside(db: Database, lane: int) -> Beside:
+    """How many cards of other threads of the chat wait for a call of their own: at most
+    `MOST_COUNTED` on either side of the lane's own number.
+    """
+    found = db.execute(
+        "SELECT count(*), count(DISTINCT lane), total(rank IN (?3, ?4)),"
+        " count(DISTINCT CASE WHEN rank IN (?3, ?4) THEN lane END) FROM ("
+        " SELECT * FROM (SELECT lane, rank FROM card INDEXED BY card_waiting"
+        " WHERE chat = (SELECT chat FROM lane WHERE id = ?1) AND lane < ?1 AND ready = 1"
+        " AND absorbed = 0 AND rank > ?5 LIMIT ?2)"
+        " UNION ALL SELECT * FROM (SELECT lane, rank FROM card INDEXED BY card_waiting"
+        " WHERE chat = (SELECT chat FROM lane WHERE id = ?1) AND lane > ?1 AND ready = 1"
+        " AND absorbed = 0 AND rank > ?5 LIMIT ?2))",
+        (lane, MOST_COUNTED, Rank.URGENT, Rank.JOINED, Rank.LOOK),
+    ).fetchone()
+    return Beside(*map(int, found))
 
 
 def keep(db: Database, lane: int, change: CardChange) -> int:
-    """Writes the card; one that turned urgent or is no longer absorbed leaves its digest, and one
-    that changed in it or left it makes the digest due."""
+    """Writes the card; one that is no longer absorbed speaks for itself, and makes a sound by
+    itself if its digest does not stand for it; one that changed in the digest makes that due."""
     card, told = change.card, _encode(line(change.card))
     before = _line_in_digest(db, lane, card)
     (card_id, absorbed) = db.execute(
         "INSERT INTO card (chat, lane, grp, fingerprint, due, urgent, waiting_since, posted, "
         "firing, "
-        "closed, line, body, message)"
+        "closed, line, body, rank, message)"
         " VALUES ((SELECT chat FROM lane WHERE id = ?1), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-        "?10, ?11, ?13)"
+        "?10, ?11, ?13, ?16)"
         " ON CONFLICT (lane, grp, fingerprint) DO UPDATE SET ready = 0, due = excluded.due,"
         " urgent = excluded.urgent, waiting_since = excluded.waiting_since, posted = "
         "excluded.posted,"
         " firing = excluded.firing, closed = excluded.closed, line = excluded.line, body = "
         "excluded.body, message = excluded.message,"
-        " absorbed = absorbed AND ?12 RETURNING id, absorbed",
+        " absorbed = absorbed AND ?12, in_digest = in_digest AND NOT ?14, rank = excluded.rank,"
+        " rung = rung OR ?15"
+        " RETURNING id, absorbed",
         (
             lane,
             text(card.group),
@@ -149,24 +162,39 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
             card.closed_at is not None,
             told,
             _encode(card),
-            card.absorbed and not change.urgent,
+            card.absorbed,
+            change.rank,
+            change.leaves,
+            not card.absorbed and card.shown is None and not card.announced,
             card.shown.message.id if card.shown else "",
         ),
     ).fetchone()
     if absorbed and card.closed_at is not None:
         release(db, lane)
-    elif before is not None and (not absorbed or told != before or card.waiting_since is not None):
+    if before is not None and (
+        told != before or change.leaves or (absorbed and card.waiting_since is not None)
+    ):
         db.execute(
-            "UPDATE card SET ready = 0, due = 0 WHERE lane = ? AND grp = ? AND closed = 0",
-            (lane, _DIGEST),
+            "UPDATE card SET ready = 0, due = 0, rank = min(rank, ?) WHERE lane = ? AND grp = ?"
+            " AND closed = 0",
+            (_rank_in_digest(change, speaks=not absorbed), lane, _DIGEST),
         )
     return int(card_id)
+
+
+def _rank_in_digest(change: CardChange, *, speaks: bool) -> Rank:
+    """The rank of what the digest has to tell of the card."""
+    if not is_firing(change.card):
+        return Rank.RESOLVE
+    if speaks or change.card.waiting_since is None:
+        return Rank.EDIT
+    return Rank.URGENT if change.urgent else Rank.FIRST
 
 
 def _line_in_digest(db: Database, lane: int, card: Card) -> bytes | None:
     """The line by which the lane's digest tells of the card, if it does."""
     found = db.execute(
-        "SELECT line FROM card WHERE lane = ? AND grp = ? AND fingerprint = ? AND absorbed = 1",
+        "SELECT line FROM card WHERE lane = ? AND grp = ? AND fingerprint = ? AND in_digest = 1",
         (lane, text(card.group), card.fingerprint),
     ).fetchone()
     return found[0] if found else None
@@ -183,40 +211,73 @@ def firing(db: Database, groups: GroupId) -> tuple[Card, ...]:
 
 def recheck(db: Database, now: float) -> None:
     db.execute(
-        "UPDATE card SET ready = 0, due = ? WHERE absorbed = 0 AND closed = 0 AND waiting_since "
-        "IS NULL AND "
-        "posted != firing",
-        (now,),
+        "UPDATE card SET ready = 0, due = ?, rank = ? WHERE absorbed = 0 AND closed = 0"
+        " AND waiting_since IS NULL AND posted != firing",
+        (now, Rank.LOOK),
     )
 
 
 def lines_for(db: Database, lane: int, card: Card) -> tuple[Line, ...]:
     """What a digest or a summary tells of; nothing for a card of its own."""
-    if card.group == QUIET:
-        return urgent_lines(db, lane)
-    return lines(db, lane) if card.group == DIGEST else ()
+    if card.group not in (DIGEST, QUIET):
+        return ()
+    which = _IN_DIGEST if card.group == DIGEST else _FIRING
+    return tuple(map(_told, db.execute(which, (lane,))))
 
 
-def lines(db: Database, lane: int) -> tuple[Line, ...]:
-    """The lines of the cards in the lane's digest."""
-    rows = db.execute("SELECT line FROM card WHERE lane = ? AND absorbed = 1", (lane,))
-    return tuple(_line(row) for (row,) in rows)
-
-
-def urgent_lines(db: Database, lane: int) -> tuple[Line, ...]:
-    """The lines of the lane's urgent cards that fire."""
-    rows = db.execute("SELECT line FROM card WHERE lane = ? AND urgent = 1 AND firing = 1", (lane,))
-    return tuple(_line(row) for (row,) in rows)
-
-
-def absorb(db: Database, lane: int, recheck_at: float) -> None:
-    """Puts every card that waits for its first message, and is not urgent, into the digest."""
-    db.execute(
-        "UPDATE card INDEXED BY card_waiting SET absorbed = 1, ready = 0, due = ?1"
-        " WHERE chat = (SELECT chat FROM lane WHERE id = ?2) AND lane = ?2 AND ready = 1"
-        " AND absorbed = 0 AND urgent = 0 AND posted = 0 AND grp != ?3",
-        (recheck_at, lane, _DIGEST),
+def _told(row: tuple[bytes, int, int, int, int, int]) -> Line:
+    told, urgent, own, spoken, untold, rung = row
+    return replace(
+        _line(told),
+        urgent=bool(urgent),
+        own=bool(own),
+        spoken=bool(spoken),
+        untold=bool(untold),
+        rung=bool(rung),
     )
+
+
+def absorb(db: Database, lane: int, recheck_at: float, beside: float, *, urgent: bool) -> None:
+    """Puts every card that waits for its first message into the digest; with `urgent` also those
+    that are urgent, and those that have a message and something urgent to tell. What was posted by
+    itself since `beside`, and fires, is counted as well.
+    """
+    db.execute(
+        "UPDATE card INDEXED BY card_waiting SET absorbed = 1, in_digest = 1, rung = 0, ready = 0,"
+        " due = ?1, rank = ?7"
+        " WHERE chat = (SELECT chat FROM lane WHERE id = ?2) AND lane = ?2 AND ready = 1"
+        " AND absorbed = 0 AND rank IN (?3, ?4, ?5) AND (posted = 0 OR rank = ?5) AND grp != ?6",
+        (
+            recheck_at,
+            lane,
+            Rank.FIRST,
+            Rank.URGENT if urgent else Rank.FIRST,
+            Rank.JOINED if urgent else Rank.FIRST,
+            _DIGEST,
+            Rank.LOOK,
+        ),
+    )
+    db.execute(
+        "UPDATE card SET in_digest = 1, rung = 1 WHERE lane = ? AND firing = 1 AND posted = 1"
+        " AND in_digest = 0 AND json_valid(CAST(body AS TEXT))"
+        " AND json_extract(CAST(body AS TEXT), '$.shown.posted_at') >= ?",
+        (lane, beside),
+    )
+
+
+def follow(db: Database, lane: int, now: float) -> None:
+    """One urgent card that the digest has told gets a message of its own, which makes no sound: one
+    that was only counted before one that was named, then the oldest.
+    """
+    found = db.execute(
+        "SELECT body, absorbed, waiting_since FROM card WHERE lane = ? AND in_digest = 1"
+        " AND absorbed = 1 AND urgent = 1 AND firing = 1 AND posted = 0 AND waiting_since IS NULL"
+        " ORDER BY named, id LIMIT 1",
+        (lane,),
+    ).fetchone()
+    if found:
+        card = replace(read(found), absorbed=False, announced=True)
+        keep(db, lane, CardChange(card, now, urgent=True, rank=Rank.FOLLOW))
 
 
 def let_go(db: Database, lane: int) -> None:
@@ -224,19 +285,47 @@ def let_go(db: Database, lane: int) -> None:
     one.
     """
     db.execute(
-        "UPDATE card SET absorbed = 0 WHERE lane = ? AND absorbed = 1 AND closed = 1 AND "
-        "waiting_since IS NULL",
+        "UPDATE card SET absorbed = 0, in_digest = 0, named = 0, rung = 0 WHERE lane = ?"
+        " AND in_digest = 1 AND closed = 1 AND waiting_since IS NULL",
         (lane,),
     )
 
 
-def digest_shown(db: Database, lane: int) -> None:
-    """The digest shows its cards as they are: none waits any more, and those that are over are due
-    to close.
+def digest_shown(db: Database, lane: int, now: float) -> None:
+    """The digest shows its cards as they are: none that it speaks for waits any more, those that
+    are over are due to close, and those with a message of their own are due to show the rest.
     """
+    known = db.execute(
+        "SELECT body, absorbed, waiting_since, urgent FROM card WHERE lane = ? AND in_digest = 1"
+        " AND absorbed = 1 AND posted = 1",
+        (lane,),
+    ).fetchall()
+    for body, absorbed, waiting_since, urgent in known:
+        card = read((body, absorbed, waiting_since))
+        owed = tuple(reply for reply in card.owed if reply.required)
+        told = replace(card, absorbed=False, waiting_since=None, owed=owed)
+        keep(db, lane, CardChange(told, now, urgent=urgent == 1, rank=Rank.EDIT))
     db.execute(
         "UPDATE card SET waiting_since = NULL, ready = CASE WHEN firing = 0 THEN 0 ELSE ready END,"
-        " due = CASE WHEN firing = 0 THEN 0 ELSE due END WHERE lane = ? AND absorbed = 1",
+        " due = CASE WHEN firing = 0 THEN 0 ELSE due END, rank = ?"
+        " WHERE lane = ? AND in_digest = 1 AND absorbed = 1",
+        (Rank.LOOK, lane),
+    )
+
+
+def digest_named(db: Database, lane: int, names: Iterable[tuple[GroupId, str]]) -> None:
+    """The digest shows a line of each of these cards."""
+    db.executemany(
+        "UPDATE card SET named = 1 WHERE lane = ? AND grp = ? AND fingerprint = ?"
+        " AND in_digest = 1 AND named = 0",
+        [(lane, text(group), fingerprint) for group, fingerprint in names],
+    )
+
+
+def digest_rang(db: Database, lane: int) -> None:
+    """The digest made a sound for all that is urgent in it."""
+    db.execute(
+        "UPDATE card SET rung = 1 WHERE lane = ? AND in_digest = 1 AND urgent = 1 AND rung = 0",
         (lane,),
     )
 
@@ -245,7 +334,8 @@ def release(db: Database, lane: int) -> None:
     """Where the digest is closed, cards that do not fire leave it, closed or not yet: if they fire
     anew, by a message of their own. Nothing would make a closed digest tell of them."""
     db.execute(
-        "UPDATE card SET absorbed = 0 WHERE lane = ? AND absorbed = 1 AND firing = 0 AND EXISTS"
+        "UPDATE card SET absorbed = 0, in_digest = 0, named = 0, rung = 0"
+        " WHERE lane = ? AND in_digest = 1 AND firing = 0 AND EXISTS"
         " (SELECT 1 FROM card AS digest WHERE digest.lane = card.lane AND digest.grp = ? AND "
         "digest.closed = 1)",
         (lane, _DIGEST),
@@ -257,8 +347,8 @@ def pending(db: Database, lane: int) -> list[tuple[int, str, str, str, float]]:
     return db.execute(
         "SELECT seq, delivery.grp, delivery.fingerprint, owner, accepted_at FROM card CROSS JOIN "
         "delivery"
-        " ON delivery.card = card.id WHERE card.lane = ? AND card.absorbed = 1 AND settlement IS "
-        "NULL ORDER BY seq",
+        " ON delivery.card = card.id WHERE card.lane = ? AND card.in_digest = 1"
+        " AND card.absorbed = 1 AND settlement IS NULL ORDER BY seq",
         (lane,),
     ).fetchall()
 
@@ -300,8 +390,9 @@ def forget(db: Database, lane: int, group: str, fingerprint: str) -> None:
     where = (lane, group, fingerprint)
     if group == _DIGEST:
         db.execute(
-            "UPDATE card SET ready = 0, absorbed = 0, due = 0 WHERE lane = ? AND absorbed = 1",
-            (lane,),
+            "UPDATE card SET ready = 0, absorbed = 0, in_digest = 0, named = 0, rung = 0, due = 0,"
+            " rank = ? WHERE lane = ? AND in_digest = 1",
+            (Rank.LOOK, lane),
         )
     db.execute(
         "UPDATE delivery SET card = NULL WHERE settlement IS NULL AND card ="

@@ -9,7 +9,7 @@ from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Claim, Open
 from relay.store.sqlite import cards
 from relay.store.sqlite.database import Database
-from relay.store.sqlite.spread import spread, take_woken
+from relay.store.sqlite.spread import last_spread, spread, take_woken
 
 _lane_state = msgspec.json.Decoder(LaneState).decode
 _notification = msgspec.json.Decoder(Notification).decode
@@ -29,7 +29,9 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
     room = db.has_room()
     done = spread(db) if page and room else True
     woken = take_woken(db)
-    (state,) = db.execute("SELECT state FROM lane WHERE id = ?", (row,)).fetchone()
+    state, called_at = db.execute(
+        "SELECT state, called_at FROM lane WHERE id = ?", (row,)
+    ).fetchone()
     opened, more = _opened(db, row, page, spread_only=room)
     if opened or not done:
         return Claim(
@@ -41,27 +43,25 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
             more or not done,
             woken=woken,
         )
-    ready = tuple(cards.with_wait(db, row, card) for card in cards.first_due(db, row, now))
-    if not ready:
+    found = cards.first_due(db, row, now)
+    if not found:
         return Claim(lane, _lane_state(state), (), (), cards.next_due(db, row), woken=woken)
-    beside, lanes = cards.count_waiting_beside(db, row)
+    card, rank = cards.with_wait(db, row, found[0]), found[1]
+    waiting, urgent = cards.count_waiting(db, row)
     return Claim(
         lane=lane,
         state=_lane_state(state),
         page=(),
-        cards=ready,
+        cards=(card,),
         next_due=now,
-        waiting=cards.count_waiting(db, row),
-        waiting_beside=beside,
-        lanes=lanes,
-        lines=cards.lines_for(db, row, ready[0]),
+        waiting=waiting,
+        urgent=urgent,
+        beside=cards.count_waiting_beside(db, row),
+        lines=cards.lines_for(db, row, card),
+        rank=rank,
+        called_at=called_at,
         woken=woken,
     )
-
-
-def _last_spread(db: Database) -> int:
-    (value,) = db.execute("SELECT value FROM progress WHERE name = 'spread'").fetchone()
-    return int(value)
 
 
 def _open(row: _Opened) -> Open:
@@ -91,7 +91,7 @@ def _opened(db: Database, row: int, page: int, *, spread_only: bool) -> tuple[li
         " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS "
         "NULL AND payload <= ?"
         " ORDER BY payload, seq LIMIT ?",
-        (row, _last_spread(db) if spread_only else _ANY, page + 1),
+        (row, last_spread(db) if spread_only else _ANY, page + 1),
     )
     opened: list[_Opened] = []
     size = 0

@@ -21,9 +21,14 @@ T = TypeVar("T")
 _COLUMNS = (
     ("payload", "accepted_at"),
     ("delivery", "accepted_at"),
+    ("delivery", "ended_at"),
+    ("refusal", "at"),
+    ("heard", "at"),
+    ("config", "since"),
     ("card", "due"),
     ("card", "waiting_since"),
     ("saying", "at"),
+    ("lane", "called_at"),
 )
 
 

@@ -5,7 +5,7 @@ file fails.
 import os
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -19,6 +19,22 @@ from relay.store.sqlite.open_file import move_aside, open_checked
 from relay.store.sqlite.reserve import Reserve
 
 _ANY = 1000
+_COPIED_AT_ONCE = 256  # pages of a backup that are copied before others may write
+_PAUSE = 0.005  # seconds between them
+
+
+class Remembered:
+    """What this run knows of the tables without reading them; nothing after a transaction failed.
+
+    `rows` and `keys` are the lanes by their keys and numbers, `payload` is the number of the last
+    payload that was accepted, `spread` of the last that was spread.
+    """
+
+    def __init__(self) -> None:
+        self.rows: dict[LaneKey, int] = {}
+        self.keys: dict[int, LaneKey] = {}
+        self.payload: int | None = None
+        self.spread: int | None = None
 
 
 class Database:
@@ -44,7 +60,8 @@ class Database:
             self._reserve.take()
         self._usable = True
         self._synced = True
-        self.lane_rows: dict[LaneKey, int] = {}
+        self.remembered = Remembered()
+        self.lanes_may_fail = True  # False: no lane's calls fail, so that none need be looked for
         # Notifications that were accepted and not spread, by the number of their payload.
         self.unspread: dict[int, Notification] = {}
         self.woken: dict[LaneKey, None] = {}  # lanes that have work by what was spread
@@ -105,6 +122,27 @@ class Database:
         (number,) = self._db.execute(f"PRAGMA {pragma}").fetchone()
         return int(number)
 
+    def backup(self, file: Path) -> None:
+        """Copies all that is committed to a new file of its owner's alone, a few pages at a time,
+        beside the thread that uses this. Raises StoreError and OSError.
+        """
+        if not isinstance(self._db, sqlite3.Connection):
+            raise StoreError("this connection cannot be copied")
+        os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600))
+        try:
+            copy = sqlite3.connect(file)
+            with closing(copy):
+                # Between two parts others write: what they change is copied anew
+                # (https://sqlite.org/c3ref/backup_finish.html).
+                self._db.backup(copy, pages=_COPIED_AT_ONCE, sleep=_PAUSE)
+            with file.open("rb") as written:
+                os.fsync(written.fileno())
+        except BaseException as error:
+            file.unlink(missing_ok=True)
+            if isinstance(error, sqlite3.Error):
+                raise StoreError(f"cannot copy the storage: {error}") from error
+            raise
+
     def touch(self) -> None:
         """Changes a page of the file, so that a commit has something to sync."""
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
@@ -155,7 +193,7 @@ class Database:
             results = [job() for job in jobs]
             self._db.execute("COMMIT")
         except BaseException:
-            self.lane_rows.clear()
+            self.remembered = Remembered()
             with suppress(sqlite3.Error):
                 self._db.execute("ROLLBACK")
             raise
@@ -168,7 +206,7 @@ class Database:
         except Exception as error:
             if isinstance(error, sqlite3.Error) and trouble(error) != "refused":
                 raise
-            self.lane_rows.clear()
+            self.remembered = Remembered()
             self._db.execute("ROLLBACK TO job")
             result = error
         self._db.execute("RELEASE job")
@@ -182,7 +220,7 @@ class Database:
             case "damaged" if self._path is not None:
                 self._db.close()
                 self._usable = False
-                self.lane_rows.clear()
+                self.remembered = Remembered()
                 self._move_aside(self._path, error)
                 return True
             case "refused":

@@ -46,6 +46,8 @@ def open_checked(
         db.execute(f"PRAGMA synchronous={synchronous}")
         for number, step in enumerate(steps[version:], version + 1):
             db.executescript(f"BEGIN; {step} PRAGMA user_version={number}; COMMIT;")
+            # The log of a step may be larger than all that follow: a small disk needs the room.
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     except BaseException:
         db.close()
         raise

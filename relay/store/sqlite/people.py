@@ -21,6 +21,7 @@ from relay.core.card.card import Card
 from relay.core.card.lane_state import Down, LaneState
 from relay.core.card.operator import probe
 from relay.core.event import EndReason
+from relay.core.notice import NOTICES
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import SUBSCRIPTION
 from relay.store.people import BOT_REPLY_SECONDS, Outgoing, Turn
@@ -31,7 +32,7 @@ from relay.store.sqlite.settlements import end
 from relay.store.sqlite.unreadable import needed
 
 _KEPT_INVITES = 30 * 86400.0  # seconds after its end that an invitation is still listed
-_MOST_CARDS = 500  # of a chat, told by /alerts
+_MOST_CARDS = 500  # told by /alerts, and to those who subscribe
 _MOST_CHATS = 5000  # in the registry: anyone may add a bot to their groups
 _MOST_SAYINGS = 200  # that wait
 _INVITE = "invite (id, bot, hash, expires_at, body) VALUES (?, ?, ?, ?, ?)"
@@ -80,7 +81,8 @@ class SqlitePeople:
         )
         known = ChatContext(bot, self._registered(bot, chat), subscriptions=_all(rows))
         if isinstance(update, Command) and update.name == "start":
-            return replace(known, invite=self._invited(bot, update.argument))
+            invite = self._invited(bot, update.argument)
+            return replace(known, invite=invite, cards=self._all_cards() if invite else ())
         if isinstance(update, Command) and update.name == "alerts":
             return replace(known, cards=self._cards(bot, chat, update.topic.id))
         return known
@@ -98,18 +100,35 @@ class SqlitePeople:
         return _invite(found[0]) if found else None
 
     def _cards(self, bot: BotId, chat: str, topic: str) -> tuple[Card, ...]:
-        """The firing cards that the chat shows, or a topic of it."""
+        """The firing cards of the chat, or a topic of it."""
         found: list[Card] = []
         for row, key, _ in self._lanes(bot, chat):
             if topic in ("", key.thread):
                 rows = self._db.execute(
-                    "SELECT body FROM card WHERE lane = ? AND firing = 1 AND (posted = 1 OR "
-                    "absorbed = 1)"
+                    "SELECT body FROM card WHERE lane = ? AND firing = 1"
                     " ORDER BY urgent DESC LIMIT ?",
                     (row, _MOST_CARDS - len(found)),
                 )
                 found += [_card(body) for (body,) in rows]
         return tuple(found)
+
+    def _all_cards(self) -> tuple[Card, ...]:
+        """The firing cards of all chats, but for the relay's own notices, and for chats that hear
+        of nothing any more because their subscription ended.
+        """
+        heard = {each.lane for each in self.subscriptions()}
+        rows = self._db.execute(
+            "SELECT key, body FROM card JOIN lane ON lane.id = card.lane WHERE firing = 1"
+            " ORDER BY urgent DESC, card.id LIMIT ?",
+            (_MOST_CARDS,),
+        )
+        found = [(_lane_key(key), _card(body)) for key, body in rows]
+        return tuple(
+            card
+            for lane, card in found
+            if card.group.receiver != NOTICES.receiver
+            and (card.receiver != SUBSCRIPTION or lane in heard)
+        )
 
     def _lanes(self, bot: BotId, chat: str) -> list[tuple[int, LaneKey, LaneState]]:
         """The lanes that lead to a chat, by their own id or one that was learnt."""
@@ -165,7 +184,8 @@ class SqlitePeople:
 
     def _look_at(self, lane: LaneKey, now: float) -> None:
         self._db.execute(
-            "UPDATE card SET ready = 0, due = ? WHERE lane = (SELECT id FROM lane WHERE key = ?)"
+            "UPDATE card SET ready = 0, due = ?, rank = 0"
+            " WHERE lane = (SELECT id FROM lane WHERE key = ?)"
             " AND (due IS NOT NULL OR firing = 1)",
             (now, _text(lane)),
         )

@@ -2,6 +2,8 @@
 room.
 """
 
+from collections.abc import Collection
+
 import msgspec
 from msgspec import Struct
 
@@ -12,6 +14,8 @@ from relay.store.sqlite.unreadable import readable
 
 _DIGEST = cards.text(DIGEST)  # one for each lane, and cards may still be in it
 _ANY_SEQ = (1 << 63) - 1
+_PAGES_EACH = 8  # pages that a delivery may change that is forgotten with its payload
+BARE_KEPT, BARE_BYTES = 10_000, 100_000_000  # payloads without deliveries
 
 
 class _Last(Struct, frozen=True):
@@ -38,7 +42,7 @@ class Purge:
         db = self._db
         cramped = not db.has_room() or db.used() > size
         before = float("inf") if cramped else before
-        most = max(1, min(most, db.step // 4))
+        most = max(1, min(most, db.step // _PAGES_EACH))
         ended = db.execute(
             "SELECT lane, seq, payload, card FROM delivery WHERE settlement IS NOT NULL AND "
             "accepted_at < ?"
@@ -48,18 +52,24 @@ class Purge:
         db.executemany(
             "DELETE FROM delivery WHERE lane = ? AND seq = ?", [row[:2] for row in ended]
         )
-        db.executemany(
-            "DELETE FROM payload WHERE id = ? AND NOT EXISTS (SELECT 1 FROM delivery WHERE "
-            "payload = payload.id)",
-            [(payload,) for _, _, payload, _ in ended],
-        )
+        _payloads(db, {payload for _, _, payload, _ in ended})
+        bare = _bare(db, before, most - len(ended))
+        self._forget_old_news(before)
         cards = {card for _, _, _, card in ended if card is not None} | self._next_cards(
             most - len(ended)
         )
         forgotten = sum(_forget(db, card, before) for card in cards)
         if cramped or db.free() > db.used():
             db.execute(f"PRAGMA incremental_vacuum({db.step})").fetchall()
-        return len(ended) + forgotten
+        return len(ended) + forgotten + bare
+
+    def _forget_old_news(self, before: float) -> None:
+        """Refused requests, and configurations that routed nothing that is left."""
+        self._db.execute("DELETE FROM refusal WHERE at < ?", (before,))
+        self._db.execute(
+            "DELETE FROM config WHERE generation < (SELECT generation FROM payload ORDER BY id"
+            " LIMIT 1)"
+        )
 
     def _next_cards(self, most: int) -> set[int]:
         """The next cards, open or closed, from the first one again behind the last: some close
@@ -72,6 +82,43 @@ class Purge:
         ids = [card for (card,) in found]
         self._looked_at = ids[-1] if len(ids) == most else 0
         return set(ids)
+
+
+def _payloads(db: Database, payloads: Collection[int]) -> int:
+    """Forgets those of the payloads that have no delivery (any more), with their names."""
+    gone = [
+        (payload,)
+        for payload in payloads
+        if db.execute(
+            "SELECT 1 FROM delivery INDEXED BY delivery_payload WHERE payload = ? LIMIT 1",
+            (payload,),
+        ).fetchone()
+        is None
+    ]
+    db.executemany("DELETE FROM payload WHERE id = ?", gone)
+    db.executemany("DELETE FROM payload_name WHERE payload = ?", gone)
+    return len(gone)
+
+
+def _bare(db: Database, before: float, most: int) -> int:
+    """Forgets payloads from which no delivery came: the oldest of them, those that are too old and
+    those beyond what is kept of them. On a full disk all of them go.
+    """
+    count, size = db.execute(
+        "SELECT count(*), coalesce(sum(bare), 0) FROM payload INDEXED BY payload_bare"
+        " WHERE bare > 0"
+    ).fetchone()
+    gone: list[int] = []
+    for number, bytes_, at in db.execute(
+        "SELECT id, bare, accepted_at FROM payload INDEXED BY payload_bare WHERE bare > 0"
+        " ORDER BY id LIMIT ?",
+        (most,),
+    ).fetchall():
+        if count <= BARE_KEPT and size <= BARE_BYTES and at >= before:
+            break
+        gone.append(number)
+        count, size = count - 1, size - bytes_
+    return _payloads(db, gone)
 
 
 def _forget(db: Database, card: int, before: float) -> bool:

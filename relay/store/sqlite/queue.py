@@ -203,7 +203,7 @@ def queued(row: Row) -> Queued:
         alerts=names,
         count=count,
         accepted_at=row.accepted_at,
-        why=_waits_for(state, failures) if waits else _ended(row),
+        why=waits_for(state, failures) if waits else _ended(row),
         attempts=(failures.tries if failures else state.attempts) if waits else 0,
         retry_at=_retry_at(state, failures) if waits else None,
     )
@@ -241,7 +241,8 @@ def _ended(row: Row) -> str:
     return "; ".join(filter(None, (sentence(row.why), again)))
 
 
-def _waits_for(state: LaneState, failures: Failures | None) -> str:
+def waits_for(state: LaneState, failures: Failures | None = None) -> str:
+    """What keeps a pending delivery of a lane from its chat; `failures` are those of its card."""
     if state.down:
         never = (
             ""
@@ -342,8 +343,9 @@ def _again(db: Database, row: Row, now: float) -> int:
     ).fetchone()
     db.execute(
         "INSERT INTO delivery (lane, seq, payload, receiver, owner, grp, fingerprint, alerts, "
-        "accepted_at, card)"
-        " SELECT lane, ?, payload, receiver, owner, grp, fingerprint, alerts, ?, ? FROM delivery"
+        "accepted_at, card, route)"
+        " SELECT lane, ?, payload, receiver, owner, grp, fingerprint, alerts, ?, ?, route FROM"
+        " delivery"
         " WHERE lane = ? AND seq = ?",
         (seq, now, row.card, row.lane, row.seq),
     )
@@ -355,7 +357,7 @@ def _again(db: Database, row: Row, now: float) -> int:
             "INSERT OR IGNORE INTO watched VALUES (?, ?, ?, ?, ?, ?, NULL)",
             (row.grp, row.lane, row.grp, row.fingerprint, row.receiver, row.owner),
         )
-    count(db, row.lane_key.platform, row.owner, "accepted", 1)
+    count(db, row.lane_key.platform, row.owner, "dead", -1)  # it counts once, as pending now
     return int(seq)
 
 
@@ -366,7 +368,7 @@ def drop(db: Database, delivery_id: str, now: float) -> Dropped | Refused:
         return _unknown(delivery_id)
     if row.settlement is not None:
         return Refused(f"{row.id} ended as {row.settlement}: only what is pending can be dropped")
-    end(db, row.lane_key.platform, row.lane, [row.seq], "dead", EndReason.DROPPED)
+    end(db, row.lane_key.platform, row.lane, [row.seq], "dead", EndReason.DROPPED, now)
     _let_be(db, row, now)
     return Dropped(row.id, row.lane_key, row.owner)
 
@@ -394,7 +396,8 @@ def _owes(db: Database, card: int) -> bool:
 def _keep(db: Database, row: Row, card: Card, now: float) -> None:
     """Writes the card as one to look at now, with a message of its own and not in a digest."""
     db.execute(
-        "UPDATE card SET body = ?, waiting_since = ?, absorbed = 0, ready = 0, due = ? WHERE "
+        "UPDATE card SET body = ?, waiting_since = ?, absorbed = 0, ready = 0, due = ?, rank = 0"
+        " WHERE "
         "lane = ? AND "
         "grp = ?"
         " AND fingerprint = ?",

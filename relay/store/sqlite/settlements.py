@@ -9,12 +9,14 @@ from msgspec import Struct
 
 from relay.core.balance import BalanceRow
 from relay.core.card.lane_state import Down
+from relay.core.card.step import MessageRef
 from relay.core.event import Settlement
 from relay.core.routing.lane import LaneKey, Platform
 from relay.store.protocol import Ended
 from relay.store.sqlite.database import Database
 from relay.store.sqlite.unreadable import ERRORS, needed
 
+_encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 
 
@@ -43,20 +45,25 @@ def end(
     seqs: Sequence[int],
     settlement: Settlement,
     why: str,
+    at: float | None = None,
+    into: int | None = None,
+    message: MessageRef | None = None,
 ) -> tuple[Ended, ...]:
-    """Ends those of the deliveries that are pending, each counted once, under its owner."""
+    """Ends those of the deliveries that are pending, each counted once, under its owner. They ended
+    `at` (Unix seconds), `into` another delivery, or by being shown in the message.
+    """
+    shown = _encode(message) if message else None
     owners: Counter[str] = Counter()
     for seq in seqs:
         for (owner,) in db.execute(
-            "UPDATE delivery SET settlement = ?, why = ? WHERE lane = ? AND seq = ? AND "
-            "settlement IS NULL"
-            " RETURNING owner",
-            (settlement, why, lane, seq),
+            "UPDATE delivery SET settlement = ?, why = ?, ended_at = ?, into_seq = ?, message = ?"
+            " WHERE lane = ? AND seq = ? AND settlement IS NULL RETURNING owner",
+            (settlement, why, at, into, shown, lane, seq),
         ).fetchall():
             owners[owner] += 1
     for owner, ended in owners.items():
         count(db, platform, owner, settlement, ended)
-    return tuple(Ended(owner, settlement, ended) for owner, ended in owners.items())
+    return tuple(Ended(owner, settlement, ended, why=why) for owner, ended in owners.items())
 
 
 def pending_lanes(db: Database) -> tuple[tuple[LaneKey, str], ...]:
@@ -101,8 +108,10 @@ def _balance_row(
     where: tuple[Platform, str], counts: dict[str, int], pending: tuple[int, float] | None
 ) -> BalanceRow:
     waiting, oldest = pending or (0, None)
-    names = ("accepted", "delivered", "merged", "duplicate", "expired", "dead")
-    accepted, delivered, merged, duplicate, expired, dead = (counts.get(name, 0) for name in names)
+    names = ("accepted", "delivered", "merged", "duplicate", "muted", "expired", "dead")
+    accepted, delivered, merged, duplicate, muted, expired, dead = (
+        counts.get(name, 0) for name in names
+    )
     return BalanceRow(
-        *where, accepted, delivered, merged, duplicate, expired, dead, waiting, oldest
+        *where, accepted, delivered, merged, duplicate, muted, expired, dead, waiting, oldest
     )

@@ -12,7 +12,7 @@ import msgspec
 
 from relay.core.alert import Alert, Notification
 from relay.core.routing.lane import LaneKey
-from relay.store.sqlite.accept import add, watch
+from relay.store.sqlite.accept import add, lane_of, watch
 from relay.store.sqlite.cards import text
 from relay.store.sqlite.database import Database
 from relay.store.sqlite.standing import Row, stand
@@ -25,7 +25,6 @@ _MOST_ALERTS = 5000
 _LATE = 45.0
 _EMPTY = b"[]"
 _encode = msgspec.json.encode
-_lane_key = msgspec.json.Decoder(LaneKey).decode
 _notification = msgspec.json.Decoder(Notification).decode
 _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 _Card = tuple[int, str, str]  # lane, group, fingerprint
@@ -41,6 +40,7 @@ class _Routed(NamedTuple):
     owner: str
     fingerprint: str
     alerts: bytes | None
+    route: str
 
 
 class _Home(NamedTuple):
@@ -66,7 +66,9 @@ def spread(db: Database) -> bool:
     """Spreads what was accepted since the last time, some of it where that is much, and says
     whether all is done. `take_woken` has the lanes that have work by it.
     """
-    (done,) = db.execute("SELECT value FROM progress WHERE name = 'spread'").fetchone()
+    done = last_spread(db)
+    if done == db.remembered.payload:
+        return True
     waiting = db.execute(
         "SELECT id, accepted_at, last FROM payload WHERE id > ? ORDER BY id", (done,)
     ).fetchall()
@@ -80,7 +82,16 @@ def spread(db: Database) -> bool:
         if alerts >= _MOST_ALERTS:
             break
     db.execute("UPDATE progress SET value = ? WHERE name = 'spread'", (done,))
+    db.remembered.spread = done
     return bool(done == waiting[-1][0])
+
+
+def last_spread(db: Database) -> int:
+    """The number of the last payload that was spread."""
+    if db.remembered.spread is None:
+        (value,) = db.execute("SELECT value FROM progress WHERE name = 'spread'").fetchone()
+        db.remembered.spread = int(value)
+    return db.remembered.spread
 
 
 def take_woken(db: Database) -> tuple[LaneKey, ...]:
@@ -109,7 +120,9 @@ def _read(db: Database, number: int, at: float, *, last: bool) -> _Payload:
 
 def _spread(db: Database, payload: _Payload) -> tuple[LaneKey, ...]:
     if not payload.group:
+        _mark_bare(db, payload)
         return ()
+    _name(db, payload)
     routed = _routed(db, payload)
     homes = _homes(db, payload)
     present: dict[_Card, Row] = {}
@@ -134,34 +147,63 @@ def _spread(db: Database, payload: _Payload) -> tuple[LaneKey, ...]:
     added += _absent(_watchers(db, payload.group, homes), present, last=payload.last)
     watch(db, [(payload.group, row) for row in (*present.values(), *added)])
     _stand(db, payload, present, homes)
+    if not routed and not added:
+        _mark_bare(db, payload)
     return add(db, [(row, payload.number, payload.at) for row in added])
+
+
+def _name(db: Database, payload: _Payload) -> None:
+    """The payload is found by the names of its alerts, and its source was heard."""
+    db.executemany(
+        "INSERT OR IGNORE INTO payload_name VALUES (?, ?)",
+        [(name, payload.number) for name in {alert.name for alert in payload.alerts}],
+    )
+    db.execute(
+        "INSERT INTO heard VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
+        (payload.source, payload.at),
+    )
+
+
+def _mark_bare(db: Database, payload: _Payload) -> None:
+    """No delivery came from the payload: it is kept for the history alone."""
+    db.execute(
+        "UPDATE payload SET bare = max(1, length(body)) WHERE id = ? AND NOT EXISTS"
+        " (SELECT 1 FROM delivery INDEXED BY delivery_payload WHERE payload = payload.id)",
+        (payload.number,),
+    )
 
 
 def _routed(db: Database, payload: _Payload) -> list[_Routed]:
     rows = db.execute(
-        "SELECT delivery.lane, seq, key, receiver, owner, fingerprint, alerts"
-        " FROM delivery INDEXED BY delivery_payload JOIN lane ON lane.id = delivery.lane"
+        "SELECT lane, seq, receiver, owner, fingerprint, alerts, route"
+        " FROM delivery INDEXED BY delivery_payload"
         " WHERE payload = ? AND grp = ? AND settlement IS NULL AND card IS NULL",
         (payload.number, payload.group),
     )
-    return [_Routed(lane, seq, _lane_key(key), *rest) for lane, seq, key, *rest in rows.fetchall()]
+    return [_Routed(lane, seq, lane_of(db, lane), *rest) for lane, seq, *rest in rows.fetchall()]
 
 
 def _homes(db: Database, payload: _Payload) -> dict[tuple[str, int], _Home]:
     """Where the alerts of the payload have their lines, by alert and lane."""
-    rows = db.execute(
-        "SELECT alert, lane.id, lane.key, receiver, owner, grp, fingerprint, fallback_for, fires,"
-        " ended_at FROM json_each(?) AS wanted CROSS JOIN standing ON source = ?"
-        " AND alert = wanted.value JOIN lane ON lane.id = standing.lane",
-        (_encode([alert.fingerprint for alert in payload.alerts]).decode(), payload.source),
-    )
+    columns = "alert, lane, receiver, owner, grp, fingerprint, fallback_for, fires, ended_at"
+    if len(payload.alerts) == 1:
+        rows = db.execute(
+            f"SELECT {columns} FROM standing WHERE source = ? AND alert = ?",  # noqa: S608 - ours
+            (payload.source, payload.alerts[0].fingerprint),
+        )
+    else:
+        rows = db.execute(
+            f"SELECT {columns} FROM json_each(?) AS wanted CROSS JOIN standing"  # noqa: S608 - ours
+            " ON source = ? AND alert = wanted.value",
+            (_encode([alert.fingerprint for alert in payload.alerts]).decode(), payload.source),
+        )
     return {
         (alert, lane): _Home(
-            Row(lane, _lane_key(key), receiver, owner, grp, fingerprint, None, fallback_for),
+            Row(lane, lane_of(db, lane), receiver, owner, grp, fingerprint, None, fallback_for),
             bool(fires),
             ended_at,
         )
-        for alert, lane, key, receiver, owner, grp, fingerprint, fallback_for, fires, ended_at in (
+        for alert, lane, receiver, owner, grp, fingerprint, fallback_for, fires, ended_at in (
             rows.fetchall()
         )
     }
@@ -214,7 +256,7 @@ def _moved(
     return [
         Row(
             routed.lane, routed.key, routed.receiver, routed.owner, group, fingerprint,
-            _some(payload, indexes), fallbacks[lane, group, fingerprint],
+            _some(payload, indexes), fallbacks[lane, group, fingerprint], routed.route,
         )
         for (lane, group, fingerprint), indexes in moved.items()
     ]  # fmt: skip
@@ -223,7 +265,7 @@ def _moved(
 def _row(routed: _Routed, group: str) -> Row:
     return Row(
         routed.lane, routed.key, routed.receiver, routed.owner, group, routed.fingerprint,
-        routed.alerts, None,
+        routed.alerts, None, routed.route,
     )  # fmt: skip
 
 
@@ -268,17 +310,18 @@ def _watchers(db: Database, group: str, homes: Mapping[tuple[str, int], _Home]) 
     which alerts of the payload have their lines.
     """
     others = {home.row.grp for home in homes.values()} - {group}
-    rows = db.execute(
-        "SELECT grp, lane.id, lane.key, receiver, owner, home, fingerprint, fallback_for"
-        " FROM json_each(?) AS wanted CROSS JOIN watched ON grp = wanted.value"
-        " JOIN lane ON lane.id = watched.lane",
-        (_encode([group, *others]).decode(),),
-    )
-    found = [
-        Row(lane, _lane_key(key), receiver, owner, home, fingerprint, _EMPTY, fallback_for)
-        for grp, lane, key, receiver, owner, home, fingerprint, fallback_for in rows.fetchall()
-        if grp == group or fallback_for is not None
-    ]
+    found: list[Row] = []
+    for grp in (group, *sorted(others)):
+        rows = db.execute(
+            "SELECT lane, receiver, owner, home, fingerprint, fallback_for FROM watched"
+            " WHERE grp = ?",
+            (grp,),
+        )
+        found += [
+            Row(lane, lane_of(db, lane), receiver, owner, home, print_, _EMPTY, fallback_for)
+            for lane, receiver, owner, home, print_, fallback_for in rows.fetchall()
+            if grp == group or fallback_for is not None
+        ]
     return {_card(row): row for row in found}
 
 
@@ -301,7 +344,11 @@ def _absent(
             moved = owners.get((row.owner, group, fingerprint))
             original = present.get((row.fallback_for, group, fingerprint), moved)
         if original or last:
-            rows.append(row._replace(alerts=original.alerts if original else _EMPTY))
+            rows.append(
+                row._replace(alerts=original.alerts, route=original.route)
+                if original
+                else row._replace(alerts=_EMPTY)
+            )
     return rows
 
 

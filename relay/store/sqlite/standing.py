@@ -12,7 +12,7 @@ from relay.store.sqlite.database import Database
 
 class Row(NamedTuple):
     """A delivery for the card of a group (`grp`) or of one alert of it. `owner` is another receiver
-    than its own where it is a copy for a fallback, of the lane `fallback_for`.
+    than its own where it is a copy for a fallback, of the lane `fallback_for`. `route` led here.
     """
 
     lane: int
@@ -23,6 +23,7 @@ class Row(NamedTuple):
     fingerprint: str
     alerts: bytes | None
     fallback_for: int | None
+    route: str = ""
 
 
 def stand(db: Database, rows: Sequence[tuple[str, str, Row]]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import msgspec
+from msgspec.structs import replace
 
 from relay.core.alert import GroupId
 from relay.core.balance import BalanceRow
@@ -13,22 +14,44 @@ from relay.core.budget import Limit
 from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, absorbing
 from relay.core.card.lane_state import Down, LaneState, taking_over
+from relay.core.card.operator import end as close_by_hand
+from relay.core.card.step import MessageRef, Rank
 from relay.core.card.view import Episode
 from relay.core.event import EndReason, Event, Noted, Settlement
+from relay.core.history import LastHeard, Refusal, Trace
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.core.turn.change import AttemptResult, CardChange
+from relay.core.turn.decide import Absorb
+from relay.store.history import (
+    ClosedCard,
+    HistoryPage,
+    HistoryQuery,
+    OpenCard,
+    StorageStatus,
+    StoredPayload,
+)
 from relay.store.protocol import (
     Attempt,
     Begun,
     Claim,
     Denied,
     Ended,
+    Kept,
     NewPayload,
     StoreError,
 )
 from relay.store.queue import Dropped, Page, Query, Refused, Retried, Whole
-from relay.store.sqlite import budgets, cards, queue, standing, unreadable, waiting
+from relay.store.sqlite import (
+    budgets,
+    cards,
+    history,
+    overview,
+    queue,
+    standing,
+    unreadable,
+    waiting,
+)
 from relay.store.sqlite.accept import Part, accept, copy_to_fallback, lane_row, route_again
 from relay.store.sqlite.acting import SqliteActing
 from relay.store.sqlite.cards import text
@@ -47,6 +70,11 @@ _lane_key = msgspec.json.Decoder(LaneKey).decode
 _lane_state = msgspec.json.Decoder(LaneState).decode
 _group = msgspec.json.Decoder(GroupId).decode
 _attempt = msgspec.json.Decoder(Attempt).decode
+
+
+def _message(result: AttemptResult) -> MessageRef | None:
+    shown = result.change.card.shown
+    return shown.message if shown else None
 
 
 def _nobody(_: Event) -> None:
@@ -89,13 +117,13 @@ class SqliteStore:
         if not self._db.may_send():
             raise StoreError("the disk is full")
 
-    def accept(self, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...]:
+    def accept(self, payloads: Sequence[NewPayload]) -> Kept:
         if not self._db.has_room():
             raise StoreError("the disk is full")
-        woken = accept(self._db, payloads)
+        kept = accept(self._db, payloads)
         if all(new.deliveries for new in payloads):
-            return woken
-        return tuple(dict.fromkeys((*woken, *self.spread())))
+            return kept
+        return replace(kept, lanes=tuple(dict.fromkeys((*kept.lanes, *self.spread()))))
 
     def spread(self) -> tuple[LaneKey, ...]:
         spread(self._db)
@@ -126,10 +154,12 @@ class SqliteStore:
         fingerprint: str,
         before: float,
         empty_before: float,
+        into: int | None = None,
+        now: float | None = None,
     ) -> tuple[Ended, ...]:
         where = (self._lane(lane), text(group), fingerprint)
         seqs = waiting.superseded(self._db, *where, before, empty_before)
-        return self._end(lane, seqs, "merged", "")
+        return self._end(lane, seqs, "merged", "", now, into)
 
     def look_again(self, lane: LaneKey, now: float) -> None:
         waiting.look_again(self._db, self._lane(lane), now)
@@ -148,7 +178,11 @@ class SqliteStore:
                 Noted("error", "storage has rows that cannot be read", (("err", str(error)),))
             )
             self._end(
-                lane, unreadable.clear(self._db, self._lane(lane)), "dead", EndReason.UNREADABLE
+                lane,
+                unreadable.clear(self._db, self._lane(lane)),
+                "dead",
+                EndReason.UNREADABLE,
+                now,
             )
             return claim(self._db, self._lane(lane), lane, now, page)
 
@@ -158,41 +192,66 @@ class SqliteStore:
     def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
         return cards.find(self._db, self._lane(lane), text(group), fingerprint)
 
-    def fold(self, lane: LaneKey, changes: Sequence[CardChange]) -> tuple[Ended, ...]:
+    def fold(
+        self, lane: LaneKey, changes: Sequence[CardChange], now: float | None = None
+    ) -> tuple[Ended, ...]:
         self._check_may_send()
-        return tuple(ended for change in changes for ended in self._keep(lane, change))
+        for change in changes:
+            if not change.folded:
+                # A card may come from a storage that is no more; what follows must have higher
+                # numbers.
+                self._db.execute(
+                    "UPDATE lane SET last_seq = ? WHERE id = ? AND last_seq < ?",
+                    (change.card.folded_seq, self._lane(lane), change.card.folded_seq),
+                )
+        return tuple(ended for change in changes for ended in self._keep(lane, change, now))
 
-    def _keep(self, lane: LaneKey, change: CardChange) -> tuple[Ended, ...]:
+    def _keep(self, lane: LaneKey, change: CardChange, now: float | None) -> tuple[Ended, ...]:
         card, row = change.card, self._lane(lane)
         group = text(card.group)
         card_id = cards.keep(self._db, row, change)
         if card.closed_at is not None:
             cards.close(self._db, row, group, card.fingerprint)
         standing.follow(self._db, row, group, card)
-        if not change.folded:
-            # A card may come from a storage that is no more; what follows must have higher numbers.
-            self._db.execute(
-                "UPDATE lane SET last_seq = ? WHERE id = ? AND last_seq < ?",
-                (card.folded_seq, row, card.folded_seq),
-            )
-        else:
+        if change.folded:
             self._db.executemany(
                 "UPDATE delivery SET card = ? WHERE lane = ? AND seq = ?",
                 [(card_id, row, seq) for seq in change.folded],
             )
-        ended = self._end(lane, change.duplicates, "duplicate", "")
+        ended = self._duplicates(lane, change, now)
         if not change.settled:
             return ended
         if card.group == DIGEST:
-            return ended + self._counted(lane, row)
-        return ended + self._end(lane, self._pending(card_id, card.folded_seq), "merged", "")
+            return ended + self._counted(lane, row, card, now)
+        pending = self._pending(card_id, card.folded_seq)
+        if change.muted_by:
+            return ended + self._end(lane, pending, "muted", change.muted_by, now)
+        into, message = (card.shown_seq, card.shown.message) if card.shown else (None, None)
+        return ended + self._end(lane, pending, "merged", "", now, into, message)
 
-    def _counted(self, lane: LaneKey, row: int) -> tuple[Ended, ...]:
+    def _duplicates(
+        self, lane: LaneKey, change: CardChange, now: float | None
+    ) -> tuple[Ended, ...]:
+        """Those of one original together."""
+        originals = change.originals or (0,) * len(change.duplicates)
+        of: dict[int, list[int]] = {}
+        for seq, original in zip(change.duplicates, originals, strict=True):
+            of.setdefault(original, []).append(seq)
+        return tuple(
+            ended
+            for original, seqs in of.items()
+            for ended in self._end(lane, seqs, "duplicate", "", now, original or None)
+        )
+
+    def _counted(
+        self, lane: LaneKey, row: int, digest: Card, now: float | None
+    ) -> tuple[Ended, ...]:
         """The digest shows all of its cards as they are: what is pending on them is merged."""
         pending = [seq for seq, *_ in cards.pending(self._db, row)]
-        cards.digest_shown(self._db, row)
+        cards.digest_shown(self._db, row, 0.0)
         cards.release(self._db, row)
-        return self._end(lane, pending, "merged", "")
+        message = digest.shown.message if digest.shown else None
+        return self._end(lane, pending, "merged", EndReason.COUNTED, now, None, message)
 
     def _pending(self, card_id: int, up_to: int) -> list[int]:
         rows = self._db.execute(
@@ -221,15 +280,28 @@ class SqliteStore:
         return readable(_lane_state, state)
 
     def dismiss(
-        self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str
+        self,
+        lane: LaneKey,
+        seqs: Sequence[int],
+        settlement: Settlement,
+        why: str,
+        now: float | None = None,
     ) -> tuple[Ended, ...]:
         cards.unwatch(self._db, self._lane(lane), seqs)
-        return self._end(lane, seqs, settlement, why)
+        return self._end(lane, seqs, settlement, why, now)
 
     def _end(
-        self, lane: LaneKey, seqs: Sequence[int], settlement: Settlement, why: str
+        self,
+        lane: LaneKey,
+        seqs: Sequence[int],
+        settlement: Settlement,
+        why: str,
+        now: float | None,
+        into: int | None = None,
+        message: MessageRef | None = None,
     ) -> tuple[Ended, ...]:
-        return end(self._db, lane.platform, self._lane(lane), seqs, settlement, why)
+        row = self._lane(lane)
+        return end(self._db, lane.platform, row, seqs, settlement, why, now, into, message)
 
     def episodes(self, source: str, alert: str, since: float) -> tuple[Episode, ...]:
         return standing.episodes(self._db, source, alert, since)
@@ -250,23 +322,33 @@ class SqliteStore:
     def settle(self, result: AttemptResult) -> tuple[Ended, ...]:
         row = self._lane(result.lane)
         self._db.execute("DELETE FROM attempt WHERE lane = ?", (row,))
-        self._db.execute("UPDATE lane SET state = ? WHERE id = ?", (_encode(result.state), row))
+        self._db.execute(
+            "UPDATE lane SET state = ?, attempts = ? WHERE id = ?",
+            (_encode(result.state), result.state.attempts, row),
+        )
+        self._db.lanes_may_fail = self._db.lanes_may_fail or result.state.attempts > 0
         budgets.end(self._db, result.budgets, passed=result.passed)
         budgets.settle(self._db, result.renamed, result.blocks)
         if result.digest is not None:
-            return self._settle_digest(result, row, result.digest)
+            ended = self._settle_digest(result, row, result.digest)
+            for change in result.also:
+                ended += self._keep(result.lane, change, result.now)
+            return ended
         finished = self._finish(result) if result.shown or result.dead else ()
         for change in (result.change, *result.also):
-            finished += self._keep(result.lane, change)
+            finished += self._keep(result.lane, change, result.now)
         return finished
 
     def _settle_digest(
         self, result: AttemptResult, row: int, names: frozenset[tuple[GroupId, str]]
     ) -> tuple[Ended, ...]:
-        self._keep(result.lane, result.change)
+        self._keep(result.lane, result.change, result.now)
+        if result.rang:
+            cards.digest_rang(self._db, row)
         pending = cards.pending(self._db, row) if result.shown or result.dead else []
         if result.dead:
-            return self._end(result.lane, [seq for seq, *_ in pending], "dead", result.dead)
+            seqs = [seq for seq, *_ in pending]
+            return self._end(result.lane, seqs, "dead", result.dead, result.now)
         if not result.shown:
             return ()
         named = [
@@ -275,29 +357,58 @@ class SqliteStore:
             if (_group(grp), print_) in names
         ]
         counted = [seq for seq, grp, print_, _, _ in pending if (_group(grp), print_) not in names]
-        cards.digest_shown(self._db, row)
+        cards.digest_named(self._db, row, names)
+        cards.digest_shown(self._db, row, result.now)
         cards.release(self._db, row)
-        return self._delivered(result, named) + self._end(result.lane, counted, "merged", "")
+        return self._delivered(result, named, EndReason.DIGEST) + self._end(
+            result.lane, counted, "merged", EndReason.COUNTED, result.now, None, _message(result)
+        )
 
     def _delivered(
-        self, result: AttemptResult, rows: Sequence[tuple[int, str, float]]
+        self, result: AttemptResult, rows: Sequence[tuple[int, str, float]], why: str = ""
     ) -> tuple[Ended, ...]:
-        self._end(result.lane, [seq for seq, _, _ in rows], "delivered", "")
+        lane, now = result.lane, result.now
+        seqs = [seq for seq, _, _ in rows]
+        self._end(lane, seqs, "delivered", why, now, None, _message(result))
         latencies: dict[str, list[float]] = {}
-        for _, owner, accepted_at in rows:
-            latencies.setdefault(owner, []).append(result.now - accepted_at)
+        last: dict[str, int] = {}
+        for seq, owner, accepted_at in rows:
+            latencies.setdefault(owner, []).append(now - accepted_at)
+            last[owner] = seq
         return tuple(
-            Ended(owner, "delivered", len(taken), tuple(taken))
+            Ended(owner, "delivered", len(taken), tuple(taken), "", *self._ids(lane, last[owner]))
             for owner, taken in latencies.items()
         )
 
-    def absorb(self, lane: LaneKey, receiver: str, now: float, recheck_at: float) -> None:
+    def _ids(self, lane: LaneKey, seq: int) -> tuple[str, int]:
+        """The ids of a delivery and its payload."""
         row = self._lane(lane)
-        digest = absorbing(cards.find(self._db, row, text(DIGEST), ""), receiver, now)
+        (payload,) = self._db.execute(
+            "SELECT payload FROM delivery WHERE lane = ? AND seq = ?", (row, seq)
+        ).fetchone()
+        return f"{row}/{seq}", int(payload)
+
+    def room(self, limits: Sequence[Limit], now: float, seconds: float) -> float:
+        return budgets.room_in_all(self._db, limits, now, seconds)
+
+    def absorb(self, lane: LaneKey, how: Absorb, now: float) -> None:
+        row = self._lane(lane)
+        before = cards.find(self._db, row, text(DIGEST), "")
+        digest = absorbing(before, how.receiver, now, pressed=how.pressed, urgent=how.urgent)
         if digest.shown is None:
             cards.let_go(self._db, row)
-        cards.absorb(self._db, row, recheck_at)
-        self._keep(lane, CardChange(digest, now, urgent=False))
+        cards.absorb(self._db, row, how.recheck_at, how.beside, urgent=how.urgent)
+        rank = Rank.URGENT if how.urgent else Rank.FIRST
+        self._keep(lane, CardChange(digest, now, urgent=False, rank=rank), now)
+
+    def follow(self, lane: LaneKey, change: CardChange, now: float) -> None:
+        self._keep(lane, change, now)
+        cards.follow(self._db, self._lane(lane), now)
+
+    def wake_api(
+        self, lane: LaneKey, since: float, now: float, pause: float
+    ) -> tuple[LaneKey, ...]:
+        return budgets.wake_api(self._db, lane, since, now, pause)
 
     def _finish(self, result: AttemptResult) -> tuple[Ended, ...]:
         card = result.change.card
@@ -310,8 +421,17 @@ class SqliteStore:
         if not rows:
             return ()
         if result.dead:
-            return self._end(result.lane, [seq for seq, _, _ in rows], "dead", result.dead)
-        merged = self._end(result.lane, [seq for seq, _, _ in rows[:-1]], "merged", "")
+            seqs = [seq for seq, _, _ in rows]
+            return self._end(result.lane, seqs, "dead", result.dead, result.now)
+        merged = self._end(
+            result.lane,
+            [seq for seq, _, _ in rows[:-1]],
+            "merged",
+            "",
+            result.now,
+            rows[-1][0],
+            _message(result),
+        )
         return merged + self._delivered(result, rows[-1:])
 
     def move_times_back(self, now: float) -> float:
@@ -357,14 +477,56 @@ class SqliteStore:
     def pending_lanes(self) -> tuple[tuple[LaneKey, str], ...]:
         return pending_lanes(self._db)
 
-    def expire(self, lane: LaneKey, receiver: str, before: float) -> tuple[Ended, ...]:
+    def expire(
+        self, lane: LaneKey, receiver: str, before: float, now: float | None = None
+    ) -> tuple[Ended, ...]:
         row = self._lane(lane)
         refused = self.state(lane).down is not None
         seqs = waiting.overdue(self._db, row, receiver, before, refused=refused)
-        return self._end(lane, seqs, "expired", "")
+        return self._end(lane, seqs, "expired", EndReason.EXPIRED, now)
 
     def purge(self, before: float, size: int, most: int) -> int:
         return self._purge.some(before, size, most)
+
+    def configured(self, sha256: str, now: float) -> int:
+        return history.configured(self._db, sha256, now)
+
+    def refused(self, refusals: Sequence[Refusal]) -> None:
+        history.refused(self._db, refusals)
+
+    def history(self, query: HistoryQuery) -> HistoryPage:
+        spread(self._db)
+        return history.page(self._db, query)
+
+    def traced(self, trace_id: str) -> Trace | Refused:
+        spread(self._db)
+        return history.show(self._db, trace_id)
+
+    def last_heard(self, alertname: str, source: str | None) -> LastHeard:
+        return history.last_heard(self._db, alertname, source)
+
+    def standing_now(self) -> StorageStatus:
+        return overview.status(self._db)
+
+    def per_minute(self, since: float, minutes: int) -> tuple[tuple[int, int], ...]:
+        return overview.per_minute(self._db, since, minutes)
+
+    def open_cards(self, after: int, limit: int) -> tuple[OpenCard, ...]:
+        return overview.open_cards(self._db, after, limit)
+
+    def close_card(self, number: int, now: float) -> ClosedCard | Refused:
+        found = overview.open_card(self._db, number)
+        if found is None:
+            return Refused(f"no card {number} is open: `alert-relay cards list` has their numbers")
+        lane, card = found
+        self._keep(lane, CardChange(close_by_hand(card, now), now, urgent=False), now)
+        return ClosedCard(number, lane)
+
+    def stored_payloads(self, since: float, after: int = 0) -> tuple[StoredPayload, ...]:
+        return history.stored_payloads(self._db, since, after)
+
+    def backup(self, file: Path) -> None:
+        self._db.backup(file)
 
     def queue(self, query: Query) -> Page | Refused:
         return queue.page(self._db, query)

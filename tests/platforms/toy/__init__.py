@@ -148,6 +148,10 @@ def probe(endpoint: Endpoint) -> Request:
     return Request("GET", url, "list", repeatable=True, http=endpoint.http)
 
 
+def message_link(ref: MessageRef, guild: str) -> str:  # noqa: ARG001
+    return ""
+
+
 def needs_guild(endpoint: Endpoint, step: Step) -> bool:  # noqa: ARG001
     return False
 

@@ -6,11 +6,14 @@ CREATE TABLE config (
 );
 
 -- generation: the configuration that routed the payload. discarded: alerts that reached no chat, by route. last: no
--- part of it is to follow, so that alerts of its group that were not listed are absent.
+-- part of it is to follow, so that alerts of its group that were not listed are absent. bare: the bytes of one from
+-- which no delivery came; 0: some did, or it was not spread yet.
 ALTER TABLE payload ADD COLUMN source TEXT NOT NULL DEFAULT '';
 ALTER TABLE payload ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE payload ADD COLUMN discarded BLOB;
 ALTER TABLE payload ADD COLUMN last INTEGER NOT NULL DEFAULT 1;
+ALTER TABLE payload ADD COLUMN bare INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX payload_bare ON payload (id, bare) WHERE bare > 0;
 UPDATE payload SET source = coalesce(json_extract(CAST(body AS TEXT), '$.source'), '')
     WHERE json_valid(CAST(body AS TEXT));
 -- The alert names of payloads, by which their history is found.
@@ -20,7 +23,17 @@ CREATE TABLE payload_name (
     PRIMARY KEY (name, payload)
 ) WITHOUT ROWID;
 CREATE INDEX payload_name_payload ON payload_name (payload);
+INSERT OR IGNORE INTO payload_name
+    SELECT coalesce(nullif(json_extract(alert.value, '$.labels.alertname'), ''), 'unnamed alert'), payload.id
+    FROM payload JOIN json_each(CASE WHEN json_valid(CAST(body AS TEXT)) THEN CAST(body AS TEXT) ELSE '{}' END,
+        '$.alerts') AS alert;
 CREATE INDEX payload_accepted ON payload (accepted_at);
+-- When each source was last heard.
+CREATE TABLE heard (
+    source TEXT PRIMARY KEY,
+    at REAL NOT NULL
+) WITHOUT ROWID;
+INSERT INTO heard SELECT source, max(accepted_at) FROM payload GROUP BY source;
 -- What was refused at the door: 400, 401, 404, 413, 503.
 CREATE TABLE refusal (
     id INTEGER PRIMARY KEY,
@@ -33,7 +46,7 @@ CREATE TABLE refusal (
 );
 
 -- route: the position of the route that led here, and its place in the file. into: the seq of the delivery into which
--- this one was merged, or of which it is a duplicate. message: where it stands in the chat, once delivered.
+-- this one was merged, or of which it is a duplicate. message: where the message that shows it stands in the chat.
 ALTER TABLE delivery ADD COLUMN route TEXT NOT NULL DEFAULT '';
 ALTER TABLE delivery ADD COLUMN ended_at REAL;
 ALTER TABLE delivery ADD COLUMN into_seq INTEGER;
@@ -102,6 +115,7 @@ CREATE TABLE episode (
 ) WITHOUT ROWID;
 CREATE INDEX episode_ended ON episode (ended_at);
 
+CREATE INDEX card_open ON card (id) WHERE firing = 1;
 -- Where a card's message stands in its chat: a press names the message.
 ALTER TABLE card ADD COLUMN message TEXT NOT NULL DEFAULT '';
 CREATE INDEX card_message ON card (lane, message) WHERE message != '';
@@ -196,3 +210,35 @@ CREATE TABLE question (
     body BLOB NOT NULL,
     PRIMARY KEY (bot, chat, message)
 ) WITHOUT ROWID;
+
+-- rank: of the card's next step, by what it tells. in_digest: the lane's digest names or counts it, beside a message of
+-- its own or in place of one (absorbed). named: by a line of its own. rung: the digest made a sound since it was urgent.
+ALTER TABLE card ADD COLUMN rank INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE card ADD COLUMN in_digest INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE card ADD COLUMN named INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE card ADD COLUMN rung INTEGER NOT NULL DEFAULT 0;
+UPDATE card SET in_digest = absorbed;
+DROP INDEX card_ready;
+CREATE INDEX card_ready ON card (lane, rank, waiting_since, due) WHERE ready = 1;
+DROP INDEX card_waiting;
+CREATE INDEX card_waiting ON card (chat, lane, rank) WHERE ready = 1 AND absorbed = 0;
+DROP INDEX card_absorbed;
+CREATE INDEX card_in_digest ON card (lane) WHERE in_digest = 1;
+
+-- called_at: when the lane's last call began. attempts: how many failed since one got through.
+ALTER TABLE lane ADD COLUMN called_at REAL NOT NULL DEFAULT 0;
+ALTER TABLE lane ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
+
+-- A call that a budget did not let go: rank says what it tells, called_at when its lane called last, since how long its
+-- card waits, due when it may go.
+DROP TABLE wish;
+CREATE TABLE wish (
+    key TEXT NOT NULL,
+    lane INTEGER NOT NULL,
+    rank INTEGER NOT NULL,
+    called_at REAL NOT NULL,
+    since REAL NOT NULL,
+    due REAL NOT NULL,
+    PRIMARY KEY (key, lane)
+) WITHOUT ROWID;
+CREATE INDEX wish_lane ON wish (lane);

@@ -13,7 +13,7 @@ from relay.sandbox.telegram import Telegram
 SHOWN = 100  # messages of a chat, the newest
 
 
-def picture(telegram: Telegram, discord: Discord) -> JsonObject:
+def page_state(telegram: Telegram, discord: Discord) -> JsonObject:
     chats = [
         *(_telegram(chat) for chat in telegram.chats.values()),
         *(_discord(c) for c in discord.channels.values()),
@@ -22,7 +22,7 @@ def picture(telegram: Telegram, discord: Discord) -> JsonObject:
 
 
 def revision(telegram: Telegram, discord: Discord) -> int:
-    """A number that grows with every change of the picture."""
+    """A number that grows with every change of the page."""
     return telegram.revision + discord.revision
 
 

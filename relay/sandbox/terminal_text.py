@@ -1,4 +1,4 @@
-"""Styled text in terminal cells: display width, wrapping, ANSI colours."""
+"""Styled text for a terminal: display width, wrapping, ANSI colours."""
 
 import unicodedata
 from collections.abc import Iterator
@@ -22,8 +22,8 @@ ANSI: dict[Kind, str] = {
     "subtext": "2",
 }
 BAR = "▎ "
-Cell = tuple[str, frozenset[Kind]]
-Line = list[Cell]
+StyledCharacter = tuple[str, frozenset[Kind]]
+Line = list[StyledCharacter]
 
 
 def columns(text: str) -> int:
@@ -58,14 +58,14 @@ def lines(text: Styled, width: int) -> list[Line]:
     for style in text.styles:
         for index in range(style.start, style.end):
             kinds[index].add(style.kind)
-    cells = [
-        (_harmless(character), frozenset(kind))
+    characters = [
+        (_printable(character), frozenset(kind))
         for character, kind in zip(text.text, kinds, strict=True)
     ]
-    return [line for paragraph in _paragraphs(cells) for line in _barred(paragraph, width)]
+    return [line for paragraph in _paragraphs(characters) for line in _quoted(paragraph, width)]
 
 
-def _harmless(character: str) -> str:
+def _printable(character: str) -> str:
     """A terminal obeys control characters, so none of an alert's may reach it."""
     steering = (
         unicodedata.category(character) == "Cc"
@@ -79,7 +79,7 @@ def plain(line: Line) -> str:
     return "".join(character for character, _ in line)
 
 
-def painted(line: Line, *, colour: bool) -> str:
+def with_ansi(line: Line, *, colour: bool) -> str:
     """The line for a terminal, with ANSI codes when it has colours."""
     if not colour:
         return plain(line)
@@ -93,18 +93,18 @@ def painted(line: Line, *, colour: bool) -> str:
     return text + ("\x1b[0m" if shown else "")
 
 
-def _paragraphs(cells: Line) -> Iterator[Line]:
+def _paragraphs(characters: Line) -> Iterator[Line]:
     paragraph: Line = []
-    for cell in cells:
-        if cell[0] == "\n":
+    for character in characters:
+        if character[0] == "\n":
             yield paragraph
             paragraph = []
         else:
-            paragraph.append(cell)
+            paragraph.append(character)
     yield paragraph
 
 
-def _barred(paragraph: Line, width: int) -> list[Line]:
+def _quoted(paragraph: Line, width: int) -> list[Line]:
     quoted = bool(paragraph) and bool(paragraph[0][1] & {"quote", "fold"})
     if not quoted:
         return _wrapped(paragraph, width)
@@ -136,10 +136,10 @@ def _fitting(word: Line, width: int) -> int:
 
 def _words(paragraph: Line) -> Iterator[Line]:
     word: Line = []
-    for cell in paragraph:
-        if word and word[-1][0] == " " and cell[0] != " ":
+    for character in paragraph:
+        if word and word[-1][0] == " " and character[0] != " ":
             yield word
             word = []
-        word.append(cell)
+        word.append(character)
     if word:
         yield word

@@ -1,0 +1,29 @@
+"""`backup`: a consistent copy of the storage, beside a running relay too."""
+
+import argparse
+from pathlib import Path
+
+from relay.cli.asking import answered
+from relay.cli.base import FAULTY, GOOD, complain, say, storage_option
+from relay.store.history import BackedUp, Backup
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "file", type=Path, metavar="FILE", help="file to write; one that exists is not touched"
+    )
+    storage_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Copies; status 1 when the file exists."""
+    file = options.file.absolute()
+    if file.exists():
+        complain(f"alert-relay backup: {file} exists: name another file")
+        return FAULTY
+    done = answered(options, Backup(str(file)), BackedUp)
+    if isinstance(done, int):
+        return done
+    say(f"{done.file}: {done.size} bytes")
+    return GOOD

@@ -1,0 +1,73 @@
+"""`status`: the relay, its sources, chats and open cards, on one screen."""
+
+import argparse
+import time
+
+import msgspec
+
+from relay.cli.asking import answered
+from relay.cli.base import GOOD, output_option, say, storage_option
+from relay.cli.paths import spell
+from relay.cli.printing import age, safe, table, time_of
+from relay.store.history import AskStatus, ChatStatus, Status
+
+_CHATS = ("CHAT", "STATE", "PENDING", "OLDEST", "LAST MESSAGE", "NEXT CALL", "WAITS FOR")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    storage_option(parser)
+    output_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Prints the status."""
+    status = answered(options, AskStatus(), Status)
+    if isinstance(status, int):
+        return status
+    if options.output == "json":
+        say(msgspec.json.format(msgspec.json.encode(status)).decode())
+    else:
+        say("\n".join(_lines(status, time.time())))
+    return GOOD
+
+
+def _lines(status: Status, now: float) -> list[str]:
+    relay, storage = status.relay, status.storage
+    if relay:
+        loaded = f"loaded {age(now - relay.loaded_at)} ago"
+        head = {
+            "Relay": f"version {relay.version}, up {age(now - relay.started_at)}",
+            "Configuration": f"{relay.config_file}, {relay.sha256[:12]}, {loaded}",
+        }
+    else:
+        config = storage.config
+        last = f"{config.sha256[:12]}, since {time_of(config.since)}" if config else "not known"
+        head = {"Relay": "none runs on this storage", "Configuration": f"last {last}"}
+    heard = [f"{each.source or '(default)'} {age(now - each.at)} ago" for each in storage.sources]
+    beats = [f"{name} {age(now - at)} ago" for name, at in storage.heartbeats]
+    cards = [f"{count} {severity}" for severity, count in storage.open_cards]
+    head |= {
+        "Sources": ", ".join(heard) or "none was heard yet",
+        **({"Heartbeats": ", ".join(beats)} if beats else {}),
+        "Open cards": ", ".join(cards) or "none",
+    }
+    lines = [f"{name:<14} {safe(value)}" for name, value in head.items()]
+    if not storage.chats:
+        return [*lines, "Chats          none got anything yet"]
+    return [*lines, "", table(_CHATS, [_chat(chat, now) for chat in storage.chats])]
+
+
+def _chat(chat: ChatStatus, now: float) -> tuple[str, ...]:
+    ago = "" if chat.last_message is None else f"{age(now - chat.last_message)} ago"
+    due = chat.next_call
+    call = "" if due is None else "now" if due <= now else f"in {age(due - now)}"
+    return (
+        spell(chat.lane),
+        "down" if chat.down else "up",
+        str(chat.pending),
+        "" if chat.oldest is None else age(now - chat.oldest),
+        ago,
+        call,
+        chat.waits,
+    )

@@ -1,0 +1,79 @@
+"""Fallbacks: from receiver to receiver, to an end that is another chat."""
+
+from collections.abc import Iterator, Mapping
+
+from msgspec import Struct
+
+from relay.config.report import Report
+from relay.config.schema import File
+from relay.config.source import Loc
+from relay.core.duration import quote
+from relay.core.routing.lane import Target
+
+
+class _Fallback(Struct, frozen=True):
+    """What one `fallback` says: of which receiver, which receiver, and where."""
+
+    of: str
+    to: str
+    loc: Loc
+
+
+def check_fallbacks(file: File, targets: Mapping[str, tuple[Target, ...]], report: Report) -> None:
+    """Reports fallbacks that lead back to where they began, and those to the chat that they stand
+    in for. Names that nobody has are reported elsewhere.
+    """
+    said = tuple(_said(file))
+    leads = {each.of: [other.to for other in said if other.of == each.of] for each in said}
+    circles: set[frozenset[str]] = set()
+    for each in said:
+        path = _path_back(each, leads)
+        if path == (each.of,):
+            report.fault(each.loc, f"{quote(each.of)} cannot be its own fallback")
+        elif path and frozenset(path) not in circles:
+            circles.add(frozenset(path))
+            names = ", ".join(map(quote, (*path, each.of)))
+            report.fault(each.loc, f"these fallbacks lead in a circle: {names}")
+        elif not path:
+            _check_chat(each, targets, report)
+
+
+def _said(file: File) -> Iterator[_Fallback]:
+    for index, receiver in enumerate(file.receivers):
+        loc: Loc = ("receivers", index)
+        for below, shared in (((), receiver), *((b, e) for _, b, e in receiver.entries())):
+            if shared.fallback is not None:
+                yield _Fallback(receiver.name, shared.fallback, (*loc, *below, "fallback"))
+
+
+def _path_back(begin: _Fallback, leads: Mapping[str, list[str]]) -> tuple[str, ...]:
+    """The receivers from the first back to it, it once; empty when no way leads back."""
+    visited = {begin.to}
+    ways: list[tuple[str, ...]] = [(begin.of, begin.to)]
+    while ways:
+        way = ways.pop()
+        if way[-1] == begin.of:
+            return way[:-1]
+        for name in leads.get(way[-1], ()):
+            if name == begin.of or name not in visited:
+                visited.add(name)
+                ways.append((*way, name))
+    return ()
+
+
+def _check_chat(
+    fallback: _Fallback, targets: Mapping[str, tuple[Target, ...]], report: Report
+) -> None:
+    """A chat that takes no messages takes none for another receiver either."""
+    own = {
+        target.lane
+        for target in targets.get(fallback.of, ())
+        if target.policy.fallback == fallback.to
+    }
+    others = {target.lane for target in targets.get(fallback.to, ())}
+    if others and own and others <= own:
+        report.warn(
+            fallback.loc,
+            f"{quote(fallback.to)} leads to the same chat: when that takes no messages, nothing "
+            "stands in for it",
+        )

@@ -1,0 +1,1 @@
+"""The console: read-only pages about what the relay does and did."""

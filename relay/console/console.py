@@ -1,0 +1,393 @@
+"""The console's pages: one handler, which reads a frozen view from the store for each."""
+
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+from urllib.parse import urlencode
+
+from aiohttp import web
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from relay.active_config import CurrentConfig
+from relay.console.plot import HEIGHT, WIDTH, bars
+from relay.console.sessions import COOKIE, SECONDS, Sessions
+from relay.console.words import WORDS, language_of
+from relay.core.history import OUTCOMES, DeliveryTrace, HistoryRow, Trace, outcome_of, outcomes_of
+from relay.core.routing.explain import explain, reached
+from relay.core.told_history import Place, age, chain, never_came, time_of, told
+from relay.inbound.auth import Auth
+from relay.inbound.peers import is_own_host
+from relay.platforms.contract import Platforms
+from relay.store.history import ChatStatus, HistoryPage, HistoryQuery, OpenCard, RelayStatus
+from relay.store.protocol import Store
+from relay.store.writer import Transactions
+
+T = TypeVar("T")
+_HERE = Path(__file__).parent / "pages"
+_ROWS = 100
+_CARDS = 200
+_MINUTES = 60
+_MOST_FORM = 4096  # bytes of the login form
+_STATIC = {"console.css": "text/css", "console.js": "text/javascript"}
+_PAGES = ("/", "/history", "/explain", "/chats", "/login", "/logout")
+_ALERT = re.compile(r"/a/([0-9]{1,18}(?:/[0-9]{1,18})?)")
+_HEADERS = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:;"
+        " connect-src 'self'; form-action 'self'; base-uri 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+    "Cache-Control": "no-store",
+    "Cross-Origin-Opener-Policy": "same-origin",
+}
+
+
+class Console:
+    """Answers the console's paths. Read-only, behind the authentication of the web configuration;
+    a browser gets basic authentication, or a form that takes a bearer.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        transactions: Transactions,
+        config: CurrentConfig,
+        relay_status: Callable[[], RelayStatus],
+        clock: Callable[[], float],
+        platforms: Platforms,
+        auth: Auth | None,
+        prefix: str = "",
+        external_host: str = "",
+        *,
+        on_loopback: bool = True,
+    ) -> None:
+        """`on_loopback`: a listener of its own, without authentication, answers only requests that
+        name loopback or `external_host`: a page of a browser could ask under a name of its own."""
+        self._on_loopback = on_loopback
+        self._external_host = external_host
+        self._store = store
+        self._transactions = transactions
+        self._config = config
+        self._relay_status = relay_status
+        self._clock = clock
+        self._platforms = platforms
+        self._auth = auth
+        self._prefix = prefix
+        self._sessions = Sessions(clock)
+        self._jinja = Environment(
+            loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined
+        )
+
+    def serves(self, path: str) -> bool:
+        """Whether the path, without the prefix, is one of the console's."""
+        return path in _PAGES or path.startswith("/static/") or bool(_ALERT.fullmatch(path))
+
+    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        """The answer of a listener that serves nothing else."""
+        path = request.path.removeprefix(self._prefix)
+        if self._is_foreign(request):
+            return _plain(403, "this Host is not known here: name it in --web.external-url")
+        if not self.serves(path):
+            return _plain(404, "unknown path")
+        return await self.answer(request, path)
+
+    async def answer(self, request: web.BaseRequest, path: str) -> web.Response:
+        """The page at one of the console's paths."""
+        language = language_of(request.headers.get("Accept-Language", ""))
+        if path.startswith("/static/"):
+            return _static(path.removeprefix("/static/"))
+        if path == "/login" and request.method == "POST":
+            return await self._log_in(request, language)
+        if request.method not in ("GET", "HEAD"):
+            return _plain(405, "method not allowed: use GET")
+        if path == "/logout":
+            return self._log_out(request)
+        if not await self._is_in(request):
+            return self._refused(language, "")
+        if path == "/login":
+            return self._to("/")
+        return await self._page(request, path, language)
+
+    async def _page(self, request: web.BaseRequest, path: str, language: str) -> web.Response:
+        found = _ALERT.fullmatch(path)
+        if found:
+            return await self._alert(found[1], language)
+        match path:
+            case "/history":
+                return await self._history(request.query, language)
+            case "/explain":
+                return self._explain(request.query, language)
+            case "/chats":
+                return await self._chats(language)
+            case _:
+                return await self._now(language)
+
+    def _is_foreign(self, request: web.BaseRequest) -> bool:
+        host = request.headers.get("Host", "")
+        return self._on_loopback and self._is_open() and not is_own_host(host, self._external_host)
+
+    def _is_open(self) -> bool:
+        return self._auth is None or not self._auth.web.guarded
+
+    async def _is_in(self, request: web.BaseRequest) -> bool:
+        if self._auth is None or self._is_open():
+            return True
+        if self._sessions.knows(request.cookies.get(COOKIE, "")):
+            return True
+        given = request.headers.get("Authorization", "")
+        return await self._auth.admits(given, request.remote or "") == "in"
+
+    async def _log_in(self, request: web.BaseRequest, language: str) -> web.Response:
+        if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+            return _plain(403, "a login comes from the console's own form")
+        if (request.content_length or _MOST_FORM + 1) > _MOST_FORM:
+            return _plain(413, "the form is too large")
+        form = await request.post()
+        given = form.get("token")
+        bearer = f"Bearer {given}" if isinstance(given, str) else ""
+        if self._auth is None or await self._auth.admits(bearer, request.remote or "") != "in":
+            return self._refused(language, "login_failed")
+        response = self._to("/")
+        response.set_cookie(
+            COOKIE,
+            self._sessions.begin(),
+            max_age=SECONDS,
+            path=f"{self._prefix}/",
+            httponly=True,
+            samesite="Strict",
+            secure=request.secure,
+        )
+        return response
+
+    def _log_out(self, request: web.BaseRequest) -> web.Response:
+        self._sessions.end(request.cookies.get(COOKIE, ""))
+        response = self._to("/")
+        response.del_cookie(COOKIE, path=f"{self._prefix}/")
+        return response
+
+    def _refused(self, language: str, fault: str) -> web.Response:
+        response = self._render("login.html", language, status=401, fault=fault, page="login")
+        if self._auth is not None:
+            response.headers["WWW-Authenticate"] = self._auth.challenge
+        return response
+
+    def _to(self, path: str) -> web.Response:
+        return web.Response(status=303, headers={**_HEADERS, "Location": f"{self._prefix}{path}"})
+
+    async def _read(self, job: Callable[[], T]) -> T:
+        return await self._transactions.run_unsynced(job)
+
+    async def _now(self, language: str) -> web.Response:
+        now = self._clock()
+        storage = await self._read(self._store.standing_now)
+        cards = await self._read(partial(self._store.open_cards, 0, _CARDS))
+        since = now - _MINUTES * 60
+        minutes = await self._read(partial(self._store.per_minute, since, _MINUTES))
+        relay = self._relay_status()
+        return self._render(
+            "now.html",
+            language,
+            page="now",
+            relay=relay,
+            storage=storage,
+            cards=[self._card(card) for card in sorted(cards, key=lambda card: card.since)],
+            chats=[self._chat(chat) for chat in storage.chats],
+            minutes=[(time_of(since + at * 60)[11:16], *pair) for at, pair in enumerate(minutes)],
+            plots=[bars([pair[which] for pair in minutes]) for which in (0, 1)],
+        )
+
+    async def _chats(self, language: str) -> web.Response:
+        storage = await self._read(self._store.standing_now)
+        chats = [self._chat(chat) for chat in storage.chats]
+        return self._render("chats.html", language, page="chats", chats=chats)
+
+    async def _history(self, query: Mapping[str, str], language: str) -> web.Response:
+        text, fault = query.get("labels", "").strip(), ""
+        labels = _labels(text)
+        if labels is None:
+            labels, fault = (), "faulty"
+        asked = HistoryQuery(
+            labels=labels,
+            receiver=query.get("receiver", "").strip(),
+            outcome=query["outcome"] if query.get("outcome") in OUTCOMES else "",
+            limit=_ROWS,
+            after=_place(query.get("after", "")),
+        )
+        page = await self._read(partial(self._store.history, asked))
+        for _ in range(20):  # a page may find nothing though more is to come
+            if page.rows or not page.next:
+                break
+            asked = _behind(asked, page)
+            page = await self._read(partial(self._store.history, asked))
+        never: tuple[str, ...] = ()
+        if not page.rows and not asked.after:
+            name = dict(labels).get("alertname", "")
+            heard = await self._read(partial(self._store.last_heard, name, None))
+            never = never_came(heard, self._clock(), language)
+        kept = {"labels": text, "receiver": asked.receiver, "outcome": asked.outcome}
+        return self._render(
+            "history.html",
+            language,
+            page="history",
+            rows=[self._row(row, language) for row in page.rows],
+            query=kept,
+            outcomes=OUTCOMES,
+            fault=fault,
+            never=never,
+            older=f"?{urlencode({**kept, 'after': page.next})}" if page.next else "",
+        )
+
+    async def _alert(self, trace_id: str, language: str) -> web.Response:
+        trace = await self._read(partial(self._store.traced, trace_id))
+        if not isinstance(trace, Trace):
+            return self._render(
+                "alert.html", language, status=404, page="alert", id=trace_id, sentences=(),
+                rows=(), labels="",
+            )  # fmt: skip
+        places = {each.id: self._place(each) for each in trace.deliveries}
+        return self._render(
+            "alert.html",
+            language,
+            page="alert",
+            id=trace_id,
+            sentences=[_linked(each) for each in chain(trace, places, language)],
+            rows=[
+                *(self._row(each, language) for each in trace.discarded),
+                *(self._row(each, language) for each in trace.deliveries),
+            ],
+            labels=f"alertname={trace.alerts[0]}" if trace.alerts else "",
+        )
+
+    def _explain(self, query: Mapping[str, str], language: str) -> web.Response:
+        text, at = query.get("labels", "").strip(), query.get("at", "").strip()
+        labels, moment = _labels(text), _moment(at, self._clock())
+        config = self._config.current
+        routing = config.routing
+        visited, found = [], []
+        if labels and moment is not None:
+            for each in explain(routing.root, dict(labels)):
+                failed = str(each.failed) if each.failed else ""
+                matchers = ", ".join(map(str, each.route.matchers))
+                name, depth = routing.name_of(each.route), min(each.depth, 8)
+                visited.append((name, depth, matchers, each.route.receiver, failed, each.reached))
+            for end in reached(routing.root, dict(labels), config.intervals, moment):
+                targets = routing.targets.get(end.receiver, ())
+                chats = [self._spell(target.lane) for target in targets]
+                found.append((end.receiver, chats, end.muted))
+        return self._render(
+            "explain.html",
+            language,
+            page="explain",
+            labels=text,
+            at=at,
+            fault="faulty" if labels is None or moment is None else "",
+            visited=visited,
+            found=found,
+        )
+
+    def _place(self, each: DeliveryTrace) -> Place:
+        platform = self._platforms.get(each.lane.platform)
+        link = platform.message_link(each.message, each.guild) if platform and each.message else ""
+        return Place(self._spell(each.lane), link)
+
+    def _spell(self, lane: object) -> str:
+        platform = self._platforms.get(getattr(lane, "platform", ""))
+        return platform.spell(lane) if platform else str(lane)  # type: ignore[arg-type]
+
+    def _row(self, row: HistoryRow, language: str) -> dict[str, object]:
+        place = self._place(row) if isinstance(row, DeliveryTrace) else Place("")
+        return {
+            "row": row,
+            "payload": getattr(row, "payload", ""),
+            "at": time_of(row.at),
+            "alerts": ", ".join(getattr(row, "alerts", ())),
+            "count": getattr(row, "count", 0),
+            "receiver": getattr(row, "owner", "") or getattr(row, "receiver", ""),
+            "chat": place.chat,
+            "link": place.link,
+            "outcome": outcome_of(row),
+            "beside": sorted(outcomes_of(row) - {outcome_of(row)}),
+            "why": told(row, Place(place.chat), language),
+        }
+
+    def _card(self, card: OpenCard) -> dict[str, object]:
+        platform = self._platforms.get(card.lane.platform)
+        link = platform.message_link(card.message, card.guild) if platform and card.message else ""
+        return {"card": card, "chat": self._spell(card.lane), "link": link}
+
+    def _chat(self, chat: ChatStatus) -> dict[str, object]:
+        return {"chat": chat, "name": self._spell(chat.lane)}
+
+    def _render(
+        self, name: str, language: str, status: int = 200, **values: object
+    ) -> web.Response:
+        now = self._clock()
+        text = self._jinja.get_template(name).render(
+            t=WORDS[language],
+            language=language,
+            prefix=self._prefix,
+            now=now,
+            age=lambda at: age(now - at),
+            until=lambda at: age(at - now),
+            time_of=time_of,
+            iso=lambda at: datetime.fromtimestamp(at, UTC).isoformat(),
+            width=WIDTH,
+            height=HEIGHT,
+            guarded=not self._is_open(),
+            **values,
+        )
+        return web.Response(
+            status=status, text=text, content_type="text/html", headers=dict(_HEADERS)
+        )
+
+
+def _behind(query: HistoryQuery, page: HistoryPage) -> HistoryQuery:
+    return HistoryQuery(
+        query.labels, query.since, query.receiver, query.outcome, query.source, query.limit,
+        page.next,
+    )  # fmt: skip
+
+
+def _labels(text: str) -> tuple[tuple[str, str], ...] | None:
+    """`a=b c="d e"` as labels; None when it is something else."""
+    found = re.findall(r'([A-Za-z_][A-Za-z0-9_]*)=("[^"]*"|[^\s,]*)', text)
+    rest = re.sub(r'([A-Za-z_][A-Za-z0-9_]*)=("[^"]*"|[^\s,]*)', "", text).strip(" ,")
+    return None if rest else tuple((name, value.strip('"')) for name, value in found)
+
+
+def _place(text: str) -> str:
+    """The place of a page, if it is one."""
+    return text if re.fullmatch(r"\d{1,19}\.\d{1,19}", text) else ""
+
+
+def _moment(text: str, now: float) -> float | None:
+    """A time in RFC 3339; now where none is given, None where it is another text."""
+    try:
+        moment = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    if moment is None:
+        return now
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+
+
+def _linked(sentence: str) -> list[tuple[str, bool]]:
+    """The pieces of a sentence, and which are addresses."""
+    pieces = re.split(r"(https://[^\s]+?)(?=[.,]?(?:\s|$))", sentence)
+    return [(piece, piece.startswith("https://")) for piece in pieces if piece]
+
+
+def _static(name: str) -> web.Response:
+    kind = _STATIC.get(name)
+    if kind is None:
+        return _plain(404, "unknown path")
+    body = (_HERE / name).read_bytes()
+    return web.Response(body=body, content_type=kind, charset="utf-8", headers=dict(_HEADERS))
+
+
+def _plain(status: int, text: str) -> web.Response:
+    return web.Response(status=status, text=f"{text}\n", headers=dict(_HEADERS))

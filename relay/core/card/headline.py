@@ -1,0 +1,27 @@
+"""A card in one line of plain text, for notices and the log."""
+
+from relay.core.card.card import Card
+from relay.core.card.severity import rank
+from relay.core.card.subject import one_line, short, subject
+
+_SEEN = 20  # alerts that are asked what they share
+
+
+def headline(card: Card) -> str:
+    """`warning KubeJobFailed · invoice-export-28893210 · billing`; of several names how many alerts
+    there are; empty for a card without alerts."""
+    firing = [entry for entry in card.entries if entry.status == "firing"] or [*card.entries]
+    if not firing:
+        return ""
+    told = subject(firing[:_SEEN], card.head.group_labels)
+    names = dict.fromkeys(entry.labels.get("alertname", "") for entry in firing)
+    title = short(next(iter(names))) if len(names) == 1 else f"{len(firing)} alerts"
+    count = f" ×{len(firing)}" if len(firing) > 1 and len(names) == 1 else ""
+    state = one_line(firing[0].severity) if firing[0].status == "firing" else firing[0].status
+    head = " ".join(filter(None, (state, title))) + count
+    return " · ".join(filter(None, (head, " ".join(told.who), ", ".join(told.where))))
+
+
+def is_critical(card: Card) -> bool:
+    """An alert of the card fires with one of the highest severities."""
+    return any(entry.status == "firing" and rank(entry.severity) == 0 for entry in card.entries)

@@ -1,0 +1,135 @@
+"""What became of alerts, as values: where each delivery, discarded alert and refused request ended,
+and when something was last heard.
+"""
+
+from typing import Literal, get_args
+
+from msgspec import Struct
+
+from relay.core.alert import GroupId
+from relay.core.card.step import MessageRef
+from relay.core.event import EndReason, Settlement
+from relay.core.routing.lane import LaneKey
+
+Outcome = Literal[Settlement, "pending", "discarded", "refused", "held", "digest", "fallback"]
+"""How a row of the history ended; the last three stand beside another one."""
+OUTCOMES: tuple[str, ...] = get_args(Outcome)
+IN_DIGEST = (EndReason.DIGEST, EndReason.COUNTED)
+
+
+class DeliveryTrace(Struct, frozen=True, tag="delivery"):
+    """A delivery: `alerts` are the first different names of its alerts, `count` how many it has.
+    It counts under `owner`; a copy for a fallback has another `receiver`. `route` is what led here
+    (position and place), empty where an alert has its line on a card of the chat already.
+
+    `into` is the delivery into which it was merged, or that it repeats. `message` is where the
+    message stands that shows it, `guild` the Discord server of it. `held`: an alert of it fires
+    after its end was told, and waits. `absorbed`: the lane's digest tells of its card. `waits`:
+    what keeps a pending one from its chat. `copied`: a copy was made for the fallback. `retried`:
+    the delivery that an operator had made of it.
+    """
+
+    id: str
+    payload: int
+    at: float
+    source: str
+    alerts: tuple[str, ...]
+    count: int
+    lane: LaneKey
+    receiver: str
+    owner: str
+    route: str
+    settlement: Settlement | Literal["pending"]
+    why: str = ""
+    ended_at: float | None = None
+    into: str = ""
+    message: MessageRef | None = None
+    guild: str = ""
+    held: bool = False
+    absorbed: bool = False
+    waits: str = ""
+    copied: bool = False
+    retried: str = ""
+
+
+class DiscardTrace(Struct, frozen=True, tag="discarded"):
+    """Alerts of a payload that reached only receivers without chats, by `route`."""
+
+    payload: int
+    at: float
+    source: str
+    alerts: tuple[str, ...]
+    count: int
+    receiver: str
+    route: str
+
+
+class Refusal(Struct, frozen=True, tag="refused"):
+    """A request that was refused at the door: when (Unix seconds), for which source, with what HTTP
+    status and why, how large its body was, and who sent it. `id` is 0 until it is stored."""
+
+    at: float
+    source: str
+    code: int
+    why: str
+    size: int
+    peer: str
+    id: int = 0
+
+
+HistoryRow = DeliveryTrace | DiscardTrace | Refusal
+
+
+class ConfigTrace(Struct, frozen=True):
+    """A configuration that was in force: its number, the digest of its file, and since when."""
+
+    generation: int
+    sha256: str
+    since: float
+
+
+class Trace(Struct, frozen=True, tag="trace"):
+    """A payload, or a part of one, and all that came of it. `config` is None when it was accepted
+    by an earlier version. `state` is `spread` once every lane has heard of it."""
+
+    id: int
+    at: float
+    group: GroupId
+    firing: int
+    resolved: int
+    alerts: tuple[str, ...]
+    config: ConfigTrace | None
+    deliveries: tuple[DeliveryTrace, ...]
+    discarded: tuple[DiscardTrace, ...]
+
+
+class LastHeard(Struct, frozen=True, tag="last_heard"):
+    """When an alert name (None: never, as far as is known), sources and heartbeats were last heard,
+    Unix seconds."""
+
+    alertname: str
+    at: float | None
+    payload: int | None
+    sources: tuple[tuple[str, float], ...]
+    heartbeats: tuple[tuple[str, float], ...]
+
+
+def outcome_of(row: HistoryRow) -> str:
+    """The word for how a row ended."""
+    match row:
+        case DeliveryTrace(settlement=settlement):
+            return settlement
+        case DiscardTrace():
+            return "discarded"
+        case Refusal():
+            return "refused"
+
+
+def outcomes_of(row: HistoryRow) -> frozenset[str]:
+    """Every word by which the row is found: how it ended, and what stands beside that."""
+    words = {outcome_of(row)}
+    if isinstance(row, DeliveryTrace):
+        words |= {"held"} if row.held else set()
+        words |= {"digest"} if row.absorbed or row.why in IN_DIGEST else set()
+        words |= {"fallback"} if row.receiver != row.owner else set()
+    return frozenset(words)

@@ -1,0 +1,1 @@
+"""A webhook body becomes notifications."""

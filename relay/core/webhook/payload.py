@@ -1,0 +1,223 @@
+"""An Alertmanager webhook body becomes notifications: the envelope is checked at once, alerts are
+read part by part.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator, Sequence, Set
+
+from msgspec import DecodeError, Raw, Struct, ValidationError, field
+from msgspec.json import Decoder
+from msgspec.structs import replace
+
+from relay.core.alert import Alert, AlertStatus, Labels, Notification, outside_key
+from relay.core.routing.matcher import Matcher
+from relay.core.webhook.fields import ABSENT, Count, count_of, labels_of, status_of, text_of
+from relay.core.webhook.payload_alert import (
+    KnownAlert,
+    StrictAlert,
+    digest_of,
+    fingerprint_of,
+    read_alert,
+)
+from relay.core.webhook.shape import PayloadError, check_encoding, check_shape, mended
+
+PART = 256
+_KNOWN_SIZE = 1 << 20  # bytes of a body whose alerts are all decoded at once
+
+
+_A_LIST = (
+    "the body is a list, as Prometheus posts it to Alertmanager: point Prometheus there, and "
+    "Alertmanager's webhook here"
+)
+
+
+class _Envelope(Struct, rename="camel"):
+    """The body with its values unread: only `alerts` has to be right, all else is taken as far as
+    it goes.
+    """
+
+    alerts: list[Raw]
+    receiver: Raw = ABSENT
+    status: Raw = ABSENT
+    group_key: Raw = ABSENT
+    group_labels: Raw = ABSENT
+    common_labels: Raw = ABSENT
+    common_annotations: Raw = ABSENT
+    route_labels: Raw = ABSENT
+    external_url: Raw = field(default=ABSENT, name="externalURL")
+    reason: Raw = field(default=ABSENT, name="notification_reason")
+    truncated_alerts: Raw = ABSENT
+
+
+class _Known(Struct, rename="camel", forbid_unknown_fields=True):
+    """A body as Alertmanager writes it, with its fields and no other: its depth is known."""
+
+    alerts: list[StrictAlert]
+    version: str | None = None
+    receiver: str | None = None
+    status: AlertStatus | None = None
+    group_key: str | None = None
+    group_labels: Labels | None = None
+    common_labels: Labels | None = None
+    common_annotations: Labels | None = None
+    route_labels: Labels | None = None
+    external_url: str | None = field(default=None, name="externalURL")
+    reason: str | None = field(default=None, name="notification_reason")
+    truncated_alerts: Count | None = None
+
+
+_KNOWN = Decoder(_Known)
+_ENVELOPE = Decoder(_Envelope)
+_META = re.compile(r"\\([\\.+*?()|\[\]{}^$])")
+
+
+def parse(body: bytes, source: str) -> Iterator[Notification]:
+    """The notifications of a body: one, or one for each `PART` alerts of a larger one, read as they
+    are asked for.
+
+    A body with Alertmanager's fields and no fault is decoded at once, any other field by field.
+    Raises PayloadError at the call and never later: an alert that cannot be read becomes a fallback
+    alert. https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
+    """
+    check_encoding(body)
+    known = _known(body) if len(body) <= _KNOWN_SIZE else None
+    if known is not None:
+        return _notifications(_known_whole(known, source), known.status, known.alerts)
+    check_shape(body)
+    envelope = _envelope(body)
+    told = status_of(envelope.status)
+    return _notifications(_whole(envelope, source), told, envelope.alerts)
+
+
+def _known(body: bytes) -> _Known | None:
+    """A body as Alertmanager writes it; None for any other, also for one that is refused."""
+    try:
+        return _KNOWN.decode(body)
+    except DecodeError:
+        return None
+
+
+def _envelope(body: bytes | bytearray) -> _Envelope:
+    try:
+        envelope = _ENVELOPE.decode(body)
+    except ValidationError:
+        what = {b"{": "alerts: expected a list", b"[": _A_LIST}.get(bytes(body.lstrip()[:1]))
+        raise PayloadError(what or "the body is not a JSON object") from None
+    except DecodeError as error:
+        again = mended(body)
+        if again == body:
+            raise PayloadError(f"the body is not JSON: {error}") from None
+        return _envelope(again)
+    return envelope
+
+
+def _notifications(
+    whole: Notification, told: AlertStatus | None, unread: Sequence[KnownAlert | Raw]
+) -> Iterator[Notification]:
+    """`told` is the status that the payload gives, None where it gives none."""
+    parts = max(1, -(-len(unread) // PART))
+    alerts = _page(unread, told) if parts == 1 else ()
+    state = 0
+    firing = False
+    known: set[str] = set()
+    for alert in alerts or (read_alert(each, told) for each in unread):
+        known.add(alert.fingerprint)
+        if alert.status == "firing":
+            state += digest_of(alert.fingerprint.encode())
+            firing = True
+    whole = replace(
+        whole,
+        group_key=outside_key(whole.group_key) or _own_key(known),
+        state=state % 2**63,
+        status=told or ("firing" if firing else "resolved"),
+    )
+    unique = len(known) == len(unread)
+    if parts == 1:
+        yield replace(whole, alerts=alerts if unique else _told_apart(alerts))
+        return
+    for part in range(parts):
+        page = _page(unread[part * PART : (part + 1) * PART], told)
+        page = page if unique else _told_apart(page)
+        yield replace(whole, alerts=page, part=part, parts=parts)
+
+
+def _own_key(fingerprints: Set[str]) -> str:
+    """A key for a payload that names no group: its alerts are the group."""
+    if not fingerprints:
+        return "{}:{}"
+    return f"alerts:{digest_of(' '.join(sorted(fingerprints)).encode()):016x}"
+
+
+def _told_apart(alerts: Sequence[Alert]) -> tuple[Alert, ...]:
+    """Alerts of which several have one fingerprint, each by the fingerprint of its own labels. Of
+    the same alert in both states the firing one counts.
+    """
+    counted = Counter(alert.fingerprint for alert in alerts)
+    apart = [
+        replace(alert, fingerprint=fingerprint_of(alert.labels))
+        if counted[alert.fingerprint] > 1
+        else alert
+        for alert in alerts
+    ]
+    firing = {alert.fingerprint for alert in apart if alert.status == "firing"}
+    return tuple(
+        alert for alert in apart if alert.status == "firing" or alert.fingerprint not in firing
+    )
+
+
+def _page(unread: Sequence[KnownAlert | Raw], told: AlertStatus | None) -> tuple[Alert, ...]:
+    return tuple([read_alert(each, told) for each in unread])
+
+
+def _known_whole(known: _Known, source: str) -> Notification:
+    group_labels = known.group_labels or {}
+    return Notification(
+        source=source,
+        receiver=_unquoted(known.receiver or ""),
+        group_key=known.group_key or _group_key(group_labels),
+        status="resolved",
+        alerts=(),
+        group_labels=group_labels,
+        common_labels=known.common_labels or {},
+        common_annotations=known.common_annotations or {},
+        route_labels=known.route_labels or {},
+        external_url=known.external_url or "",
+        reason=known.reason or "",
+        truncated=known.truncated_alerts or 0,
+        state=0,
+    )
+
+
+def _whole(envelope: _Envelope, source: str) -> Notification:
+    group_labels = labels_of(envelope.group_labels) or {}
+    return Notification(
+        source=source,
+        receiver=_unquoted(text_of(envelope.receiver)),
+        group_key=text_of(envelope.group_key) or _group_key(group_labels),
+        status="resolved",
+        alerts=(),
+        group_labels=group_labels,
+        common_labels=labels_of(envelope.common_labels) or {},
+        common_annotations=labels_of(envelope.common_annotations) or {},
+        route_labels=labels_of(envelope.route_labels) or {},
+        external_url=text_of(envelope.external_url),
+        reason=text_of(envelope.reason),
+        truncated=count_of(envelope.truncated_alerts),
+        state=0,
+    )
+
+
+def _unquoted(receiver: str) -> str:
+    return _META.sub(r"\1", receiver) if "\\" in receiver else receiver
+
+
+def _group_key(labels: Labels) -> str:
+    """A key in Alertmanager's form for a sender that gave none; empty where it gave no labels."""
+    if not labels:
+        return ""
+    return (
+        "{}:{"
+        + ", ".join(str(Matcher(name, "=", value)) for name, value in sorted(labels.items()))
+        + "}"
+    )

@@ -1,0 +1,143 @@
+"""An alert of a payload: as Alertmanager writes it, or field by field."""
+
+from hashlib import blake2b
+from typing import assert_never
+
+from msgspec import Raw, Struct, ValidationError, field
+from msgspec.json import Decoder
+
+from relay.core.alert import Alert, AlertStatus, Labels
+from relay.core.webhook.fields import (
+    ABSENT,
+    Moment,
+    labels_of,
+    seconds_of,
+    status_of,
+    text_of,
+    time_of,
+)
+
+_DESCRIPTION = 500
+
+
+class KnownAlert(Struct, rename="camel", gc=False):
+    """An alert as Alertmanager writes it. Grafana and others add fields of their own."""
+
+    status: AlertStatus
+    labels: Labels | None = None
+    annotations: Labels | None = None
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
+    generator_url: str | None = field(default=None, name="generatorURL")
+    fingerprint: str | None = None
+    silence_url: Raw = field(default=ABSENT, name="silenceURL")
+    dashboard_url: Raw = field(default=ABSENT, name="dashboardURL")
+    panel_url: Raw = field(default=ABSENT, name="panelURL")
+    values: Raw = ABSENT
+
+
+class StrictAlert(KnownAlert, rename="camel", forbid_unknown_fields=True):
+    """An alert with Alertmanager's fields and no other: its depth is known."""
+
+
+class _Fields(Struct, rename="camel"):
+    """An alert with its values unread."""
+
+    status: Raw = ABSENT
+    labels: Raw = ABSENT
+    annotations: Raw = ABSENT
+    starts_at: Raw = ABSENT
+    ends_at: Raw = ABSENT
+    generator_url: Raw = field(default=ABSENT, name="generatorURL")
+    fingerprint: Raw = ABSENT
+
+
+_KNOWN_ALERT = Decoder(KnownAlert)
+_FIELDS = Decoder(_Fields)
+
+
+def read_alert(unread: KnownAlert | Raw, told: AlertStatus | None) -> Alert:
+    match unread:
+        case KnownAlert():
+            return _from_known(unread)
+        case Raw():
+            try:
+                return _from_known(_KNOWN_ALERT.decode(unread))
+            except ValidationError:
+                return _from_fields(unread, told)
+        case _:
+            assert_never(unread)
+
+
+def _from_known(known: KnownAlert) -> Alert:
+    labels = known.labels or {}
+    return Alert(
+        known.status,
+        labels,
+        known.annotations or {},
+        seconds_of(known.starts_at) or 0.0,
+        seconds_of(known.ends_at) if known.status == "resolved" else None,
+        known.generator_url or "",
+        known.fingerprint or fingerprint_of(labels),
+    )
+
+
+def _from_fields(raw: Raw, told: AlertStatus | None) -> Alert:
+    """Each field by itself: what cannot be read costs that field alone. Only an alert without
+    readable labels is malformed.
+    """
+    try:
+        fields = _FIELDS.decode(raw)
+    except ValidationError:
+        return _malformed(raw, _Fields(), "form")
+    labels = labels_of(fields.labels)
+    if labels is None:
+        return _malformed(raw, fields, "labels")
+    ends_at = time_of(fields.ends_at)
+    # Alertmanager gives an end only to what has ended, and calls a payload resolved when all in
+    # it is.
+    ended: AlertStatus = "resolved" if told == "resolved" or ends_at else "firing"
+    status = status_of(fields.status) or ended
+    return Alert(
+        status,
+        labels,
+        labels_of(fields.annotations) or {},
+        time_of(fields.starts_at) or 0.0,
+        ends_at if status == "resolved" else None,
+        text_of(fields.generator_url),
+        text_of(fields.fingerprint) or fingerprint_of(labels),
+    )
+
+
+def _malformed(raw: Raw, fields: _Fields, faulty: str) -> Alert:
+    """A readable alert in the place of one that is none, so that it reaches people all the same.
+    Annotations that can be read are kept, and the raw text stands below their description.
+    """
+    annotations = labels_of(fields.annotations) or {}
+    own = annotations.get("description")
+    return Alert(
+        status_of(fields.status) or "firing",
+        {"alertname": "Malformed alert"},
+        {
+            "summary": f"This alert arrived malformed: its {faulty} cannot be read",
+            **annotations,
+            "description": f"{own}\n{_shortened(raw)}" if own else _shortened(raw),
+        },
+        time_of(fields.starts_at) or 0.0,
+        None,
+        "",
+        text_of(fields.fingerprint) or f"{digest_of(bytes(raw)):016x}",
+    )
+
+
+def _shortened(raw: Raw) -> str:
+    text = bytes(memoryview(raw)[: 4 * _DESCRIPTION + 4]).decode(errors="ignore")
+    return text if len(text) <= _DESCRIPTION else text[: _DESCRIPTION - 1] + "…"
+
+
+def digest_of(text: bytes) -> int:
+    return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
+
+
+def fingerprint_of(labels: Labels) -> str:
+    return f"{digest_of(repr(sorted(labels.items())).encode()):016x}"

@@ -1,0 +1,72 @@
+"""Requests that were refused at the door, written down for the history: a batch at a time, beside
+the answers and never in their way.
+"""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable
+from contextlib import suppress
+from functools import partial
+
+from relay.core.event import Answered, Event, RequestRefused
+from relay.core.history import Refusal
+from relay.store.history import REFUSALS_KEPT
+from relay.store.protocol import Store, StoreError
+from relay.store.writer import Transactions
+
+CODES = (400, 401, 404, 413, 503)
+_EVERY = 1.0  # seconds between two batches
+_LONGEST = 200  # characters of a source, a reason or an address
+
+
+class Refusals:
+    """Listens to events, and keeps the newest of what waits to be written."""
+
+    def __init__(
+        self, store: Store, transactions: Transactions, clock: Callable[[], float]
+    ) -> None:
+        self._store = store
+        self._transactions = transactions
+        self._clock = clock
+        self._waiting: deque[Refusal] = deque(maxlen=REFUSALS_KEPT)
+        self._task: asyncio.Task[None] | None = None
+
+    def on_event(self, event: Event) -> None:
+        """Takes an event; never waits."""
+        if isinstance(event, Answered | RequestRefused) and event.code in CODES:
+            at, source = self._clock(), _source(event.path)
+            why, peer = event.why[:_LONGEST], event.peer[:_LONGEST]
+            self._waiting.append(Refusal(at, source, event.code, why, event.size, peer))
+
+    def start(self) -> None:
+        """Begins to write."""
+        self._task = asyncio.create_task(self._go_on())
+
+    async def stop(self) -> None:
+        """Writes what waits, if the storage takes it, and ends."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)
+            await self.write()
+
+    async def _go_on(self) -> None:
+        while True:
+            await asyncio.sleep(_EVERY)
+            await self.write()
+
+    async def write(self) -> None:
+        """Writes what waits. What a failing storage does not take now is written with the next."""
+        refusals = tuple(self._waiting)
+        if not refusals:
+            return
+        with suppress(StoreError):
+            await self._transactions.run_unsynced(partial(self._store.refused, refusals))
+            for _ in refusals:
+                if self._waiting:
+                    self._waiting.popleft()
+
+
+def _source(path: str) -> str:
+    """The source that the path of a webhook names."""
+    _, found, source = path.partition("/alerts/")
+    return source.strip("/")[:64] if found else ""

@@ -1,0 +1,21 @@
+"""Reads files that a configuration names: regular ones only, so that no open or read waits for a
+writer or a device.
+"""
+
+import os
+import stat
+from pathlib import Path
+
+
+def read_regular(path: Path, most: int) -> bytes:
+    """The file's bytes. Raises OSError, and ValueError when it is a pipe, a device or a folder, or
+    larger than `most` bytes.
+    """
+    opened = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_NOCTTY | os.O_CLOEXEC)
+    with os.fdopen(opened, "rb") as file:
+        if not stat.S_ISREG(os.fstat(opened).st_mode):
+            raise ValueError("not a regular file")
+        data = file.read(most + 1)
+    if len(data) > most:
+        raise ValueError(f"larger than {most >> 10} KiB")
+    return data

@@ -1,0 +1,186 @@
+"""What the history and the status of a storage are asked for, and what they answer."""
+
+from msgspec import Struct
+
+from relay.core.card.step import MessageRef
+from relay.core.history import ConfigTrace, HistoryRow
+from relay.core.routing.lane import LaneKey
+
+MOST_ROWS = 200  # of one page
+MOST_READ = 500  # payloads that are read for one page, whatever is found
+REFUSALS_KEPT = 1000
+
+
+class HistoryQuery(Struct, frozen=True, tag="history"):
+    """What to look for: alerts with these labels, accepted since then (Unix seconds), for that
+    receiver, from that source (None: all), with that outcome. A page goes on behind `after`, the
+    `next` of the page before.
+    """
+
+    labels: tuple[tuple[str, str], ...] = ()
+    since: float = 0.0
+    receiver: str = ""
+    outcome: str = ""
+    source: str | None = None
+    limit: int = MOST_ROWS
+    after: str = ""
+
+
+class HistoryPage(Struct, frozen=True, tag="history_page"):
+    """Rows, the newest first, a little over `limit` of them where a payload has several. `next` is
+    empty on the last page; a page may be empty though another follows."""
+
+    rows: tuple[HistoryRow, ...]
+    next: str
+
+
+class ShowTrace(Struct, frozen=True, tag="show_trace"):
+    """Asks for one payload, by its number or by the id of one of its deliveries."""
+
+    id: str
+
+
+class AskLastHeard(Struct, frozen=True, tag="ask_last_heard"):
+    """Asks when an alert name and a source (None: each) were last heard."""
+
+    alertname: str = ""
+    source: str | None = None
+
+
+class AskStatus(Struct, frozen=True, tag="ask_status"):
+    """Asks for the status."""
+
+
+class ListCards(Struct, frozen=True, tag="list_cards"):
+    """Asks for the cards that are not closed, behind the number `after`."""
+
+    after: int = 0
+    limit: int = MOST_ROWS
+
+
+class CloseCard(Struct, frozen=True, tag="close_card"):
+    """Asks to close a card by hand."""
+
+    number: int
+
+
+class Backup(Struct, frozen=True, tag="backup"):
+    """Asks for a copy of the storage: the absolute path of the file to be written."""
+
+    file: str
+
+
+class StoredPayload(Struct, frozen=True):
+    """A payload as it was accepted: `body` is a notification, or a part of one, encoded."""
+
+    number: int
+    accepted_at: float
+    source: str
+    body: bytes
+
+
+class ListPayloads(Struct, frozen=True, tag="list_payloads"):
+    """Asks for what was accepted since then (Unix seconds), the oldest first, behind the number
+    `after`.
+    """
+
+    since: float
+    after: int = 0
+
+
+class StoredPayloads(Struct, frozen=True, tag="stored_payloads"):
+    """A page of payloads; an empty one is behind the last."""
+
+    payloads: tuple[StoredPayload, ...]
+
+
+class SourceStatus(Struct, frozen=True):
+    """When a source was last heard."""
+
+    source: str
+    at: float
+
+
+class ChatStatus(Struct, frozen=True):
+    """A chat by its lane: why it is down (empty: it is up), its pending deliveries by receiver, the
+    acceptance of the oldest, when a message last changed in it, when the next call is due (None:
+    none is, 0.0: at once) and what that waits for.
+    """
+
+    lane: LaneKey
+    down: str
+    receivers: tuple[str, ...]
+    pending: int
+    oldest: float | None
+    last_message: float | None
+    next_call: float | None
+    waits: str
+
+
+class StorageStatus(Struct, frozen=True, tag="storage_status"):
+    """The storage in numbers: `open_cards` by severity of the worst alert that fires on them."""
+
+    config: ConfigTrace | None
+    sources: tuple[SourceStatus, ...]
+    heartbeats: tuple[tuple[str, float], ...]
+    chats: tuple[ChatStatus, ...]
+    open_cards: tuple[tuple[str, int], ...]
+
+
+class RelayStatus(Struct, frozen=True):
+    """The process: its version, since when it runs, its configuration file, and when that was
+    loaded."""
+
+    version: str
+    started_at: float
+    config_file: str
+    sha256: str
+    loaded_at: float
+
+
+class Status(Struct, frozen=True, tag="status"):
+    """One screen. `relay` is None when none runs on the storage."""
+
+    relay: RelayStatus | None
+    storage: StorageStatus
+
+
+class OpenCard(Struct, frozen=True):
+    """A card that is not closed. `alerts` are the names of those that fire, `since` the first of
+    their starts, `message` where it stands, None without one; `guild` is its Discord server."""
+
+    number: int
+    lane: LaneKey
+    receiver: str
+    source: str
+    group_key: str
+    alerts: tuple[str, ...]
+    firing: int
+    severity: str
+    since: float
+    message: MessageRef | None = None
+    guild: str = ""
+    in_digest: bool = False
+
+
+class Cards(Struct, frozen=True, tag="cards"):
+    """A page of cards, by their numbers. `next` is behind which the next one goes on, 0 on the
+    last.
+    """
+
+    cards: tuple[OpenCard, ...]
+    next: int = 0
+
+
+class ClosedCard(Struct, frozen=True, tag="closed_card"):
+    """A card is closed, and its chat is to be told."""
+
+    number: int
+    lane: LaneKey
+
+
+class BackedUp(Struct, frozen=True, tag="backed_up"):
+    """A copy was written, of that many bytes."""
+
+    file: str
+    size: int

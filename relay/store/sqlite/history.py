@@ -1,0 +1,463 @@
+"""What became of alerts, read from the SQLite store: pages by number from the newest back, found by
+alert name and time, never all that is kept.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
+from relay.core.alert import GroupId, Labels, Notification
+from relay.core.card.lane_state import LaneState
+from relay.core.card.step import MessageRef
+from relay.core.history import (
+    ConfigTrace,
+    DeliveryTrace,
+    DiscardTrace,
+    HistoryRow,
+    LastHeard,
+    Refusal,
+    Trace,
+    outcomes_of,
+)
+from relay.core.routing.lane import LaneKey
+from relay.core.routing.route import Discarded
+from relay.store.history import (
+    MOST_READ,
+    MOST_ROWS,
+    REFUSALS_KEPT,
+    HistoryPage,
+    HistoryQuery,
+    StoredPayload,
+)
+from relay.store.queue import LARGEST_SHOWN, Refused
+from relay.store.sqlite.database import Database
+from relay.store.sqlite.queue import waits_for
+from relay.store.sqlite.unreadable import readable
+
+_ANY = (1 << 63) - 1
+_MOST_BYTES = 8 << 20  # of payloads that are read for one page
+_NAMES, _LONGEST_NAME = 5, 80
+_MOST_HOPS = 5  # from a duplicate to what it repeats, and on to what that was merged into
+_PAGE = 500  # payloads of a page of `stored_payloads`
+_UNNAMED = "unnamed alert"
+
+BY_NAME = (
+    "SELECT payload.id, accepted_at, source, body, discarded FROM payload_name CROSS JOIN payload"
+    " ON payload.id = payload_name.payload WHERE name = ? AND payload_name.payload < ?"
+    " ORDER BY payload_name.payload DESC LIMIT ?"
+)
+ALL = (
+    "SELECT id, accepted_at, source, body, discarded FROM payload WHERE id < ?"
+    " ORDER BY id DESC LIMIT ?"
+)
+REFUSALS = (
+    "SELECT id, at, source, code, why, size, peer FROM refusal WHERE id < ? AND at >= ?"
+    " ORDER BY id DESC LIMIT ?"
+)
+DELIVERIES = (
+    "SELECT delivery.lane, seq, key, state, receiver, owner, route, alerts, settlement, why,"
+    " ended_at, into_seq, message, copied, retried, card FROM delivery INDEXED BY delivery_payload"
+    " JOIN lane ON lane.id = delivery.lane WHERE payload = ? ORDER BY delivery.lane, seq"
+)
+LAST_OF_NAME = (
+    "SELECT payload.id, accepted_at FROM payload_name CROSS JOIN payload"
+    " ON payload.id = payload_name.payload WHERE name = ? ORDER BY payload_name.payload DESC"
+    " LIMIT 1"
+)
+SINCE = (
+    "SELECT id, accepted_at, source, body FROM payload INDEXED BY payload_accepted"
+    " WHERE accepted_at >= ? AND id > ? ORDER BY accepted_at, id LIMIT ?"
+)
+
+
+class _Labelled(Struct, frozen=True):
+    status: str
+    labels: Labels
+
+
+class _Brief(Struct, frozen=True):
+    """Of a notification only what a row of the history tells."""
+
+    alerts: tuple[_Labelled, ...]
+
+
+class _Held(Struct, frozen=True):
+    fingerprint: str
+    held_since: float | None = None
+
+
+class _Card(Struct, frozen=True):
+    """Of a card only what it holds back."""
+
+    entries: tuple[_Held, ...] = ()
+
+
+_encode = msgspec.json.encode
+_lane_key = msgspec.json.Decoder(LaneKey).decode
+_lane_state = msgspec.json.Decoder(LaneState).decode
+_brief = msgspec.json.Decoder(_Brief).decode
+_notification = msgspec.json.Decoder(Notification).decode
+_indexes = msgspec.json.Decoder(tuple[int, ...]).decode
+_discarded = msgspec.json.Decoder(tuple[Discarded, ...]).decode
+_message = msgspec.json.Decoder(MessageRef).decode
+_card = msgspec.json.Decoder(_Card).decode
+
+
+class _Payload(NamedTuple):
+    """A payload, and which of its alerts are looked for; `names` has the name of each."""
+
+    id: int
+    at: float
+    source: str
+    discarded: bytes | None
+    names: tuple[str, ...]
+    wanted: frozenset[int]
+
+    def told(self, alerts: Sequence[int]) -> tuple[str, ...]:
+        """The first different names of these alerts that are looked for."""
+        found = dict.fromkeys(_short(self.names[at]) for at in alerts if at in self.wanted)
+        return tuple(found)[:_NAMES]
+
+
+def configured(db: Database, sha256: str, now: float) -> int:
+    last = db.execute(
+        "SELECT generation, hash FROM config ORDER BY generation DESC LIMIT 1"
+    ).fetchone()
+    if last and last[1] == sha256:
+        return int(last[0])
+    generation = (last[0] if last else 0) + 1
+    db.execute("INSERT INTO config VALUES (?, ?, ?)", (generation, sha256, now))
+    return int(generation)
+
+
+def refused(db: Database, refusals: Sequence[Refusal]) -> None:
+    db.executemany(
+        "INSERT INTO refusal (at, source, code, why, size, peer) VALUES (?, ?, ?, ?, ?, ?)",
+        [(r.at, r.source, r.code, r.why, r.size, r.peer) for r in refusals],
+    )
+    db.execute(
+        "DELETE FROM refusal WHERE id <= (SELECT max(id) FROM refusal) - ?", (REFUSALS_KEPT,)
+    )
+
+
+def page(db: Database, query: HistoryQuery) -> HistoryPage:
+    """See `protocol.Store.history`. The place of a page is a payload and a refusal, `P.R`; 0 where
+    nothing is left of them.
+    """
+    payload, _, refusal = query.after.partition(".")
+    before, refused_before = int(payload or _ANY), int(refusal or _ANY)
+    limit = max(1, min(query.limit, MOST_ROWS))
+    rows: list[HistoryRow] = []
+    oldest = query.since
+    if query.outcome == "refused":
+        before = 0
+    read = _Read()
+    for found in _payloads(db, query, before, read):
+        rows += _matching(_rows(db, found), query)
+        if len(rows) >= limit:
+            break
+    before = read.before
+    if before:
+        oldest = max(oldest, read.at)
+    refusals = [] if _asks_for_alerts(query) else _refusals(db, refused_before, oldest, limit)
+    wanted = [each for each in refusals if query.source in (None, each.source)]
+    if refusals:
+        refused_before = refusals[-1].id
+    more_refusals = len(refusals) == limit or (bool(before) and not _asks_for_alerts(query))
+    rows = sorted([*rows, *wanted], key=lambda row: row.at, reverse=True)
+    after = f"{before}.{refused_before if more_refusals else 0}"
+    return HistoryPage(tuple(rows), "" if after == "0.0" else after)
+
+
+def _asks_for_alerts(query: HistoryQuery) -> bool:
+    """No refused request is among what is asked for."""
+    return bool(query.labels or query.receiver) or query.outcome not in ("", "refused")
+
+
+class _Read:
+    """How far the payloads were read: the number and time of the last, 0 behind the end."""
+
+    def __init__(self) -> None:
+        self.before = 0
+        self.at = 0.0
+
+
+def _payloads(db: Database, query: HistoryQuery, before: int, read: _Read) -> Iterator[_Payload]:
+    """The payloads with alerts that are looked for, the newest first, some of them."""
+    if not before:
+        return
+    name = dict(query.labels).get("alertname")
+    found = (
+        db.execute(ALL, (before, MOST_READ))
+        if name is None
+        else db.execute(BY_NAME, (name, before, MOST_READ))
+    )
+    count = size = 0
+    while row := found.fetchone():
+        number, at, source, body, discarded = row
+        if at < query.since:
+            read.before = 0
+            return
+        read.before, read.at = number, at
+        count, size = count + 1, size + len(body)
+        if query.source in (None, source):
+            payload = _payload(number, at, source, body, discarded, query.labels)
+            if payload is not None:
+                yield payload
+        if size >= _MOST_BYTES:
+            return
+    if count < MOST_READ:
+        read.before = 0
+
+
+def _payload(
+    number: int,
+    at: float,
+    source: str,
+    body: bytes,
+    discarded: bytes | None,
+    labels: Sequence[tuple[str, str]],
+) -> _Payload | None:
+    """The payload; None when none of its alerts is looked for."""
+    brief = readable(_brief, body)
+    if brief is None:
+        return None
+    wanted = frozenset(
+        index
+        for index, alert in enumerate(brief.alerts)
+        if all(_value(alert.labels, name) == value for name, value in labels)
+    )
+    names = tuple(_value(alert.labels, "alertname") for alert in brief.alerts)
+    return _Payload(number, at, source, discarded, names, wanted) if wanted or not labels else None
+
+
+def _value(labels: Labels, name: str) -> str:
+    value = labels.get(name, "")
+    return value or _UNNAMED if name == "alertname" else value
+
+
+def _matching(rows: Sequence[HistoryRow], query: HistoryQuery) -> list[HistoryRow]:
+    """The rows of receivers and outcomes that are looked for, but for deliveries that only tell
+    what is absent."""
+    return [
+        row
+        for row in rows
+        if not isinstance(row, Refusal)
+        and row.count
+        and (not query.outcome or query.outcome in outcomes_of(row))
+        and (not query.receiver or query.receiver in _receivers(row))
+    ]
+
+
+def _receivers(row: DeliveryTrace | DiscardTrace) -> tuple[str, ...]:
+    return (row.receiver, row.owner) if isinstance(row, DeliveryTrace) else (row.receiver,)
+
+
+def _rows(db: Database, payload: _Payload) -> list[HistoryRow]:
+    discards = readable(_discarded, payload.discarded) or ()
+    found: list[HistoryRow] = [
+        DiscardTrace(
+            payload=payload.id,
+            at=payload.at,
+            source=payload.source,
+            alerts=payload.told(each.alerts),
+            count=len(payload.wanted.intersection(each.alerts)),
+            receiver=each.receiver,
+            route=each.route,
+        )
+        for each in discards
+    ]
+    return [*_deliveries(db, payload), *found]
+
+
+def _deliveries(db: Database, payload: _Payload) -> list[DeliveryTrace]:
+    return [_delivery(db, payload, row) for row in db.execute(DELIVERIES, (payload.id,)).fetchall()]
+
+
+def _delivery(db: Database, payload: _Payload, row: tuple[object, ...]) -> DeliveryTrace:
+    (
+        lane, seq, key, state, receiver, owner, route, alerts, settlement, why, ended_at,
+        into_seq, message, copied, retried, card,
+    ) = row  # fmt: skip
+    assert isinstance(lane, int)  # noqa: S101 - the columns are typed by the SQL alone
+    indexes = range(len(payload.names)) if alerts is None else _indexes(alerts)  # type: ignore[arg-type]
+    known = readable(_lane_state, state) or LaneState()  # type: ignore[arg-type]
+    held, absorbed = _held(db, card) if settlement is None else (False, False)
+    place = readable(_message, message)  # type: ignore[arg-type]
+    if place is None and isinstance(into_seq, int):
+        place = _message_of(db, lane, into_seq)
+    return msgspec.convert(
+        {
+            "type": "delivery",
+            "id": f"{lane}/{seq}",
+            "payload": payload.id,
+            "at": payload.at,
+            "source": payload.source,
+            "alerts": payload.told(indexes),
+            "count": len(payload.wanted.intersection(indexes)),
+            "lane": _lane_key(key),  # type: ignore[arg-type]
+            "receiver": receiver,
+            "owner": owner,
+            "route": route,
+            "settlement": settlement or "pending",
+            "why": why,
+            "ended_at": ended_at,
+            "into": "" if into_seq in (None, seq) else f"{lane}/{into_seq}",
+            "message": place,
+            "guild": known.guild if known.guild != "-" else "",
+            "held": held,
+            "absorbed": absorbed,
+            "waits": "" if settlement else waits_for(known),
+            "copied": bool(copied),
+            "retried": "" if retried is None else f"{lane}/{retried}",
+        },
+        DeliveryTrace,
+    )
+
+
+def _held(db: Database, card: object) -> tuple[bool, bool]:
+    """Whether the card of a pending delivery holds something back, and whether the digest tells of
+    it.
+    """
+    if not isinstance(card, int):
+        return False, False
+    found = db.execute("SELECT body, absorbed FROM card WHERE id = ?", (card,)).fetchone()
+    if found is None:
+        return False, False
+    entries = (readable(_card, found[0]) or _Card()).entries
+    return any(entry.held_since is not None for entry in entries), bool(found[1])
+
+
+def _message_of(db: Database, lane: int, seq: int) -> MessageRef | None:
+    """Where the message stands that shows a delivery, be it merged into others or not."""
+    for _ in range(_MOST_HOPS):
+        found = db.execute(
+            "SELECT message, into_seq FROM delivery WHERE lane = ? AND seq = ?", (lane, seq)
+        ).fetchone()
+        if found is None:
+            return None
+        message, into = found
+        if message is not None or into in (None, seq):
+            return readable(_message, message)
+        seq = into
+    return None
+
+
+def _refusals(db: Database, before: int, since: float, limit: int) -> list[Refusal]:
+    return [
+        Refusal(at, source, code, why, size, peer, number)
+        for number, at, source, code, why, size, peer in db.execute(
+            REFUSALS, (before, since, limit)
+        ).fetchall()
+    ]
+
+
+def show(db: Database, trace_id: str) -> Trace | Refused:
+    """See `protocol.Store.traced`."""
+    number = _number(db, trace_id)
+    found = None if number is None else _found(db, number)
+    if found is None:
+        return Refused(
+            f"there is no payload or delivery {trace_id}: `alert-relay history` and the log have"
+            " their ids, and what is older than `retention` is forgotten"
+        )
+    return found
+
+
+def _number(db: Database, trace_id: str) -> int | None:
+    parts = trace_id.split("/")
+    if len(parts) > 2 or not all(p.isascii() and p.isdecimal() and len(p) < 19 for p in parts):
+        return None
+    if len(parts) == 1:
+        return int(parts[0])
+    lane, seq = map(int, parts)
+    found = db.execute(
+        "SELECT payload FROM delivery WHERE lane = ? AND seq = ?", (lane, seq)
+    ).fetchone()
+    return int(found[0]) if found else None
+
+
+def _found(db: Database, number: int) -> Trace | None:
+    row = db.execute(
+        "SELECT accepted_at, source, body, discarded, generation FROM payload WHERE id = ?",
+        (number,),
+    ).fetchone()
+    if row is None:
+        return None
+    at, source, body, discarded, generation = row
+    told = readable(_notification, body) if len(body) <= LARGEST_SHOWN else None
+    payload = _payload(number, at, source, body, discarded, ())
+    if payload is None:
+        payload = _Payload(number, at, source, discarded, (), frozenset())
+    group = told.group if told else GroupId(source, "", "")
+    firing = sum(alert.status == "firing" for alert in told.alerts) if told else 0
+    deliveries = tuple(_deliveries(db, payload))
+    return Trace(
+        id=number,
+        at=at,
+        group=replace(group, group_key=_short(group.group_key, 300)),
+        firing=firing,
+        resolved=len(told.alerts) - firing if told else 0,
+        alerts=payload.told(range(len(payload.names))),
+        config=_config(db, generation),
+        deliveries=deliveries,
+        discarded=tuple(row for row in _rows(db, payload) if isinstance(row, DiscardTrace)),
+    )
+
+
+def _config(db: Database, generation: int) -> ConfigTrace | None:
+    found = db.execute("SELECT * FROM config WHERE generation = ?", (generation,)).fetchone()
+    return ConfigTrace(*found) if found else None
+
+
+def last_heard(db: Database, alertname: str, source: str | None) -> LastHeard:
+    found = db.execute(LAST_OF_NAME, (alertname,)).fetchone() if alertname else None
+    sources: Mapping[str, float] = dict(db.execute("SELECT source, at FROM heard").fetchall())
+    chosen = sources if source is None else {source: sources[source]} if source in sources else {}
+    return LastHeard(
+        alertname=alertname,
+        at=found[1] if found else None,
+        payload=found[0] if found else None,
+        sources=tuple(sorted(chosen.items())),
+        heartbeats=heartbeats(db),
+    )
+
+
+def heartbeats(db: Database) -> tuple[tuple[str, float], ...]:
+    """When each heartbeat was last heard: the oldest of its `by` values."""
+    rows = db.execute("SELECT name, min(seen_at) FROM heartbeat GROUP BY name ORDER BY name")
+    return tuple((name, at) for name, at in rows.fetchall())
+
+
+def last_config(db: Database) -> ConfigTrace | None:
+    """The configuration in force, or that was last."""
+    found = db.execute("SELECT * FROM config ORDER BY generation DESC LIMIT 1").fetchone()
+    return ConfigTrace(*found) if found else None
+
+
+def stored_payloads(db: Database, since: float, after: int) -> tuple[StoredPayload, ...]:
+    """By number, which is the order of acceptance."""
+    rows: list[StoredPayload] = []
+    size = 0
+    first = db.execute(
+        "SELECT min(id) FROM (SELECT id FROM payload INDEXED BY payload_accepted"
+        " WHERE accepted_at >= ? ORDER BY accepted_at LIMIT 100)",
+        (since,),
+    ).fetchone()[0]
+    if first is None:
+        return ()
+    found = db.execute(
+        "SELECT id, accepted_at, source, body FROM payload WHERE id > ? ORDER BY id LIMIT ?",
+        (max(after, first - 1), _PAGE),
+    )
+    while (row := found.fetchone()) and size < _MOST_BYTES:
+        rows.append(StoredPayload(*row))
+        size += len(row[3])
+    return tuple(rows)
+
+
+def _short(text: str, most: int = _LONGEST_NAME) -> str:
+    return text if len(text) <= most else text[: most - 1] + "…"

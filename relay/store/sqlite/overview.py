@@ -1,0 +1,151 @@
+"""The storage at a glance: sources, chats and open cards, in numbers."""
+
+from collections import Counter
+
+import msgspec
+
+from relay.core.alert import GroupId
+from relay.core.card.card import Card
+from relay.core.card.digest import DIGEST, QUIET, Line
+from relay.core.card.lane_state import LaneState
+from relay.core.routing.lane import LaneKey
+from relay.store.history import ChatStatus, OpenCard, SourceStatus, StorageStatus
+from relay.store.sqlite import cards
+from relay.store.sqlite.cards import text
+from relay.store.sqlite.database import Database
+from relay.store.sqlite.history import heartbeats, last_config
+from relay.store.sqlite.queue import waits_for
+from relay.store.sqlite.unreadable import readable
+
+_lane_key = msgspec.json.Decoder(LaneKey).decode
+_lane_state = msgspec.json.Decoder(LaneState).decode
+_line = msgspec.json.Decoder(Line).decode
+_group = msgspec.json.Decoder(GroupId).decode
+_card = msgspec.json.Decoder(Card).decode
+_OWN = (text(DIGEST), text(QUIET))  # cards of the lane's own
+_NAMES = 5
+_LOOKED_BACK = 2000  # deliveries among which the last message of a chat is looked for
+
+OPEN_CARDS = (
+    "SELECT card.id, lane.key, lane.state, card.grp, line, body, absorbed FROM card"
+    " INDEXED BY card_open JOIN lane ON lane.id = card.lane"
+    " WHERE firing = 1 AND card.id > ? AND card.grp NOT IN (?, ?) ORDER BY card.id LIMIT ?"
+)
+LAST_MESSAGE = (
+    "SELECT ended_at FROM delivery WHERE lane = ?1 AND seq > (SELECT last_seq FROM lane"
+    " WHERE id = ?1) - ?2 AND settlement = 'delivered' ORDER BY seq DESC LIMIT 1"
+)
+PENDING = (
+    "SELECT lane, owner, count(*), min(accepted_at) FROM delivery INDEXED BY delivery_owner"
+    " WHERE settlement IS NULL GROUP BY owner, lane"
+)
+
+PAYLOADS_BY_MINUTE = (
+    "SELECT CAST((accepted_at - ?1) / 60 AS INTEGER), count(*) FROM payload"
+    " INDEXED BY payload_accepted WHERE accepted_at >= ?1 GROUP BY 1"
+)
+DELIVERIES_BY_MINUTE = (
+    "SELECT CAST((accepted_at - ?1) / 60 AS INTEGER), count(*) FROM delivery"
+    " INDEXED BY delivery_ended WHERE settlement IS NOT NULL AND accepted_at >= ?1 GROUP BY 1"
+)
+
+
+def per_minute(db: Database, since: float, minutes: int) -> tuple[tuple[int, int], ...]:
+    """See `protocol.Store.per_minute`."""
+    payloads = dict(db.execute(PAYLOADS_BY_MINUTE, (since,)).fetchall())
+    deliveries = dict(db.execute(DELIVERIES_BY_MINUTE, (since,)).fetchall())
+    return tuple((payloads.get(at, 0), deliveries.get(at, 0)) for at in range(minutes))
+
+
+def status(db: Database) -> StorageStatus:
+    """See `protocol.Store.standing_now`."""
+    pending: dict[int, list[tuple[str, int, float]]] = {}
+    for lane, owner, count, oldest in db.execute(PENDING):
+        pending.setdefault(lane, []).append((owner, count, oldest))
+    lanes = db.execute("SELECT id, key, state FROM lane ORDER BY key").fetchall()
+    severities = Counter(
+        line.severity or "none"
+        for (body,) in db.execute("SELECT line FROM card INDEXED BY card_open WHERE firing = 1")
+        if (line := readable(_line, body)) and line.group not in (DIGEST, QUIET)
+    )
+    return StorageStatus(
+        config=last_config(db),
+        sources=tuple(
+            SourceStatus(source, at)
+            for source, at in db.execute("SELECT source, at FROM heard ORDER BY source").fetchall()
+        ),
+        heartbeats=heartbeats(db),
+        chats=tuple(
+            _chat(db, lane, key, state, pending.get(lane, [])) for lane, key, state in lanes
+        ),
+        open_cards=tuple(severities.most_common()),
+    )
+
+
+def _chat(
+    db: Database, lane: int, key: str, state: bytes, pending: list[tuple[str, int, float]]
+) -> ChatStatus:
+    known = readable(_lane_state, state) or LaneState()
+    (at,) = db.execute(
+        "SELECT CASE WHEN EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_open WHERE lane = ?1"
+        " AND card IS NULL AND settlement IS NULL) THEN 0.0 WHEN EXISTS (SELECT 1 FROM card"
+        " INDEXED BY card_ready WHERE lane = ?1 AND ready = 1) THEN 0.0 ELSE (SELECT min(due)"
+        " FROM card INDEXED BY card_future WHERE lane = ?1 AND ready = 0 AND due IS NOT NULL) END",
+        (lane,),
+    ).fetchone()
+    last = db.execute(LAST_MESSAGE, (lane, _LOOKED_BACK)).fetchone()
+    waits = waits_for(known) if pending or known.down else ""
+    held = known.down.probe_at if known.down else (known.retry_at or None)
+    return ChatStatus(
+        lane=_lane_key(key),
+        down=known.down.why if known.down else "",
+        receivers=tuple(sorted({owner for owner, _, _ in pending})),
+        pending=sum(count for _, count, _ in pending),
+        oldest=min((oldest for _, _, oldest in pending), default=None),
+        last_message=last[0] if last else None,
+        next_call=at if at is None or held is None else max(at, held),
+        waits=waits,
+    )
+
+
+def open_cards(db: Database, after: int, limit: int) -> tuple[OpenCard, ...]:
+    rows = db.execute(OPEN_CARDS, (after, *_OWN, limit)).fetchall()
+    return tuple(_open(*row) for row in rows)
+
+
+def _open(
+    number: int, key: str, state: bytes, grp: str, line: bytes, body: bytes, absorbed: int
+) -> OpenCard:
+    told, card = readable(_line, line), readable(_card, body)
+    group = _group(grp)
+    known = readable(_lane_state, state) or LaneState()
+    firing = [entry for entry in card.entries if entry.status == "firing"] if card else []
+    names = dict.fromkeys(e.labels.get("alertname") or "unnamed alert" for e in firing)
+    return OpenCard(
+        number=number,
+        lane=_lane_key(key),
+        receiver=card.receiver if card else "",
+        source=group.source,
+        group_key=group.group_key[:300],
+        alerts=tuple(names)[:_NAMES],
+        firing=told.firing if told else 0,
+        severity=told.severity if told else "",
+        since=told.since if told else 0.0,
+        message=card.shown.message if card and card.shown else None,
+        guild=known.guild if known.guild != "-" else "",
+        in_digest=bool(absorbed),
+    )
+
+
+def open_card(db: Database, number: int) -> tuple[LaneKey, Card] | None:
+    """The card of that number, if it is open."""
+    found = db.execute(
+        "SELECT lane.key, card.lane, grp, fingerprint FROM card JOIN lane ON lane.id = card.lane"
+        " WHERE card.id = ? AND firing = 1",
+        (number,),
+    ).fetchone()
+    if found is None or found[2] in _OWN:
+        return None
+    key, lane, grp, fingerprint = found
+    card = cards.find(db, lane, grp, fingerprint)
+    return (_lane_key(key), card) if card else None

@@ -1,0 +1,176 @@
+"""The console over HTTP: each page in both languages, what guards it, and that no label becomes
+markup.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from relay.app import App, Options
+from relay.console.plot import HEIGHT, bars
+from relay.console.sessions import SECONDS, Sessions
+from relay.console.words import WORDS, language_of
+from tests.acceptance.processes import payload
+
+PAGES = (
+    "/",
+    "/history",
+    "/history?outcome=discarded",
+    "/history?labels=alertname%3DNope",
+    "/explain",
+    "/explain?labels=alertname%3DDisk&at=2026-11-29T23:00:00",
+    "/explain?labels=oops+x",
+    "/chats",
+    "/a/1",
+    "/a/99",
+)
+HOSTILE = "<img src=x onerror=alert(1)>\"'{{7*7}}"
+CONFIG = """\
+route: {{receiver: ops, routes: [{{matchers: [alertname="Noise"], receiver: blackhole}}]}}
+receivers:
+  - name: ops
+    telegram_configs:
+      - {{chat_id: -1001, bot_token: "111:canarytokencanarytokencanarytoken000", api_url: "{url}"}}
+  - {{name: blackhole, discard: true}}
+"""
+
+
+class Running:
+    """A relay with its console."""
+
+    def __init__(self, folder: Path, **options: object) -> None:
+        file = folder / "relay.yml"
+        file.write_text(CONFIG.format(url="http://127.0.0.1:1"), encoding="utf-8")
+        chosen = Options(file, folder / "data", port=0, console=True, **options)  # type: ignore[arg-type]
+        self.app = App(chosen)
+        self.url = ""
+
+    async def start(self) -> "Running":
+        self.url = f"http://{await self.app.start()}"
+        return self
+
+    async def get(self, path: str, **headers: str) -> tuple[int, str, dict[str, str]]:
+        async with (
+            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+            session.get(self.url + path, headers=headers, allow_redirects=False) as response,
+        ):
+            return response.status, await response.text(), dict(response.headers)
+
+    async def post(self, path: str, **given: object) -> tuple[int, dict[str, str]]:
+        async with (
+            aiohttp.ClientSession(cookie_jar=aiohttp.DummyCookieJar()) as session,
+            session.post(self.url + path, allow_redirects=False, **given) as response,  # type: ignore[arg-type]
+        ):
+            return response.status, dict(response.headers)
+
+
+@pytest.fixture
+async def relay(tmp_path: Path) -> AsyncIterator[Running]:
+    running = await Running(tmp_path).start()
+    for name in ("Disk", "Noise", HOSTILE):
+        status, _ = await running.post("/alerts", json=payload(name, "db-1"))
+        assert status == 200
+    yield running
+    await running.app.stop()
+
+
+@pytest.mark.parametrize("path", PAGES)
+async def test_every_page_is_whole_in_both_languages_and_runs_nothing_inline(
+    path: str, relay: Running
+) -> None:
+    for language, words in WORDS.items():
+        status, text, headers = await relay.get(path, **{"Accept-Language": language})
+        assert status == (404 if path == "/a/99" else 200)
+        assert f'<html lang="{language}">' in text
+        assert words["history"] in text
+        assert "default-src 'none'" in headers["Content-Security-Policy"]
+        assert "unsafe" not in headers["Content-Security-Policy"]
+        assert headers["Cache-Control"] == "no-store"
+        assert text.count("<h1>") == 1
+        assert not re.search(r"<style|<script(?! type=\"module\" src=)| style=| on\w+=\"", text)
+        assert "canarytoken" not in text
+
+
+async def test_a_label_never_becomes_markup(relay: Running) -> None:
+    for path in ("/", "/history", "/a/3"):
+        _, text, _ = await relay.get(path)
+        assert "<img" not in text
+        assert "49" not in re.sub(r"\d{4}-\d\d-\d\d[ T][\d:.]+", "", text) or "{{7*7}}" in text
+    assert "onerror" in (await relay.get("/a/3"))[1]
+
+
+async def test_the_history_tells_what_was_discarded_and_explain_why(relay: Running) -> None:
+    _, text, _ = await relay.get("/history?outcome=discarded")
+    assert "leads to blackhole, which has no chat: discarded" in text
+    _, text, _ = await relay.get("/explain?labels=alertname%3DNoise")
+    assert "has no chat: discarded" in text
+    _, text, _ = await relay.get("/history?labels=alertname%3DNope")
+    assert "Nope was never heard" in text
+
+
+async def test_it_only_reads(relay: Running) -> None:
+    assert (await relay.post("/history"))[0] == 405
+    assert (await relay.get("/nowhere"))[0] == 404
+    assert (await relay.get("/static/../relay.yml"))[0] == 404
+    assert (await relay.get("/static/console.html"))[0] == 404
+    for name in ("console.css", "console.js"):
+        assert (await relay.get(f"/static/{name}"))[0] == 200
+
+
+async def test_without_the_flag_there_is_no_console(tmp_path: Path) -> None:
+    running = Running(tmp_path)
+    running.app = App(Options(tmp_path / "relay.yml", tmp_path / "other", port=0))
+    await running.start()
+    assert (await running.get("/"))[0] == 404
+    await running.app.stop()
+
+
+async def test_a_bearer_logs_in_by_a_form_whose_cookie_does_not_hold_it(tmp_path: Path) -> None:
+    (tmp_path / "token").write_text("canary-bearer-of-the-console")
+    (tmp_path / "web.yml").write_text("bearer_token_files: [token]")
+    running = await Running(tmp_path, web_config_file=tmp_path / "web.yml").start()
+    status, text, headers = await running.get("/")
+    assert (status, headers["WWW-Authenticate"]) == (401, "Bearer")
+    assert 'action="/login"' in text
+    assert (await running.post("/login", data={"token": "wrong"}))[0] == 401
+    foreign = {"Sec-Fetch-Site": "cross-site"}
+    form = {"token": "canary-bearer-of-the-console"}
+    assert (await running.post("/login", data=form, headers=foreign))[0] == 403
+    assert (await running.post("/login", data={"token": "x" * 9000}))[0] == 413
+    status, headers = await running.post("/login", data=form)
+    cookie = headers["Set-Cookie"]
+    assert status == 303
+    assert "HttpOnly" in cookie
+    assert "SameSite=Strict" in cookie
+    assert "canary" not in cookie
+    inside = {"Cookie": cookie.partition(";")[0]}
+    assert (await running.get("/history", **inside))[0] == 200
+    assert (await running.get("/", Authorization="Bearer canary-bearer-of-the-console"))[0] == 200
+    assert (await running.get("/logout", **inside))[0] == 303
+    assert (await running.get("/history", **inside))[0] == 401
+    await running.app.stop()
+
+
+def test_a_session_ends_by_itself() -> None:
+    now = 1000.0
+    sessions = Sessions(lambda: now)
+    key = sessions.begin()
+    assert sessions.knows(key)
+    assert not sessions.knows("")
+    now += SECONDS
+    assert not sessions.knows(key)
+
+
+def test_both_languages_have_the_same_words() -> None:
+    assert WORDS["en"].keys() == WORDS["fr"].keys()
+    assert language_of("de, fr-FR;q=0.9, en;q=0.8") == "fr"
+    assert language_of("de") == language_of("") == "en"
+
+
+def test_the_largest_bar_is_as_high_as_the_picture() -> None:
+    assert [bar.height for bar in bars([0, 1, 1000, 500])] == [0.0, 1.0, HEIGHT, HEIGHT / 2]
+    assert bars([]) == []
+    assert [bar.height for bar in bars([0, 0])] == [0.0, 0.0]
