@@ -47,6 +47,7 @@ from relay.inbound.web_config import open_access
 from relay.operate import log, metrics
 from relay.operate.admin_socket import AdminSocket
 from relay.operate.clock_watch import ClockWatch
+from relay.operate.heartbeats import Heartbeats
 from relay.operate.housekeeping import Housekeeping
 from relay.operate.notices import Notices
 from relay.operate.paced import Paced
@@ -140,7 +141,9 @@ class App:
         self._storage_watch = StorageWatch(self._data_dir, emit)
         self._clock_watch = ClockWatch(clock, wall_clock, emit, config, self._lanes.wake_all)
         there = self._data_dir.is_there
-        self._intake = Intake(writer, self._lanes.wake, clock, emit, config, there)
+        self._intake = Intake(
+            writer, self._lanes.wake, clock, emit, config, there, self._store.acting.heard
+        )
         self._housekeeping = Housekeeping(self._store, writer, clock, emit, config)
         self._replies = Replies(people, writer, exchange, clock, emit, config)
         self._bot_handler = BotHandler(
@@ -150,6 +153,17 @@ class App:
         self._alertmanagers = Alertmanagers(
             self._store.acting, writer, self._peers, clock, emit, self._lanes.wake
         )
+        self._heartbeats = Heartbeats(
+            self._store.acting,
+            writer,
+            exchange,
+            clock,
+            emit,
+            config,
+            self._intake.post,
+            self._alertmanagers.poll,
+        )
+        self._hooks = (*self._hooks, self._heartbeats.on_event)
         self._presses = Presses(
             self._store.acting,
             writer,
@@ -271,6 +285,7 @@ class App:
         self._replies.start()
         await self._polling.follow(self.config.current.bots)
         await self._follow_acting()
+        self._heartbeats.start()
         self._housekeeping.start()
         self._refusals.start()
         self._storage_watch.start()
@@ -328,6 +343,7 @@ class App:
         with suppress(StoreError):  # the next run takes what was not kept for in doubt
             await self._pipeline.settle_all()
         await self._polling.stop()
+        await self._heartbeats.stop()
         await self._discord.stop()
         await self._alertmanagers.stop()
         await self._bot_handler.stop()

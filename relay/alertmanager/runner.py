@@ -163,6 +163,11 @@ class AlertmanagerRunner:
         with suppress(TimeoutError):
             await asyncio.wait_for(self._look_again.wait(), pause)
 
+    async def poll(self) -> Poll | None:
+        """What is suppressed now, if it answers."""
+        found = await self._client.poll()
+        return found if isinstance(found, Poll) else None
+
     async def look(self) -> float | None:
         """Reads what is suppressed, while cards are open. A failing API changes nothing. Returns
         when the next silence ends.
@@ -236,6 +241,14 @@ class Alertmanagers:
         """A silence was asked for."""
         for runner in self._runners.values():
             runner.ring()
+
+    async def poll(self, source: str) -> Poll | None:
+        """What the Alertmanager of a source suppresses now; None: there is none, or it does not
+        answer.
+        """
+        found = (runner for config, runner in self._runners.items() if config.source == source)
+        runner = next(found, None)
+        return await runner.poll() if runner else None
 
     async def stop(self) -> None:
         """Ends all of them."""

@@ -7,6 +7,7 @@ from typing import assert_never
 
 from msgspec import Struct
 
+from relay.core.action.beat_notice import GROUPS
 from relay.core.active_config import Refusing
 from relay.core.alert import OWN_PREFIX, Alert, GroupId, Notification
 from relay.core.card.card import Card
@@ -51,8 +52,8 @@ _GIVEN_UP = (
 
 
 def is_notice(group: GroupId) -> bool:
-    """The group is that of a notice of the relay's own."""
-    begins = group.group_key.startswith(NOTICES.group_key)
+    """The group is one of the relay's own: a notice, or a heartbeat that is lost."""
+    begins = group.group_key.startswith((NOTICES.group_key, GROUPS))
     return begins and (group.source, group.receiver) == (NOTICES.source, NOTICES.receiver)
 
 

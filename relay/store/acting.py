@@ -5,6 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from relay.core.action.heartbeat import Beat
 from relay.core.action.marks import Known
 from relay.core.action.press import MessagePlace, Press, PressContext, PressEffects, Question
 from relay.core.action.reconcile import Reconciled, Suppressed
@@ -92,6 +93,18 @@ class ActingStore(Protocol):
 
     def keep_session(self, application: str, session: bytes) -> None:
         """Keeps it for a successor."""
+
+    def beats(self) -> tuple[Beat, ...]:
+        """The heartbeats that are known."""
+
+    def heard(self, found: Sequence[tuple[str, tuple[str, ...]]], now: float) -> None:
+        """These heartbeats (name, and values of `by`) were heard at `now`."""
+
+    def keep_beat(self, beat: Beat) -> None:
+        """Keeps it."""
+
+    def forget_beat(self, beat: Beat) -> None:
+        """It is configured no more."""
 
     def purge(self, now: float) -> None:
         """Forgets takes whose alerts are over for a day, silences that came to their end a day ago,

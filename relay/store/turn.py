@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from relay.core.action.heartbeat import lost_since
 from relay.core.action.marks import NO_MARKS, in_use, marks_of, to_carry
 from relay.core.active_config import ActiveConfig
 from relay.core.alert import GroupId, via
@@ -392,8 +393,11 @@ class _Turn:
         window = target.policy.lifecycle.reopen_window
         store.keep_takes(to_carry(alerts, known, window))
         buttons = acting.is_on and bool(self._lane.chat)
-        used = in_use(acting, group.source, known)
-        return overlaid(card, marks_of(alerts, used, window, self._now, buttons=buttons), self._now)
+        used, lost = in_use(acting, group.source, known), None
+        if acting.heartbeats:
+            lost = lost_since(acting.heartbeats, store.beats(), group.source)
+        marks = marks_of(alerts, used, window, self._now, buttons=buttons, lost=lost)
+        return overlaid(card, marks, self._now)
 
     def _memory(self, card: Card) -> Memory:
         """What the last seven days know of the alert of a card that has one, which may have risen

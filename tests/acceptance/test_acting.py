@@ -7,7 +7,7 @@ from pathlib import Path
 from relay.core.routing.matcher import Matcher
 from relay.sandbox.alertmanager import TwinSilence
 from relay.sandbox.server import Sandbox
-from tests.acceptance.acting import ANNA, BEN, CHAT, EVE, acting
+from tests.acceptance.acting import ANNA, BEN, CHAT, EVE, SPARE, acting
 from tests.acceptance.processes import until
 
 
@@ -113,3 +113,30 @@ async def test_a_failing_alertmanager_changes_no_card_and_gets_one_silence(
         await here.press("🔕 1 h")
         await here.shows("🔕 until")
         assert len(here.twin.cluster.silences) == 1
+
+
+WATCHDOG = """\
+heartbeats:
+  - {name: prometheus, matchers: [alertname="Watchdog"], every: 1s, grace: 1s, receiver: leads,
+     ping_url_file: ping}
+"""
+
+
+async def test_a_heartbeat_is_lost_and_back_and_is_no_message_of_its_own(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with acting(sandbox, tmp_path, has_alertmanager=False) as here:
+        (tmp_path / "ping").write_text(f"{here.twin_url}/api/v2/status")
+        here.more = WATCHDOG
+        await here.restart()
+        await here.post("w", name="Watchdog")
+        await until("the outside is pinged", lambda: bool(here.twin.calls))
+        await until("it is lost", lambda: len(here.texts(SPARE)) == 1)
+        assert "NO NEWS from prometheus since" in here.texts(SPARE)[0]
+        assert here.texts(CHAT) == []
+        assert not sandbox.telegram.messages(SPARE)[0].silent
+        await here.restart()  # it is told once
+        await here.post("a")
+        await here.shows("Crash", "no news from prometheus since")
+        await here.post("w", name="Watchdog")
+        await until("it is back", lambda: "🟢" in here.texts(SPARE)[0])

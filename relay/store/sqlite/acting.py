@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from relay.core.action.episode import same_episode
+from relay.core.action.heartbeat import Beat
 from relay.core.action.marks import Known
 from relay.core.action.press import (
     MessagePlace,
@@ -29,7 +30,7 @@ from relay.core.card.subject import subject
 from relay.core.routing.lane import LaneKey
 from relay.core.text.richtext import RichText
 from relay.store.acting import PressRow
-from relay.store.sqlite import cards
+from relay.store.sqlite import cards, heartbeats
 from relay.store.sqlite.database import Database
 from relay.store.sqlite.unreadable import readable
 
@@ -367,6 +368,18 @@ class SqliteActing:
     def keep_session(self, application: str, session: bytes) -> None:
         self._db.execute("INSERT OR REPLACE INTO gateway VALUES (?, ?)", (application, session))
 
+    def beats(self) -> tuple[Beat, ...]:
+        return heartbeats.beats(self._db)
+
+    def heard(self, found: Sequence[tuple[str, tuple[str, ...]]], now: float) -> None:
+        heartbeats.heard(self._db, found, now)
+
+    def keep_beat(self, beat: Beat) -> None:
+        heartbeats.keep(self._db, beat)
+
+    def forget_beat(self, beat: Beat) -> None:
+        heartbeats.forget(self._db, beat)
+
     def purge(self, now: float) -> None:
         db, before = self._db, now - _DAY
         db.execute("DELETE FROM take WHERE ended_at < ?", (before,))
@@ -380,7 +393,6 @@ class SqliteActing:
         db.execute(
             "DELETE FROM suppressed WHERE NOT EXISTS (SELECT 1 FROM standing WHERE fires = 1 AND"
             " standing.source = suppressed.source AND standing.alert = suppressed.alert)"
-            " AND alert NOT LIKE 'heartbeat %'"
         )
         db.execute("DELETE FROM question WHERE expires_at < ?", (now,))
 
