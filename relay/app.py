@@ -47,6 +47,7 @@ from relay.inbound.web_config import open_access
 from relay.operate import log, metrics
 from relay.operate.admin_socket import AdminSocket
 from relay.operate.clock_watch import ClockWatch
+from relay.operate.escalations import Escalations
 from relay.operate.heartbeats import Heartbeats
 from relay.operate.housekeeping import Housekeeping
 from relay.operate.notices import Notices
@@ -164,6 +165,7 @@ class App:
             self._alertmanagers.poll,
         )
         self._hooks = (*self._hooks, self._heartbeats.on_event)
+        self._escalations = Escalations(self._store, writer, clock, emit, config, self._lanes.wake)
         self._presses = Presses(
             self._store.acting,
             writer,
@@ -286,6 +288,7 @@ class App:
         await self._polling.follow(self.config.current.bots)
         await self._follow_acting()
         self._heartbeats.start()
+        self._escalations.start()
         self._housekeeping.start()
         self._refusals.start()
         self._storage_watch.start()
@@ -344,6 +347,7 @@ class App:
             await self._pipeline.settle_all()
         await self._polling.stop()
         await self._heartbeats.stop()
+        await self._escalations.stop()
         await self._discord.stop()
         await self._alertmanagers.stop()
         await self._bot_handler.stop()
@@ -458,7 +462,16 @@ class App:
 
     async def _scraped(self) -> bytes:
         balance, down = await self._reads.run(lambda: (self._store.balance(), self._store.down()))
-        return self._metrics.render(balance, self.config.current.refusing(down))
+        heard = await self._heard()
+        return self._metrics.render(balance, self.config.current.refusing(down), heard)
+
+    async def _heard(self) -> dict[str, float]:
+        """When each heartbeat was heard last; of several of a name, the oldest."""
+        heard: dict[str, float] = {}
+        if self.config.current.acting.heartbeats:
+            for beat in await self._reads.run(self._store.acting.beats):
+                heard[beat.name] = min(heard.get(beat.name, beat.seen_at), beat.seen_at)
+        return heard
 
     def _scrape_ended(self, _: "asyncio.Future[bytes]") -> None:
         self._scrape = None

@@ -55,7 +55,9 @@ class SilenceStore(Protocol):
     def known_suppressed(self, source: str) -> Mapping[str, Suppressed]:
         """What is known of them."""
 
-    def keep_reconciled(self, source: str, reconciled: Reconciled) -> tuple[LaneKey, ...]:
+    def keep_reconciled(
+        self, source: str, reconciled: Reconciled, now: float
+    ) -> tuple[LaneKey, ...]:
         """Keeps what changed; cards of these alerts are due. Returns the lanes that have work."""
 
 
@@ -187,7 +189,7 @@ class AlertmanagerRunner:
         names = await self._transactions.run_unsynced(job) if by else {}
         found = reconcile(shown, known, poll, names, self._clock())
         if found.suppressed or found.freed:
-            keep = partial(self._store.keep_reconciled, source, found)
+            keep = partial(self._store.keep_reconciled, source, found, self._clock())
             self._wake(await self._transactions.run(keep))
         for twice in found.twice:
             await self._client.call(Expire(twice), self._client.peer)

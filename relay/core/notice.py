@@ -13,6 +13,7 @@ from relay.core.alert import OWN_PREFIX, Alert, GroupId, Notification
 from relay.core.card.card import Card
 from relay.core.event import (
     Accepted,
+    Acted,
     Answered,
     BotListens,
     Called,
@@ -21,6 +22,7 @@ from relay.core.event import (
     ClockChanged,
     Contradicted,
     EndReason,
+    Escalated,
     Event,
     Heard,
     Loaded,
@@ -141,7 +143,17 @@ def notice_of(event: Event) -> Notice | None:
                 values=(("first", first),),
                 count=faults,
             )
-        case Answered() | RequestRefused() | Accepted() | Called() | Settled() | Heard() | Noted():
+        case (
+            Answered()
+            | RequestRefused()
+            | Accepted()
+            | Called()
+            | Settled()
+            | Heard()
+            | Noted()
+            | Escalated()
+            | Acted()
+        ):
             return None
         case _:
             assert_never(event)

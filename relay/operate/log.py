@@ -14,6 +14,7 @@ from typing import Literal, TextIO, assert_never
 
 from relay.core.event import (
     Accepted,
+    Acted,
     Answered,
     BotListens,
     Called,
@@ -21,6 +22,7 @@ from relay.core.event import (
     ChatMoved,
     ClockChanged,
     Contradicted,
+    Escalated,
     Event,
     Heard,
     Loaded,
@@ -114,8 +116,10 @@ def _level(event: Event) -> Level:
             return "info" if event.ok else "error"
         case BotListens():
             return "info" if event.listens else "warning"
-        case ChatMoved() | Contradicted() | ClockChanged():
+        case ChatMoved() | Contradicted() | ClockChanged() | Escalated():
             return "warning"
+        case Acted():
+            return "info"
         case StorageLost():
             return "info" if event.there else "error"
         case TemplateFailed() | StorageDamaged():
@@ -156,14 +160,24 @@ def _told(event: Event) -> tuple[str, Pairs]:
             return message, _fields(event, "ok", "at", "receivers", "chats", "first")
         case StorageDamaged() | StorageLost() | ClockChanged():
             return _told_of_machine(event)
-        case Heard():
-            return "update heard", _fields(event)
-        case BotListens(listens=listens):
-            return ("bot listens" if listens else "bot hears nothing"), _fields(event, "listens")
+        case Heard() | BotListens() | Escalated() | Acted():
+            return _told_of_people(event)
         case Noted(_, message, values):
             return message, values
         case _:
             assert_never(event)
+
+
+def _told_of_people(event: Heard | BotListens | Escalated | Acted) -> tuple[str, Pairs]:
+    match event:
+        case Heard():
+            return "update heard", _fields(event)
+        case BotListens(listens=listens):
+            return ("bot listens" if listens else "bot hears nothing"), _fields(event, "listens")
+        case Escalated():
+            return "nobody took it, escalating", _fields(event)
+        case Acted():
+            return "pressed", _fields(event)
 
 
 def _told_of_machine(event: StorageDamaged | StorageLost | ClockChanged) -> tuple[str, Pairs]:

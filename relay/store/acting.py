@@ -5,6 +5,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
+from relay.core.action.escalation import EscalationClock
 from relay.core.action.heartbeat import Beat
 from relay.core.action.marks import Known
 from relay.core.action.press import MessagePlace, Press, PressContext, PressEffects, Question
@@ -12,6 +13,7 @@ from relay.core.action.reconcile import Reconciled, Suppressed
 from relay.core.action.rights import Presser
 from relay.core.action.silence import Silencing
 from relay.core.action.take import Taken
+from relay.core.card.card import Card
 from relay.core.routing.lane import LaneKey
 
 
@@ -32,6 +34,16 @@ class PressRow(Struct, frozen=True, omit_defaults=True):
     alert: bool = False
     asks: bool = False
     offers: bool = False
+
+
+class DueClock(Struct, frozen=True):
+    """A clock whose next step is due, the lane in which it began, and the card on which its alert
+    has its line there.
+    """
+
+    clock: EscalationClock
+    lane: LaneKey
+    card: Card | None
 
 
 class ActingStore(Protocol):
@@ -85,7 +97,9 @@ class ActingStore(Protocol):
     def known_suppressed(self, source: str) -> dict[str, Suppressed]:
         """What is known to be suppressed, by key."""
 
-    def keep_reconciled(self, source: str, reconciled: Reconciled) -> tuple[LaneKey, ...]:
+    def keep_reconciled(
+        self, source: str, reconciled: Reconciled, now: float
+    ) -> tuple[LaneKey, ...]:
         """Keeps what changed; cards of these alerts are due."""
 
     def session(self, application: str) -> bytes | None:
@@ -105,6 +119,29 @@ class ActingStore(Protocol):
 
     def forget_beat(self, beat: Beat) -> None:
         """It is configured no more."""
+
+    def clocks(
+        self, receiver: str, source: str, alerts: Sequence[str]
+    ) -> dict[str, EscalationClock]:
+        """The escalation clocks of these alerts under a receiver."""
+
+    def keep_clock(self, lane: LaneKey, clock: EscalationClock, due: float | None) -> None:
+        """Keeps a clock that began in the lane; `due` is when its next step is."""
+
+    def forget_clock(self, clock: EscalationClock) -> None:
+        """It is configured no more."""
+
+    def clocks_due(self, now: float, most: int) -> tuple[DueClock, ...]:
+        """Clocks whose next step is due."""
+
+    def cards_due(self, source: str, alerts: Sequence[str]) -> tuple[LaneKey, ...]:
+        """Makes the cards of these alerts due."""
+
+    def escalated_at(self, receiver: str) -> float:
+        """When the receiver's chats were last told that nobody takes something."""
+
+    def keep_escalated(self, receiver: str, now: float) -> None:
+        """They are told now."""
 
     def purge(self, now: float) -> None:
         """Forgets takes whose alerts are over for a day, silences that came to their end a day ago,

@@ -140,3 +140,38 @@ async def test_a_heartbeat_is_lost_and_back_and_is_no_message_of_its_own(
         await here.shows("Crash", "no news from prometheus since")
         await here.post("w", name="Watchdog")
         await until("it is back", lambda: "🟢" in here.texts(SPARE)[0])
+
+
+ESCALATE = """\
+    escalate:
+      matchers: [severity="critical"]
+      steps: [{after: 1s, mention: [Anna]}, {after: 3s, receiver: leads}]
+"""
+
+
+async def test_what_nobody_takes_rings_and_goes_to_another_receiver(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with acting(sandbox, tmp_path, has_alertmanager=False, escalate=ESCALATE) as here:
+        await here.post("a")
+        await until("the group is told", lambda: len(here.texts(CHAT)) == 2)
+        card, reply = sandbox.telegram.messages(CHAT)
+        assert "nobody has taken it for" in reply.text
+        assert (reply.reply_to, reply.silent) == (card.id, False)
+        await until("leads get it", lambda: len(here.texts(SPARE)) == 1)
+        assert "Crash" in here.texts(SPARE)[0]
+        await here.post("a", status="resolved")
+        await until("it is over there as well", lambda: "🟢" in here.texts(SPARE)[0])
+        assert len(here.texts(CHAT)) == 3  # the card, the reminder, and its end
+
+
+async def test_what_was_taken_does_not_escalate(sandbox: Sandbox, tmp_path: Path) -> None:
+    async with acting(sandbox, tmp_path, has_alertmanager=False, escalate=ESCALATE) as here:
+        await here.post("a")
+        await here.shows("Crash")
+        await here.press("✋ Take")
+        await here.post("b", name="Other")
+        await until("the other one rings", lambda: "nobody" in here.texts(CHAT)[-1])
+        await until("and goes on", lambda: len(here.texts(SPARE)) == 1)
+        assert "Other" in here.texts(SPARE)[0]
+        assert sum("nobody" in text for text in here.texts(CHAT)) == 1

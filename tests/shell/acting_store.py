@@ -125,8 +125,11 @@ class MemoryActing:
         keys = self.shown_alerts(source)
         return {key: each for key, each in self.suppressed.items() if key in keys}
 
-    def keep_reconciled(self, source: str, reconciled: Reconciled) -> tuple[LaneKey, ...]:
+    def keep_reconciled(
+        self, source: str, reconciled: Reconciled, now: float
+    ) -> tuple[LaneKey, ...]:
         assert source in {card.source for card in self.cards.values()}
+        assert now > 0
         self.suppressed |= reconciled.suppressed
         for key in reconciled.freed:
             self.suppressed.pop(key, None)

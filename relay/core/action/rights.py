@@ -17,6 +17,7 @@ from relay.core.action.settings import (
 )
 from relay.core.alert import Labels
 from relay.core.routing.matcher import matches
+from relay.core.text.message import Mention
 
 
 class Presser(Struct, frozen=True):
@@ -99,6 +100,22 @@ def is_one(who: Who, presser: Presser) -> bool:
             return presser.platform == platform and presser.id == number
         case Named(person):
             return bool(presser.id) and person.id_on(presser.platform) == presser.id
+
+
+def mentions_of(who: Iterable[Who], platform: str) -> tuple[Mention, ...]:
+    """Those who can be mentioned on a platform."""
+    found: list[Mention] = []
+    for each in who:
+        match each:
+            case RoleId(number) if platform == "discord":
+                found.append(Mention("role", number, number))
+            case UserId(own, number) if own == platform:
+                found.append(Mention("user", number, number))
+            case Named(person) if person.id_on(platform):
+                found.append(Mention("user", person.id_on(platform), person.name))
+            case _:
+                pass
+    return tuple(found)
 
 
 def asks_for_admins(rules: Iterable[ActionRule]) -> bool:

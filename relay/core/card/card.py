@@ -2,6 +2,7 @@
 should say.
 """
 
+from collections.abc import Iterable
 from hashlib import blake2b
 
 import msgspec
@@ -9,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.action.episode import ShownAlert
+from relay.core.action.escalation import Said
 from relay.core.action.marks import NO_MARKS, ActingMarks
 from relay.core.alert import GroupId, Labels
 from relay.core.card.failures import Failures
@@ -65,13 +67,15 @@ class Shown(Struct, frozen=True):
 
 class OwedReply(Struct, frozen=True):
     """A reply that is due. `about` are fingerprints, `since` the acceptance of what caused it.
-    `required`: it is sent also when the budget is short; others fold into the edit then.
+    `required`: it is sent also when the budget is short; others fold into the edit then. `said` is
+    what an escalation says.
     """
 
     kind: ReplyKind
     about: tuple[str, ...]
     since: float
     required: bool = False
+    said: Said | None = None
 
 
 class Head(Struct, frozen=True):
@@ -113,7 +117,8 @@ class Card(Struct, frozen=True, omit_defaults=True):
     card. `shown_seq`: the delivery up to which the message shows the card; kept for acting from the
     chat, which belongs to what was shown at that moment. `failures` are calls for it that failed
     since one got through, `tried_at` when the last call ended, whatever it came to. `acting` is
-    what people and Alertmanager did about its alerts.
+    what people and Alertmanager did about its alerts; `escalated_at`: it last said then that nobody
+    takes them.
     """
 
     group: GroupId
@@ -148,6 +153,7 @@ class Card(Struct, frozen=True, omit_defaults=True):
     counted_via: str = ""
     counted_seq: int = 0
     acting: ActingMarks = NO_MARKS
+    escalated_at: float = 0.0
 
 
 def shown_alerts(card: Card) -> tuple[ShownAlert, ...]:
@@ -254,6 +260,15 @@ def overlaid(card: Card, acting: ActingMarks, now: float) -> Card:
         for entry in card.entries
     )
     return replace(card, entries=entries, acting=acting)
+
+
+def owing(card: Card, said: Said | None, keys: Iterable[str]) -> Card:
+    """The card with what an escalation has to say, and nothing else of the kind."""
+    others = tuple(reply for reply in card.owed if reply.kind != "escalated")
+    if said is None:
+        return card if others == card.owed else replace(card, owed=others)
+    owed = OwedReply("escalated", tuple(keys), said.at, required=True, said=said)
+    return replace(card, owed=(*others, owed))
 
 
 def is_untold(card: Card) -> bool:

@@ -17,7 +17,7 @@ from relay.core.routing.lane import Policy
 from relay.core.routing.matcher import matches
 
 EDIT_GAP = 2.0  # seconds between edits of one card: what comes within them is shown by one edit
-_LOUD = ("raised", "joined", "repeated", "again")
+_LOUD = ("escalated", "raised", "joined", "repeated", "again")
 _NEWS = ("raised", "joined", "again")
 _LATER = float("inf")
 
@@ -40,8 +40,11 @@ def plan(card: Card, policy: Policy, now: float, hours: Hours = UNRESTRICTED) ->
         if is_untold(card):
             return Wait(ripe_at)
         return Post(silent=silent or card.announced or not is_firing(card), reply_to=card.previous)
-    loud = next((owed for owed in card.owed if owed.kind in _LOUD), None)
+    louder = (owed for owed in card.owed if owed.kind in _LOUD)
+    loud = min(louder, key=lambda owed: owed.kind != "escalated", default=None)
     if loud and not hours.muted:
+        if loud.said is not None:  # quiet hours do not hold it
+            return Reply(card.shown.message, loud.kind, policy.silent, loud.about, loud.said)
         silent = silent or (loud.kind == "repeated" and is_taken(card))
         return Reply(card.shown.message, loud.kind, silent=silent, about=loud.about)
     if card.shown.mark != now_mark:

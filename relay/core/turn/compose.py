@@ -6,17 +6,21 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from relay.core.action.escalation import Said
 from relay.core.action.keyboard import ButtonPlace, keyboard, lines
 from relay.core.action.marks import NO_MARKS
 from relay.core.action.pressed import button_place, card_name
+from relay.core.action.rights import mentions_of
 from relay.core.card import digest
 from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, QUIET, DigestView
 from relay.core.card.step import Reply
+from relay.core.routing.lane import LaneKey
 from relay.core.template.build_view import Pace, build_view, late
 from relay.core.template.template import Templates, render, render_digest
 from relay.core.text.message import Buttons, Form, Message
-from relay.core.text.richtext import RichText, cut, join
+from relay.core.text.richtext import RichText, concat, cut, join
+from relay.core.text.texts_acting import act
 from relay.core.text.times import Reader
 from relay.core.turn.decide import Send, Situation
 from relay.core.turn.finish import Contents
@@ -65,6 +69,9 @@ def _composed_card(
     view = build_view(card, state, send.step, policy, now, memory, pace)
     reply = send.step.kind if isinstance(send.step, Reply) else None
     part: Literal["card", "reply"] = "reply" if reply else "card"
+    if isinstance(send.step, Reply) and send.step.said:
+        reader = Reader(policy.language, policy.timezone, now)
+        return Composed(_escalated(send.step.said, situation.target.lane, reader), Contents())
     if reply:
         rendered = render(templates, policy, view, part, reply, form)
         return Composed(rendered.message, Contents(counted=rendered.counted), rendered.failed)
@@ -73,6 +80,14 @@ def _composed_card(
     rendered = render(templates, policy, view, part, reply, room)
     message = acted.on(rendered.message) if acted else rendered.message
     return Composed(message, Contents(counted=rendered.counted), rendered.failed)
+
+
+def _escalated(said: Said, lane: LaneKey, reader: Reader) -> Message:
+    """One line: what nobody has taken, and who is asked."""
+    values: dict[str, str] = {"age": str(reader.duration(said.age)), "name": said.name}
+    text = act(reader.language, said.key, said.count or None, **values)
+    told = concat(["📣 ", text, *([": ", " · ".join(said.others)] if said.others else [])])
+    return Message(told, mentions=mentions_of(said.mention, lane.platform))
 
 
 class _Acted(Struct, frozen=True):

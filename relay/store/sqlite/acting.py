@@ -8,6 +8,8 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from relay.core.action.episode import same_episode
+from relay.core.action.escalation import EscalationClock
+from relay.core.action.escalation import Event as EscalationEvent
 from relay.core.action.heartbeat import Beat
 from relay.core.action.marks import Known
 from relay.core.action.press import (
@@ -29,8 +31,8 @@ from relay.core.card.digest import DIGEST, QUIET
 from relay.core.card.subject import subject
 from relay.core.routing.lane import LaneKey
 from relay.core.text.richtext import RichText
-from relay.store.acting import PressRow
-from relay.store.sqlite import cards, heartbeats
+from relay.store.acting import DueClock, PressRow
+from relay.store.sqlite import cards, escalations, heartbeats
 from relay.store.sqlite.database import Database
 from relay.store.sqlite.unreadable import readable
 
@@ -57,7 +59,8 @@ def due(db: Database, source: str, alerts: Iterable[str]) -> tuple[LaneKey, ...]
         (_encode(list(alerts)).decode(), source),
     ).fetchall()
     db.executemany(
-        "UPDATE card SET ready = 0, due = 0 WHERE lane = ? AND grp = ? AND fingerprint = ?"
+        "UPDATE card SET ready = 0, due = 0, rank = 0 WHERE lane = ? AND grp = ? AND"
+        " fingerprint = ?"
         " AND closed = 0",
         [(lane, grp, fingerprint) for lane, _, grp, fingerprint in found],
     )
@@ -72,7 +75,9 @@ def takes(db: Database, source: str, alerts: Sequence[str]) -> dict[str, Taken]:
 
 
 def end_takes(db: Database, card: Card, over: Sequence[Entry]) -> None:
-    """Takes end with the episodes of these alerts of the card."""
+    """Takes and escalations end with the episodes of these alerts of the card."""
+    keys = [entry.fingerprint for entry in over]
+    escalations.note(db, card.group.source, keys, "over", card.heard_at)
     known = takes(db, card.group.source, [entry.fingerprint for entry in over])
     for entry in over if known else ():
         taken = known.get(entry.fingerprint)
@@ -184,6 +189,11 @@ class SqliteActing:
             keep_take(self._db, taken)
         for silencing in effects.silencings:
             self._write_silencing(silencing)
+        keys = [each.alert for each in effects.takes]
+        if keys:
+            escalations.note(self._db, effects.source, keys, "taken", now)
+        if effects.released:
+            escalations.note(self._db, effects.source, effects.released, "released", now)
         if not (effects.released or effects.takes or effects.silencings):
             return ()
         return due(self._db, effects.source, effects.alerts)
@@ -257,7 +267,7 @@ class SqliteActing:
     def look_again(self) -> tuple[LaneKey, ...]:
         db = self._db
         db.execute(
-            "UPDATE card SET ready = 0, due = 0 WHERE closed = 0 AND firing = 1"
+            "UPDATE card SET ready = 0, due = 0, rank = 0 WHERE closed = 0 AND firing = 1"
             " AND instr(CAST(body AS TEXT), '\"acting\":{') > 0"
         )
         rows = db.execute(
@@ -293,6 +303,10 @@ class SqliteActing:
 
     def keep_silencing(self, silencing: Silencing) -> tuple[LaneKey, ...]:
         self._write_silencing(silencing)
+        source, alerts = silencing.source, silencing.alerts
+        if silencing.state == "done":
+            event: EscalationEvent = "suppressed" if silencing.kind == "silence" else "free"
+            escalations.note(self._db, source, alerts, event, silencing.until)
         if silencing.state == "done" and silencing.kind == "silence":
             for key in silencing.alerts:
                 self._write_suppressed(silencing.source, key, _confirmed(silencing))
@@ -352,11 +366,15 @@ class SqliteActing:
         decoded = [(key, readable(_suppressed, body)) for key, body in rows.fetchall()]
         return {key: each for key, each in decoded if each is not None}
 
-    def keep_reconciled(self, source: str, reconciled: Reconciled) -> tuple[LaneKey, ...]:
+    def keep_reconciled(
+        self, source: str, reconciled: Reconciled, now: float
+    ) -> tuple[LaneKey, ...]:
         for key, each in reconciled.suppressed.items():
             self._write_suppressed(source, key, each)
         for key in reconciled.freed:
             self._forget_suppressed(source, key)
+        escalations.note(self._db, source, reconciled.suppressed, "suppressed", now)
+        escalations.note(self._db, source, reconciled.freed, "free", now)
         return due(self._db, source, [*reconciled.suppressed, *reconciled.freed])
 
     def session(self, application: str) -> bytes | None:
@@ -380,8 +398,35 @@ class SqliteActing:
     def forget_beat(self, beat: Beat) -> None:
         heartbeats.forget(self._db, beat)
 
+    def clocks(
+        self, receiver: str, source: str, alerts: Sequence[str]
+    ) -> dict[str, EscalationClock]:
+        return escalations.clocks(self._db, receiver, source, alerts)
+
+    def keep_clock(self, lane: LaneKey, clock: EscalationClock, due: float | None) -> None:
+        escalations.keep(self._db, lane, clock, due)
+
+    def forget_clock(self, clock: EscalationClock) -> None:
+        escalations.forget(self._db, clock)
+
+    def clocks_due(self, now: float, most: int) -> tuple[DueClock, ...]:
+        return escalations.due(self._db, now, most)
+
+    def cards_due(self, source: str, alerts: Sequence[str]) -> tuple[LaneKey, ...]:
+        return due(self._db, source, alerts)
+
+    def escalated_at(self, receiver: str) -> float:
+        name = f"escalated {receiver}"
+        found = self._db.execute("SELECT body FROM single WHERE name = ?", (name,)).fetchone()
+        return float(found[0]) if found else 0.0
+
+    def keep_escalated(self, receiver: str, now: float) -> None:
+        row = (f"escalated {receiver}", repr(now).encode())
+        self._db.execute("INSERT OR REPLACE INTO single VALUES (?, ?)", row)
+
     def purge(self, now: float) -> None:
         db, before = self._db, now - _DAY
+        escalations.purge(db, now)
         db.execute("DELETE FROM take WHERE ended_at < ?", (before,))
         for source in {source for (source,) in db.execute("SELECT source FROM silencing")}:
             over = [
