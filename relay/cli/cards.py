@@ -6,7 +6,7 @@ import time
 import msgspec
 
 from relay.cli.asking import answered, link_of
-from relay.cli.base import GOOD, output_option, say, storage_option
+from relay.cli.base import GOOD, output_option, say, say_json, storage_option
 from relay.cli.paths import spell
 from relay.cli.printing import age, table
 from relay.store.history import Cards, CloseCard, ClosedCard, ListCards, OpenCard
@@ -41,7 +41,7 @@ def list_(options: argparse.Namespace) -> int:
             break
     if options.output == "json":
         shown = [msgspec.to_builtins(card) | _place(card) for card in cards]
-        say(msgspec.json.format(msgspec.json.encode(shown)).decode())
+        say_json(msgspec.json.format(msgspec.json.encode(shown)).decode())
         return GOOD
     now = time.time()
     if cards:

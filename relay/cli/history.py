@@ -14,6 +14,7 @@ from relay.cli.base import (
     duration,
     output_option,
     say,
+    say_json,
     storage_option,
 )
 from relay.cli.printing import safe, table, time_of
@@ -104,7 +105,7 @@ def list_(options: argparse.Namespace, labels: tuple[tuple[str, str], ...]) -> i
     if not rows:
         return _nothing(options, dict(labels).get("alertname", ""))
     if options.output == "json":
-        say(_dumped([json_of(row) for row in rows]))
+        say_json(_dumped([json_of(row) for row in rows]))
     else:
         say(table(_HEAD, [_row(row) for row in rows]))
     return GOOD
@@ -123,7 +124,7 @@ def _nothing(options: argparse.Namespace, alertname: str) -> int:
         return heard
     said = never_came(heard, time.time())
     if options.output == "json":
-        say("[]")
+        say_json("[]")
         complain("\n".join(map(safe, said)))
     else:
         say("\n".join(("Nothing was found.", *map(safe, said))))
@@ -138,7 +139,7 @@ def show(options: argparse.Namespace) -> int:
     places = {each.id: place_of(each) for each in trace.deliveries}
     sentences = chain(trace, places)
     if options.output == "json":
-        say(_dumped(trace_json(trace, sentences)))
+        say_json(_dumped(trace_json(trace, sentences)))
     else:
         say("\n".join(map(safe, sentences)))
     return GOOD

@@ -6,7 +6,7 @@ import time
 import msgspec
 
 from relay.cli.asking import answered
-from relay.cli.base import GOOD, output_option, say, storage_option
+from relay.cli.base import GOOD, output_option, say, say_json, storage_option
 from relay.cli.paths import spell
 from relay.cli.printing import age, safe, table, time_of
 from relay.store.history import AskStatus, ChatStatus, Status
@@ -26,7 +26,7 @@ def run(options: argparse.Namespace) -> int:
     if isinstance(status, int):
         return status
     if options.output == "json":
-        say(msgspec.json.format(msgspec.json.encode(status)).decode())
+        say_json(msgspec.json.format(msgspec.json.encode(status)).decode())
     else:
         say("\n".join(_lines(status, time.time())))
     return GOOD

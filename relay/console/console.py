@@ -1,11 +1,12 @@
 """The console's pages: one handler, which reads a frozen view from the store for each."""
 
+import asyncio
 import re
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -20,6 +21,7 @@ from relay.core.routing.explain import explain, reached
 from relay.core.told_history import Place, age, chain, never_came, time_of, told
 from relay.inbound.auth import Auth
 from relay.inbound.peers import is_own_host
+from relay.operate.paced import Paced
 from relay.platforms.contract import Platforms
 from relay.store.history import ChatStatus, HistoryPage, HistoryQuery, OpenCard, RelayStatus
 from relay.store.protocol import Store
@@ -30,6 +32,7 @@ _HERE = Path(__file__).parent / "pages"
 _ROWS = 100
 _CARDS = 200
 _MINUTES = 60
+_STATUS_SECONDS, _PLOT_SECONDS = 2.0, 30.0  # for which a view is shared
 _MOST_FORM = 4096  # bytes of the login form
 _STATIC = {"console.css": "text/css", "console.js": "text/javascript"}
 _PAGES = ("/", "/history", "/explain", "/chats", "/login", "/logout")
@@ -78,6 +81,9 @@ class Console:
         self._auth = auth
         self._prefix = prefix
         self._sessions = Sessions(clock)
+        self._paced = Paced(transactions)
+        self._views: dict[str, tuple[float, Any]] = {}
+        self._renewing: dict[str, asyncio.Lock] = {}
         self._jinja = Environment(
             loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined
         )
@@ -178,15 +184,27 @@ class Console:
     def _to(self, path: str) -> web.Response:
         return web.Response(status=303, headers={**_HEADERS, "Location": f"{self._prefix}{path}"})
 
+    async def _shared(self, name: str, seconds: float, job: Callable[[], T]) -> T:
+        """A view that all who look within some seconds share: it grows with what is kept, and the
+        store has one thread.
+        """
+        async with self._renewing.setdefault(name, asyncio.Lock()):
+            at, view = self._views.get(name, (0.0, None))
+            if self._clock() >= at + seconds:
+                view = await self._paced.run(job)
+                self._views[name] = (self._clock(), view)
+        return view  # type: ignore[no-any-return]  # what the job of that name gave
+
     async def _read(self, job: Callable[[], T]) -> T:
         return await self._transactions.run_unsynced(job)
 
     async def _now(self, language: str) -> web.Response:
         now = self._clock()
-        storage = await self._read(self._store.standing_now)
-        cards = await self._read(partial(self._store.open_cards, 0, _CARDS))
-        since = now - _MINUTES * 60
-        minutes = await self._read(partial(self._store.per_minute, since, _MINUTES))
+        storage = await self._shared("status", _STATUS_SECONDS, self._store.standing_now)
+        cards = await self._shared(
+            "cards", _STATUS_SECONDS, partial(self._store.open_cards, 0, _CARDS)
+        )
+        since, minutes = await self._shared("minutes", _PLOT_SECONDS, partial(self._plotted, now))
         relay = self._relay_status()
         return self._render(
             "now.html",
@@ -200,8 +218,13 @@ class Console:
             plots=[bars([pair[which] for pair in minutes]) for which in (0, 1)],
         )
 
+    def _plotted(self, now: float) -> tuple[float, tuple[tuple[int, int], ...]]:
+        """The minutes of the last hour, and when the first began."""
+        since = now - _MINUTES * 60
+        return since, self._store.per_minute(since, _MINUTES)
+
     async def _chats(self, language: str) -> web.Response:
-        storage = await self._read(self._store.standing_now)
+        storage = await self._shared("status", _STATUS_SECONDS, self._store.standing_now)
         chats = [self._chat(chat) for chat in storage.chats]
         return self._render("chats.html", language, page="chats", chats=chats)
 

@@ -9,6 +9,7 @@ from msgspec import Struct
 
 AlertStatus = Literal["firing", "resolved"]
 Labels = dict[str, str]
+MALFORMED = "Malformed alert"  # the name of what stands in for an alert that cannot be read
 
 
 class Alert(Struct, frozen=True):

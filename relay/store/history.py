@@ -7,7 +7,7 @@ from relay.core.history import ConfigTrace, HistoryRow
 from relay.core.routing.lane import LaneKey
 
 MOST_ROWS = 200  # of one page
-MOST_READ = 500  # payloads that are read for one page, whatever is found
+MOST_READ = 200  # payloads that are read for one page, whatever is found
 REFUSALS_KEPT = 1000
 
 

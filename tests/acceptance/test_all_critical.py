@@ -1,13 +1,18 @@
 """Storms of what is urgent: all of it is named or counted within a minute, and who goes first."""
 
+import asyncio
+import time
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 from msgspec.structs import replace
 
 from relay.core.budget import Limits
 from relay.core.routing.route import Route, Routing
+from relay.sandbox.server import Sandbox
 from relay.sandbox.telegram_chats import Message
+from tests.acceptance.life import GROUP, life
 from tests.acceptance.test_budgets import PATIENT, by_team, topic
 from tests.acceptance.test_budgets import group as of_team
 from tests.acceptance.test_storm import ONE_A_SECOND, group, problem
@@ -21,6 +26,7 @@ from tests.world import (
     discord_target,
     telegram_target,
 )
+from tests.world_http import HttpWorld
 
 CHATS = [
     pytest.param(Limits(), id="a Telegram group"),
@@ -244,3 +250,26 @@ async def test_what_is_urgent_tries_a_chat_that_rests_every_fifteen_seconds() ->
     assert 12 <= len(world.telegram.calls) - quiet <= 20
     await world.run(until=1216)
     assert "db-2" in world.telegram.transcript(CHAT)
+
+
+async def test_a_storm_over_http_is_named_within_a_minute_too() -> None:
+    async with HttpWorld(telegram_target()) as world:
+        await burst(world, 200)
+        await world.run(until=60)
+        assert "200 groups firing · 200 critical" in world.telegram.transcript(CHAT)
+        assert len(world.telegram.calls) < 40
+        assert {call.status for call in world.telegram.calls} == {200}
+        assert [row.pending for row in world.balance()] == [0]
+
+
+@pytest.mark.slow
+async def test_a_storm_of_webhooks_is_named_within_seconds_of_the_real_clock(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with life(sandbox, tmp_path, rates="bot: 27/1s, chat: 1/1.1s, group: 18/60s") as here:
+        await asyncio.gather(*(here.post(f"host-{n}", name=f"Fire{n}") for n in range(200)))
+        posted_at = time.monotonic()
+        while "200 groups firing" not in "\n".join(here.texts(GROUP)):
+            assert time.monotonic() < posted_at + 60, here.texts(GROUP)
+            await asyncio.sleep(0.1)
+        assert len(sandbox.telegram.calls) < 40

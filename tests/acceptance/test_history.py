@@ -15,7 +15,7 @@ from relay.core.routing.matcher import parse
 from relay.core.routing.route import Route, Routing
 from relay.core.told_history import chain, never_came
 from relay.sandbox.faults import Refusal
-from relay.store.history import HistoryQuery
+from relay.store.history import ClosedCard, HistoryQuery
 from relay.store.queue import Dropped, Refused, Retried
 from tests.acceptance.test_hours import MORNING
 from tests.build import GROUP, POLICY, T0, alert, notification
@@ -261,3 +261,38 @@ async def test_french_says_as_much_as_english() -> None:
     assert len(chain(found, places, "fr")) == len(chain(found, places))
     assert "Délivré" in chain(found, places, "fr")[-1]
     assert isinstance(found.deliveries[0], DeliveryTrace)
+
+
+async def test_a_card_that_is_closed_by_hand_turns_white_and_fires_again_when_it_is_reported() -> (
+    None
+):
+    world = World()
+    await world.post(of("Disk"))
+    await world.run(until=10)
+    (card,) = await world.commit(partial(world.store.open_cards, 0, 9))
+    closed = await world.commit(partial(world.store.close_card, card.number, world.now))
+    assert isinstance(closed, ClosedCard)
+    world.wakes[closed.lane] = world.now
+    await world.run(until=20)
+    (message,) = world.telegram.messages(CHAT)
+    assert "⚪" in message.text
+    assert await world.commit(partial(world.store.open_cards, 0, 9)) == ()
+    world.now = T0 + 3600
+    await world.post(of("Disk"))
+    await world.run(until=3700)
+    assert "⚪" not in world.telegram.messages(CHAT)[-1].text
+    assert len(await world.commit(partial(world.store.open_cards, 0, 9))) == 1
+
+
+async def test_a_card_of_which_the_chat_never_heard_is_closed_without_a_word() -> None:
+    world = World()
+    world.faults.add("telegram", "*", "502", until=T0 + 600)
+    await world.post(of("Disk"))
+    await world.run(until=10)
+    (card,) = await world.commit(partial(world.store.open_cards, 0, 9))
+    closed = await world.commit(partial(world.store.close_card, card.number, world.now))
+    assert isinstance(closed, ClosedCard)
+    world.wakes[closed.lane] = world.now
+    await world.run(until=1200)
+    assert world.telegram.messages(CHAT) == []
+    assert [row.pending for row in world.balance()] == [0]

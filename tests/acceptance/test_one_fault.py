@@ -4,6 +4,7 @@ call, and nothing is given up untried.
 
 import re
 from collections.abc import Sequence
+from functools import partial
 from itertools import pairwise
 
 import pytest
@@ -280,6 +281,9 @@ async def test_a_chat_that_is_down_keeps_the_oldest_and_the_newest_delivery_of_a
     (row,) = world.balance()
     assert (row.accepted, row.pending, row.oldest_pending) == (50, 2, T0)
     assert row.merged + row.duplicate == 48
+    await world.commit(partial(world.store.purge, 0.0, 0, 1000))  # as a full disk has it
+    (left,) = world.store._db.execute("SELECT count(*) FROM payload").fetchone()  # type: ignore[attr-defined]
+    assert left == 2
 
 
 async def test_a_chat_that_got_nothing_for_ten_minutes_is_told_of_with_the_cause() -> None:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Callable
 from typing import Any, ParamSpec, TypeVar
 
+import msgspec
 import pytest
 from msgspec.structs import replace
 
@@ -16,6 +17,7 @@ from relay.core.turn.change import AttemptResult
 from relay.core.turn.compose import Composed, compose
 from relay.core.turn.decide import Send, Situation
 from relay.core.turn.finish import finish
+from relay.core.webhook.payload import parse as parse_payload
 from relay.delivery import pipeline
 from relay.sandbox.faults import FaultKind, Refusal
 from relay.sandbox.rates import Window
@@ -566,3 +568,23 @@ async def test_the_message_of_many_alerts_is_composed_beside_the_event_loop(
     await world.run(until=1)
     assert f"×{count}" in world.telegram.transcript(CHAT)
     assert seen == [beside]
+
+
+async def test_a_malformed_alert_among_fifty_good_ones_is_told_by_its_raw_text() -> None:
+    world = World()
+    alerts: list[object] = [
+        {
+            "status": "firing",
+            "labels": {"alertname": "Disk", "instance": f"db-{number}", "severity": "warning"},
+            "fingerprint": f"{number:016x}",
+        }
+        for number in range(50)
+    ]
+    broken = {"status": "firing", "labels": [["alertname", "OvenOnFire"]]}
+    body = {"version": "4", "groupKey": "{}:{}", "alerts": [*alerts[:25], broken, *alerts[25:]]}
+    for told in parse_payload(msgspec.json.encode(body), ""):
+        await world.post(told)
+    await world.run(until=30)
+    (message,) = world.telegram.messages(CHAT)
+    assert "⚠️ This alert arrived malformed: its labels cannot be read: " in message.text
+    assert "OvenOnFire" in message.text

@@ -24,6 +24,8 @@ PLAIN = """
     new newer no nothing open options outgoing pace page pair parsed part people period person piece
     platform poll post printable protocol purge query queue rank rate reader reason ref refusal
     remove request reserve response result retention retry revoke rewrite rich row rule run
+    callback component failure gateway interaction known member pace ping ready receive
+    reconnect session
     callback component failure gateway interaction known member pace ping ready
     receive reconnect session strict
     callback component failure gateway interaction known member pace
@@ -48,7 +50,7 @@ DONE = """
     unavailable unknown unreachable wreck wrecked
     absent counted expire forged found granted held lost named outage proved reconciled released
     took written
-    backed closed kept stored
+    backed closed kept remembered stored
 """
 
 

@@ -21,7 +21,7 @@ from relay.store.protocol import StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 from tests.build import POLICY, T0, TELEGRAM, target
-from tests.store.test_store import new_payload
+from tests.store.test_store import fold_all, new_payload, result
 from tests.world import TEMPLATES
 
 DAY = 86400.0
@@ -53,6 +53,14 @@ class House:
         if seqs_dead:
             await self.writer.run(partial(self.store.dismiss, TELEGRAM, seqs_dead, "dead", "test"))
 
+    async def call_in_vain(self) -> None:
+        """The chat is called with all that it is owed, and takes nothing."""
+        await self.writer.run(self._called)
+
+    def _called(self) -> None:
+        card = replace(fold_all(self.store, TELEGRAM), tried_at=self.now)
+        self.store.settle(result(card, now=self.now))
+
     async def round(self, retention: Retention | None = None) -> None:
         kept = retention or Retention()
         self.config.load(replace(self.config.current, retention=kept))
@@ -77,6 +85,7 @@ async def house(tmp_path: Path) -> AsyncIterator[House]:
 async def test_what_waits_longer_than_it_may_expires_is_counted_and_told(house: House) -> None:
     await house.accept()
     house.now += DAY
+    await house.call_in_vain()
     await house.accept()
     house.now += 1
     await house.round()
@@ -94,9 +103,17 @@ async def test_after_a_long_stop_every_chat_has_its_chance_before_anything_expir
     house.now += GRACE - 1
     await house.round()
     assert [(row.expired, row.pending) for row in house.store.balance()] == [(0, 1)]
+    await house.call_in_vain()
     house.now += 1
     await house.round()
     assert [(row.expired, row.pending) for row in house.store.balance()] == [(1, 0)]
+
+
+async def test_nothing_expires_untried(house: House) -> None:
+    await house.accept()
+    house.now += 30 * DAY
+    await house.round()
+    assert [(row.expired, row.pending) for row in house.store.balance()] == [(0, 1)]
 
 
 async def test_what_ended_is_forgotten_when_it_is_older_than_is_kept(house: House) -> None:

@@ -29,7 +29,7 @@ async def test_it_begins_anew_until_it_returns_and_each_failure_is_told(
     await supervised.supervised("sweeping failed", work, events.append, (("room", "7"),))
     assert events == [
         Noted("error", "sweeping failed", (("room", "7"), ("err", "ValueError('a bug')"))),
-        Noted("error", "storage failed", (("err", "disk I/O error"),)),
+        Noted("error", "storage failed", (("at", "sweeping"), ("err", "disk I/O error"))),
         Noted("error", "sweeping failed", (("room", "7"), ("err", "KeyError('x')"))),
     ]
 

@@ -7,8 +7,9 @@ from functools import cache
 
 from msgspec import Struct
 
+from relay.core.alert import MALFORMED
 from relay.core.card.step import ReplyKind
-from relay.core.card.subject import Subject, differences, subject
+from relay.core.card.subject import Subject, differences, short, subject
 from relay.core.card.view import AlertView, Late, View
 from relay.core.routing.lane import Policy
 from relay.core.template import labels_shown as telling
@@ -23,6 +24,7 @@ MOST_SHOWN = 100  # Telegram takes 100 entities, and no reader takes more lines
 _MOST_KINDS = 4
 _LONG_TEXT = 240  # characters: a longer text is no second line
 _SCHEME = re.compile("^https?://")
+_RAW, _MOST_MALFORMED = 200, 2  # characters of a malformed alert, and how many are told
 _LOCK_SCREEN = 80  # characters that a phone shows while it is locked
 _SHORT_VALUE = 3  # characters that may stand in a text by chance
 _EXCERPT, _EXCERPT_LINES = 300, 3
@@ -396,11 +398,12 @@ class TemplateContext:
 
     @property
     def notes(self) -> list[RichText]:
-        """What an honest card adds: for whom it stands in, left out, stale, may be repeated,
-        late.
+        """What an honest card adds: what arrived malformed among others, for whom it stands in,
+        left out, stale, may be repeated, late.
         """
         view, reader = self.view, self.reader
         notes = [
+            *(("⚠️", text) for text in self._malformed()),
             ("↪️", view.fallback_for and reader.say("fallback_for", receiver=view.fallback_for)),
             ("✂️", view.truncated_alerts and reader.say("truncated", view.truncated_alerts)),
             (
@@ -412,6 +415,20 @@ class TemplateContext:
             ("⏱", lateness(view.late, reader)),
         ]
         return noted(notes)
+
+    def _malformed(self) -> list[str]:
+        """What arrived malformed, which would be lost among the other alerts of a list."""
+        if len(self.view.alerts) < 2:
+            return []
+        found = [
+            each.annotations
+            for each in self.view.alerts
+            if each.status == "firing" and each.labels.get("alertname") == MALFORMED
+        ]
+        return [
+            f"{short(each.get('summary', ''))}: {short(each.get('description', ''), _RAW)}"
+            for each in found[:_MOST_MALFORMED]
+        ]
 
 
 def _said_in(label: str, text: str) -> bool:

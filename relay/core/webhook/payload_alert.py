@@ -6,7 +6,7 @@ from typing import assert_never
 from msgspec import Raw, Struct, ValidationError, field
 from msgspec.json import Decoder
 
-from relay.core.alert import Alert, AlertStatus, Labels
+from relay.core.alert import MALFORMED, Alert, AlertStatus, Labels
 from relay.core.webhook.fields import (
     ABSENT,
     Moment,
@@ -117,7 +117,7 @@ def _malformed(raw: Raw, fields: _Fields, faulty: str) -> Alert:
     own = annotations.get("description")
     return Alert(
         status_of(fields.status) or "firing",
-        {"alertname": "Malformed alert"},
+        {"alertname": MALFORMED},
         {
             "summary": f"This alert arrived malformed: its {faulty} cannot be read",
             **annotations,

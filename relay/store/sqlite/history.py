@@ -12,6 +12,7 @@ from msgspec.structs import replace
 from relay.core.alert import GroupId, Labels, Notification
 from relay.core.card.lane_state import LaneState
 from relay.core.card.step import MessageRef
+from relay.core.event import Settlement
 from relay.core.history import (
     ConfigTrace,
     DeliveryTrace,
@@ -58,9 +59,9 @@ REFUSALS = (
     " ORDER BY id DESC LIMIT ?"
 )
 DELIVERIES = (
-    "SELECT delivery.lane, seq, key, state, receiver, owner, route, alerts, settlement, why,"
-    " ended_at, into_seq, message, copied, retried, card FROM delivery INDEXED BY delivery_payload"
-    " JOIN lane ON lane.id = delivery.lane WHERE payload = ? ORDER BY delivery.lane, seq"
+    "SELECT lane, seq, receiver, owner, route, alerts, settlement, why, ended_at, into_seq,"
+    " message, copied, retried, card FROM delivery INDEXED BY delivery_payload WHERE payload = ?"
+    " ORDER BY lane, seq"
 )
 LAST_OF_NAME = (
     "SELECT payload.id, accepted_at FROM payload_name CROSS JOIN payload"
@@ -122,6 +123,51 @@ class _Payload(NamedTuple):
         return tuple(found)[:_NAMES]
 
 
+class _Row(NamedTuple):
+    """A delivery, as `DELIVERIES` has it."""
+
+    lane: int
+    seq: int
+    receiver: str
+    owner: str
+    route: str
+    alerts: bytes | None
+    settlement: Settlement | None
+    why: str
+    ended_at: float | None
+    into_seq: int | None
+    message: bytes | None
+    copied: int
+    retried: int | None
+    card: int | None
+
+
+class _Lane(NamedTuple):
+    """A lane, and what it learnt of its chat."""
+
+    key: LaneKey
+    state: LaneState
+
+
+class _Lanes:
+    """The lanes of a page, each read once."""
+
+    def __init__(self, db: Database) -> None:
+        self._db = db
+        self._found: dict[int, _Lane] = {}
+
+    def find(self, lane: int) -> _Lane:
+        """The lane of that number."""
+        found = self._found.get(lane)
+        if found is None:
+            key, state = self._db.execute(
+                "SELECT key, state FROM lane WHERE id = ?", (lane,)
+            ).fetchone()
+            found = _Lane(_lane_key(key), readable(_lane_state, state) or LaneState())
+            self._found[lane] = found
+        return found
+
+
 def configured(db: Database, sha256: str, now: float) -> int:
     last = db.execute(
         "SELECT generation, hash FROM config ORDER BY generation DESC LIMIT 1"
@@ -154,9 +200,9 @@ def page(db: Database, query: HistoryQuery) -> HistoryPage:
     oldest = query.since
     if query.outcome == "refused":
         before = 0
-    read = _Read()
+    read, lanes = _Read(), _Lanes(db)
     for found in _payloads(db, query, before, read):
-        rows += _matching(_rows(db, found), query)
+        rows += _matching(_rows(db, found, lanes), query)
         if len(rows) >= limit:
             break
     before = read.before
@@ -256,7 +302,7 @@ def _receivers(row: DeliveryTrace | DiscardTrace) -> tuple[str, ...]:
     return (row.receiver, row.owner) if isinstance(row, DeliveryTrace) else (row.receiver,)
 
 
-def _rows(db: Database, payload: _Payload) -> list[HistoryRow]:
+def _rows(db: Database, payload: _Payload, lanes: _Lanes) -> list[HistoryRow]:
     discards = readable(_discarded, payload.discarded) or ()
     found: list[HistoryRow] = [
         DiscardTrace(
@@ -270,59 +316,51 @@ def _rows(db: Database, payload: _Payload) -> list[HistoryRow]:
         )
         for each in discards
     ]
-    return [*_deliveries(db, payload), *found]
+    return [*_deliveries(db, payload, lanes), *found]
 
 
-def _deliveries(db: Database, payload: _Payload) -> list[DeliveryTrace]:
-    return [_delivery(db, payload, row) for row in db.execute(DELIVERIES, (payload.id,)).fetchall()]
+def _deliveries(db: Database, payload: _Payload, lanes: _Lanes) -> list[DeliveryTrace]:
+    rows = db.execute(DELIVERIES, (payload.id,)).fetchall()
+    return [_delivery(db, payload, _Row(*row), lanes) for row in rows]
 
 
-def _delivery(db: Database, payload: _Payload, row: tuple[object, ...]) -> DeliveryTrace:
-    (
-        lane, seq, key, state, receiver, owner, route, alerts, settlement, why, ended_at,
-        into_seq, message, copied, retried, card,
-    ) = row  # fmt: skip
-    assert isinstance(lane, int)  # noqa: S101 - the columns are typed by the SQL alone
-    indexes = range(len(payload.names)) if alerts is None else _indexes(alerts)  # type: ignore[arg-type]
-    known = readable(_lane_state, state) or LaneState()  # type: ignore[arg-type]
-    held, absorbed = _held(db, card) if settlement is None else (False, False)
-    place = readable(_message, message)  # type: ignore[arg-type]
-    if place is None and isinstance(into_seq, int):
-        place = _message_of(db, lane, into_seq)
-    return msgspec.convert(
-        {
-            "type": "delivery",
-            "id": f"{lane}/{seq}",
-            "payload": payload.id,
-            "at": payload.at,
-            "source": payload.source,
-            "alerts": payload.told(indexes),
-            "count": len(payload.wanted.intersection(indexes)),
-            "lane": _lane_key(key),  # type: ignore[arg-type]
-            "receiver": receiver,
-            "owner": owner,
-            "route": route,
-            "settlement": settlement or "pending",
-            "why": why,
-            "ended_at": ended_at,
-            "into": "" if into_seq in (None, seq) else f"{lane}/{into_seq}",
-            "message": place,
-            "guild": known.guild if known.guild != "-" else "",
-            "held": held,
-            "absorbed": absorbed,
-            "waits": "" if settlement else waits_for(known),
-            "copied": bool(copied),
-            "retried": "" if retried is None else f"{lane}/{retried}",
-        },
-        DeliveryTrace,
+def _delivery(db: Database, payload: _Payload, row: _Row, lanes: _Lanes) -> DeliveryTrace:
+    lane = lanes.find(row.lane)
+    indexes = range(len(payload.names)) if row.alerts is None else _indexes(row.alerts)
+    held, absorbed = (False, False) if row.settlement else _held(db, row.card)
+    place = readable(_message, row.message) if row.message else None
+    if place is None and row.into_seq is not None:
+        place = _message_of(db, row.lane, row.into_seq)
+    return DeliveryTrace(
+        id=f"{row.lane}/{row.seq}",
+        payload=payload.id,
+        at=payload.at,
+        source=payload.source,
+        alerts=payload.told(indexes),
+        count=len(payload.wanted.intersection(indexes)),
+        lane=lane.key,
+        receiver=row.receiver,
+        owner=row.owner,
+        route=row.route,
+        settlement=row.settlement or "pending",
+        why=row.why,
+        ended_at=row.ended_at,
+        into="" if row.into_seq in (None, row.seq) else f"{row.lane}/{row.into_seq}",
+        message=place,
+        guild=lane.state.guild if lane.state.guild != "-" else "",
+        held=held,
+        absorbed=absorbed,
+        waits="" if row.settlement else waits_for(lane.state),
+        copied=bool(row.copied),
+        retried="" if row.retried is None else f"{row.lane}/{row.retried}",
     )
 
 
-def _held(db: Database, card: object) -> tuple[bool, bool]:
+def _held(db: Database, card: int | None) -> tuple[bool, bool]:
     """Whether the card of a pending delivery holds something back, and whether the digest tells of
     it.
     """
-    if not isinstance(card, int):
+    if card is None:
         return False, False
     found = db.execute("SELECT body, absorbed FROM card WHERE id = ?", (card,)).fetchone()
     if found is None:
@@ -394,7 +432,8 @@ def _found(db: Database, number: int) -> Trace | None:
         payload = _Payload(number, at, source, discarded, (), frozenset())
     group = told.group if told else GroupId(source, "", "")
     firing = sum(alert.status == "firing" for alert in told.alerts) if told else 0
-    deliveries = tuple(_deliveries(db, payload))
+    lanes = _Lanes(db)
+    deliveries = tuple(_deliveries(db, payload, lanes))
     return Trace(
         id=number,
         at=at,
@@ -404,7 +443,7 @@ def _found(db: Database, number: int) -> Trace | None:
         alerts=payload.told(range(len(payload.names))),
         config=_config(db, generation),
         deliveries=deliveries,
-        discarded=tuple(row for row in _rows(db, payload) if isinstance(row, DiscardTrace)),
+        discarded=tuple(row for row in _rows(db, payload, lanes) if isinstance(row, DiscardTrace)),
     )
 
 

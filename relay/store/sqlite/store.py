@@ -519,7 +519,9 @@ class SqliteStore:
         if found is None:
             return Refused(f"no card {number} is open: `alert-relay cards list` has their numbers")
         lane, card = found
-        self._keep(lane, CardChange(close_by_hand(card, now), now, urgent=False), now)
+        ended = close_by_hand(card, now)
+        untold = ended.waiting_since is None  # what is pending of it is to be told no more
+        self._keep(lane, CardChange(ended, now, urgent=False, settled=untold), now)
         return ClosedCard(number, lane)
 
     def stored_payloads(self, since: float, after: int = 0) -> tuple[StoredPayload, ...]:
