@@ -24,7 +24,7 @@ from relay.core.action.wish import parse_wish
 from relay.core.bot.account import Bot
 from relay.core.bot.people import catalogue_language
 from relay.core.bot.update import BotId, CallbackQuery, Update, Written
-from relay.core.event import Acted, Event, Noted
+from relay.core.event import Event, Noted, PressAnswered
 from relay.core.routing.lane import LaneKey
 from relay.core.text.message import Button, Buttons
 from relay.core.text.richtext import RichText
@@ -275,7 +275,7 @@ class Presses:
             self._emit(Noted("error", "storage failed", (("err", str(error)),)))
             return PressAnswer(act(language, "not_stored"), alert=True)
         self._wake(judged.lanes)
-        self._emit(Acted(judged.effects.verb or "", judged.effects.outcome))
+        self._emit(PressAnswered(judged.effects.verb or "", judged.effects.outcome))
         if judged.effects.silencings:
             self._asked()
         return judged.effects.answer

@@ -214,13 +214,13 @@ class BotListens(Struct, frozen=True):
     remedy: str = ""
 
 
-class Escalated(Struct, frozen=True):
+class EscalationSettled(Struct, frozen=True):
     """A step of an escalation of the receiver was due, and is done."""
 
     receiver: str
 
 
-class Acted(Struct, frozen=True):
+class PressAnswered(Struct, frozen=True):
     """Somebody pressed a button: `kind` is what it does, `outcome` what came of it."""
 
     kind: str
@@ -251,7 +251,7 @@ Event = (
     | StorageLost
     | Heard
     | BotListens
-    | Escalated
-    | Acted
+    | EscalationSettled
+    | PressAnswered
     | Noted
 )

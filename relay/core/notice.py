@@ -13,7 +13,6 @@ from relay.core.alert import OWN_PREFIX, Alert, GroupId, Notification
 from relay.core.card.card import Card
 from relay.core.event import (
     Accepted,
-    Acted,
     Answered,
     BotListens,
     Called,
@@ -22,11 +21,12 @@ from relay.core.event import (
     ClockChanged,
     Contradicted,
     EndReason,
-    Escalated,
+    EscalationSettled,
     Event,
     Heard,
     Loaded,
     Noted,
+    PressAnswered,
     RequestRefused,
     Settled,
     StorageDamaged,
@@ -151,8 +151,8 @@ def notice_of(event: Event) -> Notice | None:
             | Settled()
             | Heard()
             | Noted()
-            | Escalated()
-            | Acted()
+            | EscalationSettled()
+            | PressAnswered()
         ):
             return None
         case _:

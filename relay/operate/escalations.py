@@ -25,7 +25,7 @@ from relay.core.active_config import ActiveConfig
 from relay.core.alert import Alert, GroupId, Notification
 from relay.core.card.card import Card, Entry
 from relay.core.card.subject import subject
-from relay.core.event import Escalated, Event
+from relay.core.event import EscalationSettled, Event
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.core.turn.decide import hours_of
@@ -91,7 +91,7 @@ class Escalations:
         done = await self._transactions.run(partial(escalate, self._store, config, now))
         self._wake(done.lanes)
         for receiver in done.escalated:
-            self._emit(Escalated(receiver))
+            self._emit(EscalationSettled(receiver))
 
 
 def escalate(store: Store, config: ActiveConfig, now: float) -> _Round:

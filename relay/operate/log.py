@@ -14,7 +14,6 @@ from typing import Literal, TextIO, assert_never
 
 from relay.core.event import (
     Accepted,
-    Acted,
     Answered,
     BotListens,
     Called,
@@ -22,11 +21,12 @@ from relay.core.event import (
     ChatMoved,
     ClockChanged,
     Contradicted,
-    Escalated,
+    EscalationSettled,
     Event,
     Heard,
     Loaded,
     Noted,
+    PressAnswered,
     RequestRefused,
     Settled,
     Settlement,
@@ -122,9 +122,9 @@ def _level(event: Event) -> Level:
             return "info" if event.ok else "error"
         case BotListens():
             return "info" if event.listens else "warning"
-        case ChatMoved() | Contradicted() | ClockChanged() | Escalated():
+        case ChatMoved() | Contradicted() | ClockChanged() | EscalationSettled():
             return "warning"
-        case Acted():
+        case PressAnswered():
             return "info"
         case StorageLost():
             return "info" if event.there else "error"
@@ -166,7 +166,7 @@ def _told(event: Event) -> tuple[str, Pairs]:
             return message, _fields(event, "ok", "at", "receivers", "chats", "first")
         case StorageDamaged() | StorageLost() | ClockChanged():
             return _told_of_machine(event)
-        case Heard() | BotListens() | Escalated() | Acted():
+        case Heard() | BotListens() | EscalationSettled() | PressAnswered():
             return _told_of_people(event)
         case Noted(_, message, values):
             return message, values
@@ -174,15 +174,17 @@ def _told(event: Event) -> tuple[str, Pairs]:
             assert_never(event)
 
 
-def _told_of_people(event: Heard | BotListens | Escalated | Acted) -> tuple[str, Pairs]:
+def _told_of_people(
+    event: Heard | BotListens | EscalationSettled | PressAnswered,
+) -> tuple[str, Pairs]:
     match event:
         case Heard():
             return "update heard", _fields(event)
         case BotListens(listens=listens):
             return ("bot listens" if listens else "bot hears nothing"), _fields(event, "listens")
-        case Escalated():
+        case EscalationSettled():
             return "nobody took it, escalating", _fields(event)
-        case Acted():
+        case PressAnswered():
             return "pressed", _fields(event)
 
 

@@ -24,7 +24,6 @@ from relay.core.balance import BalanceRow
 from relay.core.bot.update import Sort
 from relay.core.event import (
     Accepted,
-    Acted,
     Answered,
     BotListens,
     Called,
@@ -32,12 +31,13 @@ from relay.core.event import (
     ChatMoved,
     ClockChanged,
     Contradicted,
-    Escalated,
+    EscalationSettled,
     Event,
     FailureReason,
     Heard,
     Loaded,
     Noted,
+    PressAnswered,
     RequestRefused,
     Settled,
     Settlement,
@@ -203,9 +203,9 @@ class Metrics:
                 self._updates.labels(sort).inc()
             case StorageDamaged():
                 self._damaged.inc()
-            case Acted(kind, outcome):
+            case PressAnswered(kind, outcome):
                 self._actions.labels(kind or "none", outcome).inc()
-            case Escalated(receiver):
+            case EscalationSettled(receiver):
                 self._escalations.labels(receiver).inc()
             case ClockChanged() | StorageLost():
                 pass

@@ -27,7 +27,7 @@ _RESTARTS: dict[Event, tuple[Stop, ...]] = {
 }  # fmt: skip
 
 
-class Said(Struct, frozen=True, omit_defaults=True):
+class EscalationReply(Struct, frozen=True, omit_defaults=True):
     """What an escalation has to say in a chat since `at` (Unix seconds): a text of the catalogue,
     `age` in seconds or a count, whom it mentions by the configuration, and the `others` (names of
     groups) of which it says the same.
@@ -63,7 +63,7 @@ class EscalationClock(Struct, frozen=True):
     ended_at: float = 0.0
     taken_at: float = 0.0
     asked: bool = False
-    owed: Said | None = None
+    owed: EscalationReply | None = None
 
 
 class StepDue(Struct, frozen=True):
@@ -194,19 +194,25 @@ def _restarted(clock: EscalationClock, now: float) -> EscalationClock:
     )
 
 
-def said_of(clock: EscalationClock, what: EscalationDue, holder: str, now: float) -> Said | None:
+def said_of(
+    clock: EscalationClock, what: EscalationDue, holder: str, now: float
+) -> EscalationReply | None:
     """What is said in the chat; None for a step to another receiver."""
     match what:
         case StepDue(step):
             age = now - clock.started_at
-            return Said("escalated", now, age, mention=step.mention) if step.mention else None
+            return (
+                EscalationReply("escalated", now, age, mention=step.mention)
+                if step.mention
+                else None
+            )
         case LastDue(reminders):
-            return Said("last_reminder", now, count=reminders)
+            return EscalationReply("last_reminder", now, count=reminders)
         case AskDue():
-            return Said("still_yours", now, name=holder)
+            return EscalationReply("still_yours", now, name=holder)
 
 
-def owed_of(clocks: Iterable[EscalationClock], told_at: float) -> Said | None:
+def owed_of(clocks: Iterable[EscalationClock], told_at: float) -> EscalationReply | None:
     """The newest that a card has to say, and has not said since `told_at`."""
     rests = ("taken", "over", "suppressed", "muted")
     owed = [

@@ -20,7 +20,7 @@ class TakenMark(Struct, frozen=True, omit_defaults=True):
     since: float
 
 
-class AskedMark(Struct, frozen=True, omit_defaults=True):
+class SilencingMark(Struct, frozen=True, omit_defaults=True):
     """A silence, or the end of one, that was asked for and is not in force. `late`: Alertmanager
     did not answer for a while. `mutes` is how many other alerts it would mute.
     """
@@ -43,7 +43,7 @@ class ActingMarks(Struct, frozen=True, omit_defaults=True):
     untaken: int = 0
     suppressed: tuple[Suppressed, ...] = ()
     loud: int = 0
-    asked: tuple[AskedMark, ...] = ()
+    asked: tuple[SilencingMark, ...] = ()
     lost: tuple[str, float] | None = None
     silent: tuple[str, ...] = ()
     buttons: bool = False
@@ -116,10 +116,10 @@ def to_carry(alerts: Iterable[ShownAlert], known: Known, window: float) -> tuple
     )
 
 
-def _asked(asked: Iterable[Silencing], keys: set[str], now: float) -> tuple[AskedMark, ...]:
+def _asked(asked: Iterable[Silencing], keys: set[str], now: float) -> tuple[SilencingMark, ...]:
     """The newest of what was asked for the alerts, unless it is done."""
     newest = next((each for each in asked if not keys.isdisjoint(each.alerts)), None)
     if newest is None or newest.state == "done":
         return ()
     late = newest.state == "asked" and bool(newest.tries) and now - newest.asked_at >= _LATE
-    return (AskedMark(newest.state, newest.asked_at, late, newest.why, newest.mutes),)
+    return (SilencingMark(newest.state, newest.asked_at, late, newest.why, newest.mutes),)

@@ -10,7 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.action.episode import ShownAlert
-from relay.core.action.escalation import Said
+from relay.core.action.escalation import EscalationReply
 from relay.core.action.marks import NO_MARKS, ActingMarks
 from relay.core.alert import GroupId, Labels
 from relay.core.card.failures import Failures
@@ -75,7 +75,7 @@ class OwedReply(Struct, frozen=True):
     about: tuple[str, ...]
     since: float
     required: bool = False
-    said: Said | None = None
+    said: EscalationReply | None = None
 
 
 class Head(Struct, frozen=True):
@@ -262,7 +262,7 @@ def overlaid(card: Card, acting: ActingMarks, now: float) -> Card:
     return replace(card, entries=entries, acting=acting)
 
 
-def owing(card: Card, said: Said | None, keys: Iterable[str]) -> Card:
+def owing(card: Card, said: EscalationReply | None, keys: Iterable[str]) -> Card:
     """The card with what an escalation has to say, and nothing else of the kind."""
     others = tuple(reply for reply in card.owed if reply.kind != "escalated")
     if said is None:

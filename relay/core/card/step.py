@@ -5,7 +5,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from relay.core.action.escalation import Said
+from relay.core.action.escalation import EscalationReply
 
 ReplyKind = Literal["joined", "raised", "repeated", "resolved", "again", "document", "escalated"]
 
@@ -57,7 +57,7 @@ class Reply(Struct, frozen=True, tag=True):
     kind: ReplyKind
     silent: bool
     about: tuple[str, ...] = ()
-    said: Said | None = None
+    said: EscalationReply | None = None
 
 
 Step = Post | Edit | Reply

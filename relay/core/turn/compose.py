@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.action.escalation import Said
+from relay.core.action.escalation import EscalationReply
 from relay.core.action.keyboard import ButtonPlace, keyboard, lines
 from relay.core.action.marks import NO_MARKS
 from relay.core.action.pressed import button_place, card_name
@@ -82,7 +82,7 @@ def _composed_card(
     return Composed(message, Contents(counted=rendered.counted), rendered.failed)
 
 
-def _escalated(said: Said, lane: LaneKey, reader: Reader) -> Message:
+def _escalated(said: EscalationReply, lane: LaneKey, reader: Reader) -> Message:
     """One line: what nobody has taken, and who is asked."""
     values: dict[str, str] = {"age": str(reader.duration(said.age)), "name": said.name}
     text = act(reader.language, said.key, said.count or None, **values)
