@@ -7,7 +7,7 @@ from typing import assert_never
 
 from msgspec import Struct
 
-from relay.core.action.beat_notice import GROUPS
+from relay.core.action.beat_notice import KIND as HEARTBEAT
 from relay.core.active_config import Refusing
 from relay.core.alert import OWN_PREFIX, Alert, GroupId, Notification
 from relay.core.card.card import Card
@@ -55,7 +55,7 @@ _GIVEN_UP = (
 
 def is_notice(group: GroupId) -> bool:
     """The group is one of the relay's own: a notice, or a heartbeat that is lost."""
-    begins = group.group_key.startswith((NOTICES.group_key, GROUPS))
+    begins = group.group_key.startswith(NOTICES.group_key)
     return begins and (group.source, group.receiver) == (NOTICES.source, NOTICES.receiver)
 
 
@@ -185,10 +185,11 @@ def chat_down(refusing: Refusing) -> Notice:
 
 
 def notice_of_card(card: Card) -> Notice | None:
-    """The notice that an earlier run told by this card. None for a bot that hears nothing: only
-    what that bot hears says that it is over."""
+    """The notice that an earlier run told by this card. None for a bot that hears nothing, of which
+    only what that bot hears says that it is over, and for a heartbeat, which is watched by
+    itself."""
     kind, _, subject = card.group.group_key.removeprefix(NOTICES.group_key).partition("/")
-    if kind == _DEAF or not card.entries:
+    if kind in (_DEAF, HEARTBEAT) or not card.entries:
         return None
     entry = card.entries[0]
     name, text = entry.labels.get("alertname", ""), entry.annotations.get("summary", "")

@@ -2,13 +2,18 @@
 of it at Alertmanager, and what all cards show of it.
 """
 
+import asyncio
+from functools import partial
 from pathlib import Path
+
+import pytest
 
 from relay.core.routing.matcher import Matcher
 from relay.sandbox.alertmanager import TwinSilence
 from relay.sandbox.server import Sandbox
+from relay.sandbox.telegram_updates import Query
 from tests.acceptance.acting import ANNA, BEN, CHAT, EVE, SPARE, acting
-from tests.acceptance.processes import until
+from tests.acceptance.processes import processes, start_relay, until
 
 
 async def test_a_take_shows_on_the_cards_of_all_chats_and_is_given_back(
@@ -175,3 +180,29 @@ async def test_what_was_taken_does_not_escalate(sandbox: Sandbox, tmp_path: Path
         await until("and goes on", lambda: len(here.texts(SPARE)) == 1)
         assert "Other" in here.texts(SPARE)[0]
         assert sum("nobody" in text for text in here.texts(CHAT)) == 1
+
+
+def is_answered(query: Query) -> bool:
+    return query.answer is not None
+
+
+@pytest.mark.slow
+async def test_a_kill_between_a_press_and_its_answer_loses_and_doubles_nothing(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with acting(sandbox, tmp_path) as here, processes(tmp_path) as running:
+        await here.stop()
+        config = tmp_path / "relay.yml"
+        relay = await start_relay(running, config)
+        for number, moment in enumerate((0.0, 0.02, 0.05, 0.1, 0.2, 0.4)):
+            here.address = relay.url.removeprefix("http://")
+            name = f"Crash{number}"
+            await here.post("a", name=name)
+            await here.shows(name)
+            query = here.begin_press("🔕 1 h")
+            await asyncio.sleep(moment)
+            await relay.process.kill()
+            relay = await start_relay(running, config)
+            await here.shows(name, "🔕 until")
+            assert sum(each.startswith(f"{name}:") for each in here.silences) == 1
+            await until("it is answered", partial(is_answered, query))

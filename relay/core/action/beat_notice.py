@@ -6,13 +6,13 @@ import msgspec
 
 from relay.core.action.heartbeat import Beat, Lost
 from relay.core.action.settings import HeartbeatConfig
-from relay.core.alert import Alert, Labels, Notification
+from relay.core.alert import OWN_PREFIX, Alert, Labels, Notification
 from relay.core.text.richtext import RichText
 from relay.core.text.texts_acting import act
 from relay.core.text.times import Reader
 
 NAME = "HeartbeatLost"
-OWN_RECEIVER, GROUPS = "alert-relay", "heartbeat/"
+OWN_RECEIVER, KIND = "alert-relay", "heartbeat"
 REPEATED = "repeat interval elapsed"
 TOLD_AGAIN = 4 * 3600.0  # seconds
 
@@ -66,7 +66,7 @@ def notification(
     return Notification(
         source="",
         receiver=OWN_RECEIVER,
-        group_key=f"{GROUPS}{beat.name}/{','.join(beat.values)}",
+        group_key=f"{OWN_PREFIX}{KIND}/{beat.name}/{','.join(beat.values)}",
         status=alert.status,
         alerts=(alert,),
         group_labels={"alertname": NAME},

@@ -102,6 +102,21 @@ def is_one(who: Who, presser: Presser) -> bool:
             return bool(presser.id) and person.id_on(presser.platform) == presser.id
 
 
+def spelled(who: Who) -> str:
+    """Who is meant, in the words of the configuration."""
+    match who:
+        case Everyone():
+            return "everyone"
+        case ChatAdmins():
+            return "telegram_chat_admins"
+        case RoleId(number):
+            return f"discord_role:{number}"
+        case UserId(platform, number):
+            return f"{platform}_user:{number}"
+        case Named(person):
+            return person.name
+
+
 def mentions_of(who: Iterable[Who], platform: str) -> tuple[Mention, ...]:
     """Those who can be mentioned on a platform."""
     found: list[Mention] = []
