@@ -134,7 +134,15 @@ class App:
         self._transport = Transport()
         people, exchange = self._store.people, self._transport.send
         self._pipeline = Pipeline(
-            self._store, writer, exchange, clock, random.random, emit, config, platforms
+            self._store,
+            writer,
+            exchange,
+            clock,
+            random.random,
+            emit,
+            config,
+            platforms,
+            self._ask_alertmanager,
         )
         self._refusals = Refusals(self._store, writer, clock)
         self._hooks = (*self._hooks, self._refusals.on_event)
@@ -309,6 +317,9 @@ class App:
         await self._alertmanagers.follow(acting.alertmanagers.values())
         await self._discord.follow(acting.discord if acting.is_on else None)
         self._lanes.wake(await self._writer.run(self._store.acting.look_again))
+
+    def _ask_alertmanager(self, source: str) -> None:
+        self._alertmanagers.ask(source)
 
     async def _take_update(self, bot: BotId, update: Update) -> None:
         """A press is committed before it counts as heard: a crash between the two repeats it."""

@@ -90,6 +90,10 @@ class AlertmanagerRunner:
         """A silence was asked for."""
         self._work.set()
 
+    def ask(self) -> None:
+        """The next look is now."""
+        self._look_again.set()
+
     def start(self) -> None:
         """Begins with what an earlier run left."""
         self._work.set()
@@ -238,6 +242,12 @@ class Alertmanagers:
             if config not in self._runners:
                 self._runners[config] = self._start(config)
                 self._runners[config].start()
+
+    def ask(self, source: str) -> None:
+        """Alerts of the source are no longer listed: it is looked at now."""
+        for config, runner in self._runners.items():
+            if config.source == source:
+                runner.ask()
 
     def ring(self) -> None:
         """A silence was asked for."""

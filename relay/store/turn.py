@@ -71,8 +71,9 @@ class Turn(Struct, frozen=True):
     work since; `endings` what ended; `contradicted` the groups (key, and the external URLs of two
     Alertmanagers) of which two Alertmanagers go on telling different things; `bugs` what went wrong
     with a card that waits for a while because of it; `left` the subscriptions of a chat that left
-    for good, `subscriptions` those that are left then. `hand_over_at`: what waits since too long is
-    due for a fallback then, whatever the call comes to.
+    for good, `subscriptions` those that are left then. `absent` are sources of which alerts are no
+    longer listed, so that their Alertmanagers may be asked. `hand_over_at`: what waits since too
+    long is due for a fallback then, whatever the call comes to.
     """
 
     next: Send | Wait
@@ -84,6 +85,7 @@ class Turn(Struct, frozen=True):
     left: tuple[Subscription, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
     hand_over_at: float | None = None
+    absent: tuple[str, ...] = ()
 
 
 def take_turn(
@@ -136,6 +138,7 @@ class _Turn:
         self._platforms = platforms
         self._now = now
         self._woken: list[LaneKey] = []
+        self._absent: list[str] = []
         self._endings: list[Ending] = []
         self._contradicted: list[tuple[str, str, str]] = []
         self._bugs: list[str] = []
@@ -155,6 +158,7 @@ class _Turn:
             left=self._left,
             subscriptions=self._store.people.subscriptions() if self._left else (),
             hand_over_at=hand_over_at,
+            absent=tuple(dict.fromkeys(self._absent)),
         )
 
     def wake(self, lanes: tuple[LaneKey, ...]) -> None:
@@ -259,6 +263,8 @@ class _Turn:
         card = leaving(card, folded.card, target.policy)
         card = replace(card, absorbed=card.absorbed and not leaves)
         card = self._overlaid(card, target)
+        if any(entry.absent_since == card.heard_at for entry in card.entries):
+            self._absent.append(card.group.source)
         hours = hours_of(card, target, self._config, now)
         seqs = tuple(opened.seq for opened in page)
         originals, counted = _originals(seqs, folded.duplicates, card.counted_seq)

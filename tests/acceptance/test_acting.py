@@ -107,6 +107,20 @@ async def test_a_silence_made_elsewhere_shows_and_its_alerts_count_as_reported(
         await here.shows(absent="🔕 until")
 
 
+async def test_what_a_payload_no_longer_lists_is_asked_for_at_once(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with acting(sandbox, tmp_path, poll="1h") as here:
+        await here.post("a", "b")
+        await here.shows("Crash")
+        matchers, now = (Matcher("pod", "=", "b"),), here.twin.now
+        here.twin.cluster.silences["s1"] = TwinSilence(
+            "s1", matchers, now - 1, now + 3600.0, "Ben", "deploy", now - 1, here.twin.name
+        )
+        await here.post("a")
+        await here.shows("🔕 until", "Ben: deploy")
+
+
 async def test_a_failing_alertmanager_changes_no_card_and_gets_one_silence(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -103,6 +103,8 @@ class Chats(World):
                 await self.restart()
             case "kill":
                 await self.killed()
+            case _:
+                pass
         self.time += 30.0
         await self.run(self.time)
 
