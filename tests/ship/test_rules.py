@@ -32,6 +32,7 @@ LABELS = {
     "template",
     "version",
     "le",
+    "sha256",
 }
 
 
