@@ -202,6 +202,11 @@ def is_firing(card: Card) -> bool:
     return any(entry.status == "firing" for entry in card.entries)
 
 
+def is_live(card: Card) -> bool:
+    """At least one alert of the card fires, and somebody speaks for it."""
+    return is_firing(card) and not card.stale
+
+
 def fires_anew(before: Card, after: Card) -> bool:
     """An alert fires after that did not before."""
     fired = {entry.fingerprint for entry in before.entries if entry.status == "firing"}

@@ -8,7 +8,7 @@ import msgspec
 from msgspec.structs import replace
 
 from relay.core.alert import GroupId
-from relay.core.card.card import Card, is_firing
+from relay.core.card.card import Card, is_firing, is_live
 from relay.core.card.digest import DIGEST, QUIET, Line, line
 from relay.core.card.step import Rank
 from relay.core.turn.change import CardChange
@@ -158,7 +158,7 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
             change.urgent,
             card.waiting_since,
             card.shown is not None,
-            is_firing(card),
+            is_live(card),
             card.closed_at is not None,
             told,
             _encode(card),
