@@ -27,6 +27,7 @@ from relay.core.card.card import Card, Entry
 from relay.core.card.subject import subject
 from relay.core.event import EscalationSettled, Event
 from relay.core.routing.lane import LaneKey
+from relay.core.routing.matcher import matches
 from relay.core.routing.route import Delivery
 from relay.core.turn.decide import hours_of
 from relay.store.acting import DueClock
@@ -208,11 +209,15 @@ class _Work:
     def _deliver(self, receiver: str, clocks: list[DueClock]) -> None:
         """Ordinary deliveries: the cards there have the same buttons and end by themselves."""
         card = clocks[0].card
-        keys = {each.clock.alert for each in clocks}
+        plan = self._config.acting.escalations[clocks[0].clock.receiver]
         targets = self._config.routing.targets.get(receiver, ())
         if card is None or not targets:
             return
-        entries = [entry for entry in card.entries if entry.fingerprint in keys]
+        entries = [
+            entry
+            for entry in card.entries
+            if entry.status == "firing" and matches(plan.matchers, entry.labels)
+        ]
         told = _notification(card, entries)
         ways = tuple(Delivery(t.lane, receiver, "", None, "escalation") for t in targets)
         payload = NewPayload(
@@ -220,6 +225,7 @@ class _Work:
             msgspec.json.encode(told),
             self._now,
             ways,
+            last=False,  # it says nothing of other alerts of the group in other chats
             notification=told,
             generation=self._config.generation,
         )
@@ -262,6 +268,6 @@ def _notification(card: Card, entries: list[Entry]) -> Notification:
         route_labels=card.head.route_labels,
         external_url=card.head.external_url,
         reason="",
-        truncated=1,  # others of the group are not meant, and nothing is said of them
+        truncated=0,
         state=card.head.state,
     )

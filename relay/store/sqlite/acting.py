@@ -187,6 +187,8 @@ class SqliteActing:
             )
         for taken in effects.takes:
             keep_take(self._db, taken)
+        if effects.silencings:
+            self._forget_refused(effects.source, effects.alerts)
         for silencing in effects.silencings:
             self._write_silencing(silencing)
         keys = [each.alert for each in effects.takes]
@@ -249,7 +251,7 @@ class SqliteActing:
         return Known(
             takes(self._db, source, alerts),
             {key: each for key, each in suppressed if each is not None},
-            tuple(e for e in self._silencings(source) if not wanted.isdisjoint(e.alerts)),
+            tuple(e for e in self._asked(source) if not wanted.isdisjoint(e.alerts)),
         )
 
     def _silencings(self, source: str) -> list[Silencing]:
@@ -263,6 +265,25 @@ class SqliteActing:
     def keep_takes(self, carried: Sequence[Taken]) -> None:
         for taken in carried:
             keep_take(self._db, taken)
+
+    def _asked(self, source: str) -> list[Silencing]:
+        """Those that are not in force, the newest first."""
+        rows = self._db.execute(
+            "SELECT body FROM silencing WHERE source = ? AND state != 'done'"
+            " ORDER BY asked_at DESC LIMIT ?",
+            (source, _MOST_ASKED),
+        ).fetchall()
+        return [each for (body,) in rows if (each := readable(_silencing, body)) is not None]
+
+    def _forget_refused(self, source: str, alerts: Iterable[str]) -> None:
+        """What was refused is of no interest once something else is asked for the same alerts."""
+        wanted = set(alerts)
+        over = [
+            each.id
+            for each in self._asked(source)
+            if each.due is None and not wanted.isdisjoint(each.alerts)
+        ]
+        self._db.executemany("DELETE FROM silencing WHERE id = ?", [(each,) for each in over])
 
     def look_again(self) -> tuple[LaneKey, ...]:
         db = self._db
