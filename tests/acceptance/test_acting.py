@@ -12,7 +12,16 @@ from relay.core.routing.matcher import Matcher
 from relay.sandbox.alertmanager import TwinSilence
 from relay.sandbox.server import Sandbox
 from relay.sandbox.telegram_updates import Query
-from tests.acceptance.acting import ANNA, BEN, CHAT, EVE, SPARE, acting
+from tests.acceptance.acting import (
+    ANNA,
+    ANNA_ON_DISCORD,
+    BEN,
+    CHANNEL,
+    CHAT,
+    EVE,
+    SPARE,
+    acting,
+)
 from tests.acceptance.processes import processes, start_relay, until
 
 
@@ -220,3 +229,46 @@ async def test_a_kill_between_a_press_and_its_answer_loses_and_doubles_nothing(
             await here.shows(name, "🔕 until")
             assert sum(each.startswith(f"{name}:") for each in here.silences) == 1
             await until("it is answered", partial(is_answered, query))
+
+
+async def test_a_silence_of_ones_own_length_by_a_reply_and_by_a_form(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with acting(sandbox, tmp_path) as here:
+        await here.post("a")
+        await here.shows("Crash")
+        assert "For how long?" in await here.press("🔕 …")
+        await until("it is asked", lambda: len(here.texts(CHAT)) == 2)
+        question = sandbox.telegram.messages(CHAT)[1]
+        sandbox.telegram.replies(CHAT, ANNA, question.id, "90m")
+        await until("it is silenced", lambda: "🔕 until" in here.texts(CHAT)[0])
+        (silence,) = here.twin.cluster.silences.values()
+        assert round(silence.ends_at - silence.starts_at, -1) == 5400
+        await here.shows("🔕 until")
+        await here.post("b", name="Other")
+        await here.shows("Other")
+        handed = await here.press_in_channel("🔕 …")
+        sent = await here.gateway.submit(
+            handed, {"duration": "2h", "reason": "deploy"}, ANNA_ON_DISCORD
+        )
+        await until("the form is answered", lambda: sent.answer is not None)
+        await until("it is silenced", lambda: len(here.silences) == 2)
+        assert here.silences[1].startswith("Other: deploy, by Anna (discord ")
+
+
+async def test_the_message_command_takes_the_whole_card_and_two_presses_take_over(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with acting(sandbox, tmp_path, has_alertmanager=False) as here:
+        await here.post("a")
+        await here.shows("Crash")
+        message = sandbox.discord.messages(CHANNEL)[-1]
+        handed = await here.gateway.command(
+            "Take", str(message.id), ANNA_ON_DISCORD, channel=str(CHANNEL)
+        )
+        await until("it is answered", lambda: handed.answer is not None)
+        assert (handed.shown, handed.is_private) == ("It is yours.", True)
+        await here.shows("✋ Anna since")
+        assert "Anna has it" in await here.press("↩ Release", BEN)
+        assert await here.press("↩ Release", BEN) == "It is yours now; Anna had it."
+        await here.shows("✋ Ben since")
