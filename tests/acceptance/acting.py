@@ -54,6 +54,7 @@ class Acting:
     actions: str = ACTIONS
     more: str = ""
     escalate: str = ""
+    interactions: str = "gateway"
     poll: str = "1s"
     has_alertmanager: bool = True
     events: list[Event] = field(default_factory=list)
@@ -75,6 +76,7 @@ global:
   telegram_updates: polling
   discord_api_url: "{self.discord_url}/api/v10"
   discord_bot_token: "{DISCORD_TOKEN}"
+  discord_interactions: {self.interactions}
   notices_receiver: nobody
 limits:
   telegram: {{bot: 1000/1s, chat: 100/1s, group: 1000/60s}}

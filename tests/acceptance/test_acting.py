@@ -3,10 +3,14 @@ of it at Alertmanager, and what all cards show of it.
 """
 
 import asyncio
+import json
+import time
 from functools import partial
 from pathlib import Path
 
+import aiohttp
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from relay.core.routing.matcher import Matcher
 from relay.sandbox.alertmanager import TwinSilence
@@ -15,9 +19,11 @@ from relay.sandbox.telegram_updates import Query
 from tests.acceptance.acting import (
     ANNA,
     ANNA_ON_DISCORD,
+    APPLICATION,
     BEN,
     CHANNEL,
     CHAT,
+    DISCORD_USER,
     EVE,
     SPARE,
     acting,
@@ -272,3 +278,41 @@ async def test_the_message_command_takes_the_whole_card_and_two_presses_take_ove
         assert "Anna has it" in await here.press("↩ Release", BEN)
         assert await here.press("↩ Release", BEN) == "It is yours now; Anna had it."
         await here.shows("✋ Ben since")
+
+
+KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
+ENDPOINT = f"""endpoint
+  discord_application_id: "{APPLICATION}00"
+  discord_public_key: {KEY.public_key().public_bytes_raw().hex()}"""
+
+
+async def test_interactions_that_discord_signed_may_be_posted(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with acting(
+        sandbox, tmp_path, has_alertmanager=False, interactions=ENDPOINT
+    ) as here, aiohttp.ClientSession() as session:  # fmt: skip
+        await here.post("a")
+        await here.shows("Crash")
+
+        async def post(body: dict[str, object], signed: bool = True) -> tuple[int, object]:
+            said, stamp = json.dumps(body).encode(), str(int(time.time()))
+            signature = KEY.sign(stamp.encode() + said).hex() if signed else "00" * 64
+            headers = {"X-Signature-Timestamp": stamp, "X-Signature-Ed25519": signature}
+            url = f"http://{here.address}/discord/{APPLICATION}00"
+            async with session.post(url, data=said, headers=headers) as response:
+                return response.status, await response.json()
+
+        assert await post({"type": 1}) == (200, {"type": 1})
+        assert (await post({"type": 1}, signed=False))[0] == 401
+        message = sandbox.discord.messages(CHANNEL)[-1]
+        press: dict[str, object] = {
+            "id": "700000000000", "application_id": f"{APPLICATION}00", "type": 3, "token": "t",
+            "channel_id": str(CHANNEL), "member": {"user": {"id": ANNA_ON_DISCORD}},
+            "message": {"id": str(message.id), "author": {"id": DISCORD_USER}},
+            "data": {"custom_id": here.channel_buttons()["✋ Take"]},
+        }  # fmt: skip
+        status, answer = await post(press)
+        assert (status, "It is yours." in str(answer)) == (200, True)
+        assert await post(press) == (status, answer)
+        await here.shows("✋ Anna since")
