@@ -132,10 +132,16 @@ async def test_a_group_can_be_subscribed_by_a_link_and_is_answered_in_its_topic(
         sandbox.telegram.says(forum, ADA, "/start@relay_bot token", topic=7)
         await here.reads(forum, "That needs a name", "This group will get")
         sandbox.telegram.says(forum, EVE, "/stop", topic=7)
-        await here.reads(forum, "That needs a name", "This group will get", "Only who brought")
+        await here.reads(
+            forum, "That needs a name", "This group will get", "Only the person who subscribed"
+        )
         await here.post("a")
         await here.reads(
-            forum, "That needs a name", "This group will get", "Only who brought", "critical Disk"
+            forum,
+            "That needs a name",
+            "This group will get",
+            "Only the person who subscribed",
+            "critical Disk",
         )
         assert {message.topic for message in sandbox.telegram.messages(forum)} == {7}
 
