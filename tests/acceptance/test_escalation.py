@@ -1,6 +1,7 @@
 """Escalation as a timetable on the fake clock: each step at its second, and none after a stop."""
 
 from functools import partial
+from itertools import pairwise
 
 import pytest
 from msgspec.structs import replace
@@ -150,4 +151,4 @@ async def test_a_storm_that_nobody_takes_is_one_line_a_minute_of_ten_groups() ->
     # the card that the chat accepted first is due alone, ten a minute later, and the rest
     assert [m.text.count("Disk") for m in shown] == [0, 9, 3]
     times = [m.sent_at for m in shown]
-    assert all(after - before >= 59.0 for before, after in zip(times, times[1:], strict=False))
+    assert all(after - before >= 59.0 for before, after in pairwise(times))
