@@ -196,7 +196,9 @@ async def test_what_nobody_takes_rings_and_goes_to_another_receiver(
         assert "Crash" in here.texts(SPARE)[0]
         await here.post("a", status="resolved")
         await until("it is over there as well", lambda: "🟢" in here.texts(SPARE)[0])
-        assert len(here.texts(CHAT)) == 3  # the card, the reminder, and its end
+        # the card, the reminder, and its end
+        await until("its end is told", lambda: len(here.texts(CHAT)) == 3)
+        assert "left out" not in here.texts(CHAT)[0]
 
 
 async def test_what_was_taken_does_not_escalate(sandbox: Sandbox, tmp_path: Path) -> None:
