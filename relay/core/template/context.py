@@ -349,8 +349,10 @@ class TemplateContext:
                         "raised_since", severity=severity, start=start, was=was, before=before
                     )
                 )
-            else:
+            elif alert.starts_at > 0.0:
                 parts.append(reader.say("since", start=start, age=str(reader.age(alert.starts_at))))
+            else:
+                parts.append(reader.say("since_alone", start=start))
         parts += [each for each in self._subject.rest if not _said_in(each, self._wrong.text)]
         if not self._wrong.text:
             return join(" · ", parts) if parts else ""
