@@ -1,6 +1,6 @@
 """The pictures of the console in docs/pictures, drawn by a browser without a window:
-`.venv/bin/python -m tests.docs.console_pictures`. Some of the cases are posted to a relay whose chats
-are the sandbox's.
+`.venv/bin/python -m tests.docs.console_pictures`. Some of the cases are posted to a relay whose
+chats are the sandbox's.
 """
 
 import asyncio
