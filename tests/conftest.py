@@ -1,5 +1,6 @@
 """Fixtures that several test folders share, and an ear for secrets in all that tests print."""
 
+import logging
 import subprocess
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
@@ -27,6 +28,18 @@ def pytest_collection_finish() -> None:
 
 
 @pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """A test that sets up the log of the process sets it up for itself alone."""
+    root, relay = logging.getLogger(), logging.getLogger("relay")
+    handlers, levels = root.handlers, (root.level, relay.level)
+    result = yield
+    root.handlers = handlers
+    root.setLevel(levels[0])
+    relay.setLevel(levels[1])
+    return result
+
+
+@pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     call: pytest.CallInfo[None],
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
@@ -51,11 +64,11 @@ async def sandbox() -> AsyncIterator[server.Sandbox]:
 
 @pytest.fixture
 def tiny_disk(tmp_path: Path) -> Iterator[Path]:
-    """A file system of 1 MiB."""
+    """A file system of 2 MiB."""
     folder = tmp_path / "tiny"
     folder.mkdir()
     mounted = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=1m", "none", folder], capture_output=True, check=False
+        ["mount", "-t", "tmpfs", "-o", "size=2m", "none", folder], capture_output=True, check=False
     )
     if mounted.returncode:
         absent(

@@ -2,6 +2,8 @@
 a start after the last report is a new episode.
 """
 
+from functools import partial
+
 import pytest
 from msgspec import Struct
 from msgspec.structs import replace
@@ -11,7 +13,7 @@ from relay.core.card.fold import STALE_CLOSES_AFTER
 from relay.core.routing.lane import Target
 from relay.core.routing.matcher import parse
 from relay.core.routing.route import Route, Routing
-from tests.build import POLICY, alert, notification
+from tests.build import GROUP, POLICY, alert, notification
 from tests.played import play
 from tests.world import (
     CHANNEL,
@@ -300,3 +302,13 @@ def two_receivers(*targets: Target) -> Routing:
     routes = Route(others, routes=(child,))
     chats: dict[str, tuple[Target, ...]] = {each.policy.receiver: (each,) for each in targets}
     return Routing(routes, chats)
+
+
+async def test_a_stale_card_is_none_of_what_fires() -> None:
+    """`/alerts`, digests and summaries are asked for by the group's beginning, as people's are."""
+    world = World(telegram_target(policy=replace(POLICY, stale_after=HOUR)))
+    await world.post(notification(alert("a")))
+    await world.run(until=60)
+    assert len(await world.commit(partial(world.store.firing, GROUP))) == 1
+    await world.run(until=2 * HOUR)
+    assert await world.commit(partial(world.store.firing, GROUP)) == ()

@@ -625,7 +625,7 @@ def test_the_state_depends_on_the_firing_alerts_not_on_order_starts_sender_or_re
 
 
 def test_the_state_is_the_same_in_every_run() -> None:
-    assert one(body(*numbered(2))).state == 1165916475037881392
+    assert one(body(*numbered(2))).state == 3049031790844715529
 
 
 @pytest.mark.parametrize("own", [DIGEST, QUIET, replace(NOTICES, group_key="notice/storage/x")])

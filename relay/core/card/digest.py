@@ -106,7 +106,7 @@ def line(card: Card, ignores: Set[str] = frozenset()) -> Line:
     return Line(
         group=card.group,
         fingerprint=card.fingerprint,
-        status=status(card),
+        status="gone" if card.stale else status(card),
         name=labels.get("alertname", ""),
         severity=labels.get("severity", ""),
         where=subject(card.entries[:_SEEN], card.head.group_labels, ignores).telling

@@ -265,6 +265,8 @@ class TemplateContext:
         """A text of the catalogue: `t("since", start=alert.starts_at, age=alert.age)`."""
         if key not in CATALOGUE:
             raise ValueError(f"no text {key!r}{nearest(key, CATALOGUE)}")
+        if key == "from_to" and not values.get("start"):  # it is unknown
+            return self.reader.say("until", end=shown(values.get("end")))
         return self.reader.say(key, n, **{name: shown(value) for name, value in values.items()})
 
     def _counts(self) -> Counts:
@@ -349,10 +351,8 @@ class TemplateContext:
                         "raised_since", severity=severity, start=start, was=was, before=before
                     )
                 )
-            elif alert.starts_at > 0.0:
-                parts.append(reader.say("since", start=start, age=str(reader.age(alert.starts_at))))
             else:
-                parts.append(reader.say("since_alone", start=start))
+                parts.append(reader.since(alert.starts_at))
         parts += [each for each in self._subject.rest if not _said_in(each, self._wrong.text)]
         if not self._wrong.text:
             return join(" · ", parts) if parts else ""

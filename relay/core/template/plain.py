@@ -61,10 +61,12 @@ def _head(names: Mapping[str, object]) -> str:
 def _times(scene: TemplateContext) -> RichText:
     """Since when the alerts fire, or when they did."""
     view, reader = scene.view, scene.reader
-    start, end = reader.time(view.since).rich(), reader.time(view.until or 0.0).rich()
-    age = str(reader.age(view.since, view.until))
     if view.status == "firing":
-        return reader.say("since", start=start, age=age)
+        return reader.since(view.since)
+    start, end = reader.time(view.since).rich(), reader.time(view.until or 0.0).rich()
+    if not view.since:
+        return reader.say("until", end=end)
+    age = str(reader.age(view.since, view.until))
     return reader.say("from_to", start=start, end=end, age=age)
 
 

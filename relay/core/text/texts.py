@@ -46,6 +46,8 @@ CATALOGUE = MappingProxyType(
         "since": Text("since {start} ({age})", "depuis {start} ({age})"),
         "resolved_at": Text("resolved {end} after {age}", "résolu à {end} après {age}"),
         "gone_since": Text("no longer reported since {end}", "n'est plus signalé depuis {end}"),
+        "since_unknown": Text("since an unknown time", "depuis une heure inconnue"),
+        "until": Text("until {end}", "jusqu'à {end}"),
         "from_to": Text("{start} to {end} ({age})", "de {start} à {end} ({age})"),
         "over": Text("fired {start}, resolved {end}", "alerte à {start}, résolue à {end}"),
         "more": Text(

@@ -37,6 +37,12 @@ class Reader(Struct, frozen=True):
         """A text of the catalogue in the reader's language."""
         return texts.say(self.language, key, n, **values)
 
+    def since(self, start: float) -> RichText:
+        """`since 12:04 (2 min)`, of Unix seconds; 0.0 is unknown."""
+        if not start:
+            return self.say("since_unknown")
+        return self.say("since", start=self.time(start).rich(), age=str(self.age(start)))
+
     def time(self, at: float) -> "Time":
         """The moment `at` in the reader's zone."""
         return Time(at, self)

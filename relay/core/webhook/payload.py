@@ -124,7 +124,7 @@ def _notifications(
     for alert in alerts or (read_alert(each, told) for each in unread):
         known.add(alert.fingerprint)
         if alert.status == "firing":
-            state += digest_of(alert.fingerprint.encode())
+            state += _number(alert.fingerprint)
             firing = True
     whole = replace(
         whole,
@@ -140,6 +140,16 @@ def _notifications(
         page = _page(unread[part * PART : (part + 1) * PART], told)
         page = page if unique else _told_apart(page)
         yield replace(whole, alerts=page, part=part, parts=parts)
+
+
+def _number(fingerprint: str) -> int:
+    """A fingerprint as a number of 64 bits, the same in every run; Alertmanager's is hexadecimal.
+    Python hashes a tuple of numbers without a seed.
+    """
+    try:
+        return hash((int(fingerprint, 16),))
+    except ValueError:
+        return digest_of(fingerprint.encode())
 
 
 def _own_key(fingerprints: Set[str]) -> str:

@@ -128,6 +128,9 @@ def write(rich: RichText) -> tuple[str, tuple[Entity, ...]]:
     return rich.text, tuple(_entities(rich))
 
 
+_ENDS_NO_ADDRESS = tuple(".,:;!?'\"*~`")
+
+
 def write_plain(rich: RichText) -> str:
     """The text alone, for a call without entities; links show their address, which Telegram finds
     by itself. Nothing else of the text touches it.
@@ -140,10 +143,20 @@ def write_plain(rich: RichText) -> str:
             named = "" if text.rstrip("/") == span.value.rstrip("/") else f"{text}: "
             before = rich.text[position : span.start]
             gap = " " if before and not before[-1].isspace() else ""
-            shown += (before, gap, named, styled("link", span.value, span.value))
+            address = whole_address(span.value)
+            shown += (before, gap, named, styled("link", address, address))
             position = span.end
             shown.append("" if rich.text[position : position + 1].isspace() else " ")
     return _broken(_prepared(concat([*shown, rich.text[position:]]))).text
+
+
+def whole_address(url: str) -> str:
+    """The address so that Telegram takes all of it for one: brackets that close nothing and a
+    punctuation mark at the end are no part of what it finds.
+    """
+    escaped = url.replace("(", "%28").replace(")", "%29").replace("[", "%5B").replace("]", "%5D")
+    last = escaped[-1:]
+    return f"{escaped[:-1]}%{ord(last):02X}" if last in _ENDS_NO_ADDRESS else escaped
 
 
 def kept(text: str) -> str:

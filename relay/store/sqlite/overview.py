@@ -96,6 +96,8 @@ def _chat(
     last = db.execute(LAST_MESSAGE, (lane, _LOOKED_BACK)).fetchone()
     waits = waits_for(known) if pending or known.down else ""
     held = known.down.probe_at if known.down else (known.retry_at or None)
+    if not waits:  # the card whose time is next has nothing to send yet
+        at = None
     return ChatStatus(
         lane=_lane_key(key),
         down=known.down.why if known.down else "",
