@@ -14,6 +14,7 @@ import msgspec
 from relay.active_config import CurrentConfig
 from relay.console.drawn import DrawnMessage, drawn
 from relay.core.alert import Alert, Labels, Notification
+from relay.core.history import Trace
 from relay.core.routing.explain import Reached
 from relay.core.template import sample
 from relay.core.template.preview import views
@@ -179,8 +180,11 @@ class Workshop:
         return (found.body, "") if found else (b"", "no_payload")
 
     async def _stored(self, number: int) -> StoredPayload | None:
-        page = await self._paced.run(partial(self._store.stored_payloads, 0.0, number - 1))
-        return page[0] if page and page[0].number == number else None
+        trace = await self._paced.run(partial(self._store.traced, str(number)))
+        if not isinstance(trace, Trace):
+            return None
+        page = await self._paced.run(partial(self._store.stored_payloads, trace.at, number - 1))
+        return next((each for each in page if each.number == number), None)
 
     async def _payloads(self) -> tuple[tuple[float, bytes], ...]:
         """What came in a week, the newest as far as the bounds go."""
