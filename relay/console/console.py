@@ -374,7 +374,7 @@ class Console:
             "alerts": ", ".join(getattr(row, "alerts", ())),
             "count": getattr(row, "count", 0),
             "receiver": getattr(row, "owner", "") or getattr(row, "receiver", ""),
-            "chat": place.chat,
+            "chat": place.chat or getattr(row, "chat", ""),
             "link": place.link,
             "outcome": outcome_of(row),
             "beside": sorted(outcomes_of(row) - {outcome_of(row)}),
@@ -428,7 +428,7 @@ def _labels(text: str) -> tuple[tuple[str, str], ...] | None:
 
 def _place(text: str) -> str:
     """The place of a page, if it is one."""
-    return text if re.fullmatch(r"\d{1,19}\.\d{1,19}", text) else ""
+    return text if re.fullmatch(r"\d{1,19}(?:\.\d{1,19}){1,2}", text) else ""
 
 
 def _moment(text: str, now: float) -> float | None:
