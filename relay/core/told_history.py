@@ -12,6 +12,7 @@ from relay.core.history import (
     DiscardTrace,
     HistoryRow,
     LastHeard,
+    PressTrace,
     Refusal,
     Trace,
 )
@@ -57,6 +58,7 @@ _EN = {
     "linked": "message {id} {link}",
     "no_message": "a message",
     "then": "then",
+    "pressed": "{who} pressed {verb}: {answer} ({result})",
     "refused": "Refused {at} with {code}: {why} ({size} bytes from {peer}, for {source}).",
     "nothing": "Nothing came of it: it had no alerts.",
     "name_heard": "{alertname} was last heard {at}, as {payload}.",
@@ -104,6 +106,7 @@ _FR = {
     "linked": "le message {id} {link}",
     "no_message": "un message",
     "then": "alors",
+    "pressed": "{who} a appuyé sur {verb} : {answer} ({result})",
     "refused": "Refusé {at} avec {code} : {why} ({size} octets de {peer}, pour {source}).",
     "nothing": "Il n'en est rien venu : il n'avait pas d'alertes.",
     "name_heard": "{alertname} fut entendu pour la dernière fois {at}, sous {payload}.",
@@ -163,6 +166,12 @@ def told(row: HistoryRow, place: Place | None, language: str = "en") -> str:
                 size=row.size,
                 peer=row.peer or "?",
                 source=_source(row.source, words),
+            )
+        case PressTrace():
+            who = f"{row.name} ({row.platform} {row.person})".strip()
+            answer = " ".join(row.answer.split())
+            return words["pressed"].format(
+                who=who, verb=row.verb or "?", answer=answer or "-", result=row.result
             )
         case DiscardTrace():
             return _discarded(row, words)
