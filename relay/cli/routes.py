@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from relay.cli.base import (
@@ -22,6 +22,9 @@ from relay.cli.base import (
 )
 from relay.cli.loading import routing_of
 from relay.config.resolve import ResolvedConfig
+from relay.core.action.escalation import timetable
+from relay.core.action.rights import spelled
+from relay.core.action.settings import Who
 from relay.core.alert import Labels
 from relay.core.duration import parse_moment, quote
 from relay.core.routing.explain import (
@@ -34,7 +37,9 @@ from relay.core.routing.explain import (
     reached,
     route_notes,
 )
+from relay.core.routing.matcher import matches
 from relay.core.routing.route import Route, differing
+from relay.core.text.times import Duration
 from relay.platforms.scalar import nearest
 
 _WEEK = 7 * 86400.0
@@ -164,6 +169,8 @@ def test(options: argparse.Namespace) -> int:
         for receiver in found:
             muted = receiver.muted and options.at is not None
             say(f"{receiver.receiver}  {receiver.muted}" if muted else receiver.receiver)
+            for line in _timetable(config, receiver.receiver, labels) if options.explain else ():
+                say(f"  {line}")
     wrong = _wrong(found, options)
     if not wrong:
         return GOOD
@@ -175,6 +182,21 @@ def test(options: argparse.Namespace) -> int:
     ]
     complain(f"alert-relay: the alert {wrong}{''.join(strangers)}")
     return FAULTY
+
+
+def _timetable(config: ResolvedConfig, receiver: str, labels: Labels) -> Iterator[str]:
+    """When what nobody takes becomes louder: `after 10m mentions Anna`."""
+    plan = config.acting.escalations.get(receiver)
+    if plan is None or not matches(plan.matchers, labels):
+        return
+    for after, step in timetable(plan):
+        to = f"goes to {step.receiver}" if step.receiver else f"mentions {_who(step.mention)}"
+        age = str(Duration(after, "en")).replace("\u00a0", " ")
+        yield f"after {age} {to}"
+
+
+def _who(mention: Iterable[Who]) -> str:
+    return ", ".join(spelled(each) for each in mention)
 
 
 def _wrong(found: tuple[Reached, ...], options: argparse.Namespace) -> str:
@@ -201,6 +223,11 @@ def _answer(
         at = time.time() if options.at is None else options.at
         visited = explain(config.routing.root, labels)
         answer["routes"] = [_explained(config, each, labels, at) for each in visited]
+        answer["escalation"] = {
+            each.receiver: steps
+            for each in found
+            if (steps := list(_timetable(config, each.receiver, labels)))
+        }
     return answer
 
 

@@ -214,6 +214,19 @@ class BotListens(Struct, frozen=True):
     remedy: str = ""
 
 
+class EscalationSettled(Struct, frozen=True):
+    """A step of an escalation of the receiver was due, and is done."""
+
+    receiver: str
+
+
+class PressAnswered(Struct, frozen=True):
+    """Somebody pressed a button: `kind` is what it does, `outcome` what came of it."""
+
+    kind: str
+    outcome: str
+
+
 class Noted(Struct, frozen=True):
     """Any other line of the log: a short `message` and its values."""
 
@@ -238,5 +251,7 @@ Event = (
     | StorageLost
     | Heard
     | BotListens
+    | EscalationSettled
+    | PressAnswered
     | Noted
 )

@@ -61,6 +61,10 @@ class _Result(Struct, frozen=True):
     before: LaneState
 
 
+def _not_asked(_source: str) -> None:
+    """Nobody is asked what became of alerts that are no longer listed."""
+
+
 class Pipeline:
     """Turns of lanes. One lane has one turn at a time; turns of different lanes run side by
     side.
@@ -76,9 +80,12 @@ class Pipeline:
         emit: Callable[[Event], None],
         config: CurrentConfig,
         platforms: Platforms,
+        absent: Callable[[str], None] = _not_asked,
     ) -> None:
         """`clock` gives Unix seconds, `jitter` 0 to 1; both are arguments so that a test can own
-        them."""
+        them. `absent` hears of sources of which alerts are no longer listed.
+        """
+        self._absent = absent
         self._store = store
         self._transactions = transactions
         self._clock = clock
@@ -217,6 +224,8 @@ class Pipeline:
             self._emit(ChatMoved(lane.platform, receiver, target.place, chat))
 
     def _tell(self, turn: Turn, result: AttemptResult | None) -> None:
+        for source in turn.absent:
+            self._absent(source)
         for ending in turn.endings:
             for ended in ending.ended:
                 lost = _lost(ended, result) if result and ending.why == result.dead else None

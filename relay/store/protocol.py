@@ -20,6 +20,7 @@ from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery, Discarded
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.core.turn.decide import Absorb
+from relay.store.acting import ActingStore
 from relay.store.history import (
     ClosedCard,
     HistoryPage,
@@ -172,6 +173,10 @@ class Store(Protocol):
     @property
     def people(self) -> PeopleStore:
         """The people and chats that bots know, within the same transactions."""
+
+    @property
+    def acting(self) -> ActingStore:
+        """What people do from a chat, within the same transactions."""
 
     def batch(self, jobs: Sequence[Callable[[], object]], *, durable: bool = True) -> list[object]:
         """Runs the jobs, commits once and returns their results, or the exception of one that

@@ -6,13 +6,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from relay.core.action.episode import ShownAlert
-from relay.core.action.keyboard import (
-    ActingMarks,
-    ButtonPlace,
-    TakenMark,
-    keyboard,
-    lines,
-)
+from relay.core.action.keyboard import ButtonPlace, keyboard, lines
+from relay.core.action.marks import ActingMarks, Known, TakenMark, marks_of
 from relay.core.action.press import (
     MOST_PRESSES,
     Press,
@@ -276,7 +271,7 @@ def test_the_data_of_a_button_says_card_and_delivery() -> None:
 
 def asked(**changes: object) -> ActingMarks:
     silencing = Silencing("a", "", "silence", BEN, 985.0, (A.key,))
-    return ActingMarks(asked=(replace(silencing, **changes),))
+    return marks_of((A,), Known(asked=(replace(silencing, **changes),)), 1800.0, NOW)
 
 
 @pytest.mark.parametrize(

@@ -310,3 +310,16 @@ def test_a_file_that_is_no_payload_is_one_line(
     err = capsys.readouterr().err
     assert says in err
     assert err.count("\n") == 1
+
+
+def test_explain_has_the_timetable_of_an_escalation(capsys: pytest.CaptureFixture[str]) -> None:
+    acting = "--config.file=config/examples/acting.yml"
+    labels = ("team=db", "severity=critical")
+    assert main(["routes", "test", acting, "--explain", *labels]) == 0
+    *_, receiver, first, second = capsys.readouterr().out.splitlines()[:5]
+    assert (receiver, first) == (
+        "dba", "  after 10 min mentions discord_role:111222333444555666, Anna",
+    )  # fmt: skip
+    assert second == "  after 25 min goes to leads"
+    assert main(["routes", "test", acting, "--explain", "team=db", "severity=info"]) == 0
+    assert "after" not in capsys.readouterr().out

@@ -129,7 +129,9 @@ class PressAnswer(Struct, frozen=True):
 
 
 class PressEffects(Struct, frozen=True):
-    """What a press comes to: rows to keep, what the person is told, and how `history` calls it."""
+    """What a press comes to: rows to keep, what the person is told, and how `history` calls it.
+    `source` is that of the alerts.
+    """
 
     answer: PressAnswer
     outcome: Outcome
@@ -138,6 +140,7 @@ class PressEffects(Struct, frozen=True):
     takes: tuple[Taken, ...] = ()
     released: tuple[str, ...] = ()
     silencings: tuple[Silencing, ...] = ()
+    source: str = ""
 
 
 class _Case(Struct, frozen=True):
@@ -174,7 +177,9 @@ class _Case(Struct, frozen=True):
     ) -> PressEffects:
         answer = PressAnswer(text, alert, asks, offers)
         keys = tuple(each.key for each in self.alerts)
-        return PressEffects(answer, outcome, self.data.verb, keys, takes, released, silencings)
+        return PressEffects(
+            answer, outcome, self.data.verb, keys, takes, released, silencings, self.card.source
+        )
 
 
 def judge(

@@ -166,3 +166,8 @@ class ActingConfig(Struct, frozen=True):
     def is_on(self) -> bool:
         """Buttons are shown."""
         return self.actions is not None
+
+    @property
+    def is_used(self) -> bool:
+        """Cards may say something of acting."""
+        return bool(self.actions or self.alertmanagers or self.escalations or self.heartbeats)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.action.episode import ShownAlert, same_episode
+from relay.core.action.episode import SAME_START, ShownAlert, same_episode
 
 AGAIN = 60.0  # seconds within which a second press takes over
 
@@ -79,6 +79,11 @@ def in_force(taken: Taken | None, alert: ShownAlert, window: float) -> Taken | N
 def carried(taken: Taken, alert: ShownAlert) -> Taken:
     """The take, moved to the episode that continues it, and no longer ended."""
     return replace(taken, starts_at=max(taken.starts_at, alert.starts_at), ended_at=None)
+
+
+def goes_on(taken: Taken, alert: ShownAlert) -> bool:
+    """The alert, whose take is in force, fires again or in a later episode: it is to be carried."""
+    return alert.starts_at > (taken.ended_at or taken.starts_at + SAME_START)
 
 
 def ended(taken: Taken, at: float) -> Taken:

@@ -5,7 +5,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-ReplyKind = Literal["joined", "raised", "repeated", "resolved", "again", "document"]
+from relay.core.action.escalation import EscalationReply
+
+ReplyKind = Literal["joined", "raised", "repeated", "resolved", "again", "document", "escalated"]
 
 
 class Rank(IntEnum):
@@ -49,12 +51,13 @@ class Edit(Struct, frozen=True, tag=True):
 
 class Reply(Struct, frozen=True, tag=True):
     """One line under the card's message, for `document` with the whole list as a file. `about` are
-    the fingerprints it names (empty: the whole card)."""
+    the fingerprints it names (empty: the whole card), `said` is what an escalation says."""
 
     message: MessageRef
     kind: ReplyKind
     silent: bool
     about: tuple[str, ...] = ()
+    said: EscalationReply | None = None
 
 
 Step = Post | Edit | Reply

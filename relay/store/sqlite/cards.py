@@ -139,14 +139,14 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
     (card_id, absorbed) = db.execute(
         "INSERT INTO card (chat, lane, grp, fingerprint, due, urgent, waiting_since, posted, "
         "firing, "
-        "closed, line, body, rank)"
+        "closed, line, body, rank, message)"
         " VALUES ((SELECT chat FROM lane WHERE id = ?1), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-        "?10, ?11, ?13)"
+        "?10, ?11, ?13, ?16)"
         " ON CONFLICT (lane, grp, fingerprint) DO UPDATE SET ready = 0, due = excluded.due,"
         " urgent = excluded.urgent, waiting_since = excluded.waiting_since, posted = "
         "excluded.posted,"
         " firing = excluded.firing, closed = excluded.closed, line = excluded.line, body = "
-        "excluded.body,"
+        "excluded.body, message = excluded.message,"
         " absorbed = absorbed AND ?12, in_digest = in_digest AND NOT ?14, rank = excluded.rank,"
         " rung = rung OR ?15"
         " RETURNING id, absorbed",
@@ -166,6 +166,7 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
             change.rank,
             change.leaves,
             not card.absorbed and card.shown is None and not card.announced,
+            card.shown.message.id if card.shown else "",
         ),
     ).fetchone()
     if absorbed and card.closed_at is not None:
