@@ -20,7 +20,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     closing = verbs.add_parser(
         "close", help="close cards by hand: the chat is told that they are no longer reported"
     )
-    closing.add_argument("numbers", nargs="+", type=int, metavar="CARD")
+    closing.add_argument("numbers", nargs="+", type=_number, metavar="CARD")
     for verb, run in ((listing, list_), (closing, close)):
         storage_option(verb)
         verb.set_defaults(run=run)
@@ -79,3 +79,9 @@ def _row(card: OpenCard, now: float) -> tuple[str, ...]:
         place["chat"],
         place["link"] or ("in the digest" if card.in_digest else ""),
     )
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a card")
+    return int(text)

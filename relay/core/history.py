@@ -126,13 +126,15 @@ class Trace(Struct, frozen=True, tag="trace"):
 
 class LastHeard(Struct, frozen=True, tag="last_heard"):
     """When an alert name (None: never, as far as is known), sources and heartbeats were last heard,
-    Unix seconds."""
+    Unix seconds. `unheard` is the source that was asked for and never posted; `sources` are then
+    all others."""
 
     alertname: str
     at: float | None
     payload: int | None
     sources: tuple[tuple[str, float], ...]
     heartbeats: tuple[tuple[str, float], ...]
+    unheard: str | None = None
 
 
 def outcome_of(row: HistoryRow) -> str:

@@ -65,6 +65,7 @@ _EN = {
     "name_never": "{alertname} was never heard, as far as the storage remembers.",
     "source_heard": "{Source} was last heard {at}.",
     "source_never": "No source was heard yet.",
+    "source_unheard": "{Source} was never heard.",
     "heartbeat": "The heartbeat {name} was last heard {at}.",
     "ago": "{at} ({age} ago)",
 }
@@ -113,6 +114,7 @@ _FR = {
     "name_never": "{alertname} ne fut jamais entendu, autant que le stockage se souvient.",
     "source_heard": "{Source} fut entendue pour la dernière fois {at}.",
     "source_never": "Aucune source ne fut encore entendue.",
+    "source_unheard": "{Source} ne fut jamais entendue.",
     "heartbeat": "Le battement {name} fut entendu pour la dernière fois {at}.",
     "ago": "{at} (il y a {age})",
 }
@@ -149,9 +151,14 @@ def _chain(trace: Trace, places: Mapping[str, Place], words: Mapping[str, str]) 
         yield words["nothing"]
     for discard in trace.discarded:
         yield _discarded(discard, words)
-    for each in trace.deliveries:
+    for each in sorted(trace.deliveries, key=_is_copy):
         place = places[each.id]
         yield f"{_led(each, place, words)} {' '.join(_ended(each, place, words))}"
+
+
+def _is_copy(row: DeliveryTrace) -> bool:
+    """A copy to a fallback: told after the delivery that it was made for."""
+    return row.receiver != row.owner
 
 
 def told(row: HistoryRow, place: Place | None, language: str = "en") -> str:
@@ -200,13 +207,17 @@ def _never_came(heard: LastHeard, now: float, words: Mapping[str, str]) -> Itera
         yield words["name_never"].format(alertname=heard.alertname)
     if not heard.sources:
         yield words["source_never"]
+    elif heard.unheard is not None:
+        yield words["source_unheard"].format(Source=_capital(_source(heard.unheard, words)))
     for source, at_ in heard.sources:
-        named = _source(source, words)
-        yield words["source_heard"].format(
-            Source=named[:1].upper() + named[1:], at=_ago(at_, now, words)
-        )
+        named = _capital(_source(source, words))
+        yield words["source_heard"].format(Source=named, at=_ago(at_, now, words))
     for name, at_ in heard.heartbeats:
         yield words["heartbeat"].format(name=name, at=_ago(at_, now, words))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _discarded(row: DiscardTrace, words: Mapping[str, str]) -> str:
@@ -217,7 +228,7 @@ def _discarded(row: DiscardTrace, words: Mapping[str, str]) -> str:
 
 def _led(each: DeliveryTrace, place: Place, words: Mapping[str, str]) -> str:
     alerts = _alerts(each.alerts, each.count)
-    if each.receiver != each.owner:
+    if _is_copy(each):
         key = "fallback"
     elif not each.count:
         key = "absent"

@@ -479,13 +479,17 @@ def _config(db: Database, generation: int) -> ConfigTrace | None:
 def last_heard(db: Database, alertname: str, source: str | None) -> LastHeard:
     found = db.execute(LAST_OF_NAME, (alertname,)).fetchone() if alertname else None
     sources: Mapping[str, float] = dict(db.execute("SELECT source, at FROM heard").fetchall())
-    chosen = sources if source is None else {source: sources[source]} if source in sources else {}
+    unheard = source if source not in sources else None
+    chosen = {
+        name: at for name, at in sources.items() if unheard is not None or source in (None, name)
+    }
     return LastHeard(
         alertname=alertname,
         at=found[1] if found else None,
         payload=found[0] if found else None,
         sources=tuple(sorted(chosen.items())),
         heartbeats=heartbeats(db),
+        unheard=unheard,
     )
 
 
