@@ -50,18 +50,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="NAME=VALUE",
-        help="only alerts with these labels; or `show ID`: all that came of a payload or delivery",
+        help="only alerts with these labels; or `show ID`: the trace of a payload or delivery",
     )
     add(
         "--since",
         type=duration,
         metavar="DURATION",
-        help="only what was accepted since then, such as 12h (default: all that is kept)",
+        help="only alerts accepted within this time, such as 12h (default: all that are kept)",
     )
-    add("--receiver", default="", metavar="NAME", help="only what went to this receiver")
-    add("--outcome", choices=OUTCOMES, default="", help="only what ended so")
+    add("--receiver", default="", metavar="NAME", help="only alerts for this receiver")
+    add("--outcome", choices=OUTCOMES, default="", help="only alerts with this outcome")
     add("--source", metavar="NAME", help='only this source; "" is that of POST /alerts')
-    add("--limit", type=_count, default=50, metavar="N", help="most rows (default: 50)")
+    add(
+        "--limit", type=_count, default=50, metavar="N", help="largest number of rows (default: 50)"
+    )
     storage_option(parser)
     output_option(parser)
     parser.set_defaults(run=run)
@@ -77,7 +79,11 @@ def run(options: argparse.Namespace) -> int:
     labels = [word.partition("=") for word in options.words]
     wrong = next((name for name, equals, _ in labels if not (name and equals)), None)
     if wrong is not None:
+<<<<<<< HEAD
         complain(f"alert-relay history: {safe(wrong)!r} is not a label: write NAME=VALUE")
+=======
+        complain(f"alert-relay history: {safe(wrong)!r} is not NAME=VALUE; see --help")
+>>>>>>> prose
         return CANNOT
     return list_(options, tuple((name, value.strip('"')) for name, _, value in labels))
 

@@ -67,19 +67,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     testing.add_argument(
         "--stdin",
         action="store_true",
-        help="read label sets from standard input, a JSON object a line, and answer each with one",
+        help="read label sets from standard input, one JSON object per line; answer each with one",
     )
     for verb, run in ((showing, show), (testing, test)):
         verb.add_argument(
             "--at",
             type=moment,
             metavar="TIME",
-            help="judge mutes and hours at this time, such as 2026-11-29T23:00:00Z",
+            help="apply the mutes and hours of this time, such as 2026-11-29T23:00:00Z",
         )
         config_option(verb)
         output_option(verb)
         verb.set_defaults(run=run)
-    comparing = verbs.add_parser("diff", help="show what a changed file would do to what came")
+    comparing = verbs.add_parser(
+        "diff", help="compare the receivers of stored alerts by two configurations"
+    )
     comparing.add_argument("new", type=Path, metavar="NEW", help="the changed configuration")
     given = comparing.add_mutually_exclusive_group()
     given.add_argument(
@@ -87,7 +89,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=duration,
         default=_WEEK,
         metavar="DURATION",
-        help="compare the stored payloads of this time (default: 7d)",
+        help="compare the payloads stored within this time (default: 7d)",
     )
     given.add_argument(
         "--payload",
@@ -100,7 +102,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--alertmanager.url",
         dest="alertmanager",
         metavar="URL",
-        help="compare what fires in this Alertmanager now",
+        help="compare the alerts that fire in this Alertmanager",
     )
     comparing.add_argument(
         "--fail-on",

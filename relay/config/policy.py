@@ -66,7 +66,7 @@ def check_ignores(names: tuple[str, ...], loc: Loc, report: Report) -> None:
     """Reports `alertname`: alerts of other names are other alerts."""
     for index, name in enumerate(names):
         if name == "alertname":
-            report.fault((*loc, index), 'alerts of another "alertname" are other alerts')
+            report.fault((*loc, index), '"alertname" cannot be ignored: it tells alerts apart')
 
 
 def check_name(

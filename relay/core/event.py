@@ -1,5 +1,5 @@
-"""Events: what happened, as frozen values. Metrics, log and notices listen to them, and a watcher
-such as the demo. Nothing that acts is a listener.
+"""Events of the relay as frozen values. Metrics, log and notices listen to them, and a watcher such
+as the demo. Code that acts on alerts never listens.
 """
 
 from enum import StrEnum

@@ -1,5 +1,5 @@
-"""What became of alerts, as values: where each delivery, discarded alert and refused request ended,
-and when something was last heard.
+"""The history of alerts as values: how each delivery, discarded alert and refused request ended,
+and when a source was last heard.
 """
 
 from typing import Literal, get_args
@@ -67,8 +67,9 @@ class DiscardTrace(Struct, frozen=True, tag="discarded"):
 
 
 class Refusal(Struct, frozen=True, tag="refused"):
-    """A request that was refused at the door: when (Unix seconds), for which source, with what HTTP
-    status and why, how large its body was, and who sent it. `id` is 0 until it is stored."""
+    """A refused request: when (Unix seconds), its source, the HTTP status and reason, the size of
+    its body in bytes, and its sender. `id` is 0 until it is stored.
+    """
 
     at: float
     source: str

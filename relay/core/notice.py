@@ -1,5 +1,5 @@
-"""Notices: what operators have to know of the relay itself, told as alerts of its own through the
-same pipeline.
+"""Notices: problems of the relay itself, posted to operators as alerts of its own through the same
+pipeline.
 """
 
 from hashlib import blake2b

@@ -1,4 +1,4 @@
-"""What became of alerts, said in sentences: the one place that makes them of the values."""
+"""The history of alerts in sentences; no other module words them."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -129,8 +129,8 @@ class Place(Struct, frozen=True):
 
 
 def chain(trace: Trace, places: Mapping[str, Place], language: str = "en") -> tuple[str, ...]:
-    """What became of a payload, from its arrival over each route to each message; `places` are
-    those of its deliveries, by their ids.
+    """The way of a payload from its arrival over each route to each message; `places` are those of
+    its deliveries, by their ids.
     """
     return tuple(_chain(trace, places, SENTENCES[language]))
 
@@ -195,7 +195,9 @@ def config_told(config: ConfigTrace | None, words: Mapping[str, str] = _EN) -> s
 
 
 def never_came(heard: LastHeard, now: float, language: str = "en") -> tuple[str, ...]:
-    """When that which was looked for was last heard, and what proves that the way is open."""
+    """The sentences for an alert that was not found: when it was last heard, and which heartbeats
+    prove that the way is open.
+    """
     return tuple(_never_came(heard, now, SENTENCES[language]))
 
 

@@ -98,8 +98,8 @@ class Pipeline:
         self._results: dict[LaneKey, _Result] = {}
 
     async def turn(self, lane: LaneKey) -> Next:
-        """Settles the last call of the lane, folds what came, and makes the next call if there is
-        one.
+        """Settles the last call of the lane, folds new deliveries, and makes the next call if one
+        is due.
         """
         config, kept = self._config.current, self._results.get(lane)
         result = kept.result if kept else None
@@ -119,12 +119,14 @@ class Pipeline:
         return Next(None if isinstance(turn.next, Send) else turn.next.until, turn.woken)
 
     async def recover(self) -> None:
-        """Settles as unknown what an earlier run began: the messages may stand in their chats."""
+        """Settles as unknown the calls that an earlier run began: the chats may have their
+        messages.
+        """
         self._results.clear()
         await self._settle_doubt(None, "the relay stopped during the call")
 
     async def settle_all(self) -> None:
-        """Keeps what the last calls came to, when no turn follows."""
+        """Keeps the results of the last calls when no turn follows."""
         for lane, kept in tuple(self._results.items()):
             await self._settle_alone(lane, kept)
 

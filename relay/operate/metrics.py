@@ -109,15 +109,13 @@ class Metrics:
         self._failures = self._counter(
             "api_failures", "API requests that failed.", *_CHAT, "reason"
         )
-        self._updates = self._counter(
-            "updates", "Updates that bots heard, by what became of them.", "sort"
-        )
+        self._updates = self._counter("updates", "Updates that bots received, by result.", "sort")
         self._actions = self._counter(
-            "actions", "Presses of buttons, by what they ask for and what came of it.", "kind",
+            "actions", "Button presses, by request and outcome.", "kind",
             "outcome",
         )  # fmt: skip
         self._escalations = self._counter(
-            "escalations", "Steps of escalations that were carried out.", "receiver"
+            "escalations", "Escalation steps that were carried out.", "receiver"
         )
         self._by_call: dict[tuple[Platform, str, int], Counter] = {}
         self._by_platform: dict[Platform, Histogram] = {}
@@ -294,7 +292,7 @@ def _destinations(up: Mapping[Chat, bool]) -> Metric:
 def _heartbeats(heard: Mapping[str, float]) -> Metric:
     gauge = GaugeMetricFamily(
         f"{_PREFIX}_heartbeat_last_seen_timestamp_seconds",
-        "Unix time at which a heartbeat was heard last; of several of the name, the oldest.",
+        "Unix time of the last heartbeat; the oldest one where `by` makes several of a name.",
         labels=("name",),
     )
     for name, at in heard.items():

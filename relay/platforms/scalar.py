@@ -1,6 +1,4 @@
-"""What a single value of relay.yml may be: the types that its models are made of, with faults in
-plain words.
-"""
+"""The types of single values in relay.yml, with faults in plain words."""
 
 import difflib
 import re
@@ -45,9 +43,7 @@ def _instead(key: str, keys: frozenset[str]) -> str:
 
 
 class Unknown(Struct, frozen=True):
-    """Stands in for the value of a key that its model has not, so that the fault can say what is
-    near.
-    """
+    """The value of a key that its model does not have, so that the fault can name a similar key."""
 
     advice: str
 

@@ -96,8 +96,8 @@ def take_turn(
     now: float,
     result: AttemptResult | None,
 ) -> Turn:
-    """One turn of the lane at `now`, inside `Store.batch`. `result` is what the last call came
-    to.
+    """One turn of the lane at `now` (Unix seconds), inside `Store.batch`. `result` is the result of
+    the last call. Raises StoreError.
     """
     turn = _Turn(store, lane, config, platforms, now)
     if result is not None:

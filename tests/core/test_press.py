@@ -136,7 +136,7 @@ def test_who_may_not_is_told_whom_to_ask_and_changes_nothing() -> None:
 def test_a_silence_that_lasts_longer_is_named_and_a_shorter_one_of_ours_is_made_longer() -> None:
     longer = pressed(press("silence", number=3600), PressContext(CARD, suppressed=silenced(A, B)))
     assert longer.outcome == "nothing"
-    assert "silent until 01:23 already (Ben)" in longer.answer.text.text
+    assert "already silenced until 01:23 (Ben)" in longer.answer.text.text
     made = Silencing(
         "old", "", "silence", BEN, 900.0, (A.key, B.key), silence_id="s1", starts_at=901.0
     )

@@ -168,7 +168,7 @@ def with_tests(*entries: str) -> str:
             f"labels: {{team: db}}, receivers: [dba], at: {DAY}, muted: true",
             "missing: dba at that time; nothing is muted",
         ),
-        ("labels: {}, receivers: [ops], muted: true", 'Write "at" as well'),
+        ("labels: {}, receivers: [ops], muted: true", '"muted" needs "at"'),
         ("labels: {}, receivers: [ops], at: noon", "bad time"),
     ],
 )

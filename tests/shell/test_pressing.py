@@ -151,7 +151,7 @@ async def test_a_take_on_one_platform_is_the_same_on_the_other(world: World) -> 
     assert world.store.takes[ALERT.key].holder.name == "Anna"
     assert set(world.woken) == {TELEGRAM, DISCORD}
     same = await world.interact(world.interaction("take"))
-    assert same["data"]["content"].startswith("It is yours since")
+    assert same["data"]["content"].startswith("It has been yours since")
     other = await world.interact(world.interaction("take", "999999"))
     assert other["data"]["flags"] == 64
     assert other["data"]["content"].startswith("Anna has it since")
@@ -257,7 +257,7 @@ async def test_how_long_is_asked_by_a_form_on_discord(world: World) -> None:
     (silencing,) = world.store.silencings.values()
     assert silencing.comment == "A: deploy now, by Anna (discord 343434)"
     wrong = replace(sent, id="700003", values={"duration": "soon"})
-    assert "no duration" in (await world.interact(wrong))["data"]["content"]
+    assert "not a duration" in (await world.interact(wrong))["data"]["content"]
 
 
 async def test_who_may_not_silence_gets_no_form(world: World) -> None:

@@ -1,4 +1,4 @@
-"""Escalation: a clock for each alert that nobody has taken, and what is due when.
+"""Escalation: a clock for each alert that nobody has taken, and its steps.
 
 It starts with the first message that a chat accepted. It stops when the alert is taken, over,
 suppressed or muted, and starts anew with another episode, a higher severity, a release, a take that

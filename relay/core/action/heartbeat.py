@@ -1,4 +1,4 @@
-"""Heartbeats: alerts that have to arrive again and again, and what it means when one does not."""
+"""Heartbeats: alerts that have to arrive again and again, and the loss of one that does not."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -29,8 +29,8 @@ class Beat(Struct, frozen=True):
 
 
 class Outage(Struct, frozen=True):
-    """What kept us from hearing: the relay began to listen at `up_since`, and answered `refused`
-    payloads of the source with 503 since the last beat.
+    """The reason why the relay could not receive: it began to listen at `up_since` (Unix seconds),
+    and answered `refused` payloads of the source with 503 since the last beat.
     """
 
     up_since: float

@@ -1,4 +1,4 @@
-"""The buttons of a card, and the lines that say who has it and what keeps it silent."""
+"""The buttons of a card, and the lines that say who has its alerts and what silences them."""
 
 from collections.abc import Iterable
 

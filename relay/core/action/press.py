@@ -1,4 +1,4 @@
-"""Judging a press: pure, so that what it changes is committed in one transaction with it."""
+"""Judging a press: pure, so that its effects are committed in one transaction with it."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -129,8 +129,8 @@ class PressAnswer(Struct, frozen=True):
 
 
 class PressEffects(Struct, frozen=True):
-    """What a press comes to: rows to keep, what the person is told, and how `history` calls it.
-    `source` is that of the alerts.
+    """The effects of a press: rows to keep, the answer to the person, and the words of
+    `history`.
     """
 
     answer: PressAnswer

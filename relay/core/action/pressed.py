@@ -1,4 +1,4 @@
-"""The data of a button: what it does and on which card, authenticated, in 64 bytes."""
+"""The data of a button: its action and its card, authenticated, in 64 bytes."""
 
 import hmac
 from base64 import urlsafe_b64encode

@@ -1,4 +1,4 @@
-"""What the configuration says of acting: people, rules, Alertmanagers, escalations, heartbeats."""
+"""The configuration of acting: people, rules, Alertmanagers, escalations, heartbeats."""
 
 from typing import Literal
 

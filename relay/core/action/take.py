@@ -105,7 +105,7 @@ def take(
     *,
     sure: bool,
 ) -> Took | Already | HeldBy:
-    """What a press on Take comes to. `takes` are those in force by alert; `sure`: the person was
+    """The effects of a press on Take. `takes` are those in force by alert; `sure`: the person was
     told who has them and pressed again.
     """
     had = [takes[alert.key] for alert in alerts if alert.key in takes]
@@ -124,7 +124,7 @@ def take(
 def release(
     alerts: Sequence[ShownAlert], takes: Mapping[str, Taken], holder: Holder
 ) -> Released | HeldBy | NotTaken:
-    """What a press on Release comes to: one gives up what is one's own."""
+    """The effects of a press on Release: a person gives up only takes of their own."""
     had = [takes[alert.key] for alert in alerts if alert.key in takes]
     own = tuple(each.alert for each in had if each.holder.person == holder.person)
     if own:

@@ -1,4 +1,4 @@
-"""Advancing: what an attempt came to is laid over the card and its lane."""
+"""Advancing: the outcome of an attempt is applied to the card and its lane."""
 
 from typing import assert_never
 

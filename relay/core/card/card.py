@@ -1,5 +1,5 @@
-"""A card: the message that shows one alert group (or one alert) in one chat, and what that message
-should say.
+"""A card: the message that shows one alert group (or one alert) in one chat, as it is and as it
+should be.
 """
 
 from collections.abc import Iterable
@@ -79,7 +79,7 @@ class OwedReply(Struct, frozen=True):
 
 
 class Head(Struct, frozen=True):
-    """What the latest payload said of the whole group."""
+    """The values of the whole group in its latest payload."""
 
     group_labels: Labels = {}
     route_labels: Labels = {}

@@ -1,4 +1,4 @@
-"""Folding: what a delivery brings is laid over a card's wanted state."""
+"""Folding: deliveries are applied to the wanted state of a card."""
 
 import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set

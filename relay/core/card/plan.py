@@ -1,4 +1,6 @@
-"""Planning: what a chat shows is compared with what it should show, and the next step is named."""
+"""Planning: the difference between the state that a chat shows and the state that it should show
+gives the next step.
+"""
 
 from relay.core.card.card import (
     Card,
@@ -75,7 +77,7 @@ def turns_urgent(before: Card, after: Card, policy: Policy) -> bool:
 
 
 def rank_of(card: Card, step: Step, policy: Policy) -> Rank:
-    """The rank of a card's step, by what it tells."""
+    """The rank of a card's step, by its news."""
     match step:
         case Post():
             if not card.announced:
@@ -100,7 +102,7 @@ def rank(card: Card, policy: Policy, planned: Step | Wait, hours: Hours = UNREST
 
 
 def is_urgent_news(card: Card, kind: ReplyKind, about: tuple[str, ...], policy: Policy) -> bool:
-    """The reply tells of an urgent alert that fires since the chat last saw the card."""
+    """Whether the reply is about an urgent alert that fires since the chat last showed the card."""
     named = set(about)
     return kind in _NEWS and any(
         entry.fingerprint in named and _is_urgent(entry, policy) for entry in card.entries

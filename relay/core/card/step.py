@@ -1,4 +1,6 @@
-"""A step: the next call that brings a chat from what it shows to what it should show."""
+"""A step: the next call that brings a chat from the state that it shows to the state that it should
+show.
+"""
 
 from enum import IntEnum
 from typing import Literal
@@ -44,7 +46,7 @@ class Post(Struct, frozen=True, tag=True):
 
 
 class Edit(Struct, frozen=True, tag=True):
-    """The card's message, changed to what the card is now."""
+    """The card's message, changed to the present state of the card."""
 
     message: MessageRef
 

@@ -1,8 +1,6 @@
-"""Who an alert is about: the labels that say which thing is ill, and not which exporter told of
-it.
-
-One function, `subject`, serves heads, lines, replies, digests, notices, links and the answers of
-the bot.
+"""The subject of an alert: the labels that name the thing that is ill, not the exporter that
+reported it. One function, `subject`, serves heads, lines, replies, digests, notices, links and the
+answers of the bot.
 """
 
 import re
@@ -115,11 +113,9 @@ class Labelled(Protocol):
 
 
 class Subject(Struct, frozen=True):
-    """What an alert, or all alerts of a card, are about: values, each on one line and not too
-    long.
-
-    `what` are the names of the alerts, each once; `who` is ill, `where` it is; `rest` are further
-    labels as `name=value` that tell it from others.
+    """The subject of an alert, or of all alerts of a card: values, each on one line and not too
+    long. `what` are the names of the alerts, each once; `who` is ill, `where` it is; `rest` are
+    further labels as `name=value` that tell it from others.
     """
 
     what: tuple[str, ...]
@@ -129,7 +125,7 @@ class Subject(Struct, frozen=True):
 
     @property
     def telling(self) -> str:
-        """The one value that tells most; empty when there is none."""
+        """The most telling value; empty when there is none."""
         return next(iter((*self.who, *self.where, *self.rest)), "")
 
     @property
@@ -141,8 +137,9 @@ class Subject(Struct, frozen=True):
 def subject(
     alerts: Sequence[Labelled], group: Mapping[str, str] | None = None, ignores: Iterable[str] = ()
 ) -> Subject:
-    """What all the alerts share: who is ill and where. `group` are the labels their group is made
-    by; labels named by `ignores` make no difference."""
+    """The subject that all the alerts share. `group` are the labels by which their group is made;
+    labels named by `ignores` make no difference.
+    """
     names = dict.fromkeys(one_line(alert.labels.get("alertname", "")) for alert in alerts)
     if not alerts:
         return Subject((), (), ())
@@ -163,8 +160,9 @@ def subject(
 
 
 def differences(alerts: Sequence[Labelled], ignores: Iterable[str] = ()) -> list[Subject]:
-    """Of each alert of a group what it does not share with all others. One alert alone has no
-    such difference."""
+    """For each alert of a group the values that it does not share with all others; empty for a
+    single alert.
+    """
     if len(alerts) == 1:
         return [Subject((one_line(alerts[0].labels.get("alertname", "")),), (), ())]
     ignored = set(ignores)
@@ -216,7 +214,7 @@ def who(labels: Labels) -> str:
 
 
 def where(labels: Labels) -> str:
-    """The label value that tells most of where an alert is; empty when there is none."""
+    """The most telling label value for the place of an alert; empty when there is none."""
     return subject((_Labelled(labels),)).telling
 
 
@@ -243,8 +241,9 @@ def _tier(name: str) -> tuple[int, int]:
 
 
 def scraped(labels: Labels) -> Set[str]:
-    """The names of the labels that are about the target that was scraped, beside others that are
-    about what is ill."""
+    """The names of the labels that describe the scraped target, beside others that name the thing
+    that is ill.
+    """
     job = labels.get("job", "").rpartition("/")[2]
     metrics = any(
         "kube-state-metrics" in labels.get(name, "")
@@ -313,8 +312,7 @@ def _aside(names: tuple[str, ...], values: _Telling) -> Set[str]:
 
 
 def thing(labels: Labels, ignores: Iterable[str] = ()) -> frozenset[tuple[str, str]]:
-    """The labels without `severity` and `ignores`: alerts that are the same but for that are one
-    thing."""
+    """The labels without `severity` and `ignores`: alerts that share them are one thing."""
     aside = {"severity", *ignores}
     return frozenset(item for item in labels.items() if item[0] not in aside)
 

@@ -1,6 +1,4 @@
-"""Deciding a turn: the one place that says what is to be done with a card, a digest or a
-summary.
-"""
+"""Deciding a turn: no other module decides what happens to a card, a digest or a summary."""
 
 from msgspec import Struct
 from msgspec.structs import replace

@@ -1,5 +1,5 @@
-"""What became of alerts, read from the SQLite store: pages by number from the newest back, found by
-alert name and time, never all that is kept.
+"""The history in the SQLite store: pages by number from the newest back, found by alert name and
+time without reading all rows.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -194,8 +194,13 @@ def refused(db: Database, refusals: Sequence[Refusal]) -> None:
 
 
 def page(db: Database, query: HistoryQuery) -> HistoryPage:
+<<<<<<< HEAD
     """See `protocol.Store.history`. The place of a page is a payload, a refusal and a press,
     `P.R.B`; 0 where nothing is left of them.
+=======
+    """A page of the history, the newest first (`protocol.Store.history`). The place of a page is a
+    payload and a refusal, `P.R`; 0 where none of them is left.
+>>>>>>> prose
     """
     payload, refusal, press = (*query.after.split("."), "", "")[:3]
     before, refused_before = int(payload or _ANY), int(refusal or _ANY)
@@ -418,7 +423,9 @@ def _pressed(number: int, at: float, source: str, body: bytes) -> PressTrace:
 
 
 def show(db: Database, trace_id: str) -> Trace | Refused:
-    """See `protocol.Store.traced`."""
+    """The trace of one payload, by its id or by that of one of its deliveries
+    (`protocol.Store.traced`).
+    """
     number = _number(db, trace_id)
     found = None if number is None else _found(db, number)
     if found is None:
