@@ -183,6 +183,25 @@ def test_missing_and_null_fields_of_an_alert_are_empty() -> None:
     assert only(labels=None).labels == only().labels == {}
 
 
+@pytest.mark.parametrize("more", [{}, {"startsAt": "yesterday"}])
+def test_grafanas_own_links_and_values_stand_beside_the_annotations(more: dict[str, str]) -> None:
+    alert = only(
+        annotations={"summary": "full"},
+        silenceURL="https://grafana.example/silence",
+        dashboardURL="https://grafana.example/d/x",
+        panelURL="",
+        values={"B": 6.70508435546954, "C": 1},
+        **more,
+    )
+    assert alert.annotations == {
+        "summary": "full",
+        "__silence_url__": "https://grafana.example/silence",
+        "__dashboard_url__": "https://grafana.example/d/x",
+        "__values__": "B=6.705, C=1",
+    }
+    assert only(values={"B": "high"}, silenceURL=None).annotations == {}
+
+
 @pytest.mark.parametrize("constant", ["1234567890", "none", "00000000000000D1", "0" * 32])
 def test_a_fingerprint_that_is_none_of_alertmanagers_tells_no_alerts_apart(constant: str) -> None:
     first, other, again = (

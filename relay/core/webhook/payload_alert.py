@@ -52,10 +52,15 @@ class _Fields(Struct, rename="camel"):
     ends_at: Raw = ABSENT
     generator_url: Raw = field(default=ABSENT, name="generatorURL")
     fingerprint: Raw = ABSENT
+    silence_url: Raw = field(default=ABSENT, name="silenceURL")
+    dashboard_url: Raw = field(default=ABSENT, name="dashboardURL")
+    panel_url: Raw = field(default=ABSENT, name="panelURL")
+    values: Raw = ABSENT
 
 
 _KNOWN_ALERT = Decoder(KnownAlert)
 _FIELDS = Decoder(_Fields)
+_VALUES: Decoder[dict[str, float] | None] = Decoder(dict[str, float] | None)
 
 
 def read_alert(unread: KnownAlert | Raw, told: AlertStatus | None) -> Alert:
@@ -76,7 +81,7 @@ def _from_known(known: KnownAlert) -> Alert:
     return Alert(
         known.status,
         labels,
-        known.annotations or {},
+        _with_grafanas(known.annotations or {}, known),
         seconds_of(known.starts_at) or 0.0,
         seconds_of(known.ends_at) if known.status == "resolved" else None,
         known.generator_url or "",
@@ -103,7 +108,7 @@ def _from_fields(raw: Raw, told: AlertStatus | None) -> Alert:
     return Alert(
         status,
         labels,
-        labels_of(fields.annotations) or {},
+        _with_grafanas(labels_of(fields.annotations) or {}, fields),
         time_of(fields.starts_at) or 0.0,
         ends_at if status == "resolved" else None,
         text_of(fields.generator_url),
@@ -135,6 +140,32 @@ def _malformed(raw: Raw, fields: _Fields, faulty: str) -> Alert:
 def _shortened(raw: Raw) -> str:
     text = bytes(memoryview(raw)[: 4 * _DESCRIPTION + 4]).decode(errors="ignore")
     return text if len(text) <= _DESCRIPTION else text[: _DESCRIPTION - 1] + "…"
+
+
+def _with_grafanas(annotations: Labels, told: KnownAlert | _Fields) -> Labels:
+    """The annotations, and beside them what Grafana's webhook alone has, under `__...__` names.
+
+    https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/
+    """
+    urls = told.silence_url, told.dashboard_url, told.panel_url
+    if told.values is ABSENT and all(url is ABSENT for url in urls):
+        return annotations
+    own = {
+        "__silence_url__": text_of(told.silence_url),
+        "__dashboard_url__": text_of(told.dashboard_url),
+        "__panel_url__": text_of(told.panel_url),
+        "__values__": _values(told.values),
+    }
+    return {**annotations, **{name: text for name, text in own.items() if text}}
+
+
+def _values(raw: Raw) -> str:
+    """`B=6.705, C=1`: the values of a Grafana rule's expressions, in their order."""
+    try:
+        found = _VALUES.decode(raw) or {}
+    except ValidationError:
+        return ""
+    return ", ".join(f"{name}={value:.4g}" for name, value in found.items())
 
 
 def _given(fingerprint: str | None) -> str:
