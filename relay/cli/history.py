@@ -79,11 +79,7 @@ def run(options: argparse.Namespace) -> int:
     labels = [word.partition("=") for word in options.words]
     wrong = next((name for name, equals, _ in labels if not (name and equals)), None)
     if wrong is not None:
-<<<<<<< HEAD
         complain(f"alert-relay history: {safe(wrong)!r} is not a label: write NAME=VALUE")
-=======
-        complain(f"alert-relay history: {safe(wrong)!r} is not NAME=VALUE; see --help")
->>>>>>> prose
         return CANNOT
     return list_(options, tuple((name, value.strip('"')) for name, _, value in labels))
 

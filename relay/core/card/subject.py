@@ -31,7 +31,7 @@ _THINGS = (
     "db_instance_identifier", "database_id", "cache_cluster_id", "load_balancer", "loadbalancer",
     "target_group", "function_name", "functionname", "auto_scaling_group_name", "resource_name",
     "exported_endpoint", "exported_job", "exported_name", "service_name", "url", "domain",
-    "certificate", "backup", "task",
+    "certificate", "backup", "task", "rulename",
 )  # fmt: skip
 _MACHINES = (
     "exported_node", "node", "nodename", "k8s_node_name", "exported_instance", "host_name",
