@@ -3,6 +3,7 @@ opposite order.
 """
 
 import asyncio
+import os
 import random
 import secrets
 from collections.abc import Awaitable, Callable
@@ -269,7 +270,8 @@ class App:
         except (OSError, RuntimeError) as error:
             await self.stop()
             places = f"{self.options.host}:{self.options.port} and {self._data_dir.socket}"
-            raise CannotStart(f"cannot listen on {places}: {error}") from error
+            remedy = "name another address with --web.listen-address"
+            raise CannotStart(f"cannot listen on {places}: {_why(error)}; {remedy}") from error
         self._why_not_ready = ""
         return address
 
@@ -525,6 +527,12 @@ class App:
         except (NewerSchema, StoreError) as error:
             self._data_dir.release()
             raise CannotStart(f"{self._data_dir.database}: {error}") from error
+
+
+def _why(error: OSError | RuntimeError) -> str:
+    """The system's own words, without asyncio's sentence around them."""
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number and number > 0 else str(error)
 
 
 def _fresh_action() -> str:

@@ -21,7 +21,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "close",
         help="close cards by hand: their messages say that the alerts are no longer reported",
     )
-    closing.add_argument("numbers", nargs="+", type=int, metavar="CARD")
+    closing.add_argument("numbers", nargs="+", type=_number, metavar="CARD")
     for verb, run in ((listing, list_), (closing, close)):
         storage_option(verb)
         verb.set_defaults(run=run)
@@ -80,3 +80,9 @@ def _row(card: OpenCard, now: float) -> tuple[str, ...]:
         place["chat"],
         place["link"] or ("in the digest" if card.in_digest else ""),
     )
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a card")
+    return int(text)

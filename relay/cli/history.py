@@ -24,6 +24,7 @@ from relay.core.history import (
     DiscardTrace,
     HistoryRow,
     LastHeard,
+    PressTrace,
     Refusal,
     Trace,
     outcome_of,
@@ -78,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     labels = [word.partition("=") for word in options.words]
     wrong = next((name for name, equals, _ in labels if not (name and equals)), None)
     if wrong is not None:
-        complain(f"alert-relay history: {safe(wrong)!r} is not NAME=VALUE; see --help")
+        complain(f"alert-relay history: {safe(wrong)!r} is not a label: write NAME=VALUE")
         return CANNOT
     return list_(options, tuple((name, value.strip('"')) for name, _, value in labels))
 
@@ -191,6 +192,10 @@ def json_of(row: HistoryRow) -> Json:
         case Refusal():
             refusal = {"code": row.code, "size": row.size, "peer": row.peer, "why": row.why}
             return common | refusal
+        case PressTrace():
+            press = {"platform": row.platform, "person": row.person, "name": row.name}
+            asked = {"verb": row.verb, "result": row.result, "answer": row.answer}
+            return common | press | asked | {"chat": row.chat, "alert_keys": list(row.keys)}
         case DiscardTrace():
             return common | _of_alerts(row)
         case DeliveryTrace():
@@ -220,7 +225,13 @@ def _of_alerts(row: DeliveryTrace | DiscardTrace) -> Json:
 
 
 def _id(row: HistoryRow) -> str:
-    return f"refused-{row.id}" if isinstance(row, Refusal) else str(row.payload)
+    match row:
+        case Refusal():
+            return f"refused-{row.id}"
+        case PressTrace():
+            return f"pressed-{row.id}"
+        case _:
+            return str(row.payload)
 
 
 def _row(row: HistoryRow) -> tuple[str, ...]:
@@ -229,6 +240,8 @@ def _row(row: HistoryRow) -> tuple[str, ...]:
     head = (_id(row), time_of(row.at), row.source)
     if isinstance(row, Refusal):
         return (*head, "", "", "", words, told(row, None))
+    if isinstance(row, PressTrace):
+        return (*head, "", "", f"{row.platform} {row.chat}", words, told(row, None))
     names = ",".join(row.alerts)
     alerts = f"{names} ({row.count})" if row.count > 1 else names
     return (*head, alerts, _receiver(row), place.chat, words, told(row, place))

@@ -156,7 +156,7 @@ def _mention(mention: MentionConfig, loc: Loc, report: Report) -> MentionRule:
     matchers = report.matchers(mention.matchers, (*loc, "matchers"))
     if (mention.user is None) == (mention.role is None):
         report.lack(loc, 'a mention needs one of "user" and "role"')
-    kind, key = ("user", mention.user) if mention.user is not None else ("role", mention.role)
+    kind, key = ("role", mention.role) if mention.role is not None else ("user", mention.user)
     number = key or ""
     if key is not None and not number.isdecimal():
         report.fault((*loc, kind), f"a {kind} is mentioned by its number, not by its name")

@@ -11,7 +11,9 @@ from relay.core.card.step import MessageRef
 from relay.core.event import EndReason, Settlement
 from relay.core.routing.lane import LaneKey
 
-Outcome = Literal[Settlement, "pending", "discarded", "refused", "held", "digest", "fallback"]
+Outcome = Literal[
+    Settlement, "pending", "discarded", "refused", "pressed", "held", "digest", "fallback"
+]
 """How a row of the history ended; the last three stand beside another one."""
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
 IN_DIGEST = (EndReason.DIGEST, EndReason.COUNTED)
@@ -78,7 +80,26 @@ class Refusal(Struct, frozen=True, tag="refused"):
     id: int = 0
 
 
-HistoryRow = DeliveryTrace | DiscardTrace | Refusal
+class PressTrace(Struct, frozen=True, tag="pressed"):
+    """A button that a person pressed: when (Unix seconds), who on which platform (`name` is empty
+    where the person is anonymous), in which chat, what was asked (`verb`), for which alerts (their
+    keys within `source`), what it came to, and the answer as the person read it.
+    """
+
+    id: int
+    at: float
+    source: str
+    platform: str
+    person: str
+    name: str
+    chat: str
+    verb: str
+    result: str
+    answer: str
+    keys: tuple[str, ...] = ()
+
+
+HistoryRow = DeliveryTrace | DiscardTrace | Refusal | PressTrace
 
 
 class ConfigTrace(Struct, frozen=True):
@@ -106,13 +127,15 @@ class Trace(Struct, frozen=True, tag="trace"):
 
 class LastHeard(Struct, frozen=True, tag="last_heard"):
     """When an alert name (None: never, as far as is known), sources and heartbeats were last heard,
-    Unix seconds."""
+    Unix seconds. `unheard` is the source that was asked for and never posted; `sources` are then
+    all others."""
 
     alertname: str
     at: float | None
     payload: int | None
     sources: tuple[tuple[str, float], ...]
     heartbeats: tuple[tuple[str, float], ...]
+    unheard: str | None = None
 
 
 def outcome_of(row: HistoryRow) -> str:
@@ -124,6 +147,8 @@ def outcome_of(row: HistoryRow) -> str:
             return "discarded"
         case Refusal():
             return "refused"
+        case PressTrace():
+            return "pressed"
 
 
 def outcomes_of(row: HistoryRow) -> frozenset[str]:

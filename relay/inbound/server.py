@@ -30,10 +30,15 @@ _UPDATES = re.compile(r"/telegram/([0-9]{1,20})/?")
 _INTERACTIONS = re.compile(r"/discord/([0-9]{1,20})/?")
 _READ, _WRITE = ("GET", "HEAD"), ("POST",)
 _METHODS = {"/-/healthy": _READ, "/-/ready": _READ, "/metrics": _READ, "/-/reload": _WRITE}
-_PROMETHEUS = re.compile(r"(?:/alerts)?/api/v[12]/alerts/?")
+_PROMETHEUS = re.compile(r".*/api/v[12]/alerts/?")
 _HINT = ": Alertmanager's webhook posts to /alerts"
 _FOR_ALERTMANAGER = (
     "this is no Alertmanager: point Prometheus at Alertmanager, and its webhook at /alerts here"
+)
+_WITH_SOURCE = re.compile(r"/alerts/[^/]+/?")
+_BAD_SOURCE = (
+    "unknown path: the source in /alerts/SOURCE has at most 64 letters, digits, dots, hyphens and"
+    " underscores"
 )
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _MOST_FAULTS = 64 * 1024
@@ -168,6 +173,8 @@ class Server:
         if methods is None:
             if _PROMETHEUS.fullmatch(path):
                 return answer(404, _FOR_ALERTMANAGER)
+            if posts and _WITH_SOURCE.fullmatch(path):
+                return answer(404, _BAD_SOURCE)
             return answer(404, f"unknown path{_HINT if posts else ''}")
         if request.method not in methods:
             allowed = " or ".join(methods)

@@ -151,7 +151,8 @@ class _Work:
             return None
         known = self._store.acting.known(clock.source, [clock.alert])
         taken = known.takes.get(clock.alert)
-        if taken is not None and taken.ended_at is None and clock.stopped == "":
+        # A take that was asked again stands for nothing until its holder presses once more.
+        if taken is not None and taken.ended_at is None and not (clock.stopped or clock.asked):
             clock = happened(clock, "taken", taken.since)
         if clock.alert in known.suppressed and clock.stopped == "":
             clock = happened(clock, "suppressed", now)

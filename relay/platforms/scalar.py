@@ -33,6 +33,15 @@ from relay.core.secret import Secret
 T = TypeVar("T")
 
 
+_FEW = 12  # keys that a fault can list
+
+
+def _instead(key: str, keys: frozenset[str]) -> str:
+    """The nearest key; where none is near, all of them if they are few."""
+    near = nearest(key, keys)
+    return near or (f", write one of {', '.join(sorted(keys))}" if len(keys) <= _FEW else "")
+
+
 class Unknown(Struct, frozen=True):
     """The value of a key that its model does not have, so that the fault can name a similar key."""
 
@@ -62,7 +71,7 @@ class Model(BaseModel):
             return data
         keys = cls.keys()
         return {
-            key: value if key in keys else Unknown(cls.advice.get(key) or nearest(key, keys))
+            key: value if key in keys else Unknown(cls.advice.get(key) or _instead(key, keys))
             for key, value in data.items()
             if value is not None or key not in keys
         }

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.action.escalation import accepted, owed_of
+from relay.core.action.escalation import accepted, came_from, owed_of
 from relay.core.action.escalation import due as escalation_due
 from relay.core.action.heartbeat import lost_since
 from relay.core.action.marks import NO_MARKS, in_use, marks_of, to_carry
@@ -430,8 +430,28 @@ class _Turn:
         used, lost = in_use(acting, group.source, known), None
         if acting.heartbeats:
             lost = lost_since(acting.heartbeats, store.beats(), group.source)
-        marks = marks_of(alerts, used, window, self._now, buttons=buttons, lost=lost)
+        marks = marks_of(
+            alerts,
+            used,
+            window,
+            self._now,
+            buttons=buttons,
+            lost=lost,
+            untaken_by=self._untaken_by(card),
+        )
         return self._escalated(overlaid(card, marks, self._now))
+
+    def _untaken_by(self, card: Card) -> tuple[str, float] | None:
+        """The receiver from which the card's alerts came, because nobody took them there."""
+        plans = self._config.acting.escalations
+        own = card.receiver
+        leading = [
+            name for name, plan in plans.items() if any(s.receiver == own for s in plan.steps)
+        ]
+        keys = [entry.fingerprint for entry in card.entries if entry.status == "firing"]
+        source, store = card.group.source, self._store.acting
+        clocks = [c for name in leading for c in store.clocks(name, source, keys).values()]
+        return came_from(plans, clocks, own)
 
     def _escalated(self, card: Card) -> Card:
         """The card with what its escalation has to say to somebody on this platform."""

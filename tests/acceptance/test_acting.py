@@ -149,6 +149,28 @@ async def test_a_failing_alertmanager_changes_no_card_and_gets_one_silence(
         assert len(here.twin.cluster.silences) == 1
 
 
+async def test_a_reload_takes_everything_away_and_brings_it_back(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with acting(sandbox, tmp_path) as here:
+        await here.post("a")
+        await here.shows("Crash")
+        await here.press("✋ Take")
+        await here.press("🔕 1 h")
+        await here.shows("✋ Anna since", "🔕 until")
+        kept, here.actions, here.has_alertmanager = here.actions, "", False
+        here.write()
+        assert await here.running.reload() == ()
+        await here.shows("Crash", absent="✋")
+        await here.shows("Crash", absent="🔕")
+        assert (here.buttons(), here.channel_buttons()) == ({}, {})
+        assert len(here.texts(CHAT)) == 1
+        here.actions, here.has_alertmanager = kept, True
+        here.write()
+        assert await here.running.reload() == ()
+        await here.shows("✋ Anna since", "🔕 until")
+
+
 WATCHDOG = """\
 heartbeats:
   - {name: prometheus, matchers: [alertname="Watchdog"], every: 1s, grace: 1s, receiver: leads,
@@ -196,7 +218,9 @@ async def test_what_nobody_takes_rings_and_goes_to_another_receiver(
         assert "Crash" in here.texts(SPARE)[0]
         await here.post("a", status="resolved")
         await until("it is over there as well", lambda: "🟢" in here.texts(SPARE)[0])
-        assert len(here.texts(CHAT)) == 3  # the card, the reminder, and its end
+        # the card, the reminder, and its end
+        await until("its end is told", lambda: len(here.texts(CHAT)) == 3)
+        assert "left out" not in here.texts(CHAT)[0]
 
 
 async def test_what_was_taken_does_not_escalate(sandbox: Sandbox, tmp_path: Path) -> None:

@@ -69,6 +69,8 @@ def test_a_runbook_with_text_around_its_address_is_prose(annotation: str, is_pro
     ("annotations", "details"),
     [
         ({"note": "look"}, Details("look")),
+        ({"summary": "Disk is full.\n  VALUE = 7.5\n  LABELS = map[a:b]"},
+         Details("Disk is full, value 7.5", "", "value 7.5")),
         ({"zeta": "z", "text": "t", "title": "head"}, Details("head\nt\nzeta: z")),
         ({"summary": "full", "owner": "dba"}, Details("full", "owner: dba")),
         ({"summary": "full", "title": "Disk"}, Details("full", "Disk")),

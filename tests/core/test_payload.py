@@ -19,6 +19,7 @@ from relay.core.webhook.shape import DEEPEST, MOST_ALERTS, PayloadError
 
 RECORDED = Path(__file__).parents[1] / "payloads"
 AT = 1763773506.0  # 2025-11-22T01:05:06Z
+D1 = "00000000000000d1"
 
 type_of_json = st.recursive(
     st.none()
@@ -182,6 +183,33 @@ def test_missing_and_null_fields_of_an_alert_are_empty() -> None:
     assert only(labels=None).labels == only().labels == {}
 
 
+@pytest.mark.parametrize("more", [{}, {"startsAt": "yesterday"}])
+def test_grafanas_own_links_and_values_stand_beside_the_annotations(more: dict[str, str]) -> None:
+    alert = only(
+        annotations={"summary": "full"},
+        silenceURL="https://grafana.example/silence",
+        dashboardURL="https://grafana.example/d/x",
+        panelURL="",
+        values={"B": 6.70508435546954, "C": 1},
+        **more,
+    )
+    assert alert.annotations == {
+        "summary": "full",
+        "__silence_url__": "https://grafana.example/silence",
+        "__dashboard_url__": "https://grafana.example/d/x",
+        "__values__": "B=6.705, C=1",
+    }
+    assert only(values={"B": "high"}, silenceURL=None).annotations == {}
+
+
+@pytest.mark.parametrize("constant", ["1234567890", "none", "00000000000000D1", "0" * 32])
+def test_a_fingerprint_that_is_none_of_alertmanagers_tells_no_alerts_apart(constant: str) -> None:
+    first, other, again = (
+        only(labels={"instance": name}, fingerprint=constant) for name in ("db-1", "db-2", "db-1")
+    )
+    assert first.fingerprint == again.fingerprint != other.fingerprint
+
+
 def test_a_missing_fingerprint_is_made_of_the_labels() -> None:
     first, again, other = (
         only(labels=labels) for labels in ({"a": "1", "b": "2"}, {"b": "2", "a": "1"}, {"a": "1"})
@@ -237,8 +265,8 @@ def test_a_time_is_read_in_the_forms_that_senders_write_and_is_else_unknown(
     text: object, seconds: float
 ) -> None:
     labels, annotations = {"alertname": "T"}, {"summary": "the text"}
-    alert = only(labels=labels, annotations=annotations, startsAt=text, fingerprint="d1")
-    assert alert == Alert("firing", labels, annotations, seconds, None, "", "d1")
+    alert = only(labels=labels, annotations=annotations, startsAt=text, fingerprint=D1)
+    assert alert == Alert("firing", labels, annotations, seconds, None, "", D1)
     assert only(status="resolved", endsAt=text).ends_at == (seconds or None)
 
 
@@ -251,7 +279,7 @@ FIELDS: list[tuple[dict[str, object], str, object]] = [
     ({"annotations": []}, "annotations", {}),
     ({"generatorURL": []}, "generator_url", ""),
     ({"generatorURL": 5}, "generator_url", "5"),
-    ({"fingerprint": 5}, "fingerprint", "5"),
+    ({"fingerprint": 1234567890123456}, "fingerprint", "1234567890123456"),
     ({"status": "FIRING "}, "status", "firing"),
     ({"status": "Resolved"}, "status", "resolved"),
     ({"status": "resolved", "endsAt": "tomorrow"}, "ends_at", None),
@@ -266,7 +294,7 @@ def test_a_field_that_cannot_be_read_costs_that_field_alone(
     sound: dict[str, object] = {
         "labels": {"alertname": "Disk"},
         "annotations": {"summary": "full"},
-        "fingerprint": "d1",
+        "fingerprint": D1,
     }
     alert = only(**(sound | fields))
     assert getattr(alert, attribute) == expected
@@ -330,10 +358,10 @@ def test_a_malformed_alert_keeps_what_can_be_read_of_it() -> None:
         "labels": 5,
         "annotations": {"summary": "full", "description": "on a"},
         "startsAt": EIGHT,
-        "fingerprint": "00ff",
+        "fingerprint": D1,
     }
     alert = only(**fields)
-    assert (alert.status, alert.fingerprint, alert.starts_at) == ("resolved", "00ff", EIGHT)
+    assert (alert.status, alert.fingerprint, alert.starts_at) == ("resolved", D1, EIGHT)
     assert alert.annotations == {"summary": "full", "description": "on a\n" + json.dumps(fields)}
 
 
@@ -425,12 +453,15 @@ def test_parts_of_a_body_decoded_at_once_are_those_of_the_patient_way() -> None:
 
 
 def test_of_a_field_that_comes_twice_the_last_counts_either_way() -> None:
-    alert = b'{"status": "resolved", "fingerprint": "1", "status": "firing", "fingerprint": "2"}'
+    alert = (
+        b'{"status": "resolved", "fingerprint": "00000000000000d1", "status": "firing",'
+        b' "fingerprint": "00000000000000d2"}'
+    )
     raw = b'{"receiver": "a", "alerts": [], "receiver": "b", "alerts": [%s]%s}'
     known, patient = one(raw % (alert, b"")), one(raw % (alert, b', "x": 1'))
     assert known == patient
     (told,) = known.alerts
-    assert (known.receiver, told.status, told.fingerprint) == ("b", "firing", "2")
+    assert (known.receiver, told.status, told.fingerprint) == ("b", "firing", "00000000000000d2")
 
 
 def test_two_different_malformed_alerts_are_two() -> None:
@@ -642,3 +673,26 @@ def test_no_payload_names_a_card_of_the_relays_own(own: GroupId) -> None:
 def test_the_keys_of_the_relays_own_cards_are_the_ones_kept_from_payloads() -> None:
     assert {DIGEST.group_key, QUIET.group_key} == OWN_KEYS
     assert NOTICES.group_key == OWN_PREFIX
+
+
+@pytest.mark.parametrize("more", [{}, {"startsAt": "soon"}])
+def test_what_grafana_tells_beside_the_annotations_is_kept_under_names_of_its_own(
+    more: dict[str, object],
+) -> None:
+    told = {
+        "status": "firing",
+        "labels": {"alertname": "Disk"},
+        "annotations": {"summary": "full"},
+        "silenceURL": "https://grafana.example.org/silence",
+        "dashboardURL": "",
+        "panelURL": 3,
+        "values": {"B": 6.70508435, "C": 1},
+        **more,
+    }
+    (alert,) = next(iter(parse(json.dumps({"alerts": [told]}).encode(), ""))).alerts
+    assert alert.annotations == {
+        "summary": "full",
+        "__silence_url__": "https://grafana.example.org/silence",
+        "__panel_url__": "3",
+        "__values__": "B=6.705, C=1",
+    }

@@ -98,6 +98,25 @@ def test_each_line_of_a_group_names_what_is_ill(by: str) -> None:
             assert _first(entry) in (seen.content + seen.embed).replace("\\", ""), entry["name"]
 
 
+def test_long_links_leave_room_for_ten_lines_on_discord() -> None:
+    some = tuple(
+        replace(_view(at, entry), generator_url=entry["alert"]["generatorURL"])
+        for at, entry in enumerate(REAL)
+    )
+    assert max(len(alert.generator_url) for alert in some) > 500
+    seen = card(some, {})
+    lines = [line for line in seen.embed.splitlines() if line[:1] in "•🟠🔵"]
+    assert len(lines) >= 10
+
+
+def test_a_rule_of_grafanas_that_has_no_data_is_named_before_its_data_source() -> None:
+    labels = {"datasource_uid": "cfj2nzmpo21hcf", "grafana_folder": "Shop", "ref_id": "A"}
+    alert = sample.alert(
+        4, labels={"alertname": "DatasourceNoData", "rulename": "Checkout latency", **labels}
+    )
+    assert card((alert,)).telegram.startswith("🟠 firing DatasourceNoData · Checkout latency")
+
+
 def test_a_rise_says_again_what_is_ill() -> None:
     beyond: list[str] = []  # a long name and a long host, after both severities
     for entry in REAL:

@@ -2,10 +2,10 @@
 
 import io
 import json
-import sqlite3
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import pytest
 
 from relay.__main__ import main
 from relay.core.webhook.payload import parse
+from relay.store.protocol import NewPayload
+from relay.store.sqlite.store import SqliteStore
 
 ROOT = Path(__file__).parents[2]
 OLD = """\
@@ -287,11 +289,11 @@ def test_diff_reads_what_the_storage_keeps(
     assert main(["routes", "diff", "new.yml"]) == 2
     assert "no storage at data" in capsys.readouterr().err
     (folder / "data").mkdir()
-    with sqlite3.connect(folder / "data/relay.db") as db:
-        db.execute("CREATE TABLE payload (id INTEGER PRIMARY KEY, accepted_at REAL, body BLOB)")
-        for part in parse(json.dumps(body(DAY, DISK)).encode(), "eu"):
-            row = (time.time() - 3600, msgspec.json.encode(part))
-            db.execute("INSERT INTO payload (accepted_at, body) VALUES (?, ?)", row)
+    store = SqliteStore(folder / "data/relay.db")
+    for part in parse(json.dumps(body(DAY, DISK)).encode(), "eu"):
+        kept = NewPayload(part.group, msgspec.json.encode(part), time.time() - 3600, ())
+        store.batch([partial(store.accept, [kept])])
+    store.close()
     assert main(["routes", "diff", "new.yml", "--since=5m"]) == 2
     assert "no payload to compare" in capsys.readouterr().err
     assert main(["routes", "diff", "new.yml", "--since=2h"]) in (0, 1)

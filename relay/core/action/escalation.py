@@ -5,7 +5,7 @@ suppressed or muted, and starts anew with another episode, a higher severity, a 
 ran out, or a silence that ends while the alert fires.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -210,6 +210,18 @@ def said_of(
             return EscalationReply("last_reminder", now, count=reminders)
         case AskDue():
             return EscalationReply("still_yours", now, name=holder)
+
+
+def came_from(
+    plans: Mapping[str, Escalation], clocks: Iterable[EscalationClock], receiver: str
+) -> tuple[str, float] | None:
+    """Whose alerts came to `receiver` because nobody took them, and after how many seconds."""
+    for clock in clocks:
+        plan = plans.get(clock.receiver)
+        for step in plan.steps if plan else ():
+            if step.receiver == receiver and step.after <= clock.done:
+                return clock.receiver, step.after
+    return None
 
 
 def owed_of(clocks: Iterable[EscalationClock], told_at: float) -> EscalationReply | None:

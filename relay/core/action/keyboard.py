@@ -67,12 +67,25 @@ def _button(
 
 def lines(marks: ActingMarks, reader: Reader) -> tuple[RichText, ...]:
     """The lines of a card: ✋ only on what is taken, 🔕 only while Alertmanager confirms it."""
-    found = (_taken(marks, reader), *_suppressed(marks, reader), *_asked(marks, reader))
+    found = (
+        _untaken(marks, reader),
+        _taken(marks, reader),
+        *_suppressed(marks, reader),
+        *_asked(marks, reader),
+    )
     lost: tuple[RichText, ...] = ()
     if marks.lost is not None:
         name, since = marks.lost
         lost = (act(reader.language, "no_news_line", name=name, since=reader.time(since).rich()),)
     return tuple(line for line in (*found, *lost) if line is not None)
+
+
+def _untaken(marks: ActingMarks, reader: Reader) -> RichText | None:
+    if marks.untaken_by is None:
+        return None
+    receiver, seconds = marks.untaken_by
+    age = str(reader.duration(seconds))
+    return act(reader.language, "escalated_from", receiver=receiver, age=age)
 
 
 def _taken(marks: ActingMarks, reader: Reader) -> RichText | None:

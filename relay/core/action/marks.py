@@ -36,7 +36,8 @@ class ActingMarks(Struct, frozen=True, omit_defaults=True):
     """What acting has to say of a card: who has its firing alerts, how many of them are `untaken`,
     why they are suppressed (`loud` of them are not; `silent` are the fingerprints of those that
     are), what was asked of Alertmanager, and since when nothing was heard from its source.
-    `buttons`: the card has buttons.
+    `buttons`: the card has buttons. `untaken_by`: nobody of that receiver took its alerts for so
+    many seconds, so that they came here.
     """
 
     taken: tuple[TakenMark, ...] = ()
@@ -47,6 +48,7 @@ class ActingMarks(Struct, frozen=True, omit_defaults=True):
     lost: tuple[str, float] | None = None
     silent: tuple[str, ...] = ()
     buttons: bool = False
+    untaken_by: tuple[str, float] | None = None
 
 
 NO_MARKS = ActingMarks()
@@ -83,6 +85,7 @@ def marks_of(
     *,
     buttons: bool = False,
     lost: tuple[str, float] | None = None,
+    untaken_by: tuple[str, float] | None = None,
 ) -> ActingMarks:
     """The marks of a card with these alerts; nothing is said of one of which none fires. `window`
     is the reopen window of its policy, in seconds.
@@ -103,6 +106,7 @@ def marks_of(
         lost=lost,
         silent=tuple(sorted(silent)),
         buttons=buttons,
+        untaken_by=None if taken else untaken_by,
     )
 
 

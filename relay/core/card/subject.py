@@ -4,6 +4,7 @@ answers of the bot.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from typing import NamedTuple, Protocol
@@ -25,12 +26,12 @@ _KUBERNETES = (
     "k8s_job_name", "k8s_cronjob_name", "workload", "owner_name",
 )  # fmt: skip
 _THINGS = (
-    "queue", "queue_name", "topic", "consumergroup", "consumer_group", "subscription",
+    "rulename", "queue", "queue_name", "topic", "consumergroup", "consumer_group", "subscription",
     "subscription_id", "stream", "bucket", "bucket_name", "dbinstance_identifier",
     "db_instance_identifier", "database_id", "cache_cluster_id", "load_balancer", "loadbalancer",
     "target_group", "function_name", "functionname", "auto_scaling_group_name", "resource_name",
     "exported_endpoint", "exported_job", "exported_name", "service_name", "url", "domain",
-    "certificate", "backup", "task",
+    "certificate", "backup", "task", "rulename",
 )  # fmt: skip
 _MACHINES = (
     "exported_node", "node", "nodename", "k8s_node_name", "exported_instance", "host_name",
@@ -57,11 +58,13 @@ _PLACES = (
 _MANNERS = (
     "reason", "condition", "status", "state", "phase", "type", "color", "mode", "code", "long",
     "short", "window", "quantile", "le", "endpoint", "metrics_path", "scheme", "fstype",
+    "datasource_uid", "ref_id",
 )  # fmt: skip
 _NEVER = frozenset({
     "alertname", "severity", "prometheus", "prometheus_replica", "replica", "__replica__", "uid",
     "id", "container_id", "datid",
 })  # fmt: skip
+_NAMED = frozenset({"alertname", "severity"})  # they stand in the head
 _SCRAPED = (
     "instance", "job", "endpoint", "metrics_path", "service", "app", "helm_sh_chart",
     "app_kubernetes_io_name", "app_kubernetes_io_instance", "app_kubernetes_io_component",
@@ -184,7 +187,23 @@ def differences(alerts: Sequence[Labelled], ignores: Iterable[str] = ()) -> list
         if alike or not made.values:
             full = _scraped_too(alert.labels, common, ignored, made)
         result.append(Subject((name,), full.who, full.where, full.rest))
-    return result
+    return _replicas(alerts, told, result, common | ignored)
+
+
+def _replicas(
+    alerts: Sequence[Labelled], told: Sequence["_Made"], lines: list[Subject], aside: Set[str]
+) -> list[Subject]:
+    """The lines, where those that would read the same say of which replica they are, and nothing
+    of the exporter, which tells them from no other."""
+    seen = Counter((line.what, line.values) for line in lines)
+    for at, (alert, made) in enumerate(zip(alerts, told, strict=True)):
+        line = lines[at]
+        if seen[line.what, line.values] > 1:
+            names = sorted((_NEVER - _NAMED - aside) & alert.labels.keys())
+            rest = tuple(f"{name}={short(alert.labels[name])}" for name in names)
+            if rest:
+                lines[at] = Subject(line.what, made.who, made.where, (*made.rest, *rest))
+    return lines
 
 
 def who(labels: Labels) -> str:

@@ -26,6 +26,7 @@ _LONG_TEXT = 240  # characters: a longer text is no second line
 _SCHEME = re.compile("^https?://")
 _RAW, _MOST_MALFORMED = 200, 2  # characters of a malformed alert, and how many are told
 _LOCK_SCREEN = 80  # characters that a phone shows while it is locked
+_LINE_LINKS, _LEAST_LINES = 1500, 10  # characters of the links of so many lines of a card
 _SHORT_VALUE = 3  # characters that may stand in a text by chance
 _EXCERPT, _EXCERPT_LINES = 300, 3
 _MOST_DETAILS = 5  # alerts of a card that have a line for their own text
@@ -173,8 +174,16 @@ class TemplateContext:
             said=said,
             mixed=mixed,
             figures=wrong.figure != "" and wrong.figure not in said,
-            link=outside(alert.generator_url, self.policy.link_rewrites) if mixed else "",
+            link=self._line_link(alert) if mixed else "",
         )
+
+    def _line_link(self, alert: AlertView) -> str:
+        """The address of the alert's graph. Where markup is written out, as on Discord, a long
+        one would take the room of another line.
+        """
+        url = outside(alert.generator_url, self.policy.link_rewrites)
+        most = _LINE_LINKS // min(len(self.view.alerts), _LEAST_LINES)
+        return "" if self.policy.markup == "discord" and len(url) > most else url
 
     def _hidden(self, shown: int) -> Hidden:
         hidden = Hidden(len(self.view.alerts) - shown)

@@ -19,7 +19,7 @@ _NO_TEXT = re.compile(r"(?i)url|uri|link|runbook|dashboard|panel|grafana|^__|ima
 _USUAL = ("summary", "description", "message")
 _TEXTS = ("title", "text", "info", "details", "msg")  # names that say no more than their texts
 _LABELS = re.compile(r"\s*\bLABELS?\s*[:=]\s*[^\n]*")
-_VALUE = re.compile(r"\s*\bVALUE\s*[:=]\s*([^\s,]+)")
+_VALUE = re.compile(r"(?:(?<!\.)\.)?\s*\bVALUE\s*[:=]\s*([^\s,]+)")
 _INSTANCE = re.compile(r"\s*\(instance\s*([^()\s]*)\s*\)")
 _TWICE = re.compile(r"(?<![^\s\"'(])([\w.-]{2,80})/\1(?![\w./-])")
 _MAP = re.compile(r"\s*map\[[^\]\n]*\]")

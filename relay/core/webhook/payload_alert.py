@@ -1,5 +1,6 @@
 """An alert of a payload: as Alertmanager writes it, or field by field."""
 
+import re
 from hashlib import blake2b
 from typing import assert_never
 
@@ -18,6 +19,7 @@ from relay.core.webhook.fields import (
 )
 
 _DESCRIPTION = 500
+_FINGERPRINT = re.compile("[0-9a-f]{16}").fullmatch
 
 
 class KnownAlert(Struct, rename="camel", gc=False):
@@ -50,10 +52,15 @@ class _Fields(Struct, rename="camel"):
     ends_at: Raw = ABSENT
     generator_url: Raw = field(default=ABSENT, name="generatorURL")
     fingerprint: Raw = ABSENT
+    silence_url: Raw = field(default=ABSENT, name="silenceURL")
+    dashboard_url: Raw = field(default=ABSENT, name="dashboardURL")
+    panel_url: Raw = field(default=ABSENT, name="panelURL")
+    values: Raw = ABSENT
 
 
 _KNOWN_ALERT = Decoder(KnownAlert)
 _FIELDS = Decoder(_Fields)
+_VALUES: Decoder[dict[str, float] | None] = Decoder(dict[str, float] | None)
 
 
 def read_alert(unread: KnownAlert | Raw, told: AlertStatus | None) -> Alert:
@@ -74,11 +81,11 @@ def _from_known(known: KnownAlert) -> Alert:
     return Alert(
         known.status,
         labels,
-        known.annotations or {},
+        _with_grafanas(known.annotations or {}, known),
         seconds_of(known.starts_at) or 0.0,
         seconds_of(known.ends_at) if known.status == "resolved" else None,
         known.generator_url or "",
-        known.fingerprint or fingerprint_of(labels),
+        _given(known.fingerprint) or fingerprint_of(labels),
     )
 
 
@@ -101,12 +108,38 @@ def _from_fields(raw: Raw, told: AlertStatus | None) -> Alert:
     return Alert(
         status,
         labels,
-        labels_of(fields.annotations) or {},
+        _with_grafanas(labels_of(fields.annotations) or {}, fields),
         time_of(fields.starts_at) or 0.0,
         ends_at if status == "resolved" else None,
         text_of(fields.generator_url),
-        text_of(fields.fingerprint) or fingerprint_of(labels),
+        _given(text_of(fields.fingerprint)) or fingerprint_of(labels),
     )
+
+
+def _with_grafanas(annotations: Labels, told: KnownAlert | _Fields) -> Labels:
+    """The annotations, and beside them what Grafana's webhook alone has, under `__...__` names.
+
+    https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/
+    """
+    raws = (told.silence_url, told.dashboard_url, told.panel_url, told.values)
+    if all(raw is ABSENT for raw in raws):
+        return annotations
+    own = {
+        "__silence_url__": text_of(told.silence_url),
+        "__dashboard_url__": text_of(told.dashboard_url),
+        "__panel_url__": text_of(told.panel_url),
+        "__values__": _values(told.values),
+    }
+    return annotations | {name: text for name, text in own.items() if text}
+
+
+def _values(raw: Raw) -> str:
+    """`B=6.705, C=1`: the values of a Grafana rule's expressions, in their order."""
+    try:
+        found = _VALUES.decode(raw) or {}
+    except ValidationError:
+        return ""
+    return ", ".join(f"{name}={value:.4g}" for name, value in found.items())
 
 
 def _malformed(raw: Raw, fields: _Fields, faulty: str) -> Alert:
@@ -126,13 +159,46 @@ def _malformed(raw: Raw, fields: _Fields, faulty: str) -> Alert:
         time_of(fields.starts_at) or 0.0,
         None,
         "",
-        text_of(fields.fingerprint) or f"{digest_of(bytes(raw)):016x}",
+        _given(text_of(fields.fingerprint)) or f"{digest_of(bytes(raw)):016x}",
     )
 
 
 def _shortened(raw: Raw) -> str:
     text = bytes(memoryview(raw)[: 4 * _DESCRIPTION + 4]).decode(errors="ignore")
     return text if len(text) <= _DESCRIPTION else text[: _DESCRIPTION - 1] + "…"
+
+
+def _with_grafanas(annotations: Labels, told: KnownAlert | _Fields) -> Labels:
+    """The annotations, and beside them what Grafana's webhook alone has, under `__...__` names.
+
+    https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/
+    """
+    urls = told.silence_url, told.dashboard_url, told.panel_url
+    if told.values is ABSENT and all(url is ABSENT for url in urls):
+        return annotations
+    own = {
+        "__silence_url__": text_of(told.silence_url),
+        "__dashboard_url__": text_of(told.dashboard_url),
+        "__panel_url__": text_of(told.panel_url),
+        "__values__": _values(told.values),
+    }
+    return {**annotations, **{name: text for name, text in own.items() if text}}
+
+
+def _values(raw: Raw) -> str:
+    """`B=6.705, C=1`: the values of a Grafana rule's expressions, in their order."""
+    try:
+        found = _VALUES.decode(raw) or {}
+    except ValidationError:
+        return ""
+    return ", ".join(f"{name}={value:.4g}" for name, value in found.items())
+
+
+def _given(fingerprint: str | None) -> str:
+    """The fingerprint that a payload gives, where it has the form of Alertmanager's; else empty. A
+    sender that writes another one may write it for all its alerts.
+    """
+    return fingerprint if fingerprint and _FINGERPRINT(fingerprint) else ""
 
 
 def digest_of(text: bytes) -> int:

@@ -191,9 +191,8 @@ class SqliteActing:
             self._forget_refused(effects.source, effects.alerts)
         for silencing in effects.silencings:
             self._write_silencing(silencing)
-        keys = [each.alert for each in effects.takes]
-        if keys:
-            escalations.note(self._db, effects.source, keys, "taken", now)
+        if effects.verb in ("take", "over") and effects.outcome in ("done", "nothing"):
+            escalations.note(self._db, effects.source, effects.alerts, "taken", now)
         if effects.released:
             escalations.note(self._db, effects.source, effects.released, "released", now)
         if not (effects.released or effects.takes or effects.silencings):
