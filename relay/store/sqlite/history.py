@@ -194,13 +194,8 @@ def refused(db: Database, refusals: Sequence[Refusal]) -> None:
 
 
 def page(db: Database, query: HistoryQuery) -> HistoryPage:
-<<<<<<< HEAD
     """See `protocol.Store.history`. The place of a page is a payload, a refusal and a press,
     `P.R.B`; 0 where nothing is left of them.
-=======
-    """A page of the history, the newest first (`protocol.Store.history`). The place of a page is a
-    payload and a refusal, `P.R`; 0 where none of them is left.
->>>>>>> prose
     """
     payload, refusal, press = (*query.after.split("."), "", "")[:3]
     before, refused_before = int(payload or _ANY), int(refusal or _ANY)
