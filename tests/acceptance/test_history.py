@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from relay.cli.asking import place_of
 from relay.core.alert import GroupId, Notification
-from relay.core.history import DeliveryTrace, LastHeard, Trace, outcomes_of
+from relay.core.history import DeliveryTrace, DiscardTrace, LastHeard, Trace, outcomes_of
 from relay.core.routing.matcher import parse
 from relay.core.routing.route import Route, Routing
 from relay.core.told_history import chain, never_came
@@ -46,7 +46,9 @@ async def said(world: World, name: str) -> list[tuple[str, ...]]:
     """What the history says of each payload with alerts of that name, the oldest first."""
     query = HistoryQuery(labels=(("alertname", name),))
     page = await world.commit(partial(world.store.history, query))
-    ids = {str(row.payload): None for row in page.rows if not hasattr(row, "peer")}
+    ids = {
+        str(row.payload): None for row in page.rows if isinstance(row, DeliveryTrace | DiscardTrace)
+    }
     chains = []
     for trace_id in sorted(ids, key=int):
         found = await trace(world, trace_id)
