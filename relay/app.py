@@ -3,7 +3,9 @@ opposite order.
 """
 
 import asyncio
+import os
 import random
+import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
@@ -15,8 +17,12 @@ from msgspec.structs import replace
 
 from relay import __version__
 from relay.active_config import CurrentConfig
+from relay.alertmanager.client import transport as alertmanager_transport
+from relay.alertmanager.runner import Alertmanagers
+from relay.bot.discord_input import DiscordInput
 from relay.bot.handler import BotHandler
 from relay.bot.polling import Polling
+from relay.bot.pressing import Presses
 from relay.bot.replies import Replies
 from relay.clock import steady_clock, wall_clock
 from relay.config.fault import Fault
@@ -26,6 +32,7 @@ from relay.console.console import Console
 from relay.core.active_config import ActiveConfig, Refusing
 from relay.core.alert import Notification
 from relay.core.balance import BalanceRow
+from relay.core.bot.update import BotId, Update
 from relay.core.event import Event, Loaded, Noted
 from relay.core.notice import NOTICES
 from relay.core.template.template import TemplateError
@@ -41,6 +48,8 @@ from relay.inbound.web_config import open_access
 from relay.operate import log, metrics
 from relay.operate.admin_socket import AdminSocket
 from relay.operate.clock_watch import ClockWatch
+from relay.operate.escalations import Escalations
+from relay.operate.heartbeats import Heartbeats
 from relay.operate.housekeeping import Housekeeping
 from relay.operate.notices import Notices
 from relay.operate.paced import Paced
@@ -126,7 +135,15 @@ class App:
         self._transport = Transport()
         people, exchange = self._store.people, self._transport.send
         self._pipeline = Pipeline(
-            self._store, writer, exchange, clock, random.random, emit, config, platforms
+            self._store,
+            writer,
+            exchange,
+            clock,
+            random.random,
+            emit,
+            config,
+            platforms,
+            self._ask_alertmanager,
         )
         self._refusals = Refusals(self._store, writer, clock)
         self._hooks = (*self._hooks, self._refusals.on_event)
@@ -134,13 +151,51 @@ class App:
         self._storage_watch = StorageWatch(self._data_dir, emit)
         self._clock_watch = ClockWatch(clock, wall_clock, emit, config, self._lanes.wake_all)
         there = self._data_dir.is_there
-        self._intake = Intake(writer, self._lanes.wake, clock, emit, config, there)
+        self._intake = Intake(
+            writer, self._lanes.wake, clock, emit, config, there, self._store.acting.heard
+        )
         self._housekeeping = Housekeeping(self._store, writer, clock, emit, config)
         self._replies = Replies(people, writer, exchange, clock, emit, config)
         self._bot_handler = BotHandler(
             people, writer, clock, emit, config, self._lanes, self._replies
         )
-        self._polling = Polling(people, writer, exchange, clock, emit, self._bot_handler.take)
+        self._peers = alertmanager_transport()
+        self._alertmanagers = Alertmanagers(
+            self._store.acting, writer, self._peers, clock, emit, self._lanes.wake
+        )
+        self._heartbeats = Heartbeats(
+            self._store.acting,
+            writer,
+            exchange,
+            clock,
+            emit,
+            config,
+            self._intake.post,
+            self._alertmanagers.poll,
+        )
+        self._hooks = (*self._hooks, self._heartbeats.on_event)
+        self._escalations = Escalations(self._store, writer, clock, emit, config, self._lanes.wake)
+        self._presses = Presses(
+            self._store.acting,
+            writer,
+            exchange,
+            clock,
+            emit,
+            config,
+            self._lanes.wake,
+            self._alertmanagers.ring,
+            _fresh_action,
+        )
+        self._discord = DiscordInput(
+            self._store.acting,
+            writer,
+            exchange,
+            clock,
+            emit,
+            self._presses.interact,
+            self._presses.answer,
+        )
+        self._polling = Polling(people, writer, exchange, clock, emit, self._take_update)
         self._admin_socket = AdminSocket(
             self._store, writer, self._lanes, clock, emit, config, self.relay_status
         )
@@ -153,6 +208,7 @@ class App:
             auth,
             self._polling.expects,
             self._polling.webhook,
+            self._discord.posted,
             *self._console_handlers(auth),
         )
         server = Server(
@@ -214,7 +270,8 @@ class App:
         except (OSError, RuntimeError) as error:
             await self.stop()
             places = f"{self.options.host}:{self.options.port} and {self._data_dir.socket}"
-            raise CannotStart(f"cannot listen on {places}: {error}") from error
+            remedy = "name another address with --web.listen-address"
+            raise CannotStart(f"cannot listen on {places}: {_why(error)}; {remedy}") from error
         self._why_not_ready = ""
         return address
 
@@ -239,6 +296,9 @@ class App:
         self._notices.start(await self._writer.run(partial(self._store.firing, NOTICES)))
         self._replies.start()
         await self._polling.follow(self.config.current.bots)
+        await self._follow_acting()
+        self._heartbeats.start()
+        self._escalations.start()
         self._housekeeping.start()
         self._refusals.start()
         self._storage_watch.start()
@@ -252,6 +312,21 @@ class App:
             generation = await self._writer.run(configured)
         self._loaded_at = now
         self.config.load(replace(config, generation=generation))
+
+    async def _follow_acting(self) -> None:
+        """What the configuration says of acting is in force from now on; cards show it."""
+        acting = self.config.current.acting
+        await self._alertmanagers.follow(acting.alertmanagers.values())
+        await self._discord.follow(acting.discord if acting.is_on else None)
+        self._lanes.wake(await self._writer.run(self._store.acting.look_again))
+
+    def _ask_alertmanager(self, source: str) -> None:
+        self._alertmanagers.ask(source)
+
+    async def _take_update(self, bot: BotId, update: Update) -> None:
+        """A press is committed before it counts as heard: a crash between the two repeats it."""
+        await self._presses.update(bot, update)
+        await self._bot_handler.take(bot, update)
 
     async def _rewind(self) -> None:
         ahead = await self._writer.run(partial(self._store.move_times_back, self._clock()))
@@ -284,6 +359,10 @@ class App:
         with suppress(StoreError):  # the next run takes what was not kept for in doubt
             await self._pipeline.settle_all()
         await self._polling.stop()
+        await self._heartbeats.stop()
+        await self._escalations.stop()
+        await self._discord.stop()
+        await self._alertmanagers.stop()
         await self._bot_handler.stop()
         await self._replies.stop()
         await self._admin_socket.close()
@@ -293,6 +372,7 @@ class App:
         await self._clock_watch.stop()
         await self._notices.stop()
         await self._transport.close()
+        await self._peers.close()
         self._loading.close()
         await asyncio.to_thread(self._writer.close)
         self._data_dir.release()
@@ -316,6 +396,8 @@ class App:
         self._prime(rules.active)
         await self._polling.follow(rules.active.bots)
         self._lanes.wake_all()
+        with suppress(StoreError):
+            await self._follow_acting()
         with suppress(
             StoreError
         ):  # those that rest for long, because of hours or of what they had to be called with
@@ -393,7 +475,16 @@ class App:
 
     async def _scraped(self) -> bytes:
         balance, down = await self._reads.run(lambda: (self._store.balance(), self._store.down()))
-        return self._metrics.render(balance, self.config.current.refusing(down))
+        heard = await self._heard()
+        return self._metrics.render(balance, self.config.current.refusing(down), heard)
+
+    async def _heard(self) -> dict[str, float]:
+        """When each heartbeat was heard last; of several of a name, the oldest."""
+        heard: dict[str, float] = {}
+        if self.config.current.acting.heartbeats:
+            for beat in await self._reads.run(self._store.acting.beats):
+                heard[beat.name] = min(heard.get(beat.name, beat.seen_at), beat.seen_at)
+        return heard
 
     def _scrape_ended(self, _: "asyncio.Future[bytes]") -> None:
         self._scrape = None
@@ -436,6 +527,17 @@ class App:
         except (NewerSchema, StoreError) as error:
             self._data_dir.release()
             raise CannotStart(f"{self._data_dir.database}: {error}") from error
+
+
+def _why(error: OSError | RuntimeError) -> str:
+    """The system's own words, without asyncio's sentence around them."""
+    number = error.errno if isinstance(error, OSError) else None
+    return os.strerror(number) if number and number > 0 else str(error)
+
+
+def _fresh_action() -> str:
+    """An action's id: it stands in the comment of a silence."""
+    return secrets.token_hex(8)
 
 
 def _wrong(faults: tuple[Fault, ...]) -> list[Fault]:

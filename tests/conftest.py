@@ -1,5 +1,6 @@
 """Fixtures that several test folders share, and an ear for secrets in all that tests print."""
 
+import logging
 import subprocess
 from collections.abc import AsyncIterator, Generator, Iterator
 from pathlib import Path
@@ -24,6 +25,18 @@ settings.load_profile("quick")
 def pytest_collection_finish() -> None:
     """What modules have made is there for all their tests."""
     canary.settle()
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol() -> Generator[None, object, object]:
+    """A test that sets up the log of the process sets it up for itself alone."""
+    root, relay = logging.getLogger(), logging.getLogger("relay")
+    handlers, levels = root.handlers, (root.level, relay.level)
+    result = yield
+    root.handlers = handlers
+    root.setLevel(levels[0])
+    relay.setLevel(levels[1])
+    return result
 
 
 @pytest.hookimpl(wrapper=True)

@@ -4,7 +4,7 @@ suppresses is read.
 
 import asyncio
 import random
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from typing import Protocol
@@ -21,7 +21,6 @@ from relay.core.action.silence import (
     gives_up,
     next_call,
 )
-from relay.core.alert import Labels
 from relay.core.event import Event, Noted
 from relay.core.routing.lane import LaneKey
 from relay.delivery.transport import Transport
@@ -29,6 +28,7 @@ from relay.store.protocol import StoreError
 from relay.store.writer import Transactions
 
 _AFTER_FAULT = 5.0  # seconds
+_AFTER_END = 1.0  # seconds after the end of a silence after which Alertmanager has noticed it
 _SILENT_FOR = 600.0  # seconds of failures after which it is said
 
 
@@ -46,13 +46,18 @@ class SilenceStore(Protocol):
     def keep_silencing(self, silencing: Silencing) -> tuple[LaneKey, ...]:
         """Keeps it; cards of its alerts are due. Returns the lanes that have work now."""
 
-    def shown_alerts(self, source: str) -> Mapping[str, Labels]:
-        """The alerts of open cards, by their keys."""
+    def shown_alerts(self, source: str) -> tuple[str, ...]:
+        """The alerts that fire on cards, by their keys."""
+
+    def names(self, source: str, alerts: Sequence[str]) -> Mapping[str, str]:
+        """How cards call these alerts, as far as they show them."""
 
     def known_suppressed(self, source: str) -> Mapping[str, Suppressed]:
         """What is known of them."""
 
-    def keep_reconciled(self, source: str, reconciled: Reconciled) -> tuple[LaneKey, ...]:
+    def keep_reconciled(
+        self, source: str, reconciled: Reconciled, now: float
+    ) -> tuple[LaneKey, ...]:
         """Keeps what changed; cards of these alerts are due. Returns the lanes that have work."""
 
 
@@ -68,9 +73,7 @@ class AlertmanagerRunner:
         clock: Callable[[], float],
         emit: Callable[[Event], None],
         wake: Callable[[tuple[LaneKey, ...]], None],
-        names: Callable[[], Mapping[str, str]] = dict,
     ) -> None:
-        """`names` gives how cards call alerts, by Alertmanager's fingerprint."""
         self._config = config
         self._store = store
         self._transactions = transactions
@@ -78,14 +81,18 @@ class AlertmanagerRunner:
         self._clock = clock
         self._emit = emit
         self._wake = wake
-        self._names = names
         self._work = asyncio.Event()
+        self._look_again = asyncio.Event()
         self._tasks: list[asyncio.Task[None]] = []
         self._failing_since: float | None = None
 
     def ring(self) -> None:
         """A silence was asked for."""
         self._work.set()
+
+    def ask(self) -> None:
+        """The next look is now."""
+        self._look_again.set()
 
     def start(self) -> None:
         """Begins with what an earlier run left."""
@@ -139,6 +146,8 @@ class AlertmanagerRunner:
             await self._kept(before)
         answer = await self._client.call(call, peer)
         after = answered(before, call, answer, self._clock())
+        if after.state == "done":
+            self._look_again.set()
         if isinstance(answer, Written) and silencing.replaces != answer.silence_id:
             self._emit(Noted("info", "silence written", (("id", answer.silence_id),)))
         return await self._kept(after)
@@ -148,29 +157,48 @@ class AlertmanagerRunner:
         return silencing
 
     async def _poll(self) -> None:
-        """One look, and the pause after it, a little other each time."""
-        await self.look()
+        """One look, and the pause after it, a little other each time: it is over when a silence
+        was written, and when the next one ends.
+        """
+        self._look_again.clear()
+        next_end = await self.look()
         spread = 0.9 + 0.2 * random.random()  # noqa: S311 - jitter
-        await asyncio.sleep(self._config.poll_interval * spread)
+        pause = self._config.poll_interval * spread
+        if next_end is not None:
+            pause = min(pause, max(1.0, next_end - self._clock() + _AFTER_END))
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._look_again.wait(), pause)
 
-    async def look(self) -> None:
-        """Reads what is suppressed, while cards are open. A failing API changes nothing."""
+    async def poll(self) -> Poll | None:
+        """What is suppressed now, if it answers."""
+        found = await self._client.poll()
+        return found if isinstance(found, Poll) else None
+
+    async def look(self) -> float | None:
+        """Reads what is suppressed, while cards are open. A failing API changes nothing. Returns
+        when the next silence ends.
+        """
         source = self._config.source
         shown = await self._transactions.run_unsynced(partial(self._store.shown_alerts, source))
         if not shown:
-            return
+            return None
         poll = await self._client.poll()
         if not isinstance(poll, Poll):
             self._failed(poll.why)
-            return
+            return None
         self._failing_since = None
         known = await self._transactions.run_unsynced(partial(self._store.known_suppressed, source))
-        found = reconcile(shown, known, poll, self._names(), self._clock())
+        by = {each for alert in poll.suppressed for each in alert.inhibited_by}
+        job = partial(self._store.names, source, tuple(sorted(by)))
+        names = await self._transactions.run_unsynced(job) if by else {}
+        found = reconcile(shown, known, poll, names, self._clock())
         if found.suppressed or found.freed:
-            job = partial(self._store.keep_reconciled, source, found)
-            self._wake(await self._transactions.run(job))
+            keep = partial(self._store.keep_reconciled, source, found, self._clock())
+            self._wake(await self._transactions.run(keep))
         for twice in found.twice:
             await self._client.call(Expire(twice), self._client.peer)
+        ends = [each.until for each in {**known, **found.suppressed}.values() if each.until]
+        return min((at for at in ends if at > self._clock()), default=None)
 
     def _failed(self, why: str) -> None:
         now = self._clock()
@@ -180,3 +208,60 @@ class AlertmanagerRunner:
             self._failing_since = now
             source = ("source", self._config.source)
             self._emit(Noted("warning", "silences unknown", (source, ("err", why))))
+
+
+class Alertmanagers:
+    """The runners of all sources."""
+
+    def __init__(
+        self,
+        store: SilenceStore,
+        transactions: Transactions,
+        connections: Transport,
+        clock: Callable[[], float],
+        emit: Callable[[Event], None],
+        wake: Callable[[tuple[LaneKey, ...]], None],
+    ) -> None:
+        self._start = partial(
+            AlertmanagerRunner,
+            store=store,
+            transactions=transactions,
+            connections=connections,
+            clock=clock,
+            emit=emit,
+            wake=wake,
+        )
+        self._runners: dict[AlertmanagerConfig, AlertmanagerRunner] = {}
+
+    async def follow(self, configs: Iterable[AlertmanagerConfig]) -> None:
+        """Works for these and no others. One whose settings changed stops before it begins anew."""
+        wanted = tuple(configs)
+        for config in [each for each in self._runners if each not in wanted]:
+            await self._runners.pop(config).stop()
+        for config in wanted:
+            if config not in self._runners:
+                self._runners[config] = self._start(config)
+                self._runners[config].start()
+
+    def ask(self, source: str) -> None:
+        """Alerts of the source are no longer listed: it is looked at now."""
+        for config, runner in self._runners.items():
+            if config.source == source:
+                runner.ask()
+
+    def ring(self) -> None:
+        """A silence was asked for."""
+        for runner in self._runners.values():
+            runner.ring()
+
+    async def poll(self, source: str) -> Poll | None:
+        """What the Alertmanager of a source suppresses now; None: there is none, or it does not
+        answer.
+        """
+        found = (runner for config, runner in self._runners.items() if config.source == source)
+        runner = next(found, None)
+        return await runner.poll() if runner else None
+
+    async def stop(self) -> None:
+        """Ends all of them."""
+        await self.follow(())

@@ -24,7 +24,7 @@ from relay.platforms.discord.gateway import (
     GatewaySend,
     GatewaySession,
 )
-from relay.platforms.discord.interactions import Interactions, interaction
+from relay.platforms.discord.interactions import Interactions, interaction, register_commands
 from relay.platforms.http import NoAnswer, Request, Response
 
 MOST_READ = 4 << 20  # bytes of a message
@@ -184,10 +184,16 @@ class Gateway:
             await asyncio.sleep(self._link.interval)
 
     async def _ready(self, application: str) -> None:
+        if application and application != self.application:
+            self._begin(self._register(application))
         self.application = application or self.application
         self._link = replace(self._link, failures=0)
         await self._keep(self._link.session)
         self._emit(BotListens(self._bot.account, listens=True))
+
+    async def _register(self, application: str) -> None:
+        """Without the message command everything else works, so one try is enough."""
+        await self._exchange(register_commands(self._bot, application))
 
     def _begin(self, work: Awaitable[None]) -> None:
         """An interaction is answered beside the next ones: each has three seconds."""

@@ -1,5 +1,6 @@
 """Presses of both platforms: each becomes one transaction, and whoever pressed is answered."""
 
+import asyncio
 from collections.abc import Callable
 from functools import partial
 from typing import Protocol
@@ -22,8 +23,8 @@ from relay.core.action.rights import Presser
 from relay.core.action.wish import parse_wish
 from relay.core.bot.account import Bot
 from relay.core.bot.people import catalogue_language
-from relay.core.bot.update import BotId, CallbackQuery, Written
-from relay.core.event import Event, Noted
+from relay.core.bot.update import BotId, CallbackQuery, Update, Written
+from relay.core.event import Event, Noted, PressAnswered
 from relay.core.routing.lane import LaneKey
 from relay.core.text.message import Button, Buttons
 from relay.core.text.richtext import RichText
@@ -40,6 +41,8 @@ from relay.store.writer import Transactions
 QUESTION_LIVES = 120.0  # seconds
 RIGHTS_LIVE = 60.0  # seconds for which a person's standing in a chat is believed
 _MOST_KNOWN = 1000
+# A message may be pressed before what its call came to is written down.
+_TRIES, _MOMENT = 3, 0.2  # seconds
 
 
 class PressStore(Protocol):
@@ -69,10 +72,13 @@ class PressStore(Protocol):
 
 
 class _Judged(Struct, frozen=True):
-    """What a press came to, and the lanes that have work since."""
+    """What a press came to, and the lanes that have work since. `early`: the message is not known,
+    and may be in a moment: the call that made it has just ended. Nothing was kept.
+    """
 
     effects: PressEffects
     lanes: tuple[LaneKey, ...] = ()
+    early: bool = False
 
 
 class Presses:
@@ -103,6 +109,23 @@ class Presses:
         self._asked = asked
         self._fresh = fresh
         self._standings: dict[tuple[str, int], tuple[float, telegram.MemberRights]] = {}
+
+    async def update(self, bot: BotId, update: Update) -> None:
+        """An update of Telegram, if it is a press or an answer in writing. Raises StoreError: then
+        it has to come again.
+        """
+        try:
+            match update:
+                case CallbackQuery():
+                    await self.press(bot, update)
+                case Written():
+                    await self.written(bot, update)
+                case _:
+                    pass
+        except StoreError:
+            raise
+        except Exception as error:  # noqa: BLE001 - a bug must not deafen the bot for good
+            self._emit(Noted("error", "press failed", (("err", repr(error)),)))
 
     async def press(self, bot: BotId, query: CallbackQuery) -> None:
         """A press on Telegram. It is answered within moments, whatever becomes of it."""
@@ -240,11 +263,19 @@ class Presses:
         now = self._clock()
         job = partial(self._judge, key, place, presser, language, data, button, whole, reason, now)
         try:
-            judged = await self._transactions.run(job)
+            judged = await self._transactions.run(partial(job, early=True))
+            for _ in range(_TRIES if judged.early else 0):
+                await asyncio.sleep(_MOMENT)
+                judged = await self._transactions.run(partial(job, early=True))
+                if not judged.early:
+                    break
+            if judged.early:
+                judged = await self._transactions.run(job)
         except StoreError as error:
             self._emit(Noted("error", "storage failed", (("err", str(error)),)))
             return PressAnswer(act(language, "not_stored"), alert=True)
         self._wake(judged.lanes)
+        self._emit(PressAnswered(judged.effects.verb or "", judged.effects.outcome))
         if judged.effects.silencings:
             self._asked()
         return judged.effects.answer
@@ -260,6 +291,8 @@ class Presses:
         whole: bool,  # noqa: FBT001 - of a job that is put together once
         reason: str,
         now: float,
+        *,
+        early: bool = False,
     ) -> _Judged:
         """One transaction: a press that came before has the same answer again."""
         known = self._store.pressed(key)
@@ -280,6 +313,8 @@ class Presses:
         reader = Reader(language or config.notices_language, self._zone(), now)
         window = config.personal.lifecycle.reopen_window
         effects = judge(press, context, config.acting, reader, window, self._fresh())
+        if early and context.card is None and effects.outcome == "old":
+            return _Judged(effects, early=True)
         return _Judged(effects, self._store.take_press(press, effects, now))
 
     async def _key(self) -> bytes | None:

@@ -16,11 +16,12 @@ _HEAD = ("CARD", "SINCE", "SEVERITY", "ALERTS", "FIRING", "RECEIVER", "CHAT", "L
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    listing = verbs.add_parser("list", help="list what the chats show as open")
+    listing = verbs.add_parser("list", help="list the open cards")
     closing = verbs.add_parser(
-        "close", help="close cards by hand: the chat is told that they are no longer reported"
+        "close",
+        help="close cards by hand: their messages say that the alerts are no longer reported",
     )
-    closing.add_argument("numbers", nargs="+", type=int, metavar="CARD")
+    closing.add_argument("numbers", nargs="+", type=_number, metavar="CARD")
     for verb, run in ((listing, list_), (closing, close)):
         storage_option(verb)
         verb.set_defaults(run=run)
@@ -79,3 +80,9 @@ def _row(card: OpenCard, now: float) -> tuple[str, ...]:
         place["chat"],
         place["link"] or ("in the digest" if card.in_digest else ""),
     )
+
+
+def _number(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"{text!r} is not the number of a card")
+    return int(text)

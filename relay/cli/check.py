@@ -18,13 +18,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "files", nargs="*", type=Path, metavar="FILE", help="configurations to check"
     )
-    parser.add_argument("--strict", action="store_true", help="take warnings for faults")
+    parser.add_argument("--strict", action="store_true", help="treat warnings as faults")
     parser.add_argument(
         "--web.config.file",
         dest="web",
         type=Path,
         metavar="FILE",
-        help="check this file with TLS and authentication, too",
+        help="also check this file with TLS and authentication",
     )
     config_option(parser)
     parser.set_defaults(run=run)
@@ -79,7 +79,7 @@ def _check_web(path: Path) -> bool:
     say(f" - {_count(len(web.users), 'user')}")
     say(f" - {_count(len(web.tokens), 'bearer token')}\n")
     if not web.guarded:
-        complain(f"alert-relay: {path} asks nobody who posts for a password or token")
+        complain(f"alert-relay: {path} has no password or token: anybody can post")
     return True
 
 

@@ -56,7 +56,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--alertmanager.url",
         dest="alertmanager",
         metavar="URL",
-        help="with --config.file: post what fires in this Alertmanager now",
+        help="with --config.file: post the alerts that fire in this Alertmanager",
     )
     parser.add_argument(
         "--web.listen-address",

@@ -24,6 +24,7 @@ from relay.core.history import (
     DiscardTrace,
     HistoryRow,
     LastHeard,
+    PressTrace,
     Refusal,
     Trace,
     outcome_of,
@@ -49,18 +50,20 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "words",
         nargs="*",
         metavar="NAME=VALUE",
-        help="only alerts with these labels; or `show ID`: all that came of a payload or delivery",
+        help="only alerts with these labels; or `show ID`: the trace of a payload or delivery",
     )
     add(
         "--since",
         type=duration,
         metavar="DURATION",
-        help="only what was accepted since then, such as 12h (default: all that is kept)",
+        help="only alerts accepted within this time, such as 12h (default: all that are kept)",
     )
-    add("--receiver", default="", metavar="NAME", help="only what went to this receiver")
-    add("--outcome", choices=OUTCOMES, default="", help="only what ended so")
+    add("--receiver", default="", metavar="NAME", help="only alerts for this receiver")
+    add("--outcome", choices=OUTCOMES, default="", help="only alerts with this outcome")
     add("--source", metavar="NAME", help='only this source; "" is that of POST /alerts')
-    add("--limit", type=_count, default=50, metavar="N", help="most rows (default: 50)")
+    add(
+        "--limit", type=_count, default=50, metavar="N", help="largest number of rows (default: 50)"
+    )
     storage_option(parser)
     output_option(parser)
     parser.set_defaults(run=run)
@@ -76,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     labels = [word.partition("=") for word in options.words]
     wrong = next((name for name, equals, _ in labels if not (name and equals)), None)
     if wrong is not None:
-        complain(f"alert-relay history: {safe(wrong)!r} is no NAME=VALUE; see --help")
+        complain(f"alert-relay history: {safe(wrong)!r} is not a label: write NAME=VALUE")
         return CANNOT
     return list_(options, tuple((name, value.strip('"')) for name, _, value in labels))
 
@@ -189,6 +192,10 @@ def json_of(row: HistoryRow) -> Json:
         case Refusal():
             refusal = {"code": row.code, "size": row.size, "peer": row.peer, "why": row.why}
             return common | refusal
+        case PressTrace():
+            press = {"platform": row.platform, "person": row.person, "name": row.name}
+            asked = {"verb": row.verb, "result": row.result, "answer": row.answer}
+            return common | press | asked | {"chat": row.chat, "alert_keys": list(row.keys)}
         case DiscardTrace():
             return common | _of_alerts(row)
         case DeliveryTrace():
@@ -218,7 +225,13 @@ def _of_alerts(row: DeliveryTrace | DiscardTrace) -> Json:
 
 
 def _id(row: HistoryRow) -> str:
-    return f"refused-{row.id}" if isinstance(row, Refusal) else str(row.payload)
+    match row:
+        case Refusal():
+            return f"refused-{row.id}"
+        case PressTrace():
+            return f"pressed-{row.id}"
+        case _:
+            return str(row.payload)
 
 
 def _row(row: HistoryRow) -> tuple[str, ...]:
@@ -227,6 +240,8 @@ def _row(row: HistoryRow) -> tuple[str, ...]:
     head = (_id(row), time_of(row.at), row.source)
     if isinstance(row, Refusal):
         return (*head, "", "", "", words, told(row, None))
+    if isinstance(row, PressTrace):
+        return (*head, "", "", f"{row.platform} {row.chat}", words, told(row, None))
     names = ",".join(row.alerts)
     alerts = f"{names} ({row.count})" if row.count > 1 else names
     return (*head, alerts, _receiver(row), place.chat, words, told(row, place))

@@ -82,7 +82,7 @@ def _written(imported: Imported, folder: Path) -> str:
     files = (ImportedFile(CONFIG, imported.config, secret=False), *imported.files)
     there = [each.path for each in files if (folder / each.path).exists()]
     if there:
-        return f"{folder / there[0]} is there already: name an empty folder with --out"
+        return f"{folder / there[0]} exists already: name an empty folder with --out"
     try:
         for each in files:
             path = folder / each.path

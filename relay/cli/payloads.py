@@ -2,24 +2,27 @@
 
 import asyncio
 import json
-import sqlite3
 import time
 from collections.abc import Iterable, Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from relay.cli.prompts import ask
 from relay.core.alert import Notification
 from relay.core.routing.diff import Recorded
 from relay.core.webhook.payload import parse
 from relay.core.webhook.shape import PayloadError
-from relay.store.data_dir import DATABASE
+from relay.operate.admin_socket import Failed
+from relay.store.data_dir import CannotStart
+from relay.store.history import ListPayloads, StoredPayload, StoredPayloads
+from relay.store.queue import Refused
 
 PATIENCE = 15.0  # seconds for an Alertmanager to answer
 Body = dict[str, Any]
 _ANSWERED = 200
+_ELSEWHERE = "--payload=FILE or --alertmanager.url=URL"
 _notification = msgspec.json.Decoder(Notification).decode
 
 
@@ -70,29 +73,34 @@ def _newest(parts: tuple[Notification, ...], now: float) -> float:
 
 
 def stored(folder: Path, since: float) -> Iterator[Recorded]:
-    """The payloads that a storage keeps, accepted at `since` (Unix seconds) or later, in order.
-    Raises NoPayloads, also while a relay is at work on it.
+    """The payloads that a storage keeps, accepted at `since` (Unix seconds) or later, in the order
+    of acceptance: from the relay that runs on it, or from the storage when none runs. Raises
+    NoPayloads.
     """
-    path = folder / DATABASE
-    if not path.is_file():
-        raise NoPayloads(
-            f"no storage at {folder}: name it with --storage.path=DIR, or payloads with "
-            "--payload=FILE or --alertmanager.url=URL"
-        )
-    query = "SELECT accepted_at, body FROM payload WHERE accepted_at >= ? ORDER BY id"
+    after = 0
+    while page := _page(folder, ListPayloads(since, after)):
+        for each in page:
+            if each.accepted_at >= since:
+                yield Recorded(each.accepted_at, _decoded(folder, each))
+        after = page[-1].number
+
+
+def _page(folder: Path, request: ListPayloads) -> tuple[StoredPayload, ...]:
     try:
-        with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as db:
-            for at, body in db.execute(query, (since,)):
-                yield Recorded(at, _notification(body))
-    except sqlite3.OperationalError as error:
-        if "locked" not in str(error):
-            raise NoPayloads(f"cannot read the payloads of {path}: {error}") from None
-        raise NoPayloads(
-            f"a relay is at work on {folder}, and its payloads cannot be read beside it: stop it, "
-            "or name payloads with --payload=FILE or --alertmanager.url=URL"
-        ) from None
-    except (sqlite3.Error, msgspec.DecodeError) as error:
-        raise NoPayloads(f"cannot read the payloads of {path}: {error}") from None
+        answer = ask(folder, request)
+    except CannotStart as error:
+        raise NoPayloads(f"{error}, or name payloads with {_ELSEWHERE}") from None
+    if isinstance(answer, StoredPayloads):
+        return answer.payloads
+    why = answer.why if isinstance(answer, Failed | Refused) else "unexpected answer"
+    raise NoPayloads(f"cannot read the stored payloads: {why}")
+
+
+def _decoded(folder: Path, each: StoredPayload) -> Notification:
+    try:
+        return _notification(each.body)
+    except msgspec.DecodeError as error:
+        raise NoPayloads(f"cannot read payload {each.number} of {folder}: {error}") from None
 
 
 def firing_groups(url: str) -> list[Body]:

@@ -78,7 +78,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     for verb in (trying, giving_up):
         verb.add_argument("ids", nargs="+", metavar="ID")
     salvaging = verbs.add_parser(
-        "salvage", help="accept again what can be read from a damaged storage"
+        "salvage", help="restore deliveries and cards from a damaged storage"
     )
     salvaging.add_argument(
         "file", type=Path, metavar="FILE", help="relay.db.damaged-TIME, as the log named it"

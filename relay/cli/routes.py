@@ -6,7 +6,7 @@ import argparse
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from relay.cli.base import (
@@ -22,6 +22,9 @@ from relay.cli.base import (
 )
 from relay.cli.loading import routing_of
 from relay.config.resolve import ResolvedConfig
+from relay.core.action.escalation import timetable
+from relay.core.action.rights import spelled
+from relay.core.action.settings import Who
 from relay.core.alert import Labels
 from relay.core.duration import parse_moment, quote
 from relay.core.routing.explain import (
@@ -34,7 +37,9 @@ from relay.core.routing.explain import (
     reached,
     route_notes,
 )
+from relay.core.routing.matcher import matches
 from relay.core.routing.route import Route, differing
+from relay.core.text.times import Duration
 from relay.platforms.scalar import nearest
 
 _WEEK = 7 * 86400.0
@@ -62,19 +67,21 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     testing.add_argument(
         "--stdin",
         action="store_true",
-        help="read label sets from standard input, a JSON object a line, and answer each with one",
+        help="read label sets from standard input, one JSON object per line; answer each with one",
     )
     for verb, run in ((showing, show), (testing, test)):
         verb.add_argument(
             "--at",
             type=moment,
             metavar="TIME",
-            help="judge mutes and hours at this time, such as 2026-11-29T23:00:00Z",
+            help="apply the mutes and hours of this time, such as 2026-11-29T23:00:00Z",
         )
         config_option(verb)
         output_option(verb)
         verb.set_defaults(run=run)
-    comparing = verbs.add_parser("diff", help="show what a changed file would do to what came")
+    comparing = verbs.add_parser(
+        "diff", help="compare the receivers of stored alerts by two configurations"
+    )
     comparing.add_argument("new", type=Path, metavar="NEW", help="the changed configuration")
     given = comparing.add_mutually_exclusive_group()
     given.add_argument(
@@ -82,7 +89,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         type=duration,
         default=_WEEK,
         metavar="DURATION",
-        help="compare the stored payloads of this time (default: 7d)",
+        help="compare the payloads stored within this time (default: 7d)",
     )
     given.add_argument(
         "--payload",
@@ -95,7 +102,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         "--alertmanager.url",
         dest="alertmanager",
         metavar="URL",
-        help="compare what fires in this Alertmanager now",
+        help="compare the alerts that fire in this Alertmanager",
     )
     comparing.add_argument(
         "--fail-on",
@@ -164,6 +171,8 @@ def test(options: argparse.Namespace) -> int:
         for receiver in found:
             muted = receiver.muted and options.at is not None
             say(f"{receiver.receiver}  {receiver.muted}" if muted else receiver.receiver)
+            for line in _timetable(config, receiver.receiver, labels) if options.explain else ():
+                say(f"  {line}")
     wrong = _wrong(found, options)
     if not wrong:
         return GOOD
@@ -175,6 +184,21 @@ def test(options: argparse.Namespace) -> int:
     ]
     complain(f"alert-relay: the alert {wrong}{''.join(strangers)}")
     return FAULTY
+
+
+def _timetable(config: ResolvedConfig, receiver: str, labels: Labels) -> Iterator[str]:
+    """When what nobody takes becomes louder: `after 10m mentions Anna`."""
+    plan = config.acting.escalations.get(receiver)
+    if plan is None or not matches(plan.matchers, labels):
+        return
+    for after, step in timetable(plan):
+        to = f"goes to {step.receiver}" if step.receiver else f"mentions {_who(step.mention)}"
+        age = str(Duration(after, "en")).replace("\u00a0", " ")
+        yield f"after {age} {to}"
+
+
+def _who(mention: Iterable[Who]) -> str:
+    return ", ".join(spelled(each) for each in mention)
 
 
 def _wrong(found: tuple[Reached, ...], options: argparse.Namespace) -> str:
@@ -201,6 +225,11 @@ def _answer(
         at = time.time() if options.at is None else options.at
         visited = explain(config.routing.root, labels)
         answer["routes"] = [_explained(config, each, labels, at) for each in visited]
+        answer["escalation"] = {
+            each.receiver: steps
+            for each in found
+            if (steps := list(_timetable(config, each.receiver, labels)))
+        }
     return answer
 
 

@@ -190,7 +190,7 @@ def _judged(outcome: Outcome, target: Target, platform: AnyPlatform) -> tuple[st
                 ),
             )
         case Unknown(why):
-            return why, "look into the chat before you run this again: the message may stand there"
+            return why, "look into the chat before you run this again: it may have the message"
         case Moved(chat):
             return "the group became a supergroup", f"write chat_id: {chat} at {target.place}"
         case Rejected(why):

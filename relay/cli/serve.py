@@ -71,7 +71,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     add(
         "--web.max-body",
         dest="max_body",
-        type=int,
+        type=_bytes,
         default=128 * MEBIBYTE,
         metavar="BYTES",
         help="largest body of a request (default: 128 MiB)",
@@ -213,6 +213,12 @@ async def _serve(options: Options, watch_every: float) -> None:
 
 def _watching(work: Callable[[], Awaitable[None]]) -> asyncio.Task[None]:
     return asyncio.create_task(supervised("watching the configuration failed", work, log.on_event))
+
+
+def _bytes(text: str) -> int:
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number of bytes, such as 134217728")
+    return int(text)
 
 
 async def _reload_when(hung_up: asyncio.Event, app: App) -> None:

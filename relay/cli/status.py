@@ -54,7 +54,7 @@ def _lines(status: Status, now: float) -> list[str]:
     }
     lines = [f"{name:<14} {safe(value)}" for name, value in head.items()]
     if not storage.chats:
-        return [*lines, "Chats          none got anything yet"]
+        return [*lines, "Chats          none got a message yet"]
     return [*lines, "", table(_CHATS, [_chat(chat, now) for chat in storage.chats])]
 
 

@@ -13,7 +13,7 @@ from relay.store.people_admin import ListSubscriptions, RemoveSubscription, Subs
 
 def arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(required=True, metavar="VERB")
-    listing = verbs.add_parser("list", help="list who gets what")
+    listing = verbs.add_parser("list", help="list the subscriptions")
     removing = verbs.add_parser("remove", help="end subscriptions; their chats get no message")
     removing.add_argument("ids", nargs="+", metavar="ID")
     for verb, run in ((listing, list_), (removing, remove)):

@@ -25,16 +25,11 @@ from relay.cli.base import (
 )
 from relay.cli.loading import rules_of
 from relay.core.alert import Alert, Notification
-from relay.core.card.card import Card, Head
-from relay.core.card.fold import Arriving, fold
-from relay.core.card.lane_state import LaneState
-from relay.core.card.step import Post
 from relay.core.card.view import View
 from relay.core.routing.lane import Platform, Target
-from relay.core.routing.matcher import matches
 from relay.core.template import sample
-from relay.core.template.build_view import build_view
 from relay.core.template.links import inside, rewrite_hint
+from relay.core.template.preview import STEP, views
 from relay.core.template.template import Templates, render
 from relay.core.webhook.payload import parse
 from relay.core.webhook.shape import PayloadError
@@ -42,7 +37,6 @@ from relay.platforms.contract import AnyPlatform
 from relay.sandbox.page import draw
 
 _SHOWN = ("one", "some resolved", "resolved", "late")
-_STEP = Post(silent=False)
 
 
 class Shown(Struct, frozen=True):
@@ -123,26 +117,8 @@ def run(options: argparse.Namespace) -> int:
 
 def _views(notifications: tuple[Notification, ...], target: Target) -> Iterator[tuple[str, View]]:
     """The cards that the payload makes in a chat that shows nothing yet."""
-    alerts = [
-        alert
-        for part in notifications
-        for alert in part.alerts
-        if matches(target.when, alert.labels)
-    ]
-    cards = (
-        [(alert,) for alert in alerts]
-        if target.policy.per == "alert"
-        else [tuple(alerts)]
-        if alerts
-        else []
-    )
-    now = time.time()
-    for shown in cards:
-        head = _head(notifications[0])
-        arriving = Arriving(1, now, head, shown, last=True, whole=head.truncated == 0)
-        empty = Card(notifications[0].group, "", target.policy.receiver)
-        card = fold(empty, (arriving,), target.policy).card
-        yield notifications[0].group_key, build_view(card, LaneState(), _STEP, target.policy, now)
+    for view in views(notifications, target.policy, target.when, time.time()):
+        yield notifications[0].group_key, view
 
 
 def _left_out(
@@ -158,23 +134,12 @@ def _graph(alert: Alert) -> str:
     return alert.generator_url
 
 
-def _head(notification: Notification) -> Head:
-    return Head(
-        group_labels=notification.group_labels,
-        route_labels=notification.route_labels,
-        external_url=notification.external_url,
-        reason=notification.reason,
-        truncated=notification.truncated,
-        state=notification.state,
-    )
-
-
 def _shown(
     templates: Templates, target: Target, platform: AnyPlatform, title: str, view: View
 ) -> Shown:
     view = replace(view, receiver=target.policy.receiver)
     rendered = render(templates, target.policy, view, "card", None, platform.FORM)
-    request = platform.request(target.endpoint, target.policy, _STEP, rendered.message)
+    request = platform.request(target.endpoint, target.policy, STEP, rendered.message)
     return Shown(
         title, target.lane.platform, request.name, json.loads(request.body), rendered.failed
     )

@@ -87,7 +87,9 @@ def _discord(file: File, destinations: Destinations, report: Report) -> DiscordB
     if not isinstance(common, DiscordGlobals):
         return None
     if common.discord_interactions == "endpoint" and file.actions is None:
-        report.warn(("global", "discord_interactions"), 'without "actions" nobody presses anything')
+        report.warn(
+            ("global", "discord_interactions"), 'without "actions" there are no buttons to press'
+        )
     return bot_of(common, destinations)
 
 
@@ -99,7 +101,9 @@ def _people(file: File, report: Report) -> dict[str, Person]:
         if model.name in found:
             report.fault((*loc, "name"), f"a second {quote(model.name)}")
         if model.name in _WORDS or ":" in model.name or not model.name.strip():
-            report.fault((*loc, "name"), f"{quote(model.name)} is not a name: it has a meaning")
+            report.fault(
+                (*loc, "name"), f"{quote(model.name)} is a reserved word: choose another name"
+            )
         if not model.telegram and not model.discord:
             report.lack(loc, 'a person needs "telegram" or "discord", a numeric id')
         found.setdefault(model.name, _person(model, loc, ids, report))
@@ -144,7 +148,7 @@ def _actions(file: File, people: dict[str, Person], report: Report) -> ActionCon
         return None
     loc: Loc = ("actions",)
     if not said.rules:
-        report.warn(loc, "without rules nobody may do anything: every button is refused")
+        report.warn(loc, "there are no rules: every button is refused")
     rules = tuple(
         _rule(rule, people, (*loc, "rules", index), report) for index, rule in enumerate(said.rules)
     )
@@ -165,7 +169,7 @@ def _check_silences(silences: tuple[float, ...], loc: Loc, report: Report) -> No
 
 def _check_updates(file: File, report: Report) -> None:
     """Presses are updates: a bot that does not listen cannot hear them."""
-    why = "actions need the presses of people: write polling or webhook"
+    why = "actions need the bot's updates: write polling or webhook"
     if getattr(file.global_, "telegram_updates", "polling") == "none":
         report.fault(("global", "telegram_updates"), why)
     for index, receiver in enumerate(file.receivers):
@@ -206,7 +210,7 @@ def _alertmanagers(
         if not model.urls:
             report.lack((*loc, "urls"), "an Alertmanager needs at least one address")
         if len(set(model.urls)) < len(model.urls):
-            report.warn((*loc, "urls"), "an address stands here twice")
+            report.warn((*loc, "urls"), "a duplicate address")
         interval = _POLL if model.poll_interval is None else model.poll_interval
         _check_shortest(interval, (*loc, "poll_interval"), report)
         found.setdefault(model.source, _alertmanager(model, interval, loc, destinations))

@@ -98,7 +98,7 @@ def _unquoted_nulls(source: Source) -> Iterator[Fault]:
         names = (*names, *(each for item in receivers.items for each in _nulls(item, "name")))
     for position in names:
         word = source.lines[position.line][position.column : position.end_column]
-        message = f'YAML reads {word} as nothing here: write "{word}", in quotes, for the receiver'
+        message = f'YAML reads {word} as no value: write "{word}", in quotes, for the receiver'
         yield source.fault(position, message)
 
 

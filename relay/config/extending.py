@@ -40,7 +40,7 @@ def extended(text: str, addition: Addition) -> str:
         raise ValueError(f"there is no list of receivers to add to: {_ASK}")
     if addition.name in _names(receivers):
         raise ValueError(
-            f"a receiver {addition.name} is there already: choose another name with --receiver"
+            f"a receiver {addition.name} exists already: choose another name with --receiver"
         )
     lines = text.split("\n")
     additions = [

@@ -74,6 +74,6 @@ def _check_chat(
     if others and own and others <= own:
         report.warn(
             fallback.loc,
-            f"{quote(fallback.to)} leads to the same chat: when that takes no messages, nothing "
+            f"{quote(fallback.to)} leads to the same chat: when that takes no messages, no other "
             "stands in for it",
         )

@@ -9,8 +9,9 @@ from msgspec import Struct
 from relay.core.secret import mask, stars
 
 _SECRET_KEYS = re.compile(
-    r"""((?:token|password|webhook_?url)["']?\s*:\s+)(?![{\[|>&*\s])([^\s,}#][^,}#]*)""",
-    re.IGNORECASE,
+    r"""((?:token|password|credentials?|secrets?|webhook_?url)["']?\s*:\s+)
+        (?![{|>&*\s])(\[[^\]]*\]?|[^\s,}\[#][^,}#]*)""",
+    re.IGNORECASE | re.VERBOSE,
 )
 _WIDEST = 160
 

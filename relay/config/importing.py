@@ -50,8 +50,8 @@ _COMMENT = """\
         #     credentials_file: alert-relay.token
 """
 _NOTICES = (
-    "the relay's own notices come here, where no chat is: name another receiver as global "
-    '"notices_receiver"'
+    "the relay's own notices go to this receiver, which has no chat: name another receiver as "
+    'global "notices_receiver"'
 )
 _ROUNDS = 10
 SECRETS = "secrets"

@@ -55,7 +55,7 @@ def _last_resorts(config: Config) -> Iterator[tuple[str, Loc, str]]:
     file = config.file
     root, notices = file.route.receiver, file.global_.notices_receiver
     if root is not None:
-        yield root, ("route", "receiver"), "what no other route takes is"
+        yield root, ("route", "receiver"), "alerts that no other route takes are"
     if notices is not None:
         yield notices, ("global", "notices_receiver"), "the relay's own notices are"
     for index, receiver in enumerate(file.receivers):
@@ -64,7 +64,7 @@ def _last_resorts(config: Config) -> Iterator[tuple[str, Loc, str]]:
         for below, shared in said:
             if shared.fallback is not None:
                 loc = (*at, *below, "fallback")
-                yield shared.fallback, loc, "what it stands in for is"
+                yield shared.fallback, loc, "alerts for which it stands in are"
 
 
 def _is_incomplete(config: Config, loc: Loc) -> bool:

@@ -66,7 +66,7 @@ def check_ignores(names: tuple[str, ...], loc: Loc, report: Report) -> None:
     """Reports `alertname`: alerts of other names are other alerts."""
     for index, name in enumerate(names):
         if name == "alertname":
-            report.fault((*loc, index), 'alerts of another "alertname" are other alerts')
+            report.fault((*loc, index), '"alertname" cannot be ignored: it tells alerts apart')
 
 
 def check_name(
@@ -156,7 +156,7 @@ def _mention(mention: MentionConfig, loc: Loc, report: Report) -> MentionRule:
     matchers = report.matchers(mention.matchers, (*loc, "matchers"))
     if (mention.user is None) == (mention.role is None):
         report.lack(loc, 'a mention needs one of "user" and "role"')
-    kind, key = ("user", mention.user) if mention.user is not None else ("role", mention.role)
+    kind, key = ("role", mention.role) if mention.role is not None else ("user", mention.user)
     number = key or ""
     if key is not None and not number.isdecimal():
         report.fault((*loc, kind), f"a {kind} is mentioned by its number, not by its name")

@@ -179,7 +179,7 @@ def _check_last_resort(file: File, targets: dict[str, tuple[Target, ...]], repor
             all(matcher.op == "!=" for matcher in target.when) for target in found
         ):
             message = (
-                f'every chat of {quote(name)} hangs on a label: one needs a "default", as '
+                f'every chat of {quote(name)} is chosen by a label: one needs a"default", as '
                 f"the last resort"
             )
             report.fault(loc, message)
@@ -236,7 +236,7 @@ def _check_tests(file: File, root: Route, names: KnownNames, report: Report) -> 
         if not all(known):
             continue
         if test.muted and test.at is None:
-            report.lack((*loc, "muted"), 'muted at what time? Write "at" as well')
+            report.lack((*loc, "muted"), '"muted" needs "at", the time of the test')
             continue
         wrong = _test_result(test, root, names.intervals)
         if wrong:

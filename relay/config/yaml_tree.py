@@ -67,7 +67,7 @@ def read(
             name,
             text,
             _end(before),
-            f"a control character (U+{ord(found[0]):04X}) has no place here",
+            f"a control character (U+{ord(found[0]):04X}) is not allowed here",
         )
     return _build(name, text, secret_keys)
 

@@ -13,9 +13,13 @@ from aiohttp import web
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from relay.active_config import CurrentConfig
+from relay.config.fault import render as draw_fault
+from relay.console.drawn import DrawnMessage
+from relay.console.forms import form_of
 from relay.console.plot import HEIGHT, WIDTH, bars
 from relay.console.sessions import COOKIE, SECONDS, Sessions
 from relay.console.words import WORDS, language_of
+from relay.console.workshop import Workshop
 from relay.core.history import OUTCOMES, DeliveryTrace, HistoryRow, Trace, outcome_of, outcomes_of
 from relay.core.routing.explain import explain, reached
 from relay.core.told_history import Place, age, chain, never_came, time_of, told
@@ -35,7 +39,8 @@ _MINUTES = 60
 _STATUS_SECONDS, _PLOT_SECONDS = 2.0, 30.0  # for which a view is shared
 _MOST_FORM = 4096  # bytes of the login form
 _STATIC = {"console.css": "text/css", "console.js": "text/javascript"}
-_PAGES = ("/", "/history", "/explain", "/chats", "/login", "/logout")
+_FORMS = ("/templates", "/configuration")
+_PAGES = ("/", "/history", "/explain", "/chats", *_FORMS, "/login", "/logout")
 _ALERT = re.compile(r"/a/([0-9]{1,18}(?:/[0-9]{1,18})?)")
 _HEADERS = {
     "Content-Security-Policy": (
@@ -82,6 +87,9 @@ class Console:
         self._prefix = prefix
         self._sessions = Sessions(clock)
         self._paced = Paced(transactions)
+        self._workshop = Workshop(
+            store, self._paced, config, lambda: relay_status().config_file, clock, platforms
+        )
         self._views: dict[str, tuple[float, Any]] = {}
         self._renewing: dict[str, asyncio.Lock] = {}
         self._jinja = Environment(
@@ -108,7 +116,8 @@ class Console:
             return _static(path.removeprefix("/static/"))
         if path == "/login" and request.method == "POST":
             return await self._log_in(request, language)
-        if request.method not in ("GET", "HEAD"):
+        is_form = request.method == "POST" and path in _FORMS
+        if request.method not in ("GET", "HEAD") and not is_form:
             return _plain(405, "method not allowed: use GET")
         if path == "/logout":
             return self._log_out(request)
@@ -116,6 +125,8 @@ class Console:
             return self._refused(language, "")
         if path == "/login":
             return self._to("/")
+        if is_form:
+            return await self._try(request, path, language)
         return await self._page(request, path, language)
 
     async def _page(self, request: web.BaseRequest, path: str, language: str) -> web.Response:
@@ -126,11 +137,41 @@ class Console:
             case "/history":
                 return await self._history(request.query, language)
             case "/explain":
-                return self._explain(request.query, language)
+                return await self._explain(request.query, language)
+            case "/templates":
+                values = await self._workshop.templates(
+                    request.query, tried=False, language=language
+                )
+                return self._render("templates.html", language, page="templates", **values)
+            case "/configuration":
+                return self._configuration(await self._workshop.configuration(None), language)
             case "/chats":
                 return await self._chats(language)
             case _:
                 return await self._now(language)
+
+    async def _try(self, request: web.BaseRequest, path: str, language: str) -> web.Response:
+        """What comes of a form: nothing of it is kept."""
+        if request.headers.get("Sec-Fetch-Site", "same-origin") not in ("same-origin", "none"):
+            return _plain(403, "a form comes from the console's own page")
+        form = await form_of(request)
+        if form is None:
+            return _plain(413, "the form is too large, or not multipart/form-data")
+        if path == "/templates":
+            values = await self._workshop.templates(form, tried=True, language=language)
+            return self._render("templates.html", language, page="templates", **values)
+        given = form.get("file", "").strip() or form.get("text", "")
+        return self._configuration(await self._workshop.configuration(given), language)
+
+    def _configuration(self, values: dict[str, Any], language: str) -> web.Response:
+        return self._render(
+            "configuration.html",
+            language,
+            page="configuration",
+            relay=self._relay_status(),
+            draw=draw_fault,
+            **values,
+        )
 
     def _is_foreign(self, request: web.BaseRequest) -> bool:
         host = request.headers.get("Host", "")
@@ -285,19 +326,21 @@ class Console:
             labels=f"alertname={trace.alerts[0]}" if trace.alerts else "",
         )
 
-    def _explain(self, query: Mapping[str, str], language: str) -> web.Response:
+    async def _explain(self, query: Mapping[str, str], language: str) -> web.Response:
         text, at = query.get("labels", "").strip(), query.get("at", "").strip()
         labels, moment = _labels(text), _moment(at, self._clock())
         config = self._config.current
         routing = config.routing
-        visited, found = [], []
+        visited, found, previews = [], [], list[DrawnMessage]()
         if labels and moment is not None:
             for each in explain(routing.root, dict(labels)):
                 failed = str(each.failed) if each.failed else ""
                 matchers = ", ".join(map(str, each.route.matchers))
                 name, depth = routing.name_of(each.route), min(each.depth, 8)
                 visited.append((name, depth, matchers, each.route.receiver, failed, each.reached))
-            for end in reached(routing.root, dict(labels), config.intervals, moment):
+            ends = reached(routing.root, dict(labels), config.intervals, moment)
+            previews = await self._workshop.previews(dict(labels), ends)
+            for end in ends:
                 targets = routing.targets.get(end.receiver, ())
                 chats = [self._spell(target.lane) for target in targets]
                 found.append((end.receiver, chats, end.muted))
@@ -310,6 +353,7 @@ class Console:
             fault="faulty" if labels is None or moment is None else "",
             visited=visited,
             found=found,
+            previews=previews,
         )
 
     def _place(self, each: DeliveryTrace) -> Place:
@@ -330,7 +374,7 @@ class Console:
             "alerts": ", ".join(getattr(row, "alerts", ())),
             "count": getattr(row, "count", 0),
             "receiver": getattr(row, "owner", "") or getattr(row, "receiver", ""),
-            "chat": place.chat,
+            "chat": place.chat or getattr(row, "chat", ""),
             "link": place.link,
             "outcome": outcome_of(row),
             "beside": sorted(outcomes_of(row) - {outcome_of(row)}),
@@ -384,7 +428,7 @@ def _labels(text: str) -> tuple[tuple[str, str], ...] | None:
 
 def _place(text: str) -> str:
     """The place of a page, if it is one."""
-    return text if re.fullmatch(r"\d{1,19}\.\d{1,19}", text) else ""
+    return text if re.fullmatch(r"\d{1,19}(?:\.\d{1,19}){1,2}", text) else ""
 
 
 def _moment(text: str, now: float) -> float | None:

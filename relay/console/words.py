@@ -24,6 +24,30 @@ _EN = {
     "logout": "Log out", "faulty": "Write labels as NAME=VALUE, with spaces between.",
     "now_word": "now", "all": "all", "link": "open", "show": "Show", "no_chats":
     "No chat got anything yet.", "firing_now": "firing",
+    "templates": "Templates", "configuration": "Configuration", "template": "Template",
+    "begin_with": "Begin with", "load": "Load", "markup": "Written in", "sample": "Sample",
+    "payload_id": "or a payload by its ID", "try": "Try", "made": "Messages",
+    "faults": "Faults and warnings",
+    "faults_new": "Faults and warnings of the changed file", "no_faults": "No faults.", "not_made":
+    "The template failed; the plain text stands in for it",
+    "templates_note": "Nothing is saved: to use a template, write it to a file that the "
+    "configuration names.",
+    "no_payload": "No payload with that ID is kept.",
+    "took_too_much": "It took more time or memory than it may, or could not be tried.",
+    "on_disk": "The file on disk", "in_force": "In force", "same": "the file on disk",
+    "other": "not the file on disk: it was changed or refused since", "digest_of": "SHA-256",
+    "file": "File", "lines_left": "The file is longer.", "diff": "What a changed file would do",
+    "upload": "A changed relay.yml", "pasted": "or its text", "compare": "Compare",
+    "diff_note": "It is compared by the payloads of the last seven days, and not saved. Files that "
+    "it names are not read, its templates are not tried.",
+    "compared": "Compared by", "payload_count": "payloads", "alert_count": "firing alerts",
+    "name_count": "alert names", "nothing_changes": "Every alert reaches the same chats as before.",
+    "gained": "gained", "lost": "lost", "moved": "moved", "nobody": "Would reach nobody",
+    "unmatched": "Routes that took none of these alerts", "busy":
+    "Chats that would get more in a minute than they take", "times": "Times", "example": "Example",
+    "change": "Change", "to": "to", "no_payloads": "No payloads are kept to compare by.",
+    "previews": "The message as each chat would get it", "cannot_show":
+    "The file cannot be shown: see the faults.", "warning": "warning", "fault": "fault",
 }  # fmt: skip
 _FR = {
     "now": "Maintenant", "history": "Historique", "explain": "Expliquer", "chats": "Salons",
@@ -49,6 +73,36 @@ _FR = {
     "logout": "Se déconnecter", "faulty": "Écrivez NOM=VALEUR, séparés par des espaces.",
     "now_word": "maintenant", "all": "tous", "link": "ouvrir", "show": "Montrer",
     "no_chats": "Aucun salon n'a rien reçu.", "firing_now": "en cours",
+    "templates": "Modèles", "configuration": "Configuration", "template": "Modèle",
+    "begin_with": "Partir de", "load": "Charger", "markup": "Écrit en", "sample": "Exemple",
+    "payload_id": "ou une charge par son ID", "try": "Essayer", "made": "Messages",
+    "faults": "Fautes et avertissements",
+    "faults_new": "Fautes et avertissements du fichier modifié",
+    "no_faults": "Aucune faute.", "not_made":
+    "Le modèle a échoué ; le texte simple le remplace",
+    "templates_note": "Rien n'est enregistré : pour utiliser un modèle, écrivez-le dans un fichier "
+    "que nomme la configuration.",
+    "no_payload": "Aucune charge de cet ID n'est gardée.",
+    "took_too_much": "L'essai a pris plus de temps ou de mémoire que permis, ou n'a pu se faire.",
+    "on_disk": "Le fichier sur disque", "in_force": "En vigueur", "same": "le fichier sur disque",
+    "other": "pas le fichier sur disque : il a changé ou a été refusé depuis",
+    "digest_of": "SHA-256", "file": "Fichier", "lines_left": "Le fichier est plus long.",
+    "diff": "Ce que ferait un fichier modifié", "upload": "Un relay.yml modifié",
+    "pasted": "ou son texte", "compare": "Comparer",
+    "diff_note": "La comparaison se fait sur les charges des sept derniers jours, sans rien "
+    "enregistrer. Les fichiers qu'il nomme ne sont pas lus, ses modèles ne sont pas essayés.",
+    "compared": "Comparé sur", "payload_count": "charges", "alert_count": "alertes en cours",
+    "name_count": "noms d'alerte",
+    "nothing_changes": "Chaque alerte atteint les mêmes salons qu'avant.",
+    "gained": "gagnées", "lost": "perdues", "moved": "déplacées",
+    "nobody": "N'atteindraient personne",
+    "unmatched": "Routes qui n'ont pris aucune de ces alertes", "busy":
+    "Salons qui recevraient plus par minute qu'ils n'acceptent", "times": "Fois",
+    "example": "Exemple", "change": "Changement", "to": "vers",
+    "no_payloads": "Aucune charge n'est gardée pour comparer.",
+    "previews": "Le message tel que chaque salon le recevrait", "cannot_show":
+    "Le fichier ne peut être montré : voir les fautes.", "warning": "avertissement",
+    "fault": "faute",
 }  # fmt: skip
 WORDS: Mapping[str, Mapping[str, str]] = {"en": _EN, "fr": _FR}
 

@@ -1,4 +1,4 @@
-"""An alert, and the notification that brings alerts: what Alertmanager said, checked and frozen."""
+"""An alert, and the notification that brings alerts: Alertmanager's payload, checked and frozen."""
 
 from collections.abc import Set
 from hashlib import blake2b

@@ -1,5 +1,5 @@
-"""Budgets: how much a platform takes, kept by us before it has to say no. Pure: rows and the time
-are arguments.
+"""Budgets: how many calls a platform takes, counted by the relay so that the platform need not
+refuse any. Pure: rows and the time are arguments.
 """
 
 from collections.abc import Mapping
@@ -24,8 +24,8 @@ class Limit(Struct, frozen=True):
 
 class Block(Struct, frozen=True):
     """No call on the budgets `keys` for `seconds` from `at` (Unix seconds). `whole` is the budget
-    that they are a part of, where the platform never says that it limits all of it but refuses one
-    part after the other."""
+    that contains them, for a platform that limits all of it and refuses one part after the other.
+    """
 
     keys: tuple[str, ...]
     at: float
@@ -39,10 +39,10 @@ class Block(Struct, frozen=True):
 
 
 class Budget(Struct, frozen=True):
-    """The state of one budget: when calls were made (Unix seconds, oldest first) and until when all
-    are forbidden. `refused` and `refused_too` are the blocks of two parts of it, of those that run
-    the ones that end last; `asked_at` is when the call began that tells whether all of it is
-    limited."""
+    """The state of one budget: the calls (Unix seconds, oldest first), and the time until which all
+    are forbidden. `refused` and `refused_too` are the blocks of its two parts that end last;
+    `asked_at` is the begin of the call that shows whether the whole budget is limited.
+    """
 
     key: str
     used: tuple[float, ...] = ()
@@ -79,23 +79,23 @@ def room_within(budget: Budget, limit: Limit, now: float, seconds: float) -> flo
 
 
 def take(budget: Budget, limit: Limit, now: float) -> Budget:
-    """The budget after a call at `now`; what has left the window is forgotten."""
+    """The budget after a call at `now`. Calls before the window are dropped."""
     used = tuple(at for at in budget.used if at > now - limit.window)
     doubted = len(_resting(budget, now)) > 1
     return replace(budget, used=(*used, now), asked_at=now if doubted else 0.0)
 
 
 def is_asked(budget: Budget, now: float) -> bool:
-    """Two parts of it were refused, and a call is under way for a third one: it tells whether all
-    of it is limited.
+    """Whether two parts of the budget were refused and a call for a third part is under way, which
+    shows whether the whole budget is limited.
     """
     under_way = budget.asked_at > 0.0 and now < budget.asked_at + ASKED
     return under_way and len(_resting(budget, now)) > 1
 
 
 def answered(budget: Budget, *, passed: bool) -> Budget:
-    """The budget after a call on it ended that was not refused. One that `passed` tells that only
-    parts of it are limited, each for itself.
+    """The budget after the end of a call that was not refused. One that `passed` shows that its
+    parts are limited separately.
     """
     if passed:
         return replace(budget, refused=None, refused_too=None, asked_at=0.0)
@@ -112,11 +112,10 @@ def block(budget: Budget, until: float) -> Budget:
 
 
 def refuse(whole: Budget, part: Block) -> Budget:
-    """The budget after a part of it was refused: where two others rest already, all of it does.
-
-    Until the latest end, for who comes too early is told a longer wait; but no longer than two
-    early calls can make it: each adds what was asked before once more. A wait that is longer still
-    is the part's own.
+    """The budget after one of its parts was refused. If two other parts rest already, the whole
+    budget rests until the latest of the three ends, but no longer than four times the shortest
+    wait: each early call at most doubles the wait (docs/adr/0012). A longer wait belongs to that
+    part alone.
     """
     others = [each for each in _resting(whole, part.at) if each.keys[0] != part.keys[0]]
     parts = sorted((*others, part), key=lambda each: -each.until)

@@ -1,5 +1,5 @@
-"""Events: what happened, as frozen values. Metrics, log and notices listen to them, and a watcher
-such as the demo. Nothing that acts is a listener.
+"""Events of the relay as frozen values. Metrics, log and notices listen to them, and a watcher such
+as the demo. Code that acts on alerts never listens.
 """
 
 from enum import StrEnum
@@ -214,6 +214,19 @@ class BotListens(Struct, frozen=True):
     remedy: str = ""
 
 
+class EscalationSettled(Struct, frozen=True):
+    """A step of an escalation of the receiver was due, and is done."""
+
+    receiver: str
+
+
+class PressAnswered(Struct, frozen=True):
+    """Somebody pressed a button: `kind` is what it does, `outcome` what came of it."""
+
+    kind: str
+    outcome: str
+
+
 class Noted(Struct, frozen=True):
     """Any other line of the log: a short `message` and its values."""
 
@@ -238,5 +251,7 @@ Event = (
     | StorageLost
     | Heard
     | BotListens
+    | EscalationSettled
+    | PressAnswered
     | Noted
 )

@@ -1,5 +1,5 @@
-"""What became of alerts, as values: where each delivery, discarded alert and refused request ended,
-and when something was last heard.
+"""The history of alerts as values: how each delivery, discarded alert and refused request ended,
+and when a source was last heard.
 """
 
 from typing import Literal, get_args
@@ -11,7 +11,9 @@ from relay.core.card.step import MessageRef
 from relay.core.event import EndReason, Settlement
 from relay.core.routing.lane import LaneKey
 
-Outcome = Literal[Settlement, "pending", "discarded", "refused", "held", "digest", "fallback"]
+Outcome = Literal[
+    Settlement, "pending", "discarded", "refused", "pressed", "held", "digest", "fallback"
+]
 """How a row of the history ended; the last three stand beside another one."""
 OUTCOMES: tuple[str, ...] = get_args(Outcome)
 IN_DIGEST = (EndReason.DIGEST, EndReason.COUNTED)
@@ -65,8 +67,9 @@ class DiscardTrace(Struct, frozen=True, tag="discarded"):
 
 
 class Refusal(Struct, frozen=True, tag="refused"):
-    """A request that was refused at the door: when (Unix seconds), for which source, with what HTTP
-    status and why, how large its body was, and who sent it. `id` is 0 until it is stored."""
+    """A refused request: when (Unix seconds), its source, the HTTP status and reason, the size of
+    its body in bytes, and its sender. `id` is 0 until it is stored.
+    """
 
     at: float
     source: str
@@ -77,7 +80,26 @@ class Refusal(Struct, frozen=True, tag="refused"):
     id: int = 0
 
 
-HistoryRow = DeliveryTrace | DiscardTrace | Refusal
+class PressTrace(Struct, frozen=True, tag="pressed"):
+    """A button that a person pressed: when (Unix seconds), who on which platform (`name` is empty
+    where the person is anonymous), in which chat, what was asked (`verb`), for which alerts (their
+    keys within `source`), what it came to, and the answer as the person read it.
+    """
+
+    id: int
+    at: float
+    source: str
+    platform: str
+    person: str
+    name: str
+    chat: str
+    verb: str
+    result: str
+    answer: str
+    keys: tuple[str, ...] = ()
+
+
+HistoryRow = DeliveryTrace | DiscardTrace | Refusal | PressTrace
 
 
 class ConfigTrace(Struct, frozen=True):
@@ -105,13 +127,15 @@ class Trace(Struct, frozen=True, tag="trace"):
 
 class LastHeard(Struct, frozen=True, tag="last_heard"):
     """When an alert name (None: never, as far as is known), sources and heartbeats were last heard,
-    Unix seconds."""
+    Unix seconds. `unheard` is the source that was asked for and never posted; `sources` are then
+    all others."""
 
     alertname: str
     at: float | None
     payload: int | None
     sources: tuple[tuple[str, float], ...]
     heartbeats: tuple[tuple[str, float], ...]
+    unheard: str | None = None
 
 
 def outcome_of(row: HistoryRow) -> str:
@@ -123,6 +147,8 @@ def outcome_of(row: HistoryRow) -> str:
             return "discarded"
         case Refusal():
             return "refused"
+        case PressTrace():
+            return "pressed"
 
 
 def outcomes_of(row: HistoryRow) -> frozenset[str]:

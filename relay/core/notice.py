@@ -1,5 +1,5 @@
-"""Notices: what operators have to know of the relay itself, told as alerts of its own through the
-same pipeline.
+"""Notices: problems of the relay itself, posted to operators as alerts of its own through the same
+pipeline.
 """
 
 from hashlib import blake2b
@@ -7,6 +7,7 @@ from typing import assert_never
 
 from msgspec import Struct
 
+from relay.core.action.beat_notice import KIND as HEARTBEAT
 from relay.core.active_config import Refusing
 from relay.core.alert import OWN_PREFIX, Alert, GroupId, Notification
 from relay.core.card.card import Card
@@ -20,10 +21,12 @@ from relay.core.event import (
     ClockChanged,
     Contradicted,
     EndReason,
+    EscalationSettled,
     Event,
     Heard,
     Loaded,
     Noted,
+    PressAnswered,
     RequestRefused,
     Settled,
     StorageDamaged,
@@ -48,6 +51,12 @@ _GIVEN_UP = (
     405,
     413,
 )  # answers after which Alertmanager gives a notification up (notify/util.go)
+
+
+def is_notice(group: GroupId) -> bool:
+    """The group is one of the relay's own: a notice, or a heartbeat that is lost."""
+    begins = group.group_key.startswith(NOTICES.group_key)
+    return begins and (group.source, group.receiver) == (NOTICES.source, NOTICES.receiver)
 
 
 class Notice(Struct, frozen=True):
@@ -134,7 +143,17 @@ def notice_of(event: Event) -> Notice | None:
                 values=(("first", first),),
                 count=faults,
             )
-        case Answered() | RequestRefused() | Accepted() | Called() | Settled() | Heard() | Noted():
+        case (
+            Answered()
+            | RequestRefused()
+            | Accepted()
+            | Called()
+            | Settled()
+            | Heard()
+            | Noted()
+            | EscalationSettled()
+            | PressAnswered()
+        ):
             return None
         case _:
             assert_never(event)
@@ -166,10 +185,11 @@ def chat_down(refusing: Refusing) -> Notice:
 
 
 def notice_of_card(card: Card) -> Notice | None:
-    """The notice that an earlier run told by this card. None for a bot that hears nothing: only
-    what that bot hears says that it is over."""
+    """The notice that an earlier run told by this card. None for a bot that hears nothing, of which
+    only what that bot hears says that it is over, and for a heartbeat, which is watched by
+    itself."""
     kind, _, subject = card.group.group_key.removeprefix(NOTICES.group_key).partition("/")
-    if kind == _DEAF or not card.entries:
+    if kind in (_DEAF, HEARTBEAT) or not card.entries:
         return None
     entry = card.entries[0]
     name, text = entry.labels.get("alertname", ""), entry.annotations.get("summary", "")

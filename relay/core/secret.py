@@ -20,7 +20,9 @@ class Secret:
 
     @property
     def mark(self) -> str:
-        """A hash that tells it from another secret; tokens are too long to be guessed from it."""
+        """A hash that tells the secret from another one; tokens are too long to be guessed from
+        it.
+        """
         return sha256(self._text.encode()).hexdigest()[:16]
 
     def __repr__(self) -> str:
@@ -52,7 +54,7 @@ _SECRET_SHAPES = re.compile(
 
 
 def mask(text: str) -> str:
-    """The text with what looks like a secret starred out."""
+    """The text with stars in place of everything that looks like a secret."""
     return _SECRET_SHAPES.sub(lambda found: stars(found[0]), text)
 
 

@@ -1,4 +1,4 @@
-"""What became of alerts, said in sentences: the one place that makes them of the values."""
+"""The history of alerts in sentences; no other module words them."""
 
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
@@ -12,6 +12,7 @@ from relay.core.history import (
     DiscardTrace,
     HistoryRow,
     LastHeard,
+    PressTrace,
     Refusal,
     Trace,
 )
@@ -57,12 +58,14 @@ _EN = {
     "linked": "message {id} {link}",
     "no_message": "a message",
     "then": "then",
+    "pressed": "{who} pressed {verb}: {answer} ({result})",
     "refused": "Refused {at} with {code}: {why} ({size} bytes from {peer}, for {source}).",
     "nothing": "Nothing came of it: it had no alerts.",
     "name_heard": "{alertname} was last heard {at}, as {payload}.",
     "name_never": "{alertname} was never heard, as far as the storage remembers.",
     "source_heard": "{Source} was last heard {at}.",
     "source_never": "No source was heard yet.",
+    "source_unheard": "{Source} was never heard.",
     "heartbeat": "The heartbeat {name} was last heard {at}.",
     "ago": "{at} ({age} ago)",
 }
@@ -104,12 +107,14 @@ _FR = {
     "linked": "le message {id} {link}",
     "no_message": "un message",
     "then": "alors",
+    "pressed": "{who} a appuyé sur {verb} : {answer} ({result})",
     "refused": "Refusé {at} avec {code} : {why} ({size} octets de {peer}, pour {source}).",
     "nothing": "Il n'en est rien venu : il n'avait pas d'alertes.",
     "name_heard": "{alertname} fut entendu pour la dernière fois {at}, sous {payload}.",
     "name_never": "{alertname} ne fut jamais entendu, autant que le stockage se souvient.",
     "source_heard": "{Source} fut entendue pour la dernière fois {at}.",
     "source_never": "Aucune source ne fut encore entendue.",
+    "source_unheard": "{Source} ne fut jamais entendue.",
     "heartbeat": "Le battement {name} fut entendu pour la dernière fois {at}.",
     "ago": "{at} (il y a {age})",
 }
@@ -124,8 +129,8 @@ class Place(Struct, frozen=True):
 
 
 def chain(trace: Trace, places: Mapping[str, Place], language: str = "en") -> tuple[str, ...]:
-    """What became of a payload, from its arrival over each route to each message; `places` are
-    those of its deliveries, by their ids.
+    """The way of a payload from its arrival over each route to each message; `places` are those of
+    its deliveries, by their ids.
     """
     return tuple(_chain(trace, places, SENTENCES[language]))
 
@@ -146,9 +151,14 @@ def _chain(trace: Trace, places: Mapping[str, Place], words: Mapping[str, str]) 
         yield words["nothing"]
     for discard in trace.discarded:
         yield _discarded(discard, words)
-    for each in trace.deliveries:
+    for each in sorted(trace.deliveries, key=_is_copy):
         place = places[each.id]
         yield f"{_led(each, place, words)} {' '.join(_ended(each, place, words))}"
+
+
+def _is_copy(row: DeliveryTrace) -> bool:
+    """A copy to a fallback: told after the delivery that it was made for."""
+    return row.receiver != row.owner
 
 
 def told(row: HistoryRow, place: Place | None, language: str = "en") -> str:
@@ -163,6 +173,12 @@ def told(row: HistoryRow, place: Place | None, language: str = "en") -> str:
                 size=row.size,
                 peer=row.peer or "?",
                 source=_source(row.source, words),
+            )
+        case PressTrace():
+            who = f"{row.name} ({row.platform} {row.person})".strip()
+            answer = " ".join(row.answer.split())
+            return words["pressed"].format(
+                who=who, verb=row.verb or "?", answer=answer or "-", result=row.result
             )
         case DiscardTrace():
             return _discarded(row, words)
@@ -179,7 +195,9 @@ def config_told(config: ConfigTrace | None, words: Mapping[str, str] = _EN) -> s
 
 
 def never_came(heard: LastHeard, now: float, language: str = "en") -> tuple[str, ...]:
-    """When that which was looked for was last heard, and what proves that the way is open."""
+    """The sentences for an alert that was not found: when it was last heard, and which heartbeats
+    prove that the way is open.
+    """
     return tuple(_never_came(heard, now, SENTENCES[language]))
 
 
@@ -191,13 +209,17 @@ def _never_came(heard: LastHeard, now: float, words: Mapping[str, str]) -> Itera
         yield words["name_never"].format(alertname=heard.alertname)
     if not heard.sources:
         yield words["source_never"]
+    elif heard.unheard is not None:
+        yield words["source_unheard"].format(Source=_capital(_source(heard.unheard, words)))
     for source, at_ in heard.sources:
-        named = _source(source, words)
-        yield words["source_heard"].format(
-            Source=named[:1].upper() + named[1:], at=_ago(at_, now, words)
-        )
+        named = _capital(_source(source, words))
+        yield words["source_heard"].format(Source=named, at=_ago(at_, now, words))
     for name, at_ in heard.heartbeats:
         yield words["heartbeat"].format(name=name, at=_ago(at_, now, words))
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _discarded(row: DiscardTrace, words: Mapping[str, str]) -> str:
@@ -208,7 +230,7 @@ def _discarded(row: DiscardTrace, words: Mapping[str, str]) -> str:
 
 def _led(each: DeliveryTrace, place: Place, words: Mapping[str, str]) -> str:
     alerts = _alerts(each.alerts, each.count)
-    if each.receiver != each.owner:
+    if _is_copy(each):
         key = "fallback"
     elif not each.count:
         key = "absent"

@@ -1,1 +1,1 @@
-"""What goes out: turns of lanes, calls, and the HTTP of them."""
+"""Outgoing messages: turns of lanes, calls, and their HTTP."""

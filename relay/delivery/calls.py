@@ -1,4 +1,4 @@
-"""Calls: a step goes to its platform if the budgets allow, and what came of it is written down."""
+"""Calls: a step is sent to its platform if the budgets allow, and its result is recorded."""
 
 from collections.abc import Awaitable, Callable
 from functools import partial
@@ -127,7 +127,7 @@ def called(
     outcome: Outcome,
     seconds: float,
 ) -> Called:
-    """What is told of a call that ended after that many seconds."""
+    """The event of a call that ended after that many seconds."""
     code = response.status if isinstance(response, Response) else 0
     reason, why = _reason(outcome)
     return Called(

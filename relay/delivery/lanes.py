@@ -16,8 +16,8 @@ AFTER_FAULT = 5.0  # seconds until a lane whose turn failed has another
 
 
 class Lanes:
-    """Gives lanes their turns. Nothing is kept here that the store does not know: a new start asks
-    it for the wakes.
+    """Gives lanes their turns. It keeps no state that the store does not have: a new start asks the
+    store for the wakes.
     """
 
     def __init__(
@@ -36,7 +36,7 @@ class Lanes:
         self._stopping = asyncio.Event()
 
     def wake(self, lanes: Iterable[LaneKey]) -> None:
-        """These lanes have work: now, or at a time that their first turn will tell."""
+        """Marks lanes that have work: now, or at a time that their first turn returns."""
         for lane in lanes:
             bell = self._bells.get(lane)
             if bell is not None:
@@ -48,13 +48,13 @@ class Lanes:
                 task.add_done_callback(self._tasks.discard)
 
     def own(self, lane: LaneKey) -> asyncio.Lock:
-        """While this is held the lane has no turn, so that another may change what its turns read
-        and write.
+        """While this is held the lane has no turn, so that the holder may change the rows that its
+        turns use.
         """
         return self._owned.setdefault(lane, asyncio.Lock())
 
     def wake_all(self) -> None:
-        """Every lane looks again: what is in force has changed."""
+        """Gives every lane a turn, since the configuration or the hours changed."""
         for bell in self._bells.values():
             bell.set()
 

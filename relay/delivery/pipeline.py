@@ -61,6 +61,10 @@ class _Result(Struct, frozen=True):
     before: LaneState
 
 
+def _not_asked(_source: str) -> None:
+    """Nobody is asked what became of alerts that are no longer listed."""
+
+
 class Pipeline:
     """Turns of lanes. One lane has one turn at a time; turns of different lanes run side by
     side.
@@ -76,9 +80,12 @@ class Pipeline:
         emit: Callable[[Event], None],
         config: CurrentConfig,
         platforms: Platforms,
+        absent: Callable[[str], None] = _not_asked,
     ) -> None:
         """`clock` gives Unix seconds, `jitter` 0 to 1; both are arguments so that a test can own
-        them."""
+        them. `absent` hears of sources of which alerts are no longer listed.
+        """
+        self._absent = absent
         self._store = store
         self._transactions = transactions
         self._clock = clock
@@ -91,8 +98,8 @@ class Pipeline:
         self._results: dict[LaneKey, _Result] = {}
 
     async def turn(self, lane: LaneKey) -> Next:
-        """Settles the last call of the lane, folds what came, and makes the next call if there is
-        one.
+        """Settles the last call of the lane, folds new deliveries, and makes the next call if one
+        is due.
         """
         config, kept = self._config.current, self._results.get(lane)
         result = kept.result if kept else None
@@ -112,12 +119,14 @@ class Pipeline:
         return Next(None if isinstance(turn.next, Send) else turn.next.until, turn.woken)
 
     async def recover(self) -> None:
-        """Settles as unknown what an earlier run began: the messages may stand in their chats."""
+        """Settles as unknown the calls that an earlier run began: the chats may have their
+        messages.
+        """
         self._results.clear()
         await self._settle_doubt(None, "the relay stopped during the call")
 
     async def settle_all(self) -> None:
-        """Keeps what the last calls came to, when no turn follows."""
+        """Keeps the results of the last calls when no turn follows."""
         for lane, kept in tuple(self._results.items()):
             await self._settle_alone(lane, kept)
 
@@ -217,6 +226,8 @@ class Pipeline:
             self._emit(ChatMoved(lane.platform, receiver, target.place, chat))
 
     def _tell(self, turn: Turn, result: AttemptResult | None) -> None:
+        for source in turn.absent:
+            self._absent(source)
         for ending in turn.endings:
             for ended in ending.ended:
                 lost = _lost(ended, result) if result and ending.why == result.dead else None

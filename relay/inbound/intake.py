@@ -4,8 +4,9 @@ folded here.
 
 import asyncio
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from weakref import WeakValueDictionary
 
@@ -13,6 +14,7 @@ import msgspec
 from msgspec.structs import replace
 
 from relay.active_config import CurrentConfig
+from relay.core.action.heartbeat import sort_out
 from relay.core.active_config import ActiveConfig
 from relay.core.alert import Notification
 from relay.core.event import Accepted, Event, Noted
@@ -36,6 +38,14 @@ COMMITTED = Committed()
 _SPREAD_AFTER = 0.25  # seconds for which a turn may bring it to other lanes before we do
 
 
+HeardBeat = tuple[str, tuple[str, ...]]
+"""A heartbeat's name and the values of its `by` labels."""
+
+
+def _not_kept(_beats: Sequence[HeardBeat], _at: float) -> None:
+    """Keeps nothing."""
+
+
 class Intake:
     """Takes webhook bodies."""
 
@@ -47,8 +57,12 @@ class Intake:
         emit: Callable[[Event], None],
         config: CurrentConfig,
         is_there: Callable[[], bool] = lambda: True,
+        heard: Callable[[Sequence[HeardBeat], float], None] = _not_kept,
     ) -> None:
-        """`is_there`: whether the storage still is where the next start looks for it."""
+        """`is_there`: whether the storage still is where the next start looks for it. `heard` keeps
+        heartbeats, in the thread of the store.
+        """
+        self._heard = heard
         self._writer = writer
         self._wake = wake
         self._clock = clock
@@ -84,11 +98,26 @@ class Intake:
         return await self._accept_now(source, body)
 
     def _accept_now(self, source: str, body: bytes) -> "asyncio.Future[IntakeResult]":
-        config = self._config.current
+        config, now, beats = self._config.current, self._clock(), list[HeardBeat]()
         try:
-            return self._commit(_arrivals(parse(body, source), config, self._clock()))
+            taken = _arrivals(_sorted_out(parse(body, source), config, beats), config, now)
         except PayloadError as error:
             return _done(InvalidPayload(str(error)))
+        if beats:
+            hearing = asyncio.ensure_future(self._hear(beats, now))
+            self._in_order.add(hearing)
+            hearing.add_done_callback(self._in_order.discard)
+            if not taken:
+                return hearing
+        return self._commit(taken)
+
+    async def _hear(self, beats: Sequence[HeardBeat], at: float) -> IntakeResult:
+        """Heartbeats are kept as they come, whatever was heard before."""
+        try:
+            await self._writer.run(partial(self._heard, tuple(beats), at))
+        except StoreError as error:
+            return self._failed(error)
+        return self._kept()
 
     async def _accept_large(self, source: str, body: bytes, at: float) -> IntakeResult:
         try:
@@ -117,6 +146,8 @@ class Intake:
         parts = await asyncio.to_thread(parse, body, source)
         config = self._config.current
         lanes: set[LaneKey] = set()
+        beats = list[HeardBeat]()
+        parts = _sorted_out(parts, config, beats)
         try:
             with self._writer.ahead():
                 while parsed := await asyncio.to_thread(
@@ -125,6 +156,8 @@ class Intake:
                     lanes.update(await self._keep(parsed))
         finally:
             self._wake(lanes)
+        if beats:
+            await self._writer.run(partial(self._heard, tuple(beats), at))
 
     async def post(self, notification: Notification, receiver: str) -> None:
         """Takes a notification of the relay's own, past the routes, for the chats of one
@@ -195,6 +228,21 @@ def _done(result: IntakeResult) -> "asyncio.Future[IntakeResult]":
     done: asyncio.Future[IntakeResult] = asyncio.get_running_loop().create_future()
     done.set_result(result)
     return done
+
+
+def _sorted_out(
+    parts: Iterable[Notification], config: ActiveConfig, beats: list[HeardBeat]
+) -> Iterator[Notification]:
+    """The parts without heartbeats, which are added to `beats`."""
+    configs = config.acting.heartbeats
+    for part in parts:
+        found, rest = sort_out(configs, part.source, part.alerts) if configs else ((), ())
+        if not configs or len(rest) == len(part.alerts):
+            yield part
+            continue
+        beats += found
+        if rest or part.parts > 1:
+            yield replace(part, alerts=tuple(part.alerts[at] for at in rest))
 
 
 def _arrivals(

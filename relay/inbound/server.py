@@ -27,12 +27,18 @@ _JSON = "application/json"
 _SLOW = RetryLater("storage is slow", 1)
 _LONG_WORD = re.compile(r"[^/]{13,}")
 _UPDATES = re.compile(r"/telegram/([0-9]{1,20})/?")
+_INTERACTIONS = re.compile(r"/discord/([0-9]{1,20})/?")
 _READ, _WRITE = ("GET", "HEAD"), ("POST",)
 _METHODS = {"/-/healthy": _READ, "/-/ready": _READ, "/metrics": _READ, "/-/reload": _WRITE}
-_PROMETHEUS = re.compile(r"(?:/alerts)?/api/v[12]/alerts/?")
+_PROMETHEUS = re.compile(r".*/api/v[12]/alerts/?")
 _HINT = ": Alertmanager's webhook posts to /alerts"
 _FOR_ALERTMANAGER = (
     "this is no Alertmanager: point Prometheus at Alertmanager, and its webhook at /alerts here"
+)
+_WITH_SOURCE = re.compile(r"/alerts/[^/]+/?")
+_BAD_SOURCE = (
+    "unknown path: the source in /alerts/SOURCE has at most 64 letters, digits, dots, hyphens and"
+    " underscores"
 )
 _METRICS_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _MOST_FAULTS = 64 * 1024
@@ -55,11 +61,18 @@ async def _no_update(_account: str, _body: bytes) -> int:
     return 503
 
 
+async def _no_interaction(
+    _application: str, _timestamp: str, _signature: str, _body: bytes
+) -> tuple[int, dict[str, object]]:
+    return 401, {"error": "no valid signature"}
+
+
 class Handlers(Struct, frozen=True):
     """What is behind the HTTP table. `console` answers the paths of which `is_of_console` says so,
     with an authentication of its own. `ready` gives why not, or nothing; `reload` gives the new
     file's faults; `expects` judges a bot's id and the secret that came for it, `update` takes an id
-    and a body and gives the status."""
+    and a body and gives the status. `interaction` takes an application's id, the timestamp and
+    signature of a request and its body, and gives the status and what is answered."""
 
     accept: Callable[[str, bytes], Awaitable[IntakeResult]]
     ready: Callable[[], str]
@@ -69,6 +82,9 @@ class Handlers(Struct, frozen=True):
     auth: Auth | None = None
     expects: Callable[[str, str], bool] = lambda _account, _secret: False
     update: Callable[[str, bytes], Awaitable[int]] = _no_update
+    interaction: Callable[[str, str, str, bytes], Awaitable[tuple[int, dict[str, object]]]] = (
+        _no_interaction
+    )
     console: Callable[[web.BaseRequest, str], Awaitable[web.Response]] | None = None
     is_of_console: Callable[[str], bool] = lambda _path: False
 
@@ -144,15 +160,21 @@ class Server:
             found = _ALERTS.fullmatch(path)
             source = (found[1] or "") if found else None
         updates = _UPDATES.fullmatch(path) if source is None else None
-        if not updates and self._is_foreign(request):  # those have a secret of their own
+        posted = _INTERACTIONS.fullmatch(path) if source is None and updates is None else None
+        if (
+            not updates and not posted and self._is_foreign(request)
+        ):  # those have a secret of their own
             return answer(403, "this Host is not known here: name it in --web.external-url")
-        methods = _WRITE if source is not None or updates else _METHODS.get(path)
+        by_post = source is not None or updates or posted
+        methods = _WRITE if by_post else _METHODS.get(path)
         posts = request.method == "POST"
         if methods is None and self._handlers.console and self._handlers.is_of_console(path):
             return await self._handlers.console(request, path)
         if methods is None:
             if _PROMETHEUS.fullmatch(path):
                 return answer(404, _FOR_ALERTMANAGER)
+            if posts and _WITH_SOURCE.fullmatch(path):
+                return answer(404, _BAD_SOURCE)
             return answer(404, f"unknown path{_HINT if posts else ''}")
         if request.method not in methods:
             allowed = " or ".join(methods)
@@ -161,6 +183,8 @@ class Server:
             return refused
         if updates:
             return await self._update(request, updates[1])
+        if posted:
+            return await self._interaction(request, posted[1])
         refusal = await self._refusal(request, guarded=methods is _WRITE)
         if refusal is not None:
             return refusal
@@ -226,6 +250,22 @@ class Server:
         finally:
             share.release()
         return answer(200, "accepted") if status == 200 else answer(503, "try again later", 5)
+
+    async def _interaction(self, request: web.BaseRequest, application: str) -> web.Response:
+        """An interaction of Discord: its signature guards it, whatever guards the rest."""
+        share = _BodyReservation(self._memory)
+        try:
+            body = await self._body(request, share, _MOST_UPDATE)
+            if isinstance(body, web.Response):
+                return body
+            timestamp = request.headers.get("X-Signature-Timestamp", "")
+            signature = request.headers.get("X-Signature-Ed25519", "")
+            status, answered = await self._handlers.interaction(
+                application, timestamp, signature, body
+            )
+        finally:
+            share.release()
+        return web.json_response(answered, status=status)
 
     async def _alerts(self, request: web.BaseRequest, source: str) -> web.Response:
         fault = self._header_fault(request)

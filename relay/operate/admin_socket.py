@@ -145,7 +145,9 @@ def back_up(store: Store, request: Backup) -> BackedUp | Refused | Failed:
         return BackedUp(str(file), file.stat().st_size)
     except FileExistsError:
         return Refused(f"{file} exists: name another file")
-    except (OSError, StoreError) as error:
+    except OSError as error:
+        return Failed(f"cannot write {file}: {error.strerror}")
+    except StoreError as error:
         return Failed(f"cannot write {file}: {error}")
 
 

@@ -68,6 +68,7 @@ class Housekeeping:
         )
         while await self._transactions.run(purge):
             pass
+        await self._transactions.run(partial(self._store.acting.purge, now))
 
     async def _expire(self, lane: LaneKey, owner: str, before: float) -> None:
         """What the owner has on the lane: as a receiver of its own, as copies to a fallback, or

@@ -21,10 +21,12 @@ from relay.core.event import (
     ChatMoved,
     ClockChanged,
     Contradicted,
+    EscalationSettled,
     Event,
     Heard,
     Loaded,
     Noted,
+    PressAnswered,
     RequestRefused,
     Settled,
     Settlement,
@@ -120,8 +122,10 @@ def _level(event: Event) -> Level:
             return "info" if event.ok else "error"
         case BotListens():
             return "info" if event.listens else "warning"
-        case ChatMoved() | Contradicted() | ClockChanged():
+        case ChatMoved() | Contradicted() | ClockChanged() | EscalationSettled():
             return "warning"
+        case PressAnswered():
+            return "info"
         case StorageLost():
             return "info" if event.there else "error"
         case TemplateFailed() | StorageDamaged():
@@ -162,14 +166,26 @@ def _told(event: Event) -> tuple[str, Pairs]:
             return message, _fields(event, "ok", "at", "receivers", "chats", "first")
         case StorageDamaged() | StorageLost() | ClockChanged():
             return _told_of_machine(event)
-        case Heard():
-            return "update heard", _fields(event)
-        case BotListens(listens=listens):
-            return ("bot listens" if listens else "bot hears nothing"), _fields(event, "listens")
+        case Heard() | BotListens() | EscalationSettled() | PressAnswered():
+            return _told_of_people(event)
         case Noted(_, message, values):
             return message, values
         case _:
             assert_never(event)
+
+
+def _told_of_people(
+    event: Heard | BotListens | EscalationSettled | PressAnswered,
+) -> tuple[str, Pairs]:
+    match event:
+        case Heard():
+            return "update heard", _fields(event)
+        case BotListens(listens=listens):
+            return ("bot listens" if listens else "bot hears nothing"), _fields(event, "listens")
+        case EscalationSettled():
+            return "nobody took it, escalating", _fields(event)
+        case PressAnswered():
+            return "pressed", _fields(event)
 
 
 def _told_of_machine(event: StorageDamaged | StorageLost | ClockChanged) -> tuple[str, Pairs]:

@@ -31,11 +31,13 @@ from relay.core.event import (
     ChatMoved,
     ClockChanged,
     Contradicted,
+    EscalationSettled,
     Event,
     FailureReason,
     Heard,
     Loaded,
     Noted,
+    PressAnswered,
     RequestRefused,
     Settled,
     Settlement,
@@ -107,8 +109,13 @@ class Metrics:
         self._failures = self._counter(
             "api_failures", "API requests that failed.", *_CHAT, "reason"
         )
-        self._updates = self._counter(
-            "updates", "Updates that bots heard, by what became of them.", "sort"
+        self._updates = self._counter("updates", "Updates that bots received, by result.", "sort")
+        self._actions = self._counter(
+            "actions", "Button presses, by request and outcome.", "kind",
+            "outcome",
+        )  # fmt: skip
+        self._escalations = self._counter(
+            "escalations", "Escalation steps that were carried out.", "receiver"
         )
         self._by_call: dict[tuple[Platform, str, int], Counter] = {}
         self._by_platform: dict[Platform, Histogram] = {}
@@ -194,6 +201,10 @@ class Metrics:
                 self._updates.labels(sort).inc()
             case StorageDamaged():
                 self._damaged.inc()
+            case PressAnswered(kind, outcome):
+                self._actions.labels(kind or "none", outcome).inc()
+            case EscalationSettled(receiver):
+                self._escalations.labels(receiver).inc()
             case ClockChanged() | StorageLost():
                 pass
             case BotListens() | ChatChanged() | ChatMoved() | Contradicted() | Noted():
@@ -230,29 +241,41 @@ class Metrics:
             self._config_hash.clear()
             self._config_hash.labels(event.sha256).set(1)
 
-    def render(self, balance: Iterable[BalanceRow], refusing: Iterable[Refusing] = ()) -> bytes:
+    def render(
+        self,
+        balance: Iterable[BalanceRow],
+        refusing: Iterable[Refusing] = (),
+        heard: Mapping[str, float] | None = None,
+    ) -> bytes:
         """One scrape in Prometheus' text format; deliveries are as `balance` says, 0 for a chat it
-        does not name, and the chats are up but those that are `refusing`."""
+        does not name, and the chats are up but those that are `refusing`. `heard` is when each
+        heartbeat was heard last, Unix seconds."""
         rows = {chat: BalanceRow(*chat) for chat in sorted(self._chats)}
         rows |= {(row.platform, row.receiver): row for row in balance}
         down = {(each.platform, each.receiver) for each in refusing}
         up = {chat: chat not in down for chat in sorted(self._chats)}
-        return generate_latest(_Scrape(self._registry, tuple(rows.values()), up))
+        return generate_latest(_Scrape(self._registry, tuple(rows.values()), up, heard or {}))
 
 
 class _Scrape(Collector):
     """The registry's metrics, then those of what the store knows."""
 
     def __init__(
-        self, registry: CollectorRegistry, balance: tuple[BalanceRow, ...], up: Mapping[Chat, bool]
+        self,
+        registry: CollectorRegistry,
+        balance: tuple[BalanceRow, ...],
+        up: Mapping[Chat, bool],
+        heard: Mapping[str, float],
     ) -> None:
+        self._heard = heard
         self._up = up
         self._registry = registry
         self._balance = balance
 
     def collect(self) -> Iterator[Metric]:
         """The metric families, as prometheus_client asks for them."""
-        return chain(self._registry.collect(), _families(self._balance), [_destinations(self._up)])
+        own = [_destinations(self._up), _heartbeats(self._heard)]
+        return chain(self._registry.collect(), _families(self._balance), own)
 
 
 def _destinations(up: Mapping[Chat, bool]) -> Metric:
@@ -263,6 +286,17 @@ def _destinations(up: Mapping[Chat, bool]) -> Metric:
     )
     for chat, is_up in up.items():
         gauge.add_metric(chat, is_up)
+    return gauge
+
+
+def _heartbeats(heard: Mapping[str, float]) -> Metric:
+    gauge = GaugeMetricFamily(
+        f"{_PREFIX}_heartbeat_last_seen_timestamp_seconds",
+        "Unix time of the last heartbeat; the oldest one where `by` makes several of a name.",
+        labels=("name",),
+    )
+    for name, at in heard.items():
+        gauge.add_metric((name,), at)
     return gauge
 
 

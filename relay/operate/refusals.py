@@ -1,5 +1,5 @@
-"""Requests that were refused at the door, written down for the history: a batch at a time, beside
-the answers and never in their way.
+"""Refused requests, recorded for the history: a batch at a time, beside the answers, which never
+wait for it.
 """
 
 import asyncio

@@ -1,5 +1,5 @@
-"""Reading an answer: a row of a platform's table says what it means; whatever the body holds,
-nothing raises.
+"""Reading an answer: a row of a platform's table gives its meaning. No body, however odd,
+raises.
 """
 
 import math
@@ -138,8 +138,9 @@ def outcome_of(
 
 
 def placed(outcome: Outcome, lane: LaneKey, step: Step | None) -> Outcome:
-    """The outcome where the lane stands now: an old message of a topic, thread or group that was
-    left is gone, and without a topic or thread there is only the chat to be down."""
+    """The outcome for the present address of the lane: an old message of a topic, thread or group
+    that was left is gone, and without a topic or thread only the chat can be down.
+    """
     left = isinstance(step, Edit | Reply) and (
         step.message.thread or step.message.chat != lane.chat
     )
@@ -153,8 +154,9 @@ def placed(outcome: Outcome, lane: LaneKey, step: Step | None) -> Outcome:
 
 
 def why_of(row: ErrorRow, answer: ParsedResponse) -> str:
-    """One sentence for people: what it means, and the platform's own words, in which what looks
-    like a secret is starred out. Another's body is not repeated."""
+    """One sentence for people: the meaning, and the platform's own words with stars in place of
+    everything that looks like a secret. The body of another sender is not repeated.
+    """
     said = f": {answer.description}" if answer.description else ""
     return mask(f"{row.meaning} ({answer.status}{said})")[:_LONGEST_WHY]
 

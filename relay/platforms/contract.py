@@ -1,6 +1,5 @@
-"""What each platform brings; one contract test runs over all of them.
-
-A platform is a package whose `__init__` has all these names. mypy names one that is left out.
+"""The contract of a platform; one contract test runs over all of them. A platform is a package
+whose `__init__` has all these names; mypy names one that is left out.
 """
 
 from collections.abc import Iterator, Mapping

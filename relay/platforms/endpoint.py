@@ -1,4 +1,6 @@
-"""How a target is called now: its endpoint with what its lane learnt, and the budgets of a call."""
+"""The present address of a target: its endpoint with the state of its lane, and the budgets of a
+call.
+"""
 
 from msgspec.structs import replace
 
@@ -9,7 +11,7 @@ from relay.platforms.contract import Platforms
 
 
 def endpoint_of(target: Target, state: LaneState) -> Endpoint:
-    """The endpoint of the target, with what its lane learnt."""
+    """The endpoint of the target with the state of its lane."""
     lane = target.lane
     thread = "" if state.thread_gone else lane.thread
     moved = replace(lane, chat=state.chat or lane.chat, thread=thread)

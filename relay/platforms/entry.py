@@ -1,5 +1,5 @@
-"""What the entries of all platforms share in relay.yml, and what the configuration lends a platform
-that reads its own.
+"""The keys that entries of all platforms share in relay.yml, and the tools with which a platform
+reads its own keys.
 """
 
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What passes between a platform file and the transport: a request, and a response or none."""
+"""The values between a platform and the transport: a request, and a response or none."""
 
 from collections.abc import Mapping
 from typing import Literal
@@ -38,8 +38,8 @@ class Response(Struct, frozen=True):
 
 
 class NoAnswer(Struct, frozen=True):
-    """None came. `sent`: bytes had left, so what the platform did is unknown. `why` never holds an
-    address.
+    """No answer came. `sent`: bytes were sent, so that the result is unknown. `why` never contains
+    an address.
     """
 
     sent: bool

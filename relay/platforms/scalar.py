@@ -1,6 +1,4 @@
-"""What a single value of relay.yml may be: the types that its models are made of, with faults in
-plain words.
-"""
+"""The types of single values in relay.yml, with faults in plain words."""
 
 import difflib
 import re
@@ -35,10 +33,17 @@ from relay.core.secret import Secret
 T = TypeVar("T")
 
 
+_FEW = 12  # keys that a fault can list
+
+
+def _instead(key: str, keys: frozenset[str]) -> str:
+    """The nearest key; where none is near, all of them if they are few."""
+    near = nearest(key, keys)
+    return near or (f", write one of {', '.join(sorted(keys))}" if len(keys) <= _FEW else "")
+
+
 class Unknown(Struct, frozen=True):
-    """Stands in for the value of a key that its model has not, so that the fault can say what is
-    near.
-    """
+    """The value of a key that its model does not have, so that the fault can name a similar key."""
 
     advice: str
 
@@ -66,7 +71,7 @@ class Model(BaseModel):
             return data
         keys = cls.keys()
         return {
-            key: value if key in keys else Unknown(cls.advice.get(key) or nearest(key, keys))
+            key: value if key in keys else Unknown(cls.advice.get(key) or _instead(key, keys))
             for key, value in data.items()
             if value is not None or key not in keys
         }

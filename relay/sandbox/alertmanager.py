@@ -11,6 +11,7 @@ from typing import Literal
 from aiohttp import web
 
 from relay.alertmanager.api import time_of
+from relay.core.action.episode import alert_key
 from relay.core.routing.matcher import Matcher, MatcherError, matches, parse
 from relay.sandbox.reply import JsonObject
 
@@ -179,7 +180,7 @@ class TwinAlertmanager:
         return {
             "labels": labels,
             "annotations": {},
-            "fingerprint": f"{at:016x}",
+            "fingerprint": alert_key(labels),
             "startsAt": _written(self.started_at),
             "endsAt": _written(self.now + _RESERVED),
             "updatedAt": _written(self.now),

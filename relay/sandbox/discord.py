@@ -90,7 +90,7 @@ class Discord:
         return self.channels[channel_id].shows()
 
     def transcript(self, channel_id: int) -> str:
-        """What stands in a channel, as plain text, an empty line between messages."""
+        """The messages of a channel as plain text, an empty line between them."""
         return "\n\n".join(
             discord_text.plain(m.shown.content, m.shown.embeds) for m in self.messages(channel_id)
         )

@@ -46,6 +46,11 @@ class Version:
         value = self.body.get("embeds")
         return value if isinstance(value, list) else []
 
+    @property
+    def components(self) -> list[JsonObject]:
+        value = self.body.get("components")
+        return value if isinstance(value, list) else []
+
 
 @dataclass
 class Message:

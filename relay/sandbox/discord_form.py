@@ -34,8 +34,8 @@ REQUIRED = ("BASE_TYPE_REQUIRED", "This field is required")
 
 @dataclass
 class ApiError(Exception):
-    """Discord's refusal: HTTP status, its own code and message, the error tree, and what a 429
-    adds.
+    """Discord's refusal: HTTP status, its own code and message, the error tree, and the extra
+    fields of a 429.
     """
 
     status: int

@@ -86,10 +86,14 @@ class GatewaySandbox:
         user: str,
         roles: tuple[str, ...] = (),
         channel: str = "777",
+        author: str = "",
     ) -> SandboxInteraction:
-        """Somebody presses a button of a message."""
+        """Somebody presses a button of a message; `author` is the user who wrote it."""
         said = {"custom_id": data, "component_type": 2}
-        return await self._hand_out(3, said, {"id": message}, user, roles, channel)
+        message_body: JsonObject = {"id": message}
+        if author:
+            message_body["author"] = {"id": author}
+        return await self._hand_out(3, said, message_body, user, roles, channel)
 
     async def command(
         self, name: str, message: str, user: str, webhook: str = "", channel: str = "777"

@@ -1,4 +1,4 @@
-"""Faults to script: what goes wrong, for which chat or webhook, when and how often."""
+"""Scripted faults: the kind of failure, for which chat or webhook, when and how often."""
 
 import math
 from dataclasses import dataclass, field

@@ -1,4 +1,4 @@
-"""What the sandbox's page shows: both platforms' chats as plain JSON, text with its styles."""
+"""The state of the sandbox's page: both platforms' chats as plain JSON, text with its styles."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""What a sandbox platform answers, and the record it keeps of every call."""
+"""The answers of a sandbox platform, and its record of every call."""
 
 import json
 from collections.abc import Mapping

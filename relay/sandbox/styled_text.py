@@ -1,5 +1,5 @@
-"""Text with styles as a reader sees it: what the page, the terminal and the transcripts are drawn
-from.
+"""Text with styles as a reader sees it: the source of the page, the terminal and the
+transcripts.
 """
 
 from collections.abc import Iterable

@@ -83,7 +83,7 @@ class Telegram(PeopleChats):
         return self.chats[chat_id].shows()
 
     def transcript(self, chat_id: int) -> str:
-        """What stands in a chat, as plain text, an empty line between messages."""
+        """The messages of a chat as plain text, an empty line between them."""
         return "\n\n".join(m.text for m in self.messages(chat_id))
 
     def handle(
@@ -167,7 +167,7 @@ class Telegram(PeopleChats):
 
 
 def refusal(error: ApiError) -> Reply:
-    """The API's answer to what it does not do."""
+    """The API's answer to a request that it does not carry out."""
     value: JsonObject = {"ok": False, "error_code": error.code, "description": error.description}
     if error.parameters is None:
         return json_reply(error.code, value)

@@ -1,7 +1,5 @@
-"""What Telegram makes of a message's text: parse modes, entities, lengths, automatic links.
-
-Rules: https://core.telegram.org/bots/api#formatting-options and td/telegram/MessageEntity.cpp of
-tdlib/td.
+"""Telegram's treatment of a message's text: parse modes, entities, lengths, automatic links. Rules:
+https://core.telegram.org/bots/api#formatting-options and td/telegram/MessageEntity.cpp of tdlib/td.
 """
 
 from collections.abc import Sequence

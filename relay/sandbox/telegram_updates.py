@@ -1,4 +1,4 @@
-"""The way back: what a bot can hear, by polling or by webhook, never both."""
+"""Updates of a bot, by polling or by webhook, never both."""
 
 from dataclasses import dataclass, field
 from urllib.parse import urlsplit

@@ -108,19 +108,21 @@ def main() -> None:
     out.flush()
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what is ended leaves no file behind
     waiting = check_results(request.template_check, request.file_names)
-    _bound_memory(request.bounds.mebibytes)
+    bound_memory(request.bounds.mebibytes)
     for _ in request.file_names:
-        _bound_time(request.bounds.seconds)
+        bound_time(request.bounds.seconds)
         out.write(msgspec.json.encode(next(waiting)) + b"\n")
         out.flush()
 
 
-def _bound_memory(mebibytes: int) -> None:
+def bound_memory(mebibytes: int) -> None:
+    """From now on this process takes that many MiB more at most."""
     pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
     _bound(resource.RLIMIT_AS, pages * resource.getpagesize() + (mebibytes << 20))
 
 
-def _bound_time(seconds: int) -> None:
+def bound_time(seconds: int) -> None:
+    """From now on this process takes that many seconds of a processor more at most."""
     _bound(resource.RLIMIT_CPU, math.ceil(time.process_time()) + seconds)
 
 

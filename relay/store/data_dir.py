@@ -12,7 +12,7 @@ _LONGEST_SOCKET = (
 
 
 class CannotStart(Exception):  # noqa: N818 - said to a person, as one line
-    """Why the relay does not start, and what to do about it, in one line (exit status 2)."""
+    """The relay cannot start: the reason and the remedy, in one line (exit status 2)."""
 
 
 class InUse(CannotStart):

@@ -1,4 +1,4 @@
-"""What the history and the status of a storage are asked for, and what they answer."""
+"""Questions about the history and the status of a storage, and their answers."""
 
 from msgspec import Struct
 
@@ -80,7 +80,7 @@ class StoredPayload(Struct, frozen=True):
 
 
 class ListPayloads(Struct, frozen=True, tag="list_payloads"):
-    """Asks for what was accepted since then (Unix seconds), the oldest first, behind the number
+    """Asks for payloads accepted since then (Unix seconds), the oldest first, after the number
     `after`.
     """
 
@@ -173,7 +173,7 @@ class Cards(Struct, frozen=True, tag="cards"):
 
 
 class ClosedCard(Struct, frozen=True, tag="closed_card"):
-    """A card is closed, and its chat is to be told."""
+    """The card is closed, and its chat will get the message."""
 
     number: int
     lane: LaneKey

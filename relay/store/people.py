@@ -1,6 +1,4 @@
-"""What the durable state can do for people and chats that a bot knows: whole transactions, as in
-`protocol`.
-"""
+"""The transactions of the store on people and chats that a bot knows, as in `protocol`."""
 
 from collections.abc import Sequence
 from typing import Literal, Protocol
@@ -38,13 +36,13 @@ class PeopleStore(Protocol):
     """
 
     def poll_state(self, bot: BotId) -> PollState:
-        """How far the bot has listened."""
+        """The last update that the bot received."""
 
     def keep_webhook(self, bot: BotId, address: str) -> None:
         """Remembers the webhook that we have set for the bot; empty: none any more."""
 
     def known(self, bot: BotId, update: Update) -> ChatContext:
-        """What an update may concern."""
+        """The chat, invitation, subscriptions and cards that an update may concern."""
 
     def take_update(
         self, bot: BotId, update_id: int, effects: UpdateEffects, now: float
@@ -60,7 +58,9 @@ class PeopleStore(Protocol):
         """All of them, the oldest first."""
 
     def end_subscriptions(self, ids: Sequence[str]) -> tuple[Subscription, ...]:
-        """Ends those that there are, with what is pending for them, and returns them."""
+        """Ends the subscriptions with these ids and their pending deliveries, and returns those
+        that existed.
+        """
 
     def fallen(self) -> tuple[tuple[Subscription, Down], ...]:
         """Subscriptions whose chat is down, and how."""
@@ -87,7 +87,7 @@ class PeopleStore(Protocol):
         not know of the others. Returns how many chats."""
 
     def restore_ears(self, bot: BotId, found: PollState) -> None:
-        """Lets the bot go on listening where it had come to, unless it has come further since."""
+        """Sets the last update of the bot, unless it has received later ones."""
 
     def bot_replies(self) -> tuple[Outgoing, ...]:
         """Answers to commands that wait to be sent, the oldest first."""
@@ -97,4 +97,4 @@ class PeopleStore(Protocol):
         sent once or not at all. `dropped`: it is too old."""
 
     def block(self, blocks: Sequence[Block]) -> None:
-        """Forbids what the blocks say."""
+        """Applies the blocks to their budgets."""

@@ -1,4 +1,4 @@
-"""What an operator may ask about people and chats, and what the storage answers."""
+"""Questions of operators about people and chats, and the answers of the storage."""
 
 from typing import assert_never
 
@@ -31,7 +31,7 @@ class RevokeInvite(Struct, frozen=True, tag="revoke"):
 
 
 class ListSubscriptions(Struct, frozen=True, tag="subscriptions"):
-    """Asks who gets what."""
+    """Asks for all subscriptions."""
 
 
 class RemoveSubscription(Struct, frozen=True, tag="remove"):

@@ -1,4 +1,4 @@
-"""What the durable state can do: whole transactions, one method each, the same for every engine."""
+"""The transactions of the durable state: one method each, the same for every engine."""
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -20,6 +20,7 @@ from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery, Discarded
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.core.turn.decide import Absorb
+from relay.store.acting import ActingStore
 from relay.store.history import (
     ClosedCard,
     HistoryPage,
@@ -173,6 +174,10 @@ class Store(Protocol):
     def people(self) -> PeopleStore:
         """The people and chats that bots know, within the same transactions."""
 
+    @property
+    def acting(self) -> ActingStore:
+        """What people do from a chat, within the same transactions."""
+
     def batch(self, jobs: Sequence[Callable[[], object]], *, durable: bool = True) -> list[object]:
         """Runs the jobs, commits once and returns their results, or the exception of one that
         raised and left nothing. A commit that is not `durable` is on the disk with the next one
@@ -191,15 +196,16 @@ class Store(Protocol):
         and is brought to them, in order of acceptance, before any lane folds it."""
 
     def spread(self) -> tuple[LaneKey, ...]:
-        """Brings what was accepted to all lanes that it concerns. Returns those that have work now,
-        also by what a turn brought to them and did not return."""
+        """Brings accepted payloads to all lanes that they concern. Returns the lanes that have work
+        now, also those of earlier turns that were not returned.
+        """
 
     def claim(self, lane: LaneKey, now: float, page: int) -> Claim:
         """The lane's state, at most `page` open deliveries in order of acceptance, and the cards at
         hand. With a page to read, what was accepted is brought to all lanes first."""
 
     def state(self, lane: LaneKey) -> LaneState:
-        """What the lane has learnt of its chat."""
+        """The state of the lane."""
 
     def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
         """One card, if there is one."""
@@ -207,11 +213,12 @@ class Store(Protocol):
     def fold(
         self, lane: LaneKey, changes: Sequence[CardChange], now: float | None = None
     ) -> tuple[Ended, ...]:
-        """Keeps folded cards and binds their deliveries to them. `now`, here and below, is when
-        what ends by it has ended."""
+        """Keeps folded cards and binds their deliveries to them. `now`, here and below, is the end
+        of the deliveries that end (Unix seconds).
+        """
 
     def unfold(self, lane: LaneKey, group: GroupId, fingerprint: str) -> None:
-        """Forgets a card that nobody shows any more: what is pending on it is open again."""
+        """Forgets a card that no receiver shows any more: its pending deliveries are open again."""
 
     def route_again(self, lane: LaneKey, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
         """Adds an open delivery, which nobody will take in, to the lanes of `ways`, but for those
@@ -240,7 +247,9 @@ class Store(Protocol):
         when something was accepted for the card that it has not taken in."""
 
     def settle(self, result: AttemptResult) -> tuple[Ended, ...]:
-        """Keeps the card and lane after an attempt, ends what is done, closes the attempt."""
+        """Keeps the card and lane after an attempt, ends the deliveries that are done, closes the
+        attempt.
+        """
 
     def room(self, limits: Sequence[Limit], now: float, seconds: float) -> float:
         """How many calls all these budgets let through in the next seconds."""
@@ -250,8 +259,9 @@ class Store(Protocol):
         each is rechecked when what it may hold back is over, if nothing comes before."""
 
     def follow(self, lane: LaneKey, change: CardChange, now: float) -> None:
-        """Keeps the digest, and lets one urgent card that it has told have a message of its own:
-        one that it only counts before one that it names, then the oldest."""
+        """Keeps the digest, and gives one urgent card that it has shown a message of its own: one
+        that it only counts before one that it names, then the oldest.
+        """
 
     def wake_api(
         self, lane: LaneKey, since: float, now: float, pause: float
@@ -280,8 +290,9 @@ class Store(Protocol):
         work now."""
 
     def oldest_uncopied(self, lane: LaneKey, receiver: str, owner: str) -> float | None:
-        """When the oldest was accepted (Unix seconds) of what is pending for `receiver` in the name
-        of `owner` and not copied to a fallback."""
+        """The acceptance (Unix seconds) of the oldest pending delivery for `receiver` in the name
+        of `owner` that was not copied to a fallback.
+        """
 
     def supersede(
         self,
@@ -293,12 +304,13 @@ class Store(Protocol):
         into: int | None = None,
         now: float | None = None,
     ) -> tuple[Ended, ...]:
-        """Ends as merged, into that delivery, what is pending on the card and was accepted before
-        then, and what tells of absent alerts alone before the other moment; but not the oldest of
-        each owner: by that is told how long the card waits."""
+        """Ends as merged, into that delivery, the pending deliveries of the card that were accepted
+        before then, and those that only report absent alerts before the other moment. The oldest of
+        each owner stays: it shows how long the card waits.
+        """
 
     def look_again(self, lane: LaneKey, now: float) -> None:
-        """Makes the cards of the lane that wait to be told due, whatever they pause for."""
+        """Makes the cards of the lane that wait for a call due, whatever they pause for."""
 
     def pending_lanes(self) -> tuple[tuple[LaneKey, str], ...]:
         """The lanes with something pending, each with the receivers that it counts under."""
@@ -325,8 +337,9 @@ class Store(Protocol):
         """Lets the card wait until then, whatever is due; None: until something comes for it."""
 
     def recheck(self, now: float) -> None:
-        """Makes cards due at `now` that fire and were told by nothing, or are over and were told to
-        fire: what kept that back may be in force no more."""
+        """Makes cards due at `now` that fire and were never shown, or are over and shown as firing:
+        the reason that held them back may be in force no more.
+        """
 
     def firing(self, groups: GroupId) -> tuple[Card, ...]:
         """The cards that fire of groups whose keys begin as this one's."""
@@ -341,7 +354,9 @@ class Store(Protocol):
         """The other lanes that owe something and got nothing through for ten minutes, with why."""
 
     def balance(self) -> tuple[BalanceRow, ...]:
-        """Per platform and receiver: what was accepted, how it ended, what is pending."""
+        """Per platform and receiver: the numbers of accepted, ended (by outcome) and pending
+        deliveries.
+        """
 
     def purge(self, before: float, size: int, most: int) -> int:
         """Forgets at most `most` deliveries that ended, the oldest first: those accepted before
@@ -356,13 +371,13 @@ class Store(Protocol):
         more than the last, where that was another."""
 
     def refused(self, refusals: Sequence[Refusal]) -> None:
-        """Keeps what was refused at the door; the newest are kept."""
+        """Keeps refused requests; the newest are kept."""
 
     def history(self, query: HistoryQuery) -> HistoryPage:
-        """A page of what became of alerts, the newest first."""
+        """A page of the history of alerts, the newest first."""
 
     def traced(self, trace_id: str) -> Trace | Refused:
-        """What became of one payload, by its id or by that of one of its deliveries."""
+        """The trace of one payload, by its id or by that of one of its deliveries."""
 
     def last_heard(self, alertname: str, source: str | None) -> LastHeard:
         """When that alert name (empty: any) came last, and the source (None: all of them)."""
@@ -382,15 +397,16 @@ class Store(Protocol):
         lane meanwhile."""
 
     def stored_payloads(self, since: float, after: int = 0) -> tuple[StoredPayload, ...]:
-        """A page of what was accepted since then (Unix seconds), the oldest first, behind the
-        number `after`; empty behind the last."""
+        """A page of payloads accepted since then (Unix seconds), the oldest first, after the number
+        `after`; empty after the last.
+        """
 
     def backup(self, file: Path) -> None:
         """Writes a consistent copy of the storage to the file, which must not exist. Called outside
         `batch`, from any thread. Raises StoreError and OSError."""
 
     def queue(self, query: Query) -> Page | Refused:
-        """A page of what is pending or dead; what was retried is no longer listed."""
+        """A page of pending or dead deliveries, without dead ones that were retried."""
 
     def queued(self, delivery_id: str) -> Whole | Refused:
         """One delivery, whatever its state, with its notification."""

@@ -1,6 +1,4 @@
-"""The queue as an operator sees and handles it: what is pending or dead, and what came of a word on
-one delivery.
-"""
+"""The queue for operators: pending and dead deliveries, and the results of commands on them."""
 
 from typing import Literal
 
@@ -89,6 +87,6 @@ class Dropped(Struct, frozen=True, tag="dropped"):
 
 
 class Refused(Struct, frozen=True, tag="refused"):
-    """Nothing was done, for a reason that lies in the delivery: one line with what to do."""
+    """The command changed nothing: one line with the reason and the remedy."""
 
     why: str

@@ -1,4 +1,4 @@
-"""Salvage: what can be read of a damaged storage is accepted anew by the running one."""
+"""Salvage: the running storage accepts the readable part of a damaged one."""
 
 from collections.abc import Generator, Iterator, Sequence
 from pathlib import Path
@@ -36,8 +36,9 @@ _Key = tuple[str, str]  # a card's group and fingerprint, as they are in the fil
 
 
 class Piece(Struct, frozen=True):
-    """A card of the wreck, if it could be read, and what was pending of it, in the order of
-    acceptance. `unreadable` counts what is missing."""
+    """A card of the damaged storage, if it could be read, with its pending deliveries in the order
+    of acceptance. `unreadable` counts those that could not be read.
+    """
 
     lane: LaneKey
     group: GroupId
@@ -48,8 +49,9 @@ class Piece(Struct, frozen=True):
 
 
 class People(Struct, frozen=True):
-    """The invitations, subscriptions and chats of the wreck, and how far each bot has listened.
-    `unreadable` counts what is missing."""
+    """The invitations, subscriptions and chats of the damaged storage, and the last update of each
+    bot. `unreadable` counts those that could not be read.
+    """
 
     invites: tuple[Invite, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
@@ -98,8 +100,9 @@ def salvage(file: Path, store: Store) -> Salvaged:
 
 
 def pieces(file: Path) -> Generator[People | Piece]:
-    """What can be read: people first, since routes to them are made of it, then card by card;
-    `file` stays as it is. Raises NothingToSalvage."""
+    """The readable contents: people first, since routes to them depend on them, then card by card;
+    `file` is not changed. Raises NothingToSalvage.
+    """
     with wreck.opened(file) as found:
         yield _people(found)
         cards: dict[int, dict[_Key, WreckedCard]] = {}
@@ -110,7 +113,7 @@ def pieces(file: Path) -> Generator[People | Piece]:
 
 
 def take_in(store: Store, found: Sequence[People | Piece]) -> Salvaged:
-    """Accepts pieces in the transaction under way. What the storage has is left as it is."""
+    """Accepts pieces in the present transaction. Existing entries of the storage win."""
     total = Salvaged()
     for piece in found:
         total += _welcome(store, piece) if isinstance(piece, People) else _take_in(store, piece)

@@ -7,17 +7,24 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from relay.core.action.escalation import accepted, came_from, owed_of
+from relay.core.action.escalation import due as escalation_due
+from relay.core.action.heartbeat import lost_since
+from relay.core.action.marks import NO_MARKS, in_use, marks_of, to_carry
+from relay.core.action.rights import mentions_of
 from relay.core.active_config import ActiveConfig
 from relay.core.alert import GroupId, via
 from relay.core.bot.people import Subscription
-from relay.core.card.card import Card, Head, fires_anew, is_firing
+from relay.core.card.card import Card, Head, fires_anew, is_firing, overlaid, owing, shown_alerts
 from relay.core.card.digest import DIGEST, is_old, share
 from relay.core.card.failures import hastened, name_of, owes_fallback, yields
 from relay.core.card.fold import Arriving, fold
 from relay.core.card.step import Rank, Wait
 from relay.core.card.view import EPISODES_KEPT, Memory
 from relay.core.event import EndReason, Settlement
+from relay.core.notice import is_notice
 from relay.core.routing.lane import LaneKey, Target
+from relay.core.routing.matcher import matches
 from relay.core.routing.route import SUBSCRIPTION, deliveries
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.core.turn.decide import (
@@ -64,8 +71,9 @@ class Turn(Struct, frozen=True):
     work since; `endings` what ended; `contradicted` the groups (key, and the external URLs of two
     Alertmanagers) of which two Alertmanagers go on telling different things; `bugs` what went wrong
     with a card that waits for a while because of it; `left` the subscriptions of a chat that left
-    for good, `subscriptions` those that are left then. `hand_over_at`: what waits since too long is
-    due for a fallback then, whatever the call comes to.
+    for good, `subscriptions` those that are left then. `absent` are sources of which alerts are no
+    longer listed, so that their Alertmanagers may be asked. `hand_over_at`: what waits since too
+    long is due for a fallback then, whatever the call comes to.
     """
 
     next: Send | Wait
@@ -77,6 +85,7 @@ class Turn(Struct, frozen=True):
     left: tuple[Subscription, ...] = ()
     subscriptions: tuple[Subscription, ...] = ()
     hand_over_at: float | None = None
+    absent: tuple[str, ...] = ()
 
 
 def take_turn(
@@ -87,8 +96,8 @@ def take_turn(
     now: float,
     result: AttemptResult | None,
 ) -> Turn:
-    """One turn of the lane at `now`, inside `Store.batch`. `result` is what the last call came
-    to.
+    """One turn of the lane at `now` (Unix seconds), inside `Store.batch`. `result` is the result of
+    the last call. Raises StoreError.
     """
     turn = _Turn(store, lane, config, platforms, now)
     if result is not None:
@@ -129,6 +138,7 @@ class _Turn:
         self._platforms = platforms
         self._now = now
         self._woken: list[LaneKey] = []
+        self._absent: list[str] = []
         self._endings: list[Ending] = []
         self._contradicted: list[tuple[str, str, str]] = []
         self._bugs: list[str] = []
@@ -148,6 +158,7 @@ class _Turn:
             left=self._left,
             subscriptions=self._store.people.subscriptions() if self._left else (),
             hand_over_at=hand_over_at,
+            absent=tuple(dict.fromkeys(self._absent)),
         )
 
     def wake(self, lanes: tuple[LaneKey, ...]) -> None:
@@ -170,12 +181,45 @@ class _Turn:
             woken = self._store.wake_api(self._lane, since, self._now, URGENT_PAUSE)
             self._woken += woken
         card = result.change.card
+        if result.shown:
+            self._start_clocks(card, result.now)
+        self._look_once_more(card)
         if owes_fallback(card.failures):
             self.copy_to_fallbacks(None if card.group == DIGEST else (card.group, card.fingerprint))
         people, down = self._store.people, result.state.down
         if down is not None and result.change.card.receiver == SUBSCRIPTION and down.left:
             fallen = [each.id for each, _ in people.fallen() if each.lane == self._lane]
             self._left = people.end_subscriptions(fallen)
+
+    def _start_clocks(self, card: Card, now: float) -> None:
+        """A chat accepted a message of the card: what nobody takes escalates from then on."""
+        plan = self._config.acting.escalations.get(card.receiver)
+        target = self._config.target(self._lane, card.receiver)
+        if plan is None or target is None or is_notice(card.group):
+            return
+        source, window = card.group.source, target.policy.lifecycle.reopen_window
+        alerts = [
+            each
+            for each in shown_alerts(card)
+            if each.firing and matches(plan.matchers, each.labels)
+        ]
+        store = self._store.acting
+        known = store.clocks(card.receiver, source, [each.key for each in alerts])
+        for each in alerts:
+            before = known.get(each.key)
+            clock = accepted(before, card.receiver, source, each.key, each.starts_at, now, window)
+            if clock != before:
+                following = escalation_due(clock, plan)
+                store.keep_clock(self._lane, clock, following.at if following else None)
+
+    def _look_once_more(self, card: Card) -> None:
+        """Somebody may have acted while the call was made."""
+        target = self._config.target(self._lane, card.receiver)
+        if target is None or not (self._config.acting.is_used or card.acting != NO_MARKS):
+            return
+        now = self._overlaid(card, target)
+        if (now.acting, now.owed) != (card.acting, card.owed):
+            self._store.postpone(self._lane, card.group, card.fingerprint, self._now)
 
     def fold(self, claim: Claim) -> int:
         """Lays the page over its cards, and gives how many alerts these have. Deliveries whose chat
@@ -218,6 +262,9 @@ class _Turn:
         leaves = is_old(digest, now) and fires_anew(card, folded.card)
         card = leaving(card, folded.card, target.policy)
         card = replace(card, absorbed=card.absorbed and not leaves)
+        card = self._overlaid(card, target)
+        if any(entry.absent_since == card.heard_at for entry in card.entries):
+            self._absent.append(card.group.source)
         hours = hours_of(card, target, self._config, now)
         seqs = tuple(opened.seq for opened in page)
         originals, counted = _originals(seqs, folded.duplicates, card.counted_seq)
@@ -307,6 +354,7 @@ class _Turn:
             self._store.postpone(self._lane, card.group, card.fingerprint, later)
             return None
         try:
+            card = self._overlaid(card, target)
             situation = self._situation(claim, card, target)
             decision = decide(card, situation)
         except Exception as error:  # noqa: BLE001 - see above
@@ -363,7 +411,58 @@ class _Turn:
             lines=claim.lines,
             digest=card if card.group == DIGEST else self._store.card(self._lane, DIGEST, ""),
             memory=self._memory(card),
+            acting=self._config.acting,
+            button_key=self._store.acting.button_key() if card.acting.buttons else b"",
         )
+
+    def _overlaid(self, card: Card, target: Target) -> Card:
+        """The card with what people and Alertmanager did about its alerts. Where nothing of it is
+        configured, nothing is said.
+        """
+        acting, group = self._config.acting, card.group
+        if not acting.is_used or not is_firing(card) or is_notice(group):
+            return owing(overlaid(card, NO_MARKS, self._now), None, ())
+        store, alerts = self._store.acting, shown_alerts(card)
+        known = store.known(group.source, [each.key for each in alerts if each.firing])
+        window = target.policy.lifecycle.reopen_window
+        store.keep_takes(to_carry(alerts, known, window))
+        buttons = acting.is_on and bool(self._lane.chat)
+        used, lost = in_use(acting, group.source, known), None
+        if acting.heartbeats:
+            lost = lost_since(acting.heartbeats, store.beats(), group.source)
+        marks = marks_of(
+            alerts,
+            used,
+            window,
+            self._now,
+            buttons=buttons,
+            lost=lost,
+            untaken_by=self._untaken_by(card),
+        )
+        return self._escalated(overlaid(card, marks, self._now))
+
+    def _untaken_by(self, card: Card) -> tuple[str, float] | None:
+        """The receiver from which the card's alerts came, because nobody took them there."""
+        plans = self._config.acting.escalations
+        own = card.receiver
+        leading = [
+            name for name, plan in plans.items() if any(s.receiver == own for s in plan.steps)
+        ]
+        keys = [entry.fingerprint for entry in card.entries if entry.status == "firing"]
+        source, store = card.group.source, self._store.acting
+        clocks = [c for name in leading for c in store.clocks(name, source, keys).values()]
+        return came_from(plans, clocks, own)
+
+    def _escalated(self, card: Card) -> Card:
+        """The card with what its escalation has to say to somebody on this platform."""
+        if card.receiver not in self._config.acting.escalations:
+            return owing(card, None, ())
+        keys = [entry.fingerprint for entry in card.entries if entry.status == "firing"]
+        clocks = self._store.acting.clocks(card.receiver, card.group.source, keys)
+        said = owed_of(clocks.values(), card.escalated_at)
+        if said and said.mention and not mentions_of(said.mention, self._lane.platform):
+            said = None
+        return owing(card, said, sorted(clocks))
 
     def _memory(self, card: Card) -> Memory:
         """What the last seven days know of the alert of a card that has one, which may have risen

@@ -1,5 +1,5 @@
-"""The one thread that uses the store. Whatever waits when a commit ends goes into the next one
-(group commit): first what is to be accepted, then the rest.
+"""The one thread that uses the store. Jobs that wait when a commit ends go into the next one (group
+commit): first payloads to accept, then the others.
 """
 
 import asyncio
@@ -24,16 +24,16 @@ _QUIET = 0.05  # seconds without work after which unsynced commits are synced
 
 
 class Transactions(Protocol):
-    """Runs jobs as transactions of the store. Each returns the job's result once it is committed,
-    and raises StoreError, or what the job raised: then nothing of it was kept.
+    """Runs jobs as transactions of the store. Each returns the job's result after the commit.
+    Raises StoreError, or the exception of the job: then nothing was kept.
     """
 
     async def run(self, job: Callable[[], T]) -> T:
         """The commit is on the disk when this returns."""
 
     async def run_unsynced(self, job: Callable[[], T]) -> T:
-        """The commit is synced by the next one of `run`, or a moment later. For what follows from
-        what is synced: a power cut takes it back, and it is done again.
+        """Commits without a sync of its own: the next commit of `run` syncs it, or a moment passes.
+        For results that follow from synced rows: a power cut undoes them, and they are made again.
         """
 
 
@@ -76,15 +76,17 @@ class Writer:
         return waiting + self._inbox.qsize()
 
     def accept(self, payloads: Sequence[NewPayload]) -> "asyncio.Future[Kept]":
-        """Accepts the payloads, with those of all others that wait, before all that is put behind.
-        The lanes that have work now are told to one of those that a commit answers.
+        """Accepts the payloads, together with those of other callers that wait, before other jobs.
+        One of the callers that a commit answers gets the lanes that have work now.
         """
         future: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
         self._put(self._accepting, _Accepting(payloads, future))
         return future
 
     async def spread(self) -> tuple[LaneKey, ...]:
-        """Brings what was accepted to all lanes that it concerns; those that have work now."""
+        """Brings accepted payloads to all lanes that they concern. Returns the lanes that have work
+        now.
+        """
         return await self.run_unsynced(self._store.spread)
 
     async def run(self, job: Callable[[], T]) -> T:
@@ -102,8 +104,8 @@ class Writer:
 
     @contextmanager
     def ahead(self) -> Iterator[None]:
-        """Whatever would be put behind waits for the end of this, once: what is accepted in many
-        pieces has no pauses between them that are filled with long work.
+        """While this is held, jobs with low precedence wait, once: payloads that are accepted in
+        many pieces leave no gaps for long work.
         """
         self._ahead += 1
         self._passed.clear()
@@ -114,7 +116,7 @@ class Writer:
             self._passed.set()
 
     def close(self) -> None:
-        """Finishes what waits, then closes the store."""
+        """Finishes the waiting jobs, then closes the store."""
         self._inbox.put(None)
         self._thread.join()
         self._store.close()

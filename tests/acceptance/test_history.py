@@ -10,7 +10,7 @@ from msgspec.structs import replace
 
 from relay.cli.asking import place_of
 from relay.core.alert import GroupId, Notification
-from relay.core.history import DeliveryTrace, LastHeard, Trace, outcomes_of
+from relay.core.history import DeliveryTrace, DiscardTrace, LastHeard, Trace, outcomes_of
 from relay.core.routing.matcher import parse
 from relay.core.routing.route import Route, Routing
 from relay.core.told_history import chain, never_came
@@ -46,7 +46,9 @@ async def said(world: World, name: str) -> list[tuple[str, ...]]:
     """What the history says of each payload with alerts of that name, the oldest first."""
     query = HistoryQuery(labels=(("alertname", name),))
     page = await world.commit(partial(world.store.history, query))
-    ids = {str(row.payload): None for row in page.rows if not hasattr(row, "peer")}
+    ids = {
+        str(row.payload): None for row in page.rows if isinstance(row, DeliveryTrace | DiscardTrace)
+    }
     chains = []
     for trace_id in sorted(ids, key=int):
         found = await trace(world, trace_id)
@@ -188,6 +190,10 @@ async def test_a_copy_for_a_fallback_says_for_whom() -> None:
         only[1],
     )
     assert {"delivered", "fallback"} in await outcomes(world, "Disk")
+    found = await trace(world, "1")
+    places = {each.id: place_of(each) for each in found.deliveries}
+    backwards = replace(found, deliveries=found.deliveries[::-1])  # as the lanes may have it
+    assert chain(backwards, places) == chain(found, places)
 
 
 async def test_an_expired_alert_says_when() -> None:
@@ -243,6 +249,11 @@ async def test_one_that_never_came_is_answered_by_when_its_source_was_last_heard
     )
     heard = await world.commit(partial(world.store.last_heard, "Disk", ""))
     assert never_came(heard, T0 + 7200)[0] == f"Disk was last heard {when(0)} (2h ago), as 1."
+    heard = await world.commit(partial(world.store.last_heard, "", "eu"))
+    assert never_came(heard, T0 + 90) == (
+        "Source eu was never heard.",
+        f"The default source was last heard {when(0)} (1m ago).",
+    )
 
 
 @pytest.mark.parametrize("wrong", ["", "0", "99", "x", "1/9", "1/1/1", "-1", "refused-1"])

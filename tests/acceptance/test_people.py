@@ -66,7 +66,7 @@ async def test_an_entire_life_with_restarts_in_between(sandbox: Sandbox, tmp_pat
         await until("all is told or muted", here.at_rest)
         await here.reads(ADA, "You will", "resolved Down", "Muted until")
         telegram.says(ADA, ADA, "/alerts")
-        await here.shows(ADA, "what is new is not shown before.\n1 alert is open")
+        await here.shows(ADA, "new alerts are shown after that.\n1 alert is open")
         telegram.says(ADA, ADA, "/mute 0")
         await here.shows(ADA, "Not muted", "critical Oven")
         assert len(here.texts(ADA)) == 6

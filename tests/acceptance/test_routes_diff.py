@@ -1,4 +1,4 @@
-"""`routes diff` by what a real Alertmanager posted to a running relay."""
+"""`routes diff` by what was posted to a running relay, also by a real Alertmanager."""
 
 import asyncio
 import json
@@ -10,13 +10,13 @@ import pytest
 from relay.__main__ import main
 from tests.acceptance.processes import (
     amtool,
+    payload,
     processes,
     start_alertmanager,
     start_relay,
     until,
 )
 
-pytestmark = pytest.mark.alertmanager
 CONFIG = """\
 global: {telegram_bot_token: "7:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA", telegram_updates: none,
   telegram_api_url: "http://127.0.0.1:9"}
@@ -32,6 +32,7 @@ receivers:
 """
 
 
+@pytest.mark.alertmanager
 async def test_a_removed_route_is_refused_with_the_names_of_what_would_be_lost(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -51,8 +52,7 @@ async def test_a_removed_route_is_refused_with_the_names_of_what_would_be_lost(
         await until("the alerts have come", came)
         words = ["routes", "diff", str(new), f"--config.file={old}"]
         stored = [*words, f"--storage.path={tmp_path / 'data'}", "-o", "json"]
-        assert await asyncio.to_thread(main, stored) == 2
-        assert "a relay is at work on" in capsys.readouterr().err
+        await refused(stored, capsys)
         asking = [*words, f"--alertmanager.url={alertmanager}"]
         assert await asyncio.to_thread(main, asking) == 1
         assert "REACH NOBODY: 2 firing alerts\n  would reach nobody: DiskFull" in (
@@ -60,11 +60,34 @@ async def test_a_removed_route_is_refused_with_the_names_of_what_would_be_lost(
         )
         relay.process.signal(signal.SIGTERM)
         assert await relay.process.ended() == 0
-        status = await asyncio.to_thread(main, stored)
-        said = capsys.readouterr()
-        assert status == 1, said.err
-        found = json.loads(said.out)
-        assert [(each["alertname"], each["times"]) for each in found["nobody"]] == [
-            ("DiskFull", 1), ("Lag", 1)
-        ]  # fmt: skip
-        assert [each["receiver"] for each in found["receivers"]] == ["dba"]
+        await refused(stored, capsys)
+
+
+async def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    """The diff by the stored payloads ends with status 1 and names what nobody would get."""
+    status = await asyncio.to_thread(main, words)
+    said = capsys.readouterr()
+    assert status == 1, said.err
+    found = json.loads(said.out)
+    assert [(each["alertname"], each["times"]) for each in found["nobody"]] == [
+        ("DiskFull", 1), ("Lag", 1)
+    ]  # fmt: skip
+    assert [each["receiver"] for each in found["receivers"]] == ["dba"]
+
+
+async def test_a_running_relay_tells_what_it_was_posted(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without an Alertmanager, and of more payloads than a page holds."""
+    old, new = tmp_path / "relay.yml", tmp_path / "new.yml"
+    old.write_text(CONFIG)
+    new.write_text(CONFIG.replace('    - {receiver: dba, matchers: [team="db"]}\n', ""))
+    async with processes(tmp_path) as running:
+        relay = await start_relay(running, old)
+        for number in range(600):
+            assert await relay.post(payload(f"Slow{number}", "web")) == 200
+        for name in ("DiskFull", "Lag"):
+            assert await relay.post(payload(name, "db")) == 200
+        words = ["routes", "diff", str(new), f"--config.file={old}"]
+        stored = [*words, f"--storage.path={tmp_path / 'data'}", "-o", "json"]
+        await refused(stored, capsys)

@@ -152,7 +152,7 @@ async def test_a_group_that_nobody_posts_any_more_turns_stale_without_a_sound() 
     t.expect(between(0, 1), post("warning Disk"))
     t.expect(
         between(25 * HOUR, 25 * HOUR + 1),
-        edit("nothing heard of this group for 1\u00a0d\u00a01\u00a0h"),
+        edit("no report of this group for 1\u00a0d\u00a01\u00a0h"),
     )
     t.expect(between(31 * HOUR, 31 * HOUR + 1), edit("⚪ no longer reported Disk"))
     await t.run(until=40 * HOUR)

@@ -172,20 +172,25 @@ def test_stop_ends_all_subscriptions_of_the_chat() -> None:
 @pytest.mark.parametrize(
     ("text", "at", "until", "answer"),
     [
-        ("mute 2h", T0, T0 + 7200, "Muted until 14:06. What still fires then will be shown."),
+        ("mute 2h", T0, T0 + 7200, "Muted until 14:06. Alerts that still fire then will be shown."),
         (
             "mute 2h",
             T0 - 3600,
             T0 + 3600,
-            "Muted until 13:06. What still fires then will be shown.",
+            "Muted until 13:06. Alerts that still fire then will be shown.",
         ),
         (
             "mute 2h",
             T0 + 3600,
             T0 + 7200,
-            "Muted until 14:06. What still fires then will be shown.",
+            "Muted until 14:06. Alerts that still fire then will be shown.",
         ),
-        ("mute 2h", 0.0, T0 + 7200, "Muted until 14:06. What still fires then will be shown."),
+        (
+            "mute 2h",
+            0.0,
+            T0 + 7200,
+            "Muted until 14:06. Alerts that still fire then will be shown.",
+        ),
         ("mute 2h", T0 - 7200, 0.0, "Not muted (any more)."),
         ("mute 0", T0, 0.0, "Not muted (any more)."),
     ],
@@ -280,8 +285,8 @@ OPEN = ChatContext(
             "alerts alertname=Disk, instance=a",
             ["1 alert is open", "🟠 warning Disk · a · since 10:00 (0\u00a0s)"],
         ),
-        ("alerts severity=page", ["None of the open alerts here matches."]),
-        ("alerts nonsense", ["That is no matcher: expected one of = != =~ !~ after nonsense"]),
+        ("alerts severity=page", ["No open alert here matches."]),
+        ("alerts nonsense", ["This is not a matcher: expected one of = != =~ !~ after nonsense"]),
     ],
 )
 def test_alerts_tells_what_the_chat_shows_as_open(text: str, answer: list[str]) -> None:

@@ -42,6 +42,9 @@ def test_faults_stand_in_the_order_of_the_file_each_once() -> None:
         "url: https://api.telegram.org/bot1000001:canary_canary_canary/getMe",
         "password: canary",
         "'webhook_url' : canary",
+        "authorization: {credential: canary}",
+        "X-Key: {secret: [canary, 'canary two']}",
+        "secrets: canary",
     ],
 )
 def test_what_looks_like_a_secret_is_starred_out_in_its_own_width(line: str) -> None:
@@ -54,6 +57,7 @@ def test_what_looks_like_a_secret_is_starred_out_in_its_own_width(line: str) -> 
     "line",
     [
         "bot_token_file: /run/secrets/telegram",
+        "credentials_file: /run/secrets/am",
         "webhook_url_file: {label: team, allow: {db: x}}",
         'team="db:web"',
     ],

@@ -53,7 +53,7 @@ def test_what_is_wrong_comes_from_the_first_that_says_it(
         ([{"instance": "h:9100", "cpu": "0"}, {"instance": "h:9101", "cpu": "0"}],
          ["h instance=h:9100", "h instance=h:9101"]),
         ([{"zebra": "1"}, {"zebra": "2"}], ["1", "2"]),
-        ([{"replica": "1"}, {"replica": "2"}], ["", ""]),
+        ([{"replica": "1"}, {"replica": "2"}], ["replica=1", "replica=2"]),
     ],
 )  # fmt: skip
 def test_lines_have_what_differs_the_most_telling_first(

@@ -90,7 +90,7 @@ REFUSED = [
     ('"a"="b\nc"', 4, "line break"),
     ("é='x'", 2, "double quote"),
     ("é=a~", 3, "expected =~ or !~"),
-    ("é=a`b", 3, "has to stand in double quotes"),
+    ("é=a`b", 3, "must be in double quotes"),
     ("foo=~(", 5, "missing )"),
     ('a="1", foo=~"a**"', 12, "bad repetition operator"),
     ('foo=~"(?=x)"', 5, "without look-around"),

@@ -673,3 +673,26 @@ def test_no_payload_names_a_card_of_the_relays_own(own: GroupId) -> None:
 def test_the_keys_of_the_relays_own_cards_are_the_ones_kept_from_payloads() -> None:
     assert {DIGEST.group_key, QUIET.group_key} == OWN_KEYS
     assert NOTICES.group_key == OWN_PREFIX
+
+
+@pytest.mark.parametrize("more", [{}, {"startsAt": "soon"}])
+def test_what_grafana_tells_beside_the_annotations_is_kept_under_names_of_its_own(
+    more: dict[str, object],
+) -> None:
+    told = {
+        "status": "firing",
+        "labels": {"alertname": "Disk"},
+        "annotations": {"summary": "full"},
+        "silenceURL": "https://grafana.example.org/silence",
+        "dashboardURL": "",
+        "panelURL": 3,
+        "values": {"B": 6.70508435, "C": 1},
+        **more,
+    }
+    (alert,) = next(iter(parse(json.dumps({"alerts": [told]}).encode(), ""))).alerts
+    assert alert.annotations == {
+        "summary": "full",
+        "__silence_url__": "https://grafana.example.org/silence",
+        "__panel_url__": "3",
+        "__values__": "B=6.705, C=1",
+    }

@@ -6,13 +6,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from relay.core.action.episode import ShownAlert
-from relay.core.action.keyboard import (
-    ActingMarks,
-    ButtonPlace,
-    TakenMark,
-    keyboard,
-    lines,
-)
+from relay.core.action.keyboard import ButtonPlace, keyboard, lines
+from relay.core.action.marks import ActingMarks, Known, TakenMark, marks_of
 from relay.core.action.press import (
     MOST_PRESSES,
     Press,
@@ -141,7 +136,7 @@ def test_who_may_not_is_told_whom_to_ask_and_changes_nothing() -> None:
 def test_a_silence_that_lasts_longer_is_named_and_a_shorter_one_of_ours_is_made_longer() -> None:
     longer = pressed(press("silence", number=3600), PressContext(CARD, suppressed=silenced(A, B)))
     assert longer.outcome == "nothing"
-    assert "silent until 01:23 already (Ben)" in longer.answer.text.text
+    assert "already silenced until 01:23 (Ben)" in longer.answer.text.text
     made = Silencing(
         "old", "", "silence", BEN, 900.0, (A.key, B.key), silence_id="s1", starts_at=901.0
     )
@@ -276,7 +271,7 @@ def test_the_data_of_a_button_says_card_and_delivery() -> None:
 
 def asked(**changes: object) -> ActingMarks:
     silencing = Silencing("a", "", "silence", BEN, 985.0, (A.key,))
-    return ActingMarks(asked=(replace(silencing, **changes),))
+    return marks_of((A,), Known(asked=(replace(silencing, **changes),)), 1800.0, NOW)
 
 
 @pytest.mark.parametrize(

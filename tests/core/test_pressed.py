@@ -15,9 +15,12 @@ from relay.core.action.pressed import (
     decode,
     encode,
 )
+from relay.core.alert import GroupId
+from relay.core.routing.lane import LaneKey
 
 KEY, PLACE = b"k" * 32, "telegram https://api.telegram.org 7 -1001"
-NAME = card_name("lane", "group", "")
+LANE = LaneKey("telegram", "api", "1", "-1")
+NAME = card_name(LANE, GroupId("", "am", "{}"), "")
 verbs = st.sampled_from(("take", "release", "over", "silence", "menu", "end"))
 numbers = st.integers(0, 2**53)
 
@@ -61,5 +64,6 @@ def test_data_of_another_version_is_old_not_forged(monkeypatch: pytest.MonkeyPat
 
 def test_a_card_has_one_short_name() -> None:
     assert len(NAME) == 11
-    assert card_name("lane", "group", "") == NAME
-    assert card_name("a", "bc") != card_name("ab", "c")
+    assert card_name(LANE, GroupId("", "am", "{}"), "") == NAME
+    assert card_name(LANE, GroupId("", "am", "{}"), "f") != NAME
+    assert card_name(LANE, GroupId("a", "m", "{}"), "") != NAME

@@ -25,7 +25,7 @@ DEPLOY = SeenSilence(
     "s1", (Matcher("alertname", "=", "A"),), 50.0, 500.0, "Ben", "deploy", "active"
 )
 BY_BEN = Suppressed("silenced", 500.0, "Ben", "deploy", "s1")
-SILENCED = SeenAlert(LABELS, "f1", silenced_by=("s1",))
+SILENCED = SeenAlert(LABELS, KEY, silenced_by=("s1",))
 
 
 def test_a_silence_made_elsewhere_shows_its_end_creator_and_comment() -> None:
@@ -37,7 +37,7 @@ def test_a_silence_made_elsewhere_shows_its_end_creator_and_comment() -> None:
 
 def test_of_two_silences_the_one_that_lasts_longest_counts() -> None:
     longer = SeenSilence("s2", DEPLOY.matchers, 50.0, 900.0, "Anna", "", "active")
-    alert = SeenAlert(LABELS, "f1", silenced_by=("s1", "s2"))
+    alert = SeenAlert(LABELS, KEY, silenced_by=("s1", "s2"))
     found = reconcile({KEY: LABELS}, {}, Poll(OLD, (alert,), (DEPLOY, longer)), {}, 100.0)
     assert found.suppressed[KEY].by == "Anna"
     assert covering((DEPLOY, longer), LABELS, 100.0) == longer
@@ -46,7 +46,7 @@ def test_of_two_silences_the_one_that_lasts_longest_counts() -> None:
 
 
 def test_what_inhibits_an_alert_is_named_where_a_card_knows_it() -> None:
-    alert = SeenAlert(LABELS, "f1", inhibited_by=("f9",))
+    alert = SeenAlert(LABELS, KEY, inhibited_by=("f9",))
     poll = Poll(OLD, (alert,), ())
     named = reconcile({KEY: LABELS}, {}, poll, {"f9": "NodeDown node-3"}, 100.0)
     assert named.suppressed == {KEY: Suppressed("inhibited", by="NodeDown node-3")}

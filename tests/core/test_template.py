@@ -282,7 +282,7 @@ def test_a_template_that_does_not_say_that_it_is_late_has_it_said_for_it() -> No
     assert _card("{{ name }}", view).message.body.text.splitlines()[1:] == [
         "↪️ for oncall, whose chat could not be reached",
         "✂️ Alertmanager left out 2 alerts (max_alerts)",
-        "💤 nothing heard of this group for 1\u00a0d\u00a01\u00a0h: it may have changed",
+        "💤 no report of this group for 1\u00a0d\u00a01\u00a0h: it may have changed",
         "❔ may be repeated: no answer came when it was first sent",
         "⏱ 14\u00a0min late: this chat could not be reached from 12:04 to 12:17",
     ]

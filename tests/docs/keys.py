@@ -97,7 +97,7 @@ def _models_of(hint: object) -> Iterator[type[BaseModel]]:
 
 
 def _key(model: type[BaseModel], name: str, info: FieldInfo, hint: object) -> Key:
-    text = info.description or field_docs(model).get(name, "")
+    text = " ".join((info.description or field_docs(model).get(name, "")).split())
     said = _DEFAULT.search(text)
     if said:
         text = text[: said.start()] + "."

@@ -3,7 +3,7 @@
 from prometheus_client.parser import text_string_to_metric_families
 
 from relay.core.balance import BalanceRow
-from relay.core.event import Called, Loaded
+from relay.core.event import Called, EscalationSettled, Loaded, PressAnswered
 from relay.operate.metrics import Metrics
 
 _OURS = "alert_relay_"
@@ -29,9 +29,12 @@ def _metrics() -> list[tuple[str, str, tuple[str, ...], str]]:
     metrics = Metrics()
     metrics.prime([("telegram", "ops")], ["telegram.html.j2"], ["null"])
     metrics.on_event(Loaded(ok=True, at=1.0, faults=0, sha256="abc"))
+    metrics.on_event(PressAnswered("take", "done"))
+    metrics.on_event(EscalationSettled("ops"))
     metrics.on_event(Called("telegram", "ops", "sendMessage", 200, 0.1, "", ""))
     rendered = metrics.render(
-        [BalanceRow("telegram", "ops", pending=1, oldest_pending=1.0)]
+        [BalanceRow("telegram", "ops", pending=1, oldest_pending=1.0)],
+        heard={"prometheus": 1.0},
     ).decode()
     found = []
     for family in text_string_to_metric_families(rendered):

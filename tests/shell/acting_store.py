@@ -1,11 +1,12 @@
 """What the durable state does for acting, in memory: the model that an engine is to follow."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import TypeVar
 
 from msgspec.structs import replace
 
+from relay.core.action.episode import ShownAlert
 from relay.core.action.press import (
     MessagePlace,
     Press,
@@ -18,7 +19,6 @@ from relay.core.action.reconcile import Reconciled, Suppressed
 from relay.core.action.rights import Presser
 from relay.core.action.silence import Silencing
 from relay.core.action.take import Taken
-from relay.core.alert import Labels
 from relay.core.routing.lane import LaneKey
 from relay.store.protocol import StoreError
 
@@ -106,20 +106,30 @@ class MemoryActing:
         self.silencings[silencing.id] = silencing
         return tuple(self.lanes.values())
 
-    def shown_alerts(self, source: str) -> dict[str, Labels]:
-        return {
-            alert.key: alert.labels
+    def shown_alerts(self, source: str) -> tuple[str, ...]:
+        return tuple(alert.key for alert in self._shown(source))
+
+    def names(self, source: str, alerts: Sequence[str]) -> dict[str, str]:
+        shown = {alert.key: alert.labels["alertname"] for alert in self._shown(source)}
+        return {key: shown[key] for key in alerts if key in shown}
+
+    def _shown(self, source: str) -> list[ShownAlert]:
+        return [
+            alert
             for card in self.cards.values()
             if card.source == source and card.closed_at is None
             for alert in card.alerts
-        }
+        ]
 
     def known_suppressed(self, source: str) -> dict[str, Suppressed]:
         keys = self.shown_alerts(source)
         return {key: each for key, each in self.suppressed.items() if key in keys}
 
-    def keep_reconciled(self, source: str, reconciled: Reconciled) -> tuple[LaneKey, ...]:
+    def keep_reconciled(
+        self, source: str, reconciled: Reconciled, now: float
+    ) -> tuple[LaneKey, ...]:
         assert source in {card.source for card in self.cards.values()}
+        assert now > 0
         self.suppressed |= reconciled.suppressed
         for key in reconciled.freed:
             self.suppressed.pop(key, None)

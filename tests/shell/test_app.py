@@ -14,7 +14,7 @@ from relay.__main__ import main
 from relay.app import App, Options
 from relay.operate import log
 from relay.sandbox.server import Sandbox
-from relay.store.data_dir import DataDir
+from relay.store.data_dir import CannotStart, DataDir
 from relay.store.protocol import StoreError
 from relay.store.sqlite.store import SqliteStore
 from tests.acceptance.life import life
@@ -197,3 +197,11 @@ async def test_a_notice_that_an_earlier_run_told_is_known_to_this_one(
                 "it is told", lambda: "answered with 400" in sandbox.telegram.transcript(OPS)
             )
         await app.stop()
+
+
+async def test_an_address_in_use_is_told_with_what_to_do(sandbox: Sandbox, tmp_path: Path) -> None:
+    port = int(sandbox.url.rpartition(":")[2])
+    app = App(Options(set_up_chats(sandbox, tmp_path), tmp_path / "data", port=port))
+    words = r": Address already in use; name another address with --web\.listen-address$"
+    with pytest.raises(CannotStart, match=words):
+        await app.start()

@@ -26,7 +26,7 @@ LOSING = {
     "a root receiver without chats": (
         (f"{BOT}route: {{receiver: ops, routes: [{{receiver: a, matchers: [x=y]}}]}}\n"
         f"receivers: [{{name: ops}}, {{name: a, {CHAT}}}]\n"),
-        'the receiver "ops" has no chat: what no other route takes is lost',
+        'the receiver "ops" has no chat: alerts that no other route takes are lost',
     ),
     "a notices receiver without chats": (
         BOT.replace("{", "{notices_receiver: n, ")
@@ -111,7 +111,7 @@ def test_the_web_configuration_is_checked_too(
 @pytest.mark.parametrize(
     ("case", "status", "says"),
     [
-        ("cfg-nullrecv", 1, ['cfg-nullrecv.yml:6:17: YAML reads null as nothing here: write "null"',
+        ("cfg-nullrecv", 1, ['cfg-nullrecv.yml:6:17: YAML reads null as no value: write "null"',
                              "cfg-nullrecv.yml:10:11: YAML reads null"]),
         ("cfg-nullrecv2", 1, ["cfg-nullrecv2.yml:6:17: YAML reads null"]),
         ("cfg-eq", 0, ['did you mean alertname=~".*"?', 'did you mean severity=~"critical|warning"',

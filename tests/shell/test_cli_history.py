@@ -169,3 +169,23 @@ def test_backup_refuses_to_overwrite(capsys: Output, tmp_path: Path) -> None:
     again = SqliteStore(tmp_path / "copy.db")
     assert again.balance()[0].delivered == 1
     again.close()
+
+
+@pytest.mark.parametrize(
+    ("words", "why"),
+    [
+        (["cards", "close", "x"], "argument CARD: 'x' is not the number of a card"),
+        (["history", "severity"], "'severity' is not a label: write NAME=VALUE"),
+        (["backup", "none/copy.db"], "none/copy.db: No such file or directory"),
+        (["serve", "--web.max-body=1MiB"], "'1MiB' is not a number of bytes, such as 134217728"),
+    ],
+)
+def test_wrong_use_is_told_in_plain_words(capsys: Output, words: list[str], why: str) -> None:
+    try:
+        status: object = main(words)
+    except SystemExit as stopped:
+        status = stopped.code
+    said = capsys.readouterr().err
+    assert (status, said.count("\n")) == (2, 1)
+    assert why in said
+    assert "Errno" not in said

@@ -244,7 +244,7 @@ def test_nothing_that_is_there_is_written_over(
     (tmp_path / "relay.yml").write_text("mine")
     file = need_case("import-operator-generated.yml")
     assert main(["import", str(file), f"--out={tmp_path}"]) == 2
-    assert "relay.yml is there already: name an empty folder" in capsys.readouterr().err
+    assert "relay.yml exists already: name an empty folder" in capsys.readouterr().err
     assert (tmp_path / "relay.yml").read_text() == "mine"
     assert not (tmp_path / "secrets").exists()
 

@@ -207,7 +207,7 @@ async def test_without_a_relay_the_verbs_open_the_storage(capsys: Output) -> Non
             "alert-relay invite: the configuration has only the bots 111",
         ),
         (["create", "--name=x", "--expires=soon"], "bad duration"),
-        (["create", "--name=x", "--expires=0"], "is no time at all"),
+        (["create", "--name=x", "--expires=0"], "is not above zero"),
         (["create", "--name=x", "--uses=0"], "'0' is not a number of people"),
         (["create"], "the following arguments are required: --name"),
         (["create", "--name=x"], "alert-relay: no storage at data"),

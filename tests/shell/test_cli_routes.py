@@ -2,10 +2,10 @@
 
 import io
 import json
-import sqlite3
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ import pytest
 
 from relay.__main__ import main
 from relay.core.webhook.payload import parse
+from relay.store.protocol import NewPayload
+from relay.store.sqlite.store import SqliteStore
 
 ROOT = Path(__file__).parents[2]
 OLD = """\
@@ -166,7 +168,7 @@ def with_tests(*entries: str) -> str:
             f"labels: {{team: db}}, receivers: [dba], at: {DAY}, muted: true",
             "missing: dba at that time; nothing is muted",
         ),
-        ("labels: {}, receivers: [ops], muted: true", 'Write "at" as well'),
+        ("labels: {}, receivers: [ops], muted: true", '"muted" needs "at"'),
         ("labels: {}, receivers: [ops], at: noon", "bad time"),
     ],
 )
@@ -287,11 +289,11 @@ def test_diff_reads_what_the_storage_keeps(
     assert main(["routes", "diff", "new.yml"]) == 2
     assert "no storage at data" in capsys.readouterr().err
     (folder / "data").mkdir()
-    with sqlite3.connect(folder / "data/relay.db") as db:
-        db.execute("CREATE TABLE payload (id INTEGER PRIMARY KEY, accepted_at REAL, body BLOB)")
-        for part in parse(json.dumps(body(DAY, DISK)).encode(), "eu"):
-            row = (time.time() - 3600, msgspec.json.encode(part))
-            db.execute("INSERT INTO payload (accepted_at, body) VALUES (?, ?)", row)
+    store = SqliteStore(folder / "data/relay.db")
+    for part in parse(json.dumps(body(DAY, DISK)).encode(), "eu"):
+        kept = NewPayload(part.group, msgspec.json.encode(part), time.time() - 3600, ())
+        store.batch([partial(store.accept, [kept])])
+    store.close()
     assert main(["routes", "diff", "new.yml", "--since=5m"]) == 2
     assert "no payload to compare" in capsys.readouterr().err
     assert main(["routes", "diff", "new.yml", "--since=2h"]) in (0, 1)
@@ -310,3 +312,16 @@ def test_a_file_that_is_no_payload_is_one_line(
     err = capsys.readouterr().err
     assert says in err
     assert err.count("\n") == 1
+
+
+def test_explain_has_the_timetable_of_an_escalation(capsys: pytest.CaptureFixture[str]) -> None:
+    acting = "--config.file=config/examples/acting.yml"
+    labels = ("team=db", "severity=critical")
+    assert main(["routes", "test", acting, "--explain", *labels]) == 0
+    *_, receiver, first, second = capsys.readouterr().out.splitlines()[:5]
+    assert (receiver, first) == (
+        "dba", "  after 10 min mentions discord_role:111222333444555666, Anna",
+    )  # fmt: skip
+    assert second == "  after 25 min goes to leads"
+    assert main(["routes", "test", acting, "--explain", "team=db", "severity=info"]) == 0
+    assert "after" not in capsys.readouterr().out

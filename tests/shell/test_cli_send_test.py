@@ -136,8 +136,8 @@ async def test_what_a_chat_refuses_is_said_with_the_remedy_and_its_place(
     [
         ("429", "too many calls", "run this again in 7 s"),
         ("502", "a gateway could not reach", "try again later"),
-        ("cut after", "connection closed", "the message may stand there"),
-        ("not json", "an answer that is not Telegram's", "the message may stand there"),
+        ("cut after", "connection closed", "it may have the message"),
+        ("not json", "an answer that is not Telegram's", "it may have the message"),
     ],
 )
 async def test_a_platform_in_trouble_is_told_from_a_faulty_configuration(

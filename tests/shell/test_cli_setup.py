@@ -141,7 +141,7 @@ receivers:
     assert mode("relay.yml") == 0o640
     assert "add a route to it: -  {matchers: [...], receiver: dba}" in capsys.readouterr().out
     assert await telegram(sandbox, f"--chat={FORUM}", "--receiver=dba") == 2
-    assert "a receiver dba is there already" in capsys.readouterr().err
+    assert "a receiver dba exists already" in capsys.readouterr().err
 
 
 async def test_another_bot_stands_in_its_own_entries(sandbox: Sandbox) -> None:

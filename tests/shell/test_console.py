@@ -2,6 +2,7 @@
 markup.
 """
 
+import html
 import re
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -10,6 +11,7 @@ import aiohttp
 import pytest
 
 from relay.app import App, Options
+from relay.console.forms import MOST_FORM
 from relay.console.plot import HEIGHT, bars
 from relay.console.sessions import SECONDS, Sessions
 from relay.console.words import WORDS, language_of
@@ -24,6 +26,10 @@ PAGES = (
     "/explain?labels=alertname%3DDisk&at=2026-11-29T23:00:00",
     "/explain?labels=oops+x",
     "/chats",
+    "/templates",
+    "/templates?name=discord.md.j2&payload=1",
+    "/templates?payload=99",
+    "/configuration",
     "/a/1",
     "/a/99",
 )
@@ -109,6 +115,86 @@ async def test_the_history_tells_what_was_discarded_and_explain_why(relay: Runni
     assert "has no chat: discarded" in text
     _, text, _ = await relay.get("/history?labels=alertname%3DNope")
     assert "Nope was never heard" in text
+
+
+async def tried(relay: Running, path: str, **fields: str) -> str:
+    """The page that a form gets."""
+    form = aiohttp.FormData(fields, default_to_multipart=True)
+    async with (
+        aiohttp.ClientSession() as session,
+        session.post(relay.url + path, data=form) as answer,
+    ):
+        assert answer.status == 200
+        return re.sub(r"\s+", " ", html.unescape(re.sub(r"<[^>]+>", " ", await answer.text())))
+
+
+async def test_explain_shows_the_message_of_each_chat_as_the_alert_last_came(
+    relay: Running,
+) -> None:
+    _, text, _ = await relay.get("/explain?labels=alertname%3DDisk")
+    assert re.search(r'<article class="message telegram" aria-label="[^"]*chat -1001">', text)
+    assert "firing Disk" in re.sub(r"<[^>]+>", "", text)
+
+
+async def test_a_template_is_tried_against_a_sample_or_a_payload_and_is_not_in_force(
+    relay: Running,
+) -> None:
+    own = "<b>MINE</b> {{ alerts[0].labels.alertname }}"
+    text = await tried(relay, "/templates", template=own, markup="html", payload="1")
+    assert "MINE Disk" in text
+    assert "discord" in text
+    text = await tried(relay, "/templates", template=own, markup="html", sample="one")
+    assert "MINE HighErrorRate" in text
+    text = await tried(relay, "/templates", template="{% if %}", markup="html")
+    assert "fault 1:" in text
+    text = await tried(relay, "/templates", template="{{ labels.pod }}{{ 1 / 0 }}", markup="none")
+    assert "fault 1:" in text
+    _, page, _ = await relay.get("/explain?labels=alertname%3DDisk")
+    assert "MINE" not in page
+
+
+async def test_a_template_that_takes_too_much_ends_alone(relay: Running) -> None:
+    endless = (
+        "{% for a in range(99999) %}{% for b in range(99999) %}{{ b }}{% endfor %}{% endfor %}"
+    )
+    text = await tried(relay, "/templates", template=endless, markup="none")
+    assert "fault 1:" in text or "took more time" in text
+    assert (await relay.get("/"))[0] == 200
+
+
+async def test_a_changed_file_is_compared_by_what_came_and_not_kept(relay: Running) -> None:
+    (folder,) = {Path(relay.app.options.config_file).parent}
+    before = sorted(folder.iterdir())
+    new = CONFIG.format(url="http://127.0.0.1:1").replace("receiver: ops,", "receiver: blackhole,")
+    text = await tried(relay, "/configuration", text=new)
+    assert "Compared by 3 payloads" in text
+    assert "Would reach nobody" in text
+    assert "lost Disk 1 " in text
+    text = await tried(relay, "/configuration", text="route: {receiver: nobody}")
+    assert "unknown receiver" in text or "nobody" in text
+    assert sorted(folder.iterdir()) == before
+    assert "ops" in relay.app.config.current.routing.targets
+
+
+async def test_an_uploaded_file_makes_the_relay_read_no_file(
+    relay: Running, tmp_path: Path
+) -> None:
+    (tmp_path / "other.j2").write_text("{{ canary-of-a-file")
+    named = CONFIG.format(url="http://127.0.0.1:1").replace(
+        'bot_token: "111:canarytokencanarytokencanarytoken000"', "bot_token_file: /etc/hostname"
+    )
+    text = await tried(relay, "/configuration", text=f"templates: ['{tmp_path}/*.j2']\n{named}")
+    assert "canary-of" not in text
+    assert "Compared by 3 payloads" in text
+
+
+async def test_forms_of_other_sites_and_large_ones_are_refused(relay: Running) -> None:
+    form = aiohttp.FormData({"template": "x"}, default_to_multipart=True)
+    foreign = {"Sec-Fetch-Site": "cross-site"}
+    assert (await relay.post("/templates", data=form, headers=foreign))[0] == 403
+    assert (await relay.post("/templates", data={"template": "x"}))[0] == 413
+    large = aiohttp.FormData({"template": "x" * MOST_FORM}, default_to_multipart=True)
+    assert (await relay.post("/configuration", data=large))[0] == 413
 
 
 async def test_it_only_reads(relay: Running) -> None:

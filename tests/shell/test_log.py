@@ -4,7 +4,6 @@ import io
 import json
 import logging
 import re
-from collections.abc import Iterator
 
 import pytest
 from hypothesis import given
@@ -26,16 +25,6 @@ from relay.operate import log
 
 TOKEN = "123456789:AAcanaryCanaryCanaryCanaryCanary_-x"
 HOOK = "https://discord.com/api/webhooks/998877665544332211/canaryCanary_canary-Canary"
-
-
-@pytest.fixture(autouse=True)
-def logging_restored() -> Iterator[None]:
-    root, relay = logging.getLogger(), logging.getLogger("relay")
-    before = root.handlers, root.level, relay.level
-    yield
-    root.handlers, _, _ = before
-    root.setLevel(before[1])
-    relay.setLevel(before[2])
 
 
 def written(

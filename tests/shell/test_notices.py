@@ -96,7 +96,7 @@ class Operators:
         ),
         (
             Loaded(ok=False, at=1.0, faults=2, first="relay.yml:3:5: unknown key"),
-            "2 faults is refused, the old one serves: relay.yml:3:5: unknown key",
+            "2 faults and is refused, the old one stays: relay.yml:3:5: unknown key",
         ),
         (FAILED, "team.j2 fails"),
         (Contradicted("{}", "https://a.example", "https://b.example"), "/alerts/SOURCE"),

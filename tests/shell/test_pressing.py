@@ -29,6 +29,7 @@ from relay.core.action.settings import (
     Person,
 )
 from relay.core.active_config import ActiveConfig
+from relay.core.alert import GroupId
 from relay.core.bot.account import Bot
 from relay.core.bot.update import BotId, CallbackQuery, ChatInfo, Topic, Written
 from relay.core.event import Event
@@ -42,6 +43,7 @@ from tests.shell.acting_store import KEY, MemoryActing, Now, shown
 API = "https://api.telegram.org"
 BOT, BOT_ID = Bot(API, "7", Secret("7:t"), HttpOptions(), "polling", ""), BotId(API, "7")
 GROUP = ChatInfo("-1001", "supergroup", "Ops")
+ALERTS = GroupId("", "am", "{}")
 TELEGRAM = LaneKey("telegram", API, "7", "-1001")
 DISCORD = LaneKey("discord", "https://discord.com/api/v10", "5555555", "777777")
 ANNA = Person("Anna", "12", "343434")
@@ -79,7 +81,7 @@ class World:
         )
         self.config = CurrentConfig(config)
         for lane, message in ((TELEGRAM, "5"), (DISCORD, "444444")):
-            name = card_name(lane.platform)
+            name = card_name(lane, ALERTS, "")
             self.store.show(lane, message, shown(CARD, name=name))
         self.presses = Presses(
             self.store,
@@ -105,7 +107,7 @@ class World:
         return Response(200, {}, b'{"ok":true,"result":{"message_id":90}}')
 
     def data(self, lane: LaneKey, verb: Verb, number: int = 0) -> str:
-        said = ButtonData(verb, card_name(lane.platform), 3, number)
+        said = ButtonData(verb, card_name(lane, ALERTS, ""), 3, number)
         return encode(said, KEY, button_place(lane))
 
     async def press(
@@ -149,7 +151,7 @@ async def test_a_take_on_one_platform_is_the_same_on_the_other(world: World) -> 
     assert world.store.takes[ALERT.key].holder.name == "Anna"
     assert set(world.woken) == {TELEGRAM, DISCORD}
     same = await world.interact(world.interaction("take"))
-    assert same["data"]["content"].startswith("It is yours since")
+    assert same["data"]["content"].startswith("It has been yours since")
     other = await world.interact(world.interaction("take", "999999"))
     assert other["data"]["flags"] == 64
     assert other["data"]["content"].startswith("Anna has it since")
@@ -190,7 +192,7 @@ async def test_a_store_that_fails_does_nothing_and_says_so(world: World) -> None
 
 async def test_forged_data_and_data_of_another_chat_change_nothing(world: World) -> None:
     elsewhere = encode(
-        ButtonData("silence", card_name("telegram"), 3, 3600),
+        ButtonData("silence", card_name(TELEGRAM, ALERTS, ""), 3, 3600),
         KEY,
         button_place(replace(TELEGRAM, chat="-1002")),
     )
@@ -255,7 +257,7 @@ async def test_how_long_is_asked_by_a_form_on_discord(world: World) -> None:
     (silencing,) = world.store.silencings.values()
     assert silencing.comment == "A: deploy now, by Anna (discord 343434)"
     wrong = replace(sent, id="700003", values={"duration": "soon"})
-    assert "no duration" in (await world.interact(wrong))["data"]["content"]
+    assert "not a duration" in (await world.interact(wrong))["data"]["content"]
 
 
 async def test_who_may_not_silence_gets_no_form(world: World) -> None:

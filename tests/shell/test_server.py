@@ -256,6 +256,16 @@ async def test_a_refusal_is_told_with_its_reason_and_whence_it_came(
     ]
 
 
+@pytest.mark.parametrize("path", ["/alerts/eu%20west", f"/alerts/{'x' * 65}/"])
+async def test_a_name_that_no_source_can_have_is_refused_with_those_that_it_can(
+    relay: Relay, path: str
+) -> None:
+    got = await relay.send(head("POST", path, {"Content-Length": "2"} | EMPTY), b"{}")
+    assert got.status == 404
+    assert b"the source in /alerts/SOURCE has at most 64 letters" in got.body
+    assert len(got.body) <= 200
+
+
 @pytest.mark.parametrize(
     ("method", "path", "level"),
     [("GET", "/", "debug"), ("GET", "/favicon.ico", "debug"), ("POST", "/alert", "info")],
@@ -279,7 +289,9 @@ async def test_what_is_not_meant_for_alerts_is_noted_but_does_not_count(
     assert [record.levelname.lower() for record in caplog.records] == [level]
 
 
-@pytest.mark.parametrize("path", ["/api/v2/alerts", "/api/v1/alerts", "/alerts/api/v2/alerts"])
+@pytest.mark.parametrize(
+    "path", ["/api/v2/alerts", "/api/v1/alerts", "/alerts/api/v2/alerts", "/prefix/api/v2/alerts/"]
+)
 async def test_what_prometheus_posts_to_alertmanager_is_recognised_by_its_path(
     relay: Relay, path: str
 ) -> None:

@@ -77,7 +77,10 @@ def test_a_client_certificate_guards_only_when_it_is_required(
 
 TLS = "tls_server_config: {cert_file: cert.pem, key_file: key.pem"
 FAULTS = {
-    "users: {}": 'web.yml:1:1: unknown key "users"',
+    "users: {}": (
+        'web.yml:1:1: unknown key "users", write one of basic_auth_users, bearer_token_files,'
+        " protect_all, tls_server_config"
+    ),
     "bearer_token_file: [one]": (
         'web.yml:1:1: unknown key "bearer_token_file", did you mean "bearer_token_files"?'
     ),

@@ -31,6 +31,8 @@ LABELS = {
     "sort",
     "template",
     "version",
+    "kind",
+    "name",
     "le",
     "sha256",
 }
@@ -98,7 +100,7 @@ def exposed() -> set[str]:
     metrics = Metrics()
     metrics.prime([("telegram", "ops")], ["own.j2"])
     row = BalanceRow("telegram", "ops", accepted=1, pending=1, oldest_pending=1.0)
-    text = metrics.render([row]).decode()
+    text = metrics.render([row], heard={"prometheus": 1.0}).decode()
     return {
         name
         for family in text_string_to_metric_families(text)

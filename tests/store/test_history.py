@@ -15,6 +15,8 @@ from msgspec.structs import replace
 from relay.core.alert import Notification
 from relay.core.history import DeliveryTrace, Refusal, Trace
 from relay.core.routing.route import Discarded
+from relay.core.told_history import told
+from relay.store.acting import PressRow
 from relay.store.history import REFUSALS_KEPT, HistoryPage, HistoryQuery
 from relay.store.protocol import NewPayload, StoreError
 from relay.store.sqlite import history, overview, purge
@@ -121,6 +123,28 @@ def test_refusals_are_bounded(store: SqliteStore) -> None:
     assert rows[-1].at == T0 + 50
 
 
+def press(store: SqliteStore, number: int) -> None:
+    row = PressRow("telegram", "12345", "Anna", "-1001", "7", "take", "done", ("f",), "taken")
+    store._db.execute(
+        "INSERT INTO press (key, at, source, alert, body) VALUES (?, ?, '', 'f', ?)",
+        (str(number), T0 + number, msgspec.json.encode(row)),
+    )
+
+
+def test_presses_stand_among_the_rest_in_order_and_page_by_page(store: SqliteStore) -> None:
+    store.accept([discarded(15)])
+    store.refused([refusal(25)])
+    for number in (10, 20, 30):
+        press(store, number)
+    rows = [row for page in all_of(store, HistoryQuery(limit=2)) for row in page.rows]
+    assert sorted(row.at - T0 for row in rows) == [10, 15, 20, 25, 30]
+    (page,) = all_of(store, HistoryQuery(outcome="pressed"))
+    assert [row.at - T0 for row in page.rows] == [30, 20, 10]
+    assert told(page.rows[0], None) == "Anna (telegram 12345) pressed take: taken (done)"
+    assert all_of(store, HistoryQuery(outcome="refused"))[0].rows == (replace(refusal(25), id=1),)
+    assert not any(page.rows for page in all_of(store, HistoryQuery((("alertname", "x"),))))
+
+
 def test_payloads_without_deliveries_are_the_first_to_go(
     store: SqliteStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -165,6 +189,7 @@ STATEMENTS = {
     history.BY_NAME: ("Disk", 9, 9),
     history.ALL: (9, 9),
     history.REFUSALS: (9, 0.0, 9),
+    history.PRESSES: (9, 0.0, 9),
     history.DELIVERIES: (1,),
     history.LAST_OF_NAME: ("Disk",),
     overview.OPEN_CARDS: (0, "", "", 9),

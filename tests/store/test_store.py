@@ -509,3 +509,19 @@ def test_a_card_that_the_chat_shows_whole_merges_what_is_pending(store: Store) -
     assert store.fold(TELEGRAM, [CardChange(card, None, urgent=False, settled=True)]) == (
         Ended("ops", "merged", 1),
     )
+
+
+def test_what_a_failed_transaction_accepted_is_not_spread_in_place_of_another(
+    store: Store,
+) -> None:
+    def accept_and_fail() -> None:
+        posted = notification(alert("a"))
+        store.accept([replace(new_payload(TELEGRAM), notification=posted)])
+        raise StoreError("the disk is full")
+
+    store.batch([accept_and_fail])
+    store.batch([partial(store.accept, [new_payload(TELEGRAM, posted=notification(alert("b")))])])
+    store.batch([partial(store.claim, TELEGRAM, T0, 9)])
+    ended = notification(alert("b", "resolved"), group=GroupId("", "relay", "other"))
+    (kept,) = store.batch([partial(accepted, store, [new_payload(DISCORD, posted=ended)])])
+    assert kept == (DISCORD, TELEGRAM)

@@ -1,18 +1,18 @@
-"""Escalation: a clock for each alert that nobody has taken, and what is due when.
+"""Escalation: a clock for each alert that nobody has taken, and its steps.
 
 It starts with the first message that a chat accepted. It stops when the alert is taken, over,
 suppressed or muted, and starts anew with another episode, a higher severity, a release, a take that
 ran out, or a silence that ends while the alert fires.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.action.episode import same_episode
-from relay.core.action.settings import Escalation, EscalationStep
+from relay.core.action.settings import Escalation, EscalationStep, Who
 
 MOST_GROUPS = 10  # that one escalation message names
 LANE_GAP = 60.0  # seconds between escalation messages of one lane
@@ -27,12 +27,28 @@ _RESTARTS: dict[Event, tuple[Stop, ...]] = {
 }  # fmt: skip
 
 
+class EscalationReply(Struct, frozen=True, omit_defaults=True):
+    """What an escalation has to say in a chat since `at` (Unix seconds): a text of the catalogue,
+    `age` in seconds or a count, whom it mentions by the configuration, and the `others` (names of
+    groups) of which it says the same.
+    """
+
+    key: Literal["escalated", "last_reminder", "still_yours"]
+    at: float
+    age: float = 0.0
+    count: int = 0
+    name: str = ""
+    mention: tuple[Who, ...] = ()
+    others: tuple[str, ...] = ()
+
+
 class EscalationClock(Struct, frozen=True):
     """How far an alert has escalated under a receiver. Times are Unix seconds.
 
     `started_at` is what steps count from, `done` the `after` of the last step that was done (-1.0:
     none), `repeats` how often the last was repeated, `repeated_at` when. `stopped` says why it
-    rests. `taken_at`: it was taken then; `asked`: that take was asked again.
+    rests. `taken_at`: it was taken then; `asked`: that take was asked again. `owed` is what its
+    cards have to say.
     """
 
     receiver: str
@@ -47,6 +63,7 @@ class EscalationClock(Struct, frozen=True):
     ended_at: float = 0.0
     taken_at: float = 0.0
     asked: bool = False
+    owed: EscalationReply | None = None
 
 
 class StepDue(Struct, frozen=True):
@@ -166,8 +183,56 @@ def due_now(
 
 def _restarted(clock: EscalationClock, now: float) -> EscalationClock:
     return replace(
-        clock, started_at=now, done=-1.0, repeats=0, repeated_at=0.0, stopped="", asked=False
+        clock,
+        started_at=now,
+        done=-1.0,
+        repeats=0,
+        repeated_at=0.0,
+        stopped="",
+        asked=False,
+        owed=None,
     )
+
+
+def said_of(
+    clock: EscalationClock, what: EscalationDue, holder: str, now: float
+) -> EscalationReply | None:
+    """What is said in the chat; None for a step to another receiver."""
+    match what:
+        case StepDue(step):
+            age = now - clock.started_at
+            return (
+                EscalationReply("escalated", now, age, mention=step.mention)
+                if step.mention
+                else None
+            )
+        case LastDue(reminders):
+            return EscalationReply("last_reminder", now, count=reminders)
+        case AskDue():
+            return EscalationReply("still_yours", now, name=holder)
+
+
+def came_from(
+    plans: Mapping[str, Escalation], clocks: Iterable[EscalationClock], receiver: str
+) -> tuple[str, float] | None:
+    """Whose alerts came to `receiver` because nobody took them, and after how many seconds."""
+    for clock in clocks:
+        plan = plans.get(clock.receiver)
+        for step in plan.steps if plan else ():
+            if step.receiver == receiver and step.after <= clock.done:
+                return clock.receiver, step.after
+    return None
+
+
+def owed_of(clocks: Iterable[EscalationClock], told_at: float) -> EscalationReply | None:
+    """The newest that a card has to say, and has not said since `told_at`."""
+    rests = ("taken", "over", "suppressed", "muted")
+    owed = [
+        clock.owed
+        for clock in clocks
+        if clock.owed is not None and clock.owed.at > told_at and clock.stopped not in rests
+    ]
+    return max(owed, key=lambda said: said.at, default=None)
 
 
 class Owed(Struct, frozen=True):

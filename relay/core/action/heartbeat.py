@@ -1,4 +1,4 @@
-"""Heartbeats: alerts that have to arrive again and again, and what it means when one does not."""
+"""Heartbeats: alerts that have to arrive again and again, and the loss of one that does not."""
 
 from collections.abc import Iterable, Sequence
 from typing import Literal
@@ -15,7 +15,8 @@ from relay.core.routing.matcher import matches
 class Beat(Struct, frozen=True):
     """A heartbeat as it was heard last. `values` are those of the labels `by`. Times are Unix
     seconds; `heard`: it was heard at all, else `seen_at` is when it was configured. `lost_at`: it
-    was told as lost then.
+    was told as lost then, and `told_at` for the last time; `back_at`: it came again then, which is
+    yet to be told.
     """
 
     name: str
@@ -23,11 +24,13 @@ class Beat(Struct, frozen=True):
     seen_at: float
     heard: bool = True
     lost_at: float | None = None
+    told_at: float = 0.0
+    back_at: float | None = None
 
 
 class Outage(Struct, frozen=True):
-    """What kept us from hearing: the relay began to listen at `up_since`, and answered `refused`
-    payloads of the source with 503 since the last beat.
+    """The reason why the relay could not receive: it began to listen at `up_since` (Unix seconds),
+    and answered `refused` payloads of the source with 503 since the last beat.
     """
 
     up_since: float

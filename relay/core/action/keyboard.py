@@ -1,46 +1,20 @@
-"""The buttons of a card, and the lines that say who has it and what keeps it silent."""
+"""The buttons of a card, and the lines that say who has its alerts and what silences them."""
 
 from collections.abc import Iterable
 
 from msgspec import Struct
 
+from relay.core.action.marks import ActingMarks
 from relay.core.action.pressed import ButtonData, Verb, encode
-from relay.core.action.reconcile import Suppressed
 from relay.core.action.settings import ActingConfig
-from relay.core.action.silence import Silencing
 from relay.core.action.take import Holder
 from relay.core.text.message import Button
 from relay.core.text.richtext import RichText, concat, join
 from relay.core.text.texts_acting import act
 from relay.core.text.times import Reader
 
-_LATE = 10.0  # seconds after which an answer of Alertmanager is missed
 _MOST_HOLDERS = 3
 _NO_BREAK = "\u00a0"
-
-
-class TakenMark(Struct, frozen=True, omit_defaults=True):
-    """Who has alerts of the card, and since when."""
-
-    holder: Holder
-    since: float
-
-
-class ActingMarks(Struct, frozen=True, omit_defaults=True):
-    """What acting has to say of a card: who has its firing alerts, how many of them are `untaken`,
-    why they are suppressed (`loud` of them are not), what was asked of Alertmanager, and since when
-    nothing was heard from its source.
-    """
-
-    taken: tuple[TakenMark, ...] = ()
-    untaken: int = 0
-    suppressed: tuple[Suppressed, ...] = ()
-    loud: int = 0
-    asked: tuple[Silencing, ...] = ()
-    lost: tuple[str, float] | None = None
-
-
-NO_MARKS = ActingMarks()
 
 
 class ButtonPlace(Struct, frozen=True):
@@ -93,12 +67,25 @@ def _button(
 
 def lines(marks: ActingMarks, reader: Reader) -> tuple[RichText, ...]:
     """The lines of a card: ✋ only on what is taken, 🔕 only while Alertmanager confirms it."""
-    found = (_taken(marks, reader), *_suppressed(marks, reader), *_asked(marks, reader))
+    found = (
+        _untaken(marks, reader),
+        _taken(marks, reader),
+        *_suppressed(marks, reader),
+        *_asked(marks, reader),
+    )
     lost: tuple[RichText, ...] = ()
     if marks.lost is not None:
         name, since = marks.lost
         lost = (act(reader.language, "no_news_line", name=name, since=reader.time(since).rich()),)
     return tuple(line for line in (*found, *lost) if line is not None)
+
+
+def _untaken(marks: ActingMarks, reader: Reader) -> RichText | None:
+    if marks.untaken_by is None:
+        return None
+    receiver, seconds = marks.untaken_by
+    age = str(reader.duration(seconds))
+    return act(reader.language, "escalated_from", receiver=receiver, age=age)
 
 
 def _taken(marks: ActingMarks, reader: Reader) -> RichText | None:
@@ -152,8 +139,7 @@ def _asked(marks: ActingMarks, reader: Reader) -> list[RichText]:
     for each in marks.asked:
         since = reader.time(each.asked_at).rich()
         if each.state == "asked":
-            late = bool(each.tries) and reader.now - each.asked_at >= _LATE
-            key = "asked_late_line" if late else "asked_line"
+            key = "asked_late_line" if each.late else "asked_line"
             found.append(act(reader.language, key, since=since))
         elif each.state in ("refused", "unknown"):
             why = act(reader.language, "wide", each.mutes) if each.why == "wide" else each.why

@@ -1,4 +1,4 @@
-"""Judging a press: pure, so that what it changes is committed in one transaction with it."""
+"""Judging a press: pure, so that its effects are committed in one transaction with it."""
 
 from collections.abc import Sequence
 from typing import Literal
@@ -129,7 +129,9 @@ class PressAnswer(Struct, frozen=True):
 
 
 class PressEffects(Struct, frozen=True):
-    """What a press comes to: rows to keep, what the person is told, and how `history` calls it."""
+    """The effects of a press: rows to keep, the answer to the person, and the words of
+    `history`.
+    """
 
     answer: PressAnswer
     outcome: Outcome
@@ -138,6 +140,7 @@ class PressEffects(Struct, frozen=True):
     takes: tuple[Taken, ...] = ()
     released: tuple[str, ...] = ()
     silencings: tuple[Silencing, ...] = ()
+    source: str = ""
 
 
 class _Case(Struct, frozen=True):
@@ -174,7 +177,9 @@ class _Case(Struct, frozen=True):
     ) -> PressEffects:
         answer = PressAnswer(text, alert, asks, offers)
         keys = tuple(each.key for each in self.alerts)
-        return PressEffects(answer, outcome, self.data.verb, keys, takes, released, silencings)
+        return PressEffects(
+            answer, outcome, self.data.verb, keys, takes, released, silencings, self.card.source
+        )
 
 
 def judge(

@@ -4,12 +4,11 @@ Truth is what it answers; an empty answer of one that is young or settling prove
 failing API changes no card.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
-from relay.core.action.episode import alert_key
 from relay.core.alert import Labels
 from relay.core.routing.matcher import Matcher, matches
 
@@ -80,7 +79,7 @@ class Reconciled(Struct, frozen=True):
 
 
 def reconcile(
-    shown: Mapping[str, Labels],
+    shown: Iterable[str],
     known: Mapping[str, Suppressed],
     poll: Poll,
     names: Mapping[str, str],
@@ -89,7 +88,7 @@ def reconcile(
     """Lays a poll over what is known of the alerts that open cards show, by alert key. `names` are
     how cards call alerts, by Alertmanager's fingerprint.
     """
-    seen = {alert_key(alert.labels): alert for alert in poll.suppressed}
+    seen = {alert.fingerprint: alert for alert in poll.suppressed}
     silences = {silence.id: silence for silence in poll.silences}
     changed: dict[str, Suppressed] = {}
     freed: list[str] = []

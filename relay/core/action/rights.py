@@ -17,6 +17,7 @@ from relay.core.action.settings import (
 )
 from relay.core.alert import Labels
 from relay.core.routing.matcher import matches
+from relay.core.text.message import Mention
 
 
 class Presser(Struct, frozen=True):
@@ -99,6 +100,37 @@ def is_one(who: Who, presser: Presser) -> bool:
             return presser.platform == platform and presser.id == number
         case Named(person):
             return bool(presser.id) and person.id_on(presser.platform) == presser.id
+
+
+def spelled(who: Who) -> str:
+    """Who is meant, in the words of the configuration."""
+    match who:
+        case Everyone():
+            return "everyone"
+        case ChatAdmins():
+            return "telegram_chat_admins"
+        case RoleId(number):
+            return f"discord_role:{number}"
+        case UserId(platform, number):
+            return f"{platform}_user:{number}"
+        case Named(person):
+            return person.name
+
+
+def mentions_of(who: Iterable[Who], platform: str) -> tuple[Mention, ...]:
+    """Those who can be mentioned on a platform."""
+    found: list[Mention] = []
+    for each in who:
+        match each:
+            case RoleId(number) if platform == "discord":
+                found.append(Mention("role", number, number))
+            case UserId(own, number) if own == platform:
+                found.append(Mention("user", number, number))
+            case Named(person) if person.id_on(platform):
+                found.append(Mention("user", person.id_on(platform), person.name))
+            case _:
+                pass
+    return tuple(found)
 
 
 def asks_for_admins(rules: Iterable[ActionRule]) -> bool:

@@ -1,4 +1,4 @@
-"""What the configuration says of acting: people, rules, Alertmanagers, escalations, heartbeats."""
+"""The configuration of acting: people, rules, Alertmanagers, escalations, heartbeats."""
 
 from typing import Literal
 
@@ -166,3 +166,8 @@ class ActingConfig(Struct, frozen=True):
     def is_on(self) -> bool:
         """Buttons are shown."""
         return self.actions is not None
+
+    @property
+    def is_used(self) -> bool:
+        """Cards may say something of acting."""
+        return bool(self.actions or self.alertmanagers or self.escalations or self.heartbeats)

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.action.episode import ShownAlert, same_episode
+from relay.core.action.episode import SAME_START, ShownAlert, same_episode
 
 AGAIN = 60.0  # seconds within which a second press takes over
 
@@ -81,6 +81,11 @@ def carried(taken: Taken, alert: ShownAlert) -> Taken:
     return replace(taken, starts_at=max(taken.starts_at, alert.starts_at), ended_at=None)
 
 
+def goes_on(taken: Taken, alert: ShownAlert) -> bool:
+    """The alert, whose take is in force, fires again or in a later episode: it is to be carried."""
+    return alert.starts_at > (taken.ended_at or taken.starts_at + SAME_START)
+
+
 def ended(taken: Taken, at: float) -> Taken:
     """The alert is over: the take rests, and is forgotten after the window."""
     return taken if taken.ended_at is not None else replace(taken, ended_at=at)
@@ -100,7 +105,7 @@ def take(
     *,
     sure: bool,
 ) -> Took | Already | HeldBy:
-    """What a press on Take comes to. `takes` are those in force by alert; `sure`: the person was
+    """The effects of a press on Take. `takes` are those in force by alert; `sure`: the person was
     told who has them and pressed again.
     """
     had = [takes[alert.key] for alert in alerts if alert.key in takes]
@@ -119,7 +124,7 @@ def take(
 def release(
     alerts: Sequence[ShownAlert], takes: Mapping[str, Taken], holder: Holder
 ) -> Released | HeldBy | NotTaken:
-    """What a press on Release comes to: one gives up what is one's own."""
+    """The effects of a press on Release: a person gives up only takes of their own."""
     had = [takes[alert.key] for alert in alerts if alert.key in takes]
     own = tuple(each.alert for each in had if each.holder.person == holder.person)
     if own:

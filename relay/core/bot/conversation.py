@@ -1,5 +1,6 @@
-"""What follows from an update: commands are carried out and answered, chats noted; pure, so that it
-can be committed together with the update."""
+"""The effects of an update: commands are carried out and answered, chats noted. Pure, so that they
+are committed together with the update.
+"""
 
 import re
 from collections.abc import Callable, Iterable, Mapping
@@ -60,7 +61,7 @@ class _CommandContext(Struct, frozen=True):
 
 
 def respond(update: Update, known: ChatContext, policy: Policy, now: float) -> UpdateEffects:
-    """What an update causes. `policy` is that of personal chats, for language and time zone."""
+    """The effects of an update. `policy` is that of personal chats, for language and time zone."""
     match update:
         case Command():
             return _command(update, known, policy, now)

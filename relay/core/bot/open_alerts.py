@@ -1,4 +1,4 @@
-"""What /alerts answers: the alerts that a chat's cards show as open, by severity."""
+"""The answer to /alerts: the open alerts of a chat's cards, by severity."""
 
 from collections.abc import Iterable, Sequence
 

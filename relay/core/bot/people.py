@@ -137,8 +137,8 @@ def with_topics_of(entry: ChatEntry, before: ChatEntry) -> ChatEntry:
 
 
 def hash_of(token: str) -> str:
-    """What is kept of an invitation's token. It is random, so a plain hash cannot be turned
-    round.
+    """The hash that the store keeps of an invitation's token. The token is random, so a plain hash
+    cannot be reversed.
     """
     return sha256(token.encode()).hexdigest()
 
@@ -188,7 +188,7 @@ def subscribers(
 
 
 def described(subscription: Subscription) -> tuple[tuple[str, str], ...]:
-    """What a log line says of the subscription."""
+    """The subscription in the words of a log line."""
     return (("id", subscription.id), ("name", subscription.name), ("invite", subscription.invite))
 
 

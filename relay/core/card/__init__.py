@@ -1,1 +1,1 @@
-"""What a chat shows of a group, and what is to be done so that it does."""
+"""The state of a group in a chat, and the steps that bring the chat to it."""

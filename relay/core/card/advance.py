@@ -1,4 +1,4 @@
-"""Advancing: what an attempt came to is laid over the card and its lane."""
+"""Advancing: the outcome of an attempt is applied to the card and its lane."""
 
 from typing import assert_never
 
@@ -113,8 +113,9 @@ def _delivered(card: Card, state: LaneState, step: Step, shown: Shown, now: floa
                 shown=replace(shown, message=message, posted_at=posted),
                 shown_seq=card.folded_seq,
             )
-        case Reply():
+        case Reply(said=said):
             card = _without(card, step)
+            card = replace(card, escalated_at=said.at) if said else card
         case _:
             assert_never(step)
     return Advanced(

@@ -1,13 +1,17 @@
-"""A card: the message that shows one alert group (or one alert) in one chat, and what that message
-should say.
+"""A card: the message that shows one alert group (or one alert) in one chat, as it is and as it
+should be.
 """
 
+from collections.abc import Iterable
 from hashlib import blake2b
 
 import msgspec
 from msgspec import Struct
 from msgspec.structs import replace
 
+from relay.core.action.episode import ShownAlert
+from relay.core.action.escalation import EscalationReply
+from relay.core.action.marks import NO_MARKS, ActingMarks
 from relay.core.alert import GroupId, Labels
 from relay.core.card.failures import Failures
 from relay.core.card.severity import rank
@@ -24,7 +28,8 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     not list it; after the hold it is gone. `held_since`: it was posted as firing after its resolve;
     after the hold it fires. `returned`: it is reported again after it was gone. `via`: the group
     that reported it last (hashed), where that is another than the card's. `unproven`: its absence
-    follows from a first notification alone.
+    follows from a first notification alone. `joined_seq` is the delivery with which its episode
+    came to the card, 0 unknown.
     """
 
     fingerprint: str
@@ -43,6 +48,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     returned: bool = False
     via: str = ""
     unproven: bool = False
+    joined_seq: int = 0
 
     @property
     def severity(self) -> str:
@@ -61,17 +67,19 @@ class Shown(Struct, frozen=True):
 
 class OwedReply(Struct, frozen=True):
     """A reply that is due. `about` are fingerprints, `since` the acceptance of what caused it.
-    `required`: it is sent also when the budget is short; others fold into the edit then.
+    `required`: it is sent also when the budget is short; others fold into the edit then. `said` is
+    what an escalation says.
     """
 
     kind: ReplyKind
     about: tuple[str, ...]
     since: float
     required: bool = False
+    said: EscalationReply | None = None
 
 
 class Head(Struct, frozen=True):
-    """What the latest payload said of the whole group."""
+    """The values of the whole group in its latest payload."""
 
     group_labels: Labels = {}
     route_labels: Labels = {}
@@ -108,7 +116,9 @@ class Card(Struct, frozen=True, omit_defaults=True):
     others. `fallback_for`: the receiver whose chat could not be reached, where this is a fallback's
     card. `shown_seq`: the delivery up to which the message shows the card; kept for acting from the
     chat, which belongs to what was shown at that moment. `failures` are calls for it that failed
-    since one got through, `tried_at` when the last call ended, whatever it came to.
+    since one got through, `tried_at` when the last call ended, whatever it came to. `acting` is
+    what people and Alertmanager did about its alerts; `escalated_at`: it last said then that nobody
+    takes them.
     """
 
     group: GroupId
@@ -142,6 +152,23 @@ class Card(Struct, frozen=True, omit_defaults=True):
     tried_at: float = 0.0
     counted_via: str = ""
     counted_seq: int = 0
+    acting: ActingMarks = NO_MARKS
+    escalated_at: float = 0.0
+
+
+def shown_alerts(card: Card) -> tuple[ShownAlert, ...]:
+    """The alerts of the card, as acting knows them."""
+    return tuple(
+        ShownAlert(
+            entry.labels,
+            entry.starts_at,
+            entry.status == "firing",
+            entry.joined_seq,
+            entry.seen,
+            entry.fingerprint,
+        )
+        for entry in card.entries
+    )
 
 
 def mark(card: Card) -> str:
@@ -149,11 +176,14 @@ def mark(card: Card) -> str:
     them.
 
     Annotations are left out on purpose: a card that differs in them alone is shown with the next
-    edit, a repeat's at the latest (`refreshed`).
+    edit, a repeat's at the latest (`refreshed`). So is the loss of a heartbeat: many cards would be
+    edited at once.
     """
     visible = [(e.fingerprint, e.status, e.starts_at, e.ends_at) for e in card.entries]
     told: tuple[object, ...] = (visible, card.stale, card.head.truncated, len(card.rounds))
-    state = msgspec.json.encode((*told, card.refreshed) if card.refreshed else told)
+    told = (*told, card.refreshed) if card.refreshed else told
+    acting = replace(card.acting, lost=None) if card.acting.lost else card.acting
+    state = msgspec.json.encode(told if acting == NO_MARKS else (*told, acting))
     return blake2b(state, digest_size=12).hexdigest()
 
 
@@ -205,8 +235,45 @@ def urgency(entry: Entry) -> tuple[int, int, float, str]:
 def is_held(card: Card) -> bool:
     """Something is held back for a moment: an alert may be gone, or fire after all."""
     return any(
-        entry.absent_since is not None or entry.held_since is not None for entry in card.entries
+        (entry.absent_since is not None and not is_suppressed(card, entry))
+        or entry.held_since is not None
+        for entry in card.entries
     )
+
+
+def is_suppressed(card: Card, entry: Entry) -> bool:
+    """Alertmanager has the alert and says that it is suppressed: that counts as reported."""
+    return entry.status == "firing" and entry.fingerprint in card.acting.silent
+
+
+def is_taken(card: Card) -> bool:
+    """Somebody has each of its alerts that fire."""
+    return bool(card.acting.taken) and not card.acting.untaken
+
+
+def overlaid(card: Card, acting: ActingMarks, now: float) -> Card:
+    """The card with what acting has to say of it at `now`. An alert that was suppressed until now
+    may be absent for a while yet: Alertmanager notifies it with the next turn of its group.
+    """
+    if acting == card.acting:
+        return card
+    freed = set(card.acting.silent) - set(acting.silent)
+    entries = tuple(
+        replace(entry, absent_since=now, unproven=True)
+        if entry.absent_since is not None and entry.fingerprint in freed
+        else entry
+        for entry in card.entries
+    )
+    return replace(card, entries=entries, acting=acting)
+
+
+def owing(card: Card, said: EscalationReply | None, keys: Iterable[str]) -> Card:
+    """The card with what an escalation has to say, and nothing else of the kind."""
+    others = tuple(reply for reply in card.owed if reply.kind != "escalated")
+    if said is None:
+        return card if others == card.owed else replace(card, owed=others)
+    owed = OwedReply("escalated", tuple(keys), said.at, required=True, said=said)
+    return replace(card, owed=(*others, owed))
 
 
 def is_untold(card: Card) -> bool:

@@ -220,7 +220,7 @@ def _rings_at(digest: Card, lines: Sequence[Line], policy: Policy, hours: Hours)
 
 
 def joined(lines: Iterable[Line]) -> tuple[Line, ...]:
-    """What is urgent in a digest, and came to it since it last made a sound."""
+    """The lines of urgent cards that fire and joined the digest after its last sound."""
     return tuple(
         each for each in lines if each.urgent and each.status == "firing" and not each.rung
     )
@@ -249,7 +249,7 @@ def is_following(lines: Iterable[Line]) -> bool:
 
 
 def rank_of(lines: Sequence[Line]) -> Rank:
-    """The rank of a digest: the most urgent thing that it newly tells."""
+    """The rank of a digest: that of its most urgent news."""
     untold = [each for each in lines if each.untold]
     firing = [each for each in untold if each.status == "firing"]
     if any(each.urgent for each in firing):
@@ -265,7 +265,7 @@ def shows_all(digest: Card, lines: Sequence[Line]) -> bool:
 
 
 def storm_of(digest: Card) -> Storm:
-    """What the digest remembers of its storm."""
+    """The storm that the digest remembers."""
     return digest.storm or Storm()
 
 

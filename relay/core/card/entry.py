@@ -1,4 +1,4 @@
-"""An alert of a card: what a report of it, or its absence from one, makes of it."""
+"""An alert of a card, and how a report of it, or its absence from one, changes it."""
 
 from typing import Literal
 
@@ -18,7 +18,7 @@ _UNPROVEN = 300.0
 
 
 def fires(entry: Entry) -> bool:
-    """The alert fires."""
+    """Whether the alert fires."""
     return entry.status == "firing"
 
 
@@ -52,9 +52,9 @@ def continued(old: Entry, alert: Alert, at: float, via: str) -> Entry:
 
 
 def is_new_episode(old: Entry, alert: Alert) -> bool:
-    """The alert began anew, though the end of the episode before was never posted
-    (`send_resolved: false`, or lost): it starts after it was reported last, and is no copy of
-    another replica.
+    """Whether the alert began anew although the end of the episode before was never posted
+    (`send_resolved: false`, or lost): it starts after its last report, and is no copy of another
+    replica.
     """
     return (
         alert.status == "firing"
@@ -120,9 +120,9 @@ def _new(
 
 
 def absent(entry: Entry, at: float, via: str, reason: str) -> Entry:
-    """The alert after a whole payload of the group (see `Entry.via`). Not listed, it may be gone,
-    and does not fire after all if that was held. A first notification of a group that the card
-    knows proves little: Alertmanager may have been restarted without its log.
+    """The alert after a whole payload of the group without it (see `Entry.via`): it may be gone,
+    and a held firing is dropped. A first notification of a known group proves little, since
+    Alertmanager may have restarted without its log.
     """
     if entry.seen >= at or entry.via != via:
         return entry
@@ -159,6 +159,7 @@ def ripens_at(entry: Entry, hold: float) -> float | None:
 
 
 def goes_on(entry: Entry, hold: float, at: float) -> bool:
-    """Another alert of the same identity continues this one: it fires, or ended up to `hold`
-    seconds ago."""
+    """Whether another alert of the same identity continues this one: it fires, or ended up to
+    `hold` seconds ago.
+    """
     return fires(entry) or (entry.ends_at is not None and entry.ends_at + hold >= at)

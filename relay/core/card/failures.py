@@ -1,4 +1,4 @@
-"""Failures: what failed calls say of a card, and when of its lane."""
+"""Failures: what failed calls mean for a card and for its lane (docs/adr/0019)."""
 
 from hashlib import blake2b
 
@@ -40,8 +40,8 @@ def name_of(group: GroupId, fingerprint: str) -> str:
 
 
 def is_at_fault(failures: Failures | None, state: LaneState) -> bool:
-    """The card, not its lane, is what fails: another card of the lane got through after it, while
-    nothing else failed, or several times.
+    """Whether the card fails and not its lane: another card of the lane got through after it
+    failed, at once or before it failed again.
     """
     if failures is None:
         return False
@@ -61,8 +61,8 @@ def paused_until(failures: Failures | None, state: LaneState) -> float:
 
 
 def yields(failures: Failures | None, name: str, state: LaneState, now: float) -> bool:
-    """Other cards of the lane that have something to do go first: this one failed, and they tell
-    whether the lane works. Not for long.
+    """Whether other cards of the lane go before this one, which failed. They show whether the lane
+    works; for a minute at most.
     """
     if failures is None or now >= failures.retry_at + OTHERS_FIRST:
         return False
@@ -70,7 +70,7 @@ def yields(failures: Failures | None, name: str, state: LaneState, now: float) -
 
 
 def owes_fallback(failures: Failures | None) -> bool:
-    """The card cannot be told in its chat for long: its fallback tells it."""
+    """Whether the fallback has to get a copy, since the chat will not show the card for long."""
     if failures is None:
         return False
     return failures.unknown >= MOST_UNKNOWN or (
@@ -81,7 +81,9 @@ def owes_fallback(failures: Failures | None) -> bool:
 def not_taken(
     before: Failures | None, state: LaneState, now: float, jitter: float, why: str
 ) -> Failures:
-    """After a call that was not taken: pauses grow, and spread by `jitter` (0 to 1)."""
+    """The failures after a call that the platform did not take. Pauses grow, and are spread by
+    `jitter` (0 to 1).
+    """
     failures = _again(before, state, now, why)
     return replace(failures, retry_at=now + growing(failures.tries, jitter))
 
@@ -89,7 +91,9 @@ def not_taken(
 def unknown(
     before: Failures | None, state: LaneState, now: float, why: str, *, repeatable: bool
 ) -> Failures:
-    """After a call without an answer. One that is `repeatable` leaves no second message behind."""
+    """The failures after a call without an answer. One that is `repeatable` leaves no second
+    message behind.
+    """
     failures = _again(before, state, now, why)
     number = failures.unknown + 1
     pause = min(BLIND_PAUSE * 2.0 ** min(number - 1, 16), LONGEST_BLIND_PAUSE)
@@ -99,7 +103,9 @@ def unknown(
 
 
 def cut_short(before: Failures | None, now: float, why: str) -> Failures:
-    """After a call during which the relay itself stopped: that says nothing of card or lane."""
+    """The failures after a call during which the relay stopped, which counts against neither card
+    nor lane.
+    """
     failures = before or Failures()
     return replace(
         failures, tries=failures.tries + 1, at=now, retry_at=now + RESTART_PAUSE, why=why
@@ -107,15 +113,15 @@ def cut_short(before: Failures | None, now: float, why: str) -> Failures:
 
 
 def hastened(failures: Failures, now: float) -> Failures:
-    """The failures of a card that has to tell of something new: its next try is not far off."""
+    """The failures of a card with news: its next try comes soon."""
     return replace(
         failures, retry_at=min(failures.retry_at, max(now, failures.at + LONGEST_BLIND_PAUSE))
     )
 
 
 def doubted(state: LaneState, failed: Failures, name: str, now: float, jitter: float) -> LaneState:
-    """The lane after a call for the card of this name `failed`: it pauses itself only when calls
-    for different cards fail and none gets through. One that fails again says nothing new of it.
+    """The lane after a call for the card `name` failed. The lane pauses only when calls for
+    different cards fail and none gets through; a card that fails again does not count twice.
     """
     after = replace(state, attempts=state.attempts + 1)
     if failed.tries > 1:
@@ -143,7 +149,9 @@ def reached(state: LaneState, now: float) -> LaneState:
 
 
 def growing(number: int, jitter: float) -> float:
-    """The pause after that many failures, in seconds."""
+    """The pause in seconds after that many failures: 1 s, doubled up to 5 min, less up to half of
+    it by `jitter` (0 to 1).
+    """
     return min(FIRST_PAUSE * 2.0 ** min(number - 1, 16), LONGEST_PAUSE) * (0.5 + jitter / 2)
 
 

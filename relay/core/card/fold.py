@@ -1,5 +1,6 @@
-"""Folding: what a delivery brings is laid over a card's wanted state."""
+"""Folding: deliveries are applied to the wanted state of a card."""
 
+import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 
 from msgspec import Struct
@@ -13,6 +14,7 @@ from relay.core.card.card import (
     OwedReply,
     is_firing,
     is_settled,
+    is_suppressed,
     status,
     text,
     urgency,
@@ -114,8 +116,13 @@ def ripen(card: Card, policy: Policy, now: float) -> Card:
     """The card with its holds that are over by `now` carried out: gone, firing after all, stale, or
     closed because nothing spoke for it any more.
     """
-    entries = tuple(ripe(entry, policy.late_hold, now) for entry in card.entries)
+    entries = tuple(
+        entry if is_suppressed(card, entry) else ripe(entry, policy.late_hold, now)
+        for entry in card.entries
+    )
     silent_at = card.heard_at + policy.stale_after
+    if _is_accounted_for(card):
+        silent_at = math.inf
     if card.stale and silent_at + STALE_CLOSES_AFTER <= now:
         entries = tuple(_unspoken(entry, card.heard_at) for entry in entries)
     stale = is_firing(card) and silent_at <= now
@@ -136,6 +143,13 @@ def ripen(card: Card, policy: Policy, now: float) -> Card:
     if revived:
         return _fire(ripened, card, revived, (), now, policy)
     return _close(ripened, card, now, policy)
+
+
+def _is_accounted_for(card: Card) -> bool:
+    """Alertmanager accounts for each alert of the card that fires."""
+    return bool(card.acting.silent) and all(
+        is_suppressed(card, entry) for entry in card.entries if fires(entry)
+    )
 
 
 def _unspoken(entry: Entry, heard_at: float) -> Entry:
@@ -162,9 +176,12 @@ def contradiction(before: Card, after: Card) -> tuple[str, str] | None:
 def ripens_at(card: Card, policy: Policy) -> float | None:
     """When `ripen` next changes something, Unix seconds."""
     holds = [
-        at for entry in card.entries if (at := entry_ripens_at(entry, policy.late_hold)) is not None
+        at
+        for entry in card.entries
+        if (at := entry_ripens_at(entry, policy.late_hold)) is not None
+        and not is_suppressed(card, entry)
     ]
-    if is_firing(card):
+    if is_firing(card) and not _is_accounted_for(card):
         silent_at = card.heard_at + policy.stale_after
         holds.append(silent_at + STALE_CLOSES_AFTER if card.stale else silent_at)
     return min(holds, default=None)
@@ -197,8 +214,10 @@ def _lay(card: Card, delivery: Arriving, policy: Policy) -> tuple[bool, Card]:
         )
         if fires(new) and old is not None and is_new_episode(old, alert):
             anew.append(alert.fingerprint)
+            new = replace(new, joined_seq=delivery.seq)
         elif fires(new) and before is None and (old is None or not fires(old)):
             fresh.append(alert.fingerprint)
+            new = replace(new, joined_seq=delivery.seq)
         entries[alert.fingerprint] = new
     laid = replace(card, entries=tuple(entries.values()), receiver=policy.receiver, stale=False)
     if delivery.last and delivery.whole:

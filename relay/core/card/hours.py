@@ -1,6 +1,4 @@
-"""Hush: whether the time of day keeps a card from its chat (muted routes) or only from making a
-sound (quiet hours).
-"""
+"""Hours: whether the time of day mutes a card (muted routes) or only its sound (quiet hours)."""
 
 from collections.abc import Iterable, Mapping
 from functools import lru_cache
@@ -21,10 +19,11 @@ Intervals = Mapping[str, TimeInterval]
 
 
 class Hours(Struct, frozen=True):
-    """`muted`: nothing is sent, but for edits of messages that stand where `edits`. `quiet`: what
-    is sent makes no sound, unless it is urgent. `until`: when that changes, Unix seconds, or when
-    to look again; None when neither holds. `by`: the time interval that mutes, empty for a chat
-    that muted itself."""
+    """`muted`: nothing is sent, but for edits of existing messages if `edits`. `quiet`: messages
+    make no sound unless they are urgent. `until`: when that changes or is to be checked again, Unix
+    seconds; None when neither holds. `by`: the time interval that mutes, empty for a chat that
+    muted itself.
+    """
 
     muted: bool = False
     quiet: bool = False
@@ -46,11 +45,9 @@ class _Intervals(Struct, frozen=True):
 def hours_at(
     routing: Routing, intervals: Intervals, card: Card, lane: LaneKey, policy: Policy, now: float
 ) -> Hours:
-    """How the present hour treats the card in this chat.
-
-    A chat may mute itself: then its messages stay true, by edits, which nobody hears. Else a card
-    is muted when each route that leads its firing alerts here is: inside a `mute_time_intervals`,
-    or outside all its `active_time_intervals` (Alertmanager notify/mute.go).
+    """The hours of the card in this chat at this moment. A chat that muted itself gets edits only.
+    Otherwise a card is muted when all routes that lead its firing alerts here are muted: inside a
+    `mute_time_intervals`, or outside all `active_time_intervals` (Alertmanager notify/mute.go).
     """
     if now < policy.muted_until:
         return Hours(muted=True, until=policy.muted_until, edits=True)

@@ -1,4 +1,6 @@
-"""What a lane has learnt of its chat: moved, thread gone, down, or in trouble since when."""
+"""The state of a lane: the chat moved, its thread is gone, it is down, or it has been in trouble
+since a moment.
+"""
 
 from typing import Literal
 
@@ -11,8 +13,9 @@ Trouble = Literal["unreachable", "rate_limited", "refused", "restarted"]
 
 
 class Down(Struct, frozen=True):
-    """The chat or bot refuses us: no call before `probe_at`, none at all when it is None; one at
-    once when the secret is no longer the one with this mark. `left`: see `ChatDown`."""
+    """The chat or bot refuses calls: none before `probe_at`, none at all when it is None, and one
+    at once when the secret no longer has this mark. `left` is that of `ChatDown`.
+    """
 
     why: str
     since: float
@@ -51,14 +54,15 @@ class LaneState(Struct, frozen=True):
 
 
 def taking_over(state: LaneState, left: LaneState) -> LaneState:
-    """The state of a lane that has to tell what another one, `left`, could not: where that one was
-    down, this is why it comes late."""
+    """The state of a lane that gets the messages of another one, `left`: if that one was down, its
+    trouble is the reason for their lateness.
+    """
     if left.down is None or (state.trouble and not state.trouble_until):
         return state
     return replace(state, trouble="refused", trouble_since=left.down.since, trouble_until=0.0)
 
 
 def leading(state: LaneState, step: Step, now: float) -> LaneState:
-    """The state that says where the step goes at `now`."""
+    """The state that decides the address of the step at `now`."""
     again = isinstance(step, Post) and state.thread_again <= now
     return replace(state, thread_gone=state.thread_gone and not again)

@@ -1,4 +1,4 @@
-"""What an operator can say of a card: show it after all, leave it as it is, or close it."""
+"""Commands of an operator on a card: show it after all, leave it as it is, or close it."""
 
 from msgspec.structs import replace
 
@@ -13,13 +13,13 @@ def resume(card: Card, now: float) -> Card:
 
 
 def waive(card: Card) -> Card:
-    """The card with no duty to show what it is now; what changes it later is shown as ever."""
+    """The card without the duty to show its present state; later changes are shown."""
     return replace(card, refused=mark(card), owed=(), waiting_since=None)
 
 
 def end(card: Card, now: float) -> Card:
-    """The card with all that fires on it ended at `now`, as if nobody reported it any more. Where
-    the chat never heard of it, it need not be told.
+    """The card with all its firing alerts ended at `now`, as if nobody reported them any more. A
+    chat that never got the card need not be told.
     """
     entries = tuple(
         replace(entry, status="gone", ends_at=now, absent_since=None, held_since=None)

@@ -1,4 +1,4 @@
-"""What an attempt at a platform came to. Every answer is one of these values; none is an
+"""The outcomes of an attempt at a platform. Every answer is one of these values; none is an
 exception.
 """
 
@@ -16,8 +16,9 @@ class Delivered(Struct, frozen=True, tag=True):
 
 
 class RateLimited(Struct, frozen=True, tag=True):
-    """Nothing was taken. No request to `budgets` (keys as the platform names them) before
-    `retry_after` seconds; `whole` is the budget that they are a part of (see `Block`)."""
+    """The platform took nothing. No request to `budgets` (keys as the platform names them) before
+    `retry_after` seconds; `whole` is the budget that contains them (see `Block`).
+    """
 
     retry_after: float
     budgets: tuple[str, ...]
@@ -31,8 +32,10 @@ class Unavailable(Struct, frozen=True, tag=True):
 
 
 class Unknown(Struct, frozen=True, tag=True):
-    """No answer came after bytes were sent: the message may stand in the chat. A repeat says so.
-    `stopped`: the relay itself stopped during the call, which says nothing of the platform."""
+    """No answer came after bytes were sent: the chat may have the message, and a repetition says
+    so. `stopped`: the relay itself stopped during the call, which does not count against the
+    platform.
+    """
 
     why: str
     stopped: bool = False
@@ -51,21 +54,23 @@ class Rejected(Struct, frozen=True, tag=True):
 
 
 class MessageGone(Struct, frozen=True, tag=True):
-    """The message to edit or to reply to is no more, or takes no more edits: a new one is due."""
+    """The message to edit or to reply to does not exist any more, or takes no more edits: a new one
+    is due.
+    """
 
     why: str
 
 
 class ThreadGone(Struct, frozen=True, tag=True):
-    """The thread or topic is no more: the main chat takes its place."""
+    """The thread or topic does not exist any more: its messages go to the main chat."""
 
     why: str
 
 
 class ChatDown(Struct, frozen=True, tag=True):
-    """The chat will not take messages (kicked, deleted, never known): fallback, rare probes.
-    `forever`: no probe. `left`: the person blocked the bot, or the group put it out or is no more,
-    so that a subscription ends.
+    """The chat takes no messages (kicked, deleted, never known): fallback, rare probes. `forever`:
+    no probe. `left`: the person blocked the bot, or the group removed it or was deleted, so that a
+    subscription ends.
     """
 
     why: str

@@ -1,6 +1,16 @@
-"""Planning: what a chat shows is compared with what it should show, and the next step is named."""
+"""Planning: the difference between the state that a chat shows and the state that it should show
+gives the next step.
+"""
 
-from relay.core.card.card import Card, Entry, is_firing, is_settled, is_untold, mark
+from relay.core.card.card import (
+    Card,
+    Entry,
+    is_firing,
+    is_settled,
+    is_taken,
+    is_untold,
+    mark,
+)
 from relay.core.card.fold import ripens_at
 from relay.core.card.hours import UNRESTRICTED, Hours
 from relay.core.card.severity import never_rings
@@ -9,7 +19,7 @@ from relay.core.routing.lane import Policy
 from relay.core.routing.matcher import matches
 
 EDIT_GAP = 2.0  # seconds between edits of one card: what comes within them is shown by one edit
-_LOUD = ("raised", "joined", "repeated", "again")
+_LOUD = ("escalated", "raised", "joined", "repeated", "again")
 _NEWS = ("raised", "joined", "again")
 _LATER = float("inf")
 
@@ -32,8 +42,12 @@ def plan(card: Card, policy: Policy, now: float, hours: Hours = UNRESTRICTED) ->
         if is_untold(card):
             return Wait(ripe_at)
         return Post(silent=silent or card.announced or not is_firing(card), reply_to=card.previous)
-    loud = next((owed for owed in card.owed if owed.kind in _LOUD), None)
+    louder = (owed for owed in card.owed if owed.kind in _LOUD)
+    loud = min(louder, key=lambda owed: owed.kind != "escalated", default=None)
     if loud and not hours.muted:
+        if loud.said is not None:  # quiet hours do not hold it
+            return Reply(card.shown.message, loud.kind, policy.silent, loud.about, loud.said)
+        silent = silent or (loud.kind == "repeated" and is_taken(card))
         return Reply(card.shown.message, loud.kind, silent=silent, about=loud.about)
     if card.shown.mark != now_mark:
         at = card.shown.edited_at + EDIT_GAP
@@ -63,7 +77,7 @@ def turns_urgent(before: Card, after: Card, policy: Policy) -> bool:
 
 
 def rank_of(card: Card, step: Step, policy: Policy) -> Rank:
-    """The rank of a card's step, by what it tells."""
+    """The rank of a card's step, by its news."""
     match step:
         case Post():
             if not card.announced:
@@ -88,7 +102,7 @@ def rank(card: Card, policy: Policy, planned: Step | Wait, hours: Hours = UNREST
 
 
 def is_urgent_news(card: Card, kind: ReplyKind, about: tuple[str, ...], policy: Policy) -> bool:
-    """The reply tells of an urgent alert that fires since the chat last saw the card."""
+    """Whether the reply is about an urgent alert that fires since the chat last showed the card."""
     named = set(about)
     return kind in _NEWS and any(
         entry.fingerprint in named and _is_urgent(entry, policy) for entry in card.entries

@@ -1,11 +1,15 @@
-"""A step: the next call that brings a chat from what it shows to what it should show."""
+"""A step: the next call that brings a chat from the state that it shows to the state that it should
+show.
+"""
 
 from enum import IntEnum
 from typing import Literal
 
 from msgspec import Struct
 
-ReplyKind = Literal["joined", "raised", "repeated", "resolved", "again", "document"]
+from relay.core.action.escalation import EscalationReply
+
+ReplyKind = Literal["joined", "raised", "repeated", "resolved", "again", "document", "escalated"]
 
 
 class Rank(IntEnum):
@@ -42,19 +46,20 @@ class Post(Struct, frozen=True, tag=True):
 
 
 class Edit(Struct, frozen=True, tag=True):
-    """The card's message, changed to what the card is now."""
+    """The card's message, changed to the present state of the card."""
 
     message: MessageRef
 
 
 class Reply(Struct, frozen=True, tag=True):
     """One line under the card's message, for `document` with the whole list as a file. `about` are
-    the fingerprints it names (empty: the whole card)."""
+    the fingerprints it names (empty: the whole card), `said` is what an escalation says."""
 
     message: MessageRef
     kind: ReplyKind
     silent: bool
     about: tuple[str, ...] = ()
+    said: EscalationReply | None = None
 
 
 Step = Post | Edit | Reply

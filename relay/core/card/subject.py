@@ -1,11 +1,10 @@
-"""Who an alert is about: the labels that say which thing is ill, and not which exporter told of
-it.
-
-One function, `subject`, serves heads, lines, replies, digests, notices, links and the answers of
-the bot.
+"""The subject of an alert: the labels that name the thing that is ill, not the exporter that
+reported it. One function, `subject`, serves heads, lines, replies, digests, notices, links and the
+answers of the bot.
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence, Set
 from functools import lru_cache
 from typing import NamedTuple, Protocol
@@ -27,7 +26,7 @@ _KUBERNETES = (
     "k8s_job_name", "k8s_cronjob_name", "workload", "owner_name",
 )  # fmt: skip
 _THINGS = (
-    "queue", "queue_name", "topic", "consumergroup", "consumer_group", "subscription",
+    "rulename", "queue", "queue_name", "topic", "consumergroup", "consumer_group", "subscription",
     "subscription_id", "stream", "bucket", "bucket_name", "dbinstance_identifier",
     "db_instance_identifier", "database_id", "cache_cluster_id", "load_balancer", "loadbalancer",
     "target_group", "function_name", "functionname", "auto_scaling_group_name", "resource_name",
@@ -59,12 +58,13 @@ _PLACES = (
 _MANNERS = (
     "reason", "condition", "status", "state", "phase", "type", "color", "mode", "code", "long",
     "short", "window", "quantile", "le", "endpoint", "metrics_path", "scheme", "fstype",
-    "datasource_uid",
+    "datasource_uid", "ref_id",
 )  # fmt: skip
 _NEVER = frozenset({
     "alertname", "severity", "prometheus", "prometheus_replica", "replica", "__replica__", "uid",
     "id", "container_id", "datid",
 })  # fmt: skip
+_NAMED = frozenset({"alertname", "severity"})  # they stand in the head
 _SCRAPED = (
     "instance", "job", "endpoint", "metrics_path", "service", "app", "helm_sh_chart",
     "app_kubernetes_io_name", "app_kubernetes_io_instance", "app_kubernetes_io_component",
@@ -114,11 +114,9 @@ class Labelled(Protocol):
 
 
 class Subject(Struct, frozen=True):
-    """What an alert, or all alerts of a card, are about: values, each on one line and not too
-    long.
-
-    `what` are the names of the alerts, each once; `who` is ill, `where` it is; `rest` are further
-    labels as `name=value` that tell it from others.
+    """The subject of an alert, or of all alerts of a card: values, each on one line and not too
+    long. `what` are the names of the alerts, each once; `who` is ill, `where` it is; `rest` are
+    further labels as `name=value` that tell it from others.
     """
 
     what: tuple[str, ...]
@@ -128,7 +126,7 @@ class Subject(Struct, frozen=True):
 
     @property
     def telling(self) -> str:
-        """The one value that tells most; empty when there is none."""
+        """The most telling value; empty when there is none."""
         return next(iter((*self.who, *self.where, *self.rest)), "")
 
     @property
@@ -140,8 +138,9 @@ class Subject(Struct, frozen=True):
 def subject(
     alerts: Sequence[Labelled], group: Mapping[str, str] | None = None, ignores: Iterable[str] = ()
 ) -> Subject:
-    """What all the alerts share: who is ill and where. `group` are the labels their group is made
-    by; labels named by `ignores` make no difference."""
+    """The subject that all the alerts share. `group` are the labels by which their group is made;
+    labels named by `ignores` make no difference.
+    """
     names = dict.fromkeys(one_line(alert.labels.get("alertname", "")) for alert in alerts)
     if not alerts:
         return Subject((), (), ())
@@ -162,8 +161,9 @@ def subject(
 
 
 def differences(alerts: Sequence[Labelled], ignores: Iterable[str] = ()) -> list[Subject]:
-    """Of each alert of a group what it does not share with all others. One alert alone has no
-    such difference."""
+    """For each alert of a group the values that it does not share with all others; empty for a
+    single alert.
+    """
     if len(alerts) == 1:
         return [Subject((one_line(alerts[0].labels.get("alertname", "")),), (), ())]
     ignored = set(ignores)
@@ -188,7 +188,23 @@ def differences(alerts: Sequence[Labelled], ignores: Iterable[str] = ()) -> list
         if alike or not made.values:
             full = _scraped_too(alert.labels, common, ignored, made)
         result.append(Subject((name,), full.who, full.where, full.rest))
-    return result
+    return _replicas(alerts, told, result, common | ignored)
+
+
+def _replicas(
+    alerts: Sequence[Labelled], told: Sequence["_Made"], lines: list[Subject], aside: Set[str]
+) -> list[Subject]:
+    """The lines, where those that would read the same say of which replica they are, and nothing
+    of the exporter, which tells them from no other."""
+    seen = Counter((line.what, line.values) for line in lines)
+    for at, (alert, made) in enumerate(zip(alerts, told, strict=True)):
+        line = lines[at]
+        if seen[line.what, line.values] > 1:
+            names = sorted((_NEVER - _NAMED - aside) & alert.labels.keys())
+            rest = tuple(f"{name}={short(alert.labels[name])}" for name in names)
+            if rest:
+                lines[at] = Subject(line.what, made.who, made.where, (*made.rest, *rest))
+    return lines
 
 
 def who(labels: Labels) -> str:
@@ -199,7 +215,7 @@ def who(labels: Labels) -> str:
 
 
 def where(labels: Labels) -> str:
-    """The label value that tells most of where an alert is; empty when there is none."""
+    """The most telling label value for the place of an alert; empty when there is none."""
     return subject((_Labelled(labels),)).telling
 
 
@@ -226,8 +242,9 @@ def _tier(name: str) -> tuple[int, int]:
 
 
 def scraped(labels: Labels) -> Set[str]:
-    """The names of the labels that are about the target that was scraped, beside others that are
-    about what is ill."""
+    """The names of the labels that describe the scraped target, beside others that name the thing
+    that is ill.
+    """
     job = labels.get("job", "").rpartition("/")[2]
     metrics = any(
         "kube-state-metrics" in labels.get(name, "")
@@ -296,8 +313,7 @@ def _aside(names: tuple[str, ...], values: _Telling) -> Set[str]:
 
 
 def thing(labels: Labels, ignores: Iterable[str] = ()) -> frozenset[tuple[str, str]]:
-    """The labels without `severity` and `ignores`: alerts that are the same but for that are one
-    thing."""
+    """The labels without `severity` and `ignores`: alerts that share them are one thing."""
     aside = {"severity", *ignores}
     return frozenset(item for item in labels.items() if item[0] not in aside)
 

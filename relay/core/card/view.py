@@ -1,4 +1,4 @@
-"""What a template sees of a card: values only, computed once, the same for every platform."""
+"""The view of a card for templates: values only, computed once, the same for every platform."""
 
 from typing import Literal
 
@@ -42,8 +42,8 @@ class Episode(Struct, frozen=True):
 
 
 class Memory(Struct, frozen=True):
-    """What is known of the last seven days of a card's alert (same source and labels), the oldest
-    first, without the present episode.
+    """The episodes of a card's alert within the last seven days (same source and labels), the
+    oldest first, without the present one.
     """
 
     episodes: tuple[Episode, ...] = ()
@@ -57,8 +57,9 @@ class Round(Struct, frozen=True):
 
 
 class Late(Struct, frozen=True):
-    """Why a message comes late: `seconds` after acceptance; `why` names the fault, between `since`
-    and `until`. `per_minute` is what the chat takes, where that is why (`pace`).
+    """The lateness of a message: `seconds` after acceptance; `why` names the cause, between `since`
+    and `until`. `per_minute` is the number of messages that the chat takes, when that is the cause
+    (`pace`).
     """
 
     seconds: float

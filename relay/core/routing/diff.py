@@ -1,4 +1,6 @@
-"""What a changed configuration does to alerts that came: who gains, loses, and where they move."""
+"""The difference that a changed configuration makes for stored alerts: which receivers gain, lose,
+or pass them on.
+"""
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
@@ -44,8 +46,8 @@ class CountedAlert(Struct, frozen=True):
 
 
 class ReceiverChange(Struct, frozen=True):
-    """What changes for one receiver, the most frequent alert names first. `moved` still reach
-    somebody who did not get them before, or another chat of the same receiver.
+    """The changes for one receiver, the most frequent alert names first. Alerts in `moved` reach a
+    receiver that did not get them before, or another chat of the same receiver.
     """
 
     receiver: str

@@ -38,7 +38,9 @@ class Reached(Struct, frozen=True):
 
 
 def explain(root: Route, labels: Labels) -> tuple[Explained, ...]:
-    """Every route that `walk` visits for an alert, in order, with what decided there."""
+    """Every route that `walk` visits for an alert, in order, with the reason why it matched or
+    not.
+    """
     return tuple(_explain(root, labels, 0))
 
 
@@ -110,8 +112,8 @@ def every(root: Route) -> Iterator[Route]:
 
 
 def route_notes(route: Route, targets: Mapping[str, tuple[Target, ...]]) -> Iterator[str]:
-    """When the route sends nothing, and what its receiver does apart from sending: in words of
-    the configuration.
+    """The hours of the route, and the quiet hours, fallbacks and discarding of its receiver, in
+    words of the configuration.
     """
     if route.mute:
         yield f"mute: {', '.join(route.mute)}"

@@ -19,11 +19,9 @@ Platform = str
 
 
 class LaneKey(Struct, frozen=True, order=True):
-    """What a lane is known by, in the store and everywhere: nothing secret in it.
-
-    `api` is the API address, `account` the bot's or webhook's id, `chat` the chat id (empty on
-    Discord, where the webhook decides), `thread` a topic or thread id, `name:TITLE` for a forum
-    post to be made, or empty.
+    """The identity of a lane, without secrets. `api` is the API address, `account` the bot's or
+    webhook's id, `chat` the chat id (empty on Discord, where the webhook decides), `thread` a topic
+    or thread id, `name:TITLE` for a forum post to be made, or empty.
     """
 
     platform: Platform
@@ -47,9 +45,10 @@ class HttpOptions(Struct, frozen=True):
 
 
 class Endpoint(Struct, frozen=True):
-    """A lane and what it takes to call it: `secret` is the bot token, or the webhook URL. `guild`
-    is the Discord server of a webhook, once an answer named it. `former` is the webhook that wrote
-    to a channel which the bot has taken over: it edits what it once wrote."""
+    """A lane with the values that a call needs: `secret` is the bot token or the webhook URL,
+    `guild` the Discord server of a webhook, once an answer named it. `former` is the webhook whose
+    channel the bot has taken over: it still edits the messages that it wrote.
+    """
 
     lane: LaneKey
     secret: Secret
@@ -59,7 +58,9 @@ class Endpoint(Struct, frozen=True):
 
     @property
     def secrets(self) -> Iterator[Secret]:
-        """What nobody may read: the token or URL, what ends it, the proxy and its password."""
+        """The texts that no output may contain: the token or URL, its end, the proxy and its
+        password.
+        """
         yield self.secret
         yield Secret(self.secret.reveal().rpartition("/")[2].rpartition(":")[2])
         if self.former:
@@ -77,14 +78,14 @@ class LinkRewrite(Struct, frozen=True):
 
 
 class MentionRule(Struct, frozen=True):
-    """Who is told when a new firing alert matches."""
+    """The user or role to mention when a new firing alert matches."""
 
     matchers: tuple[Matcher, ...]
     mention: Mention
 
 
 class Lifecycle(Struct, frozen=True):
-    """Which changes of a card get which sign; the defaults are those of MESSAGES.md."""
+    """The changes of a card that get a reply. `reopen_window` is in seconds."""
 
     reply_joined: bool = True
     reply_repeated: bool = True
@@ -93,9 +94,9 @@ class Lifecycle(Struct, frozen=True):
 
 
 class Policy(Struct, frozen=True):
-    """How one receiver wants its cards in one chat. Durations are seconds, `muted_until` is Unix
-    seconds; `fallback_after` 0 is never. Labels named in `identity_ignores` do not tell one alert
-    from another.
+    """The settings of one receiver for its cards in one chat. Durations are seconds, `muted_until`
+    is Unix seconds; `fallback_after` 0 means never. Labels named in `identity_ignores` do not tell
+    one alert from another.
     """
 
     receiver: str
@@ -126,11 +127,9 @@ class Policy(Struct, frozen=True):
 
 
 class Target(Struct, frozen=True):
-    """One chat of one receiver: where it is and how it wants its messages. `place` is FILE:LINE of
-    its entry.
-
-    `when` says which alerts of the receiver it takes, for a chat that a label chooses; all of them
-    when empty.
+    """One chat of one receiver: its endpoint and the policy of its messages. `place` is FILE:LINE
+    of its entry. `when` are the matchers of the alerts that it takes, for a chat that a label
+    chooses; empty means all.
     """
 
     endpoint: Endpoint

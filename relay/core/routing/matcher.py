@@ -51,8 +51,8 @@ _CACHED_VALUE = 128  # longer values are rare and would make the bounded cache a
 
 
 class MatcherError(ValueError):
-    """Text that is no matcher: what is wrong at `offset` (code points into the text), and the
-    nearest right thing.
+    """Text that is not a matcher: the fault at `offset` (code points into the text), and the
+    nearest correct form.
     """
 
     def __init__(self, message: str, offset: int) -> None:
@@ -114,7 +114,7 @@ def parse_noting(text: str) -> tuple[tuple[Matcher, ...], str]:
     """`parse`, and a warning when the classic grammar decided; the warning is empty otherwise."""
     if stray := _SURROGATE.search(text):
         raise MatcherError(
-            "half of a surrogate pair is no text: write the character itself", stray.start()
+            "half of a surrogate pair is not a character: write the character itself", stray.start()
         )
     classic = _attempt(_classic, text)
     utf8 = _attempt(_utf8, text)
@@ -126,7 +126,7 @@ def parse_noting(text: str) -> tuple[tuple[Matcher, ...], str]:
         return classic, ""
     spelling = ", ".join(map(str, classic)) or "{}"
     why = utf8 if isinstance(utf8, MatcherError) else "the UTF-8 grammar reads it differently"
-    return classic, f"only the classic grammar reads this so ({why}); write {spelling}"
+    return classic, f"this form is read only by the classic grammar ({why}); write {spelling}"
 
 
 @lru_cache(maxsize=4096)
@@ -199,7 +199,7 @@ def _tokens(text: str) -> Iterator[_Token]:
         token = _Token(kind, found[kind], found.start(kind))
         if kind == "wrong":
             raise MatcherError(
-                _WRONG.get(token.text, f"{token.text} has to stand in double quotes"), token.offset
+                _WRONG.get(token.text, f"{token.text} must be in double quotes"), token.offset
             )
         yield token
 
@@ -211,7 +211,9 @@ def _matcher(tokens: list[_Token], at: int) -> Matcher:
     if op.kind != "op":
         raise MatcherError(f"expected one of = != =~ !~ after {name.text}", op.offset)
     if value.kind not in ("bare", "quoted"):
-        raise MatcherError(f'expected a value after {op.text}, such as "" for none', value.offset)
+        raise MatcherError(
+            f'expected a value after {op.text}, such as "" for the empty string', value.offset
+        )
     return _new(_plain(name), cast(Op, op.text), _plain(value), value.offset)
 
 

@@ -1,4 +1,6 @@
-"""The route tree: which receivers an alert reaches, and what each chat gets of a notification."""
+"""The route tree: which receivers an alert reaches, and which alerts of a notification each chat
+gets.
+"""
 
 from collections.abc import Iterable, Iterator
 from functools import cached_property
@@ -34,7 +36,7 @@ class Route(Struct, frozen=True, dict=True):
 
 
 class Subscriber(Struct, frozen=True):
-    """A chat that gets whatever matches, beside what the tree decides; its policy's receiver is
+    """A chat that gets all matching alerts, in addition to the tree; its policy's receiver is
     SUBSCRIPTION.
     """
 
@@ -83,11 +85,10 @@ class Routing(Struct, frozen=True, dict=True):
 
 
 class Delivery(Struct, frozen=True):
-    """What one chat gets of a notification.
-
-    `alerts` are indexes into its alerts, None for all of them. `fingerprint` is that of the one
-    alert where the policy says `per: alert`, else empty. `route` is what led here first: its
-    position and place (see `Routing.name_of`), or SUBSCRIPTION.
+    """The part of a notification for one chat. `alerts` are indexes into its alerts, None for all
+    of them. `fingerprint` is that of the one alert where the policy has `per: alert`, else empty.
+    `route` is the first route that led here, position and place (see `Routing.name_of`), or
+    SUBSCRIPTION.
     """
 
     lane: LaneKey
@@ -108,7 +109,7 @@ class Discarded(Struct, frozen=True):
 
 
 class Routed(Struct, frozen=True):
-    """All that comes of a notification: an alert is in a delivery at least, or discarded."""
+    """The routing of a notification: each alert is in at least one delivery, or discarded."""
 
     deliveries: tuple[Delivery, ...]
     discarded: tuple[Discarded, ...] = ()
@@ -154,11 +155,9 @@ _Way = tuple[Target, Route | None]  # by which route, None: by subscription
 
 
 def deliveries(routing: Routing, notification: Notification) -> Routed:
-    """Each alert walks the tree on its own; what ends in the same chat is one delivery.
-
-    Where several receivers share a chat, the first that an alert reached there counts for it, and
-    the loudest of those for a card that several of them share: the order of the alerts decides
-    nothing.
+    """Routes each alert by itself; alerts for one chat are one delivery. Where several receivers
+    share a chat, the first that an alert reached there counts for it, and the loudest one for a
+    card that several share: the order of the alerts decides nothing.
     """
     reached: dict[tuple[LaneKey, str], dict[str, _Way]] = {}
     shares: dict[tuple[LaneKey, str], list[int]] = {}

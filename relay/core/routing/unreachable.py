@@ -1,4 +1,4 @@
-"""Routes that no alert can come to."""
+"""Routes that no alert can reach."""
 
 from collections.abc import Iterable, Iterator
 
@@ -9,7 +9,7 @@ from relay.core.routing.route import Route
 
 
 class Unreachable(Struct, frozen=True):
-    """A route that no alert comes to: its earlier sibling `taker` takes them all and does not
+    """A route that no alert reaches: its earlier sibling `taker` takes them all and does not
     continue, or the two matchers of `contradiction` never hold for one alert.
     """
 
@@ -19,10 +19,8 @@ class Unreachable(Struct, frozen=True):
 
 
 def unreachable(root: Route) -> tuple[Unreachable, ...]:
-    """The routes that are certain to be unreachable, judged by equal matchers and by values that
-    an `=` fixes on the way down.
-
-    What lies below an unreachable route is not named again.
+    """The routes that are certainly unreachable, judged by equal matchers and by values that an `=`
+    fixes on the way down. Routes below an unreachable one are not listed.
     """
     return tuple(_unreachable(root, ()))
 

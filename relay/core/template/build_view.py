@@ -120,7 +120,7 @@ def _with_twin(lead: AlertView, twin: AlertView) -> AlertView:
     rose = (
         lead.status == "firing"
         and rank(now) < rank(before)
-        and 0 < twin.starts_at <= lead.starts_at
+        and 0 < twin.starts_at < lead.starts_at
         and not lead.was
     )
     return replace(

@@ -1,4 +1,6 @@
-"""What a template pays for: the size of what it makes, compares, searches and calls."""
+"""The cost of a template in steps: the size of the values that it makes, compares, searches and
+passes to calls.
+"""
 
 from collections.abc import Sized
 from typing import Any

@@ -1,5 +1,5 @@
-"""Sample views: what templates are tried on at load, and what `template render` shows when no
-payload is given.
+"""Sample views: templates are checked with them at load, and `template render` shows them without a
+payload.
 """
 
 from relay.core.alert import Labels

@@ -70,7 +70,7 @@ _METHODS: dict[type, frozenset[str]] = {
 
 
 class TooCostlyError(RuntimeError):
-    """The template does more than a message may cost; it says what."""
+    """The template exceeds a limit of one message; the text names the limit."""
 
 
 class Run:
@@ -129,9 +129,7 @@ class Run:
 
 
 def shown(value: object) -> RichText | str:
-    """What a value prints as. Raises TypeError for lists and other things that have no text of
-    their own.
-    """
+    """The text of a value. Raises TypeError for lists and other values without one."""
     if isinstance(value, str):
         return value if value.isascii() and value.isprintable() else clean(value)
     if isinstance(value, RichText):
@@ -159,7 +157,7 @@ def text(value: object) -> str:
 
 
 class Missing(StrictUndefined):
-    """A name that is not there: any use of it fails and says what there is."""
+    """A name that does not exist: every use fails and lists the names that do."""
 
     @property
     def _undefined_message(self) -> str:

@@ -1,5 +1,5 @@
-"""What a template may be made of: an allow-list over Jinja's syntax tree, checked before anything
-is compiled.
+"""The syntax that a template may use: an allow-list over Jinja's syntax tree, checked before
+compiling.
 """
 
 import re
@@ -87,7 +87,7 @@ _ALLOWED: tuple[type[nodes.Node], ...] = (
 
 
 class Finding(Struct, frozen=True):
-    """Something wrong at a line; `word` is what to point at."""
+    """A fault at a line; `word` is the text to point at."""
 
     line: int
     message: str
@@ -97,7 +97,7 @@ class Finding(Struct, frozen=True):
 def findings(
     tree: nodes.Template, known: Collection[str], filters: Collection[str]
 ) -> list[Finding]:
-    """All that is not on the list, or names what does not exist."""
+    """All constructs that are not on the list, and all unknown names."""
     macros = {node.name for node in tree.find_all(nodes.Macro)}
     stored = {node.name for node in tree.find_all(nodes.Name) if node.ctx != "load"}
     names = {*known, *macros, *stored, "loop"}

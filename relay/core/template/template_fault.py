@@ -6,8 +6,8 @@ from msgspec import Struct
 
 
 class TemplateFault(Struct, frozen=True):
-    """What is wrong with a template, or doubtful (`warning`), and where; lines and columns count
-    from 1.
+    """A fault of a template, or a doubt (`warning`), with its place; lines and columns count from
+    1.
     """
 
     template: str

@@ -1,5 +1,5 @@
-"""A drill: what `send-test` shows a chat. A sample of just now, which says before anything else
-that it is a test.
+"""The test message of `send-test`: a sample of this moment whose first words say that it is a
+test.
 """
 
 from msgspec.structs import replace

@@ -92,7 +92,7 @@ CATALOGUE = MappingProxyType(
             "{age} de retard : le relais était arrêté ou en retard de {start} à {end}",
         ),
         "stale": Text(
-            "nothing heard of this group for {age}: it may have changed",
+            "no report of this group for {age}: it may have changed",
             "aucune nouvelle de ce groupe depuis {age} : il a pu changer",
         ),
         "fallback_for": Text(
@@ -160,7 +160,8 @@ CATALOGUE = MappingProxyType(
             "En un seul message car cette discussion en accepte {n} par minute.",
         ),
         "notice_refused": Text(
-            "a payload was answered with {code}, and Alertmanager gives it up: see the relay's log",
+            "a payload was answered with {code}, and Alertmanager does not repeat it: see the "
+            "relay's log",
             "une notification a reçu la réponse {code}, et Alertmanager y renonce : voir le "
             "journal du relais",
         ),
@@ -179,8 +180,8 @@ CATALOGUE = MappingProxyType(
         ),
         "notice_config": Text(
             (
-                "a new configuration with {n} fault is refused, the old one serves: {first}",
-                "a new configuration with {n} faults is refused, the old one serves: {first}",
+                "the new configuration has {n} fault and is refused, the old one stays: {first}",
+                "the new configuration has {n} faults and is refused, the old one stays: {first}",
             ),
             (
                 "nouvelle configuration refusée ({n} erreur), l'ancienne reste : {first}",
@@ -239,13 +240,13 @@ CATALOGUE = MappingProxyType(
             "le modèle {template} échoue, du texte simple le remplace : {why}",
         ),
         "notice_contradicted": Text(
-            "{a} and {b} contradict each other: if they are no cluster, let each post to its own "
-            "/alerts/SOURCE",
+            "{a} and {b} contradict each other: unless they form one cluster, let each post to its "
+            "own /alerts/SOURCE",
             "{a} et {b} se contredisent : hors d'un même cluster, chacun doit poster à son "
             "propre /alerts/SOURCE",
         ),
         "notice_storage": Text(
-            "the storage was damaged and a new one begun: alert-relay queue salvage {file}",
+            "the storage was damaged, and a new one was started: alert-relay queue salvage {file}",
             "le stockage était endommagé, un nouveau est commencé : alert-relay queue salvage "
             "{file}",
         ),
@@ -260,7 +261,7 @@ CATALOGUE = MappingProxyType(
             "l'horloge de la machine a été changée de {seconds} s : les heures la suivent",
         ),
         "notice_deaf": Text(
-            "the Telegram bot {bot} hears nothing: {why}; {remedy}",
+            "the Telegram bot {bot} receives no updates: {why}; {remedy}",
             "le bot Telegram {bot} n'entend rien : {why} ; {remedy}",
         ),
         "runbook": Text("Runbook", "Procédure"),

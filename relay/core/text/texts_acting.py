@@ -33,7 +33,7 @@ ACTING = MappingProxyType(
         # answers to a press
         "yours": Text("It is yours.", "C'est à vous."),
         "yours_over": Text("It is yours now; {name} had it.", "C'est à vous ; c'était à {name}."),
-        "yours_already": Text("It is yours since {since}.", "C'est à vous depuis {since}."),
+        "yours_already": Text("It has been yours since {since}.", "C'est à vous depuis {since}."),
         "held": Text(
             "{name} has it since {since}. Press once more within a minute to take it over.",
             "C'est à {name} depuis {since}. Appuyez encore une fois dans la minute pour reprendre.",
@@ -51,12 +51,12 @@ ACTING = MappingProxyType(
             ),
         ),
         "silent_already": Text(
-            "It is silent until {until} already ({name}).",
+            "It is already silenced until {until} ({name}).",
             "C'est déjà silencieux jusqu'à {until} ({name}).",
         ),
         "ending": Text("Asking Alertmanager to end it.", "Demande de fin à Alertmanager."),
         "not_silenced": Text("It is not silenced.", "Ce n'est pas silencieux."),
-        "over_since": Text("It is over since {since}.", "C'est fini depuis {since}."),
+        "over_since": Text("It has been over since {since}.", "C'est fini depuis {since}."),
         "over_now": Text("It is over.", "C'est fini."),
         "denied": Text(
             "You may not do this here. Ask {ask}.",
@@ -91,7 +91,7 @@ ACTING = MappingProxyType(
             "Pour combien de temps ? Écrivez 90m, 2d ou until 18:00.",
         ),
         "silence_bad": Text(
-            "That is no duration: write 90m, 2d or until 18:00.",
+            "This is not a duration: write 90m, 2d or until 18:00.",
             "Ce n'est pas une durée : écrivez 90m, 2d ou until 18:00.",
         ),
         "form_title": Text("Silence", "Silence"),
@@ -116,7 +116,7 @@ ACTING = MappingProxyType(
             ("personne ne l'a pris, {n} rappel", "personne ne l'a pris, {n} rappels"),
         ),
         "still_yours": Text(
-            "still yours, {name}? It fires on", "toujours à vous, {name} ? L'alerte continue"
+            "still yours, {name}? It still fires", "toujours à vous, {name} ? L'alerte continue"
         ),
         "asks_at": Text("nobody yet · asks {who} at {at}", "personne · demande à {who} à {at}"),
         "beat_lost": Text(

@@ -43,24 +43,24 @@ PEOPLE = MappingProxyType(
             "canal.",
         ),
         "not_yours": Text(
-            "Only who brought this group its alerts can change that; else ask your operators.",
+            "Only the person who subscribed this group can change that; else ask your operators.",
             "Seule la personne qui a abonné ce groupe peut changer cela ; sinon demandez à vos "
             "opérateurs.",
         ),
         "stopped": Text(
-            "Stopped: no more alerts come here. A new link begins again.",
+            "Stopped: no more alerts come here. A new link starts them again.",
             "Arrêté : plus aucune alerte n'arrive ici. Un nouveau lien reprend l'envoi.",
         ),
         "none": Text("No alerts are sent here by a link.",
             "Aucune alerte n'arrive ici par un lien."),
         "listed": Text("“{name}”: {matchers}", "« {name} » : {matchers}"),
         "muted": Text(
-            "Muted until {until}. What still fires then will be shown.",
+            "Muted until {until}. Alerts that still fire then will be shown.",
             "Muet jusqu'à {until}. Ce qui sera encore en alerte sera alors affiché.",
         ),
         "is_muted": Text("muted until {until}", "muet jusqu'à {until}"),
         "alerts_muted": Text(
-            "Muted until {until}: what is new is not shown before.",
+            "Muted until {until}: new alerts are shown after that.",
             "Muet jusqu'à {until} : le nouveau n'est affiché qu'ensuite.",
         ),
         "unmuted": Text("Not muted (any more).", "Le son est actif."),
@@ -75,10 +75,10 @@ PEOPLE = MappingProxyType(
             ("{n} alerte ouverte", "{n} alertes ouvertes")),
         "nothing_open": Text("Nothing is open here.", "Rien n'est ouvert ici."),
         "no_such": Text(
-            "None of the open alerts here matches.",
+            "No open alert here matches.",
             "Aucune des alertes ouvertes ici ne correspond."
         ),
-        "bad_matcher": Text("That is no matcher: {why}", "Ce n'est pas un filtre : {why}"),
+        "bad_matcher": Text("This is not a matcher: {why}", "Ce n'est pas un filtre : {why}"),
         "do_stop": Text("no more alerts", "plus aucune alerte"),
         "do_subscriptions": Text("what you get", "ce que vous recevez"),
         "do_mute": Text("quiet for a while, such as 2h", "du calme un moment, par exemple 2h"),

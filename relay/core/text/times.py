@@ -52,7 +52,9 @@ class Reader(Struct, frozen=True):
         return Duration(seconds, self.language)
 
     def age(self, start: float, end: float | None = None) -> "Duration":
-        """From `start` to `end` or now, never negative."""
+        """From `start` to `end` or now, never negative; in words where the start is unknown."""
+        if start <= 0.0:
+            return Duration(0.0, self.language, self.say("unknown_time").text)
         return self.duration(max((self.now if end is None else end) - start, 0.0))
 
 
@@ -68,10 +70,10 @@ class Printable:
 class Duration(float):
     """Seconds; prints in two units at most."""
 
-    def __new__(cls, seconds: float, language: str) -> "Duration":
-        """`language` is that of the units."""
+    def __new__(cls, seconds: float, language: str, text: str = "") -> "Duration":
+        """`language` is that of the units; `text` is printed in place of the number."""
         self = super().__new__(cls, seconds)
-        self._text = texts.duration(language, seconds)
+        self._text = text or texts.duration(language, seconds)
         return self
 
     _text: str

@@ -1,1 +1,1 @@
-"""One turn of a lane: what is to be done with the card at hand, and what came of doing it."""
+"""One turn of a lane: the decision about the card at hand, and its result."""

@@ -1,4 +1,4 @@
-"""What a turn leaves behind: cards to keep, and the result of an attempt."""
+"""The results of a turn: cards to keep, and the result of an attempt."""
 
 from msgspec import Struct
 

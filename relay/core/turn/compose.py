@@ -6,12 +6,22 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
+from relay.core.action.escalation import EscalationReply
+from relay.core.action.keyboard import ButtonPlace, keyboard, lines
+from relay.core.action.marks import NO_MARKS
+from relay.core.action.pressed import button_place, card_name
+from relay.core.action.rights import mentions_of
 from relay.core.card import digest
+from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, QUIET, DigestView
 from relay.core.card.step import Reply
+from relay.core.routing.lane import LaneKey
 from relay.core.template.build_view import Pace, build_view, late
 from relay.core.template.template import Templates, render, render_digest
-from relay.core.text.message import Form, Message
+from relay.core.text.message import Buttons, Form, Message
+from relay.core.text.richtext import RichText, concat, cut, join
+from relay.core.text.texts_acting import act
+from relay.core.text.times import Reader
 from relay.core.turn.decide import Send, Situation
 from relay.core.turn.finish import Contents
 
@@ -59,8 +69,63 @@ def _composed_card(
     view = build_view(card, state, send.step, policy, now, memory, pace)
     reply = send.step.kind if isinstance(send.step, Reply) else None
     part: Literal["card", "reply"] = "reply" if reply else "card"
-    rendered = render(templates, situation.policy, view, part, reply, form)
-    return Composed(rendered.message, Contents(counted=rendered.counted), rendered.failed)
+    if isinstance(send.step, Reply) and send.step.said:
+        reader = Reader(policy.language, policy.timezone, now)
+        return Composed(_escalated(send.step.said, situation.target.lane, reader), Contents())
+    if reply:
+        rendered = render(templates, policy, view, part, reply, form)
+        return Composed(rendered.message, Contents(counted=rendered.counted), rendered.failed)
+    acted = _acted(card, situation)
+    room = Form(lambda message: form.excess(acted.on(message)), form.shows) if acted else form
+    rendered = render(templates, policy, view, part, reply, room)
+    message = acted.on(rendered.message) if acted else rendered.message
+    return Composed(message, Contents(counted=rendered.counted), rendered.failed)
+
+
+def _escalated(said: EscalationReply, lane: LaneKey, reader: Reader) -> Message:
+    """One line: what nobody has taken, and who is asked."""
+    values: dict[str, str] = {"age": str(reader.duration(said.age)), "name": said.name}
+    text = act(reader.language, said.key, said.count or None, **values)
+    told = concat(["📣 ", text, *([": ", " · ".join(said.others)] if said.others else [])])
+    return Message(told, mentions=mentions_of(said.mention, lane.platform))
+
+
+class _Acted(Struct, frozen=True):
+    """What acting adds to the message of a card: lines below its head, and buttons."""
+
+    lines: tuple[RichText, ...]
+    buttons: Buttons
+
+    def on(self, message: Message) -> Message:
+        """The message with them."""
+        body = message.body
+        if self.lines and (message.content.text or message.title.text):
+            body = join("\n", [*self.lines, *([body] if body.text else [])])
+        elif self.lines:
+            end = body.text.find("\n")
+            head = body if end < 0 else cut(body, 0, end)
+            rest = [] if end < 0 else [cut(body, end + 1, len(body.text))]
+            body = join("\n", [head, *self.lines, *rest])
+        return replace(message, body=body, buttons=self.buttons)
+
+
+def _acted(card: Card, situation: Situation) -> _Acted | None:
+    """What acting adds; None where it has nothing to say."""
+    marks, policy, config = card.acting, situation.policy, situation.acting
+    if marks == NO_MARKS:
+        return None
+    reader = Reader(policy.language, policy.timezone, situation.now)
+    buttons: Buttons = ()
+    if marks.buttons and situation.button_key:
+        lane = situation.target.lane
+        where = ButtonPlace(
+            button_place(lane, situation.state.chat),
+            card_name(lane, card.group, card.fingerprint),
+            card.folded_seq,
+            situation.button_key,
+        )
+        buttons = keyboard(config, marks, card.group.source, where, reader)
+    return _Acted(lines(marks, reader), buttons)
 
 
 def _composed_digest(

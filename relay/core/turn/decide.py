@@ -1,10 +1,9 @@
-"""Deciding a turn: the one place that says what is to be done with a card, a digest or a
-summary.
-"""
+"""Deciding a turn: no other module decides what happens to a card, a digest or a summary."""
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from relay.core.action.settings import ActingConfig
 from relay.core.active_config import ActiveConfig
 from relay.core.budget import Limit
 from relay.core.card import digest
@@ -33,14 +32,15 @@ URGENT_PAUSE = 15.0  # least seconds between calls of a lane that rests after a 
 class Situation(Struct, frozen=True):
     """What decides beside the card itself: the time (Unix seconds), the chat, what the lane learnt
     of it, its hours, and who else waits. What others own of an alert (who took it, its silences,
-    its heartbeat) belongs here as well.
+    its heartbeat) stands in the card (see `Card.acting`).
 
     The card was chosen by `rank`. `limits` are the budgets of each call. `waiting` cards of the
     lane wait for a call; on `lanes` other threads of the chat `waiting_beside` do. `urgent` of
     those of the lane tell something urgent that is not told yet, and the chat has room for
     `urgent_room` calls of this lane while that may wait. `lines` are what a digest or a summary
     tells of; `digest` is the lane's. `memory` is what is known of the last seven days of the card's
-    alert, if it has one.
+    alert, if it has one. `acting` is what people may do from the chat, `button_key` authenticates
+    buttons (empty: there are none).
     """
 
     now: float
@@ -57,6 +57,8 @@ class Situation(Struct, frozen=True):
     lines: tuple[Line, ...] = ()
     digest: Card | None = None
     memory: Memory = Memory()
+    acting: ActingConfig = ActingConfig()
+    button_key: bytes = b""
 
     @property
     def policy(self) -> Policy:

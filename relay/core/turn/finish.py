@@ -1,4 +1,4 @@
-"""Finishing a turn: what an attempt came to is laid over its card and lane."""
+"""Finishing a turn: the result of a call is applied to its card and lane."""
 
 from collections.abc import Sequence
 
@@ -29,9 +29,8 @@ from relay.core.turn.decide import Send, Situation, kept
 
 
 class Attempted(Struct, frozen=True):
-    """A call that was made: when it ended (Unix seconds), what it came to, what the headers of its
-    answer forbid, the lane with what was learnt on the way, and the budgets that turned out to have
-    another name.
+    """A call that was made: when it ended (Unix seconds), its outcome, the blocks of its headers,
+    the lane with the facts learnt on the way, and the budgets that turned out to have another name.
     """
 
     at: float
@@ -42,7 +41,7 @@ class Attempted(Struct, frozen=True):
 
 
 class Contents(Struct, frozen=True):
-    """What the message named: alerts of a card that it only counts (fingerprints), and the cards
+    """The contents of a message: the fingerprints of the alerts that it only counts, and the cards
     that a digest names.
     """
 
@@ -53,7 +52,9 @@ class Contents(Struct, frozen=True):
 def finish(
     send: Send, situation: Situation, contents: Contents, attempted: Attempted, jitter: float
 ) -> AttemptResult:
-    """What the attempt leaves behind. `jitter`, 0 to 1, spreads the next try."""
+    """The result of the attempt, to be settled by the next turn. `jitter`, 0 to 1, spreads the next
+    try.
+    """
     situation = replace(situation, now=attempted.at)
     outcome, keys = attempted.outcome, tuple(limit.key for limit in situation.limits)
     match send.card.group:

@@ -116,6 +116,32 @@ def _from_fields(raw: Raw, told: AlertStatus | None) -> Alert:
     )
 
 
+def _with_grafanas(annotations: Labels, told: KnownAlert | _Fields) -> Labels:
+    """The annotations, and beside them what Grafana's webhook alone has, under `__...__` names.
+
+    https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/
+    """
+    raws = (told.silence_url, told.dashboard_url, told.panel_url, told.values)
+    if all(raw is ABSENT for raw in raws):
+        return annotations
+    own = {
+        "__silence_url__": text_of(told.silence_url),
+        "__dashboard_url__": text_of(told.dashboard_url),
+        "__panel_url__": text_of(told.panel_url),
+        "__values__": _values(told.values),
+    }
+    return annotations | {name: text for name, text in own.items() if text}
+
+
+def _values(raw: Raw) -> str:
+    """`B=6.705, C=1`: the values of a Grafana rule's expressions, in their order."""
+    try:
+        found = _VALUES.decode(raw) or {}
+    except ValidationError:
+        return ""
+    return ", ".join(f"{name}={value:.4g}" for name, value in found.items())
+
+
 def _malformed(raw: Raw, fields: _Fields, faulty: str) -> Alert:
     """A readable alert in the place of one that is none, so that it reaches people all the same.
     Annotations that can be read are kept, and the raw text stands below their description.

@@ -1,5 +1,5 @@
-"""What a webhook body must be before anything is made of it: UTF-8, and JSON of bounded depth and
-number of alerts.
+"""The shape of a webhook body, checked before decoding: UTF-8, and JSON of bounded depth and number
+of alerts.
 """
 
 import re
@@ -25,8 +25,8 @@ _NO_BACKSLASH = re.compile(rb"[^\\]")
 
 
 class PayloadError(ValueError):
-    """A body that is no webhook payload. The message names the field or offset and repeats nothing
-    of the body.
+    """A body that is not a webhook payload. The message names the field or offset and repeats
+    nothing of the body.
     """
 
 

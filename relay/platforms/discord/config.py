@@ -1,4 +1,4 @@
-"""Discord in relay.yml: its keys, what they mean, and how its channels are named to people."""
+"""Discord in relay.yml: its keys, their meaning, and the names of its channels for people."""
 
 import re
 from collections.abc import Iterator, Mapping

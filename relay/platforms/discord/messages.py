@@ -208,7 +208,7 @@ def message_link(ref: MessageRef, guild: str) -> str:
 
 
 def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> Outcome:
-    """What the answer means, by `ERRORS`: the code of the body decides before the status."""
+    """The outcome of the answer by `ERRORS`: the code of the body decides before the status."""
     if isinstance(response, NoAnswer):
         return no_answer(response)
     body = json_object(response.body)

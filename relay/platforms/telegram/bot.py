@@ -115,8 +115,8 @@ def webhook_url(bot: Bot) -> str:
 
 
 def webhook_secret(token: Secret) -> str:
-    """What Telegram has to show with each update: it follows from the token and tells nothing of
-    it.
+    """The secret that Telegram has to send with each update: derived from the token, and not
+    reversible.
     """
     return hmac.new(token.reveal().encode(), b"alert-relay webhook", sha256).hexdigest()
 
@@ -158,7 +158,7 @@ def webhook_info(result: Result) -> WebhookInfo:
 
 
 def remedy(refusal: Refusal) -> str:
-    """What an operator can do about a bot that does not hear."""
+    """The remedy for a bot that receives no updates."""
     words = refusal.why.lower()
     if "webhook is active" in words:
         return (

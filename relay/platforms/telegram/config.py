@@ -1,4 +1,4 @@
-"""Telegram in relay.yml: its keys, what they mean, and how its chats are named to people."""
+"""Telegram in relay.yml: its keys, their meaning, and the names of its chats for people."""
 
 import re
 from base64 import b64decode

@@ -174,7 +174,7 @@ def guild_of(response: Response | NoAnswer) -> str:  # noqa: ARG001 - as the Pro
 
 
 def outcome(lane: LaneKey, step: Step | None, response: Response | NoAnswer) -> Outcome:
-    """What the answer means, by `ERRORS`: the documented body decides before the status."""
+    """The outcome of the answer by `ERRORS`: the documented body decides before the status."""
     if isinstance(response, NoAnswer):
         return no_answer(response)
     body = json_object(response.body)

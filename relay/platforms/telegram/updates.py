@@ -37,8 +37,8 @@ _STANDINGS: dict[str, Standing] = {each: each for each in get_args(Standing)} | 
 
 
 def updates(result: object, username: str) -> tuple[Update, ...]:
-    """What the answer of `getUpdates` holds, in its order. `username` is the bot's own, to know its
-    commands by.
+    """The updates in the answer of `getUpdates`, in its order. `username` is the bot's own, by
+    which it knows its commands.
     """
     return tuple(update(each, username) for each in result) if isinstance(result, list) else ()
 

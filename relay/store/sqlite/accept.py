@@ -76,6 +76,7 @@ def accept(db: Database, payloads: Sequence[NewPayload]) -> Kept:
         ],
     )
     for number, _, new in accepted:
+        db.unspread.pop(number, None)  # of a transaction that failed
         if new.notification is not None and new.notification.parts == 1:
             db.unspread[number] = new.notification
     return Kept(woken, accepted[0][0] if accepted else 0)

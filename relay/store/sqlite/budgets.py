@@ -42,12 +42,10 @@ _budget = msgspec.json.Decoder(Budget).decode
 def take_all(
     db: Database, lane: int, attempt: Attempt, limits: Sequence[Limit], now: float
 ) -> float | None:
-    """Takes the attempt's call from all budgets and returns None, or from none of them and returns
-    when to come again.
-
-    A part of each budget is kept for what nobody was told of yet. What is denied leaves a wish.
-    Whoever finds as much room in a budget as there are wishes that go before its own, and may go
-    now, lets them go first.
+    """Takes the attempt's call from all budgets and returns None, or takes none and returns when to
+    come again (Unix seconds). A part of each budget is kept for alerts that no message names. A
+    denied attempt leaves a wish; an attempt lets the wishes of lower rank that may go now go first,
+    as far as there is room.
     """
     budgets = [(_open_to(attempt.rank, limit), _read(db, limit.key)) for limit in limits]
     due = max((free_at(budget, limit, now) for limit, budget in budgets), default=now)
@@ -78,7 +76,7 @@ def _open_to(rank: Rank, limit: Limit) -> Limit:
 
 
 def room_in_all(db: Database, limits: Sequence[Limit], now: float, seconds: float) -> float:
-    """See `protocol.Store.room`."""
+    """The number of calls that all these budgets let through in the next `seconds`."""
     return min(
         (room_within(_read(db, limit.key), limit, now, seconds) for limit in limits),
         default=float("inf"),
@@ -88,7 +86,9 @@ def room_in_all(db: Database, limits: Sequence[Limit], now: float, seconds: floa
 def wake_api(
     db: Database, lane: LaneKey, since: float, now: float, pause: float
 ) -> tuple[LaneKey, ...]:
-    """See `protocol.Store.wake_api`."""
+    """Wakes the lanes of the same API that are in trouble, after a call of this lane got through,
+    and returns them (`protocol.Store.wake_api`).
+    """
     if not db.lanes_may_fail:
         return ()
     failing = db.execute("SELECT id, key, state, called_at FROM lane WHERE attempts > 0").fetchall()
@@ -127,7 +127,7 @@ def take_spare(db: Database, limits: Sequence[Limit], now: float) -> bool:
 
 
 def settle(db: Database, renamed: Iterable[tuple[str, str]], blocks: Iterable[Block]) -> None:
-    """Counts what was taken under the old names under the new ones, and lays the blocks on top."""
+    """Counts the calls of renamed budgets under their new names, and applies the blocks."""
     for old, new in renamed:
         _keep(db, merge(_read(db, old), _read(db, new)))
         db.execute("DELETE FROM budget WHERE key = ?", (old,))
@@ -139,8 +139,8 @@ def settle(db: Database, renamed: Iterable[tuple[str, str]], blocks: Iterable[Bl
 
 
 def end(db: Database, keys: Iterable[str], *, passed: bool) -> None:
-    """A call on these budgets ended that was not refused; where the answer was waited for, it
-    counts.
+    """Records the end of a call that was not refused; it counts where a budget waited for its
+    answer.
     """
     for key in keys:
         budget = _read(db, key)
@@ -166,8 +166,8 @@ def _read(db: Database, key: str) -> Budget:
 
 
 def decoded(key: str, body: bytes) -> Budget:
-    """The budget of a row. One that cannot be read is begun anew: the platform says no where we
-    should have waited.
+    """The budget of a row. An unreadable row becomes an empty budget: at worst the platform refuses
+    a call.
     """
     return readable(_budget, body) or Budget(key)
 

@@ -1,5 +1,5 @@
-"""Cards as rows: what of a card stands in columns of its own, so that thousands are judged without
-being read.
+"""Cards as rows. The values by which cards are chosen have columns of their own, so that thousands
+are compared without decoding.
 """
 
 from collections.abc import Iterable, Sequence
@@ -139,14 +139,14 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
     (card_id, absorbed) = db.execute(
         "INSERT INTO card (chat, lane, grp, fingerprint, due, urgent, waiting_since, posted, "
         "firing, "
-        "closed, line, body, rank)"
+        "closed, line, body, rank, message)"
         " VALUES ((SELECT chat FROM lane WHERE id = ?1), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-        "?10, ?11, ?13)"
+        "?10, ?11, ?13, ?16)"
         " ON CONFLICT (lane, grp, fingerprint) DO UPDATE SET ready = 0, due = excluded.due,"
         " urgent = excluded.urgent, waiting_since = excluded.waiting_since, posted = "
         "excluded.posted,"
         " firing = excluded.firing, closed = excluded.closed, line = excluded.line, body = "
-        "excluded.body,"
+        "excluded.body, message = excluded.message,"
         " absorbed = absorbed AND ?12, in_digest = in_digest AND NOT ?14, rank = excluded.rank,"
         " rung = rung OR ?15"
         " RETURNING id, absorbed",
@@ -166,6 +166,7 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
             change.rank,
             change.leaves,
             not card.absorbed and card.shown is None and not card.announced,
+            card.shown.message.id if card.shown else "",
         ),
     ).fetchone()
     if absorbed and card.closed_at is not None:
@@ -217,7 +218,7 @@ def recheck(db: Database, now: float) -> None:
 
 
 def lines_for(db: Database, lane: int, card: Card) -> tuple[Line, ...]:
-    """What a digest or a summary tells of; nothing for a card of its own."""
+    """The lines of a digest or summary; empty for any other card."""
     if card.group not in (DIGEST, QUIET):
         return ()
     which = _IN_DIGEST if card.group == DIGEST else _FIRING
@@ -280,9 +281,7 @@ def follow(db: Database, lane: int, now: float) -> None:
 
 
 def let_go(db: Database, lane: int) -> None:
-    """Closed cards leave the digest: its message that told of their end is followed by a new
-    one.
-    """
+    """Closed cards leave the digest: a new message follows the one that showed their end."""
     db.execute(
         "UPDATE card SET absorbed = 0, in_digest = 0, named = 0, rung = 0 WHERE lane = ?"
         " AND in_digest = 1 AND closed = 1 AND waiting_since IS NULL",
@@ -330,8 +329,9 @@ def digest_rang(db: Database, lane: int) -> None:
 
 
 def release(db: Database, lane: int) -> None:
-    """Where the digest is closed, cards that do not fire leave it, closed or not yet: if they fire
-    anew, by a message of their own. Nothing would make a closed digest tell of them."""
+    """Cards that do not fire leave the closed digest; if they fire anew, they get messages of their
+    own, since a closed digest shows nothing new.
+    """
     db.execute(
         "UPDATE card SET absorbed = 0, in_digest = 0, named = 0, rung = 0"
         " WHERE lane = ? AND in_digest = 1 AND firing = 0 AND EXISTS"
@@ -342,7 +342,9 @@ def release(db: Database, lane: int) -> None:
 
 
 def pending(db: Database, lane: int) -> list[tuple[int, str, str, str, float]]:
-    """What is pending on cards of the digest: (seq, group, fingerprint, owner, accepted_at)."""
+    """The pending deliveries of the digest's cards: (seq, group, fingerprint, owner,
+    accepted_at).
+    """
     return db.execute(
         "SELECT seq, delivery.grp, delivery.fingerprint, owner, accepted_at FROM card CROSS JOIN "
         "delivery"
@@ -383,8 +385,8 @@ def close(db: Database, lane: int, group: str, fingerprint: str) -> None:
 
 
 def forget(db: Database, lane: int, group: str, fingerprint: str) -> None:
-    """The card is no more; deliveries that are pending on it are open again, and what it told of as
-    a digest is due.
+    """Deletes the card. Its pending deliveries are open again, and the cards that it showed as a
+    digest are due.
     """
     where = (lane, group, fingerprint)
     if group == _DIGEST:

@@ -1,4 +1,6 @@
-"""What the owner of a lane is given to work on, read from the SQLite store."""
+"""Claiming: the deliveries and cards that the owner of a lane works on, read from the SQLite
+store.
+"""
 
 import msgspec
 
@@ -24,7 +26,9 @@ _group = msgspec.json.Decoder(GroupId).decode
 
 
 def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim:
-    """See `protocol.Store.claim`; `row` is the lane's."""
+    """The lane's state with a page of its open deliveries, or with the card that is due. `row` is
+    the number of the lane. Spreads accepted payloads first.
+    """
     # On a full disk what was accepted goes to its own chats, and to others when there is room.
     room = db.has_room()
     done = spread(db) if page and room else True

@@ -1,4 +1,4 @@
-"""What a clock wrote into the SQLite store that was ahead of the present one, moved back."""
+"""Times in the SQLite store that a clock ahead of the present one wrote, moved back."""
 
 from collections.abc import Callable
 from typing import TypeVar

@@ -1,4 +1,4 @@
-"""What the store needs of an SQLite connection, and what SQLite's error codes mean for it."""
+"""The connection to SQLite, and the meaning of SQLite's error codes for the store."""
 
 import os
 import sqlite3
@@ -58,9 +58,9 @@ def connect(path: str) -> Connection:
 
 
 def trouble(error: sqlite3.Error) -> Trouble:
-    """What is the matter: no room (a quota shows as a failed write), a damaged file, a device or
-    file that does not work now, or only a statement that was refused.
-    https://sqlite.org/rescode.html"""
+    """The kind of an error: no room (a quota shows as a failed write), a damaged file, a device or
+    file that fails at present, or only a refused statement. https://sqlite.org/rescode.html
+    """
     if str(error).startswith("Could not decode to UTF-8"):  # we never wrote such a text
         return "damaged"
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)

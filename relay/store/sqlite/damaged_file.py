@@ -1,4 +1,4 @@
-"""Reading what can be read of a damaged storage: whatever a broken page holds is stepped over."""
+"""Reading the readable part of a damaged storage: damaged pages are skipped."""
 
 import contextlib
 import shutil
@@ -33,7 +33,7 @@ class WreckedLane(Struct, frozen=True):
 
 
 class WreckedCard(Struct, frozen=True):
-    """Where a card stands in the file; its group is JSON."""
+    """The position of a card in the file; its group is JSON."""
 
     id: int
     lane: int

@@ -1,5 +1,5 @@
-"""One SQLite file that stays usable: transactions over it, and what is done when the disk or the
-file fails.
+"""One SQLite file that stays usable: transactions, and the handling of failing disks and damaged
+files.
 """
 
 import os
@@ -24,10 +24,9 @@ _PAUSE = 0.005  # seconds between them
 
 
 class Remembered:
-    """What this run knows of the tables without reading them; nothing after a transaction failed.
-
-    `rows` and `keys` are the lanes by their keys and numbers, `payload` is the number of the last
-    payload that was accepted, `spread` of the last that was spread.
+    """Values of the tables that this run keeps in memory; emptied when a transaction fails. `rows`
+    and `keys` are the lanes by their keys and numbers, `payload` is the number of the last accepted
+    payload, `spread` that of the last one that was spread.
     """
 
     def __init__(self) -> None:
@@ -98,11 +97,13 @@ class Database:
         self._db.close()
 
     def has_room(self) -> bool:
-        """Something new may be accepted: the reserve is whole, or could be taken back just now."""
+        """Whether something new may be accepted: the reserve is whole, or could be taken back just
+        now.
+        """
         return self._reserve is None or self._reserve.held or self._reserve.hold()
 
     def may_send(self) -> bool:
-        """What comes of another call could be written down."""
+        """Whether there is room to record the result of another call."""
         return self.has_room() or not (self._reserve and self._reserve.is_low(self.free()))
 
     @property
@@ -111,11 +112,11 @@ class Database:
         return self._reserve.log_pages if self._reserve else _ANY
 
     def used(self) -> int:
-        """Bytes of the file that hold something."""
+        """Bytes of the file that are in use."""
         return self._pages("page_count") * self._pages("page_size") - self.free()
 
     def free(self) -> int:
-        """Bytes of the file that hold nothing any more."""
+        """Bytes of the file that are free."""
         return self._pages("freelist_count") * self._pages("page_size")
 
     def _pages(self, pragma: str) -> int:
@@ -123,8 +124,8 @@ class Database:
         return int(number)
 
     def backup(self, file: Path) -> None:
-        """Copies all that is committed to a new file of its owner's alone, a few pages at a time,
-        beside the thread that uses this. Raises StoreError and OSError.
+        """Copies all committed data to a new file that only its owner can read, a few pages at a
+        time, beside the thread that uses this. Raises StoreError and OSError.
         """
         if not isinstance(self._db, sqlite3.Connection):
             raise StoreError("this connection cannot be copied")

@@ -1,5 +1,5 @@
-"""What became of alerts, read from the SQLite store: pages by number from the newest back, found by
-alert name and time, never all that is kept.
+"""The history in the SQLite store: pages by number from the newest back, found by alert name and
+time without reading all rows.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -19,12 +19,14 @@ from relay.core.history import (
     DiscardTrace,
     HistoryRow,
     LastHeard,
+    PressTrace,
     Refusal,
     Trace,
     outcomes_of,
 )
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Discarded
+from relay.store.acting import PressRow
 from relay.store.history import (
     MOST_READ,
     MOST_ROWS,
@@ -54,6 +56,7 @@ ALL = (
     "SELECT id, accepted_at, source, body, discarded FROM payload WHERE id < ?"
     " ORDER BY id DESC LIMIT ?"
 )
+PRESSES = "SELECT id, at, source, body FROM press WHERE id < ? AND at >= ? ORDER BY id DESC LIMIT ?"
 REFUSALS = (
     "SELECT id, at, source, code, why, size, peer FROM refusal WHERE id < ? AND at >= ?"
     " ORDER BY id DESC LIMIT ?"
@@ -105,6 +108,7 @@ _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 _discarded = msgspec.json.Decoder(tuple[Discarded, ...]).decode
 _message = msgspec.json.Decoder(MessageRef).decode
 _card = msgspec.json.Decoder(_Card).decode
+_press = msgspec.json.Decoder(PressRow).decode
 
 
 class _Payload(NamedTuple):
@@ -190,15 +194,16 @@ def refused(db: Database, refusals: Sequence[Refusal]) -> None:
 
 
 def page(db: Database, query: HistoryQuery) -> HistoryPage:
-    """See `protocol.Store.history`. The place of a page is a payload and a refusal, `P.R`; 0 where
-    nothing is left of them.
+    """See `protocol.Store.history`. The place of a page is a payload, a refusal and a press,
+    `P.R.B`; 0 where nothing is left of them.
     """
-    payload, _, refusal = query.after.partition(".")
+    payload, refusal, press = (*query.after.split("."), "", "")[:3]
     before, refused_before = int(payload or _ANY), int(refusal or _ANY)
+    pressed_before = int(press or _ANY)
     limit = max(1, min(query.limit, MOST_ROWS))
     rows: list[HistoryRow] = []
     oldest = query.since
-    if query.outcome == "refused":
+    if query.outcome in ("refused", "pressed"):
         before = 0
     read, lanes = _Read(), _Lanes(db)
     for found in _payloads(db, query, before, read):
@@ -208,19 +213,25 @@ def page(db: Database, query: HistoryQuery) -> HistoryPage:
     before = read.before
     if before:
         oldest = max(oldest, read.at)
-    refusals = [] if _asks_for_alerts(query) else _refusals(db, refused_before, oldest, limit)
-    wanted = [each for each in refusals if query.source in (None, each.source)]
+    for_refusals, for_presses = (_asks_for(query, each) for each in ("refused", "pressed"))
+    refusals = _refusals(db, refused_before, oldest, limit) if for_refusals else []
+    presses = _presses(db, pressed_before, oldest, limit) if for_presses else []
+    others: list[Refusal | PressTrace] = [*refusals, *presses]
+    wanted = [each for each in others if query.source in (None, each.source)]
     if refusals:
         refused_before = refusals[-1].id
-    more_refusals = len(refusals) == limit or (bool(before) and not _asks_for_alerts(query))
+    if presses:
+        pressed_before = presses[-1].id
+    more_refusals = len(refusals) == limit or (bool(before) and for_refusals)
+    more_presses = len(presses) == limit or (bool(before) and for_presses)
     rows = sorted([*rows, *wanted], key=lambda row: row.at, reverse=True)
-    after = f"{before}.{refused_before if more_refusals else 0}"
-    return HistoryPage(tuple(rows), "" if after == "0.0" else after)
+    left = (before, refused_before if more_refusals else 0, pressed_before if more_presses else 0)
+    return HistoryPage(tuple(rows), ".".join(map(str, left)) if any(left) else "")
 
 
-def _asks_for_alerts(query: HistoryQuery) -> bool:
-    """No refused request is among what is asked for."""
-    return bool(query.labels or query.receiver) or query.outcome not in ("", "refused")
+def _asks_for(query: HistoryQuery, outcome: str) -> bool:
+    """Whether rows that are of no payload, with that outcome, are among what is asked for."""
+    return not (query.labels or query.receiver) and query.outcome in ("", outcome)
 
 
 class _Read:
@@ -291,7 +302,7 @@ def _matching(rows: Sequence[HistoryRow], query: HistoryQuery) -> list[HistoryRo
     return [
         row
         for row in rows
-        if not isinstance(row, Refusal)
+        if not isinstance(row, Refusal | PressTrace)
         and row.count
         and (not query.outcome or query.outcome in outcomes_of(row))
         and (not query.receiver or query.receiver in _receivers(row))
@@ -393,8 +404,23 @@ def _refusals(db: Database, before: int, since: float, limit: int) -> list[Refus
     ]
 
 
+def _presses(db: Database, before: int, since: float, limit: int) -> list[PressTrace]:
+    rows = db.execute(PRESSES, (before, since, limit)).fetchall()
+    return [_pressed(number, at, source, body) for number, at, source, body in rows]
+
+
+def _pressed(number: int, at: float, source: str, body: bytes) -> PressTrace:
+    row = readable(_press, body) or PressRow("", "", "", "", "", "", "")
+    return PressTrace(
+        number, at, source, row.platform, row.person, row.name, row.chat, row.verb, row.outcome,
+        row.answer, row.alerts,
+    )  # fmt: skip
+
+
 def show(db: Database, trace_id: str) -> Trace | Refused:
-    """See `protocol.Store.traced`."""
+    """The trace of one payload, by its id or by that of one of its deliveries
+    (`protocol.Store.traced`).
+    """
     number = _number(db, trace_id)
     found = None if number is None else _found(db, number)
     if found is None:
@@ -455,13 +481,17 @@ def _config(db: Database, generation: int) -> ConfigTrace | None:
 def last_heard(db: Database, alertname: str, source: str | None) -> LastHeard:
     found = db.execute(LAST_OF_NAME, (alertname,)).fetchone() if alertname else None
     sources: Mapping[str, float] = dict(db.execute("SELECT source, at FROM heard").fetchall())
-    chosen = sources if source is None else {source: sources[source]} if source in sources else {}
+    unheard = source if source not in sources else None
+    chosen = {
+        name: at for name, at in sources.items() if unheard is not None or source in (None, name)
+    }
     return LastHeard(
         alertname=alertname,
         at=found[1] if found else None,
         payload=found[0] if found else None,
         sources=tuple(sorted(chosen.items())),
         heartbeats=heartbeats(db),
+        unheard=unheard,
     )
 
 

@@ -51,14 +51,16 @@ DELIVERIES_BY_MINUTE = (
 
 
 def per_minute(db: Database, since: float, minutes: int) -> tuple[tuple[int, int], ...]:
-    """See `protocol.Store.per_minute`."""
+    """The numbers of payloads and of ended deliveries in each minute
+    (`protocol.Store.per_minute`).
+    """
     payloads = dict(db.execute(PAYLOADS_BY_MINUTE, (since,)).fetchall())
     deliveries = dict(db.execute(DELIVERIES_BY_MINUTE, (since,)).fetchall())
     return tuple((payloads.get(at, 0), deliveries.get(at, 0)) for at in range(minutes))
 
 
 def status(db: Database) -> StorageStatus:
-    """See `protocol.Store.standing_now`."""
+    """The present state of the storage (`protocol.Store.standing_now`)."""
     pending: dict[int, list[tuple[str, int, float]]] = {}
     for lane, owner, count, oldest in db.execute(PENDING):
         pending.setdefault(lane, []).append((owner, count, oldest))

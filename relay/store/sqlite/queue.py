@@ -210,7 +210,7 @@ def queued(row: Row) -> Queued:
 
 
 def show(db: Database, delivery_id: str) -> Whole | Refused:
-    """The delivery with what its chat gets of the notification."""
+    """The delivery with the part of the notification for its chat."""
     row = find(db, delivery_id)
     if row is None:
         return _unknown(delivery_id)
@@ -242,7 +242,7 @@ def _ended(row: Row) -> str:
 
 
 def waits_for(state: LaneState, failures: Failures | None = None) -> str:
-    """What keeps a pending delivery of a lane from its chat; `failures` are those of its card."""
+    """The reason why a pending delivery of a lane waits; `failures` are those of its card."""
     if state.down:
         never = (
             ""

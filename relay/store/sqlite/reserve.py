@@ -1,6 +1,4 @@
-"""Room on the disk that is kept back, so that what was sent can be written down when the disk is
-full.
-"""
+"""Reserved disk space, so that sent messages can be recorded when the disk is full."""
 
 import os
 from contextlib import suppress

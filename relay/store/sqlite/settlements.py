@@ -1,4 +1,6 @@
-"""The books of the SQLite store: how deliveries end and are counted, and where all are now."""
+"""Settlements in the SQLite store: how deliveries end and are counted, and the present state of
+all.
+"""
 
 from collections import Counter
 from collections.abc import Sequence
@@ -75,8 +77,8 @@ def pending_lanes(db: Database) -> tuple[tuple[LaneKey, str], ...]:
 
 
 def down(db: Database) -> tuple[tuple[LaneKey, Down], ...]:
-    """See `protocol.Store.down`. A state that cannot be read says nothing: it is reset when its
-    lane has a turn.
+    """The lanes that are down (`protocol.Store.down`). An unreadable state does not count; it is
+    reset when its lane has a turn.
     """
     found: list[tuple[LaneKey, Down]] = []
     for key, state in db.execute("SELECT key, state FROM lane ORDER BY key"):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 from relay.core.card.card import Card, Entry
 from relay.core.card.view import EPISODES_KEPT, Episode
 from relay.core.routing.lane import LaneKey
+from relay.store.sqlite.acting import end_takes
 from relay.store.sqlite.database import Database
 
 
@@ -77,6 +78,7 @@ def _begin(db: Database, card: Card, key: tuple[int, str, str], began: Sequence[
 
 def _end(db: Database, card: Card, lane: int, ended: Sequence[Entry]) -> None:
     source = card.group.source
+    end_takes(db, card, ended)
     over = [(entry.ends_at or card.heard_at, entry) for entry in ended]
     db.executemany(
         "UPDATE standing SET fires = 0, ended_at = ? WHERE source = ? AND alert = ? AND lane = ?",

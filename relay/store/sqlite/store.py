@@ -53,6 +53,7 @@ from relay.store.sqlite import (
     waiting,
 )
 from relay.store.sqlite.accept import Part, accept, copy_to_fallback, lane_row, route_again
+from relay.store.sqlite.acting import SqliteActing
 from relay.store.sqlite.cards import text
 from relay.store.sqlite.claim import claim
 from relay.store.sqlite.clock_ahead import move_times_back
@@ -100,6 +101,7 @@ class SqliteStore:
         self._db = Database(path, synchronous, connect, emit)
         self._purge = Purge(self._db)
         self.people = SqlitePeople(self._db)
+        self.acting = SqliteActing(self._db)
 
     def close(self) -> None:
         """Ends the use of the storage."""

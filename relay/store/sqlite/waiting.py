@@ -1,5 +1,5 @@
-"""What waits on a lane of the SQLite store: what of it newer deliveries stand for, what its
-fallback is to get, what was tried in vain, and when all of it is looked at again.
+"""The deliveries that wait on a lane of the SQLite store: which are superseded, go to a fallback,
+or expire, and when they are looked at again.
 """
 
 from collections.abc import Iterable
@@ -31,8 +31,8 @@ _tried = msgspec.json.Decoder(_Tried).decode
 def superseded(
     db: Database, lane: int, group: str, fingerprint: str, before: float, empty_before: float
 ) -> list[int]:
-    """What is pending on the card and was accepted before then, and what says only that alerts are
-    absent before the other moment; not the oldest of each owner.
+    """The pending deliveries of the card that were accepted before the first moment, and those that
+    only report absent alerts before the second one, without the oldest of each owner.
     """
     found = db.execute(
         "SELECT seq, owner, accepted_at < ? OR (alerts = x'5B5D' AND accepted_at < ?) FROM delivery"
@@ -59,9 +59,9 @@ def oldest_uncopied(db: Database, lane: int, receiver: str, owner: str) -> float
 
 
 def overdue(db: Database, lane: int, owner: str, before: float, *, refused: bool) -> list[int]:
-    """The deliveries that are pending since before then and were tried: since they were accepted a
-    call for their card ended, or for the digest that tells of it. `refused`: the platform refuses
-    the whole chat.
+    """The deliveries that have been pending since before then and were tried: a call for their
+    card, or for the digest that shows it, ended after their acceptance. `refused`: the platform
+    refuses the whole chat.
     """
     late = db.execute(
         "SELECT seq, accepted_at, card FROM delivery INDEXED BY delivery_owner WHERE owner = ? AND"
@@ -97,8 +97,8 @@ def look_again(db: Database, lane: int, now: float) -> None:
 
 
 def stuck(db: Database, now: float) -> tuple[tuple[LaneKey, Down], ...]:
-    """The lanes that owe something and got nothing through for `STUCK_AFTER`, by the state of each,
-    with what the last call came to.
+    """The lanes to which nothing got through for `STUCK_AFTER` although calls are due, by the state
+    of each, with the outcome of the last call.
     """
     found: list[tuple[LaneKey, Down]] = []
     for row, key, body in db.execute("SELECT id, key, state FROM lane ORDER BY key").fetchall():

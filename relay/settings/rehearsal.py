@@ -1,0 +1,246 @@
+"""Tries what somebody who looks at the console wrote, in a process of its own: a template against
+an alert, a configuration against what came. Nothing of it touches what is in force.
+
+`python -m relay.settings.rehearsal` is the process: it reads a request from standard input and
+writes the answer to standard output, both as msgpack. Time and memory are bounded as for the check
+of templates.
+"""
+
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import msgspec
+from msgspec import Struct
+
+from relay.config.config import parse
+from relay.config.fault import Fault, faulty
+from relay.config.files import Files, file_names
+from relay.config.losing import losing
+from relay.config.resolve import ResolvedConfig, resolve
+from relay.config.template_check import together
+from relay.config.template_uses import Sources, TemplateCheck
+from relay.core.alert import Notification
+from relay.core.card.view import View
+from relay.core.routing.diff import CountedAlert, ReceiverChange, Recorded, RoutingSide, diff
+from relay.core.routing.lane import Policy
+from relay.core.template import sample, template
+from relay.core.template.preview import views
+from relay.core.template.template import check, render, warnings
+from relay.core.template.template_fault import TemplateFault
+from relay.core.text.markup import MarkupName
+from relay.core.text.message import Message
+from relay.platforms import PLATFORMS
+from relay.settings.template_check import Bounds, bound_memory, bound_time
+
+NAME = "playground.j2"
+MOST_SHOWN = 5  # cards of one payload
+_BOUNDS = Bounds(seconds=15, mebibytes=512, patience=40.0)
+_NOT_READ = "not read for a comparison"
+_PACKAGES = str(Path(__file__).parents[2])
+
+
+class TryTemplate(Struct, frozen=True, tag="template"):
+    """Asks for the messages that a template makes on each platform that takes its markup: of a
+    sample, or of a payload (a notification, encoded as JSON) at `now` (Unix seconds).
+    """
+
+    source: str
+    markup: MarkupName
+    builtin: Sources
+    language: str
+    timezone: str
+    now: float
+    sample: str = ""
+    payload: bytes = b""
+
+
+class Made(Struct, frozen=True):
+    """A message as a platform would get it. `failed` says why the template did not make it."""
+
+    platform: str
+    message: Message
+    failed: str = ""
+
+
+class TemplateTried(Struct, frozen=True, tag="template_tried"):
+    """What is wrong with the template, and the messages that it made."""
+
+    faults: tuple[TemplateFault, ...]
+    made: tuple[Made, ...]
+
+
+class TryConfig(Struct, frozen=True, tag="config"):
+    """Asks what a new configuration would do to payloads (each a notification, encoded as JSON,
+    with its time of acceptance) beside the old one. No file that they name is read but for
+    `templates`, by file name.
+    """
+
+    file: str
+    old: bytes
+    new: bytes
+    builtin: dict[str, str]
+    templates: dict[str, str]
+    payloads: tuple[tuple[float, bytes], ...]
+
+
+class ConfigTried(Struct, frozen=True, tag="config_tried"):
+    """What is wrong with the new file, and, where nothing is, how it differs for the payloads:
+    `nobody` would reach nobody any more; `unmatched` routes took none; `busy` chats would get more
+    in a minute than they take.
+    """
+
+    faults: tuple[Fault, ...]
+    compared: bool = False
+    payloads: int = 0
+    alerts: int = 0
+    names: int = 0
+    changes: tuple[ReceiverChange, ...] = ()
+    nobody: tuple[CountedAlert, ...] = ()
+    unmatched: tuple[str, ...] = ()
+    busy: tuple[str, ...] = ()
+
+
+class Ended(Struct, frozen=True, tag="ended"):
+    """The process came to no answer: it took more than it may, or did not start."""
+
+
+Attempt = TryTemplate | TryConfig
+Answer = TemplateTried | ConfigTried | Ended
+_answer: Callable[[bytes], Answer] = msgspec.msgpack.Decoder(Answer).decode
+
+
+def rehearse(attempt: Attempt) -> Answer:
+    """The answer of a process of its own. Called from a thread: it may take the whole time."""
+    paths = os.pathsep.join(filter(None, (_PACKAGES, os.environ.get("PYTHONPATH", ""))))
+    try:
+        output = subprocess.run(
+            [sys.executable, "-P", "-m", "relay.settings.rehearsal"],
+            input=msgspec.msgpack.encode(attempt),
+            capture_output=True,
+            check=False,
+            env=os.environ | {"PYTHONPATH": paths},
+            start_new_session=True,  # a signal to our group is not meant for it
+            timeout=_BOUNDS.patience,
+        ).stdout
+        return _answer(output)
+    except (subprocess.TimeoutExpired, OSError, msgspec.DecodeError):
+        return Ended()
+
+
+def answer(attempt: Attempt) -> TemplateTried | ConfigTried:
+    """The answer, in this process."""
+    match attempt:
+        case TryTemplate():
+            return _template(attempt)
+        case TryConfig():
+            return _config(attempt)
+
+
+def _template(attempt: TryTemplate) -> TemplateTried:
+    own = ((NAME, attempt.source),)
+    templates = together(TemplateCheck(attempt.builtin, own))
+    if NAME not in templates.by_name:
+        return TemplateTried(template.compile(dict(own))[1], ())
+    faults = (
+        *check(templates, NAME, attempt.markup),
+        *warnings(templates, NAME, attempt.markup),
+    )
+    policy = Policy(
+        "playground", NAME, attempt.markup, language=attempt.language, timezone=attempt.timezone
+    )
+    made: list[Made] = []
+    for name in _platforms(attempt.markup):
+        form = PLATFORMS[name].FORM
+        for view in _views(attempt, policy):
+            rendered = render(templates, policy, view, "card", None, form)
+            made.append(Made(name, rendered.message, rendered.failed))
+    return TemplateTried(tuple(dict.fromkeys(faults)), tuple(made))
+
+
+def _views(attempt: TryTemplate, policy: Policy) -> Iterator[View]:
+    if not attempt.payload:
+        yield sample.VIEWS[attempt.sample]
+        return
+    told = msgspec.json.decode(attempt.payload, type=Notification)
+    for at, view in enumerate(views((told,), policy, (), attempt.now)):
+        if at < MOST_SHOWN:
+            yield view
+
+
+def _platforms(markup: MarkupName) -> tuple[str, ...]:
+    """The platforms on which a template may be written so."""
+    match markup:
+        case "discord":
+            return ("discord",)
+        case "markdownv2" | "markdown":
+            return ("telegram",)
+        case _:
+            return tuple(PLATFORMS)
+
+
+def _config(attempt: TryConfig) -> ConfigTried:
+    new, faults = _resolved(attempt, attempt.new)
+    old, wrong = _resolved(attempt, attempt.old)
+    if new is None or faulty(faults):
+        return ConfigTried(faults)
+    if old is None or faulty(wrong):
+        return ConfigTried((*faults, *(each for each in wrong if each.severity == "fault")))
+    found = diff(_side(old), _side(new), _recorded(attempt))
+    return ConfigTried(
+        faults=faults,
+        compared=True,
+        payloads=found.payloads,
+        alerts=found.episodes,
+        names=found.names,
+        changes=found.receivers,
+        nobody=found.nobody,
+        unmatched=tuple(
+            f"{each.place} {{{', '.join(map(str, each.matchers))}}}" for each in found.unmatched
+        ),
+        busy=tuple(PLATFORMS[each.lane.platform].spell(each.lane) for each in found.busy),
+    )
+
+
+def _resolved(attempt: TryConfig, data: bytes) -> tuple[ResolvedConfig | None, tuple[Fault, ...]]:
+    config, faults = parse(attempt.file, data, PLATFORMS)
+    if config is None:
+        return None, faults
+    named = file_names(config.file)
+    files = Files(
+        templates=attempt.templates,
+        builtin=attempt.builtin,
+        problems=dict.fromkeys((*named.secrets, *named.certificates), _NOT_READ),
+    )
+    resolved, more = resolve(config, files, "check")
+    lost = losing(config, resolved)
+    told = (fault for fault in (*faults, *more, *lost) if _NOT_READ not in fault.message)
+    return resolved, tuple(dict.fromkeys(told))
+
+
+def _side(config: ResolvedConfig) -> RoutingSide:
+    limits = {
+        target.lane: config.platforms[target.lane.platform].budgets(target.endpoint, config.limits)
+        for target in config.routing.all_targets
+    }
+    return RoutingSide(config.routing, config.intervals, limits)
+
+
+def _recorded(attempt: TryConfig) -> Iterator[Recorded]:
+    decode = msgspec.json.Decoder(Notification).decode
+    for at, body in attempt.payloads:
+        yield Recorded(at, decode(body))
+
+
+def main() -> None:
+    """Answers the request that standard input brings."""
+    attempt = msgspec.msgpack.decode(sys.stdin.buffer.read(), type=Attempt)
+    bound_memory(_BOUNDS.mebibytes)
+    bound_time(_BOUNDS.seconds)
+    sys.stdout.buffer.write(msgspec.msgpack.encode(answer(attempt)))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,107 @@
+"""Escalations in SQLite: how far each alert has come under each receiver."""
+
+from collections.abc import Iterable, Sequence
+
+import msgspec
+
+from relay.core.action.escalation import EscalationClock, Event, happened
+from relay.core.card.card import Card
+from relay.core.routing.lane import LaneKey
+from relay.store.acting import DueClock
+from relay.store.sqlite import cards
+from relay.store.sqlite.database import Database
+from relay.store.sqlite.unreadable import readable
+
+_FORGOTTEN = 86400.0  # seconds after its end
+_encode = msgspec.json.encode
+_clock = msgspec.json.Decoder(EscalationClock).decode
+_lane_key = msgspec.json.Decoder(LaneKey).decode
+
+
+def clocks(
+    db: Database, receiver: str, source: str, alerts: Sequence[str]
+) -> dict[str, EscalationClock]:
+    """The clocks of these alerts under a receiver."""
+    rows = db.execute(
+        "SELECT alert, body FROM json_each(?) AS wanted CROSS JOIN escalation ON receiver = ?"
+        " AND source = ? AND alert = wanted.value",
+        (_encode(list(alerts)).decode(), receiver, source),
+    ).fetchall()
+    found = ((alert, readable(_clock, body)) for alert, body in rows)
+    return {alert: clock for alert, clock in found if clock is not None}
+
+
+def keep(db: Database, lane: LaneKey, clock: EscalationClock, due: float | None) -> None:
+    """Writes the clock, which began in that lane."""
+    db.execute(
+        "INSERT INTO escalation VALUES (?, ?, ?, (SELECT id FROM lane WHERE key = ?), ?, ?)"
+        " ON CONFLICT DO UPDATE SET due = excluded.due, body = excluded.body",
+        (
+            clock.receiver,
+            clock.source,
+            clock.alert,
+            _encode(lane).decode(),
+            due,
+            _encode(clock),
+        ),
+    )
+
+
+def note(db: Database, source: str, alerts: Iterable[str], event: Event, now: float) -> None:
+    """Something happened to these alerts: their clocks are looked at soon."""
+    if db.execute("SELECT 1 FROM escalation LIMIT 1").fetchone() is None:
+        return
+    rows = db.execute(
+        "SELECT receiver, alert, body FROM escalation WHERE source = ? AND alert IN"
+        " (SELECT value FROM json_each(?))",
+        (source, _encode(list(alerts)).decode()),
+    ).fetchall()
+    for receiver, alert, body in rows:
+        clock = readable(_clock, body)
+        if clock is not None:
+            db.execute(
+                "UPDATE escalation SET due = 0, body = ? WHERE receiver = ? AND source = ?"
+                " AND alert = ?",
+                (_encode(happened(clock, event, now)), receiver, source, alert),
+            )
+
+
+def due(db: Database, now: float, most: int) -> tuple[DueClock, ...]:
+    """The clocks whose next step is due, each with the card on which its alert has its line."""
+    rows = db.execute(
+        "SELECT escalation.body, lane.key, lane.id, grp, fingerprint FROM escalation"
+        " JOIN lane ON lane.id = escalation.lane LEFT JOIN standing"
+        " ON standing.source = escalation.source AND standing.alert = escalation.alert"
+        " AND standing.lane = escalation.lane"
+        " WHERE due IS NOT NULL AND due <= ? ORDER BY due LIMIT ?",
+        (now, most),
+    ).fetchall()
+    known: dict[tuple[int, str, str], Card | None] = {}
+    found = []
+    for body, key, lane, grp, fingerprint in rows:
+        clock = readable(_clock, body)
+        if clock is None:
+            continue
+        at = (lane, grp, fingerprint)
+        if grp is not None and at not in known:
+            known[at] = cards.find(db, *at)
+        found.append(DueClock(clock, _lane_key(key), known.get(at)))
+    return tuple(found)
+
+
+def forget(db: Database, clock: EscalationClock) -> None:
+    """It is configured no more."""
+    db.execute(
+        "DELETE FROM escalation WHERE receiver = ? AND source = ? AND alert = ?",
+        (clock.receiver, clock.source, clock.alert),
+    )
+
+
+def purge(db: Database, now: float) -> None:
+    """Forgets clocks whose alerts were over a day ago."""
+    db.execute(
+        "DELETE FROM escalation WHERE due IS NULL"
+        " AND json_extract(CAST(body AS TEXT), '$.stopped') = 'over'"
+        " AND json_extract(CAST(body AS TEXT), '$.ended_at') < ?",
+        (now - _FORGOTTEN,),
+    )

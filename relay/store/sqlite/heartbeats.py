@@ -1,0 +1,55 @@
+"""Heartbeats in SQLite: when each was heard last."""
+
+from collections.abc import Sequence
+
+import msgspec
+from msgspec.structs import replace
+
+from relay.core.action.heartbeat import Beat
+from relay.store.sqlite.database import Database
+from relay.store.sqlite.unreadable import readable
+
+_encode = msgspec.json.encode
+_beat = msgspec.json.Decoder(Beat).decode
+
+
+def beats(db: Database) -> tuple[Beat, ...]:
+    """All that are known."""
+    rows = db.execute("SELECT body FROM heartbeat ORDER BY name, by_values").fetchall()
+    return tuple(each for (body,) in rows if (each := readable(_beat, body)) is not None)
+
+
+def heard(db: Database, found: Sequence[tuple[str, tuple[str, ...]]], now: float) -> None:
+    """These were heard at `now`. Of one that was told as lost, the first moment is kept until that
+    it is back is told.
+    """
+    for name, values in found:
+        row = db.execute(
+            "SELECT body FROM heartbeat WHERE name = ? AND by_values = ?", (name, _key(values))
+        ).fetchone()
+        beat = readable(_beat, row[0]) if row else None
+        if beat is None or beat.lost_at is None:
+            keep(db, Beat(name, values, now))
+        elif beat.back_at is None:
+            keep(db, replace(beat, back_at=now))
+        if values:
+            db.execute("DELETE FROM heartbeat WHERE name = ? AND by_values = '[]'", (name,))
+
+
+def keep(db: Database, beat: Beat) -> None:
+    """Writes it."""
+    db.execute(
+        "INSERT OR REPLACE INTO heartbeat VALUES (?, ?, ?, NULL, ?)",
+        (beat.name, _key(beat.values), beat.seen_at, _encode(beat)),
+    )
+
+
+def forget(db: Database, beat: Beat) -> None:
+    """It is configured no more."""
+    db.execute(
+        "DELETE FROM heartbeat WHERE name = ? AND by_values = ?", (beat.name, _key(beat.values))
+    )
+
+
+def _key(values: Sequence[str]) -> str:
+    return _encode(tuple(values)).decode()
