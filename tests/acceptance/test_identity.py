@@ -187,7 +187,7 @@ async def test_each_repeat_rings_once_whatever_its_interval(hours: int) -> None:
         await world.post(notification(alert("a"), reason=reason))
     await world.run(until=(3 * hours + 1) * HOUR)
     first, *repeats = world.telegram.messages(CHAT)
-    assert "nothing heard" not in first.text
+    assert "no report of this group" not in first.text
     assert [repeat.silent for repeat in repeats] == [False] * 3
 
 
@@ -195,11 +195,11 @@ async def test_a_repeat_of_a_stale_card_is_a_repeat() -> None:
     world = World(telegram_target(policy=replace(POLICY, stale_after=2 * HOUR)))
     await world.post(notification(alert("a")))
     await world.run(until=4 * HOUR)
-    assert "nothing heard" in world.telegram.messages(CHAT)[0].text
+    assert "no report of this group" in world.telegram.messages(CHAT)[0].text
     await world.post(notification(alert("a"), reason="repeat interval elapsed"))
     await world.run(until=5 * HOUR)
     first, repeat = world.telegram.messages(CHAT)
-    assert "nothing heard" not in first.text
+    assert "no report of this group" not in first.text
     assert not repeat.silent
 
 
@@ -208,7 +208,7 @@ async def test_a_card_that_nothing_speaks_for_any_more_closes() -> None:
     await world.post(notification(alert("a")))
     silent_for = POLICY.stale_after + STALE_CLOSES_AFTER
     await world.run(until=silent_for - 1)
-    assert "nothing heard" in world.telegram.messages(CHAT)[0].text
+    assert "no report of this group" in world.telegram.messages(CHAT)[0].text
     await world.run(until=silent_for + 60)
     (only,) = world.telegram.messages(CHAT)
     assert only.text.startswith("⚪ no longer reported Disk")

@@ -168,32 +168,6 @@ def _shortened(raw: Raw) -> str:
     return text if len(text) <= _DESCRIPTION else text[: _DESCRIPTION - 1] + "…"
 
 
-def _with_grafanas(annotations: Labels, told: KnownAlert | _Fields) -> Labels:
-    """The annotations, and beside them what Grafana's webhook alone has, under `__...__` names.
-
-    https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/
-    """
-    urls = told.silence_url, told.dashboard_url, told.panel_url
-    if told.values is ABSENT and all(url is ABSENT for url in urls):
-        return annotations
-    own = {
-        "__silence_url__": text_of(told.silence_url),
-        "__dashboard_url__": text_of(told.dashboard_url),
-        "__panel_url__": text_of(told.panel_url),
-        "__values__": _values(told.values),
-    }
-    return {**annotations, **{name: text for name, text in own.items() if text}}
-
-
-def _values(raw: Raw) -> str:
-    """`B=6.705, C=1`: the values of a Grafana rule's expressions, in their order."""
-    try:
-        found = _VALUES.decode(raw) or {}
-    except ValidationError:
-        return ""
-    return ", ".join(f"{name}={value:.4g}" for name, value in found.items())
-
-
 def _given(fingerprint: str | None) -> str:
     """The fingerprint that a payload gives, where it has the form of Alertmanager's; else empty. A
     sender that writes another one may write it for all its alerts.
