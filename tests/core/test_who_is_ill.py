@@ -105,7 +105,7 @@ def test_long_links_leave_room_for_ten_lines_on_discord() -> None:
     )
     assert max(len(alert.generator_url) for alert in some) > 500
     seen = card(some, {})
-    lines = [line for line in seen.embed.splitlines() if line[:1] in "•🟠🔵"]
+    lines = [line for line in seen.embed.splitlines() if line[:1] in "•🔴🟠🔵"]
     assert len(lines) >= 10
 
 
@@ -115,6 +115,16 @@ def test_a_rule_of_grafanas_that_has_no_data_is_named_before_its_data_source() -
         4, labels={"alertname": "DatasourceNoData", "rulename": "Checkout latency", **labels}
     )
     assert card((alert,)).telegram.startswith("🟠 firing DatasourceNoData · Checkout latency")
+
+
+def test_the_job_of_a_probe_is_no_patient() -> None:
+    labels = {"alertname": "PingFailed", "instance": "172.29.254.30", "job": "blackbox-icmp"}
+    (head, _) = card((sample.alert(4, labels=labels),)).heads
+    assert head.endswith("PingFailed · 172.29.254.30")
+    pair = tuple(
+        sample.alert(at, labels={**labels, "instance": f"172.29.254.{at}"}) for at in (30, 50)
+    )
+    assert "blackbox" not in card(pair).heads[0]
 
 
 def test_a_rise_says_again_what_is_ill() -> None:

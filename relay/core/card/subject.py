@@ -73,7 +73,8 @@ _ALIASES = ("instance", "nodename", "host", "hostname", "host_name", "instance_n
 # What is told of the target that was scraped, where the labels say nothing else.
 _LAST_RESORT = ("service", "job", "pod", "container", "instance", "namespace", "endpoint", "id")
 _EXPORTER = re.compile(
-    r"exporter|kube-state-metrics|cadvisor|pushgateway|^(?:node|kubelet|windows|blackbox|snmp)$"
+    r"exporter|kube-state-metrics|cadvisor|pushgateway"
+    r"|^(?:node|kubelet|windows|blackbox|snmp)$|^(?:blackbox|snmp)[-_]"
 )
 _PROXY = "kube-rbac-proxy"  # the container before an exporter that checks who reads it
 _PORT = re.compile(r"(.*[^:\]]|\[.*\]):([0-9]{1,5})", re.DOTALL)
