@@ -140,7 +140,7 @@ def payloads(draw: st.DrawFn, most: int, largest: int) -> bytes:
             },
             "startsAt": "2026-11-18T00:00:00Z" if number % 4 else value(number, 5),
             "generatorURL": urls[1],
-            "fingerprint": f"f{number}",
+            "fingerprint": f"f{number:015x}",
         }
         for number in range(count)
     ]
@@ -175,7 +175,7 @@ async def test_a_mebibyte_in_one_label_fails_no_template(
         "status": "firing",
         "labels": labels,
         "startsAt": "2026-11-18T00:00:00Z",
-        "fingerprint": "f0",
+        "fingerprint": "f" + "0" * 15,
     }
     body = json.dumps(
         {"alerts": [alert], "groupLabels": {"cluster": labels["cluster"]}, "version": "4"}
@@ -285,7 +285,7 @@ def assert_all_told(card: Card, rendered: Rendered, text: str) -> None:
     assert sorted((*rendered.named, *rendered.counted)) == sorted(
         entry.fingerprint for entry in card.entries
     )
-    assert [name for name in rendered.named if f"n{int(name[1:]):03}" not in text] == []
+    assert [name for name in rendered.named if f"n{int(name[1:], 16):03}" not in text] == []
     assert not rendered.counted or re.search(rf"\b{len(rendered.counted)}\b", text)
 
 
