@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -171,6 +172,11 @@ async def _fetch(url: str) -> list[Body]:
             if response.status != _ANSWERED:
                 raise NoPayloads(f"{response.url.origin()} answers {response.status}")
             found = await response.json()
+    except aiohttp.ClientConnectorError as error:
+        number = error.errno or 0  # a name that is not found has a negative one
+        why = os.strerror(number) if number > 0 else str(error.strerror)
+        where = f"{error.host}:{error.port}"
+        raise NoPayloads(f"cannot ask the Alertmanager at {where}: {why}") from None
     except (aiohttp.ClientError, TimeoutError, ValueError) as error:
         why = str(error) or type(error).__name__
         raise NoPayloads(f"cannot ask the Alertmanager: {why}") from None

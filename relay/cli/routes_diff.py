@@ -27,7 +27,12 @@ _MOST_NAMES = 5  # alert names of one receiver that are shown; JSON has them all
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compares; status 1 by `--fail-on`, or when a file is faulty, 2 when there are no payloads."""
+    """Compares; status 1 by `--fail-on`, or when a file is faulty, 2 when there is no file or no
+    payload.
+    """
+    if not options.new.is_file():
+        complain(f"alert-relay routes diff: no configuration at {options.new}")
+        return CANNOT
     old, new = routing_of(options.config_file), routing_of(options.new)
     if isinstance(old, int) or isinstance(new, int):
         return old if isinstance(old, int) else FAULTY

@@ -12,6 +12,9 @@ from relay.core.bot.account import Bot
 from relay.core.duration import quote
 from relay.core.routing.lane import HttpOptions, Target
 from relay.core.secret import Secret
+from relay.core.template.built_in import BUILT_IN
+from relay.core.text.markup import MarkupName
+from relay.platforms.contract import AnyPlatform
 from relay.platforms.entry import HttpConfig
 
 Mode = Literal["check", "serve"]
@@ -45,6 +48,8 @@ class Destinations:
             check_name(
                 how.template, self._names.templates, "template", (*at, "template"), self._report
             )
+            if is_foreign(how.template, how.markup, self._files):
+                self._report.fault((*at, "template"), _otherwise(how.template, brings))
             chats = brings.chats(entry, self._global, how, at, self)
             if chats.bot:
                 self._note_bot(chats.bot, at)
@@ -131,3 +136,15 @@ class Destinations:
             server_name=tls.server_name,
             insecure_skip_verify=tls.insecure_skip_verify,
         )
+
+
+def is_foreign(template: str, markup: MarkupName, files: Files) -> bool:
+    """Whether a built-in template is written in another markup than its user's."""
+    own = "none" if template in files.templates else BUILT_IN.get(template, "none")
+    return own not in ("none", markup)
+
+
+def _otherwise(template: str, platform: AnyPlatform) -> str:
+    fitting = [mode for mode, each in platform.WRITINGS.items() if each.template == template]
+    instead = f", or write parse_mode: {fitting[0]}" if fitting else ""
+    return f'{quote(template)} is not written in this parse_mode: leave "template" out{instead}'

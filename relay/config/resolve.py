@@ -6,7 +6,7 @@ from msgspec import Struct
 
 from relay.config import acting
 from relay.config.config import Config
-from relay.config.destination import Destinations, Mode
+from relay.config.destination import Destinations, Mode, is_foreign
 from relay.config.fallbacks import check_fallbacks
 from relay.config.fault import Fault, faulty
 from relay.config.files import Files
@@ -103,7 +103,11 @@ def _trial(
     in their own markup are not tried: the tests hold that they work.
     """
     policies = [own, *(target.policy for each in targets.values() for target in each)]
-    uses = dict.fromkeys((policy.template, policy.markup) for policy in policies[1:])
+    uses = dict.fromkeys(
+        (policy.template, policy.markup)
+        for policy in policies[1:]
+        if not is_foreign(policy.template, policy.markup, files)  # a fault of its own
+    )
     builtin = files.builtin
     if mode == "serve":
         used = {policy.template for policy in policies}.union(LENDING)

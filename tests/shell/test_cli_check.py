@@ -217,6 +217,7 @@ def test_routes_test_explains_each_route(capsys: pytest.CaptureFixture[str]) -> 
         (["routes", "test", "team"], "'team' is not a label: write name=value"),
         (["routes", "show", "--config.file=none.yml"], "no configuration at none.yml"),
         (["routes", "show", "-o", "xml"], "invalid choice: 'xml'"),
+        (["routes", "diff", "none.yml"], "routes diff: no configuration at none.yml\n"),
     ],
 )
 def test_wrong_use_ends_with_status_2_and_one_line(

@@ -325,3 +325,13 @@ def test_explain_has_the_timetable_of_an_escalation(capsys: pytest.CaptureFixtur
     assert second == "  after 25 min goes to leads"
     assert main(["routes", "test", acting, "--explain", "team=db", "severity=info"]) == 0
     assert "after" not in capsys.readouterr().out
+
+
+def test_diff_says_which_alertmanager_does_not_answer_and_why(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert (folder / "relay.yml").is_file()
+    words = ["routes", "diff", "relay.yml", "--alertmanager.url=http://127.0.0.1:1"]
+    assert main(words) == 2
+    why = "cannot ask the Alertmanager at 127.0.0.1:1: Connection refused"
+    assert capsys.readouterr().err == f"alert-relay: {why}\n"
