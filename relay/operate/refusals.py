@@ -33,7 +33,11 @@ class Refusals:
 
     def on_event(self, event: Event) -> None:
         """Takes an event; never waits."""
-        if isinstance(event, Answered | RequestRefused) and event.code in CODES:
+        if (
+            isinstance(event, Answered | RequestRefused)
+            and event.code in CODES
+            and event.method in ("", "POST")
+        ):
             at, source = self._clock(), _source(event.path)
             why, peer = event.why[:_LONGEST], event.peer[:_LONGEST]
             self._waiting.append(Refusal(at, source, event.code, why, event.size, peer))

@@ -312,3 +312,17 @@ async def test_a_stale_card_is_none_of_what_fires() -> None:
     assert len(await world.commit(partial(world.store.firing, GROUP))) == 1
     await world.run(until=2 * HOUR)
     assert await world.commit(partial(world.store.firing, GROUP)) == ()
+
+
+async def test_what_the_rounds_of_a_card_say_is_not_said_again_by_its_memory() -> None:
+    world = World()
+    for minute in (0, 10):
+        await world.run(until=minute * 60.0)
+        began = world.now
+        await world.post(notification(alert("a", at=began)))
+        await world.run(until=minute * 60.0 + 120)
+        if not minute:
+            await world.post(notification(alert("a", "resolved", at=began, ends=world.now)))
+    text = world.telegram.messages(CHAT)[-1].text
+    assert "second time in" in text
+    assert "this week" not in text

@@ -19,7 +19,9 @@ async def test_what_was_refused_is_kept_with_source_reason_size_and_peer() -> No
     refusals = Refusals(store, AtOnce(store), lambda: T0)
     for code in (200, 400, 401, 405, 413, 415, 503):
         refusals.on_event(refused(code))
-    refusals.on_event(RequestRefused(404, "unknown path", "GET", "/x", "10.0.0.8", stranger=True))
+    for method in ("POST", "GET"):  # what is only read is no payload
+        wrong = RequestRefused(404, "unknown path", method, "/x", "10.0.0.8", stranger=True)
+        refusals.on_event(wrong)
     refusals.on_event(Noted("error", "x"))
     await refusals.write()
     await refusals.write()

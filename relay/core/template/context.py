@@ -371,12 +371,13 @@ class TemplateContext:
 
     def _memory(self) -> RichText | str:
         view, reader = self.view, self.reader
-        if not view.memory.episodes or view.status != "firing":
+        known = len(view.memory.episodes)
+        if known <= len(view.rounds) or view.status != "firing":  # the card's own rounds say it
             return ""
         last = view.memory.episodes[-1]
         return reader.say(
             "memory",
-            nth=ordinal(reader.language, len(view.memory.episodes) + 1),
+            nth=ordinal(reader.language, known + 1),
             start=reader.time(last.started_at).rich(),
             age=str(reader.age(last.started_at, last.ended_at)),
         )
