@@ -32,6 +32,7 @@ def _printed(expression: str) -> RichText:
         ("'aBc' | toUpper", "ABC"),
         ("'aBc' | toLower", "abc"),
         ("'the disk, full' | title", "The Disk, Full"),
+    ("'DiskFull a-b c_d e.f' | title", "Diskfull A-B C_d E.f"),  # as amtool 0.25 renders it
         ("'  a ' | trimSpace ~ '.'", "a."),
         ("stringSlice('a', 'b') | join(', ')", "a, b"),
         ("'db-12' | match('^db-[0-9]+$')", "true"),

@@ -32,7 +32,9 @@ from relay.core.text.richtext import RichText, styled
 from relay.core.text.times import Duration, Reader, Time
 
 _GO_GROUP = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
-_WORD = re.compile(r"\S+")
+# Words as Unicode's text segmentation has them, which Go's `cases.Title` goes by: an apostrophe or a
+# dot within letters is a part of one, a hyphen is not.
+_WORD = re.compile(r"\w+(?:['’.:]\w+)*")
 _MOST_ITEMS = 10_000
 _LONGEST_PATTERN = 1_000
 _LONGEST_ESCAPED = 1 << 20
@@ -80,8 +82,10 @@ def flat(values: Any) -> Any:
 
 
 def title(value: object) -> str:
-    """Every word with a capital, the rest as it is (Alertmanager's `title`)."""
-    return _WORD.sub(lambda found: found[0][:1].upper() + found[0][1:], text(value))
+    """Every word with a capital, the rest of it small, as Alertmanager's `title` makes it
+    (template/template.go, `cases.Title`).
+    """
+    return _WORD.sub(lambda found: found[0][:1].upper() + found[0][1:].lower(), text(value))
 
 
 @lru_cache(maxsize=256)
