@@ -32,8 +32,8 @@ from relay.core.text.richtext import RichText, styled
 from relay.core.text.times import Duration, Reader, Time
 
 _GO_GROUP = re.compile(r"\$(?:\$|\{(\w+)\}|(\w+))")
-# Words as Unicode's text segmentation has them, which Go's `cases.Title` goes by: an apostrophe or a
-# dot within letters is a part of one, a hyphen is not.
+# Words as Unicode's text segmentation has them, which Go's `cases.Title` goes by: an apostrophe or
+# a dot within letters is a part of one, a hyphen is not.
 _WORD = re.compile(r"\w+(?:['’.:]\w+)*")
 _MOST_ITEMS = 10_000
 _LONGEST_PATTERN = 1_000
