@@ -51,7 +51,8 @@ __all__ = [
 _EVERYWHERE = frozenset({"footer", "color"})  # blocks that Discord's lends to all
 _SANDBOX = Sandbox(FILTERS, FUNCTIONS)
 _FEW_LINES = 4  # of a digest on Discord beside its head, places, rows and note
-_MOST_NAMES, _MOST_DIGEST_LINES = 20, 35  # of a digest: more are not read at night
+# Of a digest: names, and lines of groups where they fold and where they do not.
+_MOST_NAMES, _MOST_DIGEST_LINES, _MOST_OPEN_LINES = 20, 150, 35
 _LONG_NAME, _SHORT_NAME = 200, 60
 _REPLIES: tuple[ReplyKind, ...] = ("joined", "raised", "repeated", "resolved", "again")
 _MOST_LINES = 10  # alerts of a built-in card on Discord, which folds nothing
@@ -393,7 +394,9 @@ def _digest_of(
 ) -> Fitted | None:
     parts = templates.parts(name, markup, _DIGEST)
     names = min(len(scene.view.names), _MOST_NAMES)
-    most = _MOST_DIGEST_LINES if name not in BUILT_IN or markup != "discord" else _FEW_LINES
+    most = _MOST_OPEN_LINES if markup == "none" else _MOST_DIGEST_LINES
+    if name in BUILT_IN and markup == "discord":
+        most = _FEW_LINES
     lines = min(len(scene.counted(ContextShape(0, names, _LONG_NAME))), most)
 
     def drawn(context_shape: ContextShape) -> Message:
