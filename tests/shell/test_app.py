@@ -153,10 +153,12 @@ async def test_the_relay_at_work_syncs_each_commit_as_the_storage_does_that_surv
 ) -> None:
     async with life(sandbox, tmp_path) as here:
         db = here.running._store._db
-        found = [
-            db.execute(f"PRAGMA {setting}").fetchone()
-            for setting in ("journal_mode", "synchronous")
-        ]
+        found = await here.running._writer.run(
+            lambda: [
+                db.execute(f"PRAGMA {setting}").fetchone()
+                for setting in ("journal_mode", "synchronous")
+            ]
+        )
     assert found == [("wal",), (2,)]
 
 
