@@ -19,7 +19,7 @@ from relay.store.sqlite.standing import Row, stand
 from relay.store.sqlite.unreadable import readable
 
 # Alerts spread in one transaction, so that others get the thread of the store.
-_MOST_ALERTS = 5000
+_MOST_ALERTS = 1000
 # Seconds after its end for which a firing copy of an alert goes to the card that showed it: a copy
 # of another group, or of another replica, may come late.
 _LATE = 45.0

@@ -457,8 +457,6 @@ class SqliteStore:
         return cards.firing(self._db, groups)
 
     def wakes(self) -> tuple[tuple[LaneKey, float], ...]:
-        while not spread(self._db):
-            pass
         rows = self._db.execute(
             "SELECT key, CASE WHEN EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_open WHERE "
             "lane = lane.id AND card IS NULL AND settlement IS NULL) THEN 0.0 WHEN EXISTS (SELECT 1"
