@@ -26,3 +26,10 @@ def absent(reason: str) -> NoReturn:
     if os.environ.get("RELAY_TEST_REQUIRE") == "all":
         pytest.fail(reason)
     pytest.skip(reason)
+
+
+def share(number: int) -> int:
+    """As many lives of a long loop as `RELAY_SHARE` leaves of `number`: all of them, or a part of
+    them where the whole suite has half an hour.
+    """
+    return max(1, int(number * float(os.environ.get("RELAY_SHARE", "1"))))

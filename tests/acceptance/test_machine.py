@@ -17,6 +17,7 @@ from relay.core.routing.route import Route, Routing
 from relay.sandbox.discord_chats import Version
 from relay.sandbox.faults import FaultKind, PlatformName, Refusal
 from tests.build import POLICY, T0, alert, notification
+from tests.need import share
 from tests.world import (
     CHANNEL,
     CHAT,
@@ -380,7 +381,7 @@ async def test_the_promises_hold_whatever_happens(script: list[Happening]) -> No
 
 
 @pytest.mark.slow
-@settings(SOME, max_examples=1500)
+@settings(SOME, max_examples=share(1500))
 @given(happenings)
 async def test_the_promises_hold_whatever_happens_for_long(script: list[Happening]) -> None:
     await live(Night(), script)

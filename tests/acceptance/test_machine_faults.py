@@ -27,6 +27,7 @@ from tests.acceptance.test_machine import (
     Post,
 )
 from tests.build import POLICY, T0
+from tests.need import share
 from tests.world import CHAT, HOOK, SPARE, AtOnce, World, discord_target, telegram_target
 
 # What a box in between does to a call, or a late answer.
@@ -200,7 +201,7 @@ async def test_the_promises_hold_whatever_a_fault_depends_on(script: list[object
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-@settings(SOME, max_examples=3000)
+@settings(SOME, max_examples=share(3000))
 @given(many)
 async def test_the_promises_hold_whatever_a_fault_depends_on_for_long(
     script: list[object],

@@ -12,6 +12,7 @@ from msgspec import Struct
 from relay.core.alert import Alert, GroupId
 from tests.acceptance.test_machine import FIRING
 from tests.build import T0, alert, notification
+from tests.need import share
 from tests.world import CHANNEL, CHAT, World, discord_target, telegram_target
 
 NAMES = ("n1", "n2", "n3", "n4")
@@ -200,7 +201,7 @@ async def test_one_firing_line_of_each_alert_whatever_brings_it(
 
 
 @pytest.mark.slow
-@settings(SOME, max_examples=1500)
+@settings(SOME, max_examples=share(1500))
 @given(happenings, st.booleans())
 async def test_one_firing_line_of_each_alert_whatever_brings_it_for_long(
     script: list[Happening],

@@ -28,6 +28,7 @@ from tests.acceptance.test_machine import (
     Purge,
 )
 from tests.build import alert
+from tests.need import share
 from tests.world import CHAT, World, telegram_target
 
 GROUPS = 6
@@ -186,7 +187,7 @@ async def test_what_is_shows_in_a_card_or_in_the_digest_whatever_happens(
 
 
 @pytest.mark.slow
-@settings(SOME, max_examples=1000)
+@settings(SOME, max_examples=share(1000))
 @given(happenings)
 async def test_what_is_shows_in_a_card_or_in_the_digest_whatever_happens_for_long(
     script: list[Happening],
@@ -203,7 +204,7 @@ async def test_what_is_urgent_shows_in_a_card_or_in_the_digest_whatever_happens(
 
 
 @pytest.mark.slow
-@settings(SOME, max_examples=1000)
+@settings(SOME, max_examples=share(1000))
 @given(criticals)
 async def test_what_is_urgent_shows_in_a_card_or_in_the_digest_whatever_happens_for_long(
     script: list[Happening | Rise],
