@@ -17,7 +17,11 @@ from tests.need import absent
 pytestmark = pytest.mark.slow
 
 ROOT = Path(__file__).parent.parent
-CONFIG = "route: {receiver: ops}\nreceivers: [{name: ops}]\n"
+CONFIG = """route: {receiver: ops}
+receivers:
+  - name: ops
+    discord_configs: [{webhook_url: "https://discord.com/api/webhooks/1/token"}]
+"""
 
 
 @pytest.fixture(scope="module")
