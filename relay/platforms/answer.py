@@ -83,6 +83,37 @@ class ErrorRow(Struct, frozen=True):
         return " ".join(filter(None, (status, named, form)))
 
 
+def between(platform: str) -> tuple[ErrorRow, ...]:
+    """What a proxy or firewall answers in place of the platform of that name: no verdict on a
+    message, a chat or a bot. The rows of the platform's own verdicts follow.
+    """
+    return (
+        ErrorRow("Unavailable", "a proxy wants a login", statuses=(401, 401), own=False),
+        ErrorRow("Unavailable", "a proxy wants a login", statuses=(407, 407)),
+        ErrorRow("Unavailable", "a proxy gave up waiting for us", statuses=(408, 408)),
+        ErrorRow(
+            "Unavailable",
+            f"a proxy or firewall answered in place of {platform}",
+            statuses=(400, 499),
+            own=False,
+        ),
+    )
+
+
+def behind(platform: str) -> tuple[ErrorRow, ...]:
+    """The end of a platform's table: what a gateway answers for it, what was taken, and what is no
+    answer of the platform at all.
+    """
+    not_its_own = f"an answer that is not {platform}'s"
+    return (
+        ErrorRow("Unknown", f"a gateway did not hear from {platform}", statuses=(504, 504)),
+        ErrorRow("Unavailable", f"a gateway could not reach {platform}", statuses=(500, 599)),
+        ErrorRow("Delivered", "taken", statuses=(200, 299), own=True),
+        ErrorRow("Unknown", not_its_own, statuses=(200, 299)),
+        ErrorRow("Unavailable", not_its_own),
+    )
+
+
 class ParsedResponse(Struct, frozen=True):
     """What of a response decides: `description` is the API's own sentence, empty when the body is
     not the API's.

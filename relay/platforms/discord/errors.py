@@ -5,7 +5,7 @@ The codes are those of https://docs.discord.com/developers/topics/opcodes-and-st
 decide before the status, which the documentation does not give.
 """
 
-from relay.platforms.answer import ErrorRow
+from relay.platforms.answer import ErrorRow, behind, between
 
 ERRORS: tuple[ErrorRow, ...] = (
     ErrorRow(
@@ -66,28 +66,7 @@ ERRORS: tuple[ErrorRow, ...] = (
         statuses=(429, 429),
     ),
     ErrorRow("Unavailable", "Discord is overloaded", codes=(130000,)),
-    ErrorRow(
-        "Unavailable",
-        "a proxy wants a login",
-        statuses=(401, 401),
-        own=False,
-    ),
-    ErrorRow(
-        "Unavailable",
-        "a proxy wants a login",
-        statuses=(407, 407),
-    ),
-    ErrorRow(
-        "Unavailable",
-        "a proxy gave up waiting for us",
-        statuses=(408, 408),
-    ),
-    ErrorRow(
-        "Unavailable",
-        "a proxy or firewall answered in place of Discord",
-        statuses=(400, 499),
-        own=False,
-    ),
+    *between("Discord"),
     ErrorRow(
         "BotDown",
         "the token of the webhook is refused, without the code for a wrong one",
@@ -114,24 +93,5 @@ ERRORS: tuple[ErrorRow, ...] = (
         statuses=(500, 599),
         own=True,
     ),
-    ErrorRow(
-        "Unknown",
-        "a gateway did not hear from Discord",
-        statuses=(504, 504),
-    ),
-    ErrorRow(
-        "Unavailable",
-        "a gateway could not reach Discord",
-        statuses=(500, 599),
-    ),
-    ErrorRow("Delivered", "taken", statuses=(200, 299), own=True),
-    ErrorRow(
-        "Unknown",
-        "an answer that is not Discord's",
-        statuses=(200, 299),
-    ),
-    ErrorRow(
-        "Unavailable",
-        "an answer that is not Discord's",
-    ),
+    *behind("Discord"),
 )

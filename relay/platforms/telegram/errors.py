@@ -5,7 +5,7 @@ The descriptions are those of telegram-bot-api/Client.cpp of tdlib/telegram-bot-
 before the status, since the server turns some 403 into 400.
 """
 
-from relay.platforms.answer import ErrorRow
+from relay.platforms.answer import ErrorRow, behind, between
 
 ERRORS: tuple[ErrorRow, ...] = (
     ErrorRow(
@@ -91,28 +91,7 @@ ERRORS: tuple[ErrorRow, ...] = (
         "another program polls this bot, or a webhook is set",
         statuses=(409, 409),
     ),
-    ErrorRow(
-        "Unavailable",
-        "a proxy wants a login",
-        statuses=(401, 401),
-        own=False,
-    ),
-    ErrorRow(
-        "Unavailable",
-        "a proxy wants a login",
-        statuses=(407, 407),
-    ),
-    ErrorRow(
-        "Unavailable",
-        "a proxy gave up waiting for us",
-        statuses=(408, 408),
-    ),
-    ErrorRow(
-        "Unavailable",
-        "a proxy or firewall answered in place of Telegram",
-        statuses=(400, 499),
-        own=False,
-    ),
+    *between("Telegram"),
     ErrorRow(
         "BotDown",
         "the token is wrong or revoked",
@@ -150,24 +129,5 @@ ERRORS: tuple[ErrorRow, ...] = (
         statuses=(500, 599),
         own=True,
     ),
-    ErrorRow(
-        "Unknown",
-        "a gateway did not hear from Telegram",
-        statuses=(504, 504),
-    ),
-    ErrorRow(
-        "Unavailable",
-        "a gateway could not reach Telegram",
-        statuses=(500, 599),
-    ),
-    ErrorRow("Delivered", "taken", statuses=(200, 299), own=True),
-    ErrorRow(
-        "Unknown",
-        "an answer that is not Telegram's",
-        statuses=(200, 299),
-    ),
-    ErrorRow(
-        "Unavailable",
-        "an answer that is not Telegram's",
-    ),
+    *behind("Telegram"),
 )
