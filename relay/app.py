@@ -145,7 +145,7 @@ class App:
             platforms,
             self._ask_alertmanager,
         )
-        self._refusals = Refusals(self._store, writer, clock)
+        self._refusals = Refusals(self._store, writer, clock, emit)
         self._hooks = (*self._hooks, self._refusals.on_event)
         self._lanes = Lanes(self._pipeline.turn, clock, emit)
         self._storage_watch = StorageWatch(self._data_dir, emit)

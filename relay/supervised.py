@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 
 from relay.core.event import Event, Noted
 from relay.store.protocol import StoreError
@@ -28,3 +29,27 @@ async def supervised(
         except Exception as error:  # noqa: BLE001 - a bug must not end for good what nobody else does
             emit(Noted("error", failed, (*values, ("err", repr(error)))))
         await asyncio.sleep(AGAIN_AFTER)
+
+
+class Loop:
+    """What goes on from `start` to `stop`, supervised."""
+
+    def __init__(
+        self,
+        failed: str,
+        work: Callable[[], Awaitable[None]],
+        emit: Callable[[Event], None],
+        values: _Values = (),
+    ) -> None:
+        self._supervised = partial(supervised, failed, work, emit, values)
+        self._task: asyncio.Task[None] | None = None
+
+    def start(self) -> None:
+        """Begins."""
+        self._task = asyncio.create_task(self._supervised())
+
+    async def stop(self) -> None:
+        """Ends it where it waits; returns when it has ended."""
+        if self._task:
+            self._task.cancel()
+            await asyncio.gather(self._task, return_exceptions=True)

@@ -24,10 +24,9 @@ from relay.core.action.silence import (
 from relay.core.event import Event, Noted
 from relay.core.routing.lane import LaneKey
 from relay.delivery.transport import Transport
-from relay.store.protocol import StoreError
 from relay.store.writer import Transactions
+from relay.supervised import Loop
 
-_AFTER_FAULT = 5.0  # seconds
 _AFTER_END = 1.0  # seconds after the end of a silence after which Alertmanager has noticed it
 _SILENT_FOR = 600.0  # seconds of failures after which it is said
 
@@ -83,7 +82,10 @@ class AlertmanagerRunner:
         self._wake = wake
         self._work = asyncio.Event()
         self._look_again = asyncio.Event()
-        self._tasks: list[asyncio.Task[None]] = []
+        self._loops = [
+            Loop("alertmanager failed", partial(_for_ever, each), emit)
+            for each in (self._carry_out, self._poll)
+        ]
         self._failing_since: float | None = None
 
     def ring(self) -> None:
@@ -97,27 +99,12 @@ class AlertmanagerRunner:
     def start(self) -> None:
         """Begins with what an earlier run left."""
         self._work.set()
-        self._tasks = [
-            asyncio.create_task(self._again(each)) for each in (self._carry_out, self._poll)
-        ]
+        for loop in self._loops:
+            loop.start()
 
     async def stop(self) -> None:
         """Ends it; a call under way is looked for by the next run."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
-
-    async def _again(self, work: Callable[[], Awaitable[None]]) -> None:
-        """A fault of ours, or of the storage, must not end it for good."""
-        while True:
-            try:
-                await work()
-            except StoreError as error:
-                self._emit(Noted("error", "storage failed", (("err", str(error)),)))
-                await asyncio.sleep(_AFTER_FAULT)
-            except Exception as error:  # noqa: BLE001 - see above
-                self._emit(Noted("error", "alertmanager failed", (("err", repr(error)),)))
-                await asyncio.sleep(_AFTER_FAULT)
+        await asyncio.gather(*(loop.stop() for loop in self._loops))
 
     async def _carry_out(self) -> None:
         """What is due, one after the other; then waits until the next, or until it is rung."""
@@ -265,3 +252,8 @@ class Alertmanagers:
     async def stop(self) -> None:
         """Ends all of them."""
         await self.follow(())
+
+
+async def _for_ever(work: Callable[[], Awaitable[None]]) -> None:
+    while True:
+        await work()

@@ -26,6 +26,7 @@ from relay.platforms.discord.gateway import (
 )
 from relay.platforms.discord.interactions import Interactions, interaction, register_commands
 from relay.platforms.http import NoAnswer, Request, Response
+from relay.supervised import Loop
 
 MOST_READ = 4 << 20  # bytes of a message
 PATIENCE = 3  # failures in a row until it is said
@@ -56,20 +57,19 @@ class Gateway:
         self._clock = clock
         self._emit = emit
         self._link = GatewayLink(session or GatewaySession())
-        self._task: asyncio.Task[None] | None = None
+        self._loop = Loop("the Gateway failed", self._go_on, emit)
         self._work: set[asyncio.Future[None]] = set()
         self.application = ""
 
     def start(self) -> None:
         """Begins to listen."""
-        self._task = asyncio.create_task(self._go_on())
+        self._loop.start()
 
     async def stop(self) -> None:
         """Ends it; the session is left for a successor to resume."""
-        tasks = [task for task in (self._task, *self._work) if task]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for each in self._work:
+            each.cancel()
+        await asyncio.gather(self._loop.stop(), *self._work, return_exceptions=True)
 
     async def _go_on(self) -> None:
         while True:

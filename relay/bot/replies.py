@@ -18,7 +18,7 @@ from relay.delivery.calls import Exchange, called
 from relay.platforms.telegram import messages as telegram
 from relay.store.people import Outgoing, PeopleStore
 from relay.store.writer import Transactions
-from relay.supervised import supervised
+from relay.supervised import Loop
 
 AGAIN = 1.2  # seconds until answers that found no room try again: a chat takes one message a second
 
@@ -42,7 +42,7 @@ class Replies:
         self._clock = clock
         self._emit = emit
         self._work = asyncio.Event()
-        self._task: asyncio.Task[None] | None = None
+        self._loop = Loop("replying failed", self._go_on, emit)
 
     def ring(self) -> None:
         self._work.set()
@@ -50,13 +50,11 @@ class Replies:
     def start(self) -> None:
         """Begins with what an earlier run left."""
         self.ring()
-        self._task = asyncio.create_task(supervised("replying failed", self._go_on, self._emit))
+        self._loop.start()
 
     async def stop(self) -> None:
         """Ends it; what waits is said by the next run, unless that is too late."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._loop.stop()
 
     async def _go_on(self) -> None:
         self.ring()  # what a failure left over is said too

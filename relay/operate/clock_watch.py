@@ -6,7 +6,7 @@ from collections.abc import Callable
 from relay.active_config import CurrentConfig
 from relay.clock import PARTED
 from relay.core.event import ClockChanged, Event
-from relay.supervised import supervised
+from relay.supervised import Loop
 
 _EVERY = 10.0  # seconds
 
@@ -29,19 +29,15 @@ class ClockWatch:
         self._emit = emit
         self._config = config
         self._wake_all = wake_all
-        self._task: asyncio.Task[None] | None = None
+        self._loop = Loop("watching the clock failed", self._go_on, emit)
 
     def start(self) -> None:
         """Begins: a look every ten seconds."""
-        self._task = asyncio.create_task(
-            supervised("watching the clock failed", self._go_on, self._emit)
-        )
+        self._loop.start()
 
     async def stop(self) -> None:
         """Ends it."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._loop.stop()
 
     async def _go_on(self) -> None:
         while True:

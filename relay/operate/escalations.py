@@ -33,7 +33,7 @@ from relay.core.turn.decide import hours_of
 from relay.store.acting import DueClock
 from relay.store.protocol import NewPayload, Store
 from relay.store.writer import Transactions
-from relay.supervised import supervised
+from relay.supervised import Loop
 
 _TICK = 1.0  # seconds between looks at what is due
 _MUTED = 30.0  # seconds until a muted alert is looked at again
@@ -65,16 +65,14 @@ class Escalations:
         self._emit = emit
         self._config = config
         self._wake = wake
-        self._task: asyncio.Task[None] | None = None
+        self._loop = Loop("escalating failed", self._go_on, emit)
 
     def start(self) -> None:
         """Begins with what an earlier run left."""
-        self._task = asyncio.create_task(supervised("escalating failed", self._go_on, self._emit))
+        self._loop.start()
 
     async def stop(self) -> None:
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._loop.stop()
 
     async def _go_on(self) -> None:
         while True:

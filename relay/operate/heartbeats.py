@@ -30,7 +30,7 @@ from relay.core.text.times import Reader
 from relay.delivery.calls import Exchange
 from relay.platforms.http import NoAnswer, Request
 from relay.store.writer import Transactions
-from relay.supervised import supervised
+from relay.supervised import Loop
 
 _OFTEN, _SELDOM = 1.0, 15.0  # seconds between looks
 _PING_WAITS = 5.0
@@ -79,7 +79,7 @@ class Heartbeats:
         self._refused: deque[tuple[float, str]] = deque(maxlen=_MOST_REFUSED)
         self._pinged: dict[str, float] = {}
         self._pings: set[asyncio.Task[None]] = set()
-        self._task: asyncio.Task[None] | None = None
+        self._loop = Loop("heartbeats failed", self._go_on, emit)
 
     def on_event(self, event: Event) -> None:
         """Payloads that we refused with 503 are missing through our own fault."""
@@ -90,13 +90,12 @@ class Heartbeats:
     def start(self) -> None:
         """From now on we listen."""
         self._up_since = self._clock()
-        self._task = asyncio.create_task(supervised("heartbeats failed", self._go_on, self._emit))
+        self._loop.start()
 
     async def stop(self) -> None:
-        tasks = [task for task in (self._task, *self._pings) if task]
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        for ping in self._pings:
+            ping.cancel()
+        await asyncio.gather(self._loop.stop(), *self._pings, return_exceptions=True)
 
     async def _go_on(self) -> None:
         while True:

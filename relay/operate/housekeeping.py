@@ -11,7 +11,7 @@ from relay.core.event import EndReason, Event, Settled
 from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Store
 from relay.store.writer import Transactions
-from relay.supervised import supervised
+from relay.supervised import Loop
 
 PERIOD = 60.0  # seconds
 GRACE = (
@@ -37,17 +37,15 @@ class Housekeeping:
         self._clock = clock
         self._emit = emit
         self._started_at = clock()
-        self._task: asyncio.Task[None] | None = None
+        self._loop = Loop("housekeeping failed", self._go_on, emit)
 
     def start(self) -> None:
         """Begins: a round a minute."""
-        self._task = asyncio.create_task(supervised("housekeeping failed", self._go_on, self._emit))
+        self._loop.start()
 
     async def stop(self) -> None:
         """Ends it between two transactions."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._loop.stop()
 
     async def _go_on(self) -> None:
         while True:

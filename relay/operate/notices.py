@@ -22,7 +22,7 @@ from relay.core.notice import (
     notification,
 )
 from relay.store.protocol import StoreError
-from relay.supervised import supervised
+from relay.supervised import Loop
 
 _CHECK_EVERY = 60.0  # seconds
 _MOST_WAITING = 100
@@ -50,7 +50,7 @@ class Notices:
             _MOST_WAITING
         )  # None: only look
         self._open: dict[_Key, tuple[Notice, float, float]] = {}
-        self._task: asyncio.Task[None] | None = None
+        self._loop = Loop("notices failed", self._go_on, emit)
 
     def on_event(self, event: Event) -> None:
         """Takes an event; never waits, and forgets the notice when too many wait already."""
@@ -70,13 +70,11 @@ class Notices:
                     card.entries[0].starts_at,
                     self._clock(),
                 )
-        self._task = asyncio.create_task(supervised("notices failed", self._go_on, self._emit))
+        self._loop.start()
 
     async def stop(self) -> None:
         """Ends it; what still waits is dropped: its cause stands in the log."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._loop.stop()
 
     async def _go_on(self) -> None:
         while True:

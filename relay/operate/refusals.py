@@ -13,6 +13,7 @@ from relay.core.history import Refusal
 from relay.store.history import REFUSALS_KEPT
 from relay.store.protocol import Store, StoreError
 from relay.store.writer import Transactions
+from relay.supervised import Loop
 
 CODES = (400, 401, 404, 413, 503)
 _EVERY = 1.0  # seconds between two batches
@@ -23,13 +24,17 @@ class Refusals:
     """Listens to events, and keeps the newest of what waits to be written."""
 
     def __init__(
-        self, store: Store, transactions: Transactions, clock: Callable[[], float]
+        self,
+        store: Store,
+        transactions: Transactions,
+        clock: Callable[[], float],
+        emit: Callable[[Event], None],
     ) -> None:
         self._store = store
         self._transactions = transactions
         self._clock = clock
         self._waiting: deque[Refusal] = deque(maxlen=REFUSALS_KEPT)
-        self._task: asyncio.Task[None] | None = None
+        self._loop = Loop("keeping refusals failed", self._go_on, emit)
 
     def on_event(self, event: Event) -> None:
         """Takes an event; never waits."""
@@ -44,14 +49,12 @@ class Refusals:
 
     def start(self) -> None:
         """Begins to write."""
-        self._task = asyncio.create_task(self._go_on())
+        self._loop.start()
 
     async def stop(self) -> None:
         """Writes what waits, if the storage takes it, and ends."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
-            await self.write()
+        await self._loop.stop()
+        await self.write()
 
     async def _go_on(self) -> None:
         while True:

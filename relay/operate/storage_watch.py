@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from relay.core.event import Event, StorageLost
 from relay.store.data_dir import DataDir
-from relay.supervised import supervised
+from relay.supervised import Loop
 
 _EVERY = 2.0  # seconds
 
@@ -18,20 +18,16 @@ class StorageWatch:
     def __init__(self, data_dir: DataDir, emit: Callable[[Event], None]) -> None:
         self._data_dir = data_dir
         self._emit = emit
-        self._task: asyncio.Task[None] | None = None
+        self._loop = Loop("watching the storage failed", self._go_on, emit)
         self.is_there = True
 
     def start(self) -> None:
         """Begins: a look every two seconds."""
-        self._task = asyncio.create_task(
-            supervised("watching the storage failed", self._go_on, self._emit)
-        )
+        self._loop.start()
 
     async def stop(self) -> None:
         """Ends it."""
-        if self._task:
-            self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+        await self._loop.stop()
 
     async def _go_on(self) -> None:
         while True:

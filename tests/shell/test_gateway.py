@@ -8,9 +8,10 @@ import pytest
 from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
 
+from relay import supervised
 from relay.bot.gateway import Gateway
 from relay.core.action.settings import DiscordBot
-from relay.core.event import BotListens, Event
+from relay.core.event import BotListens, Event, Noted
 from relay.core.routing.lane import HttpOptions
 from relay.core.secret import Secret
 from relay.core.text.richtext import RichText
@@ -27,6 +28,7 @@ from relay.platforms.discord.interactions import (
 )
 from relay.platforms.http import NoAnswer, Response
 from relay.sandbox.discord_gateway import ANSWER_WITHIN, GatewaySandbox
+from relay.store.protocol import StoreError
 
 TOKEN = "canary-token"
 
@@ -51,6 +53,7 @@ class World:
     heard: list[Interactions] = field(default_factory=list)
     kept: list[GatewaySession] = field(default_factory=list)
     running: list[Gateway] = field(default_factory=list)
+    broken: int = 0  # how often the storage fails yet
 
     async def take(self, found: Interactions) -> None:
         self.heard.append(found)
@@ -58,6 +61,9 @@ class World:
             await self.transport.send(answer(self.bot, found, told(RichText("It is yours."))))
 
     async def keep(self, session: GatewaySession) -> None:
+        if self.broken:
+            self.broken -= 1
+            raise StoreError("disk I/O error")
         self.kept.append(session)
 
     def gateway(self, session: GatewaySession | None = None) -> Gateway:
@@ -122,6 +128,21 @@ async def test_after_a_cut_the_session_is_resumed_and_what_was_missed_comes(worl
     await until(lambda: missed.answer is not None)
     assert world.sandbox.log.count("identify") == 1
     assert "resume" in world.sandbox.log
+
+
+async def test_a_storage_that_fails_for_a_moment_does_not_end_the_listening(
+    world: World, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(supervised, "AGAIN_AFTER", 0.0)
+    world.gateway()
+    await until(lambda: bool(world.sandbox.sockets))
+    world.broken = 1
+    await world.sandbox.cut(4000)
+    missed = await world.sandbox.press("1t.abc", "444444", "333333")
+    await until(lambda: missed.answer is not None)
+    assert Noted("error", "storage failed", (("at", "the Gateway"), ("err", "disk I/O error"))) in (
+        world.events
+    )
 
 
 async def test_a_successor_resumes_what_was_kept(world: World) -> None:
