@@ -25,8 +25,11 @@ class Parser(argparse.ArgumentParser):
 
 
 def say(text: str) -> None:
-    """A line, or several, on standard output, as a terminal may be shown them."""
+    """A line, or several, on standard output, as a terminal may be shown them; at once, also into
+    a pipe.
+    """
     sys.stdout.write(f"{shown(text)}\n")
+    sys.stdout.flush()
 
 
 def say_json(text: str) -> None:
@@ -35,8 +38,9 @@ def say_json(text: str) -> None:
 
 
 def say_drawn(text: str) -> None:
-    """A drawing, or a line, with colors of ours on standard output."""
+    """A drawing, or a line, with colors of ours on standard output, at once."""
     sys.stdout.write(f"{shown(text, styled=True)}\n")
+    sys.stdout.flush()
 
 
 def complain(text: str) -> None:

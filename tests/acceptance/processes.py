@@ -98,7 +98,8 @@ class Processes:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=file,
                 stderr=file,
-                env=os.environ | {"PYTHONPATH": str(ROOT)},
+                # An empty PYTHONUNBUFFERED is none: a pipe gets what its program sends at once.
+                env=os.environ | {"PYTHONPATH": str(ROOT), "PYTHONUNBUFFERED": ""},
                 start_new_session=True,
             )
         self.started.append(Process(child, log))
