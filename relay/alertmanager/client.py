@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar, assert_never
 
 from relay.alertmanager import api
-from relay.core.action.reconcile import Poll, Presence
+from relay.core.action.reconcile import Poll
 from relay.core.action.settings import AlertmanagerConfig
 from relay.core.action.silence import (
     Answer,
@@ -22,7 +22,6 @@ from relay.core.action.silence import (
     Write,
     tag,
 )
-from relay.core.alert import Labels
 from relay.core.routing.matcher import Matcher
 from relay.delivery.transport import Transport
 from relay.platforms.http import NoAnswer, Request, Response
@@ -31,7 +30,6 @@ T = TypeVar("T")
 
 CONNECT, TOTAL = 2.0, 10.0  # seconds
 MOST_READ = 32 << 20  # bytes of an answer
-_MOST_FILTERS = 12
 
 
 def transport() -> Transport:
@@ -99,21 +97,6 @@ class AlertmanagerClient:
             return self._noted(peer, silences)
         return Poll(status, suppressed, silences)
 
-    async def presence(self, labels: Labels) -> tuple[Presence, ...]:
-        """What each peer says of one alert: alerts are not gossiped."""
-        return tuple(await asyncio.gather(*(self._presence(peer, labels) for peer in self._peers)))
-
-    async def _presence(self, peer: str, labels: Labels) -> Presence:
-        request = api.status_request(self._config, peer)
-        status = api.status_of(await self._send(request, peer), self._clock())
-        if isinstance(status, ApiRefused | ApiUnavailable | ApiUnknown):
-            return Presence(None)
-        request = api.alerts_request(self._config, peer, _filters(labels))
-        alerts = api.alerts_of(await self._send(request, peer))
-        if not isinstance(alerts, tuple):
-            return Presence(None)
-        return Presence(status, next((each for each in alerts if each.labels == labels), None))
-
     async def _count(self, matchers: Sequence[Matcher], peer: str) -> Answer:
         response = await self._send(api.alerts_request(self._config, peer, matchers), peer)
         alerts = api.alerts_of(response)
@@ -139,9 +122,3 @@ class AlertmanagerClient:
         if isinstance(answer, ApiUnavailable | ApiUnknown) and peer == self.peer:
             self._at = (self._at + 1) % len(self._peers)
         return answer
-
-
-def _filters(labels: Labels) -> tuple[Matcher, ...]:
-    """A few labels find the alert among others; all of them might be too long an address."""
-    names = sorted(labels, key=lambda name: (name != "alertname", len(labels[name]), name))
-    return tuple(Matcher(name, "=", labels[name]) for name in names[:_MOST_FILTERS])

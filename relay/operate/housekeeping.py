@@ -66,7 +66,9 @@ class Housekeeping:
         )
         while await self._transactions.run(purge):
             pass
-        await self._transactions.run(partial(self._store.acting.purge, now))
+        await self._transactions.run(
+            partial(self._store.acting.purge, now, now - retention.seconds)
+        )
 
     async def _expire(self, lane: LaneKey, owner: str, before: float) -> None:
         """What the owner has on the lane: as a receiver of its own, as copies to a fallback, or

@@ -143,6 +143,6 @@ class ActingStore(Protocol):
     def keep_escalated(self, receiver: str, now: float) -> None:
         """They are told now."""
 
-    def purge(self, now: float) -> None:
+    def purge(self, now: float, before: float) -> None:
         """Forgets takes whose alerts are over for a day, silences that came to their end a day ago,
-        and questions that expired."""
+        questions that expired, and presses from `before` then (Unix seconds)."""

@@ -3,19 +3,15 @@
 import pytest
 
 from relay.core.action.escalation import (
-    LANE_GAP,
-    MOST_GROUPS,
     AskDue,
     EscalationClock,
     Event,
     LastDue,
-    Owed,
     StepDue,
     accepted,
     due,
     due_now,
     happened,
-    next_batch,
     timetable,
 )
 from relay.core.action.settings import Escalation, EscalationStep, Named, Person
@@ -141,13 +137,3 @@ def test_without_repeats_it_is_quiet_after_the_last_step() -> None:
     clock, _ = due_now(START, one, 1600.0)
     clock, _ = due_now(clock, one, 1660.0)
     assert due(clock, one) == LastDue(1, 1720.0)
-
-
-def test_a_storm_is_one_line_a_minute_for_ten_groups_the_most_urgent_first() -> None:
-    owed = [Owed(f"g{n:03}", float(n), urgency=n % 2) for n in range(200)]
-    batch, at = next_batch(owed, last_at=0.0, now=1000.0)
-    assert len(batch) == MOST_GROUPS
-    assert all(each.urgency == 0 for each in batch)
-    assert at == 1000.0
-    assert next_batch(owed, last_at=990.0, now=1000.0)[1] == 990.0 + LANE_GAP
-    assert next_batch([], 0.0, 1000.0) == ((), None)

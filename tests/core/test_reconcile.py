@@ -4,16 +4,11 @@ import pytest
 
 from relay.core.action.episode import alert_key
 from relay.core.action.reconcile import (
-    Absent,
     PeerStatus,
     Poll,
-    Presence,
-    Proved,
     SeenAlert,
     SeenSilence,
     Suppressed,
-    absence,
-    covering,
     reconcile,
 )
 from relay.core.routing.matcher import Matcher
@@ -40,9 +35,6 @@ def test_of_two_silences_the_one_that_lasts_longest_counts() -> None:
     alert = SeenAlert(LABELS, KEY, silenced_by=("s1", "s2"))
     found = reconcile({KEY: LABELS}, {}, Poll(OLD, (alert,), (DEPLOY, longer)), {}, 100.0)
     assert found.suppressed[KEY].by == "Anna"
-    assert covering((DEPLOY, longer), LABELS, 100.0) == longer
-    assert covering((DEPLOY, longer), LABELS, 600.0) == longer
-    assert covering((DEPLOY,), LABELS, 600.0) is None
 
 
 def test_what_inhibits_an_alert_is_named_where_a_card_knows_it() -> None:
@@ -85,26 +77,3 @@ def test_a_second_silence_of_one_action_is_to_be_ended() -> None:
     other = SeenSilence("s3", (), 40.0, 500.0, "Anna", "A [alert-relay a2]", "active")
     found = reconcile({}, {}, Poll(OLD, (), (second, over, first, other, DEPLOY)), {}, 100.0)
     assert found.twice == ("s2",)
-
-
-HERE, NOT_HERE, SILENT = Presence(OLD, SILENCED), Presence(OLD), Presence(None)
-
-
-@pytest.mark.parametrize(
-    ("before", "answers", "now", "proved"),
-    [
-        (None, [HERE, NOT_HERE], 0.0, Proved("present")),
-        (None, [Presence(YOUNG, SILENCED)], 0.0, Proved("present")),
-        (None, [NOT_HERE, NOT_HERE], 10.0, Absent(10.0)),
-        (Absent(10.0), [NOT_HERE], 129.9, Absent(10.0)),
-        (Absent(10.0), [NOT_HERE], 130.0, Proved("gone")),
-        (Absent(10.0), [NOT_HERE, SILENT], 130.0, Proved("gone")),  # all that can be reached
-        (Absent(10.0), [SILENT, SILENT], 130.0, Proved("unknown")),
-        (Absent(10.0), [NOT_HERE, Presence(YOUNG)], 130.0, Proved("unknown")),
-        (Absent(10.0), [HERE, NOT_HERE], 130.0, Proved("present")),
-    ],
-)
-def test_an_absence_counts_on_every_peer_twice_and_two_minutes_apart(
-    before: Absent | None, answers: list[Presence], now: float, proved: Absent | Proved
-) -> None:
-    assert absence(before, answers, now) == proved

@@ -6,7 +6,6 @@ from relay.core.action.rights import (
     Denied,
     Granted,
     Presser,
-    asks_for_admins,
     judge_rights,
     known_person,
 )
@@ -104,11 +103,6 @@ def test_a_refusal_says_whom_to_ask_people_first() -> None:
     assert isinstance(judge_rights(rules, plain, "silence", [DB]), Granted)
     rules[0] = ActionRule(rules[0].who[:2], rules[0].may, rules[0].matchers, words=rules[0].words)
     assert judge_rights(rules, plain, "silence", [DB]) == Denied(("Anna", "discord_role:1"))
-
-
-def test_administrators_are_asked_for_only_where_a_rule_names_them() -> None:
-    assert asks_for_admins([rule(ChatAdmins())])
-    assert not asks_for_admins([rule(Everyone())])
 
 
 def test_a_person_is_found_by_id_and_not_by_name() -> None:

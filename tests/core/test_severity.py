@@ -3,7 +3,7 @@
 import pytest
 
 from relay.config.policy import URGENT
-from relay.core.card.severity import RANKS, color, is_red, never_rings, rank
+from relay.core.card.severity import RANKS, color, never_rings, rank
 from relay.core.routing.matcher import matches
 
 
@@ -22,7 +22,6 @@ def test_each_word_in_any_case_has_a_colour_and_is_urgent_or_not(
 ) -> None:
     for word in words.split():
         assert color(word) == sign, word
-        assert is_red(word) is urgent, word
         assert matches(URGENT, {"severity": word}) is urgent, word
 
 
@@ -34,7 +33,7 @@ def test_a_word_that_nobody_knows_ranks_as_no_word() -> None:
 
 @pytest.mark.parametrize("word", RANKS)
 def test_what_is_red_is_urgent_and_nothing_else(word: str) -> None:
-    assert (color(word.upper()) == "🔴") is is_red(word.title())
+    assert (color(word.upper()) == "🔴") is matches(URGENT, {"severity": word.title()})
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from relay.core.action.take import (
     carried,
     ended,
     in_force,
-    is_forgotten,
     release,
     take,
 )
@@ -87,11 +86,8 @@ def test_a_flap_goes_on_from_its_own_start() -> None:
     assert in_force(had, ShownAlert(A.labels, 2001.0), WINDOW)
 
 
-def test_a_take_is_forgotten_after_the_window() -> None:
+def test_a_take_ends_once() -> None:
     over = ended(taken(A), 1300.0)
-    assert not is_forgotten(taken(A), WINDOW, 1e9)
-    assert not is_forgotten(over, WINDOW, 3100.0)
-    assert is_forgotten(over, WINDOW, 3101.0)
     assert ended(over, 9999.0) == over
 
 

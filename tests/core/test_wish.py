@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.action.wish import parse_wish, until_morning
+from relay.core.action.wish import parse_wish
 
 NOON = 1_795_176_000.0  # Friday 20 Nov 2026 12:00 UTC
 
@@ -38,8 +38,3 @@ def test_durations_and_times_of_day(text: str, seconds: float | None) -> None:
 def test_whatever_is_written_is_a_duration_or_none(text: str) -> None:
     found = parse_wish(text, "UTC", NOON)
     assert found is None or 0.0 < found <= 365 * 86400.0
-
-
-def test_the_morning_is_that_of_a_working_day() -> None:
-    assert until_morning("Europe/Paris", NOON) == (3 * 24 - 4) * 3600.0
-    assert until_morning("Europe/Paris", NOON - 10 * 3600.0) == 6 * 3600.0

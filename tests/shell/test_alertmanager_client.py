@@ -210,16 +210,6 @@ async def test_what_one_peer_wrote_is_looked_for_there_while_gossip_is_late(pair
     assert not any(call.startswith("POST") for call in pair.twins[1].calls)
 
 
-async def test_every_peer_is_asked_for_an_alert_that_left_the_list(pair: Pair) -> None:
-    pair.twins[1].alerts = [LABELS, OTHER]
-    here = await pair.client.presence(LABELS)
-    assert [each.alert is not None for each in here] == [False, True]
-    await pair.servers[0].close()
-    unreachable, known = await pair.client.presence(LABELS)
-    assert unreachable.status is None
-    assert known.alert is not None
-
-
 async def test_an_answer_that_is_cut_at_the_bound_is_none(pair: Pair) -> None:
     small = Transport(2.0, 10.0, 1000)
     client = AlertmanagerClient(AlertmanagerConfig("", pair.urls), small, pair.clock)

@@ -122,9 +122,9 @@ def test_a_take_ends_with_its_alert_and_is_forgotten_after_a_day(
     change = CardChange(replace(card, entries=ended, heard_at=T0 + 61), None, urgent=False)
     store.fold(TELEGRAM, [change])
     assert acting.known("", ["a"]).takes["a"].ended_at == T0 + 60
-    acting.purge(T0 + 86400.0)
+    acting.purge(T0 + 86400.0, T0)
     assert acting.known("", ["a"]).takes
-    acting.purge(T0 + 86400.0 + 61)
+    acting.purge(T0 + 86400.0 + 61, T0)
     assert not acting.known("", ["a"]).takes
 
 
@@ -143,6 +143,14 @@ def test_a_silence_is_due_until_it_is_over_and_then_in_force(
     end = replace(done, id="act2", kind="end")
     acting.keep_silencing(end)
     assert acting.known_suppressed("") == {}
+
+
+def test_a_press_is_kept_as_long_as_deliveries_are(acting: ActingStore) -> None:
+    acting.take_press(press("p1"), effects("held"), T0)
+    acting.purge(T0 + 9e9, T0)
+    assert acting.pressed("p1")
+    acting.purge(T0 + 9e9, T0 + 1)
+    assert not acting.pressed("p1")
 
 
 def test_what_is_suppressed_is_kept_and_freed(acting: ActingStore) -> None:

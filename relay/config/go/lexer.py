@@ -13,7 +13,6 @@ Kind = Literal[
     "field", "variable", "word", "string", "number", "char", "pipe", "open", "close", "comma",
     "declare", "assign", "dot",
 ]  # fmt: skip
-_ACTION = re.compile(r"\{\{(?P<left>-\s)?(?P<body>.*?)(?P<right>\s-)?\}\}", re.DOTALL)
 _STRING = r'"(?:[^"\\\n]|\\.)*"|`[^`]*`'
 _COMMENT = re.compile(r"\s*/\*.*\*/\s*", re.DOTALL)
 _TOKEN = re.compile(

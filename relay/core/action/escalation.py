@@ -5,7 +5,7 @@ suppressed or muted, and starts anew with another episode, a higher severity, a 
 ran out, or a silence that ends while the alert fires.
 """
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Literal
 
 from msgspec import Struct
@@ -233,26 +233,6 @@ def owed_of(clocks: Iterable[EscalationClock], told_at: float) -> EscalationRepl
         if clock.owed is not None and clock.owed.at > told_at and clock.stopped not in rests
     ]
     return max(owed, key=lambda said: said.at, default=None)
-
-
-class Owed(Struct, frozen=True):
-    """An escalation that a lane owes: which group, and since when (Unix seconds)."""
-
-    group: str
-    since: float
-    urgency: int = 0
-
-
-def next_batch(
-    owed: Iterable[Owed], last_at: float, now: float
-) -> tuple[tuple[Owed, ...], float | None]:
-    """What the lane's next escalation message names, the most urgent first, and when it may go:
-    one message a minute, of up to ten groups. None: nothing is owed.
-    """
-    waiting: Sequence[Owed] = sorted(owed, key=lambda each: (each.urgency, each.since, each.group))
-    if not waiting:
-        return (), None
-    return tuple(waiting[:MOST_GROUPS]), max(now, last_at + LANE_GAP)
 
 
 def timetable(plan: Escalation) -> tuple[tuple[float, EscalationStep], ...]:

@@ -64,9 +64,6 @@ class Known(Struct, frozen=True):
     asked: tuple[Silencing, ...] = ()
 
 
-NOTHING_KNOWN = Known()
-
-
 def in_use(config: ActingConfig, source: str, known: Known) -> Known:
     """Of what is kept about alerts of a source, that which the configuration lets cards say."""
     has_peers = source in config.alertmanagers

@@ -10,10 +10,9 @@ from typing import Literal
 from msgspec import Struct
 
 from relay.core.alert import Labels
-from relay.core.routing.matcher import Matcher, matches
+from relay.core.routing.matcher import Matcher
 
 YOUNG = 300.0  # seconds of uptime within which an absence proves nothing
-APART = 120.0  # seconds between two absences that prove that an alert is gone
 _MOST_NAMED = 200  # characters of a comment that a card shows
 
 
@@ -159,48 +158,3 @@ def _twice(silences: Sequence[SeenSilence]) -> tuple[str, ...]:
             extra.append(silence.id)
         first.setdefault(action, silence)
     return tuple(extra)
-
-
-def covering(silences: Sequence[SeenSilence], labels: Labels, now: float) -> SeenSilence | None:
-    """The live silence that mutes an alert longest."""
-    live = [
-        each
-        for each in silences
-        if each.state == "active" and each.ends_at > now and matches(each.matchers, labels)
-    ]
-    return max(live, key=lambda each: (each.ends_at, each.id), default=None)
-
-
-class Presence(Struct, frozen=True):
-    """What one peer said of an alert that left a list: it has it, suppressed or not, or has not.
-    `status` None: the peer did not answer.
-    """
-
-    status: PeerStatus | None
-    alert: SeenAlert | None = None
-
-
-class Absent(Struct, frozen=True):
-    """It was absent since then, on every peer that answered; asked again, that proves the end."""
-
-    since: float
-
-
-class Proved(Struct, frozen=True):
-    """What is known for sure: the alert is `present` or `gone`, or nothing is (`unknown`)."""
-
-    state: Literal["present", "gone", "unknown"]
-
-
-def absence(before: Absent | None, answers: Sequence[Presence], now: float) -> Absent | Proved:
-    """Whether an alert is over, by the answers of all peers: absent on each, each of which is
-    believed, twice, at least two minutes apart.
-    """
-    given = [each for each in answers if each.status is not None]
-    if any(each.alert is not None for each in given):
-        return Proved("present")
-    if not given or not all(each.status and is_believed(each.status) for each in given):
-        return Proved("unknown")
-    if before is None:
-        return Absent(now)
-    return Proved("gone") if now - before.since >= APART else before

@@ -133,11 +133,6 @@ def mentions_of(who: Iterable[Who], platform: str) -> tuple[Mention, ...]:
     return tuple(found)
 
 
-def asks_for_admins(rules: Iterable[ActionRule]) -> bool:
-    """Whether Telegram has to be asked who administers a chat."""
-    return any(isinstance(who, ChatAdmins) for rule in rules for who in rule.who)
-
-
 def _who_may(rules: Iterable[ActionRule], right: Right, labels: Labels) -> tuple[str, ...]:
     """Names first, then roles; `everyone` tells nothing to whom it does not help."""
     words = [

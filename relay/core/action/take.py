@@ -91,11 +91,6 @@ def ended(taken: Taken, at: float) -> Taken:
     return taken if taken.ended_at is not None else replace(taken, ended_at=at)
 
 
-def is_forgotten(taken: Taken, window: float, now: float) -> bool:
-    """The episode ended too long ago for a flap."""
-    return taken.ended_at is not None and now > taken.ended_at + window
-
-
 def take(
     source: str,
     alerts: Sequence[ShownAlert],

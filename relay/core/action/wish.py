@@ -40,13 +40,3 @@ def _until(hour: int, minute: int, timezone: str, now: float) -> float | None:
             hour=hour, minute=minute, second=0, microsecond=0
         )
     return then.timestamp() - now
-
-
-def until_morning(timezone: str, now: float) -> float:
-    """Seconds until the next 9:00 of a working day."""
-    day = datetime.fromtimestamp(now, UTC).astimezone(ZoneInfo(timezone))
-    for ahead in range(8):
-        then = (day + timedelta(days=ahead)).replace(hour=9, minute=0, second=0, microsecond=0)
-        if then.timestamp() > now and then.weekday() < 5:
-            return then.timestamp() - now
-    return 86400.0

@@ -36,11 +36,6 @@ def color(severity: str) -> Color:
     return "🔴" if found <= _URGENT else "🟠" if found <= UNKNOWN else "🔵"
 
 
-def is_red(severity: str) -> bool:
-    """Whether the word is urgent where the configuration says nothing else."""
-    return rank(severity) <= _URGENT
-
-
 def never_rings(alertname: str, severity: str) -> bool:
     """Whether an alert makes no sound whatever the policy says: routine of Prometheus, and what is
     labelled as no severity.

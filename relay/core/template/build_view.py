@@ -40,19 +40,6 @@ _STATES = {"firing": 0, "gone": 1, "resolved": 2}
 LATE_AFTER = 120.0  # seconds from acceptance after which a message says that it is late, and why
 
 
-class BudgetLimit(Struct, frozen=True):
-    """Since when and until when budgets held up the lane, Unix seconds, and how many messages its
-    chat takes in a minute.
-    """
-
-    since: float = 0.0
-    until: float = 0.0
-    per_minute: int = 0
-
-
-NOT_LIMITED = BudgetLimit()
-
-
 def build_view(
     card: Card,
     state: LaneState,

@@ -202,16 +202,6 @@ def answer(bot: DiscordBot, to: Interaction, body: dict[str, object]) -> Request
     )  # fmt: skip
 
 
-def follow_up(bot: DiscordBot, to: Interaction, text: RichText) -> Request:
-    """A later answer, within 15 minutes, that only the person sees."""
-    url = Secret(f"{bot.api}/webhooks/{to.application}/{to.token.reveal()}")
-    body = object_of(told(text)["data"])
-    return Request(
-        "POST", url, "interaction_follow_up", msgspec.json.encode(body), http=bot.http,
-        headers=(USER_AGENT,),
-    )  # fmt: skip
-
-
 def register_commands(bot: DiscordBot, application: str) -> Request:
     """The message command, which works on messages of webhooks as well. The whole list is put in
     place: 200 new commands a day are allowed.

@@ -12,7 +12,6 @@ from relay.platforms.http import Request
 from relay.platforms.telegram.bot import Refusal, Result, call
 
 LONGEST_ANSWER = 200  # characters
-LATE = "query is too old"
 _LONGEST_PLACEHOLDER = 64
 _ADMINISTRATORS = ("administrator", "creator")
 

@@ -444,15 +444,16 @@ class SqliteActing:
         row = (f"escalated {receiver}", repr(now).encode())
         self._db.execute("INSERT OR REPLACE INTO single VALUES (?, ?)", row)
 
-    def purge(self, now: float) -> None:
-        db, before = self._db, now - _DAY
+    def purge(self, now: float, before: float) -> None:
+        db, yesterday = self._db, now - _DAY
         escalations.purge(db, now)
-        db.execute("DELETE FROM take WHERE ended_at < ?", (before,))
+        db.execute("DELETE FROM take WHERE ended_at < ?", (yesterday,))
+        db.execute("DELETE FROM press WHERE at < ?", (before,))
         for source in {source for (source,) in db.execute("SELECT source FROM silencing")}:
             over = [
                 each.id
                 for each in self._silencings(source)
-                if each.due is None and max(each.asked_at, each.until) < before
+                if each.due is None and max(each.asked_at, each.until) < yesterday
             ]
             db.executemany("DELETE FROM silencing WHERE id = ?", [(each,) for each in over])
         db.execute(

@@ -39,7 +39,7 @@ def heard(db: Database, found: Sequence[tuple[str, tuple[str, ...]]], now: float
 def keep(db: Database, beat: Beat) -> None:
     """Writes it."""
     db.execute(
-        "INSERT OR REPLACE INTO heartbeat VALUES (?, ?, ?, NULL, ?)",
+        "INSERT OR REPLACE INTO heartbeat VALUES (?, ?, ?, ?)",
         (beat.name, _key(beat.values), beat.seen_at, _encode(beat)),
     )
 

@@ -159,12 +159,6 @@ CREATE TABLE suppressed (
     body BLOB NOT NULL,
     PRIMARY KEY (source, alert)
 ) WITHOUT ROWID;
--- When a source's Alertmanager was asked last, and with what success.
-CREATE TABLE reconciliation (
-    source TEXT PRIMARY KEY,
-    due REAL NOT NULL,
-    body BLOB NOT NULL
-) WITHOUT ROWID;
 
 -- How far an alert's escalation is; due: its next step.
 CREATE TABLE escalation (
@@ -183,11 +177,9 @@ CREATE TABLE heartbeat (
     name TEXT NOT NULL,
     by_values TEXT NOT NULL,
     seen_at REAL NOT NULL,
-    due REAL,
     body BLOB NOT NULL,
     PRIMARY KEY (name, by_values)
 ) WITHOUT ROWID;
-CREATE INDEX heartbeat_due ON heartbeat (due) WHERE due IS NOT NULL;
 
 -- The key that authenticates buttons, and when the relay last ran.
 CREATE TABLE single (
