@@ -13,7 +13,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from relay.core.routing.matcher import Matcher
-from relay.sandbox.alertmanager import TwinSilence
 from relay.sandbox.server import Sandbox
 from relay.sandbox.telegram_updates import Query
 from tests.acceptance.acting import (
@@ -29,6 +28,7 @@ from tests.acceptance.acting import (
     acting,
 )
 from tests.acceptance.processes import processes, start_relay, until
+from tests.twin_alertmanager import TwinSilence
 
 
 async def test_a_take_shows_on_the_cards_of_all_chats_and_is_given_back(

@@ -33,7 +33,7 @@ from relay.core.action.take import Holder
 from relay.core.routing.matcher import Matcher
 from relay.core.secret import Secret
 from relay.delivery.transport import Transport
-from relay.sandbox.alertmanager import Fault, TwinAlertmanager, TwinCluster
+from tests.twin_alertmanager import Fault, TwinAlertmanager, TwinCluster
 
 NOW = 1_795_300_000.0
 LABELS = {"alertname": "A", "path": 'a+b "c" %2'}

@@ -26,8 +26,8 @@ from relay.platforms.discord.interactions import (
     told,
 )
 from relay.platforms.http import NoAnswer, Response
-from relay.sandbox.discord_gateway import ANSWER_WITHIN, GatewaySandbox
 from relay.store.protocol import StoreError
+from tests.gateway_sandbox import ANSWER_WITHIN, GatewaySandbox
 
 TOKEN = "canary-token"
 
