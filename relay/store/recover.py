@@ -132,8 +132,9 @@ def _welcome(store: Store, people: People) -> Salvaged:
 
 def _take_in(store: Store, piece: Piece) -> Salvaged:
     known = store.card(piece.lane, piece.group, piece.fingerprint)
-    if known is None and piece.change is not None:
-        store.fold(piece.lane, [piece.change])
+    lease = store.take(piece.lane) if known is None and piece.change is not None else None
+    if lease and piece.change is not None:
+        store.fold(lease, [piece.change])
     wanted = [
         new_payload
         for new_payload in piece.arrivals

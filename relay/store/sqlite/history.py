@@ -172,6 +172,12 @@ class _Lanes:
         return found
 
 
+def newest_generation(db: Database) -> int:
+    """The generation of the configuration that was last put in force; 0: none was."""
+    (newest,) = db.execute("SELECT coalesce(max(generation), 0) FROM config").fetchone()
+    return int(newest)
+
+
 def configured(db: Database, sha256: str, now: float) -> int:
     last = db.execute(
         "SELECT generation, hash FROM config ORDER BY generation DESC LIMIT 1"

@@ -38,6 +38,7 @@ from relay.store.protocol import (
     Denied,
     Ended,
     Kept,
+    Lease,
     NewPayload,
     StoreError,
 )
@@ -131,7 +132,7 @@ class SqliteStore:
 
     def copy_to_fallback(
         self,
-        lane: LaneKey,
+        lease: Lease,
         receiver: str,
         fallback: str,
         to: Sequence[LaneKey],
@@ -140,16 +141,17 @@ class SqliteStore:
         card: tuple[GroupId, str] | None = None,
         before: float | None = None,
     ) -> tuple[LaneKey, ...]:
+        self._held(lease)
         spread(self._db)
         part = Part(owner or receiver, card and (text(card[0]), card[1]), before)
-        return copy_to_fallback(self._db, lane, receiver, fallback, to, part)
+        return copy_to_fallback(self._db, lease.lane, receiver, fallback, to, part)
 
     def oldest_uncopied(self, lane: LaneKey, receiver: str, owner: str) -> float | None:
         return waiting.oldest_uncopied(self._db, self._lane(lane), receiver, owner)
 
     def supersede(
         self,
-        lane: LaneKey,
+        lease: Lease,
         group: GroupId,
         fingerprint: str,
         before: float,
@@ -157,12 +159,12 @@ class SqliteStore:
         into: int | None = None,
         now: float | None = None,
     ) -> tuple[Ended, ...]:
-        where = (self._lane(lane), text(group), fingerprint)
+        where = (self._held(lease), text(group), fingerprint)
         seqs = waiting.superseded(self._db, *where, before, empty_before)
-        return self._end(lane, seqs, "merged", "", now, into)
+        return self._end(lease.lane, seqs, "merged", "", now, into)
 
-    def look_again(self, lane: LaneKey, now: float) -> None:
-        waiting.look_again(self._db, self._lane(lane), now)
+    def look_again(self, lease: Lease, now: float) -> None:
+        waiting.look_again(self._db, self._held(lease), now)
 
     def stuck(self, now: float) -> tuple[tuple[LaneKey, Down], ...]:
         return waiting.stuck(self._db, now)
@@ -170,21 +172,28 @@ class SqliteStore:
     def _lane(self, lane: LaneKey) -> int:
         return lane_row(self._db, lane)
 
-    def claim(self, lane: LaneKey, now: float, page: int) -> Claim:
+    def take(self, lane: LaneKey) -> Lease | None:
+        return Lease(lane)
+
+    def _held(self, lease: Lease) -> int:
+        """The number of the lane. Every write of one comes by here."""
+        return self._lane(lease.lane)
+
+    def claim(self, lease: Lease, now: float, page: int) -> Claim:
         try:
-            return claim(self._db, self._lane(lane), lane, now, page)
+            return claim(self._db, self._held(lease), lease.lane, now, page)
         except unreadable.ERRORS as error:
             self._emit(
                 Noted("error", "storage has rows that cannot be read", (("err", str(error)),))
             )
             self._end(
-                lane,
-                unreadable.clear(self._db, self._lane(lane)),
+                lease.lane,
+                unreadable.clear(self._db, self._held(lease)),
                 "dead",
                 EndReason.UNREADABLE,
                 now,
             )
-            return claim(self._db, self._lane(lane), lane, now, page)
+            return claim(self._db, self._held(lease), lease.lane, now, page)
 
     def state(self, lane: LaneKey) -> LaneState:
         return self._state(self._lane(lane)) or LaneState()
@@ -193,7 +202,7 @@ class SqliteStore:
         return cards.find(self._db, self._lane(lane), text(group), fingerprint)
 
     def fold(
-        self, lane: LaneKey, changes: Sequence[CardChange], now: float | None = None
+        self, lease: Lease, changes: Sequence[CardChange], now: float | None = None
     ) -> tuple[Ended, ...]:
         self._check_may_send()
         for change in changes:
@@ -202,9 +211,10 @@ class SqliteStore:
                 # numbers.
                 self._db.execute(
                     "UPDATE lane SET last_seq = ? WHERE id = ? AND last_seq < ?",
-                    (change.card.folded_seq, self._lane(lane), change.card.folded_seq),
+                    (change.card.folded_seq, self._held(lease), change.card.folded_seq),
                 )
-        return tuple(ended for change in changes for ended in self._keep(lane, change, now))
+        self._held(lease)
+        return tuple(ended for change in changes for ended in self._keep(lease.lane, change, now))
 
     def _keep(self, lane: LaneKey, change: CardChange, now: float | None) -> tuple[Ended, ...]:
         card, row = change.card, self._lane(lane)
@@ -261,11 +271,11 @@ class SqliteStore:
         )
         return [seq for (seq,) in rows]
 
-    def unfold(self, lane: LaneKey, group: GroupId, fingerprint: str) -> None:
-        cards.forget(self._db, self._lane(lane), text(group), fingerprint)
+    def unfold(self, lease: Lease, group: GroupId, fingerprint: str) -> None:
+        cards.forget(self._db, self._held(lease), text(group), fingerprint)
 
-    def route_again(self, lane: LaneKey, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
-        row = self._lane(lane)
+    def route_again(self, lease: Lease, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
+        row = self._held(lease)
         woken = route_again(self._db, row, seq, ways)
         left = self._state(row)
         for to in {way.lane for way in ways}.intersection(woken):
@@ -281,14 +291,14 @@ class SqliteStore:
 
     def dismiss(
         self,
-        lane: LaneKey,
+        lease: Lease,
         seqs: Sequence[int],
         settlement: Settlement,
         why: str,
         now: float | None = None,
     ) -> tuple[Ended, ...]:
-        cards.unwatch(self._db, self._lane(lane), seqs)
-        return self._end(lane, seqs, settlement, why, now)
+        cards.unwatch(self._db, self._held(lease), seqs)
+        return self._end(lease.lane, seqs, settlement, why, now)
 
     def _end(
         self,
@@ -306,9 +316,11 @@ class SqliteStore:
     def episodes(self, source: str, alert: str, since: float) -> tuple[Episode, ...]:
         return standing.episodes(self._db, source, alert, since)
 
-    def begin(self, attempt: Attempt, limits: Sequence[Limit], now: float) -> Begun | Denied:
+    def begin(
+        self, lease: Lease, attempt: Attempt, limits: Sequence[Limit], now: float
+    ) -> Begun | Denied:
+        lane = self._held(lease)
         self._check_may_send()
-        lane = self._lane(attempt.lane)
         if not spread(self._db):
             return Denied(now)
         if cards.has_news(self._db, lane, text(attempt.group), attempt.fingerprint):
@@ -319,8 +331,8 @@ class SqliteStore:
         self._db.execute("INSERT OR REPLACE INTO attempt VALUES (?, ?)", (lane, _encode(attempt)))
         return Begun()
 
-    def settle(self, result: AttemptResult) -> tuple[Ended, ...]:
-        row = self._lane(result.lane)
+    def settle(self, lease: Lease, result: AttemptResult) -> tuple[Ended, ...]:
+        row = self._held(lease)
         self._db.execute("DELETE FROM attempt WHERE lane = ?", (row,))
         self._db.execute(
             "UPDATE lane SET state = ?, attempts = ? WHERE id = ?",
@@ -391,24 +403,24 @@ class SqliteStore:
     def room(self, limits: Sequence[Limit], now: float, seconds: float) -> float:
         return budgets.room_in_all(self._db, limits, now, seconds)
 
-    def absorb(self, lane: LaneKey, how: Absorb, now: float) -> None:
-        row = self._lane(lane)
+    def absorb(self, lease: Lease, how: Absorb, now: float) -> None:
+        row = self._held(lease)
         before = cards.find(self._db, row, text(DIGEST), "")
         digest = absorbing(before, how.receiver, now, pressed=how.pressed, urgent=how.urgent)
         if digest.shown is None:
             cards.let_go(self._db, row)
         cards.absorb(self._db, row, how.recheck_at, how.beside, urgent=how.urgent)
         rank = Rank.URGENT if how.urgent else Rank.FIRST
-        self._keep(lane, CardChange(digest, now, urgent=False, rank=rank), now)
+        self._keep(lease.lane, CardChange(digest, now, urgent=False, rank=rank), now)
 
-    def follow(self, lane: LaneKey, change: CardChange, now: float) -> None:
-        self._keep(lane, change, now)
-        cards.follow(self._db, self._lane(lane), now)
+    def follow(self, lease: Lease, change: CardChange, now: float) -> None:
+        row = self._held(lease)
+        self._keep(lease.lane, change, now)
+        cards.follow(self._db, row, now)
 
-    def wake_api(
-        self, lane: LaneKey, since: float, now: float, pause: float
-    ) -> tuple[LaneKey, ...]:
-        return budgets.wake_api(self._db, lane, since, now, pause)
+    def wake_api(self, lease: Lease, since: float, now: float, pause: float) -> tuple[LaneKey, ...]:
+        self._held(lease)
+        return budgets.wake_api(self._db, lease.lane, since, now, pause)
 
     def _finish(self, result: AttemptResult) -> tuple[Ended, ...]:
         card = result.change.card
@@ -437,17 +449,16 @@ class SqliteStore:
     def move_times_back(self, now: float) -> float:
         return move_times_back(self._db, now)
 
-    def in_doubt(self) -> tuple[Attempt, ...]:
-        return tuple(
-            needed(_attempt, body) for (body,) in self._db.execute("SELECT body FROM attempt")
-        )
+    def in_doubt(self, lane: LaneKey) -> Attempt | None:
+        found = self._db.execute(
+            "SELECT body FROM attempt WHERE lane = ?", (self._lane(lane),)
+        ).fetchone()
+        return needed(_attempt, found[0]) if found else None
 
-    def postpone(
-        self, lane: LaneKey, group: GroupId, fingerprint: str, until: float | None
-    ) -> None:
+    def postpone(self, lease: Lease, group: GroupId, fingerprint: str, until: float | None) -> None:
         self._db.execute(
             "UPDATE card SET ready = 0, due = ? WHERE lane = ? AND grp = ? AND fingerprint = ?",
-            (until, self._lane(lane), text(group), fingerprint),
+            (until, self._held(lease), text(group), fingerprint),
         )
 
     def recheck(self, now: float) -> None:
@@ -459,7 +470,9 @@ class SqliteStore:
     def wakes(self) -> tuple[tuple[LaneKey, float], ...]:
         rows = self._db.execute(
             "SELECT key, CASE WHEN EXISTS (SELECT 1 FROM delivery INDEXED BY delivery_open WHERE "
-            "lane = lane.id AND card IS NULL AND settlement IS NULL) THEN 0.0 WHEN EXISTS (SELECT 1"
+            "lane = lane.id AND card IS NULL AND settlement IS NULL) THEN 0.0"
+            " WHEN EXISTS (SELECT 1 FROM attempt WHERE lane = lane.id) THEN 0.0"
+            " WHEN EXISTS (SELECT 1"
             " FROM card INDEXED BY card_ready WHERE lane = lane.id AND ready = 1) THEN 0.0 ELSE"
             " (SELECT min(due) FROM card INDEXED BY card_future WHERE lane = lane.id AND ready = 0"
             " AND due IS NOT NULL) END FROM lane"
@@ -485,6 +498,9 @@ class SqliteStore:
 
     def purge(self, before: float, size: int, most: int) -> int:
         return self._purge.some(before, size, most)
+
+    def newest_generation(self) -> int:
+        return history.newest_generation(self._db)
 
     def configured(self, sha256: str, now: float) -> int:
         return history.configured(self._db, sha256, now)
