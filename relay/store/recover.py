@@ -17,9 +17,9 @@ from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.core.turn.change import CardChange
 from relay.store.protocol import NewPayload, Store
+from relay.store.sql.unreadable import ERRORS, readable
 from relay.store.sqlite import damaged_file as wreck
 from relay.store.sqlite.damaged_file import Wreck, WreckedCard, WreckedDelivery, WreckedLane
-from relay.store.sqlite.unreadable import ERRORS, readable
 
 T = TypeVar("T")
 _lane_key = msgspec.json.Decoder(LaneKey).decode

@@ -12,7 +12,7 @@ from relay.core.card.step import Post, Rank
 from relay.core.routing.lane import LaneKey
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.store.protocol import Attempt, Begun, Denied, Store
-from relay.store.sqlite.budgets import PATIENCE, YIELD
+from relay.store.sql.budgets import PATIENCE, YIELD
 from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, T0, TELEGRAM
 from tests.store.held import begin, settle

@@ -19,7 +19,7 @@ from relay.core.told_history import told
 from relay.store.acting import PressRow
 from relay.store.history import REFUSALS_KEPT, HistoryPage, HistoryQuery
 from relay.store.protocol import NewPayload, StoreError
-from relay.store.sqlite import history, overview, purge
+from relay.store.sql import history, overview, purge
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM, alert, notification
 from tests.store.held import settle
@@ -274,7 +274,7 @@ def test_a_backup_that_fails_leaves_no_file(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "relay.db")
     with pytest.raises(OSError, match="No such file"):
         store.backup(tmp_path / "nowhere" / "copy.db")
-    store._db._db.close()
+    store._file._db.close()
     with pytest.raises((StoreError, sqlite3.ProgrammingError)):
         store.backup(tmp_path / "copy.db")
     assert not (tmp_path / "copy.db").exists()

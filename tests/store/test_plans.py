@@ -51,7 +51,7 @@ def turns(store: SqliteStore) -> None:
 
 def test_no_turn_reads_all_that_its_chat_ever_got() -> None:
     store = SqliteStore(":memory:")
-    db, statements = store._db._db, list[str]()
+    db, statements = store._file._db, list[str]()
     assert isinstance(db, sqlite3.Connection)
     db.set_trace_callback(statements.append)
     store.batch([partial(turns, store)])

@@ -18,7 +18,7 @@ from relay.core.routing.route import Delivery
 from relay.core.turn.change import CardChange
 from relay.store.protocol import NewPayload, Store
 from relay.store.queue import MOST_LISTED, Dropped, Page, Query, Queued, Refused, Retried, Whole
-from relay.store.sqlite import queue
+from relay.store.sql import queue
 from relay.store.sqlite.open_file import STEPS
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM, alert, notification

@@ -30,7 +30,7 @@ from relay.store.protocol import (
     StoreError,
 )
 from relay.store.queue import Retried
-from relay.store.sqlite.claim import PAGE_BYTES
+from relay.store.sql.claim import PAGE_BYTES
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM, alert, entry, notification
 from tests.store.held import begin, own, settle

@@ -14,7 +14,9 @@ from relay.core.alert import Notification
 from relay.core.event import Event, StorageDamaged
 from relay.core.routing.lane import LaneKey
 from relay.store.protocol import StoreError
-from relay.store.sqlite.connection import Connect, Connection, Rows, Value, trouble
+from relay.store.sql.database import Remembered, Rows, Value
+from relay.store.sql.unreadable import UnreadableRow
+from relay.store.sqlite.connection import Connect, Connection, damaged, trouble
 from relay.store.sqlite.open_file import move_aside, open_checked
 from relay.store.sqlite.reserve import Reserve
 
@@ -23,20 +25,7 @@ _COPIED_AT_ONCE = 256  # pages of a backup that are copied before others may wri
 _PAUSE = 0.005  # seconds between them
 
 
-class Remembered:
-    """Values of the tables that this run keeps in memory; emptied when a transaction fails. `rows`
-    and `keys` are the lanes by their keys and numbers, `payload` is the number of the last accepted
-    payload, `spread` that of the last one that was spread.
-    """
-
-    def __init__(self) -> None:
-        self.rows: dict[LaneKey, int] = {}
-        self.keys: dict[int, LaneKey] = {}
-        self.payload: int | None = None
-        self.spread: int | None = None
-
-
-class Database:
+class SqliteDatabase:
     """A file with one connection. After a failing disk it is opened again, a full one leaves it the
     reserve's room, and a damaged file is moved aside for a new one."""
 
@@ -123,6 +112,10 @@ class Database:
         (number,) = self._db.execute(f"PRAGMA {pragma}").fetchone()
         return int(number)
 
+    def shrink(self) -> None:
+        """Gives back some of what is free to the disk."""
+        self._db.execute(f"PRAGMA incremental_vacuum({self.step})").fetchall()
+
     def backup(self, file: Path) -> None:
         """Copies all committed data to a new file that only its owner can read, a few pages at a
         time, beside the thread that uses this. Raises StoreError and OSError.
@@ -204,6 +197,8 @@ class Database:
         self._db.execute("SAVEPOINT job")
         try:
             result = job()
+        except UnreadableRow as error:
+            raise damaged(str(error)) from error
         except Exception as error:
             if isinstance(error, sqlite3.Error) and trouble(error) != "refused":
                 raise
@@ -238,6 +233,8 @@ class _JobFailedError(Exception):
 def _plain(job: Callable[[], object]) -> object:
     try:
         return job()
+    except UnreadableRow as error:
+        raise damaged(str(error)) from error
     except Exception as error:
         if isinstance(error, sqlite3.Error) and trouble(error) != "refused":
             raise

@@ -23,9 +23,9 @@ from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Rank
 from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Attempt
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import needed, readable
-from relay.store.sqlite.waiting import look_again
+from relay.store.sql.database import Database
+from relay.store.sql.unreadable import needed, readable
+from relay.store.sql.waiting import look_again
 
 YIELD = 0.05  # seconds after which a lane that let another one go first asks again
 ASK_AGAIN = 0.25  # seconds after which a lane asks again that waits for what another one is told

@@ -32,9 +32,9 @@ from relay.core.card.subject import subject
 from relay.core.routing.lane import LaneKey
 from relay.core.text.richtext import RichText
 from relay.store.acting import DueClock, PressRow
-from relay.store.sqlite import cards, escalations, heartbeats
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql import cards, escalations, heartbeats
+from relay.store.sql.database import Database
+from relay.store.sql.unreadable import readable
 
 _MINUTE, _DAY = 60.0, 86400.0
 _MOST_DUE, _MOST_ASKED = 100, 200
@@ -104,7 +104,7 @@ def _rows(db: Database, table: str, source: str, alerts: Sequence[str]) -> list[
     ).fetchall()
 
 
-class SqliteActing:
+class SqlActing:
     """ActingStore over one SQLite file (see `acting.ActingStore`)."""
 
     def __init__(self, db: Database) -> None:

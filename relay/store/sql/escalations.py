@@ -8,9 +8,9 @@ from relay.core.action.escalation import EscalationClock, Event, happened
 from relay.core.card.card import Card
 from relay.core.routing.lane import LaneKey
 from relay.store.acting import DueClock
-from relay.store.sqlite import cards
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql import cards
+from relay.store.sql.database import Database
+from relay.store.sql.unreadable import readable
 
 _FORGOTTEN = 86400.0  # seconds after its end
 _encode = msgspec.json.encode

@@ -10,9 +10,9 @@ from msgspec import Struct
 from relay.core.card.digest import DIGEST
 from relay.core.card.lane_state import Down, LaneState
 from relay.core.routing.lane import LaneKey
-from relay.store.sqlite import cards
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql import cards
+from relay.store.sql.database import Database
+from relay.store.sql.unreadable import readable
 
 STUCK_AFTER = 600.0  # seconds without a success after which a chat that owes is as good as down
 _lane_key = msgspec.json.Decoder(LaneKey).decode

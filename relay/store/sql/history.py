@@ -36,9 +36,9 @@ from relay.store.history import (
     StoredPayload,
 )
 from relay.store.queue import LARGEST_SHOWN, Refused
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.queue import waits_for
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql.database import Database
+from relay.store.sql.queue import waits_for
+from relay.store.sql.unreadable import readable
 
 _ANY = (1 << 63) - 1
 _MOST_BYTES = 8 << 20  # of payloads that are read for one page

@@ -12,11 +12,11 @@ import msgspec
 
 from relay.core.alert import Alert, Notification
 from relay.core.routing.lane import LaneKey
-from relay.store.sqlite.accept import add, lane_of, watch
-from relay.store.sqlite.cards import text
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.standing import Row, stand
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql.accept import add, lane_of, watch
+from relay.store.sql.cards import text
+from relay.store.sql.database import Database
+from relay.store.sql.standing import Row, stand
+from relay.store.sql.unreadable import readable
 
 # Alerts spread in one transaction, so that others get the thread of the store.
 _MOST_ALERTS = 1000

@@ -6,8 +6,8 @@ import msgspec
 from msgspec.structs import replace
 
 from relay.core.action.heartbeat import Beat
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql.database import Database
+from relay.store.sql.unreadable import readable
 
 _encode = msgspec.json.encode
 _beat = msgspec.json.Decoder(Beat).decode

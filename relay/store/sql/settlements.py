@@ -15,8 +15,8 @@ from relay.core.card.step import MessageRef
 from relay.core.event import Settlement
 from relay.core.routing.lane import LaneKey, Platform
 from relay.store.protocol import Ended
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import ERRORS, needed
+from relay.store.sql.database import Database
+from relay.store.sql.unreadable import ERRORS, needed
 
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode

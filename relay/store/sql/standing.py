@@ -6,8 +6,8 @@ from typing import NamedTuple
 from relay.core.card.card import Card, Entry
 from relay.core.card.view import EPISODES_KEPT, Episode
 from relay.core.routing.lane import LaneKey
-from relay.store.sqlite.acting import end_takes
-from relay.store.sqlite.database import Database
+from relay.store.sql.acting import end_takes
+from relay.store.sql.database import Database
 
 
 class Row(NamedTuple):

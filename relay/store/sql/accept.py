@@ -13,11 +13,11 @@ from relay.core.event import EndReason
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.store.protocol import Kept, NewPayload
-from relay.store.sqlite import cards
-from relay.store.sqlite.cards import text
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.settlements import count
-from relay.store.sqlite.standing import Row
+from relay.store.sql import cards
+from relay.store.sql.cards import text
+from relay.store.sql.database import Database
+from relay.store.sql.settlements import count
+from relay.store.sql.standing import Row
 
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode

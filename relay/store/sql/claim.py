@@ -9,9 +9,9 @@ from relay.core.card.card import Card
 from relay.core.card.lane_state import LaneState
 from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Claim, Open
-from relay.store.sqlite import cards
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.spread import last_spread, spread, take_woken
+from relay.store.sql import cards
+from relay.store.sql.database import Database
+from relay.store.sql.spread import last_spread, spread, take_woken
 
 _lane_state = msgspec.json.Decoder(LaneState).decode
 _notification = msgspec.json.Decoder(Notification).decode

@@ -13,8 +13,8 @@ from relay.core.card.digest import DIGEST, QUIET, Line, line
 from relay.core.card.step import Rank
 from relay.core.turn.change import CardChange
 from relay.store.protocol import MOST_COUNTED, Beside
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql.database import Database
+from relay.store.sql.unreadable import readable
 
 _encode = msgspec.json.encode
 _card = msgspec.json.Decoder(Card).decode

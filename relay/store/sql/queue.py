@@ -28,10 +28,10 @@ from relay.store.queue import (
     Retried,
     Whole,
 )
-from relay.store.sqlite import cards
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.settlements import balance, count, end
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql import cards
+from relay.store.sql.database import Database
+from relay.store.sql.settlements import balance, count, end
+from relay.store.sql.unreadable import readable
 
 _NAMES, _LONGEST_NAME, _LONGEST_KEY = 5, 80, 300
 _CARD = (
