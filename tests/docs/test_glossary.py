@@ -88,6 +88,7 @@ def strange_words(name: str) -> list[str]:
     return [word for word in split(name) if word not in known and singular(word) not in known]
 
 
+@pytest.mark.medium
 def test_every_public_class_is_named_by_words_of_the_glossary_or_of_the_field() -> None:
     strange = {
         f"{path}: {name}": words
