@@ -157,6 +157,7 @@ async def test_sigterm_ends_within_15_seconds_although_a_platform_and_a_sender_h
             assert await relay.process.ended(within=13) == 0
 
 
+@pytest.mark.medium
 async def test_sigterm_ends_a_relay_that_waits_for_room_on_the_disk(
     sandbox: Sandbox, tmp_path: Path, tiny_disk: Path
 ) -> None:
@@ -181,6 +182,7 @@ async def test_sigterm_ends_a_relay_that_waits_for_room_on_the_disk(
         assert await process.ended(within=5) == 0
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("moment", ["at the start", "at a reload"])
 async def test_a_secret_file_that_hangs_stops_neither_intake_nor_sigterm(
     sandbox: Sandbox, tmp_path: Path, moment: str
@@ -210,6 +212,7 @@ async def test_a_secret_file_that_hangs_stops_neither_intake_nor_sigterm(
             assert "not a regular file" in process.output
 
 
+@pytest.mark.medium
 async def test_a_storage_folder_that_is_emptied_under_the_relay_gets_no_200_and_is_said(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -234,6 +237,7 @@ async def loaded_well(relay: Relay) -> bool:
     return "alert_relay_config_last_reload_successful 1.0" in text
 
 
+@pytest.mark.medium
 async def test_a_reload_takes_a_good_file_whole_and_leaves_a_bad_one(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -86,6 +86,7 @@ async def test_a_digest_whose_first_call_was_cut_off_says_that_it_may_be_repeate
     assert "may be repeated" in second.text
 
 
+@pytest.mark.medium
 async def test_a_digest_after_an_outage_says_how_late_it_is_and_why() -> None:
     world = World()
     world.faults.add("telegram", "*", "502", until=T0 + 600)

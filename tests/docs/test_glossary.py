@@ -31,7 +31,8 @@ PLAIN = """
     callback component failure gateway interaction known member pace
     ping ready receive reconnect session
     strict
-    sandbox save schema secret send shape shared side situation span sql sqlite postgres start state status
+    postgres sql
+    sandbox save schema secret send shape shared side situation span sqlite start state status
     storage store style table telegram template text thread time tls to too topic transaction
     turn unit use user version wait webhook whole writer writing
     acting action admins alertmanager already api ask count everyone find header last mark not old
@@ -88,6 +89,7 @@ def strange_words(name: str) -> list[str]:
     return [word for word in split(name) if word not in known and singular(word) not in known]
 
 
+@pytest.mark.medium
 def test_every_public_class_is_named_by_words_of_the_glossary_or_of_the_field() -> None:
     strange = {
         f"{path}: {name}": words

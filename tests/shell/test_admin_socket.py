@@ -147,6 +147,7 @@ async def test_the_socket_answers_what_the_storage_answers(
     assert await desk.ask(request_) == here
 
 
+@pytest.mark.medium
 async def test_a_retry_wakes_the_lane_and_is_told(desk: Desk) -> None:
     assert await desk.ask(Retry("1/1")) == Retried("1/1", "1/1", TELEGRAM, "ops")
     await desk.in_turn.acquire()
@@ -154,6 +155,7 @@ async def test_a_retry_wakes_the_lane_and_is_told(desk: Desk) -> None:
     assert desk.told == [Noted("info", "delivery retried", (("delivery", "1/1"), ("as", "1/1")))]
 
 
+@pytest.mark.medium
 async def test_a_drop_wakes_the_lane_and_is_told_as_every_end_is(desk: Desk) -> None:
     assert await desk.ask(Drop("1/1")) == Dropped("1/1", TELEGRAM, "ops")
     await desk.in_turn.acquire()

@@ -325,6 +325,7 @@ async def test_the_verbs_say_the_same_beside_a_running_relay_and_without_one(
     assert [status for status, _, _ in alone] == [0, 0, 1, 0, 1]
 
 
+@pytest.mark.medium
 async def test_a_mended_chat_gets_what_waits_for_it_by_a_retry_beside_the_relay(
     night: Night, capsys: Output
 ) -> None:

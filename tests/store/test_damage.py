@@ -268,6 +268,7 @@ def salvaged(path: Path, into: Path) -> tuple[Salvaged, SqliteStore]:
     return result, store
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("damage", "deliveries", "cards"),
     [

@@ -142,6 +142,7 @@ def test_on_a_full_disk_all_that_was_sent_is_written_down(tiny_disk: Path) -> No
     store.close()
 
 
+@pytest.mark.medium
 def test_a_disk_that_our_backlog_fills_drains_and_has_room_again(tiny_disk: Path) -> None:
     store = SqliteStore(tiny_disk / "relay.db")
     accepted = accept_until_full(store)
@@ -162,6 +163,7 @@ def test_a_disk_that_our_backlog_fills_drains_and_has_room_again(tiny_disk: Path
     store.close()
 
 
+@pytest.mark.medium
 def test_nothing_is_sent_that_could_not_be_written_down(tiny_disk: Path) -> None:
     store = SqliteStore(tiny_disk / "relay.db")
     accepted = accept_until_full(store)

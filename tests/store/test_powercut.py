@@ -38,6 +38,7 @@ QUICK = 32
 PER_LIFE = 4
 
 
+@pytest.mark.medium
 def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     assert lives(range(QUICK // PER_LIFE), tmp_path) == ["kept"] * QUICK
 
@@ -49,6 +50,7 @@ def test_thousands_of_power_cuts_lose_nothing_that_was_acknowledged(tmp_path: Pa
         assert live(seed, tmp_path) == ["kept"] * PER_LIFE, f"seed {seed}"
 
 
+@pytest.mark.medium
 def test_without_a_sync_before_each_answer_power_cuts_do_lose_what_was_acknowledged(
     tmp_path: Path,
 ) -> None:

@@ -130,6 +130,7 @@ def live(script: Sequence[Happening]) -> Night:
     return night
 
 
+@pytest.mark.medium
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(happenings)
 def test_each_delivery_of_a_chat_that_is_down_comes_to_each_spare_chat_once(

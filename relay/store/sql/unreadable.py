@@ -21,7 +21,7 @@ ERRORS = (
 )  # the last: a number or nothing where JSON should be
 
 
-class UnreadableRow(Exception):  # noqa: N818 - what is wrong with the storage
+class InvalidRow(Exception):  # noqa: N818 - what is wrong with the storage
     """A row without which the relay cannot go on says nothing any more: the storage is damaged."""
 
 
@@ -60,11 +60,11 @@ def clear(db: Database, lane: int) -> list[int]:
 
 
 def needed(decode: Callable[[bytes], T], blob: bytes) -> T:
-    """A value without which the relay cannot go on. Raises UnreadableRow."""
+    """A value without which the relay cannot go on. Raises InvalidRow."""
     try:
         return decode(blob)
     except ERRORS as error:
-        raise UnreadableRow(f"a row cannot be read: {error}") from error
+        raise InvalidRow(f"a row cannot be read: {error}") from error
 
 
 def readable(decode: Callable[[bytes], T], blob: bytes | None) -> T | None:

@@ -15,7 +15,7 @@ from relay.core.event import Event, StorageDamaged
 from relay.core.routing.lane import LaneKey
 from relay.store.protocol import StoreError
 from relay.store.sql.database import Remembered, Rows, Value
-from relay.store.sql.unreadable import UnreadableRow
+from relay.store.sql.unreadable import InvalidRow
 from relay.store.sqlite.connection import Connect, Connection, damaged, trouble
 from relay.store.sqlite.open_file import move_aside, open_checked
 from relay.store.sqlite.reserve import Reserve
@@ -197,7 +197,7 @@ class SqliteDatabase:
         self._db.execute("SAVEPOINT job")
         try:
             result = job()
-        except UnreadableRow as error:
+        except InvalidRow as error:
             raise damaged(str(error)) from error
         except Exception as error:
             if isinstance(error, sqlite3.Error) and trouble(error) != "refused":
@@ -233,7 +233,7 @@ class _JobFailedError(Exception):
 def _plain(job: Callable[[], object]) -> object:
     try:
         return job()
-    except UnreadableRow as error:
+    except InvalidRow as error:
         raise damaged(str(error)) from error
     except Exception as error:
         if isinstance(error, sqlite3.Error) and trouble(error) != "refused":
