@@ -26,6 +26,7 @@ _COLUMNS = (
     ("heard", "at"),
     ("config", "since"),
     ("card", "due"),
+    ("card", "posted_at"),
     ("card", "waiting_since"),
     ("saying", "at"),
     ("lane", "called_at"),

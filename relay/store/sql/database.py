@@ -1,10 +1,10 @@
 """What the statements need of an engine: they run inside a transaction that it opened."""
 
-from collections.abc import Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
 from typing import Any, Protocol
 
 from relay.core.alert import Notification
-from relay.core.routing.lane import LaneKey
+from relay.core.routing.lane import LaneKey, Platform
 
 Value = str | bytes | int | float | None
 
@@ -52,6 +52,23 @@ class Database(Protocol):
 
     def executemany(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
         """Runs one statement once for each row."""
+
+    def number_payloads(self, count: int) -> int:
+        """The first of so many numbers for payloads, which go on from the last that ever was: what
+        was spread is known by its number. They are in the order of the commits.
+        """
+
+    def take_seqs(self, wanted: Mapping[int, int]) -> dict[int, int]:
+        """The last of so many sequence numbers of each lane, which follow on each other."""
+
+    def raise_seq(self, lane: int, least: int) -> None:
+        """What follows on the lane has higher numbers than `least`."""
+
+    def count(self, platform: Platform, receiver: str, name: str, by: int) -> None:
+        """Adds to a counter that lasts."""
+
+    def lock_budgets(self, keys: Iterable[str]) -> None:
+        """Nobody else changes these budgets until the end of the transaction."""
 
     def has_room(self) -> bool:
         """Whether something new may be accepted."""

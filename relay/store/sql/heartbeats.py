@@ -39,7 +39,9 @@ def heard(db: Database, found: Sequence[tuple[str, tuple[str, ...]]], now: float
 def keep(db: Database, beat: Beat) -> None:
     """Writes it."""
     db.execute(
-        "INSERT OR REPLACE INTO heartbeat VALUES (?, ?, ?, ?)",
+        "INSERT INTO heartbeat (name, by_values, seen_at, body) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (name, by_values)"
+        " DO UPDATE SET seen_at = excluded.seen_at, body = excluded.body",
         (beat.name, _key(beat.values), beat.seen_at, _encode(beat)),
     )
 

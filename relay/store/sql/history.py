@@ -519,7 +519,7 @@ def stored_payloads(db: Database, since: float, after: int) -> tuple[StoredPaylo
     size = 0
     first = db.execute(
         "SELECT min(id) FROM (SELECT id FROM payload INDEXED BY payload_accepted"
-        " WHERE accepted_at >= ? ORDER BY accepted_at LIMIT 100)",
+        " WHERE accepted_at >= ? ORDER BY accepted_at LIMIT 100) AS recent",
         (since,),
     ).fetchone()[0]
     if first is None:

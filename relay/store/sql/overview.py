@@ -32,8 +32,8 @@ OPEN_CARDS = (
     " WHERE firing = 1 AND card.id > ? AND card.grp NOT IN (?, ?) ORDER BY card.id LIMIT ?"
 )
 LAST_MESSAGE = (
-    "SELECT ended_at FROM delivery WHERE lane = ?1 AND seq > (SELECT last_seq FROM lane"
-    " WHERE id = ?1) - ?2 AND settlement = 'delivered' ORDER BY seq DESC LIMIT 1"
+    "SELECT ended_at FROM delivery WHERE lane = ?1 AND seq > (SELECT max(seq) FROM delivery"
+    " WHERE lane = ?1) - ?2 AND settlement = 'delivered' ORDER BY seq DESC LIMIT 1"
 )
 PENDING = (
     "SELECT lane, owner, count(*), min(accepted_at) FROM delivery INDEXED BY delivery_owner"

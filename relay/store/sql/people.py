@@ -64,7 +64,9 @@ class SqlPeople:
 
     def _keep_ears(self, bot: BotId, poll_state: PollState) -> None:
         self._db.execute(
-            "INSERT OR REPLACE INTO bot VALUES (?, ?)", (_text(bot), _encode(poll_state))
+            "INSERT INTO bot (key, body) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET body ="
+            " excluded.body",
+            (_text(bot), _encode(poll_state)),
         )
 
     def keep_webhook(self, bot: BotId, address: str) -> None:
@@ -306,10 +308,8 @@ class SqlPeople:
         )
 
     def _added(self, into: str, rows: Iterable[Sequence[Value]]) -> int:
-        return sum(
-            len(self._db.execute(f"INSERT OR IGNORE INTO {into} RETURNING id", row).fetchall())
-            for row in rows
-        )
+        adding = f"INSERT INTO {into} ON CONFLICT DO NOTHING RETURNING id"
+        return sum(len(self._db.execute(adding, row).fetchall()) for row in rows)
 
     def restore_chats(self, entries: Sequence[ChatEntry]) -> int:
         restored = 0

@@ -155,11 +155,12 @@ def _spread(db: Database, payload: _Payload) -> tuple[LaneKey, ...]:
 def _name(db: Database, payload: _Payload) -> None:
     """The payload is found by the names of its alerts, and its source was heard."""
     db.executemany(
-        "INSERT OR IGNORE INTO payload_name VALUES (?, ?)",
+        "INSERT INTO payload_name VALUES (?, ?) ON CONFLICT DO NOTHING",
         [(name, payload.number) for name in {alert.name for alert in payload.alerts}],
     )
     db.execute(
-        "INSERT INTO heard VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
+        "INSERT INTO heard VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET at = excluded.at"
+        " WHERE heard.at < excluded.at",
         (payload.source, payload.at),
     )
 
@@ -167,7 +168,8 @@ def _name(db: Database, payload: _Payload) -> None:
 def _mark_bare(db: Database, payload: _Payload) -> None:
     """No delivery came from the payload: it is kept for the history alone."""
     db.execute(
-        "UPDATE payload SET bare = max(1, length(body)) WHERE id = ? AND NOT EXISTS"
+        "UPDATE payload SET bare = CASE WHEN length(body) > 1 THEN length(body) ELSE 1 END"
+        " WHERE id = ? AND NOT EXISTS"
         " (SELECT 1 FROM delivery INDEXED BY delivery_payload WHERE payload = payload.id)",
         (payload.number,),
     )

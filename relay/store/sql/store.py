@@ -182,10 +182,7 @@ class SqlStore:
             if not change.folded:
                 # A card may come from a storage that is no more; what follows must have higher
                 # numbers.
-                self._db.execute(
-                    "UPDATE lane SET last_seq = ? WHERE id = ? AND last_seq < ?",
-                    (change.card.folded_seq, self._held(lease), change.card.folded_seq),
-                )
+                self._db.raise_seq(self._held(lease), change.card.folded_seq)
         self._held(lease)
         return tuple(ended for change in changes for ended in self._keep(lease.lane, change, now))
 
@@ -301,7 +298,11 @@ class SqlStore:
         until = budgets.take_all(self._db, lane, attempt, limits, now)
         if until is not None:
             return Denied(until)
-        self._db.execute("INSERT OR REPLACE INTO attempt VALUES (?, ?)", (lane, _encode(attempt)))
+        self._db.execute(
+            "INSERT INTO attempt (lane, body) VALUES (?, ?)"
+            " ON CONFLICT (lane) DO UPDATE SET body = excluded.body",
+            (lane, _encode(attempt)),
+        )
         return Begun()
 
     def settle(self, lease: Lease, result: AttemptResult) -> tuple[Ended, ...]:

@@ -35,10 +35,10 @@ def superseded(
     only report absent alerts before the second one, without the oldest of each owner.
     """
     found = db.execute(
-        "SELECT seq, owner, accepted_at < ? OR (alerts = x'5B5D' AND accepted_at < ?) FROM delivery"
+        "SELECT seq, owner, accepted_at < ? OR (alerts = ? AND accepted_at < ?) FROM delivery"
         " INDEXED BY delivery_pending WHERE settlement IS NULL AND card ="
         " (SELECT id FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?) ORDER BY seq",
-        (before, empty_before, lane, group, fingerprint),
+        (before, b"[]", empty_before, lane, group, fingerprint),
     ).fetchall()
     owners: set[str] = set()
     seqs: list[int] = []

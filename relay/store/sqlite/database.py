@@ -4,7 +4,7 @@ files.
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -12,7 +12,7 @@ from pathlib import Path
 
 from relay.core.alert import Notification
 from relay.core.event import Event, StorageDamaged
-from relay.core.routing.lane import LaneKey
+from relay.core.routing.lane import LaneKey, Platform
 from relay.store.protocol import StoreError
 from relay.store.sql.database import Remembered, Rows, Value
 from relay.store.sql.unreadable import InvalidRow
@@ -84,6 +84,43 @@ class SqliteDatabase:
     def close(self) -> None:
         """Ends the use of the file."""
         self._db.close()
+
+    def number_payloads(self, count: int) -> int:
+        """The first of so many numbers for payloads (see `Database`)."""
+        last = self.remembered.payload
+        if last is None:
+            spread, kept = self._db.execute(
+                "SELECT value, (SELECT coalesce(max(id), 0) FROM payload) FROM progress"
+                " WHERE name = 'spread'"
+            ).fetchone()
+            last = max(spread, kept)
+        self.remembered.payload = last + count
+        return int(last + 1)
+
+    def take_seqs(self, wanted: Mapping[int, int]) -> dict[int, int]:
+        """The last of so many sequence numbers of each lane."""
+        taking = "UPDATE lane SET last_seq = last_seq + ? WHERE id = ? RETURNING last_seq"
+        return {
+            lane: int(self._db.execute(taking, (number, lane)).fetchone()[0])
+            for lane, number in wanted.items()
+        }
+
+    def raise_seq(self, lane: int, least: int) -> None:
+        """What follows on the lane has higher numbers than `least`."""
+        self._db.execute(
+            "UPDATE lane SET last_seq = ? WHERE id = ? AND last_seq < ?", (least, lane, least)
+        )
+
+    def count(self, platform: Platform, receiver: str, name: str, by: int) -> None:
+        """Adds to a counter that lasts."""
+        self._db.execute(
+            "INSERT INTO counter VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = value +"
+            " excluded.value",
+            (platform, receiver, name, by),
+        )
+
+    def lock_budgets(self, keys: Iterable[str]) -> None:
+        """Nobody else writes here."""
 
     def has_room(self) -> bool:
         """Whether something new may be accepted: the reserve is whole, or could be taken back just
