@@ -69,11 +69,14 @@ def spread(db: Database) -> bool:
     done = last_spread(db)
     if done == db.remembered.payload:
         return True
-    waiting = db.execute(
-        "SELECT id, accepted_at, last FROM payload WHERE id > ? ORDER BY id", (done,)
-    ).fetchall()
-    if not waiting:
+    waiting = _waiting(db, done)
+    if not waiting or not db.may_spread():
         return True
+    if last_spread(db) != done:  # while we waited for that
+        done = last_spread(db)
+        waiting = _waiting(db, done)
+        if not waiting:
+            return True
     alerts = 0
     for number, at, last in waiting:
         payload = _read(db, number, at, last=bool(last))
@@ -84,6 +87,13 @@ def spread(db: Database) -> bool:
     db.execute("UPDATE progress SET value = ? WHERE name = 'spread'", (done,))
     db.remembered.spread = done
     return bool(done == waiting[-1][0])
+
+
+def _waiting(db: Database, done: int) -> list[tuple[int, float, int]]:
+    """The payloads behind that number: their numbers, times, and whether no part is to follow."""
+    return db.execute(
+        "SELECT id, accepted_at, last FROM payload WHERE id > ? ORDER BY id", (done,)
+    ).fetchall()
 
 
 def last_spread(db: Database) -> int:
