@@ -34,12 +34,13 @@ from relay.core.turn.finish import Attempted, Contents, finish
 from relay.delivery.calls import Calls, Exchange
 from relay.platforms.contract import Platforms
 from relay.store.protocol import Denied, Ended, Store, StoreError
-from relay.store.turn import AFTER_BUG, Turn, take_turn
+from relay.store.turn import AFTER_BUG, Refused, Turn, take_turn
 from relay.store.writer import Transactions
 
 T = TypeVar("T")
 MANY = 20  # alerts of a card whose message is composed beside the event loop
 _MOST_CALLS = 1000  # of a lane whose times are remembered: an hour of a busy chat
+_TRY_AGAIN = 1.0  # seconds for which a call that was denied is not even composed
 SETTLE_AGAIN = 1.0  # seconds between tries to keep what a platform has already done
 
 
@@ -96,6 +97,7 @@ class Pipeline:
         self._platforms = platforms
         self._calls = Calls(store, transactions, exchange, clock, emit, platforms)
         self._results: dict[LaneKey, _Result] = {}
+        self._refused: dict[LaneKey, tuple[Refused, ActiveConfig]] = {}
 
     async def turn(self, lane: LaneKey) -> Next:
         """Settles the last call of the lane, folds new deliveries, and makes the next call if one
@@ -103,7 +105,9 @@ class Pipeline:
         """
         config, kept = self._config.current, self._results.get(lane)
         result = kept.result if kept else None
-        job = partial(take_turn, self._store, lane, config, self._platforms, self._clock(), result)
+        refused, by = self._refused.get(lane, (None, config))
+        arguments = (lane, config, self._platforms, self._clock(), result)
+        job = partial(take_turn, self._store, *arguments, refused if by is config else None)
         try:
             turn = await self._transactions.run_unsynced(job)
         except StoreError:
@@ -171,7 +175,10 @@ class Pipeline:
             self._emit(TemplateFailed(policy.template, composed.failed))
         attempted = await self._calls.make(send, situation, composed.message, config.limits)
         if isinstance(attempted, Denied):
+            until = min(attempted.until, self._clock() + _TRY_AGAIN)
+            self._refused[target.lane] = (Refused(send.rank, until), config)
             return attempted.until
+        self._refused.pop(target.lane, None)
         calls.append(attempted.at)
         outcome = attempted.outcome
         if isinstance(outcome, Rejected) and not send.card.plain:

@@ -47,7 +47,7 @@ from relay.platforms.contract import Platforms
 from relay.platforms.endpoint import limits_of
 from relay.store.protocol import Claim, Ended, Open, Store
 
-PAGE = 128  # deliveries folded at a time
+PAGE = 32  # deliveries folded at a time
 AFTER_BUG = 15.0  # seconds for which the others of its chat go before a card at which a turn failed
 _LARGE = 2000  # alerts whose folding is a turn of its own: others get the store's thread
 _MOST_TWINS = 3  # alerts of a card that may be one thing at several severities
@@ -88,6 +88,15 @@ class Turn(Struct, frozen=True):
     absent: tuple[str, ...] = ()
 
 
+class Refused(Struct, frozen=True):
+    """Budgets let no call of this rank, or of one that goes later, through before `until` (Unix
+    seconds).
+    """
+
+    rank: Rank
+    until: float
+
+
 def take_turn(
     store: Store,
     lane: LaneKey,
@@ -95,20 +104,22 @@ def take_turn(
     platforms: Platforms,
     now: float,
     result: AttemptResult | None,
+    refused: Refused | None = None,
 ) -> Turn:
     """One turn of the lane at `now` (Unix seconds), inside `Store.batch`. `result` is the result of
-    the last call. Raises StoreError.
+    the last call; what was `refused` a moment ago is not tried. Raises StoreError.
     """
     turn = _Turn(store, lane, config, platforms, now)
     if result is not None:
         turn.settle(result)
-    claim = store.claim(lane, now, PAGE)
+    before = refused.rank if refused and refused.until > now else None
+    claim = store.claim(lane, now, PAGE, before)
     turn.wake(claim.woken)
     if claim.page or claim.more:
         size = turn.fold(claim)
         if claim.more or size > _LARGE:
             return turn.done(Wait(now))
-        claim = store.claim(lane, now, 0)
+        claim = store.claim(lane, now, 0, before)
     urgent = bool(claim.cards) and claim.rank == Rank.URGENT
     targets, called_at = config.targets(lane), claim.called_at
     paused = pause(claim.state, targets, now, urgent=urgent, called_at=called_at)
@@ -118,12 +129,18 @@ def take_turn(
         return turn.done(paused)
     for _ in range(_MOST_SAVED):
         if not claim.cards:
-            return turn.done(Wait(claim.next_due))
+            return turn.done(_next(claim.next_due, refused if before is not None else None))
         sent = turn.bring(claim, claim.cards[0])
         if sent is not None:
             return turn.done(*sent)
-        claim = store.claim(lane, now, 0)
+        claim = store.claim(lane, now, 0, before)
     return turn.done(Wait(now))
+
+
+def _next(due: float | None, refused: Refused | None) -> Wait:
+    if refused is None:
+        return Wait(due)
+    return Wait(refused.until if due is None else min(due, refused.until))
 
 
 class _Turn:
@@ -244,7 +261,9 @@ class _Turn:
         if claim.state.down:
             self.copy_to_fallbacks()
         for change in changes:
-            self._supersede(change.card, pages[change.card.group, change.card.fingerprint])
+            key = (change.card.group, change.card.fingerprint)
+            if key in known or len(pages[key]) > 1:
+                self._supersede(change.card, pages[key])
         return sum(len(change.card.entries) for change in changes)
 
     def _folded(

@@ -26,6 +26,7 @@ from relay.core.turn.change import CardChange
 from relay.store.protocol import Attempt, Begun, Claim, NewPayload, Store
 from relay.store.recover import Salvaged, salvage
 from relay.store.sqlite.damaged_file import NothingToSalvage
+from relay.store.sqlite.spread import spread
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, T0, TELEGRAM, alert, notification
 from tests.store.test_people import BOT, GROUPS, INVITE, OWN, SAYING, start, take
@@ -66,7 +67,14 @@ def made(path: Path, groups: int = 100) -> None:
     store.close()
 
 
-def fold(store: Store, lane: LaneKey, most: int) -> None:
+def spread_all(store: SqliteStore) -> None:
+    """Brings all that was accepted to its lanes, however much that is."""
+    while not spread(store._db):
+        pass
+
+
+def fold(store: SqliteStore, lane: LaneKey, most: int) -> None:
+    spread_all(store)
     for opened in store.claim(lane, T0, most).page:
         card = Card(
             opened.notification.group, "", "ops", folded_seq=opened.seq, heard_at=opened.accepted_at

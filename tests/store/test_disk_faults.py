@@ -30,6 +30,7 @@ from relay.store.protocol import (
     Attempt,
     Begun,
     Claim,
+    Denied,
     Ended,
     Kept,
     NewPayload,
@@ -91,10 +92,11 @@ def begin(store: Store, to: LaneKey) -> Card:
     assert (
         run(store, partial(store.fold, to, [CardChange(card, T0, urgent=False, folded=seqs)])) == ()
     )
-    assert (
-        run(store, partial(store.begin, Attempt(to, card.group, "", Post(silent=False)), (), T0))
-        == Begun()
-    )
+    attempt = Attempt(to, card.group, "", Post(silent=False))
+    begun = run(store, partial(store.begin, attempt, (), T0))
+    while begun == Denied(T0):  # what was accepted is brought to all lanes before, a part at a time
+        begun = run(store, partial(store.begin, attempt, (), T0))
+    assert begun == Begun()
     return card
 
 

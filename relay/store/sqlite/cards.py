@@ -117,6 +117,8 @@ def count_waiting_beside(db: Database, lane: int) -> Beside:
     """How many cards of other threads of the chat wait for a call of their own: at most
     `MOST_COUNTED` on either side of the lane's own number.
     """
+    if _is_alone(db, lane):
+        return Beside()
     found = db.execute(
         "SELECT count(*), count(DISTINCT lane), total(rank IN (?3, ?4)),"
         " count(DISTINCT CASE WHEN rank IN (?3, ?4) THEN lane END) FROM ("
@@ -131,11 +133,39 @@ def count_waiting_beside(db: Database, lane: int) -> Beside:
     return Beside(*map(int, found))
 
 
+def _is_alone(db: Database, lane: int) -> bool:
+    """The chat has no other thread."""
+    alone = db.remembered.alone
+    if lane not in alone:
+        (first, last) = db.execute(
+            "SELECT min(id), max(id) FROM lane WHERE chat = (SELECT chat FROM lane WHERE id = ?)",
+            (lane,),
+        ).fetchone()
+        alone[lane] = first == last
+    return alone[lane]
+
+
+def has_digest(db: Database, lane: int) -> bool:
+    """Whether the lane may have a digest, or cards in one."""
+    undigested = db.remembered.undigested
+    if lane not in undigested:
+        found = db.execute(
+            "SELECT 1 FROM card WHERE lane = ?1 AND in_digest = 1 UNION ALL"
+            " SELECT 1 FROM card WHERE lane = ?1 AND grp = ?2 LIMIT 1",
+            (lane, _DIGEST),
+        ).fetchone()
+        if found is None:
+            undigested.add(lane)
+    return lane not in undigested
+
+
 def keep(db: Database, lane: int, change: CardChange) -> int:
     """Writes the card; one that is no longer absorbed speaks for itself, and makes a sound by
     itself if its digest does not stand for it; one that changed in the digest makes that due."""
     card, told = change.card, _encode(line(change.card))
     before = _line_in_digest(db, lane, card)
+    if card.group == DIGEST:
+        db.remembered.undigested.discard(lane)
     (card_id, absorbed) = db.execute(
         "INSERT INTO card (chat, lane, grp, fingerprint, due, urgent, waiting_since, posted, "
         "firing, "
@@ -193,6 +223,8 @@ def _rank_in_digest(change: CardChange, *, speaks: bool) -> Rank:
 
 def _line_in_digest(db: Database, lane: int, card: Card) -> bytes | None:
     """The line by which the lane's digest tells of the card, if it does."""
+    if not has_digest(db, lane):
+        return None
     found = db.execute(
         "SELECT line FROM card WHERE lane = ? AND grp = ? AND fingerprint = ? AND in_digest = 1",
         (lane, text(card.group), card.fingerprint),

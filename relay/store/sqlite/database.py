@@ -11,6 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from relay.core.alert import Notification
+from relay.core.budget import Budget
 from relay.core.event import Event, StorageDamaged
 from relay.core.routing.lane import LaneKey
 from relay.store.protocol import StoreError
@@ -19,6 +20,7 @@ from relay.store.sqlite.open_file import move_aside, open_checked
 from relay.store.sqlite.reserve import Reserve
 
 _ANY = 1000
+_MOST_UNSPREAD = 2000  # alerts
 _COPIED_AT_ONCE = 256  # pages of a backup that are copied before others may write
 _PAUSE = 0.005  # seconds between them
 
@@ -26,14 +28,46 @@ _PAUSE = 0.005  # seconds between them
 class Remembered:
     """Values of the tables that this run keeps in memory; emptied when a transaction fails. `rows`
     and `keys` are the lanes by their keys and numbers, `payload` is the number of the last accepted
-    payload, `spread` that of the last one that was spread.
+    payload, `spread` that of the last one that was spread. `budgets` are rows by their keys.
+    `undigested` are lanes without a digest and without a card in one, `alone` says of
+    lanes whether their chats have no other lane. `wishes`: there may be some.
     """
 
     def __init__(self) -> None:
+        self.budgets: dict[str, Budget] = {}
+        self.undigested: set[int] = set()
+        self.alone: dict[int, bool] = {}
+        self.wishes = True
         self.rows: dict[LaneKey, int] = {}
         self.keys: dict[int, LaneKey] = {}
         self.payload: int | None = None
         self.spread: int | None = None
+
+
+class Unspread:
+    """Notifications that were accepted and not spread, by the number of their payload. Few are kept
+    in memory: the others are read from the table.
+    """
+
+    def __init__(self) -> None:
+        self._kept: dict[int, Notification] = {}
+        self._alerts = 0
+
+    def keep(self, number: int, notification: Notification | None) -> None:
+        """Keeps it, in place of one of a transaction that failed."""
+        self.take(number)
+        if notification is None or notification.parts > 1:
+            return
+        if self._alerts + len(notification.alerts) <= _MOST_UNSPREAD:
+            self._kept[number] = notification
+            self._alerts += len(notification.alerts)
+
+    def take(self, number: int) -> Notification | None:
+        """The notification of the payload, if it is kept; no longer."""
+        found = self._kept.pop(number, None)
+        if found is not None:
+            self._alerts -= len(found.alerts)
+        return found
 
 
 class Database:
@@ -61,8 +95,7 @@ class Database:
         self._synced = True
         self.remembered = Remembered()
         self.lanes_may_fail = True  # False: no lane's calls fail, so that none need be looked for
-        # Notifications that were accepted and not spread, by the number of their payload.
-        self.unspread: dict[int, Notification] = {}
+        self.unspread = Unspread()
         self.woken: dict[LaneKey, None] = {}  # lanes that have work by what was spread
 
     def _check_writable(self) -> None:

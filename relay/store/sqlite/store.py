@@ -170,9 +170,9 @@ class SqliteStore:
     def _lane(self, lane: LaneKey) -> int:
         return lane_row(self._db, lane)
 
-    def claim(self, lane: LaneKey, now: float, page: int) -> Claim:
+    def claim(self, lane: LaneKey, now: float, page: int, before: Rank | None = None) -> Claim:
         try:
-            return claim(self._db, self._lane(lane), lane, now, page)
+            return claim(self._db, self._lane(lane), lane, now, page, before)
         except unreadable.ERRORS as error:
             self._emit(
                 Noted("error", "storage has rows that cannot be read", (("err", str(error)),))
@@ -184,13 +184,16 @@ class SqliteStore:
                 EndReason.UNREADABLE,
                 now,
             )
-            return claim(self._db, self._lane(lane), lane, now, page)
+            return claim(self._db, self._lane(lane), lane, now, page, before)
 
     def state(self, lane: LaneKey) -> LaneState:
         return self._state(self._lane(lane)) or LaneState()
 
     def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
-        return cards.find(self._db, self._lane(lane), text(group), fingerprint)
+        row = self._lane(lane)
+        if group == DIGEST and not cards.has_digest(self._db, row):
+            return None
+        return cards.find(self._db, row, text(group), fingerprint)
 
     def fold(
         self, lane: LaneKey, changes: Sequence[CardChange], now: float | None = None
