@@ -244,7 +244,7 @@ async def test_one_that_never_came_is_answered_by_when_its_source_was_last_heard
     heard = await world.commit(partial(world.store.last_heard, "Nope", None))
     assert isinstance(heard, LastHeard)
     assert never_came(heard, T0 + 90) == (
-        "Nope was never heard, as far as the storage remembers.",
+        "Nope was never heard, as far as the storage knows.",
         f"The default source was last heard {when(0)} (1m ago).",
     )
     heard = await world.commit(partial(world.store.last_heard, "Disk", ""))
