@@ -161,7 +161,7 @@ class Chats(World):
         self.dying = True
         for lane in CHATS.values():
             try:
-                await self.pipeline.turn(lane)
+                await self.turn(lane)
             except KeyboardInterrupt:
                 break
         await self.restart()
