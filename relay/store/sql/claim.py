@@ -10,9 +10,9 @@ from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Rank
 from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Claim, Open
-from relay.store.sqlite import cards
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.spread import last_spread, spread, take_woken
+from relay.store.sql import cards
+from relay.store.sql.database import Database
+from relay.store.sql.spread import last_spread, spread, take_woken
 
 _lane_state = msgspec.json.Decoder(LaneState).decode
 _notification = msgspec.json.Decoder(Notification).decode
@@ -22,7 +22,7 @@ _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 # thread that accepts. The parts of one card are read together: each page goes through all of it.
 PAGE_BYTES, MIXED_BYTES = 4 << 20, 256 << 10
 _ANY = (1 << 63) - 1
-_Opened = tuple[int, str, str, str, bytes | None, float, bytes, str]
+_Opened = tuple[int, str, str, str, bytes | None, float, bytes, str, int]
 _group = msgspec.json.Decoder(GroupId).decode
 
 
@@ -73,15 +73,17 @@ def claim(
 
 
 def _open(row: _Opened) -> Open:
-    seq, receiver, owner, fingerprint, alerts, at, body, grp = row
+    seq, receiver, owner, fingerprint, alerts, at, body, grp, generation = row
     chosen = None if alerts is None else _indexes(alerts)
     notification = _notification(body)
-    return Open(seq, receiver, owner, _group(grp), fingerprint, chosen, at, notification)
+    return Open(
+        seq, receiver, owner, _group(grp), fingerprint, chosen, at, notification, generation
+    )
 
 
 def _touched(db: Database, row: int, opened: list[_Opened]) -> tuple[Card, ...]:
     """The cards that the page concerns."""
-    keys = dict.fromkeys((grp, fingerprint) for _, _, _, fingerprint, _, _, _, grp in opened)
+    keys = dict.fromkeys((grp, fingerprint) for _, _, _, fingerprint, _, _, _, grp, _ in opened)
     found = [cards.find(db, row, grp, fingerprint) for grp, fingerprint in keys]
     return tuple(card for card in found if card)
 
@@ -93,7 +95,8 @@ def _opened(db: Database, row: int, page: int, *, spread_only: bool) -> tuple[li
     if page == 0:
         return [], False
     found = db.execute(
-        "SELECT seq, receiver, owner, fingerprint, alerts, delivery.accepted_at, body, grp"
+        "SELECT seq, receiver, owner, fingerprint, alerts, delivery.accepted_at, body, grp,"
+        " generation"
         # SQLite would take the primary key and read all that came.
         " FROM delivery INDEXED BY delivery_open"
         " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS "
