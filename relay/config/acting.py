@@ -245,7 +245,7 @@ def _escalation(
         at = (*loc, "steps", index)
         if step.after <= last:
             what = "the step before" if index else "0s"
-            report.fault((*at, "after"), f"a step comes later than {what}")
+            report.fault((*at, "after"), f"a step must come later than {what}")
         last = max(last, step.after)
         steps.append(_step(step, receiver, people, declared, at, report))
     if said.repeat is not None:

@@ -86,7 +86,7 @@ def _check_mention(mentioned: Who, platforms: Set[str], loc: Loc, report: Report
     known = known_on(mentioned)
     if platforms and not platforms & known:
         where = " and ".join(sorted(platforms))
-        report.warn(loc, f"nobody is mentioned by this on {where}")
+        report.warn(loc, f"this mentions nobody on {where}")
 
 
 def known_on(mentioned: Who) -> frozenset[str]:

@@ -415,7 +415,7 @@ def test_each_platform_mentions_those_of_the_words_whom_it_knows() -> None:
 @pytest.mark.parametrize(
     ("mentions", "said"),
     [
-        ('"discord_role:111"', "nobody is mentioned by this on telegram"),
+        ('"discord_role:111"', "this mentions nobody on telegram"),
         ("everyone", "a mention names a person, a user or a role"),
         ("Anan", 'unknown person "Anan"'),
         ('"telegram_user:bob"', "a user is known by its number, not by its name"),

@@ -65,6 +65,7 @@ def test_an_alert_alone_names_on_the_lock_screen_what_is_ill(by: list[str] | Non
     assert missed == {"telegram": 0, "discord": 0}
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("severity", ["", "critical"])
 @pytest.mark.parametrize("by", [["alertname"], ["namespace"], ["..."], [], None])
 def test_no_value_stands_three_times_in_the_card_of_an_alert(
@@ -85,6 +86,7 @@ def test_no_value_stands_three_times_in_the_card_of_an_alert(
                     assert count < 3 or count - theirs <= 1, (entry["name"], value)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("was", ["", "warning"])
 @pytest.mark.parametrize("by", ["alertname", "namespace", ""])
 def test_each_line_of_a_group_names_what_is_ill(by: str, was: str) -> None:
@@ -181,7 +183,8 @@ def _texts(alerts: tuple[AlertView, ...], group: Labels) -> tuple[str, str]:
     return seen.telegram, seen.content + seen.embed
 
 
-@settings(deadline=None, max_examples=150)
+@pytest.mark.medium
+@settings(deadline=None)
 @given(labels=_LABELS, other=_VALUES, data=st.data())
 def test_two_alerts_that_differ_in_one_label_never_read_the_same(
     labels: Labels, other: str, data: st.DataObject
@@ -206,7 +209,8 @@ def _is_exporters(name: str, labels: Labels) -> bool:
     return f"exported_{name}" in labels
 
 
-@settings(deadline=None, max_examples=80)
+@pytest.mark.medium
+@settings(deadline=None)
 @given(
     labels=_LABELS, others=st.lists(_VALUES, min_size=2, max_size=9, unique=True), data=st.data()
 )
