@@ -168,6 +168,7 @@ class Attempt(Struct, frozen=True):
 class Ended(Struct, frozen=True):
     """Deliveries that ended, of the receiver they count under, and why. `latencies`: seconds from
     acceptance, if delivered; then `delivery` is the id of the last, and `payload` its payload's.
+    `card`: that of deliveries which were given up.
     """
 
     receiver: str
@@ -177,6 +178,7 @@ class Ended(Struct, frozen=True):
     why: str = ""
     delivery: str = ""
     payload: int = 0
+    card: Card | None = None
 
 
 class Store(Protocol):

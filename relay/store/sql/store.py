@@ -62,6 +62,7 @@ from relay.store.sql.settlements import balance, down, end, pending_lanes
 from relay.store.sql.spread import spread, take_woken
 from relay.store.sql.unreadable import needed, readable
 
+_MOST_TOLD = 20  # cards of which it is told one by one that they expired
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 _lane_state = msgspec.json.Decoder(LaneState).decode
@@ -470,8 +471,15 @@ class SqlStore:
     ) -> tuple[Ended, ...]:
         row = self._lane(lane)
         refused = self.state(lane).down is not None
-        seqs = waiting.overdue(self._db, row, receiver, before, refused=refused)
-        return self._end(lane, seqs, "expired", EndReason.EXPIRED, now)
+        late = waiting.overdue(self._db, row, receiver, before, refused=refused)
+        told = [*late][:_MOST_TOLD]
+        found: list[Ended] = []
+        for number in told:
+            ended = self._end(lane, late[number], "expired", EndReason.EXPIRED, now)
+            card = waiting.lost_card(self._db, number)
+            found += [replace(each, card=card) for each in ended]
+        others = [seq for number in late if number not in told for seq in late[number]]
+        return (*found, *self._end(lane, others, "expired", EndReason.EXPIRED, now))
 
     def purge(self, before: float, size: int, most: int) -> int:
         return self._purge.some(before, size, most)
