@@ -111,7 +111,7 @@ def test_nothing_found_says_when_it_was_last_heard(capsys: Output) -> None:
     assert ran(capsys, "history", "alertname=Nope") == (
         1,
         (
-            "Nothing was found.\nNope was never heard, as far as the storage remembers.\n"
+            "Nothing was found.\nNope was never heard, as far as the storage knows.\n"
             "The default source was last heard 2026-11-18 11:06:50Z (12m ago).\n"
         ),
     )

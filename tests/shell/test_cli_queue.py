@@ -179,7 +179,7 @@ def test_a_relay_that_holds_the_folder_but_does_not_answer_is_not_pushed_aside(
 ) -> None:
     folder = DataDir(Path("data"))
     assert main(["queue", "list"]) == 2
-    assert "does not answer yet, or any more: try again in a few seconds" in said(capsys)[1]
+    assert "does not answer yet, or no longer: try again in a few seconds" in said(capsys)[1]
     folder.release()
 
 

@@ -18,12 +18,11 @@ from typing import Literal, TypeVar
 import msgspec
 import psycopg
 
-from relay.core.alert import Notification
 from relay.core.routing.lane import LaneKey, Platform
 from relay.store.postgres.connection import LIMITS, Connection, trouble
 from relay.store.postgres.dialect import translated
 from relay.store.protocol import Fenced, Lease, StoreError
-from relay.store.sql.database import Remembered, Rows, Value
+from relay.store.sql.database import Remembered, Rows, Unspread, Value
 
 T = TypeVar("T")
 _STORAGE = 7_203_461_185  # the advisory lock: any number that no other program uses
@@ -54,7 +53,7 @@ class _Session:
         self.held: dict[Lease, tuple[int, int]] = {}
         self.counts: dict[tuple[Platform, str, str], int] = {}
         self.remembered = Remembered()
-        self.unspread: dict[int, Notification] = {}
+        self.unspread = Unspread()
         self.woken: dict[LaneKey, None] = {}
 
 
@@ -65,6 +64,7 @@ class PostgresDatabase:
 
     def __init__(self, connect: Callable[[], Connection], replica: str) -> None:
         self._connect = connect
+        self.owned = False  # others write to it
         self.replica = replica
         self._local = threading.local()
         self._sessions: list[_Session] = []
@@ -95,12 +95,12 @@ class PostgresDatabase:
         return fresh
 
     @property
-    def unspread(self) -> dict[int, Notification]:
+    def unspread(self) -> Unspread:
         """Payloads of this transaction: others are read from the table, by whichever process."""
         return self._session.unspread
 
     @unspread.setter
-    def unspread(self, told: dict[int, Notification]) -> None:
+    def unspread(self, told: Unspread) -> None:
         self._session.unspread = told
 
     @property
@@ -413,7 +413,7 @@ def _reset(session: _Session, fresh: Remembered, *, durable: bool, has_spread: b
     session.is_open, session.durable, session.mode = True, durable, "none"
     session.wants_alone = session.wants_spread = False
     session.has_spread, session.error = has_spread, None
-    session.held, session.counts, session.unspread = {}, {}, {}
+    session.held, session.counts, session.unspread = {}, {}, Unspread()
     session.remembered = fresh
 
 

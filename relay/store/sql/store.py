@@ -62,6 +62,7 @@ from relay.store.sql.settlements import balance, down, end, pending_lanes
 from relay.store.sql.spread import spread, take_woken
 from relay.store.sql.unreadable import needed, readable
 
+_MOST_TOLD = 20  # cards of which it is told one by one that they expired
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 _lane_state = msgspec.json.Decoder(LaneState).decode
@@ -152,9 +153,9 @@ class SqlStore:
         """The number of the lane. Every write of one comes by here."""
         return self._lane(lease.lane)
 
-    def claim(self, lease: Lease, now: float, page: int) -> Claim:
+    def claim(self, lease: Lease, now: float, page: int, before: Rank | None = None) -> Claim:
         try:
-            return claim(self._db, self._held(lease), lease.lane, now, page)
+            return claim(self._db, self._held(lease), lease.lane, now, page, before)
         except unreadable.ERRORS as error:
             self._emit(
                 Noted("error", "storage has rows that cannot be read", (("err", str(error)),))
@@ -166,13 +167,16 @@ class SqlStore:
                 EndReason.UNREADABLE,
                 now,
             )
-            return claim(self._db, self._held(lease), lease.lane, now, page)
+            return claim(self._db, self._held(lease), lease.lane, now, page, before)
 
     def state(self, lane: LaneKey) -> LaneState:
         return self._state(self._lane(lane)) or LaneState()
 
     def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
-        return cards.find(self._db, self._lane(lane), text(group), fingerprint)
+        row = self._lane(lane)
+        if group == DIGEST and not cards.has_digest(self._db, row):
+            return None
+        return cards.find(self._db, row, text(group), fingerprint)
 
     def fold(
         self, lease: Lease, changes: Sequence[CardChange], now: float | None = None
@@ -467,8 +471,15 @@ class SqlStore:
     ) -> tuple[Ended, ...]:
         row = self._lane(lane)
         refused = self.state(lane).down is not None
-        seqs = waiting.overdue(self._db, row, receiver, before, refused=refused)
-        return self._end(lane, seqs, "expired", EndReason.EXPIRED, now)
+        late = waiting.overdue(self._db, row, receiver, before, refused=refused)
+        told = [*late][:_MOST_TOLD]
+        found: list[Ended] = []
+        for number in told:
+            ended = self._end(lane, late[number], "expired", EndReason.EXPIRED, now)
+            card = waiting.lost_card(self._db, number)
+            found += [replace(each, card=card) for each in ended]
+        others = [seq for number in late if number not in told for seq in late[number]]
+        return (*found, *self._end(lane, others, "expired", EndReason.EXPIRED, now))
 
     def purge(self, before: float, size: int, most: int) -> int:
         return self._purge.some(before, size, most)
