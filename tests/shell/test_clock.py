@@ -32,7 +32,7 @@ WALL = re.compile(
     r"\btime\.(time|time_ns|localtime|gmtime|ctime)\b|\.(now|today|utcnow)\((UTC|\))|unixepoch|julianday|CURRENT_TIME|'now'"
 )
 READERS = {
-    "clock.py": 2,  # once, at the start, and to tell how far it is from the steady one
+    "clock.py": 3,  # once, at the start, by each kind of clock, and to tell how far they are apart
     "store/sqlite/database.py": 1,  # the name of a file
 }
 
