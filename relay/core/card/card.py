@@ -29,7 +29,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     after the hold it fires. `returned`: it is reported again after it was gone. `via`: the group
     that reported it last (hashed), where that is another than the card's. `unproven`: its absence
     follows from a first notification alone. `joined_seq` is the delivery with which its episode
-    came to the card, 0 unknown.
+    came to the card, 0 unknown. `given` is its sender's fingerprint, where that is another.
     """
 
     fingerprint: str
@@ -49,6 +49,7 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     via: str = ""
     unproven: bool = False
     joined_seq: int = 0
+    given: str = ""
 
     @property
     def severity(self) -> str:

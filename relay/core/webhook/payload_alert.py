@@ -1,13 +1,21 @@
 """An alert of a payload: as Alertmanager writes it, or field by field."""
 
 import re
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import assert_never
 
 from msgspec import Raw, Struct, ValidationError, field
 from msgspec.json import Decoder
 
-from relay.core.alert import MALFORMED, Alert, AlertStatus, Labels
+from relay.core.alert import (
+    MALFORMED,
+    Alert,
+    AlertStatus,
+    Labels,
+    alert_key,
+    own_fingerprint,
+)
 from relay.core.webhook.fields import (
     ABSENT,
     Moment,
@@ -19,6 +27,7 @@ from relay.core.webhook.fields import (
 )
 
 _DESCRIPTION = 500
+_MOST_WITNESSES, _LONGEST_WITNESS = 5, 4000  # alerts, and characters of the labels of one
 _FINGERPRINT = re.compile("[0-9a-f]{16}").fullmatch
 
 
@@ -63,20 +72,22 @@ _FIELDS = Decoder(_Fields)
 _VALUES: Decoder[dict[str, float] | None] = Decoder(dict[str, float] | None)
 
 
-def read_alert(unread: KnownAlert | Raw, told: AlertStatus | None) -> Alert:
+def read_alert(unread: KnownAlert | Raw, told: AlertStatus | None, *, believed: bool) -> Alert:
+    """`told` is the status of the payload, None where it gives none. `believed`: the fingerprint
+    that it gives is Alertmanager's."""
     match unread:
         case KnownAlert():
-            return _from_known(unread)
+            return _from_known(unread, believed=believed)
         case Raw():
             try:
-                return _from_known(_KNOWN_ALERT.decode(unread))
+                return _from_known(_KNOWN_ALERT.decode(unread), believed=believed)
             except ValidationError:
-                return _from_fields(unread, told)
+                return _from_fields(unread, told, believed=believed)
         case _:
             assert_never(unread)
 
 
-def _from_known(known: KnownAlert) -> Alert:
+def _from_known(known: KnownAlert, *, believed: bool) -> Alert:
     labels = known.labels or {}
     return Alert(
         known.status,
@@ -85,21 +96,21 @@ def _from_known(known: KnownAlert) -> Alert:
         seconds_of(known.starts_at) or 0.0,
         seconds_of(known.ends_at) if known.status == "resolved" else None,
         known.generator_url or "",
-        _given(known.fingerprint) or fingerprint_of(labels),
+        *_known_by(known.fingerprint, labels, believed=believed),
     )
 
 
-def _from_fields(raw: Raw, told: AlertStatus | None) -> Alert:
+def _from_fields(raw: Raw, told: AlertStatus | None, *, believed: bool) -> Alert:
     """Each field by itself: what cannot be read costs that field alone. Only an alert without
     readable labels is malformed.
     """
     try:
         fields = _FIELDS.decode(raw)
     except ValidationError:
-        return _malformed(raw, _Fields(), "form")
+        return _malformed(raw, _Fields(), "form", believed=believed)
     labels = labels_of(fields.labels)
     if labels is None:
-        return _malformed(raw, fields, "labels")
+        return _malformed(raw, fields, "labels", believed=believed)
     ends_at = time_of(fields.ends_at)
     # Alertmanager gives an end only to what has ended, and calls a payload resolved when all in
     # it is.
@@ -112,7 +123,7 @@ def _from_fields(raw: Raw, told: AlertStatus | None) -> Alert:
         time_of(fields.starts_at) or 0.0,
         ends_at if status == "resolved" else None,
         text_of(fields.generator_url),
-        _given(text_of(fields.fingerprint)) or fingerprint_of(labels),
+        *_known_by(text_of(fields.fingerprint), labels, believed=believed),
     )
 
 
@@ -142,7 +153,7 @@ def _values(raw: Raw) -> str:
     return ", ".join(f"{name}={value:.4g}" for name, value in found.items())
 
 
-def _malformed(raw: Raw, fields: _Fields, faulty: str) -> Alert:
+def _malformed(raw: Raw, fields: _Fields, faulty: str, *, believed: bool) -> Alert:
     """A readable alert in the place of one that is none, so that it reaches people all the same.
     Annotations that can be read are kept, and the raw text stands below their description.
     """
@@ -159,13 +170,21 @@ def _malformed(raw: Raw, fields: _Fields, faulty: str) -> Alert:
         time_of(fields.starts_at) or 0.0,
         None,
         "",
-        _given(text_of(fields.fingerprint)) or f"{digest_of(bytes(raw)):016x}",
+        (believed and _given(text_of(fields.fingerprint))) or f"{digest_of(bytes(raw)):016x}",
     )
 
 
 def _shortened(raw: Raw) -> str:
     text = bytes(memoryview(raw)[: 4 * _DESCRIPTION + 4]).decode(errors="ignore")
     return text if len(text) <= _DESCRIPTION else text[: _DESCRIPTION - 1] + "…"
+
+
+def _known_by(fingerprint: str | None, labels: Labels, *, believed: bool) -> tuple[str, str]:
+    """By what fingerprint an alert is known, and the one that its sender gave, where that is
+    another."""
+    if believed and (given := _given(fingerprint)):
+        return given, ""
+    return own_fingerprint(labels), fingerprint or ""
 
 
 def _given(fingerprint: str | None) -> str:
@@ -179,5 +198,14 @@ def digest_of(text: bytes) -> int:
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
 
 
-def fingerprint_of(labels: Labels) -> str:
-    return f"{digest_of(repr(sorted(labels.items())).encode()):016x}"
+def believed(unread: Sequence[KnownAlert | Raw], told: AlertStatus | None) -> bool:
+    """Whether the fingerprints of a payload follow from the labels, as Alertmanager's do, by the
+    first alert that shows it. Those of another sender may be the same for different labels, also
+    in different payloads.
+    """
+    for each in unread[:_MOST_WITNESSES]:
+        alert = read_alert(each, told, believed=True)
+        size = sum(len(name) + len(value) for name, value in alert.labels.items())
+        if size <= _LONGEST_WITNESS and alert.name != MALFORMED:
+            return alert.fingerprint == alert_key(alert.labels)
+    return True

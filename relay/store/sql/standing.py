@@ -37,7 +37,7 @@ def stand(db: Database, rows: Sequence[tuple[str, str, Row]]) -> None:
     a line as firing on the lane.
     """
     db.executemany(
-        "INSERT INTO standing VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, NULL)"
+        "INSERT INTO standing VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, NULL)"  # noqa: S608 - ours
         + _OVER_WHAT_ENDED,
         [
             (source, alert, row.lane, row.grp, row.fingerprint, row.receiver, row.owner,
@@ -70,8 +70,8 @@ def follow(db: Database, lane: int, group: str, card: Card) -> None:
 def _begin(db: Database, card: Card, key: tuple[int, str, str], began: Sequence[Entry]) -> None:
     """Also of a card that fired before its alerts were known by their lines."""
     db.executemany(
-        "INSERT INTO standing SELECT ?, ?, lane, home, fingerprint, receiver, owner, fallback_for,"
-        " 1, NULL FROM watched INDEXED BY watched_home"
+        "INSERT INTO standing SELECT ?, ?, lane, home, fingerprint, receiver, owner,"  # noqa: S608
+        " fallback_for, 1, NULL FROM watched INDEXED BY watched_home"
         " WHERE lane = ? AND home = ? AND fingerprint = ? LIMIT 1" + _OVER_WHAT_ENDED,
         [(card.group.source, entry.fingerprint, *key) for entry in began],
     )
