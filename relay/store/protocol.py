@@ -224,9 +224,10 @@ class Store(Protocol):
         has every lane.
         """
 
-    def claim(self, lease: Lease, now: float, page: int) -> Claim:
+    def claim(self, lease: Lease, now: float, page: int, before: Rank | None = None) -> Claim:
         """The lane's state, at most `page` open deliveries in order of acceptance, and the cards at
-        hand. With a page to read, what was accepted is brought to all lanes first."""
+        hand. With a page to read, what was accepted is brought to all lanes first. With `before` a
+        card is at hand only if its step goes before those of that rank."""
 
     def state(self, lane: LaneKey) -> LaneState:
         """The state of the lane."""

@@ -49,7 +49,7 @@ from relay.platforms.contract import Platforms
 from relay.platforms.endpoint import limits_of
 from relay.store.protocol import Claim, Ended, Lease, Open, Store
 
-PAGE = 128  # deliveries folded at a time
+PAGE = 32  # deliveries folded at a time
 AFTER_BUG = 15.0  # seconds for which the others of its chat go before a card at which a turn failed
 _LARGE = 2000  # alerts whose folding is a turn of its own: others get the store's thread
 _MOST_TWINS = 3  # alerts of a card that may be one thing at several severities
@@ -91,6 +91,15 @@ class Turn(Struct, frozen=True):
     absent: tuple[str, ...] = ()
 
 
+class Refused(Struct, frozen=True):
+    """Budgets let no call of this rank, or of one that goes later, through before `until` (Unix
+    seconds).
+    """
+
+    rank: Rank
+    until: float
+
+
 def take_turn(
     store: Store,
     lease: Lease,
@@ -99,17 +108,22 @@ def take_turn(
     now: float,
     result: AttemptResult | None,
     jitter: float = 0.5,
+    refused: Refused | None = None,
 ) -> Turn:
     """One turn of the lane at `now` (Unix seconds), inside `Store.batch`. `result` is the result of
     the last call; without one, a call that somebody began and did not settle is settled as unknown,
-    with `jitter` (0 to 1) in its pause. Raises StoreError and Fenced.
+    with `jitter` (0 to 1) in its pause. What was `refused` a moment ago is not tried. Raises
+    StoreError and Fenced.
     """
     lane = lease.lane
+    if refused is not None and refused.until <= now:
+        refused = None
+    before = refused.rank if refused else None
     turn = _Turn(store, lease, config, platforms, now)
     result = result or doubt(store, lane, config, now, jitter)
     if result is not None:
         turn.settle(result)
-    claim = store.claim(lease, now, PAGE)
+    claim = store.claim(lease, now, PAGE, before)
     turn.wake(claim.woken)
     if turn.is_out_of_date(claim):
         return turn.done(Wait(now + LEFT_ALONE))
@@ -117,7 +131,7 @@ def take_turn(
         size = turn.fold(claim)
         if claim.more or size > _LARGE:
             return turn.done(Wait(now))
-        claim = store.claim(lease, now, 0)
+        claim = store.claim(lease, now, 0, before)
         if turn.is_out_of_date(claim):
             return turn.done(Wait(now + LEFT_ALONE))
     urgent = bool(claim.cards) and claim.rank == Rank.URGENT
@@ -129,14 +143,20 @@ def take_turn(
         return turn.done(paused)
     for _ in range(_MOST_SAVED):
         if not claim.cards:
-            return turn.done(Wait(claim.next_due))
+            return turn.done(_next(claim.next_due, refused))
         sent = turn.bring(claim, claim.cards[0])
         if sent is not None:
             return turn.done(*sent)
-        claim = store.claim(lease, now, 0)
+        claim = store.claim(lease, now, 0, before)
         if turn.is_out_of_date(claim):
             return turn.done(Wait(now + LEFT_ALONE))
     return turn.done(Wait(now))
+
+
+def _next(due: float | None, refused: Refused | None) -> Wait:
+    if refused is None:
+        return Wait(due)
+    return Wait(refused.until if due is None else min(due, refused.until))
 
 
 def doubt(
@@ -292,7 +312,9 @@ class _Turn:
         if claim.state.down:
             self.copy_to_fallbacks()
         for change in changes:
-            self._supersede(change.card, pages[change.card.group, change.card.fingerprint])
+            key = (change.card.group, change.card.fingerprint)
+            if key in known or len(pages[key]) > 1:
+                self._supersede(change.card, pages[key])
         return sum(len(change.card.entries) for change in changes)
 
     def _folded(

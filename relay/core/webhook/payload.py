@@ -22,7 +22,6 @@ from relay.core.alert import (
 from relay.core.routing.matcher import Matcher
 from relay.core.webhook.fields import ABSENT, Count, count_of, labels_of, status_of, text_of
 from relay.core.webhook.payload_alert import (
-    KnownAlert,
     StrictAlert,
     believed,
     digest_of,
@@ -121,7 +120,7 @@ def _envelope(body: bytes | bytearray) -> _Envelope:
 
 
 def _notifications(
-    whole: Notification, told: AlertStatus | None, unread: Sequence[KnownAlert | Raw]
+    whole: Notification, told: AlertStatus | None, unread: Sequence[StrictAlert | Raw]
 ) -> Iterator[Notification]:
     """`told` is the status that the payload gives, None where it gives none."""
     parts = max(1, -(-len(unread) // PART))
@@ -131,9 +130,10 @@ def _notifications(
     firing = False
     known: set[str] = set()
     for alert in alerts or (read_alert(each, told, believed=known_by) for each in unread):
-        known.add(alert.fingerprint)
+        fingerprint = alert.fingerprint
+        known.add(fingerprint)
         if alert.status == "firing":
-            state += _number(alert.fingerprint)
+            state += _number(fingerprint)
             firing = True
     whole = replace(
         whole,
@@ -186,7 +186,7 @@ def _told_apart(alerts: Sequence[Alert]) -> tuple[Alert, ...]:
 
 
 def _page(
-    unread: Sequence[KnownAlert | Raw],
+    unread: Sequence[StrictAlert | Raw],
     told: AlertStatus | None,
     known_by: bool,  # noqa: FBT001 - a fact, not a switch
 ) -> tuple[Alert, ...]:

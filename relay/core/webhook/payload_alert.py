@@ -47,8 +47,16 @@ class KnownAlert(Struct, rename="camel", gc=False):
     values: Raw = ABSENT
 
 
-class StrictAlert(KnownAlert, rename="camel", forbid_unknown_fields=True):
+class StrictAlert(Struct, rename="camel", gc=False, forbid_unknown_fields=True):
     """An alert with Alertmanager's fields and no other: its depth is known."""
+
+    status: AlertStatus
+    labels: Labels | None = None
+    annotations: Labels | None = None
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
+    generator_url: str | None = field(default=None, name="generatorURL")
+    fingerprint: str | None = None
 
 
 class _Fields(Struct, rename="camel"):
@@ -72,31 +80,37 @@ _FIELDS = Decoder(_Fields)
 _VALUES: Decoder[dict[str, float] | None] = Decoder(dict[str, float] | None)
 
 
-def read_alert(unread: KnownAlert | Raw, told: AlertStatus | None, *, believed: bool) -> Alert:
+def read_alert(unread: StrictAlert | Raw, told: AlertStatus | None, *, believed: bool) -> Alert:
     """`told` is the status of the payload, None where it gives none. `believed`: the fingerprint
     that it gives is Alertmanager's."""
     match unread:
-        case KnownAlert():
-            return _from_known(unread, believed=believed)
+        case StrictAlert():
+            return _from_known(unread, unread.annotations, believed=believed)
         case Raw():
             try:
-                return _from_known(_KNOWN_ALERT.decode(unread), believed=believed)
+                known = _KNOWN_ALERT.decode(unread)
             except ValidationError:
                 return _from_fields(unread, told, believed=believed)
+            annotations = _with_grafanas(known.annotations or {}, known)
+            return _from_known(known, annotations, believed=believed)
         case _:
             assert_never(unread)
 
 
-def _from_known(known: KnownAlert, *, believed: bool) -> Alert:
-    labels = known.labels or {}
+def _from_known(
+    known: StrictAlert | KnownAlert, annotations: Labels | None, *, believed: bool
+) -> Alert:
+    labels, given = known.labels or {}, known.fingerprint
+    known_by = given if believed and given and _FINGERPRINT(given) else own_fingerprint(labels)
     return Alert(
         known.status,
         labels,
-        _with_grafanas(known.annotations or {}, known),
+        annotations or {},
         seconds_of(known.starts_at) or 0.0,
         seconds_of(known.ends_at) if known.status == "resolved" else None,
         known.generator_url or "",
-        *_known_by(known.fingerprint, labels, believed=believed),
+        known_by,
+        "" if known_by == given else given or "",
     )
 
 
@@ -116,6 +130,8 @@ def _from_fields(raw: Raw, told: AlertStatus | None, *, believed: bool) -> Alert
     # it is.
     ended: AlertStatus = "resolved" if told == "resolved" or ends_at else "firing"
     status = status_of(fields.status) or ended
+    given = text_of(fields.fingerprint)
+    known_by = (believed and _given(given)) or own_fingerprint(labels)
     return Alert(
         status,
         labels,
@@ -123,7 +139,8 @@ def _from_fields(raw: Raw, told: AlertStatus | None, *, believed: bool) -> Alert
         time_of(fields.starts_at) or 0.0,
         ends_at if status == "resolved" else None,
         text_of(fields.generator_url),
-        *_known_by(text_of(fields.fingerprint), labels, believed=believed),
+        known_by,
+        "" if known_by == given else given,
     )
 
 
@@ -179,14 +196,6 @@ def _shortened(raw: Raw) -> str:
     return text if len(text) <= _DESCRIPTION else text[: _DESCRIPTION - 1] + "…"
 
 
-def _known_by(fingerprint: str | None, labels: Labels, *, believed: bool) -> tuple[str, str]:
-    """By what fingerprint an alert is known, and the one that its sender gave, where that is
-    another."""
-    if believed and (given := _given(fingerprint)):
-        return given, ""
-    return own_fingerprint(labels), fingerprint or ""
-
-
 def _given(fingerprint: str | None) -> str:
     """The fingerprint that a payload gives, where it has the form of Alertmanager's; else empty. A
     sender that writes another one may write it for all its alerts.
@@ -198,7 +207,7 @@ def digest_of(text: bytes) -> int:
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
 
 
-def believed(unread: Sequence[KnownAlert | Raw], told: AlertStatus | None) -> bool:
+def believed(unread: Sequence[StrictAlert | Raw], told: AlertStatus | None) -> bool:
     """Whether the fingerprints of a payload follow from the labels, as Alertmanager's do, by the
     first alert that shows it. Those of another sender may be the same for different labels, also
     in different payloads.

@@ -57,7 +57,9 @@ def _new_lane(db: Database, key: str) -> tuple[int]:
         "INSERT INTO lane (key, state, chat) VALUES (?, ?, ?) RETURNING id",
         (key, _NO_STATE, first or 0),
     ).fetchone()
-    if first is None:
+    if first is not None:
+        db.remembered.alone.clear()
+    else:
         db.execute("UPDATE lane SET chat = id WHERE id = ?", (row,))
     return (row,)
 
@@ -76,9 +78,7 @@ def accept(db: Database, payloads: Sequence[NewPayload]) -> Kept:
         ],
     )
     for number, _, new in accepted:
-        db.unspread.pop(number, None)  # of a transaction that failed
-        if new.notification is not None and new.notification.parts == 1:
-            db.unspread[number] = new.notification
+        db.unspread.keep(number, new.notification)
     return Kept(woken, accepted[0][0] if accepted else 0)
 
 

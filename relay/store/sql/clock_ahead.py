@@ -40,6 +40,7 @@ def move_times_back(db: Database, now: float) -> float:
     back = TimesMovedBack(now, by)
     for table, column in _COLUMNS:
         db.execute(f"UPDATE {table} SET {column} = {column} - ? WHERE {column} > ?", (by, now))  # noqa: S608
+    db.remembered.budgets.clear()
     db.execute("DELETE FROM wish")
     db.execute("UPDATE card SET ready = 0 WHERE ready = 1")
     _each(db, "budget", "body", Budget, back.budget)

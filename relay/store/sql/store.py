@@ -153,9 +153,9 @@ class SqlStore:
         """The number of the lane. Every write of one comes by here."""
         return self._lane(lease.lane)
 
-    def claim(self, lease: Lease, now: float, page: int) -> Claim:
+    def claim(self, lease: Lease, now: float, page: int, before: Rank | None = None) -> Claim:
         try:
-            return claim(self._db, self._held(lease), lease.lane, now, page)
+            return claim(self._db, self._held(lease), lease.lane, now, page, before)
         except unreadable.ERRORS as error:
             self._emit(
                 Noted("error", "storage has rows that cannot be read", (("err", str(error)),))
@@ -167,13 +167,16 @@ class SqlStore:
                 EndReason.UNREADABLE,
                 now,
             )
-            return claim(self._db, self._held(lease), lease.lane, now, page)
+            return claim(self._db, self._held(lease), lease.lane, now, page, before)
 
     def state(self, lane: LaneKey) -> LaneState:
         return self._state(self._lane(lane)) or LaneState()
 
     def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
-        return cards.find(self._db, self._lane(lane), text(group), fingerprint)
+        row = self._lane(lane)
+        if group == DIGEST and not cards.has_digest(self._db, row):
+            return None
+        return cards.find(self._db, row, text(group), fingerprint)
 
     def fold(
         self, lease: Lease, changes: Sequence[CardChange], now: float | None = None
