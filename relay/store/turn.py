@@ -91,9 +91,12 @@ class Turn(Struct, frozen=True):
     absent: tuple[str, ...] = ()
 
 
+TRY_AGAIN = 1.0  # seconds for which a call that was denied is not even composed
+
+
 class Refused(Struct, frozen=True):
     """Budgets let no call of this rank, or of one that goes later, through before `until` (Unix
-    seconds).
+    seconds, at most `TRY_AGAIN` ahead).
     """
 
     rank: Rank
@@ -116,8 +119,8 @@ def take_turn(
     StoreError and Fenced.
     """
     lane = lease.lane
-    if refused is not None and refused.until <= now:
-        refused = None
+    if refused is not None and not now < refused.until <= now + TRY_AGAIN:
+        refused = None  # it is over, or the clock was set back
     before = refused.rank if refused else None
     turn = _Turn(store, lease, config, platforms, now)
     result = result or doubt(store, lane, config, now, jitter)
