@@ -310,8 +310,10 @@ class Presses:
             lane = LaneKey(place.platform, place.api, place.account, place.chat)
             said = decode(data, self._store.button_key(), button_place(lane))
         press = Press(key, presser, place.chat, place.message, said, now, reason)
-        reader = Reader(language or config.notices_language, self._zone(), now)
-        window = config.personal.lifecycle.reopen_window
+        shown = context.card
+        policy = config.policy_of(shown.lane, shown.receiver) if shown else config.personal
+        reader = Reader(language or config.notices_language, policy.timezone, now)
+        window = policy.lifecycle.reopen_window
         effects = judge(press, context, config.acting, reader, window, self._fresh())
         if early and context.card is None and effects.outcome == "old":
             return _Judged(effects, early=True)

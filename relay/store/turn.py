@@ -19,6 +19,7 @@ from relay.core.card.card import Card, Head, fires_anew, is_firing, overlaid, ow
 from relay.core.card.digest import DIGEST, is_old, share
 from relay.core.card.failures import hastened, name_of, owes_fallback, yields
 from relay.core.card.fold import Arriving, fold
+from relay.core.card.plan import with_silence_over
 from relay.core.card.step import Rank, Wait
 from relay.core.card.view import EPISODES_KEPT, Memory
 from relay.core.event import EndReason, Settlement
@@ -262,9 +263,8 @@ class _Turn:
         leaves = is_old(digest, now) and fires_anew(card, folded.card)
         card = leaving(card, folded.card, target.policy)
         card = replace(card, absorbed=card.absorbed and not leaves)
+        self._ask_for(card)
         card = self._overlaid(card, target)
-        if any(entry.absent_since == card.heard_at for entry in card.entries):
-            self._absent.append(card.group.source)
         hours = hours_of(card, target, self._config, now)
         seqs = tuple(opened.seq for opened in page)
         originals, counted = _originals(seqs, folded.duplicates, card.counted_seq)
@@ -277,6 +277,19 @@ class _Turn:
             originals=originals,
             leaves=leaves,
         )
+
+    def _ask_for(self, card: Card) -> None:
+        """Alerts of the card that are no longer listed are asked for; of those that are listed
+        nothing is to be asked.
+        """
+        source, at = card.group.source, card.heard_at
+        if source not in self._config.acting.alertmanagers:
+            return
+        listed = [entry.fingerprint for entry in card.entries if entry.seen == at]
+        left = [entry.fingerprint for entry in card.entries if entry.absent_since == at]
+        self._store.acting.keep_listed(source, listed, left, at)
+        if left:
+            self._absent.append(source)
 
     def _route_again(self, opened: Open) -> None:
         """An open delivery whose chat or receiver is gone goes where the routes lead now, but for
@@ -439,7 +452,8 @@ class _Turn:
             lost=lost,
             untaken_by=self._untaken_by(card),
         )
-        return self._escalated(overlaid(card, marks, self._now))
+        after = overlaid(card, marks, self._now, used.presences)
+        return self._escalated(with_silence_over(card, after, target.policy, self._now))
 
     def _untaken_by(self, card: Card) -> tuple[str, float] | None:
         """The receiver from which the card's alerts came, because nobody took them there."""

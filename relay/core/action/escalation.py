@@ -27,13 +27,13 @@ _RESTARTS: dict[Event, tuple[Stop, ...]] = {
 }  # fmt: skip
 
 
-class EscalationReply(Struct, frozen=True, omit_defaults=True):
-    """What an escalation has to say in a chat since `at` (Unix seconds): a text of the catalogue,
-    `age` in seconds or a count, whom it mentions by the configuration, and the `others` (names of
-    groups) of which it says the same.
+class ActingReply(Struct, frozen=True, omit_defaults=True):
+    """What an escalation, or a silence that is over, has to say in a chat since `at` (Unix
+    seconds): a text of the catalogue, `age` in seconds or a count, whom it mentions by the
+    configuration, and the `others` (names of groups) of which it says the same.
     """
 
-    key: Literal["escalated", "last_reminder", "still_yours"]
+    key: Literal["escalated", "last_reminder", "still_yours", "silence_over"]
     at: float
     age: float = 0.0
     count: int = 0
@@ -63,7 +63,7 @@ class EscalationClock(Struct, frozen=True):
     ended_at: float = 0.0
     taken_at: float = 0.0
     asked: bool = False
-    owed: EscalationReply | None = None
+    owed: ActingReply | None = None
 
 
 class StepDue(Struct, frozen=True):
@@ -196,20 +196,18 @@ def _restarted(clock: EscalationClock, now: float) -> EscalationClock:
 
 def said_of(
     clock: EscalationClock, what: EscalationDue, holder: str, now: float
-) -> EscalationReply | None:
+) -> ActingReply | None:
     """What is said in the chat; None for a step to another receiver."""
     match what:
         case StepDue(step):
             age = now - clock.started_at
             return (
-                EscalationReply("escalated", now, age, mention=step.mention)
-                if step.mention
-                else None
+                ActingReply("escalated", now, age, mention=step.mention) if step.mention else None
             )
         case LastDue(reminders):
-            return EscalationReply("last_reminder", now, count=reminders)
+            return ActingReply("last_reminder", now, count=reminders)
         case AskDue():
-            return EscalationReply("still_yours", now, name=holder)
+            return ActingReply("still_yours", now, name=holder)
 
 
 def came_from(
@@ -224,7 +222,7 @@ def came_from(
     return None
 
 
-def owed_of(clocks: Iterable[EscalationClock], told_at: float) -> EscalationReply | None:
+def owed_of(clocks: Iterable[EscalationClock], told_at: float) -> ActingReply | None:
     """The newest that a card has to say, and has not said since `told_at`."""
     rests = ("taken", "over", "suppressed", "muted")
     owed = [

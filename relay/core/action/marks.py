@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from relay.core.action.episode import ShownAlert
-from relay.core.action.reconcile import Suppressed
+from relay.core.action.reconcile import Presence, Suppressed
 from relay.core.action.settings import ActingConfig
 from relay.core.action.silence import Silencing, State
 from relay.core.action.take import Holder, Taken, carried, goes_on, in_force
@@ -56,12 +56,13 @@ NO_MARKS = ActingMarks()
 
 class Known(Struct, frozen=True):
     """What is kept about alerts of one source, by their keys: who has them, what suppresses them,
-    and what was asked of Alertmanager, the newest first.
+    what was asked of Alertmanager, the newest first, and what is known of those that left a list.
     """
 
     takes: Mapping[str, Taken] = {}
     suppressed: Mapping[str, Suppressed] = {}
     asked: tuple[Silencing, ...] = ()
+    presences: Mapping[str, Presence] = {}
 
 
 def in_use(config: ActingConfig, source: str, known: Known) -> Known:
@@ -71,6 +72,7 @@ def in_use(config: ActingConfig, source: str, known: Known) -> Known:
         known.takes if config.is_on else {},
         known.suppressed if has_peers else {},
         known.asked if has_peers else (),
+        known.presences if has_peers else {},
     )
 
 

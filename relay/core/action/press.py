@@ -33,6 +33,7 @@ from relay.core.action.take import (
     take,
 )
 from relay.core.alert import Labels
+from relay.core.routing.lane import LaneKey
 from relay.core.text.richtext import RichText
 from relay.core.text.texts import Value
 from relay.core.text.texts_acting import act
@@ -89,7 +90,8 @@ class Press(Struct, frozen=True):
 class ShownCard(Struct, frozen=True):
     """The card whose message was pressed: its name (`card_name`), source, group labels and alerts.
     `closed_at`: it is over since then. `link` leads to its newest message, or is empty.
-    `seq` is the delivery up to which that one shows the card.
+    `seq` is the delivery up to which that one shows the card. `lane` and `receiver` are whose card
+    it is.
     """
 
     name: str
@@ -100,6 +102,8 @@ class ShownCard(Struct, frozen=True):
     link: str = ""
     title: str = ""
     seq: int = 0
+    lane: LaneKey | None = None
+    receiver: str = ""
 
 
 class PressContext(Struct, frozen=True):

@@ -118,7 +118,9 @@ ACTING = MappingProxyType(
         "still_yours": Text(
             "still yours, {name}? It still fires", "toujours à vous, {name} ? L'alerte continue"
         ),
-        "asks_at": Text("nobody yet · asks {who} at {at}", "personne · demande à {who} à {at}"),
+        "silence_over": Text(
+            "the silence is over, still firing", "le silence est fini, toujours en alerte"
+        ),
         "beat_lost": Text(
             "NO NEWS from {name} since {since}", "SANS NOUVELLES de {name} depuis {since}"
         ),

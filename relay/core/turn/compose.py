@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.action.escalation import EscalationReply
+from relay.core.action.escalation import ActingReply
 from relay.core.action.keyboard import ButtonPlace, keyboard, lines
 from relay.core.action.marks import NO_MARKS
 from relay.core.action.pressed import button_place, card_name
@@ -14,6 +14,7 @@ from relay.core.action.rights import mentions_of
 from relay.core.card import digest
 from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, QUIET, DigestView
+from relay.core.card.headline import headline
 from relay.core.card.step import Reply
 from relay.core.routing.lane import LaneKey
 from relay.core.template.build_view import Pace, build_view, late
@@ -71,7 +72,8 @@ def _composed_card(
     part: Literal["card", "reply"] = "reply" if reply else "card"
     if isinstance(send.step, Reply) and send.step.said:
         reader = Reader(policy.language, policy.timezone, now)
-        return Composed(_escalated(send.step.said, situation.target.lane, reader), Contents())
+        lane = situation.target.lane
+        return Composed(_said(send.step.said, card, lane, reader), Contents())
     if reply:
         rendered = render(templates, policy, view, part, reply, form)
         return Composed(rendered.message, Contents(counted=rendered.counted), rendered.failed)
@@ -82,11 +84,20 @@ def _composed_card(
     return Composed(message, Contents(counted=rendered.counted), rendered.failed)
 
 
-def _escalated(said: EscalationReply, lane: LaneKey, reader: Reader) -> Message:
-    """One line: what nobody has taken, and who is asked."""
+def _said(said: ActingReply, card: Card, lane: LaneKey, reader: Reader) -> Message:
+    """One line: which alerts nobody has taken, and who is asked; or that they are silent no
+    more.
+    """
     values: dict[str, str] = {"age": str(reader.duration(said.age)), "name": said.name}
     text = act(reader.language, said.key, said.count or None, **values)
-    told = concat(["📣 ", text, *([": ", " · ".join(said.others)] if said.others else [])])
+    sign = "🔔" if said.key == "silence_over" else "📣"
+    told = concat(
+        [
+            f"{sign} {headline(card)} · ",
+            text,
+            *([": ", " · ".join(said.others)] if said.others else []),
+        ]
+    )
     return Message(told, mentions=mentions_of(said.mention, lane.platform))
 
 

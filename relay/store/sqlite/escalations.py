@@ -12,7 +12,6 @@ from relay.store.sqlite import cards
 from relay.store.sqlite.database import Database
 from relay.store.sqlite.unreadable import readable
 
-_FORGOTTEN = 86400.0  # seconds after its end
 _encode = msgspec.json.encode
 _clock = msgspec.json.Decoder(EscalationClock).decode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
@@ -97,11 +96,11 @@ def forget(db: Database, clock: EscalationClock) -> None:
     )
 
 
-def purge(db: Database, now: float) -> None:
-    """Forgets clocks whose alerts were over a day ago."""
+def purge(db: Database, before: float) -> None:
+    """Forgets clocks whose alerts were over before then."""
     db.execute(
         "DELETE FROM escalation WHERE due IS NULL"
         " AND json_extract(CAST(body AS TEXT), '$.stopped') = 'over'"
         " AND json_extract(CAST(body AS TEXT), '$.ended_at') < ?",
-        (now - _FORGOTTEN,),
+        (before,),
     )
