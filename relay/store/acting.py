@@ -147,11 +147,11 @@ class ActingStore(Protocol):
     def cards_due(self, source: str, alerts: Sequence[str]) -> tuple[LaneKey, ...]:
         """Makes the cards of these alerts due."""
 
-    def escalated_at(self, receiver: str) -> float:
-        """When the receiver's chats were last told that nobody takes something."""
+    def escalated_at(self, lane: LaneKey) -> float:
+        """When the chat was last told that nobody takes something."""
 
-    def keep_escalated(self, receiver: str, now: float) -> None:
-        """They are told now."""
+    def keep_escalated(self, lane: LaneKey, now: float) -> None:
+        """It is told now."""
 
     def purge(self, now: float, before: float, reopen_window: float) -> None:
         """Forgets takes and escalations whose alerts are over for a day, and for so many seconds

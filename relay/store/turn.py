@@ -468,15 +468,24 @@ class _Turn:
         return came_from(plans, clocks, own)
 
     def _escalated(self, card: Card) -> Card:
-        """The card with what its escalation has to say to somebody on this platform."""
-        if card.receiver not in self._config.acting.escalations:
+        """The card with what its escalation has to say to somebody on this platform; a fallback's
+        card says what the chat cannot be told that it stands in for.
+        """
+        receiver = card.fallback_for or card.receiver
+        is_for_one_down = not card.fallback_for or self._is_down(receiver)
+        if receiver not in self._config.acting.escalations or not is_for_one_down:
             return owing(card, None, ())
         keys = [entry.fingerprint for entry in card.entries if entry.status == "firing"]
-        clocks = self._store.acting.clocks(card.receiver, card.group.source, keys)
+        clocks = self._store.acting.clocks(receiver, card.group.source, keys)
         said = owed_of(clocks.values(), card.escalated_at)
         if said and said.mention and not mentions_of(said.mention, self._lane.platform):
             said = None
         return owing(card, said, sorted(clocks))
+
+    def _is_down(self, receiver: str) -> bool:
+        down = {lane for lane, _ in self._store.down()}
+        targets = self._config.routing.targets.get(receiver, ())
+        return any(target.lane in down for target in targets)
 
     def _memory(self, card: Card) -> Memory:
         """What the last seven days know of the alert of a card that has one, which may have risen

@@ -212,9 +212,9 @@ def test_a_clock_is_due_with_its_card_and_hears_what_happens(acting: ActingStore
     assert (found.clock.stopped, found.clock.taken_at) == ("taken", T0 + 30)
     acting.take_press(press("p2"), effects(released=("a",)), T0 + 40)
     assert acting.clocks("ops", "", ["a"])["a"].started_at == T0 + 40
-    assert acting.escalated_at("ops") == 0.0
-    acting.keep_escalated("ops", T0)
-    assert acting.escalated_at("ops") == T0
+    assert acting.escalated_at(TELEGRAM) == 0.0
+    acting.keep_escalated(TELEGRAM, T0)
+    assert acting.escalated_at(TELEGRAM) == T0
 
 
 def test_at_a_start_the_cards_of_all_that_is_kept_are_due(

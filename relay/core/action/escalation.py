@@ -1,8 +1,9 @@
 """Escalation: a clock for each alert that nobody has taken, and its steps.
 
 It starts with the first message that a chat accepted. It stops when the alert is taken, over,
-suppressed or muted, and starts anew with another episode, a higher severity, a release, a take that
-ran out, or a silence that ends while the alert fires.
+suppressed or muted at the time of a step, and starts anew with another episode, a release, a take
+that ran out, or a silence or mute that ends while the alert fires. A higher severity is another
+alert, with a clock of its own.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,14 +18,11 @@ from relay.core.action.settings import Escalation, EscalationStep, Who
 MOST_GROUPS = 10  # that one escalation message names
 LANE_GAP = 60.0  # seconds between escalation messages of one lane
 Stop = Literal["", "taken", "over", "suppressed", "muted", "finished"]
-Event = Literal["taken", "over", "suppressed", "muted", "released", "raised", "free", "unmuted"]
+Event = Literal["taken", "over", "suppressed", "muted", "released", "free", "unmuted"]
 _STOPS: dict[Event, Stop] = {
     "taken": "taken", "over": "over", "suppressed": "suppressed", "muted": "muted",
 }  # fmt: skip
-_RESTARTS: dict[Event, tuple[Stop, ...]] = {
-    "released": ("taken",), "free": ("suppressed",), "unmuted": ("muted",),
-    "raised": ("", "finished"),
-}  # fmt: skip
+_RESTARTS: dict[Event, Stop] = {"released": "taken", "free": "suppressed", "unmuted": "muted"}
 
 
 class ActingReply(Struct, frozen=True, omit_defaults=True):
@@ -124,7 +122,7 @@ def happened(clock: EscalationClock, event: Event, now: float) -> EscalationCloc
         taken_at = now if event == "taken" else clock.taken_at
         stop = _STOPS[event]
         return replace(clock, stopped=stop, ended_at=ended_at, taken_at=taken_at, asked=False)
-    return _restarted(clock, now) if clock.stopped in _RESTARTS[event] else clock
+    return _restarted(clock, now) if clock.stopped == _RESTARTS[event] else clock
 
 
 def due(clock: EscalationClock, plan: Escalation) -> EscalationDue | None:

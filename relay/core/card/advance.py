@@ -145,8 +145,8 @@ def _blind(card: Card, step: Step) -> Card:
             return replace(card, doubt=True)
         case Edit():
             return card
-        case Reply():  # optional, and it may stand there already
-            return _without(card, step)
+        case Reply():  # it may stand there already: what is optional is not said twice
+            return card if is_required(card, step) else _without(card, step)
         case _:
             assert_never(step)
 

@@ -292,6 +292,7 @@ class SqliteActing:
 
     def look_again(self) -> tuple[LaneKey, ...]:
         db = self._db
+        escalations.look_again(db)
         db.execute(
             "UPDATE card SET ready = 0, due = 0, rank = 0 WHERE closed = 0 AND firing = 1"
             " AND instr(CAST(body AS TEXT), '\"acting\":{') > 0"
@@ -477,14 +478,11 @@ class SqliteActing:
     def cards_due(self, source: str, alerts: Sequence[str]) -> tuple[LaneKey, ...]:
         return due(self._db, source, alerts)
 
-    def escalated_at(self, receiver: str) -> float:
-        name = f"escalated {receiver}"
-        found = self._db.execute("SELECT body FROM single WHERE name = ?", (name,)).fetchone()
-        return float(found[0]) if found else 0.0
+    def escalated_at(self, lane: LaneKey) -> float:
+        return escalations.told_at(self._db, lane)
 
-    def keep_escalated(self, receiver: str, now: float) -> None:
-        row = (f"escalated {receiver}", repr(now).encode())
-        self._db.execute("INSERT OR REPLACE INTO single VALUES (?, ?)", row)
+    def keep_escalated(self, lane: LaneKey, now: float) -> None:
+        escalations.keep_told(self._db, lane, now)
 
     def purge(self, now: float, before: float, reopen_window: float) -> None:
         db, yesterday = self._db, now - _DAY

@@ -96,6 +96,29 @@ def forget(db: Database, clock: EscalationClock) -> None:
     )
 
 
+def look_again(db: Database) -> None:
+    """Each clock that goes on is looked at soon: its plan may be another one."""
+    db.execute(
+        "UPDATE escalation SET due = 0"
+        " WHERE json_extract(CAST(body AS TEXT), '$.stopped') IN ('', 'taken')"
+    )
+
+
+def told_at(db: Database, lane: LaneKey) -> float:
+    """When the chat was last told that nobody takes something, Unix seconds; 0.0: never."""
+    found = db.execute("SELECT body FROM single WHERE name = ?", (_name(lane),)).fetchone()
+    return float(found[0]) if found else 0.0
+
+
+def keep_told(db: Database, lane: LaneKey, now: float) -> None:
+    """It is told now."""
+    db.execute("INSERT OR REPLACE INTO single VALUES (?, ?)", (_name(lane), repr(now).encode()))
+
+
+def _name(lane: LaneKey) -> str:
+    return f"escalated {_encode(lane).decode()}"
+
+
 def purge(db: Database, before: float) -> None:
     """Forgets clocks whose alerts were over before then."""
     db.execute(
