@@ -27,6 +27,7 @@ from relay.core.notice import is_notice
 from relay.core.routing.lane import LaneKey, Target
 from relay.core.routing.matcher import matches
 from relay.core.routing.route import SUBSCRIPTION, deliveries
+from relay.core.text.message import ButtonsIn
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.core.turn.decide import (
     FEW,
@@ -439,7 +440,6 @@ class _Turn:
         known = store.known(group.source, [each.key for each in alerts if each.firing])
         window = target.policy.lifecycle.reopen_window
         store.keep_takes(to_carry(alerts, known, window))
-        buttons = acting.is_on and bool(self._lane.chat)
         used, lost = in_use(acting, group.source, known), None
         if acting.heartbeats:
             lost = lost_since(acting.heartbeats, store.beats(), group.source)
@@ -448,12 +448,18 @@ class _Turn:
             used,
             window,
             self._now,
-            buttons=buttons,
+            buttons=self._buttons() if acting.is_on else "none",
             lost=lost,
             untaken_by=self._untaken_by(card),
         )
         after = overlaid(card, marks, self._now, used.presences)
         return self._escalated(with_silence_over(card, after, target.policy, self._now))
+
+    def _buttons(self) -> ButtonsIn:
+        """The buttons that messages of the lane can have."""
+        state, platform = self._store.state(self._lane), self._platforms[self._lane.platform]
+        lane = replace(self._lane, chat=state.chat or self._lane.chat)
+        return platform.buttons_in(lane, state.kind, self._config.acting)
 
     def _untaken_by(self, card: Card) -> tuple[str, float] | None:
         """The receiver from which the card's alerts came, because nobody took them there."""

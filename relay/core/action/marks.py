@@ -9,6 +9,7 @@ from relay.core.action.reconcile import Presence, Suppressed
 from relay.core.action.settings import ActingConfig
 from relay.core.action.silence import Silencing, State
 from relay.core.action.take import Holder, Taken, carried, goes_on, in_force
+from relay.core.text.message import ButtonsIn
 
 _LATE = 10.0  # seconds after which an answer of Alertmanager is missed
 
@@ -36,8 +37,8 @@ class ActingMarks(Struct, frozen=True, omit_defaults=True):
     """What acting has to say of a card: who has its firing alerts, how many of them are `untaken`,
     why they are suppressed (`loud` of them are not; `silent` are the fingerprints of those that
     are), what was asked of Alertmanager, and since when nothing was heard from its source.
-    `buttons`: the card has buttons. `untaken_by`: nobody of that receiver took its alerts for so
-    many seconds, so that they came here.
+    `buttons`: the card has buttons, `asks`: also one that asks for a duration. `untaken_by`: nobody
+    of that receiver took its alerts for so many seconds, so that they came here.
     """
 
     taken: tuple[TakenMark, ...] = ()
@@ -48,6 +49,7 @@ class ActingMarks(Struct, frozen=True, omit_defaults=True):
     lost: tuple[str, float] | None = None
     silent: tuple[str, ...] = ()
     buttons: bool = False
+    asks: bool = False
     untaken_by: tuple[str, float] | None = None
 
 
@@ -82,7 +84,7 @@ def marks_of(
     window: float,
     now: float,
     *,
-    buttons: bool = False,
+    buttons: ButtonsIn = "none",
     lost: tuple[str, float] | None = None,
     untaken_by: tuple[str, float] | None = None,
 ) -> ActingMarks:
@@ -104,7 +106,8 @@ def marks_of(
         asked=_asked(known.asked, {alert.key for alert in firing}, now),
         lost=lost,
         silent=tuple(sorted(silent)),
-        buttons=buttons,
+        buttons=buttons != "none",
+        asks=buttons == "all",
         untaken_by=None if taken else untaken_by,
     )
 

@@ -119,7 +119,7 @@ class Card(Struct, frozen=True, omit_defaults=True):
     chat, which belongs to what was shown at that moment. `failures` are calls for it that failed
     since one got through, `tried_at` when the last call ended, whatever it came to. `acting` is
     what people and Alertmanager did about its alerts; `escalated_at`: it last said then that nobody
-    takes them.
+    takes them. `left` is the message of the webhook that showed it before the bot does.
     """
 
     group: GroupId
@@ -155,6 +155,7 @@ class Card(Struct, frozen=True, omit_defaults=True):
     counted_seq: int = 0
     acting: ActingMarks = NO_MARKS
     escalated_at: float = 0.0
+    left: MessageRef | None = None
 
 
 def shown_alerts(card: Card) -> tuple[ShownAlert, ...]:

@@ -18,7 +18,7 @@ from relay.core.card.card import (
 from relay.core.card.fold import ripens_at
 from relay.core.card.hours import UNRESTRICTED, Hours
 from relay.core.card.severity import never_rings
-from relay.core.card.step import Edit, Post, Rank, Reply, ReplyKind, Step, Wait
+from relay.core.card.step import Edit, MessageRef, Post, Rank, Reply, ReplyKind, Step, Wait
 from relay.core.routing.lane import Policy
 from relay.core.routing.matcher import matches
 
@@ -60,6 +60,8 @@ def plan(card: Card, policy: Policy, now: float, hours: Hours = UNRESTRICTED) ->
         return Edit(card.shown.message) if at <= now else Wait(_first(at, ripe_at))
     if card.owed and not hours.muted:
         return Reply(card.shown.message, card.owed[0].kind, silent=True, about=card.owed[0].about)
+    if card.left is not None:
+        return Edit(card.left, card.shown.message)
     return Wait(ripe_at)
 
 
@@ -96,6 +98,8 @@ def rank_of(card: Card, step: Step, policy: Policy) -> Rank:
                 return Rank.JOINED
             is_behind = card.shown is not None and card.shown.mark != mark(card)
             return _rank_of_edit(card, policy) if is_behind else Rank.REPLY
+        case Edit(goes_on=MessageRef()):
+            return Rank.EDIT
         case Edit():
             return _rank_of_edit(card, policy)
 

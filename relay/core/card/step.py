@@ -47,10 +47,13 @@ class Post(Struct, frozen=True, tag=True):
     reply_to: MessageRef | None = None
 
 
-class Edit(Struct, frozen=True, tag=True):
-    """The card's message, changed to the present state of the card."""
+class Edit(Struct, frozen=True, tag=True, omit_defaults=True):
+    """The card's message, changed to the present state of the card. `goes_on`: a message that the
+    former webhook of the chat wrote, changed to say where the card goes on.
+    """
 
     message: MessageRef
+    goes_on: MessageRef | None = None
 
 
 class Reply(Struct, frozen=True, tag=True):

@@ -23,6 +23,9 @@ ACTING = MappingProxyType(
             "⏳ asked {since}, Alertmanager does not answer",
             "⏳ demandé {since}, Alertmanager ne répond pas",
         ),
+        "goes_on": Text(
+            "➡ {name} goes on in another message", "➡ {name} : suite dans un autre message"
+        ),
         "not_silenced_line": Text("⚠ not silenced: {why}", "⚠ pas de silence : {why}"),
         "inhibited_line": Text("inhibited by {by}", "inhibé par {by}"),
         "inhibited_alone": Text("inhibited", "inhibé"),

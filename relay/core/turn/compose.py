@@ -15,11 +15,11 @@ from relay.core.card import digest
 from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, QUIET, DigestView
 from relay.core.card.headline import headline
-from relay.core.card.step import Reply
+from relay.core.card.step import Edit, Reply
 from relay.core.routing.lane import LaneKey
 from relay.core.template.build_view import Pace, build_view, late
 from relay.core.template.template import Templates, render, render_digest
-from relay.core.text.message import Buttons, Form, Message
+from relay.core.text.message import EMPTY, Buttons, Form, Message
 from relay.core.text.richtext import RichText, concat, cut, join
 from relay.core.text.texts_acting import act
 from relay.core.text.times import Reader
@@ -68,6 +68,9 @@ def _composed_card(
     card, state, policy = send.card, situation.state, situation.policy
     memory, now = situation.memory, situation.now
     view = build_view(card, state, send.step, policy, now, memory, pace)
+    if isinstance(send.step, Edit) and send.step.goes_on is not None:
+        told = act(policy.language, "goes_on", name=headline(card))
+        return Composed(Message(EMPTY, content=told), Contents())
     reply = send.step.kind if isinstance(send.step, Reply) else None
     part: Literal["card", "reply"] = "reply" if reply else "card"
     if isinstance(send.step, Reply) and send.step.said:

@@ -46,6 +46,7 @@ from relay.store.sqlite import (
     budgets,
     cards,
     history,
+    moving,
     overview,
     queue,
     standing,
@@ -263,6 +264,16 @@ class SqliteStore:
 
     def unfold(self, lane: LaneKey, group: GroupId, fingerprint: str) -> None:
         cards.forget(self._db, self._lane(lane), text(group), fingerprint)
+
+    def stranded(self, lanes: Sequence[LaneKey]) -> tuple[tuple[LaneKey, Card], ...]:
+        return moving.stranded(self._db, lanes)
+
+    def move(self, lane: LaneKey, to: LaneKey, change: CardChange) -> tuple[LaneKey, ...]:
+        card, rows = change.card, (self._lane(lane), self._lane(to))
+        moving.watch(self._db, *rows, card)
+        self.fold(to, [change])
+        moving.leave(self._db, *rows, card)
+        return lane, to
 
     def route_again(self, lane: LaneKey, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
         row = self._lane(lane)
