@@ -186,6 +186,7 @@ class App:
             self._lanes.wake,
             self._alertmanagers.ring,
             _fresh_action,
+            self._alertmanagers.count,
         )
         self._discord = DiscordInput(
             self._store.acting,

@@ -25,6 +25,8 @@ from relay.core.action.reconcile import (
 )
 from relay.core.action.settings import AlertmanagerConfig
 from relay.core.action.silence import (
+    Count,
+    Counted,
     Expire,
     Silencing,
     Written,
@@ -33,8 +35,10 @@ from relay.core.action.silence import (
     gives_up,
     next_call,
 )
+from relay.core.alert import Labels
 from relay.core.event import Event, Noted
 from relay.core.routing.lane import LaneKey
+from relay.core.routing.matcher import Matcher
 from relay.delivery.transport import Transport
 from relay.store.writer import Transactions
 from relay.supervised import Loop
@@ -176,6 +180,11 @@ class AlertmanagerRunner:
         found = await self._client.poll()
         return found if isinstance(found, Poll) else None
 
+    async def count(self, matchers: tuple[Matcher, ...]) -> tuple[Labels, ...] | None:
+        """The alerts that the matchers hold for, if it answers."""
+        found = await self._client.call(Count(matchers), self._client.peer)
+        return found.alerts if isinstance(found, Counted) else None
+
     async def look(self) -> float | None:
         """Reads what is suppressed, while cards are open, and asks for what left a list. A failing
         API changes nothing. Returns when the next silence ends, or something is to be asked again.
@@ -286,6 +295,12 @@ class Alertmanagers:
         found = (runner for config, runner in self._runners.items() if config.source == source)
         runner = next(found, None)
         return await runner.poll() if runner else None
+
+    async def count(self, source: str, matchers: tuple[Matcher, ...]) -> tuple[Labels, ...] | None:
+        """The alerts of a source that the matchers hold for; None: nothing is known."""
+        found = (runner for config, runner in self._runners.items() if config.source == source)
+        runner = next(found, None)
+        return await runner.count(matchers) if runner else None
 
     async def stop(self) -> None:
         """Ends all of them."""

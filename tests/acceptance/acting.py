@@ -226,7 +226,9 @@ receivers:
 
 
 @asynccontextmanager
-async def acting(sandbox: Sandbox, folder: Path, **changes: str | bool | int) -> AsyncIterator[Acting]:
+async def acting(
+    sandbox: Sandbox, folder: Path, **changes: str | bool | int
+) -> AsyncIterator[Acting]:
     """All of it, running."""
     telegram, discord = sandbox.telegram, sandbox.discord
     telegram.add_bot(TOKEN, "relay_bot")
