@@ -7,8 +7,9 @@ from collections.abc import Callable
 from functools import partial
 
 from relay.active_config import CurrentConfig
-from relay.core.event import EndReason, Event, Settled
+from relay.core.event import Event
 from relay.core.routing.lane import LaneKey
+from relay.delivery.pipeline import settled
 from relay.store.protocol import Store
 from relay.store.writer import Transactions
 from relay.supervised import Loop
@@ -77,12 +78,4 @@ class Housekeeping:
         """
         expire = partial(self._store.expire, lane, owner, before, self._clock())
         for ended in await self._transactions.run(expire):
-            self._emit(
-                Settled(
-                    lane.platform,
-                    ended.receiver,
-                    ended.settlement,
-                    ended.count,
-                    why=EndReason.EXPIRED,
-                )
-            )
+            self._emit(settled(lane, ended, lost=ended.card))

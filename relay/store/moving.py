@@ -20,6 +20,7 @@ def move_cards(store: Store, config: ActiveConfig, now: float) -> tuple[LaneKey,
             continue
         known = store.card(target.lane, card.group, card.fingerprint)
         change = moved(card, known, target, now)
-        if change is not None:
-            woken += store.move(lane, target.lane, change)
+        own, other = store.take(lane), store.take(target.lane)
+        if change is not None and own is not None and other is not None:
+            woken += store.move(own, other, change)
     return tuple(dict.fromkeys(woken))

@@ -19,6 +19,8 @@ from tests.acceptance.acting import (
 from tests.acceptance.life import hurry
 from tests.acceptance.processes import until
 
+pytestmark = pytest.mark.medium
+
 
 def messages(here: Acting) -> list[Message]:
     return here.sandbox.discord.messages(CHANNEL)

@@ -178,12 +178,16 @@ async def test_a_storm_that_nobody_takes_is_one_line_a_minute_of_ten_groups() ->
 MENTION, LEADS, REPEAT, LAST = 600.0, 1500.0, 3300.0, 5100.0
 STEPS = {"mention": MENTION, "receiver": LEADS, "repeat": REPEAT, "last line": LAST}
 ASKED = PLAN.taken_for
+FAR = pytest.mark.medium  # many seconds, one by one
 # How long before its effect each event begins: what is no longer listed is held for a while.
 STOPS = {"taken": 0.0, "over": 0.0, "gone": 46.0, "silenced": 0.0, "inhibited": 0.0, "muted": 0.0}
 
 
 @pytest.mark.parametrize("how", STOPS)
-@pytest.mark.parametrize("step", STEPS)
+@pytest.mark.parametrize(
+    "step",
+    ["mention", "receiver", *(pytest.param(each, marks=FAR) for each in ("repeat", "last line"))],
+)
 @pytest.mark.parametrize("is_before", [True, False])
 async def test_each_stop_at_the_boundary_second_of_each_step(
     how: str, step: str, *, is_before: bool
@@ -200,6 +204,7 @@ async def test_each_stop_at_the_boundary_second_of_each_step(
     assert before == [each for each in STEPS.values() if each < at + (0.0 if is_before else 1.0)]
 
 
+@FAR
 @pytest.mark.parametrize("how", ["over", "gone", "silenced", "inhibited", "muted", "released"])
 @pytest.mark.parametrize("is_before", [True, False])
 async def test_each_stop_at_the_second_in_which_a_take_is_asked_again(

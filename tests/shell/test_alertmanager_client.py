@@ -131,8 +131,8 @@ async def test_a_poll_brings_what_is_suppressed_and_all_silences(pair: Pair) -> 
         ("lost before", ApiUnknown("connection closed")),
         ("lost after", ApiUnknown("connection closed")),
         ("error after", ApiUnknown("500: internal error")),
-        ("success without answer", ApiUnknown("the answer names no silence")),
-        ("page", ApiUnknown("the answer names no silence")),
+        ("success without answer", ApiUnknown("the answer has no silence ID")),
+        ("page", ApiUnknown("the answer has no silence ID")),
     ],
 )
 async def test_each_failure_of_a_post_says_whether_it_may_have_been_done(

@@ -155,6 +155,7 @@ async def test_a_successor_resumes_what_was_kept(world: World) -> None:
     assert world.sandbox.log.count("identify") == 1
 
 
+@pytest.mark.medium
 async def test_a_session_that_cannot_be_resumed_is_begun_anew(world: World) -> None:
     world.gateway()
     await until(lambda: bool(world.sandbox.sockets))
@@ -170,6 +171,7 @@ async def test_discord_may_ask_for_a_new_connection(world: World) -> None:
     await until(lambda: "resume" in world.sandbox.log)
 
 
+@pytest.mark.medium
 async def test_a_connection_whose_heartbeats_are_not_answered_is_given_up(world: World) -> None:
     world.sandbox.interval, world.sandbox.acks = 1.0, False
     world.gateway()

@@ -232,6 +232,8 @@ def _loudest(
 
 def _alike(names: tuple[str, ...], alerts: tuple[Alert, ...]) -> list[list[int]]:
     """Indexes of the alerts, those together that are equal in the labels `names`."""
+    if not names or len(alerts) == 1:
+        return [list(range(len(alerts)))] if alerts else []
     groups: dict[tuple[str, ...], list[int]] = {}
     for index, alert in enumerate(alerts):
         labels = alert.labels

@@ -14,7 +14,6 @@ from relay.core.alert import Alert, AlertStatus, Labels, Notification, outside_k
 from relay.core.routing.matcher import Matcher
 from relay.core.webhook.fields import ABSENT, Count, count_of, labels_of, status_of, text_of
 from relay.core.webhook.payload_alert import (
-    KnownAlert,
     StrictAlert,
     digest_of,
     fingerprint_of,
@@ -113,7 +112,7 @@ def _envelope(body: bytes | bytearray) -> _Envelope:
 
 
 def _notifications(
-    whole: Notification, told: AlertStatus | None, unread: Sequence[KnownAlert | Raw]
+    whole: Notification, told: AlertStatus | None, unread: Sequence[StrictAlert | Raw]
 ) -> Iterator[Notification]:
     """`told` is the status that the payload gives, None where it gives none."""
     parts = max(1, -(-len(unread) // PART))
@@ -122,9 +121,10 @@ def _notifications(
     firing = False
     known: set[str] = set()
     for alert in alerts or (read_alert(each, told) for each in unread):
-        known.add(alert.fingerprint)
+        fingerprint = alert.fingerprint
+        known.add(fingerprint)
         if alert.status == "firing":
-            state += _number(alert.fingerprint)
+            state += _number(fingerprint)
             firing = True
     whole = replace(
         whole,
@@ -176,7 +176,7 @@ def _told_apart(alerts: Sequence[Alert]) -> tuple[Alert, ...]:
     )
 
 
-def _page(unread: Sequence[KnownAlert | Raw], told: AlertStatus | None) -> tuple[Alert, ...]:
+def _page(unread: Sequence[StrictAlert | Raw], told: AlertStatus | None) -> tuple[Alert, ...]:
     return tuple([read_alert(each, told) for each in unread])
 
 

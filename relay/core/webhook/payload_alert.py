@@ -38,8 +38,16 @@ class KnownAlert(Struct, rename="camel", gc=False):
     values: Raw = ABSENT
 
 
-class StrictAlert(KnownAlert, rename="camel", forbid_unknown_fields=True):
+class StrictAlert(Struct, rename="camel", gc=False, forbid_unknown_fields=True):
     """An alert with Alertmanager's fields and no other: its depth is known."""
+
+    status: AlertStatus
+    labels: Labels | None = None
+    annotations: Labels | None = None
+    starts_at: Moment | None = None
+    ends_at: Moment | None = None
+    generator_url: str | None = field(default=None, name="generatorURL")
+    fingerprint: str | None = None
 
 
 class _Fields(Struct, rename="camel"):
@@ -63,29 +71,30 @@ _FIELDS = Decoder(_Fields)
 _VALUES: Decoder[dict[str, float] | None] = Decoder(dict[str, float] | None)
 
 
-def read_alert(unread: KnownAlert | Raw, told: AlertStatus | None) -> Alert:
+def read_alert(unread: StrictAlert | Raw, told: AlertStatus | None) -> Alert:
     match unread:
-        case KnownAlert():
-            return _from_known(unread)
+        case StrictAlert():
+            return _from_known(unread, unread.annotations)
         case Raw():
             try:
-                return _from_known(_KNOWN_ALERT.decode(unread))
+                known = _KNOWN_ALERT.decode(unread)
             except ValidationError:
                 return _from_fields(unread, told)
+            return _from_known(known, _with_grafanas(known.annotations or {}, known))
         case _:
             assert_never(unread)
 
 
-def _from_known(known: KnownAlert) -> Alert:
-    labels = known.labels or {}
+def _from_known(known: StrictAlert | KnownAlert, annotations: Labels | None) -> Alert:
+    labels, given = known.labels or {}, known.fingerprint
     return Alert(
         known.status,
         labels,
-        _with_grafanas(known.annotations or {}, known),
+        annotations or {},
         seconds_of(known.starts_at) or 0.0,
         seconds_of(known.ends_at) if known.status == "resolved" else None,
         known.generator_url or "",
-        _given(known.fingerprint) or fingerprint_of(labels),
+        given if given and _FINGERPRINT(given) else fingerprint_of(labels),
     )
 
 

@@ -1,3 +1,8 @@
+-- When the message of a card was posted; NULL: it has none.
+ALTER TABLE card ADD COLUMN posted_at REAL;
+UPDATE card SET posted_at = json_extract(CAST(body AS TEXT), '$.shown.posted_at')
+    WHERE json_valid(CAST(body AS TEXT));
+
 -- What is known of an alert that left a list of Alertmanager's: a payload of its group, or the suppressed alerts.
 CREATE TABLE presence (
     source TEXT NOT NULL,

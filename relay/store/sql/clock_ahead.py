@@ -12,9 +12,9 @@ from relay.core.budget import Budget
 from relay.core.card.card import Card
 from relay.core.card.lane_state import LaneState
 from relay.core.clock_ahead import AHEAD, TimesMovedBack
-from relay.store.sqlite.budgets import decoded
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql.budgets import decoded
+from relay.store.sql.database import Database
+from relay.store.sql.unreadable import readable
 
 T = TypeVar("T")
 # Moments that stand in columns of their own; those of a card stand in its body too.
@@ -26,6 +26,7 @@ _COLUMNS = (
     ("heard", "at"),
     ("config", "since"),
     ("card", "due"),
+    ("card", "posted_at"),
     ("card", "waiting_since"),
     ("saying", "at"),
     ("lane", "called_at"),
@@ -39,6 +40,7 @@ def move_times_back(db: Database, now: float) -> float:
     back = TimesMovedBack(now, by)
     for table, column in _COLUMNS:
         db.execute(f"UPDATE {table} SET {column} = {column} - ? WHERE {column} > ?", (by, now))  # noqa: S608
+    db.remembered.budgets.clear()
     db.execute("DELETE FROM wish")
     db.execute("UPDATE card SET ready = 0 WHERE ready = 1")
     _each(db, "budget", "body", Budget, back.budget)

@@ -8,9 +8,9 @@ from relay.core.action.escalation import EscalationClock, Event, happened
 from relay.core.card.card import Card
 from relay.core.routing.lane import LaneKey
 from relay.store.acting import DueClock
-from relay.store.sqlite import cards
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql import cards
+from relay.store.sql.database import Database
+from relay.store.sql.unreadable import readable
 
 _encode = msgspec.json.encode
 _clock = msgspec.json.Decoder(EscalationClock).decode
@@ -34,7 +34,8 @@ def keep(db: Database, lane: LaneKey, clock: EscalationClock, due: float | None)
     """Writes the clock, which began in that lane."""
     db.execute(
         "INSERT INTO escalation VALUES (?, ?, ?, (SELECT id FROM lane WHERE key = ?), ?, ?)"
-        " ON CONFLICT DO UPDATE SET due = excluded.due, body = excluded.body",
+        " ON CONFLICT (receiver, source, alert)"
+        " DO UPDATE SET due = excluded.due, body = excluded.body",
         (
             clock.receiver,
             clock.source,
@@ -98,10 +99,13 @@ def forget(db: Database, clock: EscalationClock) -> None:
 
 def look_again(db: Database) -> None:
     """Each clock that goes on is looked at soon: its plan may be another one."""
-    db.execute(
-        "UPDATE escalation SET due = 0"
-        " WHERE json_extract(CAST(body AS TEXT), '$.stopped') IN ('', 'taken')"
-    )
+    for (body,) in db.execute("SELECT body FROM escalation").fetchall():
+        clock = readable(_clock, body)
+        if clock and clock.stopped in ("", "taken"):
+            db.execute(
+                "UPDATE escalation SET due = 0 WHERE receiver = ? AND source = ? AND alert = ?",
+                (clock.receiver, clock.source, clock.alert),
+            )
 
 
 def told_at(db: Database, lane: LaneKey) -> float:
@@ -112,7 +116,11 @@ def told_at(db: Database, lane: LaneKey) -> float:
 
 def keep_told(db: Database, lane: LaneKey, now: float) -> None:
     """It is told now."""
-    db.execute("INSERT OR REPLACE INTO single VALUES (?, ?)", (_name(lane), repr(now).encode()))
+    db.execute(
+        "INSERT INTO single (name, body) VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET body = excluded.body",
+        (_name(lane), repr(now).encode()),
+    )
 
 
 def _name(lane: LaneKey) -> str:
@@ -121,9 +129,7 @@ def _name(lane: LaneKey) -> str:
 
 def purge(db: Database, before: float) -> None:
     """Forgets clocks whose alerts were over before then."""
-    db.execute(
-        "DELETE FROM escalation WHERE due IS NULL"
-        " AND json_extract(CAST(body AS TEXT), '$.stopped') = 'over'"
-        " AND json_extract(CAST(body AS TEXT), '$.ended_at') < ?",
-        (before,),
-    )
+    for (body,) in db.execute("SELECT body FROM escalation WHERE due IS NULL").fetchall():
+        clock = readable(_clock, body)
+        if clock and clock.stopped == "over" and clock.ended_at < before:
+            forget(db, clock)

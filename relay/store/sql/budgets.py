@@ -23,9 +23,9 @@ from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Rank
 from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Attempt
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import needed, readable
-from relay.store.sqlite.waiting import look_again
+from relay.store.sql.database import Database
+from relay.store.sql.unreadable import needed, readable
+from relay.store.sql.waiting import look_again
 
 YIELD = 0.05  # seconds after which a lane that let another one go first asks again
 ASK_AGAIN = 0.25  # seconds after which a lane asks again that waits for what another one is told
@@ -47,9 +47,10 @@ def take_all(
     denied attempt leaves a wish; an attempt lets the wishes of lower rank that may go now go first,
     as far as there is room.
     """
+    db.lock_budgets(limit.key for limit in limits)
     budgets = [(_open_to(attempt.rank, limit), _read(db, limit.key)) for limit in limits]
     due = max((free_at(budget, limit, now) for limit, budget in budgets), default=now)
-    db.execute("DELETE FROM wish WHERE lane = ? OR due <= ?", (lane, now - PATIENCE))
+    _forget_wishes(db, lane, now)
     (called_at,) = db.execute("SELECT called_at FROM lane WHERE id = ?", (lane,)).fetchone()
     order = (attempt.rank, called_at, attempt.since)
     asked = any(is_asked(budget, now) for _, budget in budgets)
@@ -61,12 +62,25 @@ def take_all(
         )
     ):
         wish = [(limit.key, lane, *order, due) for limit in limits]
-        db.executemany("INSERT OR REPLACE INTO wish VALUES (?, ?, ?, ?, ?, ?)", wish)
+        db.remembered.wishes = True
+        db.executemany(
+            "INSERT INTO wish (key, lane, rank, called_at, since, due) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (key, lane) DO UPDATE SET rank = excluded.rank,"
+            " called_at = excluded.called_at, since = excluded.since, due = excluded.due",
+            wish,
+        )
         return due if due > now else now + (ASK_AGAIN if asked else YIELD)
     for limit, budget in budgets:
         _keep(db, take(budget, limit, now))
     db.execute("UPDATE lane SET called_at = ? WHERE id = ?", (now, lane))
     return None
+
+
+def _forget_wishes(db: Database, lane: int, now: float) -> None:
+    """The lane's own, and those of lanes that did not come."""
+    if db.remembered.wishes or not db.owned:
+        db.execute("DELETE FROM wish WHERE lane = ? OR due <= ?", (lane, now - PATIENCE))
+        db.remembered.wishes = db.execute("SELECT 1 FROM wish LIMIT 1").fetchone() is not None
 
 
 def _open_to(rank: Rank, limit: Limit) -> Limit:
@@ -110,6 +124,7 @@ def take_spare(db: Database, limits: Sequence[Limit], now: float) -> bool:
     """Takes a call that need not be made, if half of each budget is free and nobody waits for
     it.
     """
+    db.lock_budgets(limit.key for limit in limits)
     budgets = [(limit, _read(db, limit.key)) for limit in limits]
     for limit, budget in budgets:
         waits = db.execute(
@@ -128,8 +143,13 @@ def take_spare(db: Database, limits: Sequence[Limit], now: float) -> bool:
 
 def settle(db: Database, renamed: Iterable[tuple[str, str]], blocks: Iterable[Block]) -> None:
     """Counts the calls of renamed budgets under their new names, and applies the blocks."""
+    renamed, blocks = tuple(renamed), tuple(blocks)
+    keys = [key for both in renamed for key in both]
+    keys += [key for each in blocks for key in (*each.keys, *filter(None, (each.whole,)))]
+    db.lock_budgets(keys)
     for old, new in renamed:
         _keep(db, merge(_read(db, old), _read(db, new)))
+        db.remembered.budgets.pop(old, None)
         db.execute("DELETE FROM budget WHERE key = ?", (old,))
     for each in blocks:
         for key in each.keys:
@@ -142,6 +162,8 @@ def end(db: Database, keys: Iterable[str], *, passed: bool) -> None:
     """Records the end of a call that was not refused; it counts where a budget waited for its
     answer.
     """
+    keys = tuple(keys)
+    db.lock_budgets(keys)
     for key in keys:
         budget = _read(db, key)
         if budget.refused is not None:
@@ -152,6 +174,8 @@ def _ahead(db: Database, order: tuple[int, float, float], limit: Limit, now: flo
     """How many other lanes may make a call on this budget now that goes before one of this order:
     rank, last call of its lane, age.
     """
+    if db.owned and not db.remembered.wishes:
+        return 0
     (count,) = db.execute(
         "SELECT count(*) FROM wish WHERE key = ? AND due <= ?"
         " AND (rank, called_at, since) < (?, ?, ?)",
@@ -161,8 +185,12 @@ def _ahead(db: Database, order: tuple[int, float, float], limit: Limit, now: flo
 
 
 def _read(db: Database, key: str) -> Budget:
-    found = db.execute("SELECT body FROM budget WHERE key = ?", (key,)).fetchone()
-    return decoded(key, found[0]) if found else Budget(key)
+    known = db.remembered.budgets.get(key) if db.owned else None
+    if known is None:
+        found = db.execute("SELECT body FROM budget WHERE key = ?", (key,)).fetchone()
+        known = decoded(key, found[0]) if found else Budget(key)
+        db.remembered.budgets[key] = known
+    return known
 
 
 def decoded(key: str, body: bytes) -> Budget:
@@ -173,4 +201,9 @@ def decoded(key: str, body: bytes) -> Budget:
 
 
 def _keep(db: Database, budget: Budget) -> None:
-    db.execute("INSERT OR REPLACE INTO budget VALUES (?, ?)", (budget.key, _encode(budget)))
+    db.remembered.budgets[budget.key] = budget
+    db.execute(
+        "INSERT INTO budget (key, body) VALUES (?, ?)"
+        " ON CONFLICT (key) DO UPDATE SET body = excluded.body",
+        (budget.key, _encode(budget)),
+    )

@@ -6,9 +6,9 @@ import msgspec
 
 from relay.core.card.card import Card
 from relay.core.routing.lane import LaneKey
-from relay.store.sqlite import cards
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql import cards
+from relay.store.sql.database import Database
+from relay.store.sql.unreadable import readable
 
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
@@ -35,8 +35,8 @@ def stranded(db: Database, lanes: Sequence[LaneKey]) -> tuple[tuple[LaneKey, Car
 def watch(db: Database, lane: int, to: int, card: Card) -> None:
     """The new lane hears of the groups that the old one heard of."""
     db.execute(
-        "INSERT OR IGNORE INTO watched SELECT grp, ?, home, fingerprint, receiver, owner, NULL"
-        " FROM watched WHERE lane = ? AND home = ? AND fingerprint = ?",
+        "INSERT INTO watched SELECT grp, ?, home, fingerprint, receiver, owner, NULL"
+        " FROM watched WHERE lane = ? AND home = ? AND fingerprint = ? ON CONFLICT DO NOTHING",
         (to, lane, cards.text(card.group), card.fingerprint),
     )
 

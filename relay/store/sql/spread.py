@@ -12,14 +12,15 @@ import msgspec
 
 from relay.core.alert import Alert, Notification
 from relay.core.routing.lane import LaneKey
-from relay.store.sqlite.accept import add, lane_of, watch
-from relay.store.sqlite.cards import text
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.standing import Row, stand
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql.accept import add, lane_of, watch
+from relay.store.sql.cards import text
+from relay.store.sql.database import Database
+from relay.store.sql.standing import Row, stand
+from relay.store.sql.unreadable import readable
 
-# Alerts spread in one transaction, so that others get the thread of the store.
-_MOST_ALERTS = 1000
+# Alerts and payloads spread in one transaction, so that others get the thread of the store.
+_MOST_ALERTS = 500
+_MOST_PAYLOADS = 64
 # Seconds after its end for which a firing copy of an alert goes to the card that showed it: a copy
 # of another group, or of another replica, may come late.
 _LATE = 45.0
@@ -70,20 +71,27 @@ def spread(db: Database) -> bool:
     if done == db.remembered.payload:
         return True
     waiting = db.execute(
-        "SELECT id, accepted_at, last FROM payload WHERE id > ? ORDER BY id", (done,)
+        "SELECT id, accepted_at, last FROM payload WHERE id > ? ORDER BY id LIMIT ?",
+        (done, _MOST_PAYLOADS),
     ).fetchall()
     if not waiting:
         return True
+    payloads: list[_Payload] = []
     alerts = 0
     for number, at, last in waiting:
         payload = _read(db, number, at, last=bool(last))
-        db.woken |= dict.fromkeys(_spread(db, payload))
-        done, alerts = number, alerts + len(payload.alerts) + 1
+        payloads.append(payload)
+        alerts += len(payload.alerts) + 1
         if alerts >= _MOST_ALERTS:
             break
+    routed = _routed(db, payloads)
+    for payload in payloads:
+        db.woken |= dict.fromkeys(_spread(db, payload, routed.get(payload.number, ())))
+    _name(db, [payload for payload in payloads if payload.group])
+    done = payloads[-1].number
     db.execute("UPDATE progress SET value = ? WHERE name = 'spread'", (done,))
     db.remembered.spread = done
-    return bool(done == waiting[-1][0])
+    return bool(done == waiting[-1][0] and len(waiting) < _MOST_PAYLOADS)
 
 
 def last_spread(db: Database) -> int:
@@ -102,7 +110,7 @@ def take_woken(db: Database) -> tuple[LaneKey, ...]:
 
 
 def _read(db: Database, number: int, at: float, *, last: bool) -> _Payload:
-    notification = db.unspread.pop(number, None)
+    notification = db.unspread.take(number)
     if notification is None:
         (body,) = db.execute("SELECT body FROM payload WHERE id = ?", (number,)).fetchone()
         notification = readable(_notification, body)
@@ -118,12 +126,10 @@ def _read(db: Database, number: int, at: float, *, last: bool) -> _Payload:
     )
 
 
-def _spread(db: Database, payload: _Payload) -> tuple[LaneKey, ...]:
+def _spread(db: Database, payload: _Payload, routed: Sequence[_Routed]) -> tuple[LaneKey, ...]:
     if not payload.group:
         _mark_bare(db, payload)
         return ()
-    _name(db, payload)
-    routed = _routed(db, payload)
     homes = _homes(db, payload)
     present: dict[_Card, Row] = {}
     added: list[Row] = []
@@ -152,35 +158,49 @@ def _spread(db: Database, payload: _Payload) -> tuple[LaneKey, ...]:
     return add(db, [(row, payload.number, payload.at) for row in added])
 
 
-def _name(db: Database, payload: _Payload) -> None:
-    """The payload is found by the names of its alerts, and its source was heard."""
+def _name(db: Database, payloads: Sequence[_Payload]) -> None:
+    """The payloads are found by the names of their alerts, and their sources were heard."""
     db.executemany(
-        "INSERT OR IGNORE INTO payload_name VALUES (?, ?)",
-        [(name, payload.number) for name in {alert.name for alert in payload.alerts}],
+        "INSERT INTO payload_name VALUES (?, ?) ON CONFLICT DO NOTHING",
+        [
+            (name, payload.number)
+            for payload in payloads
+            for name in {alert.name for alert in payload.alerts}
+        ],
     )
-    db.execute(
-        "INSERT INTO heard VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
-        (payload.source, payload.at),
+    heard = {payload.source: payload.at for payload in payloads}
+    db.executemany(
+        "INSERT INTO heard VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET at = excluded.at"
+        " WHERE heard.at < excluded.at",
+        heard.items(),
     )
 
 
 def _mark_bare(db: Database, payload: _Payload) -> None:
     """No delivery came from the payload: it is kept for the history alone."""
     db.execute(
-        "UPDATE payload SET bare = max(1, length(body)) WHERE id = ? AND NOT EXISTS"
+        "UPDATE payload SET bare = CASE WHEN length(body) > 1 THEN length(body) ELSE 1 END"
+        " WHERE id = ? AND NOT EXISTS"
         " (SELECT 1 FROM delivery INDEXED BY delivery_payload WHERE payload = payload.id)",
         (payload.number,),
     )
 
 
-def _routed(db: Database, payload: _Payload) -> list[_Routed]:
+def _routed(db: Database, payloads: Sequence[_Payload]) -> dict[int, list[_Routed]]:
+    """The deliveries that routes made of the payloads, which follow one another."""
+    groups = {payload.number: payload.group for payload in payloads}
     rows = db.execute(
-        "SELECT lane, seq, receiver, owner, fingerprint, alerts, route"
+        "SELECT payload, grp, lane, seq, receiver, owner, fingerprint, alerts, route"
         " FROM delivery INDEXED BY delivery_payload"
-        " WHERE payload = ? AND grp = ? AND settlement IS NULL AND card IS NULL",
-        (payload.number, payload.group),
+        " WHERE payload BETWEEN ? AND ? AND settlement IS NULL AND card IS NULL",
+        (payloads[0].number, payloads[-1].number),
     )
-    return [_Routed(lane, seq, lane_of(db, lane), *rest) for lane, seq, *rest in rows.fetchall()]
+    found: dict[int, list[_Routed]] = {}
+    for number, group, lane, seq, *rest in rows.fetchall():
+        if groups.get(number) == group:
+            routed = _Routed(lane, seq, lane_of(db, lane), *rest)
+            found.setdefault(number, []).append(routed)
+    return found
 
 
 def _homes(db: Database, payload: _Payload) -> dict[tuple[str, int], _Home]:
