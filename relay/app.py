@@ -61,6 +61,7 @@ from relay.platforms.contract import Platforms
 from relay.settings import load as settings
 from relay.store.data_dir import CannotStart, DataDir
 from relay.store.history import RelayStatus
+from relay.store.moving import move_cards
 from relay.store.protocol import NewerSchema, StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
@@ -185,6 +186,7 @@ class App:
             self._lanes.wake,
             self._alertmanagers.ring,
             _fresh_action,
+            self._alertmanagers.count,
         )
         self._discord = DiscordInput(
             self._store.acting,
@@ -289,6 +291,7 @@ class App:
         self.config.subscribe(await self._writer.run(self._store.people.subscriptions))
         await self._adopt(self.config.current)
         self._prime(self.config.current)
+        await self._move_cards()
         await self._writer.run(partial(self._store.recheck, self._clock()))
         wakes = await self._writer.run(self._store.wakes)
         self._lanes.wake(lane for lane, _ in wakes)
@@ -311,6 +314,11 @@ class App:
             generation = await self._writer.run(configured)
         self._loaded_at = now
         self.config.load(replace(config, generation=generation))
+
+    async def _move_cards(self) -> None:
+        """Cards of webhooks whose channels bots have taken over are posted by these."""
+        job = partial(move_cards, self._store, self.config.current, self._clock())
+        self._lanes.wake(await self._writer.run(job))
 
     async def _follow_acting(self) -> None:
         """What the configuration says of acting is in force from now on; cards show it."""
@@ -394,6 +402,8 @@ class App:
         await self._adopt(rules.active)
         self._prime(rules.active)
         await self._polling.follow(rules.active.bots)
+        with suppress(StoreError):
+            await self._move_cards()
         self._lanes.wake_all()
         with suppress(StoreError):
             await self._follow_acting()

@@ -67,8 +67,9 @@ class Housekeeping:
         )
         while await self._transactions.run(purge):
             pass
+        window = config.longest_reopen_window
         await self._transactions.run(
-            partial(self._store.acting.purge, now, now - retention.seconds)
+            partial(self._store.acting.purge, now, now - retention.seconds, window)
         )
 
     async def _expire(self, lane: LaneKey, owner: str, before: float) -> None:

@@ -245,6 +245,14 @@ class Store(Protocol):
     def unfold(self, lease: Lease, group: GroupId, fingerprint: str) -> None:
         """Forgets a card that no receiver shows any more: its pending deliveries are open again."""
 
+    def stranded(self, lanes: Sequence[LaneKey]) -> tuple[tuple[LaneKey, Card], ...]:
+        """The open cards of other lanes than these."""
+
+    def move(self, lease: Lease, to: Lease, change: CardChange) -> tuple[LaneKey, ...]:
+        """Gives a card of a lane to another one, which keeps it as the change says. What is pending
+        on it is open again. Returns the lanes that have work now.
+        """
+
     def route_again(self, lease: Lease, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
         """Adds an open delivery, which nobody will take in, to the lanes of `ways`, but for those
         that were told of the same payload or of something newer. What a copy stands for is to be

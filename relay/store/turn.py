@@ -20,6 +20,7 @@ from relay.core.card.digest import DIGEST, is_old, share
 from relay.core.card.failures import hastened, name_of, owes_fallback, yields
 from relay.core.card.fold import Arriving, fold
 from relay.core.card.outcome import Unknown
+from relay.core.card.plan import with_silence_over
 from relay.core.card.step import Rank, Wait
 from relay.core.card.view import EPISODES_KEPT, Memory
 from relay.core.event import EndReason, Settlement
@@ -27,6 +28,7 @@ from relay.core.notice import is_notice
 from relay.core.routing.lane import LaneKey, Target
 from relay.core.routing.matcher import matches
 from relay.core.routing.route import SUBSCRIPTION, deliveries
+from relay.core.text.message import ButtonsIn
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.core.turn.decide import (
     FEW,
@@ -335,9 +337,8 @@ class _Turn:
         leaves = is_old(digest, now) and fires_anew(card, folded.card)
         card = leaving(card, folded.card, target.policy)
         card = replace(card, absorbed=card.absorbed and not leaves)
+        self._ask_for(card)
         card = self._overlaid(card, target)
-        if any(entry.absent_since == card.heard_at for entry in card.entries):
-            self._absent.append(card.group.source)
         hours = hours_of(card, target, self._config, now)
         seqs = tuple(opened.seq for opened in page)
         originals, counted = _originals(seqs, folded.duplicates, card.counted_seq)
@@ -350,6 +351,19 @@ class _Turn:
             originals=originals,
             leaves=leaves,
         )
+
+    def _ask_for(self, card: Card) -> None:
+        """Alerts of the card that are no longer listed are asked for; of those that are listed
+        nothing is to be asked.
+        """
+        source, at = card.group.source, card.heard_at
+        if source not in self._config.acting.alertmanagers:
+            return
+        listed = [entry.fingerprint for entry in card.entries if entry.seen == at]
+        left = [entry.fingerprint for entry in card.entries if entry.absent_since == at]
+        self._store.acting.keep_listed(source, listed, left, at)
+        if left:
+            self._absent.append(source)
 
     def _route_again(self, opened: Open) -> None:
         """An open delivery whose chat or receiver is gone goes where the routes lead now, but for
@@ -499,7 +513,6 @@ class _Turn:
         known = store.known(group.source, [each.key for each in alerts if each.firing])
         window = target.policy.lifecycle.reopen_window
         store.keep_takes(to_carry(alerts, known, window))
-        buttons = acting.is_on and bool(self._lane.chat)
         used, lost = in_use(acting, group.source, known), None
         if acting.heartbeats:
             lost = lost_since(acting.heartbeats, store.beats(), group.source)
@@ -508,11 +521,18 @@ class _Turn:
             used,
             window,
             self._now,
-            buttons=buttons,
+            buttons=self._buttons() if acting.is_on else "none",
             lost=lost,
             untaken_by=self._untaken_by(card),
         )
-        return self._escalated(overlaid(card, marks, self._now))
+        after = overlaid(card, marks, self._now, used.presences)
+        return self._escalated(with_silence_over(card, after, target.policy, self._now))
+
+    def _buttons(self) -> ButtonsIn:
+        """The buttons that messages of the lane can have."""
+        state, platform = self._store.state(self._lane), self._platforms[self._lane.platform]
+        lane = replace(self._lane, chat=state.chat or self._lane.chat)
+        return platform.buttons_in(lane, state.kind, self._config.acting)
 
     def _untaken_by(self, card: Card) -> tuple[str, float] | None:
         """The receiver from which the card's alerts came, because nobody took them there."""
@@ -527,15 +547,24 @@ class _Turn:
         return came_from(plans, clocks, own)
 
     def _escalated(self, card: Card) -> Card:
-        """The card with what its escalation has to say to somebody on this platform."""
-        if card.receiver not in self._config.acting.escalations:
+        """The card with what its escalation has to say to somebody on this platform; a fallback's
+        card says what the chat cannot be told that it stands in for.
+        """
+        receiver = card.fallback_for or card.receiver
+        is_for_one_down = not card.fallback_for or self._is_down(receiver)
+        if receiver not in self._config.acting.escalations or not is_for_one_down:
             return owing(card, None, ())
         keys = [entry.fingerprint for entry in card.entries if entry.status == "firing"]
-        clocks = self._store.acting.clocks(card.receiver, card.group.source, keys)
+        clocks = self._store.acting.clocks(receiver, card.group.source, keys)
         said = owed_of(clocks.values(), card.escalated_at)
         if said and said.mention and not mentions_of(said.mention, self._lane.platform):
             said = None
         return owing(card, said, sorted(clocks))
+
+    def _is_down(self, receiver: str) -> bool:
+        down = {lane for lane, _ in self._store.down()}
+        targets = self._config.routing.targets.get(receiver, ())
+        return any(target.lane in down for target in targets)
 
     def _memory(self, card: Card) -> Memory:
         """What the last seven days know of the alert of a card that has one, which may have risen

@@ -44,6 +44,7 @@ from relay.store.sql import (
     budgets,
     cards,
     history,
+    moving,
     overview,
     queue,
     standing,
@@ -247,6 +248,16 @@ class SqlStore:
 
     def unfold(self, lease: Lease, group: GroupId, fingerprint: str) -> None:
         cards.forget(self._db, self._held(lease), text(group), fingerprint)
+
+    def stranded(self, lanes: Sequence[LaneKey]) -> tuple[tuple[LaneKey, Card], ...]:
+        return moving.stranded(self._db, lanes)
+
+    def move(self, lease: Lease, to: Lease, change: CardChange) -> tuple[LaneKey, ...]:
+        card, rows = change.card, (self._held(lease), self._held(to))
+        moving.watch(self._db, *rows, card)
+        self.fold(to, [change])
+        moving.leave(self._db, *rows, card)
+        return lease.lane, to.lane
 
     def route_again(self, lease: Lease, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
         row = self._held(lease)
