@@ -81,6 +81,7 @@ class TimesMovedBack(Struct, frozen=True):
             fresh_at=self.at(state.fresh_at),
             passed_at=self.at(state.passed_at),
             recovered_at=self.at(state.recovered_at),
+            suspected_at=self.at(state.suspected_at),
         )
 
     def budget(self, budget: Budget) -> Budget:

@@ -207,6 +207,11 @@ class Store(Protocol):
     def state(self, lane: LaneKey) -> LaneState:
         """The state of the lane."""
 
+    def soon(self, lane: LaneKey, until: float, most: int) -> tuple[Card, ...]:
+        """Cards of the lane that have a call to make now or until then (Unix seconds): the first
+        ones of either, at most `most` each.
+        """
+
     def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
         """One card, if there is one."""
 

@@ -189,6 +189,9 @@ class SqliteStore:
     def state(self, lane: LaneKey) -> LaneState:
         return self._state(self._lane(lane)) or LaneState()
 
+    def soon(self, lane: LaneKey, until: float, most: int) -> tuple[Card, ...]:
+        return cards.soon(self._db, self._lane(lane), until, most)
+
     def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
         return cards.find(self._db, self._lane(lane), text(group), fingerprint)
 
