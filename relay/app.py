@@ -149,7 +149,9 @@ class App:
         self._hooks = (*self._hooks, self._refusals.on_event)
         self._lanes = Lanes(self._pipeline.turn, clock, emit)
         self._storage_watch = StorageWatch(self._data_dir, emit)
-        self._clock_watch = ClockWatch(clock, wall_clock, emit, config, self._lanes.wake_all)
+        self._clock_watch = ClockWatch(
+            clock, wall_clock, emit, config, self._lanes.wake_all, self._move_clock_on
+        )
         there = self._data_dir.is_there
         self._intake = Intake(
             writer, self._lanes.wake, clock, emit, config, there, self._store.acting.heard
@@ -338,6 +340,13 @@ class App:
                     (("seconds", f"{ahead:.0f}"),),
                 )
             )
+
+    async def _move_clock_on(self, seconds: float) -> None:
+        """The steady clock goes on so many seconds later, and with it all that waits by it."""
+        async with self._lanes.still():
+            await self._pipeline.settle_all()
+            await self._writer.run(partial(self._store.move_times_on, seconds))
+            self._clock.jump(seconds)
 
     def warm_up(self) -> None:
         """Makes ready what the first message would have to wait for. Takes some 50 ms of a

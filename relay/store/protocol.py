@@ -333,6 +333,11 @@ class Store(Protocol):
         yet to come: they are moved back by as much, so that nothing waits for them. Returns the
         seconds, 0.0 when no clock was ahead."""
 
+    def move_times_on(self, by: float) -> None:
+        """The clock goes on so many seconds later: so does all that waits by it. Nobody may own a
+        lane meanwhile.
+        """
+
     def in_doubt(self) -> tuple[Attempt, ...]:
         """Attempts that an earlier run began and did not settle."""
 

@@ -56,7 +56,7 @@ from relay.store.sqlite.accept import Part, accept, copy_to_fallback, lane_row, 
 from relay.store.sqlite.acting import SqliteActing
 from relay.store.sqlite.cards import text
 from relay.store.sqlite.claim import claim
-from relay.store.sqlite.clock_ahead import move_times_back
+from relay.store.sqlite.clock_ahead import move_times_back, move_times_on
 from relay.store.sqlite.connection import Connect, connect
 from relay.store.sqlite.database import Database
 from relay.store.sqlite.people import SqlitePeople
@@ -439,6 +439,9 @@ class SqliteStore:
 
     def move_times_back(self, now: float) -> float:
         return move_times_back(self._db, now)
+
+    def move_times_on(self, by: float) -> None:
+        move_times_on(self._db, by)
 
     def in_doubt(self) -> tuple[Attempt, ...]:
         return tuple(
