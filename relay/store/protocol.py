@@ -328,6 +328,14 @@ class Store(Protocol):
         whole chat. Cards keep what they want.
         """
 
+    def shed(
+        self, lane: LaneKey, receiver: str, share: int, now: float | None = None
+    ) -> tuple[Ended, ...]:
+        """Ends, as expired, the oldest of what `receiver` has pending on the lane and was tried, as
+        `expire` has it, until the payloads of the rest take `share` bytes at most: one chat that
+        takes nothing does not fill the storage. Cards keep what they want.
+        """
+
     def move_times_back(self, now: float) -> float:
         """Before all else in a new run. A clock that was ahead of this one wrote moments that are
         yet to come: they are moved back by as much, so that nothing waits for them. Returns the

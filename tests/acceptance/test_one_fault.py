@@ -15,6 +15,7 @@ from msgspec.structs import replace
 from relay.core.alert import GroupId, Notification
 from relay.core.card.failures import FRESH_PAUSE
 from relay.core.event import Settled
+from relay.core.retention import Retention
 from relay.operate.housekeeping import GRACE, Housekeeping
 from relay.platforms.http import NoAnswer, Request, Response
 from relay.sandbox.faults import FaultKind, Refusal
@@ -212,6 +213,7 @@ async def test_the_platforms_own_verdict_on_the_chat_is_a_try_of_all_that_waits_
 
 
 NO_FILES = Refusal(400, "Bad Request: not enough rights to send documents to the chat")
+KICKED = Refusal(403, "Forbidden: bot was kicked from the supergroup chat")
 NO_REPLIES = Refusal(403, "Forbidden: not enough rights to send replies")
 
 
@@ -313,6 +315,29 @@ async def test_a_chat_that_is_down_keeps_the_oldest_and_the_newest_delivery_of_a
     await world.commit(partial(world.store.purge, 0.0, 0, 1000))  # as a full disk has it
     (left,) = world.store._db.execute("SELECT count(*) FROM payload").fetchone()  # type: ignore[attr-defined]
     assert left == 2
+
+
+async def test_a_chat_that_takes_nothing_keeps_its_part_of_the_storage_and_shows_the_present() -> (
+    None
+):
+    world = World()
+    kept = replace(world.config.current, retention=Retention(bytes=1 << 20))
+    world.config.load(kept)
+    world.faults.add("telegram", "*", "refused", refusal=KICKED, until=T0 + 300)
+    for number in range(20):
+        group, text = GroupId("", "relay", f"{{}}:{number}"), "x" * 50_000
+        big = replace(alert(f"db-{number}"), annotations={"summary": text})
+        await world.post(notification(big, group=group))
+        await world.run(until=10.0 * number)
+    assert sum(await expiring(world)) == 15  # a quarter of 1 MiB is left
+    (row,) = world.balance()
+    assert (row.pending, row.expired, row.oldest_pending) == (5, 15, T0 + 140)
+    (bodies,) = world.store._db.execute("SELECT count(*) FROM payload").fetchone()  # type: ignore[attr-defined]
+    assert bodies == 5
+    await world.run(until=4000)
+    (row,) = world.balance()
+    assert (row.pending, len(world.store.open_cards(0, 99))) == (0, 20)
+    assert "20 groups" in world.telegram.transcript(CHAT)
 
 
 async def test_a_chat_that_got_nothing_for_ten_minutes_is_told_of_with_the_cause() -> None:

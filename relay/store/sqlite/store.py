@@ -489,6 +489,14 @@ class SqliteStore:
         seqs = waiting.overdue(self._db, row, receiver, before, refused=refused)
         return self._end(lane, seqs, "expired", EndReason.EXPIRED, now)
 
+    def shed(
+        self, lane: LaneKey, receiver: str, share: int, now: float | None = None
+    ) -> tuple[Ended, ...]:
+        row = self._lane(lane)
+        refused = self.state(lane).down is not None
+        seqs = waiting.beyond_share(self._db, row, receiver, share, refused=refused)
+        return self._end(lane, seqs, "expired", EndReason.SHARE, now)
+
     def purge(self, before: float, size: int, most: int) -> int:
         return self._purge.some(before, size, most)
 
