@@ -176,18 +176,19 @@ class _Turn:
         its API; a card that cannot be told is handed to the fallback.
         """
         since = self._store.state(self._lane).passed_at
+        card = result.change.card
+        key = None if card.group == DIGEST else (card.group, card.fingerprint)
+        if result.dead or owes_fallback(card.failures):
+            self.copy_to_fallbacks(key)
         self.end(self._store.settle(result), result.dead)
         if result.state.recovered_at >= result.now:
             self._store.look_again(self._lane, result.now)
         if result.passed:
             woken = self._store.wake_api(self._lane, since, self._now, URGENT_PAUSE)
             self._woken += woken
-        card = result.change.card
         if result.shown:
             self._start_clocks(card, result.now)
         self._look_once_more(card)
-        if owes_fallback(card.failures):
-            self.copy_to_fallbacks(None if card.group == DIGEST else (card.group, card.fingerprint))
         people, down = self._store.people, result.state.down
         if down is not None and result.change.card.receiver == SUBSCRIPTION and down.left:
             fallen = [each.id for each, _ in people.fallen() if each.lane == self._lane]

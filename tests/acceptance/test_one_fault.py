@@ -268,6 +268,25 @@ async def test_a_chat_that_is_down_is_probed_by_its_most_urgent_card_without_rep
     assert all("Alert-worse" in body and "reply_parameters" not in body for body in probes)
 
 
+TOO_ODD = Refusal(400, "Bad Request: message text is odd")
+
+
+async def test_a_card_that_its_chat_refuses_for_good_goes_to_the_fallback_with_its_end() -> None:
+    world = with_fallback()
+    world.faults.add("telegram", str(CHAT), "refused", text=BAD, refusal=TOO_ODD)
+    await world.post(told(BAD))
+    await world.post(told("good"))
+    await world.run(until=30)
+    assert [m.text.count(BAD) > 0 for m in world.telegram.messages(SPARE_CHAT)] == [True]
+    assert "good" in world.telegram.transcript(CHAT)
+    (row,) = world.balance()
+    assert (row.accepted, row.dead, row.delivered, row.pending) == (3, 1, 2, 0)
+    ended = alert(BAD, "resolved", severity="critical", name=f"Alert-{BAD}")
+    await world.post(notification(ended, group=told(BAD).group))
+    await world.run(until=100)
+    assert world.telegram.messages(SPARE_CHAT)[0].text.startswith("🟢")
+
+
 async def test_what_waits_for_fallback_after_goes_there_for_whatever_reason() -> None:
     policy = replace(POLICY, fallback="spare", fallback_after=600.0)
     world = World(telegram_target(policy=policy), telegram_target(SPARE, SPARE_POLICY))
