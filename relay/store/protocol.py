@@ -25,6 +25,7 @@ from relay.store.history import (
     ClosedCard,
     HistoryPage,
     HistoryQuery,
+    Minute,
     OpenCard,
     StorageStatus,
     StoredPayload,
@@ -403,9 +404,9 @@ class Store(Protocol):
     def standing_now(self) -> StorageStatus:
         """Sources, chats and open cards, in numbers."""
 
-    def per_minute(self, since: float, minutes: int) -> tuple[tuple[int, int], ...]:
-        """How many payloads were accepted, and deliveries of such that have ended, in each of so
-        many minutes from then (Unix seconds) on."""
+    def per_minute(self, since: float, minutes: int) -> tuple[Minute, ...]:
+        """So many minutes from then (Unix seconds) on; the backlog as far as the last 20,000
+        deliveries that ended tell it."""
 
     def open_cards(self, after: int, limit: int) -> tuple[OpenCard, ...]:
         """The cards that are not closed, by their numbers, behind `after`."""

@@ -27,6 +27,7 @@ from relay.store.history import (
     ClosedCard,
     HistoryPage,
     HistoryQuery,
+    Minute,
     OpenCard,
     StorageStatus,
     StoredPayload,
@@ -520,7 +521,7 @@ class SqliteStore:
     def standing_now(self) -> StorageStatus:
         return overview.status(self._db)
 
-    def per_minute(self, since: float, minutes: int) -> tuple[tuple[int, int], ...]:
+    def per_minute(self, since: float, minutes: int) -> tuple[Minute, ...]:
         return overview.per_minute(self._db, since, minutes)
 
     def open_cards(self, after: int, limit: int) -> tuple[OpenCard, ...]:
