@@ -293,7 +293,6 @@ class App:
         self.config.subscribe(await self._writer.run(self._store.people.subscriptions))
         await self._adopt(self.config.current)
         self._prime(self.config.current)
-        await self._pipeline.recover()
         await self._writer.run(partial(self._store.recheck, self._clock()))
         wakes = await self._writer.run(self._store.wakes)
         self._lanes.wake(lane for lane, _ in wakes)

@@ -21,7 +21,7 @@ from relay.core.routing.interval import TimeInterval
 from relay.core.routing.lane import LaneKey, Policy, Target
 from relay.core.routing.route import Route, Routing, deliveries
 from relay.core.template import template
-from relay.delivery.pipeline import Pipeline
+from relay.delivery.pipeline import Next, Pipeline
 from relay.platforms import PLATFORMS
 from relay.platforms.http import NoAnswer, Request, Response
 from relay.sandbox.discord import Discord
@@ -179,6 +179,12 @@ class World:
         for lane in kept.lanes:
             self.wakes[lane] = self.now
 
+    async def turn(self, lane: LaneKey) -> Next:
+        """A turn of the lane by whoever takes it."""
+        lease = await self.commit(partial(self.store.take, lane))
+        assert lease is not None
+        return await self.pipeline.turn(lease)
+
     async def run(self, until: float) -> None:
         """Lets time pass to `until` seconds after the beginning, giving lanes their turns when they
         are due.
@@ -188,7 +194,7 @@ class World:
             if lane is None or self.wakes[lane] > T0 + until:
                 break
             self.now = max(self.now, self.wakes[lane])
-            due = await self.pipeline.turn(lane)
+            due = await self.turn(lane)
             for woken in due.wake:
                 self.wakes[woken] = self.now
             if due.until is None:
@@ -211,12 +217,9 @@ class World:
             self.wakes[lane] = self.now
 
     async def restart(self) -> None:
-        """What a new process does first: see what the clock is, settle what was in doubt, ask for
-        the wakes.
-        """
+        """What a new process does first: see what the clock is, and ask for the wakes."""
         self.wakes, self.dying = {}, False
         await self.commit(partial(self.store.move_times_back, self.now))
-        await self.pipeline.recover()
         for lane, at in await self.commit(self.store.wakes):
             self.wakes[lane] = max(at, self.now)
 

@@ -121,7 +121,7 @@ def status_of(response: Response | NoAnswer, now: float) -> PeerStatus | ApiErro
 
 
 def alerts_of(response: Response | NoAnswer) -> tuple[SeenAlert, ...] | ApiError:
-    """The answer to a request for alerts; one that is no list, or was cut, is none."""
+    """The answer to a request for alerts; None for one that is not a list, or was cut."""
     failed = error_of(response, writes=False)
     if failed is not None:
         return failed
@@ -151,7 +151,7 @@ def written_of(response: Response | NoAnswer) -> Written | NotFound | ApiError:
     if failed is not None:
         return failed
     silence_id = text_of(object_of(_json(response)).get("silenceID"))
-    return Written(silence_id) if silence_id else ApiUnknown("the answer names no silence")
+    return Written(silence_id) if silence_id else ApiUnknown("the answer has no silence ID")
 
 
 def expired_of(response: Response | NoAnswer) -> Expired | ApiError:
@@ -162,7 +162,7 @@ def expired_of(response: Response | NoAnswer) -> Expired | ApiError:
 
 
 def error_of(response: Response | NoAnswer, *, writes: bool) -> ApiError | None:
-    """What an answer that is no success means; None for a success.
+    """The meaning of a failed answer; None for a success.
 
     A call that `writes` may have done so behind any answer of 500 and more.
     """

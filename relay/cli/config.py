@@ -37,7 +37,7 @@ def schema_text() -> str:
 
 class _Schema(GenerateJsonSchema):
     """pydantic's generator without titles made from names and without defaults that say nothing: no
-    value is no key. The docstrings of a model's fields are their descriptions.
+    value is not a key. The docstrings of a model's fields are their descriptions.
     """
 
     def model_schema(self, schema: core_schema.ModelSchema) -> JsonSchemaValue:

@@ -68,7 +68,7 @@ def _from_storage(storage: Path, request: AdminRequest) -> AdminAnswer:
         folder = DataDir(storage)
     except InUse as error:
         raise CannotStart(
-            f"an alert-relay uses {storage} but does not answer yet, or any more: try again in a "
+            f"an alert-relay uses {storage} but does not answer yet, or no longer: try again in a "
             "few seconds"
         ) from error
     try:

@@ -300,7 +300,7 @@ def _escalation(
         at = (*loc, "steps", index)
         if step.after <= last:
             what = "the step before" if index else "0s"
-            report.fault((*at, "after"), f"a step comes later than {what}")
+            report.fault((*at, "after"), f"a step must come later than {what}")
         last = max(last, step.after)
         steps.append(_step(step, receiver, people, declared, at, report))
     if said.repeat is not None:
@@ -351,7 +351,7 @@ def _check_mention(receiver: Receiver, mentioned: Who, loc: Loc, report: Report)
     known = known_on(mentioned)
     if platforms and not platforms & known:
         where = " and ".join(sorted(platforms))
-        report.warn(loc, f"nobody is mentioned by this on {where}")
+        report.warn(loc, f"this mentions nobody on {where}")
 
 
 def known_on(mentioned: Who) -> frozenset[str]:

@@ -78,21 +78,17 @@ class Destinations:
             self._report.warn(loc, f"{quote(key)} has no effect here")
 
     def fault(self, loc: Loc, message: str) -> None:
-        """See `EntryReader`."""
         self._report.fault(loc, message)
 
     def lack(self, loc: Loc, message: str) -> None:
-        """See `EntryReader`."""
         self._report.lack(loc, message)
 
     def warn(self, loc: Loc, message: str) -> None:
-        """See `EntryReader`."""
         self._report.warn(loc, message)
 
     def secret(
         self, inline: Secret | None, path: str | None, loc: Loc
     ) -> tuple[Secret | None, Loc]:
-        """See `EntryReader`."""
         beside = (*loc[:-1], f"{loc[-1]}_file")
         if inline is not None and path is not None:
             self.fault(loc, f'write one of "{loc[-1]}" and "{loc[-1]}_file"')
@@ -101,7 +97,6 @@ class Destinations:
         )
 
     def secret_file(self, path: str, loc: Loc) -> Secret | None:
-        """See `EntryReader`."""
         if path in self._files.secrets:
             return self._files.secrets[path]
         why = self._files.problems.get(path, "it was not read")
@@ -109,7 +104,6 @@ class Destinations:
         return None
 
     def http(self, config: HttpConfig | None, loc: Loc) -> HttpOptions:
-        """See `EntryReader`."""
         where: Loc = ("global",) if config is None else loc
         chosen = config or self._global.http_config
         if chosen is None:

@@ -67,7 +67,7 @@ def _compose(text: str) -> yaml.Node | None:
     try:
         return yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.YAMLError as error:
-        raise ValueError(f"the configuration is no YAML: {str(error).splitlines()[0]}") from None
+        raise ValueError(f"the configuration is not YAML: {str(error).splitlines()[0]}") from None
 
 
 def _mapping(node: yaml.Node | None, what: str) -> dict[str, yaml.Node]:

@@ -168,7 +168,7 @@ def _no_chats(root: Node | None, platforms: Platforms) -> str:
 
 
 def _in_files(config: dict[str, Plain]) -> tuple[dict[str, Plain], tuple[ImportedFile, ...]]:
-    """The configuration with the files of its inline secrets in their place; what is no secret,
+    """The configuration with the files of its inline secrets in their place; what is not a secret,
     such as a placeholder, stays.
     """
     found: dict[str, ImportedFile] = {}

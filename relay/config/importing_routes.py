@@ -15,7 +15,7 @@ def child(node: Node | None, key: str) -> Node | None:
 
 
 def items(node: Node | None) -> tuple[Node, ...]:
-    """The entries of a list, none when it is no list."""
+    """The entries of a list; none when it is not a list."""
     return node.items if isinstance(node, SequenceNode) else ()
 
 

@@ -7,7 +7,7 @@ MOST_FORM = 1 << 20  # bytes
 
 async def form_of(request: web.BaseRequest) -> dict[str, str] | None:
     """The fields of a `multipart/form-data` body, those of files too; None when it is larger than
-    MOST_FORM, says no size, or is no such form."""
+    MOST_FORM, says no size, or is another form."""
     if (request.content_length or MOST_FORM + 1) > MOST_FORM:
         return None
     if request.content_type != "multipart/form-data":

@@ -29,7 +29,7 @@ from relay.core.turn.finish import Attempted
 from relay.platforms.contract import Platforms
 from relay.platforms.endpoint import endpoint_of, limits_of
 from relay.platforms.http import NoAnswer, Request, Response
-from relay.store.protocol import Attempt, Denied, Store
+from relay.store.protocol import Attempt, Denied, Lease, Store
 from relay.store.writer import Transactions
 
 Exchange = Callable[[Request], Awaitable[Response | NoAnswer]]
@@ -55,16 +55,17 @@ class Calls:
         self._platforms = platforms
 
     async def make(
-        self, send: Send, situation: Situation, message: Message, rates: Limits
+        self, lease: Lease, send: Send, situation: Situation, message: Message, rates: Limits
     ) -> Denied | Attempted:
-        """Makes the call that shows this message, if the budgets allow and nothing newer came."""
+        """Makes the call that shows this message, if the budgets allow and nothing newer came.
+        Raises StoreError and Fenced.
+        """
         target, state, card, step = situation.target, situation.state, send.card, send.step
         platform, now = self._platforms[target.lane.platform], self._clock()
         since = now if card.waiting_since is None else card.waiting_since
         attempt = Attempt(target.lane, card.group, card.fingerprint, step, send.rank, since)
-        begin = partial(
-            self._store.begin, attempt, limits_of(target, state, rates, self._platforms), now
-        )
+        limits = limits_of(target, state, rates, self._platforms)
+        begin = partial(self._store.begin, lease, attempt, limits, now)
         begun = await self._transactions.run(begin)
         if isinstance(begun, Denied):
             return begun

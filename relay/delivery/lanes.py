@@ -9,7 +9,8 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from relay.core.event import Event, Noted
 from relay.core.routing.lane import LaneKey
 from relay.delivery.pipeline import Next
-from relay.store.protocol import StoreError
+from relay.store.leases import Leases, SoleOwner
+from relay.store.protocol import Fenced, Lease, StoreError
 
 # Seconds from a turn that leaves nothing to do now to the next one: what comes is folded together.
 GATHER = 0.025
@@ -23,12 +24,16 @@ class Lanes:
 
     def __init__(
         self,
-        turn: Callable[[LaneKey], Awaitable[Next]],
+        turn: Callable[[Lease], Awaitable[Next]],
         clock: Callable[[], float],
         emit: Callable[[Event], None],
+        leases: Leases | None = None,
     ) -> None:
-        """`turn` does one turn and returns when the next is due (see `Pipeline.turn`)."""
+        """`turn` does one turn and returns when the next is due (see `Pipeline.turn`). Without
+        `leases` every lane is ours.
+        """
         self._turn = turn
+        self._leases = leases or SoleOwner()
         self._clock = clock
         self._emit = emit
         self._bells: dict[LaneKey, asyncio.Event] = {}
@@ -87,31 +92,56 @@ class Lanes:
 
     async def _run(self, lane: LaneKey, bell: asyncio.Event) -> None:
         loop = asyncio.get_running_loop()
+        lease, due = await self._taken(lane), Next(None)
         try:
-            while not self._stopping.is_set():
+            while lease and not self._stopping.is_set():
                 bell.clear()
-                due = await self._guarded(lane)
+                due = await self._guarded(lease)
                 ended = loop.time()
                 self.wake(due.wake)
                 if due.until is None and not bell.is_set():
                     return
                 if due.until is not None and (left := due.until - self._clock()) > 0:
+                    if not self._leases.is_worth_keeping(left):
+                        return
                     await _ring(bell, left)
                     if bell.is_set() and not self._stopping.is_set():
                         await asyncio.sleep(min(left, GATHER) - (loop.time() - ended))
         finally:
             del self._bells[lane]
+            if lease:
+                await self._give_up(lease, due.until)
 
-    async def _guarded(self, lane: LaneKey) -> Next:
+    async def _taken(self, lane: LaneKey) -> Lease | None:
+        try:
+            return await self._leases.take(lane)
+        except StoreError as error:
+            self._emit(_failed("lease", error))
+            return None
+
+    async def _give_up(self, lease: Lease, until: float | None) -> None:
+        try:
+            await self._leases.give_up(lease, until)
+        except StoreError as error:  # it runs out
+            self._emit(_failed("lease", error))
+
+    async def _guarded(self, lease: Lease) -> Next:
         await self._going.wait()
         try:
-            async with self.own(lane):
-                return await self._turn(lane)
+            async with self.own(lease.lane):
+                return await self._turn(lease)
         except StoreError as error:
-            self._emit(Noted("error", "storage failed", (("at", "turn"), ("err", str(error)))))
+            self._emit(_failed("turn", error))
+        except Fenced:
+            self._emit(Noted("warning", "somebody else has the lane"))
+            return Next(None)
         except Exception as error:  # noqa: BLE001 - a bug in one card must not silence the chat for good
             self._emit(Noted("error", "turn failed", (("err", repr(error)),)))
         return Next(self._clock() + AFTER_FAULT)
+
+
+def _failed(at: str, error: StoreError) -> Noted:
+    return Noted("error", "storage failed", (("at", at), ("err", str(error))))
 
 
 async def _ring(bell: asyncio.Event, seconds: float) -> None:

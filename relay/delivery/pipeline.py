@@ -5,6 +5,7 @@ begun and made, and its result kept for the next turn, which begins at once.
 import asyncio
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TypeVar
 
@@ -16,7 +17,7 @@ from relay.core.bot.people import described
 from relay.core.card.card import Card
 from relay.core.card.headline import headline, is_critical
 from relay.core.card.lane_state import LaneState
-from relay.core.card.outcome import Rejected, Unknown
+from relay.core.card.outcome import Rejected
 from relay.core.event import (
     ChatChanged,
     ChatMoved,
@@ -29,12 +30,12 @@ from relay.core.event import (
 from relay.core.routing.lane import LaneKey, Target
 from relay.core.turn.change import AttemptResult
 from relay.core.turn.compose import compose
-from relay.core.turn.decide import Send, Situation, hours_of
-from relay.core.turn.finish import Attempted, Contents, finish
+from relay.core.turn.decide import Send, Situation
+from relay.core.turn.finish import finish
 from relay.delivery.calls import Calls, Exchange
 from relay.platforms.contract import Platforms
-from relay.store.protocol import Denied, Ended, Store, StoreError
-from relay.store.turn import AFTER_BUG, Turn, take_turn
+from relay.store.protocol import Denied, Ended, Fenced, Lease, Store, StoreError
+from relay.store.turn import AFTER_BUG, Turn, doubt, take_turn
 from relay.store.writer import Transactions
 
 T = TypeVar("T")
@@ -56,6 +57,7 @@ class _Result(Struct, frozen=True):
     made.
     """
 
+    lease: Lease
     result: AttemptResult
     target: Target
     before: LaneState
@@ -97,71 +99,76 @@ class Pipeline:
         self._calls = Calls(store, transactions, exchange, clock, emit, platforms)
         self._results: dict[LaneKey, _Result] = {}
 
-    async def turn(self, lane: LaneKey) -> Next:
+    async def turn(self, lease: Lease) -> Next:
         """Settles the last call of the lane, folds new deliveries, and makes the next call if one
-        is due.
+        is due. Raises Fenced when somebody else has the lane: what the last call came to is unknown
+        to them, and they settle it so.
         """
-        config, kept = self._config.current, self._results.get(lane)
+        lane, config = lease.lane, self._config.current
+        kept = self._results.get(lane)
         result = kept.result if kept else None
-        job = partial(take_turn, self._store, lane, config, self._platforms, self._clock(), result)
+        now, jitter = self._clock(), self._jitter()
+        job = partial(take_turn, self._store, lease, config, self._platforms, now, result, jitter)
         try:
             turn = await self._transactions.run_unsynced(job)
+        except Fenced:
+            self._results.pop(lane, None)
+            raise
         except StoreError:
             if kept is None:
                 raise
-            return await self._settle_alone(lane, kept)
+            return await self._settle_alone(lease, kept)
         self._settled(lane, kept)
         self._tell(turn, kept.result if kept else None)
         if isinstance(turn.next, Send) and turn.situation:
-            until = await self._guarded(turn.next, turn.situation, config)
+            until = await self._guarded(lease, turn.next, turn.situation, config)
             until = until if turn.hand_over_at is None else min(until, turn.hand_over_at)
             return Next(until, turn.woken)
         return Next(None if isinstance(turn.next, Send) else turn.next.until, turn.woken)
 
-    async def recover(self) -> None:
-        """Settles as unknown the calls that an earlier run began: the chats may have their
-        messages.
-        """
-        self._results.clear()
-        await self._settle_doubt(None, "the relay stopped during the call")
-
     async def settle_all(self) -> None:
         """Keeps the results of the last calls when no turn follows."""
-        for lane, kept in tuple(self._results.items()):
-            await self._settle_alone(lane, kept)
+        for kept in tuple(self._results.values()):
+            with suppress(Fenced):
+                await self._settle_alone(kept.lease, kept)
 
-    async def _settle_alone(self, lane: LaneKey, kept: _Result) -> Next:
+    async def _settle_alone(self, lease: Lease, kept: _Result) -> Next:
         """Keeps what a platform has done where nothing else can be done now: a full disk has room
         for that.
         """
         try:
-            ended = await self._transactions.run(partial(self._store.settle, kept.result))
+            settle = partial(self._store.settle, lease, kept.result)
+            ended = await self._transactions.run(settle)
         except StoreError as error:
             self._emit(_not_recorded(error))
         else:
-            self._settled(lane, kept)
+            self._settled(lease.lane, kept)
             for each in ended:
-                self._emit(settled(lane, each, kept.result.dead, _lost(each, kept.result)))
+                self._emit(settled(lease.lane, each, kept.result.dead, _lost(each, kept.result)))
         return Next(self._clock() + SETTLE_AGAIN)
 
-    async def _guarded(self, send: Send, situation: Situation, config: ActiveConfig) -> float:
+    async def _guarded(
+        self, lease: Lease, send: Send, situation: Situation, config: ActiveConfig
+    ) -> float:
         """Makes the call; returns when the next turn is due. A bug in one card must not silence the
         others of its chat: the card waits for a while.
         """
         lane, card = situation.target.lane, send.card
         try:
-            return await self._call(send, situation, config)
-        except StoreError:
+            return await self._call(lease, send, situation, config)
+        except (StoreError, Fenced):
             raise
         except Exception:
-            await self._settle_doubt(lane, "the relay failed during the call")
+            await self._settle_doubt(lease, "the relay failed during the call")
             state = await self._transactions.run(partial(self._store.state, lane))
             until = max(self._clock(), state.retry_at) + AFTER_BUG
-            postponed = partial(self._store.postpone, lane, card.group, card.fingerprint, until)
+            postponed = partial(self._store.postpone, lease, card.group, card.fingerprint, until)
             await self._transactions.run(postponed)
             raise
 
-    async def _call(self, send: Send, situation: Situation, config: ActiveConfig) -> float:
+    async def _call(
+        self, lease: Lease, send: Send, situation: Situation, config: ActiveConfig
+    ) -> float:
         target, policy = situation.target, situation.policy
         form = self._platforms[target.lane.platform].FORM
         calls = self._calls_made.setdefault(target.lane, deque(maxlen=_MOST_CALLS))
@@ -169,7 +176,7 @@ class Pipeline:
         composed = await _beside(len(send.card.entries), composing)
         if composed.failed:
             self._emit(TemplateFailed(policy.template, composed.failed))
-        attempted = await self._calls.make(send, situation, composed.message, config.limits)
+        attempted = await self._calls.make(lease, send, situation, composed.message, config.limits)
         if isinstance(attempted, Denied):
             return attempted.until
         calls.append(attempted.at)
@@ -178,29 +185,16 @@ class Pipeline:
             why = f"refused by the platform: {outcome.why}"
             self._emit(TemplateFailed(policy.template, why))
         result = finish(send, situation, composed.contents, attempted, self._jitter())
-        self._results[target.lane] = _Result(result, target, situation.state)
+        self._results[target.lane] = _Result(lease, result, target, situation.state)
         return attempted.at
 
-    async def _settle_doubt(self, lane: LaneKey | None, why: str) -> None:
-        """Settles as unknown the calls of the lane, or of all, that were begun: the message may
-        stand in the chat.
-        """
-        for attempt in await self._transactions.run(self._store.in_doubt):
-            if lane not in (None, attempt.lane):
-                continue
-            config, now = self._config.current, self._clock()
-            state = await self._transactions.run(partial(self._store.state, attempt.lane))
-            card = await self._transactions.run(
-                partial(self._store.card, attempt.lane, attempt.group, attempt.fingerprint)
-            )
-            target = config.target(attempt.lane, card.receiver) if card else None
-            if card and target:
-                send = Send(card, attempt.step, attempt.rank)
-                hours = hours_of(card, target, config, now)
-                situation = Situation(now, target, state, hours)
-                unknown = Attempted(now, Unknown(why, stopped=True), state)
-                result = finish(send, situation, Contents(), unknown, self._jitter())
-                await self._insist(partial(self._store.settle, result))
+    async def _settle_doubt(self, lease: Lease, why: str) -> None:
+        """Settles as unknown the call of the lane that was begun: its message may stand."""
+        config, now, jitter = self._config.current, self._clock(), self._jitter()
+        reading = partial(doubt, self._store, lease.lane, config, now, jitter, why)
+        result = await self._transactions.run(reading)
+        if result is not None:
+            await self._insist(partial(self._store.settle, lease, result))
 
     async def _insist(self, job: Callable[[], T]) -> T:
         """What a platform did cannot be undone: it is kept however long the storage takes."""

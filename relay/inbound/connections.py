@@ -219,7 +219,7 @@ class _Connection(web.RequestHandler):
         exc: BaseException | None = None,  # noqa: ARG002 - aiohttp's signature; its text repeats the request
         message: str | None = None,  # noqa: ARG002 - likewise
     ) -> web.StreamResponse:
-        """The answer to what is no HTTP request."""
+        """The answer to what is not an HTTP request."""
         if request.writer.output_size > 0:
             raise ConnectionError("part of an answer is sent already")
         response = (

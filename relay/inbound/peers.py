@@ -49,7 +49,8 @@ def is_loopback(host: str) -> bool:
 @lru_cache(maxsize=64)  # the same few senders ask all the time
 def is_own_host(header: str, external: str) -> bool:
     """Whether a `Host` header names loopback or the host of `--web.external-url`. A page of a
-    browser reaches loopback under a name of its own; a request without the header is no browser's.
+    browser reaches loopback under a name of its own; a request without the header is not a
+    browser's.
     """
     host = header.strip()
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]

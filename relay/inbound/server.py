@@ -33,7 +33,8 @@ _METHODS = {"/-/healthy": _READ, "/-/ready": _READ, "/metrics": _READ, "/-/reloa
 _PROMETHEUS = re.compile(r".*/api/v[12]/alerts/?")
 _HINT = ": Alertmanager's webhook posts to /alerts"
 _FOR_ALERTMANAGER = (
-    "this is no Alertmanager: point Prometheus at Alertmanager, and its webhook at /alerts here"
+    "alert-relay is not an Alertmanager: point Prometheus at Alertmanager, and its webhook at "
+    "/alerts here"
 )
 _WITH_SOURCE = re.compile(r"/alerts/[^/]+/?")
 _BAD_SOURCE = (

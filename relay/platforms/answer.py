@@ -153,7 +153,7 @@ def outcome_of(
     why = why_of(row, answer)
     match row.outcome:
         case "Delivered":
-            return Delivered(delivered) if delivered else Unknown("the answer names no message")
+            return Delivered(delivered) if delivered else Unknown("the answer has no message id")
         case "RateLimited":
             return limited
         case "Moved":
@@ -221,8 +221,8 @@ def int_of(value: object) -> int:
 
 
 def positive_id(value: object) -> str:
-    """A message's, channel's or thread's id as text; empty when `value` is no positive number of at
-    most 20 digits.
+    """A message's, channel's or thread's id as text; empty when `value` is not a positive number
+    of at most 20 digits.
     """
     text = str(value) if isinstance(value, int) and not isinstance(value, bool) else text_of(value)
     return (

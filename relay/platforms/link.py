@@ -13,7 +13,7 @@ _MAX_HOST = 253
 
 @lru_cache(maxsize=1024)
 def spelled(address: str) -> str:
-    """`address` as RFC 3986 spells it, or empty when it is no http or https address of a host.
+    """`address` as RFC 3986 spells it, or empty when it is not an http or https address of a host.
 
     An address with a user name in it is none: it hides where it leads, and may hold a password.
     """

@@ -52,7 +52,7 @@ def lead_to_sandbox(active: ActiveConfig, url: str) -> OwnChats:
 
 
 class _Numbers:
-    """Ids that a platform takes for those of the file; made up for what is no number."""
+    """Ids that a platform takes for those of the file; made up for what is not a number."""
 
     def __init__(self) -> None:
         self._made: dict[tuple[str, str], int] = {}

@@ -48,7 +48,7 @@ class Watch:
 
     def secrets_changed(self) -> bool:
         """Whether a secret file holds something else than at the last look. One that cannot be read
-        now, or that the configuration did not name then, is no change."""
+        now, or that the configuration did not name then, is not a change."""
         before = self._secrets
         self.changed()
         self._secrets = before | self._files.secrets

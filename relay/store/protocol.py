@@ -44,6 +44,21 @@ class NewerSchema(Exception):  # noqa: N818 - it is a state of the file, told to
     """The storage was written by a newer alert-relay; the file is untouched."""
 
 
+class Fenced(Exception):  # noqa: N818 - it is a state of the lane, of which its former owner hears
+    """Another owner has the lane since: nothing of the transaction was kept, and the turn is
+    dropped.
+    """
+
+
+class Lease(Struct, frozen=True):
+    """The right to work on a lane, under the epoch in which it was taken. Every write of a lane
+    carries it; one of an earlier epoch than the lane's raises Fenced.
+    """
+
+    lane: LaneKey
+    epoch: int = 0
+
+
 class NewPayload(Struct, frozen=True):
     """A notification, or a part of one, with what follows from it. `body` is the notification,
     encoded; `notification` spares a reading of it. `discarded` alerts go to no chat; `generation`
@@ -72,7 +87,8 @@ class Kept(Struct, frozen=True):
 class Open(Struct, frozen=True):
     """A delivery not folded yet, for the card of `group` and `fingerprint`: another group than the
     notification's where its alerts have their lines there. `alerts` are indexes into the
-    notification's alerts; None: all of them. `owner` is another receiver than its own where it is a
+    notification's alerts; None: all of them. `generation` is that of the configuration that routed
+    it. `owner` is another receiver than its own where it is a
     copy for a fallback."""
 
     seq: int
@@ -83,6 +99,7 @@ class Open(Struct, frozen=True):
     alerts: tuple[int, ...] | None
     accepted_at: float
     notification: Notification
+    generation: int = 0
 
 
 class Beside(Struct, frozen=True):
@@ -201,7 +218,12 @@ class Store(Protocol):
         now, also those of earlier turns that were not returned.
         """
 
-    def claim(self, lane: LaneKey, now: float, page: int) -> Claim:
+    def take(self, lane: LaneKey) -> Lease | None:
+        """Takes the lane, or None when somebody else has it. Where one process owns the storage it
+        has every lane.
+        """
+
+    def claim(self, lease: Lease, now: float, page: int) -> Claim:
         """The lane's state, at most `page` open deliveries in order of acceptance, and the cards at
         hand. With a page to read, what was accepted is brought to all lanes first."""
 
@@ -217,16 +239,16 @@ class Store(Protocol):
         """One card, if there is one."""
 
     def fold(
-        self, lane: LaneKey, changes: Sequence[CardChange], now: float | None = None
+        self, lease: Lease, changes: Sequence[CardChange], now: float | None = None
     ) -> tuple[Ended, ...]:
         """Keeps folded cards and binds their deliveries to them. `now`, here and below, is the end
         of the deliveries that end (Unix seconds).
         """
 
-    def unfold(self, lane: LaneKey, group: GroupId, fingerprint: str) -> None:
+    def unfold(self, lease: Lease, group: GroupId, fingerprint: str) -> None:
         """Forgets a card that no receiver shows any more: its pending deliveries are open again."""
 
-    def route_again(self, lane: LaneKey, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
+    def route_again(self, lease: Lease, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
         """Adds an open delivery, which nobody will take in, to the lanes of `ways`, but for those
         that were told of the same payload or of something newer. What a copy stands for is to be
         copied once more. A lane that is down tells the others why this comes late. Returns the
@@ -234,7 +256,7 @@ class Store(Protocol):
 
     def dismiss(
         self,
-        lane: LaneKey,
+        lease: Lease,
         seqs: Sequence[int],
         settlement: Settlement,
         why: str,
@@ -248,11 +270,13 @@ class Store(Protocol):
         """The times that an alert (by its fingerprint) fired and that ended since then, the oldest
         first; kept for seven days."""
 
-    def begin(self, attempt: Attempt, limits: Sequence[Limit], now: float) -> Begun | Denied:
+    def begin(
+        self, lease: Lease, attempt: Attempt, limits: Sequence[Limit], now: float
+    ) -> Begun | Denied:
         """Takes the budgets and writes the attempt as in doubt, or says when to come again: at once
         when something was accepted for the card that it has not taken in."""
 
-    def settle(self, result: AttemptResult) -> tuple[Ended, ...]:
+    def settle(self, lease: Lease, result: AttemptResult) -> tuple[Ended, ...]:
         """Keeps the card and lane after an attempt, ends the deliveries that are done, closes the
         attempt.
         """
@@ -260,25 +284,23 @@ class Store(Protocol):
     def room(self, limits: Sequence[Limit], now: float, seconds: float) -> float:
         """How many calls all these budgets let through in the next seconds."""
 
-    def absorb(self, lane: LaneKey, how: Absorb, now: float) -> None:
+    def absorb(self, lease: Lease, how: Absorb, now: float) -> None:
         """Puts the cards that wait for their first message into the lane's digest (see `Absorb`);
         each is rechecked when what it may hold back is over, if nothing comes before."""
 
-    def follow(self, lane: LaneKey, change: CardChange, now: float) -> None:
+    def follow(self, lease: Lease, change: CardChange, now: float) -> None:
         """Keeps the digest, and gives one urgent card that it has shown a message of its own: one
         that it only counts before one that it names, then the oldest.
         """
 
-    def wake_api(
-        self, lane: LaneKey, since: float, now: float, pause: float
-    ) -> tuple[LaneKey, ...]:
+    def wake_api(self, lease: Lease, since: float, now: float, pause: float) -> tuple[LaneKey, ...]:
         """A call of the lane got through, the first one since then: other lanes of its API whose
         trouble began later may call again, once `pause` seconds have passed since their last call.
         Returns them."""
 
     def copy_to_fallback(
         self,
-        lane: LaneKey,
+        lease: Lease,
         receiver: str,
         fallback: str,
         to: Sequence[LaneKey],
@@ -302,7 +324,7 @@ class Store(Protocol):
 
     def supersede(
         self,
-        lane: LaneKey,
+        lease: Lease,
         group: GroupId,
         fingerprint: str,
         before: float,
@@ -315,7 +337,7 @@ class Store(Protocol):
         each owner stays: it shows how long the card waits.
         """
 
-    def look_again(self, lane: LaneKey, now: float) -> None:
+    def look_again(self, lease: Lease, now: float) -> None:
         """Makes the cards of the lane that wait for a call due, whatever they pause for."""
 
     def pending_lanes(self) -> tuple[tuple[LaneKey, str], ...]:
@@ -347,12 +369,10 @@ class Store(Protocol):
         lane meanwhile.
         """
 
-    def in_doubt(self) -> tuple[Attempt, ...]:
-        """Attempts that an earlier run began and did not settle."""
+    def in_doubt(self, lane: LaneKey) -> Attempt | None:
+        """The attempt on the lane that was begun and not settled."""
 
-    def postpone(
-        self, lane: LaneKey, group: GroupId, fingerprint: str, until: float | None
-    ) -> None:
+    def postpone(self, lease: Lease, group: GroupId, fingerprint: str, until: float | None) -> None:
         """Lets the card wait until then, whatever is due; None: until something comes for it."""
 
     def recheck(self, now: float) -> None:
@@ -364,7 +384,7 @@ class Store(Protocol):
         """The cards that fire of groups whose keys begin as this one's."""
 
     def wakes(self) -> tuple[tuple[LaneKey, float], ...]:
-        """Lanes that have work, with when (0.0: open deliveries wait)."""
+        """Lanes that have work, with when (0.0: open deliveries wait, or a call is in doubt)."""
 
     def down(self) -> tuple[tuple[LaneKey, Down], ...]:
         """The lanes whose chats refuse us, by their keys; of the present configuration or not."""
@@ -384,6 +404,9 @@ class Store(Protocol):
         last of a payload or of a closed card goes that as well. While fewer are found than may be,
         the next cards are looked at: each closed one without deliveries is found in the end.
         Returns how many deliveries and cards were forgotten."""
+
+    def newest_generation(self) -> int:
+        """The generation of the configuration that was last put in force, by whichever process."""
 
     def configured(self, sha256: str, now: float) -> int:
         """The generation of the configuration with this digest, which is in force from now on: one

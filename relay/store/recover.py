@@ -17,9 +17,9 @@ from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.core.turn.change import CardChange
 from relay.store.protocol import NewPayload, Store
+from relay.store.sql.unreadable import ERRORS, readable
 from relay.store.sqlite import damaged_file as wreck
 from relay.store.sqlite.damaged_file import Wreck, WreckedCard, WreckedDelivery, WreckedLane
-from relay.store.sqlite.unreadable import ERRORS, readable
 
 T = TypeVar("T")
 _lane_key = msgspec.json.Decoder(LaneKey).decode
@@ -132,8 +132,9 @@ def _welcome(store: Store, people: People) -> Salvaged:
 
 def _take_in(store: Store, piece: Piece) -> Salvaged:
     known = store.card(piece.lane, piece.group, piece.fingerprint)
-    if known is None and piece.change is not None:
-        store.fold(piece.lane, [piece.change])
+    lease = store.take(piece.lane) if known is None and piece.change is not None else None
+    if lease and piece.change is not None:
+        store.fold(lease, [piece.change])
     wanted = [
         new_payload
         for new_payload in piece.arrivals

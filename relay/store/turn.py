@@ -21,6 +21,7 @@ from relay.core.card.digest import DIGEST, is_old, share
 from relay.core.card.failures import hastened, name_of, owes_fallback, yields
 from relay.core.card.fold import Arriving, fold
 from relay.core.card.lane_state import LaneState
+from relay.core.card.outcome import Unknown
 from relay.core.card.step import Rank, Wait
 from relay.core.card.view import EPISODES_KEPT, Memory
 from relay.core.event import EndReason, Settlement
@@ -45,9 +46,10 @@ from relay.core.turn.decide import (
     leaving,
     pause,
 )
+from relay.core.turn.finish import Attempted, Contents, finish
 from relay.platforms.contract import Platforms
 from relay.platforms.endpoint import limits_of
-from relay.store.protocol import Claim, Ended, Open, Store
+from relay.store.protocol import Claim, Ended, Lease, Open, Store
 
 PAGE = 128  # deliveries folded at a time
 AFTER_BUG = 15.0  # seconds for which the others of its chat go before a card at which a turn failed
@@ -55,6 +57,7 @@ _LARGE = 2000  # alerts whose folding is a turn of its own: others get the store
 _MOST_TWINS = 3  # alerts of a card that may be one thing at several severities
 _MOST_SAVED = 16  # cards that a turn keeps without a call before others get the store's thread
 _MOMENT = 0.01  # seconds: what is due is due, however its time is rounded
+LEFT_ALONE = 5.0  # seconds for which a lane is left to processes with a newer configuration
 _YIELDS = 5.0  # seconds for which a card that failed lets others of its lane go first
 _Key = tuple[GroupId, str]
 
@@ -92,25 +95,33 @@ class Turn(Struct, frozen=True):
 
 def take_turn(
     store: Store,
-    lane: LaneKey,
+    lease: Lease,
     config: ActiveConfig,
     platforms: Platforms,
     now: float,
     result: AttemptResult | None,
+    jitter: float = 0.5,
 ) -> Turn:
     """One turn of the lane at `now` (Unix seconds), inside `Store.batch`. `result` is the result of
-    the last call. Raises StoreError.
+    the last call; without one, a call that somebody began and did not settle is settled as unknown,
+    with `jitter` (0 to 1) in its pause. Raises StoreError and Fenced.
     """
-    turn = _Turn(store, lane, config, platforms, now)
+    lane = lease.lane
+    turn = _Turn(store, lease, config, platforms, now)
+    result = result or doubt(store, lane, config, now, jitter)
     if result is not None:
         turn.settle(result)
-    claim = store.claim(lane, now, PAGE)
+    claim = store.claim(lease, now, PAGE)
     turn.wake(claim.woken)
+    if turn.is_out_of_date(claim):
+        return turn.done(Wait(now + LEFT_ALONE))
     if claim.page or claim.more:
         size = turn.fold(claim)
         if claim.more or size > _LARGE:
             return turn.done(Wait(now))
-        claim = store.claim(lane, now, 0)
+        claim = store.claim(lease, now, 0)
+        if turn.is_out_of_date(claim):
+            return turn.done(Wait(now + LEFT_ALONE))
     urgent = bool(claim.cards) and claim.rank == Rank.URGENT
     targets, called_at = config.targets(lane), claim.called_at
     paused = pause(claim.state, targets, now, urgent=urgent, called_at=called_at)
@@ -124,18 +135,44 @@ def take_turn(
         sent = turn.bring(claim, claim.cards[0])
         if sent is not None:
             return turn.done(*sent)
-        claim = store.claim(lane, now, 0)
+        claim = store.claim(lease, now, 0)
+        if turn.is_out_of_date(claim):
+            return turn.done(Wait(now + LEFT_ALONE))
     return turn.done(Wait(now))
+
+
+def doubt(
+    store: Store,
+    lane: LaneKey,
+    config: ActiveConfig,
+    now: float,
+    jitter: float,
+    why: str = "the relay stopped during the call",
+) -> AttemptResult | None:
+    """The result of a call that was begun and whose answer nobody has: the message may stand in the
+    chat. None without such a call, and where nobody shows its card any more.
+    """
+    attempt = store.in_doubt(lane)
+    card = store.card(lane, attempt.group, attempt.fingerprint) if attempt else None
+    target = config.target(lane, card.receiver) if card else None
+    if attempt is None or card is None or target is None:
+        return None
+    state = store.state(lane)
+    situation = Situation(now, target, state, hours_of(card, target, config, now))
+    unknown = Attempted(now, Unknown(why, stopped=True), state)
+    send = Send(card, attempt.step, attempt.rank)
+    return finish(send, situation, Contents(), unknown, jitter)
 
 
 class _Turn:
     """A turn under way: what it did so far."""
 
     def __init__(
-        self, store: Store, lane: LaneKey, config: ActiveConfig, platforms: Platforms, now: float
+        self, store: Store, lease: Lease, config: ActiveConfig, platforms: Platforms, now: float
     ) -> None:
         self._store = store
-        self._lane = lane
+        self._lease = lease
+        self._lane = lease.lane
         self._config = config
         self._platforms = platforms
         self._now = now
@@ -163,6 +200,17 @@ class _Turn:
             absent=tuple(dict.fromkeys(self._absent)),
         )
 
+    def is_out_of_date(self, claim: Claim) -> bool:
+        """What is at hand was routed by a newer configuration than ours, or nobody shows it by
+        ours, which is not the newest: another process knows better.
+        """
+        ours = self._config.generation
+        if any(opened.generation > ours for opened in claim.page):
+            return True
+        receivers = (*(o.receiver for o in claim.page), *(card.receiver for card in claim.cards))
+        gone = any(self._config.target(self._lane, receiver) is None for receiver in receivers)
+        return gone and ours < self._store.newest_generation()
+
     def wake(self, lanes: tuple[LaneKey, ...]) -> None:
         self._woken += [lane for lane in lanes if lane != self._lane]
 
@@ -180,11 +228,11 @@ class _Turn:
         key = None if card.group == DIGEST else (card.group, card.fingerprint)
         if result.dead or owes_fallback(card.failures):
             self.copy_to_fallbacks(key)
-        self.end(self._store.settle(result), result.dead)
+        self.end(self._store.settle(self._lease, result), result.dead)
         if result.state.recovered_at >= result.now:
-            self._store.look_again(self._lane, result.now)
+            self._store.look_again(self._lease, result.now)
         if result.passed:
-            woken = self._store.wake_api(self._lane, since, self._now, URGENT_PAUSE)
+            woken = self._store.wake_api(self._lease, since, self._now, URGENT_PAUSE)
             self._woken += woken
         if result.shown:
             self._start_clocks(card, result.now)
@@ -222,7 +270,7 @@ class _Turn:
             return
         now = self._overlaid(card, target)
         if (now.acting, now.owed) != (card.acting, card.owed):
-            self._store.postpone(self._lane, card.group, card.fingerprint, self._now)
+            self._store.postpone(self._lease, card.group, card.fingerprint, self._now)
 
     def fold(self, claim: Claim) -> int:
         """Lays the page over its cards, and gives how many alerts these have. Deliveries whose chat
@@ -243,7 +291,7 @@ class _Turn:
                 continue
             card = known.get(key) or Card(*key, receiver=target.policy.receiver)
             changes.append(self._folded(card, page, claim, target, digest))
-        self.end(self._store.fold(self._lane, changes, self._now))
+        self.end(self._store.fold(self._lease, changes, self._now))
         if claim.state.down:
             self.copy_to_fallbacks()
         for change in changes:
@@ -291,8 +339,8 @@ class _Turn:
         how: Settlement = "merged" if ways or empty else "dead"
         routed_again = how == "merged"
         why = EndReason.ROUTED_AGAIN if routed_again else EndReason.RECEIVER_REMOVED
-        self._woken += self._store.route_again(self._lane, opened.seq, ways)
-        self.end(self._store.dismiss(self._lane, [opened.seq], how, why, self._now), why)
+        self._woken += self._store.route_again(self._lease, opened.seq, ways)
+        self.end(self._store.dismiss(self._lease, [opened.seq], how, why, self._now), why)
 
     def _supersede(self, card: Card, page: Sequence[Open]) -> None:
         """What waits for the card beside the oldest delivery and the newest payload has been merged
@@ -309,7 +357,7 @@ class _Turn:
         into = max((opened.seq for opened in own if opened.accepted_at == before), default=None)
         empty_before = page[-1].accepted_at
         ended = self._store.supersede(
-            self._lane, card.group, card.fingerprint, before, empty_before, into, self._now
+            self._lease, card.group, card.fingerprint, before, empty_before, into, self._now
         )
         self.end(ended)
 
@@ -327,7 +375,7 @@ class _Turn:
             return
         for owner in self._config.owners(receiver, fallback):
             self._woken += self._store.copy_to_fallback(
-                self._lane, receiver, fallback, to, owner=owner, card=card, before=before
+                self._lease, receiver, fallback, to, owner=owner, card=card, before=before
             )
 
     def _hand_over(self) -> float | None:
@@ -350,11 +398,11 @@ class _Turn:
         """
         target = self._config.target(self._lane, card.receiver)
         if target is None:
-            self._store.unfold(self._lane, card.group, card.fingerprint)
+            self._store.unfold(self._lease, card.group, card.fingerprint)
             return Wait(self._now), None
         later = self._goes_later(claim, card, target)
         if later > self._now:
-            self._store.postpone(self._lane, card.group, card.fingerprint, later)
+            self._store.postpone(self._lease, card.group, card.fingerprint, later)
             return None
         try:
             card = self._overlaid(card, target)
@@ -363,7 +411,7 @@ class _Turn:
         except Exception as error:  # noqa: BLE001 - see above
             self._bugs.append(repr(error))
             later = self._now + AFTER_BUG
-            self._store.postpone(self._lane, card.group, card.fingerprint, later)
+            self._store.postpone(self._lease, card.group, card.fingerprint, later)
             return None
         match decision:
             case Send():
@@ -371,13 +419,13 @@ class _Turn:
                 return decision, situation
             case Save(change, contradicted) | Close(change, contradicted):
                 self._note(card, contradicted)
-                self.end(self._store.fold(self._lane, [change], self._now))
+                self.end(self._store.fold(self._lease, [change], self._now))
             case Absorb():
-                self._store.absorb(self._lane, decision, self._now)
+                self._store.absorb(self._lease, decision, self._now)
             case Follow(change):
-                self._store.follow(self._lane, change, self._now)
+                self._store.follow(self._lease, change, self._now)
             case Wait(until=until):
-                self._store.postpone(self._lane, card.group, card.fingerprint, until)
+                self._store.postpone(self._lease, card.group, card.fingerprint, until)
         return None
 
     def _goes_later(self, claim: Claim, card: Card, target: Target) -> float:

@@ -18,12 +18,12 @@ from aiohttp.test_utils import TestServer
 from relay.app import App, Options
 from relay.core.action.episode import alert_key
 from relay.core.event import Event, Noted
-from relay.sandbox.alertmanager import TwinAlertmanager
-from relay.sandbox.discord_gateway import GatewaySandbox, SandboxInteraction
 from relay.sandbox.server import Sandbox
 from relay.sandbox.telegram_updates import Query
 from tests.acceptance.life import hurry
 from tests.acceptance.processes import until
+from tests.gateway_sandbox import GatewaySandbox, SandboxInteraction
+from tests.twin_alertmanager import TwinAlertmanager
 
 TOKEN, CHAT, SPARE = "111:sandboxtoken", -1001, -1002
 DISCORD_USER, CHANNEL, APPLICATION = "555555555555", 7777777, "9000001"

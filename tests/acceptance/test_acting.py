@@ -13,7 +13,6 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from relay.core.routing.matcher import Matcher
-from relay.sandbox.alertmanager import TwinSilence
 from relay.sandbox.server import Sandbox
 from relay.sandbox.telegram_updates import Query
 from tests.acceptance.acting import (
@@ -29,8 +28,10 @@ from tests.acceptance.acting import (
     acting,
 )
 from tests.acceptance.processes import processes, start_relay, until
+from tests.twin_alertmanager import TwinSilence
 
 
+@pytest.mark.medium
 async def test_a_take_shows_on_the_cards_of_all_chats_and_is_given_back(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -47,6 +48,7 @@ async def test_a_take_shows_on_the_cards_of_all_chats_and_is_given_back(
         assert len(here.texts(CHAT)) == 1
 
 
+@pytest.mark.medium
 async def test_a_take_is_of_the_alerts_that_were_shown_and_ends_with_them(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -65,6 +67,7 @@ async def test_a_take_is_of_the_alerts_that_were_shown_and_ends_with_them(
         assert "✋" not in here.texts(CHAT)[0]
 
 
+@pytest.mark.medium
 async def test_without_actions_there_are_no_buttons_and_an_old_one_says_so(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -86,6 +89,7 @@ async def test_without_actions_there_are_no_buttons_and_an_old_one_says_so(
         assert query.answer == "Buttons are switched off."
 
 
+@pytest.mark.medium
 async def test_a_press_makes_one_silence_that_all_cards_show_until_it_is_ended(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -106,6 +110,7 @@ async def test_a_press_makes_one_silence_that_all_cards_show_until_it_is_ended(
         assert "🔕 1 h" in here.buttons()
 
 
+@pytest.mark.medium
 async def test_a_silence_made_elsewhere_shows_and_its_alerts_count_as_reported(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -122,6 +127,7 @@ async def test_a_silence_made_elsewhere_shows_and_its_alerts_count_as_reported(
         await here.shows(absent="🔕 until")
 
 
+@pytest.mark.medium
 async def test_what_a_payload_no_longer_lists_is_asked_for_at_once(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -136,6 +142,7 @@ async def test_what_a_payload_no_longer_lists_is_asked_for_at_once(
         await here.shows("🔕 until", "Ben: deploy")
 
 
+@pytest.mark.medium
 async def test_a_failing_alertmanager_changes_no_card_and_gets_one_silence(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -149,6 +156,7 @@ async def test_a_failing_alertmanager_changes_no_card_and_gets_one_silence(
         assert len(here.twin.cluster.silences) == 1
 
 
+@pytest.mark.medium
 async def test_a_reload_takes_everything_away_and_brings_it_back(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -178,6 +186,7 @@ heartbeats:
 """
 
 
+@pytest.mark.medium
 async def test_a_heartbeat_is_lost_and_back_and_is_no_message_of_its_own(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -205,6 +214,7 @@ ESCALATE = """\
 """
 
 
+@pytest.mark.medium
 async def test_what_nobody_takes_rings_and_goes_to_another_receiver(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -223,6 +233,7 @@ async def test_what_nobody_takes_rings_and_goes_to_another_receiver(
         assert "left out" not in here.texts(CHAT)[0]
 
 
+@pytest.mark.medium
 async def test_what_was_taken_does_not_escalate(sandbox: Sandbox, tmp_path: Path) -> None:
     async with acting(sandbox, tmp_path, has_alertmanager=False, escalate=ESCALATE) as here:
         await here.post("a")
@@ -261,6 +272,7 @@ async def test_a_kill_between_a_press_and_its_answer_loses_and_doubles_nothing(
             await until("it is answered", partial(is_answered, query))
 
 
+@pytest.mark.medium
 async def test_a_silence_of_ones_own_length_by_a_reply_and_by_a_form(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -286,6 +298,7 @@ async def test_a_silence_of_ones_own_length_by_a_reply_and_by_a_form(
         assert here.silences[1].startswith("Other: deploy, by Anna (discord ")
 
 
+@pytest.mark.medium
 async def test_the_message_command_takes_the_whole_card_and_two_presses_take_over(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -310,6 +323,7 @@ ENDPOINT = f"""endpoint
   discord_public_key: {KEY.public_key().public_bytes_raw().hex()}"""
 
 
+@pytest.mark.medium
 async def test_interactions_that_discord_signed_may_be_posted(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -58,6 +58,7 @@ def storms(world: World) -> list[Message]:
     return [message for message in world.telegram.messages(CHAT) if message.text[0] in "🌊🟢➕"]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("count", [200, 400])
 @pytest.mark.parametrize("limits", CHATS)
 async def test_all_critical_groups_are_named_or_counted_within_a_minute(
@@ -85,6 +86,7 @@ async def test_all_critical_groups_are_named_or_counted_within_a_minute(
     assert all("🔴" not in message.text for message in world.telegram.messages(CHAT)[:1])
 
 
+@pytest.mark.medium
 async def test_all_critical_groups_are_named_or_counted_on_discord_too() -> None:
     world = World(discord_target())
     await burst(world, 200)
@@ -94,6 +96,7 @@ async def test_all_critical_groups_are_named_or_counted_on_discord_too() -> None
     assert [row.pending for row in world.balance()] == [0]
 
 
+@pytest.mark.medium
 async def test_a_digest_rings_again_when_urgent_groups_join_at_most_once_a_minute() -> None:
     world = World(limits=ONE_A_SECOND)
     await burst(world, 100)
@@ -177,6 +180,7 @@ async def test_many_known_groups_that_turn_critical_are_named_by_one_loud_messag
     assert len(world.telegram.messages(CHAT)) == 16
 
 
+@pytest.mark.medium
 async def test_a_new_critical_goes_before_many_silent_edits() -> None:
     world = World(telegram_target(policy=PATIENT))
     for number in range(80):

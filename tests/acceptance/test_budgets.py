@@ -152,6 +152,7 @@ async def test_topics_share_the_budget_of_their_group() -> None:
     assert busiest(made, 60) == 18
 
 
+@pytest.mark.medium
 async def test_topics_that_together_are_too_much_for_their_group_read_digests() -> None:
     world = by_team([topic(str(number), POLICY) for number in range(1, 11)])
     world.telegram.chats[CHAT].topics = dict.fromkeys(range(1, 11), "team")
@@ -276,6 +277,7 @@ async def test_threads_share_the_budget_of_their_webhook() -> None:
     assert busiest(made, 2) == 5
 
 
+@pytest.mark.medium
 async def test_webhooks_share_the_budget_of_their_address() -> None:
     world = World(*(webhook(1000 + number) for number in range(80)))
     for number in range(80):
@@ -331,6 +333,7 @@ async def test_the_most_urgent_card_of_all_topics_goes_first_then_each_topic_in_
     assert {rest.index(each[0]) for each in topics} == {0, 1, 2}
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("platform", "failure", "most"),
     [

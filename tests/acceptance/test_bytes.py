@@ -120,6 +120,7 @@ bodies = st.one_of(
 )  # fmt: skip
 
 
+@pytest.mark.medium
 def test_any_bytes_are_refused_with_a_typed_error_or_told_on_both_platforms() -> None:
     property_of(examples=60)
 

@@ -363,6 +363,7 @@ async def test_no_secret_is_seen_in_a_whole_life(tmp_path: Path, capsys: Output)
         await house.sandbox.stop()
 
 
+@pytest.mark.medium
 async def test_a_secret_that_stands_in_an_alert_does_not_come_into_the_log(tmp_path: Path) -> None:
     house = House(tmp_path)
     await house.open()

@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 import aiohttp
+import pytest
 
 from relay.app import App, Options
 from relay.sandbox import discord_text
@@ -35,6 +36,7 @@ receivers:
 """
 
 
+@pytest.mark.medium
 async def test_what_is_posted_stands_in_both_chats(tmp_path: Path) -> None:
     for name in NAMES:
         need_case(f"{name}.json")

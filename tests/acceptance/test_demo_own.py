@@ -106,6 +106,7 @@ def config(tmp_path: Path) -> Path:
 ADDRESS = "--web.listen-address=127.0.0.1:0"
 
 
+@pytest.mark.medium
 async def test_the_page_fires_and_resolves_an_alert_in_each_chat(
     tmp_path: Path, config: Path
 ) -> None:
@@ -119,6 +120,7 @@ async def test_the_page_fires_and_resolves_an_alert_in_each_chat(
         await it.shows("resolved")
 
 
+@pytest.mark.medium
 async def test_a_change_of_a_template_is_drawn_at_once_and_a_faulty_one_is_named(
     tmp_path: Path, config: Path
 ) -> None:
@@ -140,6 +142,7 @@ async def test_a_change_of_a_template_is_drawn_at_once_and_a_faulty_one_is_named
         assert "changed" in (await it.texts())["-1001000000001"]
 
 
+@pytest.mark.medium
 async def test_a_chat_fails_when_it_is_told_to(tmp_path: Path, config: Path) -> None:
     async with processes(tmp_path) as running, demo(running, config, ADDRESS) as it:
         await it.press("fail?platform=telegram&chat=-1001000000001")
@@ -152,6 +155,7 @@ async def test_a_chat_fails_when_it_is_told_to(tmp_path: Path, config: Path) -> 
         assert "Example" not in (await it.texts())["-1001000000001"]
 
 
+@pytest.mark.medium
 async def test_another_site_presses_no_button(tmp_path: Path, config: Path) -> None:
     async with processes(tmp_path) as running, demo(running, config, ADDRESS) as it:
         headers = {"Sec-Fetch-Site": "cross-site"}
@@ -162,6 +166,7 @@ async def test_another_site_presses_no_button(tmp_path: Path, config: Path) -> N
             assert response.status == 403
 
 
+@pytest.mark.medium
 def test_it_needs_no_network_but_loopback(config: Path) -> None:
     """In a network that has nothing but loopback all is delivered, and no call went elsewhere."""
     unshare = shutil.which("unshare")
@@ -213,6 +218,7 @@ def test_every_way_to_another_address_is_refused() -> None:
     assert done.stdout.split("\n")[:-1] == ["connected", *["refused"] * 6]
 
 
+@pytest.mark.medium
 def test_no_secret_proxy_or_address_of_the_file_is_left(config: Path) -> None:
     rules, faults = load(config, "check")
     assert rules, faults

@@ -31,6 +31,7 @@ from relay.core.webhook.payload import parse
 from relay.inbound.server import RequestLimits
 from relay.platforms import PLATFORMS
 from relay.platforms.http import Response
+from relay.platforms.link import spelled
 from relay.platforms.telegram.text import Entity, whole_address
 from tests.build import POLICY, T0
 from tests.platforms import hostile
@@ -154,6 +155,7 @@ def payloads(draw: st.DrawFn, most: int, largest: int) -> bytes:
     return json.dumps({**envelope, "groupLabels": {"alertname": pool[0], "team": pool[2]}}).encode()
 
 
+@pytest.mark.medium
 def test_every_generated_alert_arrives_and_is_named_or_counted() -> None:
     property_of(examples=10, most=30, largest=6_000)
 
@@ -292,7 +294,7 @@ def assert_all_told(card: Card, rendered: Rendered, text: str) -> None:
 def assert_telegram_shows_what_was_asked_for(sent: Sent, plain: Message | None) -> None:
     """Without entities, our own links are found by their addresses, each as a whole."""
     links = {
-        ("textEntityTypeUrl", whole_address(span.value))
+        ("textEntityTypeUrl", whole_address(spelled(span.value)))
         for span in (plain.body.spans if plain else ())
         if span.kind == "link"
     }

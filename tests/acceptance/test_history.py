@@ -168,7 +168,7 @@ async def test_a_held_alert_says_so_and_then_how_it_ended() -> None:
     await world.run(until=10)
     await world.post(of("Disk"))
     await world.run(until=20)
-    assert "Held since its end was told before" in (await said(world, "Disk"))[-1][0]
+    assert "Held: its end was shown before" in (await said(world, "Disk"))[-1][0]
     assert "held" in (await outcomes(world, "Disk"))[-1]
     await world.run(until=120)
     assert "Delivered" in (await said(world, "Disk"))[-1][0]
@@ -244,7 +244,7 @@ async def test_one_that_never_came_is_answered_by_when_its_source_was_last_heard
     heard = await world.commit(partial(world.store.last_heard, "Nope", None))
     assert isinstance(heard, LastHeard)
     assert never_came(heard, T0 + 90) == (
-        "Nope was never heard, as far as the storage remembers.",
+        "Nope was never heard, as far as the storage knows.",
         f"The default source was last heard {when(0)} (1m ago).",
     )
     heard = await world.commit(partial(world.store.last_heard, "Disk", ""))

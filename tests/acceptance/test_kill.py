@@ -107,6 +107,7 @@ def seen(sandbox: Sandbox, chat: int) -> list[Seen]:
     ]
 
 
+@pytest.mark.medium
 async def test_an_alert_is_delivered_although_the_relay_is_killed_right_after_its_answer(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

@@ -88,6 +88,7 @@ async def good_requests(relay: Relay) -> AsyncIterator[list[float]]:
         posting.cancel()
 
 
+@pytest.mark.medium
 async def test_a_good_request_beside_a_large_one_is_answered_at_once(tmp_path: Path) -> None:
     await _meet(tmp_path, 10_000)
 

@@ -372,6 +372,7 @@ ONE_FIRES, ONE_IS_OVER = (
 )
 
 
+@pytest.mark.medium
 @SOME
 @given(happenings)
 @example([ONE_FIRES, Pass(50.0), ONE_IS_OVER, Pass(3.0), Again(1), Pass(20.0)])  # a late snapshot

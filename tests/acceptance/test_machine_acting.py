@@ -5,6 +5,7 @@ same on all cards, and what the rows say.
 import asyncio
 from functools import partial
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -160,7 +161,7 @@ class Chats(World):
         self.dying = True
         for lane in CHATS.values():
             try:
-                await self.pipeline.turn(lane)
+                await self.turn(lane)
             except KeyboardInterrupt:
                 break
         await self.restart()
@@ -189,6 +190,7 @@ class Chats(World):
             assert each.holder.name in PEOPLE.values()
 
 
+@pytest.mark.medium
 @given(st.lists(OPS, max_size=14))
 @settings(deadline=None)
 def test_however_presses_payloads_kills_and_silences_meet_all_cards_say_the_same(

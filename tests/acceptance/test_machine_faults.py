@@ -192,6 +192,7 @@ SOME = settings(
 FIRE = [Post(number, ("firing", "absent", "absent")) for number in range(2)]
 
 
+@pytest.mark.medium
 @SOME
 @given(many)
 @example([Rest(0), FIRE[0], Pass(3.0), FIRE[1], Pass(31_000.0), Expire()])  # the second is untried

@@ -189,6 +189,7 @@ SOME = settings(
 )
 
 
+@pytest.mark.medium
 @SOME
 @given(happenings, st.booleans())
 @example([Fire(0), Fire(1), Regroup(1, "relay"), End(0, posted=True), Fire(0)], True)

@@ -178,6 +178,7 @@ SOME = settings(
 )
 
 
+@pytest.mark.medium
 @SOME
 @given(happenings)
 async def test_what_is_shows_in_a_card_or_in_the_digest_whatever_happens(
@@ -195,6 +196,7 @@ async def test_what_is_shows_in_a_card_or_in_the_digest_whatever_happens_for_lon
     await machine.live(Storm(), script)
 
 
+@pytest.mark.medium
 @SOME
 @given(criticals)
 async def test_what_is_urgent_shows_in_a_card_or_in_the_digest_whatever_happens(

@@ -96,6 +96,7 @@ MANY_FAIL = (
 SOME = settings(max_examples=15, suppress_health_check=list(HealthCheck), derandomize=True)
 
 
+@pytest.mark.medium
 @SOME
 @given(*MANY_FAIL)
 @example("hang", "telegram", [0.0, 0.0, 1.5, 16.0, 0.0, 31.0], 4)
@@ -203,6 +204,7 @@ async def test_nothing_expires_that_was_not_tried() -> None:
     assert "second" in world.telegram.transcript(CHAT)
 
 
+@pytest.mark.medium
 async def test_the_platforms_own_verdict_on_the_chat_is_a_try_of_all_that_waits_there() -> None:
     world = World()
     world.telegram.kick(CHAT)
@@ -303,6 +305,7 @@ async def test_what_waits_for_fallback_after_goes_there_for_whatever_reason() ->
     assert [row.pending for row in world.balance()] == [0]
 
 
+@pytest.mark.medium
 async def test_fallbacks_are_followed_along_a_chain_and_not_in_a_circle() -> None:
     chain = World(
         telegram_target(policy=replace(POLICY, fallback="spare")),
@@ -375,6 +378,7 @@ async def test_a_chat_that_got_nothing_for_ten_minutes_is_told_of_with_the_cause
     assert re.search("Alert-a", world.telegram.transcript(CHAT))
 
 
+@pytest.mark.medium
 async def test_one_card_that_fails_says_nothing_of_a_chat_that_takes_the_others() -> None:
     world = World()
     world.faults.add("telegram", "*", "blocked", text=BAD)

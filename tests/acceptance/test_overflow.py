@@ -52,6 +52,7 @@ async def test_on_telegram_it_is_a_silent_reply_that_says_how_many() -> None:
     assert (listed.text, listed.reply_to, listed.silent) == ("150 alerts", card.id, True)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("platform", PLATFORMS)
 async def test_a_round_gets_one_list_and_the_next_round_another(platform: PlatformName) -> None:
     run = world(platform)

@@ -95,6 +95,7 @@ async def test_an_entire_life_with_restarts_in_between(sandbox: Sandbox, tmp_pat
         assert here.heard("repeated") == 0
 
 
+@pytest.mark.medium
 async def test_who_blocked_the_bot_unheard_is_found_by_the_next_alert_and_may_come_back(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
@@ -109,7 +110,11 @@ async def test_who_blocked_the_bot_unheard_is_found_by_the_next_alert_and_may_co
         await until("nothing is pending", here.at_rest)
         sandbox.telegram.adds_bot(ADA)
         sandbox.telegram.says(ADA, ADA, "/start token")
-        await here.reads(ADA, "You will get", "You will get")
+
+        async def subscribed() -> bool:
+            return bool(await here.subscriptions())
+
+        await until("the person is subscribed again", subscribed)
         await here.post("a", "b")
         await here.reads(ADA, "You will get", "You will get", "×2")
 
@@ -206,6 +211,7 @@ async def send_no_text(here: Life) -> bytes:
     return began
 
 
+@pytest.mark.medium
 async def test_a_webhook_of_another_program_is_named_with_its_remedy_and_left_alone(
     sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -242,6 +248,7 @@ def deaf(here: Life) -> list[BotListens]:
     return [event for event in here.events if isinstance(event, BotListens) and not event.listens]
 
 
+@pytest.mark.medium
 async def test_a_flood_of_commands_delays_no_alert(sandbox: Sandbox, tmp_path: Path) -> None:
     async with life(sandbox, tmp_path) as here:
         hurry(sandbox.telegram.chats[GROUP])
@@ -314,6 +321,7 @@ async def test_a_webhook_that_was_changed_is_set_again_and_its_errors_are_named(
         )
 
 
+@pytest.mark.medium
 async def test_a_reload_takes_a_bot_s_ears_away_and_gives_them_back(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:

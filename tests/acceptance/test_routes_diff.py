@@ -75,6 +75,7 @@ async def refused(words: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     assert [each["receiver"] for each in found["receivers"]] == ["dba"]
 
 
+@pytest.mark.medium
 async def test_a_running_relay_tells_what_it_was_posted(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -86,6 +86,7 @@ async def test_a_digest_whose_first_call_was_cut_off_says_that_it_may_be_repeate
     assert "may be repeated" in second.text
 
 
+@pytest.mark.medium
 async def test_a_digest_after_an_outage_says_how_late_it_is_and_why() -> None:
     world = World()
     world.faults.add("telegram", "*", "502", until=T0 + 600)
@@ -151,7 +152,7 @@ async def test_a_group_that_fires_while_its_digest_closes_gets_its_own_message(
             notification(replace(problem(number, over=True), ends_at=T0 + 39), group=group(number))
         )
     while "60 groups over" not in world.telegram.transcript(CHAT):
-        await world.pipeline.turn(GROUP_CHAT)
+        await world.turn(GROUP_CHAT)
     await world.post(notification(alert("host-3", at=T0 + began), group=group(3)))
     await world.run(until=600)
     own = world.telegram.messages(CHAT)[1:]

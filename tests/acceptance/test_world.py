@@ -21,7 +21,7 @@ from relay.core.webhook.payload import parse as parse_payload
 from relay.delivery import pipeline
 from relay.sandbox.faults import FaultKind, Refusal
 from relay.sandbox.rates import Window
-from relay.store.protocol import Ended, StoreError
+from relay.store.protocol import Ended, Lease, StoreError
 from tests.build import POLICY, T0, alert, notification
 from tests.world import (
     CHANNEL,
@@ -134,21 +134,21 @@ async def test_what_a_chat_has_taken_is_written_down_as_soon_as_the_storage_work
     )  # each turn tries it with its work, then alone
     settle = world.store.settle
 
-    def settle_in_the_end(result: AttemptResult) -> tuple[Ended, ...]:
+    def settle_in_the_end(lease: Lease, result: AttemptResult) -> tuple[Ended, ...]:
         if failures:
             raise failures.pop()
-        return settle(result)
+        return settle(lease, result)
 
     monkeypatch.setattr(pipeline, "SETTLE_AGAIN", 0.0)
     monkeypatch.setattr(world.store, "settle", settle_in_the_end)
     await world.post(notification(alert("db-1")))
     for _ in ("post", "fails", "fails", "fails", "settle"):
-        await world.pipeline.turn(GROUP_CHAT)
+        await world.turn(GROUP_CHAT)
     assert [event.message for event in world.events if isinstance(event, Noted)] == [
         "cannot record what was sent, trying again"
     ] * 3
     assert [(row.delivered, row.pending) for row in world.balance()] == [(1, 0)]
-    assert world.store.in_doubt() == ()
+    assert world.store.in_doubt(GROUP_CHAT) is None
     assert len(world.telegram.messages(CHAT)) == 1
 
 
@@ -169,7 +169,7 @@ async def test_a_message_whose_answer_a_bug_of_ours_swallowed_is_repeated_and_sa
     first, second = world.telegram.messages(CHAT)
     assert "repeated" not in first.text
     assert "repeated" in second.text
-    assert world.store.in_doubt() == ()
+    assert world.store.in_doubt(GROUP_CHAT) is None
 
 
 async def test_a_chat_that_threw_us_out_is_replaced_by_the_fallback_until_the_group_is_over() -> (
@@ -429,7 +429,7 @@ async def test_what_waits_for_a_removed_chat_does_not_undo_what_others_were_told
     world.now += 1
     await world.post(notification(alert("db-1"), alert("db-2", "resolved")))
     reloaded(world, "ops", telegram_target())
-    await world.pipeline.turn(SPARE)
+    await world.turn(SPARE)
     await world.run(until=600)
     assert "db-2 · resolved" in world.telegram.transcript(CHAT)
     assert [(row.accepted, row.delivered, row.merged) for row in world.balance()] == [(4, 1, 3)]

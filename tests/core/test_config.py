@@ -105,6 +105,7 @@ def _swapped(node: object, draw: st.DataObject) -> object:
     return [_swapped(item, draw) for item in node] if isinstance(node, list) else node
 
 
+@pytest.mark.medium
 @given(st.data())
 def test_values_of_the_wrong_kind_in_any_place_are_faults(data: st.DataObject) -> None:
     swapped = _swapped(yaml.safe_load(GOOD), data)
@@ -165,6 +166,7 @@ def test_a_receiver_with_a_fault_in_it_is_still_known_by_name() -> None:
     assert [fault.message for fault in faults] == ['expected one of group or alert, got "week"']
 
 
+@pytest.mark.medium
 def test_thousands_of_faults_are_counted_in_little_time() -> None:
     started = time.process_time()
     routes = "\n".join(f"    - {{reciever: r{n}}}" for n in range(3000))
@@ -208,6 +210,7 @@ receivers:
     ]
 
 
+@pytest.mark.medium
 def test_five_thousand_routes_load_in_about_a_second() -> None:
     routes = "\n".join(
         f'    - {{matchers: [team="t{n}", severity=~"page|x{n}"], receiver: ops}}'

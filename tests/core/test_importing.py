@@ -206,6 +206,7 @@ trees = st.recursive(
 )  # fmt: skip
 
 
+@pytest.mark.medium
 @given(root=st.sampled_from(NAMES), routes=st.lists(trees, max_size=4))
 def test_every_alert_reaches_the_same_chats_as_before(
     root: str, routes: list[dict[str, object]]

@@ -487,7 +487,7 @@ REFUSALS: list[tuple[MarkupName, str, int, str]] = [
         "html",
         '<tg-time unix="1" format="H">a</tg-time>',
         0,
-        '"H" is no time format: use r, or letters out of t T d D w W',
+        '"H" is not a time format: use r, or letters out of t T d D w W',
     ),
     ("markdownv2", "3.5", 1, "'.' is reserved in MarkdownV2: write '\\.' for the character itself"),
     (

@@ -507,6 +507,7 @@ def test_half_a_surrogate_pair_becomes_a_replacement_character(escaped: bytes, t
     assert notification.alerts[0].annotations == {}
 
 
+@pytest.mark.medium
 def test_pairs_are_told_from_halves_throughout_a_large_body() -> None:
     escaped, text = (
         b"".join(each[0] + b" " for each in SURROGATES),
@@ -565,6 +566,7 @@ def test_a_broken_envelope_is_refused_by_the_call_itself(text: bytes, message: s
     assert len(str(caught.value)) <= 180
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     "text",
     [

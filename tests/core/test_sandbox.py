@@ -70,6 +70,7 @@ def _tower(use: str) -> str:
     return "{% set ns = namespace(A=['a'], B=['a']) %}" + both + "{% set q = " + use + " %}"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("source", "why"),
     [
@@ -194,6 +195,7 @@ def test_it_fails_in_time_and_the_plain_text_stands_in(source: str, why: str) ->
     assert why in _failure(source)
 
 
+@pytest.mark.medium
 def test_calls_of_macros_are_counted_however_they_are_stacked() -> None:
     macros = "".join(
         f"{{% macro m{i}() %}}{{{{ m{i - 1}() }}}}{{{{ m{i - 1}() }}}}{{% endmacro %}}"

@@ -103,7 +103,7 @@ def _fault(source: str) -> str:
             ),
             "macro 'c' is used before it is defined",
         ),
-        ("\ufdd00\ufdd1", "U+FDD0 and U+FDD1 are no characters"),
+        ("\ufdd00\ufdd1", "U+FDD0 and U+FDD1 are not characters"),
         ("{% block crad %}{% endblock %}", ":1:10: no block 'crad'; did you mean 'card'?"),
         ("{% if true %}{% block card %}{% endblock %}{% endif %}", "stands inside something else"),
         ("hello {% block card %}x{% endblock %}", "outside of the blocks and would never be sent"),

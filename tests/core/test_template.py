@@ -49,6 +49,7 @@ def test_the_built_in_templates_are_those_that_stand_in_the_folder() -> None:
     assert set(SOURCES) == set(template.BUILT_IN)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", template.BUILT_IN)
 def test_the_built_in_templates_pass_their_own_check(name: str) -> None:
     assert template.compile(SOURCES)[1] == ()
@@ -298,6 +299,7 @@ def test_a_huge_value_is_shortened_with_its_length() -> None:
     assert 900 < len(text) < 1100
 
 
+@pytest.mark.medium
 def test_a_megabyte_in_every_value_costs_no_time() -> None:
     huge = "x" * 1_000_000
     alerts = tuple(

@@ -60,7 +60,7 @@ def test_percent_signs_are_no_layout_and_what_was_meant_is_said(
     layout: str, meant: str, at: float
 ) -> None:
     with pytest.raises(
-        ValueError, match=f"{layout!r} is no layout of Go, which date takes: write {meant!r}"
+        ValueError, match=f"{layout!r} is not a layout of Go, which date takes: write {meant!r}"
     ):
         READER.time(at).date(layout)
 

@@ -63,6 +63,7 @@ def test_an_alert_alone_names_on_the_lock_screen_what_is_ill(by: list[str] | Non
     assert missed == {"telegram": 0, "discord": 0}
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("severity", ["", "critical"])
 @pytest.mark.parametrize("by", [["alertname"], ["namespace"], ["..."], [], None])
 def test_no_value_stands_three_times_in_the_card_of_an_alert(
@@ -83,6 +84,7 @@ def test_no_value_stands_three_times_in_the_card_of_an_alert(
                     assert count < 3 or count - theirs <= 1, (entry["name"], value)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("by", ["alertname", "namespace", ""])
 def test_each_line_of_a_group_names_what_is_ill(by: str) -> None:
     groups: dict[str, list[dict[str, Any]]] = {}
@@ -173,6 +175,7 @@ def _texts(alerts: tuple[AlertView, ...], group: Labels) -> tuple[str, str]:
     return seen.telegram, seen.content + seen.embed
 
 
+@pytest.mark.medium
 @settings(deadline=None, max_examples=150)
 @given(labels=_LABELS, other=_VALUES, data=st.data())
 def test_two_alerts_that_differ_in_one_label_never_read_the_same(
@@ -192,6 +195,7 @@ def test_two_alerts_that_differ_in_one_label_never_read_the_same(
     assert len(set(lines)) == len(lines) == 2
 
 
+@pytest.mark.medium
 @settings(deadline=None, max_examples=80)
 @given(
     labels=_LABELS, others=st.lists(_VALUES, min_size=2, max_size=9, unique=True), data=st.data()
@@ -210,6 +214,7 @@ def test_two_groups_that_differ_in_one_label_of_all_never_read_the_same(
     assert texts[0][1] != texts[1][1]
 
 
+@pytest.mark.medium
 @settings(deadline=None, max_examples=60)
 @given(labels=_LABELS, others=st.lists(_VALUES, min_size=3, max_size=9, unique=True))
 def test_two_groups_of_which_one_alert_differs_never_read_the_same(

@@ -62,6 +62,7 @@ def test_nodes_know_their_places() -> None:
     assert isinstance(source.node(("route", "routes", 0, "receiver")), ScalarNode)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("data", "says"),
     [

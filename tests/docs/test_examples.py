@@ -68,6 +68,7 @@ def _furnish(folder: Path, block: Block) -> Path:
     return path
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("block", YAML, ids=_place)
 def test_each_configuration_is_accepted(block: Block, tmp_path: Path) -> None:
     match block.text.splitlines()[0]:
@@ -108,6 +109,7 @@ def test_alertmanager_takes_its_configuration(block: Block, tmp_path: Path) -> N
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("block", JINJA, ids=_place)
 def test_each_template_renders(block: Block) -> None:
     compiled, faults = template.compile({**BUILT_IN, "shown": block.text})
@@ -115,6 +117,7 @@ def test_each_template_renders(block: Block) -> None:
     assert template.check(compiled, "shown", "html") == ()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("block", CONSOLES, ids=_place)
 def test_each_console_shows_what_the_commands_print(
     block: Block,

@@ -31,6 +31,7 @@ PLAIN = """
     callback component failure gateway interaction known member pace
     ping ready receive reconnect session
     strict
+    postgres sql
     sandbox save schema secret send shape shared side situation span sqlite start state status
     storage store style table telegram template text thread time tls to too topic transaction
     turn unit use user version wait webhook whole writer writing
@@ -88,6 +89,7 @@ def strange_words(name: str) -> list[str]:
     return [word for word in split(name) if word not in known and singular(word) not in known]
 
 
+@pytest.mark.medium
 def test_every_public_class_is_named_by_words_of_the_glossary_or_of_the_field() -> None:
     strange = {
         f"{path}: {name}": words

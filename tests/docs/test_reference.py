@@ -36,6 +36,7 @@ KEYS = [key for model in keys.models(File) for key in keys.keys(model)]
 OFTEN_GENERATED = [page for page in pages.PAGES if list(generated.parts(pages.text(page)))]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("page", OFTEN_GENERATED, ids=pages.name)
 def test_the_generated_parts_are_as_the_code_is(page: Path) -> None:
     content = pages.text(page)

@@ -18,6 +18,7 @@ AFTER_ALL_CASES = 1795341600.0  # 22 November 2026, 10:00 UTC
 NAMES = sorted(path.stem for path in CASES.glob("*.json")) or [""]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("name", NAMES)
 async def test_each_case_leaves_what_was_read_and_found_good(name: str) -> None:
     if not name:

@@ -334,6 +334,7 @@ def test_a_probe_that_is_answered_well_says_that_the_chat_is_there(name: Platfor
     assert isinstance(answered(name, 200, well, step=None), Delivered)
 
 
+@pytest.mark.medium
 @every_platform
 @given(message=hostile.messages, step=st.sampled_from(STEPS), plain=st.booleans())
 @pytest.mark.specs
@@ -343,6 +344,7 @@ def test_any_message_makes_a_body_that_the_platform_takes(
     assert wrong(ALL[name].request(ENDPOINTS[name], POLICY, step, message, plain=plain)) == []
 
 
+@pytest.mark.medium
 @every_platform
 @settings(max_examples=10)
 @given(
@@ -361,6 +363,7 @@ def test_a_message_of_any_size_is_made_to_fit(
     assert wrong(platform.request(ENDPOINTS[name], POLICY, step, message, plain=plain)) == []
 
 
+@pytest.mark.medium
 @every_platform
 @given(message=hostile.messages)
 def test_a_message_that_fits_is_left_as_it_is(name: Platform, message: Message) -> None:

@@ -29,7 +29,7 @@ from relay.platforms.discord.interactions import (
     register_commands,
     told,
 )
-from relay.sandbox.discord_gateway import wrong
+from tests.gateway_sandbox import wrong
 
 BOT = DiscordBot("https://discord.com/api/v10", "12345678", Secret("canary-token"), HttpOptions())
 PRESS = {

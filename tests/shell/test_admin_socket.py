@@ -31,7 +31,7 @@ from relay.operate.admin_socket import (
     perform,
 )
 from relay.store.data_dir import SOCKET, CannotStart, DataDir
-from relay.store.protocol import StoreError
+from relay.store.protocol import Lease, StoreError
 from relay.store.queue import Dropped, Query, Refused, Retried
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
@@ -45,7 +45,7 @@ class Wanted(Lanes):
 
     def __init__(
         self,
-        turn: Callable[[LaneKey], Awaitable[Next]],
+        turn: Callable[[Lease], Awaitable[Next]],
         clock: Callable[[], float],
         emit: Callable[[Event], None],
     ) -> None:
@@ -76,8 +76,8 @@ class Desk:
             self.store, self.writer, self.lanes, lambda: T0, self.told.append, config
         )
 
-    async def _turn(self, lane: LaneKey) -> Next:
-        self.begun.append(lane)
+    async def _turn(self, lease: Lease) -> Next:
+        self.begun.append(lease.lane)
         self.in_turn.release()
         await self.gate.wait()
         return Next(None)
@@ -147,6 +147,7 @@ async def test_the_socket_answers_what_the_storage_answers(
     assert await desk.ask(request_) == here
 
 
+@pytest.mark.medium
 async def test_a_retry_wakes_the_lane_and_is_told(desk: Desk) -> None:
     assert await desk.ask(Retry("1/1")) == Retried("1/1", "1/1", TELEGRAM, "ops")
     await desk.in_turn.acquire()
@@ -154,6 +155,7 @@ async def test_a_retry_wakes_the_lane_and_is_told(desk: Desk) -> None:
     assert desk.told == [Noted("info", "delivery retried", (("delivery", "1/1"), ("as", "1/1")))]
 
 
+@pytest.mark.medium
 async def test_a_drop_wakes_the_lane_and_is_told_as_every_end_is(desk: Desk) -> None:
     assert await desk.ask(Drop("1/1")) == Dropped("1/1", TELEGRAM, "ops")
     await desk.in_turn.acquire()

@@ -33,7 +33,7 @@ from relay.core.action.take import Holder
 from relay.core.routing.matcher import Matcher
 from relay.core.secret import Secret
 from relay.delivery.transport import Transport
-from relay.sandbox.alertmanager import Fault, TwinAlertmanager, TwinCluster
+from tests.twin_alertmanager import Fault, TwinAlertmanager, TwinCluster
 
 NOW = 1_795_300_000.0
 LABELS = {"alertname": "A", "path": 'a+b "c" %2'}
@@ -131,8 +131,8 @@ async def test_a_poll_brings_what_is_suppressed_and_all_silences(pair: Pair) -> 
         ("lost before", ApiUnknown("connection closed")),
         ("lost after", ApiUnknown("connection closed")),
         ("error after", ApiUnknown("500: internal error")),
-        ("success without answer", ApiUnknown("the answer names no silence")),
-        ("page", ApiUnknown("the answer names no silence")),
+        ("success without answer", ApiUnknown("the answer has no silence ID")),
+        ("page", ApiUnknown("the answer has no silence ID")),
     ],
 )
 async def test_each_failure_of_a_post_says_whether_it_may_have_been_done(

@@ -21,8 +21,8 @@ from relay.core.event import Event
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.matcher import Matcher
 from relay.delivery.transport import Transport
-from relay.sandbox.alertmanager import Fault, TwinAlertmanager, TwinCluster
 from tests.shell.acting_store import MemoryActing, Now
+from tests.twin_alertmanager import Fault, TwinAlertmanager, TwinCluster
 
 NOW = 1_795_300_000.0
 LABELS = {"alertname": "A", "pod": "a"}

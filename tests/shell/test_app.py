@@ -88,7 +88,7 @@ def test_a_storage_folder_that_another_relay_uses_is_one_line_with_the_remedy(
     assert "another alert-relay uses the storage folder" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("reading", ["move_times_back", "wakes", "in_doubt"])
+@pytest.mark.parametrize("reading", ["move_times_back", "wakes"])
 def test_a_storage_that_fails_at_the_start_is_one_line(
     reading: str,
     tmp_path: Path,

@@ -113,6 +113,7 @@ def place(sandbox: Sandbox, tmp_path: Path) -> Place:
     return Place(sandbox, tmp_path)
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("platform", ["telegram", "discord"])
 async def test_a_chat_that_is_mended_by_another_in_its_place_is_up_and_its_notice_is_over(
     place: Place, platform: str
@@ -139,6 +140,7 @@ async def test_a_chat_that_is_mended_by_another_in_its_place_is_up_and_its_notic
         )
 
 
+@pytest.mark.medium
 async def test_a_chat_is_down_after_a_restart_as_before_it_and_up_when_another_secret_mends_it(
     place: Place,
 ) -> None:

@@ -76,6 +76,7 @@ def test_check_config_goes_through_all_files(
     assert "Checking 'relay.yml'  SUCCESS" in out
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.name)
 def test_what_is_shipped_passes_with_missing_secrets_as_its_only_warnings(
     path: Path, capsys: pytest.CaptureFixture[str]
@@ -102,6 +103,7 @@ def test_the_shipped_schema_is_the_one_that_config_schema_prints(
     assert (ROOT / "config/relay.schema.json").read_text() == printed
 
 
+@pytest.mark.medium
 def test_the_schema_explains_every_key() -> None:
     models = json.loads(schema_text())
     silent = [
@@ -113,6 +115,7 @@ def test_the_schema_explains_every_key() -> None:
     assert not silent
 
 
+@pytest.mark.medium
 def test_the_schema_refuses_what_check_config_refuses() -> None:
     validator = jsonschema_rs.validator_for(json.loads(schema_text()))
     good = yaml.safe_load(GOOD)

@@ -108,6 +108,7 @@ def test_the_web_configuration_is_checked_too(
     assert "relay.yml'  SUCCESS" in out
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("case", "status", "says"),
     [
@@ -146,6 +147,7 @@ def test_cases_of_the_field(
     assert [each for each in says if each not in out] == []
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("token", "says"),
     [

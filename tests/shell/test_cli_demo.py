@@ -30,6 +30,7 @@ def test_a_port_that_another_program_has_is_one_line_with_the_remedy(
     assert said.err == f"alert-relay demo: {why}\n"
 
 
+@pytest.mark.medium
 def test_the_incident_loses_nothing(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -15,6 +15,7 @@ from relay.store.data_dir import DataDir
 from relay.store.protocol import NewPayload
 from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, T0, TELEGRAM, alert, notification
+from tests.store.held import settle
 from tests.store.test_store import fold_all, result, shown
 
 Output = pytest.CaptureFixture[str]
@@ -39,7 +40,7 @@ def _furnish(store: SqliteStore) -> None:
     ways = (Delivery(TELEGRAM, "ops", "", None, "root relay.yml:3"),)
     body = msgspec.json.encode(disk)
     store.accept([NewPayload(GROUP, body, T0, ways, generation=generation)])
-    store.settle(replace(result(shown(fold_all(store, TELEGRAM)), now=T0 + 2), shown=True))
+    settle(store, replace(result(shown(fold_all(store, TELEGRAM)), now=T0 + 2), shown=True))
     group = replace(GROUP, group_key="noise")
     noise = notification(alert("n", name="Noise"), group=group)
     lost = (Discarded("null", "2 relay.yml:12", (0,)),)
@@ -110,7 +111,7 @@ def test_nothing_found_says_when_it_was_last_heard(capsys: Output) -> None:
     assert ran(capsys, "history", "alertname=Nope") == (
         1,
         (
-            "Nothing was found.\nNope was never heard, as far as the storage remembers.\n"
+            "Nothing was found.\nNope was never heard, as far as the storage knows.\n"
             "The default source was last heard 2026-11-18 11:06:50Z (12m ago).\n"
         ),
     )

@@ -26,6 +26,7 @@ from relay.store.data_dir import DATABASE, SOCKET, DataDir, InUse
 from relay.store.protocol import NewPayload
 from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, T0, TELEGRAM, alert, notification
+from tests.store.held import own, settle
 from tests.store.test_store import fold_all, new_payload, result
 
 Output = pytest.CaptureFixture[str]
@@ -50,14 +51,17 @@ def storage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def _furnish(store: SqliteStore, posted: Notification) -> None:
     other = notification(alert("x"), group=GroupId("", "relay", "other"))
     store.accept([new_payload(TELEGRAM, posted=other, receiver="dba")])
-    store.dismiss(TELEGRAM, [1], "dead", "receiver_removed")
+    store.dismiss(own(store, TELEGRAM), [1], "dead", "receiver_removed")
     body = msgspec.json.encode(posted)
     store.accept([NewPayload(GROUP, body, T0 + 30, (Delivery(TELEGRAM, "ops", "", None),))])
     card = fold_all(store, TELEGRAM)
     down = LaneState(attempts=4, down=Down("bot was kicked", T0, T0 + 790))
-    store.settle(msgspec.structs.replace(result(card), state=down))
+    settle(store, msgspec.structs.replace(result(card), state=down))
     store.copy_to_fallback(
-        TELEGRAM, "ops", "spare", [msgspec.structs.replace(TELEGRAM, chat="-1002", thread="7")]
+        own(store, TELEGRAM),
+        "ops",
+        "spare",
+        [msgspec.structs.replace(TELEGRAM, chat="-1002", thread="7")],
     )
 
 
@@ -175,7 +179,7 @@ def test_a_relay_that_holds_the_folder_but_does_not_answer_is_not_pushed_aside(
 ) -> None:
     folder = DataDir(Path("data"))
     assert main(["queue", "list"]) == 2
-    assert "does not answer yet, or any more: try again in a few seconds" in said(capsys)[1]
+    assert "does not answer yet, or no longer: try again in a few seconds" in said(capsys)[1]
     folder.release()
 
 
@@ -321,6 +325,7 @@ async def test_the_verbs_say_the_same_beside_a_running_relay_and_without_one(
     assert [status for status, _, _ in alone] == [0, 0, 1, 0, 1]
 
 
+@pytest.mark.medium
 async def test_a_mended_chat_gets_what_waits_for_it_by_a_retry_beside_the_relay(
     night: Night, capsys: Output
 ) -> None:

@@ -176,6 +176,7 @@ async def test_what_a_chat_answers_is_explained_by_its_remedy(
     assert "remedy: add the bot to the chat" in out
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("words", "prepare", "status", "complaint"),
     [

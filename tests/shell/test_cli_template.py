@@ -31,6 +31,7 @@ def _render(*options: str) -> int:
     return main(["template", "render", *options])
 
 
+@pytest.mark.medium
 def test_without_a_payload_samples_are_drawn_for_each_chat(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

@@ -83,6 +83,7 @@ async def relay(tmp_path: Path) -> AsyncIterator[Running]:
     await running.app.stop()
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("path", PAGES)
 async def test_every_page_is_whole_in_both_languages_and_runs_nothing_inline(
     path: str, relay: Running
@@ -136,6 +137,7 @@ async def test_explain_shows_the_message_of_each_chat_as_the_alert_last_came(
     assert "firing Disk" in re.sub(r"<[^>]+>", "", text)
 
 
+@pytest.mark.medium
 async def test_a_template_is_tried_against_a_sample_or_a_payload_and_is_not_in_force(
     relay: Running,
 ) -> None:
@@ -153,6 +155,7 @@ async def test_a_template_is_tried_against_a_sample_or_a_payload_and_is_not_in_f
     assert "MINE" not in page
 
 
+@pytest.mark.medium
 async def test_a_template_that_takes_too_much_ends_alone(relay: Running) -> None:
     endless = (
         "{% for a in range(99999) %}{% for b in range(99999) %}{{ b }}{% endfor %}{% endfor %}"
@@ -162,6 +165,7 @@ async def test_a_template_that_takes_too_much_ends_alone(relay: Running) -> None
     assert (await relay.get("/"))[0] == 200
 
 
+@pytest.mark.medium
 async def test_a_changed_file_is_compared_by_what_came_and_not_kept(relay: Running) -> None:
     (folder,) = {Path(relay.app.options.config_file).parent}
     before = sorted(folder.iterdir())
@@ -176,6 +180,7 @@ async def test_a_changed_file_is_compared_by_what_came_and_not_kept(relay: Runni
     assert "ops" in relay.app.config.current.routing.targets
 
 
+@pytest.mark.medium
 async def test_an_uploaded_file_makes_the_relay_read_no_file(
     relay: Running, tmp_path: Path
 ) -> None:

@@ -59,6 +59,7 @@ async def url(tmp_path: Path) -> AsyncIterator[str]:
     await app.stop()
 
 
+@pytest.mark.medium
 async def test_no_page_holds_a_secret(url: str) -> None:
     seen: set[str] = set()
     left = ["/", "/explain?labels=alertname%3DNoise", "/explain?labels=alertname%3DDisk",

@@ -1,5 +1,6 @@
 """Expiry: what is too old ends, wherever it waits and under whatever name."""
 
+import pytest
 from msgspec.structs import replace
 
 from relay.core.event import Event, Settled
@@ -21,6 +22,7 @@ async def a_day_later(world: World) -> list[tuple[str, int]]:
     return [(event.receiver, event.count) for event in told if isinstance(event, Settled)]
 
 
+@pytest.mark.medium
 async def test_what_waits_for_a_chat_expires_with_the_copies_that_wait_for_its_fallback() -> None:
     spare = replace(POLICY, receiver="spare")
     world = World(
@@ -33,6 +35,7 @@ async def test_what_waits_for_a_chat_expires_with_the_copies_that_wait_for_its_f
     assert [row.pending for row in world.balance()] == [0]
 
 
+@pytest.mark.medium
 async def test_what_waits_under_a_receiver_that_a_reload_took_away_expires_too() -> None:
     world = World()
     world.telegram.kick(CHAT)

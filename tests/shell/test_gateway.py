@@ -26,8 +26,8 @@ from relay.platforms.discord.interactions import (
     told,
 )
 from relay.platforms.http import NoAnswer, Response
-from relay.sandbox.discord_gateway import ANSWER_WITHIN, GatewaySandbox
 from relay.store.protocol import StoreError
+from tests.gateway_sandbox import ANSWER_WITHIN, GatewaySandbox
 
 TOKEN = "canary-token"
 
@@ -154,6 +154,7 @@ async def test_a_successor_resumes_what_was_kept(world: World) -> None:
     assert world.sandbox.log.count("identify") == 1
 
 
+@pytest.mark.medium
 async def test_a_session_that_cannot_be_resumed_is_begun_anew(world: World) -> None:
     world.gateway()
     await until(lambda: bool(world.sandbox.sockets))
@@ -169,6 +170,7 @@ async def test_discord_may_ask_for_a_new_connection(world: World) -> None:
     await until(lambda: "resume" in world.sandbox.log)
 
 
+@pytest.mark.medium
 async def test_a_connection_whose_heartbeats_are_not_answered_is_given_up(world: World) -> None:
     world.sandbox.interval, world.sandbox.acks = 1.0, False
     world.gateway()

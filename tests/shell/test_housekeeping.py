@@ -21,6 +21,7 @@ from relay.store.protocol import StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 from tests.build import POLICY, T0, TELEGRAM, target
+from tests.store.held import own, settle
 from tests.store.test_store import fold_all, new_payload, result
 from tests.world import TEMPLATES
 
@@ -51,7 +52,9 @@ class House:
         arriving = [new_payload(TELEGRAM, at=self.now)]
         await asyncio.gather(*(self.writer.accept(arriving) for _ in range(count)))
         if seqs_dead:
-            await self.writer.run(partial(self.store.dismiss, TELEGRAM, seqs_dead, "dead", "test"))
+            await self.writer.run(
+                partial(self.store.dismiss, own(self.store, TELEGRAM), seqs_dead, "dead", "test")
+            )
 
     async def call_in_vain(self) -> None:
         """The chat is called with all that it is owed, and takes nothing."""
@@ -59,7 +62,7 @@ class House:
 
     def _called(self) -> None:
         card = replace(fold_all(self.store, TELEGRAM), tried_at=self.now)
-        self.store.settle(result(card, now=self.now))
+        settle(self.store, result(card, now=self.now))
 
     async def round(self, retention: Retention | None = None) -> None:
         kept = retention or Retention()

@@ -80,6 +80,7 @@ async def relay() -> AsyncIterator[Relay]:
     await asyncio.to_thread(relay.writer.close)
 
 
+@pytest.mark.medium
 async def test_every_part_is_committed_before_the_answer_and_chats_are_woken_once_at_the_end(
     relay: Relay,
 ) -> None:
@@ -91,6 +92,7 @@ async def test_every_part_is_committed_before_the_answer_and_chats_are_woken_onc
     assert sum(event.firing for event in relay.events if isinstance(event, Accepted)) == ALERTS
 
 
+@pytest.mark.medium
 async def test_a_large_body_is_read_and_routed_beside_the_event_loop(
     relay: Relay, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -110,6 +112,7 @@ async def test_a_large_body_is_read_and_routed_beside_the_event_loop(
     assert worked == {"parse": {False}, "deliveries": {False}}
 
 
+@pytest.mark.medium
 async def test_a_small_body_of_many_alerts_is_one_transaction(relay: Relay) -> None:
     relay.store.gate.set()
     many = b'{"groupKey": "g", "alerts": [' + b"{}," * 20_000 + b"{}]}"
@@ -118,6 +121,7 @@ async def test_a_small_body_of_many_alerts_is_one_transaction(relay: Relay) -> N
     assert relay.store.taken == ["g"] * 78 + ["g ends"]
 
 
+@pytest.mark.medium
 async def test_a_large_body_is_split_before_any_later_one_of_its_source(relay: Relay) -> None:
     large = relay.post(body(ALERTS))
     await asyncio.to_thread(relay.store.begun.wait, 10)
@@ -141,6 +145,7 @@ async def test_a_large_body_that_fails_holds_up_no_later_one(relay: Relay) -> No
     assert await relay.post(body(1, "next")) == Committed()
 
 
+@pytest.mark.medium
 async def test_turns_of_chats_wait_while_a_large_body_is_taken_and_are_not_forgotten(
     relay: Relay,
 ) -> None:

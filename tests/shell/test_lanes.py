@@ -10,7 +10,7 @@ from relay.core.routing.lane import LaneKey
 from relay.delivery import lanes
 from relay.delivery.lanes import Lanes
 from relay.delivery.pipeline import Next
-from relay.store.protocol import StoreError
+from relay.store.protocol import Lease, StoreError
 from tests.build import DISCORD, T0, TELEGRAM
 
 
@@ -25,8 +25,8 @@ class Turns:
         self.gate = asyncio.Event()
         self.lanes = Lanes(self._turn, lambda: T0, self.events.append)
 
-    async def _turn(self, lane: LaneKey) -> Next:
-        self.begun.append(lane)
+    async def _turn(self, lease: Lease) -> Next:
+        self.begun.append(lease.lane)
         self.in_turn.release()
         await self.gate.wait()
         outcome = next(self._outcomes, Next(None))

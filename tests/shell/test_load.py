@@ -49,6 +49,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("path", FAULTS, ids=lambda path: path.stem)
 def test_each_faulty_file_says_what_is_wrong_where(
     path: Path, monkeypatch: pytest.MonkeyPatch
@@ -129,6 +130,7 @@ def test_two_templates_of_one_name_are_a_fault(tmp_path: Path) -> None:
     assert fault.message == "b/*.j2: two templates have the name card.j2"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("mode", ["serve", "check"])
 def test_a_template_with_the_name_of_a_built_in_one_takes_its_place(
     folder: Path, mode: Mode
@@ -157,6 +159,7 @@ def test_what_is_wrong_with_a_template_in_the_place_of_a_built_in_one_is_found(
     assert (Path(fault.file).parent, fault.line) == (folder, 1)
 
 
+@pytest.mark.medium
 def test_a_whole_template_in_the_place_of_discords_is_the_card_with_its_first_line_as_content(
     folder: Path,
 ) -> None:

@@ -5,6 +5,8 @@ import time
 from collections.abc import Callable
 from typing import TypeVar
 
+import pytest
+
 from relay.operate.paced import Paced
 
 T = TypeVar("T")
@@ -34,6 +36,7 @@ def read() -> int:
     return 7
 
 
+@pytest.mark.medium
 async def test_reads_rest_nineteen_times_as_long_as_they_took() -> None:
     thread = Thread()
     paced = Paced(thread)

@@ -66,6 +66,7 @@ async def metrics(address: str) -> str:
         return await response.text()
 
 
+@pytest.mark.medium
 async def test_a_relay_with_a_damaged_storage_starts_says_so_and_delivers_what_is_salvaged(
     config: Path, sandbox: Sandbox, capsys: Output, caplog: pytest.LogCaptureFixture
 ) -> None:
@@ -209,6 +210,7 @@ def a_folder(path: Path) -> str:
     return "cannot open the storage: unable to open database file"
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("make", [newer, a_folder])
 def test_serve_ends_with_status_2_and_why_and_touches_nothing(
     make: Callable[[Path], str], tmp_path: Path

@@ -689,6 +689,7 @@ async def test_bad_http_gets_one_json_400_that_repeats_nothing(relay: Relay, raw
     assert relay.taken == []
 
 
+@pytest.mark.medium
 @settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     raw=st.binary(max_size=300),
@@ -705,6 +706,7 @@ async def test_no_bytes_at_all_stop_it_from_serving(
     assert reader is not None
 
 
+@pytest.mark.medium
 async def test_beside_thousands_of_idle_connections_a_good_request_is_answered_at_once() -> None:
     async with serving(Relay(room=ConnectionLimits(16, 60, 60, 0.05, 1))) as relay:
         idle = [await relay.connect() for _ in range(300)]
@@ -791,6 +793,7 @@ async def test_a_body_that_is_still_coming_at_the_end_is_read_and_answered() -> 
     await asyncio.wait_for(closing, 30)
 
 
+@pytest.mark.medium
 async def test_a_request_that_will_not_end_does_not_hold_up_the_end() -> None:
     relay = Relay(RequestLimits(1000, 9000, 90.0, 90.0), ConnectionLimits(16, 60, 60, 0.05, 0.1))
     await relay.open()
@@ -884,6 +887,7 @@ async def test_the_address_says_host_and_port(relay: Relay) -> None:
     assert relay.address == f"127.0.0.1:{relay.port}"
 
 
+@pytest.mark.medium
 def test_a_parser_in_pure_python_is_refused() -> None:
     program = (
         "import asyncio; from relay.inbound.connections import *\n"

@@ -41,6 +41,7 @@ def found(bounds: Bounds = BOUNDS, **own: str) -> list[tuple[str, str]]:
     return [(fault.template, fault.message) for fault in template_process.faults(tried, bounds)]
 
 
+@pytest.mark.medium
 def test_the_other_process_finds_what_would_be_found_here() -> None:
     own = {
         "a": GOOD,
@@ -56,16 +57,19 @@ def test_the_other_process_finds_what_would_be_found_here() -> None:
     assert template_process.faults(tried) == here
 
 
+@pytest.mark.medium
 def test_what_takes_too_long_is_ended_and_named_and_the_others_are_tried() -> None:
     named = found(Bounds(seconds=1), a="{{ nope }}", b=SLOW, c="{{ nope }}", d=GOOD)
     assert [name for name, _ in named] == ["a", "b", "c"]
     assert named[1][1] == "compiling and checking it takes more than 1 s of a processor or 256 MiB"
 
 
+@pytest.mark.medium
 def test_what_takes_too_much_memory_is_named_and_the_others_are_tried() -> None:
     assert [name for name, _ in found(Bounds(mebibytes=4), a=GOOD, b=LARGE, c=GOOD)] == ["b"]
 
 
+@pytest.mark.medium
 def test_under_a_limit_of_the_system_templates_are_tried_as_well() -> None:
     program = (
         "import resource; from relay.settings import template_check as rehearsal; from "
@@ -95,6 +99,7 @@ def test_built_in_templates_need_no_process(monkeypatch: pytest.MonkeyPatch) -> 
     )
 
 
+@pytest.mark.medium
 def test_the_same_templates_are_tried_once(monkeypatch: pytest.MonkeyPatch) -> None:
     assert found(once=GOOD) == []
     monkeypatch.setattr(subprocess, "run", None)
@@ -109,6 +114,7 @@ def config(tmp_path: Path) -> Path:
     return tmp_path / "relay.yml"
 
 
+@pytest.mark.medium
 def test_nothing_is_compiled_here_until_all_has_passed_there(
     config: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -324,6 +324,7 @@ async def test_no_answer_names_no_address() -> None:
             assert "127.0.0.1" not in text
 
 
+@pytest.mark.medium
 async def test_hundreds_of_chats_that_hang_hold_up_no_other_chat_of_the_bot() -> None:
     """As many as the budgets let a bot call while the first of them has not timed out."""
     hanging = asyncio.Semaphore(0)

@@ -130,6 +130,7 @@ async def test_following_reloads_at_each_change(folder: Path) -> None:
     following.cancel()
 
 
+@pytest.mark.medium
 async def test_a_relay_told_to_watch_takes_a_new_configuration_without_a_restart(
     tmp_path: Path,
 ) -> None:

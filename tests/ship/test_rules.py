@@ -55,6 +55,7 @@ def test_prometheus_takes_the_rules() -> None:
     assert f"SUCCESS: {len(rules())} rules found" in promtool("check", "rules", RULES)
 
 
+@pytest.mark.medium
 def test_each_alert_fires_when_it_should_and_only_then(tmp_path: Path) -> None:
     bare = [{key: value for key, value in rule.items() if key != "annotations"} for rule in rules()]
     (tmp_path / RULES.name).write_text(

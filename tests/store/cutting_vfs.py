@@ -15,7 +15,7 @@ from typing import Any
 
 import apsw
 
-from relay.store.sqlite.connection import Value
+from relay.store.sql.database import Value
 
 _LOGS = apsw.SQLITE_OPEN_WAL | apsw.SQLITE_OPEN_MAIN_JOURNAL
 _SECTORS = (512, 4096)

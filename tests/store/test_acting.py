@@ -27,6 +27,7 @@ from relay.store.acting import ActingStore
 from relay.store.protocol import Store
 from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, T0, TELEGRAM, alert, notification
+from tests.store.held import own, settle
 from tests.store.test_store import fold_all, new_payload, result, shown
 
 ANNA, BEN = Holder("Anna", "Anna"), Presser("telegram", "13", "Ben")
@@ -42,7 +43,7 @@ def store(tmp_path: Path) -> Iterator[Store]:
     opened = SqliteStore(tmp_path / "relay.db")
     opened.accept([new_payload(TELEGRAM)])
     opened.spread()
-    opened.settle(result(shown(fold_all(opened, TELEGRAM))))
+    settle(opened, result(shown(fold_all(opened, TELEGRAM))))
     yield opened
     opened.close()
 
@@ -63,7 +64,7 @@ def effects(outcome: Outcome = "done", **changes: object) -> PressEffects:
 
 
 def is_due(store: Store) -> bool:
-    return bool(store.claim(TELEGRAM, T0 + 9, 0).cards)
+    return bool(store.claim(own(store, TELEGRAM), T0 + 9, 0).cards)
 
 
 def test_a_press_is_found_by_its_message_and_only_where_that_stands(acting: ActingStore) -> None:
@@ -116,11 +117,11 @@ def test_a_take_ends_with_its_alert_and_is_forgotten_after_a_day(
     acting.keep_takes([TAKEN])
     over = notification(alert("a", "resolved", ends=T0 + 60))
     store.accept([new_payload(TELEGRAM, posted=over, at=T0 + 61)])
-    claim = store.claim(TELEGRAM, T0 + 61, 9)
+    claim = store.claim(own(store, TELEGRAM), T0 + 61, 9)
     (card,) = claim.cards
     ended = tuple(replace(e, status="resolved", ends_at=T0 + 60) for e in card.entries)
     change = CardChange(replace(card, entries=ended, heard_at=T0 + 61), None, urgent=False)
-    store.fold(TELEGRAM, [change])
+    store.fold(own(store, TELEGRAM), [change])
     assert acting.known("", ["a"]).takes["a"].ended_at == T0 + 60
     acting.purge(T0 + 86400.0, T0)
     assert acting.known("", ["a"]).takes

@@ -12,9 +12,10 @@ from relay.core.card.step import Post, Rank
 from relay.core.routing.lane import LaneKey
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.store.protocol import Attempt, Begun, Denied, Store
-from relay.store.sqlite.budgets import PATIENCE, YIELD
+from relay.store.sql.budgets import PATIENCE, YIELD
 from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, T0, TELEGRAM
+from tests.store.held import begin, settle
 
 ONE = (Limit("chat", 1, 10.0),)
 TWO = (Limit("chat", 2, 10.0),)
@@ -37,52 +38,52 @@ def attempt(thread: str, rank: Rank = Rank.FIRST, since: float = T0) -> Attempt:
 
 def spent(store: Store, limits: tuple[Limit, ...], at: float) -> None:
     """Takes all that the limits let through at `at`."""
-    while isinstance(store.begin(attempt("0"), limits, at), Begun):
+    while isinstance(begin(store, attempt("0"), limits, at), Begun):
         pass
 
 
 def test_the_lane_that_waits_longest_goes_first(store: Store) -> None:
     spent(store, ONE, T0)
-    assert store.begin(attempt("1", since=T0 - 60), ONE, T0 + 1) == Denied(T0 + 10)
-    assert store.begin(attempt("2"), ONE, T0 + 10) == Denied(T0 + 10 + YIELD)
-    assert store.begin(attempt("1", since=T0 - 60), ONE, T0 + 10.01) == Begun()
-    assert store.begin(attempt("2"), ONE, T0 + 10 + YIELD) == Denied(T0 + 20.01)
+    assert begin(store, attempt("1", since=T0 - 60), ONE, T0 + 1) == Denied(T0 + 10)
+    assert begin(store, attempt("2"), ONE, T0 + 10) == Denied(T0 + 10 + YIELD)
+    assert begin(store, attempt("1", since=T0 - 60), ONE, T0 + 10.01) == Begun()
+    assert begin(store, attempt("2"), ONE, T0 + 10 + YIELD) == Denied(T0 + 20.01)
 
 
 def test_an_urgent_call_goes_before_older_ones(store: Store) -> None:
     spent(store, ONE, T0)
-    store.begin(attempt("1", Rank.URGENT), ONE, T0 + 1)
-    assert isinstance(store.begin(attempt("2", since=T0 - 60), ONE, T0 + 10), Denied)
-    assert store.begin(attempt("1", Rank.URGENT), ONE, T0 + 10) == Begun()
+    begin(store, attempt("1", Rank.URGENT), ONE, T0 + 1)
+    assert isinstance(begin(store, attempt("2", since=T0 - 60), ONE, T0 + 10), Denied)
+    assert begin(store, attempt("1", Rank.URGENT), ONE, T0 + 10) == Begun()
 
 
 def test_where_there_is_room_for_all_nobody_waits(store: Store) -> None:
     spent(store, TWO, T0)
-    store.begin(attempt("1", Rank.URGENT), TWO, T0 + 1)
-    assert store.begin(attempt("2"), TWO, T0 + 10) == Begun()
-    assert store.begin(attempt("3"), TWO, T0 + 10) == Denied(T0 + 10 + YIELD)
+    begin(store, attempt("1", Rank.URGENT), TWO, T0 + 1)
+    assert begin(store, attempt("2"), TWO, T0 + 10) == Begun()
+    assert begin(store, attempt("3"), TWO, T0 + 10) == Denied(T0 + 10 + YIELD)
 
 
 def test_a_lane_that_could_not_go_yet_holds_up_nobody(store: Store) -> None:
     spent(store, ONE, T0)
     own = Limit("its own", 1, 10.0)
     spent(store, (own,), T0 + 5)
-    assert store.begin(attempt("1", Rank.URGENT), (*ONE, own), T0 + 6) == Denied(T0 + 15)
-    assert store.begin(attempt("2"), ONE, T0 + 10) == Begun()
+    assert begin(store, attempt("1", Rank.URGENT), (*ONE, own), T0 + 6) == Denied(T0 + 15)
+    assert begin(store, attempt("2"), ONE, T0 + 10) == Begun()
 
 
 def test_a_lane_that_does_not_come_is_waited_for_a_moment_only(store: Store) -> None:
     spent(store, ONE, T0)
-    store.begin(attempt("1", Rank.URGENT), ONE, T0 + 1)
-    assert isinstance(store.begin(attempt("2"), ONE, T0 + 10 + PATIENCE - YIELD), Denied)
-    assert store.begin(attempt("2"), ONE, T0 + 10 + PATIENCE) == Begun()
+    begin(store, attempt("1", Rank.URGENT), ONE, T0 + 1)
+    assert isinstance(begin(store, attempt("2"), ONE, T0 + 10 + PATIENCE - YIELD), Denied)
+    assert begin(store, attempt("2"), ONE, T0 + 10 + PATIENCE) == Begun()
 
 
 def test_a_call_that_goes_takes_its_wish_with_it(store: Store) -> None:
     spent(store, ONE, T0)
-    store.begin(attempt("1", Rank.URGENT), ONE, T0 + 1)
-    assert store.begin(attempt("1", Rank.URGENT), (Limit("another", 1, 10.0),), T0 + 9) == Begun()
-    assert store.begin(attempt("2"), ONE, T0 + 10) == Begun()
+    begin(store, attempt("1", Rank.URGENT), ONE, T0 + 1)
+    assert begin(store, attempt("1", Rank.URGENT), (Limit("another", 1, 10.0),), T0 + 9) == Begun()
+    assert begin(store, attempt("2"), ONE, T0 + 10) == Begun()
 
 
 def test_a_budget_that_turns_out_to_be_another_brings_its_calls_and_its_block(store: Store) -> None:
@@ -96,8 +97,8 @@ def test_a_budget_that_turns_out_to_be_another_brings_its_calls_and_its_block(st
         blocks=(Block(("unknown",), T0, 30),),
         renamed=(("unknown", "chat"),),
     )
-    store.settle(replace(settled, renamed=()))
-    store.settle(replace(settled, blocks=()))
-    assert store.begin(attempt("1"), ONE, T0) == Denied(T0 + 30)
-    assert store.begin(attempt("1"), (Limit("chat", 1, 60.0),), T0) == Denied(T0 + 60)
-    assert store.begin(attempt("1"), (Limit("unknown", 1, 10.0),), T0) == Begun()
+    settle(store, replace(settled, renamed=()))
+    settle(store, replace(settled, blocks=()))
+    assert begin(store, attempt("1"), ONE, T0) == Denied(T0 + 30)
+    assert begin(store, attempt("1"), (Limit("chat", 1, 60.0),), T0) == Denied(T0 + 60)
+    assert begin(store, attempt("1"), (Limit("unknown", 1, 10.0),), T0) == Begun()

@@ -21,6 +21,7 @@ from relay.store.protocol import Attempt, Begun, Denied, Store
 from relay.store.queue import Refused
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM, entry
+from tests.store.held import begin, own, settle
 from tests.store.test_people import BOT, OWN, SAYING, take
 from tests.store.test_store import SIZE, fold_all, new_payload, result, shown
 
@@ -39,29 +40,29 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
 
 
 def test_a_budget_that_was_used_in_the_future_is_free(store: Store) -> None:
-    store.begin(ATTEMPT, (LIMIT,), THEN)
-    assert store.begin(ATTEMPT, (LIMIT,), T0) == Denied(THEN + 1.1)
+    begin(store, ATTEMPT, (LIMIT,), THEN)
+    assert begin(store, ATTEMPT, (LIMIT,), T0) == Denied(THEN + 1.1)
     assert store.move_times_back(T0) == YEARS
-    assert store.begin(ATTEMPT, (LIMIT,), T0) == Denied(T0 + 1.1)
-    assert store.begin(ATTEMPT, (LIMIT,), T0 + 1.1) == Begun()
+    assert begin(store, ATTEMPT, (LIMIT,), T0) == Denied(T0 + 1.1)
+    assert begin(store, ATTEMPT, (LIMIT,), T0 + 1.1) == Begun()
 
 
 def test_who_was_told_to_wait_waits_as_long_as_was_said(store: Store) -> None:
-    store.begin(ATTEMPT, (LIMIT,), THEN)
-    store.settle(replace(result(Card(GROUP, "", "ops")), blocks=(Block(("chat",), THEN, 30),)))
+    begin(store, ATTEMPT, (LIMIT,), THEN)
+    settle(store, replace(result(Card(GROUP, "", "ops")), blocks=(Block(("chat",), THEN, 30),)))
     store.move_times_back(T0)
-    assert store.begin(ATTEMPT, (LIMIT,), T0 + 29) == Denied(T0 + 30)
+    assert begin(store, ATTEMPT, (LIMIT,), T0 + 29) == Denied(T0 + 30)
 
 
 def test_whose_part_was_told_to_wait_rests_as_long_as_was_said(store: Store) -> None:
     parts = [Block((name,), THEN + 1, 30, whole="chat") for name in "abc"]
-    store.begin(ATTEMPT, (LIMIT,), THEN)
-    store.settle(replace(result(Card(GROUP, "", "ops")), blocks=tuple(parts[:2])))
+    begin(store, ATTEMPT, (LIMIT,), THEN)
+    settle(store, replace(result(Card(GROUP, "", "ops")), blocks=tuple(parts[:2])))
     store.move_times_back(T0)
-    store.settle(replace(result(Card(GROUP, "", "ops")), blocks=(replace(parts[2], at=T0 + 2),)))
-    assert store.begin(ATTEMPT, (LIMIT,), T0 + 29) == Denied(T0 + 32)
-    store.settle(replace(result(Card(GROUP, "", "ops")), blocks=(replace(parts[0], at=T0 + 33),)))
-    assert store.begin(ATTEMPT, (LIMIT,), T0 + 33) == Begun()
+    settle(store, replace(result(Card(GROUP, "", "ops")), blocks=(replace(parts[2], at=T0 + 2),)))
+    assert begin(store, ATTEMPT, (LIMIT,), T0 + 29) == Denied(T0 + 32)
+    settle(store, replace(result(Card(GROUP, "", "ops")), blocks=(replace(parts[0], at=T0 + 33),)))
+    assert begin(store, ATTEMPT, (LIMIT,), T0 + 33) == Begun()
 
 
 def test_a_chat_is_tried_again_as_soon_as_it_would_have_been(store: Store) -> None:
@@ -70,13 +71,13 @@ def test_a_chat_is_tried_again_as_soon_as_it_would_have_been(store: Store) -> No
         down=Down("kicked", THEN - 5, THEN + 300), thread_again=THEN + 9, retry_at=THEN + 4
     )
     state = replace(state, trouble_since=THEN - 5)
-    store.settle(replace(result(Card(GROUP, "", "ops")), state=state))
+    settle(store, replace(result(Card(GROUP, "", "ops")), state=state))
     store.move_times_back(T0)
     expected = LaneState(
         down=Down("kicked", T0 - 5, T0 + 300), thread_again=T0 + 9, retry_at=T0 + 4
     )
     expected = replace(expected, trouble_since=T0 - 5)
-    assert store.claim(TELEGRAM, T0, 0).state == expected
+    assert store.claim(own(store, TELEGRAM), T0, 0).state == expected
 
 
 def test_a_card_is_due_as_soon_as_it_would_have_been_and_knows_no_future(store: Store) -> None:
@@ -86,11 +87,11 @@ def test_a_card_is_due_as_soon_as_it_would_have_been_and_knows_no_future(store: 
     there = replace(card, shown=replace(card.shown, posted_at=THEN - 9, edited_at=THEN - 1))
     there = replace(there, entries=(_held(THEN),), owed=(OwedReply("joined", (), THEN),))
     there = replace(there, waiting_since=THEN, heard_at=THEN, counted_at=THEN)
-    store.settle(
-        AttemptResult(TELEGRAM, LaneState(), CardChange(there, THEN + 2, urgent=False), THEN)
+    settle(
+        store, AttemptResult(TELEGRAM, LaneState(), CardChange(there, THEN + 2, urgent=False), THEN)
     )
     store.move_times_back(T0)
-    assert store.claim(TELEGRAM, T0, 9).next_due == T0 + 2
+    assert store.claim(own(store, TELEGRAM), T0, 9).next_due == T0 + 2
     here = replace(card, shown=replace(card.shown, posted_at=T0 - 9, edited_at=T0 - 1))
     here = replace(here, entries=(_held(T0),), owed=(OwedReply("joined", (), T0),))
     assert store.card(TELEGRAM, GROUP, "") == replace(
@@ -105,18 +106,18 @@ def _held(at: float) -> Entry:
 def test_what_was_accepted_in_the_future_grows_old_as_anything_else(store: Store) -> None:
     store.accept([new_payload(TELEGRAM, at=THEN)])
     store.accept([new_payload(TELEGRAM, at=THEN)])
-    store.dismiss(TELEGRAM, [1], "dead", "test")
+    store.dismiss(own(store, TELEGRAM), [1], "dead", "test")
     store.move_times_back(T0)
     assert [row.oldest_pending for row in store.balance()] == [T0]
     assert store.purge(T0 + 1, SIZE, 9) == 1
     card = replace(fold_all(store, TELEGRAM), tried_at=T0)
-    store.settle(AttemptResult(TELEGRAM, LaneState(), CardChange(card, None, urgent=False), T0))
+    settle(store, AttemptResult(TELEGRAM, LaneState(), CardChange(card, None, urgent=False), T0))
     assert [each.count for each in store.expire(TELEGRAM, "ops", T0 + 1)] == [1]
 
 
 def test_what_ended_in_the_future_alone_tells_of_it_too(store: Store) -> None:
     store.accept([new_payload(TELEGRAM, at=THEN)])
-    store.dismiss(TELEGRAM, [1], "dead", "test")
+    store.dismiss(own(store, TELEGRAM), [1], "dead", "test")
     assert store.move_times_back(T0) == YEARS
 
 
@@ -124,13 +125,13 @@ def test_what_was_told_in_the_future_is_older_than_what_is_told_now(store: Store
     store.accept([new_payload(TELEGRAM, at=THEN)])
     store.move_times_back(T0)
     store.accept([new_payload(TELEGRAM, at=T0 + 1)])
-    store.dismiss(TELEGRAM, [1], "dead", "test")
+    store.dismiss(own(store, TELEGRAM), [1], "dead", "test")
     assert isinstance(store.retry("1/1", T0 + 2), Refused)
 
 
 def test_a_bot_s_long_silence_is_noticed(store: Store) -> None:
     store.people.take_update(BOT, 7, UpdateEffects("seen"), THEN)
-    store.begin(ATTEMPT, (LIMIT,), THEN)
+    begin(store, ATTEMPT, (LIMIT,), THEN)
     store.move_times_back(T0)
     assert store.people.poll_state(BOT) == PollState(8, T0)
 
@@ -138,8 +139,8 @@ def test_a_bot_s_long_silence_is_noticed(store: Store) -> None:
 def test_an_answer_goes_at_once_and_not_late(store: Store) -> None:
     for _ in range(2):
         store.people.take_update(BOT, 7, UpdateEffects("seen", bot_replies=(SAYING,)), THEN)
-    store.begin(ATTEMPT, (LIMIT,), THEN)
-    assert isinstance(store.begin(replace(ATTEMPT, lane=DISCORD), (LIMIT,), THEN), Denied)
+    begin(store, ATTEMPT, (LIMIT,), THEN)
+    assert isinstance(begin(store, replace(ATTEMPT, lane=DISCORD), (LIMIT,), THEN), Denied)
     store.move_times_back(T0)
     first, second = (each.id for each in store.people.bot_replies())
     assert store.people.take_bot_reply(first, (LIMIT,), T0 + 5) == "go"
@@ -156,11 +157,11 @@ def test_a_mute_lasts_as_long_as_was_asked(until: float, then: float, store: Sto
 
 def test_where_no_clock_was_ahead_nothing_is_touched(store: Store) -> None:
     store.accept([new_payload(TELEGRAM, at=T0 + AHEAD)])
-    store.begin(ATTEMPT, (LIMIT,), T0)
+    begin(store, ATTEMPT, (LIMIT,), T0)
     card = fold_all(store, TELEGRAM, due=THEN)
     assert store.move_times_back(T0) == 0.0
     assert store.card(TELEGRAM, GROUP, "") == card
-    assert store.claim(TELEGRAM, T0, 9).next_due == THEN
+    assert store.claim(own(store, TELEGRAM), T0, 9).next_due == THEN
 
 
 def test_it_is_done_once(store: Store) -> None:
@@ -172,14 +173,14 @@ def test_where_the_clock_is_moved_on_all_that_waits_waits_as_long_as_it_would_ha
     store: Store,
 ) -> None:
     store.accept([new_payload(TELEGRAM, at=T0)])
-    store.begin(ATTEMPT, (LIMIT,), T0)
+    begin(store, ATTEMPT, (LIMIT,), T0)
     state = LaneState(down=Down("kicked", T0 - 5, T0 + 300), retry_at=T0 + 4, trouble_since=T0 - 5)
     card = replace(fold_all(store, TELEGRAM, due=T0 + 9), waiting_since=T0, heard_at=T0)
     change = CardChange(card, T0 + 9, urgent=False)
-    store.settle(AttemptResult(TELEGRAM, state, change, T0, (Block(("chat",), T0, 30),)))
+    settle(store, AttemptResult(TELEGRAM, state, change, T0, (Block(("chat",), T0, 30),)))
     store.move_times_on(HOURS)
-    assert store.begin(ATTEMPT, (LIMIT,), T0 + HOURS + 29) == Denied(T0 + HOURS + 30)
-    claim, down = store.claim(TELEGRAM, T0 + HOURS, 9), Down("kicked", T0 - 5, T0 + 300)
+    assert begin(store, ATTEMPT, (LIMIT,), T0 + HOURS + 29) == Denied(T0 + HOURS + 30)
+    claim, down = store.claim(own(store, TELEGRAM), T0 + HOURS, 9), Down("kicked", T0 - 5, T0 + 300)
     assert claim.next_due == T0 + HOURS + 9
     moved = replace(down, since=down.since + HOURS, probe_at=T0 + HOURS + 300)
     assert claim.state.down == moved

@@ -28,6 +28,7 @@ from relay.store.recover import Salvaged, salvage
 from relay.store.sqlite.damaged_file import NothingToSalvage
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, T0, TELEGRAM, alert, notification
+from tests.store.held import begin, own
 from tests.store.test_people import BOT, GROUPS, INVITE, OWN, SAYING, start, take
 
 LANES = (TELEGRAM, DISCORD)
@@ -67,14 +68,14 @@ def made(path: Path, groups: int = 100) -> None:
 
 
 def fold(store: Store, lane: LaneKey, most: int) -> None:
-    for opened in store.claim(lane, T0, most).page:
+    for opened in store.claim(own(store, lane), T0, most).page:
         card = Card(
             opened.notification.group, "", "ops", folded_seq=opened.seq, heard_at=opened.accepted_at
         )
         card = replace(
             card, shown=Shown(MessageRef("-1001", "", str(opened.seq)), mark(card), T0, T0)
         )
-        store.fold(lane, [CardChange(card, T0, urgent=False, folded=(opened.seq,))])
+        store.fold(own(store, lane), [CardChange(card, T0, urgent=False, folded=(opened.seq,))])
 
 
 def text(path: Path) -> None:
@@ -170,9 +171,9 @@ def test_a_card_that_outlives_its_storage_does_not_hold_up_what_comes_after(tmp_
     """
     store = SqliteStore(tmp_path / "relay.db")
     card = Card(group(1), "", "ops", folded_seq=57)
-    store.batch([partial(store.fold, TELEGRAM, [CardChange(card, None, urgent=False)])])
+    store.batch([partial(store.fold, own(store, TELEGRAM), [CardChange(card, None, urgent=False)])])
     accept(store, 1, T0, TELEGRAM)
-    (opened,) = store.claim(TELEGRAM, T0, 9).page
+    (opened,) = store.claim(own(store, TELEGRAM), T0, 9).page
     assert opened.seq == 58
     store.close()
 
@@ -200,7 +201,7 @@ def test_whatever_bytes_change_every_lane_goes_on_and_the_books_are_kept(
 
 
 def claimed(store: Store, lane: LaneKey) -> Claim:
-    (claim,) = store.batch([partial(store.claim, lane, T0, 9)])
+    (claim,) = store.batch([partial(store.claim, own(store, lane), T0, 9)])
     assert isinstance(claim, Claim), claim
     return claim
 
@@ -222,7 +223,7 @@ def test_rows_that_say_nothing_any_more_do_not_hold_up_their_chat(tmp_path: Path
         "storage has rows that cannot be read"
     ]
     attempt = Attempt(TELEGRAM, group(9), "", Post(silent=False))
-    assert store.batch([partial(store.begin, attempt, (Limit("chat", 1, 1.0),), T0)]) == [Begun()]
+    assert store.batch([partial(begin, store, attempt, (Limit("chat", 1, 1.0),), T0)]) == [Begun()]
     store.close()
 
 
@@ -236,9 +237,14 @@ def test_rows_without_which_no_relay_could_start_make_a_damaged_file(
     made(path, 4)
     store = SqliteStore(path, emit=events.append)
     attempt = Attempt(TELEGRAM, group(9), "", Post(silent=False))
-    store.batch([partial(store.begin, attempt, (), T0), partial(take, store, added=OWN)])
+    store.batch([partial(begin, store, attempt, (), T0), partial(take, store, added=OWN)])
     store._db.execute(f"UPDATE {table} SET {column} = 'garbage' WHERE rowid = 1")
-    for read in (store.in_doubt, store.wakes, store.balance, store.people.subscriptions):
+    for read in (
+        partial(store.in_doubt, TELEGRAM),
+        store.wakes,
+        store.balance,
+        store.people.subscriptions,
+    ):
         (found,) = store.batch([read])
         assert not isinstance(found, Exception)
     assert [type(event) for event in events] == [StorageDamaged]
@@ -249,7 +255,7 @@ def test_rows_without_which_no_relay_could_start_make_a_damaged_file(
 def test_a_card_that_says_nothing_any_more_is_forgotten_as_others_are(tmp_path: Path) -> None:
     made(tmp_path / "relay.db", 2)
     store = SqliteStore(tmp_path / "relay.db")
-    store.batch([partial(store.dismiss, TELEGRAM, [1], "dead", "test")])
+    store.batch([partial(store.dismiss, own(store, TELEGRAM), [1], "dead", "test")])
     store._db.execute("UPDATE card SET body = 'garbage', closed = 1, due = NULL WHERE lane = 1")
     assert store.batch([partial(store.purge, T0 + 99, 1 << 30, 9)]) == [2]
     store.close()
@@ -262,6 +268,7 @@ def salvaged(path: Path, into: Path) -> tuple[Salvaged, SqliteStore]:
     return result, store
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize(
     ("damage", "deliveries", "cards"),
     [
@@ -465,7 +472,7 @@ def test_what_a_chat_has_heard_since_is_not_undone_by_a_salvage(tmp_path: Path) 
     made(tmp_path / "wreck.db", 2)
     store = SqliteStore(tmp_path / "relay.db")
     card = Card(group(0), "", "ops", heard_at=T0 + 100)
-    store.batch([partial(store.fold, TELEGRAM, [CardChange(card, None, urgent=False)])])
+    store.batch([partial(store.fold, own(store, TELEGRAM), [CardChange(card, None, urgent=False)])])
     (result,) = store.batch([partial(salvage, tmp_path / "wreck.db", store)])
     assert isinstance(result, Salvaged)
     assert (result.deliveries, result.outdated) == (3, 1)

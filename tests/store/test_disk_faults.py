@@ -39,7 +39,9 @@ from relay.store.protocol import (
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 from tests.build import T0, TELEGRAM, alert, notification, target
+from tests.store import held
 from tests.store.cutting_vfs import Disk
+from tests.store.held import own
 from tests.world import TEMPLATES
 
 KIBIBYTE = 1024
@@ -84,15 +86,22 @@ def accept_until_full(store: Store) -> int:
 
 def begin(store: Store, to: LaneKey) -> Card:
     """What the pipeline does for a lane before a call, each step a transaction of its own."""
-    claim = run(store, partial(store.claim, to, T0, 9))
+    claim = run(store, partial(store.claim, own(store, to), T0, 9))
     assert isinstance(claim, Claim), claim
     card = replace(Card(claim.page[0].notification.group, "", "ops"), folded_seq=claim.page[-1].seq)
     seqs = tuple(opened.seq for opened in claim.page)
     assert (
-        run(store, partial(store.fold, to, [CardChange(card, T0, urgent=False, folded=seqs)])) == ()
+        run(
+            store,
+            partial(store.fold, own(store, to), [CardChange(card, T0, urgent=False, folded=seqs)]),
+        )
+        == ()
     )
     assert (
-        run(store, partial(store.begin, Attempt(to, card.group, "", Post(silent=False)), (), T0))
+        run(
+            store,
+            partial(held.begin, store, Attempt(to, card.group, "", Post(silent=False)), (), T0),
+        )
         == Begun()
     )
     return card
@@ -106,7 +115,7 @@ def settle(store: Store, to: LaneKey, card: Card) -> None:
         shown_seq=card.folded_seq,
     )
     result = AttemptResult(to, LaneState(), CardChange(shown, None, urgent=False), T0, shown=True)
-    ended = run(store, partial(store.settle, result))
+    ended = run(store, partial(held.settle, store, result))
     assert isinstance(ended, tuple)
     assert [replace(each, delivery="", payload=0) for each in ended] == [
         Ended("ops", "delivered", 1, (0.0,))
@@ -133,6 +142,7 @@ def test_on_a_full_disk_all_that_was_sent_is_written_down(tiny_disk: Path) -> No
     store.close()
 
 
+@pytest.mark.medium
 def test_a_disk_that_our_backlog_fills_drains_and_has_room_again(tiny_disk: Path) -> None:
     store = SqliteStore(tiny_disk / "relay.db")
     accepted = accept_until_full(store)
@@ -147,12 +157,13 @@ def test_a_disk_that_our_backlog_fills_drains_and_has_room_again(tiny_disk: Path
         taken = accept_until_full(store)
         assert taken > 0 or turn == 0  # what was freed is given back with the next checkpoint
         for number in range(accepted):
-            if store.claim(lane(number), T0, 1).page:
+            if store.claim(own(store, lane(number)), T0, 1).page:
                 settle(store, lane(number), begin(store, lane(number)))
         purge(store)
     store.close()
 
 
+@pytest.mark.medium
 def test_nothing_is_sent_that_could_not_be_written_down(tiny_disk: Path) -> None:
     store = SqliteStore(tiny_disk / "relay.db")
     accepted = accept_until_full(store)
@@ -326,7 +337,7 @@ def test_large_transactions_need_no_temporary_file(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "relay.db", connect=disk.connect)
     for _ in range(250):
         accept(store, lane(0), KIBIBYTE)
-    run(store, partial(store.dismiss, lane(0), range(1, 251), "dead", "test"))
+    run(store, partial(store.dismiss, own(store, lane(0)), range(1, 251), "dead", "test"))
     assert run(store, partial(store.purge, T0 + 1, 0, 250)) == 128  # 1024 pages of the log
     store.close()
     assert disk.temporary == 0

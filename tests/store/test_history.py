@@ -19,9 +19,10 @@ from relay.core.told_history import told
 from relay.store.acting import PressRow
 from relay.store.history import REFUSALS_KEPT, HistoryPage, HistoryQuery
 from relay.store.protocol import NewPayload, StoreError
-from relay.store.sqlite import history, overview, purge
+from relay.store.sql import history, overview, purge
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM, alert, notification
+from tests.store.held import own, settle
 from tests.store.test_store import fold_all, new_payload, result, shown
 
 
@@ -106,7 +107,7 @@ def test_a_trace_has_the_configuration_that_routed(store: SqliteStore) -> None:
 def test_an_ended_delivery_has_its_time_and_message(store: SqliteStore) -> None:
     store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
-    store.settle(replace(result(shown(card), now=T0 + 10), shown=True))
+    settle(store, replace(result(shown(card), now=T0 + 10), shown=True))
     (row,) = store.history(HistoryQuery()).rows
     assert isinstance(row, DeliveryTrace)
     assert (row.settlement, row.ended_at, row.message and row.message.id) == (
@@ -273,7 +274,7 @@ def test_a_backup_that_fails_leaves_no_file(tmp_path: Path) -> None:
     store = SqliteStore(tmp_path / "relay.db")
     with pytest.raises(OSError, match="No such file"):
         store.backup(tmp_path / "nowhere" / "copy.db")
-    store._db._db.close()
+    store._file._db.close()
     with pytest.raises((StoreError, sqlite3.ProgrammingError)):
         store.backup(tmp_path / "copy.db")
     assert not (tmp_path / "copy.db").exists()
@@ -285,7 +286,7 @@ def test_a_chat_has_the_receivers_of_what_came_last_also_where_nothing_waits(
     store.accept([new_payload(TELEGRAM, at=T0)])
     (chat,) = store.standing_now().chats
     assert (chat.receivers, chat.pending) == (("ops",), 1)
-    store.dismiss(TELEGRAM, [1], "dead", "test", T0 + 1)
+    store.dismiss(own(store, TELEGRAM), [1], "dead", "test", T0 + 1)
     (chat,) = store.standing_now().chats
     assert (chat.receivers, chat.pending) == (("ops",), 0)
 
@@ -305,7 +306,7 @@ def test_the_backlog_of_each_minute_is_what_was_pending_at_its_end(store: Sqlite
     ):
         store.accept([new_payload(TELEGRAM, at=at)])
         if ended:
-            store.dismiss(TELEGRAM, [seq], "dead", "test", ended)
+            store.dismiss(own(store, TELEGRAM), [seq], "dead", "test", ended)
     minutes = store.per_minute(since, 4)
     assert [each.backlog for each in minutes] == [3, 3, 2, 2]
     assert [(each.payloads, each.deliveries) for each in minutes] == [

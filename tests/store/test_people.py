@@ -24,6 +24,7 @@ from relay.store.people import BOT_REPLY_SECONDS
 from relay.store.protocol import Attempt, Begun, Denied, NewPayload, Store
 from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, POLICY, T0, alert, arriving, notification
+from tests.store.held import begin, own, settle
 
 BOT = BotId("http://127.0.0.1:1", "111")
 OTHER = BotId("http://127.0.0.1:1", "112")
@@ -62,22 +63,23 @@ def arrive(store: Store, lane: LaneKey, *alerts: Alert) -> tuple[LaneKey, ...]:
 
 def show(store: Store, lane: LaneKey, *, due: float | None = None) -> Card:
     """Folds what is open on the lane into a card that the chat shows and that fires."""
-    claim = store.claim(lane, T0, 10)
+    claim = store.claim(own(store, lane), T0, 10)
     card = Card(GROUP, "", SUBSCRIPTION, folded_seq=claim.page[-1].seq)
     card = replace(card, shown=Shown(MessageRef(lane.chat, "", "7"), mark(card), T0, T0))
     store.fold(
-        lane, [CardChange(card, due, urgent=False, folded=tuple(each.seq for each in claim.page))]
+        own(store, lane),
+        [CardChange(card, due, urgent=False, folded=tuple(each.seq for each in claim.page))],
     )
     return card
 
 
 def learn(store: Store, lane: LaneKey, state: LaneState) -> None:
     card = Card(GROUP, "", SUBSCRIPTION)
-    store.settle(AttemptResult(lane, state, CardChange(card, None, urgent=False), T0))
+    settle(store, AttemptResult(lane, state, CardChange(card, None, urgent=False), T0))
 
 
 def state_of(store: Store, lane: LaneKey) -> LaneState:
-    return store.claim(lane, T0, 0).state
+    return store.claim(own(store, lane), T0, 0).state
 
 
 def dead(store: Store) -> int:
@@ -206,7 +208,7 @@ def test_a_chat_s_open_cards_are_found_by_its_own_and_its_learnt_id(store: Store
     shown = show(store, lane)
     assert store.people.known(BOT, asked).cards == ()  # nothing of it fires
     firing = fold(replace(shown, folded_seq=0), [arriving(1, T0, alert("a"))], POLICY).card
-    store.fold(lane, [CardChange(firing, None, urgent=False)])
+    store.fold(own(store, lane), [CardChange(firing, None, urgent=False)])
     assert store.people.known(BOT, asked).cards == (firing,)
     assert store.people.known(BOT, replace(asked, topic=Topic("7"))).cards == (firing,)
     assert store.people.known(BOT, replace(asked, topic=Topic("8"))).cards == ()
@@ -240,7 +242,7 @@ def test_a_muted_subscription_has_its_cards_looked_at(store: Store) -> None:
     take(store, added=OWN)
     muted = replace(OWN, muted_until=T0 + 60)
     assert take(store, 8, changed=(muted,)) == (OWN.lane,)
-    assert store.claim(OWN.lane, T0, 10).next_due == T0
+    assert store.claim(own(store, OWN.lane), T0, 10).next_due == T0
     assert store.people.subscriptions() == (muted,)
 
 
@@ -297,13 +299,13 @@ def test_no_answer_goes_before_an_alert_that_waits(store: Store) -> None:
     take(store, bot_replies=(SAYING,))
     (waiting,) = store.people.bot_replies()
     assert isinstance(
-        store.begin(Attempt(OWN.lane, GROUP, "", Post(silent=False)), LIMITS[:1], T0 - 1), Begun
+        begin(store, Attempt(OWN.lane, GROUP, "", Post(silent=False)), LIMITS[:1], T0 - 1), Begun
     )
-    denied = store.begin(Attempt(GROUPS.lane, GROUP, "", Post(silent=False)), LIMITS[:1], T0 - 0.5)
+    denied = begin(store, Attempt(GROUPS.lane, GROUP, "", Post(silent=False)), LIMITS[:1], T0 - 0.5)
     assert isinstance(denied, Denied)
     assert store.people.take_bot_reply(waiting.id, LIMITS, denied.until) == "later"
     assert isinstance(
-        store.begin(Attempt(GROUPS.lane, GROUP, "", Post(silent=False)), LIMITS[:1], denied.until),
+        begin(store, Attempt(GROUPS.lane, GROUP, "", Post(silent=False)), LIMITS[:1], denied.until),
         Begun,
     )
 

@@ -15,6 +15,7 @@ from relay.core.turn.change import AttemptResult, CardChange
 from relay.core.turn.decide import Absorb
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM
+from tests.store.held import own, settle
 from tests.store.test_store import fold_all, new_payload
 
 
@@ -25,29 +26,32 @@ def turns(store: SqliteStore) -> None:
     store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
     digest = CardChange(Card(DIGEST, "", "ops"), T0, urgent=False)
-    store.absorb(TELEGRAM, Absorb("ops", T0 + 9, urgent=True), T0)
-    store.settle(AttemptResult(TELEGRAM, LaneState(), digest, T0, shown=True, digest=frozenset()))
+    store.absorb(own(store, TELEGRAM), Absorb("ops", T0 + 9, urgent=True), T0)
+    settle(store, AttemptResult(TELEGRAM, LaneState(), digest, T0, shown=True, digest=frozenset()))
     closed = replace(
         card, shown=Shown(MessageRef("-1001", "", "7"), mark(card), T0, T0), closed_at=T0
     )
-    store.settle(
-        AttemptResult(TELEGRAM, LaneState(), CardChange(closed, None, urgent=False), T0, shown=True)
+    settle(
+        store,
+        AttemptResult(
+            TELEGRAM, LaneState(), CardChange(closed, None, urgent=False), T0, shown=True
+        ),
     )
     store.accept([new_payload(TELEGRAM)])
-    store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
+    store.copy_to_fallback(own(store, TELEGRAM), "ops", "spare", [DISCORD])
     store.expire(TELEGRAM, "ops", T0)
-    store.unfold(TELEGRAM, GROUP, "")
-    store.dismiss(TELEGRAM, [2], "merged", "")
+    store.unfold(own(store, TELEGRAM), GROUP, "")
+    store.dismiss(own(store, TELEGRAM), [2], "merged", "")
     store.wakes()
     store.pending_lanes()
     store.balance()
-    store.fold(DISCORD, [CardChange(replace(closed, folded_seq=9), None, urgent=False)])
+    store.fold(own(store, DISCORD), [CardChange(replace(closed, folded_seq=9), None, urgent=False)])
     store.purge(T0 + 9, 1 << 30, 9)
 
 
 def test_no_turn_reads_all_that_its_chat_ever_got() -> None:
     store = SqliteStore(":memory:")
-    db, statements = store._db._db, list[str]()
+    db, statements = store._file._db, list[str]()
     assert isinstance(db, sqlite3.Connection)
     db.set_trace_callback(statements.append)
     store.batch([partial(turns, store)])

@@ -26,6 +26,7 @@ from relay.store.protocol import Attempt, Begun, NewPayload, Store, StoreError
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, T0, TELEGRAM, alert, notification
 from tests.store.cutting_vfs import Disk
+from tests.store.held import begin, own, settle
 
 CheckResult = Literal["kept", "lost", "broken"]
 Job = Callable[[Store], object]
@@ -37,6 +38,7 @@ QUICK = 32
 PER_LIFE = 4
 
 
+@pytest.mark.medium
 def test_a_power_cut_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     assert lives(range(QUICK // PER_LIFE), tmp_path) == ["kept"] * QUICK
 
@@ -48,6 +50,7 @@ def test_thousands_of_power_cuts_lose_nothing_that_was_acknowledged(tmp_path: Pa
         assert live(seed, tmp_path) == ["kept"] * PER_LIFE, f"seed {seed}"
 
 
+@pytest.mark.medium
 def test_without_a_sync_before_each_answer_power_cuts_do_lose_what_was_acknowledged(
     tmp_path: Path,
 ) -> None:
@@ -161,7 +164,7 @@ def accept(store: Store, posted: Notification, lanes: list[LaneKey], at: float) 
 
 
 def fold(store: Store, lane: LaneKey) -> None:
-    claim = store.claim(lane, T0, 3)
+    claim = store.claim(own(store, lane), T0, 3)
     cards = {card.group: card for card in claim.cards}
     for opened in claim.page:
         group = opened.notification.group
@@ -169,16 +172,16 @@ def fold(store: Store, lane: LaneKey) -> None:
             cards.get(group) or Card(group, "", "ops"), folded_seq=opened.seq, waiting_since=T0
         )
         cards[group] = card
-        store.fold(lane, [CardChange(card, T0, urgent=False, folded=(opened.seq,))])
+        store.fold(own(store, lane), [CardChange(card, T0, urgent=False, folded=(opened.seq,))])
 
 
 def send(store: Store, lane: LaneKey, message: str, *, settles: bool) -> None:
-    claim = store.claim(lane, T0, 1)
+    claim = store.claim(own(store, lane), T0, 1)
     if claim.page or not claim.cards:
         return
     (card,) = claim.cards
-    begun = store.begin(
-        Attempt(lane, card.group, "", Post(silent=False)), (Limit(lane.chat, 1000, 1.0),), T0
+    begun = begin(
+        store, Attempt(lane, card.group, "", Post(silent=False)), (Limit(lane.chat, 1000, 1.0),), T0
     )
     if settles and begun == Begun():
         shown = replace(
@@ -187,4 +190,4 @@ def send(store: Store, lane: LaneKey, message: str, *, settles: bool) -> None:
             shown_seq=card.folded_seq,
         )
         change = CardChange(shown, None, urgent=False)
-        store.settle(AttemptResult(lane, LaneState(), change, T0 + 1, shown=True))
+        settle(store, AttemptResult(lane, LaneState(), change, T0 + 1, shown=True))

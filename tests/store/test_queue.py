@@ -18,10 +18,11 @@ from relay.core.routing.route import Delivery
 from relay.core.turn.change import CardChange
 from relay.store.protocol import NewPayload, Store
 from relay.store.queue import MOST_LISTED, Dropped, Page, Query, Queued, Refused, Retried, Whole
-from relay.store.sqlite import queue
+from relay.store.sql import queue
 from relay.store.sqlite.open_file import STEPS
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM, alert, notification
+from tests.store.held import own, settle
 from tests.store.test_store import accepted, fold_all, new_payload, result, shown
 
 OTHER = GroupId("", "relay", "other")
@@ -55,7 +56,7 @@ def refused(store: Store) -> Card:
     """The delivery 1/1, folded and refused by its platform."""
     store.accept([new_payload(TELEGRAM)])
     card = replace(fold_all(store, TELEGRAM), refused="whatever it said", plain=False)
-    store.settle(replace(result(card), dead="the markup is refused"))
+    settle(store, replace(result(card), dead="the markup is refused"))
     return card
 
 
@@ -107,17 +108,17 @@ def test_a_pending_delivery_tells_what_keeps_it_from_its_chat(store: Store) -> N
     store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
     trouble = LaneState(trouble="unreachable", trouble_since=T0, attempts=4, retry_at=T0 + 40)
-    store.settle(replace(result(card), state=trouble))
+    settle(store, replace(result(card), state=trouble))
     only = seen(store, "1/1")
     assert (only.why, only.attempts, only.retry_at) == ("the chat could not be reached", 4, T0 + 40)
-    store.settle(replace(result(card), state=LaneState(down=Down("bot was kicked", T0, T0 + 300))))
+    settle(store, replace(result(card), state=LaneState(down=Down("bot was kicked", T0, T0 + 300))))
     only = seen(store, "1/1")
     assert (only.why, only.retry_at) == ("the chat is down: bot was kicked", T0 + 300)
-    store.settle(
-        replace(result(card), state=LaneState(down=Down("the webhook is deleted", T0, None)))
+    settle(
+        store, replace(result(card), state=LaneState(down=Down("the webhook is deleted", T0, None)))
     )
     assert "the webhook is deleted (no call is made any more" in seen(store, "1/1").why
-    store.settle(replace(result(card), state=LaneState(trouble="rate_limited")))
+    settle(store, replace(result(card), state=LaneState(trouble="rate_limited")))
     assert seen(store, "1/1").why == "the chat takes no more for a while"
 
 
@@ -127,8 +128,8 @@ def test_pages_give_each_delivery_once_pending_before_dead_by_receiver_chat_and_
     for receiver in ("web", "ops"):
         for at in (2, 0, 1):
             store.accept([new_payload(TELEGRAM, DISCORD, at=T0 + at, receiver=receiver)])
-    store.dismiss(TELEGRAM, [1, 2], "dead", "receiver_removed")
-    store.dismiss(DISCORD, [3], "delivered", "")
+    store.dismiss(own(store, TELEGRAM), [1, 2], "dead", "receiver_removed")
+    store.dismiss(own(store, DISCORD), [3], "delivered", "")
     ordered = ["1/5", "1/6", "1/4", "2/5", "2/6", "2/4", "1/3", "2/2", "2/1", "1/2", "1/1"]
     assert listed(store) == ordered
     for size in (1, 2, 5, 6, 8, 11):
@@ -190,19 +191,19 @@ def test_a_retry_is_a_new_delivery_that_counts_in_place_of_the_dead_one(store: S
 def test_a_retry_makes_the_card_due_as_it_is_now_and_forgets_the_refusal(store: Store) -> None:
     refused(store)
     store.retry("1/1", T0 + 60)
-    claim = store.claim(TELEGRAM, T0 + 60, 9)
+    claim = store.claim(own(store, TELEGRAM), T0 + 60, 9)
     assert claim.page == ()
     (card,) = claim.cards
     assert (card.refused, card.waiting_since) == ("", T0)
-    (ended,) = store.settle(replace(result(shown(card), now=T0 + 61), shown=True))
+    (ended,) = settle(store, replace(result(shown(card), now=T0 + 61), shown=True))
     assert (ended.settlement, ended.count) == ("delivered", 1)
 
 
 def test_what_died_before_it_was_folded_is_folded_by_a_retry(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
-    store.dismiss(TELEGRAM, [1], "dead", "receiver_removed")
+    store.dismiss(own(store, TELEGRAM), [1], "dead", "receiver_removed")
     store.retry("1/1", T0 + 60)
-    (opened,) = store.claim(TELEGRAM, T0 + 60, 9).page
+    (opened,) = store.claim(own(store, TELEGRAM), T0 + 60, 9).page
     assert (opened.seq, opened.accepted_at, opened.notification) == (
         2,
         T0 + 60,
@@ -212,17 +213,17 @@ def test_what_died_before_it_was_folded_is_folded_by_a_retry(store: Store) -> No
 
 def test_what_died_with_a_card_that_is_no_more_is_folded_by_a_retry(store: Store) -> None:
     refused(store)
-    store.unfold(TELEGRAM, new_payload().group, "")
+    store.unfold(own(store, TELEGRAM), new_payload().group, "")
     store.accept([new_payload(TELEGRAM, posted=notification(alert("x"), group=OTHER))])
     fold_all(store, TELEGRAM)  # it has the number of the card that is no more
     store.retry("1/1", T0 + 60)
-    (opened,) = store.claim(TELEGRAM, T0 + 60, 9).page
+    (opened,) = store.claim(own(store, TELEGRAM), T0 + 60, 9).page
     assert (opened.seq, opened.notification) == (3, notification(alert("a")))
 
 
 def test_a_group_that_a_retry_brings_back_is_watched_again(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
-    store.dismiss(TELEGRAM, [1], "dead", "receiver_removed")
+    store.dismiss(own(store, TELEGRAM), [1], "dead", "receiver_removed")
     assert store.accept([new_payload(DISCORD)]).lanes == (DISCORD,)
     store.retry("1/1", T0 + 60)
     assert accepted(store, [new_payload(DISCORD)]) == (DISCORD, TELEGRAM)
@@ -233,14 +234,14 @@ def test_deliveries_that_died_unfolded_can_be_retried_one_after_the_other_in_ord
 ) -> None:
     for at in range(3):
         store.accept([new_payload(TELEGRAM, at=T0 + at)])
-    store.dismiss(TELEGRAM, [1, 2, 3], "dead", "receiver_removed")
+    store.dismiss(own(store, TELEGRAM), [1, 2, 3], "dead", "receiver_removed")
     assert [type(store.retry(f"1/{seq}", T0 + 60)) for seq in (1, 2, 3)] == [Retried] * 3
-    assert [opened.seq for opened in store.claim(TELEGRAM, T0, 9).page] == [4, 5, 6]
+    assert [opened.seq for opened in store.claim(own(store, TELEGRAM), T0, 9).page] == [4, 5, 6]
 
 
 def test_nothing_old_is_laid_over_something_newer(store: Store) -> None:
     store.accept([new_payload(TELEGRAM, at=T0)])
-    store.dismiss(TELEGRAM, [1], "dead", "receiver_removed")
+    store.dismiss(own(store, TELEGRAM), [1], "dead", "receiver_removed")
     store.accept([new_payload(TELEGRAM, at=T0 + 5, posted=notification(alert("a", "resolved")))])
     answer = store.retry("1/1", T0 + 60)
     assert isinstance(answer, Refused)
@@ -250,14 +251,14 @@ def test_nothing_old_is_laid_over_something_newer(store: Store) -> None:
 
 def test_a_newer_delivery_of_another_group_or_chat_does_not_hinder_a_retry(store: Store) -> None:
     store.accept([new_payload(TELEGRAM, at=T0)])
-    store.dismiss(TELEGRAM, [1], "dead", "receiver_removed")
+    store.dismiss(own(store, TELEGRAM), [1], "dead", "receiver_removed")
     store.accept([new_payload(TELEGRAM, at=T0 + 5, posted=notification(alert("x"), group=OTHER))])
     assert isinstance(store.retry("1/1", T0 + 60), Retried)
 
 
 def test_a_chat_that_shows_its_group_already_needs_no_retry(store: Store) -> None:
     card = refused(store)
-    store.settle(result(shown(replace(card, refused=""))))
+    settle(store, result(shown(replace(card, refused=""))))
     answer = store.retry("1/1", T0 + 60)
     assert isinstance(answer, Refused)
     assert "the chat shows its group as it is now" in answer.why
@@ -265,7 +266,7 @@ def test_a_chat_that_shows_its_group_already_needs_no_retry(store: Store) -> Non
 
 def test_what_ended_well_is_neither_retried_nor_dropped(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
-    store.dismiss(TELEGRAM, [1], "delivered", "")
+    store.dismiss(own(store, TELEGRAM), [1], "delivered", "")
     for answer in (store.retry("1/1", T0), store.drop("1/1", T0)):
         assert isinstance(answer, Refused)
         assert "1/1 ended as delivered" in answer.why
@@ -275,12 +276,12 @@ def test_a_pending_delivery_is_made_due_by_a_retry_and_counted_once(store: Store
     store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
     tired = LaneState(attempts=9, retry_at=T0 + 300)
-    store.settle(
-        replace(result(card), change=CardChange(card, T0 + 300, urgent=False), state=tired)
+    settle(
+        store, replace(result(card), change=CardChange(card, T0 + 300, urgent=False), state=tired)
     )
-    assert store.claim(TELEGRAM, T0 + 1, 9).cards == ()
+    assert store.claim(own(store, TELEGRAM), T0 + 1, 9).cards == ()
     assert store.retry("1/1", T0 + 1) == Retried("1/1", "1/1", TELEGRAM, "ops")
-    claim = store.claim(TELEGRAM, T0 + 1, 9)
+    claim = store.claim(own(store, TELEGRAM), T0 + 1, 9)
     assert (len(claim.cards), claim.state.attempts, claim.state.retry_at) == (1, 0, 0.0)
     assert store.balance()[0].accepted == 1
 
@@ -291,9 +292,9 @@ def test_a_retry_allows_one_call_to_a_chat_that_is_down(
 ) -> None:
     store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
-    store.settle(replace(result(card), state=LaneState(down=Down("kicked", T0, probe_at))))
+    settle(store, replace(result(card), state=LaneState(down=Down("kicked", T0, probe_at))))
     store.retry("1/1", T0 + 9)
-    assert store.claim(TELEGRAM, T0 + 9, 9).state.down == Down("kicked", T0, T0 + 9)
+    assert store.claim(own(store, TELEGRAM), T0 + 9, 9).state.down == Down("kicked", T0, T0 + 9)
 
 
 def test_a_dropped_delivery_is_dead_and_its_card_is_left_as_it_is(store: Store) -> None:
@@ -326,7 +327,7 @@ def test_a_drop_can_be_taken_back_by_a_retry(store: Store) -> None:
     fold_all(store, TELEGRAM)
     store.drop("1/1", T0 + 9)
     assert store.retry("1/1", T0 + 10) == Retried("1/1", "1/2", TELEGRAM, "ops")
-    (card,) = store.claim(TELEGRAM, T0 + 10, 9).cards
+    (card,) = store.claim(own(store, TELEGRAM), T0 + 10, 9).cards
     assert card.refused == ""
 
 
@@ -338,7 +339,7 @@ def test_a_group_whose_only_delivery_was_dropped_unfolded_is_watched_no_more(sto
 
 def test_a_copy_to_a_fallback_is_listed_under_its_own_receiver(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
-    store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
+    store.copy_to_fallback(own(store, TELEGRAM), "ops", "spare", [DISCORD])
     copy = seen(store, "2/1")
     assert (copy.receiver, copy.fallback, copy.lane) == ("ops", "spare", DISCORD)
 
@@ -357,7 +358,7 @@ def test_a_page_is_read_from_an_index_in_its_order_however_many_rows_there_are(s
 def test_the_lanes_that_are_down_are_known_whatever_the_others_are(store: Store) -> None:
     store.accept([new_payload(DISCORD, TELEGRAM)])
     refused = Down("kicked", T0, None, "mark")
-    store.settle(replace(result(fold_all(store, TELEGRAM)), state=LaneState(down=refused)))
+    settle(store, replace(result(fold_all(store, TELEGRAM)), state=LaneState(down=refused)))
     assert store.down() == ((TELEGRAM, refused),)
 
 

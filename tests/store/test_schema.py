@@ -28,6 +28,7 @@ def open_with(path: Path, *steps: str) -> tuple[int, list[str]]:
         return version, [row[-1] for row in db.execute("SELECT * FROM bot")]
 
 
+@pytest.mark.medium
 @pytest.mark.parametrize("version", VERSIONS)
 async def test_a_storage_of_each_version_is_read_whole_and_goes_on(
     version: int, tmp_path: Path

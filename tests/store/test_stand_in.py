@@ -16,6 +16,7 @@ from relay.core.turn.change import CardChange
 from relay.store.protocol import Store
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, T0, TELEGRAM, alert, entry, notification
+from tests.store.held import own, settle
 from tests.store.test_store import accepted, fold_all, new_payload, result, shown
 
 SECOND = replace(DISCORD, account="333")
@@ -83,7 +84,7 @@ class Night:
             case Arrive():
                 self.arrive(what)
             case StandIn():
-                self.store.copy_to_fallback(TELEGRAM, "ops", "spare", SPARES)
+                self.store.copy_to_fallback(own(self.store, TELEGRAM), "ops", "spare", SPARES)
             case Fold(lane, closes):
                 self.fold(lane, closes=closes)
 
@@ -103,7 +104,7 @@ class Night:
     def fold_group(self, lane: LaneKey, group: GroupId, *, closes: bool) -> None:
         page = [
             opened
-            for opened in self.store.claim(lane, T0, 100).page
+            for opened in self.store.claim(own(self.store, lane), T0, 100).page
             if opened.notification.group == group
         ]
         if not page:
@@ -115,7 +116,8 @@ class Night:
             card = replace(shown(card), closed_at=T0 if closes else None)
         seqs = tuple(opened.seq for opened in page)
         self.store.fold(
-            lane, [CardChange(card, None, urgent=False, folded=seqs, settled=lane != TELEGRAM)]
+            own(self.store, lane),
+            [CardChange(card, None, urgent=False, folded=seqs, settled=lane != TELEGRAM)],
         )
 
 
@@ -128,6 +130,7 @@ def live(script: Sequence[Happening]) -> Night:
     return night
 
 
+@pytest.mark.medium
 @settings(max_examples=200, deadline=None, derandomize=True)
 @given(happenings)
 def test_each_delivery_of_a_chat_that_is_down_comes_to_each_spare_chat_once(
@@ -141,9 +144,9 @@ def test_each_delivery_of_a_chat_that_is_down_comes_to_each_spare_chat_once(
 
 def test_what_came_to_a_fallback_as_it_arrived_is_not_copied_by_the_next_turn(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
-    store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
+    store.copy_to_fallback(own(store, TELEGRAM), "ops", "spare", [DISCORD])
     assert accepted(store, [new_payload(TELEGRAM, at=T0 + 1)]) == (TELEGRAM, DISCORD)
-    assert store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD]) == ()
+    assert store.copy_to_fallback(own(store, TELEGRAM), "ops", "spare", [DISCORD]) == ()
     assert [(row.platform, row.accepted) for row in store.balance()] == [
         ("discord", 2),
         ("telegram", 2),
@@ -152,10 +155,10 @@ def test_what_came_to_a_fallback_as_it_arrived_is_not_copied_by_the_next_turn(st
 
 def test_a_spare_chat_whose_card_closed_gets_what_another_got_as_it_arrived(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
-    store.copy_to_fallback(TELEGRAM, "ops", "spare", SPARES)
-    store.settle(result(replace(shown(fold_all(store, SECOND)), closed_at=T0), SECOND))
+    store.copy_to_fallback(own(store, TELEGRAM), "ops", "spare", SPARES)
+    settle(store, result(replace(shown(fold_all(store, SECOND)), closed_at=T0), SECOND))
     assert accepted(store, [new_payload(TELEGRAM, at=T0 + 1)]) == (TELEGRAM, DISCORD)
-    assert store.copy_to_fallback(TELEGRAM, "ops", "spare", SPARES) == (SECOND,)
+    assert store.copy_to_fallback(own(store, TELEGRAM), "ops", "spare", SPARES) == (SECOND,)
 
 
 def test_what_comes_to_the_new_chat_of_a_receiver_is_copied_to_the_old_fallback_card(
@@ -163,24 +166,27 @@ def test_what_comes_to_the_new_chat_of_a_receiver_is_copied_to_the_old_fallback_
 ) -> None:
     instead = replace(TELEGRAM, chat="-1002")
     store.accept([new_payload(TELEGRAM)])
-    store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
+    store.copy_to_fallback(own(store, TELEGRAM), "ops", "spare", [DISCORD])
     fold_all(store, DISCORD)
     posted = notification(alert("a", "resolved"))
     assert DISCORD in accepted(store, [new_payload(instead, at=T0 + 1, posted=posted)])
-    (copied,) = store.claim(DISCORD, T0 + 1, 9).page
+    (copied,) = store.claim(own(store, DISCORD), T0 + 1, 9).page
     assert (copied.notification, copied.alerts, copied.receiver) == (posted, None, "spare")
-    assert [opened.alerts for opened in store.claim(TELEGRAM, T0 + 1, 9).page] == [None, None]
-    assert store.copy_to_fallback(instead, "ops", "spare", [DISCORD]) == ()
+    assert [opened.alerts for opened in store.claim(own(store, TELEGRAM), T0 + 1, 9).page] == [
+        None,
+        None,
+    ]
+    assert store.copy_to_fallback(own(store, instead), "ops", "spare", [DISCORD]) == ()
 
 
 def test_what_comes_to_another_receiver_is_not_copied_to_a_card_that_stands_in(
     store: Store,
 ) -> None:
     store.accept([new_payload(TELEGRAM)])
-    store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
+    store.copy_to_fallback(own(store, TELEGRAM), "ops", "spare", [DISCORD])
     fold_all(store, DISCORD)
     store.accept([new_payload(SECOND, at=T0 + 1, receiver="team")])
-    (empty,) = store.claim(DISCORD, T0 + 1, 9).page
+    (empty,) = store.claim(own(store, DISCORD), T0 + 1, 9).page
     assert empty.alerts == ()
 
 
@@ -201,7 +207,8 @@ def test_chats_with_one_fallback_that_get_other_alerts_of_a_payload_are_all_stoo
     ]
     store.accept([replace(new_payload(posted=posted), deliveries=tuple(ways))])
     for down in downs:
-        assert store.copy_to_fallback(down, "ops", "spare", [DISCORD]) == (DISCORD,)
+        assert store.copy_to_fallback(own(store, down), "ops", "spare", [DISCORD]) == (DISCORD,)
     assert [
-        (opened.fingerprint, opened.alerts) for opened in store.claim(DISCORD, T0, 9).page
+        (opened.fingerprint, opened.alerts)
+        for opened in store.claim(own(store, DISCORD), T0, 9).page
     ] == parts

@@ -30,9 +30,10 @@ from relay.store.protocol import (
     StoreError,
 )
 from relay.store.queue import Retried
-from relay.store.sqlite.claim import PAGE_BYTES
+from relay.store.sql.claim import PAGE_BYTES
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM, alert, entry, notification
+from tests.store.held import begin, own, settle
 
 Reopen = Callable[[], Store]
 OTHER = GroupId("", "relay", "{}:{}")
@@ -80,14 +81,17 @@ def accepted(store: Store, payloads: Sequence[NewPayload]) -> tuple[LaneKey, ...
 
 def fold_all(store: Store, lane: LaneKey, *, due: float | None = T0, urgent: bool = False) -> Card:
     """Folds the open deliveries of the lane into the card of their group, as it is."""
-    claim = store.claim(lane, T0, 100)
+    claim = store.claim(own(store, lane), T0, 100)
     card = (
         claim.cards[0]
         if claim.cards
         else Card(claim.page[0].notification.group, "", "ops", entries=(entry(),))
     )
     card = replace(card, folded_seq=claim.page[-1].seq, waiting_since=claim.page[0].accepted_at)
-    store.fold(lane, [CardChange(card, due, urgent, tuple(opened.seq for opened in claim.page))])
+    store.fold(
+        own(store, lane),
+        [CardChange(card, due, urgent, tuple(opened.seq for opened in claim.page))],
+    )
     return card
 
 
@@ -108,14 +112,20 @@ def test_deliveries_of_a_lane_come_in_the_order_of_acceptance_a_page_at_a_time(
 ) -> None:
     for at in range(5):
         store.accept([new_payload(TELEGRAM, DISCORD, at=T0 + at)])
-    page = store.claim(TELEGRAM, T0, 3).page
+    page = store.claim(own(store, TELEGRAM), T0, 3).page
     assert [(opened.seq, opened.accepted_at) for opened in page] == [
         (1, T0),
         (2, T0 + 1),
         (3, T0 + 2),
     ]
     assert page[0].notification == notification(alert("a"))
-    assert [opened.seq for opened in store.claim(DISCORD, T0, 9).page] == [1, 2, 3, 4, 5]
+    assert [opened.seq for opened in store.claim(own(store, DISCORD), T0, 9).page] == [
+        1,
+        2,
+        3,
+        4,
+        5,
+    ]
 
 
 def test_a_page_of_large_payloads_is_cut_by_what_they_weigh_and_never_empty(store: Store) -> None:
@@ -127,12 +137,12 @@ def test_a_page_of_large_payloads_is_cut_by_what_they_weigh_and_never_empty(stor
         notification(alert("b")),
     ):
         store.accept([new_payload(TELEGRAM, posted=posted)])
-    assert [opened.seq for opened in store.claim(TELEGRAM, T0, 9).page] == [1, 2, 3]
-    store.dismiss(TELEGRAM, [1, 2], "merged", "")
+    assert [opened.seq for opened in store.claim(own(store, TELEGRAM), T0, 9).page] == [1, 2, 3]
+    store.dismiss(own(store, TELEGRAM), [1, 2], "merged", "")
     heavier = replace(wide, annotations={"description": "x" * 2 * PAGE_BYTES})
     store.accept([new_payload(DISCORD, posted=notification(heavier))])
-    assert [opened.seq for opened in store.claim(DISCORD, T0, 9).page] == [1]
-    assert [opened.seq for opened in store.claim(TELEGRAM, T0, 9).page] == [3, 4]
+    assert [opened.seq for opened in store.claim(own(store, DISCORD), T0, 9).page] == [1]
+    assert [opened.seq for opened in store.claim(own(store, TELEGRAM), T0, 9).page] == [3, 4]
 
 
 def test_accept_tells_which_lanes_have_work(store: Store) -> None:
@@ -144,7 +154,7 @@ def test_what_was_accepted_is_there_after_a_new_start(reopen: Reopen) -> None:
     store = reopen()
     store.batch([partial(store.accept, [new_payload(TELEGRAM)])])
     again = reopen()
-    assert len(again.claim(TELEGRAM, T0, 9).page) == 1
+    assert len(again.claim(own(again, TELEGRAM), T0, 9).page) == 1
     assert again.wakes() == ((TELEGRAM, 0.0),)
 
 
@@ -153,7 +163,7 @@ def test_a_card_that_a_payload_of_its_group_does_not_reach_gets_an_empty_deliver
 ) -> None:
     store.accept([new_payload(TELEGRAM)])
     assert accepted(store, [new_payload(DISCORD)]) == (DISCORD, TELEGRAM)
-    assert [opened.alerts for opened in store.claim(TELEGRAM, T0, 9).page] == [None, ()]
+    assert [opened.alerts for opened in store.claim(own(store, TELEGRAM), T0, 9).page] == [None, ()]
 
 
 def test_a_part_that_is_not_the_last_says_nothing_of_other_cards(store: Store) -> None:
@@ -167,14 +177,14 @@ def test_another_group_and_a_closed_card_get_no_empty_delivery(store: Store) -> 
     assert store.accept(
         [new_payload(DISCORD, posted=notification(alert("x"), group=OTHER))]
     ).lanes == (DISCORD,)
-    store.settle(result(replace(shown(card), closed_at=T0)))
+    settle(store, result(replace(shown(card), closed_at=T0)))
     assert store.accept([new_payload(DISCORD)]).lanes == (DISCORD,)
 
 
 def test_a_folded_delivery_is_not_given_out_again_and_stays_pending(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
     fold_all(store, TELEGRAM)
-    claim = store.claim(TELEGRAM, T0, 9)
+    claim = store.claim(own(store, TELEGRAM), T0, 9)
     assert claim.page == ()
     assert [card.folded_seq for card in claim.cards] == [1]
     assert [row.pending for row in store.balance()] == [1]
@@ -189,13 +199,13 @@ def test_the_card_of_the_lowest_rank_comes_first_then_the_one_that_waits_longest
         card = Card(group, "", "ops", waiting_since=since)
         due = T0 + 99 if group.group_key == "not due" else T0
         rank = Rank.URGENT if group.group_key == "urgent" else Rank.FIRST
-        store.fold(TELEGRAM, [CardChange(card, due, urgent=False, rank=rank)])
+        store.fold(own(store, TELEGRAM), [CardChange(card, due, urgent=False, rank=rank)])
     order = []
-    while cards := store.claim(TELEGRAM, T0 + 1, 9).cards:
+    while cards := store.claim(own(store, TELEGRAM), T0 + 1, 9).cards:
         order.append(cards[0].group.group_key)
-        store.fold(TELEGRAM, [CardChange(cards[0], None, urgent=False)])
+        store.fold(own(store, TELEGRAM), [CardChange(cards[0], None, urgent=False)])
     assert order == ["urgent", "early", "late"]
-    assert store.claim(TELEGRAM, T0 + 1, 9).next_due == T0 + 99
+    assert store.claim(own(store, TELEGRAM), T0 + 1, 9).next_due == T0 + 99
 
 
 def test_what_is_shown_ends_its_deliveries_the_newest_delivered_the_earlier_merged(
@@ -205,7 +215,7 @@ def test_what_is_shown_ends_its_deliveries_the_newest_delivered_the_earlier_merg
         store.accept([new_payload(TELEGRAM, at=T0 + at)])
     card = fold_all(store, TELEGRAM)
     store.accept([new_payload(TELEGRAM, at=T0 + 3)])
-    ended = store.settle(replace(result(shown(card), now=T0 + 10), shown=True))
+    ended = settle(store, replace(result(shown(card), now=T0 + 10), shown=True))
     assert ended == (Ended("ops", "merged", 2), Ended("ops", "delivered", 1, (8.0,), "", "1/3", 3))
     (row,) = store.balance()
     assert (row.accepted, row.delivered, row.merged, row.pending, row.oldest_pending) == (
@@ -220,7 +230,7 @@ def test_what_is_shown_ends_its_deliveries_the_newest_delivered_the_earlier_merg
 def test_what_is_dead_ends_with_its_reason(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
-    assert store.settle(replace(result(card), dead="refused")) == (
+    assert settle(store, replace(result(card), dead="refused")) == (
         Ended("ops", "dead", 1, why="refused"),
     )
     assert store.balance()[0].lost == 0
@@ -230,11 +240,11 @@ def test_duplicates_and_dismissed_deliveries_are_counted_once(store: Store) -> N
     for _ in range(3):
         store.accept([new_payload(TELEGRAM)])
     change = CardChange(Card(GROUP, "", "ops"), None, urgent=False, folded=(1, 2), duplicates=(2,))
-    assert store.fold(TELEGRAM, [change]) == (Ended("ops", "duplicate", 1),)
-    assert store.dismiss(TELEGRAM, [3], "dead", "receiver_removed") == (
+    assert store.fold(own(store, TELEGRAM), [change]) == (Ended("ops", "duplicate", 1),)
+    assert store.dismiss(own(store, TELEGRAM), [3], "dead", "receiver_removed") == (
         Ended("ops", "dead", 1, why="receiver_removed"),
     )
-    assert store.dismiss(TELEGRAM, [3], "dead", "receiver_removed") == ()
+    assert store.dismiss(own(store, TELEGRAM), [3], "dead", "receiver_removed") == ()
     (row,) = store.balance()
     assert (row.accepted, row.duplicate, row.dead, row.pending, row.lost) == (3, 1, 1, 1, 0)
 
@@ -244,42 +254,42 @@ def test_a_budget_that_lanes_share_is_taken_by_the_first_and_told_to_the_second(
 ) -> None:
     limits = (Limit("chat", 1, 1.1), Limit("group", 18, 60.0))
     first = Attempt(TELEGRAM, GROUP, "", POST)
-    assert store.begin(first, limits, T0) == Begun()
-    assert store.begin(replace(first, lane=DISCORD), limits, T0 + 0.5) == Denied(T0 + 1.1)
-    assert store.begin(replace(first, lane=DISCORD), limits, T0 + 1.1) == Begun()
+    assert begin(store, first, limits, T0) == Begun()
+    assert begin(store, replace(first, lane=DISCORD), limits, T0 + 0.5) == Denied(T0 + 1.1)
+    assert begin(store, replace(first, lane=DISCORD), limits, T0 + 1.1) == Begun()
 
 
 def test_a_denied_call_takes_nothing(store: Store) -> None:
     attempt = Attempt(TELEGRAM, GROUP, "", POST)
-    store.begin(attempt, (Limit("a", 1, 10.0),), T0)
-    assert store.begin(attempt, (Limit("a", 1, 10.0), Limit("b", 1, 100.0)), T0) == Denied(T0 + 10)
-    assert store.begin(attempt, (Limit("b", 1, 100.0),), T0) == Begun()
+    begin(store, attempt, (Limit("a", 1, 10.0),), T0)
+    assert begin(store, attempt, (Limit("a", 1, 10.0), Limit("b", 1, 100.0)), T0) == Denied(T0 + 10)
+    assert begin(store, attempt, (Limit("b", 1, 100.0),), T0) == Begun()
 
 
 def test_a_block_forbids_every_call_and_survives_a_new_start(reopen: Reopen) -> None:
     store = reopen()
     card = Card(GROUP, "", "ops")
-    store.batch([partial(store.settle, replace(result(card), blocks=(Block(("chat",), T0, 30),)))])
-    assert reopen().begin(
-        Attempt(TELEGRAM, GROUP, "", POST), (Limit("chat", 9, 1.0),), T0
+    store.batch([partial(settle, store, replace(result(card), blocks=(Block(("chat",), T0, 30),)))])
+    assert begin(
+        reopen(), Attempt(TELEGRAM, GROUP, "", POST), (Limit("chat", 9, 1.0),), T0
     ) == Denied(T0 + 30)
 
 
 def test_an_attempt_is_in_doubt_until_it_is_settled(reopen: Reopen) -> None:
     store = reopen()
     attempt = Attempt(TELEGRAM, GROUP, "", POST)
-    store.batch([partial(store.begin, attempt, (), T0)])
-    assert reopen().in_doubt() == (attempt,)
+    store.batch([partial(begin, store, attempt, (), T0)])
+    assert reopen().in_doubt(TELEGRAM) == attempt
     store = reopen()
-    store.settle(result(Card(GROUP, "", "ops")))
-    assert store.in_doubt() == ()
+    settle(store, result(Card(GROUP, "", "ops")))
+    assert store.in_doubt(TELEGRAM) is None
 
 
 def test_what_a_lane_learnt_is_kept(reopen: Reopen) -> None:
     store = reopen()
     state = LaneState(chat="-1002", down=Down("kicked", T0, None))
-    store.batch([partial(store.settle, replace(result(Card(GROUP, "", "ops")), state=state))])
-    assert reopen().claim(TELEGRAM, T0, 9).state == state
+    store.batch([partial(settle, store, replace(result(Card(GROUP, "", "ops")), state=state))])
+    assert reopen().state(TELEGRAM) == state
 
 
 def test_a_job_that_fails_leaves_nothing_and_harms_no_other(store: Store) -> None:
@@ -296,21 +306,21 @@ def test_a_job_that_fails_leaves_nothing_and_harms_no_other(store: Store) -> Non
     )
     assert (first, third) == (Kept((TELEGRAM,), 1), Kept((TELEGRAM,), 2))
     assert isinstance(second, ValueError)
-    assert store.claim(DISCORD, T0, 9).page == ()
+    assert store.claim(own(store, DISCORD), T0, 9).page == ()
 
 
 def test_what_ended_long_ago_is_forgotten_with_its_payload_and_nothing_else(store: Store) -> None:
     store.accept([new_payload(TELEGRAM, DISCORD)])
-    store.dismiss(TELEGRAM, [1], "dead", "test")
+    store.dismiss(own(store, TELEGRAM), [1], "dead", "test")
     assert store.purge(T0, SIZE, 10) == 0
     assert store.purge(T0 + 1, SIZE, 10) == 1
-    assert len(store.claim(DISCORD, T0, 9).page) == 1
+    assert len(store.claim(own(store, DISCORD), T0, 9).page) == 1
 
 
 def test_more_than_fits_is_forgotten_the_oldest_that_ended_first(store: Store) -> None:
     for at in range(3):
         store.accept([new_payload(TELEGRAM, at=T0 + at)])
-    store.dismiss(TELEGRAM, [1, 2], "dead", "test")
+    store.dismiss(own(store, TELEGRAM), [1, 2], "dead", "test")
     assert store.purge(T0, 1, 1) == 1
     assert store.purge(T0, SIZE, 1) == 0
     assert store.purge(T0, 1, 10) == 1
@@ -324,7 +334,7 @@ def test_a_closed_card_is_forgotten_with_its_last_delivery_and_an_open_one_stays
     for closed_at in (None, T0):
         store.accept([new_payload(TELEGRAM)])
         card = replace(shown(fold_all(store, TELEGRAM)), heard_at=T0, closed_at=closed_at)
-        store.settle(replace(result(card), shown=True))
+        settle(store, replace(result(card), shown=True))
         assert store.purge(T0 + 1, SIZE, 10) == (1 if closed_at is None else 2)
         assert (store.card(TELEGRAM, GROUP, "") is None) == (closed_at is not None)
 
@@ -335,10 +345,11 @@ def test_a_card_that_has_something_to_come_or_was_heard_of_since_outlives_its_de
 ) -> None:
     store.accept([new_payload(TELEGRAM)])
     card = replace(shown(fold_all(store, TELEGRAM)), heard_at=heard_at, closed_at=T0)
-    store.settle(
+    settle(
+        store,
         AttemptResult(
             TELEGRAM, LaneState(), CardChange(card, due, urgent=False), T0 + 1, shown=True
-        )
+        ),
     )
     assert store.purge(T0 + 1, SIZE, 10) == 1
     assert store.card(TELEGRAM, GROUP, "") == card
@@ -347,7 +358,7 @@ def test_a_card_that_has_something_to_come_or_was_heard_of_since_outlives_its_de
 def test_where_room_is_short_a_closed_card_goes_with_its_last_delivery(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
     card = replace(shown(fold_all(store, TELEGRAM)), heard_at=T0, closed_at=T0)
-    store.settle(replace(result(card), shown=True))
+    settle(store, replace(result(card), shown=True))
     assert store.purge(T0 - 99, 1, 10) == 2
     assert store.card(TELEGRAM, GROUP, "") is None
 
@@ -358,7 +369,7 @@ def over(key: str, at: float = T0) -> Card:
 
 
 def keep(store: Store, *cards: Card, due: float | None = None) -> None:
-    store.fold(TELEGRAM, [CardChange(card, due, urgent=False) for card in cards])
+    store.fold(own(store, TELEGRAM), [CardChange(card, due, urgent=False) for card in cards])
 
 
 def test_a_card_that_closes_after_its_deliveries_were_forgotten_is_forgotten_too(
@@ -366,7 +377,7 @@ def test_a_card_that_closes_after_its_deliveries_were_forgotten_is_forgotten_too
 ) -> None:
     store.accept([new_payload(TELEGRAM)])
     card = replace(fold_all(store, TELEGRAM), heard_at=T0)
-    store.dismiss(TELEGRAM, [1], "dead", "test")
+    store.dismiss(own(store, TELEGRAM), [1], "dead", "test")
     assert store.purge(T0 + 1, SIZE, 10) == 1
     assert store.card(TELEGRAM, GROUP, "") is not None
     keep(store, replace(card, closed_at=T0 + 99))
@@ -409,11 +420,11 @@ def test_a_closed_card_stays_as_long_as_any_of_its_deliveries_so_that_a_retry_fi
     card = replace(
         fold_all(store, TELEGRAM), heard_at=T0 + 1, closed_at=T0 + 1, refused="whatever it said"
     )
-    store.settle(replace(result(card), dead="refused"))
+    settle(store, replace(result(card), dead="refused"))
     assert store.purge(T0, 1, 1) == 1
     assert store.retry("1/2", T0 + 2) == Retried("1/2", "1/3", TELEGRAM, "ops")
-    (due,) = store.claim(TELEGRAM, T0 + 2, 9).cards
-    store.settle(replace(result(shown(due)), shown=True))
+    (due,) = store.claim(own(store, TELEGRAM), T0 + 2, 9).cards
+    settle(store, replace(result(shown(due)), shown=True))
     assert [store.purge(T0, 1, 1) for _ in range(3)] == [1, 2, 0]
     assert store.card(TELEGRAM, GROUP, "") is None
 
@@ -428,7 +439,7 @@ def test_the_firing_cards_of_groups_whose_keys_begin_alike_are_found(store: Stor
         == ()
     )
     over = replace(card, entries=tuple(replace(entry, status="resolved") for entry in card.entries))
-    store.fold(TELEGRAM, [CardChange(over, None, urgent=False)])
+    store.fold(own(store, TELEGRAM), [CardChange(over, None, urgent=False)])
     assert store.firing(GROUP) == ()
 
 
@@ -454,9 +465,9 @@ def test_what_a_dead_lane_owes_is_copied_once_to_its_fallback_and_counts_under_i
 ) -> None:
     store.accept([new_payload(TELEGRAM)])
     fold_all(store, TELEGRAM)
-    assert store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD]) == (DISCORD,)
-    assert store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD]) == ()
-    (copy,) = store.claim(DISCORD, T0, 9).page
+    assert store.copy_to_fallback(own(store, TELEGRAM), "ops", "spare", [DISCORD]) == (DISCORD,)
+    assert store.copy_to_fallback(own(store, TELEGRAM), "ops", "spare", [DISCORD]) == ()
+    (copy,) = store.claim(own(store, DISCORD), T0, 9).page
     assert (copy.receiver, copy.accepted_at, copy.notification) == (
         "spare",
         T0,
@@ -470,24 +481,27 @@ def test_what_a_dead_lane_owes_is_copied_once_to_its_fallback_and_counts_under_i
 
 def test_a_fallback_card_gets_what_its_lane_gets_until_it_closes(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
-    store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
+    store.copy_to_fallback(own(store, TELEGRAM), "ops", "spare", [DISCORD])
     fold_all(store, DISCORD)
     over = notification(alert("a", "resolved"))
     assert accepted(store, [new_payload(TELEGRAM, posted=over)]) == (TELEGRAM, DISCORD)
-    (copy,) = store.claim(DISCORD, T0, 9).page
+    (copy,) = store.claim(own(store, DISCORD), T0, 9).page
     assert (copy.alerts, copy.notification.status) == (None, "resolved")
     card = fold_all(store, DISCORD)
-    store.settle(result(replace(shown(card), closed_at=T0), DISCORD))
+    settle(store, result(replace(shown(card), closed_at=T0), DISCORD))
     assert store.accept([new_payload(TELEGRAM)]).lanes == (TELEGRAM,)
 
 
 def test_a_fallback_card_gets_every_part_of_a_payload(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
-    store.copy_to_fallback(TELEGRAM, "ops", "spare", [DISCORD])
+    store.copy_to_fallback(own(store, TELEGRAM), "ops", "spare", [DISCORD])
     fold_all(store, DISCORD)
     assert accepted(store, [replace(new_payload(TELEGRAM), last=False)]) == (TELEGRAM, DISCORD)
     assert accepted(store, [new_payload(TELEGRAM)]) == (TELEGRAM, DISCORD)
-    assert [opened.alerts for opened in store.claim(DISCORD, T0, 9).page] == [None, None]
+    assert [opened.alerts for opened in store.claim(own(store, DISCORD), T0, 9).page] == [
+        None,
+        None,
+    ]
 
 
 def test_what_expired_ends_its_obligation_and_leaves_its_card(store: Store) -> None:
@@ -496,7 +510,7 @@ def test_what_expired_ends_its_obligation_and_leaves_its_card(store: Store) -> N
     card = fold_all(store, TELEGRAM)
     assert store.expire(TELEGRAM, "ops", T0 + 5) == ()
     card = replace(card, tried_at=T0 + 20)
-    store.settle(result(card))
+    settle(store, result(card))
     ended = store.expire(TELEGRAM, "ops", T0 + 5)
     assert ended == (Ended("ops", "expired", 1, why="expire_after"),)
     assert store.card(TELEGRAM, GROUP, "") == card
@@ -506,9 +520,9 @@ def test_what_expired_ends_its_obligation_and_leaves_its_card(store: Store) -> N
 def test_a_card_that_the_chat_shows_whole_merges_what_is_pending(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
-    assert store.fold(TELEGRAM, [CardChange(card, None, urgent=False, settled=True)]) == (
-        Ended("ops", "merged", 1),
-    )
+    assert store.fold(
+        own(store, TELEGRAM), [CardChange(card, None, urgent=False, settled=True)]
+    ) == (Ended("ops", "merged", 1),)
 
 
 def test_what_a_failed_transaction_accepted_is_not_spread_in_place_of_another(
@@ -521,7 +535,7 @@ def test_what_a_failed_transaction_accepted_is_not_spread_in_place_of_another(
 
     store.batch([accept_and_fail])
     store.batch([partial(store.accept, [new_payload(TELEGRAM, posted=notification(alert("b")))])])
-    store.batch([partial(store.claim, TELEGRAM, T0, 9)])
+    store.batch([partial(store.claim, own(store, TELEGRAM), T0, 9)])
     ended = notification(alert("b", "resolved"), group=GroupId("", "relay", "other"))
     (kept,) = store.batch([partial(accepted, store, [new_payload(DISCORD, posted=ended)])])
     assert kept == (DISCORD, TELEGRAM)

@@ -31,7 +31,7 @@ _TOKEN = re.compile(
 
 
 class GoError(ValueError):
-    """The source is no Go template that can be read; `line` counts from 1."""
+    """The source cannot be read as a Go template; `line` counts from 1."""
 
     def __init__(self, line: int, message: str) -> None:
         super().__init__(message)

@@ -229,7 +229,7 @@ class _Writer:
             self._print(found.code)
 
     def _printf(self, call: Call, scope: _Scope) -> None:
-        """As text and values, so that what the format has of markup stays markup."""
+        """Splits the text into literal parts and values, so that literal markup stays markup."""
         for part in _formatted(call, scope):
             if isinstance(part, str):
                 self._text(part)

@@ -64,7 +64,7 @@ def sort_out(
     configs: Sequence[HeartbeatConfig], source: str, alerts: Sequence[Alert]
 ) -> tuple[tuple[tuple[str, tuple[str, ...]], ...], tuple[int, ...]]:
     """The heartbeats that a payload brings, by name and values of `by`, and the indexes of the
-    alerts that are none. A resolved one is taken out as well, and is no beat.
+    other alerts. A resolved one is taken out as well, and is not a beat.
     """
     beats: dict[tuple[str, tuple[str, ...]], None] = {}
     rest: list[int] = []

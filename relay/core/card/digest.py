@@ -41,7 +41,7 @@ class Line(Struct, frozen=True):
     alerts fire. `cluster` and `namespace` are the values of those labels. `routine`: none of it
     makes a sound.
 
-    The rest is no part of a stored line: `urgent`; `own`: it has a message of its own; `spoken`:
+    The rest is not part of a stored line: `urgent`; `own`: it has a message of its own; `spoken`:
     the digest speaks for it; `untold`: the digest has to tell of its present state; `rung`: the
     digest made a sound since it became urgent.
     """
@@ -82,7 +82,7 @@ class DigestView(Struct, frozen=True):
     `firing` groups fire, `urgent` of them with the highest severity, `over` are over since the
     digest began at `since`. `per_minute` is what the chat takes. `late` and `may_be_repeated` are
     as in a card's view; `silent` groups came without a sound, in quiet hours.
-    `joined`: it is no digest, but the reply to one that tells of what came.
+    `joined`: it is not a digest, but the reply to one that tells of what came.
     """
 
     firing: int
@@ -285,7 +285,7 @@ def is_over(lines: Sequence[Line]) -> bool:
 
 
 def is_old(digest: Card | None, now: float) -> bool:
-    """Its message stands so far up in the chat that a change of it is no news to anybody."""
+    """Its message stands so far up in the chat that nobody would notice a change of it."""
     return (
         digest is not None
         and digest.shown is not None

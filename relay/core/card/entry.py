@@ -53,7 +53,7 @@ def continued(old: Entry, alert: Alert, at: float, via: str) -> Entry:
 
 def is_new_episode(old: Entry, alert: Alert) -> bool:
     """Whether the alert began anew although the end of the episode before was never posted
-    (`send_resolved: false`, or lost): it starts after its last report, and is no copy of another
+    (`send_resolved: false`, or lost): it starts after its last report, and is not a copy of another
     replica.
     """
     return (
@@ -91,9 +91,9 @@ def _fired(said: Entry, old: Entry, alert: Alert) -> Entry:
 
 
 def _ended_before(alert: Alert, start: float) -> bool:
-    """It is the end of an earlier episode. One that begins at its end is no episode: Alertmanager
-    gives that start to an end that was posted without one, such as amtool's, and it ends whatever
-    fires (api/v2/api.go)."""
+    """It is the end of an earlier episode. One that begins at its end is not an episode:
+    Alertmanager gives that start to an end that was posted without one, such as amtool's, and it
+    ends whatever fires (api/v2/api.go)."""
     return alert.ends_at is not None and alert.starts_at < alert.ends_at < start
 
 

@@ -22,7 +22,7 @@ from relay.core.text.times import Reader
 
 MOST_SHOWN = 100  # Telegram takes 100 entities, and no reader takes more lines
 _MOST_KINDS = 4
-_LONG_TEXT = 240  # characters: a longer text is no second line
+_LONG_TEXT = 240  # characters: a longer text is not a second line
 _SCHEME = re.compile("^https?://")
 _RAW, _MOST_MALFORMED = 200, 2  # characters of a malformed alert, and how many are told
 _LOCK_SCREEN = 80  # characters that a phone shows while it is locked

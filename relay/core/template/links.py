@@ -164,7 +164,7 @@ def followed(rich: RichText, rewrites: tuple[LinkRewrite, ...] = ()) -> RichText
 
 
 def _honest(span: Span, text: str) -> bool:
-    """The link's text is no address of another host than the one that it leads to."""
+    """The link's text is not an address of another host than the one that it leads to."""
     shown = text[span.start : span.end].strip()
     named = _HOST.match(shown)
     host = (urlsplit(span.value).hostname or "").removeprefix("www.")
@@ -215,7 +215,7 @@ def rewrite_hint(address: str) -> str:
 
 @lru_cache(maxsize=1024)
 def _reachable(host: str) -> bool:
-    """Telegram drops links whose host has no dot and is no IPv6 address
+    """Telegram drops links whose host has no dot and is not an IPv6 address
     (td/telegram/LinkManager.cpp).
     """
     try:

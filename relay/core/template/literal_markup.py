@@ -36,8 +36,8 @@ def literal_markup(
         piece = _TAG.search(text.value) or _MARKDOWN.search(text.value)
         if piece:
             message = (
-                f"{piece[0]} within {{{{ }}}} is text and shown as it is: write markup outside of "
-                "the braces, or | bold, | italic, | code, | link(address)"
+                f"{piece[0]} within {{{{ }}}} is text and is shown as it is: write markup outside "
+                "of the braces, or | bold, | italic, | code, | link(address)"
             )
             at = column(source, text.lineno, "")
             yield TemplateFault(name, text.lineno, at, message, "warning")
@@ -59,7 +59,7 @@ def _written(source: str, found: re.Match[str]) -> str:
 
 
 def _advice(piece: str, markup: MarkupName) -> str:
-    shown = f"{piece} is no markup in {_TITLES[markup]} and shown as it is"
+    shown = f"{piece} is not markup in {_TITLES[markup]} and is shown as it is"
     if markup == "none":
         return f"{shown}: name a parse_mode"
     if markup == "html":

@@ -26,7 +26,7 @@ class Labels(Printable):
         self._of = of
 
     def __getattr__(self, name: str) -> str:
-        """The value of a label, for names that are no method."""
+        """The value of a label, for names that are not methods."""
         if name.startswith("_"):
             raise AttributeError(name)
         return self._of.get(name, "")

@@ -137,7 +137,7 @@ def _dotted(node: nodes.Node) -> Finding | None:
 
 
 def go(source: str) -> Iterator[tuple[int, str]]:
-    """Where Go's template language stands in a source that is no Jinja2, and what to write in its
+    """Where Go's template language stands in a source that is not Jinja2, and what to write in its
     place.
     """
     for found in _GO.finditer(source):
@@ -197,7 +197,7 @@ def _refused(node: nodes.Node) -> Finding | None:
             node.attr,
         )
     if isinstance(node, nodes.TemplateData) and (OPEN in node.data or CLOSE in node.data):
-        return Finding(node.lineno, "U+FDD0 and U+FDD1 are no characters: take them out")
+        return Finding(node.lineno, "U+FDD0 and U+FDD1 are not characters: remove them")
     if isinstance(node, (nodes.Mul, nodes.Mod)) and (_textual(node.left) or _textual(node.right)):
         return Finding(
             node.lineno, f"{node.operator} is for numbers: put texts together with ~", node.operator

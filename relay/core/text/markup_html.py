@@ -253,7 +253,7 @@ def _time(tag: _Tag) -> str:
     unix, form = tag.attributes.get("unix", ""), tag.attributes.get("format", "")
     if OPEN not in form and not _TIME_FORMAT.fullmatch(form):
         raise MarkupError(
-            f'"{form}" is no time format: use r, or letters out of t T d D w W', tag.offset
+            f'"{form}" is not a time format: use r, or letters out of t T d D w W', tag.offset
         )
     if OPEN not in unix:
         digits = _LEADING_DIGITS.match(unix)

@@ -137,7 +137,7 @@ class Time(Printable):
             raise ValueError(f"a layout of {len(layout)} characters: at most {_LONGEST_LAYOUT}")
         if _STRFTIME.search(layout):
             meant = _STRFTIME.sub(lambda part: _IN_GO.get(part[1], "..."), layout)
-            raise ValueError(f"{layout!r} is no layout of Go, which date takes: write {meant!r}")
+            raise ValueError(f"{layout!r} is not a layout of Go, which date takes: write {meant!r}")
         local = self.local()
         words = _words(local)
         return (

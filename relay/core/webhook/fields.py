@@ -61,7 +61,7 @@ def status_of(raw: Raw) -> AlertStatus | None:
 
 
 def time_of(raw: Raw) -> float | None:
-    """Unix seconds, as `seconds_of` gives them; None for what is no time.
+    """Unix seconds, as `seconds_of` gives them; None for what is not a time.
 
     Read are RFC 3339 and its usual variants, Go's Time.String, and Unix seconds or milliseconds.
     A time without a zone is UTC.
@@ -102,7 +102,7 @@ def _calendar(text: str) -> float:
 
 def labels_of(raw: Raw) -> Labels | None:
     """A map of strings; its numbers and truth values become text, and the rest of it is left out.
-    Null is an empty map; None for what is no map.
+    Null is an empty map; None for what is not a map.
     """
     try:
         return _LABELS.decode(raw) or {}

@@ -61,7 +61,7 @@ def mended(body: bytes | bytearray) -> bytes | bytearray:
 
 def check_shape(body: bytes) -> None:
     """Depth and number of alerts, before anything is made of them. Slice by slice, so that no
-    second copy of a large body is made; of what is no JSON the decoder will tell. Only a body with
+    second copy of a large body is made; the decoder reports what is not JSON. Only a body with
     room for too many alerts has its commas looked at, which are most of the work."""
     needless = _NO_NESTING if len(body) < 2 * MOST_ALERTS else _NO_STRUCTURE
     start = depth = listed = 0

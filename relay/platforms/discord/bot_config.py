@@ -33,7 +33,7 @@ class DiscordGlobals(Model):
 
 
 def account_of(token: Secret) -> str:
-    """The id of the bot's user, which the token begins with; empty when it is no bot token."""
+    """The id of the bot's user, which the token begins with; empty when it is not a bot token."""
     found = _TOKEN.fullmatch(token.reveal())
     if found is None:
         return ""

@@ -36,11 +36,14 @@ def parse_webhook(text: str) -> Webhook:
         parts = urlsplit(text)
         host, port = parts.hostname or "", parts.port
     except ValueError:
-        raise ValueError("this is no webhook URL") from None
+        raise ValueError("this is not a webhook URL") from None
     found = _PATH.fullmatch(parts.path)
     other = _OTHER_FORM.fullmatch(parts.path)
     if other is not None:
-        raise ValueError(f"remove {other[1]} from the end of the webhook URL, it is not for us")
+        raise ValueError(
+            f"remove {other[1]} from the end of the webhook URL: the relay posts in Discord's own "
+            "format"
+        )
     if parts.path.startswith("/channels/"):
         raise ValueError(
             "this is the address of a channel: copy that of a webhook from the channel's settings"

@@ -37,7 +37,7 @@ def get_chat_member(bot: Bot, chat: str, user: int) -> Request:
 
 
 def member_rights(answer: Result | Refusal) -> MemberRights:
-    """The answer of getChatMember; whatever is not sure is no right."""
+    """The answer of getChatMember; anything but a sure yes gives no right."""
     body = object_of(answer.value) if isinstance(answer, Result) else {}
     admin = text_of(body.get("status")) in _ADMINISTRATORS
     return MemberRights(admin, admin and body.get("is_anonymous") is True)

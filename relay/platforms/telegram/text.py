@@ -152,7 +152,7 @@ def write_plain(rich: RichText) -> str:
 
 def whole_address(url: str) -> str:
     """The address so that Telegram takes all of it for one: brackets that close nothing and a
-    punctuation mark at the end are no part of what it finds.
+    punctuation mark at the end are not part of what it finds.
     """
     escaped = url.replace("(", "%28").replace(")", "%29").replace("[", "%5B").replace("]", "%5D")
     last = escaped[-1:]

@@ -2,24 +2,13 @@
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from typing import Any, Literal, Protocol
+from typing import Literal, Protocol
 
-Value = str | bytes | int | float | None
+from relay.store.sql.database import Rows, Value
+
 Trouble = Literal["full", "damaged", "broken", "refused"]
-
-
-class Rows(Protocol):
-    """The rows of a statement; their columns are typed by the SQL alone."""
-
-    def fetchone(self) -> Any:
-        """The next row, or None."""
-
-    def fetchall(self) -> list[Any]:
-        """The rows that are left."""
-
-    def __iter__(self) -> Iterator[Any]: ...
 
 
 class Connection(Protocol):

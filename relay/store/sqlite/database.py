@@ -4,7 +4,7 @@ files.
 
 import os
 import sqlite3
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import closing, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -12,9 +12,11 @@ from pathlib import Path
 
 from relay.core.alert import Notification
 from relay.core.event import Event, StorageDamaged
-from relay.core.routing.lane import LaneKey
+from relay.core.routing.lane import LaneKey, Platform
 from relay.store.protocol import StoreError
-from relay.store.sqlite.connection import Connect, Connection, Rows, Value, trouble
+from relay.store.sql.database import Remembered, Rows, Value
+from relay.store.sql.unreadable import InvalidRow
+from relay.store.sqlite.connection import Connect, Connection, damaged, trouble
 from relay.store.sqlite.open_file import move_aside, open_checked
 from relay.store.sqlite.reserve import Reserve
 
@@ -23,20 +25,7 @@ _COPIED_AT_ONCE = 256  # pages of a backup that are copied before others may wri
 _PAUSE = 0.005  # seconds between them
 
 
-class Remembered:
-    """Values of the tables that this run keeps in memory; emptied when a transaction fails. `rows`
-    and `keys` are the lanes by their keys and numbers, `payload` is the number of the last accepted
-    payload, `spread` that of the last one that was spread.
-    """
-
-    def __init__(self) -> None:
-        self.rows: dict[LaneKey, int] = {}
-        self.keys: dict[int, LaneKey] = {}
-        self.payload: int | None = None
-        self.spread: int | None = None
-
-
-class Database:
+class SqliteDatabase:
     """A file with one connection. After a failing disk it is opened again, a full one leaves it the
     reserve's room, and a damaged file is moved aside for a new one."""
 
@@ -96,6 +85,43 @@ class Database:
         """Ends the use of the file."""
         self._db.close()
 
+    def number_payloads(self, count: int) -> int:
+        """The first of so many numbers for payloads (see `Database`)."""
+        last = self.remembered.payload
+        if last is None:
+            spread, kept = self._db.execute(
+                "SELECT value, (SELECT coalesce(max(id), 0) FROM payload) FROM progress"
+                " WHERE name = 'spread'"
+            ).fetchone()
+            last = max(spread, kept)
+        self.remembered.payload = last + count
+        return int(last + 1)
+
+    def take_seqs(self, wanted: Mapping[int, int]) -> dict[int, int]:
+        """The last of so many sequence numbers of each lane."""
+        taking = "UPDATE lane SET last_seq = last_seq + ? WHERE id = ? RETURNING last_seq"
+        return {
+            lane: int(self._db.execute(taking, (number, lane)).fetchone()[0])
+            for lane, number in wanted.items()
+        }
+
+    def raise_seq(self, lane: int, least: int) -> None:
+        """What follows on the lane has higher numbers than `least`."""
+        self._db.execute(
+            "UPDATE lane SET last_seq = ? WHERE id = ? AND last_seq < ?", (least, lane, least)
+        )
+
+    def count(self, platform: Platform, receiver: str, name: str, by: int) -> None:
+        """Adds to a counter that lasts."""
+        self._db.execute(
+            "INSERT INTO counter VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = value +"
+            " excluded.value",
+            (platform, receiver, name, by),
+        )
+
+    def lock_budgets(self, keys: Iterable[str]) -> None:
+        """Nobody else writes here."""
+
     def has_room(self) -> bool:
         """Whether something new may be accepted: the reserve is whole, or could be taken back just
         now.
@@ -122,6 +148,10 @@ class Database:
     def _pages(self, pragma: str) -> int:
         (number,) = self._db.execute(f"PRAGMA {pragma}").fetchone()
         return int(number)
+
+    def shrink(self) -> None:
+        """Gives back some of what is free to the disk."""
+        self._db.execute(f"PRAGMA incremental_vacuum({self.step})").fetchall()
 
     def backup(self, file: Path) -> None:
         """Copies all committed data to a new file that only its owner can read, a few pages at a
@@ -204,6 +234,8 @@ class Database:
         self._db.execute("SAVEPOINT job")
         try:
             result = job()
+        except InvalidRow as error:
+            raise damaged(str(error)) from error
         except Exception as error:
             if isinstance(error, sqlite3.Error) and trouble(error) != "refused":
                 raise
@@ -238,6 +270,8 @@ class _JobFailedError(Exception):
 def _plain(job: Callable[[], object]) -> object:
     try:
         return job()
+    except InvalidRow as error:
+        raise damaged(str(error)) from error
     except Exception as error:
         if isinstance(error, sqlite3.Error) and trouble(error) != "refused":
             raise

@@ -55,6 +55,7 @@ def furnish(folder: Path, url: str) -> Path:
     return path
 
 
+@pytest.mark.medium
 async def test_an_alert_is_delivered_and_resolved_in_a_room_of_a_third_platform(
     service: TestServer, rooms: list[dict[str, object]], tmp_path: Path
 ) -> None:

@@ -13,8 +13,8 @@ from relay.core.card.digest import DIGEST, QUIET, Line, line
 from relay.core.card.step import Rank
 from relay.core.turn.change import CardChange
 from relay.store.protocol import MOST_COUNTED, Beside
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql.database import Database
+from relay.store.sql.unreadable import readable
 
 _encode = msgspec.json.encode
 _card = msgspec.json.Decoder(Card).decode
@@ -61,7 +61,7 @@ def first_due(db: Database, lane: int, now: float) -> tuple[Card, Rank] | None:
     )
     found = db.execute(
         "SELECT body, absorbed, waiting_since, rank FROM card INDEXED BY card_ready"
-        " WHERE lane = ? AND ready = 1 ORDER BY rank, waiting_since, due LIMIT 1",
+        " WHERE lane = ? AND ready = 1 ORDER BY rank, waiting_since NULLS FIRST, due LIMIT 1",
         (lane,),
     ).fetchone()
     return (read(found[:3]), Rank(found[3])) if found else None
@@ -70,10 +70,11 @@ def first_due(db: Database, lane: int, now: float) -> tuple[Card, Rank] | None:
 def soon(db: Database, lane: int, until: float, most: int) -> tuple[Card, ...]:
     found = db.execute(
         "SELECT * FROM (SELECT body, absorbed, waiting_since FROM card INDEXED BY card_ready"
-        " WHERE lane = ?1 AND ready = 1 AND rank > ?2 ORDER BY rank, waiting_since, due LIMIT ?4)"
+        " WHERE lane = ?1 AND ready = 1 AND rank > ?2"
+        " ORDER BY rank, waiting_since NULLS FIRST, due LIMIT ?4) AS now_due"
         " UNION ALL SELECT * FROM (SELECT body, absorbed, waiting_since FROM card"
         " INDEXED BY card_future WHERE lane = ?1 AND ready = 0 AND due <= ?3 AND rank > ?2"
-        " ORDER BY due LIMIT ?4)",
+        " ORDER BY due LIMIT ?4) AS soon_due",
         (lane, Rank.LOOK, until, most),
     )
     return tuple(map(read, found.fetchall()))
@@ -116,10 +117,11 @@ def count_waiting(db: Database, lane: int) -> tuple[int, int]:
     of them tell something urgent that is not told yet.
     """
     count, urgent = db.execute(
-        "SELECT count(*), total(rank IN (?3, ?4)) FROM (SELECT rank FROM card"
+        "SELECT count(*), coalesce(sum(CASE WHEN rank IN (?3, ?4) THEN 1 ELSE 0 END), 0)"
+        " FROM (SELECT rank FROM card"
         " INDEXED BY card_waiting"
         " WHERE chat = (SELECT chat FROM lane WHERE id = ?1) AND lane = ?1 AND ready = 1"
-        " AND absorbed = 0 AND rank > ?5 LIMIT ?2)",
+        " AND absorbed = 0 AND rank > ?5 LIMIT ?2) AS waiting",
         (lane, MOST_COUNTED, Rank.URGENT, Rank.JOINED, Rank.LOOK),
     ).fetchone()
     return int(count), int(urgent)
@@ -130,14 +132,15 @@ def count_waiting_beside(db: Database, lane: int) -> Beside:
     `MOST_COUNTED` on either side of the lane's own number.
     """
     found = db.execute(
-        "SELECT count(*), count(DISTINCT lane), total(rank IN (?3, ?4)),"
+        "SELECT count(*), count(DISTINCT lane),"
+        " coalesce(sum(CASE WHEN rank IN (?3, ?4) THEN 1 ELSE 0 END), 0),"
         " count(DISTINCT CASE WHEN rank IN (?3, ?4) THEN lane END) FROM ("
         " SELECT * FROM (SELECT lane, rank FROM card INDEXED BY card_waiting"
         " WHERE chat = (SELECT chat FROM lane WHERE id = ?1) AND lane < ?1 AND ready = 1"
-        " AND absorbed = 0 AND rank > ?5 LIMIT ?2)"
+        " AND absorbed = 0 AND rank > ?5 LIMIT ?2) AS below"
         " UNION ALL SELECT * FROM (SELECT lane, rank FROM card INDEXED BY card_waiting"
         " WHERE chat = (SELECT chat FROM lane WHERE id = ?1) AND lane > ?1 AND ready = 1"
-        " AND absorbed = 0 AND rank > ?5 LIMIT ?2))",
+        " AND absorbed = 0 AND rank > ?5 LIMIT ?2) AS above) AS waiting",
         (lane, MOST_COUNTED, Rank.URGENT, Rank.JOINED, Rank.LOOK),
     ).fetchone()
     return Beside(*map(int, found))
@@ -151,16 +154,17 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
     (card_id, absorbed) = db.execute(
         "INSERT INTO card (chat, lane, grp, fingerprint, due, urgent, waiting_since, posted, "
         "firing, "
-        "closed, line, body, rank, message)"
+        "closed, line, body, rank, message, posted_at)"
         " VALUES ((SELECT chat FROM lane WHERE id = ?1), ?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, "
-        "?10, ?11, ?13, ?16)"
+        "?10, ?11, ?13, ?16, ?17)"
         " ON CONFLICT (lane, grp, fingerprint) DO UPDATE SET ready = 0, due = excluded.due,"
         " urgent = excluded.urgent, waiting_since = excluded.waiting_since, posted = "
         "excluded.posted,"
         " firing = excluded.firing, closed = excluded.closed, line = excluded.line, body = "
         "excluded.body, message = excluded.message,"
-        " absorbed = absorbed AND ?12, in_digest = in_digest AND NOT ?14, rank = excluded.rank,"
-        " rung = rung OR ?15"
+        " absorbed = card.absorbed * ?12, in_digest = card.in_digest * (1 - ?14),"
+        " rank = excluded.rank, posted_at = excluded.posted_at,"
+        " rung = CASE WHEN ?15 = 1 THEN 1 ELSE card.rung END"
         " RETURNING id, absorbed",
         (
             lane,
@@ -179,6 +183,7 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
             change.leaves,
             not card.absorbed and card.shown is None and not card.announced,
             card.shown.message.id if card.shown else "",
+            card.shown.posted_at if card.shown else None,
         ),
     ).fetchone()
     if absorbed and card.closed_at is not None:
@@ -187,8 +192,8 @@ def keep(db: Database, lane: int, change: CardChange) -> int:
         told != before or change.leaves or (absorbed and card.waiting_since is not None)
     ):
         db.execute(
-            "UPDATE card SET ready = 0, due = 0, rank = min(rank, ?) WHERE lane = ? AND grp = ?"
-            " AND closed = 0",
+            "UPDATE card SET ready = 0, due = 0, rank = CASE WHEN rank < ?1 THEN rank ELSE ?1 END"
+            " WHERE lane = ?2 AND grp = ?3 AND closed = 0",
             (_rank_in_digest(change, speaks=not absorbed), lane, _DIGEST),
         )
     return int(card_id)
@@ -271,8 +276,7 @@ def absorb(db: Database, lane: int, recheck_at: float, beside: float, *, urgent:
     )
     db.execute(
         "UPDATE card SET in_digest = 1, rung = 1 WHERE lane = ? AND firing = 1 AND posted = 1"
-        " AND in_digest = 0 AND json_valid(CAST(body AS TEXT))"
-        " AND json_extract(CAST(body AS TEXT), '$.shown.posted_at') >= ?",
+        " AND in_digest = 0 AND posted_at >= ?",
         (lane, beside),
     )
 

@@ -28,10 +28,10 @@ from relay.store.queue import (
     Retried,
     Whole,
 )
-from relay.store.sqlite import cards
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.settlements import balance, count, end
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql import cards
+from relay.store.sql.database import Database
+from relay.store.sql.settlements import balance, count, end
+from relay.store.sql.unreadable import readable
 
 _NAMES, _LONGEST_NAME, _LONGEST_KEY = 5, 80, 300
 _CARD = (
@@ -62,7 +62,7 @@ _COUNT: dict[QueueState, str] = {
     " WHERE settlement = 'dead' AND retried IS NULL"
     " AND owner >= ? AND owner <= ?",
 }
-_BEHIND_ALL = b""  # SQLite sorts every blob behind every text
+_BEHIND_ALL = "\U0010ffff"
 
 
 class _Named(Struct, frozen=True):
@@ -324,8 +324,8 @@ def _later(db: Database, row: Row) -> str:
     found = db.execute(
         "SELECT seq FROM delivery JOIN payload ON payload.id = payload WHERE lane = ? AND seq > "
         "? AND grp = ?"
-        " AND fingerprint = ? AND payload.accepted_at > ? AND NOT (card IS NULL AND settlement "
-        "IS 'dead')"
+        " AND fingerprint = ? AND payload.accepted_at > ? AND NOT (card IS NULL AND"
+        " coalesce(settlement, '') = 'dead')"
         " ORDER BY seq DESC LIMIT 1",
         (row.lane, row.seq, row.grp, row.fingerprint, row.told_at),
     ).fetchone()
@@ -338,9 +338,7 @@ def _again(db: Database, row: Row, now: float) -> int:
     """
     if not db.has_room():
         raise StoreError("the disk is full")
-    (seq,) = db.execute(
-        "UPDATE lane SET last_seq = last_seq + 1 WHERE id = ? RETURNING last_seq", (row.lane,)
-    ).fetchone()
+    seq = db.take_seqs({row.lane: 1})[row.lane]
     db.execute(
         "INSERT INTO delivery (lane, seq, payload, receiver, owner, grp, fingerprint, alerts, "
         "accepted_at, card, route)"
@@ -354,7 +352,7 @@ def _again(db: Database, row: Row, now: float) -> int:
     )
     if row.card is None:
         db.execute(
-            "INSERT OR IGNORE INTO watched VALUES (?, ?, ?, ?, ?, ?, NULL)",
+            "INSERT INTO watched VALUES (?, ?, ?, ?, ?, ?, NULL) ON CONFLICT DO NOTHING",
             (row.grp, row.lane, row.grp, row.fingerprint, row.receiver, row.owner),
         )
     count(db, row.lane_key.platform, row.owner, "dead", -1)  # it counts once, as pending now

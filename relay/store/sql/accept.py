@@ -3,7 +3,7 @@ another one.
 """
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 
 import msgspec
 from msgspec import Struct
@@ -13,11 +13,11 @@ from relay.core.event import EndReason
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.store.protocol import Kept, NewPayload
-from relay.store.sqlite import cards
-from relay.store.sqlite.cards import text
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.settlements import count
-from relay.store.sqlite.standing import Row
+from relay.store.sql import cards
+from relay.store.sql.cards import text
+from relay.store.sql.database import Database
+from relay.store.sql.settlements import count
+from relay.store.sql.standing import Row
 
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
@@ -86,14 +86,8 @@ def _insert(db: Database, payloads: Sequence[NewPayload]) -> list[tuple[int, str
     """Keeps the payloads. Their numbers go on from the last that ever was: what was spread is known
     by its number.
     """
-    last = db.remembered.payload
-    if last is None:
-        (last,) = db.execute(
-            "SELECT max((SELECT coalesce(max(id), 0) FROM payload), value) FROM progress"
-            " WHERE name = 'spread'"
-        ).fetchone()
-    accepted = [(last + at, text(new.group), new) for at, new in enumerate(payloads, 1)]
-    db.remembered.payload = last + len(payloads)
+    first = db.number_payloads(len(payloads))
+    accepted = [(first + at, text(new.group), new) for at, new in enumerate(payloads)]
     db.executemany(
         "INSERT INTO payload (id, accepted_at, body, source, last, generation, discarded)"
         " VALUES (?, ?, ?, ?, ?, ?, ?)",
@@ -237,7 +231,9 @@ def add(db: Database, rows: Sequence[tuple[Row, int, float]]) -> tuple[LaneKey, 
     """Keeps and counts deliveries of payloads (with their number and time), in this order; their
     lanes.
     """
-    seqs = _take_numbers(db, Counter(row.lane for row, *_ in rows))
+    wanted = Counter(row.lane for row, *_ in rows)
+    last = db.take_seqs(wanted)
+    seqs = {lane: iter(range(last[lane] - wanted[lane] + 1, last[lane] + 1)) for lane in wanted}
     db.executemany(
         "INSERT INTO delivery (lane, seq, payload, receiver, owner, grp, fingerprint, alerts, "
         "accepted_at, route) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
@@ -255,21 +251,9 @@ def add(db: Database, rows: Sequence[tuple[Row, int, float]]) -> tuple[LaneKey, 
 def watch(db: Database, rows: Sequence[tuple[str, Row]]) -> None:
     """Absent alerts of these groups concern the cards of these deliveries."""
     db.executemany(
-        "INSERT OR IGNORE INTO watched VALUES (?, ?, ?, ?, ?, ?, ?)",
+        "INSERT INTO watched VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT DO NOTHING",
         [
             (group, row.lane, row.grp, row.fingerprint, row.receiver, row.owner, row.fallback_for)
             for group, row in rows
         ],
     )
-
-
-def _take_numbers(db: Database, wanted: Mapping[int, int]) -> dict[int, Iterator[int]]:
-    """The next sequence numbers of each lane."""
-    seqs: dict[int, Iterator[int]] = {}
-    for lane, number in wanted.items():
-        (last,) = db.execute(
-            "UPDATE lane SET last_seq = last_seq + ? WHERE id = ? RETURNING last_seq",
-            (number, lane),
-        ).fetchone()
-        seqs[lane] = iter(range(last - number + 1, last + 1))
-    return seqs

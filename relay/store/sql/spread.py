@@ -12,11 +12,11 @@ import msgspec
 
 from relay.core.alert import Alert, Notification
 from relay.core.routing.lane import LaneKey
-from relay.store.sqlite.accept import add, lane_of, watch
-from relay.store.sqlite.cards import text
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.standing import Row, stand
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql.accept import add, lane_of, watch
+from relay.store.sql.cards import text
+from relay.store.sql.database import Database
+from relay.store.sql.standing import Row, stand
+from relay.store.sql.unreadable import readable
 
 # Alerts spread in one transaction, so that others get the thread of the store.
 _MOST_ALERTS = 1000
@@ -155,11 +155,12 @@ def _spread(db: Database, payload: _Payload) -> tuple[LaneKey, ...]:
 def _name(db: Database, payload: _Payload) -> None:
     """The payload is found by the names of its alerts, and its source was heard."""
     db.executemany(
-        "INSERT OR IGNORE INTO payload_name VALUES (?, ?)",
+        "INSERT INTO payload_name VALUES (?, ?) ON CONFLICT DO NOTHING",
         [(name, payload.number) for name in {alert.name for alert in payload.alerts}],
     )
     db.execute(
-        "INSERT INTO heard VALUES (?, ?) ON CONFLICT DO UPDATE SET at = max(at, excluded.at)",
+        "INSERT INTO heard VALUES (?, ?) ON CONFLICT (source) DO UPDATE SET at = excluded.at"
+        " WHERE heard.at < excluded.at",
         (payload.source, payload.at),
     )
 
@@ -167,7 +168,8 @@ def _name(db: Database, payload: _Payload) -> None:
 def _mark_bare(db: Database, payload: _Payload) -> None:
     """No delivery came from the payload: it is kept for the history alone."""
     db.execute(
-        "UPDATE payload SET bare = max(1, length(body)) WHERE id = ? AND NOT EXISTS"
+        "UPDATE payload SET bare = CASE WHEN length(body) > 1 THEN length(body) ELSE 1 END"
+        " WHERE id = ? AND NOT EXISTS"
         " (SELECT 1 FROM delivery INDEXED BY delivery_payload WHERE payload = payload.id)",
         (payload.number,),
     )

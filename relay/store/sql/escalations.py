@@ -8,9 +8,9 @@ from relay.core.action.escalation import EscalationClock, Event, happened
 from relay.core.card.card import Card
 from relay.core.routing.lane import LaneKey
 from relay.store.acting import DueClock
-from relay.store.sqlite import cards
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql import cards
+from relay.store.sql.database import Database
+from relay.store.sql.unreadable import readable
 
 _FORGOTTEN = 86400.0  # seconds after its end
 _encode = msgspec.json.encode
@@ -35,7 +35,8 @@ def keep(db: Database, lane: LaneKey, clock: EscalationClock, due: float | None)
     """Writes the clock, which began in that lane."""
     db.execute(
         "INSERT INTO escalation VALUES (?, ?, ?, (SELECT id FROM lane WHERE key = ?), ?, ?)"
-        " ON CONFLICT DO UPDATE SET due = excluded.due, body = excluded.body",
+        " ON CONFLICT (receiver, source, alert)"
+        " DO UPDATE SET due = excluded.due, body = excluded.body",
         (
             clock.receiver,
             clock.source,
@@ -99,9 +100,7 @@ def forget(db: Database, clock: EscalationClock) -> None:
 
 def purge(db: Database, now: float) -> None:
     """Forgets clocks whose alerts were over a day ago."""
-    db.execute(
-        "DELETE FROM escalation WHERE due IS NULL"
-        " AND json_extract(CAST(body AS TEXT), '$.stopped') = 'over'"
-        " AND json_extract(CAST(body AS TEXT), '$.ended_at') < ?",
-        (now - _FORGOTTEN,),
-    )
+    for (body,) in db.execute("SELECT body FROM escalation WHERE due IS NULL").fetchall():
+        clock = readable(_clock, body)
+        if clock and clock.stopped == "over" and (clock.ended_at or now) < now - _FORGOTTEN:
+            forget(db, clock)

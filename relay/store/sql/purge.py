@@ -8,9 +8,9 @@ import msgspec
 from msgspec import Struct
 
 from relay.core.card.digest import DIGEST
-from relay.store.sqlite import cards
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql import cards
+from relay.store.sql.database import Database
+from relay.store.sql.unreadable import readable
 
 _DIGEST = cards.text(DIGEST)  # one for each lane, and cards may still be in it
 _ANY_SEQ = (1 << 63) - 1
@@ -60,7 +60,7 @@ class Purge:
         )
         forgotten = sum(_forget(db, card, before) for card in cards)
         if cramped or db.free() > db.used():
-            db.execute(f"PRAGMA incremental_vacuum({db.step})").fetchall()
+            db.shrink()
         return len(ended) + forgotten + bare
 
     def _forget_old_news(self, before: float) -> None:

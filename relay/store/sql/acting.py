@@ -32,9 +32,9 @@ from relay.core.card.subject import subject
 from relay.core.routing.lane import LaneKey
 from relay.core.text.richtext import RichText
 from relay.store.acting import DueClock, PressRow
-from relay.store.sqlite import cards, escalations, heartbeats
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql import cards, escalations, heartbeats
+from relay.store.sql.database import Database
+from relay.store.sql.unreadable import readable
 
 _MINUTE, _DAY = 60.0, 86400.0
 _MOST_DUE, _MOST_ASKED = 100, 200
@@ -88,7 +88,8 @@ def end_takes(db: Database, card: Card, over: Sequence[Entry]) -> None:
 def keep_take(db: Database, taken: Taken) -> None:
     """Writes it."""
     db.execute(
-        "INSERT OR REPLACE INTO take VALUES (?, ?, ?, ?)",
+        "INSERT INTO take (source, alert, ended_at, body) VALUES (?, ?, ?, ?) ON CONFLICT"
+        " (source, alert) DO UPDATE SET ended_at = excluded.ended_at, body = excluded.body",
         (taken.source, taken.alert, taken.ended_at, _encode(taken)),
     )
 
@@ -104,7 +105,7 @@ def _rows(db: Database, table: str, source: str, alerts: Sequence[str]) -> list[
     ).fetchall()
 
 
-class SqliteActing:
+class SqlActing:
     """ActingStore over one SQLite file (see `acting.ActingStore`)."""
 
     def __init__(self, db: Database) -> None:
@@ -115,7 +116,7 @@ class SqliteActing:
         if found and len(found[0]) == _KEY_BYTES:
             return bytes(found[0])
         fresh = secrets.token_bytes(_KEY_BYTES)
-        self._db.execute("INSERT OR REPLACE INTO single VALUES (?, ?)", (_KEY, fresh))
+        _keep_single(self._db, _KEY, fresh)
         return fresh
 
     def pressed(self, key: str) -> PressEffects | None:
@@ -217,7 +218,8 @@ class SqliteActing:
             answer.offers,
         )
         self._db.execute(
-            "INSERT OR IGNORE INTO press (key, at, source, alert, body) VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO press (key, at, source, alert, body) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT DO NOTHING",
             (press.key, now, effects.source, next(iter(effects.alerts), ""), _encode(row)),
         )
 
@@ -225,7 +227,9 @@ class SqliteActing:
         place = question.place
         self._db.execute("DELETE FROM question WHERE expires_at < ?", (question.expires_at - _DAY,))
         self._db.execute(
-            "INSERT OR REPLACE INTO question VALUES (?, ?, ?, ?, ?)",
+            "INSERT INTO question (bot, chat, message, expires_at, body) VALUES (?, ?, ?, ?, ?)"
+            " ON CONFLICT (bot, chat, message)"
+            " DO UPDATE SET expires_at = excluded.expires_at, body = excluded.body",
             (*_where(place), question.expires_at, _encode(question)),
         )
 
@@ -339,7 +343,10 @@ class SqliteActing:
 
     def _write_silencing(self, silencing: Silencing) -> None:
         self._db.execute(
-            "INSERT OR REPLACE INTO silencing VALUES (?, ?, ?, ?, ?, ?)",
+            "INSERT INTO silencing (id, source, state, due, asked_at, body)"
+            " VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (id) DO UPDATE SET source = excluded.source, state = excluded.state,"
+            " due = excluded.due, asked_at = excluded.asked_at, body = excluded.body",
             (
                 silencing.id,
                 silencing.source,
@@ -352,7 +359,9 @@ class SqliteActing:
 
     def _write_suppressed(self, source: str, key: str, suppressed: Suppressed) -> None:
         self._db.execute(
-            "INSERT OR REPLACE INTO suppressed VALUES (?, ?, ?, ?)",
+            "INSERT INTO suppressed (source, alert, until, body) VALUES (?, ?, ?, ?)"
+            " ON CONFLICT (source, alert) DO UPDATE SET until = excluded.until,"
+            " body = excluded.body",
             (source, key, suppressed.until or None, _encode(suppressed)),
         )
 
@@ -404,7 +413,11 @@ class SqliteActing:
         return bytes(found[0]) if found else None
 
     def keep_session(self, application: str, session: bytes) -> None:
-        self._db.execute("INSERT OR REPLACE INTO gateway VALUES (?, ?)", (application, session))
+        self._db.execute(
+            "INSERT INTO gateway (application, body) VALUES (?, ?)"
+            " ON CONFLICT (application) DO UPDATE SET body = excluded.body",
+            (application, session),
+        )
 
     def beats(self) -> tuple[Beat, ...]:
         return heartbeats.beats(self._db)
@@ -441,8 +454,7 @@ class SqliteActing:
         return float(found[0]) if found else 0.0
 
     def keep_escalated(self, receiver: str, now: float) -> None:
-        row = (f"escalated {receiver}", repr(now).encode())
-        self._db.execute("INSERT OR REPLACE INTO single VALUES (?, ?)", row)
+        _keep_single(self._db, f"escalated {receiver}", repr(now).encode())
 
     def purge(self, now: float, before: float) -> None:
         db, yesterday = self._db, now - _DAY
@@ -461,6 +473,14 @@ class SqliteActing:
             " standing.source = suppressed.source AND standing.alert = suppressed.alert)"
         )
         db.execute("DELETE FROM question WHERE expires_at < ?", (now,))
+
+
+def _keep_single(db: Database, name: str, body: bytes) -> None:
+    db.execute(
+        "INSERT INTO single (name, body) VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET body = excluded.body",
+        (name, body),
+    )
 
 
 def _where(place: MessagePlace) -> tuple[str, str, str]:

@@ -11,12 +11,12 @@ from relay.core.card.digest import DIGEST, QUIET, Line
 from relay.core.card.lane_state import LaneState
 from relay.core.routing.lane import LaneKey
 from relay.store.history import ChatStatus, Minute, OpenCard, SourceStatus, StorageStatus
-from relay.store.sqlite import cards
-from relay.store.sqlite.cards import text
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.history import heartbeats, last_config
-from relay.store.sqlite.queue import waits_for
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql import cards
+from relay.store.sql.cards import text
+from relay.store.sql.database import Database
+from relay.store.sql.history import heartbeats, last_config
+from relay.store.sql.queue import waits_for
+from relay.store.sql.unreadable import readable
 
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 _lane_state = msgspec.json.Decoder(LaneState).decode
@@ -35,12 +35,12 @@ OPEN_CARDS = (
     " WHERE firing = 1 AND card.id > ? AND card.grp NOT IN (?, ?) ORDER BY card.id LIMIT ?"
 )
 LAST_MESSAGE = (
-    "SELECT ended_at FROM delivery WHERE lane = ?1 AND seq > (SELECT last_seq FROM lane"
-    " WHERE id = ?1) - ?2 AND settlement = 'delivered' ORDER BY seq DESC LIMIT 1"
+    "SELECT ended_at FROM delivery WHERE lane = ?1 AND seq > (SELECT max(seq) FROM delivery"
+    " WHERE lane = ?1) - ?2 AND settlement = 'delivered' ORDER BY seq DESC LIMIT 1"
 )
 RECEIVERS = (
-    "SELECT DISTINCT owner FROM delivery WHERE lane = ?1 AND seq > (SELECT last_seq FROM lane"
-    " WHERE id = ?1) - ?2"
+    "SELECT DISTINCT owner FROM delivery WHERE lane = ?1 AND seq > (SELECT max(seq) FROM delivery"
+    " WHERE lane = ?1) - ?2"
 )
 PENDING = (
     "SELECT lane, owner, count(*), min(accepted_at) FROM delivery INDEXED BY delivery_owner"
@@ -56,7 +56,7 @@ WAITED = (
     "SELECT CAST((accepted_at - ?1) / 60 AS INTEGER), CAST((ended_at - ?1) / 60 AS INTEGER),"
     " count(*)"
     " FROM (SELECT accepted_at, ended_at FROM delivery INDEXED BY delivery_ended"
-    " WHERE settlement IS NOT NULL ORDER BY accepted_at DESC LIMIT ?2)"
+    " WHERE settlement IS NOT NULL ORDER BY accepted_at DESC LIMIT ?2) AS ended"
     " WHERE ended_at >= ?1 GROUP BY 1, 2"
 )
 WAITING = (

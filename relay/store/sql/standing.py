@@ -6,8 +6,14 @@ from typing import NamedTuple
 from relay.core.card.card import Card, Entry
 from relay.core.card.view import EPISODES_KEPT, Episode
 from relay.core.routing.lane import LaneKey
-from relay.store.sqlite.acting import end_takes
-from relay.store.sqlite.database import Database
+from relay.store.sql.acting import end_takes
+from relay.store.sql.database import Database
+
+_OVER_WHAT_ENDED = (
+    " ON CONFLICT (source, alert, lane) DO UPDATE SET grp = excluded.grp,"
+    " fingerprint = excluded.fingerprint, receiver = excluded.receiver, owner = excluded.owner,"
+    " fallback_for = excluded.fallback_for, fires = 1, ended_at = NULL WHERE standing.fires = 0"
+)
 
 
 class Row(NamedTuple):
@@ -32,9 +38,7 @@ def stand(db: Database, rows: Sequence[tuple[str, str, Row]]) -> None:
     """
     db.executemany(
         "INSERT INTO standing VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, NULL)"
-        " ON CONFLICT DO UPDATE SET grp = excluded.grp, fingerprint = excluded.fingerprint,"
-        " receiver = excluded.receiver, owner = excluded.owner,"
-        " fallback_for = excluded.fallback_for, fires = 1, ended_at = NULL WHERE fires = 0",
+        + _OVER_WHAT_ENDED,
         [
             (source, alert, row.lane, row.grp, row.fingerprint, row.receiver, row.owner,
              row.fallback_for)
@@ -68,10 +72,7 @@ def _begin(db: Database, card: Card, key: tuple[int, str, str], began: Sequence[
     db.executemany(
         "INSERT INTO standing SELECT ?, ?, lane, home, fingerprint, receiver, owner, fallback_for,"
         " 1, NULL FROM watched INDEXED BY watched_home"
-        " WHERE lane = ? AND home = ? AND fingerprint = ? LIMIT 1"
-        " ON CONFLICT DO UPDATE SET grp = excluded.grp, fingerprint = excluded.fingerprint,"
-        " receiver = excluded.receiver, owner = excluded.owner,"
-        " fallback_for = excluded.fallback_for, fires = 1, ended_at = NULL WHERE fires = 0",
+        " WHERE lane = ? AND home = ? AND fingerprint = ? LIMIT 1" + _OVER_WHAT_ENDED,
         [(card.group.source, entry.fingerprint, *key) for entry in began],
     )
 
@@ -85,7 +86,7 @@ def _end(db: Database, card: Card, lane: int, ended: Sequence[Entry]) -> None:
         [(card.heard_at, source, entry.fingerprint, lane) for entry in ended],
     )
     db.executemany(
-        "INSERT OR IGNORE INTO episode VALUES (?, ?, ?, ?)",
+        "INSERT INTO episode VALUES (?, ?, ?, ?) ON CONFLICT DO NOTHING",
         [(source, e.fingerprint, e.starts_at or e.joined_at, at) for at, e in over],
     )
     db.execute("DELETE FROM episode WHERE ended_at < ?", (card.heard_at - EPISODES_KEPT,))

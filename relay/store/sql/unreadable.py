@@ -11,8 +11,7 @@ from relay.core.alert import Notification
 from relay.core.card.card import Card
 from relay.core.card.digest import Line
 from relay.core.card.lane_state import LaneState
-from relay.store.sqlite.connection import damaged
-from relay.store.sqlite.database import Database
+from relay.store.sql.database import Database
 
 T = TypeVar("T")
 ERRORS = (
@@ -20,6 +19,12 @@ ERRORS = (
     UnicodeDecodeError,
     TypeError,
 )  # the last: a number or nothing where JSON should be
+
+
+class InvalidRow(Exception):  # noqa: N818 - what is wrong with the storage
+    """A row without which the relay cannot go on says nothing any more: the storage is damaged."""
+
+
 _NO_STATE = msgspec.json.encode(LaneState())
 _state = msgspec.json.Decoder(LaneState).decode
 _card = msgspec.json.Decoder(Card).decode
@@ -55,12 +60,11 @@ def clear(db: Database, lane: int) -> list[int]:
 
 
 def needed(decode: Callable[[bytes], T], blob: bytes) -> T:
-    """A value without which the relay cannot go on. Raises sqlite3.Error when it cannot be read:
-    the file is moved aside."""
+    """A value without which the relay cannot go on. Raises InvalidRow."""
     try:
         return decode(blob)
     except ERRORS as error:
-        raise damaged(f"a row cannot be read: {error}") from error
+        raise InvalidRow(f"a row cannot be read: {error}") from error
 
 
 def readable(decode: Callable[[bytes], T], blob: bytes | None) -> T | None:

@@ -6,8 +6,8 @@ import msgspec
 from msgspec.structs import replace
 
 from relay.core.action.heartbeat import Beat
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql.database import Database
+from relay.store.sql.unreadable import readable
 
 _encode = msgspec.json.encode
 _beat = msgspec.json.Decoder(Beat).decode
@@ -39,7 +39,9 @@ def heard(db: Database, found: Sequence[tuple[str, tuple[str, ...]]], now: float
 def keep(db: Database, beat: Beat) -> None:
     """Writes it."""
     db.execute(
-        "INSERT OR REPLACE INTO heartbeat VALUES (?, ?, ?, ?)",
+        "INSERT INTO heartbeat (name, by_values, seen_at, body) VALUES (?, ?, ?, ?)"
+        " ON CONFLICT (name, by_values)"
+        " DO UPDATE SET seen_at = excluded.seen_at, body = excluded.body",
         (beat.name, _key(beat.values), beat.seen_at, _encode(beat)),
     )
 

@@ -25,11 +25,10 @@ from relay.core.notice import NOTICES
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import SUBSCRIPTION
 from relay.store.people import BOT_REPLY_SECONDS, Outgoing, Turn
-from relay.store.sqlite import budgets
-from relay.store.sqlite.connection import Value
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.settlements import end
-from relay.store.sqlite.unreadable import needed
+from relay.store.sql import budgets
+from relay.store.sql.database import Database, Value
+from relay.store.sql.settlements import end
+from relay.store.sql.unreadable import needed
 
 _KEPT_INVITES = 30 * 86400.0  # seconds after its end that an invitation is still listed
 _MOST_CARDS = 500  # told by /alerts, and to those who subscribe
@@ -53,7 +52,7 @@ def _text(value: LaneKey | BotId) -> str:
     return _encode(value).decode()
 
 
-class SqlitePeople:
+class SqlPeople:
     """PeopleStore over one SQLite file (see `people.PeopleStore`)."""
 
     def __init__(self, db: Database) -> None:
@@ -65,7 +64,9 @@ class SqlitePeople:
 
     def _keep_ears(self, bot: BotId, poll_state: PollState) -> None:
         self._db.execute(
-            "INSERT OR REPLACE INTO bot VALUES (?, ?)", (_text(bot), _encode(poll_state))
+            "INSERT INTO bot (key, body) VALUES (?, ?) ON CONFLICT (key) DO UPDATE SET body ="
+            " excluded.body",
+            (_text(bot), _encode(poll_state)),
         )
 
     def keep_webhook(self, bot: BotId, address: str) -> None:
@@ -307,10 +308,8 @@ class SqlitePeople:
         )
 
     def _added(self, into: str, rows: Iterable[Sequence[Value]]) -> int:
-        return sum(
-            len(self._db.execute(f"INSERT OR IGNORE INTO {into} RETURNING id", row).fetchall())
-            for row in rows
-        )
+        adding = f"INSERT INTO {into} ON CONFLICT DO NOTHING RETURNING id"
+        return sum(len(self._db.execute(adding, row).fetchall()) for row in rows)
 
     def restore_chats(self, entries: Sequence[ChatEntry]) -> int:
         restored = 0

@@ -23,9 +23,9 @@ from relay.core.card.lane_state import LaneState
 from relay.core.card.step import Rank
 from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Attempt
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import needed, readable
-from relay.store.sqlite.waiting import look_again
+from relay.store.sql.database import Database
+from relay.store.sql.unreadable import needed, readable
+from relay.store.sql.waiting import look_again
 
 YIELD = 0.05  # seconds after which a lane that let another one go first asks again
 ASK_AGAIN = 0.25  # seconds after which a lane asks again that waits for what another one is told
@@ -47,6 +47,7 @@ def take_all(
     denied attempt leaves a wish; an attempt lets the wishes of lower rank that may go now go first,
     as far as there is room.
     """
+    db.lock_budgets(limit.key for limit in limits)
     budgets = [(_open_to(attempt.rank, limit), _read(db, limit.key)) for limit in limits]
     due = max((free_at(budget, limit, now) for limit, budget in budgets), default=now)
     db.execute("DELETE FROM wish WHERE lane = ? OR due <= ?", (lane, now - PATIENCE))
@@ -61,7 +62,12 @@ def take_all(
         )
     ):
         wish = [(limit.key, lane, *order, due) for limit in limits]
-        db.executemany("INSERT OR REPLACE INTO wish VALUES (?, ?, ?, ?, ?, ?)", wish)
+        db.executemany(
+            "INSERT INTO wish (key, lane, rank, called_at, since, due) VALUES (?, ?, ?, ?, ?, ?)"
+            " ON CONFLICT (key, lane) DO UPDATE SET rank = excluded.rank,"
+            " called_at = excluded.called_at, since = excluded.since, due = excluded.due",
+            wish,
+        )
         return due if due > now else now + (ASK_AGAIN if asked else YIELD)
     for limit, budget in budgets:
         _keep(db, take(budget, limit, now))
@@ -110,6 +116,7 @@ def take_spare(db: Database, limits: Sequence[Limit], now: float) -> bool:
     """Takes a call that need not be made, if half of each budget is free and nobody waits for
     it.
     """
+    db.lock_budgets(limit.key for limit in limits)
     budgets = [(limit, _read(db, limit.key)) for limit in limits]
     for limit, budget in budgets:
         waits = db.execute(
@@ -128,6 +135,10 @@ def take_spare(db: Database, limits: Sequence[Limit], now: float) -> bool:
 
 def settle(db: Database, renamed: Iterable[tuple[str, str]], blocks: Iterable[Block]) -> None:
     """Counts the calls of renamed budgets under their new names, and applies the blocks."""
+    renamed, blocks = tuple(renamed), tuple(blocks)
+    keys = [key for both in renamed for key in both]
+    keys += [key for each in blocks for key in (*each.keys, *filter(None, (each.whole,)))]
+    db.lock_budgets(keys)
     for old, new in renamed:
         _keep(db, merge(_read(db, old), _read(db, new)))
         db.execute("DELETE FROM budget WHERE key = ?", (old,))
@@ -142,6 +153,8 @@ def end(db: Database, keys: Iterable[str], *, passed: bool) -> None:
     """Records the end of a call that was not refused; it counts where a budget waited for its
     answer.
     """
+    keys = tuple(keys)
+    db.lock_budgets(keys)
     for key in keys:
         budget = _read(db, key)
         if budget.refused is not None:
@@ -173,4 +186,8 @@ def decoded(key: str, body: bytes) -> Budget:
 
 
 def _keep(db: Database, budget: Budget) -> None:
-    db.execute("INSERT OR REPLACE INTO budget VALUES (?, ?)", (budget.key, _encode(budget)))
+    db.execute(
+        "INSERT INTO budget (key, body) VALUES (?, ?)"
+        " ON CONFLICT (key) DO UPDATE SET body = excluded.body",
+        (budget.key, _encode(budget)),
+    )

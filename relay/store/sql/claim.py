@@ -9,9 +9,9 @@ from relay.core.card.card import Card
 from relay.core.card.lane_state import LaneState
 from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Claim, Open
-from relay.store.sqlite import cards
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.spread import last_spread, spread, take_woken
+from relay.store.sql import cards
+from relay.store.sql.database import Database
+from relay.store.sql.spread import last_spread, spread, take_woken
 
 _lane_state = msgspec.json.Decoder(LaneState).decode
 _notification = msgspec.json.Decoder(Notification).decode
@@ -21,7 +21,7 @@ _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 # thread that accepts.
 PAGE_BYTES = 4 << 20
 _ANY = (1 << 63) - 1
-_Opened = tuple[int, str, str, str, bytes | None, float, bytes, str]
+_Opened = tuple[int, str, str, str, bytes | None, float, bytes, str, int]
 _group = msgspec.json.Decoder(GroupId).decode
 
 
@@ -69,15 +69,17 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
 
 
 def _open(row: _Opened) -> Open:
-    seq, receiver, owner, fingerprint, alerts, at, body, grp = row
+    seq, receiver, owner, fingerprint, alerts, at, body, grp, generation = row
     chosen = None if alerts is None else _indexes(alerts)
     notification = _notification(body)
-    return Open(seq, receiver, owner, _group(grp), fingerprint, chosen, at, notification)
+    return Open(
+        seq, receiver, owner, _group(grp), fingerprint, chosen, at, notification, generation
+    )
 
 
 def _touched(db: Database, row: int, opened: list[_Opened]) -> tuple[Card, ...]:
     """The cards that the page concerns."""
-    keys = dict.fromkeys((grp, fingerprint) for _, _, _, fingerprint, _, _, _, grp in opened)
+    keys = dict.fromkeys((grp, fingerprint) for _, _, _, fingerprint, _, _, _, grp, _ in opened)
     found = [cards.find(db, row, grp, fingerprint) for grp, fingerprint in keys]
     return tuple(card for card in found if card)
 
@@ -89,7 +91,8 @@ def _opened(db: Database, row: int, page: int, *, spread_only: bool) -> tuple[li
     if page == 0:
         return [], False
     found = db.execute(
-        "SELECT seq, receiver, owner, fingerprint, alerts, delivery.accepted_at, body, grp"
+        "SELECT seq, receiver, owner, fingerprint, alerts, delivery.accepted_at, body, grp,"
+        " generation"
         # SQLite would take the primary key and read all that came.
         " FROM delivery INDEXED BY delivery_open"
         " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS "

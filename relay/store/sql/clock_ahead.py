@@ -16,9 +16,9 @@ from relay.core.budget import Budget
 from relay.core.card.card import Card
 from relay.core.card.lane_state import LaneState
 from relay.core.clock_ahead import AHEAD, MovedTimes, moved_on
-from relay.store.sqlite.budgets import decoded
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql.budgets import decoded
+from relay.store.sql.database import Database
+from relay.store.sql.unreadable import readable
 
 T = TypeVar("T")
 # Moments that stand in columns of their own; those of a card stand in its body too.
@@ -30,6 +30,7 @@ _COLUMNS = (
     ("heard", "at"),
     ("config", "since"),
     ("card", "due"),
+    ("card", "posted_at"),
     ("card", "waiting_since"),
     ("saying", "at"),
     ("lane", "called_at"),
@@ -40,17 +41,19 @@ _KEYS = {
     "heartbeat": "name, by_values",
     "escalation": "receiver, source, alert",
 }
-# Of what waits, with the rows that do.
+# Of what waits; of deliveries and cards those alone that do.
 _WAITING = (
-    ("delivery", "accepted_at", "settlement IS NULL"),
-    ("card", "due", "1"),
-    ("card", "waiting_since", "1"),
-    ("saying", "at", "1"),
-    ("lane", "called_at", "1"),
-    ("silencing", "due", "1"),
-    ("escalation", "due", "1"),
-    ("heartbeat", "seen_at", "1"),
+    ("delivery", "accepted_at", " AND settlement IS NULL"),
+    ("card", "due", ""),
+    ("card", "waiting_since", ""),
+    ("card", "posted_at", ""),
+    ("saying", "at", ""),
+    ("lane", "called_at", ""),
+    ("silencing", "due", ""),
+    ("escalation", "due", ""),
+    ("heartbeat", "seen_at", ""),
 )
+_OPEN = " WHERE closed = 0 OR due IS NOT NULL"
 
 
 def move_times_back(db: Database, now: float) -> float:
@@ -71,9 +74,9 @@ def move_times_on(db: Database, by: float) -> None:
     on = moved_on(by)
     for table, column, waits in _WAITING:
         moved = f"UPDATE {table} SET {column} = {column} + ? WHERE {column} > 1"  # noqa: S608
-        db.execute(f"{moved} AND {waits}", (by,))
+        db.execute(moved + waits, (by,))
     db.execute("DELETE FROM wish")
-    _each(db, "card", "body", Card, on.card, "closed = 0 OR due IS NOT NULL")
+    _each(db, "card", "body", Card, on.card, _OPEN)
     _each(db, "heartbeat", "body", Beat, on.beat)
     _each(db, "escalation", "body", EscalationClock, on.escalation)
     _move_all(db, on)
@@ -112,7 +115,7 @@ def _each(
     column: str,
     sort: type[T],
     moved: Callable[[T], T],
-    which: str = "1",
+    which: str = "",
 ) -> None:
     """Moves the values of a column, one after the other; what cannot be read is left to who needs
     it.
@@ -120,7 +123,7 @@ def _each(
     decode = msgspec.json.Decoder(sort).decode
     key = _KEYS.get(table, "id")
     here = f"({key}) = ({', '.join('?' * len(key.split(',')))})"
-    for row in db.execute(f"SELECT {key} FROM {table} WHERE {which}").fetchall():  # noqa: S608
+    for row in db.execute(f"SELECT {key} FROM {table}{which}").fetchall():  # noqa: S608
         (blob,) = db.execute(f"SELECT {column} FROM {table} WHERE {here}", row).fetchone()  # noqa: S608
         value = readable(decode, blob)
         if value is not None and moved(value) != value:

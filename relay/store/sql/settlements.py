@@ -15,11 +15,16 @@ from relay.core.card.step import MessageRef
 from relay.core.event import Settlement
 from relay.core.routing.lane import LaneKey, Platform
 from relay.store.protocol import Ended
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import ERRORS, needed
+from relay.store.sql.database import Database
+from relay.store.sql.unreadable import ERRORS, needed
 
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
+
+
+COUNTERS = (
+    "SELECT platform, receiver, name, sum(value) FROM counter GROUP BY platform, receiver, name"
+)
 
 
 class _State(Struct, frozen=True):
@@ -33,11 +38,7 @@ _state = msgspec.json.Decoder(_State).decode
 
 def count(db: Database, platform: Platform, receiver: str, name: str, by: int) -> None:
     """Adds to a counter that lasts."""
-    db.execute(
-        "INSERT INTO counter VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET value = value + "
-        "excluded.value",
-        (platform, receiver, name, by),
-    )
+    db.count(platform, receiver, name, by)
 
 
 def end(
@@ -91,12 +92,12 @@ def down(db: Database) -> tuple[tuple[LaneKey, Down], ...]:
 
 def balance(db: Database) -> tuple[BalanceRow, ...]:
     counted: dict[tuple[Platform, str], dict[str, int]] = {}
-    for platform, receiver, name, value in db.execute("SELECT * FROM counter"):
+    for platform, receiver, name, value in db.execute(COUNTERS):
         counted.setdefault((platform, receiver), {})[name] = value
     pending: dict[tuple[Platform, str], tuple[int, float]] = {}
     for key, owner, waiting, oldest in db.execute(
         "SELECT key, owner, count(*), min(accepted_at) FROM delivery JOIN lane ON lane.id = lane"
-        " WHERE settlement IS NULL GROUP BY owner, lane"
+        " WHERE settlement IS NULL GROUP BY owner, lane, key"
     ):
         where = (needed(_lane_key, key).platform, owner)
         had, since = pending.get(where, (0, oldest))

@@ -11,9 +11,9 @@ from msgspec import Struct
 from relay.core.card.digest import DIGEST
 from relay.core.card.lane_state import Down, LaneState
 from relay.core.routing.lane import LaneKey
-from relay.store.sqlite import cards
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql import cards
+from relay.store.sql.database import Database
+from relay.store.sql.unreadable import readable
 
 _PAGES_EACH = 8  # pages that a delivery may change that ends
 STUCK_AFTER = 600.0  # seconds without a success after which a chat that owes is as good as down
@@ -37,10 +37,10 @@ def superseded(
     only report absent alerts before the second one, without the oldest of each owner.
     """
     found = db.execute(
-        "SELECT seq, owner, accepted_at < ? OR (alerts = x'5B5D' AND accepted_at < ?) FROM delivery"
+        "SELECT seq, owner, accepted_at < ? OR (alerts = ? AND accepted_at < ?) FROM delivery"
         " INDEXED BY delivery_pending WHERE settlement IS NULL AND card ="
         " (SELECT id FROM card WHERE lane = ? AND grp = ? AND fingerprint = ?) ORDER BY seq",
-        (before, empty_before, lane, group, fingerprint),
+        (before, b"[]", empty_before, lane, group, fingerprint),
     ).fetchall()
     owners: set[str] = set()
     seqs: list[int] = []

@@ -36,9 +36,9 @@ from relay.store.history import (
     StoredPayload,
 )
 from relay.store.queue import LARGEST_SHOWN, Refused
-from relay.store.sqlite.database import Database
-from relay.store.sqlite.queue import waits_for
-from relay.store.sqlite.unreadable import readable
+from relay.store.sql.database import Database
+from relay.store.sql.queue import waits_for
+from relay.store.sql.unreadable import readable
 
 _ANY = (1 << 63) - 1
 _MOST_BYTES = 8 << 20  # of payloads that are read for one page
@@ -170,6 +170,12 @@ class _Lanes:
             found = _Lane(_lane_key(key), readable(_lane_state, state) or LaneState())
             self._found[lane] = found
         return found
+
+
+def newest_generation(db: Database) -> int:
+    """The generation of the configuration that was last put in force; 0: none was."""
+    (newest,) = db.execute("SELECT coalesce(max(generation), 0) FROM config").fetchone()
+    return int(newest)
 
 
 def configured(db: Database, sha256: str, now: float) -> int:
@@ -513,7 +519,7 @@ def stored_payloads(db: Database, since: float, after: int) -> tuple[StoredPaylo
     size = 0
     first = db.execute(
         "SELECT min(id) FROM (SELECT id FROM payload INDEXED BY payload_accepted"
-        " WHERE accepted_at >= ? ORDER BY accepted_at LIMIT 100)",
+        " WHERE accepted_at >= ? ORDER BY accepted_at LIMIT 100) AS recent",
         (since,),
     ).fetchone()[0]
     if first is None:

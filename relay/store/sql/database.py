@@ -1,0 +1,90 @@
+"""What the statements need of an engine: they run inside a transaction that it opened."""
+
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequence
+from typing import Any, Protocol
+
+from relay.core.alert import Notification
+from relay.core.routing.lane import LaneKey, Platform
+
+Value = str | bytes | int | float | None
+
+
+class Rows(Protocol):
+    """The rows of a statement; their columns are typed by the SQL alone."""
+
+    def fetchone(self) -> Any:
+        """The next row, or None."""
+
+    def fetchall(self) -> list[Any]:
+        """The rows that are left."""
+
+    def __iter__(self) -> Iterator[Any]: ...
+
+
+class Remembered:
+    """Values of the tables that this run keeps in memory; emptied when a transaction fails. `rows`
+    and `keys` are the lanes by their keys and numbers, `payload` is the number of the last accepted
+    payload, `spread` that of the last one that was spread.
+    """
+
+    def __init__(self) -> None:
+        self.rows: MutableMapping[LaneKey, int] = {}
+        self.keys: MutableMapping[int, LaneKey] = {}
+        self.payload: int | None = None
+        self.spread: int | None = None
+
+
+class Database(Protocol):
+    """An engine, inside a transaction.
+
+    `unspread` are notifications that were accepted and not spread, by the number of their payload,
+    and `woken` the lanes that have work by what was spread. `lanes_may_fail` is False while no
+    lane's calls fail, so that none need be looked for.
+    """
+
+    remembered: Remembered
+    unspread: dict[int, Notification]
+    woken: dict[LaneKey, None]
+    lanes_may_fail: bool
+
+    def execute(self, sql: str, parameters: Sequence[Value] = ()) -> Rows:
+        """Runs one statement. The engine's own errors come through."""
+
+    def executemany(self, sql: str, rows: Iterable[Sequence[Value]]) -> None:
+        """Runs one statement once for each row."""
+
+    def number_payloads(self, count: int) -> int:
+        """The first of so many numbers for payloads, which go on from the last that ever was: what
+        was spread is known by its number. They are in the order of the commits.
+        """
+
+    def take_seqs(self, wanted: Mapping[int, int]) -> dict[int, int]:
+        """The last of so many sequence numbers of each lane, which follow on each other."""
+
+    def raise_seq(self, lane: int, least: int) -> None:
+        """What follows on the lane has higher numbers than `least`."""
+
+    def count(self, platform: Platform, receiver: str, name: str, by: int) -> None:
+        """Adds to a counter that lasts."""
+
+    def lock_budgets(self, keys: Iterable[str]) -> None:
+        """Nobody else changes these budgets until the end of the transaction."""
+
+    def has_room(self) -> bool:
+        """Whether something new may be accepted."""
+
+    def may_send(self) -> bool:
+        """Whether there is room to record the result of another call."""
+
+    @property
+    def step(self) -> int:
+        """Pages that may change in one transaction when room is short."""
+
+    def used(self) -> int:
+        """Bytes in use."""
+
+    def free(self) -> int:
+        """Bytes that could be given back."""
+
+    def shrink(self) -> None:
+        """Gives back some of what is free."""

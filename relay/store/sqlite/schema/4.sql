@@ -1,0 +1,4 @@
+-- When the message of a card was posted; NULL: it has none.
+ALTER TABLE card ADD COLUMN posted_at REAL;
+UPDATE card SET posted_at = json_extract(CAST(body AS TEXT), '$.shown.posted_at')
+    WHERE json_valid(CAST(body AS TEXT));
