@@ -15,10 +15,12 @@ from relay.core.action.rights import mentions_of
 from relay.core.active_config import ActiveConfig
 from relay.core.alert import GroupId, via
 from relay.core.bot.people import Subscription
+from relay.core.card import suspicion
 from relay.core.card.card import Card, Head, fires_anew, is_firing, overlaid, owing, shown_alerts
 from relay.core.card.digest import DIGEST, is_old, share
 from relay.core.card.failures import hastened, name_of, owes_fallback, yields
 from relay.core.card.fold import Arriving, fold
+from relay.core.card.lane_state import LaneState
 from relay.core.card.outcome import Unknown
 from relay.core.card.plan import with_silence_over
 from relay.core.card.step import Rank, Wait
@@ -247,18 +249,19 @@ class _Turn:
         its API; a card that cannot be told is handed to the fallback.
         """
         since = self._store.state(self._lane).passed_at
+        card = result.change.card
+        key = None if card.group == DIGEST else (card.group, card.fingerprint)
+        if result.dead or owes_fallback(card.failures):
+            self.copy_to_fallbacks(key)
         self.end(self._store.settle(self._lease, result), result.dead)
         if result.state.recovered_at >= result.now:
             self._store.look_again(self._lease, result.now)
         if result.passed:
             woken = self._store.wake_api(self._lease, since, self._now, URGENT_PAUSE)
             self._woken += woken
-        card = result.change.card
         if result.shown:
             self._start_clocks(card, result.now)
         self._look_once_more(card)
-        if owes_fallback(card.failures):
-            self.copy_to_fallbacks(None if card.group == DIGEST else (card.group, card.fingerprint))
         people, down = self._store.people, result.state.down
         if down is not None and result.change.card.receiver == SUBSCRIPTION and down.left:
             fallen = [each.id for each, _ in people.fallen() if each.lane == self._lane]
@@ -436,7 +439,7 @@ class _Turn:
         if target is None:
             self._store.unfold(self._lease, card.group, card.fingerprint)
             return Wait(self._now), None
-        later = self._goes_later(claim, card)
+        later = self._goes_later(claim, card, target)
         if later > self._now:
             self._store.postpone(self._lease, card.group, card.fingerprint, later)
             return None
@@ -464,17 +467,35 @@ class _Turn:
                 self._store.postpone(self._lease, card.group, card.fingerprint, until)
         return None
 
-    def _goes_later(self, claim: Claim, card: Card) -> float:
-        """Until when a card that failed lets others go: while its lane pauses, or while others have
-        something to do. 0.0: it may go.
+    def _goes_later(self, claim: Claim, card: Card, target: Target) -> float:
+        """Until when a card that failed lets others go: while its lane pauses, while others have
+        something to do, or while half of a budget is used up. So does one that is more like those
+        that failed than another that waits. 0.0: it may go.
         """
-        if card.failures is None:
-            return 0.0
-        name, state = name_of(card.group, card.fingerprint), claim.state
-        if state.down is None and state.retry_at > self._now:
+        state = claim.state
+        if card.failures and state.down is None and state.retry_at > self._now:
             return state.retry_at
-        waits = claim.waiting > 1 and yields(card.failures, name, state, self._now)
-        return self._now + _YIELDS if waits else 0.0
+        name = name_of(card.group, card.fingerprint)
+        fails = yields(card.failures, name, state, self._now) and (
+            claim.waiting > 1 or self._is_half_used(state, target)
+        )
+        return self._now + _YIELDS if fails or self._is_suspected(state, card) else 0.0
+
+    def _is_half_used(self, state: LaneState, target: Target) -> bool:
+        """The calls that failed leave half of each budget to what is new."""
+        limits = limits_of(target, state, self._config.limits, self._platforms)
+        return any(
+            self._store.room([limit], self._now, _MOMENT) <= limit.count // 2
+            for limit in limits
+            if limit.count > 1
+        )
+
+    def _is_suspected(self, state: LaneState, card: Card) -> bool:
+        if state.down or not state.suspected or not suspicion.yields(state, card, self._now):
+            return False
+        others = self._store.soon(self._lane, self._now + _YIELDS, suspicion.COMPARED)
+        alike = suspicion.likeness(state, card)
+        return any(suspicion.likeness(state, other) < alike for other in others)
 
     def _situation(self, claim: Claim, card: Card, target: Target) -> Situation:
         limits = limits_of(target, claim.state, self._config.limits, self._platforms)
