@@ -2,18 +2,21 @@
 or expire, and when they are looked at again.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
 from msgspec import Struct
 
+from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST
 from relay.core.card.lane_state import Down, LaneState
 from relay.core.routing.lane import LaneKey
 from relay.store.sql import cards
 from relay.store.sql.database import Database
-from relay.store.sql.unreadable import readable
+from relay.store.sql.unreadable import ERRORS, readable
 
+_PAGES_EACH = 8  # pages that a delivery may change that ends
 STUCK_AFTER = 600.0  # seconds without a success after which a chat that owes is as good as down
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 _lane_state = msgspec.json.Decoder(LaneState).decode
@@ -58,20 +61,67 @@ def oldest_uncopied(db: Database, lane: int, receiver: str, owner: str) -> float
     return float(found[0]) if found else None
 
 
-def overdue(db: Database, lane: int, owner: str, before: float, *, refused: bool) -> list[int]:
-    """The deliveries that have been pending since before then and were tried: a call for their
-    card, or for the digest that shows it, ended after their acceptance. `refused`: the platform
-    refuses the whole chat.
+def overdue(
+    db: Database, lane: int, owner: str, before: float, *, refused: bool
+) -> dict[int | None, list[int]]:
+    """The deliveries that have been pending since before then and were tried, by card (None: not
+    folded): a call for their card, or for the digest that shows it, ended after their acceptance.
+    `refused`: the platform refuses the whole chat.
     """
     late = db.execute(
         "SELECT seq, accepted_at, card FROM delivery INDEXED BY delivery_owner WHERE owner = ? AND"
         " lane = ? AND accepted_at < ? AND settlement IS NULL",
         (owner, lane, before),
     ).fetchall()
-    if refused:
-        return [seq for seq, *_ in late]
-    tried = _tried_at(db, lane, {card for *_, card in late if card is not None})
-    return [seq for seq, accepted_at, card in late if tried.get(card, 0.0) >= accepted_at]
+    wanted = set() if refused else {card for *_, card in late if card is not None}
+    tried = _tried_at(db, lane, wanted)
+    found: dict[int | None, list[int]] = {}
+    for seq, accepted_at, card in late:
+        if refused or tried.get(card, 0.0) >= accepted_at:
+            found.setdefault(card, []).append(seq)
+    return found
+
+
+def lost_card(db: Database, number: int | None) -> Card | None:
+    """The card whose deliveries ended without being told; None for what was not folded."""
+    row = db.execute(
+        "SELECT body, absorbed, waiting_since FROM card WHERE id = ?", (number,)
+    ).fetchone()
+    try:
+        return cards.read(row) if row else None
+    except ERRORS:
+        return None
+
+
+def beyond_share(db: Database, lane: int, owner: str, share: int, *, refused: bool) -> list[int]:
+    """The oldest pending deliveries beside which the payloads of the others take `share` bytes at
+    most, as far as they were tried (see `overdue`). On a full disk a quarter of what is used is
+    left to them, and a few are taken at a time.
+    """
+    full = not db.has_room()
+    share = min(share, db.used() // 4) if full else share
+    if db.used() <= share:
+        return []
+    found = db.execute(
+        "SELECT seq, delivery.accepted_at, card, payload, length(body)"
+        " FROM delivery INDEXED BY delivery_owner JOIN payload ON payload.id = payload"
+        " WHERE owner = ? AND lane = ? AND settlement IS NULL ORDER BY delivery.accepted_at, seq",
+        (owner, lane),
+    ).fetchall()
+    excess = sum({payload: size for *_, payload, size in found}.values()) - share
+    if excess <= 0:
+        return []
+    tried = {} if refused else _tried_at(db, lane, {row[2] for row in found if row[2] is not None})
+    needed_by = Counter(payload for *_, payload, _ in found)
+    seqs: list[int] = []
+    for seq, accepted_at, card, payload, size in found:
+        if excess <= 0:
+            break
+        if refused or tried.get(card, 0.0) >= accepted_at:
+            seqs.append(seq)
+            needed_by[payload] -= 1
+            excess -= 0 if needed_by[payload] else size
+    return seqs[: max(1, db.step // _PAGES_EACH)] if full else seqs
 
 
 def _tried_at(db: Database, lane: int, wanted: Iterable[int]) -> dict[int, float]:
