@@ -374,6 +374,7 @@ class App:
         listeners = (self._listener, self._console_listener)
         closing = [listener.close() for listener in listeners if listener]
         await asyncio.gather(*closing, self._lanes.stop(TURN_SECONDS))
+        self._intake.tell()
         with suppress(StoreError):  # the next run takes what was not kept for in doubt
             await self._pipeline.settle_all()
         await self._polling.stop()
@@ -492,6 +493,7 @@ class App:
 
     async def _render_metrics(self) -> bytes:
         """Scrapes that come at once, or too soon, share one look into the store."""
+        self._intake.tell()
         if self._scrape is None:
             self._scrape = asyncio.ensure_future(self._scraped())
             self._scrape.add_done_callback(self._scrape_ended)

@@ -105,8 +105,9 @@ class Lanes:
                     if not self._leases.is_worth_keeping(left):
                         return
                     await _ring(bell, left)
-                    if bell.is_set() and not self._stopping.is_set():
-                        await asyncio.sleep(min(left, GATHER) - (loop.time() - ended))
+                    rest = min(left, GATHER) - (loop.time() - ended)
+                    if rest > 0 and not self._stopping.is_set():
+                        await asyncio.sleep(rest)
         finally:
             del self._bells[lane]
             if lease:
@@ -145,7 +146,11 @@ def _failed(at: str, error: StoreError) -> Noted:
 
 
 async def _ring(bell: asyncio.Event, seconds: float) -> None:
+    """Returns when the bell rings; after so many seconds it does. (`wait_for` has a task of its own
+    and takes two rounds of the loop more.)
+    """
+    timer = asyncio.get_running_loop().call_later(seconds, bell.set)
     try:
-        await asyncio.wait_for(bell.wait(), seconds)
-    except TimeoutError:
-        return
+        await bell.wait()
+    finally:
+        timer.cancel()

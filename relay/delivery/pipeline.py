@@ -108,9 +108,8 @@ class Pipeline:
         lane, config = lease.lane, self._config.current
         kept = self._results.get(lane)
         result = kept.result if kept else None
-        refused, by = self._refused.get(lane, (None, config))
-        refused = refused if by is config else None
         now, jitter = self._clock(), self._jitter()
+        refused = self._refused_until(lane, config, now)
         arguments = (lease, config, self._platforms, now, result, jitter, refused)
         job = partial(take_turn, self._store, *arguments)
         try:
