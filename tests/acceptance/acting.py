@@ -44,7 +44,9 @@ actions:
 
 @dataclass
 class Acting:
-    """A relay, two Telegram groups, a Discord channel of its bot, and one Alertmanager."""
+    """A relay, two Telegram groups, a Discord channel of its bot, and one Alertmanager: the twin,
+    or those whose addresses `twin_url` has, with spaces between.
+    """
 
     sandbox: Sandbox
     folder: Path
@@ -75,7 +77,8 @@ class Acting:
         return self.app
 
     def write(self) -> None:
-        peer = f'{{source: "", urls: ["{self.twin_url}"], poll_interval: {self.poll}}}'
+        urls = json.dumps(self.twin_url.split())
+        peer = f'{{source: "", urls: {urls}, poll_interval: {self.poll}}}'
         peers = f"alertmanagers: [{peer}]" if self.has_alertmanager else ""
         (self.folder / "relay.yml").write_text(f"""\
 global:
