@@ -5,6 +5,7 @@ opposite order.
 import asyncio
 import os
 import random
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -64,6 +65,7 @@ from relay.settings import load as settings
 from relay.store.data_dir import CannotStart, DataDir
 from relay.store.history import RelayStatus
 from relay.store.leases import Leases, SoleOwner
+from relay.store.moving import move_cards
 from relay.store.protocol import NewerSchema, Store, StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
@@ -74,6 +76,7 @@ if TYPE_CHECKING:  # psycopg may be missing
 
 _FOLLOW_EVERY = 5.0  # seconds between two looks at what other processes changed
 LOAD_SECONDS = 60.0  # for the configuration and the files that it names to be read and checked
+_PLACE = re.compile(r"(.+):([0-9]+):([0-9]+)")
 TURN_SECONDS = 10.0  # for which an API call under way may go on when the relay stops
 
 
@@ -118,7 +121,9 @@ class App:
         self.options = options
         self._platforms = platforms
         self._load: Load = load or partial(settings.load, mode="serve", platforms=platforms)
-        self._clock = SharedClock() if options.storage_url else steady_clock()
+        self._steady = None if options.storage_url else steady_clock()
+        self._shared_clock = SharedClock()  # on PostgreSQL the database's
+        self._clock: Callable[[], float] = self._steady or self._shared_clock
         self._started_at = self._loaded_at = self._clock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loading = OwnThread("load")
@@ -137,7 +142,7 @@ class App:
             self._post_notice, self._refusing, self._clock, self._emit, self.config
         )
         self._hooks = (*self._hooks, self._notices.on_event)
-        auth = self._auth()
+        auth = self._door = self._auth()
         self._data_dir = None if options.storage_url else DataDir(options.storage_path)
         self._storage_name = str(self._data_dir.database) if self._data_dir else "PostgreSQL"
         self._shared = self._open_shared() if options.storage_url else None
@@ -167,7 +172,11 @@ class App:
         self._hooks = (*self._hooks, self._refusals.on_event)
         self._lanes = Lanes(self._pipeline.turn, clock, emit, leases, self._pipeline.leave)
         self._storage_watch = StorageWatch(self._data_dir, emit) if self._data_dir else None
-        self._clock_watch = ClockWatch(clock, wall_clock, emit, config, self._lanes.wake_all)
+        self._clock_watch: ClockWatch | None = None
+        if self._steady:
+            self._clock_watch = ClockWatch(
+                self._steady, wall_clock, emit, config, self._lanes.wake_all, self._move_clock_on
+            )
         there = self._data_dir.is_there if self._data_dir else _always
         self._intake = Intake(
             writer, self._lanes.wake, clock, emit, config, there, self._store.acting.heard
@@ -203,6 +212,7 @@ class App:
             self._lanes.wake,
             self._alertmanagers.ring,
             _fresh_action,
+            self._alertmanagers.count,
         )
         self._discord = DiscordInput(
             self._store.acting,
@@ -310,6 +320,7 @@ class App:
         self.config.subscribe(await self._writer.run(self._store.people.subscriptions))
         await self._adopt(self.config.current)
         self._prime(self.config.current)
+        await self._move_cards()
         await self._writer.run(partial(self._store.recheck, self._clock()))
         wakes = await self._writer.run(self._store.wakes)
         self._lanes.wake(lane for lane, _ in wakes)
@@ -318,7 +329,8 @@ class App:
         self._refusals.start()
         if self._storage_watch:
             self._storage_watch.start()
-        self._clock_watch.start()
+        if self._clock_watch:
+            self._clock_watch.start()
         if self._shared:
             self._shared.leases.start(self._lanes.wake, self._lead, self._resign)
             self._following.start()
@@ -361,6 +373,11 @@ class App:
         self._loaded_at = now
         self.config.load(replace(config, generation=generation))
 
+    async def _move_cards(self) -> None:
+        """Cards of webhooks whose channels bots have taken over are posted by these."""
+        job = partial(move_cards, self._store, self.config.current, self._clock())
+        self._lanes.wake(await self._writer.run(job))
+
     async def _follow_acting(self) -> None:
         """What the configuration says of acting is in force from now on; cards show it."""
         acting = self.config.current.acting
@@ -388,6 +405,14 @@ class App:
                 )
             )
 
+    async def _move_clock_on(self, seconds: float) -> None:
+        """The steady clock goes on so many seconds later, and with it all that waits by it."""
+        async with self._lanes.still():
+            await self._pipeline.settle_all()
+            await self._writer.run(partial(self._store.move_times_on, seconds))
+            if self._steady:
+                self._steady.jump(seconds)
+
     def warm_up(self) -> None:
         """Makes ready what the first message would have to wait for. Takes some 50 ms of a
         processor, in any thread.
@@ -405,6 +430,7 @@ class App:
         listeners = (self._listener, self._console_listener)
         closing = [listener.close() for listener in listeners if listener]
         await asyncio.gather(*closing, self._lanes.stop(TURN_SECONDS))
+        self._intake.tell()
         with suppress(StoreError):  # the next run takes what was not kept for in doubt
             await self._pipeline.settle_all()
         await self._polling.stop()
@@ -419,7 +445,8 @@ class App:
         await self._refusals.stop()
         if self._storage_watch:
             await self._storage_watch.stop()
-        await self._clock_watch.stop()
+        if self._clock_watch:
+            await self._clock_watch.stop()
         await self._notices.stop()
         if self._shared:
             await self._following.stop()
@@ -432,8 +459,9 @@ class App:
             self._data_dir.release()
 
     async def reload(self, why: str = "asked") -> tuple[str, ...]:
-        """Reads the configuration again, for the reason `why`, after the reloads that were asked
-        for before. A faulty one changes nothing: its faults come back, as text."""
+        """Reads the configuration again, and the web configuration, for the reason `why`, after the
+        reloads that were asked for before. A faulty one changes nothing: the faults of both come
+        back, as text."""
         async with self._reloading:
             return await self._reload(why)
 
@@ -443,6 +471,9 @@ class App:
             rules, faults = await self._loading.run(partial(self._load, path), LOAD_SECONDS)
         except TimeoutError:
             rules, faults = None, (_too_slow(path),)
+        refused = await self._door.reload() if self._door else ""
+        if refused:
+            rules, faults = None, (*faults, *map(_of_web_config, refused.splitlines()))
         self._emit_loaded(rules, faults, why)
         if rules is None:
             return tuple(render_fault(fault) for fault in faults)
@@ -450,6 +481,8 @@ class App:
         self._prime(rules.active)
         if self._leads:
             await self._polling.follow(rules.active.bots)
+        with suppress(StoreError):
+            await self._move_cards()
         self._lanes.wake_all()
         with suppress(StoreError):
             await self._follow_acting()
@@ -523,6 +556,7 @@ class App:
 
     async def _render_metrics(self) -> bytes:
         """Scrapes that come at once, or too soon, share one look into the store."""
+        self._intake.tell()
         if self._scrape is None:
             self._scrape = asyncio.ensure_future(self._scraped())
             self._scrape.add_done_callback(self._scrape_ended)
@@ -593,12 +627,11 @@ class App:
             raise CannotStart(
                 f"PostgreSQL needs psycopg ({error}): pip install 'alert-relay[postgres]'"
             ) from error
-        assert isinstance(self._clock, SharedClock)  # noqa: S101 - made with the address
         try:
             opened: Shared = shared.Shared(
                 self.options.storage_url,
                 self._emit_threadsafe,
-                self._clock.tell,
+                self._shared_clock.tell,
                 self.options.lease,
             )
         except (NewerSchema, StoreError, ValueError) as error:
@@ -624,6 +657,13 @@ def _fresh_action() -> str:
 
 def _wrong(faults: tuple[Fault, ...]) -> list[Fault]:
     return [fault for fault in faults if fault.severity == "fault"]
+
+
+def _of_web_config(line: str) -> Fault:
+    """A fault of the web configuration, of which one of its own files need not have a place."""
+    place, _, why = line.partition(": ")
+    found = _PLACE.fullmatch(place)
+    return Fault(found[1], int(found[2]), int(found[3]), why) if found else Fault(place, 1, 1, why)
 
 
 def _too_slow(path: Path) -> Fault:

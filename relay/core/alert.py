@@ -1,6 +1,7 @@
 """An alert, and the notification that brings alerts: Alertmanager's payload, checked and frozen."""
 
 from collections.abc import Set
+from functools import lru_cache
 from hashlib import blake2b
 from typing import Literal
 
@@ -9,14 +10,17 @@ from msgspec import Struct
 
 AlertStatus = Literal["firing", "resolved"]
 Labels = dict[str, str]
+_OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
+_REMEMBERED = 200  # characters of a label
 MALFORMED = "Malformed alert"  # the name of what stands in for an alert that cannot be read
 
 
-class Alert(Struct, frozen=True):
+class Alert(Struct, frozen=True, omit_defaults=True):
     """One alert of a webhook payload.
 
     Times are Unix seconds; `starts_at` is 0.0 and `ends_at` None when Alertmanager gave no usable
-    time (Go's zero time, or a date before 1970).
+    time (Go's zero time, or a date before 1970). It is known by its `fingerprint`; `given` is the
+    one that its sender gave, where that is another.
     https://prometheus.io/docs/alerting/latest/configuration/#webhook_config
     """
 
@@ -27,6 +31,7 @@ class Alert(Struct, frozen=True):
     ends_at: float | None
     generator_url: str
     fingerprint: str
+    given: str = ""
 
     @property
     def name(self) -> str:
@@ -91,6 +96,31 @@ class Notification(Struct, frozen=True):
     def group(self) -> GroupId:
         """The identity of the alert group."""
         return GroupId(self.source, self.receiver, self.group_key)
+
+
+def alert_key(labels: Labels) -> str:
+    """Alertmanager's fingerprint of a label set, by which an alert is known within its source
+    (github.com/prometheus/common model/signature.go: FNV-1a of the sorted labels).
+    `identity_ignores` has no say here.
+    """
+    total = _OFFSET
+    for name, value in sorted(labels.items()):
+        known = len(name) + len(value) <= _REMEMBERED
+        total = _mixed(total, name, value) if known else _mixed.__wrapped__(total, name, value)
+    return f"{total:016x}"
+
+
+@lru_cache(maxsize=4096)  # alerts share most of their labels
+def _mixed(total: int, name: str, value: str) -> int:
+    for byte in b"%b\xff%b\xff" % (name.encode(), value.encode()):
+        total = ((total ^ byte) * _PRIME) & _MASK
+    return total
+
+
+def own_fingerprint(labels: Labels) -> str:
+    """The fingerprint of a label set whose sender gives none that can be believed."""
+    digest = blake2b(repr(sorted(labels.items())).encode(), digest_size=8).digest()
+    return digest.hex()
 
 
 def identity(fingerprint: str, labels: Labels, ignores: Set[str]) -> str:

@@ -23,7 +23,7 @@ from relay.store.sql import history, overview, purge
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM, alert, notification
 from tests.store.conftest import Engine
-from tests.store.held import settle
+from tests.store.held import own, settle
 from tests.store.test_store import fold_all, new_payload, result, shown
 
 
@@ -275,3 +275,40 @@ def test_a_backup_that_fails_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises((StoreError, sqlite3.ProgrammingError)):
         store.backup(tmp_path / "copy.db")
     assert not (tmp_path / "copy.db").exists()
+
+
+def test_a_chat_has_the_receivers_of_what_came_last_also_where_nothing_waits(
+    store: SqliteStore,
+) -> None:
+    store.accept([new_payload(TELEGRAM, at=T0)])
+    (chat,) = store.standing_now().chats
+    assert (chat.receivers, chat.pending) == (("ops",), 1)
+    store.dismiss(own(store, TELEGRAM), [1], "dead", "test", T0 + 1)
+    (chat,) = store.standing_now().chats
+    assert (chat.receivers, chat.pending) == (("ops",), 0)
+
+
+def test_the_backlog_of_each_minute_is_what_was_pending_at_its_end(store: SqliteStore) -> None:
+    since = T0 + 600
+    for seq, (at, ended) in enumerate(
+        [
+            (T0, since + 90),  # accepted before the first minute
+            (T0, since - 1),  # over before it
+            (since + 10, since + 20),
+            (since + 10, since + 150),
+            (since + 70, None),
+            (T0, None),
+        ],
+        1,
+    ):
+        store.accept([new_payload(TELEGRAM, at=at)])
+        if ended:
+            store.dismiss(own(store, TELEGRAM), [seq], "dead", "test", ended)
+    minutes = store.per_minute(since, 4)
+    assert [each.backlog for each in minutes] == [3, 3, 2, 2]
+    assert [(each.payloads, each.deliveries) for each in minutes] == [
+        (2, 2),
+        (1, 0),
+        (0, 0),
+        (0, 0),
+    ]

@@ -32,6 +32,7 @@ def reported(old: Entry | None, alert: Alert, at: float, via: str = "") -> Entry
     said = replace(
         old,
         fingerprint=alert.fingerprint,
+        given=alert.given,
         labels=alert.labels,
         annotations=alert.annotations,
         generator_url=alert.generator_url,
@@ -107,6 +108,7 @@ def _new(
     ended = (ends_at or at) if now_status == "resolved" else None
     return Entry(
         fingerprint=alert.fingerprint,
+        given=alert.given,
         status=now_status,
         labels=alert.labels,
         annotations=alert.annotations,

@@ -13,7 +13,8 @@ ShownStatus = Literal["firing", "resolved", "gone"]
 class AlertView(Struct, frozen=True):
     """One alert of a card. `joined`: it is new since the card was last shown. `returned`: it comes
     back after it was no longer reported. `was` is the severity that it had before it rose, since
-    `was_since`; its line stands for its `twins` too. Times are Unix seconds, 0.0 unknown.
+    `was_since`; its line stands for its `twins` too. `given` is its
+    sender's fingerprint, where that is another. Times are Unix seconds, 0.0 unknown.
     """
 
     status: ShownStatus
@@ -28,6 +29,7 @@ class AlertView(Struct, frozen=True):
     was: str = ""
     was_since: float = 0.0
     twins: tuple["Twin", ...] = ()
+    given: str = ""
 
     @property
     def fingerprints(self) -> tuple[str, ...]:

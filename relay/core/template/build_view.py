@@ -128,6 +128,7 @@ def _alert(entry: Entry, card: Card) -> AlertView:
         generator_url=entry.generator_url,
         fingerprint=entry.fingerprint,
         returned=entry.returned,
+        given=entry.given,
         joined=card.shown is not None
         and entry.status == "firing"
         and entry.joined_at >= card.shown.edited_at,
