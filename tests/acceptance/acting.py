@@ -44,7 +44,9 @@ actions:
 
 @dataclass
 class Acting:
-    """A relay, two Telegram groups, a Discord channel of its bot, and one Alertmanager."""
+    """A relay, two Telegram groups, a Discord channel of its bot, and one Alertmanager: the twin,
+    or those whose addresses `twin_url` has, with spaces between.
+    """
 
     sandbox: Sandbox
     folder: Path
@@ -57,6 +59,7 @@ class Acting:
     escalate: str = ""
     interactions: str = "gateway"
     chat: int = CHAT
+    port: int = 0
     discord: str = f'channel_id: "{CHANNEL}"'
     poll: str = "1s"
     has_alertmanager: bool = True
@@ -75,7 +78,8 @@ class Acting:
         return self.app
 
     def write(self) -> None:
-        peer = f'{{source: "", urls: ["{self.twin_url}"], poll_interval: {self.poll}}}'
+        urls = json.dumps(self.twin_url.split())
+        peer = f'{{source: "", urls: {urls}, poll_interval: {self.poll}}}'
         peers = f"alertmanagers: [{peer}]" if self.has_alertmanager else ""
         (self.folder / "relay.yml").write_text(f"""\
 global:
@@ -106,7 +110,7 @@ receivers:
 
     async def start(self) -> None:
         self.write()
-        options = Options(self.folder / "relay.yml", self.folder / "data", port=0)
+        options = Options(self.folder / "relay.yml", self.folder / "data", port=self.port)
         self.app = App(options, (self.events.append,))
         self.address = await self.app.start()
 
