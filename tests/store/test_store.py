@@ -511,8 +511,8 @@ def test_what_expired_ends_its_obligation_and_leaves_its_card(store: Store) -> N
     assert store.expire(TELEGRAM, "ops", T0 + 5) == ()
     card = replace(card, tried_at=T0 + 20)
     settle(store, result(card))
-    ended = store.expire(TELEGRAM, "ops", T0 + 5)
-    assert ended == (Ended("ops", "expired", 1, why="expire_after"),)
+    (ended,) = store.expire(TELEGRAM, "ops", T0 + 5)
+    assert ended == Ended("ops", "expired", 1, why="expire_after", card=card)
     assert store.card(TELEGRAM, GROUP, "") == card
     assert [(row.expired, row.pending) for row in store.balance()] == [(1, 1)]
 

@@ -26,6 +26,7 @@ from relay.core.action.reconcile import Reconciled, Suppressed
 from relay.core.action.rights import Presser
 from relay.core.action.silence import Silencing
 from relay.core.action.take import Taken, ended
+from relay.core.alert import THING
 from relay.core.card.card import Card, Entry, shown_alerts
 from relay.core.card.digest import DIGEST, QUIET
 from relay.core.card.subject import subject
@@ -372,7 +373,7 @@ class SqlActing:
         rows = self._db.execute(
             "SELECT DISTINCT alert FROM standing WHERE source = ? AND fires = 1", (source,)
         )
-        return tuple(alert for (alert,) in rows.fetchall())
+        return tuple(alert for (alert,) in rows.fetchall() if not alert.startswith(THING))
 
     def names(self, source: str, alerts: Sequence[str]) -> dict[str, str]:
         found: dict[str, str] = {}

@@ -2,3 +2,6 @@
 ALTER TABLE card ADD COLUMN posted_at REAL;
 UPDATE card SET posted_at = json_extract(CAST(body AS TEXT), '$.shown.posted_at')
     WHERE json_valid(CAST(body AS TEXT));
+
+-- Labels that make no new alert for the chat, and for how long (JSON); NULL: none.
+ALTER TABLE delivery ADD COLUMN ignoring BLOB;
