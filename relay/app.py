@@ -5,6 +5,7 @@ opposite order.
 import asyncio
 import os
 import random
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -61,11 +62,13 @@ from relay.platforms.contract import Platforms
 from relay.settings import load as settings
 from relay.store.data_dir import CannotStart, DataDir
 from relay.store.history import RelayStatus
+from relay.store.moving import move_cards
 from relay.store.protocol import NewerSchema, StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 
 LOAD_SECONDS = 60.0  # for the configuration and the files that it names to be read and checked
+_PLACE = re.compile(r"(.+):([0-9]+):([0-9]+)")
 TURN_SECONDS = 10.0  # for which an API call under way may go on when the relay stops
 
 
@@ -125,7 +128,7 @@ class App:
             self._post_notice, self._refusing, self._clock, self._emit, self.config
         )
         self._hooks = (*self._hooks, self._notices.on_event)
-        auth = self._auth()
+        auth = self._door = self._auth()
         self._data_dir = DataDir(options.storage_path)
         self._store = self._open_store()
         clock, emit, config = self._clock, self._emit, self.config
@@ -149,7 +152,9 @@ class App:
         self._hooks = (*self._hooks, self._refusals.on_event)
         self._lanes = Lanes(self._pipeline.turn, clock, emit)
         self._storage_watch = StorageWatch(self._data_dir, emit)
-        self._clock_watch = ClockWatch(clock, wall_clock, emit, config, self._lanes.wake_all)
+        self._clock_watch = ClockWatch(
+            clock, wall_clock, emit, config, self._lanes.wake_all, self._move_clock_on
+        )
         there = self._data_dir.is_there
         self._intake = Intake(
             writer, self._lanes.wake, clock, emit, config, there, self._store.acting.heard
@@ -185,6 +190,7 @@ class App:
             self._lanes.wake,
             self._alertmanagers.ring,
             _fresh_action,
+            self._alertmanagers.count,
         )
         self._discord = DiscordInput(
             self._store.acting,
@@ -289,6 +295,7 @@ class App:
         self.config.subscribe(await self._writer.run(self._store.people.subscriptions))
         await self._adopt(self.config.current)
         self._prime(self.config.current)
+        await self._move_cards()
         await self._writer.run(partial(self._store.recheck, self._clock()))
         wakes = await self._writer.run(self._store.wakes)
         self._lanes.wake(lane for lane, _ in wakes)
@@ -311,6 +318,11 @@ class App:
             generation = await self._writer.run(configured)
         self._loaded_at = now
         self.config.load(replace(config, generation=generation))
+
+    async def _move_cards(self) -> None:
+        """Cards of webhooks whose channels bots have taken over are posted by these."""
+        job = partial(move_cards, self._store, self.config.current, self._clock())
+        self._lanes.wake(await self._writer.run(job))
 
     async def _follow_acting(self) -> None:
         """What the configuration says of acting is in force from now on; cards show it."""
@@ -338,6 +350,13 @@ class App:
                 )
             )
 
+    async def _move_clock_on(self, seconds: float) -> None:
+        """The steady clock goes on so many seconds later, and with it all that waits by it."""
+        async with self._lanes.still():
+            await self._pipeline.settle_all()
+            await self._writer.run(partial(self._store.move_times_on, seconds))
+            self._clock.jump(seconds)
+
     def warm_up(self) -> None:
         """Makes ready what the first message would have to wait for. Takes some 50 ms of a
         processor, in any thread.
@@ -355,6 +374,7 @@ class App:
         listeners = (self._listener, self._console_listener)
         closing = [listener.close() for listener in listeners if listener]
         await asyncio.gather(*closing, self._lanes.stop(TURN_SECONDS))
+        self._intake.tell()
         with suppress(StoreError):  # the next run takes what was not kept for in doubt
             await self._pipeline.settle_all()
         await self._polling.stop()
@@ -377,8 +397,9 @@ class App:
         self._data_dir.release()
 
     async def reload(self, why: str = "asked") -> tuple[str, ...]:
-        """Reads the configuration again, for the reason `why`, after the reloads that were asked
-        for before. A faulty one changes nothing: its faults come back, as text."""
+        """Reads the configuration again, and the web configuration, for the reason `why`, after the
+        reloads that were asked for before. A faulty one changes nothing: the faults of both come
+        back, as text."""
         async with self._reloading:
             return await self._reload(why)
 
@@ -388,12 +409,17 @@ class App:
             rules, faults = await self._loading.run(partial(self._load, path), LOAD_SECONDS)
         except TimeoutError:
             rules, faults = None, (_too_slow(path),)
+        refused = await self._door.reload() if self._door else ""
+        if refused:
+            rules, faults = None, (*faults, *map(_of_web_config, refused.splitlines()))
         self._emit_loaded(rules, faults, why)
         if rules is None:
             return tuple(render_fault(fault) for fault in faults)
         await self._adopt(rules.active)
         self._prime(rules.active)
         await self._polling.follow(rules.active.bots)
+        with suppress(StoreError):
+            await self._move_cards()
         self._lanes.wake_all()
         with suppress(StoreError):
             await self._follow_acting()
@@ -467,6 +493,7 @@ class App:
 
     async def _render_metrics(self) -> bytes:
         """Scrapes that come at once, or too soon, share one look into the store."""
+        self._intake.tell()
         if self._scrape is None:
             self._scrape = asyncio.ensure_future(self._scraped())
             self._scrape.add_done_callback(self._scrape_ended)
@@ -541,6 +568,13 @@ def _fresh_action() -> str:
 
 def _wrong(faults: tuple[Fault, ...]) -> list[Fault]:
     return [fault for fault in faults if fault.severity == "fault"]
+
+
+def _of_web_config(line: str) -> Fault:
+    """A fault of the web configuration, of which one of its own files need not have a place."""
+    place, _, why = line.partition(": ")
+    found = _PLACE.fullmatch(place)
+    return Fault(found[1], int(found[2]), int(found[3]), why) if found else Fault(place, 1, 1, why)
 
 
 def _too_slow(path: Path) -> Fault:

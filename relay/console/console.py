@@ -27,7 +27,14 @@ from relay.inbound.auth import Auth
 from relay.inbound.peers import is_own_host
 from relay.operate.paced import Paced
 from relay.platforms.contract import Platforms
-from relay.store.history import ChatStatus, HistoryPage, HistoryQuery, OpenCard, RelayStatus
+from relay.store.history import (
+    ChatStatus,
+    HistoryPage,
+    HistoryQuery,
+    Minute,
+    OpenCard,
+    RelayStatus,
+)
 from relay.store.protocol import Store
 from relay.store.writer import Transactions
 
@@ -255,11 +262,11 @@ class Console:
             storage=storage,
             cards=[self._card(card) for card in sorted(cards, key=lambda card: card.since)],
             chats=[self._chat(chat) for chat in storage.chats],
-            minutes=[(time_of(since + at * 60)[11:16], *pair) for at, pair in enumerate(minutes)],
-            plots=[bars([pair[which] for pair in minutes]) for which in (0, 1)],
+            minutes=[(time_of(since + at * 60)[11:16], *each) for at, each in enumerate(minutes)],
+            plots=[bars([each[which] for each in minutes]) for which in range(3)],
         )
 
-    def _plotted(self, now: float) -> tuple[float, tuple[tuple[int, int], ...]]:
+    def _plotted(self, now: float) -> tuple[float, tuple[Minute, ...]]:
         """The minutes of the last hour, and when the first began."""
         since = now - _MINUTES * 60
         return since, self._store.per_minute(since, _MINUTES)

@@ -70,14 +70,16 @@ class Calls:
         if isinstance(begun, Denied):
             return begun
         endpoint = endpoint_of(target, leading(state, step, now))
-        if platform.needs_guild(endpoint, step):
+        may_press = situation.acting.is_on and platform.needs_kind(endpoint)
+        if may_press or platform.needs_guild(endpoint, step):
             request = platform.probe(endpoint)
             response = await self._exchange(request)
             outcome = platform.outcome(endpoint.lane, None, response)
             if not isinstance(outcome, Delivered):
                 return self._attempted(situation, state, request, response, outcome, now, rates)
-            state = replace(state, guild=platform.guild_of(response))
-            endpoint = replace(endpoint, guild=state.guild)
+            guild, kind = platform.guild_of(response), platform.kind_of(response)
+            state = replace(state, guild=guild, kind=kind)
+            endpoint = replace(endpoint, guild=guild, kind=kind)
         request = platform.request(endpoint, target.policy, step, message, plain=card.plain)
         response = await self._exchange(request)
         outcome = platform.outcome(endpoint.lane, step, response)

@@ -3,7 +3,8 @@ time.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from relay.core.event import Event, Noted
 from relay.core.routing.lane import LaneKey
@@ -39,6 +40,8 @@ class Lanes:
         self._tasks: set[asyncio.Task[None]] = set()
         self._owned: dict[LaneKey, asyncio.Lock] = {}
         self._stopping = asyncio.Event()
+        self._going = asyncio.Event()
+        self._going.set()
 
     def wake(self, lanes: Iterable[LaneKey]) -> None:
         """Marks lanes that have work: now, or at a time that their first turn returns."""
@@ -58,6 +61,18 @@ class Lanes:
         """
         return self._owned.setdefault(lane, asyncio.Lock())
 
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """While this is held no lane has a turn; those under way have ended."""
+        self._going.clear()
+        try:
+            async with AsyncExitStack() as held:
+                for lock in tuple(self._owned.values()):
+                    await held.enter_async_context(lock)
+                yield
+        finally:
+            self._going.set()
+
     def wake_all(self) -> None:
         """Gives every lane a turn, since the configuration or the hours changed."""
         for bell in self._bells.values():
@@ -66,6 +81,7 @@ class Lanes:
     async def stop(self, within: float) -> None:
         """No new turn begins; those under way have `within` seconds to end and are then cut off."""
         self._stopping.set()
+        self._going.set()
         for bell in self._bells.values():
             bell.set()
         if self._tasks:
@@ -89,8 +105,9 @@ class Lanes:
                     if not self._leases.is_worth_keeping(left):
                         return
                     await _ring(bell, left)
-                    if bell.is_set() and not self._stopping.is_set():
-                        await asyncio.sleep(min(left, GATHER) - (loop.time() - ended))
+                    rest = min(left, GATHER) - (loop.time() - ended)
+                    if rest > 0 and not self._stopping.is_set():
+                        await asyncio.sleep(rest)
         finally:
             del self._bells[lane]
             if lease:
@@ -110,6 +127,7 @@ class Lanes:
             self._emit(_failed("lease", error))
 
     async def _guarded(self, lease: Lease) -> Next:
+        await self._going.wait()
         try:
             async with self.own(lease.lane):
                 return await self._turn(lease)
@@ -128,7 +146,11 @@ def _failed(at: str, error: StoreError) -> Noted:
 
 
 async def _ring(bell: asyncio.Event, seconds: float) -> None:
+    """Returns when the bell rings; after so many seconds it does. (`wait_for` has a task of its own
+    and takes two rounds of the loop more.)
+    """
+    timer = asyncio.get_running_loop().call_later(seconds, bell.set)
     try:
-        await asyncio.wait_for(bell.wait(), seconds)
-    except TimeoutError:
-        return
+        await bell.wait()
+    finally:
+        timer.cancel()

@@ -35,13 +35,12 @@ from relay.core.turn.finish import finish
 from relay.delivery.calls import Calls, Exchange
 from relay.platforms.contract import Platforms
 from relay.store.protocol import Denied, Ended, Fenced, Lease, Store, StoreError
-from relay.store.turn import AFTER_BUG, Refused, Turn, doubt, take_turn
+from relay.store.turn import AFTER_BUG, TRY_AGAIN, Refused, Turn, doubt, take_turn
 from relay.store.writer import Transactions
 
 T = TypeVar("T")
 MANY = 20  # alerts of a card whose message is composed beside the event loop
 _MOST_CALLS = 1000  # of a lane whose times are remembered: an hour of a busy chat
-_TRY_AGAIN = 1.0  # seconds for which a call that was denied is not even composed
 SETTLE_AGAIN = 1.0  # seconds between tries to keep what a platform has already done
 
 
@@ -109,9 +108,8 @@ class Pipeline:
         lane, config = lease.lane, self._config.current
         kept = self._results.get(lane)
         result = kept.result if kept else None
-        refused, by = self._refused.get(lane, (None, config))
-        refused = refused if by is config else None
         now, jitter = self._clock(), self._jitter()
+        refused = self._refused_until(lane, config, now)
         arguments = (lease, config, self._platforms, now, result, jitter, refused)
         job = partial(take_turn, self._store, *arguments)
         try:
@@ -183,7 +181,7 @@ class Pipeline:
             self._emit(TemplateFailed(policy.template, composed.failed))
         attempted = await self._calls.make(lease, send, situation, composed.message, config.limits)
         if isinstance(attempted, Denied):
-            until = min(attempted.until, self._clock() + _TRY_AGAIN)
+            until = min(attempted.until, self._clock() + TRY_AGAIN)
             self._refused[target.lane] = (Refused(send.rank, until), config)
             return attempted.until
         self._refused.pop(target.lane, None)

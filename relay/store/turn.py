@@ -15,11 +15,14 @@ from relay.core.action.rights import mentions_of
 from relay.core.active_config import ActiveConfig
 from relay.core.alert import GroupId, via
 from relay.core.bot.people import Subscription
+from relay.core.card import suspicion
 from relay.core.card.card import Card, Head, fires_anew, is_firing, overlaid, owing, shown_alerts
 from relay.core.card.digest import DIGEST, is_old, share
 from relay.core.card.failures import hastened, name_of, owes_fallback, yields
 from relay.core.card.fold import Arriving, fold
+from relay.core.card.lane_state import LaneState
 from relay.core.card.outcome import Unknown
+from relay.core.card.plan import with_silence_over
 from relay.core.card.step import Rank, Wait
 from relay.core.card.view import EPISODES_KEPT, Memory, WentOn
 from relay.core.event import EndReason, Settlement
@@ -27,6 +30,7 @@ from relay.core.notice import is_notice
 from relay.core.routing.lane import LaneKey, Target
 from relay.core.routing.matcher import matches
 from relay.core.routing.route import SUBSCRIPTION, deliveries
+from relay.core.text.message import ButtonsIn
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.core.turn.decide import (
     FEW,
@@ -93,9 +97,12 @@ class Turn(Struct, frozen=True):
     absent: tuple[str, ...] = ()
 
 
+TRY_AGAIN = 1.0  # seconds for which a call that was denied is not even composed
+
+
 class Refused(Struct, frozen=True):
     """Budgets let no call of this rank, or of one that goes later, through before `until` (Unix
-    seconds).
+    seconds, at most `TRY_AGAIN` ahead).
     """
 
     rank: Rank
@@ -118,8 +125,8 @@ def take_turn(
     StoreError and Fenced.
     """
     lane = lease.lane
-    if refused is not None and refused.until <= now:
-        refused = None
+    if refused is not None and not now < refused.until <= now + TRY_AGAIN:
+        refused = None  # it is over, or the clock was set back
     before = refused.rank if refused else None
     turn = _Turn(store, lease, config, platforms, now)
     result = result or doubt(store, lane, config, now, jitter)
@@ -244,18 +251,19 @@ class _Turn:
         its API; a card that cannot be told is handed to the fallback.
         """
         since = self._store.state(self._lane).passed_at
+        card = result.change.card
+        key = None if card.group == DIGEST else (card.group, card.fingerprint)
+        if result.dead or owes_fallback(card.failures):
+            self.copy_to_fallbacks(key)
         self.end(self._store.settle(self._lease, result), result.dead)
         if result.state.recovered_at >= result.now:
             self._store.look_again(self._lease, result.now)
         if result.passed:
             woken = self._store.wake_api(self._lease, since, self._now, URGENT_PAUSE)
             self._woken += woken
-        card = result.change.card
         if result.shown:
             self._start_clocks(card, result.now)
         self._look_once_more(card)
-        if owes_fallback(card.failures):
-            self.copy_to_fallbacks(None if card.group == DIGEST else (card.group, card.fingerprint))
         people, down = self._store.people, result.state.down
         if down is not None and result.change.card.receiver == SUBSCRIPTION and down.left:
             fallen = [each.id for each, _ in people.fallen() if each.lane == self._lane]
@@ -334,9 +342,8 @@ class _Turn:
         leaves = is_old(digest, now) and fires_anew(card, folded.card)
         card = leaving(card, folded.card, target.policy)
         card = replace(card, absorbed=card.absorbed and not leaves)
+        self._ask_for(card)
         card = self._overlaid(card, target)
-        if any(entry.absent_since == card.heard_at for entry in card.entries):
-            self._absent.append(card.group.source)
         hours = hours_of(card, target, self._config, now)
         seqs = tuple(opened.seq for opened in page)
         originals, counted = _originals(seqs, folded.duplicates, card.counted_seq)
@@ -349,6 +356,19 @@ class _Turn:
             originals=originals,
             leaves=leaves,
         )
+
+    def _ask_for(self, card: Card) -> None:
+        """Alerts of the card that are no longer listed are asked for; of those that are listed
+        nothing is to be asked.
+        """
+        source, at = card.group.source, card.heard_at
+        if source not in self._config.acting.alertmanagers:
+            return
+        listed = [entry.fingerprint for entry in card.entries if entry.seen == at]
+        left = [entry.fingerprint for entry in card.entries if entry.absent_since == at]
+        self._store.acting.keep_listed(source, listed, left, at)
+        if left:
+            self._absent.append(source)
 
     def _route_again(self, opened: Open) -> None:
         """An open delivery whose chat or receiver is gone goes where the routes lead now, but for
@@ -421,7 +441,7 @@ class _Turn:
         if target is None:
             self._store.unfold(self._lease, card.group, card.fingerprint)
             return Wait(self._now), None
-        later = self._goes_later(claim, card)
+        later = self._goes_later(claim, card, target)
         if later > self._now:
             self._store.postpone(self._lease, card.group, card.fingerprint, later)
             return None
@@ -451,6 +471,7 @@ class _Turn:
                 self._store.postpone(self._lease, card.group, card.fingerprint, until)
         return None
 
+<<<<<<< HEAD
     def _led_on(self, card: Card, target: Target) -> tuple[Card, bool]:
         """The card with where those of its alerts fire that are no longer reported here, and
         whether one of those messages is yet to come.
@@ -473,14 +494,37 @@ class _Turn:
     def _goes_later(self, claim: Claim, card: Card) -> float:
         """Until when a card that failed lets others go: while its lane pauses, or while others have
         something to do. 0.0: it may go.
+=======
+    def _goes_later(self, claim: Claim, card: Card, target: Target) -> float:
+        """Until when a card that failed lets others go: while its lane pauses, while others have
+        something to do, or while half of a budget is used up. So does one that is more like those
+        that failed than another that waits. 0.0: it may go.
+>>>>>>> main
         """
-        if card.failures is None:
-            return 0.0
-        name, state = name_of(card.group, card.fingerprint), claim.state
-        if state.down is None and state.retry_at > self._now:
+        state = claim.state
+        if card.failures and state.down is None and state.retry_at > self._now:
             return state.retry_at
-        waits = claim.waiting > 1 and yields(card.failures, name, state, self._now)
-        return self._now + _YIELDS if waits else 0.0
+        name = name_of(card.group, card.fingerprint)
+        fails = yields(card.failures, name, state, self._now) and (
+            claim.waiting > 1 or self._is_half_used(state, target)
+        )
+        return self._now + _YIELDS if fails or self._is_suspected(state, card) else 0.0
+
+    def _is_half_used(self, state: LaneState, target: Target) -> bool:
+        """The calls that failed leave half of each budget to what is new."""
+        limits = limits_of(target, state, self._config.limits, self._platforms)
+        return any(
+            self._store.room([limit], self._now, _MOMENT) <= limit.count // 2
+            for limit in limits
+            if limit.count > 1
+        )
+
+    def _is_suspected(self, state: LaneState, card: Card) -> bool:
+        if state.down or not state.suspected or not suspicion.yields(state, card, self._now):
+            return False
+        others = self._store.soon(self._lane, self._now + _YIELDS, suspicion.COMPARED)
+        alike = suspicion.likeness(state, card)
+        return any(suspicion.likeness(state, other) < alike for other in others)
 
     def _situation(self, claim: Claim, card: Card, target: Target) -> Situation:
         limits = limits_of(target, claim.state, self._config.limits, self._platforms)
@@ -519,7 +563,6 @@ class _Turn:
         known = store.known(group.source, [each.key for each in alerts if each.firing])
         window = target.policy.lifecycle.reopen_window
         store.keep_takes(to_carry(alerts, known, window))
-        buttons = acting.is_on and bool(self._lane.chat)
         used, lost = in_use(acting, group.source, known), None
         if acting.heartbeats:
             lost = lost_since(acting.heartbeats, store.beats(), group.source)
@@ -528,11 +571,18 @@ class _Turn:
             used,
             window,
             self._now,
-            buttons=buttons,
+            buttons=self._buttons() if acting.is_on else "none",
             lost=lost,
             untaken_by=self._untaken_by(card),
         )
-        return self._escalated(overlaid(card, marks, self._now))
+        after = overlaid(card, marks, self._now, used.presences)
+        return self._escalated(with_silence_over(card, after, target.policy, self._now))
+
+    def _buttons(self) -> ButtonsIn:
+        """The buttons that messages of the lane can have."""
+        state, platform = self._store.state(self._lane), self._platforms[self._lane.platform]
+        lane = replace(self._lane, chat=state.chat or self._lane.chat)
+        return platform.buttons_in(lane, state.kind, self._config.acting)
 
     def _untaken_by(self, card: Card) -> tuple[str, float] | None:
         """The receiver from which the card's alerts came, because nobody took them there."""
@@ -547,15 +597,24 @@ class _Turn:
         return came_from(plans, clocks, own)
 
     def _escalated(self, card: Card) -> Card:
-        """The card with what its escalation has to say to somebody on this platform."""
-        if card.receiver not in self._config.acting.escalations:
+        """The card with what its escalation has to say to somebody on this platform; a fallback's
+        card says what the chat cannot be told that it stands in for.
+        """
+        receiver = card.fallback_for or card.receiver
+        is_for_one_down = not card.fallback_for or self._is_down(receiver)
+        if receiver not in self._config.acting.escalations or not is_for_one_down:
             return owing(card, None, ())
         keys = [entry.fingerprint for entry in card.entries if entry.status == "firing"]
-        clocks = self._store.acting.clocks(card.receiver, card.group.source, keys)
+        clocks = self._store.acting.clocks(receiver, card.group.source, keys)
         said = owed_of(clocks.values(), card.escalated_at)
         if said and said.mention and not mentions_of(said.mention, self._lane.platform):
             said = None
         return owing(card, said, sorted(clocks))
+
+    def _is_down(self, receiver: str) -> bool:
+        down = {lane for lane, _ in self._store.down()}
+        targets = self._config.routing.targets.get(receiver, ())
+        return any(target.lane in down for target in targets)
 
     def _memory(self, card: Card) -> Memory:
         """What the last seven days know of the alert of a card that has one, which may have risen

@@ -45,6 +45,8 @@ def keyboard(
             row.append(_button("end", where, act(reader.language, "end")))
         if not silenced or marks.loud:
             row += _silences(config.actions.silences, where, reader)
+            if marks.asks:
+                row.append(_button("menu", where, act(reader.language, "menu")))
     return (tuple(row),)
 
 
@@ -55,7 +57,7 @@ def _silences(silences: Iterable[float], where: ButtonPlace, reader: Reader) -> 
             reader.language, "silence_for", age=str(reader.duration(seconds)).replace("\u00a0", " ")
         )
         row.append(_button("silence", where, label, int(seconds), is_danger=True))
-    return [*row, _button("menu", where, act(reader.language, "menu"))]
+    return row
 
 
 def _button(

@@ -2,7 +2,7 @@
 should be.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 
 import msgspec
@@ -10,8 +10,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.action.episode import ShownAlert
-from relay.core.action.escalation import EscalationReply
+from relay.core.action.escalation import ActingReply
 from relay.core.action.marks import NO_MARKS, ActingMarks
+from relay.core.action.reconcile import Presence
 from relay.core.alert import GroupId, Labels
 from relay.core.card.failures import Failures
 from relay.core.card.severity import rank
@@ -73,14 +74,14 @@ class Shown(Struct, frozen=True):
 class OwedReply(Struct, frozen=True):
     """A reply that is due. `about` are fingerprints, `since` the acceptance of what caused it.
     `required`: it is sent also when the budget is short; others fold into the edit then. `said` is
-    what an escalation says.
+    what an escalation says, or a silence that is over.
     """
 
     kind: ReplyKind
     about: tuple[str, ...]
     since: float
     required: bool = False
-    said: EscalationReply | None = None
+    said: ActingReply | None = None
 
 
 class Head(Struct, frozen=True):
@@ -123,7 +124,7 @@ class Card(Struct, frozen=True, omit_defaults=True):
     chat, which belongs to what was shown at that moment. `failures` are calls for it that failed
     since one got through, `tried_at` when the last call ended, whatever it came to. `acting` is
     what people and Alertmanager did about its alerts; `escalated_at`: it last said then that nobody
-    takes them.
+    takes them. `left` is the message of the webhook that showed it before the bot does.
     """
 
     group: GroupId
@@ -159,7 +160,11 @@ class Card(Struct, frozen=True, omit_defaults=True):
     counted_seq: int = 0
     acting: ActingMarks = NO_MARKS
     escalated_at: float = 0.0
+<<<<<<< HEAD
     went_on: tuple[WentOn, ...] = ()
+=======
+    left: MessageRef | None = None
+>>>>>>> main
 
 
 def shown_alerts(card: Card) -> tuple[ShownAlert, ...]:
@@ -258,23 +263,51 @@ def is_taken(card: Card) -> bool:
     return bool(card.acting.taken) and not card.acting.untaken
 
 
-def overlaid(card: Card, acting: ActingMarks, now: float) -> Card:
+def overlaid(
+    card: Card, acting: ActingMarks, now: float, presences: Mapping[str, Presence] | None = None
+) -> Card:
     """The card with what acting has to say of it at `now`. An alert that was suppressed until now
     may be absent for a while yet: Alertmanager notifies it with the next turn of its group.
+    `presences` are what Alertmanager says of alerts that left a list, by fingerprint.
     """
-    if acting == card.acting:
+    if acting == card.acting and not presences:
         return card
-    freed = set(card.acting.silent) - set(acting.silent)
+    freed, found = set(card.acting.silent) - set(acting.silent), presences or {}
     entries = tuple(
-        replace(entry, absent_since=now, unproven=True)
-        if entry.absent_since is not None and entry.fingerprint in freed
-        else entry
+        _asked_for(_freed(entry, now) if entry.fingerprint in freed else entry, found)
         for entry in card.entries
     )
     return replace(card, entries=entries, acting=acting)
 
 
-def owing(card: Card, said: EscalationReply | None, keys: Iterable[str]) -> Card:
+def _freed(entry: Entry, now: float) -> Entry:
+    if entry.absent_since is None:
+        return entry
+    return replace(entry, absent_since=now, unproven=True)
+
+
+def _asked_for(entry: Entry, presences: Mapping[str, Presence]) -> Entry:
+    """The entry by an answer that is newer than its last report. What Alertmanager has counts as
+    reported; one absence proves as little as a first notification; a second one proves the end.
+    """
+    presence = presences.get(entry.fingerprint)
+    if presence is None or entry.status != "firing" or presence.since <= entry.seen:
+        return entry
+    since = entry.absent_since
+    match presence.state:
+        case "left":
+            return entry
+        case "present":
+            is_newer = since is not None and since <= presence.since
+            return replace(entry, absent_since=None, unproven=False) if is_newer else entry
+        case "absent":
+            return replace(entry, absent_since=since or presence.since, unproven=True)
+        case "gone":
+            began = min(since or presence.since, presence.since)
+            return replace(entry, absent_since=began, unproven=False)
+
+
+def owing(card: Card, said: ActingReply | None, keys: Iterable[str]) -> Card:
     """The card with what an escalation has to say, and nothing else of the kind."""
     others = tuple(reply for reply in card.owed if reply.kind != "escalated")
     if said is None:

@@ -118,7 +118,8 @@ def copy_to_fallback(
     pending = db.execute(
         "UPDATE delivery INDEXED BY delivery_owner SET copied = 1 WHERE lane = ?1 AND owner = ?2"
         " AND receiver = ?3 AND settlement IS NULL AND copied = 0"
-        " AND (?4 IS NULL OR (grp = ?4 AND fingerprint = ?5)) AND (?6 IS NULL OR accepted_at <= ?6)"
+        " AND grp = coalesce(?4, grp) AND fingerprint = coalesce(?5, fingerprint)"
+        " AND accepted_at <= coalesce(?6, accepted_at)"
         " RETURNING seq, payload, grp, fingerprint, alerts, accepted_at, route",
         (source, part.owner, receiver, group, fingerprint, part.before),
     ).fetchall()

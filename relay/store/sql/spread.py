@@ -80,12 +80,14 @@ def spread(db: Database) -> bool:
     done = last_spread(db)
     if done == db.remembered.payload:
         return True
-    waiting = db.execute(
-        "SELECT id, accepted_at, last FROM payload WHERE id > ? ORDER BY id LIMIT ?",
-        (done, _MOST_PAYLOADS),
-    ).fetchall()
-    if not waiting:
+    waiting = _waiting(db, done)
+    if not waiting or not db.may_spread():
         return True
+    if last_spread(db) != done:  # while we waited for that
+        done = last_spread(db)
+        waiting = _waiting(db, done)
+        if not waiting:
+            return True
     payloads: list[_Payload] = []
     alerts = 0
     for number, at, last in waiting:
@@ -102,6 +104,14 @@ def spread(db: Database) -> bool:
     db.execute("UPDATE progress SET value = ? WHERE name = 'spread'", (done,))
     db.remembered.spread = done
     return bool(done == waiting[-1][0] and len(waiting) < _MOST_PAYLOADS)
+
+
+def _waiting(db: Database, done: int) -> list[tuple[int, float, int]]:
+    """Some payloads behind that number: their numbers, times, and whether no part is to follow."""
+    return db.execute(
+        "SELECT id, accepted_at, last FROM payload WHERE id > ? ORDER BY id LIMIT ?",
+        (done, _MOST_PAYLOADS),
+    ).fetchall()
 
 
 def last_spread(db: Database) -> int:

@@ -17,6 +17,13 @@ _OVER_WHAT_ENDED = (
     " fallback_for = excluded.fallback_for, fires = 1, ended_at = NULL WHERE standing.fires = 0"
 )
 
+_STAND = f"INSERT INTO standing VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, NULL){_OVER_WHAT_ENDED}"  # noqa: S608 - ours
+_STAND_AS_WATCHED = (
+    "INSERT INTO standing SELECT ?, ?, lane, home, fingerprint, receiver, owner, fallback_for,"  # noqa: S608 - ours
+    " 1, NULL FROM watched INDEXED BY watched_home"
+    f" WHERE lane = ? AND home = ? AND fingerprint = ? LIMIT 1{_OVER_WHAT_ENDED}"
+)
+
 
 class Row(NamedTuple):
     """A delivery for the card of a group (`grp`) or of one alert of it. `owner` is another receiver
@@ -41,8 +48,7 @@ def stand(db: Database, rows: Sequence[tuple[str, str, Row]]) -> None:
     a line as firing on the lane.
     """
     db.executemany(
-        "INSERT INTO standing VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, NULL)"  # noqa: S608 - ours
-        + _OVER_WHAT_ENDED,
+        _STAND,
         [
             (source, alert, row.lane, row.grp, row.fingerprint, row.receiver, row.owner,
              row.fallback_for)
@@ -77,10 +83,15 @@ def follow(db: Database, lane: int, group: str, card: Card) -> None:
 def _begin(db: Database, card: Card, key: tuple[int, str, str], began: Sequence[str]) -> None:
     """Also of a card that fired before its alerts were known by their lines."""
     db.executemany(
+<<<<<<< HEAD
         "INSERT INTO standing SELECT ?, ?, lane, home, fingerprint, receiver, owner,"  # noqa: S608
         " fallback_for, 1, NULL FROM watched INDEXED BY watched_home"
         " WHERE lane = ? AND home = ? AND fingerprint = ? LIMIT 1" + _OVER_WHAT_ENDED,
         [(card.group.source, alert, *key) for alert in began],
+=======
+        _STAND_AS_WATCHED,
+        [(card.group.source, entry.fingerprint, *key) for entry in began],
+>>>>>>> main
     )
 
 
