@@ -471,7 +471,6 @@ class _Turn:
                 self._store.postpone(self._lease, card.group, card.fingerprint, until)
         return None
 
-<<<<<<< HEAD
     def _led_on(self, card: Card, target: Target) -> tuple[Card, bool]:
         """The card with where those of its alerts fire that are no longer reported here, and
         whether one of those messages is yet to come.
@@ -491,15 +490,10 @@ class _Turn:
         told = tuple(WentOn(tuple(sorted(each)), link) for link, each in sorted(found.items()))
         return (card if told == card.went_on else replace(card, went_on=told)), unsure
 
-    def _goes_later(self, claim: Claim, card: Card) -> float:
-        """Until when a card that failed lets others go: while its lane pauses, or while others have
-        something to do. 0.0: it may go.
-=======
     def _goes_later(self, claim: Claim, card: Card, target: Target) -> float:
         """Until when a card that failed lets others go: while its lane pauses, while others have
         something to do, or while half of a budget is used up. So does one that is more like those
         that failed than another that waits. 0.0: it may go.
->>>>>>> main
         """
         state = claim.state
         if card.failures and state.down is None and state.retry_at > self._now:

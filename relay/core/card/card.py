@@ -160,11 +160,8 @@ class Card(Struct, frozen=True, omit_defaults=True):
     counted_seq: int = 0
     acting: ActingMarks = NO_MARKS
     escalated_at: float = 0.0
-<<<<<<< HEAD
     went_on: tuple[WentOn, ...] = ()
-=======
     left: MessageRef | None = None
->>>>>>> main
 
 
 def shown_alerts(card: Card) -> tuple[ShownAlert, ...]:

@@ -83,15 +83,8 @@ def follow(db: Database, lane: int, group: str, card: Card) -> None:
 def _begin(db: Database, card: Card, key: tuple[int, str, str], began: Sequence[str]) -> None:
     """Also of a card that fired before its alerts were known by their lines."""
     db.executemany(
-<<<<<<< HEAD
-        "INSERT INTO standing SELECT ?, ?, lane, home, fingerprint, receiver, owner,"  # noqa: S608
-        " fallback_for, 1, NULL FROM watched INDEXED BY watched_home"
-        " WHERE lane = ? AND home = ? AND fingerprint = ? LIMIT 1" + _OVER_WHAT_ENDED,
-        [(card.group.source, alert, *key) for alert in began],
-=======
         _STAND_AS_WATCHED,
-        [(card.group.source, entry.fingerprint, *key) for entry in began],
->>>>>>> main
+        [(card.group.source, alert, *key) for alert in began],
     )
 
 
