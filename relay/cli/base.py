@@ -13,6 +13,7 @@ from relay.core.duration import parse_duration
 
 GOOD, FAULTY, CANNOT = 0, 1, 2
 CONFIG_VARIABLE = "ALERT_RELAY_CONFIG_FILE"
+URL_VARIABLE = "ALERT_RELAY_STORAGE_URL"
 STORAGE_VARIABLE = "ALERT_RELAY_STORAGE_PATH"
 
 
@@ -93,6 +94,26 @@ def storage_option(parser: argparse.ArgumentParser) -> None:
         help=f"storage directory (default: ${STORAGE_VARIABLE}, else data/; in a storage directory "
         "that one)",
     )
+    parser.add_argument(
+        "--storage.url-file",
+        dest="url_file",
+        type=Path,
+        metavar="FILE",
+        help="file with the postgresql:// address of a storage that several replicas share "
+        f"(default: ${URL_VARIABLE})",
+    )
+
+
+def storage_url(options: argparse.Namespace) -> str:
+    """The address of the PostgreSQL that `--storage.url-file` or the environment names; empty: the
+    storage is a folder. Raises ValueError for a file that cannot be read.
+    """
+    if options.url_file is None:
+        return os.environ.get(URL_VARIABLE, "").strip()
+    try:
+        return str(options.url_file.read_text(encoding="utf-8")).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"--storage.url-file={options.url_file}: {error}") from None
 
 
 def _storage() -> Path:

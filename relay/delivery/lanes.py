@@ -28,10 +28,12 @@ class Lanes:
         clock: Callable[[], float],
         emit: Callable[[Event], None],
         leases: Leases | None = None,
+        leave: Callable[[Lease], Awaitable[None]] | None = None,
     ) -> None:
-        """`turn` does one turn and returns when the next is due (see `Pipeline.turn`). Without
-        `leases` every lane is ours.
+        """`turn` does one turn and returns when the next is due (see `Pipeline.turn`), `leave` what
+        is to be done before others may have a lane. Without `leases` every lane is ours.
         """
+        self._leave = leave
         self._turn = turn
         self._leases = leases or SoleOwner()
         self._clock = clock
@@ -122,6 +124,8 @@ class Lanes:
 
     async def _give_up(self, lease: Lease, until: float | None) -> None:
         try:
+            if self._leave:
+                await self._leave(lease)
             await self._leases.give_up(lease, until)
         except StoreError as error:  # it runs out
             self._emit(_failed("lease", error))

@@ -129,7 +129,10 @@ def take_turn(
         refused = None  # it is over, or the clock was set back
     before = refused.rank if refused else None
     turn = _Turn(store, lease, config, platforms, now)
-    result = result or doubt(store, lane, config, now, jitter)
+    if store.in_doubt(lane) is None:
+        result = None  # it was kept, though the commit seemed to fail
+    elif result is None:
+        result = doubt(store, lane, config, now, jitter)
     if result is not None:
         turn.settle(result)
     claim = store.claim(lease, now, PAGE, before)
@@ -166,6 +169,11 @@ def _next(due: float | None, refused: Refused | None) -> Wait:
     if refused is None:
         return Wait(due)
     return Wait(refused.until if due is None else min(due, refused.until))
+
+
+def settle_once(store: Store, lease: Lease, result: AttemptResult) -> tuple[Ended, ...]:
+    """Settles the call, unless it is: a commit that seemed to fail may have succeeded."""
+    return () if store.in_doubt(lease.lane) is None else store.settle(lease, result)
 
 
 def doubt(

@@ -59,6 +59,7 @@ class Acting:
     escalate: str = ""
     interactions: str = "gateway"
     chat: int = CHAT
+    port: int = 0
     discord: str = f'channel_id: "{CHANNEL}"'
     poll: str = "1s"
     has_alertmanager: bool = True
@@ -109,7 +110,7 @@ receivers:
 
     async def start(self) -> None:
         self.write()
-        options = Options(self.folder / "relay.yml", self.folder / "data", port=0)
+        options = Options(self.folder / "relay.yml", self.folder / "data", port=self.port)
         self.app = App(options, (self.events.append,))
         self.address = await self.app.start()
 

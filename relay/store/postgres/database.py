@@ -26,6 +26,7 @@ from relay.store.sql.database import Remembered, Rows, Unspread, Value
 
 T = TypeVar("T")
 _STORAGE = 7_203_461_185  # the advisory lock: any number that no other program uses
+_WRITERS = 16  # rows of a counter: those that count at once seldom meet
 _TRIES = 6  # of a transaction that others were in the way of
 _IDLE = psycopg.pq.TransactionStatus.IDLE
 _WRITES = ("INSERT", "UPDATE", "DELETE")
@@ -68,6 +69,7 @@ class PostgresDatabase:
         self.replica = replica
         self._local = threading.local()
         self._sessions: list[_Session] = []
+        self._first_writer = int(replica[:4], 16)
         self._rows: dict[LaneKey, int] = {}
         self._keys: dict[int, LaneKey] = {}
         self._bells: dict[int, int] = {}
@@ -314,7 +316,7 @@ class PostgresDatabase:
                 [receiver for (_, receiver, _), _ in counts],
                 [name for (_, _, name), _ in counts],
                 [by for _, by in counts],
-                f"{self.replica}/{threading.current_thread().name}",
+                str((self._first_writer + self._sessions.index(session)) % _WRITERS),
             ),
         )
 
@@ -375,8 +377,8 @@ class PostgresDatabase:
         return float(now)
 
     def bell(self, lane: int) -> int:
-        """How often something had come for the lane when its last turn began."""
-        return self._bells.get(lane, 0)
+        """How often something had come for the lane when its last turn began; -1: it had none."""
+        return self._bells.get(lane, -1)
 
     def has_room(self) -> bool:
         """The database says it by itself when it has none."""

@@ -5,7 +5,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
+import msgspec
 import psycopg
+from msgspec import Struct
 
 from relay.core.alert import GroupId
 from relay.core.budget import Limit
@@ -19,7 +21,16 @@ from relay.store.protocol import Attempt, Begun, Denied, Kept, Lease, NewPayload
 from relay.store.sql.spread import spread
 from relay.store.sql.store import SqlStore
 
+_MOST_READY = 500  # lanes that are looked at together
+_lane_key = msgspec.json.Decoder(LaneKey).decode
 TTL = 15.0  # seconds for which a lane is its owner's without a word from it
+
+
+class Look(Struct, frozen=True):
+    """The database's clock (Unix seconds), and lanes that have work."""
+
+    now: float
+    lanes: tuple[LaneKey, ...]
 
 
 def _nobody(_: Event) -> None:
@@ -93,6 +104,79 @@ class PostgresStore(SqlStore):
 
     def _held(self, lease: Lease) -> int:
         return self.server.hold(lease)
+
+    def ring(self, lane: LaneKey) -> None:
+        """Whoever has the lane, or takes it, finds that it has work."""
+        self.server.run(
+            "INSERT INTO lane_work (lane) VALUES ($1) ON CONFLICT (lane)"
+            " DO UPDATE SET ready_at = 0, bell = lane_work.bell + 1",
+            (self._lane(lane),),
+        )
+
+    def renew(self, leases: Sequence[Lease]) -> tuple[Lease, ...]:
+        """Renews these leases; those that are still ours."""
+        rows = {self._lane(lease.lane): lease for lease in leases}
+        renewed = self.server.run(
+            f"UPDATE lease SET until = {NOW} + $4"  # noqa: S608 - of constants
+            " FROM unnest($1::bigint[], $2::bigint[]) AS told (lane, epoch)"
+            " WHERE lease.lane = told.lane AND lease.epoch = told.epoch AND owner = $3"
+            " RETURNING lease.lane",
+            (list(rows), [lease.epoch for lease in rows.values()], self.replica, self.ttl),
+        )
+        return tuple(rows[row] for (row,) in renewed.fetchall())
+
+    def give_up(self, lease: Lease, until: float | None) -> None:
+        """Lets others take the lane, which has work again at `until`, if nothing came for it since
+        its last turn began.
+        """
+        row = self._lane(lease.lane)
+        given = self.server.run(
+            "UPDATE lease SET until = 0 WHERE lane = $1 AND owner = $2 AND epoch = $3 RETURNING 1",
+            (row, self.replica, lease.epoch),
+        ).fetchone()
+        if given:
+            self.server.run(
+                "UPDATE lane_work SET ready_at = $2 WHERE lane = $1 AND bell = $3",
+                (row, until, self.server.bell(row)),
+            )
+
+    def look(self) -> Look:
+        """What is ready, by the database's clock: lanes that nobody has, and those of ours for
+        which something came since their last turns began.
+        """
+        now = self.server.read_clock()
+        rows = self.server.run(
+            "SELECT lane.id, key, bell, coalesce(owner = $2 AND until > $1, FALSE)"
+            " FROM lane_work JOIN lane ON lane.id = lane_work.lane"
+            " LEFT JOIN lease ON lease.lane = lane_work.lane"
+            " WHERE ready_at <= $1 AND (owner IS NULL OR owner = $2 OR until <= $1)"
+            " ORDER BY ready_at LIMIT $3",
+            (now, self.replica, _MOST_READY),
+        ).fetchall()
+        lanes = [
+            _lane_key(key)
+            for row, key, bell, ours in rows
+            if not (ours and self.server.bell(row) == bell)
+        ]
+        return Look(now, tuple(lanes))
+
+    def take_duty(self, name: str) -> bool:
+        """Takes or renews what one process does for all; whether it is ours now."""
+        found = self.server.run(
+            "INSERT INTO duty (name, owner, epoch, until)"  # noqa: S608 - of constants
+            f" VALUES ($1, $2, 1, {NOW} + $3) ON CONFLICT (name) DO UPDATE SET"
+            " owner = excluded.owner, until = excluded.until, epoch = duty.epoch"
+            " + CASE WHEN duty.owner = excluded.owner THEN 0 ELSE 1 END"
+            f" WHERE duty.owner = excluded.owner OR duty.until <= {NOW} RETURNING 1",
+            (name, self.replica, self.ttl),
+        ).fetchone()
+        return found is not None
+
+    def give_up_duty(self, name: str) -> None:
+        """Lets another process take it at once."""
+        self.server.run(
+            "UPDATE duty SET until = 0 WHERE name = $1 AND owner = $2", (name, self.replica)
+        )
 
     def accept(self, payloads: Sequence[NewPayload]) -> Kept:
         if not all(new.deliveries for new in payloads):

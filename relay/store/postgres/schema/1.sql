@@ -295,6 +295,13 @@ CREATE TABLE suppressed (
     PRIMARY KEY (source, alert)
 );
 
+CREATE TABLE presence (
+    source TEXT COLLATE "C" NOT NULL,
+    alert TEXT COLLATE "C" NOT NULL,
+    body BYTEA NOT NULL,
+    PRIMARY KEY (source, alert)
+);
+
 CREATE TABLE escalation (
     receiver TEXT COLLATE "C" NOT NULL,
     source TEXT COLLATE "C" NOT NULL,
