@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from bench import budget, compose, events, parse, peers, running
+from bench import budget, compose, console, events, parse, peers, running
 
 _RATIO = re.compile(r"= [0-9.]+ x")
 
@@ -23,6 +23,16 @@ async def test_a_scenario_of_the_running_relay_prints_its_ratio(
     (line,) = capsys.readouterr().out.splitlines()
     assert line.startswith(name)
     assert _RATIO.search(line)
+
+
+@pytest.mark.slow
+async def test_each_page_of_the_console_comes_in_time_beside_what_is_kept(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    await console.main(console.Sizes(2_000, 200, times=3, seconds=0.5, rounds=1, rate=20))
+    *pages, live = capsys.readouterr().out.splitlines()
+    assert len(pages) == len(console.PAGES)
+    assert all(_RATIO.search(line) for line in (*pages, live))
 
 
 def test_composing_is_measured_on_each_platform(capsys: pytest.CaptureFixture[str]) -> None:
