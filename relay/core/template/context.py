@@ -475,7 +475,7 @@ class TemplateContext:
         left out, stale, may be repeated, late.
         """
         view, reader = self.view, self.reader
-        notes = [
+        notes: list[tuple[str, RichText | str | bool | int]] = [
             *(("⚠️", text) for text in self._malformed()),
             *(("➡️", text) for text in self._went_on()),
             ("↪️", view.fallback_for and reader.say("fallback_for", receiver=view.fallback_for)),
