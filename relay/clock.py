@@ -2,9 +2,11 @@
 the one on the wall, until both are joined again (see ClockWatch).
 """
 
+import math
 import time
 from collections.abc import Callable
 
+_FORGETS = 1.05  # a network that became slower is believed after a while
 PARTED = 30.0  # seconds between the two clocks that are said
 SLOWED = 0.25  # by which the clock is slower while it lets the one on the wall catch up
 MOST_SLOWED = 86_400.0  # seconds: a clock that was set back by more is not waited for
@@ -13,6 +15,31 @@ MOST_SLOWED = 86_400.0  # seconds: a clock that was set back by more is not wait
 def wall_clock() -> float:
     """Unix seconds as the clock on the wall has them, which somebody may set."""
     return time.time()
+
+
+class SharedClock:
+    """The clock of a storage that several processes share: our steady one, set by what the storage
+    tells. It never goes back.
+    """
+
+    def __init__(self) -> None:
+        self._base = time.time() - time.monotonic()
+        self._shortest = math.inf
+        self._last = 0.0
+
+    def __call__(self) -> float:
+        self._last = max(self._last, self._base + time.monotonic())
+        return self._last
+
+    def tell(self, now: float, before: float, after: float) -> None:
+        """It was `now` (Unix seconds) between these two moments of the monotonic clock. Of several
+        such words those that took no longer than twice the shortest count.
+        """
+        took = after - before
+        if took <= 2 * self._shortest:
+            self._base = now - (before + after) / 2
+            self._shortest = min(self._shortest, took)
+        self._shortest *= _FORGETS
 
 
 class SteadyClock:

@@ -10,13 +10,15 @@ from relay.core.template import sample, template
 from relay.core.text.message import Form, Message
 from relay.platforms import discord, telegram
 from relay.platforms.discord.text import write
+from relay.platforms.telegram import text as telegram_text
 from relay.settings.load import BUILTIN
 
 TEMPLATES, _ = template.compile({path.name: path.read_text() for path in BUILTIN.glob("*.j2")})
 
 
 class Alike(Struct, frozen=True):
-    """What a reader sees: `telegram` whole, of `discord` the content as it is sent and the rest."""
+    """What a reader sees: `telegram` whole, of `discord` the content and the rest, as they are
+    sent."""
 
     telegram: str
     content: str
@@ -25,7 +27,7 @@ class Alike(Struct, frozen=True):
     @property
     def locks(self) -> tuple[str, str]:
         """What each phone shows of it while it is locked."""
-        return self.telegram[:80], self.content.replace("**", "")[:80]
+        return self.telegram[:80], self.content[:80]
 
     @property
     def heads(self) -> tuple[str, str]:
@@ -38,7 +40,7 @@ def card(
 ) -> Alike:
     """The card of these alerts, or the reply about the last of them."""
     view = sample.view(alerts, group={} if group is None else group, about=alerts[-1:])
-    shown = _rendered(view, "telegram.html.j2", reply).body.text
+    shown, _ = telegram_text.write(_rendered(view, "telegram.html.j2", reply).body)
     message = _rendered(view, "discord.md.j2", reply)
     content = message.content if message.content.text else message.body
     return Alike(shown, write(content), message.body.text)

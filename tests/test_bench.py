@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from bench import compose, console, events, parse, running
+from bench import budget, compose, console, events, parse, peers, running
 
 _RATIO = re.compile(r"= [0-9.]+ x")
 
@@ -50,3 +50,21 @@ def test_reading_and_telling_are_measured(
     parse.main()
     events.main()
     assert len(capsys.readouterr().out.splitlines()) >= 5 + len(events.EVENTS)
+
+
+@pytest.mark.slow
+def test_the_budget_of_a_message_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    budget.main(5, 0.0)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 12
+    assert lines[-1].startswith("hops between threads: ")
+
+
+@pytest.mark.slow
+async def test_the_figures_beside_alertmanager_are_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    await peers.main(["lost", "early"], peers.QUICK)
+    ours = [line for line in capsys.readouterr().out.splitlines() if " relay " in line]
+    assert "0 of " in ours[0]
+    assert " calls where 3 were allowed" in ours[1]

@@ -5,7 +5,7 @@ from collections.abc import Callable, Sequence
 from typing import TypeVar, assert_never
 
 from relay.alertmanager import api
-from relay.core.action.reconcile import Poll
+from relay.core.action.reconcile import PeerAnswer, Poll
 from relay.core.action.settings import AlertmanagerConfig
 from relay.core.action.silence import (
     Answer,
@@ -20,7 +20,7 @@ from relay.core.action.silence import (
     FoundSilence,
     NotFound,
     Write,
-    tag,
+    is_of,
 )
 from relay.core.routing.matcher import Matcher
 from relay.delivery.transport import Transport
@@ -97,6 +97,20 @@ class AlertmanagerClient:
             return self._noted(peer, silences)
         return Poll(status, suppressed, silences)
 
+    async def ask(self, matchers: Sequence[Matcher]) -> tuple[PeerAnswer, ...]:
+        """What each peer that answers has of alerts: peers do not gossip them."""
+        found = await asyncio.gather(*(self._ask(peer, matchers) for peer in self._peers))
+        return tuple(each for each in found if each is not None)
+
+    async def _ask(self, peer: str, matchers: Sequence[Matcher]) -> PeerAnswer | None:
+        request = api.status_request(self._config, peer)
+        status = api.status_of(await self._send(request, peer), self._clock())
+        if isinstance(status, ApiRefused | ApiUnavailable | ApiUnknown):
+            return None
+        request = api.alerts_request(self._config, peer, matchers)
+        alerts = api.alerts_of(await self._send(request, peer))
+        return PeerAnswer(status, alerts) if isinstance(alerts, tuple) else None
+
     async def _count(self, matchers: Sequence[Matcher], peer: str) -> Answer:
         response = await self._send(api.alerts_request(self._config, peer, matchers), peer)
         alerts = api.alerts_of(response)
@@ -109,7 +123,7 @@ class AlertmanagerClient:
         silences = api.silences_of(await self._send(api.silences_request(self._config, peer), peer))
         if not isinstance(silences, tuple):
             return self._noted(peer, silences)
-        found = (each for each in silences if tag(action) in each.comment)
+        found = (each for each in silences if is_of(each.comment, action))
         first = next(found, None)
         return NotFound() if first is None else FoundSilence(first.id, first.ends_at)
 

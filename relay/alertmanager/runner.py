@@ -9,10 +9,24 @@ from contextlib import suppress
 from functools import partial
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from relay.alertmanager.client import AlertmanagerClient
-from relay.core.action.reconcile import Poll, Reconciled, Suppressed, reconcile
+from relay.core.action.reconcile import (
+    AbsentAlert,
+    Poll,
+    Presence,
+    Reconciled,
+    Suppressed,
+    asked_again_at,
+    asked_by,
+    presences,
+    reconcile,
+)
 from relay.core.action.settings import AlertmanagerConfig
 from relay.core.action.silence import (
+    Count,
+    Counted,
     Expire,
     Silencing,
     Written,
@@ -21,8 +35,10 @@ from relay.core.action.silence import (
     gives_up,
     next_call,
 )
+from relay.core.alert import Labels
 from relay.core.event import Event, Noted
 from relay.core.routing.lane import LaneKey
+from relay.core.routing.matcher import Matcher
 from relay.delivery.transport import Transport
 from relay.store.writer import Transactions
 from relay.supervised import Loop
@@ -50,6 +66,9 @@ class SilenceStore(Protocol):
 
     def names(self, source: str, alerts: Sequence[str]) -> Mapping[str, str]:
         """How cards call these alerts, as far as they show them."""
+
+    def asked_for(self, source: str, also: Sequence[str] = ()) -> Mapping[str, AbsentAlert]:
+        """The alerts that left a list, and `also` these, as far as cards show them as firing."""
 
     def known_suppressed(self, source: str) -> Mapping[str, Suppressed]:
         """What is known of them."""
@@ -161,9 +180,14 @@ class AlertmanagerRunner:
         found = await self._client.poll()
         return found if isinstance(found, Poll) else None
 
+    async def count(self, matchers: tuple[Matcher, ...]) -> tuple[Labels, ...] | None:
+        """The alerts that the matchers hold for, if it answers."""
+        found = await self._client.call(Count(matchers), self._client.peer)
+        return found.alerts if isinstance(found, Counted) else None
+
     async def look(self) -> float | None:
-        """Reads what is suppressed, while cards are open. A failing API changes nothing. Returns
-        when the next silence ends.
+        """Reads what is suppressed, while cards are open, and asks for what left a list. A failing
+        API changes nothing. Returns when the next silence ends, or something is to be asked again.
         """
         source = self._config.source
         shown = await self._transactions.run_unsynced(partial(self._store.shown_alerts, source))
@@ -179,13 +203,36 @@ class AlertmanagerRunner:
         job = partial(self._store.names, source, tuple(sorted(by)))
         names = await self._transactions.run_unsynced(job) if by else {}
         found = reconcile(shown, known, poll, names, self._clock())
-        if found.suppressed or found.freed:
+        asked, learnt = await self._ask_for(found.freed)
+        found = replace(found, presences=learnt)
+        if found.suppressed or found.freed or found.presences:
             keep = partial(self._store.keep_reconciled, source, found, self._clock())
             self._wake(await self._transactions.run(keep))
         for twice in found.twice:
             await self._client.call(Expire(twice), self._client.peer)
         ends = [each.until for each in {**known, **found.suppressed}.values() if each.until]
-        return min((at for at in ends if at > self._clock()), default=None)
+        again = asked_again_at({**asked, **learnt}.values())
+        ends += [] if again is None else [again - _AFTER_END]
+        return min((at for at in ends if at > self._clock() - _AFTER_END), default=None)
+
+    async def _ask_for(
+        self, freed: Sequence[str]
+    ) -> tuple[dict[str, Presence], dict[str, Presence]]:
+        """The alerts that left a list, these among them: what was known of them, and what all peers
+        say of them now.
+        """
+        job = partial(self._store.asked_for, self._config.source, freed)
+        asked = await self._transactions.run_unsynced(job)
+        known = {key: each.presence for key, each in asked.items()}
+        open_ones = {key: each for key, each in asked.items() if each.presence.state != "gone"}
+        if not open_ones:
+            return known, {}
+        matchers = asked_by(each.labels for each in open_ones.values())
+        now = self._clock()
+        learnt = presences(open_ones, await self._client.ask(matchers), now)
+        left = {key: Presence("left", now) for key in freed if key in open_ones}
+        news = {key: each for key, each in learnt.items() if each.state != known[key].state}
+        return known, {**left, **news}
 
     def _failed(self, why: str) -> None:
         now = self._clock()
@@ -248,6 +295,12 @@ class Alertmanagers:
         found = (runner for config, runner in self._runners.items() if config.source == source)
         runner = next(found, None)
         return await runner.poll() if runner else None
+
+    async def count(self, source: str, matchers: tuple[Matcher, ...]) -> tuple[Labels, ...] | None:
+        """The alerts of a source that the matchers hold for; None: nothing is known."""
+        found = (runner for config, runner in self._runners.items() if config.source == source)
+        runner = next(found, None)
+        return await runner.count(matchers) if runner else None
 
     async def stop(self) -> None:
         """Ends all of them."""

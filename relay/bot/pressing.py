@@ -9,6 +9,8 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.active_config import CurrentConfig
+from relay.bot.menus import Count, SilenceMenus
+from relay.core.action.menu import written_wish
 from relay.core.action.press import (
     MessagePlace,
     Press,
@@ -18,7 +20,15 @@ from relay.core.action.press import (
     Question,
     judge,
 )
-from relay.core.action.pressed import ButtonData, ForgedData, OldData, button_place, decode, encode
+from relay.core.action.pressed import (
+    ButtonData,
+    ForgedData,
+    OldData,
+    Verb,
+    button_place,
+    decode,
+    encode,
+)
 from relay.core.action.rights import Presser
 from relay.core.action.wish import parse_wish
 from relay.core.bot.account import Bot
@@ -38,7 +48,6 @@ from relay.platforms.telegram.bot import result_of
 from relay.store.protocol import StoreError
 from relay.store.writer import Transactions
 
-QUESTION_LIVES = 120.0  # seconds
 RIGHTS_LIVE = 60.0  # seconds for which a person's standing in a chat is believed
 _MOST_KNOWN = 1000
 # A message may be pressed before what its call came to is written down.
@@ -97,8 +106,11 @@ class Presses:
         wake: Callable[[tuple[LaneKey, ...]], None],
         asked: Callable[[], None],
         fresh: Callable[[], str],
+        count: Count,
     ) -> None:
-        """`wake` wakes lanes, `asked` the calls to Alertmanager; `fresh` makes an action's id."""
+        """`wake` wakes lanes, `asked` the calls to Alertmanager; `fresh` makes an action's id;
+        `count` gives the alerts that matchers would mute (None: nothing is known).
+        """
         self._store = store
         self._transactions = transactions
         self._exchange = exchange
@@ -108,6 +120,7 @@ class Presses:
         self._wake = wake
         self._asked = asked
         self._fresh = fresh
+        self._menus = SilenceMenus(store, transactions, exchange, clock, emit, config, count)
         self._standings: dict[tuple[str, int], tuple[float, telegram.MemberRights]] = {}
 
     async def update(self, bot: BotId, update: Update) -> None:
@@ -137,12 +150,15 @@ class Presses:
         language = catalogue_language(query.language)
         key = f"telegram {bot.api} {bot.account} {query.id}"
         answer = await self._judged(key, place, presser, language, data=query.data)
-        text = answer.text.text
+        offered = answer.menu is not None and await self._menus.offered(account, query, answer.menu)
+        text = "" if offered else answer.text.text
         await self._exchange(
             telegram.answer_callback_query(account, query.query, text, alert=answer.alert)
         )
-        if answer.asks:
-            await self._ask(account, query, place, language)
+        if query.ephemeral:
+            await self._exchange(telegram.delete_ephemeral(account, query))
+        if answer.menu is not None and not offered:
+            await self._menus.ask(account, query, place, answer.menu)
 
     async def written(self, bot: BotId, written: Written) -> bool:
         """An answer in writing to a question of ours; False where it is none."""
@@ -155,8 +171,9 @@ class Presses:
         at = replace(place, message=question.message)
         language = catalogue_language(written.language)
         presser = await self._person(account, written.chat.id, written.user, written.name)
-        wish = parse_wish(written.text, self._zone(), now)
-        data = replace(question.data, verb="silence", number=int(wish or 0))
+        wish = written_wish(written.text, self._zone(), now)
+        verb: Verb = "group" if wish.group else "silence"
+        data = replace(question.data, verb=verb, number=int(wish.seconds or 0))
         key = f"telegram {bot.api} {bot.account} {written.id}"
         answer = await self._judged(key, at, presser, language, button=data)
         await self._exchange(telegram.delete_message(account, written.chat.id, written.reply_to))
@@ -182,10 +199,6 @@ class Presses:
         language = catalogue_language(interaction.locale)
         key = f"discord {interaction.id}"
         button, reason = await self._button(interaction)
-        if button is not None and button.verb == "over" and button.number:
-            place = replace(place, account="", message=str(button.number))
-        if isinstance(button, ButtonData) and button.verb == "menu":
-            return await self._menu(key, place, interaction, language, button)
         answer = await self._judged(
             key,
             place,
@@ -196,6 +209,8 @@ class Presses:
             whole=interaction.kind == "command",
             reason=reason,
         )
+        if answer.menu is not None:
+            return await self._menus.form(interaction, answer.menu, language)
         return discord.told(answer.text, await self._offers(interaction, answer, language))
 
     async def _button(self, interaction: Interaction) -> tuple[ButtonData | None, str]:
@@ -208,24 +223,9 @@ class Presses:
         if data is None or interaction.kind == "press":
             return data, ""
         wish = parse_wish(interaction.values.get("duration", ""), self._zone(), self._clock())
-        silence = replace(data, verb="silence", number=int(wish or 0))
+        verb: Verb = "group" if interaction.values.get("scope") == "group" else "silence"
+        silence = replace(data, verb=verb, number=int(wish or 0))
         return silence, interaction.values.get("reason", "")
-
-    async def _menu(
-        self,
-        key: str,
-        place: MessagePlace,
-        interaction: Interaction,
-        language: str,
-        button: ButtonData,
-    ) -> dict[str, object]:
-        """The form, where the person may silence; it has to be the first answer."""
-        answer = await self._judged(key, place, interaction.presser, language, button=button)
-        if not answer.asks:
-            return discord.told(answer.text)
-        how, why = act(language, "form_duration").text, act(language, "form_reason").text
-        title = act(language, "form_title").text
-        return discord.form(title, interaction.data, how, why)
 
     async def _offers(
         self, interaction: Interaction, answer: PressAnswer, language: str
@@ -236,7 +236,7 @@ class Presses:
         data, secret = await self._checked(interaction, interaction.author), await self._key()
         if not answer.offers or data is None or secret is None:
             return ()
-        over = replace(data, verb="over", number=int(interaction.message or 0))
+        over = replace(data, verb="over", message=int(interaction.message or 0))
         lane = LaneKey("discord", "", interaction.application, "")
         return ((Button(act(language, "over").text, encode(over, secret, button_place(lane))),),)
 
@@ -278,7 +278,7 @@ class Presses:
         self._emit(PressAnswered(judged.effects.verb or "", judged.effects.outcome))
         if judged.effects.silencings:
             self._asked()
-        return judged.effects.answer
+        return await self._menus.with_count(judged.effects, language)
 
     def _judge(
         self,
@@ -299,19 +299,22 @@ class Presses:
         if known is not None:
             return _Judged(known)
         config = self._config.current
-        context = self._store.press_context(place, presser, now)
-        said: ButtonData | OldData | ForgedData
-        if whole:
-            card = context.card
-            said = ButtonData("take", card.name, card.seq) if card else OldData()
-        elif button is not None:
-            said = button
-        else:
+        said: ButtonData | OldData | ForgedData | None = button
+        if button is None and not whole:
             lane = LaneKey(place.platform, place.api, place.account, place.chat)
             said = decode(data, self._store.button_key(), button_place(lane))
+        if isinstance(said, ButtonData) and said.message:
+            account = place.account if place.platform == "telegram" else ""
+            place = replace(place, account=account, message=str(said.message))
+        context = self._store.press_context(place, presser, now)
+        if said is None:
+            card = context.card
+            said = ButtonData("take", card.name, card.seq) if card else OldData()
         press = Press(key, presser, place.chat, place.message, said, now, reason)
-        reader = Reader(language or config.notices_language, self._zone(), now)
-        window = config.personal.lifecycle.reopen_window
+        shown = context.card
+        policy = config.policy_of(shown.lane, shown.receiver) if shown else config.personal
+        reader = Reader(language or config.notices_language, policy.timezone, now)
+        window = policy.lifecycle.reopen_window
         effects = judge(press, context, config.acting, reader, window, self._fresh())
         if early and context.card is None and effects.outcome == "old":
             return _Judged(effects, early=True)
@@ -343,34 +346,6 @@ class Presses:
             self._standings.clear()
         self._standings[at] = (now, rights)
         return rights
-
-    async def _ask(
-        self, bot: Bot, query: CallbackQuery, place: MessagePlace, language: str
-    ) -> None:
-        """Asks for how long. What cannot be kept is asked again by another press."""
-        secret = await self._key()
-        lane = LaneKey("telegram", bot.api, bot.account, query.chat.id)
-        data = decode(query.data, secret, button_place(lane)) if secret else ForgedData()
-        if not isinstance(data, ButtonData):
-            return
-        text = act(language, "silence_how").text
-        request = telegram.ask(
-            bot, query.chat.id, query.topic.id, query.message, text, "90m", str(query.user)
-        )
-        message = telegram.asked_message(result_of(await self._exchange(request)))
-        if not message:
-            return
-        question = Question(
-            replace(place, message=message),
-            query.message,
-            query.user,
-            data,
-            self._clock() + QUESTION_LIVES,
-        )
-        try:
-            await self._transactions.run(partial(self._store.keep_question, question))
-        except StoreError as error:
-            self._emit(Noted("error", "storage failed", (("err", str(error)),)))
 
     async def _say(self, bot: Bot, written: Written, text: RichText) -> None:
         request = telegram.ask(

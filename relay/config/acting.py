@@ -5,6 +5,7 @@ from base64 import b64encode
 from collections.abc import Iterator
 
 from relay.config.destination import Destinations
+from relay.config.people import FORMS, mentioned, who
 from relay.config.policy import check_name
 from relay.config.report import Report
 from relay.config.schema import File
@@ -18,7 +19,6 @@ from relay.config.schema_acting import (
     Rule,
     StepConfig,
 )
-from relay.config.schema_acting import PersonConfig as PersonModel
 from relay.config.schema_receiver import Receiver
 from relay.config.source import Loc
 from relay.core.action.settings import (
@@ -28,18 +28,12 @@ from relay.core.action.settings import (
     ActionConfig,
     ActionRule,
     AlertmanagerConfig,
-    ChatAdmins,
     DiscordBot,
     Escalation,
     EscalationStep,
-    Everyone,
     Header,
     HeartbeatConfig,
-    Named,
     Person,
-    RoleId,
-    UserId,
-    Who,
 )
 from relay.core.duration import quote
 from relay.core.secret import Secret
@@ -47,21 +41,21 @@ from relay.platforms.discord.bot_config import DiscordGlobals, bot_of
 from relay.platforms.scalar import nearest
 
 _HEADER = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")  # RFC 9110, a token
-_ID = re.compile(r"[1-9][0-9]{0,19}")
-_WORDS: dict[str, Who] = {"everyone": Everyone(), "telegram_chat_admins": ChatAdmins()}
-_KINDS = ("discord_role", "discord_user", "telegram_user")
-_FORMS = "write a name of people, everyone, telegram_chat_admins or discord_role:ID"
 _POLL, _EVERY, _GRACE = 45.0, 60.0, 300.0
 _SHORTEST = 1.0
 
 
 def acting(
-    file: File, destinations: Destinations, declared: frozenset[str], notices: str, report: Report
+    file: File,
+    people: dict[str, Person],
+    destinations: Destinations,
+    declared: frozenset[str],
+    notices: str,
+    report: Report,
 ) -> ActingConfig:
     """What the file says of acting; its faults are reported. `declared` are all receivers,
     `notices` is the one that is told of heartbeats which name none.
     """
-    people = _people(file, report)
     return ActingConfig(
         people=tuple(people.values()),
         actions=_actions(file, people, report),
@@ -91,55 +85,6 @@ def _discord(file: File, destinations: Destinations, report: Report) -> DiscordB
             ("global", "discord_interactions"), 'without "actions" there are no buttons to press'
         )
     return bot_of(common, destinations)
-
-
-def _people(file: File, report: Report) -> dict[str, Person]:
-    found: dict[str, Person] = {}
-    ids: dict[tuple[str, str], str] = {}
-    for index, model in enumerate(file.people):
-        loc: Loc = ("people", index)
-        if model.name in found:
-            report.fault((*loc, "name"), f"a second {quote(model.name)}")
-        if model.name in _WORDS or ":" in model.name or not model.name.strip():
-            report.fault(
-                (*loc, "name"), f"{quote(model.name)} is a reserved word: choose another name"
-            )
-        if not model.telegram and not model.discord:
-            report.lack(loc, 'a person needs "telegram" or "discord", a numeric id')
-        found.setdefault(model.name, _person(model, loc, ids, report))
-    return found
-
-
-def _person(
-    model: PersonModel, loc: Loc, ids: dict[tuple[str, str], str], report: Report
-) -> Person:
-    for platform in ("telegram", "discord"):
-        number = getattr(model, platform)
-        if number and not _ID.fullmatch(number):
-            report.fault((*loc, platform), "a person is known by a numeric id, not by a name")
-        elif number:
-            other = ids.setdefault((platform, number), model.name)
-            if other != model.name:
-                report.fault((*loc, platform), f"this is the id of {quote(other)} as well")
-    return Person(model.name, model.telegram, model.discord)
-
-
-def who(word: str, people: dict[str, Person], loc: Loc, report: Report) -> Who | None:
-    """Whom a word of `who` names; None, reported, when it is nobody."""
-    if word in _WORDS:
-        return _WORDS[word]
-    if word in people:
-        return Named(people[word])
-    kind, colon, number = word.partition(":")
-    if colon and kind in _KINDS:
-        if not _ID.fullmatch(number):
-            thing = "a role" if kind == "discord_role" else "a user"
-            report.fault(loc, f"{thing} is known by its number, not by its name: {quote(word)}")
-            return None
-        return RoleId(number) if kind == "discord_role" else UserId(kind.partition("_")[0], number)
-    hint = nearest(word, [*people, *_WORDS, *(f"{each}:{number}" for each in _KINDS)])
-    report.fault(loc, f"unknown person {quote(word)}{hint or ': ' + _FORMS}")
-    return None
 
 
 def _actions(file: File, people: dict[str, Person], report: Report) -> ActionConfig | None:
@@ -187,7 +132,7 @@ def _rule(rule: Rule, people: dict[str, Person], loc: Loc, report: Report) -> Ac
     if longest < _SHORTEST:
         report.fault((*loc, "longest"), "a silence lasts at least 1s")
     if not rule.who:
-        report.fault((*loc, "who"), f"a rule is for somebody: {_FORMS}")
+        report.fault((*loc, "who"), f"a rule is for somebody: {FORMS}")
     named = (who(word, people, (*loc, "who", at), report) for at, word in enumerate(rule.who))
     return ActionRule(
         tuple(each for each in named if each is not None),
@@ -332,39 +277,13 @@ def _step(
         report.fault((*loc, "receiver"), "a step leads to another receiver, this is its own")
     elif step.receiver is not None:
         check_name(step.receiver, declared, "receiver", (*loc, "receiver"), report)
-    mentioned: list[Who] = []
-    for index, word in enumerate(step.mention):
-        at = (*loc, "mention", index)
-        found = who(word, people, at, report)
-        if found is not None:
-            _check_mention(receiver, found, at, report)
-            mentioned.append(found)
-    return EscalationStep(step.after, tuple(mentioned), step.receiver or "")
-
-
-def _check_mention(receiver: Receiver, mentioned: Who, loc: Loc, report: Report) -> None:
-    """Warns of a mention that no chat of the receiver can show."""
     platforms = {platform for platform, _, _ in receiver.entries()}
-    if isinstance(mentioned, Everyone | ChatAdmins):
-        report.fault(loc, "a mention names a person, a user or a role")
-        return
-    known = known_on(mentioned)
-    if platforms and not platforms & known:
-        where = " and ".join(sorted(platforms))
-        report.warn(loc, f"this mentions nobody on {where}")
-
-
-def known_on(mentioned: Who) -> frozenset[str]:
-    """The platforms on which somebody can be mentioned."""
-    match mentioned:
-        case Named(person):
-            return frozenset(each for each in ("telegram", "discord") if person.id_on(each))
-        case RoleId():
-            return frozenset({"discord"})
-        case UserId(platform):
-            return frozenset({platform})
-        case Everyone() | ChatAdmins():
-            return frozenset()
+    found = (
+        mentioned(word, people, platforms, (*loc, "mention", index), report)
+        for index, word in enumerate(step.mention)
+    )
+    told = tuple(each for each in found if each is not None)
+    return EscalationStep(step.after, told, step.receiver or "")
 
 
 def _check_circles(file: File, found: dict[str, Escalation], report: Report) -> None:

@@ -2,8 +2,10 @@
 
 from typing import Literal
 
+from msgspec.structs import replace
+
 from relay.config.files import Files
-from relay.config.policy import KnownNames, card_settings, check_name, policy
+from relay.config.policy import KnownNames, card_settings, check_name, mentions, policy
 from relay.config.report import Report
 from relay.config.schema import File
 from relay.config.schema_receiver import Receiver
@@ -39,12 +41,14 @@ class Destinations:
 
     def targets(self, receiver: Receiver, loc: Loc) -> tuple[Target, ...]:
         """All chats of one receiver, those that a label chooses one by one."""
-        common = card_settings(receiver, loc, self._names, self._report)
+        platforms = {platform for platform, _, _ in receiver.entries()}
+        common = card_settings(receiver, platforms, loc, self._names, self._report)
         found: list[Target] = []
         for platform, below, entry in receiver.entries():
             at, brings = (*loc, *below), self._platforms[platform]
-            said = card_settings(entry, at, self._names, self._report)
+            said = card_settings(entry, {platform}, at, self._names, self._report)
             how = policy(receiver, entry, (said, common), self._global, brings)
+            how = replace(how, mentions=mentions((said, common), platform))
             check_name(
                 how.template, self._names.templates, "template", (*at, "template"), self._report
             )

@@ -2,14 +2,18 @@
 defaults.
 """
 
+from collections.abc import Iterator, Set
 from typing import TypeVar
 
 from msgspec import Struct
 
+from relay.config.people import mentioned
 from relay.config.report import Report
 from relay.config.schema import File, Global
 from relay.config.schema_receiver import Receiver
 from relay.config.source import Loc
+from relay.core.action.rights import mentions_of
+from relay.core.action.settings import Person, Who
 from relay.core.card.severity import urgent_pattern
 from relay.core.duration import quote
 from relay.core.routing.interval import TimeInterval
@@ -36,6 +40,22 @@ class KnownNames(Struct, frozen=True):
     receivers: frozenset[str]
     intervals: dict[str, TimeInterval]
     templates: frozenset[str]
+    people: dict[str, Person]
+
+
+class Telling(Struct, frozen=True):
+    """An entry of `mentions`: who is told of the alerts that match, by words of `who` or by
+    number."""
+
+    matchers: tuple[Matcher, ...]
+    who: tuple[Who, ...] = ()
+    by_number: Mention | None = None
+
+    def rules(self, platform: str) -> Iterator[MentionRule]:
+        """The rules of it for chats of a platform."""
+        numbered = (self.by_number,) if self.by_number else ()
+        for mention in (*numbered, *mentions_of(self.who, platform)):
+            yield MentionRule(self.matchers, mention)
 
 
 class CardSettings(Struct, frozen=True):
@@ -44,11 +64,15 @@ class CardSettings(Struct, frozen=True):
     shared: Shared
     quiet: tuple[TimeInterval, ...] | None
     urgent: tuple[Matcher, ...] | None
-    mentions: tuple[MentionRule, ...] | None
+    mentions: tuple[Telling, ...] | None
 
 
-def card_settings(shared: Shared, loc: Loc, names: KnownNames, report: Report) -> CardSettings:
-    """Reads the keys that an entry and its receiver share, and reports names that lead nowhere."""
+def card_settings(
+    shared: Shared, platforms: Set[str], loc: Loc, names: KnownNames, report: Report
+) -> CardSettings:
+    """Reads the keys that an entry and its receiver share, and reports names that lead nowhere.
+    `platforms` are those of its chats.
+    """
     if shared.fallback is not None:
         check_name(shared.fallback, names.receivers, "receiver", (*loc, "fallback"), report)
     urgent = None if shared.urgent is None else report.matchers(shared.urgent, (*loc, "urgent"))
@@ -56,7 +80,7 @@ def card_settings(shared: Shared, loc: Loc, names: KnownNames, report: Report) -
     mentions = None
     if shared.mentions is not None:
         mentions = tuple(
-            _mention(mention, (*loc, "mentions", index), report)
+            _mention(mention, platforms, (*loc, "mentions", index), names, report)
             for index, mention in enumerate(shared.mentions)
         )
     return CardSettings(shared, _quiet(shared, loc, names, report), urgent, mentions)
@@ -105,7 +129,6 @@ def policy(
         urgent=_first(own.urgent, common.urgent, _DEFAULT.urgent),
         fallback=_first(first.fallback, second.fallback, _DEFAULT.fallback),
         fallback_after=_first(first.fallback_after, second.fallback_after, _DEFAULT.fallback_after),
-        mentions=_first(own.mentions, common.mentions, _DEFAULT.mentions),
         link_rewrites=_link_rewrites(first, second, file),
         overflow=_first(first.overflow, second.overflow, _DEFAULT.overflow),
         language=_first(first.language, second.language, file.language),
@@ -120,6 +143,13 @@ def policy(
         expire_after=_first(first.expire_after, second.expire_after, _DEFAULT.expire_after),
     )
     return platform.refined(common_policy, entry)
+
+
+def mentions(said: tuple[CardSettings, CardSettings], platform: str) -> tuple[MentionRule, ...]:
+    """Who is told in the chats of an entry. `said` is what the entry and what its receiver says."""
+    own, common = said
+    tellings = _first(own.mentions, common.mentions, ())
+    return tuple(rule for each in tellings for rule in each.rules(platform))
 
 
 def personal(file: File) -> Policy:
@@ -152,15 +182,31 @@ def _quiet(
     )
 
 
-def _mention(mention: MentionConfig, loc: Loc, report: Report) -> MentionRule:
+def _mention(
+    mention: MentionConfig | str,
+    platforms: Set[str],
+    loc: Loc,
+    names: KnownNames,
+    report: Report,
+) -> Telling:
+    if isinstance(mention, str):
+        told = mentioned(mention, names.people, platforms, loc, report)
+        return Telling((), (told,) if told else ())
     matchers = report.matchers(mention.matchers, (*loc, "matchers"))
-    if (mention.user is None) == (mention.role is None):
-        report.lack(loc, 'a mention needs one of "user" and "role"')
-    kind, key = ("role", mention.role) if mention.role is not None else ("user", mention.user)
-    number = key or ""
-    if key is not None and not number.isdecimal():
+    given = [key for key in ("user", "role", "who") if getattr(mention, key)]
+    if len(given) != 1:
+        report.lack(loc, 'a mention needs one of "user", "role" and "who"')
+    found = tuple(
+        who
+        for index, word in enumerate(mention.who)
+        if (who := mentioned(word, names.people, platforms, (*loc, "who", index), report))
+    )
+    if mention.who:
+        return Telling(matchers, found)
+    kind, number = ("role", mention.role) if mention.role else ("user", mention.user or "")
+    if number and not number.isdecimal():
         report.fault((*loc, kind), f"a {kind} is mentioned by its number, not by its name")
-    return MentionRule(matchers, Mention(kind, number, mention.name or number))
+    return Telling(matchers, by_number=Mention(kind, number, mention.name or number))
 
 
 def _lifecycle(said: LifecycleConfig | None) -> Lifecycle:

@@ -10,6 +10,7 @@ from relay.config.destination import Destinations, Mode, is_foreign
 from relay.config.fallbacks import check_fallbacks
 from relay.config.fault import Fault, faulty
 from relay.config.files import Files
+from relay.config.people import people_of
 from relay.config.policy import KnownNames, check_ignores, check_name, personal
 from relay.config.report import Report
 from relay.config.schema import File, RouteTest
@@ -62,8 +63,12 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
     Mode `check` is for a machine that has no secrets: a missing secret file is a warning there.
     """
     file, report = config.file, Report(config.source, config.incomplete)
+    people = people_of(file, report)
     names = KnownNames(
-        config.declared, _intervals(file, report), frozenset({*files.builtin, *files.templates})
+        config.declared,
+        _intervals(file, report),
+        frozenset({*files.builtin, *files.templates}),
+        people,
     )
     _check_twice(file, report)
     _check_patterns(file, files, report)
@@ -90,7 +95,7 @@ def resolve(config: Config, files: Files, mode: Mode) -> tuple[ResolvedConfig, t
         personal=personal(file),
         tests=len(file.tests),
         template_check=_trial(files, targets, personal(file), mode),
-        acting=acting.acting(file, destinations, config.declared, notices, report),
+        acting=acting.acting(file, people, destinations, config.declared, notices, report),
         sha256=config.sha256,
     )
     return draft, tuple(report.faults)

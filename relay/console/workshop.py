@@ -13,14 +13,13 @@ import msgspec
 
 from relay.active_config import CurrentConfig
 from relay.console.drawn import DrawnMessage, drawn
-from relay.core.alert import Alert, Labels, Notification
+from relay.core.alert import Alert, Labels, Notification, own_fingerprint
 from relay.core.history import Trace
 from relay.core.routing.explain import Reached
 from relay.core.template import sample
 from relay.core.template.preview import views
 from relay.core.template.template import render
 from relay.core.text.markup import MarkupName
-from relay.core.webhook.payload_alert import fingerprint_of
 from relay.operate.paced import Paced
 from relay.platforms.contract import Platforms
 from relay.settings.load import BUILTIN
@@ -238,7 +237,7 @@ def _built_in() -> dict[str, str]:
 
 def _made_up(labels: Labels, now: float) -> Notification:
     """A notification with one alert of these labels that began now."""
-    alone = Alert("firing", labels, {}, now, None, "", fingerprint_of(labels))
+    alone = Alert("firing", labels, {}, now, None, "", own_fingerprint(labels))
     return Notification(
         source="",
         receiver="",

@@ -55,6 +55,17 @@ class ActiveConfig(Struct, frozen=True, dict=True):
         readers = self.routing.targets.get(self.notices_receiver, ())
         return readers[0].policy.language if readers else "en"
 
+    @property
+    def longest_reopen_window(self) -> float:
+        """The longest time after its end within which an alert may go on with its episode."""
+        policies = (self.personal, *(target.policy for target in self.routing.all_targets))
+        return max(policy.lifecycle.reopen_window for policy in policies)
+
+    def policy_of(self, lane: LaneKey | None, receiver: str) -> Policy:
+        """The policy of the receiver's cards on the lane; of a lane that is no more, `personal`."""
+        target = self.target(lane, receiver) if lane else None
+        return target.policy if target else self.personal
+
     def bot(self, bot: BotId) -> Bot | None:
         """The bot with this id, if it is configured."""
         found = (each for each in self.bots if BotId(each.api, each.account) == bot)

@@ -36,6 +36,7 @@ class EndReason(StrEnum):
 _SENTENCES = {
     EndReason.ROUTED_AGAIN.value: "routed once more",
     EndReason.DROPPED.value: "dropped by the operator",
+    EndReason.EXPIRED.value: "it waited longer than expire_after",
     EndReason.MUTED.value: "muted by its chat",
     EndReason.SHARE.value: "its chat had used up its part of retention.size",
 }

@@ -28,10 +28,12 @@ class Lanes:
         clock: Callable[[], float],
         emit: Callable[[Event], None],
         leases: Leases | None = None,
+        leave: Callable[[Lease], Awaitable[None]] | None = None,
     ) -> None:
-        """`turn` does one turn and returns when the next is due (see `Pipeline.turn`). Without
-        `leases` every lane is ours.
+        """`turn` does one turn and returns when the next is due (see `Pipeline.turn`), `leave` what
+        is to be done before others may have a lane. Without `leases` every lane is ours.
         """
+        self._leave = leave
         self._turn = turn
         self._leases = leases or SoleOwner()
         self._clock = clock
@@ -105,8 +107,9 @@ class Lanes:
                     if not self._leases.is_worth_keeping(left):
                         return
                     await _ring(bell, left)
-                    if bell.is_set() and not self._stopping.is_set():
-                        await asyncio.sleep(min(left, GATHER) - (loop.time() - ended))
+                    rest = min(left, GATHER) - (loop.time() - ended)
+                    if rest > 0 and not self._stopping.is_set():
+                        await asyncio.sleep(rest)
         finally:
             del self._bells[lane]
             if lease:
@@ -121,6 +124,8 @@ class Lanes:
 
     async def _give_up(self, lease: Lease, until: float | None) -> None:
         try:
+            if self._leave:
+                await self._leave(lease)
             await self._leases.give_up(lease, until)
         except StoreError as error:  # it runs out
             self._emit(_failed("lease", error))
@@ -145,7 +150,11 @@ def _failed(at: str, error: StoreError) -> Noted:
 
 
 async def _ring(bell: asyncio.Event, seconds: float) -> None:
+    """Returns when the bell rings; after so many seconds it does. (`wait_for` has a task of its own
+    and takes two rounds of the loop more.)
+    """
+    timer = asyncio.get_running_loop().call_later(seconds, bell.set)
     try:
-        await asyncio.wait_for(bell.wait(), seconds)
-    except TimeoutError:
-        return
+        await bell.wait()
+    finally:
+        timer.cancel()

@@ -4,6 +4,7 @@ folded here.
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from functools import partial
@@ -35,6 +36,8 @@ _FAILS_FOR = 10.0  # seconds for which a storage that failed is taken to fail
 _MOST_WARNED = 20
 _LEFT_OUT = "links are left out: the address works only inside"
 COMMITTED = Committed()
+_TELL_AFTER = 0.005  # seconds until log and metrics hear of what was accepted
+_SEEN_FOR = 0.02  # seconds for which the storage's files are taken to be there
 _SPREAD_AFTER = 0.25  # seconds for which a turn may bring it to other lanes before we do
 
 
@@ -69,12 +72,13 @@ class Intake:
         self._emit = emit
         self._config = config
         self._is_there = is_there
-        self._failed_at = -math.inf
+        self._failed_at = self._seen_at = -math.inf
         self._inside: set[str] = set()
         # Who holds one is taking a large body of that source; later ones of the source wait for it.
         self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._in_order: set[asyncio.Future[IntakeResult]] = set()
         self._spreading: asyncio.Task[None] | None = None
+        self._untold: list[tuple[list[tuple[NewPayload, Accepted]], int]] = []
 
     def accept(self, source: str, body: bytes) -> "asyncio.Future[IntakeResult]":
         """Taken only when every delivery that follows from the body is committed and synced.
@@ -130,7 +134,11 @@ class Intake:
 
     def _kept(self) -> IntakeResult:
         """What a commit comes to: nothing is durable in files that somebody removed."""
-        return COMMITTED if self._is_there() else RetryLater("the storage is gone", _RETRY_AFTER)
+        now = time.monotonic()
+        if now >= self._seen_at + _SEEN_FOR:
+            self._seen_at = now if self._is_there() else -math.inf
+        seen = self._seen_at > -math.inf
+        return COMMITTED if seen else RetryLater("the storage is gone", _RETRY_AFTER)
 
     @property
     def why_not(self) -> str:
@@ -183,8 +191,8 @@ class Intake:
                 return
             else:
                 outcome = self._kept()
-                self._told(taken, kept.first)
                 self._wake(kept.lanes)
+                self._tell_later(taken, kept.first)
             if not result.cancelled():
                 result.set_result(outcome)
 
@@ -195,6 +203,18 @@ class Intake:
         kept = await self._writer.accept([payload for payload, _ in taken])
         self._told(taken, kept.first)
         return kept.lanes
+
+    def _tell_later(self, taken: list[tuple[NewPayload, Accepted]], first: int) -> None:
+        """Answers and turns go before the log, which is written for several payloads at once."""
+        if not self._untold:
+            asyncio.get_running_loop().call_later(_TELL_AFTER, self.tell)
+        self._untold.append((taken, first))
+
+    def tell(self) -> None:
+        """Tells of all that was accepted so far, which happens a moment later by itself."""
+        untold, self._untold = self._untold, []
+        for taken, first in untold:
+            self._told(taken, first)
 
     def _told(self, taken: list[tuple[NewPayload, Accepted]], first: int) -> None:
         for number, (_, accepted) in enumerate(taken, first):

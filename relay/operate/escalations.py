@@ -94,8 +94,8 @@ class Escalations:
 
 
 def escalate(store: Store, config: ActiveConfig, now: float) -> _Round:
-    """Carries out what is due by now, inside `Store.batch`. The chats of a receiver are told once a
-    minute, of up to ten groups.
+    """Carries out what is due by now, inside `Store.batch`. A chat is told once a minute, of up to
+    ten groups.
     """
     by_receiver: dict[str, list[DueClock]] = {}
     for each in store.acting.clocks_due(now, _MOST):
@@ -118,7 +118,9 @@ class _Work:
 
     def receiver(self, receiver: str, found: list[DueClock]) -> None:
         """What is due of one receiver, in groups of the same card."""
-        next_at = self._store.acting.escalated_at(receiver) + LANE_GAP
+        acting = self._store.acting
+        lanes = [target.lane for target in self._config.routing.targets.get(receiver, ())]
+        next_at = max(map(acting.escalated_at, lanes), default=0.0) + LANE_GAP
         may_tell, leader, told = next_at <= self._now, False, 0
         groups: dict[GroupId, list[DueClock]] = {}
         for each in found:
@@ -131,14 +133,14 @@ class _Work:
             if speaks and (not may_tell or told == MOST_GROUPS):
                 for each in group:
                     at = next_at if not may_tell else self._now + LANE_GAP
-                    self._store.acting.keep_clock(each.lane, each.clock, at)
+                    acting.keep_clock(each.lane, each.clock, at)
                 continue
             told += speaks
             others = names[index + 1 : index + MOST_GROUPS] if speaks and not leader else []
             self._carry_out(group, tuple(others), silent=speaks and leader)
             leader = leader or speaks
-        if leader:
-            self._store.acting.keep_escalated(receiver, self._now)
+        for lane in lanes if leader else ():
+            acting.keep_escalated(lane, self._now)
 
     def _at_present(self, each: DueClock) -> EscalationClock | None:
         """The clock, if it goes on; else it is kept as it is now."""

@@ -7,8 +7,9 @@ from collections.abc import Callable, Sequence
 from functools import partial
 
 from relay.active_config import CurrentConfig
-from relay.core.event import EndReason, Event, Settled
+from relay.core.event import Event
 from relay.core.routing.lane import LaneKey
+from relay.delivery.pipeline import settled
 from relay.store.protocol import Ended, Store
 from relay.store.writer import Transactions
 from relay.supervised import Loop
@@ -63,14 +64,15 @@ class Housekeeping:
             if target and now >= self._started_at + GRACE:
                 await self._expire(lane, owner, now - target.policy.expire_after)
             shed = partial(self._store.shed, lane, owner, share, now)
-            self._tell(lane, await self._transactions.run(shed), EndReason.SHARE)
+            self._tell(lane, await self._transactions.run(shed))
         purge = partial(
             self._store.purge, now - retention.seconds, retention.bytes, _PURGED_AT_ONCE
         )
         while await self._transactions.run(purge):
             pass
+        window = config.longest_reopen_window
         await self._transactions.run(
-            partial(self._store.acting.purge, now, now - retention.seconds)
+            partial(self._store.acting.purge, now, now - retention.seconds, window)
         )
 
     async def _expire(self, lane: LaneKey, owner: str, before: float) -> None:
@@ -78,8 +80,8 @@ class Housekeeping:
         under an old name.
         """
         expire = partial(self._store.expire, lane, owner, before, self._clock())
-        self._tell(lane, await self._transactions.run(expire), EndReason.EXPIRED)
+        self._tell(lane, await self._transactions.run(expire))
 
-    def _tell(self, lane: LaneKey, ended: Sequence[Ended], why: EndReason) -> None:
+    def _tell(self, lane: LaneKey, ended: Sequence[Ended]) -> None:
         for each in ended:
-            self._emit(Settled(lane.platform, each.receiver, each.settlement, each.count, why=why))
+            self._emit(settled(lane, each, lost=each.card))

@@ -9,6 +9,7 @@ import sys
 import traceback
 from collections.abc import Iterable
 from datetime import UTC, datetime
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Literal, TextIO, assert_never
 
@@ -203,13 +204,15 @@ def _told_of_machine(event: StorageDamaged | StorageLost | ClockChanged) -> tupl
 
 def _fields(event: Event, *hidden: str) -> Pairs:
     """The event's own fields, without the hidden and the empty ones."""
-    fields = (
+    fields = [
         (name, getattr(event, name)) for name in event.__struct_fields__ if name not in hidden
-    )
+    ]
     return tuple(
-        (name, value if isinstance(value, int | float) else str(value))
-        for name, value in fields
-        if value != ""
+        [
+            (name, value if isinstance(value, int | float) else str(value))
+            for name, value in fields
+            if value != ""
+        ]
     )
 
 
@@ -228,27 +231,27 @@ class _Line(logging.Formatter):
         self._secrets = sorted(texts.union(self._secrets), key=len, reverse=True)
 
     def format(self, record: logging.LogRecord) -> str:
-        pairs: Pairs = (
-            ("msg", record.getMessage()),
-            *getattr(record, "values", ()),
-            *_error(record),
-        )
-        head = {
-            "time": datetime.fromtimestamp(record.created, UTC)
-            .isoformat(timespec="milliseconds")
-            .replace("+00:00", "Z"),
-            "level": _LEVEL_NAMES.get(record.levelno, record.levelname),
-        }
-        line = head | {key: self._safe(value) for key, value in pairs}
+        pairs: Pairs = (("msg", record.getMessage()), *getattr(record, "values", ()))
+        if record.exc_info is not None:
+            pairs = (*pairs, *_error(record))
+        texts = "\n".join([value for _, value in pairs if isinstance(value, str)])
+        if len(texts) > MAX_VALUE or self._may_leak(texts):
+            pairs = tuple((key, self._safe(value)) for key, value in pairs)
+        at = f"{_second(int(record.created))}.{int(record.created * 1000) % 1000:03}Z"
+        level = _LEVEL_NAMES.get(record.levelno, record.levelname)
         if self._form == "json":
-            return json.dumps(line)
-        return " ".join(
-            f"{key}={_quoted(_plain(value), always=key == 'msg')}" for key, value in line.items()
-        )
+            head = {"time": at, "level": level}
+            return json.dumps(head | {key: _rounded(value) for key, value in pairs})
+        (_, message), *values = pairs
+        told = "".join([f" {key}={_quoted(_plain(value))}" for key, value in values])
+        return f"time={at} level={level} msg={_quoted(_plain(message), always=True)}{told}"
+
+    def _may_leak(self, text: str) -> bool:
+        return _MAY_LEAK.search(text) is not None or any(map(text.__contains__, self._secrets))
 
     def _safe(self, value: Value) -> Value:
         if isinstance(value, int | float):
-            return float(f"{value:.6g}") if isinstance(value, float) else value
+            return value
         for secret in self._secrets:
             value = value.replace(secret, "<secret>")
         if _MAY_LEAK.search(value):
@@ -269,16 +272,25 @@ def _error(record: logging.LogRecord) -> Pairs:
     return (("error", f"{type(error).__name__}: {error}"), ("at", places))
 
 
+@lru_cache(maxsize=4)
+def _second(at: int) -> str:
+    return datetime.fromtimestamp(at, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+
+
+def _rounded(value: Value) -> Value:
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
 def _plain(value: Value) -> str:
     """A value as logfmt has it."""
     return f"{value:.6g}" if isinstance(value, float) else str(value)
 
 
-def _quoted(value: str, *, always: bool) -> str:
-    plain = value != "" and value.isprintable() and not any(char in ' ="\\' for char in value)
-    if plain and not always:
+def _quoted(value: str, *, always: bool = False) -> str:
+    printable = value.isprintable()
+    if not always and value and printable and not _ASKS_QUOTES.search(value):
         return value
-    if value.isprintable():
+    if printable:
         escaped = value.replace("\\", "\\\\").replace('"', '\\"')
         return f'"{escaped}"'
     return (
@@ -290,6 +302,7 @@ def _quoted(value: str, *, always: bool) -> str:
     )
 
 
+_ASKS_QUOTES = re.compile(r'[ ="\\]')
 _ESCAPES = {'"': '\\"', "\\": "\\\\"}
 
 

@@ -10,7 +10,7 @@ from relay.active_config import CurrentConfig
 from relay.core.active_config import Refusing
 from relay.core.alert import Notification
 from relay.core.card.card import Card
-from relay.core.event import ChatChanged, Event
+from relay.core.event import Accepted, Answered, ChatChanged, Event
 from relay.core.notice import (
     CHAT_DOWN,
     HOURLY,
@@ -54,6 +54,8 @@ class Notices:
 
     def on_event(self, event: Event) -> None:
         """Takes an event; never waits, and forgets the notice when too many wait already."""
+        if isinstance(event, Accepted) or (isinstance(event, Answered) and event.code == 200):
+            return  # the most frequent ones
         notice = notice_of(event)
         if (notice is not None or isinstance(event, ChatChanged)) and not self._waiting.full():
             self._waiting.put_nowait(notice)

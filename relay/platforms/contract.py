@@ -5,11 +5,12 @@ whose `__init__` has all these names; mypy names one that is left out.
 from collections.abc import Iterator, Mapping
 from typing import Any, Protocol, TypeVar
 
+from relay.core.action.settings import ActingConfig
 from relay.core.budget import Limit, Limits, Rate
 from relay.core.card.outcome import BotDown, ChatDown, Outcome, ThreadGone
 from relay.core.card.step import MessageRef, Step
 from relay.core.routing.lane import Endpoint, LaneKey, Policy
-from relay.core.text.message import Form, Message
+from relay.core.text.message import ButtonsIn, Form, Message
 from relay.core.text.richtext import RichText
 from relay.platforms.answer import ErrorRow
 from relay.platforms.entry import Chats, Entry, EntryReader, Imported, Loc, Writing
@@ -112,6 +113,18 @@ class PlatformContract(Protocol[E, G]):
 
     def guild_of(self, response: Response | NoAnswer) -> str:
         """The id of the guild that the answer to a probe names; "-" when it names none."""
+        ...
+
+    def needs_kind(self, endpoint: Endpoint) -> bool:
+        """Whether a `probe` has to tell first which buttons messages of the chat can have."""
+        ...
+
+    def kind_of(self, response: Response | NoAnswer) -> str:
+        """What the answer to a probe tells of that, in the platform's word; "-" for nothing."""
+        ...
+
+    def buttons_in(self, lane: LaneKey, kind: str, acting: ActingConfig) -> ButtonsIn:
+        """The buttons that messages of the chat can have; `kind` is empty until it is known."""
         ...
 
     def message_link(self, ref: MessageRef, guild: str) -> str:

@@ -15,7 +15,8 @@ def endpoint_of(target: Target, state: LaneState) -> Endpoint:
     lane = target.lane
     thread = "" if state.thread_gone else lane.thread
     moved = replace(lane, chat=state.chat or lane.chat, thread=thread)
-    return replace(target.endpoint, lane=moved, guild=state.guild or target.endpoint.guild)
+    guild = state.guild or target.endpoint.guild
+    return replace(target.endpoint, lane=moved, guild=guild, kind=state.kind)
 
 
 def limits_of(

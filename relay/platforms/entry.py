@@ -116,16 +116,27 @@ class Lifecycle(Model):
 
 
 class Mention(Model):
-    """Who is told when a new firing alert matches: a numeric user id, or on Discord a role id."""
+    """Who is told when a new firing alert matches; a word of `who` alone is told of each."""
 
     matchers: Matchers
     """Which alerts."""
+    who: Texts = ()
+    """Names of `people`, `discord_role:ID`, `discord_user:ID` or `telegram_user:ID`."""
     user: Text | None = None
     """Numeric id of a person."""
     role: Text | None = None
     """Numeric id of a role, on Discord."""
     name: str = ""
     """What stands for the person or role where a name is shown."""
+
+
+def _mention_kind(value: object) -> str:
+    return "word" if isinstance(value, str) else "rule"
+
+
+MentionOrWord = Annotated[
+    Annotated[str, Tag("word")] | Annotated[Mention, Tag("rule")], Discriminator(_mention_kind)
+]
 
 
 class LinkRewrite(Model):
@@ -167,7 +178,7 @@ class Shared(Model):
     """A card without news for this long says so (25h)."""
     expire_after: Duration | None = None
     """What could not be sent for this long is given up and announced (1d)."""
-    mentions: Many[Mention] | None = None
+    mentions: Many[MentionOrWord] | None = None
     """Who is told of new firing alerts."""
     overflow: Literal["count", "document"] | None = None
     """What does not fit into a message: counted, or sent along as a document (count)."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from relay.sandbox.faults import UPDATES, Faults, late, spoiled
 from relay.sandbox.reply import Call, CallNote, JsonObject, Reply, json_reply
 from relay.sandbox.telegram_chats import Bot, Message
+from relay.sandbox.telegram_ephemerals import EPHEMERAL_METHODS, PARAMETER
 from relay.sandbox.telegram_form import ApiError, Form, decode
 from relay.sandbox.telegram_methods import METHODS, too_many
 from relay.sandbox.telegram_people import PeopleChats
@@ -26,6 +27,7 @@ SENDING = [
     "reply_parameters",
     "reply_markup",
 ]
+EPHEMERAL = ["chat_id", "receiver_user_id", "ephemeral_message_id"]
 TEXT = ["text", "parse_mode", "entities", "link_preview_options"]
 PARAMETERS: dict[str, list[str]] = {
     "getme": [],
@@ -54,6 +56,8 @@ PARAMETERS: dict[str, list[str]] = {
     "getwebhookinfo": [],
     "setmycommands": ["commands", "scope", "language_code"],
     "answercallbackquery": ["callback_query_id", "text", "show_alert"],
+    "editephemeralmessagetext": [*EPHEMERAL, "reply_markup", *TEXT],
+    "deleteephemeralmessage": EPHEMERAL,
 }
 LISTENING = {
     "getme",
@@ -150,15 +154,19 @@ class Telegram(PeopleChats):
 
     def _result(self, bot: Bot, method: str, form: Form, now: float) -> object:
         name = method.lower()
-        if name not in METHODS:
+        if name not in METHODS or (name in EPHEMERAL_METHODS and not self.knows_ephemerals):
             raise ApiError(404, "Not Found: method not found")
         self.remarks += [
             CallNote(now, method, f"unknown parameter {p}")
-            for p in form.values.keys() - PARAMETERS[name]
+            for p in form.values.keys() - self._known_parameters(name)
         ]
         if "parse_mode" in form.values and "entities" in form.values:
             self.remarks.append(CallNote(now, method, "parse_mode and entities together"))
         return METHODS[name](self, bot, form, now)
+
+    def _known_parameters(self, name: str) -> set[str]:
+        also = {PARAMETER} if name == "sendmessage" and self.knows_ephemerals else set()
+        return {*PARAMETERS[name], *also}
 
     def _early(self, token: str, target: str, now: float) -> bool:
         bot = self.bots.get(token)

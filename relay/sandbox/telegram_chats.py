@@ -70,6 +70,29 @@ class Message:
 
 
 @dataclass
+class Ephemeral:
+    """A message that only `user` sees; `deleted`: no more."""
+
+    id: int
+    bot: int
+    user: int
+    version: Version
+    deleted: bool = False
+
+    @property
+    def text(self) -> str:
+        return self.version.content.text
+
+    @property
+    def buttons(self) -> dict[str, str]:
+        """The data of its buttons by their labels."""
+        rows = (self.version.markup or {}).get("inline_keyboard")
+        lists = [row for row in rows if isinstance(row, list)] if isinstance(rows, list) else []
+        cells = [cell for row in lists for cell in row]
+        return {str(cell["text"]): str(cell["callback_data"]) for cell in cells}
+
+
+@dataclass
 class Chat:
     """A private chat, group, supergroup or channel. A forum has `topics`: thread id to title.
 
@@ -89,6 +112,7 @@ class Chat:
     administrators: dict[int, bool] = field(default_factory=dict)
     tells_members: bool = False
     messages: dict[int, Message] = field(default_factory=dict)
+    ephemerals: dict[int, Ephemeral] = field(default_factory=dict)
     flood: Flood = field(default_factory=Flood)
     pace: Window = field(default_factory=lambda: Window(3, 3.0))
     minute: Window = field(default_factory=lambda: Window(20, 60.0))
@@ -162,7 +186,7 @@ def message_json(bot: Bot, chat: Chat, message: Message) -> JsonObject:
 @dataclass
 class State:
     """The chats of this Telegram. `remarks` is what a careful client would not have sent;
-    `revision` counts changes.
+    `revision` counts changes. `knows_ephemerals`: the Bot API server is of version 10.2 or newer.
     """
 
     chats: dict[int, Chat] = field(default_factory=dict)
@@ -170,6 +194,7 @@ class State:
     revision: int = 0
     last_id: int = 0
     parser: Parser = field(default_factory=NoParser)
+    knows_ephemerals: bool = True
 
     def chat(self, form: Form) -> Chat:
         """The chat that `chat_id` names, if the bot may write there. Raises ApiError otherwise."""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from relay.sandbox import telegram_ephemerals as ephemerals
 from relay.sandbox.reply import CallNote
 from relay.sandbox.telegram_buttons import keyboard
 from relay.sandbox.telegram_chats import Bot, Chat, Message, State, Version, message_json
@@ -84,6 +85,9 @@ def _get_chat_member(state: State, bot: Bot, form: Form, _now: float) -> object:
 def _send_message(state: State, bot: Bot, form: Form, now: float) -> object:
     chat = state.chat(form)
     content = _formatted(state, form, "sendMessage", MAX_TEXT, now)
+    told = ephemerals.parameters(form) if state.knows_ephemerals else None
+    if told is not None:
+        return ephemerals.send(state, bot, chat, form, told, now)
     return _sent(state, bot, chat, form, Version(now, content, keyboard(form)))
 
 
@@ -233,4 +237,5 @@ METHODS: dict[str, Callable[[State, Bot, Form, float], object]] = {
     "getwebhookinfo": _get_webhook_info,
     "setmycommands": _set_my_commands,
     "answercallbackquery": _answer_callback_query,
+    **ephemerals.EPHEMERAL_METHODS,
 }

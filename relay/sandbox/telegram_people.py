@@ -104,6 +104,23 @@ class PeopleChats(State):
         writers = [bot for bot in self.bots.values() if message is None or message.bot == bot.id]
         return [bot.updates.press(what, at) for bot in writers]
 
+    def presses_ephemeral(
+        self, chat_id: int, number: int, user: int, data: str, *, at: float = 0.0
+    ) -> Query:
+        """Someone presses a button of a message that only this person sees; or an own client says
+        so.
+        """
+        chat = self.chats[chat_id]
+        bot = next(each for each in self.bots.values() if each.id == chat.ephemerals[number].bot)
+        told: JsonObject = {
+            "message_id": 0, "ephemeral_message_id": number, "chat": chat.json(), "date": int(at),
+        }  # fmt: skip
+        sender: JsonObject = {"id": user, "is_bot": False, "first_name": f"Person {user}"}
+        what: JsonObject = {
+            "from": sender, "message": told, "chat_instance": str(chat_id), "data": data,
+        }  # fmt: skip
+        return bot.updates.press(what, at)
+
     def replies(
         self, chat_id: int, user: int, message_id: int, text: str, *, at: float = 0.0
     ) -> None:

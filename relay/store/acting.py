@@ -9,7 +9,7 @@ from relay.core.action.escalation import EscalationClock
 from relay.core.action.heartbeat import Beat
 from relay.core.action.marks import Known
 from relay.core.action.press import MessagePlace, Press, PressContext, PressEffects, Question
-from relay.core.action.reconcile import Reconciled, Suppressed
+from relay.core.action.reconcile import AbsentAlert, Reconciled, Suppressed
 from relay.core.action.rights import Presser
 from relay.core.action.silence import Silencing
 from relay.core.action.take import Taken
@@ -94,6 +94,16 @@ class ActingStore(Protocol):
     def names(self, source: str, alerts: Sequence[str]) -> dict[str, str]:
         """How cards call these alerts, as far as they show them."""
 
+    def keep_listed(
+        self, source: str, listed: Sequence[str], left: Sequence[str], now: float
+    ) -> None:
+        """A payload that was accepted at `now` listed some alerts, and others that it should have
+        listed not: these are to be asked for. What was learnt since then stays.
+        """
+
+    def asked_for(self, source: str, also: Sequence[str] = ()) -> dict[str, AbsentAlert]:
+        """The alerts that left a list, and `also` these, as far as cards show them as firing."""
+
     def known_suppressed(self, source: str) -> dict[str, Suppressed]:
         """What is known to be suppressed, by key."""
 
@@ -137,12 +147,13 @@ class ActingStore(Protocol):
     def cards_due(self, source: str, alerts: Sequence[str]) -> tuple[LaneKey, ...]:
         """Makes the cards of these alerts due."""
 
-    def escalated_at(self, receiver: str) -> float:
-        """When the receiver's chats were last told that nobody takes something."""
+    def escalated_at(self, lane: LaneKey) -> float:
+        """When the chat was last told that nobody takes something."""
 
-    def keep_escalated(self, receiver: str, now: float) -> None:
-        """They are told now."""
+    def keep_escalated(self, lane: LaneKey, now: float) -> None:
+        """It is told now."""
 
-    def purge(self, now: float, before: float) -> None:
-        """Forgets takes whose alerts are over for a day, silences that came to their end a day ago,
-        questions that expired, and presses from `before` then (Unix seconds)."""
+    def purge(self, now: float, before: float, reopen_window: float) -> None:
+        """Forgets takes and escalations whose alerts are over for a day, and for so many seconds
+        within which one may fire again; silences that came to their end a day ago, questions that
+        expired, and presses from `before` then (Unix seconds)."""

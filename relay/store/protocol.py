@@ -12,7 +12,7 @@ from relay.core.budget import Limit
 from relay.core.card.card import Card
 from relay.core.card.digest import Line
 from relay.core.card.lane_state import Down, LaneState
-from relay.core.card.step import Rank, Step
+from relay.core.card.step import MessageRef, Rank, Step
 from relay.core.card.view import Episode
 from relay.core.event import Settlement
 from relay.core.history import LastHeard, Refusal, Trace
@@ -169,6 +169,7 @@ class Attempt(Struct, frozen=True):
 class Ended(Struct, frozen=True):
     """Deliveries that ended, of the receiver they count under, and why. `latencies`: seconds from
     acceptance, if delivered; then `delivery` is the id of the last, and `payload` its payload's.
+    `card`: that of deliveries which were given up.
     """
 
     receiver: str
@@ -178,6 +179,7 @@ class Ended(Struct, frozen=True):
     why: str = ""
     delivery: str = ""
     payload: int = 0
+    card: Card | None = None
 
 
 class Store(Protocol):
@@ -223,9 +225,10 @@ class Store(Protocol):
         has every lane.
         """
 
-    def claim(self, lease: Lease, now: float, page: int) -> Claim:
+    def claim(self, lease: Lease, now: float, page: int, before: Rank | None = None) -> Claim:
         """The lane's state, at most `page` open deliveries in order of acceptance, and the cards at
-        hand. With a page to read, what was accepted is brought to all lanes first."""
+        hand. With a page to read, what was accepted is brought to all lanes first. With `before` a
+        card is at hand only if its step goes before those of that rank."""
 
     def state(self, lane: LaneKey) -> LaneState:
         """The state of the lane."""
@@ -248,6 +251,14 @@ class Store(Protocol):
     def unfold(self, lease: Lease, group: GroupId, fingerprint: str) -> None:
         """Forgets a card that no receiver shows any more: its pending deliveries are open again."""
 
+    def stranded(self, lanes: Sequence[LaneKey]) -> tuple[tuple[LaneKey, Card], ...]:
+        """The open cards of other lanes than these."""
+
+    def move(self, lease: Lease, to: Lease, change: CardChange) -> tuple[LaneKey, ...]:
+        """Gives a card of a lane to another one, which keeps it as the change says. What is pending
+        on it is open again. Returns the lanes that have work now.
+        """
+
     def route_again(self, lease: Lease, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
         """Adds an open delivery, which nobody will take in, to the lanes of `ways`, but for those
         that were told of the same payload or of something newer. What a copy stands for is to be
@@ -265,6 +276,12 @@ class Store(Protocol):
         """Ends open deliveries that no card will take in. A group without a card on the lane is no
         longer watched.
         """
+
+    def elsewhere(
+        self, lane: LaneKey, card: Card, alerts: Sequence[str]
+    ) -> tuple[tuple[str, MessageRef | None], ...]:
+        """Those of the alerts (fingerprints) that fire on another card of the lane, with its
+        message, None where it has none yet."""
 
     def episodes(self, source: str, alert: str, since: float) -> tuple[Episode, ...]:
         """The times that an alert (by its fingerprint) fired and that ended since then, the oldest

@@ -16,19 +16,22 @@ from relay.core.active_config import ActiveConfig
 from relay.core.alert import GroupId, via
 from relay.core.bot.people import Subscription
 from relay.core.card import suspicion
+from relay.core.card.advance import with_edit
 from relay.core.card.card import Card, Head, fires_anew, is_firing, overlaid, owing, shown_alerts
 from relay.core.card.digest import DIGEST, is_old, share
 from relay.core.card.failures import hastened, name_of, owes_fallback, yields
 from relay.core.card.fold import Arriving, fold
 from relay.core.card.lane_state import LaneState
 from relay.core.card.outcome import Unknown
+from relay.core.card.plan import with_silence_over
 from relay.core.card.step import Rank, Wait
-from relay.core.card.view import EPISODES_KEPT, Memory
+from relay.core.card.view import EPISODES_KEPT, Memory, WentOn
 from relay.core.event import EndReason, Settlement
 from relay.core.notice import is_notice
 from relay.core.routing.lane import LaneKey, Target
 from relay.core.routing.matcher import matches
 from relay.core.routing.route import SUBSCRIPTION, deliveries
+from relay.core.text.message import ButtonsIn
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.core.turn.decide import (
     FEW,
@@ -51,9 +54,11 @@ from relay.platforms.contract import Platforms
 from relay.platforms.endpoint import limits_of
 from relay.store.protocol import Claim, Ended, Lease, Open, Store
 
-PAGE = 128  # deliveries folded at a time
+PAGE = 32  # deliveries folded at a time
 AFTER_BUG = 15.0  # seconds for which the others of its chat go before a card at which a turn failed
 _LARGE = 2000  # alerts whose folding is a turn of its own: others get the store's thread
+_MOST_LED = 100  # alerts of a card that are looked for on others
+_LOOK_AGAIN = 15.0  # seconds until a card looks again for a message that is yet to come
 _MOST_TWINS = 3  # alerts of a card that may be one thing at several severities
 _MOST_SAVED = 16  # cards that a turn keeps without a call before others get the store's thread
 _MOMENT = 0.01  # seconds: what is due is due, however its time is rounded
@@ -93,6 +98,18 @@ class Turn(Struct, frozen=True):
     absent: tuple[str, ...] = ()
 
 
+TRY_AGAIN = 1.0  # seconds for which a call that was denied is not even composed
+
+
+class Refused(Struct, frozen=True):
+    """Budgets let no call of this rank, or of one that goes later, through before `until` (Unix
+    seconds, at most `TRY_AGAIN` ahead).
+    """
+
+    rank: Rank
+    until: float
+
+
 def take_turn(
     store: Store,
     lease: Lease,
@@ -101,17 +118,25 @@ def take_turn(
     now: float,
     result: AttemptResult | None,
     jitter: float = 0.5,
+    refused: Refused | None = None,
 ) -> Turn:
     """One turn of the lane at `now` (Unix seconds), inside `Store.batch`. `result` is the result of
     the last call; without one, a call that somebody began and did not settle is settled as unknown,
-    with `jitter` (0 to 1) in its pause. Raises StoreError and Fenced.
+    with `jitter` (0 to 1) in its pause. What was `refused` a moment ago is not tried. Raises
+    StoreError and Fenced.
     """
     lane = lease.lane
+    if refused is not None and not now < refused.until <= now + TRY_AGAIN:
+        refused = None  # it is over, or the clock was set back
+    before = refused.rank if refused else None
     turn = _Turn(store, lease, config, platforms, now)
-    result = result or doubt(store, lane, config, now, jitter)
+    if store.in_doubt(lane) is None:
+        result = None  # it was kept, though the commit seemed to fail
+    elif result is None:
+        result = doubt(store, lane, config, now, jitter)
     if result is not None:
         turn.settle(result)
-    claim = store.claim(lease, now, PAGE)
+    claim = store.claim(lease, now, PAGE, before)
     turn.wake(claim.woken)
     if turn.is_out_of_date(claim):
         return turn.done(Wait(now + LEFT_ALONE))
@@ -119,7 +144,7 @@ def take_turn(
         size = turn.fold(claim)
         if claim.more or size > _LARGE:
             return turn.done(Wait(now))
-        claim = store.claim(lease, now, 0)
+        claim = store.claim(lease, now, 0, before)
         if turn.is_out_of_date(claim):
             return turn.done(Wait(now + LEFT_ALONE))
     urgent = bool(claim.cards) and claim.rank == Rank.URGENT
@@ -131,14 +156,25 @@ def take_turn(
         return turn.done(paused)
     for _ in range(_MOST_SAVED):
         if not claim.cards:
-            return turn.done(Wait(claim.next_due))
+            return turn.done(_next(claim.next_due, refused))
         sent = turn.bring(claim, claim.cards[0])
         if sent is not None:
             return turn.done(*sent)
-        claim = store.claim(lease, now, 0)
+        claim = store.claim(lease, now, 0, before)
         if turn.is_out_of_date(claim):
             return turn.done(Wait(now + LEFT_ALONE))
     return turn.done(Wait(now))
+
+
+def _next(due: float | None, refused: Refused | None) -> Wait:
+    if refused is None:
+        return Wait(due)
+    return Wait(refused.until if due is None else min(due, refused.until))
+
+
+def settle_once(store: Store, lease: Lease, result: AttemptResult) -> tuple[Ended, ...]:
+    """Settles the call, unless it is: a commit that seemed to fail may have succeeded."""
+    return () if store.in_doubt(lease.lane) is None else store.settle(lease, result)
 
 
 def doubt(
@@ -295,7 +331,9 @@ class _Turn:
         if claim.state.down:
             self.copy_to_fallbacks()
         for change in changes:
-            self._supersede(change.card, pages[change.card.group, change.card.fingerprint])
+            key = (change.card.group, change.card.fingerprint)
+            if key in known or len(pages[key]) > 1:
+                self._supersede(change.card, pages[key])
         return sum(len(change.card.entries) for change in changes)
 
     def _folded(
@@ -313,9 +351,8 @@ class _Turn:
         leaves = is_old(digest, now) and fires_anew(card, folded.card)
         card = leaving(card, folded.card, target.policy)
         card = replace(card, absorbed=card.absorbed and not leaves)
+        self._ask_for(card)
         card = self._overlaid(card, target)
-        if any(entry.absent_since == card.heard_at for entry in card.entries):
-            self._absent.append(card.group.source)
         hours = hours_of(card, target, self._config, now)
         seqs = tuple(opened.seq for opened in page)
         originals, counted = _originals(seqs, folded.duplicates, card.counted_seq)
@@ -328,6 +365,19 @@ class _Turn:
             originals=originals,
             leaves=leaves,
         )
+
+    def _ask_for(self, card: Card) -> None:
+        """Alerts of the card that are no longer listed are asked for; of those that are listed
+        nothing is to be asked.
+        """
+        source, at = card.group.source, card.heard_at
+        if source not in self._config.acting.alertmanagers:
+            return
+        listed = [entry.fingerprint for entry in card.entries if entry.seen == at]
+        left = [entry.fingerprint for entry in card.entries if entry.absent_since == at]
+        self._store.acting.keep_listed(source, listed, left, at)
+        if left:
+            self._absent.append(source)
 
     def _route_again(self, opened: Open) -> None:
         """An open delivery whose chat or receiver is gone goes where the routes lead now, but for
@@ -405,7 +455,7 @@ class _Turn:
             self._store.postpone(self._lease, card.group, card.fingerprint, later)
             return None
         try:
-            card = self._overlaid(card, target)
+            card, unsure = self._led_on(self._overlaid(card, target), target)
             situation = self._situation(claim, card, target)
             decision = decide(card, situation)
         except Exception as error:  # noqa: BLE001 - see above
@@ -425,8 +475,29 @@ class _Turn:
             case Follow(change):
                 self._store.follow(self._lease, change, self._now)
             case Wait(until=until):
+                if unsure:
+                    until = min(until or self._now + _LOOK_AGAIN, self._now + _LOOK_AGAIN)
                 self._store.postpone(self._lease, card.group, card.fingerprint, until)
         return None
+
+    def _led_on(self, card: Card, target: Target) -> tuple[Card, bool]:
+        """The card with where those of its alerts fire that are no longer reported here, and
+        whether one of those messages is yet to come.
+        """
+        left = tuple(entry.fingerprint for entry in card.entries if entry.status == "gone")
+        if not left:
+            return (replace(card, went_on=()) if card.went_on else card), False
+        found: dict[str, list[str]] = {}
+        unsure = False
+        for alert, message in self._store.elsewhere(self._lane, card, left[:_MOST_LED]):
+            unsure = unsure or message is None
+            if message is not None:
+                link = self._platforms[self._lane.platform].message_link(
+                    message, target.endpoint.guild
+                )
+                found.setdefault(link, []).append(alert)
+        told = tuple(WentOn(tuple(sorted(each)), link) for link, each in sorted(found.items()))
+        return (card if told == card.went_on else replace(card, went_on=told)), unsure
 
     def _goes_later(self, claim: Claim, card: Card, target: Target) -> float:
         """Until when a card that failed lets others go: while its lane pauses, while others have
@@ -489,13 +560,14 @@ class _Turn:
         configured, nothing is said.
         """
         acting, group = self._config.acting, card.group
+        if card.acting.lost is not None and not acting.heartbeats:
+            card = with_edit(card)  # its mark does not tell
         if not acting.is_used or not is_firing(card) or is_notice(group):
             return owing(overlaid(card, NO_MARKS, self._now), None, ())
         store, alerts = self._store.acting, shown_alerts(card)
         known = store.known(group.source, [each.key for each in alerts if each.firing])
         window = target.policy.lifecycle.reopen_window
         store.keep_takes(to_carry(alerts, known, window))
-        buttons = acting.is_on and bool(self._lane.chat)
         used, lost = in_use(acting, group.source, known), None
         if acting.heartbeats:
             lost = lost_since(acting.heartbeats, store.beats(), group.source)
@@ -504,11 +576,18 @@ class _Turn:
             used,
             window,
             self._now,
-            buttons=buttons,
+            buttons=self._buttons() if acting.is_on else "none",
             lost=lost,
             untaken_by=self._untaken_by(card),
         )
-        return self._escalated(overlaid(card, marks, self._now))
+        after = overlaid(card, marks, self._now, used.presences)
+        return self._escalated(with_silence_over(card, after, target.policy, self._now))
+
+    def _buttons(self) -> ButtonsIn:
+        """The buttons that messages of the lane can have."""
+        state, platform = self._store.state(self._lane), self._platforms[self._lane.platform]
+        lane = replace(self._lane, chat=state.chat or self._lane.chat)
+        return platform.buttons_in(lane, state.kind, self._config.acting)
 
     def _untaken_by(self, card: Card) -> tuple[str, float] | None:
         """The receiver from which the card's alerts came, because nobody took them there."""
@@ -523,15 +602,24 @@ class _Turn:
         return came_from(plans, clocks, own)
 
     def _escalated(self, card: Card) -> Card:
-        """The card with what its escalation has to say to somebody on this platform."""
-        if card.receiver not in self._config.acting.escalations:
+        """The card with what its escalation has to say to somebody on this platform; a fallback's
+        card says what the chat cannot be told that it stands in for.
+        """
+        receiver = card.fallback_for or card.receiver
+        is_for_one_down = not card.fallback_for or self._is_down(receiver)
+        if receiver not in self._config.acting.escalations or not is_for_one_down:
             return owing(card, None, ())
         keys = [entry.fingerprint for entry in card.entries if entry.status == "firing"]
-        clocks = self._store.acting.clocks(card.receiver, card.group.source, keys)
+        clocks = self._store.acting.clocks(receiver, card.group.source, keys)
         said = owed_of(clocks.values(), card.escalated_at)
         if said and said.mention and not mentions_of(said.mention, self._lane.platform):
             said = None
         return owing(card, said, sorted(clocks))
+
+    def _is_down(self, receiver: str) -> bool:
+        down = {lane for lane, _ in self._store.down()}
+        targets = self._config.routing.targets.get(receiver, ())
+        return any(target.lane in down for target in targets)
 
     def _memory(self, card: Card) -> Memory:
         """What the last seven days know of the alert of a card that has one, which may have risen

@@ -13,6 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from relay.core.routing.lane import LaneKey
+from relay.store.flow import Flow
 from relay.store.protocol import Kept, NewPayload, Store, StoreError
 
 T = TypeVar("T")
@@ -20,6 +21,7 @@ _MOST_ACCEPTED = 512  # senders answered by one commit
 _MOST_SYNCED = 32  # other jobs in it
 _MOST_UNSYNCED = 4  # jobs in a transaction of their own; then those that are accepted come again
 _APART = 0.004  # seconds from the beginning of a commit of what is accepted to the next one's
+_EVER = float("inf")
 _QUIET = 0.05  # seconds without work after which unsynced commits are synced
 
 
@@ -60,7 +62,10 @@ class Writer:
         self._synced: deque[_Job] = deque()
         self._unsynced: deque[_Job] = deque()
         # What is put for the thread, and in which of the queues it is to wait; None: the end.
-        self._inbox: SimpleQueue[tuple[deque[Any], object] | None] = SimpleQueue()
+        self._inbox: SimpleQueue[tuple[deque[Any], Sequence[object]] | None] = SimpleQueue()
+        self._arrived: list[_Accepting] = []  # in this round of the loop
+        self._flow = Flow()
+        self.load = 0  # jobs that somebody waits for
         self._closing = False
         self._dirty = False
         self._accepted_at = 0.0
@@ -73,14 +78,17 @@ class Writer:
     def backlog(self) -> int:
         """Jobs that wait for the thread."""
         waiting = len(self._accepting) + len(self._synced) + len(self._unsynced)
-        return waiting + self._inbox.qsize()
+        return waiting + len(self._arrived) + self._inbox.qsize()
 
     def accept(self, payloads: Sequence[NewPayload]) -> "asyncio.Future[Kept]":
         """Accepts the payloads, together with those of other callers that wait, before other jobs.
         One of the callers that a commit answers gets the lanes that have work now.
         """
-        future: asyncio.Future[Kept] = asyncio.get_running_loop().create_future()
-        self._put(self._accepting, _Accepting(payloads, future))
+        loop = asyncio.get_running_loop()
+        future: asyncio.Future[Kept] = loop.create_future()
+        if not self._arrived:  # the thread is woken once for all that this round of the loop reads
+            loop.call_soon(self._hand_over)
+        self._arrived.append(_Accepting(payloads, future))
         return future
 
     async def spread(self) -> tuple[LaneKey, ...]:
@@ -99,8 +107,12 @@ class Writer:
         if self._ahead:
             await self._passed.wait()
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._put(jobs, _Job(job, future))
-        return await future
+        self.load += 1
+        try:
+            self._inbox.put((jobs, (_Job(job, future),)))
+            return await future
+        finally:
+            self.load -= 1
 
     @contextmanager
     def ahead(self) -> Iterator[None]:
@@ -117,19 +129,37 @@ class Writer:
 
     def close(self) -> None:
         """Finishes the waiting jobs, then closes the store."""
-        self._inbox.put(None)
-        self._thread.join()
+        self.stop()
         self._store.close()
 
-    def _put(self, jobs: deque[Any], job: object) -> None:
-        self._inbox.put((jobs, job))
+    def stop(self) -> None:
+        """Finishes the waiting jobs and ends the thread."""
+        self._hand_over()
+        self._inbox.put(None)
+        self._thread.join()
+
+    def _hand_over(self) -> None:
+        arrived, self._arrived = self._arrived, []
+        if arrived:
+            self._inbox.put((self._accepting, arrived))
 
     def _run(self) -> None:
         while self._wait():
             self._gather()
             self._commit_accepted(_some(self._accepting, _MOST_ACCEPTED))
             self._commit(_some(self._synced, _MOST_SYNCED), durable=True)
-            self._commit(_some(self._unsynced, _MOST_UNSYNCED), durable=False)
+            self._yield()
+
+    def _yield(self) -> None:
+        """Does jobs that yield to payloads, if it is time: under load one, else a few."""
+        began = time.monotonic()
+        if self._flow.pause(began) > 0 and not self._closing:
+            return
+        most = 1 if self._flow.flows(began) else _MOST_UNSYNCED
+        if taken := _some(self._unsynced, most):
+            self._commit(taken, durable=False)
+            ended = time.monotonic()
+            self._flow.worked(ended - began, ended)
 
     def _gather(self) -> None:
         """Where nothing else is to do, a commit of what is accepted begins a moment after the last
@@ -139,39 +169,54 @@ class Writer:
         if not self._accepting:
             return
         early = self._accepted_at + _APART - time.monotonic()
-        if early > 0 and not (self._synced or self._unsynced or self._closing):
+        if early > 0 and not (self._has_other() or self._closing):
             time.sleep(early)
-            self._take(wait=False)
+            self._take(None)
         self._accepted_at = time.monotonic()
+
+    def _has_other(self) -> bool:
+        """Whether there is other work than to accept."""
+        may = self._unsynced and not self._flow.pause(time.monotonic())
+        return bool(self._synced or may)
 
     def _wait(self) -> bool:
         """Waits for work; False when the end has come and nothing waits."""
-        while not self._take(wait=False):
-            if self._closing:
+        self._take(None)
+        while not (self._accepting or self._has_other()):
+            if self._closing and not self._unsynced:
                 self._sync()
                 return False
-            if not self._take(wait=True):
+            if self._closing:
+                return True
+            if self._unsynced:
+                self._take(self._flow.pause(time.monotonic()) or None)
+            elif not self._take(_QUIET if self._dirty else _EVER):
                 self._sync()
         return True
 
-    def _take(self, *, wait: bool) -> bool:
-        """Puts what came where it is to wait; `wait`: until something comes, or for a moment when
-        there are commits to sync. Whether there is work.
+    def _take(self, seconds: float | None) -> bool:
+        """Puts what came where it is to wait. Waits so long for something to come (None: not).
+        Whether something came.
         """
+        came = False
         try:
-            if wait:
-                self._put_in(self._inbox.get(timeout=_QUIET if self._dirty else None))
+            if seconds is not None:
+                self._put_in(self._inbox.get(timeout=None if seconds == _EVER else seconds))
+                came = True
             while True:
                 self._put_in(self._inbox.get_nowait())
+                came = True
         except Empty:
-            return bool(self._accepting or self._synced or self._unsynced)
+            return came
 
-    def _put_in(self, came: tuple[deque[Any], object] | None) -> None:
+    def _put_in(self, came: tuple[deque[Any], Sequence[object]] | None) -> None:
         if came is None:
             self._closing = True
-        else:
-            jobs, job = came
-            jobs.append(job)
+            return
+        jobs, put = came
+        jobs.extend(put)
+        if jobs is self._accepting:
+            self._flow.came(len(put), time.monotonic())
 
     def _sync(self) -> None:
         if not self._dirty:

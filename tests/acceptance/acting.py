@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from relay.app import App, Options
-from relay.core.action.episode import alert_key
+from relay.core.alert import alert_key
 from relay.core.event import Event, Noted
 from relay.sandbox.server import Sandbox
 from relay.sandbox.telegram_updates import Query
@@ -28,6 +28,7 @@ from tests.twin_alertmanager import TwinAlertmanager
 TOKEN, CHAT, SPARE = "111:sandboxtoken", -1001, -1002
 DISCORD_USER, CHANNEL, APPLICATION = "555555555555", 7777777, "9000001"
 DISCORD_TOKEN = f"{urlsafe_b64encode(DISCORD_USER.encode()).decode().rstrip('=')}.AAAAAA.{'b' * 27}"
+HOOK, HOOK_TOKEN = 22222222, "hooktoken"
 ANNA, BEN, EVE = 12, 13, 99  # Anna and Ben may do all, Eve may only take
 ANNA_ON_DISCORD = "343434343434"
 ACTIONS = """\
@@ -43,7 +44,9 @@ actions:
 
 @dataclass
 class Acting:
-    """A relay, two Telegram groups, a Discord channel of its bot, and one Alertmanager."""
+    """A relay, two Telegram groups, a Discord channel of its bot, and one Alertmanager: the twin,
+    or those whose addresses `twin_url` has, with spaces between.
+    """
 
     sandbox: Sandbox
     folder: Path
@@ -55,6 +58,9 @@ class Acting:
     more: str = ""
     escalate: str = ""
     interactions: str = "gateway"
+    chat: int = CHAT
+    port: int = 0
+    discord: str = f'channel_id: "{CHANNEL}"'
     poll: str = "1s"
     has_alertmanager: bool = True
     events: list[Event] = field(default_factory=list)
@@ -62,12 +68,18 @@ class Acting:
     address: str = ""
 
     @property
+    def webhook(self) -> str:
+        """A webhook of the channel, as the configuration names it."""
+        return f'webhook_url: "{self.discord_url}/api/webhooks/{HOOK}/{HOOK_TOKEN}"'
+
+    @property
     def running(self) -> App:
         assert self.app is not None
         return self.app
 
     def write(self) -> None:
-        peer = f'{{source: "", urls: ["{self.twin_url}"], poll_interval: {self.poll}}}'
+        urls = json.dumps(self.twin_url.split())
+        peer = f'{{source: "", urls: {urls}, poll_interval: {self.poll}}}'
         peers = f"alertmanagers: [{peer}]" if self.has_alertmanager else ""
         (self.folder / "relay.yml").write_text(f"""\
 global:
@@ -88,8 +100,8 @@ route:
   receiver: ops
 receivers:
   - name: ops
-    telegram_configs: [{{chat_id: {CHAT}}}]
-    discord_configs: [{{channel_id: "{CHANNEL}"}}]
+    telegram_configs: [{{chat_id: {self.chat}}}]
+    discord_configs: [{{{self.discord}}}]
 {self.escalate}
   - name: leads
     telegram_configs: [{{chat_id: {SPARE}}}]
@@ -98,7 +110,7 @@ receivers:
 
     async def start(self) -> None:
         self.write()
-        options = Options(self.folder / "relay.yml", self.folder / "data", port=0)
+        options = Options(self.folder / "relay.yml", self.folder / "data", port=self.port)
         self.app = App(options, (self.events.append,))
         self.address = await self.app.start()
 
@@ -155,7 +167,7 @@ receivers:
         """Waits until the newest message of the group and the channel say all of it."""
 
         def both() -> bool:
-            texts = self.texts(CHAT)
+            texts = self.texts(self.chat)
             return bool(texts) and all(
                 all(words in text for words in wanted) and absent not in text
                 for text in (texts[-1], self.channel())
@@ -164,20 +176,21 @@ receivers:
         try:
             await until(f"both show {wanted}", both)
         except AssertionError as error:
-            error.add_note(json.dumps([self.texts(CHAT), self.channel()], ensure_ascii=False))
+            error.add_note(json.dumps([self.texts(self.chat), self.channel()], ensure_ascii=False))
             error.add_note("\n".join(str(each) for each in self.events[-20:]))
             raise
 
     def buttons(self) -> dict[str, str]:
         """The buttons of the group's newest message: their data by label."""
-        message = self.sandbox.telegram.messages(CHAT)[-1]
+        message = self.sandbox.telegram.messages(self.chat)[-1]
         rows = (message.shown.markup or {}).get("inline_keyboard", [])
         assert isinstance(rows, list)
         return {each["text"]: each["callback_data"] for row in rows for each in row}
 
     def channel_buttons(self) -> dict[str, str]:
         """The same of the channel's newest message."""
-        rows: list[Any] = list(self.sandbox.discord.messages(CHANNEL)[-1].shown.components)
+        newest = self.sandbox.discord.messages(CHANNEL)[-1:]
+        rows: list[Any] = [row for message in newest for row in message.shown.components]
         return {each["label"]: each["custom_id"] for row in rows for each in row["components"]}
 
     def begin_press(self, label: str, user: int = ANNA) -> Query:
@@ -197,12 +210,13 @@ receivers:
     async def press_in_channel(self, label: str, user: str = ANNA_ON_DISCORD) -> SandboxInteraction:
         """Somebody presses in the channel."""
         message = self.sandbox.discord.messages(CHANNEL)[-1]
+        is_bots = message.webhook not in (HOOK,)
         handed = await self.gateway.press(
             self.channel_buttons()[label],
             str(message.id),
             user,
             channel=str(CHANNEL),
-            author=DISCORD_USER,
+            author=DISCORD_USER if is_bots else str(HOOK),
         )
         await until(f"{label} is answered", lambda: handed.answer is not None)
         return handed
@@ -216,13 +230,16 @@ receivers:
 
 
 @asynccontextmanager
-async def acting(sandbox: Sandbox, folder: Path, **changes: str | bool) -> AsyncIterator[Acting]:
+async def acting(
+    sandbox: Sandbox, folder: Path, **changes: str | bool | int
+) -> AsyncIterator[Acting]:
     """All of it, running."""
     telegram, discord = sandbox.telegram, sandbox.discord
     telegram.add_bot(TOKEN, "relay_bot")
     for chat, title in ((CHAT, "On call"), (SPARE, "Leads")):
         hurry(telegram.add_chat(chat, "supergroup", title))
     discord.add_channel(CHANNEL, "alerts")
+    discord.add_webhook(HOOK, HOOK_TOKEN, CHANNEL)
     discord.add_bot(DISCORD_TOKEN, int(DISCORD_USER), int(APPLICATION))
     gateway = GatewaySandbox(DISCORD_TOKEN, sandbox.clock)
     twin = TwinAlertmanager(sandbox.clock)

@@ -16,6 +16,7 @@ from relay.core.routing.matcher import Matcher
 from relay.sandbox.server import Sandbox
 from relay.sandbox.telegram_updates import Query
 from tests.acceptance.acting import (
+    ACTIONS,
     ANNA,
     ANNA_ON_DISCORD,
     APPLICATION,
@@ -99,9 +100,9 @@ async def test_a_press_makes_one_silence_that_all_cards_show_until_it_is_ended(
         assert list(here.buttons()) == ["✋ Take", "🔕 1 h", "🔕 4 h", "🔕 …"]
         assert "You may not" in await here.press("🔕 1 h", EVE)
         assert await here.press("🔕 1 h") == "Asking Alertmanager for 1\u00a0h: 2 alerts."
-        await here.shows("🔕 until", "Anna: Crash: by Anna (telegram 12)")
+        await here.shows("🔕 until", " · Anna\n")
         (comment,) = here.silences
-        assert comment.startswith("Crash: by Anna (telegram 12) [alert-relay ")
+        assert comment.endswith(": Crash, by Anna (telegram 12)]")
         await until("it may be ended", lambda: "🔔 End silence" in here.buttons())
         handed = await here.press_in_channel("🔔 End silence")
         assert handed.shown == "Asking Alertmanager to end it."
@@ -263,19 +264,53 @@ async def test_a_kill_between_a_press_and_its_answer_loses_and_doubles_nothing(
             name = f"Crash{number}"
             await here.post("a", name=name)
             await here.shows(name)
+            await until("it is written down", relay.at_rest)
             query = here.begin_press("🔕 1 h")
             await asyncio.sleep(moment)
             await relay.process.kill()
             relay = await start_relay(running, config)
             await here.shows(name, "🔕 until")
-            assert sum(each.startswith(f"{name}:") for each in here.silences) == 1
+            assert sum(f": {name}, by" in each for each in here.silences) == 1
             await until("it is answered", partial(is_answered, query))
+
+
+WIDE = ACTIONS.replace("may: [take, silence]}", "may: [take, silence, silence_wide]}")
+
+
+@pytest.mark.medium
+async def test_the_whole_group_is_silenced_from_a_menu_that_one_person_sees(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    async with acting(sandbox, tmp_path, actions=WIDE) as here:
+        here.twin.alerts.append({"alertname": "Crash", "pod": "z", "namespace": "elsewhere"})
+        await here.post("a")
+        await here.shows("Crash")
+        assert await here.press("🔕 …") == ""
+        ephemerals = sandbox.telegram.chats[CHAT].ephemerals
+        await until("the menu is there", lambda: bool(ephemerals))
+        (menu,) = ephemerals.values()
+        assert menu.user == ANNA
+        assert "this alert: mutes 1 alert" in menu.text
+        assert "the whole group: mutes 2 alerts, 1 of them elsewhere" in menu.text
+        data = menu.buttons["group: 1 h"]
+        now = sandbox.clock()
+        other = sandbox.telegram.presses_ephemeral(CHAT, menu.id, EVE, data, at=now)
+        await until("it is refused", lambda: other.answer is not None)
+        assert "You may not" in (other.answer or "")
+        query = sandbox.telegram.presses_ephemeral(CHAT, menu.id, ANNA, data, at=now)
+        await here.shows("🔕 until", "Anna")
+        assert "the whole group. It mutes 1 other alert." in (query.answer or "")
+        (silence,) = here.twin.cluster.silences.values()
+        assert [str(each) for each in silence.matchers] == ['alertname="Crash"']
+        await until("the menu is gone", lambda: menu.deleted)
+        assert len(here.texts(CHAT)) == 1
 
 
 @pytest.mark.medium
 async def test_a_silence_of_ones_own_length_by_a_reply_and_by_a_form(
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
+    sandbox.telegram.knows_ephemerals = False
     async with acting(sandbox, tmp_path) as here:
         await here.post("a")
         await here.shows("Crash")
@@ -295,7 +330,8 @@ async def test_a_silence_of_ones_own_length_by_a_reply_and_by_a_form(
         )
         await until("the form is answered", lambda: sent.answer is not None)
         await until("it is silenced", lambda: len(here.silences) == 2)
-        assert here.silences[1].startswith("Other: deploy, by Anna (discord ")
+        assert here.silences[1].startswith("deploy [alert-relay ")
+        await here.shows("Anna: deploy")
 
 
 @pytest.mark.medium

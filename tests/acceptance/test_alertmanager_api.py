@@ -10,7 +10,6 @@ import aiohttp
 import pytest
 
 from relay.alertmanager.client import AlertmanagerClient, transport
-from relay.core.action.episode import alert_key
 from relay.core.action.matchers import CannotSilence, silence_matchers
 from relay.core.action.reconcile import Poll, Suppressed, reconcile
 from relay.core.action.settings import AlertmanagerConfig
@@ -28,6 +27,7 @@ from relay.core.action.silence import (
     next_call,
 )
 from relay.core.action.take import Holder
+from relay.core.alert import alert_key
 from relay.delivery.transport import Transport
 from tests.acceptance.processes import (
     Processes,
@@ -74,9 +74,9 @@ def asking(*labels: dict[str, str], seconds: float = 3600.0, wide: bool = False)
     assert not isinstance(matchers, CannotSilence)
     now = time.time()
     keys = tuple(alert_key(each) for each in labels)
-    comment = "Crash: by Anna (telegram 12)"
+    comment, about = "deploy", "Crash, by Anna (telegram 12)"
     return Silencing(
-        "act1", "", "silence", ANNA, now, keys, labels, matchers, seconds, comment, due=now
+        "act1", "", "silence", ANNA, now, keys, labels, matchers, seconds, comment, about, due=now
     )
 
 
@@ -109,7 +109,7 @@ async def test_a_silence_of_two_pods_mutes_these_and_amtool_shows_it(
     assert (done.state, done.why) == ("done", "")
     (shown,) = json.loads(await amtool(url, "silence", "query", "-o", "json"))
     assert (shown["id"], shown["createdBy"]) == (done.silence_id, "Anna")
-    assert shown["comment"] == "Crash: by Anna (telegram 12) [alert-relay act1]"
+    assert shown["comment"] == "deploy [alert-relay act1: Crash, by Anna (telegram 12)]"
     found = await suppressed(client, POD_A, POD_B, OTHER)
     assert set(found) == {alert_key(POD_A), alert_key(POD_B)}
     end = Silencing(

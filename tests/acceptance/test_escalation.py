@@ -19,6 +19,7 @@ from relay.core.action.settings import (
     Person,
 )
 from relay.core.action.take import Holder, Taken
+from relay.core.routing.matcher import parse
 from relay.core.text.richtext import RichText
 from relay.operate.escalations import escalate
 from tests.build import POLICY, T0, alert, notification
@@ -26,7 +27,7 @@ from tests.world import CHAT, SPARE, SPARE_CHAT, World, telegram_target
 
 ANNA = Person("Anna", "12")
 PLAN = Escalation(
-    (),
+    parse('severity!="none"'),
     (EscalationStep(600.0, mention=(Named(ANNA),)), EscalationStep(1500.0, receiver="leads")),
     every=1800.0,
     times=1,
@@ -43,15 +44,20 @@ class Timetable(World):
         acting = ActingConfig((ANNA,), ActionConfig(()), escalations={"ops": PLAN})
         self.config.load(replace(self.config.current, acting=acting))
         self.passed = 0.0
+        self.escalated: list[float] = []
 
     async def until(self, seconds: float) -> None:
         """Lets time pass to so many seconds after the beginning, looking each second."""
         while self.passed < seconds:
             self.passed = min(seconds, self.passed + 1.0)
             await self.run(self.passed)
+            if not self.store.acting.clocks_due(T0 + self.passed, 1):
+                continue
             done = await self.commit(
                 partial(escalate, self.store, self.config.current, T0 + self.passed)
             )
+            # a message is accepted some moments behind the second of its payload
+            self.escalated += [float(int(self.passed / 2) * 2) for _ in done.escalated]
             for lane in done.lanes:
                 self.wakes[lane] = self.now
         await self.run(seconds + 0.5)
@@ -74,14 +80,38 @@ class Timetable(World):
     async def stop(self, how: str) -> None:
         match how:
             case "taken":
-                await self.press("p1", take=True)
+                await self.press(f"p{self.now}", take=True)
+            case "released":
+                await self.press(f"p{self.now}", take=False)
             case "over":
                 await self.post(notification(alert("a", "resolved", ends=self.now)))
+            case "gone":
+                await self.post(notification(alert("other", severity="none")))
             case "silenced":
-                found = Reconciled({"a": Suppressed("silenced", T0 * 2)}, ())
-                await self.commit(partial(self.store.acting.keep_reconciled, "", found, self.now))
+                await self.reconciled(Reconciled({"a": Suppressed("silenced", T0 * 2)}, ()))
+            case "inhibited":
+                await self.reconciled(Reconciled({"a": Suppressed("inhibited")}, ()))
+            case "free":
+                await self.reconciled(Reconciled({}, ("a",)))
+            case "muted" | "unmuted":
+                await self.mute(self.now + 1e6 if how == "muted" else 0.0)
+            case "another episode":
+                await self.post(notification(alert("a", at=self.now)))
+            case "higher severity":
+                raised = alert("a", at=self.now, severity="critical")
+                await self.post(notification(alert("a"), replace(raised, fingerprint="a-critical")))
             case _:
                 raise AssertionError(how)
+
+    async def reconciled(self, found: Reconciled) -> None:
+        keep = partial(self.store.acting.keep_reconciled, "", found, self.now)
+        for lane in await self.commit(keep):
+            self.wakes[lane] = self.now
+
+    async def mute(self, until: float) -> None:
+        (target,) = self.routing.targets["ops"]
+        muted = replace(target, policy=replace(target.policy, muted_until=until))
+        await self.reload(replace(self.routing, targets={**self.routing.targets, "ops": (muted,)}))
 
 
 async def begin() -> Timetable:
@@ -107,17 +137,6 @@ async def test_each_step_comes_at_its_second_then_the_repeat_then_one_line() -> 
     await world.until(1500.0 + 2 * 1800.0 + 5)
     assert [ring for ring in world.rings() if "1 reminder" in ring]
     assert len(world.rings()) == 2
-
-
-@pytest.mark.parametrize("how", ["taken", "over", "silenced"])
-@pytest.mark.parametrize(("at", "rings"), [(598.0, 0), (602.0, 1)])
-async def test_a_stop_at_the_boundary_second_decides(how: str, at: float, rings: int) -> None:
-    world = await begin()
-    await world.until(at)
-    await world.stop(how)
-    await world.until(1600.0)
-    assert len(world.rings()) == rings
-    assert world.telegram.messages(SPARE_CHAT) == []
 
 
 async def test_a_release_begins_anew_and_a_long_take_is_asked_once() -> None:
@@ -150,6 +169,140 @@ async def test_a_storm_that_nobody_takes_is_one_line_a_minute_of_ten_groups() ->
     await world.until(1000.0)
     shown = [m for m in world.telegram.messages(CHAT) if "📣" in m.text]
     # the card that the chat accepted first is due alone, ten a minute later, and the rest
-    assert [m.text.count("Disk") for m in shown] == [0, 9, 3]
+    assert [m.text.count("Disk") for m in shown] == [1, 10, 4]
     times = [m.sent_at for m in shown]
     assert all(after - before >= 59.0 for before, after in pairwise(times))
+
+
+# The seconds of the steps of PLAN, with what each brings where.
+MENTION, LEADS, REPEAT, LAST = 600.0, 1500.0, 3300.0, 5100.0
+STEPS = {"mention": MENTION, "receiver": LEADS, "repeat": REPEAT, "last line": LAST}
+ASKED = PLAN.taken_for
+FAR = pytest.mark.medium  # many seconds, one by one
+# How long before its effect each event begins: what is no longer listed is held for a while.
+STOPS = {"taken": 0.0, "over": 0.0, "gone": 46.0, "silenced": 0.0, "inhibited": 0.0, "muted": 0.0}
+
+
+@pytest.mark.parametrize("how", STOPS)
+@pytest.mark.parametrize(
+    "step",
+    ["mention", "receiver", *(pytest.param(each, marks=FAR) for each in ("repeat", "last line"))],
+)
+@pytest.mark.parametrize("is_before", [True, False])
+async def test_each_stop_at_the_boundary_second_of_each_step(
+    how: str, step: str, *, is_before: bool
+) -> None:
+    """Two seconds before the step it does not come; behind it, nothing comes any more."""
+    world = await begin()
+    at = STEPS[step]
+    await world.until(at - 2.0 - STOPS[how] if is_before else at + 2.0)
+    await world.stop(how)
+    await world.until(at - 2.0 if is_before else at + 2.0 + STOPS[how])
+    before = world.escalated
+    await world.until(at + 2000.0)
+    assert world.escalated == before
+    assert before == [each for each in STEPS.values() if each < at + (0.0 if is_before else 1.0)]
+
+
+@FAR
+@pytest.mark.parametrize("how", ["over", "gone", "silenced", "inhibited", "muted", "released"])
+@pytest.mark.parametrize("is_before", [True, False])
+async def test_each_stop_at_the_second_in_which_a_take_is_asked_again(
+    how: str, *, is_before: bool
+) -> None:
+    world = await begin()
+    await world.until(100.0)
+    await world.press("p1", take=True)
+    lead = STOPS.get(how, 0.0)
+    await world.until(100.0 + ASKED - 2.0 - lead if is_before else 100.0 + ASKED + 2.0)
+    await world.stop(how)
+    await world.until(100.0 + ASKED + 400.0)
+    assert [ring for ring in world.rings() if "still yours" in ring] == [] or not is_before
+    assert len(world.escalated) == (0 if is_before else 1)
+
+
+# What re-arms it: the stop before it, when that comes, and when it ends.
+REARMS = {
+    "released": ("taken", 700.0, 1000.0),
+    "free": ("silenced", 700.0, 1000.0),
+    "unmuted": ("muted", 1400.0, 1700.0),  # over the time of a step
+    "another episode": ("over", 700.0, 700.0 + POLICY.lifecycle.reopen_window + 2.0),
+    "higher severity": ("taken", 700.0, 1000.0),
+}
+
+
+@pytest.mark.parametrize("how", REARMS)
+async def test_what_re_arms_it_counts_from_that_second(how: str) -> None:
+    stop, at, again = REARMS[how]
+    world = await begin()
+    await world.until(at)
+    assert world.escalated == [600.0]
+    await world.stop(stop)
+    await world.until(again)
+    await world.stop(how)
+    await world.until(again + MENTION - 5.0)
+    assert world.escalated == [600.0]
+    await world.until(again + MENTION + 35.0)  # a mute that ends is seen within half a minute
+    assert len(world.escalated) == 2
+
+
+async def test_a_flap_goes_on_with_the_clock_and_with_the_take() -> None:
+    world = await begin()
+    await world.until(500.0)
+    await world.stop("over")
+    await world.until(550.0)
+    await world.stop("another episode")
+    await world.until(620.0)
+    assert world.escalated == [600.0]
+    await world.stop("taken")
+    await world.until(700.0)
+    await world.stop("over")
+    await world.until(900.0)
+    await world.stop("another episode")
+    await world.until(3000.0)
+    assert world.escalated == [600.0]
+
+
+async def test_a_step_that_is_removed_does_not_come_and_a_new_one_counts_from_the_start() -> None:
+    world = await begin()
+    await world.until(700.0)
+    one = Escalation((), (EscalationStep(900.0, mention=(Named(ANNA),)),))
+    acting = replace(world.config.current.acting, escalations={"ops": one})
+    world.config.load(replace(world.config.current, acting=acting))
+    await world.commit(world.store.acting.look_again)
+    await world.until(3000.0)
+    assert world.escalated == [600.0, 900.0]
+
+
+async def test_a_kill_between_a_step_and_its_message_loses_and_doubles_no_ring() -> None:
+    world = await begin()
+    await world.until(599.0)
+    world.passed = 601.0
+    await world.run(600.9)
+    done = await world.commit(partial(escalate, world.store, world.config.current, T0 + 601.0))
+    assert done.escalated == ("ops",)
+    world.dying = True
+    for lane in done.lanes:
+        world.wakes[lane] = world.now
+        with pytest.raises(KeyboardInterrupt):
+            await world.run(601.0)
+    await world.restart()
+    await world.until(700.0)
+    assert len(world.rings()) == 1
+
+
+async def test_what_a_chat_cannot_be_told_its_fallback_is() -> None:
+    world = Timetable()
+    ops, leads = world.routing.targets["ops"][0], world.routing.targets["leads"][0]
+    falling = replace(ops, policy=replace(ops.policy, fallback="leads"))
+    routing = replace(world.routing, targets={"ops": (falling,), "leads": (leads,)})
+    await world.reload(routing)
+    await world.post(notification(alert("a")))
+    await world.until(1.0)
+    world.telegram.kick(CHAT)
+    await world.post(notification(alert("a"), alert("b")))
+    await world.until(599.0)
+    assert "b" in world.telegram.messages(SPARE_CHAT)[0].text
+    assert world.rings(SPARE_CHAT) == []
+    await world.until(605.0)
+    assert len(world.rings(SPARE_CHAT)) == 1

@@ -167,7 +167,9 @@ receivers:
     api = "https://discord.com/api/v10"
     assert target.lane == LaneKey("discord", api, "1234567890123", "1234567", "99")
     assert target.endpoint.secret == Secret(DISCORD)
-    assert target.endpoint.former == Secret(hook)
+    assert target.endpoint.former is not None
+    assert target.endpoint.former.secret == Secret(hook)
+    assert not target.endpoint.former.lane.chat
     assert "canary" in {each.reveal() for each in target.endpoint.secrets}
     assert found.active.acting.discord == DiscordBot(
         api, "1234567890123", Secret(DISCORD), HttpOptions()

@@ -47,23 +47,49 @@ def test_the_whole_timetable_of_what_nobody_takes() -> None:
 
 
 STOPS: tuple[Event, ...] = ("taken", "over", "suppressed", "muted")
+TAKEN = happened(START, "taken", 1000.0)
+# Each kind of step: the clock before it, and its second.
+STEPS: dict[str, tuple[EscalationClock, float]] = {
+    "mention": (START, 1600.0),
+    "receiver": (due_now(START, PLAN, 1600.0)[0], 2500.0),
+    "repeat": (due_now(START, PLAN, 2500.0)[0], 4300.0),
+    "last line": (due_now(due_now(START, PLAN, 4300.0)[0], PLAN, 6100.0)[0], 7900.0),
+    "asked again": (TAKEN, 8200.0),
+}
+# What a stop leaves of the question to who took it: taking it again moves it.
+ENDS_QUESTION: tuple[Event, ...] = (*STOPS, "released")
 
 
-@pytest.mark.parametrize("event", STOPS)
-@pytest.mark.parametrize("at", [599.0, 600.0])
+def events_of(step: str) -> tuple[Event, ...]:
+    return ENDS_QUESTION if step == "asked again" else STOPS
+
+
+PAIRS = [(step, event) for step in STEPS for event in events_of(step)]
+
+
+@pytest.mark.parametrize(("step", "event"), PAIRS)
+@pytest.mark.parametrize("before", [1.0, 0.0])
 def test_what_stops_it_in_the_second_before_a_step_and_in_its_second(
-    event: Event, at: float
+    step: str, event: Event, before: float
 ) -> None:
     """At the boundary the stop that is written first counts: nobody is rung for what is in hand."""
-    clock = happened(START, event, 1000.0 + at)
-    assert due_now(clock, PLAN, 1600.0) == (clock, ())
+    clock, at = STEPS[step]
+    assert due_now(clock, PLAN, at - 1.0) == (clock, ())
+    assert len(due_now(clock, PLAN, at)[1]) == 1
+    stopped = happened(clock, event, at - before)
+    assert due_now(stopped, PLAN, at) == (stopped, ())
 
 
-@pytest.mark.parametrize("event", STOPS)
-def test_what_comes_after_a_step_stops_the_next_one(event: Event) -> None:
-    clock, found = due_now(START, PLAN, 1600.0)
-    assert found == (StepDue(ANNA, 1600.0),)
-    assert due_now(happened(clock, event, 1600.0), PLAN, 2500.0)[1] == ()
+@pytest.mark.parametrize(("step", "event"), PAIRS)
+def test_what_comes_in_the_second_of_a_step_behind_it_stops_what_would_follow(
+    step: str, event: Event
+) -> None:
+    clock, at = STEPS[step]
+    done, _ = due_now(clock, PLAN, at)
+    stopped = happened(done, event, at)
+    until = at + PLAN.taken_for - 1.0 if event == "taken" else at + 100_000.0
+    if event != "released":  # nobody has it any more by then: it goes on as it began
+        assert due_now(stopped, PLAN, until) == (stopped, ())
 
 
 @pytest.mark.parametrize(
@@ -80,13 +106,6 @@ def test_another_reason_does_not_start_it(wrong: Event) -> None:
     stopped = happened(START, "over", 1700.0)
     assert happened(stopped, wrong, 2000.0) == stopped
     assert happened(START, wrong, 2000.0) == START
-
-
-def test_a_raise_starts_it_anew_unless_somebody_has_it() -> None:
-    clock, _ = due_now(START, PLAN, 1600.0)
-    assert due(happened(clock, "raised", 1700.0), PLAN) == StepDue(ANNA, 2300.0)
-    taken = happened(clock, "taken", 1650.0)
-    assert happened(taken, "raised", 1700.0) == taken
 
 
 def test_time_counts_from_the_first_message_that_a_chat_accepted() -> None:

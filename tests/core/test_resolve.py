@@ -386,3 +386,51 @@ tests:
     )
     assert rules.tests == 2
     assert not faults
+
+
+def test_each_platform_mentions_those_of_the_words_whom_it_knows() -> None:
+    """A word alone is told of every alert, `who` beside matchers of those that match."""
+    rules, faults = resolved(f"""\
+{BOT}people: [{{name: Anna, telegram: 12345, discord: "678"}}]
+{ROUTE}receivers:
+  - name: ops
+    mentions: [Anna, "discord_role:111", {{matchers: [a=b], who: ["telegram_user:9"]}}]
+    telegram_configs: [{{chat_id: -1}}]
+    discord_configs: [{{webhook_url: "https://discord.com/api/webhooks/1/token"}}]
+""")
+    assert not faults
+    told = {each.lane.platform: each.policy.mentions for each in rules.routing.targets["ops"]}
+    assert told == {
+        "telegram": (
+            MentionRule((), Mention("user", "12345", "Anna")),
+            MentionRule(matchers("a=b"), Mention("user", "9", "9")),
+        ),
+        "discord": (
+            MentionRule((), Mention("user", "678", "Anna")),
+            MentionRule((), Mention("role", "111", "111")),
+        ),
+    }
+
+
+@pytest.mark.parametrize(
+    ("mentions", "said"),
+    [
+        ('"discord_role:111"', "this mentions nobody on telegram"),
+        ("everyone", "a mention names a person, a user or a role"),
+        ("Anan", 'unknown person "Anan"'),
+        ('"telegram_user:bob"', "a user is known by its number, not by its name"),
+        ("{matchers: [a=b], who: [Bob]}", 'unknown person "Bob"'),
+        ("{matchers: [a=b], who: [Anna], user: 5}", 'a mention needs one of "user", "role" and'),
+    ],
+)
+def test_a_word_that_mentions_nobody_is_told_of(mentions: str, said: str) -> None:
+    text = f"""\
+{BOT}people: [{{name: Anna, telegram: 12345}}]
+{ROUTE}receivers:
+  - name: ops
+    telegram_configs: [{{chat_id: -1, mentions: [{mentions}]}}]
+"""
+    config, faults = parse("relay.yml", text.encode(), PLATFORMS)
+    assert config is not None
+    _, more = resolve(config, Files("/etc/relay", {}, builtin=TEMPLATES), "serve")
+    assert any(said in fault.message for fault in (*faults, *more)), (faults, more)

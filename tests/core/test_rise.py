@@ -10,6 +10,7 @@ from relay.core.card.plan import plan
 from relay.core.card.step import Edit, MessageRef, Post, Reply
 from relay.core.card.view import View
 from relay.core.template.build_view import build_view
+from relay.core.template.links import silence
 from tests.build import POLICY, T0, arriving, card
 
 REF = MessageRef("-1", "", "7")
@@ -49,6 +50,21 @@ def test_a_rise_rings_as_such_and_is_one_line_with_its_twin() -> None:
     (line,) = _view(raised, 100).alerts
     assert (line.labels["severity"], line.was, line.was_since) == ("critical", "warning", T0)
     assert len(line.twins) == 1
+    # The silence covers both.
+    assert {labels["severity"] for labels in line.firing_labels} == {"critical", "warning"}
+    assert "severity" not in silence(replace(_view(raised, 100), external_url="https://am.example"))
+
+
+def test_a_copy_of_another_replica_is_no_news() -> None:
+    one = replace(_alert("db-1", "critical", 30), fingerprint="one")
+    one = replace(one, labels={**one.labels, "prometheus_replica": "prometheus-0"})
+    two = replace(_alert("db-1", "critical"), fingerprint="two")
+    two = replace(two, labels={**two.labels, "prometheus_replica": "prometheus-1"})
+    known = _shown(_after(card(), 31, one, seq=1), 32)
+    both = _after(known, 100, one, two, seq=2)
+    assert isinstance(plan(both, POLICY, T0 + 100), Edit)
+    (line,) = _view(both, 100).alerts
+    assert (line.fingerprints, line.starts_at) == (("two", "one"), T0)
 
 
 def test_what_falls_is_no_news() -> None:

@@ -6,7 +6,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.action.matchers import CannotSilence, muted_besides, silence_matchers
+from relay.core.action.matchers import (
+    CannotSilence,
+    group_matchers,
+    muted_besides,
+    silence_matchers,
+)
 from relay.core.alert import Labels
 from relay.core.routing.matcher import matches
 
@@ -121,3 +126,32 @@ def test_what_is_muted_besides_is_counted() -> None:
     crossed = {**POD_A, "container": "x"}
     present = [POD_A, {**POD_B, "container": "x"}, crossed, {**POD_A, "namespace": "db"}]
     assert muted_besides(found, [POD_A, {**POD_B, "container": "x"}], present) == 1
+
+
+@pytest.mark.parametrize(
+    ("alerts", "group", "wanted"),
+    [
+        ([POD_A], {"alertname": "Crash"}, ['alertname="Crash"']),
+        ([POD_A, POD_B], {"namespace": "web"}, ['alertname="Crash"', 'namespace="web"']),
+        ([POD_A, {**POD_B, "alertname": "Down"}], {"namespace": "web"}, ['namespace="web"']),
+        # without a grouping what they share; never every critical alert
+        ([POD_A], {}, ['alertname="Crash"', 'namespace="web"', 'severity="critical"']),
+        (
+            [POD_A, {**POD_B, "alertname": "Down"}],
+            {"severity": "critical"},
+            ['namespace="web"', 'severity="critical"'],
+        ),
+        ([POD_A, {"alertname": "Down", "severity": "critical"}], {"severity": "critical"}, None),
+        ([], {}, None),
+    ],
+)
+def test_the_whole_group_is_its_labels_and_the_name_that_all_share(
+    alerts: list[Labels], group: Labels, wanted: list[str] | None
+) -> None:
+    found = group_matchers(alerts, group)
+    if wanted is None:
+        assert isinstance(found, CannotSilence)
+    else:
+        assert not isinstance(found, CannotSilence)
+        assert [str(each) for each in found] == wanted
+        assert all(matches(found, labels) for labels in alerts)

@@ -15,7 +15,7 @@ from relay.cli.config import field_docs
 from relay.config.schema import file_model
 from relay.core.secret import Secret
 from relay.platforms import PLATFORMS, scalar
-from relay.platforms.entry import Entry, FileName, Shared
+from relay.platforms.entry import Entry, FileName, MentionOrWord, Shared
 from relay.platforms.telegram.config import Chat
 
 _NAMES: tuple[tuple[object, str], ...] = (
@@ -36,6 +36,7 @@ _NAMES: tuple[tuple[object, str], ...] = (
     (scalar.Years, "years"),
     (Chat, "number, or [by label](#chosen-by-a-label)"),
     (FileName, "file, or [by label](#chosen-by-a-label)"),
+    (MentionOrWord, "[Mention](#mention) or word"),
     (str, "text"),
     (bool, "true or false"),
     (int, "number"),

@@ -17,6 +17,7 @@ from relay.platforms.discord.ed25519 import verifies
 from relay.platforms.discord.interactions import (
     REPLAY,
     TAKE_COMMAND,
+    FormChoice,
     IgnoredInteraction,
     Interaction,
     Ping,
@@ -148,9 +149,21 @@ def test_every_answer_is_in_its_form() -> None:
     assert data["components"][0]["components"][0]["custom_id"] == "1o.abc"
     for body in (private, noted(), pong()):
         assert wrong(3, body) == ""
-    asked = form("Silence", "1m.abc", "How long?", "Why?")
+    one = FormChoice("silence", "this alert: mutes 1 alert")
+    asked = form("Silence", "1m.abc", "What?", [one], "How long?", "Why?")
     assert wrong(3, asked) == ""
     assert wrong(5, asked) != ""
+    both = form(
+        "Silence", "1m.abc", "What?", [one, FormChoice("group", "all")], "How long?", "Why?"
+    )
+    assert wrong(3, both) == ""
+    assert (str(asked).count("'type': 18"), str(both).count("'type': 18")) == (2, 3)
+
+
+def test_the_choice_of_a_form_is_read_from_its_select() -> None:
+    select = {"type": 18, "component": {"type": 3, "custom_id": "scope", "values": ["group"]}}
+    found = read({**PRESS, "type": 5, "data": {"custom_id": "1m.abc", "components": [select]}})
+    assert found.values == {"scope": "group"}
 
 
 def test_answers_go_where_the_interaction_says_and_show_no_secret() -> None:

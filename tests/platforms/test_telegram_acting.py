@@ -3,6 +3,8 @@
 import json
 
 import pytest
+from aiogram import methods
+from aiogram.types import InlineKeyboardMarkup
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -10,6 +12,7 @@ from relay.core.bot.account import Bot
 from relay.core.bot.update import CallbackQuery, ChatInfo, Ignored, Seen, Topic, Update, Written
 from relay.core.routing.lane import HttpOptions
 from relay.core.secret import Secret
+from relay.core.text.message import Button
 from relay.platforms.http import Request
 from relay.platforms.telegram.acting import (
     LONGEST_ANSWER,
@@ -17,10 +20,14 @@ from relay.platforms.telegram.acting import (
     answer_callback_query,
     ask,
     asked_message,
+    delete_ephemeral,
     delete_message,
+    ephemeral_probe,
     get_chat_member,
+    knows_ephemerals,
     member_rights,
     place,
+    send_ephemeral,
 )
 from relay.platforms.telegram.bot import Refusal, Result
 from relay.platforms.telegram.updates import ALLOWED, update
@@ -99,6 +106,15 @@ def test_another_answer_is_only_seen_and_an_anonymous_one_has_no_person() -> Non
     hidden = wrote("90m", sender_chat=GROUP, **{"from": {"id": 1087968824, "is_bot": True}})
     assert isinstance(hidden, Written)
     assert hidden.user == 0
+
+
+def test_a_press_in_a_message_that_one_person_sees_has_its_id() -> None:
+    found = pressed(message={"message_id": 0, "ephemeral_message_id": 3, "chat": GROUP, "date": 1})
+    assert isinstance(found, CallbackQuery)
+    assert (found.message, found.ephemeral) == ("", 3)
+    both = pressed(message={**MESSAGE, "ephemeral_message_id": 3})
+    assert isinstance(both, CallbackQuery)
+    assert (both.message, both.ephemeral) == ("5", 0)
 
 
 odd = st.recursive(
@@ -181,3 +197,50 @@ def test_the_place_of_a_button_is_the_bot_in_its_chat() -> None:
     assert "canary" not in place(BOT, "-1001")
     assert asked_message(Result({"message_id": 40})) == "40"
     assert asked_message(Refusal(400, "x")) == ""
+
+
+QUERY = CallbackQuery(1, "q1", CHAT, Topic("7"), "5", 12, "Anna", "en", "1m.abc", 3)
+ROWS = ((Button("30 min", "1s.abc"),), (Button("other …", "1a.abc"),))
+
+
+@pytest.mark.parametrize(
+    ("asked", "method"),
+    [
+        (send_ephemeral(BOT, QUERY, "For how long?", ROWS), methods.SendMessage),
+        (ephemeral_probe(BOT, QUERY), methods.DeleteEphemeralMessage),
+        (delete_ephemeral(BOT, QUERY), methods.DeleteEphemeralMessage),
+    ],
+)
+def test_messages_that_one_person_sees_are_as_aiogram_types_them(
+    asked: Request, method: type[methods.TelegramMethod[object]]
+) -> None:
+    """They are newer (Bot API 10.3) than the specification that other calls are judged by."""
+    body = json.loads(asked.body)
+    read = method.model_validate(body)
+    assert asked.name == method.__api_method__
+    assert set(body) <= set(method.model_fields), "a parameter that aiogram does not know"
+    assert read.model_dump(exclude_unset=True, mode="json", warnings=False)["chat_id"] == int(
+        CHAT.id
+    )
+    if isinstance(read, methods.SendMessage):
+        told = read.ephemeral_message_parameters
+        assert told is not None
+        assert (told.receiver_user_id, told.callback_query_id) == (12, "q1")
+        assert set(body["ephemeral_message_parameters"]) <= set(type(told).model_fields)
+        assert isinstance(read.reply_markup, InlineKeyboardMarkup)
+
+
+@pytest.mark.parametrize(
+    ("answer", "knows"),
+    [
+        (Result(True), True),
+        (Refusal(400, "message to delete not found"), True),
+        (Refusal(404, "Not Found: method not found"), False),
+        (Refusal(429, "Too Many Requests"), None),
+        (Refusal(0, "no answer"), None),
+    ],
+)
+def test_an_older_server_is_known_by_its_answer(
+    answer: Result | Refusal, knows: bool | None
+) -> None:
+    assert knows_ephemerals(answer) is knows

@@ -20,7 +20,7 @@ import telegram.error
 from aiogram import exceptions as refused
 from aiogram.client.session.aiohttp import AiohttpSession
 from aiogram.client.telegram import TelegramAPIServer
-from aiogram.types import BufferedInputFile, ReplyParameters
+from aiogram.types import BufferedInputFile, EphemeralMessageParameters, ReplyParameters
 from telegram.request import HTTPXRequest
 
 from relay.sandbox import server
@@ -114,6 +114,28 @@ async def test_aiogram_reads_a_message_through_its_life(client: Client, gram: ai
     assert isinstance(edited, aiogram.types.Message)
     assert (edited.text, edited.edit_date) == ("calm", int(client.clock.now))
     assert await gram.delete_message(FORUM, sent.message_id) is True
+
+
+async def test_aiogram_sends_reads_edits_and_deletes_a_message_that_one_person_sees(
+    client: Client, gram: aiogram.Bot
+) -> None:
+    own = EphemeralMessageParameters(receiver_user_id=12)
+    sent = await gram.send_message(GROUP, "For how long?", ephemeral_message_parameters=own)
+    assert (sent.message_id, sent.ephemeral_message_id) == (0, 1)
+    assert sent.receiver_user is not None
+    assert sent.receiver_user.id == 12
+    assert await gram.edit_ephemeral_message_text(GROUP, 12, 1, text="Done.")
+    assert client.sandbox.telegram.chats[GROUP].ephemerals[1].text == "Done."
+    assert await gram.delete_ephemeral_message(GROUP, 12, 1)
+    with pytest.raises(refused.TelegramBadRequest):
+        await gram.delete_ephemeral_message(GROUP, 12, 1)
+    assert client.sandbox.telegram.messages(GROUP) == []
+    client.sandbox.telegram.knows_ephemerals = False
+    with pytest.raises(refused.TelegramNotFound):
+        await gram.delete_ephemeral_message(GROUP, 12, 1)
+    await gram.send_message(GROUP, "For how long?", ephemeral_message_parameters=own)
+    assert len(client.sandbox.telegram.messages(GROUP)) == 1  # to everyone
+    assert "unknown parameter" in client.sandbox.telegram.remarks[-1].what
 
 
 async def test_aiogram_reads_bots_chats_files_and_channels(gram: aiogram.Bot) -> None:

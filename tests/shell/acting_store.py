@@ -15,7 +15,7 @@ from relay.core.action.press import (
     Question,
     ShownCard,
 )
-from relay.core.action.reconcile import Reconciled, Suppressed
+from relay.core.action.reconcile import AbsentAlert, Presence, Reconciled, Suppressed
 from relay.core.action.rights import Presser
 from relay.core.action.silence import Silencing
 from relay.core.action.take import Taken
@@ -37,6 +37,7 @@ class MemoryActing:
     silencings: dict[str, Silencing] = field(default_factory=dict)
     presses: list[tuple[Press, PressEffects, float]] = field(default_factory=list)
     questions: dict[MessagePlace, Question] = field(default_factory=dict)
+    presences: dict[str, Presence] = field(default_factory=dict)
     broken: bool = False
 
     def show(self, lane: LaneKey, message: str, card: ShownCard) -> None:
@@ -121,6 +122,15 @@ class MemoryActing:
             for alert in card.alerts
         ]
 
+    def asked_for(self, source: str, also: Sequence[str] = ()) -> dict[str, AbsentAlert]:
+        return {
+            alert.key: AbsentAlert(
+                self.presences.get(alert.key) or Presence("left", alert.seen), alert.labels
+            )
+            for alert in self._shown(source)
+            if alert.key in self.presences or alert.key in also
+        }
+
     def known_suppressed(self, source: str) -> dict[str, Suppressed]:
         keys = self.shown_alerts(source)
         return {key: each for key, each in self.suppressed.items() if key in keys}
@@ -133,6 +143,7 @@ class MemoryActing:
         self.suppressed |= reconciled.suppressed
         for key in reconciled.freed:
             self.suppressed.pop(key, None)
+        self.presences |= reconciled.presences
         return tuple(self.lanes.values())
 
 

@@ -14,6 +14,7 @@ from relay.alertmanager.client import transport
 from relay.alertmanager.runner import AlertmanagerRunner
 from relay.core.action.episode import ShownAlert
 from relay.core.action.press import ShownCard
+from relay.core.action.reconcile import Presence, Suppressed
 from relay.core.action.settings import AlertmanagerConfig
 from relay.core.action.silence import Silencing
 from relay.core.action.take import Holder
@@ -229,3 +230,38 @@ async def test_whatever_is_lost_or_killed_no_action_makes_two_silences(
     assert len(made) <= 1
     if world.store.silencings["act1"].state == "done":
         assert len(made) == 1
+
+
+async def test_what_left_a_list_is_asked_for_on_every_peer_and_again_two_minutes_later(
+    world: World,
+) -> None:
+    runner = world.runner()
+    world.store.presences[ALERT.key] = Presence("left", NOW)
+    await runner.look()
+    assert world.store.presences[ALERT.key].state == "present"
+    world.twins[0].alerts.clear()
+    await runner.look()  # the other peer has it: alerts are not gossiped
+    assert world.store.presences[ALERT.key].state == "present"
+    world.twins[1].alerts.clear()
+    next_at = await runner.look()
+    assert world.store.presences[ALERT.key].state == "absent"
+    assert next_at == pytest.approx(world.clock.now + 120.0, abs=2.0)
+    world.clock.now += 121.0
+    for twin in world.twins:
+        twin.faults.extend(["busy"] * 9)
+    await runner.look()
+    assert world.store.presences[ALERT.key].state == "absent"
+    for twin in world.twins:
+        twin.faults.clear()
+    await runner.look()
+    assert world.store.presences[ALERT.key].state == "gone"
+    filters = [call for call in world.twins[0].calls if "filter=" in call]
+    assert filters[0].count("filter=") == len(LABELS)
+
+
+async def test_what_is_freed_is_asked_for_in_the_same_look(world: World) -> None:
+    runner = world.runner()
+    world.store.suppressed[ALERT.key] = Suppressed("silenced", NOW + 100, "Ben", "", "s1")
+    await runner.look()
+    assert world.store.suppressed == {}
+    assert world.store.presences[ALERT.key].state == "present"

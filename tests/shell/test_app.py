@@ -153,7 +153,9 @@ async def test_the_relay_at_work_syncs_each_commit_as_the_storage_does_that_surv
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with life(sandbox, tmp_path) as here:
-        db = here.running._store._db
+        store = here.running._store
+        assert isinstance(store, SqliteStore)
+        db = store._db
         found = await here.running._writer.run(
             lambda: [
                 db.execute(f"PRAGMA {setting}").fetchone()

@@ -35,7 +35,7 @@ WALL = re.compile(
     r"\btime\.(time|time_ns|localtime|gmtime|ctime)\b|\.(now|today|utcnow)\((UTC|\))|unixepoch|julianday|CURRENT_TIME|'now'"
 )
 READERS = {
-    "clock.py": 1,  # at the start, and to tell how far it is from the steady one
+    "clock.py": 2,  # at the start, and to tell how far it is from the steady one
     "store/sqlite/database.py": 1,  # the name of a file
 }
 
@@ -202,6 +202,7 @@ async def test_a_clock_set_forward_under_a_relay_is_joined_and_no_retry_after_en
         await until("it was refused", lambda: bool(sandbox.faults.struck), within=5)
         refused, right = time.monotonic(), time.time
         monkeypatch.setattr(time, "time", lambda: right() + 3 * HOUR)
+        assert here.running._clock_watch
         await here.running._clock_watch.look()
         assert abs(here.running._clock() - time.time()) < 1
         await here.shows(GROUP, "db-1")

@@ -18,6 +18,7 @@ from relay.core.text.richtext import RichText
 from relay.delivery.transport import Transport
 from relay.platforms.discord.gateway import GatewaySession
 from relay.platforms.discord.interactions import (
+    FormChoice,
     Interaction,
     Interactions,
     answer,
@@ -210,7 +211,9 @@ async def test_the_local_discord_takes_one_answer_within_three_seconds(world: Wo
 
     command = await world.sandbox.command("Take", "444444", "333333", webhook="99999")
     await until(lambda: len(world.heard) == 1)
-    asked = form("Silence", "1m.abc", "How long?", "Why?")
+    asked = form(
+        "Silence", "1m.abc", "What?", [FormChoice("silence", "this alert")], "How long?", "Why?"
+    )
     assert await status(asked) == 204
     assert await status(noted()) == 400  # 40060
     await world.sandbox.submit(command, {"duration": "90m"}, "333333")

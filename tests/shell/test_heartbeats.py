@@ -7,6 +7,8 @@ import pytest
 
 from relay.active_config import CurrentConfig
 from relay.config.template_check import compiled
+from relay.core.action.beat_notice import notification
+from relay.core.action.heartbeat import Beat
 from relay.core.action.reconcile import PeerStatus, Poll, SeenAlert, SeenSilence
 from relay.core.action.settings import ActingConfig, HeartbeatConfig
 from relay.core.active_config import ActiveConfig
@@ -97,7 +99,7 @@ async def test_it_is_lost_to_the_second_told_once_then_every_four_hours_and_back
     world.hear()
     assert len(await world.at(20_010.0)) == 3
     back = world.told[2].alerts[0]
-    assert (back.status, back.starts_at, back.ends_at) == ("resolved", 10.0, 20_000.0)
+    assert (back.status, back.starts_at, back.ends_at) == ("resolved", 10.001, 20_000.0)
     assert len(await world.at(20_359.0)) == 3
     assert len(await world.at(20_360.0)) == 4
 
@@ -164,3 +166,11 @@ async def test_one_that_is_configured_no_more_is_forgotten() -> None:
     await world.at(9999.0)
     assert world.told == []
     assert world.store.acting.beats() == ()
+
+
+async def test_a_loss_behind_the_one_beat_that_ended_another_is_an_episode_of_its_own() -> None:
+    beat, config = Beat("eu", (), 100.0), WATCHDOG
+    over = notification(config, beat, "back", 200.0, firing=False).alerts[0]
+    next_one = notification(config, Beat("eu", (), 200.0), "NO NEWS", 560.0, firing=True).alerts[0]
+    assert over.ends_at is not None
+    assert next_one.starts_at > over.ends_at

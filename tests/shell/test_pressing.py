@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from msgspec.structs import replace
 
 from relay.active_config import CurrentConfig
-from relay.bot.pressing import QUESTION_LIVES, Presses
+from relay.bot.menus import QUESTION_LIVES
+from relay.bot.pressing import Presses
 from relay.config.template_check import compiled
 from relay.core.action.episode import ShownAlert
 from relay.core.action.press import MOST_PRESSES, ShownCard
@@ -29,11 +30,12 @@ from relay.core.action.settings import (
     Person,
 )
 from relay.core.active_config import ActiveConfig
-from relay.core.alert import GroupId
+from relay.core.alert import GroupId, Labels
 from relay.core.bot.account import Bot
 from relay.core.bot.update import BotId, CallbackQuery, ChatInfo, Topic, Written
 from relay.core.event import Event
 from relay.core.routing.lane import HttpOptions, LaneKey, Policy
+from relay.core.routing.matcher import Matcher
 from relay.core.routing.route import Route, Routing
 from relay.core.secret import Secret
 from relay.platforms.discord.interactions import Interaction
@@ -47,7 +49,7 @@ ALERTS = GroupId("", "am", "{}")
 TELEGRAM = LaneKey("telegram", API, "7", "-1001")
 DISCORD = LaneKey("discord", "https://discord.com/api/v10", "5555555", "777777")
 ANNA = Person("Anna", "12", "343434")
-ALERT = ShownAlert({"alertname": "A"}, 900.0, seq=3)
+ALERT = ShownAlert({"alertname": "A", "job": "api"}, 900.0, seq=3)
 CARD = ShownCard("", "", {"alertname": "A"}, (ALERT,), title="A", seq=3)
 RULES = (
     ActionRule((Named(ANNA), ChatAdmins()), frozenset({"take", "silence"}), words=("Anna",)),
@@ -66,6 +68,8 @@ class World:
     woken: list[LaneKey] = field(default_factory=list)
     members: dict[int, dict[str, object]] = field(default_factory=dict)
     rings: int = 0
+    present: tuple[Labels, ...] = (ALERT.labels,)
+    ephemerals: bool = False
     _number: Any = field(default_factory=lambda: count(1))
 
     def __post_init__(self) -> None:
@@ -93,7 +97,11 @@ class World:
             self.woken.extend,
             self.ring,
             lambda: f"act{next(self._number)}",
+            self.count,
         )
+
+    async def count(self, _source: str, _matchers: tuple[Matcher, ...]) -> tuple[Labels, ...]:
+        return self.present
 
     def ring(self) -> None:
         self.rings += 1
@@ -104,6 +112,8 @@ class World:
             user = json.loads(request.body)["user_id"]
             found = self.members.get(user, {"status": "member"})
             return Response(200, {}, json.dumps({"ok": True, "result": found}).encode())
+        if request.name == "deleteEphemeralMessage" and not self.ephemerals:
+            return Response(404, {}, b'{"ok":false,"error_code":404,"description":"Not Found"}')
         return Response(200, {}, b'{"ok":true,"result":{"message_id":90}}')
 
     def data(self, lane: LaneKey, verb: Verb, number: int = 0) -> str:
@@ -111,12 +121,18 @@ class World:
         return encode(said, KEY, button_place(lane))
 
     async def press(
-        self, verb: Verb, user: int = 12, number: int = 0, data: str = "", message: str = "5"
+        self,
+        verb: Verb,
+        user: int = 12,
+        number: int = 0,
+        data: str = "",
+        message: str = "5",
+        ephemeral: int = 0,
     ) -> dict[str, Any]:
         """A press on Telegram; the answer as it was sent."""
         query = CallbackQuery(
             next(self._number), f"q{next(self._number)}", GROUP, Topic(), message, user,
-            f"P{user}", "en", data or self.data(TELEGRAM, verb, number),
+            f"P{user}", "en", data or self.data(TELEGRAM, verb, number), ephemeral,
         )  # fmt: skip
         await self.presses.press(BOT_ID, query)
         return self.answers()[-1]
@@ -255,9 +271,97 @@ async def test_how_long_is_asked_by_a_form_on_discord(world: World) -> None:
     short = replace(sent, id="700002", values={"duration": "90m", "reason": "deploy\nnow"})
     assert "1\xa0h\xa030\xa0min" in (await world.interact(short))["data"]["content"]
     (silencing,) = world.store.silencings.values()
-    assert silencing.comment == "A: deploy now, by Anna (discord 343434)"
+    assert (silencing.comment, silencing.about) == ("deploy now", "A, by Anna (discord 343434)")
     wrong = replace(sent, id="700003", values={"duration": "soon"})
     assert "not a duration" in (await world.interact(wrong))["data"]["content"]
+
+
+OTHER = {"alertname": "A", "job": "elsewhere"}
+WIDE = ActionRule((Named(ANNA),), frozenset({"take", "silence", "silence_wide"}), words=("Anna",))
+
+
+def allow_wide(world: World) -> None:
+    acting = replace(world.config.current.acting, actions=ActionConfig((WIDE,)))
+    world.config.load(replace(world.config.current, acting=acting))
+    world.present = (ALERT.labels, OTHER)
+
+
+async def test_a_form_offers_the_group_with_its_count_to_who_may_silence_it(world: World) -> None:
+    form = await world.interact(world.interaction("menu"))
+    (duration, _) = form["data"]["components"]
+    assert duration["description"] == "this alert: mutes 1 alert"
+    allow_wide(world)
+    asked = world.interaction("menu")
+    form = await world.interact(replace(asked, id="700010"))
+    options = form["data"]["components"][0]["component"]["options"]
+    assert [(each["value"], each["label"]) for each in options] == [
+        ("silence", "this alert: mutes 1 alert"),
+        ("group", "the whole group: mutes 2 alerts, 1 of them elsewhere"),
+    ]
+    values = {"duration": "2h", "scope": "group"}
+    told = await world.interact(replace(asked, id="700011", kind="form", values=values))
+    assert told["data"]["content"] == (
+        "Asking Alertmanager for 2\xa0h: the whole group. It mutes 1 other alert."
+    )
+    (silencing,) = world.store.silencings.values()
+    assert [str(each) for each in silencing.matchers] == ['alertname="A"']
+
+
+async def test_who_may_not_silence_the_group_may_not_say_so_in_a_form(world: World) -> None:
+    asked = world.interaction("menu")
+    values = {"duration": "2h", "scope": "group"}
+    told = await world.interact(replace(asked, id="700012", kind="form", values=values))
+    assert "You may not" in told["data"]["content"]
+    assert world.store.silencings == {}
+
+
+async def test_on_telegram_the_menu_is_a_message_that_one_person_sees(world: World) -> None:
+    world.ephemerals = True
+    allow_wide(world)
+    assert (await world.press("menu"))["text"] == ""
+    sent = json.loads(next(each for each in world.requests if each.name == "sendMessage").body)
+    assert sent["ephemeral_message_parameters"]["receiver_user_id"] == 12
+    assert sent["text"].splitlines() == [
+        "Silence for how long?",
+        "this alert: mutes 1 alert",
+        "the whole group: mutes 2 alerts, 1 of them elsewhere",
+    ]
+    rows = sent["reply_markup"]["inline_keyboard"]
+    labels = [[each["text"] for each in row] for row in rows]
+    assert labels == [
+        ["🔕 30 min", "🔕 1 d", "until 9:00"], ["group: 1 h", "group: 4 h", "group: 1 d"],
+        ["other …"],
+    ]  # fmt: skip
+    assert all(len(cell["callback_data"].encode()) <= 64 for row in rows for cell in row)
+    probes = [each for each in world.requests if each.name == "deleteEphemeralMessage"]
+    assert len(probes) == 1
+    answer = await world.press("menu", data=rows[1][0]["callback_data"], message="", ephemeral=3)
+    assert answer["text"] == (
+        "Asking Alertmanager for 1\xa0h: the whole group. It mutes 1 other alert."
+    )
+    deleted = json.loads(world.requests[-1].body)
+    assert deleted["ephemeral_message_id"] == 3
+    (silencing,) = world.store.silencings.values()
+    assert silencing.seconds == 3600.0
+    await world.press("menu", data=rows[2][0]["callback_data"], message="", ephemeral=3)
+    asked = [each for each in world.requests if each.name == "sendMessage"][-1]
+    assert "2h group" in json.loads(asked.body)["text"]
+    assert json.loads(asked.body)["reply_parameters"]["message_id"] == 5
+    wrote = Written(999, GROUP, Topic(), 12, "A", "en", "91", "90", "2h group")
+    assert await world.presses.written(BOT_ID, wrote)
+    assert [each.seconds for each in world.store.silencings.values()] == [3600.0, 7200.0]
+
+
+async def test_an_older_server_is_asked_once_and_never_sent_what_all_would_see(
+    world: World,
+) -> None:
+    await world.press("menu")
+    await world.press("menu")
+    probes = [each for each in world.requests if each.name == "deleteEphemeralMessage"]
+    sent = [json.loads(each.body) for each in world.requests if each.name == "sendMessage"]
+    assert len(probes) == 1
+    assert [each["reply_markup"]["selective"] for each in sent] == [True, True]
+    assert not any("ephemeral_message_parameters" in each for each in sent)
 
 
 async def test_who_may_not_silence_gets_no_form(world: World) -> None:

@@ -1,8 +1,5 @@
 """What every store engine must do for acting from the chat."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from msgspec.structs import replace
 
@@ -25,8 +22,8 @@ from relay.core.text.richtext import RichText
 from relay.core.turn.change import CardChange
 from relay.store.acting import ActingStore
 from relay.store.protocol import Store
-from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, T0, TELEGRAM, alert, notification
+from tests.store.conftest import Reopen
 from tests.store.held import own, settle
 from tests.store.test_store import fold_all, new_payload, result, shown
 
@@ -38,14 +35,13 @@ BY_BEN = Suppressed("silenced", T0 + 60, "Ben", "deploy", "s1")
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(reopen: Reopen) -> Store:
     """One card with one firing alert, whose message is number 7."""
-    opened = SqliteStore(tmp_path / "relay.db")
+    opened = reopen()
     opened.accept([new_payload(TELEGRAM)])
     opened.spread()
     settle(opened, result(shown(fold_all(opened, TELEGRAM))))
-    yield opened
-    opened.close()
+    return opened
 
 
 @pytest.fixture
@@ -123,9 +119,11 @@ def test_a_take_ends_with_its_alert_and_is_forgotten_after_a_day(
     change = CardChange(replace(card, entries=ended, heard_at=T0 + 61), None, urgent=False)
     store.fold(own(store, TELEGRAM), [change])
     assert acting.known("", ["a"]).takes["a"].ended_at == T0 + 60
-    acting.purge(T0 + 86400.0, T0)
+    acting.purge(T0 + 86400.0, T0, 1800.0)
     assert acting.known("", ["a"]).takes
-    acting.purge(T0 + 86400.0 + 61, T0)
+    acting.purge(T0 + 86400.0 + 61, T0, 7 * 86400.0)
+    assert acting.known("", ["a"]).takes  # it may still fire again
+    acting.purge(T0 + 86400.0 + 61, T0, 1800.0)
     assert not acting.known("", ["a"]).takes
 
 
@@ -148,9 +146,9 @@ def test_a_silence_is_due_until_it_is_over_and_then_in_force(
 
 def test_a_press_is_kept_as_long_as_deliveries_are(acting: ActingStore) -> None:
     acting.take_press(press("p1"), effects("held"), T0)
-    acting.purge(T0 + 9e9, T0)
+    acting.purge(T0 + 9e9, T0, 0.0)
     assert acting.pressed("p1")
-    acting.purge(T0 + 9e9, T0 + 1)
+    acting.purge(T0 + 9e9, T0 + 1, 0.0)
     assert not acting.pressed("p1")
 
 
@@ -173,15 +171,13 @@ def test_a_question_is_answered_once_and_in_time(acting: ActingStore) -> None:
         assert acting.take_question(HERE, T0) is None
 
 
-def test_the_key_of_buttons_and_a_session_outlive_the_process(tmp_path: Path) -> None:
-    first = SqliteStore(tmp_path / "relay.db")
+def test_the_key_of_buttons_and_a_session_outlive_the_process(reopen: Reopen) -> None:
+    first = reopen()
     key = first.batch([first.acting.button_key])
     first.batch([lambda: first.acting.keep_session("7", b"{}")])
-    first.close()
-    second = SqliteStore(tmp_path / "relay.db")
+    second = reopen()
     assert second.batch([second.acting.button_key]) == key
     assert second.acting.session("7") == b"{}"
-    second.close()
 
 
 def test_a_heartbeat_that_was_told_as_lost_keeps_the_first_moment_it_came_again(
@@ -211,9 +207,9 @@ def test_a_clock_is_due_with_its_card_and_hears_what_happens(acting: ActingStore
     assert (found.clock.stopped, found.clock.taken_at) == ("taken", T0 + 30)
     acting.take_press(press("p2"), effects(released=("a",)), T0 + 40)
     assert acting.clocks("ops", "", ["a"])["a"].started_at == T0 + 40
-    assert acting.escalated_at("ops") == 0.0
-    acting.keep_escalated("ops", T0)
-    assert acting.escalated_at("ops") == T0
+    assert acting.escalated_at(TELEGRAM) == 0.0
+    acting.keep_escalated(TELEGRAM, T0)
+    assert acting.escalated_at(TELEGRAM) == T0
 
 
 def test_at_a_start_the_cards_of_all_that_is_kept_are_due(

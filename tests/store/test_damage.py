@@ -68,7 +68,10 @@ def made(path: Path, groups: int = 100) -> None:
 
 
 def fold(store: Store, lane: LaneKey, most: int) -> None:
-    for opened in store.claim(own(store, lane), T0, most).page:
+    claim = store.claim(own(store, lane), T0, most)
+    while len(claim.page) < most and claim.more:  # a part of what was accepted is spread at a time
+        claim = store.claim(own(store, lane), T0, most)
+    for opened in claim.page:
         card = Card(
             opened.notification.group, "", "ops", folded_seq=opened.seq, heard_at=opened.accepted_at
         )

@@ -30,6 +30,7 @@ from relay.store.protocol import (
     Attempt,
     Begun,
     Claim,
+    Denied,
     Ended,
     Kept,
     NewPayload,
@@ -97,13 +98,11 @@ def begin(store: Store, to: LaneKey) -> Card:
         )
         == ()
     )
-    assert (
-        run(
-            store,
-            partial(held.begin, store, Attempt(to, card.group, "", Post(silent=False)), (), T0),
-        )
-        == Begun()
-    )
+    beginning = partial(held.begin, store, Attempt(to, card.group, "", Post(silent=False)), (), T0)
+    begun = run(store, beginning)
+    while begun == Denied(T0):  # what was accepted is brought to all lanes before, a part at a time
+        begun = run(store, beginning)
+    assert begun == Begun()
     return card
 
 

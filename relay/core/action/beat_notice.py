@@ -14,6 +14,7 @@ from relay.core.text.times import Reader
 NAME = "HeartbeatLost"
 OWN_RECEIVER, KIND = "alert-relay", "heartbeat"
 REPEATED = "repeat interval elapsed"
+_BEHIND = 0.001  # seconds: the beat that ended one loss may be the last before the next
 TOLD_AGAIN = 4 * 3600.0  # seconds
 
 
@@ -58,7 +59,7 @@ def notification(
         status="firing" if firing else "resolved",
         labels=labels,
         annotations={"summary": text},
-        starts_at=beat.seen_at,
+        starts_at=beat.seen_at + _BEHIND,
         ends_at=None if firing else now,
         generator_url="",
         fingerprint=blake2b(identity, digest_size=8).hexdigest(),

@@ -1,8 +1,9 @@
 """Escalation: a clock for each alert that nobody has taken, and its steps.
 
 It starts with the first message that a chat accepted. It stops when the alert is taken, over,
-suppressed or muted, and starts anew with another episode, a higher severity, a release, a take that
-ran out, or a silence that ends while the alert fires.
+suppressed or muted at the time of a step, and starts anew with another episode, a release, a take
+that ran out, or a silence or mute that ends while the alert fires. A higher severity is another
+alert, with a clock of its own.
 """
 
 from collections.abc import Iterable, Mapping
@@ -17,23 +18,20 @@ from relay.core.action.settings import Escalation, EscalationStep, Who
 MOST_GROUPS = 10  # that one escalation message names
 LANE_GAP = 60.0  # seconds between escalation messages of one lane
 Stop = Literal["", "taken", "over", "suppressed", "muted", "finished"]
-Event = Literal["taken", "over", "suppressed", "muted", "released", "raised", "free", "unmuted"]
+Event = Literal["taken", "over", "suppressed", "muted", "released", "free", "unmuted"]
 _STOPS: dict[Event, Stop] = {
     "taken": "taken", "over": "over", "suppressed": "suppressed", "muted": "muted",
 }  # fmt: skip
-_RESTARTS: dict[Event, tuple[Stop, ...]] = {
-    "released": ("taken",), "free": ("suppressed",), "unmuted": ("muted",),
-    "raised": ("", "finished"),
-}  # fmt: skip
+_RESTARTS: dict[Event, Stop] = {"released": "taken", "free": "suppressed", "unmuted": "muted"}
 
 
-class EscalationReply(Struct, frozen=True, omit_defaults=True):
-    """What an escalation has to say in a chat since `at` (Unix seconds): a text of the catalogue,
-    `age` in seconds or a count, whom it mentions by the configuration, and the `others` (names of
-    groups) of which it says the same.
+class ActingReply(Struct, frozen=True, omit_defaults=True):
+    """What an escalation, or a silence that is over, has to say in a chat since `at` (Unix
+    seconds): a text of the catalogue, `age` in seconds or a count, whom it mentions by the
+    configuration, and the `others` (names of groups) of which it says the same.
     """
 
-    key: Literal["escalated", "last_reminder", "still_yours"]
+    key: Literal["escalated", "last_reminder", "still_yours", "silence_over"]
     at: float
     age: float = 0.0
     count: int = 0
@@ -63,7 +61,7 @@ class EscalationClock(Struct, frozen=True):
     ended_at: float = 0.0
     taken_at: float = 0.0
     asked: bool = False
-    owed: EscalationReply | None = None
+    owed: ActingReply | None = None
 
 
 class StepDue(Struct, frozen=True):
@@ -124,7 +122,7 @@ def happened(clock: EscalationClock, event: Event, now: float) -> EscalationCloc
         taken_at = now if event == "taken" else clock.taken_at
         stop = _STOPS[event]
         return replace(clock, stopped=stop, ended_at=ended_at, taken_at=taken_at, asked=False)
-    return _restarted(clock, now) if clock.stopped in _RESTARTS[event] else clock
+    return _restarted(clock, now) if clock.stopped == _RESTARTS[event] else clock
 
 
 def due(clock: EscalationClock, plan: Escalation) -> EscalationDue | None:
@@ -196,20 +194,18 @@ def _restarted(clock: EscalationClock, now: float) -> EscalationClock:
 
 def said_of(
     clock: EscalationClock, what: EscalationDue, holder: str, now: float
-) -> EscalationReply | None:
+) -> ActingReply | None:
     """What is said in the chat; None for a step to another receiver."""
     match what:
         case StepDue(step):
             age = now - clock.started_at
             return (
-                EscalationReply("escalated", now, age, mention=step.mention)
-                if step.mention
-                else None
+                ActingReply("escalated", now, age, mention=step.mention) if step.mention else None
             )
         case LastDue(reminders):
-            return EscalationReply("last_reminder", now, count=reminders)
+            return ActingReply("last_reminder", now, count=reminders)
         case AskDue():
-            return EscalationReply("still_yours", now, name=holder)
+            return ActingReply("still_yours", now, name=holder)
 
 
 def came_from(
@@ -224,7 +220,7 @@ def came_from(
     return None
 
 
-def owed_of(clocks: Iterable[EscalationClock], told_at: float) -> EscalationReply | None:
+def owed_of(clocks: Iterable[EscalationClock], told_at: float) -> ActingReply | None:
     """The newest that a card has to say, and has not said since `told_at`."""
     rests = ("taken", "over", "suppressed", "muted")
     owed = [

@@ -45,6 +45,8 @@ def keyboard(
             row.append(_button("end", where, act(reader.language, "end")))
         if not silenced or marks.loud:
             row += _silences(config.actions.silences, where, reader)
+            if marks.asks:
+                row.append(_button("menu", where, act(reader.language, "menu")))
     return (tuple(row),)
 
 
@@ -55,7 +57,7 @@ def _silences(silences: Iterable[float], where: ButtonPlace, reader: Reader) -> 
             reader.language, "silence_for", age=str(reader.duration(seconds)).replace("\u00a0", " ")
         )
         row.append(_button("silence", where, label, int(seconds), is_danger=True))
-    return [*row, _button("menu", where, act(reader.language, "menu"))]
+    return row
 
 
 def _button(
@@ -130,7 +132,7 @@ def _suppressed(marks: ActingMarks, reader: Reader) -> list[RichText]:
 
 
 def _plain(comment: str) -> str:
-    """The comment without the action's id, on one line."""
+    """The comment without what the relay wrote behind it, on one line."""
     return " ".join(comment.partition("[alert-relay ")[0].split())
 
 

@@ -5,10 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from relay.core.action.episode import ShownAlert
-from relay.core.action.reconcile import Suppressed
+from relay.core.action.reconcile import Presence, Suppressed
 from relay.core.action.settings import ActingConfig
 from relay.core.action.silence import Silencing, State
 from relay.core.action.take import Holder, Taken, carried, goes_on, in_force
+from relay.core.text.message import ButtonsIn
 
 _LATE = 10.0  # seconds after which an answer of Alertmanager is missed
 
@@ -36,8 +37,8 @@ class ActingMarks(Struct, frozen=True, omit_defaults=True):
     """What acting has to say of a card: who has its firing alerts, how many of them are `untaken`,
     why they are suppressed (`loud` of them are not; `silent` are the fingerprints of those that
     are), what was asked of Alertmanager, and since when nothing was heard from its source.
-    `buttons`: the card has buttons. `untaken_by`: nobody of that receiver took its alerts for so
-    many seconds, so that they came here.
+    `buttons`: the card has buttons, `asks`: also one that asks for a duration. `untaken_by`: nobody
+    of that receiver took its alerts for so many seconds, so that they came here.
     """
 
     taken: tuple[TakenMark, ...] = ()
@@ -48,6 +49,7 @@ class ActingMarks(Struct, frozen=True, omit_defaults=True):
     lost: tuple[str, float] | None = None
     silent: tuple[str, ...] = ()
     buttons: bool = False
+    asks: bool = False
     untaken_by: tuple[str, float] | None = None
 
 
@@ -56,12 +58,13 @@ NO_MARKS = ActingMarks()
 
 class Known(Struct, frozen=True):
     """What is kept about alerts of one source, by their keys: who has them, what suppresses them,
-    and what was asked of Alertmanager, the newest first.
+    what was asked of Alertmanager, the newest first, and what is known of those that left a list.
     """
 
     takes: Mapping[str, Taken] = {}
     suppressed: Mapping[str, Suppressed] = {}
     asked: tuple[Silencing, ...] = ()
+    presences: Mapping[str, Presence] = {}
 
 
 def in_use(config: ActingConfig, source: str, known: Known) -> Known:
@@ -71,6 +74,7 @@ def in_use(config: ActingConfig, source: str, known: Known) -> Known:
         known.takes if config.is_on else {},
         known.suppressed if has_peers else {},
         known.asked if has_peers else (),
+        known.presences if has_peers else {},
     )
 
 
@@ -80,7 +84,7 @@ def marks_of(
     window: float,
     now: float,
     *,
-    buttons: bool = False,
+    buttons: ButtonsIn = "none",
     lost: tuple[str, float] | None = None,
     untaken_by: tuple[str, float] | None = None,
 ) -> ActingMarks:
@@ -102,7 +106,8 @@ def marks_of(
         asked=_asked(known.asked, {alert.key for alert in firing}, now),
         lost=lost,
         silent=tuple(sorted(silent)),
-        buttons=buttons,
+        buttons=buttons != "none",
+        asks=buttons == "all",
         untaken_by=None if taken else untaken_by,
     )
 

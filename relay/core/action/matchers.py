@@ -52,6 +52,28 @@ def silence_matchers(
     return matchers
 
 
+def group_matchers(
+    alerts: Sequence[Labels], group_labels: Labels
+) -> tuple[Matcher, ...] | CannotSilence:
+    """Matchers of the whole group of these alerts: the labels that it is made by and the name that
+    they share, or without such labels what else they share. Others of the group are muted as well,
+    also those to come.
+    """
+    if not alerts:
+        return CannotSilence("nothing_fires")
+    shared = {
+        name: value
+        for name, value in alerts[0].items()
+        if value and all(labels.get(name) == value for labels in alerts)
+    }
+    named = {name for name in (*group_labels, "alertname") if name in shared}
+    if not group_labels or not named - {"severity"}:
+        named |= {name for name in shared if not _is_volatile(name)}
+    if not named - {"severity"} or any(not _is_writable(shared[name]) for name in named):
+        return CannotSilence("nothing_shared")
+    return tuple(Matcher(name, "=", shared[name]) for name in sorted(named))
+
+
 def _is_writable(value: str) -> bool:
     if len(value) > _LONGEST_VALUE:
         return False

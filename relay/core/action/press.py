@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec import Struct
 
 from relay.core.action.episode import ShownAlert
-from relay.core.action.matchers import CannotSilence, silence_matchers
+from relay.core.action.matchers import CannotSilence, group_matchers, silence_matchers
 from relay.core.action.pressed import ButtonData, ForgedData, OldData, Verb
 from relay.core.action.reconcile import Suppressed
 from relay.core.action.rights import (
@@ -33,6 +33,8 @@ from relay.core.action.take import (
     take,
 )
 from relay.core.alert import Labels
+from relay.core.routing.lane import LaneKey
+from relay.core.routing.matcher import Matcher
 from relay.core.text.richtext import RichText
 from relay.core.text.texts import Value
 from relay.core.text.texts_acting import act
@@ -89,7 +91,8 @@ class Press(Struct, frozen=True):
 class ShownCard(Struct, frozen=True):
     """The card whose message was pressed: its name (`card_name`), source, group labels and alerts.
     `closed_at`: it is over since then. `link` leads to its newest message, or is empty.
-    `seq` is the delivery up to which that one shows the card.
+    `seq` is the delivery up to which that one shows the card. `lane` and `receiver` are whose card
+    it is.
     """
 
     name: str
@@ -100,6 +103,8 @@ class ShownCard(Struct, frozen=True):
     link: str = ""
     title: str = ""
     seq: int = 0
+    lane: LaneKey | None = None
+    receiver: str = ""
 
 
 class PressContext(Struct, frozen=True):
@@ -117,15 +122,38 @@ class PressContext(Struct, frozen=True):
     presses: int = 0
 
 
+class SilenceChoice(Struct, frozen=True):
+    """What a person may silence for any duration: what the card shows (`silence`), or its whole
+    group (`group`); the matchers, and the alerts that the card shows of it.
+    """
+
+    verb: Literal["silence", "group"]
+    matchers: tuple[Matcher, ...]
+    alerts: tuple[Labels, ...]
+
+
+class SilenceMenu(Struct, frozen=True):
+    """The choices of a person, `longest` seconds at most, with the data of the button and the
+    Alertmanager's source.
+    """
+
+    source: str
+    data: ButtonData
+    choices: tuple[SilenceChoice, ...]
+    longest: float
+
+
 class PressAnswer(Struct, frozen=True):
     """What only the person who pressed is told. `alert`: to be read, not a passing line. `asks`:
-    how long the silence is to be is to be written; `offers`: a button to take it over.
+    how long the silence is to be is to be written; `offers`: a button to take it over. `menu` is
+    what may be silenced for how long.
     """
 
     text: RichText
     alert: bool = False
     asks: bool = False
     offers: bool = False
+    menu: SilenceMenu | None = None
 
 
 class PressEffects(Struct, frozen=True):
@@ -174,8 +202,9 @@ class _Case(Struct, frozen=True):
         silencings: tuple[Silencing, ...] = (),
         asks: bool = False,
         offers: bool = False,
+        menu: SilenceMenu | None = None,
     ) -> PressEffects:
-        answer = PressAnswer(text, alert, asks, offers)
+        answer = PressAnswer(text, alert, asks, offers, menu)
         keys = tuple(each.key for each in self.alerts)
         return PressEffects(
             answer, outcome, self.data.verb, keys, takes, released, silencings, self.card.source
@@ -254,7 +283,8 @@ def _old(card: ShownCard | None, language: str) -> RichText:
 
 _RIGHTS: dict[Verb, Right] = {
     "take": "take", "release": "take", "over": "take",
-    "silence": "silence", "menu": "silence", "end": "silence",
+    "silence": "silence", "menu": "silence", "ask": "silence", "end": "silence",
+    "group": "silence_wide",
 }  # fmt: skip
 
 
@@ -275,12 +305,10 @@ def _carry_out(case: _Case, granted: Granted) -> PressEffects:
             return _take(case)
         case "release":
             return _release(case)
-        case "silence":
+        case "silence" | "group":
             return _silence(case, granted)
-        case "menu":
-            if case.card.source not in case.config.alertmanagers:
-                return case.effects("nothing", case.say("no_alertmanager"), alert=True)
-            return case.effects("asked", case.say("silence_how"), asks=True)
+        case "menu" | "ask":
+            return _menu(case, granted)
         case "end":
             return _end(case)
 
@@ -340,17 +368,19 @@ def _silence(case: _Case, granted: Granted) -> PressEffects:
         return case.effects("denied", text, alert=True)
     if seconds < 1.0:
         return case.effects("refused", case.say("silence_bad"), alert=True)
-    already = _silent_until(case)
+    verb: Literal["silence", "group"] = "group" if case.data.verb == "group" else "silence"
+    already = _silent_until(case) if verb == "silence" else None
     if already is not None and already.until >= now + seconds:
         text = case.say("silent_already", until=case.time(already.until), name=already.by)
         return case.effects("nothing", text, alert=True)
     labels = tuple(each.labels for each in case.alerts)
-    matchers = silence_matchers(labels, case.card.group_labels, wide=granted.wide)
+    matchers = _matchers(case, granted, verb)
     if isinstance(matchers, CannotSilence):
         why = case.say(matchers.why)
         return case.effects("refused", case.say("not_silenced_line", why=why), alert=True)
     keys = tuple(each.key for each in case.alerts)
     longer = next((made for made in case.context.made if set(made.alerts) >= set(keys)), None)
+    longer = None if verb == "group" else longer  # another silence, of more alerts
     silencing = Silencing(
         id=case.action,
         source=source,
@@ -361,7 +391,8 @@ def _silence(case: _Case, granted: Granted) -> PressEffects:
         labels=labels,
         matchers=longer.matchers if longer else matchers,
         seconds=seconds,
-        comment=_comment(case),
+        comment=_reason(case),
+        about=_about(case),
         wide=granted.wide,
         replaces=longer.silence_id if longer else "",
         starts_at=longer.starts_at if longer else 0.0,
@@ -369,7 +400,36 @@ def _silence(case: _Case, granted: Granted) -> PressEffects:
     )
     age = str(case.reader.duration(seconds))
     text = case.say("silencing", len(case.alerts), age=age)
+    text = case.say("silencing_group", age=age) if verb == "group" else text
     return case.effects("asked", text, silencings=(silencing,))
+
+
+def _menu(case: _Case, granted: Granted) -> PressEffects:
+    """The whole group is offered to whom it is allowed."""
+    if case.card.source not in case.config.alertmanagers:
+        return case.effects("nothing", case.say("no_alertmanager"), alert=True)
+    verbs: tuple[Literal["silence", "group"], ...]
+    verbs = ("silence", "group") if granted.wide else ("silence",)
+    labels = tuple(each.labels for each in case.alerts)
+    found = {verb: _matchers(case, granted, verb) for verb in verbs}
+    if found.get("group") == found["silence"]:
+        del found["silence"]
+    choices = tuple(
+        SilenceChoice(verb, matchers, labels)
+        for verb, matchers in found.items()
+        if not isinstance(matchers, CannotSilence)
+    )
+    menu = SilenceMenu(case.card.source, case.data, choices, granted.longest)
+    return case.effects("asked", case.say("silence_how"), asks=True, menu=menu)
+
+
+def _matchers(
+    case: _Case, granted: Granted, verb: Literal["silence", "group"]
+) -> tuple[Matcher, ...] | CannotSilence:
+    labels = [each.labels for each in case.alerts]
+    if verb == "group":
+        return group_matchers(labels, case.card.group_labels)
+    return silence_matchers(labels, case.card.group_labels, wide=granted.wide)
 
 
 def _silent_until(case: _Case) -> Suppressed | None:
@@ -381,19 +441,21 @@ def _silent_until(case: _Case) -> Suppressed | None:
     return min(silenced, key=lambda each: each.until)
 
 
-def _comment(case: _Case) -> str:
-    """`HighErrorRate: by Anna (telegram 12345)`; an administrator is not named."""
+def _about(case: _Case) -> str:
+    """`HighErrorRate, by Anna (telegram 12)`; an administrator is not named."""
     who, title = case.press.presser, case.card.title
     by = (
         case.holder.name
         if case.holder.anonymous
         else f"{case.holder.name} ({who.platform} {who.id})"
     )
+    return f"{title}, by {by}" if title else f"by {by}"
+
+
+def _reason(case: _Case) -> str:
+    """What the person wrote, on one line."""
     reason = "".join(char if char.isprintable() else " " for char in case.press.reason)
-    said = (
-        f"{' '.join(reason.split())[:_LONGEST_REASON]}, by {by}" if reason.strip() else f"by {by}"
-    )
-    return f"{title}: {said}" if title else said
+    return " ".join(reason.split())[:_LONGEST_REASON]
 
 
 def _end(case: _Case) -> PressEffects:

@@ -13,10 +13,10 @@ from relay.core.routing.lane import LaneKey
 
 VERSION = "1"
 TELEGRAM_BYTES, DISCORD_CHARACTERS = 64, 100  # callback_data, custom_id
-Verb = Literal["take", "release", "over", "silence", "menu", "end"]
-Scope = Literal["card", "group"]
+Verb = Literal["take", "release", "over", "silence", "group", "menu", "ask", "end"]
 _LETTERS: dict[Verb, str] = {
-    "take": "t", "release": "r", "over": "o", "silence": "s", "menu": "m", "end": "e",
+    "take": "t", "release": "r", "over": "o", "silence": "s", "group": "g", "menu": "m", "ask": "a",
+    "end": "e",
 }  # fmt: skip
 _VERBS: dict[str, Verb] = {letter: verb for verb, letter in _LETTERS.items()}
 _DIGITS = "0123456789abcdefghijklmnopqrstuvwxyz"
@@ -26,14 +26,15 @@ _LARGEST = 1 << 64  # a message id of Discord is a number of that size
 
 class ButtonData(Struct, frozen=True):
     """What a button says: verb, the card's name (see `card_name`), the delivery up to which the
-    message showed the card, and a number: the seconds of a silence, or the message that a button of
-    an answer is about.
+    message showed the card, and the seconds of a silence. `message` is that of the card, where the
+    button stands under another one.
     """
 
     verb: Verb
     card: str
     seq: int
     number: int = 0
+    message: int = 0
 
 
 class OldData(Struct, frozen=True):
@@ -61,9 +62,8 @@ def button_place(lane: LaneKey, chat: str = "") -> str:
 
 def encode(data: ButtonData, key: bytes, place: str) -> str:
     """The data as a button carries it. `place` is the bot and chat that it is good for."""
-    said = ".".join(
-        (VERSION + _LETTERS[data.verb], data.card, _base36(data.seq), _base36(data.number))
-    )
+    numbers = (data.seq, data.number, *((data.message,) if data.message else ()))
+    said = ".".join((VERSION + _LETTERS[data.verb], data.card, *map(_base36, numbers)))
     return f"{said}.{_mac(said, key, place)}"
 
 
@@ -77,13 +77,13 @@ def decode(text: str, key: bytes, place: str) -> ButtonData | OldData | ForgedDa
     if not said.startswith(VERSION):
         return OldData()
     parts = said.split(".")
-    if len(parts) != 4 or parts[0][1:] not in _VERBS:
+    if len(parts) not in (4, 5) or parts[0][1:] not in _VERBS:
         return OldData()
     try:
-        seq, number = int(parts[2], 36), int(parts[3], 36)
+        numbers = [int(part, 36) for part in parts[2:]]
     except ValueError:
         return OldData()
-    return ButtonData(_VERBS[parts[0][1:]], parts[1], seq, number)
+    return ButtonData(_VERBS[parts[0][1:]], parts[1], *numbers)
 
 
 def _mac(said: str, key: bytes, place: str) -> str:

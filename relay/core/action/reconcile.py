@@ -4,16 +4,20 @@ Truth is what it answers; an empty answer of one that is young or settling prove
 failing API changes no card.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
 
-from relay.core.alert import Labels
+from relay.core.alert import Labels, own_fingerprint
 from relay.core.routing.matcher import Matcher
 
 YOUNG = 300.0  # seconds of uptime within which an absence proves nothing
+APART = 120.0  # seconds between the two absences that prove an end
+PresenceState = Literal["left", "present", "absent", "gone"]
 _MOST_NAMED = 200  # characters of a comment that a card shows
+_NAME = re.compile("[a-zA-Z_][a-zA-Z0-9_]*")  # of a label in a filter, before 0.27
 
 
 class PeerStatus(Struct, frozen=True):
@@ -67,14 +71,42 @@ class Poll(Struct, frozen=True):
     silences: tuple[SeenSilence, ...]
 
 
+class Presence(Struct, frozen=True):
+    """What is known of an alert that left a list: a payload of its group, or the suppressed alerts.
+
+    It is to be asked for (`left`); Alertmanager has it (`present`); it had not when it was asked
+    for first (`absent`), or again `APART` later (`gone`). `since` is when that state began, for
+    `gone` when the first absence was seen (Unix seconds).
+    """
+
+    state: PresenceState
+    since: float
+
+
+class AbsentAlert(Struct, frozen=True):
+    """An alert that left a list, with its labels as far as a card keeps them."""
+
+    presence: Presence
+    labels: Labels
+
+
+class PeerAnswer(Struct, frozen=True):
+    """What a peer that could be reached has of the alerts that were asked for."""
+
+    status: PeerStatus
+    alerts: tuple[SeenAlert, ...]
+
+
 class Reconciled(Struct, frozen=True):
-    """What changes: suppressions that are new or other by alert, and alerts that are no longer
-    suppressed. `twice` are silences that one action made more than once, to be ended.
+    """What changes: suppressions that are new or other by alert, alerts that are no longer
+    suppressed, and what was learnt of those that left a list. `twice` are silences that one action
+    made more than once, to be ended.
     """
 
     suppressed: dict[str, Suppressed]
     freed: tuple[str, ...]
     twice: tuple[str, ...] = ()
+    presences: dict[str, Presence] = {}
 
 
 def reconcile(
@@ -87,7 +119,8 @@ def reconcile(
     """Lays a poll over what is known of the alerts that open cards show, by alert key. `names` are
     how cards call alerts, by Alertmanager's fingerprint.
     """
-    seen = {alert.fingerprint: alert for alert in poll.suppressed}
+    seen = {own_fingerprint(alert.labels): alert for alert in poll.suppressed}
+    seen |= {alert.fingerprint: alert for alert in poll.suppressed}
     silences = {silence.id: silence for silence in poll.silences}
     changed: dict[str, Suppressed] = {}
     freed: list[str] = []
@@ -106,7 +139,52 @@ def reconcile(
 
 def is_believed(status: PeerStatus) -> bool:
     """Whether the absence of an alert from the peer's answer may prove something."""
-    return status.uptime is not None and status.uptime >= YOUNG and status.cluster != "settling"
+    is_old = status.uptime is not None and status.uptime >= YOUNG
+    return is_old and bool(status.version) and status.cluster != "settling"
+
+
+def asked_by(asked: Iterable[Labels]) -> tuple[Matcher, ...]:
+    """The matchers by which these alerts are asked for in one request: what all of them share."""
+    found = list(asked)
+    shared = {
+        name: value
+        for name, value in (found[0] if found else {}).items()
+        if _NAME.fullmatch(name) and all(labels.get(name) == value for labels in found)
+    }
+    return tuple(Matcher(name, "=", value) for name, value in sorted(shared.items()) if value)
+
+
+def presences(
+    asked: Mapping[str, AbsentAlert], peers: Sequence[PeerAnswer], now: float
+) -> dict[str, Presence]:
+    """What the answers of all peers that could be reached change, by alert key. An alert is over
+    when each of them lacks it and is believed, twice, at least `APART` seconds apart. Without an
+    answer that proves something nothing changes.
+    """
+    known = {alert.fingerprint for peer in peers for alert in peer.alerts}
+    labels = {_spelled(alert.labels) for peer in peers for alert in peer.alerts}
+    proves = bool(peers) and all(is_believed(peer.status) for peer in peers)
+    changed: dict[str, Presence] = {}
+    for key, each in asked.items():
+        before = each.presence
+        if key in known or _spelled(each.labels) in labels:
+            changed[key] = Presence("present", now)
+        elif not proves or before.state == "gone":
+            continue
+        elif before.state != "absent":
+            changed[key] = Presence("absent", now)
+        elif now - before.since >= APART:
+            changed[key] = Presence("gone", before.since)
+    return changed
+
+
+def asked_again_at(found: Iterable[Presence]) -> float | None:
+    """When the first of those that were absent once is to be asked for again, Unix seconds."""
+    return min((each.since + APART for each in found if each.state == "absent"), default=None)
+
+
+def _spelled(labels: Labels) -> tuple[tuple[str, str], ...]:
+    return tuple(sorted(labels.items()))
 
 
 def _suppressed(
@@ -153,7 +231,7 @@ def _twice(silences: Sequence[SeenSilence]) -> tuple[str, ...]:
         at = silence.comment.rfind("[alert-relay ")
         if at < 0:
             continue
-        action = silence.comment[at:]
+        action = silence.comment[at:].rstrip("]").partition(":")[0]
         if action in first:
             extra.append(silence.id)
         first.setdefault(action, silence)

@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from relay.core.alert import thing
 from relay.core.card.card import Card, Entry
 from relay.core.card.severity import rank
-from relay.core.card.subject import Subject, differences, short, subject
+from relay.core.card.subject import Subject, differences, severity_word, short, subject
 from relay.core.routing.matcher import Matcher, matches
 from relay.core.template.labels_shown import mark, one_line
 from relay.core.template.links import outside
@@ -48,15 +49,19 @@ def firing_already(
 
 
 def _firing(cards: Iterable[Card]) -> list[_Open]:
-    """The firing alerts of the cards, each once though several chats show it."""
-    return list(
-        {
-            (card.group.source, entry.fingerprint): _Open(entry, card)
-            for card in cards
-            for entry in card.entries
-            if entry.status == "firing"
-        }.values()
-    )
+    """The firing alerts of the cards, each once though several chats show it; of those that are one
+    thing (see `thing`) the most severe.
+    """
+    found: dict[tuple[str, frozenset[tuple[str, str]]], _Open] = {}
+    for card in cards:
+        for entry in card.entries:
+            key = (card.group.source, thing(entry.labels))
+            known = found.get(key)
+            if entry.status == "firing" and (
+                known is None or rank(entry.severity) < rank(known.entry.severity)
+            ):
+                found[key] = _Open(entry, card)
+    return list(found.values())
 
 
 def _listed(found: Sequence[_Open], reader: Reader) -> RichText:
@@ -78,7 +83,7 @@ def _line(key: _Key, same: Sequence[_Open], reader: Reader) -> RichText:
     severity, name = key
     entries = [each.entry for each in same]
     shown = one_line(name)[:_LONGEST] if name else reader.say("unnamed").text
-    title = f"{one_line(severity)[:_LONGEST]} {shown}" if severity else shown
+    title = f"{severity_word(severity)} {shown}" if severity else shown
     address = _message(same[0].card)
     head = styled("link", styled("bold", title), address) if address else styled("bold", title)
     count = f" ×{len(same)}" if len(same) > 1 else ""

@@ -96,7 +96,8 @@ class Seen(Struct, frozen=True, tag=True):
 
 class CallbackQuery(Struct, frozen=True, tag=True):
     """Somebody pressed a button under `message`, which may be any that the chat ever had: `data` is
-    what the person's app says, and need not be that of a button.
+    what the person's app says, and need not be that of a button. `ephemeral` is the id of a message
+    that only this person sees, which has no other id; 0 for one that all see.
 
     `query` is the id to answer to, `user` the real person, also of an anonymous administrator, and
     `name` what the app shows of him; `language` is as in `Command`.
@@ -111,6 +112,7 @@ class CallbackQuery(Struct, frozen=True, tag=True):
     name: str
     language: str
     data: str
+    ephemeral: int = 0
 
 
 class Written(Struct, frozen=True, tag=True):

@@ -27,6 +27,7 @@ from relay.core.card.step import Edit, Post, Reply, Step
 
 PROBE_PAUSE = 300.0  # seconds between probes of a chat that refuses us
 THREAD_PAUSE = 3600.0  # seconds until a new message tries a thread that was gone
+_MOST_POINTS = 3  # failed calls after which a former message is left as it is
 _MOST_FILES = 3  # failed calls after which a file is left out
 
 
@@ -57,6 +58,8 @@ def advance(
     mark of what was sent, when it is not the card's own."""
     sent = sent or mark(card)
     card = replace(card, tried_at=now)
+    if isinstance(step, Edit) and step.goes_on is not None:
+        return _pointed(card, state, outcome, now, jitter)
     match outcome:
         case Delivered(message):
             return _delivered(card, state, step, Shown(message, sent, now, now), now)
@@ -94,6 +97,22 @@ def advance(
             return Advanced(card, replace(_trouble(state, "refused", why, now), down=down))
         case _:
             assert_never(outcome)
+
+
+def _pointed(card: Card, state: LaneState, outcome: Outcome, now: float, jitter: float) -> Advanced:
+    """The card after its former message was told where it goes on: the webhook that wrote that may
+    be gone, which says nothing of the chat.
+    """
+    match outcome:
+        case RateLimited(retry_after, budgets, whole):
+            return Advanced(card, state, (Block(budgets, now, retry_after, whole),))
+        case Unavailable(why) | Unknown(why):
+            failed = failures.not_taken(card.failures, state, now, jitter, why)
+            if failed.tries < _MOST_POINTS:
+                return Advanced(replace(card, failures=failed), state)
+        case _:
+            pass
+    return Advanced(rest(replace(card, left=None, failures=None), now), state)
 
 
 def _delivered(card: Card, state: LaneState, step: Step, shown: Shown, now: float) -> Advanced:
@@ -145,8 +164,8 @@ def _blind(card: Card, step: Step) -> Card:
             return replace(card, doubt=True)
         case Edit():
             return card
-        case Reply():  # optional, and it may stand there already
-            return _without(card, step)
+        case Reply():  # it may stand there already: what is optional is not said twice
+            return card if is_required(card, step) else _without(card, step)
         case _:
             assert_never(step)
 
@@ -181,16 +200,16 @@ def without_replies(card: Card) -> Card:
     messages.
     """
     owed = tuple(reply for reply in card.owed if reply.required)
-    return card if owed == card.owed else _asking(replace(card, owed=owed))
+    return card if owed == card.owed else with_edit(replace(card, owed=owed))
 
 
 def _without(card: Card, reply: Reply, *, asks_by_edit: bool = False) -> Card:
     """The card without that reply."""
     card = replace(card, owed=tuple(owed for owed in card.owed if owed.kind != reply.kind))
-    return _asking(card) if asks_by_edit else card
+    return with_edit(card) if asks_by_edit else card
 
 
-def _asking(card: Card) -> Card:
+def with_edit(card: Card) -> Card:
     """The card with an edit to come, be there something to change or not."""
     return card if card.shown is None else replace(card, shown=replace(card.shown, mark=""))
 

@@ -2,7 +2,7 @@
 should be.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from hashlib import blake2b
 
 import msgspec
@@ -10,13 +10,14 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.action.episode import ShownAlert
-from relay.core.action.escalation import EscalationReply
+from relay.core.action.escalation import ActingReply
 from relay.core.action.marks import NO_MARKS, ActingMarks
+from relay.core.action.reconcile import Presence
 from relay.core.alert import GroupId, Labels
 from relay.core.card.failures import Failures
 from relay.core.card.severity import rank
 from relay.core.card.step import MessageRef, ReplyKind
-from relay.core.card.view import Change, Round, ShownStatus
+from relay.core.card.view import Change, Round, ShownStatus, WentOn
 
 _ORDER = {"firing": 0, "gone": 1, "resolved": 2}
 
@@ -29,7 +30,9 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     after the hold it fires. `returned`: it is reported again after it was gone. `via`: the group
     that reported it last (hashed), where that is another than the card's. `unproven`: its absence
     follows from a first notification alone. `joined_seq` is the delivery with which its episode
-    came to the card, 0 unknown.
+    came to the card, 0 unknown. `given` is its sender's fingerprint, where that is another.
+    `thing`: alerts with the same one have one line in the chat (see `thing_key`). `follows`: the
+    alert in whose place it fires, of the same identity.
     """
 
     fingerprint: str
@@ -49,6 +52,9 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     via: str = ""
     unproven: bool = False
     joined_seq: int = 0
+    given: str = ""
+    thing: str = ""
+    follows: str = ""
 
     @property
     def severity(self) -> str:
@@ -68,14 +74,14 @@ class Shown(Struct, frozen=True):
 class OwedReply(Struct, frozen=True):
     """A reply that is due. `about` are fingerprints, `since` the acceptance of what caused it.
     `required`: it is sent also when the budget is short; others fold into the edit then. `said` is
-    what an escalation says.
+    what an escalation says, or a silence that is over.
     """
 
     kind: ReplyKind
     about: tuple[str, ...]
     since: float
     required: bool = False
-    said: EscalationReply | None = None
+    said: ActingReply | None = None
 
 
 class Head(Struct, frozen=True):
@@ -118,7 +124,7 @@ class Card(Struct, frozen=True, omit_defaults=True):
     chat, which belongs to what was shown at that moment. `failures` are calls for it that failed
     since one got through, `tried_at` when the last call ended, whatever it came to. `acting` is
     what people and Alertmanager did about its alerts; `escalated_at`: it last said then that nobody
-    takes them.
+    takes them. `left` is the message of the webhook that showed it before the bot does.
     """
 
     group: GroupId
@@ -154,6 +160,8 @@ class Card(Struct, frozen=True, omit_defaults=True):
     counted_seq: int = 0
     acting: ActingMarks = NO_MARKS
     escalated_at: float = 0.0
+    went_on: tuple[WentOn, ...] = ()
+    left: MessageRef | None = None
 
 
 def shown_alerts(card: Card) -> tuple[ShownAlert, ...]:
@@ -182,6 +190,7 @@ def mark(card: Card) -> str:
     visible = [(e.fingerprint, e.status, e.starts_at, e.ends_at) for e in card.entries]
     told: tuple[object, ...] = (visible, card.stale, card.head.truncated, len(card.rounds))
     told = (*told, card.refreshed) if card.refreshed else told
+    told = (*told, card.went_on) if card.went_on else told
     acting = replace(card.acting, lost=None) if card.acting.lost else card.acting
     state = msgspec.json.encode(told if acting == NO_MARKS else (*told, acting))
     return blake2b(state, digest_size=12).hexdigest()
@@ -251,23 +260,51 @@ def is_taken(card: Card) -> bool:
     return bool(card.acting.taken) and not card.acting.untaken
 
 
-def overlaid(card: Card, acting: ActingMarks, now: float) -> Card:
+def overlaid(
+    card: Card, acting: ActingMarks, now: float, presences: Mapping[str, Presence] | None = None
+) -> Card:
     """The card with what acting has to say of it at `now`. An alert that was suppressed until now
     may be absent for a while yet: Alertmanager notifies it with the next turn of its group.
+    `presences` are what Alertmanager says of alerts that left a list, by fingerprint.
     """
-    if acting == card.acting:
+    if acting == card.acting and not presences:
         return card
-    freed = set(card.acting.silent) - set(acting.silent)
+    freed, found = set(card.acting.silent) - set(acting.silent), presences or {}
     entries = tuple(
-        replace(entry, absent_since=now, unproven=True)
-        if entry.absent_since is not None and entry.fingerprint in freed
-        else entry
+        _asked_for(_freed(entry, now) if entry.fingerprint in freed else entry, found)
         for entry in card.entries
     )
     return replace(card, entries=entries, acting=acting)
 
 
-def owing(card: Card, said: EscalationReply | None, keys: Iterable[str]) -> Card:
+def _freed(entry: Entry, now: float) -> Entry:
+    if entry.absent_since is None:
+        return entry
+    return replace(entry, absent_since=now, unproven=True)
+
+
+def _asked_for(entry: Entry, presences: Mapping[str, Presence]) -> Entry:
+    """The entry by an answer that is newer than its last report. What Alertmanager has counts as
+    reported; one absence proves as little as a first notification; a second one proves the end.
+    """
+    presence = presences.get(entry.fingerprint)
+    if presence is None or entry.status != "firing" or presence.since <= entry.seen:
+        return entry
+    since = entry.absent_since
+    match presence.state:
+        case "left":
+            return entry
+        case "present":
+            is_newer = since is not None and since <= presence.since
+            return replace(entry, absent_since=None, unproven=False) if is_newer else entry
+        case "absent":
+            return replace(entry, absent_since=since or presence.since, unproven=True)
+        case "gone":
+            began = min(since or presence.since, presence.since)
+            return replace(entry, absent_since=began, unproven=False)
+
+
+def owing(card: Card, said: ActingReply | None, keys: Iterable[str]) -> Card:
     """The card with what an escalation has to say, and nothing else of the kind."""
     others = tuple(reply for reply in card.owed if reply.kind != "escalated")
     if said is None:

@@ -1,8 +1,9 @@
 """A card in one line of plain text, for notices and the log."""
 
+from relay.core.alert import thing
 from relay.core.card.card import Card
 from relay.core.card.severity import rank
-from relay.core.card.subject import one_line, short, subject
+from relay.core.card.subject import severity_word, short, subject
 
 _SEEN = 20  # alerts that are asked what they share
 
@@ -15,9 +16,10 @@ def headline(card: Card) -> str:
         return ""
     told = subject(firing[:_SEEN], card.head.group_labels)
     names = dict.fromkeys(entry.labels.get("alertname", "") for entry in firing)
-    title = short(next(iter(names))) if len(names) == 1 else f"{len(firing)} alerts"
-    count = f" ×{len(firing)}" if len(firing) > 1 and len(names) == 1 else ""
-    state = one_line(firing[0].severity) if firing[0].status == "firing" else firing[0].status
+    things = len({thing(entry.labels) for entry in firing})
+    title = short(next(iter(names))) if len(names) == 1 else f"{things} alerts"
+    count = f" ×{things}" if things > 1 and len(names) == 1 else ""
+    state = severity_word(firing[0].severity) if firing[0].status == "firing" else firing[0].status
     head = " ".join(filter(None, (state, title))) + count
     return " · ".join(filter(None, (head, " ".join(told.who), ", ".join(told.where))))
 

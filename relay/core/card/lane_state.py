@@ -28,9 +28,10 @@ class LaneState(Struct, frozen=True):
     """`chat` replaces the configured chat after a migration; `thread_gone` leaves the thread out,
     but for a new message from `thread_again` on, which tells whether it is open again. `channel`
     and `guild` are the Discord channel and server of the webhook, once answers named them (`guild`
-    is "-" when they name none). `attempts` counts failures since the last success, `failing` names
-    the cards that failed first then (see `failures.name_of`); once they are several no call is
-    made before `retry_at`, but from `fresh_at` on for a card that never failed. `passed_at`: the
+    is "-" when they name none), `kind` is what decides which buttons the chat can have (see
+    `contract.kind_of`). `attempts` counts failures since the last success, `failing` names the
+    cards that failed first then (see `failures.name_of`); once they are several no call is made
+    before `retry_at`, but from `fresh_at` on for a card that never failed. `passed_at`: the
     platform last answered for a card; `recovered_at`: it did so after several had failed.
     `trouble`, its cause and its times explain lateness. `suspected` are words (checksums) that only
     cards held whose calls failed, the last one at `suspected_at` (see `suspicion`); `hung`: one of
@@ -53,6 +54,7 @@ class LaneState(Struct, frozen=True):
     fresh_at: float = 0.0
     passed_at: float = 0.0
     recovered_at: float = 0.0
+    kind: str = ""
     suspected: tuple[int, ...] = ()
     suspected_at: float = 0.0
     hung: bool = False

@@ -2,9 +2,13 @@
 gives the next step.
 """
 
+from msgspec.structs import replace
+
+from relay.core.action.escalation import ActingReply
 from relay.core.card.card import (
     Card,
     Entry,
+    OwedReply,
     is_firing,
     is_settled,
     is_taken,
@@ -14,13 +18,14 @@ from relay.core.card.card import (
 from relay.core.card.fold import ripens_at
 from relay.core.card.hours import UNRESTRICTED, Hours
 from relay.core.card.severity import never_rings
-from relay.core.card.step import Edit, Post, Rank, Reply, ReplyKind, Step, Wait
+from relay.core.card.step import Edit, MessageRef, Post, Rank, Reply, ReplyKind, Step, Wait
 from relay.core.routing.lane import Policy
 from relay.core.routing.matcher import matches
 
 EDIT_GAP = 2.0  # seconds between edits of one card: what comes within them is shown by one edit
-_LOUD = ("escalated", "raised", "joined", "repeated", "again")
-_NEWS = ("raised", "joined", "again")
+_LOUD = ("escalated", "unsilenced", "raised", "joined", "repeated", "again")
+_NEWS = ("raised", "joined", "again", "unsilenced")
+_ENDED = 60.0  # seconds by which Alertmanager's clock may differ from ours
 _LATER = float("inf")
 
 
@@ -46,7 +51,8 @@ def plan(card: Card, policy: Policy, now: float, hours: Hours = UNRESTRICTED) ->
     loud = min(louder, key=lambda owed: owed.kind != "escalated", default=None)
     if loud and not hours.muted:
         if loud.said is not None:  # quiet hours do not hold it
-            return Reply(card.shown.message, loud.kind, policy.silent, loud.about, loud.said)
+            silent = policy.silent or (loud.kind == "unsilenced" and is_taken(card))
+            return Reply(card.shown.message, loud.kind, silent, loud.about, loud.said)
         silent = silent or (loud.kind == "repeated" and is_taken(card))
         return Reply(card.shown.message, loud.kind, silent=silent, about=loud.about)
     if card.shown.mark != now_mark:
@@ -54,6 +60,8 @@ def plan(card: Card, policy: Policy, now: float, hours: Hours = UNRESTRICTED) ->
         return Edit(card.shown.message) if at <= now else Wait(_first(at, ripe_at))
     if card.owed and not hours.muted:
         return Reply(card.shown.message, card.owed[0].kind, silent=True, about=card.owed[0].about)
+    if card.left is not None:
+        return Edit(card.left, card.shown.message)
     return Wait(ripe_at)
 
 
@@ -90,6 +98,8 @@ def rank_of(card: Card, step: Step, policy: Policy) -> Rank:
                 return Rank.JOINED
             is_behind = card.shown is not None and card.shown.mark != mark(card)
             return _rank_of_edit(card, policy) if is_behind else Rank.REPLY
+        case Edit(goes_on=MessageRef()):
+            return Rank.EDIT
         case Edit():
             return _rank_of_edit(card, policy)
 
@@ -107,6 +117,28 @@ def is_urgent_news(card: Card, kind: ReplyKind, about: tuple[str, ...], policy: 
     return kind in _NEWS and any(
         entry.fingerprint in named and _is_urgent(entry, policy) for entry in card.entries
     )
+
+
+def with_silence_over(before: Card, after: Card, policy: Policy, now: float) -> Card:
+    """The card `after`, which owes a reply where a silence came to its end while an urgent alert
+    fires that Alertmanager has: Alertmanager itself may not post it for hours.
+    """
+    freed = set(before.acting.silent) - set(after.acting.silent)
+    ended = any(
+        each.kind == "silenced" and 0.0 < each.until <= now + _ENDED
+        for each in before.acting.suppressed
+    )
+    if not freed or not ended or after.shown is None:
+        return after
+    about = tuple(
+        entry.fingerprint
+        for entry in after.entries
+        if entry.fingerprint in freed and entry.absent_since is None and _is_urgent(entry, policy)
+    )
+    if not about:
+        return after
+    owed = OwedReply("unsilenced", about, now, said=ActingReply("silence_over", now))
+    return replace(after, owed=(*after.owed, owed))
 
 
 def _rank_of_edit(card: Card, policy: Policy) -> Rank:

@@ -7,9 +7,11 @@ from typing import Literal
 
 from msgspec import Struct
 
-from relay.core.action.escalation import EscalationReply
+from relay.core.action.escalation import ActingReply
 
-ReplyKind = Literal["joined", "raised", "repeated", "resolved", "again", "document", "escalated"]
+ReplyKind = Literal[
+    "joined", "raised", "repeated", "resolved", "again", "document", "escalated", "unsilenced"
+]
 
 
 class Rank(IntEnum):
@@ -45,21 +47,25 @@ class Post(Struct, frozen=True, tag=True):
     reply_to: MessageRef | None = None
 
 
-class Edit(Struct, frozen=True, tag=True):
-    """The card's message, changed to the present state of the card."""
+class Edit(Struct, frozen=True, tag=True, omit_defaults=True):
+    """The card's message, changed to the present state of the card. `goes_on`: a message that the
+    former webhook of the chat wrote, changed to say where the card goes on.
+    """
 
     message: MessageRef
+    goes_on: MessageRef | None = None
 
 
 class Reply(Struct, frozen=True, tag=True):
     """One line under the card's message, for `document` with the whole list as a file. `about` are
-    the fingerprints it names (empty: the whole card), `said` is what an escalation says."""
+    the fingerprints it names (empty: the whole card), `said` is what an escalation says, or a
+    silence that is over."""
 
     message: MessageRef
     kind: ReplyKind
     silent: bool
     about: tuple[str, ...] = ()
-    said: EscalationReply | None = None
+    said: ActingReply | None = None
 
 
 Step = Post | Edit | Reply

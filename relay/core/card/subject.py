@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
-from relay.core.alert import Labels
+from relay.core.alert import REPLICAS, Labels
 from relay.core.text.richtext import clean
 
 # The names of labels, the most telling first within each tuple. `exported_...` is what Prometheus
@@ -60,10 +60,7 @@ _MANNERS = (
     "short", "window", "quantile", "le", "endpoint", "metrics_path", "scheme", "fstype",
     "datasource_uid", "ref_id",
 )  # fmt: skip
-_NEVER = frozenset({
-    "alertname", "severity", "prometheus", "prometheus_replica", "replica", "__replica__", "uid",
-    "id", "container_id", "datid",
-})  # fmt: skip
+_NEVER = REPLICAS | {"alertname", "severity", "uid", "id", "container_id", "datid"}
 _NAMED = frozenset({"alertname", "severity"})  # they stand in the head
 _SCRAPED = (
     "instance", "job", "endpoint", "metrics_path", "service", "app", "helm_sh_chart",
@@ -84,6 +81,7 @@ _SERVERS_PORTS = frozenset({9200, 9300, 9418, 9999})
 _OTHER_PORTS = frozenset({10250, 10249, 10255, 15692})
 _DIGITS = re.compile(r"([0-9]{1,15})")
 _LONGEST = 60  # characters of a value: a longer one loses its middle
+_LONGEST_SEVERITY = 20
 _MOST_WHO, _MOST_PARTS, _MOST_WHERE = 3, 2, 3
 _REMEMBERED, _ALL_REMEMBERED = 100, 2000  # characters of a name, and of all names of an alert
 _MOST_GROUPED = 4  # labels: a group that is made by more says nothing by them
@@ -97,6 +95,8 @@ _TIERS = {
     )
     for at, name in enumerate(names)
 }
+
+KNOWN_NAMES = frozenset(_TIERS)  # of labels; dots and dashes stand there as underscores
 
 
 class Labelled(Protocol):
@@ -188,13 +188,13 @@ def differences(alerts: Sequence[Labelled], ignores: Iterable[str] = ()) -> list
         if alike or not made.values:
             full = _scraped_too(alert.labels, common, ignored, made)
         result.append(Subject((name,), full.who, full.where, full.rest))
-    return _replicas(alerts, told, result, common | ignored)
+    return _copies(alerts, told, result, common | ignored)
 
 
-def _replicas(
+def _copies(
     alerts: Sequence[Labelled], told: Sequence["_Made"], lines: list[Subject], aside: Set[str]
 ) -> list[Subject]:
-    """The lines, where those that would read the same say of which replica they are, and nothing
+    """The lines, where those that would read the same say of which copy they are, and nothing
     of the exporter, which tells them from no other."""
     seen = Counter((line.what, line.values) for line in lines)
     for at, (alert, made) in enumerate(zip(alerts, told, strict=True)):
@@ -312,12 +312,6 @@ def _aside(names: tuple[str, ...], values: _Telling) -> Set[str]:
     return frozenset(aside)
 
 
-def thing(labels: Labels, ignores: Iterable[str] = ()) -> frozenset[tuple[str, str]]:
-    """The labels without `severity` and `ignores`: alerts that share them are one thing."""
-    aside = {"severity", *ignores}
-    return frozenset(item for item in labels.items() if item[0] not in aside)
-
-
 def natural(value: str) -> tuple[tuple[int, str], ...]:
     """A sort key in which `node-2` stands before `node-10`."""
     parts = _DIGITS.split(value[: _LONGEST * 4])
@@ -336,6 +330,12 @@ def short(value: str, limit: int = _LONGEST) -> str:
         return line
     end = limit // 2 - 1
     return f"{line[: limit - end - 1]}…{line[-end:]}"
+
+
+def severity_word(severity: str) -> str:
+    """The word of a severity on one line; a long one without its middle, since the name and who is
+    ill stand behind it."""
+    return short(severity.strip(), _LONGEST_SEVERITY)
 
 
 class _Made(Struct, frozen=True):
@@ -381,14 +381,14 @@ def _made(labels: Labels, names: Iterable[str], ignores: set[str], group: set[st
         else:
             at.append(value)
     shown = {*chosen, *told_where}
-    hosts = {_host(labels[name]) for name in chosen}
+    last = chosen[-1] if chosen else ""
+    machine = next((name for name in chosen if tier(name)[0] == _MACHINE), last)
     for (kind, _), name in ranked:
         if name in shown:
             continue
-        alias = (kind == _SERVICE or name in _ALIASES) and (
-            _host(labels[name]) in hosts or short(labels[name]) in told
-        )
-        if not alias:
+        # Of one label only: of two values that are told, neither would be seen to change.
+        twin = machine if name in _ALIASES else last if kind == _SERVICE else ""
+        if not twin or _value(labels, name) != _value(labels, twin):
             rest.append(f"{one_line(name)}={short(_value(labels, name))}")
     return _Made(tuple(told), tuple(at), tuple(rest))
 

@@ -13,8 +13,8 @@ ShownStatus = Literal["firing", "resolved", "gone"]
 class AlertView(Struct, frozen=True):
     """One alert of a card. `joined`: it is new since the card was last shown. `returned`: it comes
     back after it was no longer reported. `was` is the severity that it had before it rose, since
-    `was_since`; `twins` are the fingerprints of that same thing at other severities. Times are Unix
-    seconds, 0.0 unknown.
+    `was_since`; its line stands for its `twins` too. `given` is its
+    sender's fingerprint, where that is another. Times are Unix seconds, 0.0 unknown.
     """
 
     status: ShownStatus
@@ -28,7 +28,28 @@ class AlertView(Struct, frozen=True):
     returned: bool = False
     was: str = ""
     was_since: float = 0.0
-    twins: tuple[str, ...] = ()
+    twins: tuple["Twin", ...] = ()
+    given: str = ""
+
+    @property
+    def fingerprints(self) -> tuple[str, ...]:
+        """Those of all alerts that its line stands for."""
+        return (self.fingerprint, *(twin.fingerprint for twin in self.twins))
+
+    @property
+    def firing_labels(self) -> tuple[Labels, ...]:
+        """The labels of those of them that fire."""
+        own = (self.labels,) if self.status == "firing" else ()
+        return (*own, *(twin.labels for twin in self.twins if twin.status == "firing"))
+
+
+class Twin(Struct, frozen=True):
+    """An alert that is the same thing as another one and has its line there: at another severity,
+    or from another replica of Prometheus."""
+
+    fingerprint: str
+    status: ShownStatus
+    labels: Labels
 
 
 EPISODES_KEPT = 7 * 86400.0  # seconds after its end for which an episode is remembered
@@ -69,6 +90,15 @@ class Late(Struct, frozen=True):
     per_minute: int = 0
 
 
+class WentOn(Struct, frozen=True):
+    """Alerts (fingerprints) of a card that are no longer reported there, but fire on another card
+    of the chat; `link` is the address of its message, empty where the platform has none.
+    """
+
+    alerts: tuple[str, ...]
+    link: str
+
+
 class View(Struct, frozen=True):
     """A card as a template sees it. `alerts` stand most urgent first: firing before gone before
     resolved, then severity, then the oldest. `since` is when the present round began, `until` when
@@ -97,3 +127,4 @@ class View(Struct, frozen=True):
     about: tuple[AlertView, ...] = ()
     fallback_for: str = ""
     memory: Memory = Memory()
+    went_on: tuple[WentOn, ...] = ()

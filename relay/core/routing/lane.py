@@ -46,15 +46,18 @@ class HttpOptions(Struct, frozen=True):
 
 class Endpoint(Struct, frozen=True):
     """A lane with the values that a call needs: `secret` is the bot token or the webhook URL,
-    `guild` the Discord server of a webhook, once an answer named it. `former` is the webhook whose
-    channel the bot has taken over: it still edits the messages that it wrote.
+    `guild` the Discord server, once an answer named it. `kind` is what decides
+    which buttons its messages can have, once an answer named it.
+    `former` is the webhook whose channel the bot has taken over: it still edits the messages that
+    it wrote.
     """
 
     lane: LaneKey
     secret: Secret
     http: HttpOptions = HttpOptions()
     guild: str = ""
-    former: Secret | None = None
+    kind: str = ""
+    former: "Endpoint | None" = None
 
     @property
     def secrets(self) -> Iterator[Secret]:
@@ -64,7 +67,7 @@ class Endpoint(Struct, frozen=True):
         yield self.secret
         yield Secret(self.secret.reveal().rpartition("/")[2].rpartition(":")[2])
         if self.former:
-            yield from (self.former, Secret(self.former.reveal().rpartition("/")[2]))
+            yield from self.former.secrets
         if self.http.proxy_url:
             password = urlsplit(self.http.proxy_url.reveal()).password or ""
             yield from (self.http.proxy_url, Secret(password), Secret(unquote(password)))

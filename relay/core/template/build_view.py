@@ -7,14 +7,14 @@ from functools import reduce
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.alert import Labels
+from relay.core.alert import Labels, thing
 from relay.core.card.card import Card, Entry, status
 from relay.core.card.fold import DETAILED
 from relay.core.card.lane_state import LaneState
 from relay.core.card.severity import rank
 from relay.core.card.step import Reply, Step
-from relay.core.card.subject import natural, thing
-from relay.core.card.view import AlertView, Late, Memory, View
+from relay.core.card.subject import natural
+from relay.core.card.view import AlertView, Late, Memory, Twin, View
 from relay.core.routing.lane import Policy
 
 
@@ -53,7 +53,7 @@ def build_view(
     episodes of its alert in the last seven days, for a card of one alert; `pace` says whether the
     chat's own limit can be why it comes late."""
     found = tuple(_alert(entry, card) for entry in card.entries)
-    alerts = _one_line_each(found, policy.identity_ignores)
+    alerts = one_line_each(found, policy.identity_ignores)
     about = set(step.about) if isinstance(step, Reply) else set()
     return View(
         receiver=policy.receiver,
@@ -78,44 +78,38 @@ def build_view(
         about=tuple(
             alert
             for alert in alerts
-            if alert.fingerprint in about or not about.isdisjoint(alert.twins)
+            if alert.fingerprint in about or any(twin.fingerprint in about for twin in alert.twins)
         ),
         fallback_for=card.fallback_for,
         memory=memory if len(alerts) == 1 else NO_MEMORY,
+        went_on=card.went_on,
     )
 
 
-def _one_line_each(alerts: tuple[AlertView, ...], ignores: Set[str]) -> tuple[AlertView, ...]:
-    """The alerts, those that are the same but for `severity` and `ignores` as one, which says what
-    it was; equal ones in natural order. Those of which only a brief is kept stay as they are."""
+def one_line_each(alerts: tuple[AlertView, ...], ignores: Set[str]) -> tuple[AlertView, ...]:
+    """The alerts, those that are one thing (see `thing`) as one, which says what it was before its
+    severity rose; equal ones in natural order. Those of which only a brief is kept stay as they
+    are."""
     leads: dict[frozenset[tuple[str, str]], AlertView] = {}
     for alert in alerts[:DETAILED]:
         key = thing(alert.labels, ignores)
         lead = leads.get(key)
-        if lead is None:
-            leads[key] = alert
-        elif lead.labels.get("severity") == alert.labels.get("severity"):
-            leads[frozenset({*key, ("", alert.fingerprint)})] = alert
-        else:
-            leads[key] = _with_twin(lead, alert)
+        leads[key] = _with_twin(lead, alert) if lead else alert
     ordered = sorted(leads.values(), key=_order)
     return (*ordered, *alerts[DETAILED:])
 
 
 def _with_twin(lead: AlertView, twin: AlertView) -> AlertView:
     before, now = twin.labels.get("severity", ""), lead.labels.get("severity", "")
-    rose = (
-        lead.status == "firing"
-        and rank(now) < rank(before)
-        and 0 < twin.starts_at < lead.starts_at
-        and not lead.was
-    )
-    return replace(
-        lead,
-        twins=(*lead.twins, twin.fingerprint),
-        was=before if rose else lead.was,
-        was_since=twin.starts_at if rose else lead.was_since,
-    )
+    earlier = 0 < twin.starts_at < lead.starts_at
+    lead = replace(lead, twins=(*lead.twins, Twin(twin.fingerprint, twin.status, twin.labels)))
+    if before == now and twin.status == lead.status:  # a copy of another replica
+        ends = [at for at in (lead.ends_at, twin.ends_at) if at is not None]
+        began = twin.starts_at if earlier else lead.starts_at
+        return replace(lead, starts_at=began, ends_at=max(ends, default=None))
+    if lead.status == "firing" and rank(now) < rank(before) and earlier and not lead.was:
+        return replace(lead, was=before, was_since=twin.starts_at)
+    return lead
 
 
 def _order(alert: AlertView) -> tuple[int, int, float, tuple[tuple[int, str], ...]]:
@@ -135,6 +129,7 @@ def _alert(entry: Entry, card: Card) -> AlertView:
         generator_url=entry.generator_url,
         fingerprint=entry.fingerprint,
         returned=entry.returned,
+        given=entry.given,
         joined=card.shown is not None
         and entry.status == "firing"
         and entry.joined_at >= card.shown.edited_at,

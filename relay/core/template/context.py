@@ -3,17 +3,27 @@
 import re
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from functools import cache
+from functools import cache, cached_property
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from relay.core.alert import MALFORMED
 from relay.core.card.step import ReplyKind
-from relay.core.card.subject import Subject, differences, short, subject
+from relay.core.card.subject import Subject, differences, severity_word, short, subject
 from relay.core.card.view import AlertView, Late, View
 from relay.core.routing.lane import Policy
 from relay.core.template import labels_shown as telling
-from relay.core.template.links import DASHBOARDS, RUNBOOKS, Links, linked, links, outside, prose
+from relay.core.template.links import (
+    DASHBOARDS,
+    RUNBOOKS,
+    Links,
+    linked,
+    links,
+    outside,
+    prose,
+    target,
+)
 from relay.core.template.objects import Alert, AlertFacts, Alerts, Counts, Hidden, Labels
 from relay.core.template.sandbox import nearest, shown
 from relay.core.text.richtext import RichText, join, styled
@@ -31,15 +41,17 @@ _SHORT_VALUE = 3  # characters that may stand in a text by chance
 _EXCERPT, _EXCERPT_LINES = 300, 3
 _MOST_DETAILS = 5  # alerts of a card that have a line for their own text
 _MOST_ABOUT = 3
+_MOST_APART = 2
 
 
 class ContextShape(Struct, frozen=True):
-    """How much of a view is told: the first `full` alerts in full, up to `shown` in short, the rest
-    as a count; values of at most `limit` characters."""
+    """How much of a view is told: the first `full` alerts in full, up to `brief` in short, up to
+    `shown` by who is ill alone, the rest as a count; values of at most `limit` characters."""
 
     full: int
     shown: int
     limit: int
+    brief: int = MOST_SHOWN
 
 
 class TemplateContext:
@@ -69,10 +81,10 @@ class TemplateContext:
         """What a template can name, for that shape; of the names that no shape changes only those
         in `uses` (None: all).
         """
-        shown_alerts = (
-            *self._alerts[: context_shape.full],
-            *self._brief[context_shape.full : context_shape.shown],
-        )
+        full, brief, most = context_shape.full, context_shape.brief, context_shape.shown
+        shown_alerts = (*self._alerts[:full], *self._brief[full : min(brief, most)])
+        if len(shown_alerts) < most:
+            shown_alerts += self._terse[len(shown_alerts) : most]
         hidden = self._hidden(len(shown_alerts))
         alerts = Alerts(shown_alerts)
         alerts.more = int(hidden)
@@ -159,6 +171,30 @@ class TemplateContext:
                 labels = self.view.common_labels
                 return telling.wrong({name: first[name]}, labels, head, value)
         return telling.Details("")
+
+    @cached_property
+    def _terse(self) -> Alerts:
+        """The alerts that are seen, each by its name and who is ill alone, where that tells it from
+        the others."""
+        told = [self._told_about(alert) for alert in self._visible]
+        seen = Counter((each.subject.what, each.subject.who) for each in told)
+        return Alerts(
+            Alert(
+                alert,
+                replace(
+                    facts,
+                    subject=Subject(subject.what, subject.who, ())
+                    if subject.who and seen[subject.what, subject.who] == 1
+                    else subject,
+                    figures=not subject.who,
+                    terse=True,
+                ),
+                self.reader,
+                brief=True,
+            )
+            for alert, facts in zip(self._visible, told, strict=True)
+            for subject in (facts.subject,)
+        )
 
     def _told(self, alerts: Iterable[AlertView], *, brief: bool = False) -> Alerts:
         return Alerts(
@@ -303,15 +339,40 @@ class TemplateContext:
         return (f" ×{len(firing)}" if not mixed else "") + (f" ({parts})" if len(kinds) > 1 else "")
 
     def _subject_line(self, *, code: bool) -> RichText:
-        """` · db-2 /var/lib · data, prod-eu1`; empty when nothing is known. Plain, an address is
-        without its scheme."""
+        """` · db-2 /var/lib · data, prod-eu1`; empty when nothing is known."""
         shared = self._subject
+        who = self._who(code=code) if shared.who else ""
+        told = (who, ", ".join(shared.where), ", ".join(self._apart()))
+        return join("", [piece for part in told if part for piece in (" · ", part)])
+
+    def _apart(self) -> list[str]:
+        """What tells the one alert that a reply is about from the others of its card, where who is
+        ill and where does not."""
+        if len(self._about) != 1 or len(self.view.alerts) == 1:
+            return []
+        shared = self._subject
+        differing = self.subject_of(self._about[0]).values
+        if any(value in (*shared.who, *shared.where) for value in differing):
+            return []
+        named = {each.partition("=")[2]: each for each in shared.rest}
+        return [named[value] for value in differing if value in named][:_MOST_APART]
+
+    def _who(self, *, code: bool) -> RichText:
+        """Who is ill, as code or plain: then a probed address is a link, and any other address is
+        without its scheme."""
+        who, rewrites = self._subject.who, self.policy.link_rewrites
         if code:
-            who: RichText | str = styled("code", " ".join(shared.who)) if shared.who else ""
-        else:
-            who = " ".join(_SCHEME.sub("", value) for value in shared.who)
-        parts = [part for part in (who, ", ".join(shared.where)) if part]
-        return join("", [piece for part in parts for piece in (" · ", part)])
+            return styled("code", " ".join(who))
+        probed = target(self.view)
+        linked = probed and outside(probed, rewrites) == probed
+        return join(
+            " ",
+            [
+                styled("link", value, value) if linked and value == probed
+                else _SCHEME.sub("", value)
+                for value in who
+            ],
+        )  # fmt: skip
 
     def _named(self, *, code: bool) -> RichText:
         """Name and subject, for the reply that tells of a rise: who is ill goes first where it
@@ -319,13 +380,13 @@ class TemplateContext:
         name, shared = self._name(), self._subject
         who, where = " ".join(shared.who), ", ".join(shared.where)
         alert = self._about[0] if self._about else None
-        severities = f"{alert.labels.get('severity', '')}{alert.was}" if alert else ""
-        rise = self.reader.say("now_raised", severity=severities, was="").text
-        shown = f"M {rise} · {name} · {who}"
+        severities = (alert.labels.get("severity", ""), alert.was) if alert else ()
+        words = "".join(map(severity_word, severities))
+        rise = self.reader.say("now_raised", severity=words, was="").text
+        shown = f"M **{rise}** · {name} · {who}"  # as Discord's push has it
         if not who or len(shown) <= _LOCK_SCREEN:
             return join("", [name, self._subject_line(code=code)])
-        first = styled("code", who) if code else RichText(_SCHEME.sub("", who))
-        return join(" · ", [part for part in (first, name, where) if part])
+        return join(" · ", [part for part in (self._who(code=code), name, where) if part])
 
     def _excerpt(self) -> str:
         """The first paragraph of the description, three lines at most, and how long all of it
@@ -353,8 +414,8 @@ class TemplateContext:
             start = reader.time(alert.starts_at).rich()
             if alert.was:
                 before = reader.time(alert.was_since).rich()
-                severity = telling.one_line(alert.labels.get("severity", ""))
-                was = telling.one_line(alert.was)
+                severity = severity_word(alert.labels.get("severity", ""))
+                was = severity_word(alert.was)
                 parts.append(
                     reader.say(
                         "raised_since", severity=severity, start=start, was=was, before=before
@@ -414,8 +475,9 @@ class TemplateContext:
         left out, stale, may be repeated, late.
         """
         view, reader = self.view, self.reader
-        notes = [
+        notes: list[tuple[str, RichText | str | bool | int]] = [
             *(("⚠️", text) for text in self._malformed()),
+            *(("➡️", text) for text in self._went_on()),
             ("↪️", view.fallback_for and reader.say("fallback_for", receiver=view.fallback_for)),
             ("✂️", view.truncated_alerts and reader.say("truncated", view.truncated_alerts)),
             (
@@ -427,6 +489,25 @@ class TemplateContext:
             ("⏱", lateness(view.late, reader)),
         ]
         return noted(notes)
+
+    def _went_on(self) -> list[RichText]:
+        """Which alerts go on in other messages of the chat, with a link there."""
+        known = {alert.fingerprint: alert for alert in self._visible}
+        found: list[RichText] = []
+        for each in self.view.went_on[:_MOST_ABOUT]:
+            alerts = [known[alert] for alert in each.alerts if alert in known]
+            names = [
+                " ".join(self.subject_of(alert).values) or alert.labels.get("alertname", "")
+                for alert in alerts[:_MOST_ABOUT]
+            ]
+            more = len(each.alerts) - len(names)
+            said = [", ".join(map(short, names)), self.reader.say("others", more) if more else ""]
+            there = self.reader.say("went_on").text
+            who = join(" ", [part for part in said if part])
+            found.append(
+                join(": ", [who, styled("link", there, each.link) if each.link else there])
+            )
+        return found
 
     def _malformed(self) -> list[str]:
         """What arrived malformed, which would be lost among the other alerts of a list."""

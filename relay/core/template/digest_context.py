@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from relay.core.alert import GroupId
 from relay.core.card.digest import DigestView, Line, Name
+from relay.core.card.subject import severity_word
 from relay.core.routing.lane import Policy
 from relay.core.template import labels_shown as telling
 from relay.core.template.context import ContextShape, lateness, noted
@@ -122,7 +123,7 @@ class DigestContext:
         """`1 critical, 2 warning`: how many groups fire with each severity."""
         counts: dict[str, int] = {}
         for name in (*self.view.names, *self.view.hushed):
-            word = telling.one_line(name.severity) or self.reader.say("firing").text
+            word = severity_word(name.severity) or self.reader.say("firing").text
             counts[word] = counts.get(word, 0) + len(name.lines)
         counts_by_word = [f"{count} {word}" for word, count in list(counts.items())[:_KINDS]]
         return [RichText(", ".join(counts_by_word))] if counts_by_word else []

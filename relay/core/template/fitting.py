@@ -1,5 +1,6 @@
 """Fitting: the most of a view that one message holds, nothing cut in the middle."""
 
+import sys
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -11,6 +12,8 @@ _LONG = 1000
 _SHORT = 300
 _TINY = 60
 _IN_FULL = 3
+_LINES = 10  # in short, before others are told by who is ill alone
+_ENOUGH = 3
 _GUESSES = 5  # after which a search halves what is left
 _ROUNDING = 0.5  # of an alert, by which a guess is lower: what is written is longer than its text
 
@@ -43,8 +46,9 @@ def fit(draw: Draw, form: Form, count: int, in_full: int = MOST_SHOWN) -> Fitted
     does not. Alerts from `in_full` on are drawn alike in full and in short.
 
     First all in full, then long values shortened, then as many in full as fit with the others in a
-    short line, then as many short lines as fit and the rest counted. Few drawings: a shape that
-    would be drawn as another one was is left out, and numbers are guessed from what was measured.
+    short line, then about as many short lines as fit with the others by who is ill alone, then as
+    many of those as fit and the rest counted. Few drawings: a shape that would be drawn as another
+    one was is left out, and numbers are guessed from what was measured.
     """
     most = min(count, MOST_SHOWN)
     full = min(most, in_full)
@@ -68,11 +72,21 @@ def fit(draw: Draw, form: Form, count: int, in_full: int = MOST_SHOWN) -> Fitted
         )
         if found is not None:
             return found
-    shown = all_in_short and all_in_short._replace(number=most)
+    lines = all_in_short and all_in_short._replace(number=most)
+    found, all_terse = _search(
+        lambda number: ContextShape(min(number, _IN_FULL), most, _SHORT, number),
+        0, most - 1, draw, form, lines, _ENOUGH,
+    )  # fmt: skip
+    if found is not None:
+        return found
     return (
         _search(
+            lambda number: ContextShape(min(number, _IN_FULL), number, _SHORT, _LINES),
+            _LINES, most - 1, draw, form, all_terse and all_terse._replace(number=most),
+        )[0]
+        or _search(
             lambda number: ContextShape(min(number, _IN_FULL), number, _SHORT),
-            1, most - 1, draw, form, shown,
+            1, min(_LINES, most) - 1, draw, form, None,
         )[0]
         or _search(
             lambda number: ContextShape(min(number, 1), number, _TINY),
@@ -99,9 +113,11 @@ def _search(
     draw: Draw,
     form: Form,
     above: _Try | None,
+    enough: int = sys.maxsize,
 ) -> tuple[Fitted | None, _Try | None]:
     """The message with the largest number from `least` to `most` that fits, and the smallest number
-    that was seen not to. `above` is one that is known not to.
+    that was seen not to. `above` is one that is known not to. After `enough` drawings the best of
+    them does, where it is more than the least.
     """
     best: Fitted | None = None
     below = _Try(least - 1, 0, 0)
@@ -109,7 +125,7 @@ def _search(
     if above is not None:
         end = min(end, above.number)
     for tried in range(most - least + 2):
-        if below.number + 1 >= end:
+        if below.number + 1 >= end or (below.number > least and tried >= enough):
             break
         number = _next(below, above, end, least) if tried < _GUESSES else _middle(below, end)
         shape = context_shape(number)

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from msgspec import Struct
 
 from relay.core.card.severity import color as severity_color
-from relay.core.card.subject import one_line
+from relay.core.card.subject import one_line, severity_word
 from relay.core.card.view import AlertView
 
 __all__ = [
@@ -137,7 +137,7 @@ def severities(alerts: Iterable[AlertView]) -> list[tuple[str, int]]:
     counts: dict[str, int] = {}
     for alert in alerts:
         word = (
-            one_line(alert.labels.get("severity", "")) or "firing"
+            severity_word(alert.labels.get("severity", "")) or "firing"
             if alert.status == "firing"
             else alert.status
         )

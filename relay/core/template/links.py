@@ -65,7 +65,7 @@ def links(view: View, alerts: tuple[AlertView, ...], policy: Policy, reader: Rea
         "graph": first.generator_url if first else "",
         "silence": _silence(view, policy.identity_ignores) if view.status == "firing" else "",
         "dashboard": _annotation(view, first, *DASHBOARDS),
-        "target": _target(view),
+        "target": target(view),
     }
     urls = {name: outside(url, policy.link_rewrites) for name, url in found.items()}
     result = Links(styled("link", reader.say(name), url) for name, url in urls.items() if url)
@@ -78,7 +78,7 @@ def silence(view: View, ignores: Set[str] = frozenset()) -> str:
     (its user interface, `#/silences/new`), without labels named in `ignores`; empty where that is
     no more than a severity.
     """
-    firing = [alert.labels for alert in view.alerts if alert.status == "firing"]
+    firing = [labels for alert in view.alerts for labels in alert.firing_labels]
     if not view.external_url or not firing:
         return ""
     names = sorted({labels.get("alertname", "") for labels in firing})
@@ -232,7 +232,7 @@ def _annotation(view: View, first: AlertView | None, *names: str) -> str:
     return within[0] if within and not found.startswith(within[0]) else found
 
 
-def _target(view: View) -> str:
+def target(view: View) -> str:
     """The address that a probe asked, where all alerts have the same."""
     found = (view.common_labels.get(name, "") for name in ("instance", "target", "url"))
     return next((url for url in found if url.startswith(("http://", "https://"))), "")

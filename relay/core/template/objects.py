@@ -5,7 +5,7 @@ from functools import cached_property
 
 from msgspec import Struct
 
-from relay.core.card.subject import Subject
+from relay.core.card.subject import Subject, severity_word
 from relay.core.card.view import AlertView
 from relay.core.template import labels_shown as telling
 from relay.core.text.richtext import RichText, concat, join, styled
@@ -93,7 +93,7 @@ class Pair(Struct, frozen=True):
 class AlertFacts(Struct, frozen=True):
     """What a card knows of one of its alerts: in what it differs from the others, what is wrong
     with it, what the card's head `said`, whether names are `mixed` and its `link` then, whether
-    its own figure stands in its line.
+    its own figure stands in its line. `terse`: its line has room for no more than who is ill.
     """
 
     subject: Subject
@@ -102,6 +102,7 @@ class AlertFacts(Struct, frozen=True):
     mixed: bool = False
     figures: bool = True
     link: str = ""
+    terse: bool = False
 
 
 class Alert:
@@ -147,7 +148,7 @@ class Alert:
     @property
     def fingerprint(self) -> str:
         """Alertmanager's number for its labels."""
-        return self._view.fingerprint
+        return self._view.given or self._view.fingerprint
 
     Status, Labels, Annotations, StartsAt, EndsAt = status, labels, annotations, starts_at, ends_at
     GeneratorURL, Fingerprint = generator_url, fingerprint
@@ -162,8 +163,8 @@ class Alert:
 
     @cached_property
     def severity(self) -> str:
-        """Its `severity` label as it is."""
-        return telling.one_line(self._view.labels.get("severity", ""))
+        """Its `severity` label; a very long one without its middle."""
+        return severity_word(self._view.labels.get("severity", ""))
 
     @property
     def mark(self) -> str:
@@ -229,13 +230,15 @@ class Alert:
     @property
     def was(self) -> str:
         """The severity that it had before it rose; or empty."""
-        return telling.one_line(self._view.was)
+        return severity_word(self._view.was)
 
     @cached_property
     def when(self) -> RichText:
         """Since when it fires (and that it is new), or when it ended and after how long."""
         reader = self._reader
         start, end = self.starts_at.rich(), self.ends_at.rich()
+        if self._facts.terse:
+            return end if self.status == "resolved" else start
         if self.status == "firing":
             if self.was:
                 before = reader.time(self._view.was_since).rich()

@@ -342,12 +342,8 @@ def render(
     return Rendered(
         message=_mentioning(message, policy, view, kind, form),
         failed=failed,
-        named=tuple(
-            name for alert in view.alerts[:shown] for name in (alert.fingerprint, *alert.twins)
-        ),
-        counted=tuple(
-            name for alert in view.alerts[shown:] for name in (alert.fingerprint, *alert.twins)
-        ),
+        named=tuple(name for alert in view.alerts[:shown] for name in alert.fingerprints),
+        counted=tuple(name for alert in view.alerts[shown:] for name in alert.fingerprints),
     )
 
 

@@ -48,6 +48,8 @@ class Button(Struct, frozen=True):
 
 Buttons = tuple[tuple[Button, ...], ...]
 """Rows of buttons."""
+ButtonsIn = Literal["none", "fixed", "all"]
+"""The buttons that a chat can have: `fixed` are those that ask for nothing in writing."""
 
 
 class Message(Struct, frozen=True):

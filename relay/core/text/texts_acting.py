@@ -23,6 +23,9 @@ ACTING = MappingProxyType(
             "⏳ asked {since}, Alertmanager does not answer",
             "⏳ demandé {since}, Alertmanager ne répond pas",
         ),
+        "goes_on": Text(
+            "➡ {name} goes on in another message", "➡ {name} : suite dans un autre message"
+        ),
         "not_silenced_line": Text("⚠ not silenced: {why}", "⚠ pas de silence : {why}"),
         "inhibited_line": Text("inhibited by {by}", "inhibé par {by}"),
         "inhibited_alone": Text("inhibited", "inhibé"),
@@ -49,6 +52,14 @@ ACTING = MappingProxyType(
                 "Demande de {age} à Alertmanager : cette alerte.",
                 "Demande de {age} à Alertmanager : {n} alertes.",
             ),
+        ),
+        "silencing_group": Text(
+            "Asking Alertmanager for {age}: the whole group.",
+            "Demande de {age} à Alertmanager : tout le groupe.",
+        ),
+        "mutes_others": Text(
+            ("It mutes {n} other alert.", "It mutes {n} other alerts."),
+            ("{n} autre alerte sera muette.", "{n} autres alertes seront muettes."),
         ),
         "silent_already": Text(
             "It is already silenced until {until} ({name}).",
@@ -90,6 +101,24 @@ ACTING = MappingProxyType(
             "For how long? Write 90m, 2d or until 18:00.",
             "Pour combien de temps ? Écrivez 90m, 2d ou until 18:00.",
         ),
+        "silence_how_group": Text(
+            "For the whole group write 2h group.", "Pour tout le groupe écrivez 2h group."
+        ),
+        "menu_title": Text("Silence for how long?", "Silence de combien de temps ?"),
+        "menu_until": Text("until {at}", "jusqu'à {at}"),
+        "menu_other": Text("other …", "autre …"),
+        "menu_group": Text("group: {age}", "groupe : {age}"),
+        "choice_card": Text(
+            ("this alert", "these {n} alerts"), ("cette alerte", "ces {n} alertes")
+        ),
+        "choice_group": Text("the whole group", "tout le groupe"),
+        "choice_mutes": Text(
+            ("mutes {n} alert", "mutes {n} alerts"), ("{n} alerte muette", "{n} alertes muettes")
+        ),
+        "choice_others": Text(
+            ("{n} of them elsewhere", "{n} of them elsewhere"),
+            ("dont {n} ailleurs", "dont {n} ailleurs"),
+        ),
         "silence_bad": Text(
             "This is not a duration: write 90m, 2d or until 18:00.",
             "Ce n'est pas une durée : écrivez 90m, 2d ou until 18:00.",
@@ -97,6 +126,7 @@ ACTING = MappingProxyType(
         "form_title": Text("Silence", "Silence"),
         "form_duration": Text("How long? 90m, 2d, until 18:00", "Durée ? 90m, 2d, until 18:00"),
         "form_reason": Text("Why?", "Pourquoi ?"),
+        "form_scope": Text("What?", "Quoi ?"),
         # why a silence was not written
         "nothing_fires": Text("nothing fires", "rien n'est en alerte"),
         "label_too_long": Text("a label is too long", "un label est trop long"),
@@ -118,7 +148,9 @@ ACTING = MappingProxyType(
         "still_yours": Text(
             "still yours, {name}? It still fires", "toujours à vous, {name} ? L'alerte continue"
         ),
-        "asks_at": Text("nobody yet · asks {who} at {at}", "personne · demande à {who} à {at}"),
+        "silence_over": Text(
+            "the silence is over, still firing", "le silence est fini, toujours en alerte"
+        ),
         "beat_lost": Text(
             "NO NEWS from {name} since {since}", "SANS NOUVELLES de {name} depuis {since}"
         ),

@@ -6,7 +6,7 @@ from typing import Literal
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.action.escalation import EscalationReply
+from relay.core.action.escalation import ActingReply
 from relay.core.action.keyboard import ButtonPlace, keyboard, lines
 from relay.core.action.marks import NO_MARKS
 from relay.core.action.pressed import button_place, card_name
@@ -14,11 +14,12 @@ from relay.core.action.rights import mentions_of
 from relay.core.card import digest
 from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, QUIET, DigestView
-from relay.core.card.step import Reply
+from relay.core.card.headline import headline
+from relay.core.card.step import Edit, Reply
 from relay.core.routing.lane import LaneKey
 from relay.core.template.build_view import Pace, build_view, late
 from relay.core.template.template import Templates, render, render_digest
-from relay.core.text.message import Buttons, Form, Message
+from relay.core.text.message import EMPTY, Buttons, Form, Message
 from relay.core.text.richtext import RichText, concat, cut, join
 from relay.core.text.texts_acting import act
 from relay.core.text.times import Reader
@@ -67,11 +68,15 @@ def _composed_card(
     card, state, policy = send.card, situation.state, situation.policy
     memory, now = situation.memory, situation.now
     view = build_view(card, state, send.step, policy, now, memory, pace)
+    if isinstance(send.step, Edit) and send.step.goes_on is not None:
+        told = act(policy.language, "goes_on", name=headline(card))
+        return Composed(Message(EMPTY, content=told), Contents())
     reply = send.step.kind if isinstance(send.step, Reply) else None
     part: Literal["card", "reply"] = "reply" if reply else "card"
     if isinstance(send.step, Reply) and send.step.said:
         reader = Reader(policy.language, policy.timezone, now)
-        return Composed(_escalated(send.step.said, situation.target.lane, reader), Contents())
+        lane = situation.target.lane
+        return Composed(_said(send.step.said, card, lane, reader), Contents())
     if reply:
         rendered = render(templates, policy, view, part, reply, form)
         return Composed(rendered.message, Contents(counted=rendered.counted), rendered.failed)
@@ -82,11 +87,20 @@ def _composed_card(
     return Composed(message, Contents(counted=rendered.counted), rendered.failed)
 
 
-def _escalated(said: EscalationReply, lane: LaneKey, reader: Reader) -> Message:
-    """One line: what nobody has taken, and who is asked."""
+def _said(said: ActingReply, card: Card, lane: LaneKey, reader: Reader) -> Message:
+    """One line: which alerts nobody has taken, and who is asked; or that they are silent no
+    more.
+    """
     values: dict[str, str] = {"age": str(reader.duration(said.age)), "name": said.name}
     text = act(reader.language, said.key, said.count or None, **values)
-    told = concat(["📣 ", text, *([": ", " · ".join(said.others)] if said.others else [])])
+    sign = "🔔" if said.key == "silence_over" else "📣"
+    told = concat(
+        [
+            f"{sign} {headline(card)} · ",
+            text,
+            *([": ", " · ".join(said.others)] if said.others else []),
+        ]
+    )
     return Message(told, mentions=mentions_of(said.mention, lane.platform))
 
 

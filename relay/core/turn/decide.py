@@ -174,6 +174,8 @@ def _decide_card(card: Card, situation: Situation) -> Decision:
         ripe = replace(ripe, owed=owed) if owed != ripe.owed else ripe
     if situation.state.down:
         ripe = without_replies(ripe)
+    if ripe.left is not None and situation.target.endpoint.former is None:
+        ripe = replace(ripe, left=None)
     step = plan(ripe, policy, now, hours)
     if isinstance(step, Wait) or _pauses(ripe, step, situation):
         change = kept(ripe, situation)

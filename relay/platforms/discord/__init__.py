@@ -1,5 +1,6 @@
 """Discord's channel webhooks, as the contract of `relay/platforms/contract.py` wants it."""
 
+from relay.platforms.discord.bot import buttons_in, kind_of, needs_kind
 from relay.platforms.discord.config import (
     CHATS,
     ENTRY,
@@ -52,13 +53,16 @@ __all__ = [
     "TITLE",
     "WRITINGS",
     "budgets",
+    "buttons_in",
     "chats",
     "excess",
     "fits",
     "global_secret_files",
     "guild_of",
+    "kind_of",
     "message_link",
     "needs_guild",
+    "needs_kind",
     "outcome",
     "pace",
     "parse_mode",

@@ -9,11 +9,13 @@ import msgspec
 from msgspec import Struct
 
 from relay import __version__
+from relay.core.action.settings import ActingConfig
 from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
 from relay.core.routing.lane import Endpoint, LaneKey
 from relay.core.secret import Secret
-from relay.core.text.message import Attachment, Buttons
-from relay.platforms.http import Request
+from relay.core.text.message import Attachment, Buttons, ButtonsIn
+from relay.platforms.answer import json_object, positive_id
+from relay.platforms.http import NoAnswer, Request, Response
 from relay.platforms.upload import upload
 
 USER_AGENT = (
@@ -78,6 +80,29 @@ class _StartThread(Struct, frozen=True):
 def is_bot(lane: LaneKey) -> bool:
     """The lane is a channel of the bot, and not one of a webhook."""
     return bool(lane.chat)
+
+
+def needs_kind(endpoint: Endpoint) -> bool:
+    """Once for each webhook: messages of one that a person made have no buttons.
+
+    https://docs.discord.com/developers/resources/webhook#execute-webhook
+    """
+    return not endpoint.kind and not is_bot(endpoint.lane)
+
+
+def kind_of(response: Response | NoAnswer) -> str:
+    """The `application_id` of a webhook; "-" of one that a person made."""
+    body = json_object(response.body) if isinstance(response, Response) else None
+    return positive_id((body or {}).get("application_id")) or "-"
+
+
+def buttons_in(lane: LaneKey, kind: str, acting: ActingConfig) -> ButtonsIn:
+    """Under messages of the bot, and of a webhook of its application, whose id is mostly that of
+    the bot.
+    """
+    discord = acting.discord
+    own = () if discord is None else (discord.application, discord.account)
+    return "all" if is_bot(lane) or (kind != "" and kind in own) else "none"
 
 
 def rows(buttons: Buttons) -> tuple[ActionRow, ...]:

@@ -27,7 +27,7 @@ class DiscordGlobals(Model):
     """How presses come in: over a connection that the relay opens, or by POST to
     `/discord/APPLICATION`."""
     discord_application_id: Text = ""
-    """Id of the application, where presses come by POST."""
+    """Id of the application, where presses come by POST, or where it is not that of the bot."""
     discord_public_key: Text = ""
     """Public key of the application, where presses come by POST."""
 

@@ -123,10 +123,14 @@ def chats(
         return Chats(tuple(_of_bot(entry, common, thread, http, loc, reader)))
     return Chats(
         tuple(
-            (when, Endpoint(LaneKey("discord", found.api, found.id, "", thread), found.url, http))
-            for when, found in _webhooks(entry, loc, reader)
+            (when, _reached(found, thread, http)) for when, found in _webhooks(entry, loc, reader)
         )
     )
+
+
+def _reached(webhook: Webhook, thread: str, http: HttpOptions) -> Endpoint:
+    lane = LaneKey("discord", webhook.api, webhook.id, "", thread)
+    return Endpoint(lane, webhook.url, http)
 
 
 def _of_bot(
@@ -149,7 +153,7 @@ def _of_bot(
     webhooks = list(_webhooks(entry, loc, reader)) if named else []
     if any(when for when, _ in webhooks):
         reader.fault((*loc, "webhook_url_file"), "beside channel_id no label chooses a webhook")
-    former = webhooks[0][1].url if webhooks else None
+    former = _reached(webhooks[0][1], thread, http) if webhooks else None
     lane = LaneKey("discord", bot.api, bot.account, entry.channel_id, thread)
     yield (), Endpoint(lane, bot.token, http, former=former)
 

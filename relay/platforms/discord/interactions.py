@@ -4,6 +4,7 @@ https://docs.discord.com/developers/interactions/receiving-and-responding
 """
 
 import re
+from collections.abc import Sequence
 from typing import Literal
 
 import msgspec
@@ -29,7 +30,7 @@ _ONLY_YOU = 64
 _LONGEST = 2000
 _LONGEST_NAME = 64
 _SNOWFLAKE = re.compile(r"[1-9][0-9]{4,19}")
-_INPUTS = ("duration", "reason")
+_INPUTS = ("duration", "reason", "scope")
 
 
 class Ping(Struct, frozen=True, tag=True):
@@ -126,14 +127,16 @@ def _what(kind: int, body: dict[str, object], said: dict[str, object]) -> _What 
     return "of another kind"
 
 
-def _inputs(value: object, depth: int) -> list[tuple[str, str]]:
+def _inputs(components: object, depth: int) -> list[tuple[str, str]]:
     """The inputs of a form: in rows (deprecated), or each in a label."""
     found: list[tuple[str, str]] = []
-    for each in value if isinstance(value, list) and depth < 3 else ():
+    for each in components if isinstance(components, list) and depth < 3 else ():
         body = object_of(each)
         name = text_of(body.get("custom_id"))
         if name in _INPUTS:
-            found.append((name, text_of(body.get("value"))[:_LONGEST]))
+            chosen = body.get("values")
+            value = chosen[0] if isinstance(chosen, list) and chosen else body.get("value")
+            found.append((name, text_of(value)[:_LONGEST]))
         inner = body.get("components") or ([body["component"]] if "component" in body else [])
         found += _inputs(inner, depth + 1)
     return found
@@ -166,30 +169,57 @@ def noted() -> dict[str, object]:
     return {"type": 6}
 
 
-def form(title: str, data: str, duration: str, reason: str) -> dict[str, object]:
-    """A form that asks for a duration and a reason; it has to be the first answer to a press."""
-    inputs = ((duration, "duration", 40, True), (reason, "reason", 200, False))
+class FormChoice(Struct, frozen=True):
+    """An option of a form: its value, and what people read."""
+
+    value: str
+    label: str
+
+
+def form(
+    title: str,
+    data: str,
+    scope: str,
+    choices: Sequence[FormChoice],
+    duration: str,
+    reason: str,
+) -> dict[str, object]:
+    """A form that asks for a duration and a reason, and where there are several `choices` for one
+    of them; it has to be the first answer to a press. One choice is told beside the duration.
+
+    https://docs.discord.com/developers/components/reference#label
+    """
+    about = choices[0].label if len(choices) == 1 else ""
+    components = [
+        _label(duration, _text_input("duration", 40, needed=True), about),
+        _label(reason, _text_input("reason", 200, needed=False)),
+    ]
+    if len(choices) > 1:
+        options = [
+            {"label": each.label[:100], "value": each.value, "default": at == 0}
+            for at, each in enumerate(choices)
+        ]
+        select: dict[str, object] = {"type": 3, "custom_id": "scope", "options": options}
+        components.insert(0, _label(scope, select))
     return {
         "type": 9,
-        "data": {
-            "custom_id": data,
-            "title": title[:45],
-            "components": [
-                {
-                    "type": 18,
-                    "label": label[:45],
-                    "component": {
-                        "type": 4,
-                        "custom_id": name,
-                        "style": 1,
-                        "min_length": 1 if needed else 0,
-                        "max_length": most,
-                        "required": needed,
-                    },
-                }
-                for label, name, most, needed in inputs
-            ],
-        },
+        "data": {"custom_id": data, "title": title[:45], "components": components},
+    }
+
+
+def _label(label: str, component: dict[str, object], about: str = "") -> dict[str, object]:
+    described = {"description": about[:100]} if about else {}
+    return {"type": 18, "label": label[:45], **described, "component": component}
+
+
+def _text_input(name: str, most: int, *, needed: bool) -> dict[str, object]:
+    return {
+        "type": 4,
+        "custom_id": name,
+        "style": 1,
+        "min_length": 1 if needed else 0,
+        "max_length": most,
+        "required": needed,
     }
 
 

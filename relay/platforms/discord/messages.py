@@ -110,7 +110,7 @@ class _EditWebhookMessage(Struct, frozen=True):
 
 
 class _EditWithButtons(_EditWebhookMessage, frozen=True):
-    """The edit of a message that has buttons."""
+    """The edit of a message that has buttons, or had some."""
 
     components: tuple[bot.ActionRow, ...]
 
@@ -121,6 +121,12 @@ def request(
     """Execute the webhook, or edit its message. A reply is a line of content: webhooks cannot refer
     to a message.
     """
+    if isinstance(step, Edit) and step.goes_on is not None and endpoint.former is not None:
+        link = message_link(step.goes_on, endpoint.guild)
+        told = join(" ", [message.content, *([styled("link", "↑", link)] if link else [])])
+        pointing = Edit(step.message)
+        message = replace(message, content=told)
+        return request(endpoint.former, policy, pointing, message, plain=plain)
     file = message.file
     if plain or isinstance(step, Reply):
         message = _as_content(message, plain=plain)
@@ -135,12 +141,13 @@ def request(
         flags = _SILENT if not isinstance(step, Edit) and (step.silent or policy.silent) else 0
         shown = bot.BotMessage(allowed, content, embeds, buttons, flags)
         return bot.request(endpoint, step, shown, file)
-    components = {"with_components": "true"} if buttons else {}
+    has_buttons = bool(buttons) or endpoint.kind not in ("", "-")
+    components = {"with_components": "true"} if has_buttons else {}
     if isinstance(step, Edit):
         at = step.message
         body = (
             _EditWithButtons(allowed, content, embeds, buttons)
-            if buttons
+            if has_buttons
             else _EditWebhookMessage(allowed, content, embeds)
         )
         return _call(
@@ -179,8 +186,10 @@ def probe(endpoint: Endpoint) -> Request:
 
 def needs_guild(endpoint: Endpoint, step: Step) -> bool:
     """Once for each webhook: the line that stands for a reply links to its card by the server's
-    id.
+    id, and so does a message that says where its card goes on.
     """
+    if isinstance(step, Edit):
+        return step.goes_on is not None and not endpoint.guild
     return isinstance(step, Reply) and not endpoint.guild and not bot.is_bot(endpoint.lane)
 
 

@@ -7,12 +7,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.core.bot.account import Bot
+from relay.core.bot.update import CallbackQuery
+from relay.core.text.message import Buttons
 from relay.platforms.answer import object_of, positive_id, text_of
 from relay.platforms.http import Request
 from relay.platforms.telegram.bot import Refusal, Result, call
 
 LONGEST_ANSWER = 200  # characters
 _LONGEST_PLACEHOLDER = 64
+_NO_EPHEMERAL = 2**31 - 1
 _ADMINISTRATORS = ("administrator", "creator")
 
 
@@ -81,6 +84,55 @@ def asked_message(answer: Result | Refusal) -> str:
     """The id of the question; empty where it was not asked."""
     body = object_of(answer.value) if isinstance(answer, Result) else {}
     return positive_id(body.get("message_id"))
+
+
+def send_ephemeral(bot: Bot, query: CallbackQuery, text: str, buttons: Buttons) -> Request:
+    """Answers a press by a message that only the person sees; it has to come within 15 s.
+
+    https://core.telegram.org/bots/api#ephemeral-messages-and-commands
+    """
+    asked: dict[str, object] = {
+        "chat_id": int(query.chat.id),
+        "text": text,
+        "link_preview_options": {"is_disabled": True},
+        "ephemeral_message_parameters": {
+            "receiver_user_id": query.user,
+            "callback_query_id": query.query,
+        },
+        "reply_markup": {
+            "inline_keyboard": [
+                [{"text": each.label, "callback_data": each.data} for each in row]
+                for row in buttons
+            ]
+        },
+    }
+    if query.topic.id.isdecimal():
+        asked["message_thread_id"] = int(query.topic.id)
+    return replace(call(bot, "sendMessage", asked), repeatable=False)
+
+
+def ephemeral_probe(bot: Bot, query: CallbackQuery) -> Request:
+    """Asks for a message to be deleted that there is not, to learn whether the server knows such
+    messages.
+    """
+    return _delete_ephemeral(bot, query.chat.id, query.user, _NO_EPHEMERAL)
+
+
+def knows_ephemerals(answer: Result | Refusal) -> bool | None:
+    """The answer to `ephemeral_probe`; None: it did not tell."""
+    if isinstance(answer, Result) or answer.code == 400:
+        return True
+    return False if answer.code == 404 else None
+
+
+def delete_ephemeral(bot: Bot, query: CallbackQuery) -> Request:
+    """Takes the message away that was pressed."""
+    return _delete_ephemeral(bot, query.chat.id, query.user, query.ephemeral)
+
+
+def _delete_ephemeral(bot: Bot, chat: str, user: int, message: int) -> Request:
+    asked: dict[str, object] = {"chat_id": int(chat), "receiver_user_id": user}
+    return call(bot, "deleteEphemeralMessage", asked | {"ephemeral_message_id": message})
 
 
 def delete_message(bot: Bot, chat: str, message: str) -> Request:

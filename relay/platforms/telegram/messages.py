@@ -5,12 +5,13 @@ https://core.telegram.org/bots/api
 import msgspec
 from msgspec import Struct
 
+from relay.core.action.settings import ActingConfig
 from relay.core.budget import Limit, Limits
 from relay.core.card.outcome import Outcome, RateLimited
 from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
 from relay.core.routing.lane import Endpoint, LaneKey, Policy
 from relay.core.secret import Secret
-from relay.core.text.message import EMPTY, Buttons, Form, Message
+from relay.core.text.message import EMPTY, Buttons, ButtonsIn, Form, Message
 from relay.core.text.richtext import RichText, concat, join, shorten, styled, utf16_length
 from relay.platforms.answer import (
     ParsedResponse,
@@ -161,6 +162,29 @@ def message_link(ref: MessageRef, guild: str) -> str:  # noqa: ARG001 - as the P
         return ""
     thread = f"{ref.thread}/" if ref.thread else ""
     return f"https://t.me/c/{_SUPERGROUPS - number}/{thread}{ref.id}"
+
+
+def needs_kind(endpoint: Endpoint) -> bool:
+    """Once for each chat that may be a channel, by its id."""
+    return not endpoint.kind and _may_be_channel(endpoint.lane)
+
+
+def kind_of(response: Response | NoAnswer) -> str:
+    """The type of the chat."""
+    body = json_object(response.body) if isinstance(response, Response) else {}
+    return text_of(object_of(body.get("result")).get("type")) or "-"
+
+
+def buttons_in(lane: LaneKey, kind: str, acting: ActingConfig) -> ButtonsIn:  # noqa: ARG001 - as the Protocol has it
+    """In a channel nobody can be asked: people do not write there."""
+    unknown = not kind and _may_be_channel(lane)
+    return "fixed" if unknown or kind == "channel" else "all"
+
+
+def _may_be_channel(lane: LaneKey) -> bool:
+    """Supergroups and channels share a range of ids, and public ones their names."""
+    number = int(lane.chat) if lane.chat.removeprefix("-").isdecimal() else None
+    return number is None or number <= _SUPERGROUPS
 
 
 def needs_guild(endpoint: Endpoint, step: Step) -> bool:  # noqa: ARG001 - as the Protocol has it

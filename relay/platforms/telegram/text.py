@@ -58,11 +58,11 @@ class Entity(Struct, frozen=True, omit_defaults=True):
 
 
 _TYPES: dict[Kind, str] = {
-    "link": "text_link",
     "mention": "text_mention",
     "fold": "expandable_blockquote",
     "quote": "blockquote",
     "pre": "pre",
+    "link": "text_link",
     "code": "code",
     "time": "date_time",
     "heading": "bold",
@@ -75,6 +75,7 @@ _TYPES: dict[Kind, str] = {
 }  # the most important first: what exceeds MOST_ENTITIES is left out from the end
 # A command of our own has no entity: Telegram finds it, where nothing else is over it.
 _RANK: dict[Kind, int] = {kind: rank for rank, kind in enumerate(("command", *_TYPES))}
+_GUARD = _RANK["link"] - 0.5
 _GUARDING: frozenset[Kind] = frozenset({"code", "pre", "link", "mention", "command"})
 
 # What td's find_* functions take for a link, an e-mail address, a command and so on, or a little
@@ -121,11 +122,25 @@ def write(rich: RichText) -> tuple[str, tuple[Entity, ...]]:
     if found:
         rich = normalise(RichText(rich.text, (*rich.spans, *found)))
     if len(rich.spans) > MOST_ENTITIES:
-        head = rich.text.find("\n")  # its styles stay: it is what everyone reads
-        order = sorted(rich.spans, key=lambda s: (s.start > head, _RANK[s.kind], s.start))
-        kept = order[:MOST_ENTITIES]
-        rich = _broken(RichText(rich.text, tuple(kept)))
+        rich = _broken(RichText(rich.text, _most_important(rich)))
     return rich.text, tuple(_entities(rich))
+
+
+def _most_important(rich: RichText) -> tuple[Span, ...]:
+    """As many styles as Telegram takes: those of the head, which everyone reads; code that keeps
+    Telegram from finding something before links and code that only looks better.
+    """
+    head = rich.text.find("\n")
+    found = _merged(sorted(_automatic(rich.text)))
+    starts, ends = [start for start, _ in found], [end for _, end in found]
+
+    def importance(span: Span) -> tuple[bool, float, int]:
+        guards = span.kind == "code" and bisect_right(ends, span.start) < bisect_left(
+            starts, span.end
+        )
+        return span.start > head, _GUARD if guards else _RANK[span.kind], span.start
+
+    return tuple(sorted(rich.spans, key=importance)[:MOST_ENTITIES])
 
 
 _ENDS_NO_ADDRESS = tuple(".,:;!?'\"*~`")

@@ -163,7 +163,8 @@ def _pressed(number: int, told: dict[str, object]) -> Update:
     chat, sender = _chat(message.get("chat")), object_of(told.get("from"))
     user, query = int_of(sender.get("id")), text_of(told.get("id"))
     message_id = positive_id(message.get("message_id"))
-    if chat is None or not message_id:
+    ephemeral = int_of(message.get("ephemeral_message_id"))
+    if chat is None or not (message_id or 0 < ephemeral < _LARGEST):
         return Ignored(number, "without a chat")
     if not query or not 0 < user < _LARGEST:
         return Ignored(number, "without a person")
@@ -177,6 +178,7 @@ def _pressed(number: int, told: dict[str, object]) -> Update:
         name=_name(sender),
         language=_language(sender),
         data=text_of(told.get("data"))[:_LONGEST_DATA],
+        ephemeral=0 if message_id else ephemeral,
     )
 
 

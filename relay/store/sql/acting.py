@@ -22,10 +22,11 @@ from relay.core.action.press import (
     ShownCard,
 )
 from relay.core.action.pressed import ButtonData, card_name
-from relay.core.action.reconcile import Reconciled, Suppressed
+from relay.core.action.reconcile import AbsentAlert, Presence, Reconciled, Suppressed
 from relay.core.action.rights import Presser
 from relay.core.action.silence import Silencing
 from relay.core.action.take import Taken, ended
+from relay.core.alert import THING
 from relay.core.card.card import Card, Entry, shown_alerts
 from relay.core.card.digest import DIGEST, QUIET
 from relay.core.card.subject import subject
@@ -36,7 +37,7 @@ from relay.store.sql import cards, escalations, heartbeats
 from relay.store.sql.database import Database
 from relay.store.sql.unreadable import readable
 
-_MINUTE, _DAY = 60.0, 86400.0
+_MINUTE, _HOUR, _DAY = 60.0, 3600.0, 86400.0
 _MOST_DUE, _MOST_ASKED = 100, 200
 _KEY = "button_key"
 _KEY_BYTES = 32
@@ -45,6 +46,7 @@ _lane_key = msgspec.json.Decoder(LaneKey).decode
 _card = msgspec.json.Decoder(Card).decode
 _taken = msgspec.json.Decoder(Taken).decode
 _suppressed = msgspec.json.Decoder(Suppressed).decode
+_presence = msgspec.json.Decoder(Presence).decode
 _silencing = msgspec.json.Decoder(Silencing).decode
 _press = msgspec.json.Decoder(PressRow).decode
 _question = msgspec.json.Decoder(Question).decode
@@ -250,11 +252,16 @@ class SqlActing:
             (key, readable(_suppressed, body))
             for key, body in _rows(self._db, "suppressed", source, alerts)
         )
+        presences = (
+            (key, readable(_presence, body))
+            for key, body in _rows(self._db, "presence", source, alerts)
+        )
         wanted = set(alerts)
         return Known(
             takes(self._db, source, alerts),
             {key: each for key, each in suppressed if each is not None},
             tuple(e for e in self._asked(source) if not wanted.isdisjoint(e.alerts)),
+            {key: each for key, each in presences if each is not None},
         )
 
     def _silencings(self, source: str) -> list[Silencing]:
@@ -290,6 +297,7 @@ class SqlActing:
 
     def look_again(self) -> tuple[LaneKey, ...]:
         db = self._db
+        escalations.look_again(db)
         db.execute(
             "UPDATE card SET ready = 0, due = 0, rank = 0 WHERE closed = 0 AND firing = 1"
             " AND instr(CAST(body AS TEXT), '\"acting\":{') > 0"
@@ -339,6 +347,7 @@ class SqlActing:
             for key, each in known.items():
                 if each.silence_id == silencing.silence_id:
                     self._forget_suppressed(silencing.source, key)
+                    self._write_presence(source, key, Presence("left", silencing.until))
         return due(self._db, silencing.source, silencing.alerts)
 
     def _write_silencing(self, silencing: Silencing) -> None:
@@ -372,10 +381,14 @@ class SqlActing:
         rows = self._db.execute(
             "SELECT DISTINCT alert FROM standing WHERE source = ? AND fires = 1", (source,)
         )
-        return tuple(alert for (alert,) in rows.fetchall())
+        return tuple(alert for (alert,) in rows.fetchall() if not alert.startswith(THING))
 
     def names(self, source: str, alerts: Sequence[str]) -> dict[str, str]:
-        found: dict[str, str] = {}
+        return {key: name_of(entry) for key, entry in self._entries(source, alerts).items()}
+
+    def _entries(self, source: str, alerts: Sequence[str]) -> dict[str, Entry]:
+        """These alerts, as a card has them."""
+        found: dict[str, Entry] = {}
         rows = self._db.execute(
             "SELECT DISTINCT alert, lane, grp, fingerprint FROM json_each(?) AS wanted"
             " CROSS JOIN standing ON source = ? AND alert = wanted.value",
@@ -387,8 +400,38 @@ class SqlActing:
                 next((e for e in card.entries if e.fingerprint == alert), None) if card else None
             )
             if entry is not None:
-                found[alert] = name_of(entry)
+                found[alert] = entry
         return found
+
+    def keep_listed(
+        self, source: str, listed: Sequence[str], left: Sequence[str], now: float
+    ) -> None:
+        known = {
+            key: readable(_presence, body)
+            for key, body in _rows(self._db, "presence", source, [*listed, *left])
+        }
+        newer = {key for key, each in known.items() if each is not None and each.since > now}
+        for key in known.keys() & set(listed) - newer:
+            self._db.execute("DELETE FROM presence WHERE source = ? AND alert = ?", (source, key))
+        for key in set(left) - newer:
+            self._write_presence(source, key, Presence("left", now))
+
+    def _write_presence(self, source: str, key: str, presence: Presence) -> None:
+        self._db.execute(
+            "INSERT INTO presence (source, alert, body) VALUES (?, ?, ?)"
+            " ON CONFLICT (source, alert) DO UPDATE SET body = excluded.body",
+            (source, key, _encode(presence)),
+        )
+
+    def asked_for(self, source: str, also: Sequence[str] = ()) -> dict[str, AbsentAlert]:
+        rows = self._db.execute("SELECT alert, body FROM presence WHERE source = ?", (source,))
+        known = {key: readable(_presence, body) for key, body in rows.fetchall()}
+        entries = self._entries(source, [*known, *also])
+        return {
+            key: AbsentAlert(known.get(key) or Presence("left", entry.seen), entry.labels)
+            for key, entry in entries.items()
+            if entry.status == "firing"
+        }
 
     def known_suppressed(self, source: str) -> dict[str, Suppressed]:
         rows = self._db.execute("SELECT alert, body FROM suppressed WHERE source = ?", (source,))
@@ -402,9 +445,12 @@ class SqlActing:
             self._write_suppressed(source, key, each)
         for key in reconciled.freed:
             self._forget_suppressed(source, key)
+        for key, presence in reconciled.presences.items():
+            self._write_presence(source, key, presence)
         escalations.note(self._db, source, reconciled.suppressed, "suppressed", now)
         escalations.note(self._db, source, reconciled.freed, "free", now)
-        return due(self._db, source, [*reconciled.suppressed, *reconciled.freed])
+        changed = [*reconciled.suppressed, *reconciled.freed, *reconciled.presences]
+        return due(self._db, source, dict.fromkeys(changed))
 
     def session(self, application: str) -> bytes | None:
         found = self._db.execute(
@@ -448,30 +494,30 @@ class SqlActing:
     def cards_due(self, source: str, alerts: Sequence[str]) -> tuple[LaneKey, ...]:
         return due(self._db, source, alerts)
 
-    def escalated_at(self, receiver: str) -> float:
-        name = f"escalated {receiver}"
-        found = self._db.execute("SELECT body FROM single WHERE name = ?", (name,)).fetchone()
-        return float(found[0]) if found else 0.0
+    def escalated_at(self, lane: LaneKey) -> float:
+        return escalations.told_at(self._db, lane)
 
-    def keep_escalated(self, receiver: str, now: float) -> None:
-        _keep_single(self._db, f"escalated {receiver}", repr(now).encode())
+    def keep_escalated(self, lane: LaneKey, now: float) -> None:
+        escalations.keep_told(self._db, lane, now)
 
-    def purge(self, now: float, before: float) -> None:
+    def purge(self, now: float, before: float, reopen_window: float) -> None:
         db, yesterday = self._db, now - _DAY
-        escalations.purge(db, now)
-        db.execute("DELETE FROM take WHERE ended_at < ?", (yesterday,))
+        over = min(yesterday, now - reopen_window - _HOUR)
+        escalations.purge(db, over)
+        db.execute("DELETE FROM take WHERE ended_at < ?", (over,))
         db.execute("DELETE FROM press WHERE at < ?", (before,))
         for source in {source for (source,) in db.execute("SELECT source FROM silencing")}:
-            over = [
+            ended = [
                 each.id
                 for each in self._silencings(source)
                 if each.due is None and max(each.asked_at, each.until) < yesterday
             ]
-            db.executemany("DELETE FROM silencing WHERE id = ?", [(each,) for each in over])
-        db.execute(
-            "DELETE FROM suppressed WHERE NOT EXISTS (SELECT 1 FROM standing WHERE fires = 1 AND"
-            " standing.source = suppressed.source AND standing.alert = suppressed.alert)"
-        )
+            db.executemany("DELETE FROM silencing WHERE id = ?", [(each,) for each in ended])
+        for table in ("suppressed", "presence"):
+            db.execute(
+                f"DELETE FROM {table} WHERE NOT EXISTS (SELECT 1 FROM standing WHERE fires = 1 AND"  # noqa: S608 - of constants
+                f" standing.source = {table}.source AND standing.alert = {table}.alert)"
+            )
         db.execute("DELETE FROM question WHERE expires_at < ?", (now,))
 
 
@@ -508,6 +554,8 @@ def _shown(lane: LaneKey, card: Card) -> ShownCard:
         card.closed_at,
         title=names.pop() if len(names) == 1 else "",
         seq=card.shown_seq,
+        lane=lane,
+        receiver=card.receiver,
     )
 
 

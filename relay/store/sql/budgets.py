@@ -50,7 +50,7 @@ def take_all(
     db.lock_budgets(limit.key for limit in limits)
     budgets = [(_open_to(attempt.rank, limit), _read(db, limit.key)) for limit in limits]
     due = max((free_at(budget, limit, now) for limit, budget in budgets), default=now)
-    db.execute("DELETE FROM wish WHERE lane = ? OR due <= ?", (lane, now - PATIENCE))
+    _forget_wishes(db, lane, now)
     (called_at,) = db.execute("SELECT called_at FROM lane WHERE id = ?", (lane,)).fetchone()
     order = (attempt.rank, called_at, attempt.since)
     asked = any(is_asked(budget, now) for _, budget in budgets)
@@ -62,6 +62,7 @@ def take_all(
         )
     ):
         wish = [(limit.key, lane, *order, due) for limit in limits]
+        db.remembered.wishes = True
         db.executemany(
             "INSERT INTO wish (key, lane, rank, called_at, since, due) VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT (key, lane) DO UPDATE SET rank = excluded.rank,"
@@ -73,6 +74,13 @@ def take_all(
         _keep(db, take(budget, limit, now))
     db.execute("UPDATE lane SET called_at = ? WHERE id = ?", (now, lane))
     return None
+
+
+def _forget_wishes(db: Database, lane: int, now: float) -> None:
+    """The lane's own, and those of lanes that did not come."""
+    if db.remembered.wishes or not db.owned:
+        db.execute("DELETE FROM wish WHERE lane = ? OR due <= ?", (lane, now - PATIENCE))
+        db.remembered.wishes = db.execute("SELECT 1 FROM wish LIMIT 1").fetchone() is not None
 
 
 def _open_to(rank: Rank, limit: Limit) -> Limit:
@@ -141,6 +149,7 @@ def settle(db: Database, renamed: Iterable[tuple[str, str]], blocks: Iterable[Bl
     db.lock_budgets(keys)
     for old, new in renamed:
         _keep(db, merge(_read(db, old), _read(db, new)))
+        db.remembered.budgets.pop(old, None)
         db.execute("DELETE FROM budget WHERE key = ?", (old,))
     for each in blocks:
         for key in each.keys:
@@ -165,6 +174,8 @@ def _ahead(db: Database, order: tuple[int, float, float], limit: Limit, now: flo
     """How many other lanes may make a call on this budget now that goes before one of this order:
     rank, last call of its lane, age.
     """
+    if db.owned and not db.remembered.wishes:
+        return 0
     (count,) = db.execute(
         "SELECT count(*) FROM wish WHERE key = ? AND due <= ?"
         " AND (rank, called_at, since) < (?, ?, ?)",
@@ -174,8 +185,12 @@ def _ahead(db: Database, order: tuple[int, float, float], limit: Limit, now: flo
 
 
 def _read(db: Database, key: str) -> Budget:
-    found = db.execute("SELECT body FROM budget WHERE key = ?", (key,)).fetchone()
-    return decoded(key, found[0]) if found else Budget(key)
+    known = db.remembered.budgets.get(key) if db.owned else None
+    if known is None:
+        found = db.execute("SELECT body FROM budget WHERE key = ?", (key,)).fetchone()
+        known = decoded(key, found[0]) if found else Budget(key)
+        db.remembered.budgets[key] = known
+    return known
 
 
 def decoded(key: str, body: bytes) -> Budget:
@@ -186,6 +201,7 @@ def decoded(key: str, body: bytes) -> Budget:
 
 
 def _keep(db: Database, budget: Budget) -> None:
+    db.remembered.budgets[budget.key] = budget
     db.execute(
         "INSERT INTO budget (key, body) VALUES (?, ?)"
         " ON CONFLICT (key) DO UPDATE SET body = excluded.body",

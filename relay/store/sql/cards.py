@@ -131,6 +131,8 @@ def count_waiting_beside(db: Database, lane: int) -> Beside:
     """How many cards of other threads of the chat wait for a call of their own: at most
     `MOST_COUNTED` on either side of the lane's own number.
     """
+    if _is_alone(db, lane):
+        return Beside()
     found = db.execute(
         "SELECT count(*), count(DISTINCT lane),"
         " coalesce(sum(CASE WHEN rank IN (?3, ?4) THEN 1 ELSE 0 END), 0),"
@@ -146,11 +148,40 @@ def count_waiting_beside(db: Database, lane: int) -> Beside:
     return Beside(*map(int, found))
 
 
+def _is_alone(db: Database, lane: int) -> bool:
+    """The chat has no other thread."""
+    alone = db.remembered.alone
+    if lane not in alone or not db.owned:
+        (first, last) = db.execute(
+            "SELECT min(id), max(id) FROM lane WHERE chat = (SELECT chat FROM lane WHERE id = ?)",
+            (lane,),
+        ).fetchone()
+        alone[lane] = first == last
+    return alone[lane]
+
+
+def has_digest(db: Database, lane: int) -> bool:
+    """Whether the lane may have a digest, or cards in one."""
+    undigested = db.remembered.undigested
+    if db.owned and lane in undigested:
+        return False
+    found = db.execute(
+        "SELECT 1 FROM card WHERE lane = ?1 AND in_digest = 1 UNION ALL"
+        " SELECT 1 FROM card WHERE lane = ?1 AND grp = ?2 LIMIT 1",
+        (lane, _DIGEST),
+    ).fetchone()
+    if found is None:
+        undigested.add(lane)
+    return found is not None
+
+
 def keep(db: Database, lane: int, change: CardChange) -> int:
     """Writes the card; one that is no longer absorbed speaks for itself, and makes a sound by
     itself if its digest does not stand for it; one that changed in the digest makes that due."""
     card, told = change.card, _encode(line(change.card))
     before = _line_in_digest(db, lane, card)
+    if card.group == DIGEST:
+        db.remembered.undigested.discard(lane)
     (card_id, absorbed) = db.execute(
         "INSERT INTO card (chat, lane, grp, fingerprint, due, urgent, waiting_since, posted, "
         "firing, "
@@ -210,6 +241,8 @@ def _rank_in_digest(change: CardChange, *, speaks: bool) -> Rank:
 
 def _line_in_digest(db: Database, lane: int, card: Card) -> bytes | None:
     """The line by which the lane's digest tells of the card, if it does."""
+    if not has_digest(db, lane):
+        return None
     found = db.execute(
         "SELECT line FROM card WHERE lane = ? AND grp = ? AND fingerprint = ? AND in_digest = 1",
         (lane, text(card.group), card.fingerprint),
@@ -259,6 +292,7 @@ def absorb(db: Database, lane: int, recheck_at: float, beside: float, *, urgent:
     that are urgent, and those that have a message and something urgent to tell. What was posted by
     itself since `beside`, and fires, is counted as well.
     """
+    db.remembered.undigested.discard(lane)
     db.execute(
         "UPDATE card INDEXED BY card_waiting SET absorbed = 1, in_digest = 1, rung = 0, ready = 0,"
         " due = ?1, rank = ?7"
@@ -341,6 +375,15 @@ def digest_rang(db: Database, lane: int) -> None:
     db.execute(
         "UPDATE card SET rung = 1 WHERE lane = ? AND in_digest = 1 AND urgent = 1 AND rung = 0",
         (lane,),
+    )
+
+
+def look_at(db: Database, keys: Iterable[tuple[int, str, str]], at: float) -> None:
+    """Makes open cards (lane, group, fingerprint) due at that time, where they are not before."""
+    db.executemany(
+        "UPDATE card SET due = ? WHERE lane = ? AND grp = ? AND fingerprint = ? AND closed = 0"
+        " AND ready = 0 AND (due IS NULL OR due > ?)",
+        [(at, *key, at) for key in keys],
     )
 
 

@@ -7,6 +7,7 @@ import msgspec
 from relay.core.alert import GroupId, Notification
 from relay.core.card.card import Card
 from relay.core.card.lane_state import LaneState
+from relay.core.card.step import Rank
 from relay.core.routing.lane import LaneKey
 from relay.store.protocol import Claim, Open
 from relay.store.sql import cards
@@ -18,16 +19,19 @@ _notification = msgspec.json.Decoder(Notification).decode
 _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 
 # A page of large payloads takes some ten times as much memory when it is read, and the time of the
-# thread that accepts.
-PAGE_BYTES = 4 << 20
+# thread that accepts. The parts of one card are read together: each page goes through all of it.
+PAGE_BYTES, MIXED_BYTES = 4 << 20, 256 << 10
 _ANY = (1 << 63) - 1
 _Opened = tuple[int, str, str, str, bytes | None, float, bytes, str, int]
 _group = msgspec.json.Decoder(GroupId).decode
 
 
-def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim:
-    """The lane's state with a page of its open deliveries, or with the card that is due. `row` is
-    the number of the lane. Spreads accepted payloads first.
+def claim(
+    db: Database, row: int, lane: LaneKey, now: float, page: int, before: Rank | None
+) -> Claim:
+    """The lane's state with a page of its open deliveries, or with the card that is due, if its
+    step goes before those of that rank. `row` is the number of the lane. Spreads accepted payloads
+    first.
     """
     # On a full disk what was accepted goes to its own chats, and to others when there is room.
     room = db.has_room()
@@ -48,7 +52,7 @@ def claim(db: Database, row: int, lane: LaneKey, now: float, page: int) -> Claim
             woken=woken,
         )
     found = cards.first_due(db, row, now)
-    if not found:
+    if not found or (before is not None and found[1] >= before):
         return Claim(lane, _lane_state(state), (), (), cards.next_due(db, row), woken=woken)
     card, rank = cards.with_wait(db, row, found[0]), found[1]
     waiting, urgent = cards.count_waiting(db, row)
@@ -86,7 +90,7 @@ def _touched(db: Database, row: int, opened: list[_Opened]) -> tuple[Card, ...]:
 
 def _opened(db: Database, row: int, page: int, *, spread_only: bool) -> tuple[list[_Opened], bool]:
     """The oldest open deliveries, and whether there are more: at most `page`, and no more once they
-    bring `PAGE_BYTES` of alerts.
+    bring `MIXED_BYTES` of alerts, or `PAGE_BYTES` for one card.
     """
     if page == 0:
         return [], False
@@ -103,7 +107,11 @@ def _opened(db: Database, row: int, page: int, *, spread_only: bool) -> tuple[li
     opened: list[_Opened] = []
     size = 0
     while each := found.fetchone():
-        if len(opened) == page or size >= PAGE_BYTES:
+        if opened and size >= MIXED_BYTES:
+            last = opened[-1]
+            if size >= PAGE_BYTES or (each[3], each[7]) != (last[3], last[7]):
+                return opened, True
+        if len(opened) == page:
             return opened, True
         opened.append(each)
         size += len(each[6])

@@ -63,6 +63,7 @@ def move_times_back(db: Database, now: float) -> float:
     back = MovedTimes(now, by)
     for table, column in _COLUMNS:
         db.execute(f"UPDATE {table} SET {column} = {column} - ? WHERE {column} > ?", (by, now))  # noqa: S608
+    db.remembered.budgets.clear()
     db.execute("DELETE FROM wish")
     db.execute("UPDATE card SET ready = 0 WHERE ready = 1")
     _each(db, "card", "body", Card, back.card)
@@ -75,6 +76,7 @@ def move_times_on(db: Database, by: float) -> None:
     for table, column, waits in _WAITING:
         moved = f"UPDATE {table} SET {column} = {column} + ? WHERE {column} > 1"  # noqa: S608
         db.execute(moved + waits, (by,))
+    db.remembered.budgets.clear()
     db.execute("DELETE FROM wish")
     _each(db, "card", "body", Card, on.card, _OPEN)
     _each(db, "heartbeat", "body", Beat, on.beat)

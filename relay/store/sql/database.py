@@ -4,8 +4,10 @@ from collections.abc import Iterable, Iterator, Mapping, MutableMapping, Sequenc
 from typing import Any, Protocol
 
 from relay.core.alert import Notification
+from relay.core.budget import Budget
 from relay.core.routing.lane import LaneKey, Platform
 
+_MOST_UNSPREAD = 2000  # alerts
 Value = str | bytes | int | float | None
 
 
@@ -25,25 +27,61 @@ class Remembered:
     """Values of the tables that this run keeps in memory; emptied when a transaction fails. `rows`
     and `keys` are the lanes by their keys and numbers, `payload` is the number of the last accepted
     payload, `spread` that of the last one that was spread.
+
+    Further of a database that is `owned`: `budgets` are rows by their keys. `undigested` are lanes
+    without a digest and without a card in one, `alone` says of lanes whether their chats have no
+    other lane. `wishes`: there may be some.
     """
 
     def __init__(self) -> None:
+        self.budgets: dict[str, Budget] = {}
+        self.undigested: set[int] = set()
+        self.alone: dict[int, bool] = {}
+        self.wishes = True
         self.rows: MutableMapping[LaneKey, int] = {}
         self.keys: MutableMapping[int, LaneKey] = {}
         self.payload: int | None = None
         self.spread: int | None = None
 
 
-class Database(Protocol):
-    """An engine, inside a transaction.
+class Unspread:
+    """Notifications that were accepted and not spread, by the number of their payload. Few are kept
+    in memory: the others are read from the table.
+    """
 
-    `unspread` are notifications that were accepted and not spread, by the number of their payload,
-    and `woken` the lanes that have work by what was spread. `lanes_may_fail` is False while no
-    lane's calls fail, so that none need be looked for.
+    def __init__(self) -> None:
+        self._kept: dict[int, Notification] = {}
+        self._alerts = 0
+
+    def keep(self, number: int, notification: Notification | None) -> None:
+        """Keeps it, in place of one of a transaction that failed."""
+        self.take(number)
+        if notification is None or notification.parts > 1:
+            return
+        if self._alerts + len(notification.alerts) <= _MOST_UNSPREAD:
+            self._kept[number] = notification
+            self._alerts += len(notification.alerts)
+
+    def take(self, number: int) -> Notification | None:
+        """The notification of the payload, if it is kept; no longer."""
+        found = self._kept.pop(number, None)
+        if found is not None:
+            self._alerts -= len(found.alerts)
+        return found
+
+
+class Database(Protocol):
+    """An engine, inside a transaction. `owned`: nobody else writes to it, so that what a run
+    remembers of rows is what stands there.
+
+    `unspread` are notifications that were accepted and not spread, and `woken` the lanes that have
+    work by what was spread. `lanes_may_fail` is False while no lane's calls fail, so that none need
+    be looked for.
     """
 
     remembered: Remembered
-    unspread: dict[int, Notification]
+    unspread: Unspread
+    owned: bool
     woken: dict[LaneKey, None]
     lanes_may_fail: bool
 
@@ -69,6 +107,11 @@ class Database(Protocol):
 
     def lock_budgets(self, keys: Iterable[str]) -> None:
         """Nobody else changes these budgets until the end of the transaction."""
+
+    def may_spread(self) -> bool:
+        """Whether this transaction may bring payloads to lanes; False: one just before it did, and
+        what came since is for a later one.
+        """
 
     def has_room(self) -> bool:
         """Whether something new may be accepted."""

@@ -12,7 +12,6 @@ from relay.store.sql import cards
 from relay.store.sql.database import Database
 from relay.store.sql.unreadable import readable
 
-_FORGOTTEN = 86400.0  # seconds after its end
 _encode = msgspec.json.encode
 _clock = msgspec.json.Decoder(EscalationClock).decode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
@@ -98,9 +97,39 @@ def forget(db: Database, clock: EscalationClock) -> None:
     )
 
 
-def purge(db: Database, now: float) -> None:
-    """Forgets clocks whose alerts were over a day ago."""
+def look_again(db: Database) -> None:
+    """Each clock that goes on is looked at soon: its plan may be another one."""
+    for (body,) in db.execute("SELECT body FROM escalation").fetchall():
+        clock = readable(_clock, body)
+        if clock and clock.stopped in ("", "taken"):
+            db.execute(
+                "UPDATE escalation SET due = 0 WHERE receiver = ? AND source = ? AND alert = ?",
+                (clock.receiver, clock.source, clock.alert),
+            )
+
+
+def told_at(db: Database, lane: LaneKey) -> float:
+    """When the chat was last told that nobody takes something, Unix seconds; 0.0: never."""
+    found = db.execute("SELECT body FROM single WHERE name = ?", (_name(lane),)).fetchone()
+    return float(found[0]) if found else 0.0
+
+
+def keep_told(db: Database, lane: LaneKey, now: float) -> None:
+    """It is told now."""
+    db.execute(
+        "INSERT INTO single (name, body) VALUES (?, ?)"
+        " ON CONFLICT (name) DO UPDATE SET body = excluded.body",
+        (_name(lane), repr(now).encode()),
+    )
+
+
+def _name(lane: LaneKey) -> str:
+    return f"escalated {_encode(lane).decode()}"
+
+
+def purge(db: Database, before: float) -> None:
+    """Forgets clocks whose alerts were over before then."""
     for (body,) in db.execute("SELECT body FROM escalation WHERE due IS NULL").fetchall():
         clock = readable(_clock, body)
-        if clock and clock.stopped == "over" and (clock.ended_at or now) < now - _FORGOTTEN:
+        if clock and clock.stopped == "over" and clock.ended_at < before:
             forget(db, clock)

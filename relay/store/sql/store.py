@@ -45,6 +45,7 @@ from relay.store.sql import (
     budgets,
     cards,
     history,
+    moving,
     overview,
     queue,
     standing,
@@ -63,6 +64,7 @@ from relay.store.sql.settlements import balance, down, end, pending_lanes
 from relay.store.sql.spread import spread, take_woken
 from relay.store.sql.unreadable import needed, readable
 
+_MOST_TOLD = 20  # cards of which it is told one by one that they expired
 _encode = msgspec.json.encode
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 _lane_state = msgspec.json.Decoder(LaneState).decode
@@ -153,9 +155,9 @@ class SqlStore:
         """The number of the lane. Every write of one comes by here."""
         return self._lane(lease.lane)
 
-    def claim(self, lease: Lease, now: float, page: int) -> Claim:
+    def claim(self, lease: Lease, now: float, page: int, before: Rank | None = None) -> Claim:
         try:
-            return claim(self._db, self._held(lease), lease.lane, now, page)
+            return claim(self._db, self._held(lease), lease.lane, now, page, before)
         except unreadable.ERRORS as error:
             self._emit(
                 Noted("error", "storage has rows that cannot be read", (("err", str(error)),))
@@ -167,7 +169,7 @@ class SqlStore:
                 EndReason.UNREADABLE,
                 now,
             )
-            return claim(self._db, self._held(lease), lease.lane, now, page)
+            return claim(self._db, self._held(lease), lease.lane, now, page, before)
 
     def state(self, lane: LaneKey) -> LaneState:
         return self._state(self._lane(lane)) or LaneState()
@@ -176,7 +178,10 @@ class SqlStore:
         return cards.soon(self._db, self._lane(lane), until, most)
 
     def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
-        return cards.find(self._db, self._lane(lane), text(group), fingerprint)
+        row = self._lane(lane)
+        if group == DIGEST and not cards.has_digest(self._db, row):
+            return None
+        return cards.find(self._db, row, text(group), fingerprint)
 
     def fold(
         self, lease: Lease, changes: Sequence[CardChange], now: float | None = None
@@ -248,6 +253,16 @@ class SqlStore:
     def unfold(self, lease: Lease, group: GroupId, fingerprint: str) -> None:
         cards.forget(self._db, self._held(lease), text(group), fingerprint)
 
+    def stranded(self, lanes: Sequence[LaneKey]) -> tuple[tuple[LaneKey, Card], ...]:
+        return moving.stranded(self._db, lanes)
+
+    def move(self, lease: Lease, to: Lease, change: CardChange) -> tuple[LaneKey, ...]:
+        card, rows = change.card, (self._held(lease), self._held(to))
+        moving.watch(self._db, *rows, card)
+        self.fold(to, [change])
+        moving.leave(self._db, *rows, card)
+        return lease.lane, to.lane
+
     def route_again(self, lease: Lease, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
         row = self._held(lease)
         woken = route_again(self._db, row, seq, ways)
@@ -286,6 +301,18 @@ class SqlStore:
     ) -> tuple[Ended, ...]:
         row = self._lane(lane)
         return end(self._db, lane.platform, row, seqs, settlement, why, now, into, message)
+
+    def elsewhere(
+        self, lane: LaneKey, card: Card, alerts: Sequence[str]
+    ) -> tuple[tuple[str, MessageRef | None], ...]:
+        row = self._lane(lane)
+        found = standing.elsewhere(self._db, row, text(card.group), card, alerts)
+        cards_there = ((alert, cards.find(self._db, row, *where)) for alert, where in found)
+        return tuple(
+            (alert, there.shown.message if there.shown else None)
+            for alert, there in cards_there
+            if there is not None
+        )
 
     def episodes(self, source: str, alert: str, since: float) -> tuple[Episode, ...]:
         return standing.episodes(self._db, source, alert, since)
@@ -474,8 +501,15 @@ class SqlStore:
     ) -> tuple[Ended, ...]:
         row = self._lane(lane)
         refused = self.state(lane).down is not None
-        seqs = waiting.overdue(self._db, row, receiver, before, refused=refused)
-        return self._end(lane, seqs, "expired", EndReason.EXPIRED, now)
+        late = waiting.overdue(self._db, row, receiver, before, refused=refused)
+        told = [*late][:_MOST_TOLD]
+        found: list[Ended] = []
+        for number in told:
+            ended = self._end(lane, late[number], "expired", EndReason.EXPIRED, now)
+            card = waiting.lost_card(self._db, number)
+            found += [replace(each, card=card) for each in ended]
+        others = [seq for number in late if number not in told for seq in late[number]]
+        return (*found, *self._end(lane, others, "expired", EndReason.EXPIRED, now))
 
     def shed(
         self, lane: LaneKey, receiver: str, share: int, now: float | None = None

@@ -8,12 +8,13 @@ from collections.abc import Iterable
 import msgspec
 from msgspec import Struct
 
+from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST
 from relay.core.card.lane_state import Down, LaneState
 from relay.core.routing.lane import LaneKey
 from relay.store.sql import cards
 from relay.store.sql.database import Database
-from relay.store.sql.unreadable import readable
+from relay.store.sql.unreadable import ERRORS, readable
 
 _PAGES_EACH = 8  # pages that a delivery may change that ends
 STUCK_AFTER = 600.0  # seconds without a success after which a chat that owes is as good as down
@@ -60,20 +61,36 @@ def oldest_uncopied(db: Database, lane: int, receiver: str, owner: str) -> float
     return float(found[0]) if found else None
 
 
-def overdue(db: Database, lane: int, owner: str, before: float, *, refused: bool) -> list[int]:
-    """The deliveries that have been pending since before then and were tried: a call for their
-    card, or for the digest that shows it, ended after their acceptance. `refused`: the platform
-    refuses the whole chat.
+def overdue(
+    db: Database, lane: int, owner: str, before: float, *, refused: bool
+) -> dict[int | None, list[int]]:
+    """The deliveries that have been pending since before then and were tried, by card (None: not
+    folded): a call for their card, or for the digest that shows it, ended after their acceptance.
+    `refused`: the platform refuses the whole chat.
     """
     late = db.execute(
         "SELECT seq, accepted_at, card FROM delivery INDEXED BY delivery_owner WHERE owner = ? AND"
         " lane = ? AND accepted_at < ? AND settlement IS NULL",
         (owner, lane, before),
     ).fetchall()
-    if refused:
-        return [seq for seq, *_ in late]
-    tried = _tried_at(db, lane, {card for *_, card in late if card is not None})
-    return [seq for seq, accepted_at, card in late if tried.get(card, 0.0) >= accepted_at]
+    wanted = set() if refused else {card for *_, card in late if card is not None}
+    tried = _tried_at(db, lane, wanted)
+    found: dict[int | None, list[int]] = {}
+    for seq, accepted_at, card in late:
+        if refused or tried.get(card, 0.0) >= accepted_at:
+            found.setdefault(card, []).append(seq)
+    return found
+
+
+def lost_card(db: Database, number: int | None) -> Card | None:
+    """The card whose deliveries ended without being told; None for what was not folded."""
+    row = db.execute(
+        "SELECT body, absorbed, waiting_since FROM card WHERE id = ?", (number,)
+    ).fetchone()
+    try:
+        return cards.read(row) if row else None
+    except ERRORS:
+        return None
 
 
 def beyond_share(db: Database, lane: int, owner: str, share: int, *, refused: bool) -> list[int]:

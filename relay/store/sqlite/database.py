@@ -10,11 +10,10 @@ from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 
-from relay.core.alert import Notification
 from relay.core.event import Event, StorageDamaged
 from relay.core.routing.lane import LaneKey, Platform
 from relay.store.protocol import StoreError
-from relay.store.sql.database import Remembered, Rows, Value
+from relay.store.sql.database import Remembered, Rows, Unspread, Value
 from relay.store.sql.unreadable import InvalidRow
 from relay.store.sqlite.connection import Connect, Connection, damaged, trouble
 from relay.store.sqlite.open_file import move_aside, open_checked
@@ -50,8 +49,8 @@ class SqliteDatabase:
         self._synced = True
         self.remembered = Remembered()
         self.lanes_may_fail = True  # False: no lane's calls fail, so that none need be looked for
-        # Notifications that were accepted and not spread, by the number of their payload.
-        self.unspread: dict[int, Notification] = {}
+        self.unspread = Unspread()
+        self.owned = True
         self.woken: dict[LaneKey, None] = {}  # lanes that have work by what was spread
 
     def _check_writable(self) -> None:
@@ -121,6 +120,10 @@ class SqliteDatabase:
 
     def lock_budgets(self, keys: Iterable[str]) -> None:
         """Nobody else writes here."""
+
+    def may_spread(self) -> bool:
+        """Nobody else is at it."""
+        return True
 
     def has_room(self) -> bool:
         """Whether something new may be accepted: the reserve is whole, or could be taken back just

@@ -9,12 +9,13 @@ from collections.abc import Iterator, Mapping
 import msgspec
 from msgspec.structs import replace
 
+from relay.core.action.settings import ActingConfig
 from relay.core.budget import Limit, Limits, Rate
 from relay.core.card.outcome import BotDown, ChatDown, Outcome, RateLimited, ThreadGone
 from relay.core.card.step import Edit, MessageRef, Post, Reply, Step
 from relay.core.routing.lane import Endpoint, LaneKey, Policy
 from relay.core.secret import Secret
-from relay.core.text.message import Form, Message
+from relay.core.text.message import ButtonsIn, Form, Message
 from relay.core.text.richtext import RichText, concat, join, shorten, utf16_length
 from relay.platforms.answer import (
     ErrorRow,
@@ -150,6 +151,18 @@ def probe(endpoint: Endpoint) -> Request:
 
 def message_link(ref: MessageRef, guild: str) -> str:  # noqa: ARG001
     return ""
+
+
+def needs_kind(endpoint: Endpoint) -> bool:  # noqa: ARG001
+    return False
+
+
+def kind_of(response: Response | NoAnswer) -> str:  # noqa: ARG001
+    return "-"
+
+
+def buttons_in(lane: LaneKey, kind: str, acting: ActingConfig) -> ButtonsIn:  # noqa: ARG001
+    return "none"
 
 
 def needs_guild(endpoint: Endpoint, step: Step) -> bool:  # noqa: ARG001

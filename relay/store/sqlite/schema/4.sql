@@ -2,3 +2,14 @@
 ALTER TABLE card ADD COLUMN posted_at REAL;
 UPDATE card SET posted_at = json_extract(CAST(body AS TEXT), '$.shown.posted_at')
     WHERE json_valid(CAST(body AS TEXT));
+
+-- What is known of an alert that left a list of Alertmanager's: a payload of its group, or the suppressed alerts.
+CREATE TABLE presence (
+    source TEXT NOT NULL,
+    alert TEXT NOT NULL,
+    body BLOB NOT NULL,
+    PRIMARY KEY (source, alert)
+) WITHOUT ROWID;
+
+-- Labels that make no new alert for the chat, and for how long (JSON); NULL: none.
+ALTER TABLE delivery ADD COLUMN ignoring BLOB;

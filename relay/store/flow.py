@@ -1,0 +1,47 @@
+"""How payloads come, and how much of the time of the store's thread others have meanwhile: turns
+yield to payloads that flow, by share of time, for some seconds.
+"""
+
+from collections import deque
+
+_RECENT = 0.05  # seconds of which is judged whether payloads flow
+_MANY = 8  # payloads within them
+_PAUSE = 9  # times the time of a job, until the next one: a tenth of the time is for them
+_LONGEST_PAUSE = 0.1  # seconds
+_PATIENCE = 5.0  # seconds for which jobs yield to payloads that flow without an end
+_REST = 0.5  # seconds without a flow after which another one begins
+
+
+class Flow:
+    """Times are seconds of a clock that only goes forward."""
+
+    def __init__(self) -> None:
+        self._came: deque[tuple[float, int]] = deque()
+        self._recent = 0
+        self._began = self._flowed = float("-inf")
+        self._free_at = 0.0
+
+    def came(self, payloads: int, at: float) -> None:
+        """So many payloads came to be accepted."""
+        self._came.append((at, payloads))
+        self._recent += payloads
+        self.flows(at)
+
+    def flows(self, at: float) -> bool:
+        """Whether payloads come so fast that other jobs yield to them."""
+        while self._came and self._came[0][0] <= at - _RECENT:
+            self._recent -= self._came.popleft()[1]
+        if self._recent < _MANY:
+            return False
+        if at - self._flowed > _REST:
+            self._began = at
+        self._flowed = at
+        return at - self._began < _PATIENCE
+
+    def worked(self, seconds: float, at: float) -> None:
+        """A job that yields took so long, and ended."""
+        self._free_at = at + min(_PAUSE * seconds, _LONGEST_PAUSE) if self.flows(at) else at
+
+    def pause(self, at: float) -> float:
+        """Seconds until the next job that yields may begin; 0.0: now."""
+        return max(0.0, self._free_at - at) if self.flows(at) else 0.0
