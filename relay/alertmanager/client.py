@@ -20,7 +20,7 @@ from relay.core.action.silence import (
     FoundSilence,
     NotFound,
     Write,
-    tag,
+    is_of,
 )
 from relay.core.routing.matcher import Matcher
 from relay.delivery.transport import Transport
@@ -123,7 +123,7 @@ class AlertmanagerClient:
         silences = api.silences_of(await self._send(api.silences_request(self._config, peer), peer))
         if not isinstance(silences, tuple):
             return self._noted(peer, silences)
-        found = (each for each in silences if tag(action) in each.comment)
+        found = (each for each in silences if is_of(each.comment, action))
         first = next(found, None)
         return NotFound() if first is None else FoundSilence(first.id, first.ends_at)
 

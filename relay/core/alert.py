@@ -1,6 +1,6 @@
 """An alert, and the notification that brings alerts: Alertmanager's payload, checked and frozen."""
 
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from functools import lru_cache
 from hashlib import blake2b
 from typing import Literal
@@ -12,6 +12,9 @@ AlertStatus = Literal["firing", "resolved"]
 Labels = dict[str, str]
 _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 _REMEMBERED = 200  # characters of a label
+THING = "thing "  # with it the keys of things begin, and no fingerprint
+REPLICAS = frozenset({"prometheus", "prometheus_replica", "replica", "__replica__"})
+_NO_DIFFERENCE = REPLICAS | {"severity"}
 MALFORMED = "Malformed alert"  # the name of what stands in for an alert that cannot be read
 
 
@@ -144,6 +147,23 @@ def _repr_of(labels: Labels) -> bytes:
         return repr(sorted(labels.items())).encode()
     pairs = json.replace(b'":"', b"', '").replace(b'","', b"'), ('")
     return b"[('%b')]" % pairs[2:-2]
+
+
+def thing(labels: Labels, ignores: Iterable[str] = ()) -> frozenset[tuple[str, str]]:
+    """The labels without `severity`, `ignores` and the replica of Prometheus that evaluated them:
+    alerts that share them are one thing.
+    """
+    aside = {"severity", *REPLICAS, *ignores}
+    return frozenset(item for item in labels.items() if item[0] not in aside)
+
+
+def thing_key(labels: Labels, ignores: Set[str]) -> str:
+    """A thing (see `thing`), hashed; empty for an alert that has none of the labels that make no
+    difference."""
+    if _NO_DIFFERENCE.isdisjoint(labels) and ignores.isdisjoint(labels):
+        return ""
+    kept = msgspec.json.encode(sorted(thing(labels, ignores)))
+    return f"{THING}{blake2b(kept, digest_size=8).hexdigest()}"
 
 
 def identity(fingerprint: str, labels: Labels, ignores: Set[str]) -> str:

@@ -12,7 +12,7 @@ from relay.core.budget import Limit
 from relay.core.card.card import Card
 from relay.core.card.digest import Line
 from relay.core.card.lane_state import Down, LaneState
-from relay.core.card.step import Rank, Step
+from relay.core.card.step import MessageRef, Rank, Step
 from relay.core.card.view import Episode
 from relay.core.event import Settlement
 from relay.core.history import LastHeard, Refusal, Trace
@@ -276,6 +276,12 @@ class Store(Protocol):
         """Ends open deliveries that no card will take in. A group without a card on the lane is no
         longer watched.
         """
+
+    def elsewhere(
+        self, lane: LaneKey, card: Card, alerts: Sequence[str]
+    ) -> tuple[tuple[str, MessageRef | None], ...]:
+        """Those of the alerts (fingerprints) that fire on another card of the lane, with its
+        message, None where it has none yet."""
 
     def episodes(self, source: str, alert: str, since: float) -> tuple[Episode, ...]:
         """The times that an alert (by its fingerprint) fired and that ended since then, the oldest

@@ -24,7 +24,7 @@ from relay.core.card.lane_state import LaneState
 from relay.core.card.outcome import Unknown
 from relay.core.card.plan import with_silence_over
 from relay.core.card.step import Rank, Wait
-from relay.core.card.view import EPISODES_KEPT, Memory
+from relay.core.card.view import EPISODES_KEPT, Memory, WentOn
 from relay.core.event import EndReason, Settlement
 from relay.core.notice import is_notice
 from relay.core.routing.lane import LaneKey, Target
@@ -56,6 +56,8 @@ from relay.store.protocol import Claim, Ended, Lease, Open, Store
 PAGE = 32  # deliveries folded at a time
 AFTER_BUG = 15.0  # seconds for which the others of its chat go before a card at which a turn failed
 _LARGE = 2000  # alerts whose folding is a turn of its own: others get the store's thread
+_MOST_LED = 100  # alerts of a card that are looked for on others
+_LOOK_AGAIN = 15.0  # seconds until a card looks again for a message that is yet to come
 _MOST_TWINS = 3  # alerts of a card that may be one thing at several severities
 _MOST_SAVED = 16  # cards that a turn keeps without a call before others get the store's thread
 _MOMENT = 0.01  # seconds: what is due is due, however its time is rounded
@@ -452,7 +454,7 @@ class _Turn:
             self._store.postpone(self._lease, card.group, card.fingerprint, later)
             return None
         try:
-            card = self._overlaid(card, target)
+            card, unsure = self._led_on(self._overlaid(card, target), target)
             situation = self._situation(claim, card, target)
             decision = decide(card, situation)
         except Exception as error:  # noqa: BLE001 - see above
@@ -472,8 +474,29 @@ class _Turn:
             case Follow(change):
                 self._store.follow(self._lease, change, self._now)
             case Wait(until=until):
+                if unsure:
+                    until = min(until or self._now + _LOOK_AGAIN, self._now + _LOOK_AGAIN)
                 self._store.postpone(self._lease, card.group, card.fingerprint, until)
         return None
+
+    def _led_on(self, card: Card, target: Target) -> tuple[Card, bool]:
+        """The card with where those of its alerts fire that are no longer reported here, and
+        whether one of those messages is yet to come.
+        """
+        left = tuple(entry.fingerprint for entry in card.entries if entry.status == "gone")
+        if not left:
+            return (replace(card, went_on=()) if card.went_on else card), False
+        found: dict[str, list[str]] = {}
+        unsure = False
+        for alert, message in self._store.elsewhere(self._lane, card, left[:_MOST_LED]):
+            unsure = unsure or message is None
+            if message is not None:
+                link = self._platforms[self._lane.platform].message_link(
+                    message, target.endpoint.guild
+                )
+                found.setdefault(link, []).append(alert)
+        told = tuple(WentOn(tuple(sorted(each)), link) for link, each in sorted(found.items()))
+        return (card if told == card.went_on else replace(card, went_on=told)), unsure
 
     def _goes_later(self, claim: Claim, card: Card, target: Target) -> float:
         """Until when a card that failed lets others go: while its lane pauses, while others have

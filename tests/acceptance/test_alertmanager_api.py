@@ -74,9 +74,9 @@ def asking(*labels: dict[str, str], seconds: float = 3600.0, wide: bool = False)
     assert not isinstance(matchers, CannotSilence)
     now = time.time()
     keys = tuple(alert_key(each) for each in labels)
-    comment = "Crash: by Anna (telegram 12)"
+    comment, about = "deploy", "Crash, by Anna (telegram 12)"
     return Silencing(
-        "act1", "", "silence", ANNA, now, keys, labels, matchers, seconds, comment, due=now
+        "act1", "", "silence", ANNA, now, keys, labels, matchers, seconds, comment, about, due=now
     )
 
 
@@ -109,7 +109,7 @@ async def test_a_silence_of_two_pods_mutes_these_and_amtool_shows_it(
     assert (done.state, done.why) == ("done", "")
     (shown,) = json.loads(await amtool(url, "silence", "query", "-o", "json"))
     assert (shown["id"], shown["createdBy"]) == (done.silence_id, "Anna")
-    assert shown["comment"] == "Crash: by Anna (telegram 12) [alert-relay act1]"
+    assert shown["comment"] == "deploy [alert-relay act1: Crash, by Anna (telegram 12)]"
     found = await suppressed(client, POD_A, POD_B, OTHER)
     assert set(found) == {alert_key(POD_A), alert_key(POD_B)}
     end = Silencing(

@@ -90,6 +90,15 @@ class Late(Struct, frozen=True):
     per_minute: int = 0
 
 
+class WentOn(Struct, frozen=True):
+    """Alerts (fingerprints) of a card that are no longer reported there, but fire on another card
+    of the chat; `link` is the address of its message, empty where the platform has none.
+    """
+
+    alerts: tuple[str, ...]
+    link: str
+
+
 class View(Struct, frozen=True):
     """A card as a template sees it. `alerts` stand most urgent first: firing before gone before
     resolved, then severity, then the oldest. `since` is when the present round began, `until` when
@@ -118,3 +127,4 @@ class View(Struct, frozen=True):
     about: tuple[AlertView, ...] = ()
     fallback_for: str = ""
     memory: Memory = Memory()
+    went_on: tuple[WentOn, ...] = ()

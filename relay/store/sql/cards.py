@@ -378,6 +378,15 @@ def digest_rang(db: Database, lane: int) -> None:
     )
 
 
+def look_at(db: Database, keys: Iterable[tuple[int, str, str]], at: float) -> None:
+    """Makes open cards (lane, group, fingerprint) due at that time, where they are not before."""
+    db.executemany(
+        "UPDATE card SET due = ? WHERE lane = ? AND grp = ? AND fingerprint = ? AND closed = 0"
+        " AND ready = 0 AND (due IS NULL OR due > ?)",
+        [(at, *key, at) for key in keys],
+    )
+
+
 def release(db: Database, lane: int) -> None:
     """Cards that do not fire leave the closed digest; if they fire anew, they get messages of their
     own, since a closed digest shows nothing new.

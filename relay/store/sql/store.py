@@ -302,6 +302,18 @@ class SqlStore:
         row = self._lane(lane)
         return end(self._db, lane.platform, row, seqs, settlement, why, now, into, message)
 
+    def elsewhere(
+        self, lane: LaneKey, card: Card, alerts: Sequence[str]
+    ) -> tuple[tuple[str, MessageRef | None], ...]:
+        row = self._lane(lane)
+        found = standing.elsewhere(self._db, row, text(card.group), card, alerts)
+        cards_there = ((alert, cards.find(self._db, row, *where)) for alert, where in found)
+        return tuple(
+            (alert, there.shown.message if there.shown else None)
+            for alert, there in cards_there
+            if there is not None
+        )
+
     def episodes(self, source: str, alert: str, since: float) -> tuple[Episode, ...]:
         return standing.episodes(self._db, source, alert, since)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from relay.core.event import Event, StorageDamaged
 from relay.core.routing.lane import LaneKey, Platform
 from relay.store.protocol import StoreError
-from relay.store.sql.database import Remembered, Rows, Unspread, Value
+from relay.store.sql.database import AcceptedNotifications, Remembered, Rows, Value
 from relay.store.sql.unreadable import InvalidRow
 from relay.store.sqlite.connection import Connect, Connection, damaged, trouble
 from relay.store.sqlite.open_file import move_aside, open_checked
@@ -49,7 +49,7 @@ class SqliteDatabase:
         self._synced = True
         self.remembered = Remembered()
         self.lanes_may_fail = True  # False: no lane's calls fail, so that none need be looked for
-        self.unspread = Unspread()
+        self.unspread = AcceptedNotifications()
         self.owned = True
         self.woken: dict[LaneKey, None] = {}  # lanes that have work by what was spread
 

@@ -85,6 +85,7 @@ CREATE TABLE delivery (
     ended_at DOUBLE PRECISION,
     into_seq BIGINT,
     message BYTEA,
+    ignoring BYTEA,
     PRIMARY KEY (lane, seq)
 );
 CREATE INDEX delivery_open ON delivery (lane, payload, seq) WHERE card IS NULL AND settlement IS NULL;

@@ -10,3 +10,6 @@ CREATE TABLE presence (
     body BLOB NOT NULL,
     PRIMARY KEY (source, alert)
 ) WITHOUT ROWID;
+
+-- Labels that make no new alert for the chat, and for how long (JSON); NULL: none.
+ALTER TABLE delivery ADD COLUMN ignoring BLOB;
