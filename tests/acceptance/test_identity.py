@@ -449,9 +449,9 @@ async def test_what_goes_on_elsewhere_is_told_with_a_link_there() -> None:
     assert second.text.startswith("🟠 warning Disk · a")
     assert "➡️ a: goes on in another message" in first.text
     assert f"https://t.me/c/4/{second.id}" in str(first.shown.content)
-    left, right = world.discord.messages(CHANNEL)
-    there = f"[goes on in another message](<https://discord.com/channels/77/{CHANNEL}/{right.id}>)"
-    assert there in str(left.shown)
+    old, new = world.discord.messages(CHANNEL)
+    there = f"[goes on in another message](<https://discord.com/channels/77/{CHANNEL}/{new.id}>)"
+    assert there in str(old.shown)
     await world.post(notification(alert("a", "resolved", ends=world.now), group=OTHER))
     await world.run(until=500)
     await world.post(notification(alert("b"), alert("c")))
