@@ -19,7 +19,7 @@ from tests.world import CHANNEL, CHAT, World, discord_target, telegram_target
 NAMES = ("n1", "n2", "n3", "n4")
 # How Alertmanager groups the four: the number of the group of each.
 GROUPINGS = ((0, 0, 0, 0), (0, 1, 2, 3), (0, 0, 1, 1), (0, 1, 1, 0))
-STORM = 30  # groups, all critical
+STORM = 12  # groups, all critical: more than the chat takes in ten seconds
 # Seconds after which the chats are true: a hold, or what a first notification proves nothing for.
 HELD, UNPROVEN = POLICY.late_hold + 20.0, 330.0
 FIRST, NEW, SOME_OVER, REPEAT = (
@@ -320,6 +320,7 @@ async def test_one_firing_line_of_each_alert_whatever_brings_it(
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @settings(SOME, max_examples=share(1500))
 @given(happenings, st.booleans(), st.booleans())
 async def test_one_firing_line_of_each_alert_whatever_brings_it_for_long(
