@@ -10,3 +10,7 @@ CREATE TABLE presence (
     body BLOB NOT NULL,
     PRIMARY KEY (source, alert)
 ) WITHOUT ROWID;
+
+-- Who pressed (`PLATFORM ID`): how often somebody did lately is asked with each press.
+ALTER TABLE press ADD COLUMN person TEXT NOT NULL DEFAULT '';
+CREATE INDEX press_person ON press (person, at);
