@@ -5,7 +5,7 @@ import sqlite3
 import pytest
 
 from relay.store.postgres.store import PostgresStore
-from relay.store.protocol import Fenced
+from relay.store.protocol import Claim, Fenced
 from relay.store.sqlite.store import SqliteStore
 from tests.build import T0, TELEGRAM
 from tests.postgres import Databases
@@ -64,3 +64,28 @@ def test_a_lane_has_one_owner_and_a_write_of_the_last_one_is_refused(postgres: D
     assert [opened.seq for opened in second.claim(taken, T0, 9).page] == [1]
     first.close()
     second.close()
+
+
+def test_a_lane_that_is_given_up_is_found_again_when_a_payload_came_amid_its_last_turn(
+    postgres: Databases,
+) -> None:
+    """After others brought to lanes what was accepted before, and before the turn went on."""
+    url = postgres.fresh()
+    store, other = PostgresStore(url, ttl=60), PostgresStore(url, ttl=60)
+    store.batch([lambda: store.accept([new_payload(TELEGRAM)])])
+    lease = own(store, TELEGRAM)
+    tries = []
+
+    def turn() -> Claim:
+        tries.append(1)
+        if len(tries) == 2:
+            other.batch([lambda: other.accept([new_payload(TELEGRAM, at=T0 + 1)])])
+        return store.claim(lease, T0, 9)
+
+    (claimed,) = store.batch([turn])
+    assert isinstance(claimed, Claim)
+    assert (len(tries), [opened.seq for opened in claimed.page]) == (2, [1])
+    store.give_up(lease, None)
+    assert other.look().lanes == (TELEGRAM,)
+    store.close()
+    other.close()
