@@ -16,7 +16,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -47,7 +47,7 @@ class Counts:
     """What was counted and timed so far. `of` is the step that the writer's thread is in."""
 
     def __init__(self) -> None:
-        self.seconds: Counter[tuple[str, str]] = Counter()
+        self.seconds: defaultdict[tuple[str, str], float] = defaultdict(float)
         self.statements: Counter[str] = Counter()
         self.transactions: Counter[str] = Counter()
         self.synced: Counter[str] = Counter()

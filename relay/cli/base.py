@@ -5,11 +5,14 @@ plain output.
 import argparse
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from relay.cli.printing import shown, shown_json
 from relay.core.duration import parse_duration
+from relay.core.secret import Secret
+from relay.store.data_dir import CannotStart
 
 GOOD, FAULTY, CANNOT = 0, 1, 2
 CONFIG_VARIABLE = "ALERT_RELAY_CONFIG_FILE"
@@ -102,6 +105,29 @@ def storage_option(parser: argparse.ArgumentParser) -> None:
         help="file with the postgresql:// address of a storage that several replicas share "
         f"(default: ${URL_VARIABLE})",
     )
+
+
+@dataclass(frozen=True)
+class Address:
+    """A PostgreSQL that replicas share; its text may hold a password."""
+
+    url: Secret
+
+    def __str__(self) -> str:
+        return "PostgreSQL"
+
+
+Storage = Path | Address
+
+
+def storage_of(options: argparse.Namespace) -> Storage:
+    """The storage that a verb asks about. Raises CannotStart."""
+    try:
+        url = storage_url(options)
+    except ValueError as error:
+        raise CannotStart(str(error)) from error
+    folder: Path = options.storage
+    return Address(Secret(url)) if url else folder
 
 
 def storage_url(options: argparse.Namespace) -> str:

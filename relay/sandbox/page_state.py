@@ -10,6 +10,7 @@ from relay.sandbox.reply import JsonObject
 from relay.sandbox.styled_text import Styled
 from relay.sandbox.telegram import Telegram
 
+_DANGER = 4  # a style of buttons: https://discord.com/developers/docs/components/reference#button
 SHOWN = 100  # messages of a chat, the newest
 
 
@@ -28,6 +29,7 @@ def revision(telegram: Telegram, discord: Discord) -> int:
 
 def _telegram(chat: telegram_chats.Chat) -> JsonObject:
     messages = [_telegram_message(chat, message) for message in chat.shows()[-SHOWN:]]
+    messages += [_ephemeral(each) for each in chat.ephemerals.values() if not each.deleted]
     return {
         "platform": "telegram",
         "id": str(chat.id),
@@ -46,7 +48,34 @@ def _telegram_message(chat: telegram_chats.Chat, message: telegram_chats.Message
         "text": _styled(message.shown.styled),
         "file": message.document.name if message.document else "",
         "buttons": list(_buttons(message.shown.markup)),
+        "only": "",
     }
+
+
+def _ephemeral(message: telegram_chats.Ephemeral) -> JsonObject:
+    """A message that one person sees, below all others."""
+    return {
+        "id": f"e{message.id}",
+        "at": message.version.at,
+        "edited": None,
+        "silent": False,
+        "thread": "",
+        "reply": "",
+        "text": _styled(message.version.styled),
+        "file": "",
+        "buttons": list(_buttons(message.version.markup)),
+        "only": f"Person {message.user}",
+    }
+
+
+def _components(rows: list[JsonObject]) -> Iterator[list[JsonObject]]:
+    for row in rows:
+        cells = row.get("components")
+        yield [
+            {"text": str(cell.get("label", "")), "danger": cell.get("style") == _DANGER}
+            for cell in (cells if isinstance(cells, list) else [])
+            if isinstance(cell, dict)
+        ]
 
 
 def _buttons(markup: JsonObject | None) -> Iterator[list[str]]:
@@ -68,9 +97,14 @@ def _discord(channel: discord_chats.Channel) -> JsonObject:
 
 def _discord_message(channel: discord_chats.Channel, message: discord_chats.Message) -> JsonObject:
     thread = channel.threads.get(message.thread)
+    reference = message.shown.body.get("message_reference")
+    number = str(reference.get("message_id")) if isinstance(reference, dict) else ""
+    original = channel.messages.get(int(number)) if number.isdecimal() else None
     return {
         **_common(message),
         "thread": thread.name if thread else "",
+        "reply": original.shown.content.partition("\n")[0] if original else "",
+        "buttons": list(_components(message.shown.components)),
         "author": message.username,
         "text": _styled(discord_text.read(message.shown.content)),
         "file": ", ".join(file.name for file in message.files),

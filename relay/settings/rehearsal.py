@@ -25,7 +25,7 @@ from relay.core.routing.diff import CountedAlert, ReceiverChange, Recorded, Rout
 from relay.core.routing.lane import Policy
 from relay.core.template import sample, template
 from relay.core.template.preview import views
-from relay.core.template.template import check, render, warnings
+from relay.core.template.template import Templates, check, render, warnings
 from relay.core.template.template_fault import TemplateFault
 from relay.core.text.markup import MarkupName
 from relay.core.text.message import Message
@@ -135,16 +135,20 @@ def _template(attempt: TryTemplate) -> TemplateTried:
         *check(templates, NAME, attempt.markup),
         *warnings(templates, NAME, attempt.markup),
     )
+    made = tuple(messages(templates, NAME, attempt))
+    return TemplateTried(tuple(dict.fromkeys(faults)), made)
+
+
+def messages(templates: Templates, name: str, attempt: TryTemplate) -> Iterator[Made]:
+    """What the template of that name makes of the attempt's sample or payload."""
     policy = Policy(
-        "playground", NAME, attempt.markup, language=attempt.language, timezone=attempt.timezone
+        "playground", name, attempt.markup, language=attempt.language, timezone=attempt.timezone
     )
-    made: list[Made] = []
-    for name in _platforms(attempt.markup):
-        form = PLATFORMS[name].FORM
+    for platform in _platforms(attempt.markup):
+        form = PLATFORMS[platform].FORM
         for view in _views(attempt, policy):
             rendered = render(templates, policy, view, "card", None, form)
-            made.append(Made(name, rendered.message, rendered.failed))
-    return TemplateTried(tuple(dict.fromkeys(faults)), tuple(made))
+            yield Made(platform, rendered.message, rendered.failed)
 
 
 def _views(attempt: TryTemplate, policy: Policy) -> Iterator[View]:

@@ -16,6 +16,7 @@ from relay.core.active_config import ActiveConfig
 from relay.core.alert import GroupId, via
 from relay.core.bot.people import Subscription
 from relay.core.card import suspicion
+from relay.core.card.advance import with_edit
 from relay.core.card.card import Card, Head, fires_anew, is_firing, overlaid, owing, shown_alerts
 from relay.core.card.digest import DIGEST, is_old, share
 from relay.core.card.failures import hastened, name_of, owes_fallback, yields
@@ -547,7 +548,7 @@ class _Turn:
             urgent=claim.urgent,
             urgent_room=urgent_room,
             rank=claim.rank,
-            lines=claim.lines,
+            lines=suspicion.hushed(claim.lines, claim.state, card.failures, self._now),
             digest=card if card.group == DIGEST else self._store.card(self._lane, DIGEST, ""),
             memory=self._memory(card),
             acting=self._config.acting,
@@ -559,6 +560,8 @@ class _Turn:
         configured, nothing is said.
         """
         acting, group = self._config.acting, card.group
+        if card.acting.lost is not None and not acting.heartbeats:
+            card = with_edit(card)  # its mark does not tell
         if not acting.is_used or not is_firing(card) or is_notice(group):
             return owing(overlaid(card, NO_MARKS, self._now), None, ())
         store, alerts = self._store.acting, shown_alerts(card)

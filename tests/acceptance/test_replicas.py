@@ -115,3 +115,61 @@ async def test_what_a_replica_leaves_another_takes_over(
     assert asyncio.get_running_loop().time() - gone < within
     await until("all are told", lambda: not untold(sandbox, range(0, 30, 3)))
     first.process.signal(signal.SIGCONT)
+
+
+async def verb(running: Processes, *arguments: str, blocked: str = "") -> tuple[int, str]:
+    """Runs a verb on the database; its status and what it printed. `blocked`: a module that is not
+    installed.
+    """
+    code = (
+        f"import sys; sys.modules[{blocked!r}] = None; sys.argv[0] = 'alert-relay'; "
+        if blocked
+        else ""
+    )
+    code += "from relay.__main__ import main; sys.exit(main())" if blocked else ""
+    start = ("-c", code) if blocked else ("-P", "-m", "relay")
+    process = await running.start(
+        "verb", sys.executable, *start, *arguments, f"--storage.url-file={running.folder / 'url'}"
+    )
+    status = await process.ended()
+    return status, process.output
+
+
+async def test_verbs_act_through_the_database_beside_the_replicas(
+    postgres: Databases, sandbox: Sandbox, running: Processes, tmp_path: Path
+) -> None:
+    config, url = set_up_chats(sandbox, tmp_path), postgres.fresh()
+    relay = await replica(running, config, url)
+    sandbox.telegram.kick(ONE)
+    await post([relay], [0])
+
+    async def listed() -> bool:
+        return "Alert000" in (await verb(running, "queue", "list"))[1]
+
+    await until("it waits for its chat", listed)
+    status, said = await verb(running, "status")
+    assert status == 0, said
+    assert "the chat is down" in said
+    status, said = await verb(running, "queue", "drop", "1/1")
+    assert (status, "dropped" in said) == (0, True), said
+    assert (await verb(running, "history"))[0] == 0
+
+
+async def test_without_the_extra_it_is_said_how_it_is_installed(
+    running: Processes, tmp_path: Path
+) -> None:
+    (tmp_path / "url").write_text("postgresql://relay@127.0.0.1:1/relay")
+    status, said = await verb(running, "queue", "list", blocked="psycopg")
+    assert status == 2
+    assert "pip install 'alert-relay[postgres]'" in said
+
+
+async def test_a_database_that_is_not_there_is_one_line_without_the_password(
+    sandbox: Sandbox, running: Processes, tmp_path: Path
+) -> None:
+    (tmp_path / "url").write_text("postgresql://relay:geheim@127.0.0.1:1/relay")
+    config = set_up_chats(sandbox, tmp_path)
+    status, said = await verb(running, "serve", f"--config.file={config}")
+    assert status == 2
+    assert said.splitlines()[-1].startswith("PostgreSQL: cannot open the storage: ")
+    assert "geheim" not in said

@@ -119,7 +119,7 @@ def test_a_silence_is_asked_for_with_all_that_alertmanager_needs() -> None:
     (silencing,) = found.silencings
     assert [str(each) for each in silencing.matchers] == ['alertname="A"', 'pod=~"a|b"']
     assert (silencing.id, silencing.person.name, silencing.seconds) == ("act1", "Anna", 3600.0)
-    assert silencing.comment == "A: by Anna (telegram 12)"
+    assert (silencing.comment, silencing.about) == ("", "A, by Anna (telegram 12)")
     assert (silencing.state, silencing.due, silencing.wide) == ("asked", NOW, False)
 
 
@@ -201,7 +201,7 @@ def test_strangers_are_shown_by_the_platforms_name_and_anonymous_ones_by_none() 
     (taken, _) = pressed(press(who=hidden)).takes
     assert (taken.holder.name, taken.holder.anonymous) == ("an administrator", True)
     (silencing,) = pressed(press("silence", STRANGER, number=60), config=_all()).silencings
-    assert silencing.comment == "A: by Mallory <b> (telegram) (telegram 99)"
+    assert silencing.about == "A, by Mallory <b> (telegram) (telegram 99)"
 
 
 def _all() -> ActingConfig:

@@ -1,5 +1,6 @@
 """A silence that was asked for: one for one action, whatever calls, peers and crashes do."""
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from msgspec.structs import replace
@@ -24,9 +25,10 @@ from relay.core.action.silence import (
     Written,
     answered,
     begun,
+    commented,
     gives_up,
+    is_of,
     next_call,
-    tag,
 )
 from relay.core.action.take import Holder
 from relay.core.routing.matcher import Matcher
@@ -126,7 +128,7 @@ class Peer:
             case Count():
                 return Counted((LABELS,))
             case Find(action):
-                found = [each for each in self.silences if tag(action) in each.comment]
+                found = [each for each in self.silences if is_of(each.comment, action)]
                 return FoundSilence("id", found[0].ends_at) if found else NotFound()
             case Write(silence):
                 self.silences.append(silence)
@@ -160,3 +162,25 @@ def test_no_action_makes_two_silences(story: list[tuple[str, bool, int]]) -> Non
     assert made <= 1
     if kept.state == "done":
         assert made == 1
+
+
+@pytest.mark.parametrize(
+    ("comment", "about", "written"),
+    [
+        ("", "", "[alert-relay a1b2]"),
+        ("deploy", "", "deploy [alert-relay a1b2]"),
+        (
+            "deploy",
+            "A, by Anna (telegram 12)",
+            "deploy [alert-relay a1b2: A, by Anna (telegram 12)]",
+        ),
+    ],
+)
+def test_a_comment_has_the_reason_first_and_is_known_by_the_action(
+    comment: str, about: str, written: str
+) -> None:
+    said = commented(replace(ASKED, comment=comment, about=about))
+    assert said == written
+    assert is_of(said, "a1b2")
+    assert not is_of(said, "a1b")
+    assert not is_of(said, "1b2")

@@ -271,7 +271,7 @@ async def test_how_long_is_asked_by_a_form_on_discord(world: World) -> None:
     short = replace(sent, id="700002", values={"duration": "90m", "reason": "deploy\nnow"})
     assert "1\xa0h\xa030\xa0min" in (await world.interact(short))["data"]["content"]
     (silencing,) = world.store.silencings.values()
-    assert silencing.comment == "A: deploy now, by Anna (discord 343434)"
+    assert (silencing.comment, silencing.about) == ("deploy now", "A, by Anna (discord 343434)")
     wrong = replace(sent, id="700003", values={"duration": "soon"})
     assert "not a duration" in (await world.interact(wrong))["data"]["content"]
 

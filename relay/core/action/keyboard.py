@@ -132,7 +132,7 @@ def _suppressed(marks: ActingMarks, reader: Reader) -> list[RichText]:
 
 
 def _plain(comment: str) -> str:
-    """The comment without the action's id, on one line."""
+    """The comment without what the relay wrote behind it, on one line."""
     return " ".join(comment.partition("[alert-relay ")[0].split())
 
 

@@ -391,7 +391,8 @@ def _silence(case: _Case, granted: Granted) -> PressEffects:
         labels=labels,
         matchers=longer.matchers if longer else matchers,
         seconds=seconds,
-        comment=_comment(case),
+        comment=_reason(case),
+        about=_about(case),
         wide=granted.wide,
         replaces=longer.silence_id if longer else "",
         starts_at=longer.starts_at if longer else 0.0,
@@ -440,19 +441,21 @@ def _silent_until(case: _Case) -> Suppressed | None:
     return min(silenced, key=lambda each: each.until)
 
 
-def _comment(case: _Case) -> str:
-    """`HighErrorRate: by Anna (telegram 12345)`; an administrator is not named."""
+def _about(case: _Case) -> str:
+    """`HighErrorRate, by Anna (telegram 12)`; an administrator is not named."""
     who, title = case.press.presser, case.card.title
     by = (
         case.holder.name
         if case.holder.anonymous
         else f"{case.holder.name} ({who.platform} {who.id})"
     )
+    return f"{title}, by {by}" if title else f"by {by}"
+
+
+def _reason(case: _Case) -> str:
+    """What the person wrote, on one line."""
     reason = "".join(char if char.isprintable() else " " for char in case.press.reason)
-    said = (
-        f"{' '.join(reason.split())[:_LONGEST_REASON]}, by {by}" if reason.strip() else f"by {by}"
-    )
-    return f"{title}: {said}" if title else said
+    return " ".join(reason.split())[:_LONGEST_REASON]
 
 
 def _end(case: _Case) -> PressEffects:

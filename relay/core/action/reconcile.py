@@ -231,7 +231,7 @@ def _twice(silences: Sequence[SeenSilence]) -> tuple[str, ...]:
         at = silence.comment.rfind("[alert-relay ")
         if at < 0:
             continue
-        action = silence.comment[at:]
+        action = silence.comment[at:].rstrip("]").partition(":")[0]
         if action in first:
             extra.append(silence.id)
         first.setdefault(action, silence)

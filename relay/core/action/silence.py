@@ -16,6 +16,7 @@ from relay.core.routing.matcher import Matcher
 
 PATIENCE = 600.0  # seconds after which it is no longer tried
 SETTLED = 2.0  # seconds after which a peer has, or has not, what was posted to it
+_TAG = "[alert-relay "
 _FIRST_PAUSE, _LONGEST_PAUSE = 2.0, 30.0
 _SKEW = 30.0  # seconds between Alertmanager's clock and ours that are worth correcting
 State = Literal["asked", "done", "refused", "unknown"]
@@ -25,7 +26,8 @@ Phase = Literal["count", "post", "find", "delete", "over"]
 class Silencing(Struct, frozen=True):
     """A silence, or the end of one, that a person asked for. Times are Unix seconds.
 
-    `id` stands in the comment. `alerts` are the keys of those that it is about, `labels` their
+    `id` stands in the comment, behind what the person wrote (`comment`) and before what it is
+    `about`. `alerts` are the keys of those that it is about, `labels` their
     labels. `posted_at`: a POST may have reached `peer` then. `replaces` is the silence that it
     makes longer; `starts_at` is that one's start. `mutes` is how many alerts it mutes besides.
     `state` is for people, `phase` says what is to be called; `due` when, None for never again.
@@ -41,6 +43,7 @@ class Silencing(Struct, frozen=True):
     matchers: tuple[Matcher, ...] = ()
     seconds: float = 0.0
     comment: str = ""
+    about: str = ""
     wide: bool = False
     replaces: str = ""
     starts_at: float = 0.0
@@ -145,9 +148,17 @@ Answer = (
 )
 
 
-def tag(action: str) -> str:
-    """What stands in a comment to know an action's silence by."""
-    return f"[alert-relay {action}]"
+def is_of(comment: str, action: str) -> bool:
+    """Whether a silence with this comment is that of the action."""
+    return any(f"{_TAG}{action}{end}" in comment for end in ":]")
+
+
+def commented(silencing: Silencing) -> str:
+    """`deploy [alert-relay a1b2c3: HighErrorRate, by Anna (telegram 12)]`: what the person wrote,
+    and what is known besides.
+    """
+    about = f": {silencing.about}" if silencing.about else ""
+    return f"{silencing.comment} {_TAG}{silencing.id}{about}]".strip()
 
 
 def next_call(silencing: Silencing, now: float) -> Call | None:
@@ -238,7 +249,7 @@ def _silence(silencing: Silencing, now: float) -> NewSilence:
         silencing.starts_at or now,
         max(silencing.until, now + 1.0),
         silencing.person.name,
-        f"{silencing.comment} {tag(silencing.id)}".strip(),
+        commented(silencing),
         silencing.replaces,
     )
 

@@ -200,16 +200,16 @@ def without_replies(card: Card) -> Card:
     messages.
     """
     owed = tuple(reply for reply in card.owed if reply.required)
-    return card if owed == card.owed else _asking(replace(card, owed=owed))
+    return card if owed == card.owed else with_edit(replace(card, owed=owed))
 
 
 def _without(card: Card, reply: Reply, *, asks_by_edit: bool = False) -> Card:
     """The card without that reply."""
     card = replace(card, owed=tuple(owed for owed in card.owed if owed.kind != reply.kind))
-    return _asking(card) if asks_by_edit else card
+    return with_edit(card) if asks_by_edit else card
 
 
-def _asking(card: Card) -> Card:
+def with_edit(card: Card) -> Card:
     """The card with an edit to come, be there something to change or not."""
     return card if card.shown is None else replace(card, shown=replace(card.shown, mark=""))
 

@@ -26,7 +26,7 @@ _lane_key = msgspec.json.Decoder(LaneKey).decode
 TTL = 15.0  # seconds for which a lane is its owner's without a word from it
 
 
-class Look(Struct, frozen=True):
+class ReadyLanes(Struct, frozen=True):
     """The database's clock (Unix seconds), and lanes that have work."""
 
     now: float
@@ -140,7 +140,7 @@ class PostgresStore(SqlStore):
                 (row, until, self.server.bell(row)),
             )
 
-    def look(self) -> Look:
+    def look(self) -> ReadyLanes:
         """What is ready, by the database's clock: lanes that nobody has, and those of ours for
         which something came since their last turns began.
         """
@@ -158,7 +158,7 @@ class PostgresStore(SqlStore):
             for row, key, bell, ours in rows
             if not (ours and self.server.bell(row) == bell)
         ]
-        return Look(now, tuple(lanes))
+        return ReadyLanes(now, tuple(lanes))
 
     def take_duty(self, name: str) -> bool:
         """Takes or renews what one process does for all; whether it is ours now."""
