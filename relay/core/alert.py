@@ -160,10 +160,12 @@ def thing(labels: Labels, ignores: Iterable[str] = ()) -> frozenset[tuple[str, s
 def thing_key(labels: Labels, ignores: Set[str]) -> str:
     """A thing (see `thing`), hashed; empty for an alert that has none of the labels that make no
     difference."""
-    if _NO_DIFFERENCE.isdisjoint(labels) and ignores.isdisjoint(labels):
+    aside = _NO_DIFFERENCE | ignores if ignores else _NO_DIFFERENCE
+    kept = [item for item in labels.items() if item[0] not in aside]
+    if len(kept) == len(labels):
         return ""
-    kept = msgspec.json.encode(sorted(thing(labels, ignores)))
-    return f"{THING}{blake2b(kept, digest_size=8).hexdigest()}"
+    kept.sort()
+    return THING + blake2b(msgspec.json.encode(kept), digest_size=8).hexdigest()
 
 
 def identity(fingerprint: str, labels: Labels, ignores: Set[str]) -> str:
