@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -23,11 +23,13 @@ from relay.console.words import WORDS, language_of
 from relay.console.workshop import Workshop
 from relay.core.history import OUTCOMES, DeliveryTrace, HistoryRow, Trace, outcome_of, outcomes_of
 from relay.core.routing.explain import explain, reached
+from relay.core.routing.lane import LaneKey
 from relay.core.told_history import Place, age, chain, never_came, time_of, told
 from relay.inbound.auth import Auth
 from relay.inbound.peers import is_own_host
 from relay.operate.paced import Paced
 from relay.platforms.contract import Platforms
+from relay.platforms.endpoint import limits_of
 from relay.store.history import (
     ChatStatus,
     HistoryPage,
@@ -48,6 +50,7 @@ _MINUTES = 60
 _STATUS_SECONDS, _PLOT_SECONDS = 4.0, 30.0  # for which a view is shared
 _STALE = 8.0  # seconds after which one is not shown any more while it is renewed
 _LOOKED_FOR = 0.1  # seconds of a page for which rows are looked for that may be far back
+_MOMENT = 0.001  # seconds
 _MOST_FORM = 4096  # bytes of the login form
 _STATIC = {"console.css": "text/css", "console.js": "text/javascript"}
 _FORMS = ("/templates", "/configuration")
@@ -319,9 +322,29 @@ class Console:
         return Seen(self._store.standing_now(), self._store.open_cards(0, _CARDS), *self._plotted)
 
     async def _chats(self, language: str) -> web.Response:
-        storage, *_ = await self._shared("now", _STATUS_SECONDS, partial(self._seen, self._clock()))
-        chats = [self._chat(chat) for chat in storage.chats]
+        seen = await self._shared("now", _STATUS_SECONDS, partial(self._seen, self._clock()))
+        lanes = [chat.lane for chat in seen.storage.chats]
+        room = await self._read(partial(self._room, lanes))
+        chats = [
+            {**self._chat(chat), "room": room.get(chat.lane, ())} for chat in seen.storage.chats
+        ]
         return self._render("chats.html", language, page="chats", chats=chats)
+
+    def _room(self, lanes: Sequence[LaneKey]) -> dict[LaneKey, tuple[tuple[int, int, float], ...]]:
+        """Of each budget of a chat how many calls are left, of how many, in how many seconds."""
+        config, now = self._config.current, self._clock()
+        found: dict[LaneKey, tuple[tuple[int, int, float], ...]] = {}
+        for lane in lanes:
+            targets = config.targets(lane)[:1]
+            for target in targets:
+                state = self._store.state(lane)
+                limits = limits_of(target, state, config.limits, self._platforms)
+                left = [int(self._store.room([limit], now, _MOMENT)) for limit in limits]
+                found[lane] = tuple(
+                    (free, limit.count, limit.window)
+                    for free, limit in zip(left, limits, strict=True)
+                )
+        return found
 
     async def _history(self, query: Mapping[str, str], language: str) -> web.Response:
         text, fault = query.get("labels", "").strip(), ""
