@@ -7,11 +7,11 @@ ARG BASE_IMAGE=python:3.13-slim-bookworm
 FROM ${BASE_IMAGE} AS build
 WORKDIR /src
 RUN python3 -m venv /build && python3 -m venv --without-pip /opt/alert-relay && mkdir /data
-COPY requirements-build.txt requirements.txt ./
+COPY requirements-build.txt requirements-postgres.txt ./
 # Wheels alone: nothing is compiled, and nothing but what the hashes name is installed.
 RUN /build/bin/pip install --quiet --no-cache-dir --require-hashes --only-binary :all: -r requirements-build.txt && \
     /build/bin/pip --python /opt/alert-relay/bin/python install --quiet --no-cache-dir \
-        --require-hashes --only-binary :all: -r requirements.txt
+        --require-hashes --only-binary :all: -r requirements-postgres.txt
 COPY . .
 RUN /build/bin/pip wheel --quiet --no-cache-dir --no-deps --no-build-isolation -w /wheel . && \
     /build/bin/pip --python /opt/alert-relay/bin/python install --quiet --no-cache-dir --no-deps /wheel/*.whl

@@ -155,7 +155,7 @@ async def running(*arguments: str) -> AsyncIterator[Running]:
     await drain
 
 
-def _options(folder: str, api: str) -> tuple[str, ...]:
+def relay_options(folder: str, api: str) -> tuple[str, ...]:
     """How the relay is started, with all that it keeps in the folder."""
     config = Path(folder) / "relay.yml"
     config.write_text(CONFIG % api, encoding="utf-8")
@@ -167,7 +167,7 @@ def _options(folder: str, api: str) -> tuple[str, ...]:
 async def relay(api: str) -> AsyncIterator[Running]:
     """The relay with a storage of its own, sending to the API without limits."""
     with tempfile.TemporaryDirectory(dir=ROOT) as folder:
-        async with running(*_options(folder, api)) as server:
+        async with running(*relay_options(folder, api)) as server:
             await asyncio.sleep(0.5)  # what a start leaves for later is over
             yield server
 
@@ -286,7 +286,7 @@ async def start(sizes: Sizes) -> str:
     for _ in range(sizes.rounds):
         with tempfile.TemporaryDirectory(dir=ROOT) as folder:
             began = time.perf_counter()
-            async with running(*_options(folder, "http://127.0.0.1:1")) as each:
+            async with running(*relay_options(folder, "http://127.0.0.1:1")) as each:
                 if not await asyncio.to_thread(_is_ready, each.url.removeprefix("http://")):
                     raise SystemExit("the relay listens and is not ready")
                 ours.append(1000 * (time.perf_counter() - began))

@@ -5,11 +5,14 @@ opposite order.
 import asyncio
 import os
 import random
+import re
 import secrets
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from functools import partial
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from aiohttp.web import BaseRequest, Response
 from msgspec import Struct
@@ -24,7 +27,7 @@ from relay.bot.handler import BotHandler
 from relay.bot.polling import Polling
 from relay.bot.pressing import Presses
 from relay.bot.replies import Replies
-from relay.clock import steady_clock, wall_clock
+from relay.clock import SharedClock, steady_clock, wall_clock
 from relay.config.fault import Fault
 from relay.config.fault import render as render_fault
 from relay.config.rules import Rules
@@ -61,12 +64,19 @@ from relay.platforms.contract import Platforms
 from relay.settings import load as settings
 from relay.store.data_dir import CannotStart, DataDir
 from relay.store.history import RelayStatus
+from relay.store.leases import Leases, SoleOwner
 from relay.store.moving import move_cards
-from relay.store.protocol import NewerSchema, StoreError
+from relay.store.protocol import NewerSchema, Store, StoreError
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
+from relay.supervised import Loop
 
+if TYPE_CHECKING:  # psycopg may be missing
+    from relay.store.postgres.shared import Shared
+
+_FOLLOW_EVERY = 5.0  # seconds between two looks at what other processes changed
 LOAD_SECONDS = 60.0  # for the configuration and the files that it names to be read and checked
+_PLACE = re.compile(r"(.+):([0-9]+):([0-9]+)")
 TURN_SECONDS = 10.0  # for which an API call under way may go on when the relay stops
 
 
@@ -79,6 +89,8 @@ class Options(Struct, frozen=True):
 
     config_file: Path
     storage_path: Path
+    storage_url: str = ""
+    lease: float = 15.0
     host: str = "127.0.0.1"
     port: int = 9087
     web_config_file: Path | None = None
@@ -109,10 +121,14 @@ class App:
         self.options = options
         self._platforms = platforms
         self._load: Load = load or partial(settings.load, mode="serve", platforms=platforms)
-        self._clock = steady_clock()
+        self._steady = None if options.storage_url else steady_clock()
+        self._shared_clock = SharedClock()  # on PostgreSQL the database's
+        self._clock: Callable[[], float] = self._steady or self._shared_clock
         self._started_at = self._loaded_at = self._clock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loading = OwnThread("load")
+        self._leads = not options.storage_url
+        self._following = Loop("following the others failed", self._follow_others, self._emit)
         self._reloading = asyncio.Lock()
         self._why_not_ready = "starting"
         self._metrics = metrics.Metrics()
@@ -126,14 +142,19 @@ class App:
             self._post_notice, self._refusing, self._clock, self._emit, self.config
         )
         self._hooks = (*self._hooks, self._notices.on_event)
-        auth = self._auth()
-        self._data_dir = DataDir(options.storage_path)
-        self._store = self._open_store()
+        auth = self._door = self._auth()
+        self._data_dir = None if options.storage_url else DataDir(options.storage_path)
+        self._storage_name = str(self._data_dir.database) if self._data_dir else "PostgreSQL"
+        self._shared = self._open_shared() if options.storage_url else None
+        self._store: Store = self._shared.store if self._shared else self._open_store()
         clock, emit, config = self._clock, self._emit, self.config
-        writer = self._writer = Writer(self._store)
+        writer = self._writer = self._shared.writer if self._shared else Writer(self._store)
+        leases: Leases = self._shared.leases if self._shared else SoleOwner()
         self._reads = Paced(writer)
         self._scrape: asyncio.Future[bytes] | None = None
-        self._transport = Transport()
+        self._transport = (
+            Transport(total=self._shared.call_seconds) if self._shared else Transport()
+        )
         people, exchange = self._store.people, self._transport.send
         self._pipeline = Pipeline(
             self._store,
@@ -145,13 +166,18 @@ class App:
             config,
             platforms,
             self._ask_alertmanager,
+            leases.is_held,
         )
         self._refusals = Refusals(self._store, writer, clock, emit)
         self._hooks = (*self._hooks, self._refusals.on_event)
-        self._lanes = Lanes(self._pipeline.turn, clock, emit)
-        self._storage_watch = StorageWatch(self._data_dir, emit)
-        self._clock_watch = ClockWatch(clock, wall_clock, emit, config, self._lanes.wake_all)
-        there = self._data_dir.is_there
+        self._lanes = Lanes(self._pipeline.turn, clock, emit, leases, self._pipeline.leave)
+        self._storage_watch = StorageWatch(self._data_dir, emit) if self._data_dir else None
+        self._clock_watch: ClockWatch | None = None
+        if self._steady:
+            self._clock_watch = ClockWatch(
+                self._steady, wall_clock, emit, config, self._lanes.wake_all, self._move_clock_on
+            )
+        there = self._data_dir.is_there if self._data_dir else _always
         self._intake = Intake(
             writer, self._lanes.wake, clock, emit, config, there, self._store.acting.heard
         )
@@ -262,16 +288,19 @@ class App:
         self._loop = asyncio.get_running_loop()
         try:
             await self._take_up()
-            await self._admin_socket.open(self._data_dir.socket)
+            if self._data_dir:
+                await self._admin_socket.open(self._data_dir.socket)
             self._listener = Listener(self._handle, ConnectionLimits())
             address = await self._listener.open(self.options.host, self.options.port, self._tls)
             await self._open_console()
         except StoreError as error:
             await self.stop()
-            raise CannotStart(f"{self._data_dir.database}: {error}") from error
+            raise CannotStart(f"{self._storage_name}: {error}") from error
         except (OSError, RuntimeError) as error:
             await self.stop()
-            places = f"{self.options.host}:{self.options.port} and {self._data_dir.socket}"
+            places = f"{self.options.host}:{self.options.port}"
+            if self._data_dir:
+                places += f" and {self._data_dir.socket}"
             remedy = "name another address with --web.listen-address"
             raise CannotStart(f"cannot listen on {places}: {_why(error)}; {remedy}") from error
         self._why_not_ready = ""
@@ -297,14 +326,43 @@ class App:
         self._lanes.wake(lane for lane, _ in wakes)
         self._notices.start(await self._writer.run(partial(self._store.firing, NOTICES)))
         self._replies.start()
+        self._refusals.start()
+        if self._storage_watch:
+            self._storage_watch.start()
+        if self._clock_watch:
+            self._clock_watch.start()
+        if self._shared:
+            self._shared.leases.start(self._lanes.wake, self._lead, self._resign)
+            self._following.start()
+        else:
+            await self._lead()
+
+    async def _lead(self) -> None:
+        """Begins what one process does for all that share the storage."""
+        self._leads = True
         await self._polling.follow(self.config.current.bots)
         await self._follow_acting()
         self._heartbeats.start()
         self._escalations.start()
         self._housekeeping.start()
-        self._refusals.start()
-        self._storage_watch.start()
-        self._clock_watch.start()
+        if self._shared:
+            self._emit(Noted("info", "this replica polls, escalates and tidies up for all"))
+
+    async def _resign(self) -> None:
+        """Ends that: another process does it."""
+        self._leads = False
+        await self._polling.follow(())
+        await self._discord.follow(None)
+        await self._alertmanagers.follow(())
+        await self._heartbeats.stop()
+        await self._escalations.stop()
+        await self._housekeeping.stop()
+
+    async def _follow_others(self) -> None:
+        """What other processes changed of who subscribed holds here too."""
+        while True:
+            await asyncio.sleep(_FOLLOW_EVERY)
+            self.config.subscribe(await self._writer.run(self._store.people.subscriptions))
 
     async def _adopt(self, config: ActiveConfig) -> None:
         """Puts a configuration in force, under the number by which the storage knows it."""
@@ -323,8 +381,9 @@ class App:
     async def _follow_acting(self) -> None:
         """What the configuration says of acting is in force from now on; cards show it."""
         acting = self.config.current.acting
-        await self._alertmanagers.follow(acting.alertmanagers.values())
-        await self._discord.follow(acting.discord if acting.is_on else None)
+        if self._leads:
+            await self._alertmanagers.follow(acting.alertmanagers.values())
+            await self._discord.follow(acting.discord if acting.is_on else None)
         self._lanes.wake(await self._writer.run(self._store.acting.look_again))
 
     def _ask_alertmanager(self, source: str) -> None:
@@ -346,6 +405,14 @@ class App:
                 )
             )
 
+    async def _move_clock_on(self, seconds: float) -> None:
+        """The steady clock goes on so many seconds later, and with it all that waits by it."""
+        async with self._lanes.still():
+            await self._pipeline.settle_all()
+            await self._writer.run(partial(self._store.move_times_on, seconds))
+            if self._steady:
+                self._steady.jump(seconds)
+
     def warm_up(self) -> None:
         """Makes ready what the first message would have to wait for. Takes some 50 ms of a
         processor, in any thread.
@@ -363,6 +430,7 @@ class App:
         listeners = (self._listener, self._console_listener)
         closing = [listener.close() for listener in listeners if listener]
         await asyncio.gather(*closing, self._lanes.stop(TURN_SECONDS))
+        self._intake.tell()
         with suppress(StoreError):  # the next run takes what was not kept for in doubt
             await self._pipeline.settle_all()
         await self._polling.stop()
@@ -375,18 +443,25 @@ class App:
         await self._admin_socket.close()
         await self._housekeeping.stop()
         await self._refusals.stop()
-        await self._storage_watch.stop()
-        await self._clock_watch.stop()
+        if self._storage_watch:
+            await self._storage_watch.stop()
+        if self._clock_watch:
+            await self._clock_watch.stop()
         await self._notices.stop()
+        if self._shared:
+            await self._following.stop()
+            await self._shared.leases.stop()
         await self._transport.close()
         await self._peers.close()
         self._loading.close()
         await asyncio.to_thread(self._writer.close)
-        self._data_dir.release()
+        if self._data_dir:
+            self._data_dir.release()
 
     async def reload(self, why: str = "asked") -> tuple[str, ...]:
-        """Reads the configuration again, for the reason `why`, after the reloads that were asked
-        for before. A faulty one changes nothing: its faults come back, as text."""
+        """Reads the configuration again, and the web configuration, for the reason `why`, after the
+        reloads that were asked for before. A faulty one changes nothing: the faults of both come
+        back, as text."""
         async with self._reloading:
             return await self._reload(why)
 
@@ -396,12 +471,16 @@ class App:
             rules, faults = await self._loading.run(partial(self._load, path), LOAD_SECONDS)
         except TimeoutError:
             rules, faults = None, (_too_slow(path),)
+        refused = await self._door.reload() if self._door else ""
+        if refused:
+            rules, faults = None, (*faults, *map(_of_web_config, refused.splitlines()))
         self._emit_loaded(rules, faults, why)
         if rules is None:
             return tuple(render_fault(fault) for fault in faults)
         await self._adopt(rules.active)
         self._prime(rules.active)
-        await self._polling.follow(rules.active.bots)
+        if self._leads:
+            await self._polling.follow(rules.active.bots)
         with suppress(StoreError):
             await self._move_cards()
         self._lanes.wake_all()
@@ -477,12 +556,15 @@ class App:
 
     async def _render_metrics(self) -> bytes:
         """Scrapes that come at once, or too soon, share one look into the store."""
+        self._intake.tell()
         if self._scrape is None:
             self._scrape = asyncio.ensure_future(self._scraped())
             self._scrape.add_done_callback(self._scrape_ended)
         return await asyncio.shield(self._scrape)
 
     async def _scraped(self) -> bytes:
+        if not self._leads:  # what is in the storage is told once, by the process that leads
+            return self._metrics.render((), (), {})
         balance, down = await self._reads.run(lambda: (self._store.balance(), self._store.down()))
         heard = await self._heard()
         return self._metrics.render(balance, self.config.current.refusing(down), heard)
@@ -532,16 +614,40 @@ class App:
 
     def _open_store(self) -> SqliteStore:
         try:
-            return SqliteStore(self._data_dir.database, emit=self._emit_threadsafe)
+            return SqliteStore(self._storage_name, emit=self._emit_threadsafe)
         except (NewerSchema, StoreError) as error:
-            self._data_dir.release()
-            raise CannotStart(f"{self._data_dir.database}: {error}") from error
+            if self._data_dir:
+                self._data_dir.release()
+            raise CannotStart(f"{self._storage_name}: {error}") from error
+
+    def _open_shared(self) -> "Shared":
+        try:
+            shared = import_module("relay.store.postgres.shared")
+        except ImportError as error:
+            raise CannotStart(
+                f"PostgreSQL needs psycopg ({error}): pip install 'alert-relay[postgres]'"
+            ) from error
+        try:
+            opened: Shared = shared.Shared(
+                self.options.storage_url,
+                self._emit_threadsafe,
+                self._shared_clock.tell,
+                self.options.lease,
+            )
+        except (NewerSchema, StoreError, ValueError) as error:
+            raise CannotStart(f"PostgreSQL: {error}") from error
+        return opened
 
 
 def _why(error: OSError | RuntimeError) -> str:
     """The system's own words, without asyncio's sentence around them."""
     number = error.errno if isinstance(error, OSError) else None
     return os.strerror(number) if number and number > 0 else str(error)
+
+
+def _always() -> bool:
+    """A database has no folder that somebody may remove."""
+    return True
 
 
 def _fresh_action() -> str:
@@ -551,6 +657,13 @@ def _fresh_action() -> str:
 
 def _wrong(faults: tuple[Fault, ...]) -> list[Fault]:
     return [fault for fault in faults if fault.severity == "fault"]
+
+
+def _of_web_config(line: str) -> Fault:
+    """A fault of the web configuration, of which one of its own files need not have a place."""
+    place, _, why = line.partition(": ")
+    found = _PLACE.fullmatch(place)
+    return Fault(found[1], int(found[2]), int(found[3]), why) if found else Fault(place, 1, 1, why)
 
 
 def _too_slow(path: Path) -> Fault:

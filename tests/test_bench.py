@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from bench import compose, events, parse, running
+from bench import budget, compose, console, events, parse, peers, running
 
 _RATIO = re.compile(r"= [0-9.]+ x")
 
@@ -25,6 +25,16 @@ async def test_a_scenario_of_the_running_relay_prints_its_ratio(
     assert _RATIO.search(line)
 
 
+@pytest.mark.slow
+async def test_each_page_of_the_console_comes_in_time_beside_what_is_kept(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    await console.main(console.Sizes(2_000, 200, times=3, seconds=0.5, rounds=1, rate=20))
+    *pages, live = capsys.readouterr().out.splitlines()
+    assert len(pages) == len(console.PAGES)
+    assert all(_RATIO.search(line) for line in (*pages, live))
+
+
 def test_composing_is_measured_on_each_platform(capsys: pytest.CaptureFixture[str]) -> None:
     compose.main(1)
     rows = [line.split()[:2] for line in capsys.readouterr().out.splitlines()[1:]]
@@ -40,3 +50,21 @@ def test_reading_and_telling_are_measured(
     parse.main()
     events.main()
     assert len(capsys.readouterr().out.splitlines()) >= 5 + len(events.EVENTS)
+
+
+@pytest.mark.slow
+def test_the_budget_of_a_message_is_counted(capsys: pytest.CaptureFixture[str]) -> None:
+    budget.main(5, 0.0)
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) == 12
+    assert lines[-1].startswith("hops between threads: ")
+
+
+@pytest.mark.slow
+async def test_the_figures_beside_alertmanager_are_printed(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    await peers.main(["lost", "early"], peers.QUICK)
+    ours = [line for line in capsys.readouterr().out.splitlines() if " relay " in line]
+    assert "0 of " in ours[0]
+    assert " calls where 3 were allowed" in ours[1]

@@ -11,7 +11,7 @@ from typing import Literal
 from aiohttp import web
 
 from relay.alertmanager.api import time_of
-from relay.core.action.episode import alert_key
+from relay.core.alert import alert_key
 from relay.core.routing.matcher import Matcher, MatcherError, matches, parse
 from relay.sandbox.reply import JsonObject
 

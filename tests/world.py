@@ -128,7 +128,11 @@ class World:
                 {interval.name: interval for interval in intervals},
             )
         )
-        self.pipeline = Pipeline(
+        self.pipeline = self._begun()
+
+    def _begun(self) -> Pipeline:
+        """What a process has that just began."""
+        return Pipeline(
             self.store,
             AtOnce(self.store),
             self.send,
@@ -219,6 +223,7 @@ class World:
     async def restart(self) -> None:
         """What a new process does first: see what the clock is, and ask for the wakes."""
         self.wakes, self.dying = {}, False
+        self.pipeline = self._begun()
         await self.commit(partial(self.store.move_times_back, self.now))
         for lane, at in await self.commit(self.store.wakes):
             self.wakes[lane] = max(at, self.now)

@@ -5,7 +5,7 @@ answered.
 import argparse
 from typing import TypeVar
 
-from relay.cli.base import CANNOT, FAULTY, complain
+from relay.cli.base import CANNOT, FAULTY, complain, storage_of
 from relay.cli.paths import spell
 from relay.cli.printing import safe
 from relay.cli.prompts import ask
@@ -26,7 +26,7 @@ def answered(options: argparse.Namespace, request: AdminRequest, sort: type[T]) 
     none.
     """
     try:
-        answer: object = ask(options.storage, request)
+        answer: object = ask(storage_of(options), request)
     except CannotStart as error:
         answer = Failed(str(error))
     if isinstance(answer, sort):

@@ -4,7 +4,7 @@ import argparse
 from pathlib import Path
 
 from relay.cli.asking import answered
-from relay.cli.base import FAULTY, GOOD, complain, say, storage_option
+from relay.cli.base import CANNOT, GOOD, complain, say, storage_option
 from relay.store.history import BackedUp, Backup
 
 
@@ -17,11 +17,11 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Copies; status 1 when the file exists."""
+    """Copies; a file that exists is wrong use."""
     file = options.file.absolute()
     if file.exists():
         complain(f"alert-relay backup: {file} exists: name another file")
-        return FAULTY
+        return CANNOT
     done = answered(options, Backup(str(file)), BackedUp)
     if isinstance(done, int):
         return done

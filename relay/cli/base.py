@@ -5,14 +5,18 @@ plain output.
 import argparse
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
 
 from relay.cli.printing import shown, shown_json
 from relay.core.duration import parse_duration
+from relay.core.secret import Secret
+from relay.store.data_dir import CannotStart
 
 GOOD, FAULTY, CANNOT = 0, 1, 2
 CONFIG_VARIABLE = "ALERT_RELAY_CONFIG_FILE"
+URL_VARIABLE = "ALERT_RELAY_STORAGE_URL"
 STORAGE_VARIABLE = "ALERT_RELAY_STORAGE_PATH"
 
 
@@ -93,6 +97,49 @@ def storage_option(parser: argparse.ArgumentParser) -> None:
         help=f"storage directory (default: ${STORAGE_VARIABLE}, else data/; in a storage directory "
         "that one)",
     )
+    parser.add_argument(
+        "--storage.url-file",
+        dest="url_file",
+        type=Path,
+        metavar="FILE",
+        help="file with the postgresql:// address of a storage that several replicas share "
+        f"(default: ${URL_VARIABLE})",
+    )
+
+
+@dataclass(frozen=True)
+class Address:
+    """A PostgreSQL that replicas share; its text may hold a password."""
+
+    url: Secret
+
+    def __str__(self) -> str:
+        return "PostgreSQL"
+
+
+Storage = Path | Address
+
+
+def storage_of(options: argparse.Namespace) -> Storage:
+    """The storage that a verb asks about. Raises CannotStart."""
+    try:
+        url = storage_url(options)
+    except ValueError as error:
+        raise CannotStart(str(error)) from error
+    folder: Path = options.storage
+    return Address(Secret(url)) if url else folder
+
+
+def storage_url(options: argparse.Namespace) -> str:
+    """The address of the PostgreSQL that `--storage.url-file` or the environment names; empty: the
+    storage is a folder. Raises ValueError for a file that cannot be read.
+    """
+    if options.url_file is None:
+        return os.environ.get(URL_VARIABLE, "").strip()
+    try:
+        return str(options.url_file.read_text(encoding="utf-8")).strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise ValueError(f"--storage.url-file={options.url_file}: {error}") from None
 
 
 def _storage() -> Path:

@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 
+from relay.cli.base import Storage
 from relay.cli.prompts import ask
 from relay.core.alert import Notification
 from relay.core.routing.diff import Recorded
@@ -73,7 +74,7 @@ def _newest(parts: tuple[Notification, ...], now: float) -> float:
     return max(times, default=now)
 
 
-def stored(folder: Path, since: float) -> Iterator[Recorded]:
+def stored(folder: Storage, since: float) -> Iterator[Recorded]:
     """The payloads that a storage keeps, accepted at `since` (Unix seconds) or later, in the order
     of acceptance: from the relay that runs on it, or from the storage when none runs. Raises
     NoPayloads.
@@ -86,7 +87,7 @@ def stored(folder: Path, since: float) -> Iterator[Recorded]:
         after = page[-1].number
 
 
-def _page(folder: Path, request: ListPayloads) -> tuple[StoredPayload, ...]:
+def _page(folder: Storage, request: ListPayloads) -> tuple[StoredPayload, ...]:
     try:
         answer = ask(folder, request)
     except CannotStart as error:
@@ -97,7 +98,7 @@ def _page(folder: Path, request: ListPayloads) -> tuple[StoredPayload, ...]:
     raise NoPayloads(f"cannot read the stored payloads: {why}")
 
 
-def _decoded(folder: Path, each: StoredPayload) -> Notification:
+def _decoded(folder: Storage, each: StoredPayload) -> Notification:
     try:
         return _notification(each.body)
     except msgspec.DecodeError as error:

@@ -5,7 +5,7 @@ import argparse
 import msgspec
 
 from relay.cli.api_calls import called
-from relay.cli.base import CANNOT, FAULTY, complain
+from relay.cli.base import CANNOT, FAULTY, complain, storage_of
 from relay.cli.printing import safe
 from relay.cli.prompts import ask
 from relay.core.bot.account import Bot
@@ -22,7 +22,7 @@ def asked(
 ) -> Chats | Invites | Subscriptions | int:
     """The answer; else the exit status, after saying on standard error why there is none."""
     try:
-        answer = ask(options.storage, request)
+        answer = ask(storage_of(options), request)
     except CannotStart as error:
         answer = Failed(str(error))
     if isinstance(answer, Chats | Invites | Subscriptions):

@@ -3,17 +3,32 @@
 import socket
 import time
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import msgspec
 
-from relay.cli.base import complain
+from relay.cli.base import Address, Storage, complain
 from relay.core.event import Event, StorageDamaged
-from relay.operate.admin_socket import AdminAnswer, AdminRequest, Failed, back_up, perform
+from relay.operate.admin_socket import (
+    AdminAnswer,
+    AdminRequest,
+    Drop,
+    Failed,
+    Retry,
+    Salvage,
+    back_up,
+    perform,
+)
 from relay.store.data_dir import DATABASE, CannotStart, DataDir, InUse, socket_path
-from relay.store.history import Backup
+from relay.store.history import Backup, CloseCard
 from relay.store.protocol import NewerSchema, StoreError
+from relay.store.queue import Refused, Whole
 from relay.store.sqlite.store import SqliteStore
+
+if TYPE_CHECKING:  # psycopg may be missing
+    from relay.store.postgres.admin import AdminStore
 
 LONG_PATIENCE = 3600.0  # for a copy of the whole storage
 PATIENCE = 30.0  # seconds: longer than the call to a chat that a retry or drop may have to wait for
@@ -21,10 +36,12 @@ _LARGEST = 64 << 20  # bytes of an answer
 _answer: Callable[[bytes], AdminAnswer] = msgspec.json.Decoder(AdminAnswer).decode
 
 
-def ask(storage: Path, request: AdminRequest) -> AdminAnswer:
+def ask(storage: Storage, request: AdminRequest) -> AdminAnswer:
     """The answer, the same from a running relay and from the storage. Raises CannotStart when there
     is none.
     """
+    if isinstance(storage, Address):
+        return _from_database(storage.url.reveal(), request)
     answer = _from_relay(socket_path(storage), request)
     return _from_storage(storage, request) if answer is None else answer
 
@@ -75,6 +92,44 @@ def _from_storage(storage: Path, request: AdminRequest) -> AdminAnswer:
         return _open_and_perform(folder.database, request)
     finally:
         folder.release()
+
+
+def _from_database(url: str, request: AdminRequest) -> AdminAnswer:
+    """Acts through the database, whichever replicas run on it."""
+    try:
+        admin = import_module("relay.store.postgres.admin")
+    except ImportError as error:
+        raise CannotStart(
+            f"PostgreSQL needs psycopg ({error}): pip install 'alert-relay[postgres]'"
+        ) from error
+    try:
+        admin_store: AdminStore = admin.AdminStore(url)
+    except (NewerSchema, StoreError, ValueError) as error:
+        raise CannotStart(f"PostgreSQL: {error}") from error
+    try:
+        return _perform_beside(admin_store, request)
+    except StoreError as error:
+        return Failed(f"PostgreSQL: {error}")
+    finally:
+        admin_store.store.close()
+
+
+def _perform_beside(admin_store: "AdminStore", request: AdminRequest) -> AdminAnswer:
+    store = admin_store.store
+    if isinstance(request, Backup):
+        return back_up(store, request)
+    if isinstance(request, Salvage):
+        return Refused("a damaged file is taken in by a relay on SQLite: see `storage copy`")
+    lane = None
+    if isinstance(request, Retry | Drop):
+        found = store.queued(request.id)
+        lane = found.delivery.lane if isinstance(found, Whole) else None
+    elif isinstance(request, CloseCard):
+        cards = store.open_cards(request.number - 1, 1)
+        lane = cards[0].lane if cards and cards[0].number == request.number else None
+    answers: list[AdminAnswer] = []
+    failed = admin_store.do(lambda now: answers.append(perform(store, request, now)), lane)
+    return Failed(f"PostgreSQL: {failed}") if failed else answers[0]
 
 
 def _open_and_perform(database: Path, request: AdminRequest) -> AdminAnswer:

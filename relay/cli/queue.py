@@ -17,6 +17,7 @@ from relay.cli.base import (
     output_option,
     say,
     say_json,
+    storage_of,
     storage_option,
 )
 from relay.cli.paths import spell
@@ -100,13 +101,13 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 def list_(options: argparse.Namespace) -> int:
     """Lists a page, of several requests when it is long."""
     query = Query(options.receiver, options.state, options.after)
-    found = _asked(options.storage, replace(query, limit=min(options.limit, MOST_LISTED)))
+    found = _asked(options, replace(query, limit=min(options.limit, MOST_LISTED)))
     if not isinstance(found, Page):
         return _said(found)
     page = found
     while page.next and len(page.deliveries) < options.limit:
         limit = min(options.limit - len(page.deliveries), MOST_LISTED)
-        found = _asked(options.storage, replace(query, after=page.next, limit=limit))
+        found = _asked(options, replace(query, after=page.next, limit=limit))
         if not isinstance(found, Page):
             return _said(found)
         page = replace(found, deliveries=page.deliveries + found.deliveries)
@@ -115,7 +116,7 @@ def list_(options: argparse.Namespace) -> int:
 
 
 def show(options: argparse.Namespace) -> int:
-    found = _asked(options.storage, Show(options.id))
+    found = _asked(options, Show(options.id))
     if not isinstance(found, Whole):
         return _said(found)
     if options.output == "json":
@@ -140,22 +141,22 @@ def salvage(options: argparse.Namespace) -> int:
     if not options.file.is_file():
         complain(f"alert-relay queue: there is no file {options.file}")
         return CANNOT
-    return _said(_asked(options.storage, Salvage(str(options.file.resolve()))))
+    return _said(_asked(options, Salvage(str(options.file.resolve()))))
 
 
 def _each(options: argparse.Namespace, request: Callable[[str], AdminRequest]) -> int:
     """The worst status of all; what cannot be asked at all ends it."""
     status = GOOD
     for delivery_id in options.ids:
-        status = max(status, _said(_asked(options.storage, request(delivery_id))))
+        status = max(status, _said(_asked(options, request(delivery_id))))
         if status == CANNOT:
             break
     return status
 
 
-def _asked(storage: Path, request: AdminRequest) -> AdminAnswer:
+def _asked(options: argparse.Namespace, request: AdminRequest) -> AdminAnswer:
     try:
-        return ask(storage, request)
+        return ask(storage_of(options), request)
     except CannotStart as error:
         return Failed(str(error))
 

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterable, Iterator
 from itertools import chain
 
-from relay.cli.base import CANNOT, FAULTY, GOOD, complain, say
+from relay.cli.base import CANNOT, FAULTY, GOOD, complain, say, storage_of
 from relay.cli.loading import routing_of
 from relay.cli.paths import spell
 from relay.cli.payloads import NoPayloads, bodies_of, firing_now, recorded, stored
@@ -59,7 +59,7 @@ def _payloads(options: argparse.Namespace) -> Iterable[Recorded]:
         )
     if options.alertmanager:
         return firing_now(options.alertmanager)
-    return stored(options.storage, time.time() - options.since)
+    return stored(storage_of(options), time.time() - options.since)
 
 
 def _side(config: ResolvedConfig) -> RoutingSide:

@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 from relay import __version__
 from relay.app import App, Options
-from relay.cli.base import CANNOT, GOOD, complain, config_option, storage_option
+from relay.cli.base import CANNOT, GOOD, complain, config_option, storage_option, storage_url
 from relay.cli.environment import ignored_proxy
 from relay.core.duration import parse_duration
 from relay.inbound.server import MEBIBYTE, RequestLimits
@@ -95,6 +95,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         metavar="HOST:PORT",
         help="address of a listener of the console's own (default: that of the webhooks)",
     )
+    add(
+        "--storage.lease",
+        dest="lease",
+        type=_seconds,
+        default=15.0,
+        metavar="DURATION",
+        help="on PostgreSQL: time after which others take over the chats of a replica that is not"
+        " heard of (default: 15s)",
+    )
     add("--log.level", dest="level", choices=("debug", "info", "warning", "error"), default="info")
     add("--log.format", dest="form", choices=("logfmt", "json"), default="logfmt")
     parser.set_defaults(run=run)
@@ -117,6 +126,11 @@ def run(options: argparse.Namespace) -> int:
             "127.0.0.1:9088"
         )
         return CANNOT
+    try:
+        url = storage_url(options)
+    except ValueError as error:
+        complain(str(error))
+        return CANNOT
     external = urlsplit(options.external)
     if options.external and not (external.scheme in ("http", "https") and external.hostname):
         complain(
@@ -126,6 +140,8 @@ def run(options: argparse.Namespace) -> int:
     chosen = Options(
         config_file=options.config_file,
         storage_path=options.storage,
+        storage_url=url,
+        lease=options.lease,
         host=host.strip("[]"),
         port=int(port),
         web_config_file=options.web,
@@ -159,7 +175,8 @@ def _open_files() -> None:
 
 
 def _described(options: Options) -> tuple[tuple[str, str], ...]:
-    config, storage = options.config_file.absolute(), options.storage_path.absolute()
+    config = options.config_file.absolute()
+    storage = "PostgreSQL" if options.storage_url else options.storage_path.absolute()
     return ("version", __version__), ("config", str(config)), ("storage", str(storage))
 
 

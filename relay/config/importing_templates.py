@@ -61,7 +61,7 @@ class TemplateWriter:
         """The name of the template of an entry, at the place of its first message; nothing when it
         has none of its own.
         """
-        texts = own_texts(entry, key)
+        texts = own_texts(entry, key) | self._redefined(entry, key)
         if not texts:
             return ()
         translated = {name: self._translated(node) for name, node in texts.items()}
@@ -72,6 +72,17 @@ class TemplateWriter:
         wanted = _extension(platform, word(child(entry, "parse_mode")))
         name = self._name(receiver, key.partition("_")[0], wanted, text)
         return (ScalarNode(next(iter(texts.values())).position, name, plain=False),)
+
+    def _redefined(self, entry: Node, key: str) -> dict[str, ScalarNode]:
+        """The parts for which Alertmanager takes its default, where a file defines that anew."""
+        found: dict[str, ScalarNode] = {}
+        for name, block in _BLOCKS.items():
+            default = default_name(key, name)
+            node = child(entry, name)
+            if default in self._known.files and is_default(word(node), key, name):
+                position = (node or entry).position
+                found[block] = ScalarNode(position, f'{{{{ template "{default}" . }}}}', plain=True)
+        return found
 
     def _name(self, receiver: str, platform: str, extension: str, text: str) -> str:
         stem = re.sub(r"[^A-Za-z0-9]+", "-", f"{receiver}-{platform}").strip("-").lower()
@@ -124,8 +135,13 @@ def own_texts(entry: Node, key: str) -> dict[str, ScalarNode]:
 
 def is_default(text: str, sender: str, key: str) -> bool:
     """Alertmanager's own template, spelt out (config/notifiers.go)."""
-    name = f"{sender.partition('_')[0]}.default.{key}"
+    name = default_name(sender, key)
     return "".join(text.split()) == f'{{{{template"{name}".}}}}' or not text
+
+
+def default_name(sender: str, key: str) -> str:
+    """The name of Alertmanager's own template for a part of a sender's message."""
+    return f"{sender.partition('_')[0]}.default.{key}"
 
 
 def _file(parts: dict[str, str], *, alone: bool) -> str:

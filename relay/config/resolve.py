@@ -124,9 +124,16 @@ def _trial(
 
 
 def _routes(config: Config, names: KnownNames, notices: str, report: Report) -> Route:
-    """The tree; what depends on all of it is judged only when all of it was understood."""
+    """The tree; what depends on all of it is judged only when all of it was understood, tests as
+    far as they do not depend on what was not.
+    """
     tree, before = RouteTreeBuilder(names, report), len(report.faults)
     root = tree.build(config.file.route)
+    understood = not faulty(tuple(report.faults[before:]))
+    judged = tree.sound and config.routes_whole and config.file.route.receiver is not None
+    for index, test in _sound_tests(config.file, names, report):
+        if judged and (understood or test.at is None):
+            _run_test(index, test, root, names, report)
     if not config.routes_whole:
         return root
     if config.file.route.receiver is None:
@@ -134,11 +141,9 @@ def _routes(config: Config, names: KnownNames, notices: str, report: Report) -> 
             ("route",), 'missing key "receiver": it gets the alerts that no other route matches'
         )
         return root
-    understood = not faulty(tuple(report.faults[before:]))
     if tree.sound:
         tree.check_reach(root)
     if understood:
-        _check_tests(config.file, root, names, report)
         _check_used(config.file, {*_named(config.file.route), notices}, report)
     return root
 
@@ -234,22 +239,26 @@ def _fallbacks(receiver: Receiver) -> Iterator[str]:
             yield said.fallback
 
 
-def _check_tests(file: File, root: Route, names: KnownNames, report: Report) -> None:
-    """Runs the file's own tests; the order of receivers does not count."""
+def _sound_tests(file: File, names: KnownNames, report: Report) -> Iterator[tuple[int, RouteTest]]:
+    """The file's own tests that can be run, with their numbers."""
     for index, test in enumerate(file.tests):
         loc = ("tests", index)
         known = [
             check_name(name, names.receivers, "receiver", (*loc, "receivers", at), report)
             for at, name in enumerate(test.receivers)
         ]
-        if not all(known):
-            continue
         if test.muted and test.at is None:
             report.lack((*loc, "muted"), '"muted" needs "at", the time of the test')
-            continue
-        wrong = _test_result(test, root, names.intervals)
-        if wrong:
-            report.fault((*loc, "receivers"), f"test {quote(test.name)} failed: the alert {wrong}")
+        elif all(known):
+            yield index, test
+
+
+def _run_test(index: int, test: RouteTest, root: Route, names: KnownNames, report: Report) -> None:
+    """Runs one test; the order of receivers does not count."""
+    wrong = _test_result(test, root, names.intervals)
+    if wrong:
+        message = f"test {quote(test.name)} failed: the alert {wrong}"
+        report.fault(("tests", index, "receivers"), message)
 
 
 def _test_result(test: RouteTest, root: Route, intervals: dict[str, TimeInterval]) -> str:

@@ -3,10 +3,11 @@
 import asyncio
 import re
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -27,8 +28,16 @@ from relay.inbound.auth import Auth
 from relay.inbound.peers import is_own_host
 from relay.operate.paced import Paced
 from relay.platforms.contract import Platforms
-from relay.store.history import ChatStatus, HistoryPage, HistoryQuery, OpenCard, RelayStatus
-from relay.store.protocol import Store
+from relay.store.history import (
+    ChatStatus,
+    HistoryPage,
+    HistoryQuery,
+    Minute,
+    OpenCard,
+    RelayStatus,
+    StorageStatus,
+)
+from relay.store.protocol import Store, StoreError
 from relay.store.writer import Transactions
 
 T = TypeVar("T")
@@ -36,7 +45,9 @@ _HERE = Path(__file__).parent / "pages"
 _ROWS = 100
 _CARDS = 200
 _MINUTES = 60
-_STATUS_SECONDS, _PLOT_SECONDS = 2.0, 30.0  # for which a view is shared
+_STATUS_SECONDS, _PLOT_SECONDS = 4.0, 30.0  # for which a view is shared
+_STALE = 8.0  # seconds after which one is not shown any more while it is renewed
+_LOOKED_FOR = 0.1  # seconds of a page for which rows are looked for that may be far back
 _MOST_FORM = 4096  # bytes of the login form
 _STATIC = {"console.css": "text/css", "console.js": "text/javascript"}
 _FORMS = ("/templates", "/configuration")
@@ -52,6 +63,17 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
+
+
+class Seen(NamedTuple):
+    """The storage at a glance, its open cards, and the minutes of the last hour, of which the first
+    began at `since` (Unix seconds).
+    """
+
+    storage: StorageStatus
+    cards: tuple[OpenCard, ...]
+    since: float
+    minutes: tuple[Minute, ...]
 
 
 class Console:
@@ -88,10 +110,19 @@ class Console:
         self._sessions = Sessions(clock)
         self._paced = Paced(transactions)
         self._workshop = Workshop(
-            store, self._paced, config, lambda: relay_status().config_file, clock, platforms
+            store,
+            transactions,
+            self._paced,
+            config,
+            lambda: relay_status().config_file,
+            clock,
+            platforms,
         )
+        self._drawn: dict[str, tuple[Seen, str]] = {}
+        self._plotted: tuple[float, tuple[Minute, ...]] = (float("-inf"), ())
         self._views: dict[str, tuple[float, Any]] = {}
         self._renewing: dict[str, asyncio.Lock] = {}
+        self._behind: set[asyncio.Task[None]] = set()
         self._jinja = Environment(
             loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined
         )
@@ -226,46 +257,69 @@ class Console:
         return web.Response(status=303, headers={**_HEADERS, "Location": f"{self._prefix}{path}"})
 
     async def _shared(self, name: str, seconds: float, job: Callable[[], T]) -> T:
-        """A view that all who look within some seconds share: it grows with what is kept, and the
-        store has one thread.
+        """A view that all who look share: it grows with what is kept, and the store has one thread.
+        One that is older than so many seconds is renewed behind the answer, and one that is much
+        older waited for.
         """
-        async with self._renewing.setdefault(name, asyncio.Lock()):
-            at, view = self._views.get(name, (0.0, None))
-            if self._clock() >= at + seconds:
-                view = await self._paced.run(job)
-                self._views[name] = (self._clock(), view)
+        lock = self._renewing.setdefault(name, asyncio.Lock())
+        at, view = self._views.get(name, (float("-inf"), None))
+        now = self._clock()
+        if now >= at + seconds + _STALE:
+            async with lock:
+                at, view = self._views.get(name, (float("-inf"), None))
+                if self._clock() >= at + seconds:
+                    view = await self._renewed(name, job)
+        elif now >= at + seconds and not lock.locked():
+            behind = asyncio.create_task(self._renew(name, lock, job))
+            self._behind.add(behind)
+            behind.add_done_callback(self._behind.discard)
         return view  # type: ignore[no-any-return]  # what the job of that name gave
+
+    async def _renew(self, name: str, lock: asyncio.Lock, job: Callable[[], object]) -> None:
+        async with lock:
+            with suppress(StoreError):  # who asks later waits, and is told
+                await self._renewed(name, job)
+
+    async def _renewed(self, name: str, job: Callable[[], T]) -> T:
+        view = await self._paced.run(job)
+        self._views[name] = (self._clock(), view)
+        return view
 
     async def _read(self, job: Callable[[], T]) -> T:
         return await self._transactions.run_unsynced(job)
 
     async def _now(self, language: str) -> web.Response:
-        now = self._clock()
-        storage = await self._shared("status", _STATUS_SECONDS, self._store.standing_now)
-        cards = await self._shared(
-            "cards", _STATUS_SECONDS, partial(self._store.open_cards, 0, _CARDS)
-        )
-        since, minutes = await self._shared("minutes", _PLOT_SECONDS, partial(self._plotted, now))
-        relay = self._relay_status()
-        return self._render(
+        """Drawn once for all who look at the same view: an open page asks again and again."""
+        seen = await self._shared("now", _STATUS_SECONDS, partial(self._seen, self._clock()))
+        drawn = self._drawn.get(language)
+        if drawn is None or drawn[0] is not seen:
+            drawn = self._drawn[language] = seen, self._draw_now(seen, language)
+        return _page(drawn[1])
+
+    def _draw_now(self, seen: Seen, language: str) -> str:
+        return self._draw(
             "now.html",
             language,
             page="now",
-            relay=relay,
-            storage=storage,
-            cards=[self._card(card) for card in sorted(cards, key=lambda card: card.since)],
-            chats=[self._chat(chat) for chat in storage.chats],
-            minutes=[(time_of(since + at * 60)[11:16], *pair) for at, pair in enumerate(minutes)],
-            plots=[bars([pair[which] for pair in minutes]) for which in (0, 1)],
+            relay=self._relay_status(),
+            storage=seen.storage,
+            cards=[self._card(card) for card in sorted(seen.cards, key=lambda card: card.since)],
+            chats=[self._chat(chat) for chat in seen.storage.chats],
+            minutes=[
+                (time_of(seen.since + at * 60)[11:16], *each)
+                for at, each in enumerate(seen.minutes)
+            ],
+            plots=[bars([each[which] for each in seen.minutes]) for which in range(3)],
         )
 
-    def _plotted(self, now: float) -> tuple[float, tuple[tuple[int, int], ...]]:
-        """The minutes of the last hour, and when the first began."""
-        since = now - _MINUTES * 60
-        return since, self._store.per_minute(since, _MINUTES)
+    def _seen(self, now: float) -> Seen:
+        if now >= self._plotted[0] + _MINUTES * 60 + _PLOT_SECONDS:
+            since = now - _MINUTES * 60
+            self._plotted = since, self._store.per_minute(since, _MINUTES)
+        return Seen(self._store.standing_now(), self._store.open_cards(0, _CARDS), *self._plotted)
 
     async def _chats(self, language: str) -> web.Response:
-        storage = await self._shared("status", _STATUS_SECONDS, self._store.standing_now)
+        storage, *_ = await self._shared("now", _STATUS_SECONDS, partial(self._seen, self._clock()))
         chats = [self._chat(chat) for chat in storage.chats]
         return self._render("chats.html", language, page="chats", chats=chats)
 
@@ -281,10 +335,9 @@ class Console:
             limit=_ROWS,
             after=_place(query.get("after", "")),
         )
+        until = self._clock() + _LOOKED_FOR
         page = await self._read(partial(self._store.history, asked))
-        for _ in range(20):  # a page may find nothing though more is to come
-            if page.rows or not page.next:
-                break
+        while not page.rows and page.next and self._clock() < until:  # more may be to come
             asked = _behind(asked, page)
             page = await self._read(partial(self._store.history, asked))
         never: tuple[str, ...] = ()
@@ -392,8 +445,11 @@ class Console:
     def _render(
         self, name: str, language: str, status: int = 200, **values: object
     ) -> web.Response:
+        return _page(self._draw(name, language, **values), status)
+
+    def _draw(self, name: str, language: str, **values: object) -> str:
         now = self._clock()
-        text = self._jinja.get_template(name).render(
+        return self._jinja.get_template(name).render(
             t=WORDS[language],
             language=language,
             prefix=self._prefix,
@@ -407,9 +463,10 @@ class Console:
             guarded=not self._is_open(),
             **values,
         )
-        return web.Response(
-            status=status, text=text, content_type="text/html", headers=dict(_HEADERS)
-        )
+
+
+def _page(text: str, status: int = 200) -> web.Response:
+    return web.Response(status=status, text=text, content_type="text/html", headers=dict(_HEADERS))
 
 
 def _behind(query: HistoryQuery, page: HistoryPage) -> HistoryQuery:

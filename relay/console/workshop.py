@@ -3,7 +3,7 @@ never touched; the work is done in a process of its own, one at a time.
 """
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from hashlib import sha256
 from pathlib import Path
@@ -13,14 +13,13 @@ import msgspec
 
 from relay.active_config import CurrentConfig
 from relay.console.drawn import DrawnMessage, drawn
-from relay.core.alert import Alert, Labels, Notification
+from relay.core.alert import Alert, Labels, Notification, own_fingerprint
 from relay.core.history import Trace
 from relay.core.routing.explain import Reached
 from relay.core.template import sample
 from relay.core.template.preview import views
 from relay.core.template.template import render
 from relay.core.text.markup import MarkupName
-from relay.core.webhook.payload_alert import fingerprint_of
 from relay.operate.paced import Paced
 from relay.platforms.contract import Platforms
 from relay.settings.load import BUILTIN
@@ -29,13 +28,16 @@ from relay.settings.rehearsal import (
     Answer,
     Attempt,
     ConfigTried,
+    Made,
     TemplateTried,
     TryConfig,
     TryTemplate,
+    messages,
     rehearse,
 )
 from relay.store.history import StoredPayload
 from relay.store.protocol import Store
+from relay.store.writer import Transactions
 
 MARKUPS: tuple[MarkupName, ...] = get_args(MarkupName)
 MOST_TEMPLATE = 200_000  # characters
@@ -53,6 +55,7 @@ class Workshop:
     def __init__(
         self,
         store: Store,
+        transactions: Transactions,
         paced: Paced,
         config: CurrentConfig,
         config_file: Callable[[], str],
@@ -60,6 +63,7 @@ class Workshop:
         platforms: Platforms,
     ) -> None:
         self._store = store
+        self._transactions = transactions
         self._paced = paced
         self._config = config
         self._config_file = config_file
@@ -105,12 +109,22 @@ class Workshop:
             shown,
             payload,
         )
+        if not tried:
+            return values | {"made": await self._in_force(chosen, attempt)}
         answer = await self._try(attempt)
         if not isinstance(answer, TemplateTried):
             return values | {"fault": "took_too_much"}
-        made = [drawn(each.platform, each.platform, each.message, each.failed)
-                for each in answer.made]  # fmt: skip
-        return values | {"faults": answer.faults, "made": made}
+        return values | {"faults": answer.faults, "made": _drawn(answer.made)}
+
+    async def _in_force(self, name: str, attempt: TryTemplate) -> list[DrawnMessage]:
+        """What a template makes that is in force as it is shown; of another one nothing, until
+        somebody tries it.
+        """
+        templates = self._config.current.templates
+        known = templates.by_name.get(name)
+        if known is None or known.source != attempt.source:
+            return []
+        return _drawn(await asyncio.to_thread(lambda: [*messages(templates, name, attempt)]))
 
     async def configuration(self, new: str | None) -> Values:
         """The file on disk, and, where a new one is given, what it would do to what came."""
@@ -158,9 +172,8 @@ class Workshop:
         return made
 
     async def _as_it_came(self, labels: Labels) -> Notification:
-        last = await self._paced.run(
-            partial(self._store.last_heard, labels.get("alertname", ""), None)
-        )
+        heard = partial(self._store.last_heard, labels.get("alertname", ""), None)
+        last = await self._transactions.run_unsynced(heard)
         found = await self._stored(last.payload) if last.payload else None
         if found is not None:
             told = msgspec.json.decode(found.body, type=Notification)
@@ -180,10 +193,11 @@ class Workshop:
         return (found.body, "") if found else (b"", "no_payload")
 
     async def _stored(self, number: int) -> StoredPayload | None:
-        trace = await self._paced.run(partial(self._store.traced, str(number)))
+        run = self._transactions.run_unsynced
+        trace = await run(partial(self._store.traced, str(number)))
         if not isinstance(trace, Trace):
             return None
-        page = await self._paced.run(partial(self._store.stored_payloads, trace.at, number - 1))
+        page = await run(partial(self._store.stored_payloads, trace.at, number - 1))
         return next((each for each in page if each.number == number), None)
 
     async def _payloads(self) -> tuple[tuple[float, bytes], ...]:
@@ -213,13 +227,17 @@ class Workshop:
             return self._looked[1]
 
 
+def _drawn(made: Iterable[Made]) -> list[DrawnMessage]:
+    return [drawn(each.platform, each.platform, each.message, each.failed) for each in made]
+
+
 def _built_in() -> dict[str, str]:
     return {path.name: path.read_text(encoding="utf-8") for path in sorted(BUILTIN.glob("*.j2"))}
 
 
 def _made_up(labels: Labels, now: float) -> Notification:
     """A notification with one alert of these labels that began now."""
-    alone = Alert("firing", labels, {}, now, None, "", fingerprint_of(labels))
+    alone = Alert("firing", labels, {}, now, None, "", own_fingerprint(labels))
     return Notification(
         source="",
         receiver="",

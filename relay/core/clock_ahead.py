@@ -1,8 +1,12 @@
-"""Moves back the times that a clock wrote while it was ahead, so that nothing waits for them."""
+"""Moves the times of what waits: back, where a clock wrote them while it was ahead, so that nothing
+waits for them; on, where the clock itself is moved on.
+"""
 
 from msgspec import Struct
 from msgspec.structs import replace
 
+from relay.core.action.escalation import EscalationClock
+from relay.core.action.heartbeat import Beat
 from relay.core.bot.people import Subscription
 from relay.core.budget import Block, Budget
 from relay.core.card.card import Card, Entry, Storm
@@ -12,8 +16,10 @@ from relay.core.card.lane_state import LaneState
 AHEAD = 10.0  # seconds that are left as they are: a clock is set right by so little all the time
 
 
-class TimesMovedBack(Struct, frozen=True):
-    """The present (Unix seconds), and by how many seconds the clock of the last write was ahead."""
+class MovedTimes(Struct, frozen=True):
+    """Moments after `now` (Unix seconds) are moved back by so many seconds, by which the clock of
+    the last write was ahead.
+    """
 
     now: float
     by: float
@@ -81,6 +87,7 @@ class TimesMovedBack(Struct, frozen=True):
             fresh_at=self.at(state.fresh_at),
             passed_at=self.at(state.passed_at),
             recovered_at=self.at(state.recovered_at),
+            suspected_at=self.at(state.suspected_at),
         )
 
     def budget(self, budget: Budget) -> Budget:
@@ -104,3 +111,27 @@ class TimesMovedBack(Struct, frozen=True):
         """
         until = self.at(subscription.muted_until)
         return replace(subscription, muted_until=until) if until > self.now else subscription
+
+    def beat(self, beat: Beat) -> Beat:
+        """The heartbeat with its own times moved."""
+        return replace(
+            beat,
+            seen_at=self.at(beat.seen_at),
+            lost_at=self.if_any(beat.lost_at),
+            told_at=self.at(beat.told_at),
+            back_at=self.if_any(beat.back_at),
+        )
+
+    def escalation(self, clock: EscalationClock) -> EscalationClock:
+        """The escalation with its own times moved, but for the start of the alert."""
+        return replace(
+            clock,
+            started_at=self.at(clock.started_at),
+            repeated_at=self.at(clock.repeated_at),
+            taken_at=self.at(clock.taken_at),
+        )
+
+
+def moved_on(by: float) -> MovedTimes:
+    """All times moved on by so many seconds."""
+    return MovedTimes(1.0, -by)  # 0.0 is no moment

@@ -26,6 +26,7 @@ class EndReason(StrEnum):
     DROPPED = "dropped"
     SUBSCRIPTION_ENDED = "subscription_ended"
     EXPIRED = "expire_after"
+    SHARE = "retention_size"
     UNREADABLE = "unreadable"
     DIGEST = "digest"
     COUNTED = "counted_in_digest"
@@ -37,6 +38,7 @@ _SENTENCES = {
     EndReason.DROPPED.value: "dropped by the operator",
     EndReason.EXPIRED.value: "it waited longer than expire_after",
     EndReason.MUTED.value: "muted by its chat",
+    EndReason.SHARE.value: "its chat had used up its part of retention.size",
 }
 
 

@@ -49,6 +49,7 @@ _EN = {
     "muted": "Muted {at} by {why}.",
     "muted_by_chat": "Muted {at} by its chat itself.",
     "expired": "Expired {at}: its chat could not be reached within expire_after.",
+    "shed": "Expired {at}: what waits for its chat had used up its part of retention.size.",
     "dead": "Dead {at}: {why}.",
     "retried": "It was retried as {retried}.",
     "held": "Held: its end was shown before. It is shown if it still fires after late_hold.",
@@ -98,6 +99,7 @@ _FR = {
     "muted": "Mis en sourdine {at} par {why}.",
     "muted_by_chat": "Mis en sourdine {at} par le salon lui-même.",
     "expired": "Expiré {at} : son salon n'a pu être joint dans le délai expire_after.",
+    "shed": "Expiré {at} : ce qui attend son salon avait épuisé sa part de retention.size.",
     "dead": "Abandonné {at} : {why}.",
     "retried": "Il a été réessayé sous {retried}.",
     "held": "Retenu : sa fin a déjà été montrée. Il est montré s'il dure encore après late_hold.",
@@ -281,6 +283,8 @@ def _ending(each: DeliveryTrace) -> str:
             return "absorbed"
         case "muted" if each.why == EndReason.MUTED:
             return "muted_by_chat"
+        case "expired" if each.why == EndReason.SHARE:
+            return "shed"
         case _:
             return ended
 

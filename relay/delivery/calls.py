@@ -32,6 +32,7 @@ from relay.platforms.http import NoAnswer, Request, Response
 from relay.store.protocol import Attempt, Denied, Lease, Store
 from relay.store.writer import Transactions
 
+_RENEWED_WITHIN = 1.0  # seconds after which a lane asks again whose lease is about to end
 Exchange = Callable[[Request], Awaitable[Response | NoAnswer]]
 
 
@@ -46,7 +47,10 @@ class Calls:
         clock: Callable[[], float],
         emit: Callable[[Event], None],
         platforms: Platforms,
+        is_held: Callable[[Lease], bool],
     ) -> None:
+        """`is_held`: whether a call that begins now ends before the lease does."""
+        self._is_held = is_held
         self._store = store
         self._transactions = transactions
         self._exchange = exchange
@@ -66,9 +70,13 @@ class Calls:
         attempt = Attempt(target.lane, card.group, card.fingerprint, step, send.rank, since)
         limits = limits_of(target, state, rates, self._platforms)
         begin = partial(self._store.begin, lease, attempt, limits, now)
+        if not self._is_held(lease):
+            return Denied(now + _RENEWED_WITHIN)
         begun = await self._transactions.run(begin)
         if isinstance(begun, Denied):
             return begun
+        if not self._is_held(lease):  # it took long
+            return self._not_made(situation, state, rates)
         endpoint = endpoint_of(target, leading(state, step, now))
         may_press = situation.acting.is_on and platform.needs_kind(endpoint)
         if may_press or platform.needs_guild(endpoint, step):
@@ -84,6 +92,11 @@ class Calls:
         response = await self._exchange(request)
         outcome = platform.outcome(endpoint.lane, step, response)
         return self._attempted(situation, state, request, response, outcome, now, rates)
+
+    def _not_made(self, situation: Situation, state: LaneState, rates: Limits) -> Attempted:
+        outcome, now = Unavailable("the lease on the chat ran out before the call"), self._clock()
+        renamed = _renamed(situation.target, state, outcome, rates, self._platforms)
+        return Attempted(now, outcome, state, (), renamed)
 
     def _attempted(
         self,

@@ -3,7 +3,8 @@ time.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import AsyncExitStack, asynccontextmanager
 
 from relay.core.event import Event, Noted
 from relay.core.routing.lane import LaneKey
@@ -27,10 +28,12 @@ class Lanes:
         clock: Callable[[], float],
         emit: Callable[[Event], None],
         leases: Leases | None = None,
+        leave: Callable[[Lease], Awaitable[None]] | None = None,
     ) -> None:
-        """`turn` does one turn and returns when the next is due (see `Pipeline.turn`). Without
-        `leases` every lane is ours.
+        """`turn` does one turn and returns when the next is due (see `Pipeline.turn`), `leave` what
+        is to be done before others may have a lane. Without `leases` every lane is ours.
         """
+        self._leave = leave
         self._turn = turn
         self._leases = leases or SoleOwner()
         self._clock = clock
@@ -39,6 +42,8 @@ class Lanes:
         self._tasks: set[asyncio.Task[None]] = set()
         self._owned: dict[LaneKey, asyncio.Lock] = {}
         self._stopping = asyncio.Event()
+        self._going = asyncio.Event()
+        self._going.set()
 
     def wake(self, lanes: Iterable[LaneKey]) -> None:
         """Marks lanes that have work: now, or at a time that their first turn returns."""
@@ -58,6 +63,18 @@ class Lanes:
         """
         return self._owned.setdefault(lane, asyncio.Lock())
 
+    @asynccontextmanager
+    async def still(self) -> AsyncIterator[None]:
+        """While this is held no lane has a turn; those under way have ended."""
+        self._going.clear()
+        try:
+            async with AsyncExitStack() as held:
+                for lock in tuple(self._owned.values()):
+                    await held.enter_async_context(lock)
+                yield
+        finally:
+            self._going.set()
+
     def wake_all(self) -> None:
         """Gives every lane a turn, since the configuration or the hours changed."""
         for bell in self._bells.values():
@@ -66,6 +83,7 @@ class Lanes:
     async def stop(self, within: float) -> None:
         """No new turn begins; those under way have `within` seconds to end and are then cut off."""
         self._stopping.set()
+        self._going.set()
         for bell in self._bells.values():
             bell.set()
         if self._tasks:
@@ -89,8 +107,9 @@ class Lanes:
                     if not self._leases.is_worth_keeping(left):
                         return
                     await _ring(bell, left)
-                    if bell.is_set() and not self._stopping.is_set():
-                        await asyncio.sleep(min(left, GATHER) - (loop.time() - ended))
+                    rest = min(left, GATHER) - (loop.time() - ended)
+                    if rest > 0 and not self._stopping.is_set():
+                        await asyncio.sleep(rest)
         finally:
             del self._bells[lane]
             if lease:
@@ -105,11 +124,14 @@ class Lanes:
 
     async def _give_up(self, lease: Lease, until: float | None) -> None:
         try:
+            if self._leave:
+                await self._leave(lease)
             await self._leases.give_up(lease, until)
         except StoreError as error:  # it runs out
             self._emit(_failed("lease", error))
 
     async def _guarded(self, lease: Lease) -> Next:
+        await self._going.wait()
         try:
             async with self.own(lease.lane):
                 return await self._turn(lease)
@@ -128,7 +150,11 @@ def _failed(at: str, error: StoreError) -> Noted:
 
 
 async def _ring(bell: asyncio.Event, seconds: float) -> None:
+    """Returns when the bell rings; after so many seconds it does. (`wait_for` has a task of its own
+    and takes two rounds of the loop more.)
+    """
+    timer = asyncio.get_running_loop().call_later(seconds, bell.set)
     try:
-        await asyncio.wait_for(bell.wait(), seconds)
-    except TimeoutError:
-        return
+        await bell.wait()
+    finally:
+        timer.cancel()

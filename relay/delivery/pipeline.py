@@ -35,13 +35,20 @@ from relay.core.turn.finish import finish
 from relay.delivery.calls import Calls, Exchange
 from relay.platforms.contract import Platforms
 from relay.store.protocol import Denied, Ended, Fenced, Lease, Store, StoreError
-from relay.store.turn import AFTER_BUG, Refused, Turn, doubt, take_turn
+from relay.store.turn import (
+    AFTER_BUG,
+    TRY_AGAIN,
+    Refused,
+    Turn,
+    doubt,
+    settle_once,
+    take_turn,
+)
 from relay.store.writer import Transactions
 
 T = TypeVar("T")
 MANY = 20  # alerts of a card whose message is composed beside the event loop
 _MOST_CALLS = 1000  # of a lane whose times are remembered: an hour of a busy chat
-_TRY_AGAIN = 1.0  # seconds for which a call that was denied is not even composed
 SETTLE_AGAIN = 1.0  # seconds between tries to keep what a platform has already done
 
 
@@ -68,6 +75,11 @@ def _not_asked(_source: str) -> None:
     """Nobody is asked what became of alerts that are no longer listed."""
 
 
+def _always(_lease: Lease) -> bool:
+    """Nobody else can have the lane."""
+    return True
+
+
 class Pipeline:
     """Turns of lanes. One lane has one turn at a time; turns of different lanes run side by
     side.
@@ -84,9 +96,11 @@ class Pipeline:
         config: CurrentConfig,
         platforms: Platforms,
         absent: Callable[[str], None] = _not_asked,
+        is_held: Callable[[Lease], bool] = _always,
     ) -> None:
         """`clock` gives Unix seconds, `jitter` 0 to 1; both are arguments so that a test can own
-        them. `absent` hears of sources of which alerts are no longer listed.
+        them. `absent` hears of sources of which alerts are no longer listed. `is_held`: whether a
+        call that begins now ends before the lease does.
         """
         self._absent = absent
         self._store = store
@@ -97,7 +111,7 @@ class Pipeline:
         self._emit = emit
         self._config = config
         self._platforms = platforms
-        self._calls = Calls(store, transactions, exchange, clock, emit, platforms)
+        self._calls = Calls(store, transactions, exchange, clock, emit, platforms, is_held)
         self._results: dict[LaneKey, _Result] = {}
         self._refused: dict[LaneKey, tuple[Refused, ActiveConfig]] = {}
 
@@ -107,11 +121,11 @@ class Pipeline:
         to them, and they settle it so.
         """
         lane, config = lease.lane, self._config.current
-        kept = self._results.get(lane)
+        kept = self._kept(lease)
         result = kept.result if kept else None
+        now, jitter = self._clock(), self._jitter()
         refused, by = self._refused.get(lane, (None, config))
         refused = refused if by is config else None
-        now, jitter = self._clock(), self._jitter()
         arguments = (lease, config, self._platforms, now, result, jitter, refused)
         job = partial(take_turn, self._store, *arguments)
         try:
@@ -131,6 +145,21 @@ class Pipeline:
             return Next(until, turn.woken)
         return Next(None if isinstance(turn.next, Send) else turn.next.until, turn.woken)
 
+    def _kept(self, lease: Lease) -> _Result | None:
+        """The result of the last call, unless somebody else had the lane since."""
+        kept = self._results.get(lease.lane)
+        if kept and lease.epoch - kept.lease.epoch > 1:
+            del self._results[lease.lane]
+            return None
+        return kept
+
+    async def leave(self, lease: Lease) -> None:
+        """Keeps the result of the last call before others may have the lane."""
+        kept = self._kept(lease)
+        if kept:
+            with suppress(Fenced):
+                await self._settle_alone(lease, kept)
+
     async def settle_all(self) -> None:
         """Keeps the results of the last calls when no turn follows."""
         for kept in tuple(self._results.values()):
@@ -142,7 +171,7 @@ class Pipeline:
         for that.
         """
         try:
-            settle = partial(self._store.settle, lease, kept.result)
+            settle = partial(settle_once, self._store, lease, kept.result)
             ended = await self._transactions.run(settle)
         except StoreError as error:
             self._emit(_not_recorded(error))
@@ -183,7 +212,7 @@ class Pipeline:
             self._emit(TemplateFailed(policy.template, composed.failed))
         attempted = await self._calls.make(lease, send, situation, composed.message, config.limits)
         if isinstance(attempted, Denied):
-            until = min(attempted.until, self._clock() + _TRY_AGAIN)
+            until = min(attempted.until, self._clock() + TRY_AGAIN)
             self._refused[target.lane] = (Refused(send.rank, until), config)
             return attempted.until
         self._refused.pop(target.lane, None)

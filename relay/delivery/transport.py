@@ -4,9 +4,9 @@ exception, no URL.
 
 import asyncio
 import ssl
+from contextvars import ContextVar
 from functools import partial
-from types import SimpleNamespace
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import aiohttp
 from aiohttp import client_exceptions as fault
@@ -16,6 +16,9 @@ from relay.core.routing.lane import HttpOptions
 from relay.delivery.resolver import Resolver
 from relay.own_thread import OwnThread
 from relay.platforms.http import NoAnswer, Request, Response
+
+if TYPE_CHECKING:
+    from aiohttp.connector import Connection
 
 MAX_BODY = 1024 * 1024
 USER_AGENT = f"alert-relay/{__version__}"
@@ -27,10 +30,56 @@ _CATCH_UP_SECONDS = 2.0  # to read, then, what had come in time
 
 
 class _Progress:
-    """Whether any byte of the request may have left; aiohttp's tracing tells it."""
+    """Whether any byte of the request may have left."""
 
     def __init__(self) -> None:
         self.sent = False
+
+
+_PROGRESS: ContextVar[_Progress] = ContextVar("progress")
+
+
+class _Marked(aiohttp.ClientRequest):
+    """A request that says when it goes: it has a connection then. (aiohttp's tracing would tell it
+    too, and take longer than the rest of a request.)
+    """
+
+    async def send(self, conn: "Connection") -> aiohttp.ClientResponse:
+        _PROGRESS.get().sent = True
+        return await super().send(conn)
+
+
+class _Deadline:
+    """Cancels the task that makes it, once so many seconds have passed. When the process or its
+    machine stood still beyond that, what lies in the socket by now is read first.
+    """
+
+    def __init__(self, seconds: float) -> None:
+        self._passed = False
+        self._task = asyncio.current_task()
+        loop = asyncio.get_running_loop()
+        self._due = loop.time() + seconds
+        self._timer = loop.call_at(self._due, self._is_due)
+
+    def _is_due(self) -> None:
+        loop = asyncio.get_running_loop()
+        if loop.time() - self._due > _LATE:
+            self._timer = loop.call_later(_CATCH_UP_SECONDS, self._end_it)
+        else:
+            self._end_it()
+
+    def _end_it(self) -> None:
+        self._passed = True
+        if self._task:
+            self._task.cancel()
+
+    def is_why(self) -> bool:
+        """Whether this alone cancelled the task, which is none to be cancelled then."""
+        return self._passed and self._task is not None and self._task.uncancel() == 0
+
+    def end(self) -> None:
+        """Cancels nothing any more."""
+        self._timer.cancel()
 
 
 class Transport:
@@ -58,27 +107,20 @@ class Transport:
         bytes had left.
         """
         progress = _Progress()
-        exchange = asyncio.ensure_future(self._exchange(request, progress))
+        _PROGRESS.set(progress)
+        deadline = _Deadline(self._total)
         try:
-            if await self._ended_in_time(exchange):
-                return exchange.result()
+            return await self._exchange(request)
+        except asyncio.CancelledError:
+            if not deadline.is_why():
+                raise
             return NoAnswer(progress.sent, f"timed out after {self._total:g} s")
         except TimeoutError:
             return NoAnswer(progress.sent, f"no connection within {self._connect:g} s")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return NoAnswer(progress.sent, _why(error))
         finally:
-            exchange.cancel()
-
-    async def _ended_in_time(self, exchange: "asyncio.Future[Response]") -> bool:
-        """Whether the exchange came to an end before its deadline. When the process or its machine
-        stood still beyond that, what lies in the socket by now is read first.
-        """
-        due = asyncio.get_running_loop().time() + self._total
-        await asyncio.wait((exchange,), timeout=self._total)
-        if not exchange.done() and asyncio.get_running_loop().time() - due > _LATE:
-            await asyncio.wait((exchange,), timeout=_CATCH_UP_SECONDS)
-        return exchange.done()
+            deadline.end()
 
     async def close(self) -> None:
         """Closes every connection; requests under way end as `NoAnswer`."""
@@ -87,7 +129,7 @@ class Transport:
             await session.close()
         self._files.close()
 
-    async def _exchange(self, request: Request, progress: _Progress) -> Response:
+    async def _exchange(self, request: Request) -> Response:
         headers = {"User-Agent": USER_AGENT}
         if request.body:
             headers["Content-Type"] = request.content_type
@@ -100,7 +142,6 @@ class Transport:
             allow_redirects=False,
             proxy=request.http.proxy_url.reveal() if request.http.proxy_url else None,
             server_hostname=request.http.server_name or None,
-            trace_request_ctx=progress,
         ) as response:
             body = await _read(response.content, self._most_read)
             return Response(
@@ -123,23 +164,13 @@ class Transport:
         connector = aiohttp.TCPConnector(
             limit=_POOL, keepalive_timeout=_IDLE_SECONDS, ssl=tls, resolver=self._resolver
         )
-        tracing = aiohttp.TraceConfig()
-        tracing.on_request_headers_sent.append(_headers_leave)
         return aiohttp.ClientSession(
             connector=connector,
             timeout=aiohttp.ClientTimeout(total=None, connect=self._connect),
-            trace_configs=[tracing],
+            request_class=_Marked,
             cookie_jar=aiohttp.DummyCookieJar(),
             trust_env=False,
         )
-
-
-async def _headers_leave(
-    _session: aiohttp.ClientSession,
-    context: SimpleNamespace,
-    _params: aiohttp.TraceRequestHeadersSentParams,
-) -> None:
-    context.trace_request_ctx.sent = True
 
 
 async def _read(content: aiohttp.StreamReader, most: int) -> bytes:

@@ -25,6 +25,7 @@ _Stamp = tuple[tuple[int, int, int] | None, ...]
 
 _REMEMBERED = 1024
 _LOOK_SECONDS = 0.5  # that a request waits for the files to be looked at
+_RELOAD_SECONDS = 30.0  # that a reload does
 _LONGEST = 72  # bytes of a password that bcrypt looks at
 
 
@@ -80,14 +81,22 @@ class Auth:
         """
         await asyncio.wait((self._look_soon(),), timeout=_LOOK_SECONDS)
 
+    async def reload(self) -> str:
+        """Takes what the files say now; returns why that is not used, empty if it is."""
+        if self._looking is not None:  # it may have looked before the change
+            await asyncio.wait((self._looking,), timeout=_RELOAD_SECONDS)
+        looked, _ = await asyncio.wait((self._look_soon(),), timeout=_RELOAD_SECONDS)
+        return self._refused if looked else f"{self._path}: it, or a file that it names, hangs"
+
     async def _look(self) -> None:
         web, stamp = self.web, self._stamp
         found = await self._files.run(partial(self._changed, web, stamp), None)
         if isinstance(found, str):
             self._refuse(found)
-        elif found is not None:
+            return
+        if found is not None:
             self.web, self._stamp, self._renewed = found
-            self._refused = ""
+        self._refused = ""
 
     def _changed(
         self, web: Web, stamp: _Stamp

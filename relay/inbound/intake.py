@@ -36,6 +36,7 @@ _FAILS_FOR = 10.0  # seconds for which a storage that failed is taken to fail
 _MOST_WARNED = 20
 _LEFT_OUT = "links are left out: the address works only inside"
 COMMITTED = Committed()
+_TELL_AFTER = 0.005  # seconds until log and metrics hear of what was accepted
 _SEEN_FOR = 0.02  # seconds for which the storage's files are taken to be there
 _SPREAD_AFTER = 0.25  # seconds for which a turn may bring it to other lanes before we do
 
@@ -204,13 +205,13 @@ class Intake:
         return kept.lanes
 
     def _tell_later(self, taken: list[tuple[NewPayload, Accepted]], first: int) -> None:
-        """Answers and turns go before the log: they take two rounds of the loop."""
+        """Answers and turns go before the log, which is written for several payloads at once."""
         if not self._untold:
-            loop = asyncio.get_running_loop()
-            loop.call_soon(loop.call_soon, self._tell)
+            asyncio.get_running_loop().call_later(_TELL_AFTER, self.tell)
         self._untold.append((taken, first))
 
-    def _tell(self) -> None:
+    def tell(self) -> None:
+        """Tells of all that was accepted so far, which happens a moment later by itself."""
         untold, self._untold = self._untold, []
         for taken, first in untold:
             self._told(taken, first)

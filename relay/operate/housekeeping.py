@@ -3,14 +3,14 @@ enough is forgotten.
 """
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from relay.active_config import CurrentConfig
 from relay.core.event import Event
 from relay.core.routing.lane import LaneKey
 from relay.delivery.pipeline import settled
-from relay.store.protocol import Store
+from relay.store.protocol import Ended, Store
 from relay.store.writer import Transactions
 from relay.supervised import Loop
 
@@ -19,6 +19,7 @@ GRACE = (
     600.0  # seconds of this run before anything expires: a chat gets its chance after a long stop
 )
 _PURGED_AT_ONCE = 200
+SHARE = 0.25  # of what the storage may hold: the payloads that wait for one receiver in one chat
 
 
 class Housekeeping:
@@ -57,11 +58,13 @@ class Housekeeping:
         """One round at the present time."""
         config, now = self._config.current, self._clock()
         retention = config.retention
-        if now >= self._started_at + GRACE:
-            for lane, owner in await self._transactions.run(self._store.pending_lanes):
-                target = config.target(lane, owner)
-                if target:
-                    await self._expire(lane, owner, now - target.policy.expire_after)
+        share = int(retention.bytes * SHARE)
+        for lane, owner in await self._transactions.run(self._store.pending_lanes):
+            target = config.target(lane, owner)
+            if target and now >= self._started_at + GRACE:
+                await self._expire(lane, owner, now - target.policy.expire_after)
+            shed = partial(self._store.shed, lane, owner, share, now)
+            self._tell(lane, await self._transactions.run(shed))
         purge = partial(
             self._store.purge, now - retention.seconds, retention.bytes, _PURGED_AT_ONCE
         )
@@ -77,5 +80,8 @@ class Housekeeping:
         under an old name.
         """
         expire = partial(self._store.expire, lane, owner, before, self._clock())
-        for ended in await self._transactions.run(expire):
-            self._emit(settled(lane, ended, lost=ended.card))
+        self._tell(lane, await self._transactions.run(expire))
+
+    def _tell(self, lane: LaneKey, ended: Sequence[Ended]) -> None:
+        for each in ended:
+            self._emit(settled(lane, each, lost=each.card))

@@ -154,7 +154,7 @@ class Shared(Model):
     """
 
     fallback: str | None = None
-    """Receiver that gets a copy when this chat is gone."""
+    """Receiver that gets a copy when this chat is gone, or refuses a message in every form."""
     fallback_after: Duration | None = None
     """The copy is sent as well when the chat could not be told for this long, for whatever reason;
     off without it."""

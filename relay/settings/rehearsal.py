@@ -6,11 +6,8 @@ writes the answer to standard output, both as msgpack. Time and memory are bound
 of templates.
 """
 
-import os
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct
@@ -28,18 +25,17 @@ from relay.core.routing.diff import CountedAlert, ReceiverChange, Recorded, Rout
 from relay.core.routing.lane import Policy
 from relay.core.template import sample, template
 from relay.core.template.preview import views
-from relay.core.template.template import check, render, warnings
+from relay.core.template.template import Templates, check, render, warnings
 from relay.core.template.template_fault import TemplateFault
 from relay.core.text.markup import MarkupName
 from relay.core.text.message import Message
 from relay.platforms import PLATFORMS
-from relay.settings.template_check import Bounds, bound_memory, bound_time
+from relay.settings.bounded import Bounds, bound_memory, bound_time, output_of
 
 NAME = "playground.j2"
 MOST_SHOWN = 5  # cards of one payload
 _BOUNDS = Bounds(seconds=15, mebibytes=512, patience=40.0)
 _NOT_READ = "not read for a comparison"
-_PACKAGES = str(Path(__file__).parents[2])
 
 
 class TryTemplate(Struct, frozen=True, tag="template"):
@@ -114,19 +110,10 @@ _answer: Callable[[bytes], Answer] = msgspec.msgpack.Decoder(Answer).decode
 
 def rehearse(attempt: Attempt) -> Answer:
     """The answer of a process of its own. Called from a thread: it may take the whole time."""
-    paths = os.pathsep.join(filter(None, (_PACKAGES, os.environ.get("PYTHONPATH", ""))))
+    request = msgspec.msgpack.encode(attempt)
     try:
-        output = subprocess.run(
-            [sys.executable, "-P", "-m", "relay.settings.rehearsal"],
-            input=msgspec.msgpack.encode(attempt),
-            capture_output=True,
-            check=False,
-            env=os.environ | {"PYTHONPATH": paths},
-            start_new_session=True,  # a signal to our group is not meant for it
-            timeout=_BOUNDS.patience,
-        ).stdout
-        return _answer(output)
-    except (subprocess.TimeoutExpired, OSError, msgspec.DecodeError):
+        return _answer(output_of("relay.settings.rehearsal", request, _BOUNDS.patience))
+    except (OSError, msgspec.DecodeError):
         return Ended()
 
 
@@ -148,16 +135,20 @@ def _template(attempt: TryTemplate) -> TemplateTried:
         *check(templates, NAME, attempt.markup),
         *warnings(templates, NAME, attempt.markup),
     )
+    made = tuple(messages(templates, NAME, attempt))
+    return TemplateTried(tuple(dict.fromkeys(faults)), made)
+
+
+def messages(templates: Templates, name: str, attempt: TryTemplate) -> Iterator[Made]:
+    """What the template of that name makes of the attempt's sample or payload."""
     policy = Policy(
-        "playground", NAME, attempt.markup, language=attempt.language, timezone=attempt.timezone
+        "playground", name, attempt.markup, language=attempt.language, timezone=attempt.timezone
     )
-    made: list[Made] = []
-    for name in _platforms(attempt.markup):
-        form = PLATFORMS[name].FORM
+    for platform in _platforms(attempt.markup):
+        form = PLATFORMS[platform].FORM
         for view in _views(attempt, policy):
             rendered = render(templates, policy, view, "card", None, form)
-            made.append(Made(name, rendered.message, rendered.failed))
-    return TemplateTried(tuple(dict.fromkeys(faults)), tuple(made))
+            yield Made(platform, rendered.message, rendered.failed)
 
 
 def _views(attempt: TryTemplate, policy: Policy) -> Iterator[View]:

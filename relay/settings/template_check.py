@@ -1,20 +1,13 @@
 """Checks the user's templates in a process of their own, before the relay uses them. A template
-that
-exceeds the time or memory of that process ends it, and gets a fault.
+that exceeds the time or memory of that process ends it, and gets a fault.
 
 `python -m relay.settings.template_check` is the process: it reads a `_CheckRequest` from standard
 input and writes one `CheckResult` a line to standard output.
 """
 
-import math
-import os
-import resource
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from functools import lru_cache
-from pathlib import Path
 
 import msgspec
 from msgspec import Struct
@@ -22,19 +15,9 @@ from msgspec import Struct
 from relay.config.template_check import CheckResult, check_results, names
 from relay.config.template_uses import TemplateCheck
 from relay.core.template.template_fault import TemplateFault
+from relay.settings.bounded import Bounds, bound_memory, bound_time, output_of
 
-_PACKAGES = str(Path(__file__).parents[2])
 _READY = b"ready\n"
-
-
-class Bounds(Struct, frozen=True):
-    """What one template may take: seconds of a processor, MiB of memory; and seconds of our time
-    for one process.
-    """
-
-    seconds: int = 5
-    mebibytes: int = 256
-    patience: float = 60.0
 
 
 class _CheckRequest(Struct, frozen=True):
@@ -80,19 +63,9 @@ def _check_all(template_check: TemplateCheck, bounds: Bounds) -> Iterator[CheckR
 
 def _run_process(request: _CheckRequest) -> list[CheckResult]:
     """The verdicts that the process came to, up to its end."""
-    paths = os.pathsep.join(filter(None, (_PACKAGES, os.environ.get("PYTHONPATH", ""))))
-    try:
-        output = subprocess.run(
-            [sys.executable, "-P", "-m", "relay.settings.template_check"],
-            input=msgspec.json.encode(request),
-            capture_output=True,
-            check=False,
-            env=os.environ | {"PYTHONPATH": paths},
-            start_new_session=True,  # a signal to our group is not meant for it
-            timeout=request.bounds.patience,
-        ).stdout
-    except subprocess.TimeoutExpired as late:
-        output = late.stdout or b""
+    output = output_of(
+        "relay.settings.template_check", msgspec.json.encode(request), request.bounds.patience
+    )
     if not output.startswith(_READY):
         raise OSError("the process that checks templates does not start")
     return [msgspec.json.decode(line, type=CheckResult) for line in output.split(b"\n")[1:-1]]
@@ -106,30 +79,12 @@ def main() -> None:
     out = sys.stdout.buffer
     out.write(_READY)
     out.flush()
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))  # what is ended leaves no file behind
     waiting = check_results(request.template_check, request.file_names)
     bound_memory(request.bounds.mebibytes)
     for _ in request.file_names:
         bound_time(request.bounds.seconds)
         out.write(msgspec.json.encode(next(waiting)) + b"\n")
         out.flush()
-
-
-def bound_memory(mebibytes: int) -> None:
-    """From now on this process takes that many MiB more at most."""
-    pages = int(Path("/proc/self/statm").read_text(encoding="ascii").split()[0])
-    _bound(resource.RLIMIT_AS, pages * resource.getpagesize() + (mebibytes << 20))
-
-
-def bound_time(seconds: int) -> None:
-    """From now on this process takes that many seconds of a processor more at most."""
-    _bound(resource.RLIMIT_CPU, math.ceil(time.process_time()) + seconds)
-
-
-def _bound(limit: int, most: int) -> None:
-    """A lower limit that is in force already stays: to raise it is not allowed."""
-    _, hard = resource.getrlimit(limit)
-    resource.setrlimit(limit, (most if hard == resource.RLIM_INFINITY else min(most, hard), hard))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Questions about the history and the status of a storage, and their answers."""
 
+from typing import NamedTuple
+
 from msgspec import Struct
 
 from relay.core.card.step import MessageRef
@@ -102,9 +104,9 @@ class SourceStatus(Struct, frozen=True):
 
 
 class ChatStatus(Struct, frozen=True):
-    """A chat by its lane: why it is down (empty: it is up), its pending deliveries by receiver, the
-    acceptance of the oldest, when a message last changed in it, when the next call is due (None:
-    none is, 0.0: at once) and what that waits for.
+    """A chat by its lane: why it is down (empty: it is up), the receivers of its last and pending
+    deliveries, how many are pending, the acceptance of the oldest, when a message last changed in
+    it, when the next call is due (None: none is, 0.0: at once) and what that waits for.
     """
 
     lane: LaneKey
@@ -115,6 +117,16 @@ class ChatStatus(Struct, frozen=True):
     last_message: float | None
     next_call: float | None
     waits: str
+
+
+class Minute(NamedTuple):
+    """The payloads that were accepted in a minute, the deliveries accepted then that have ended,
+    and how many were pending at its end.
+    """
+
+    payloads: int
+    deliveries: int
+    backlog: int
 
 
 class StorageStatus(Struct, frozen=True, tag="storage_status"):

@@ -12,7 +12,7 @@ from relay.core.budget import Limit
 from relay.core.card.card import Card
 from relay.core.card.digest import Line
 from relay.core.card.lane_state import Down, LaneState
-from relay.core.card.step import Rank, Step
+from relay.core.card.step import MessageRef, Rank, Step
 from relay.core.card.view import Episode
 from relay.core.event import Settlement
 from relay.core.history import LastHeard, Refusal, Trace
@@ -25,6 +25,7 @@ from relay.store.history import (
     ClosedCard,
     HistoryPage,
     HistoryQuery,
+    Minute,
     OpenCard,
     StorageStatus,
     StoredPayload,
@@ -232,6 +233,11 @@ class Store(Protocol):
     def state(self, lane: LaneKey) -> LaneState:
         """The state of the lane."""
 
+    def soon(self, lane: LaneKey, until: float, most: int) -> tuple[Card, ...]:
+        """Cards of the lane that have a call to make now or until then (Unix seconds): the first
+        ones of either, at most `most` each.
+        """
+
     def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
         """One card, if there is one."""
 
@@ -270,6 +276,12 @@ class Store(Protocol):
         """Ends open deliveries that no card will take in. A group without a card on the lane is no
         longer watched.
         """
+
+    def elsewhere(
+        self, lane: LaneKey, card: Card, alerts: Sequence[str]
+    ) -> tuple[tuple[str, MessageRef | None], ...]:
+        """Those of the alerts (fingerprints) that fire on another card of the lane, with its
+        message, None where it has none yet."""
 
     def episodes(self, source: str, alert: str, since: float) -> tuple[Episode, ...]:
         """The times that an alert (by its fingerprint) fired and that ended since then, the oldest
@@ -356,10 +368,23 @@ class Store(Protocol):
         whole chat. Cards keep what they want.
         """
 
+    def shed(
+        self, lane: LaneKey, receiver: str, share: int, now: float | None = None
+    ) -> tuple[Ended, ...]:
+        """Ends, as expired, the oldest of what `receiver` has pending on the lane and was tried, as
+        `expire` has it, until the payloads of the rest take `share` bytes at most: one chat that
+        takes nothing does not fill the storage. Cards keep what they want.
+        """
+
     def move_times_back(self, now: float) -> float:
         """Before all else in a new run. A clock that was ahead of this one wrote moments that are
         yet to come: they are moved back by as much, so that nothing waits for them. Returns the
         seconds, 0.0 when no clock was ahead."""
+
+    def move_times_on(self, by: float) -> None:
+        """The clock goes on so many seconds later: so does all that waits by it. Nobody may own a
+        lane meanwhile.
+        """
 
     def in_doubt(self, lane: LaneKey) -> Attempt | None:
         """The attempt on the lane that was begun and not settled."""
@@ -419,9 +444,9 @@ class Store(Protocol):
     def standing_now(self) -> StorageStatus:
         """Sources, chats and open cards, in numbers."""
 
-    def per_minute(self, since: float, minutes: int) -> tuple[tuple[int, int], ...]:
-        """How many payloads were accepted, and deliveries of such that have ended, in each of so
-        many minutes from then (Unix seconds) on."""
+    def per_minute(self, since: float, minutes: int) -> tuple[Minute, ...]:
+        """So many minutes from then (Unix seconds) on; the backlog as far as the last 20,000
+        deliveries that ended tell it."""
 
     def open_cards(self, after: int, limit: int) -> tuple[OpenCard, ...]:
         """The cards that are not closed, by their numbers, behind `after`."""

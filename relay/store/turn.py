@@ -15,15 +15,17 @@ from relay.core.action.rights import mentions_of
 from relay.core.active_config import ActiveConfig
 from relay.core.alert import GroupId, via
 from relay.core.bot.people import Subscription
+from relay.core.card import suspicion
 from relay.core.card.advance import with_edit
 from relay.core.card.card import Card, Head, fires_anew, is_firing, overlaid, owing, shown_alerts
 from relay.core.card.digest import DIGEST, is_old, share
 from relay.core.card.failures import hastened, name_of, owes_fallback, yields
 from relay.core.card.fold import Arriving, fold
+from relay.core.card.lane_state import LaneState
 from relay.core.card.outcome import Unknown
 from relay.core.card.plan import with_silence_over
 from relay.core.card.step import Rank, Wait
-from relay.core.card.view import EPISODES_KEPT, Memory
+from relay.core.card.view import EPISODES_KEPT, Memory, WentOn
 from relay.core.event import EndReason, Settlement
 from relay.core.notice import is_notice
 from relay.core.routing.lane import LaneKey, Target
@@ -55,6 +57,8 @@ from relay.store.protocol import Claim, Ended, Lease, Open, Store
 PAGE = 32  # deliveries folded at a time
 AFTER_BUG = 15.0  # seconds for which the others of its chat go before a card at which a turn failed
 _LARGE = 2000  # alerts whose folding is a turn of its own: others get the store's thread
+_MOST_LED = 100  # alerts of a card that are looked for on others
+_LOOK_AGAIN = 15.0  # seconds until a card looks again for a message that is yet to come
 _MOST_TWINS = 3  # alerts of a card that may be one thing at several severities
 _MOST_SAVED = 16  # cards that a turn keeps without a call before others get the store's thread
 _MOMENT = 0.01  # seconds: what is due is due, however its time is rounded
@@ -94,9 +98,12 @@ class Turn(Struct, frozen=True):
     absent: tuple[str, ...] = ()
 
 
+TRY_AGAIN = 1.0  # seconds for which a call that was denied is not even composed
+
+
 class Refused(Struct, frozen=True):
     """Budgets let no call of this rank, or of one that goes later, through before `until` (Unix
-    seconds).
+    seconds, at most `TRY_AGAIN` ahead).
     """
 
     rank: Rank
@@ -119,11 +126,14 @@ def take_turn(
     StoreError and Fenced.
     """
     lane = lease.lane
-    if refused is not None and refused.until <= now:
-        refused = None
+    if refused is not None and not now < refused.until <= now + TRY_AGAIN:
+        refused = None  # it is over, or the clock was set back
     before = refused.rank if refused else None
     turn = _Turn(store, lease, config, platforms, now)
-    result = result or doubt(store, lane, config, now, jitter)
+    if store.in_doubt(lane) is None:
+        result = None  # it was kept, though the commit seemed to fail
+    elif result is None:
+        result = doubt(store, lane, config, now, jitter)
     if result is not None:
         turn.settle(result)
     claim = store.claim(lease, now, PAGE, before)
@@ -160,6 +170,11 @@ def _next(due: float | None, refused: Refused | None) -> Wait:
     if refused is None:
         return Wait(due)
     return Wait(refused.until if due is None else min(due, refused.until))
+
+
+def settle_once(store: Store, lease: Lease, result: AttemptResult) -> tuple[Ended, ...]:
+    """Settles the call, unless it is: a commit that seemed to fail may have succeeded."""
+    return () if store.in_doubt(lease.lane) is None else store.settle(lease, result)
 
 
 def doubt(
@@ -245,18 +260,19 @@ class _Turn:
         its API; a card that cannot be told is handed to the fallback.
         """
         since = self._store.state(self._lane).passed_at
+        card = result.change.card
+        key = None if card.group == DIGEST else (card.group, card.fingerprint)
+        if result.dead or owes_fallback(card.failures):
+            self.copy_to_fallbacks(key)
         self.end(self._store.settle(self._lease, result), result.dead)
         if result.state.recovered_at >= result.now:
             self._store.look_again(self._lease, result.now)
         if result.passed:
             woken = self._store.wake_api(self._lease, since, self._now, URGENT_PAUSE)
             self._woken += woken
-        card = result.change.card
         if result.shown:
             self._start_clocks(card, result.now)
         self._look_once_more(card)
-        if owes_fallback(card.failures):
-            self.copy_to_fallbacks(None if card.group == DIGEST else (card.group, card.fingerprint))
         people, down = self._store.people, result.state.down
         if down is not None and result.change.card.receiver == SUBSCRIPTION and down.left:
             fallen = [each.id for each, _ in people.fallen() if each.lane == self._lane]
@@ -434,12 +450,12 @@ class _Turn:
         if target is None:
             self._store.unfold(self._lease, card.group, card.fingerprint)
             return Wait(self._now), None
-        later = self._goes_later(claim, card)
+        later = self._goes_later(claim, card, target)
         if later > self._now:
             self._store.postpone(self._lease, card.group, card.fingerprint, later)
             return None
         try:
-            card = self._overlaid(card, target)
+            card, unsure = self._led_on(self._overlaid(card, target), target)
             situation = self._situation(claim, card, target)
             decision = decide(card, situation)
         except Exception as error:  # noqa: BLE001 - see above
@@ -459,20 +475,59 @@ class _Turn:
             case Follow(change):
                 self._store.follow(self._lease, change, self._now)
             case Wait(until=until):
+                if unsure:
+                    until = min(until or self._now + _LOOK_AGAIN, self._now + _LOOK_AGAIN)
                 self._store.postpone(self._lease, card.group, card.fingerprint, until)
         return None
 
-    def _goes_later(self, claim: Claim, card: Card) -> float:
-        """Until when a card that failed lets others go: while its lane pauses, or while others have
-        something to do. 0.0: it may go.
+    def _led_on(self, card: Card, target: Target) -> tuple[Card, bool]:
+        """The card with where those of its alerts fire that are no longer reported here, and
+        whether one of those messages is yet to come.
         """
-        if card.failures is None:
-            return 0.0
-        name, state = name_of(card.group, card.fingerprint), claim.state
-        if state.down is None and state.retry_at > self._now:
+        left = tuple(entry.fingerprint for entry in card.entries if entry.status == "gone")
+        if not left:
+            return (replace(card, went_on=()) if card.went_on else card), False
+        found: dict[str, list[str]] = {}
+        unsure = False
+        for alert, message in self._store.elsewhere(self._lane, card, left[:_MOST_LED]):
+            unsure = unsure or message is None
+            if message is not None:
+                link = self._platforms[self._lane.platform].message_link(
+                    message, target.endpoint.guild
+                )
+                found.setdefault(link, []).append(alert)
+        told = tuple(WentOn(tuple(sorted(each)), link) for link, each in sorted(found.items()))
+        return (card if told == card.went_on else replace(card, went_on=told)), unsure
+
+    def _goes_later(self, claim: Claim, card: Card, target: Target) -> float:
+        """Until when a card that failed lets others go: while its lane pauses, while others have
+        something to do, or while half of a budget is used up. So does one that is more like those
+        that failed than another that waits. 0.0: it may go.
+        """
+        state = claim.state
+        if card.failures and state.down is None and state.retry_at > self._now:
             return state.retry_at
-        waits = claim.waiting > 1 and yields(card.failures, name, state, self._now)
-        return self._now + _YIELDS if waits else 0.0
+        name = name_of(card.group, card.fingerprint)
+        fails = yields(card.failures, name, state, self._now) and (
+            claim.waiting > 1 or self._is_half_used(state, target)
+        )
+        return self._now + _YIELDS if fails or self._is_suspected(state, card) else 0.0
+
+    def _is_half_used(self, state: LaneState, target: Target) -> bool:
+        """The calls that failed leave half of each budget to what is new."""
+        limits = limits_of(target, state, self._config.limits, self._platforms)
+        return any(
+            self._store.room([limit], self._now, _MOMENT) <= limit.count // 2
+            for limit in limits
+            if limit.count > 1
+        )
+
+    def _is_suspected(self, state: LaneState, card: Card) -> bool:
+        if state.down or not state.suspected or not suspicion.yields(state, card, self._now):
+            return False
+        others = self._store.soon(self._lane, self._now + _YIELDS, suspicion.COMPARED)
+        alike = suspicion.likeness(state, card)
+        return any(suspicion.likeness(state, other) < alike for other in others)
 
     def _situation(self, claim: Claim, card: Card, target: Target) -> Situation:
         limits = limits_of(target, claim.state, self._config.limits, self._platforms)

@@ -65,6 +65,7 @@ class Writer:
         self._inbox: SimpleQueue[tuple[deque[Any], Sequence[object]] | None] = SimpleQueue()
         self._arrived: list[_Accepting] = []  # in this round of the loop
         self._flow = Flow()
+        self.load = 0  # jobs that somebody waits for
         self._closing = False
         self._dirty = False
         self._accepted_at = 0.0
@@ -106,8 +107,12 @@ class Writer:
         if self._ahead:
             await self._passed.wait()
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
-        self._inbox.put((jobs, (_Job(job, future),)))
-        return await future
+        self.load += 1
+        try:
+            self._inbox.put((jobs, (_Job(job, future),)))
+            return await future
+        finally:
+            self.load -= 1
 
     @contextmanager
     def ahead(self) -> Iterator[None]:
@@ -124,10 +129,14 @@ class Writer:
 
     def close(self) -> None:
         """Finishes the waiting jobs, then closes the store."""
+        self.stop()
+        self._store.close()
+
+    def stop(self) -> None:
+        """Finishes the waiting jobs and ends the thread."""
         self._hand_over()
         self._inbox.put(None)
         self._thread.join()
-        self._store.close()
 
     def _hand_over(self) -> None:
         arrived, self._arrived = self._arrived, []

@@ -16,7 +16,7 @@ from aiohttp import web
 from aiohttp.test_utils import TestServer
 
 from relay.app import App, Options
-from relay.core.action.episode import alert_key
+from relay.core.alert import alert_key
 from relay.core.event import Event, Noted
 from relay.sandbox.server import Sandbox
 from relay.sandbox.telegram_updates import Query

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from relay.core.action.episode import alert_key
+from relay.core.alert import alert_key
 from relay.sandbox.server import Sandbox
 from relay.sandbox.telegram_updates import Query
 from tests.acceptance.acting import CHAT, acting

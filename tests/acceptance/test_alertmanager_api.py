@@ -10,7 +10,6 @@ import aiohttp
 import pytest
 
 from relay.alertmanager.client import AlertmanagerClient, transport
-from relay.core.action.episode import alert_key
 from relay.core.action.matchers import CannotSilence, silence_matchers
 from relay.core.action.reconcile import Poll, Suppressed, reconcile
 from relay.core.action.settings import AlertmanagerConfig
@@ -28,6 +27,7 @@ from relay.core.action.silence import (
     next_call,
 )
 from relay.core.action.take import Holder
+from relay.core.alert import alert_key
 from relay.delivery.transport import Transport
 from tests.acceptance.processes import (
     Processes,

@@ -21,7 +21,7 @@ from tests.build import T0, alert, notification
 API, TOKEN = "http://127.0.0.1:1", "1000001:sandbox-bot"
 CHATS = 50
 OPEN = 100_000
-READY_SECONDS, ANSWER_SECONDS, MEBIBYTES = 6.0, 4.0, 200
+READY_SECONDS, ANSWER_SECONDS, MEBIBYTES = 3.0, 2.0, 200
 
 
 def backlog(folder: Path) -> None:

@@ -2,8 +2,6 @@
 TOKEN` to the alert.
 """
 
-import os
-import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -17,12 +15,12 @@ from relay.core.event import Event
 from relay.core.routing.matcher import parse
 from tests.acceptance.processes import ROOT, Processes, free_port, processes, until
 from tests.build import T0
-from tests.need import absent, need_program
+from tests.need import need_program
+from tests.npm import need_package
 
 pytestmark = pytest.mark.slow
-FETCH = 90  # seconds
 PACKAGE = "telegram-test-api@4.2.1"
-HOME = ROOT / ".emulator"
+HOME = ".emulator"
 TOKEN, ADA = "666:emulated", 555
 _START = """\
 const Server = require("telegram-test-api");
@@ -32,34 +30,9 @@ new Server({port: Number(process.argv[1]), host: "127.0.0.1", storeTimeout: 600}
 
 
 def emulator() -> str:
-    """The program that runs it, once the package is there: fetched where every tier is required."""
+    """The program that runs it, once the package is there."""
     node = need_program("node", "nodejs")
-    if not (HOME / "node_modules" / "telegram-test-api").is_dir():
-        install = [
-            "npm",
-            "install",
-            "--ignore-scripts",
-            "--no-audit",
-            "--no-fund",
-            "--prefix",
-            str(HOME),
-            PACKAGE,
-        ]
-        if os.environ.get("RELAY_TEST_REQUIRE") != "all":
-            absent(f"telegram-test-api is not installed: npm install --prefix .emulator {PACKAGE}")
-        HOME.mkdir(exist_ok=True)
-        try:
-            subprocess.run(
-                [need_program("npm", "npm"), *install[1:]],
-                check=True,
-                capture_output=True,
-                timeout=FETCH,
-            )
-        except (
-            subprocess.SubprocessError,
-            OSError,
-        ) as error:  # no registry in reach is no fault of the relay's
-            pytest.skip(f"not run: {PACKAGE} cannot be fetched ({type(error).__name__})")
+    need_package(HOME, PACKAGE)
     return node
 
 
@@ -74,7 +47,13 @@ async def url(tmp_path: Path) -> AsyncIterator[str]:
 
 async def up(running: Processes, node: str, port: int) -> None:
     started = await running.start(
-        "emulator", "env", f"NODE_PATH={HOME / 'node_modules'}", node, "-e", _START, str(port)
+        "emulator",
+        "env",
+        f"NODE_PATH={ROOT / HOME / 'node_modules'}",
+        node,
+        "-e",
+        _START,
+        str(port),
     )
     await until("the emulator is up", lambda: "up" in started.output or not started.runs)
     assert started.runs, started.output

@@ -2,20 +2,24 @@
 a start after the last report is a new episode.
 """
 
+import json
 from functools import partial
 
 import pytest
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.alert import GroupId
+from relay.core.alert import Alert, AlertStatus, GroupId
 from relay.core.card.fold import STALE_CLOSES_AFTER
-from relay.core.routing.lane import Target
+from relay.core.routing.lane import LaneKey, Target
 from relay.core.routing.matcher import parse
 from relay.core.routing.route import Route, Routing
-from tests.build import GROUP, POLICY, alert, notification
+from relay.core.webhook.payload import parse as parse_body
+from relay.store.sqlite.store import SqliteStore
+from tests.build import GROUP, POLICY, T0, alert, notification
 from tests.played import play
 from tests.world import (
+    API,
     CHANNEL,
     CHAT,
     SPARE,
@@ -27,6 +31,7 @@ from tests.world import (
 
 AFTER_ALL_CASES = 1795341600.0  # 22 November 2026, 10:00 UTC
 HOUR = 3600.0
+LINKED = -1_000_000_000_004  # a supergroup: its messages have links
 OTHER = GroupId("", "relay", '{}:{alertname="Disk", cluster="prod"}')
 THIRD = GroupId("", "relay", '{}:{alertname="Disk", namespace="infra"}')
 RECEIVER = GroupId("", "all", '{}:{alertname="Disk"}')
@@ -117,6 +122,105 @@ async def test_an_exporter_that_was_replaced_makes_no_new_alert_where_its_labels
     await play(world, "exporter-pod-replaced", gap=0.0)
     messages = world.telegram.messages(CHAT)
     assert sum(not message.silent for message in messages) == 1
+
+
+def _of(value: str, status: AlertStatus = "firing", at: float = T0) -> Alert:
+    """An alert of db-1 that has a value as a label."""
+    told = alert("db-1", status, at=at)
+    return replace(told, labels=told.labels | {"value": value}, fingerprint=f"db-1 {value}")
+
+
+def _by_value(value: str) -> GroupId:
+    return GroupId("", "relay", f'{{}}:{{value="{value}"}}')
+
+
+@pytest.mark.parametrize("per", ["group", "alert"])
+@pytest.mark.parametrize("ended", [False, True])
+@pytest.mark.parametrize("apart", [1.0, 30.0])
+async def test_a_value_that_is_ignored_makes_no_new_alert_in_another_group(
+    per: str, ended: bool, apart: float
+) -> None:
+    """Groups are formed by the value. The end of the value before is posted first, or never."""
+    policy = replace(POLICY, per=per, identity_ignores=frozenset({"value"}))
+    world = World(telegram_target(policy=policy), discord_target(policy=policy))
+    await world.post(notification(_of("90"), group=_by_value("90")))
+    for number, value in enumerate(("91", "92", "90", "91")):
+        await world.run(until=(number + 1) * HOUR)
+        before = ("90", "91", "92", "90")[number]
+        if ended:
+            over = replace(_of(before, "resolved"), ends_at=world.now)
+            await world.post(notification(over, group=_by_value(before)))
+            await world.run(until=(number + 1) * HOUR + apart)
+        await world.post(notification(_of(value, at=world.now), group=_by_value(value)))
+    await world.run(until=5 * HOUR)
+    first, *others = world.telegram.messages(CHAT)
+    assert first.text.startswith("🟠 warning Disk · db-1")
+    assert all(each.silent for each in others)
+    assert not any("🟠" in each.text for each in others)
+    assert [each.flags for each in world.discord.messages(CHANNEL)].count(0) == 1
+    over = _of("91", "resolved", at=world.now - 60)
+    await world.post(notification(over, group=_by_value("91")))
+    await world.run(until=6 * HOUR)
+    assert world.telegram.messages(CHAT)[0].text.startswith("🟢 resolved Disk · db-1")
+
+
+async def test_after_late_hold_another_value_is_a_new_alert_of_its_own_group() -> None:
+    policy = replace(POLICY, identity_ignores=frozenset({"value"}))
+    world = World(telegram_target(policy=policy))
+    await world.post(notification(_of("90"), group=_by_value("90")))
+    await world.run(until=HOUR)
+    over = replace(_of("90", "resolved"), ends_at=world.now)
+    await world.post(notification(over, group=_by_value("90")))
+    await world.run(until=HOUR + POLICY.late_hold + 5)
+    await world.post(notification(_of("91", at=world.now), group=_by_value("91")))
+    await world.run(until=2 * HOUR)
+    loud = [each.text for each in world.telegram.messages(CHAT) if not each.silent]
+    assert len(loud) == 2
+    assert world.telegram.messages(CHAT)[0].text.startswith("🟢")
+
+
+async def test_a_rise_in_another_group_is_one_line_with_its_twin() -> None:
+    """Groups are formed by the severity, or receivers of Alertmanager are chosen by it."""
+    world = World(telegram_target(), discord_target())
+    critical = replace(alert("db-1", severity="critical"), fingerprint="critical")
+    other = GroupId("", "pager", '{}/{severity="critical"}:{alertname="Disk"}')
+    await world.post(notification(alert("db-1")))
+    await world.run(until=HOUR)
+    raised = replace(critical, starts_at=world.now)
+    await world.post(notification(raised, group=other))
+    await world.run(until=HOUR + 60)
+    card, reply = world.telegram.messages(CHAT)
+    assert card.text.startswith("🔴 critical Disk · db-1")
+    assert (reply.text.startswith("🔴 now critical (was warning)"), reply.silent) == (True, False)
+    await world.post(notification(alert("db-2")))  # the twin is inhibited
+    await world.run(until=2 * HOUR)
+    assert not any("no longer" in each.text for each in world.telegram.messages(CHAT))
+    over = replace(raised, status="resolved", ends_at=world.now)
+    await world.post(notification(over, group=other))
+    await world.post(notification(alert("db-2", "resolved", ends=world.now)))
+    await world.run(until=3 * HOUR)
+    card, *replies = world.telegram.messages(CHAT)
+    assert card.text.startswith("🟢 resolved")
+    assert all(each.reply_to == card.id for each in replies)
+
+
+async def test_one_fingerprint_merges_no_alerts_with_different_labels() -> None:
+    """Of different payloads."""
+    world = World(telegram_target(), discord_target())
+    for name in ("db-1", "db-2"):
+        told = {
+            "status": "firing",
+            "labels": {"alertname": "DiskFull", "instance": name},
+            "startsAt": "2026-11-22T08:00:00Z",
+            "fingerprint": "00000000000000ca",
+        }
+        body = {"groupKey": f"{{}}:{{instance={name!r}}}", "alerts": [told], "receiver": "relay"}
+        for notified in parse_body(json.dumps(body).encode(), ""):
+            await world.post(notified)
+        await world.run(until=world.now - T0 + 10)
+    texts = [each.text for each in world.telegram.messages(CHAT)]
+    assert [("db-1" in text, "db-2" in text) for text in texts] == [(True, False), (False, True)]
+    assert len(world.discord.messages(CHANNEL)) == 2
 
 
 async def test_what_went_on_in_other_groups_ends_where_it_stands() -> None:
@@ -326,3 +430,56 @@ async def test_what_the_rounds_of_a_card_say_is_not_said_again_by_its_memory() -
     text = world.telegram.messages(CHAT)[-1].text
     assert "second time in" in text
     assert "this week" not in text
+
+
+async def test_what_goes_on_elsewhere_is_told_with_a_link_there() -> None:
+    """It was silenced, and fires again in another group: `group_by` was edited meanwhile."""
+    world = World(
+        telegram_target(LaneKey("telegram", API, "111", str(LINKED))), discord_target(guild="77")
+    )
+    world.telegram.add_chat(LINKED, "supergroup", "Linked")
+    await world.post(notification(alert("a"), alert("b")))
+    await world.run(until=10)
+    await world.post(notification(alert("b"), reason="some alerts resolved"))
+    await world.run(until=300)
+    assert "no longer" in world.telegram.messages(LINKED)[0].text
+    await world.post(notification(alert("a"), group=OTHER))
+    await world.run(until=400)
+    first, second = world.telegram.messages(LINKED)
+    assert second.text.startswith("🟠 warning Disk · a")
+    assert "➡️ a: goes on in another message" in first.text
+    assert f"https://t.me/c/4/{second.id}" in str(first.shown.content)
+    old, new = world.discord.messages(CHANNEL)
+    there = f"[goes on in another message](<https://discord.com/channels/77/{CHANNEL}/{new.id}>)"
+    assert there in str(old.shown)
+    await world.post(notification(alert("a", "resolved", ends=world.now), group=OTHER))
+    await world.run(until=500)
+    await world.post(notification(alert("b"), alert("c")))
+    await world.run(until=600)
+    assert "goes on" not in world.telegram.messages(LINKED)[0].text
+
+
+async def test_of_two_open_cards_of_one_alert_the_younger_closes_with_a_link_to_the_older() -> None:
+    """As a storage has them that a relay wrote which knew cards by groups alone."""
+    lane = LaneKey("telegram", API, "111", str(LINKED))
+    store = SqliteStore(":memory:")
+    world, db = World(telegram_target(lane), store=store), store._db
+    world.telegram.add_chat(LINKED, "supergroup", "Linked")
+    await world.post(notification(alert("a")))
+    await world.run(until=10)
+    rows = db.execute("SELECT * FROM standing").fetchall()
+    db.execute("DELETE FROM standing")
+    await world.post(notification(alert("a"), group=OTHER))
+    await world.run(until=20)
+    assert len(world.telegram.messages(LINKED)) == 2
+    db.execute("DELETE FROM standing")
+    places = ", ".join("?" * len(rows[0]))
+    db.executemany(f"INSERT INTO standing VALUES ({places})", rows)
+    await world.run(until=HOUR)
+    await world.post(notification(alert("a"), group=OTHER))
+    await world.run(until=HOUR + 120)
+    first, second, *_ = world.telegram.messages(LINKED)
+    assert first.text.startswith("🟠 warning Disk · a")
+    assert second.text.startswith("⚪ no longer reported Disk · a")
+    assert f"https://t.me/c/4/{first.id}" in str(second.shown.content)
+    assert sum(not each.silent for each in world.telegram.messages(LINKED)) <= 3

@@ -52,7 +52,7 @@ async def test_nothing_acknowledged_is_lost_over_many_kills_while_calls_and_mess
         for kind, every in OFTEN:
             for platform in ("telegram", "discord"):
                 sandbox.faults.add(platform, "*", kind, every=every)  # type: ignore[arg-type]
-        load = Load(f"http://127.0.0.1:{port}/alerts")
+        load = Load([f"http://127.0.0.1:{port}/alerts"])
         loaders = [asyncio.create_task(load.post(chance)) for _ in range(LOADERS)]
         kills = await kill_often(running, config, port, chance)
         load.over = True

@@ -2,7 +2,6 @@
 
 import pytest
 
-from relay.core.action.episode import alert_key
 from relay.core.action.reconcile import (
     APART,
     AbsentAlert,
@@ -18,6 +17,7 @@ from relay.core.action.reconcile import (
     presences,
     reconcile,
 )
+from relay.core.alert import alert_key
 from relay.core.routing.matcher import Matcher
 
 LABELS = {"alertname": "A"}

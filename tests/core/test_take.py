@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from relay.core.action.episode import ShownAlert, alert_key
+from relay.core.action.episode import ShownAlert
 from relay.core.action.take import (
     Already,
     HeldBy,
@@ -19,6 +19,7 @@ from relay.core.action.take import (
     release,
     take,
 )
+from relay.core.alert import alert_key
 
 ANNA, BEN = Holder("Anna", "Anna"), Holder("Ben", "Ben")
 A, B = ShownAlert({"alertname": "A"}, 1000.0), ShownAlert({"alertname": "B"}, 1000.0)

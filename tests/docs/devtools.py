@@ -73,8 +73,10 @@ class Browser:
             pass
 
     async def evaluate(self, expression: str) -> Any:
-        """The value of a JavaScript expression on the page."""
-        found = await self.call("Runtime.evaluate", expression=expression, returnByValue=True)
+        """The value of a JavaScript expression on the page, which may be a promise of it."""
+        found = await self.call(
+            "Runtime.evaluate", expression=expression, returnByValue=True, awaitPromise=True
+        )
         assert "exceptionDetails" not in found, found
         return found["result"].get("value")
 

@@ -31,7 +31,7 @@ PLAIN = """
     callback component failure gateway interaction known member pace
     ping ready receive reconnect session
     strict
-    postgres sql
+    admin flow minute postgres sql unspread
     sandbox save schema secret send shape shared side situation span sqlite start state status
     storage store style table telegram template text thread time tls to too topic transaction
     turn unit use user version wait webhook whole writer writing

@@ -7,6 +7,7 @@ import re
 import stat
 from pathlib import Path
 
+import aiohttp
 import pytest
 
 from relay import __version__
@@ -152,7 +153,9 @@ async def test_the_relay_at_work_syncs_each_commit_as_the_storage_does_that_surv
     sandbox: Sandbox, tmp_path: Path
 ) -> None:
     async with life(sandbox, tmp_path) as here:
-        db = here.running._store._db
+        store = here.running._store
+        assert isinstance(store, SqliteStore)
+        db = store._db
         found = await here.running._writer.run(
             lambda: [
                 db.execute(f"PRAGMA {setting}").fetchone()
@@ -207,3 +210,34 @@ async def test_an_address_in_use_is_told_with_what_to_do(sandbox: Sandbox, tmp_p
     words = r": Address already in use; name another address with --web\.listen-address$"
     with pytest.raises(CannotStart, match=words):
         await app.start()
+
+
+async def test_a_reload_fails_on_a_faulty_web_configuration_and_tells_the_faults_of_both_files(
+    tmp_path: Path,
+) -> None:
+    file, web = tmp_path / "relay.yml", tmp_path / "web.yml"
+    file.write_text(GOOD)
+    token = tmp_path / "token"
+    token.write_text("secret")
+    web.write_text(f"bearer_token_files: [{token}]\n")
+    app = App(Options(file, tmp_path / "data", port=0, web_config_file=web))
+    address = await app.start()
+    headers = {"Authorization": "Bearer secret"}
+    try:
+        async with aiohttp.ClientSession(f"http://{address}", headers=headers) as relay:
+            for _ in range(2):
+                web.write_text("bearer_token_fils: [token]\n")
+                async with relay.post("/-/reload") as answer:
+                    assert answer.status == 500
+                    assert 'did you mean "bearer_token_files"' in await answer.text()
+            file.write_text(GOOD.replace("receiver: ops", "reciever: ops"))
+            assert [line.split(":")[0] for line in await app.reload()] == [str(file), str(web)]
+            file.write_text(GOOD)
+            token.write_text("two words")
+            web.write_text(f"bearer_token_files: [{token}]\n")
+            assert "one bearer token" in (await app.reload())[0]
+            token.write_text("other")
+            assert await app.reload() == ()
+            assert (await relay.post("/-/reload")).status == 401
+    finally:
+        await app.stop()

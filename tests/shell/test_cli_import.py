@@ -12,6 +12,7 @@ import pytest
 from relay.__main__ import main
 from relay.config.go.parser import parse
 from relay.config.go.translate import translate
+from relay.core.text.markup import MarkupName
 from relay.core.text.markup import parse as parse_markup
 from tests import canary
 from tests.need import need_program
@@ -20,12 +21,18 @@ from tests.shared import need_case
 GO = Path(__file__).parents[1] / "importing" / "go"
 TEXTS = {
     "sections": ("telegram", {"body": '{{ template "chat.sections" . }}'}),
+    "entities": ("telegram", {"body": '{{ template "chat.entities" . }}'}),
+    "redefined": ("telegram", {"body": '{{ template "telegram.default.message" . }}'}),
     "lines": ("telegram", {}),
     "titles": (
         "discord",
         {"title": '{{ template "chat.title" . }}', "body": '{{ template "chat.message" . }}'},
     ),
 }
+
+WRITTEN: dict[str, MarkupName] = {
+    "sections": "html", "entities": "html", "redefined": "markdownv2",
+}  # fmt: skip
 
 
 def imported(file: Path, folder: Path, capsys: pytest.CaptureFixture[str]) -> str:
@@ -63,7 +70,7 @@ def test_a_translated_message_says_what_alertmanager_says(
         else {"body": body["text"]}
     )
     for name, text in expected.items():
-        as_shown = parse_markup(text, "html").text if case == "sections" else text
+        as_shown = parse_markup(text, WRITTEN[case]).text if case in WRITTEN else text
         plain = re.sub(r"\\([^\w\s])", r"\1", found[name])  # Discord's escapes
         assert plain.split() == as_shown.split()
 

@@ -10,7 +10,7 @@ import pytest
 from msgspec.structs import replace
 
 from relay.active_config import CurrentConfig
-from relay.clock import steady_clock
+from relay.clock import PARTED, SteadyClock, steady_clock
 from relay.core.active_config import ActiveConfig
 from relay.core.card.card import Card
 from relay.core.card.hours import Hours
@@ -21,18 +21,21 @@ from relay.core.routing.route import Route, Routing
 from relay.core.turn.decide import hours_of
 from relay.operate.clock_watch import ClockWatch
 from relay.sandbox.server import Sandbox
+from relay.store.protocol import StoreError
 from tests.acceptance.life import GROUP, hurry, life
+from tests.acceptance.processes import until
 from tests.build import GROUP as GROUP_ID
 from tests.build import POLICY, T0
 from tests.world import TEMPLATES, telegram_target
 
+HOUR = 3600.0
 YEARS = 10 * 365 * 86400.0
 RELAY = Path(__file__).parent.parent.parent / "relay"
 WALL = re.compile(
     r"\btime\.(time|time_ns|localtime|gmtime|ctime)\b|\.(now|today|utcnow)\((UTC|\))|unixepoch|julianday|CURRENT_TIME|'now'"
 )
 READERS = {
-    "clock.py": 2,  # once, at the start, and to tell how far it is from the steady one
+    "clock.py": 2,  # at the start, and to tell how far it is from the steady one
     "store/sqlite/database.py": 1,  # the name of a file
 }
 
@@ -48,29 +51,100 @@ def test_a_wall_clock_that_jumps_moves_nothing(
     assert abs(clock() - wall) < 60
 
 
-@pytest.mark.parametrize("jump", [3 * 3600.0, -3 * 3600.0])
-def test_hours_follow_a_clock_that_was_set_and_waits_do_not(jump: float) -> None:
-    config = CurrentConfig(ActiveConfig(Routing(Route("ops"), {}), TEMPLATES))
-    events: list[Event] = []
-    woken: list[bool] = []
-    wall = T0
-    watch = ClockWatch(lambda: T0, lambda: wall, events.append, config, lambda: woken.append(True))
-    wall = T0 + 25.0
-    watch.look()
-    assert events == []
-    wall = T0 + jump
-    for _ in range(3):
-        watch.look()
-    assert events == [ClockChanged(jump)]
-    assert config.current.wall_ahead == jump
-    assert len(woken) == 1
-    config.load(config.current)  # a reload keeps it
-    assert config.current.wall_ahead == jump
-    wall = T0 + 1.0
-    watch.look()
-    assert events[1:] == [ClockChanged(0.0)]
-    notices = [notice_of(event) for event in events]
+class Clocks:
+    """A clock on the wall that somebody sets, one that goes on by itself, and their watch."""
+
+    def __init__(self) -> None:
+        self.wall, self.ticks = T0, 0.0
+        self.steady = SteadyClock(lambda: self.wall, lambda: self.ticks)
+        self.config = CurrentConfig(ActiveConfig(Routing(Route("ops"), {}), TEMPLATES))
+        self.events: list[Event] = []
+        self.woken = 0
+        self.full = False
+        self.watch = ClockWatch(
+            self.steady, lambda: self.wall, self.events.append, self.config, self._wake, self._join
+        )
+
+    def _wake(self) -> None:
+        self.woken += 1
+
+    async def _join(self, seconds: float) -> None:
+        if self.full:
+            raise StoreError("the disk is full")
+        self.steady.jump(seconds)
+
+    async def after(self, seconds: float) -> None:
+        """Time goes on, and the watch looks."""
+        self.wall, self.ticks = self.wall + seconds, self.ticks + seconds
+        await self.watch.look()
+
+    @property
+    def apart(self) -> float:
+        return self.wall - self.steady()
+
+
+async def test_a_clock_that_is_set_forward_is_said_and_joined_at_once() -> None:
+    clocks = Clocks()
+    clocks.wall += 25.0
+    await clocks.after(10)
+    assert clocks.events == []
+    clocks.wall += 3 * HOUR
+    await clocks.after(10)
+    assert clocks.events == [ClockChanged(3 * HOUR + 25), ClockChanged(0.0)]
+    assert (clocks.apart, clocks.config.current.wall_ahead) == (0.0, 0.0)
+    assert clocks.woken == 2
+    notices = [notice_of(event) for event in clocks.events]
     assert [notice and notice.firing for notice in notices] == [True, False]
+
+
+async def test_what_cannot_be_joined_now_is_tried_again_and_said_once() -> None:
+    clocks = Clocks()
+    clocks.full, clocks.wall = True, T0 + HOUR
+    for _ in range(3):
+        with pytest.raises(StoreError):
+            await clocks.after(10)
+    assert clocks.events == [ClockChanged(HOUR)]
+    assert clocks.config.current.wall_ahead == HOUR  # hours follow it meanwhile
+    clocks.full = False
+    await clocks.after(10)
+    assert (clocks.events[1:], clocks.apart) == ([ClockChanged(0.0)], 0.0)
+
+
+async def test_a_clock_that_is_set_back_is_said_and_waited_for_and_no_wait_ends_early() -> None:
+    clocks = Clocks()
+    clocks.wall -= HOUR
+    before = clocks.steady()
+    for _ in range(4 * 360):
+        await clocks.after(10)
+        assert clocks.config.current.wall_ahead == pytest.approx(clocks.apart, abs=PARTED)
+        assert 7.0 <= clocks.steady() - before <= 10.0
+        before = clocks.steady()
+    await clocks.after(10)
+    assert clocks.apart == pytest.approx(0.0, abs=0.01)
+    assert clocks.events == [ClockChanged(-HOUR), ClockChanged(0.0)]
+    assert clocks.config.current.wall_ahead == 0.0
+
+
+async def test_a_clock_that_is_set_right_while_it_is_waited_for_is_joined() -> None:
+    clocks = Clocks()
+    clocks.wall -= HOUR
+    await clocks.after(10)
+    clocks.wall = clocks.steady()
+    for _ in range(6):
+        await clocks.after(10)
+    assert clocks.apart == pytest.approx(0.0, abs=3)
+    assert clocks.events == [ClockChanged(-HOUR), ClockChanged(0.0)]
+
+
+async def test_for_years_nobody_waits_but_hours_follow() -> None:
+    clocks = Clocks()
+    clocks.wall -= YEARS
+    await clocks.after(10)
+    await clocks.after(10)
+    assert clocks.steady() == T0 + 20
+    assert clocks.events == [ClockChanged(-YEARS)]
+    clocks.config.load(clocks.config.current)  # a reload keeps it
+    assert clocks.config.current.wall_ahead == -YEARS
 
 
 @pytest.mark.parametrize("ahead", [0.0, 3 * 3600.0, -3 * 3600.0])
@@ -116,6 +190,29 @@ async def test_a_relay_that_starts_after_a_clock_was_ahead_says_so_and_delivers_
     assert "the clock was ahead, its times are moved back" in [
         e.message for e in here.events if isinstance(e, Noted)
     ]
+
+
+async def test_a_clock_set_forward_under_a_relay_is_joined_and_no_retry_after_ends_early(
+    sandbox: Sandbox, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with life(sandbox, tmp_path, rates="chat: 1/10ms") as here:
+        hurry(sandbox.telegram.chats[GROUP])
+        sandbox.faults.add("telegram", str(GROUP), "429", count=1, seconds=2.0)
+        await here.post("db-1")
+        await until("it was refused", lambda: bool(sandbox.faults.struck), within=5)
+        refused, right = time.monotonic(), time.time
+        monkeypatch.setattr(time, "time", lambda: right() + 3 * HOUR)
+        assert here.running._clock_watch
+        await here.running._clock_watch.look()
+        assert abs(here.running._clock() - time.time()) < 1
+        await here.shows(GROUP, "db-1")
+        assert time.monotonic() - refused >= 1.9
+
+        async def told() -> bool:
+            return [row.delivered for row in await here.running.balance()] == [1]
+
+        await until("it is settled", told, within=5)
+        assert "late" not in sandbox.telegram.transcript(GROUP)
 
 
 def test_nothing_of_a_relay_at_work_reads_the_clock_on_the_wall() -> None:

@@ -94,7 +94,9 @@ async def test_what_waits_longer_than_it_may_expires_is_counted_and_told(house: 
     await house.round()
     (row,) = house.store.balance()
     assert (row.expired, row.pending, row.lost) == (1, 1, 0)
-    assert house.events == [Settled("telegram", "ops", "expired", 1, why="expire_after")]
+    assert house.events == [
+        Settled("telegram", "ops", "expired", 1, why="expire_after", lost="warning Disk · a")
+    ]
 
 
 async def test_after_a_long_stop_every_chat_has_its_chance_before_anything_expires(

@@ -164,6 +164,7 @@ async def test_an_address_to_which_links_are_left_out_is_warned_of_once(relay: R
     posted["alerts"][0]["generatorURL"] = "http://prometheus:9090/graph?g0.expr=up"
     for _ in range(2):
         await relay.post(json.dumps(posted).encode())
+    relay.intake.tell()
     warned = [
         dict(event.values)["write"]
         for event in relay.events

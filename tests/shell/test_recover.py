@@ -158,6 +158,7 @@ async def test_a_storage_that_is_damaged_at_work_is_told_of_in_the_loop_and_cost
     )
     address = await app.start()
     await app.balance()
+    assert isinstance(app._store, SqliteStore)
     app._store._db.execute("PRAGMA cache_size=1")
     overwrite(Path("data") / DATABASE, 4096, random.Random(1).randbytes(4096 * 40))
     alerts = [

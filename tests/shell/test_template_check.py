@@ -14,7 +14,7 @@ from relay.config.template_uses import TemplateCheck
 from relay.core.template import template
 from relay.settings import load as settings
 from relay.settings import template_check as template_process
-from relay.settings.template_check import Bounds
+from relay.settings.bounded import Bounds
 
 BUILTIN = tuple(
     (path.name, path.read_text(encoding="utf-8")) for path in sorted(settings.BUILTIN.glob("*.j2"))

@@ -1,8 +1,5 @@
 """What every store engine must do for acting from the chat."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import pytest
 from msgspec.structs import replace
 
@@ -25,8 +22,8 @@ from relay.core.text.richtext import RichText
 from relay.core.turn.change import CardChange
 from relay.store.acting import ActingStore
 from relay.store.protocol import Store
-from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, T0, TELEGRAM, alert, notification
+from tests.store.conftest import Reopen
 from tests.store.held import own, settle
 from tests.store.test_store import fold_all, new_payload, result, shown
 
@@ -38,14 +35,13 @@ BY_BEN = Suppressed("silenced", T0 + 60, "Ben", "deploy", "s1")
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[Store]:
+def store(reopen: Reopen) -> Store:
     """One card with one firing alert, whose message is number 7."""
-    opened = SqliteStore(tmp_path / "relay.db")
+    opened = reopen()
     opened.accept([new_payload(TELEGRAM)])
     opened.spread()
     settle(opened, result(shown(fold_all(opened, TELEGRAM))))
-    yield opened
-    opened.close()
+    return opened
 
 
 @pytest.fixture
@@ -175,15 +171,13 @@ def test_a_question_is_answered_once_and_in_time(acting: ActingStore) -> None:
         assert acting.take_question(HERE, T0) is None
 
 
-def test_the_key_of_buttons_and_a_session_outlive_the_process(tmp_path: Path) -> None:
-    first = SqliteStore(tmp_path / "relay.db")
+def test_the_key_of_buttons_and_a_session_outlive_the_process(reopen: Reopen) -> None:
+    first = reopen()
     key = first.batch([first.acting.button_key])
     first.batch([lambda: first.acting.keep_session("7", b"{}")])
-    first.close()
-    second = SqliteStore(tmp_path / "relay.db")
+    second = reopen()
     assert second.batch([second.acting.button_key]) == key
     assert second.acting.session("7") == b"{}"
-    second.close()
 
 
 def test_a_heartbeat_that_was_told_as_lost_keeps_the_first_moment_it_came_again(

@@ -1,8 +1,5 @@
 """Budgets that lanes share: taken by one transaction, in the order of urgency and age."""
 
-from collections.abc import Iterator
-
-import pytest
 from msgspec.structs import replace
 
 from relay.core.budget import Block, Limit
@@ -13,19 +10,11 @@ from relay.core.routing.lane import LaneKey
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.store.protocol import Attempt, Begun, Denied, Store
 from relay.store.sql.budgets import PATIENCE, YIELD
-from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, T0, TELEGRAM
 from tests.store.held import begin, settle
 
 ONE = (Limit("chat", 1, 10.0),)
 TWO = (Limit("chat", 2, 10.0),)
-
-
-@pytest.fixture
-def store() -> Iterator[Store]:
-    opened = SqliteStore(":memory:")
-    yield opened
-    opened.close()
 
 
 def lane(thread: str) -> LaneKey:

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
+from relay.core.action.escalation import EscalationClock
+from relay.core.action.heartbeat import Beat
 from relay.core.bot.people import UpdateEffects
 from relay.core.bot.update import PollState
 from relay.core.budget import Block, Limit
@@ -23,6 +25,7 @@ from tests.store.held import begin, own, settle
 from tests.store.test_people import BOT, OWN, SAYING, take
 from tests.store.test_store import SIZE, fold_all, new_payload, result, shown
 
+HOURS = 3 * 3600.0
 YEARS = 10 * 365 * 86400.0
 THEN = T0 + YEARS
 LIMIT = Limit("chat", 1, 1.1)
@@ -164,3 +167,40 @@ def test_where_no_clock_was_ahead_nothing_is_touched(store: Store) -> None:
 def test_it_is_done_once(store: Store) -> None:
     store.accept([new_payload(TELEGRAM, at=THEN)])
     assert (store.move_times_back(T0), store.move_times_back(T0)) == (YEARS, 0.0)
+
+
+def test_where_the_clock_is_moved_on_all_that_waits_waits_as_long_as_it_would_have(
+    store: Store,
+) -> None:
+    store.accept([new_payload(TELEGRAM, at=T0)])
+    begin(store, ATTEMPT, (LIMIT,), T0)
+    state = LaneState(down=Down("kicked", T0 - 5, T0 + 300), retry_at=T0 + 4, trouble_since=T0 - 5)
+    card = replace(fold_all(store, TELEGRAM, due=T0 + 9), waiting_since=T0, heard_at=T0)
+    change = CardChange(card, T0 + 9, urgent=False)
+    settle(store, AttemptResult(TELEGRAM, state, change, T0, (Block(("chat",), T0, 30),)))
+    store.move_times_on(HOURS)
+    assert begin(store, ATTEMPT, (LIMIT,), T0 + HOURS + 29) == Denied(T0 + HOURS + 30)
+    claim, down = store.claim(own(store, TELEGRAM), T0 + HOURS, 9), Down("kicked", T0 - 5, T0 + 300)
+    assert claim.next_due == T0 + HOURS + 9
+    moved = replace(down, since=down.since + HOURS, probe_at=T0 + HOURS + 300)
+    assert claim.state.down == moved
+    assert (claim.state.retry_at, claim.state.trouble_until) == (T0 + HOURS + 4, 0.0)
+    kept = store.card(TELEGRAM, GROUP, "")
+    assert kept is not None
+    assert (kept.waiting_since, kept.heard_at, kept.closed_at) == (T0 + HOURS, T0 + HOURS, None)
+    assert [row.oldest_pending for row in store.balance()] == [T0 + HOURS]
+
+
+def test_where_the_clock_is_moved_on_no_heartbeat_is_lost_and_no_step_comes_early(
+    store: Store,
+) -> None:
+    store.accept([new_payload(TELEGRAM, at=T0)])
+    store.acting.keep_beat(Beat("prometheus", (), T0))
+    clock = EscalationClock("ops", "", "a", T0 - 60, T0)
+    store.acting.keep_clock(TELEGRAM, clock, T0 + 600)
+    store.move_times_on(HOURS)
+    assert [beat.seen_at for beat in store.acting.beats()] == [T0 + HOURS]
+    kept = store.acting.clocks("ops", "", ["a"])["a"]
+    assert (kept.starts_at, kept.started_at) == (T0 - 60, T0 + HOURS)
+    assert store.acting.clocks_due(T0 + HOURS + 599, 9) == ()
+    assert len(store.acting.clocks_due(T0 + HOURS + 600, 9)) == 1

@@ -18,17 +18,13 @@ from relay.core.routing.route import Discarded
 from relay.core.told_history import told
 from relay.store.acting import PressRow
 from relay.store.history import REFUSALS_KEPT, HistoryPage, HistoryQuery
-from relay.store.protocol import NewPayload, StoreError
+from relay.store.protocol import NewPayload, Store, StoreError
 from relay.store.sql import history, overview, purge
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM, alert, notification
-from tests.store.held import settle
+from tests.store.conftest import Engine
+from tests.store.held import own, settle
 from tests.store.test_store import fold_all, new_payload, result, shown
-
-
-@pytest.fixture
-def store() -> SqliteStore:
-    return SqliteStore(":memory:")
 
 
 def discarded(number: int, name: str = "Noise") -> NewPayload:
@@ -43,14 +39,14 @@ def refusal(number: int) -> Refusal:
     return Refusal(T0 + number, "eu", 400, "not JSON", 7, "10.0.0.1")
 
 
-def all_of(store: SqliteStore, query: HistoryQuery) -> list[HistoryPage]:
+def all_of(store: Store, query: HistoryQuery) -> list[HistoryPage]:
     pages = [store.history(query)]
     while pages[-1].next:
         pages.append(store.history(replace(query, after=pages[-1].next)))
     return pages
 
 
-def test_pages_go_from_the_newest_back_and_name_everything_once(store: SqliteStore) -> None:
+def test_pages_go_from_the_newest_back_and_name_everything_once(store: Store) -> None:
     for number in range(0, 30, 3):
         store.accept([new_payload(TELEGRAM, DISCORD, at=T0 + number)])
         store.accept([discarded(number + 1)])
@@ -82,14 +78,14 @@ def test_pages_go_from_the_newest_back_and_name_everything_once(store: SqliteSto
         (HistoryQuery(source=""), 3),
     ],
 )
-def test_what_is_asked_for_is_found(store: SqliteStore, query: HistoryQuery, count: int) -> None:
+def test_what_is_asked_for_is_found(store: Store, query: HistoryQuery, count: int) -> None:
     store.accept([new_payload(TELEGRAM, DISCORD, at=T0 + 10)])
     store.accept([discarded(20)])
     store.refused([refusal(30), refusal(40)])
     assert sum(len(page.rows) for page in all_of(store, query)) == count
 
 
-def test_a_trace_has_the_configuration_that_routed(store: SqliteStore) -> None:
+def test_a_trace_has_the_configuration_that_routed(store: Store) -> None:
     assert store.configured("abc", T0 - 5) == 1
     assert store.configured("abc", T0 - 4) == 1
     assert store.configured("def", T0 - 3) == 2
@@ -104,7 +100,7 @@ def test_a_trace_has_the_configuration_that_routed(store: SqliteStore) -> None:
     assert [(each.receiver, each.route) for each in first.discarded] == [("null", "2 relay.yml:12")]
 
 
-def test_an_ended_delivery_has_its_time_and_message(store: SqliteStore) -> None:
+def test_an_ended_delivery_has_its_time_and_message(store: Store) -> None:
     store.accept([new_payload(TELEGRAM)])
     card = fold_all(store, TELEGRAM)
     settle(store, replace(result(shown(card), now=T0 + 10), shown=True))
@@ -117,14 +113,14 @@ def test_an_ended_delivery_has_its_time_and_message(store: SqliteStore) -> None:
     )
 
 
-def test_refusals_are_bounded(store: SqliteStore) -> None:
+def test_refusals_are_bounded(store: Store) -> None:
     store.refused([refusal(number) for number in range(REFUSALS_KEPT + 50)])
     rows = [row for page in all_of(store, HistoryQuery(outcome="refused")) for row in page.rows]
     assert len(rows) == REFUSALS_KEPT
     assert rows[-1].at == T0 + 50
 
 
-def press(store: SqliteStore, number: int) -> None:
+def press(store: Engine, number: int) -> None:
     row = PressRow("telegram", "12345", "Anna", "-1001", "7", "take", "done", ("f",), "taken")
     store._db.execute(
         "INSERT INTO press (key, at, source, alert, body) VALUES (?, ?, '', 'f', ?)",
@@ -132,7 +128,7 @@ def press(store: SqliteStore, number: int) -> None:
     )
 
 
-def test_presses_stand_among_the_rest_in_order_and_page_by_page(store: SqliteStore) -> None:
+def test_presses_stand_among_the_rest_in_order_and_page_by_page(store: Engine) -> None:
     store.accept([discarded(15)])
     store.refused([refusal(25)])
     for number in (10, 20, 30):
@@ -147,7 +143,7 @@ def test_presses_stand_among_the_rest_in_order_and_page_by_page(store: SqliteSto
 
 
 def test_payloads_without_deliveries_are_the_first_to_go(
-    store: SqliteStore, monkeypatch: pytest.MonkeyPatch
+    store: Engine, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(purge, "BARE_KEPT", 5)
     store.accept([new_payload(TELEGRAM, at=T0)])
@@ -165,7 +161,7 @@ def test_payloads_without_deliveries_are_the_first_to_go(
     assert len(store.history(HistoryQuery()).rows) == 1
 
 
-def test_what_is_too_old_is_forgotten_with_its_names(store: SqliteStore) -> None:
+def test_what_is_too_old_is_forgotten_with_its_names(store: Store) -> None:
     store.accept([discarded(1)])
     store.refused([refusal(1)])
     while store.purge(T0 + 100, 1 << 30, 50):
@@ -175,7 +171,7 @@ def test_what_is_too_old_is_forgotten_with_its_names(store: SqliteStore) -> None
     assert store.last_heard("Noise", None).sources == (("", T0 + 1),)
 
 
-def test_stored_payloads_come_oldest_first_and_whole(store: SqliteStore) -> None:
+def test_stored_payloads_come_oldest_first_and_whole(store: Store) -> None:
     for number in range(12):
         store.accept([discarded(number)])
     found = store.stored_payloads(T0 + 4)
@@ -199,7 +195,8 @@ STATEMENTS = {
 
 
 @pytest.mark.parametrize("sql", STATEMENTS)
-def test_no_statement_reads_all_that_is_kept(store: SqliteStore, sql: str) -> None:
+def test_no_statement_reads_all_that_is_kept(sql: str) -> None:
+    store = SqliteStore(":memory:")
     plans = store._db.execute(f"EXPLAIN QUERY PLAN {sql}", STATEMENTS[sql])
     plan = [str(step[-1]) for step in plans.fetchall()]
     assert plan
@@ -278,3 +275,40 @@ def test_a_backup_that_fails_leaves_no_file(tmp_path: Path) -> None:
     with pytest.raises((StoreError, sqlite3.ProgrammingError)):
         store.backup(tmp_path / "copy.db")
     assert not (tmp_path / "copy.db").exists()
+
+
+def test_a_chat_has_the_receivers_of_what_came_last_also_where_nothing_waits(
+    store: SqliteStore,
+) -> None:
+    store.accept([new_payload(TELEGRAM, at=T0)])
+    (chat,) = store.standing_now().chats
+    assert (chat.receivers, chat.pending) == (("ops",), 1)
+    store.dismiss(own(store, TELEGRAM), [1], "dead", "test", T0 + 1)
+    (chat,) = store.standing_now().chats
+    assert (chat.receivers, chat.pending) == (("ops",), 0)
+
+
+def test_the_backlog_of_each_minute_is_what_was_pending_at_its_end(store: SqliteStore) -> None:
+    since = T0 + 600
+    for seq, (at, ended) in enumerate(
+        [
+            (T0, since + 90),  # accepted before the first minute
+            (T0, since - 1),  # over before it
+            (since + 10, since + 20),
+            (since + 10, since + 150),
+            (since + 70, None),
+            (T0, None),
+        ],
+        1,
+    ):
+        store.accept([new_payload(TELEGRAM, at=at)])
+        if ended:
+            store.dismiss(own(store, TELEGRAM), [seq], "dead", "test", ended)
+    minutes = store.per_minute(since, 4)
+    assert [each.backlog for each in minutes] == [3, 3, 2, 2]
+    assert [(each.payloads, each.deliveries) for each in minutes] == [
+        (2, 2),
+        (1, 0),
+        (0, 0),
+        (0, 0),
+    ]

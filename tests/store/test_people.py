@@ -1,10 +1,6 @@
 """What every store engine must do for people and chats, as laws over whole transactions."""
 
-from collections.abc import Iterator
-from pathlib import Path
-
 import msgspec
-import pytest
 from msgspec.structs import replace
 
 from relay.core.alert import Alert
@@ -22,8 +18,8 @@ from relay.core.text.richtext import RichText
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.store.people import BOT_REPLY_SECONDS
 from relay.store.protocol import Attempt, Begun, Denied, NewPayload, Store
-from relay.store.sqlite.store import SqliteStore
 from tests.build import GROUP, POLICY, T0, alert, arriving, notification
+from tests.store.conftest import Reopen
 from tests.store.held import begin, own, settle
 
 BOT = BotId("http://127.0.0.1:1", "111")
@@ -36,18 +32,6 @@ OWN = subscribe(INVITE, ADA, "", 555, "en", T0, "555")
 GROUPS = subscribe(INVITE, TEAM, "", 555, "", T0, "-5")
 SAYING = BotReply("555", "", "9", 555, RichText("hello"))
 LIMITS = (Limit("chat", 1, 1.1), Limit("group", 4, 60.0))
-
-
-@pytest.fixture
-def data_dir(tmp_path: Path) -> Path:
-    return tmp_path
-
-
-@pytest.fixture(params=["sqlite"])
-def store(request: pytest.FixtureRequest, data_dir: Path) -> Iterator[Store]:
-    opened = {"sqlite": SqliteStore}[str(request.param)](data_dir / "relay.db")
-    yield opened
-    opened.close()
 
 
 def take(store: Store, number: int = 7, bot: BotId = BOT, **effects: object) -> tuple[LaneKey, ...]:
@@ -115,15 +99,14 @@ def test_a_job_that_fails_keeps_neither_the_number_nor_the_effects(store: Store)
     )
 
 
-def test_everything_is_there_after_a_restart(data_dir: Path) -> None:
-    first = SqliteStore(data_dir / "again.db")
+def test_everything_is_there_after_a_restart(reopen: Reopen) -> None:
+    first = reopen()
     entry = ChatEntry(BOT, TEAM, topics=(Topic("7", "db"),))
     first.batch(
         [lambda: first.people.create_invite(INVITE), lambda: take(first, added=OWN, entry=entry)]
     )
     first.batch([lambda: take(first, 8, bot_replies=(SAYING,))])
-    first.close()
-    second = SqliteStore(data_dir / "again.db")
+    second = reopen()
     again = second.people
     assert (again.invites(), again.subscriptions(), again.chats()) == ((INVITE,), (OWN,), (entry,))
     assert [each.bot_reply for each in again.bot_replies()] == [SAYING]

@@ -4,7 +4,6 @@ the chats show.
 
 import contextlib
 import sqlite3
-from collections.abc import Iterator
 
 import msgspec
 import pytest
@@ -26,14 +25,6 @@ from tests.store.held import own, settle
 from tests.store.test_store import accepted, fold_all, new_payload, result, shown
 
 OTHER = GroupId("", "relay", "other")
-
-
-@pytest.fixture(params=[SqliteStore])
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    engine: type[SqliteStore] = request.param
-    opened = engine(":memory:")
-    yield opened
-    opened.close()
 
 
 def page(store: Store, query: Query | None = None) -> Page:

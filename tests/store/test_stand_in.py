@@ -1,6 +1,6 @@
 """What a fallback gets while a chat is down: each of its deliveries, and each once."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import pytest
 from hypothesis import given, settings
@@ -22,14 +22,6 @@ from tests.store.test_store import accepted, fold_all, new_payload, result, show
 SECOND = replace(DISCORD, account="333")
 SPARES = (DISCORD, SECOND)
 GROUPS = (GroupId("", "relay", "one"), GroupId("", "relay", "two"))
-
-
-@pytest.fixture(params=[SqliteStore])
-def store(request: pytest.FixtureRequest) -> Iterator[Store]:
-    engine: type[SqliteStore] = request.param
-    opened = engine(":memory:")
-    yield opened
-    opened.close()
 
 
 class Arrive(Struct, frozen=True):

@@ -2,22 +2,9 @@
 
 from msgspec import Struct
 
-from relay.core.alert import Labels
+from relay.core.alert import Labels, alert_key
 
-_OFFSET, _PRIME, _SIZE, _SEPARATOR = 0xCBF29CE484222325, 0x100000001B3, 1 << 64, 0xFF
 SAME_START = 120.0  # seconds: a start no further away is a replica's copy, not another episode
-
-
-def alert_key(labels: Labels) -> str:
-    """Alertmanager's fingerprint of a label set, by which an alert is known within its source
-    (github.com/prometheus/common model/signature.go: FNV-1a of the sorted labels).
-    `identity_ignores` has no say here.
-    """
-    total = _OFFSET
-    for name, value in sorted(labels.items()):
-        for byte in (*name.encode(), _SEPARATOR, *value.encode(), _SEPARATOR):
-            total = ((total ^ byte) * _PRIME) % _SIZE
-    return f"{total:016x}"
 
 
 class ShownAlert(Struct, frozen=True):

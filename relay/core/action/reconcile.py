@@ -10,7 +10,7 @@ from typing import Literal
 
 from msgspec import Struct
 
-from relay.core.alert import Labels
+from relay.core.alert import Labels, own_fingerprint
 from relay.core.routing.matcher import Matcher
 
 YOUNG = 300.0  # seconds of uptime within which an absence proves nothing
@@ -119,7 +119,8 @@ def reconcile(
     """Lays a poll over what is known of the alerts that open cards show, by alert key. `names` are
     how cards call alerts, by Alertmanager's fingerprint.
     """
-    seen = {alert.fingerprint: alert for alert in poll.suppressed}
+    seen = {own_fingerprint(alert.labels): alert for alert in poll.suppressed}
+    seen |= {alert.fingerprint: alert for alert in poll.suppressed}
     silences = {silence.id: silence for silence in poll.silences}
     changed: dict[str, Suppressed] = {}
     freed: list[str] = []

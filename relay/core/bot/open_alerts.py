@@ -4,9 +4,10 @@ from collections.abc import Iterable, Sequence
 
 from msgspec import Struct
 
+from relay.core.alert import thing
 from relay.core.card.card import Card, Entry
 from relay.core.card.severity import rank
-from relay.core.card.subject import Subject, differences, severity_word, short, subject, thing
+from relay.core.card.subject import Subject, differences, severity_word, short, subject
 from relay.core.routing.matcher import Matcher, matches
 from relay.core.template.labels_shown import mark, one_line
 from relay.core.template.links import outside

@@ -17,7 +17,7 @@ from relay.core.alert import GroupId, Labels
 from relay.core.card.failures import Failures
 from relay.core.card.severity import rank
 from relay.core.card.step import MessageRef, ReplyKind
-from relay.core.card.view import Change, Round, ShownStatus
+from relay.core.card.view import Change, Round, ShownStatus, WentOn
 
 _ORDER = {"firing": 0, "gone": 1, "resolved": 2}
 
@@ -30,7 +30,9 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     after the hold it fires. `returned`: it is reported again after it was gone. `via`: the group
     that reported it last (hashed), where that is another than the card's. `unproven`: its absence
     follows from a first notification alone. `joined_seq` is the delivery with which its episode
-    came to the card, 0 unknown.
+    came to the card, 0 unknown. `given` is its sender's fingerprint, where that is another.
+    `thing`: alerts with the same one have one line in the chat (see `thing_key`). `follows`: the
+    alert in whose place it fires, of the same identity.
     """
 
     fingerprint: str
@@ -50,6 +52,9 @@ class Entry(Struct, frozen=True, omit_defaults=True):
     via: str = ""
     unproven: bool = False
     joined_seq: int = 0
+    given: str = ""
+    thing: str = ""
+    follows: str = ""
 
     @property
     def severity(self) -> str:
@@ -155,6 +160,7 @@ class Card(Struct, frozen=True, omit_defaults=True):
     counted_seq: int = 0
     acting: ActingMarks = NO_MARKS
     escalated_at: float = 0.0
+    went_on: tuple[WentOn, ...] = ()
     left: MessageRef | None = None
 
 
@@ -184,6 +190,7 @@ def mark(card: Card) -> str:
     visible = [(e.fingerprint, e.status, e.starts_at, e.ends_at) for e in card.entries]
     told: tuple[object, ...] = (visible, card.stale, card.head.truncated, len(card.rounds))
     told = (*told, card.refreshed) if card.refreshed else told
+    told = (*told, card.went_on) if card.went_on else told
     acting = replace(card.acting, lost=None) if card.acting.lost else card.acting
     state = msgspec.json.encode(told if acting == NO_MARKS else (*told, acting))
     return blake2b(state, digest_size=12).hexdigest()

@@ -29,9 +29,24 @@ def reported(old: Entry | None, alert: Alert, at: float, via: str = "") -> Entry
     if old is None or is_new_episode(old, alert):
         ends_at = alert.ends_at if alert.status == "resolved" else None
         return _new(alert, at, via, alert.status, ends_at)
-    said = replace(
+    said = _said(old, alert, at, via)
+    return _ended(said, old, alert, at) if alert.status == "resolved" else _fired(said, old, alert)
+
+
+def continued(old: Entry, alert: Alert, at: float, via: str) -> Entry:
+    """The alert that fires in place of another of the same identity, whose episode it goes on
+    with.
+    """
+    firing = replace(old, status="firing", ends_at=None, held_since=None)
+    said = _fired(_said(firing, alert, at, via), firing, alert)
+    return replace(said, starts_at=old.starts_at, joined_at=old.joined_at, follows=old.fingerprint)
+
+
+def _said(old: Entry, alert: Alert, at: float, via: str) -> Entry:
+    return replace(
         old,
         fingerprint=alert.fingerprint,
+        given=alert.given,
         labels=alert.labels,
         annotations=alert.annotations,
         generator_url=alert.generator_url,
@@ -40,15 +55,6 @@ def reported(old: Entry | None, alert: Alert, at: float, via: str = "") -> Entry
         absent_since=None,
         unproven=False,
     )
-    return _ended(said, old, alert, at) if alert.status == "resolved" else _fired(said, old, alert)
-
-
-def continued(old: Entry, alert: Alert, at: float, via: str) -> Entry:
-    """The alert that fires in place of another of the same identity, whose episode it goes on
-    with.
-    """
-    said = reported(replace(old, status="firing", ends_at=None, held_since=None), alert, at, via)
-    return replace(said, starts_at=old.starts_at, joined_at=old.joined_at)
 
 
 def is_new_episode(old: Entry, alert: Alert) -> bool:
@@ -107,6 +113,7 @@ def _new(
     ended = (ends_at or at) if now_status == "resolved" else None
     return Entry(
         fingerprint=alert.fingerprint,
+        given=alert.given,
         status=now_status,
         labels=alert.labels,
         annotations=alert.annotations,

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.alert import Alert, Labels, identity
+from relay.core.alert import Alert, Labels, identity, thing, thing_key
 from relay.core.card.card import (
     Card,
     Entry,
@@ -22,7 +22,6 @@ from relay.core.card.card import (
 from relay.core.card.entry import absent, continued, fires, goes_on, is_new_episode, reported, ripe
 from relay.core.card.entry import ripens_at as entry_ripens_at
 from relay.core.card.severity import rank
-from relay.core.card.subject import thing
 from relay.core.card.view import Change, Round
 from relay.core.routing.lane import Policy
 
@@ -209,10 +208,16 @@ def _lay(card: Card, delivery: Arriving, policy: Policy) -> tuple[bool, Card]:
         else:
             new = reported(old, alert, at, via)
         new = _said_by(old, new, delivery.head.external_url)
+        if not new.thing:
+            new = replace(new, thing=thing_key(alert.labels, policy.identity_ignores))
         changed = (
-            changed or old is None or _state(old) != _state(new) or new.held_since != old.held_since
+            changed
+            or old is None
+            or before is not None
+            or _state(old) != _state(new)
+            or new.held_since != old.held_since
         )
-        if fires(new) and old is not None and is_new_episode(old, alert):
+        if fires(new) and old is not None and before is None and is_new_episode(old, alert):
             anew.append(alert.fingerprint)
             new = replace(new, joined_seq=delivery.seq)
         elif fires(new) and before is None and (old is None or not fires(old)):
@@ -356,7 +361,7 @@ def _fire(
         return _owe(replace(card, change="again"), again, wanted=True)
     if anew:
         card = _owe(replace(card, change="again"), OwedReply("again", tuple(anew), at), wanted=True)
-    raised, joined = _risen(card, before, fresh)
+    raised, joined = _risen(card, before, fresh, policy.identity_ignores)
     if raised:
         card = _owe(card, OwedReply("raised", raised, at), wanted=policy.lifecycle.reply_joined)
     if joined:
@@ -365,14 +370,14 @@ def _fire(
 
 
 def _risen(
-    card: Card, before: Card, fresh: Sequence[str]
+    card: Card, before: Card, fresh: Sequence[str], ignores: Set[str]
 ) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """Of the alerts that fire now: those that fired with a lower severity, and those that are
     news. One that fired with a higher severity already is neither."""
     known: dict[frozenset[tuple[str, str]], int] = {}
     for entry in before.entries[:DETAILED]:
         if fires(entry):
-            key = thing(entry.labels)
+            key = thing(entry.labels, ignores)
             known[key] = min(rank(entry.severity), known.get(key, rank(entry.severity)))
     news = set(fresh)
     raised: list[str] = []
@@ -380,7 +385,7 @@ def _risen(
     for entry in card.entries:
         if entry.fingerprint not in news:
             continue
-        had = known.get(thing(entry.labels))
+        had = known.get(thing(entry.labels, ignores))
         if had is None:
             joined.append(entry.fingerprint)
         elif rank(entry.severity) < had:

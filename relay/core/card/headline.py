@@ -1,8 +1,9 @@
 """A card in one line of plain text, for notices and the log."""
 
+from relay.core.alert import thing
 from relay.core.card.card import Card
 from relay.core.card.severity import rank
-from relay.core.card.subject import severity_word, short, subject, thing
+from relay.core.card.subject import severity_word, short, subject
 
 _SEEN = 20  # alerts that are asked what they share
 

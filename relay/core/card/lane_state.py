@@ -33,7 +33,9 @@ class LaneState(Struct, frozen=True):
     cards that failed first then (see `failures.name_of`); once they are several no call is made
     before `retry_at`, but from `fresh_at` on for a card that never failed. `passed_at`: the
     platform last answered for a card; `recovered_at`: it did so after several had failed.
-    `trouble`, its cause and its times explain lateness.
+    `trouble`, its cause and its times explain lateness. `suspected` are words (checksums) that only
+    cards held whose calls failed, the last one at `suspected_at` (see `suspicion`); `hung`: one of
+    those calls took long.
     """
 
     chat: str = ""
@@ -53,6 +55,9 @@ class LaneState(Struct, frozen=True):
     passed_at: float = 0.0
     recovered_at: float = 0.0
     kind: str = ""
+    suspected: tuple[int, ...] = ()
+    suspected_at: float = 0.0
+    hung: bool = False
 
 
 def taking_over(state: LaneState, left: LaneState) -> LaneState:

@@ -11,7 +11,7 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
-from relay.core.alert import Labels
+from relay.core.alert import REPLICAS, Labels
 from relay.core.text.richtext import clean
 
 # The names of labels, the most telling first within each tuple. `exported_...` is what Prometheus
@@ -60,8 +60,7 @@ _MANNERS = (
     "short", "window", "quantile", "le", "endpoint", "metrics_path", "scheme", "fstype",
     "datasource_uid", "ref_id",
 )  # fmt: skip
-_REPLICAS = frozenset({"prometheus", "prometheus_replica", "replica", "__replica__"})
-_NEVER = _REPLICAS | {"alertname", "severity", "uid", "id", "container_id", "datid"}
+_NEVER = REPLICAS | {"alertname", "severity", "uid", "id", "container_id", "datid"}
 _NAMED = frozenset({"alertname", "severity"})  # they stand in the head
 _SCRAPED = (
     "instance", "job", "endpoint", "metrics_path", "service", "app", "helm_sh_chart",
@@ -311,14 +310,6 @@ def _aside(names: tuple[str, ...], values: _Telling) -> Set[str]:
     ):
         aside.add("instance")
     return frozenset(aside)
-
-
-def thing(labels: Labels, ignores: Iterable[str] = ()) -> frozenset[tuple[str, str]]:
-    """The labels without `severity`, `ignores` and the replica of Prometheus that evaluated them:
-    alerts that share them are one thing.
-    """
-    aside = {"severity", *_REPLICAS, *ignores}
-    return frozenset(item for item in labels.items() if item[0] not in aside)
 
 
 def natural(value: str) -> tuple[tuple[int, str], ...]:

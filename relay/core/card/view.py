@@ -13,7 +13,8 @@ ShownStatus = Literal["firing", "resolved", "gone"]
 class AlertView(Struct, frozen=True):
     """One alert of a card. `joined`: it is new since the card was last shown. `returned`: it comes
     back after it was no longer reported. `was` is the severity that it had before it rose, since
-    `was_since`; its line stands for its `twins` too. Times are Unix seconds, 0.0 unknown.
+    `was_since`; its line stands for its `twins` too. `given` is its
+    sender's fingerprint, where that is another. Times are Unix seconds, 0.0 unknown.
     """
 
     status: ShownStatus
@@ -28,6 +29,7 @@ class AlertView(Struct, frozen=True):
     was: str = ""
     was_since: float = 0.0
     twins: tuple["Twin", ...] = ()
+    given: str = ""
 
     @property
     def fingerprints(self) -> tuple[str, ...]:
@@ -88,6 +90,15 @@ class Late(Struct, frozen=True):
     per_minute: int = 0
 
 
+class WentOn(Struct, frozen=True):
+    """Alerts (fingerprints) of a card that are no longer reported there, but fire on another card
+    of the chat; `link` is the address of its message, empty where the platform has none.
+    """
+
+    alerts: tuple[str, ...]
+    link: str
+
+
 class View(Struct, frozen=True):
     """A card as a template sees it. `alerts` stand most urgent first: firing before gone before
     resolved, then severity, then the oldest. `since` is when the present round began, `until` when
@@ -116,3 +127,4 @@ class View(Struct, frozen=True):
     about: tuple[AlertView, ...] = ()
     fallback_for: str = ""
     memory: Memory = Memory()
+    went_on: tuple[WentOn, ...] = ()

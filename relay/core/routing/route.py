@@ -84,6 +84,15 @@ class Routing(Struct, frozen=True, dict=True):
         return tuple(sorted(chosen.union(subscribed, self.root.label_names)))
 
 
+class Ignoring(Struct, frozen=True, array_like=True):
+    """Labels that make no new alert for a chat, and for how long after its end (seconds) an alert
+    goes on under another value of them.
+    """
+
+    labels: tuple[str, ...]
+    hold: float
+
+
 class Delivery(Struct, frozen=True):
     """The part of a notification for one chat. `alerts` are indexes into its alerts, None for all
     of them. `fingerprint` is that of the one alert where the policy has `per: alert`, else empty.
@@ -96,6 +105,7 @@ class Delivery(Struct, frozen=True):
     fingerprint: str
     alerts: tuple[int, ...] | None
     route: str = ""
+    ignoring: Ignoring | None = None
 
 
 class Discarded(Struct, frozen=True):
@@ -279,4 +289,7 @@ def _delivery(
     target, route = way
     chosen = None if len(indexes) == alerts else tuple(indexes)
     name = SUBSCRIPTION if route is None else routing.name_of(route)
-    return Delivery(target.lane, target.policy.receiver, fingerprint, chosen, name)
+    policy = target.policy
+    ignores = policy.identity_ignores
+    ignoring = Ignoring(tuple(sorted(ignores)), policy.late_hold) if ignores else None
+    return Delivery(target.lane, policy.receiver, fingerprint, chosen, name, ignoring)

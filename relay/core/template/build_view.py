@@ -7,13 +7,13 @@ from functools import reduce
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.alert import Labels
+from relay.core.alert import Labels, thing
 from relay.core.card.card import Card, Entry, status
 from relay.core.card.fold import DETAILED
 from relay.core.card.lane_state import LaneState
 from relay.core.card.severity import rank
 from relay.core.card.step import Reply, Step
-from relay.core.card.subject import natural, thing
+from relay.core.card.subject import natural
 from relay.core.card.view import AlertView, Late, Memory, Twin, View
 from relay.core.routing.lane import Policy
 
@@ -82,6 +82,7 @@ def build_view(
         ),
         fallback_for=card.fallback_for,
         memory=memory if len(alerts) == 1 else NO_MEMORY,
+        went_on=card.went_on,
     )
 
 
@@ -128,6 +129,7 @@ def _alert(entry: Entry, card: Card) -> AlertView:
         generator_url=entry.generator_url,
         fingerprint=entry.fingerprint,
         returned=entry.returned,
+        given=entry.given,
         joined=card.shown is not None
         and entry.status == "firing"
         and entry.joined_at >= card.shown.edited_at,

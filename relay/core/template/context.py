@@ -475,8 +475,9 @@ class TemplateContext:
         left out, stale, may be repeated, late.
         """
         view, reader = self.view, self.reader
-        notes = [
+        notes: list[tuple[str, RichText | str | bool | int]] = [
             *(("⚠️", text) for text in self._malformed()),
+            *(("➡️", text) for text in self._went_on()),
             ("↪️", view.fallback_for and reader.say("fallback_for", receiver=view.fallback_for)),
             ("✂️", view.truncated_alerts and reader.say("truncated", view.truncated_alerts)),
             (
@@ -488,6 +489,25 @@ class TemplateContext:
             ("⏱", lateness(view.late, reader)),
         ]
         return noted(notes)
+
+    def _went_on(self) -> list[RichText]:
+        """Which alerts go on in other messages of the chat, with a link there."""
+        known = {alert.fingerprint: alert for alert in self._visible}
+        found: list[RichText] = []
+        for each in self.view.went_on[:_MOST_ABOUT]:
+            alerts = [known[alert] for alert in each.alerts if alert in known]
+            names = [
+                " ".join(self.subject_of(alert).values) or alert.labels.get("alertname", "")
+                for alert in alerts[:_MOST_ABOUT]
+            ]
+            more = len(each.alerts) - len(names)
+            said = [", ".join(map(short, names)), self.reader.say("others", more) if more else ""]
+            there = self.reader.say("went_on").text
+            who = join(" ", [part for part in said if part])
+            found.append(
+                join(": ", [who, styled("link", there, each.link) if each.link else there])
+            )
+        return found
 
     def _malformed(self) -> list[str]:
         """What arrived malformed, which would be lost among the other alerts of a list."""

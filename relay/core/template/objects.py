@@ -148,7 +148,7 @@ class Alert:
     @property
     def fingerprint(self) -> str:
         """Alertmanager's number for its labels."""
-        return self._view.fingerprint
+        return self._view.given or self._view.fingerprint
 
     Status, Labels, Annotations, StartsAt, EndsAt = status, labels, annotations, starts_at, ends_at
     GeneratorURL, Fingerprint = generator_url, fingerprint

@@ -95,6 +95,7 @@ CATALOGUE = MappingProxyType(
             "no report of this group for {age}: it may have changed",
             "aucune nouvelle de ce groupe depuis {age} : il a pu changer",
         ),
+        "went_on": Text("goes on in another message", "continue dans un autre message"),
         "fallback_for": Text(
             "for {receiver}, whose chat could not be reached",
             "pour {receiver}, dont la discussion était injoignable",

@@ -7,7 +7,7 @@ from msgspec.structs import replace
 
 from relay.core.alert import GroupId
 from relay.core.budget import Block
-from relay.core.card import digest
+from relay.core.card import digest, suspicion
 from relay.core.card.advance import Advanced, advance
 from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, QUIET
@@ -55,6 +55,7 @@ def finish(
     """The result of the attempt, to be settled by the next turn. `jitter`, 0 to 1, spreads the next
     try.
     """
+    seconds = attempted.at - situation.now
     situation = replace(situation, now=attempted.at)
     outcome, keys = attempted.outcome, tuple(limit.key for limit in situation.limits)
     match send.card.group:
@@ -66,7 +67,7 @@ def finish(
             result = _finish_card(send, situation, contents, attempted, jitter)
     return replace(
         result,
-        state=_marked(result.state, situation),
+        state=_suspecting(_marked(result.state, situation), send.card, attempted, seconds),
         blocks=result.blocks + attempted.blocks,
         renamed=attempted.renamed,
         budgets=() if isinstance(outcome, RateLimited) else keys,
@@ -158,6 +159,17 @@ def _summary_due(situation: Situation) -> tuple[CardChange, ...]:
     """The summary of what came without a sound is due when the quiet hours end."""
     card = Card(QUIET, "", situation.policy.receiver)
     return (CardChange(card, situation.hours.until, urgent=False),)
+
+
+def _suspecting(state: LaneState, card: Card, attempted: Attempted, seconds: float) -> LaneState:
+    """The lane after a call of so many seconds: what a card holds that failed is suspected."""
+    match attempted.outcome:
+        case Delivered():
+            return suspicion.lifted(state, card, attempted.at)
+        case Unavailable() | Unknown(stopped=False):
+            return suspicion.raised(state, card, attempted.at, seconds)
+        case _:
+            return state
 
 
 def _marked(state: LaneState, situation: Situation) -> LaneState:

@@ -10,13 +10,21 @@ from msgspec import DecodeError, Raw, Struct, ValidationError, field
 from msgspec.json import Decoder
 from msgspec.structs import replace
 
-from relay.core.alert import Alert, AlertStatus, Labels, Notification, outside_key
+from relay.core.alert import (
+    Alert,
+    AlertStatus,
+    Labels,
+    Notification,
+    alert_key,
+    outside_key,
+    own_fingerprint,
+)
 from relay.core.routing.matcher import Matcher
 from relay.core.webhook.fields import ABSENT, Count, count_of, labels_of, status_of, text_of
 from relay.core.webhook.payload_alert import (
     StrictAlert,
+    believed,
     digest_of,
-    fingerprint_of,
     read_alert,
 )
 from relay.core.webhook.shape import PayloadError, check_encoding, check_shape, mended
@@ -116,11 +124,12 @@ def _notifications(
 ) -> Iterator[Notification]:
     """`told` is the status that the payload gives, None where it gives none."""
     parts = max(1, -(-len(unread) // PART))
-    alerts = _page(unread, told) if parts == 1 else ()
+    known_by = believed(unread, told)
+    alerts = _page(unread, told, known_by) if parts == 1 else ()
     state = 0
     firing = False
     known: set[str] = set()
-    for alert in alerts or (read_alert(each, told) for each in unread):
+    for alert in alerts or (read_alert(each, told, believed=known_by) for each in unread):
         fingerprint = alert.fingerprint
         known.add(fingerprint)
         if alert.status == "firing":
@@ -137,7 +146,7 @@ def _notifications(
         yield replace(whole, alerts=alerts if unique else _told_apart(alerts))
         return
     for part in range(parts):
-        page = _page(unread[part * PART : (part + 1) * PART], told)
+        page = _page(unread[part * PART : (part + 1) * PART], told, known_by)
         page = page if unique else _told_apart(page)
         yield replace(whole, alerts=page, part=part, parts=parts)
 
@@ -160,13 +169,13 @@ def _own_key(fingerprints: Set[str]) -> str:
 
 
 def _told_apart(alerts: Sequence[Alert]) -> tuple[Alert, ...]:
-    """Alerts of which several have one fingerprint, each by the fingerprint of its own labels. Of
-    the same alert in both states the firing one counts.
+    """Alerts of which several have one fingerprint, each by one of its own labels, but for the one
+    whose it is. Of the same alert in both states the firing one counts.
     """
     counted = Counter(alert.fingerprint for alert in alerts)
     apart = [
-        replace(alert, fingerprint=fingerprint_of(alert.labels))
-        if counted[alert.fingerprint] > 1
+        replace(alert, fingerprint=own_fingerprint(alert.labels))
+        if counted[alert.fingerprint] > 1 and alert.fingerprint != alert_key(alert.labels)
         else alert
         for alert in alerts
     ]
@@ -176,8 +185,12 @@ def _told_apart(alerts: Sequence[Alert]) -> tuple[Alert, ...]:
     )
 
 
-def _page(unread: Sequence[StrictAlert | Raw], told: AlertStatus | None) -> tuple[Alert, ...]:
-    return tuple([read_alert(each, told) for each in unread])
+def _page(
+    unread: Sequence[StrictAlert | Raw],
+    told: AlertStatus | None,
+    known_by: bool,  # noqa: FBT001 - a fact, not a switch
+) -> tuple[Alert, ...]:
+    return tuple([read_alert(each, told, believed=known_by) for each in unread])
 
 
 def _known_whole(known: _Known, source: str) -> Notification:

@@ -1,13 +1,21 @@
 """An alert of a payload: as Alertmanager writes it, or field by field."""
 
 import re
+from collections.abc import Sequence
 from hashlib import blake2b
 from typing import assert_never
 
 from msgspec import Raw, Struct, ValidationError, field
 from msgspec.json import Decoder
 
-from relay.core.alert import MALFORMED, Alert, AlertStatus, Labels
+from relay.core.alert import (
+    MALFORMED,
+    Alert,
+    AlertStatus,
+    Labels,
+    alert_key,
+    own_fingerprint,
+)
 from relay.core.webhook.fields import (
     ABSENT,
     Moment,
@@ -19,6 +27,7 @@ from relay.core.webhook.fields import (
 )
 
 _DESCRIPTION = 500
+_MOST_WITNESSES, _LONGEST_WITNESS = 5, 4000  # alerts, and characters of the labels of one
 _FINGERPRINT = re.compile("[0-9a-f]{16}").fullmatch
 
 
@@ -71,22 +80,28 @@ _FIELDS = Decoder(_Fields)
 _VALUES: Decoder[dict[str, float] | None] = Decoder(dict[str, float] | None)
 
 
-def read_alert(unread: StrictAlert | Raw, told: AlertStatus | None) -> Alert:
+def read_alert(unread: StrictAlert | Raw, told: AlertStatus | None, *, believed: bool) -> Alert:
+    """`told` is the status of the payload, None where it gives none. `believed`: the fingerprint
+    that it gives is Alertmanager's."""
     match unread:
         case StrictAlert():
-            return _from_known(unread, unread.annotations)
+            return _from_known(unread, unread.annotations, believed=believed)
         case Raw():
             try:
                 known = _KNOWN_ALERT.decode(unread)
             except ValidationError:
-                return _from_fields(unread, told)
-            return _from_known(known, _with_grafanas(known.annotations or {}, known))
+                return _from_fields(unread, told, believed=believed)
+            annotations = _with_grafanas(known.annotations or {}, known)
+            return _from_known(known, annotations, believed=believed)
         case _:
             assert_never(unread)
 
 
-def _from_known(known: StrictAlert | KnownAlert, annotations: Labels | None) -> Alert:
+def _from_known(
+    known: StrictAlert | KnownAlert, annotations: Labels | None, *, believed: bool
+) -> Alert:
     labels, given = known.labels or {}, known.fingerprint
+    known_by = given if believed and given and _FINGERPRINT(given) else own_fingerprint(labels)
     return Alert(
         known.status,
         labels,
@@ -94,26 +109,29 @@ def _from_known(known: StrictAlert | KnownAlert, annotations: Labels | None) -> 
         seconds_of(known.starts_at) or 0.0,
         seconds_of(known.ends_at) if known.status == "resolved" else None,
         known.generator_url or "",
-        given if given and _FINGERPRINT(given) else fingerprint_of(labels),
+        known_by,
+        "" if known_by == given else given or "",
     )
 
 
-def _from_fields(raw: Raw, told: AlertStatus | None) -> Alert:
+def _from_fields(raw: Raw, told: AlertStatus | None, *, believed: bool) -> Alert:
     """Each field by itself: what cannot be read costs that field alone. Only an alert without
     readable labels is malformed.
     """
     try:
         fields = _FIELDS.decode(raw)
     except ValidationError:
-        return _malformed(raw, _Fields(), "form")
+        return _malformed(raw, _Fields(), "form", believed=believed)
     labels = labels_of(fields.labels)
     if labels is None:
-        return _malformed(raw, fields, "labels")
+        return _malformed(raw, fields, "labels", believed=believed)
     ends_at = time_of(fields.ends_at)
     # Alertmanager gives an end only to what has ended, and calls a payload resolved when all in
     # it is.
     ended: AlertStatus = "resolved" if told == "resolved" or ends_at else "firing"
     status = status_of(fields.status) or ended
+    given = text_of(fields.fingerprint)
+    known_by = (believed and _given(given)) or own_fingerprint(labels)
     return Alert(
         status,
         labels,
@@ -121,7 +139,8 @@ def _from_fields(raw: Raw, told: AlertStatus | None) -> Alert:
         time_of(fields.starts_at) or 0.0,
         ends_at if status == "resolved" else None,
         text_of(fields.generator_url),
-        _given(text_of(fields.fingerprint)) or fingerprint_of(labels),
+        known_by,
+        "" if known_by == given else given,
     )
 
 
@@ -151,7 +170,7 @@ def _values(raw: Raw) -> str:
     return ", ".join(f"{name}={value:.4g}" for name, value in found.items())
 
 
-def _malformed(raw: Raw, fields: _Fields, faulty: str) -> Alert:
+def _malformed(raw: Raw, fields: _Fields, faulty: str, *, believed: bool) -> Alert:
     """A readable alert in the place of one that is none, so that it reaches people all the same.
     Annotations that can be read are kept, and the raw text stands below their description.
     """
@@ -168,7 +187,7 @@ def _malformed(raw: Raw, fields: _Fields, faulty: str) -> Alert:
         time_of(fields.starts_at) or 0.0,
         None,
         "",
-        _given(text_of(fields.fingerprint)) or f"{digest_of(bytes(raw)):016x}",
+        (believed and _given(text_of(fields.fingerprint))) or f"{digest_of(bytes(raw)):016x}",
     )
 
 
@@ -188,5 +207,14 @@ def digest_of(text: bytes) -> int:
     return int.from_bytes(blake2b(text, digest_size=8).digest(), "big")
 
 
-def fingerprint_of(labels: Labels) -> str:
-    return f"{digest_of(repr(sorted(labels.items())).encode()):016x}"
+def believed(unread: Sequence[StrictAlert | Raw], told: AlertStatus | None) -> bool:
+    """Whether the fingerprints of a payload follow from the labels, as Alertmanager's do, by the
+    first alert that shows it. Those of another sender may be the same for different labels, also
+    in different payloads.
+    """
+    for each in unread[:_MOST_WITNESSES]:
+        alert = read_alert(each, told, believed=True)
+        size = sum(len(name) + len(value) for name, value in alert.labels.items())
+        if size <= _LONGEST_WITNESS and alert.name != MALFORMED:
+            return alert.fingerprint == alert_key(alert.labels)
+    return True

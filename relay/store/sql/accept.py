@@ -118,7 +118,8 @@ def copy_to_fallback(
     pending = db.execute(
         "UPDATE delivery INDEXED BY delivery_owner SET copied = 1 WHERE lane = ?1 AND owner = ?2"
         " AND receiver = ?3 AND settlement IS NULL AND copied = 0"
-        " AND (?4 IS NULL OR (grp = ?4 AND fingerprint = ?5)) AND (?6 IS NULL OR accepted_at <= ?6)"
+        " AND grp = coalesce(?4, grp) AND fingerprint = coalesce(?5, fingerprint)"
+        " AND accepted_at <= coalesce(?6, accepted_at)"
         " RETURNING seq, payload, grp, fingerprint, alerts, accepted_at, route",
         (source, part.owner, receiver, group, fingerprint, part.before),
     ).fetchall()
@@ -177,9 +178,11 @@ def _uncopied(db: Database, payload: int, owner: str, fingerprint: str) -> list[
 def _own(db: Database, way: Delivery, group: str) -> Row:
     alerts = None if way.alerts is None else _encode(way.alerts)
     lane = lane_row(db, way.lane)
+    ignoring = None if way.ignoring is None else _encode(way.ignoring)
     return Row(
-        lane, way.lane, way.receiver, way.receiver, group, way.fingerprint, alerts, None, way.route
-    )
+        lane, way.lane, way.receiver, way.receiver, group, way.fingerprint, alerts, None,
+        way.route, ignoring,
+    )  # fmt: skip
 
 
 def _has(db: Database, row: Row, payload: int) -> bool:
@@ -236,10 +239,10 @@ def add(db: Database, rows: Sequence[tuple[Row, int, float]]) -> tuple[LaneKey, 
     seqs = {lane: iter(range(last[lane] - wanted[lane] + 1, last[lane] + 1)) for lane in wanted}
     db.executemany(
         "INSERT INTO delivery (lane, seq, payload, receiver, owner, grp, fingerprint, alerts, "
-        "accepted_at, route) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        "accepted_at, route, ignoring) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
         [
             (row.lane, next(seqs[row.lane]), payload, row.receiver, row.owner, row.grp,
-             row.fingerprint, row.alerts, at, row.route)
+             row.fingerprint, row.alerts, at, row.route, row.ignoring)
             for row, payload, at in rows
         ],
     )  # fmt: skip

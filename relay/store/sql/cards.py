@@ -67,6 +67,19 @@ def first_due(db: Database, lane: int, now: float) -> tuple[Card, Rank] | None:
     return (read(found[:3]), Rank(found[3])) if found else None
 
 
+def soon(db: Database, lane: int, until: float, most: int) -> tuple[Card, ...]:
+    found = db.execute(
+        "SELECT * FROM (SELECT body, absorbed, waiting_since FROM card INDEXED BY card_ready"
+        " WHERE lane = ?1 AND ready = 1 AND rank > ?2"
+        " ORDER BY rank, waiting_since NULLS FIRST, due LIMIT ?4) AS now_due"
+        " UNION ALL SELECT * FROM (SELECT body, absorbed, waiting_since FROM card"
+        " INDEXED BY card_future WHERE lane = ?1 AND ready = 0 AND due <= ?3 AND rank > ?2"
+        " ORDER BY due LIMIT ?4) AS soon_due",
+        (lane, Rank.LOOK, until, most),
+    )
+    return tuple(map(read, found.fetchall()))
+
+
 def next_due(db: Database, lane: int) -> float | None:
     """When the first card of the lane that is not ready yet will be."""
     (due,) = db.execute(
@@ -362,6 +375,15 @@ def digest_rang(db: Database, lane: int) -> None:
     db.execute(
         "UPDATE card SET rung = 1 WHERE lane = ? AND in_digest = 1 AND urgent = 1 AND rung = 0",
         (lane,),
+    )
+
+
+def look_at(db: Database, keys: Iterable[tuple[int, str, str]], at: float) -> None:
+    """Makes open cards (lane, group, fingerprint) due at that time, where they are not before."""
+    db.executemany(
+        "UPDATE card SET due = ? WHERE lane = ? AND grp = ? AND fingerprint = ? AND closed = 0"
+        " AND ready = 0 AND (due IS NULL OR due > ?)",
+        [(at, *key, at) for key in keys],
     )
 
 

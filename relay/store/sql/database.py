@@ -108,6 +108,11 @@ class Database(Protocol):
     def lock_budgets(self, keys: Iterable[str]) -> None:
         """Nobody else changes these budgets until the end of the transaction."""
 
+    def may_spread(self) -> bool:
+        """Whether this transaction may bring payloads to lanes; False: one just before it did, and
+        what came since is for a later one.
+        """
+
     def has_room(self) -> bool:
         """Whether something new may be accepted."""
 

@@ -1,6 +1,7 @@
 """The storage at a glance: sources, chats and open cards, in numbers."""
 
 from collections import Counter
+from itertools import accumulate
 
 import msgspec
 
@@ -9,7 +10,7 @@ from relay.core.card.card import Card
 from relay.core.card.digest import DIGEST, QUIET, Line
 from relay.core.card.lane_state import LaneState
 from relay.core.routing.lane import LaneKey
-from relay.store.history import ChatStatus, OpenCard, SourceStatus, StorageStatus
+from relay.store.history import ChatStatus, Minute, OpenCard, SourceStatus, StorageStatus
 from relay.store.sql import cards
 from relay.store.sql.cards import text
 from relay.store.sql.database import Database
@@ -24,6 +25,8 @@ _group = msgspec.json.Decoder(GroupId).decode
 _card = msgspec.json.Decoder(Card).decode
 _OWN = (text(DIGEST), text(QUIET))  # cards of the lane's own
 _NAMES = 5
+_LATELY = 100  # deliveries of a chat whose receivers it has
+_WAITED = 20_000  # deliveries that ended of which it is asked how long they were pending
 _LOOKED_BACK = 2000  # deliveries among which the last message of a chat is looked for
 
 OPEN_CARDS = (
@@ -35,6 +38,10 @@ LAST_MESSAGE = (
     "SELECT ended_at FROM delivery WHERE lane = ?1 AND seq > (SELECT max(seq) FROM delivery"
     " WHERE lane = ?1) - ?2 AND settlement = 'delivered' ORDER BY seq DESC LIMIT 1"
 )
+RECEIVERS = (
+    "SELECT DISTINCT owner FROM delivery WHERE lane = ?1 AND seq > (SELECT max(seq) FROM delivery"
+    " WHERE lane = ?1) - ?2"
+)
 PENDING = (
     "SELECT lane, owner, count(*), min(accepted_at) FROM delivery INDEXED BY delivery_owner"
     " WHERE settlement IS NULL GROUP BY owner, lane"
@@ -44,19 +51,40 @@ PAYLOADS_BY_MINUTE = (
     "SELECT CAST((accepted_at - ?1) / 60 AS INTEGER), count(*) FROM payload"
     " INDEXED BY payload_accepted WHERE accepted_at >= ?1 GROUP BY 1"
 )
+# The minutes in which deliveries that waited were accepted and ended, and how many did so.
+WAITED = (
+    "SELECT CAST((accepted_at - ?1) / 60 AS INTEGER), CAST((ended_at - ?1) / 60 AS INTEGER),"
+    " count(*)"
+    " FROM (SELECT accepted_at, ended_at FROM delivery INDEXED BY delivery_ended"
+    " WHERE settlement IS NOT NULL ORDER BY accepted_at DESC LIMIT ?2) AS ended"
+    " WHERE ended_at >= ?1 GROUP BY 1, 2"
+)
+WAITING = (
+    "SELECT CAST((accepted_at - ?1) / 60 AS INTEGER), count(*) FROM delivery"
+    " INDEXED BY delivery_owner WHERE settlement IS NULL GROUP BY 1"
+)
 DELIVERIES_BY_MINUTE = (
     "SELECT CAST((accepted_at - ?1) / 60 AS INTEGER), count(*) FROM delivery"
     " INDEXED BY delivery_ended WHERE settlement IS NOT NULL AND accepted_at >= ?1 GROUP BY 1"
 )
 
 
-def per_minute(db: Database, since: float, minutes: int) -> tuple[tuple[int, int], ...]:
-    """The numbers of payloads and of ended deliveries in each minute
-    (`protocol.Store.per_minute`).
-    """
+def per_minute(db: Database, since: float, minutes: int) -> tuple[Minute, ...]:
+    """What happened in each minute (`protocol.Store.per_minute`)."""
     payloads = dict(db.execute(PAYLOADS_BY_MINUTE, (since,)).fetchall())
     deliveries = dict(db.execute(DELIVERIES_BY_MINUTE, (since,)).fetchall())
-    return tuple((payloads.get(at, 0), deliveries.get(at, 0)) for at in range(minutes))
+    changes = Counter[int]()  # of the number of pending deliveries, by minute
+    for begun, ended, count in db.execute(WAITED, (since, _WAITED)).fetchall():
+        if ended > begun:
+            changes[max(0, begun)] += count
+            changes[ended] -= count
+    for begun, count in db.execute(WAITING, (since,)).fetchall():
+        changes[max(0, begun)] += count
+    backlog = accumulate(changes[at] for at in range(minutes))
+    return tuple(
+        Minute(payloads.get(at, 0), deliveries.get(at, 0), waiting)
+        for at, waiting in enumerate(backlog)
+    )
 
 
 def status(db: Database) -> StorageStatus:
@@ -96,6 +124,7 @@ def _chat(
         (lane,),
     ).fetchone()
     last = db.execute(LAST_MESSAGE, (lane, _LOOKED_BACK)).fetchone()
+    lately = {owner for (owner,) in db.execute(RECEIVERS, (lane, _LATELY)).fetchall()}
     waits = waits_for(known) if pending or known.down else ""
     held = known.down.probe_at if known.down else (known.retry_at or None)
     if not waits:  # the card whose time is next has nothing to send yet
@@ -103,7 +132,7 @@ def _chat(
     return ChatStatus(
         lane=_lane_key(key),
         down=known.down.why if known.down else "",
-        receivers=tuple(sorted({owner for owner, _, _ in pending})),
+        receivers=tuple(sorted(lately.union(owner for owner, _, _ in pending))),
         pending=sum(count for _, count, _ in pending),
         oldest=min((oldest for _, _, oldest in pending), default=None),
         last_message=last[0] if last else None,

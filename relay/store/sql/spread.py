@@ -10,10 +10,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from relay.core.alert import Alert, Notification
+from relay.core.alert import Alert, Notification, thing_key
 from relay.core.routing.lane import LaneKey
+from relay.core.routing.route import Ignoring
 from relay.store.sql.accept import add, lane_of, watch
-from relay.store.sql.cards import text
+from relay.store.sql.cards import look_at, text
 from relay.store.sql.database import Database
 from relay.store.sql.standing import Row, stand
 from relay.store.sql.unreadable import readable
@@ -24,10 +25,13 @@ _MOST_PAYLOADS = 64
 # Seconds after its end for which a firing copy of an alert goes to the card that showed it: a copy
 # of another group, or of another replica, may come late.
 _LATE = 45.0
+# Seconds after which a card looks where an alert went on that is no longer reported there.
+_LOOK_LATER = 10.0
 _EMPTY = b"[]"
 _encode = msgspec.json.encode
 _notification = msgspec.json.Decoder(Notification).decode
 _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
+_ignoring = msgspec.json.Decoder(Ignoring).decode
 _Card = tuple[int, str, str]  # lane, group, fingerprint
 
 
@@ -42,18 +46,23 @@ class _Routed(NamedTuple):
     fingerprint: str
     alerts: bytes | None
     route: str
+    ignoring: bytes | None
 
 
 class _Home(NamedTuple):
-    """The card of a lane on which an alert has its line."""
+    """The card of a lane on which an alert has its line. `joined`: another alert that is the same
+    thing has it there.
+    """
 
     row: Row
     fires: bool
     ended_at: float | None
+    joined: bool = False
 
 
 class _Payload(NamedTuple):
-    """A payload that is to be spread. `alerts` are empty where it cannot be read."""
+    """A payload that is to be spread. `alerts` are empty where it cannot be read. `things` are
+    keys that were made of them (see `_thing`)."""
 
     number: int
     at: float
@@ -61,6 +70,7 @@ class _Payload(NamedTuple):
     group: str
     alerts: tuple[Alert, ...]
     last: bool
+    things: dict[tuple[int, bytes | None], str]
 
 
 def spread(db: Database) -> bool:
@@ -70,12 +80,14 @@ def spread(db: Database) -> bool:
     done = last_spread(db)
     if done == db.remembered.payload:
         return True
-    waiting = db.execute(
-        "SELECT id, accepted_at, last FROM payload WHERE id > ? ORDER BY id LIMIT ?",
-        (done, _MOST_PAYLOADS),
-    ).fetchall()
-    if not waiting:
+    waiting = _waiting(db, done)
+    if not waiting or not db.may_spread():
         return True
+    if last_spread(db) != done:  # while we waited for that
+        done = last_spread(db)
+        waiting = _waiting(db, done)
+        if not waiting:
+            return True
     payloads: list[_Payload] = []
     alerts = 0
     for number, at, last in waiting:
@@ -92,6 +104,14 @@ def spread(db: Database) -> bool:
     db.execute("UPDATE progress SET value = ? WHERE name = 'spread'", (done,))
     db.remembered.spread = done
     return bool(done == waiting[-1][0] and len(waiting) < _MOST_PAYLOADS)
+
+
+def _waiting(db: Database, done: int) -> list[tuple[int, float, int]]:
+    """Some payloads behind that number: their numbers, times, and whether no part is to follow."""
+    return db.execute(
+        "SELECT id, accepted_at, last FROM payload WHERE id > ? ORDER BY id LIMIT ?",
+        (done, _MOST_PAYLOADS),
+    ).fetchall()
 
 
 def last_spread(db: Database) -> int:
@@ -115,7 +135,7 @@ def _read(db: Database, number: int, at: float, *, last: bool) -> _Payload:
         (body,) = db.execute("SELECT body FROM payload WHERE id = ?", (number,)).fetchone()
         notification = readable(_notification, body)
     if notification is None:
-        return _Payload(number, at, "", "", (), last=False)
+        return _Payload(number, at, "", "", (), last=False, things={})
     return _Payload(
         number,
         at,
@@ -123,6 +143,7 @@ def _read(db: Database, number: int, at: float, *, last: bool) -> _Payload:
         text(notification.group),
         notification.alerts,
         last=last,
+        things={},
     )
 
 
@@ -131,6 +152,7 @@ def _spread(db: Database, payload: _Payload, routed: Sequence[_Routed]) -> tuple
         _mark_bare(db, payload)
         return ()
     homes = _homes(db, payload)
+    homes |= _joined(db, payload, routed, homes)
     present: dict[_Card, Row] = {}
     added: list[Row] = []
     for each in routed:
@@ -190,7 +212,7 @@ def _routed(db: Database, payloads: Sequence[_Payload]) -> dict[int, list[_Route
     """The deliveries that routes made of the payloads, which follow one another."""
     groups = {payload.number: payload.group for payload in payloads}
     rows = db.execute(
-        "SELECT payload, grp, lane, seq, receiver, owner, fingerprint, alerts, route"
+        "SELECT payload, grp, lane, seq, receiver, owner, fingerprint, alerts, route, ignoring"
         " FROM delivery INDEXED BY delivery_payload"
         " WHERE payload BETWEEN ? AND ? AND settlement IS NULL AND card IS NULL",
         (payloads[0].number, payloads[-1].number),
@@ -205,17 +227,22 @@ def _routed(db: Database, payloads: Sequence[_Payload]) -> dict[int, list[_Route
 
 def _homes(db: Database, payload: _Payload) -> dict[tuple[str, int], _Home]:
     """Where the alerts of the payload have their lines, by alert and lane."""
+    return _lines(db, payload.source, [alert.fingerprint for alert in payload.alerts])
+
+
+def _lines(db: Database, source: str, alerts: Sequence[str]) -> dict[tuple[str, int], _Home]:
+    """Where these alerts, or things, have their lines."""
     columns = "alert, lane, receiver, owner, grp, fingerprint, fallback_for, fires, ended_at"
-    if len(payload.alerts) == 1:
+    if len(alerts) == 1:
         rows = db.execute(
             f"SELECT {columns} FROM standing WHERE source = ? AND alert = ?",  # noqa: S608 - ours
-            (payload.source, payload.alerts[0].fingerprint),
+            (source, alerts[0]),
         )
     else:
         rows = db.execute(
             f"SELECT {columns} FROM json_each(?) AS wanted CROSS JOIN standing"  # noqa: S608 - ours
             " ON source = ? AND alert = wanted.value",
-            (_encode([alert.fingerprint for alert in payload.alerts]).decode(), payload.source),
+            (_encode(alerts).decode(), source),
         )
     return {
         (alert, lane): _Home(
@@ -227,6 +254,47 @@ def _homes(db: Database, payload: _Payload) -> dict[tuple[str, int], _Home]:
             rows.fetchall()
         )
     }
+
+
+def _joined(
+    db: Database,
+    payload: _Payload,
+    routed: Sequence[_Routed],
+    homes: Mapping[tuple[str, int], _Home],
+) -> dict[tuple[str, int], _Home]:
+    """The lines of alerts that fire and have none, where another alert that is the same thing (see
+    `thing`) has one: one that fires, or that they go on with.
+    """
+    things: dict[tuple[str, int], tuple[str, float]] = {}
+    for each in routed:
+        hold = _ignoring(each.ignoring).hold if each.ignoring else 0.0
+        indexes = range(len(payload.alerts)) if each.alerts is None else _indexes(each.alerts)
+        for index in indexes:
+            alert = payload.alerts[index]
+            home = homes.get((alert.fingerprint, each.lane))
+            if alert.status == "firing" and (home is None or _is_over(home, alert, payload.at)):
+                key = _thing(payload, index, each.ignoring)
+                things[alert.fingerprint, each.lane] = (key, hold)
+    wanted = sorted({key for key, _ in things.values() if key})
+    if not wanted:
+        return {}
+    lines = _lines(db, payload.source, wanted)
+    found: dict[tuple[str, int], _Home] = {}
+    for line, (key, hold) in things.items():
+        home = lines.get((key, line[1]))
+        if home and (home.fires or (hold and (home.ended_at or 0.0) + hold >= payload.at)):
+            found[line] = home._replace(joined=True)
+    return found
+
+
+def _thing(payload: _Payload, index: int, ignoring: bytes | None) -> str:
+    """The key of what an alert of the payload is for a chat that ignores these labels."""
+    known = payload.things.get((index, ignoring))
+    if known is None:
+        ignores = frozenset(_ignoring(ignoring).labels) if ignoring else frozenset[str]()
+        known = thing_key(payload.alerts[index].labels, ignores)
+        payload.things[index, ignoring] = known
+    return known
 
 
 def _parted(
@@ -242,7 +310,11 @@ def _parted(
     for index in indexes:
         alert = payload.alerts[index]
         home = homes.get((alert.fingerprint, routed.lane))
-        if home is None or _card(home.row) == own or _is_over(home, alert, payload.at):
+        if (
+            home is None
+            or _card(home.row) == own
+            or (_is_over(home, alert, payload.at) and not home.joined)
+        ):
             kept.append(index)
         else:
             moved.setdefault(_card(home.row), []).append(index)
@@ -277,6 +349,7 @@ def _moved(
         Row(
             routed.lane, routed.key, routed.receiver, routed.owner, group, fingerprint,
             _some(payload, indexes), fallbacks[lane, group, fingerprint], routed.route,
+            routed.ignoring,
         )
         for (lane, group, fingerprint), indexes in moved.items()
     ]  # fmt: skip
@@ -285,7 +358,7 @@ def _moved(
 def _row(routed: _Routed, group: str) -> Row:
     return Row(
         routed.lane, routed.key, routed.receiver, routed.owner, group, routed.fingerprint,
-        routed.alerts, None, routed.route,
+        routed.alerts, None, routed.route, routed.ignoring,
     )  # fmt: skip
 
 
@@ -390,11 +463,18 @@ def _stand(
     as firing already.
     """
     rows = []
+    left: set[_Card] = set()  # cards that may show what goes on elsewhere from now on
     for row in present.values():
         indexes = range(len(payload.alerts)) if row.alerts is None else _indexes(row.alerts)
         for index in indexes:
             alert = payload.alerts[index]
             home = homes.get((alert.fingerprint, row.lane))
-            if alert.status == "firing" and (home is None or not home.fires):
+            known = home is not None and home.fires and not home.joined
+            if alert.status == "firing" and not known:
                 rows.append((payload.source, alert.fingerprint, row))
+                if key := _thing(payload, index, row.ignoring):
+                    rows.append((payload.source, key, row))
+                if home is not None and not home.joined and _card(home.row) != _card(row):
+                    left.add(_card(home.row))
     stand(db, rows)
+    look_at(db, left, payload.at + _LOOK_LATER)

@@ -1,7 +1,9 @@
 """Where alerts have their lines: one card of each lane, the one on which the alert fired first."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
+
+import msgspec
 
 from relay.core.card.card import Card, Entry
 from relay.core.card.view import EPISODES_KEPT, Episode
@@ -15,10 +17,18 @@ _OVER_WHAT_ENDED = (
     " fallback_for = excluded.fallback_for, fires = 1, ended_at = NULL WHERE standing.fires = 0"
 )
 
+_STAND = f"INSERT INTO standing VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, NULL){_OVER_WHAT_ENDED}"  # noqa: S608 - ours
+_STAND_AS_WATCHED = (
+    "INSERT INTO standing SELECT ?, ?, lane, home, fingerprint, receiver, owner, fallback_for,"  # noqa: S608 - ours
+    " 1, NULL FROM watched INDEXED BY watched_home"
+    f" WHERE lane = ? AND home = ? AND fingerprint = ? LIMIT 1{_OVER_WHAT_ENDED}"
+)
+
 
 class Row(NamedTuple):
     """A delivery for the card of a group (`grp`) or of one alert of it. `owner` is another receiver
     than its own where it is a copy for a fallback, of the lane `fallback_for`. `route` led here.
+    `ignoring`: labels that make no new alert for its receiver (`Ignoring`, encoded).
     """
 
     lane: int
@@ -30,6 +40,7 @@ class Row(NamedTuple):
     alerts: bytes | None
     fallback_for: int | None
     route: str = ""
+    ignoring: bytes | None = None
 
 
 def stand(db: Database, rows: Sequence[tuple[str, str, Row]]) -> None:
@@ -37,8 +48,7 @@ def stand(db: Database, rows: Sequence[tuple[str, str, Row]]) -> None:
     a line as firing on the lane.
     """
     db.executemany(
-        "INSERT INTO standing VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, NULL)"
-        + _OVER_WHAT_ENDED,
+        _STAND,
         [
             (source, alert, row.lane, row.grp, row.fingerprint, row.receiver, row.owner,
              row.fallback_for)
@@ -59,21 +69,22 @@ def follow(db: Database, lane: int, group: str, card: Card) -> None:
             key,
         ).fetchall()
     )
-    began = [e for e in card.entries if e.status == "firing" and not known.get(e.fingerprint)]
+    firing = [e for e in card.entries if e.status == "firing"]
+    began = [e.fingerprint for e in firing if not known.get(e.fingerprint)]
+    began += {e.thing: None for e in firing if e.thing and not known.get(e.thing)}
     ended = [e for e in card.entries if e.status != "firing" and known.get(e.fingerprint)]
     if began:
         _begin(db, card, key, began)
     if ended:
         _end(db, card, lane, ended)
+    _end_others(db, card, lane, known)
 
 
-def _begin(db: Database, card: Card, key: tuple[int, str, str], began: Sequence[Entry]) -> None:
+def _begin(db: Database, card: Card, key: tuple[int, str, str], began: Sequence[str]) -> None:
     """Also of a card that fired before its alerts were known by their lines."""
     db.executemany(
-        "INSERT INTO standing SELECT ?, ?, lane, home, fingerprint, receiver, owner, fallback_for,"
-        " 1, NULL FROM watched INDEXED BY watched_home"
-        " WHERE lane = ? AND home = ? AND fingerprint = ? LIMIT 1" + _OVER_WHAT_ENDED,
-        [(card.group.source, entry.fingerprint, *key) for entry in began],
+        _STAND_AS_WATCHED,
+        [(card.group.source, alert, *key) for alert in began],
     )
 
 
@@ -90,6 +101,39 @@ def _end(db: Database, card: Card, lane: int, ended: Sequence[Entry]) -> None:
         [(source, e.fingerprint, e.starts_at or e.joined_at, at) for at, e in over],
     )
     db.execute("DELETE FROM episode WHERE ended_at < ?", (card.heard_at - EPISODES_KEPT,))
+
+
+def _end_others(db: Database, card: Card, lane: int, known: Mapping[str, int]) -> None:
+    """Things of which no alert fires any more have no line, nor has an alert in whose place another
+    one fires.
+    """
+    present = {e.fingerprint for e in card.entries}
+    burning = {e.thing for e in card.entries if e.status == "firing"}
+    over = {e.follows: card.heard_at for e in card.entries if known.get(e.follows)}
+    over = {alert: at for alert, at in over.items() if alert not in present}
+    for entry in card.entries:
+        if known.get(entry.thing) and entry.thing not in burning:
+            ended_at = entry.ends_at or card.heard_at
+            over[entry.thing] = max(ended_at, over.get(entry.thing, ended_at))
+    if over:
+        db.executemany(
+            "UPDATE standing SET fires = 0, ended_at = ?"
+            " WHERE source = ? AND alert = ? AND lane = ?",
+            [(at, card.group.source, alert, lane) for alert, at in over.items()],
+        )
+
+
+def elsewhere(
+    db: Database, lane: int, group: str, card: Card, alerts: Sequence[str]
+) -> tuple[tuple[str, tuple[str, str]], ...]:
+    """Those of the alerts that fire on another card of the lane, with its group and fingerprint."""
+    rows = db.execute(
+        "SELECT alert, grp, fingerprint FROM json_each(?) AS wanted CROSS JOIN standing"
+        " ON source = ? AND alert = wanted.value AND lane = ? AND fires = 1",
+        (msgspec.json.encode(alerts).decode(), card.group.source, lane),
+    )
+    own = (group, card.fingerprint)
+    return tuple((alert, (grp, print_)) for alert, grp, print_ in rows if (grp, print_) != own)
 
 
 def episodes(db: Database, source: str, alert: str, since: float) -> tuple[Episode, ...]:

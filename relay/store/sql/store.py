@@ -24,6 +24,7 @@ from relay.store.history import (
     ClosedCard,
     HistoryPage,
     HistoryQuery,
+    Minute,
     OpenCard,
     StorageStatus,
     StoredPayload,
@@ -55,7 +56,7 @@ from relay.store.sql.accept import Part, accept, copy_to_fallback, lane_row, rou
 from relay.store.sql.acting import SqlActing
 from relay.store.sql.cards import text
 from relay.store.sql.claim import claim
-from relay.store.sql.clock_ahead import move_times_back
+from relay.store.sql.clock_ahead import move_times_back, move_times_on
 from relay.store.sql.database import Database
 from relay.store.sql.people import SqlPeople
 from relay.store.sql.purge import Purge
@@ -172,6 +173,9 @@ class SqlStore:
 
     def state(self, lane: LaneKey) -> LaneState:
         return self._state(self._lane(lane)) or LaneState()
+
+    def soon(self, lane: LaneKey, until: float, most: int) -> tuple[Card, ...]:
+        return cards.soon(self._db, self._lane(lane), until, most)
 
     def card(self, lane: LaneKey, group: GroupId, fingerprint: str) -> Card | None:
         row = self._lane(lane)
@@ -297,6 +301,18 @@ class SqlStore:
     ) -> tuple[Ended, ...]:
         row = self._lane(lane)
         return end(self._db, lane.platform, row, seqs, settlement, why, now, into, message)
+
+    def elsewhere(
+        self, lane: LaneKey, card: Card, alerts: Sequence[str]
+    ) -> tuple[tuple[str, MessageRef | None], ...]:
+        row = self._lane(lane)
+        found = standing.elsewhere(self._db, row, text(card.group), card, alerts)
+        cards_there = ((alert, cards.find(self._db, row, *where)) for alert, where in found)
+        return tuple(
+            (alert, there.shown.message if there.shown else None)
+            for alert, there in cards_there
+            if there is not None
+        )
 
     def episodes(self, source: str, alert: str, since: float) -> tuple[Episode, ...]:
         return standing.episodes(self._db, source, alert, since)
@@ -438,6 +454,9 @@ class SqlStore:
     def move_times_back(self, now: float) -> float:
         return move_times_back(self._db, now)
 
+    def move_times_on(self, by: float) -> None:
+        move_times_on(self._db, by)
+
     def in_doubt(self, lane: LaneKey) -> Attempt | None:
         found = self._db.execute(
             "SELECT body FROM attempt WHERE lane = ?", (self._lane(lane),)
@@ -492,6 +511,14 @@ class SqlStore:
         others = [seq for number in late if number not in told for seq in late[number]]
         return (*found, *self._end(lane, others, "expired", EndReason.EXPIRED, now))
 
+    def shed(
+        self, lane: LaneKey, receiver: str, share: int, now: float | None = None
+    ) -> tuple[Ended, ...]:
+        row = self._lane(lane)
+        refused = self.state(lane).down is not None
+        seqs = waiting.beyond_share(self._db, row, receiver, share, refused=refused)
+        return self._end(lane, seqs, "expired", EndReason.SHARE, now)
+
     def purge(self, before: float, size: int, most: int) -> int:
         return self._purge.some(before, size, most)
 
@@ -518,7 +545,7 @@ class SqlStore:
     def standing_now(self) -> StorageStatus:
         return overview.status(self._db)
 
-    def per_minute(self, since: float, minutes: int) -> tuple[tuple[int, int], ...]:
+    def per_minute(self, since: float, minutes: int) -> tuple[Minute, ...]:
         return overview.per_minute(self._db, since, minutes)
 
     def open_cards(self, after: int, limit: int) -> tuple[OpenCard, ...]:

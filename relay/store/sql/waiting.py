@@ -2,6 +2,7 @@
 or expire, and when they are looked at again.
 """
 
+from collections import Counter
 from collections.abc import Iterable
 
 import msgspec
@@ -15,6 +16,7 @@ from relay.store.sql import cards
 from relay.store.sql.database import Database
 from relay.store.sql.unreadable import ERRORS, readable
 
+_PAGES_EACH = 8  # pages that a delivery may change that ends
 STUCK_AFTER = 600.0  # seconds without a success after which a chat that owes is as good as down
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 _lane_state = msgspec.json.Decoder(LaneState).decode
@@ -89,6 +91,37 @@ def lost_card(db: Database, number: int | None) -> Card | None:
         return cards.read(row) if row else None
     except ERRORS:
         return None
+
+
+def beyond_share(db: Database, lane: int, owner: str, share: int, *, refused: bool) -> list[int]:
+    """The oldest pending deliveries beside which the payloads of the others take `share` bytes at
+    most, as far as they were tried (see `overdue`). On a full disk a quarter of what is used is
+    left to them, and a few are taken at a time.
+    """
+    full = not db.has_room()
+    share = min(share, db.used() // 4) if full else share
+    if db.used() <= share:
+        return []
+    found = db.execute(
+        "SELECT seq, delivery.accepted_at, card, payload, length(body)"
+        " FROM delivery INDEXED BY delivery_owner JOIN payload ON payload.id = payload"
+        " WHERE owner = ? AND lane = ? AND settlement IS NULL ORDER BY delivery.accepted_at, seq",
+        (owner, lane),
+    ).fetchall()
+    excess = sum({payload: size for *_, payload, size in found}.values()) - share
+    if excess <= 0:
+        return []
+    tried = {} if refused else _tried_at(db, lane, {row[2] for row in found if row[2] is not None})
+    needed_by = Counter(payload for *_, payload, _ in found)
+    seqs: list[int] = []
+    for seq, accepted_at, card, payload, size in found:
+        if excess <= 0:
+            break
+        if refused or tried.get(card, 0.0) >= accepted_at:
+            seqs.append(seq)
+            needed_by[payload] -= 1
+            excess -= 0 if needed_by[payload] else size
+    return seqs[: max(1, db.step // _PAGES_EACH)] if full else seqs
 
 
 def _tried_at(db: Database, lane: int, wanted: Iterable[int]) -> dict[int, float]:

@@ -121,6 +121,10 @@ class SqliteDatabase:
     def lock_budgets(self, keys: Iterable[str]) -> None:
         """Nobody else writes here."""
 
+    def may_spread(self) -> bool:
+        """Nobody else is at it."""
+        return True
+
     def has_room(self) -> bool:
         """Whether something new may be accepted: the reserve is whole, or could be taken back just
         now.

@@ -1,0 +1,1 @@
+"""The engine for several replicas: one PostgreSQL, to which each of them connects."""

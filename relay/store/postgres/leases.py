@@ -1,0 +1,169 @@
+"""The leases of this process on a PostgreSQL, and what it does for all of them: taken, renewed, and
+looked after while it runs.
+"""
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from functools import partial
+
+from msgspec import Struct
+
+from relay.core.event import Event, Noted
+from relay.core.routing.lane import LaneKey
+from relay.store.postgres.store import PostgresStore
+from relay.store.protocol import Lease, StoreError
+from relay.store.writer import Transactions
+
+LOOK_EVERY = 0.5  # seconds between two looks at what is ready
+_WORTH_KEEPING = 5.0  # seconds without work for which a lane stays ours
+_RENEWALS = 5  # in the time of a lease
+_DUTY = "for all"
+
+
+class _Held(Struct):
+    """A lease of ours, and until when it is, by our own monotonic clock."""
+
+    lease: Lease
+    until: float
+
+
+class PostgresLeases:
+    """See `Leases`. Between `start` and `stop` lanes that are ready are given to `wake`, and `lead`
+    and `resign` are called when this process begins and ends to do what one does for all.
+    """
+
+    def __init__(
+        self,
+        store: PostgresStore,
+        transactions: Transactions,
+        call_seconds: float,
+        emit: Callable[[Event], None],
+        told_time: Callable[[float, float, float], None],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """`call_seconds`: how long a call may take; none begins that could outlast its lease.
+        `told_time` hears of the database's clock, and of ours before and after it was asked.
+        """
+        self._store = store
+        self._transactions = transactions
+        self._call_seconds = call_seconds
+        self._emit = emit
+        self._told_time = told_time
+        self._monotonic = monotonic
+        self._held: dict[LaneKey, _Held] = {}
+        self._leads_until = 0.0
+        self._leads = False
+        self._tasks: tuple[asyncio.Task[None], ...] = ()
+
+    async def take(self, lane: LaneKey) -> Lease | None:
+        before = self._monotonic()
+        lease = await self._transactions.run_unsynced(partial(self._taken, lane))
+        if lease:
+            self._held[lane] = _Held(lease, before + self._store.ttl)
+        return lease
+
+    def _taken(self, lane: LaneKey) -> Lease | None:
+        lease = self._store.take(lane)
+        if lease is None:
+            self._store.ring(lane)
+        return lease
+
+    async def give_up(self, lease: Lease, until: float | None) -> None:
+        held = self._held.get(lease.lane)
+        if held and held.lease == lease:
+            del self._held[lease.lane]
+        await self._transactions.run_unsynced(partial(self._store.give_up, lease, until))
+
+    def is_worth_keeping(self, seconds: float) -> bool:
+        return seconds <= _WORTH_KEEPING
+
+    def is_held(self, lease: Lease) -> bool:
+        held = self._held.get(lease.lane)
+        if held is None or held.lease != lease:
+            return False
+        return self._monotonic() + self._call_seconds < held.until
+
+    @property
+    def count(self) -> int:
+        """How many lanes are ours."""
+        return len(self._held)
+
+    @property
+    def leads(self) -> bool:
+        """Whether this process does what one does for all."""
+        return self._leads
+
+    def start(
+        self,
+        wake: Callable[[Iterable[LaneKey]], None],
+        lead: Callable[[], Awaitable[None]],
+        resign: Callable[[], Awaitable[None]],
+    ) -> None:
+        """Begins to renew, to look for lanes that are ready, and to stand for the duty."""
+        self._tasks = (
+            asyncio.create_task(self._every(self._store.ttl / _RENEWALS, self._renew)),
+            asyncio.create_task(self._every(LOOK_EVERY, partial(self._look, wake))),
+            asyncio.create_task(self._every(LOOK_EVERY, partial(self._stand, lead, resign))),
+        )
+
+    async def stop(self) -> None:
+        """Ends that, and lets another process do what one does for all; `resign` is not called."""
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._leads:
+            self._leads = False
+            try:
+                await self._transactions.run(partial(self._store.give_up_duty, _DUTY))
+            except StoreError as error:
+                self._emit(_failed("lease", error))
+
+    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await work()
+            except StoreError as error:
+                self._emit(_failed("lease", error))
+            await asyncio.sleep(seconds)
+
+    async def _renew(self) -> None:
+        held = list(self._held.values())
+        if not held:
+            return
+        before = self._monotonic()
+        leases = [each.lease for each in held]
+        renewed = await self._transactions.run_unsynced(partial(self._store.renew, leases))
+        for each in held:
+            if each.lease in renewed:
+                each.until = before + self._store.ttl
+            elif self._held.get(each.lease.lane) is each:
+                del self._held[each.lease.lane]
+
+    async def _look(self, wake: Callable[[Iterable[LaneKey]], None]) -> None:
+        before = self._monotonic()
+        look = await self._transactions.run_unsynced(self._store.look)
+        self._told_time(look.now, before, self._monotonic())
+        wake(look.lanes)
+
+    async def _stand(
+        self, lead: Callable[[], Awaitable[None]], resign: Callable[[], Awaitable[None]]
+    ) -> None:
+        before = self._monotonic()
+        try:
+            ours = await self._transactions.run_unsynced(partial(self._store.take_duty, _DUTY))
+        except StoreError:
+            ours = before + self._call_seconds < self._leads_until
+            if self._leads and not ours:
+                self._leads = False
+                await resign()
+            raise
+        if ours:
+            self._leads_until = before + self._store.ttl
+        if ours != self._leads:
+            self._leads = ours
+            await (lead() if ours else resign())
+
+
+def _failed(at: str, error: StoreError) -> Noted:
+    return Noted("error", "storage failed", (("at", at), ("err", str(error))))

@@ -1,0 +1,26 @@
+"""A PostgreSQL as a process uses it: store, threads, leases."""
+
+from collections.abc import Callable
+
+from relay.core.event import Event
+from relay.store.postgres.leases import PostgresLeases
+from relay.store.postgres.store import TTL, PostgresStore
+from relay.store.postgres.writers import Writers
+
+CALL_SECONDS = 10.0  # for a call, which ends before the lease of its lane does
+
+
+class Shared:
+    """What one process of several has of their storage. Raises as `PostgresStore` does."""
+
+    def __init__(
+        self,
+        url: str,
+        emit: Callable[[Event], None],
+        told_time: Callable[[float, float, float], None],
+        ttl: float = TTL,
+    ) -> None:
+        self.store = PostgresStore(url, emit, ttl)
+        self.writer = Writers(self.store)
+        self.call_seconds = min(CALL_SECONDS, ttl * 2 / 3)
+        self.leases = PostgresLeases(self.store, self.writer, self.call_seconds, emit, told_time)

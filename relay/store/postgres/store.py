@@ -1,0 +1,230 @@
+"""The store of several replicas: one PostgreSQL database, a lease for each lane."""
+
+import secrets
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import psycopg
+from msgspec import Struct
+
+from relay.core.alert import GroupId
+from relay.core.budget import Limit
+from relay.core.event import Event
+from relay.core.routing.lane import LaneKey
+from relay.core.routing.route import Delivery
+from relay.store.postgres.connection import connect, parsed
+from relay.store.postgres.database import NOW, PostgresDatabase, told_by
+from relay.store.postgres.migrate import migrate
+from relay.store.protocol import Attempt, Begun, Denied, Kept, Lease, NewPayload, StoreError
+from relay.store.sql.spread import spread
+from relay.store.sql.store import SqlStore
+
+_MOST_READY = 500  # lanes that are looked at together
+_lane_key = msgspec.json.Decoder(LaneKey).decode
+TTL = 15.0  # seconds for which a lane is its owner's without a word from it
+
+
+class ReadyLanes(Struct, frozen=True):
+    """The database's clock (Unix seconds), and lanes that have work."""
+
+    now: float
+    lanes: tuple[LaneKey, ...]
+
+
+def _nobody(_: Event) -> None:
+    """Hears nothing."""
+
+
+class PostgresStore(SqlStore):
+    """Store over one PostgreSQL database (see `protocol.Store`), for the threads of one of the
+    processes that share it. Each job of a batch is a transaction of its own; one that fails for the
+    storage's sake has a StoreError for its result.
+
+    Raises NewerSchema for a database of a later version, ValueError for an address that is none,
+    and StoreError where there is no database to be had.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        emit: Callable[[Event], None] = _nobody,
+        ttl: float = TTL,
+        *,
+        by_own_clock: bool = True,
+    ) -> None:
+        """`ttl`: seconds for which a lane stays with an owner that is not heard of. `by_own_clock`:
+        calls begin by the database's clock, whatever that of the caller says.
+        """
+        self._by_own_clock = by_own_clock
+        told = parsed(url)
+        self.ttl = ttl
+        self.replica = secrets.token_hex(8)
+        self.server = PostgresDatabase(partial(connect, told), self.replica)
+        try:
+            with connect(told) as connection:
+                migrate(connection)
+        except psycopg.Error as error:
+            raise StoreError(f"cannot open the storage: {told_by(error)}") from error
+        super().__init__(self.server, emit)
+
+    def close(self) -> None:
+        """Ends the use of the database, by all threads."""
+        self.server.close()
+
+    def batch(self, jobs: Sequence[Callable[[], object]], *, durable: bool = True) -> list[object]:
+        return [self._result(job, durable=durable) for job in jobs]
+
+    def _result(self, job: Callable[[], object], *, durable: bool) -> object:
+        try:
+            return self.server.transaction(job, partial(spread, self._db), durable=durable)
+        except Exception as error:  # noqa: BLE001 - what a job raised is its result
+            return error
+
+    def sync(self) -> None:
+        """The log of what was committed before is written with the next synced commit."""
+        self.server.run("SELECT pg_current_xact_id()")  # a commit of nothing is not written
+
+    def backup(self, file: Path) -> None:
+        raise StoreError(
+            f"{file.name} was not written: of PostgreSQL a copy is made by its own tools (pg_dump)"
+        )
+
+    def take(self, lane: LaneKey) -> Lease | None:
+        row = self._lane(lane)
+        found = self.server.run(
+            "INSERT INTO lease (lane, owner, epoch, until)"  # noqa: S608 - of constants
+            f" VALUES ($1, $2, 1, {NOW} + $3) ON CONFLICT (lane) DO UPDATE SET"
+            " owner = excluded.owner, epoch = lease.epoch + 1, until = excluded.until"
+            f" WHERE lease.owner = excluded.owner OR lease.until <= {NOW} RETURNING epoch",
+            (row, self.replica, self.ttl),
+        ).fetchone()
+        return Lease(lane, int(found[0])) if found else None
+
+    def _held(self, lease: Lease) -> int:
+        return self.server.hold(lease)
+
+    def ring(self, lane: LaneKey) -> None:
+        """Whoever has the lane, or takes it, finds that it has work."""
+        self.server.run(
+            "INSERT INTO lane_work (lane) VALUES ($1) ON CONFLICT (lane)"
+            " DO UPDATE SET ready_at = 0, bell = lane_work.bell + 1",
+            (self._lane(lane),),
+        )
+
+    def renew(self, leases: Sequence[Lease]) -> tuple[Lease, ...]:
+        """Renews these leases; those that are still ours."""
+        rows = {self._lane(lease.lane): lease for lease in leases}
+        renewed = self.server.run(
+            f"UPDATE lease SET until = {NOW} + $4"  # noqa: S608 - of constants
+            " FROM unnest($1::bigint[], $2::bigint[]) AS told (lane, epoch)"
+            " WHERE lease.lane = told.lane AND lease.epoch = told.epoch AND owner = $3"
+            " RETURNING lease.lane",
+            (list(rows), [lease.epoch for lease in rows.values()], self.replica, self.ttl),
+        )
+        return tuple(rows[row] for (row,) in renewed.fetchall())
+
+    def give_up(self, lease: Lease, until: float | None) -> None:
+        """Lets others take the lane, which has work again at `until`, if nothing came for it since
+        its last turn began.
+        """
+        row = self._lane(lease.lane)
+        given = self.server.run(
+            "UPDATE lease SET until = 0 WHERE lane = $1 AND owner = $2 AND epoch = $3 RETURNING 1",
+            (row, self.replica, lease.epoch),
+        ).fetchone()
+        if given:
+            self.server.run(
+                "UPDATE lane_work SET ready_at = $2 WHERE lane = $1 AND bell = $3",
+                (row, until, self.server.bell(row)),
+            )
+
+    def look(self) -> ReadyLanes:
+        """What is ready, by the database's clock: lanes that nobody has, and those of ours for
+        which something came since their last turns began.
+        """
+        now = self.server.read_clock()
+        rows = self.server.run(
+            "SELECT lane.id, key, bell, coalesce(owner = $2 AND until > $1, FALSE)"
+            " FROM lane_work JOIN lane ON lane.id = lane_work.lane"
+            " LEFT JOIN lease ON lease.lane = lane_work.lane"
+            " WHERE ready_at <= $1 AND (owner IS NULL OR owner = $2 OR until <= $1)"
+            " ORDER BY ready_at LIMIT $3",
+            (now, self.replica, _MOST_READY),
+        ).fetchall()
+        lanes = [
+            _lane_key(key)
+            for row, key, bell, ours in rows
+            if not (ours and self.server.bell(row) == bell)
+        ]
+        return ReadyLanes(now, tuple(lanes))
+
+    def take_duty(self, name: str) -> bool:
+        """Takes or renews what one process does for all; whether it is ours now."""
+        found = self.server.run(
+            "INSERT INTO duty (name, owner, epoch, until)"  # noqa: S608 - of constants
+            f" VALUES ($1, $2, 1, {NOW} + $3) ON CONFLICT (name) DO UPDATE SET"
+            " owner = excluded.owner, until = excluded.until, epoch = duty.epoch"
+            " + CASE WHEN duty.owner = excluded.owner THEN 0 ELSE 1 END"
+            f" WHERE duty.owner = excluded.owner OR duty.until <= {NOW} RETURNING 1",
+            (name, self.replica, self.ttl),
+        ).fetchone()
+        return found is not None
+
+    def give_up_duty(self, name: str) -> None:
+        """Lets another process take it at once."""
+        self.server.run(
+            "UPDATE duty SET until = 0 WHERE name = $1 AND owner = $2", (name, self.replica)
+        )
+
+    def accept(self, payloads: Sequence[NewPayload]) -> Kept:
+        if not all(new.deliveries for new in payloads):
+            self.server.alone()  # they are brought to lanes at once
+            return super().accept(payloads)
+        with self.server.accepting():
+            return super().accept(payloads)
+
+    def begin(
+        self, lease: Lease, attempt: Attempt, limits: Sequence[Limit], now: float
+    ) -> Begun | Denied:
+        """By the database's clock, read when nobody else can change the budgets any more."""
+        self._held(lease)
+        self.server.lock_budgets(limit.key for limit in limits)
+        if self._by_own_clock:
+            now = self.server.read_clock()
+        return super().begin(lease, attempt, limits, now)
+
+    def route_again(self, lease: Lease, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
+        self._held(lease)
+        self.server.alone()  # it changes other lanes
+        return super().route_again(lease, seq, ways)
+
+    def copy_to_fallback(
+        self,
+        lease: Lease,
+        receiver: str,
+        fallback: str,
+        to: Sequence[LaneKey],
+        *,
+        owner: str = "",
+        card: tuple[GroupId, str] | None = None,
+        before: float | None = None,
+    ) -> tuple[LaneKey, ...]:
+        self._held(lease)
+        if self.oldest_uncopied(lease.lane, receiver, owner or receiver) is None:
+            return ()
+        self.server.alone()
+        return super().copy_to_fallback(
+            lease, receiver, fallback, to, owner=owner, card=card, before=before
+        )
+
+    def wake_api(self, lease: Lease, since: float, now: float, pause: float) -> tuple[LaneKey, ...]:
+        self._held(lease)
+        if self.server.run("SELECT 1 FROM lane WHERE attempts > 0 LIMIT 1").fetchone() is None:
+            return ()
+        self.server.alone()
+        return super().wake_api(lease, since, now, pause)
+
+    def move_times_back(self, now: float) -> float:  # noqa: ARG002 - the database's clock is the only one
+        return 0.0

@@ -1,0 +1,175 @@
+"""Several replicas on one PostgreSQL: what each accepts, one of them tells, and what one leaves
+another takes over.
+"""
+
+import asyncio
+import signal
+import sys
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from pathlib import Path
+
+import pytest
+
+from relay.sandbox.server import Sandbox
+from tests import canary
+from tests.acceptance.processes import Processes, Relay, listens, payload, processes, until
+from tests.acceptance.test_kill import CHANNEL, ONE, OTHER, set_up_chats
+from tests.postgres import Databases, databases
+
+pytestmark = pytest.mark.postgres
+TTL = 3.0
+
+
+@pytest.fixture(scope="module")
+def postgres() -> Iterator[Databases]:
+    with databases() as made:
+        yield made
+
+
+@pytest.fixture
+async def running(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Processes]:
+    async with processes(tmp_path, lambda: sandbox.telegram.transcript(ONE)) as started:
+        yield started
+
+
+async def replica(running: Processes, config: Path, url: str, ttl: float = TTL) -> Relay:
+    """One more relay on that database."""
+    canary.learn(config)
+    named = running.folder / "url"
+    named.write_text(url)
+    process = await running.start(
+        "relay", sys.executable, "-P", "-m", "relay", "serve", f"--config.file={config}",
+        f"--storage.url-file={named}", f"--storage.lease={ttl:g}s",
+        "--web.listen-address=127.0.0.1:0",
+    )  # fmt: skip
+    await until("the relay listens", lambda: listens(process) or not process.runs)
+    assert listens(process), process.output
+    address = process.output.partition('msg="listening" address=')[2].split()[0]
+    return Relay(process, f"http://{address}")
+
+
+def told(sandbox: Sandbox) -> str:
+    """All that stands in the chats."""
+    return "\n".join(
+        (
+            sandbox.telegram.transcript(ONE),
+            sandbox.telegram.transcript(OTHER),
+            sandbox.discord.transcript(CHANNEL),
+        )
+    )
+
+
+async def post(relays: Sequence[Relay], numbers: Iterable[int]) -> list[int]:
+    """Posts alerts of these numbers, in turn to each of the replicas; those that were taken."""
+    taken = []
+    for number in numbers:
+        team = ("one", "other", "channel")[number % 3]
+        relay = relays[number % len(relays)]
+        if await relay.post(payload(f"Alert{number:03}", team)) == 200:
+            taken.append(number)
+    return taken
+
+
+def untold(sandbox: Sandbox, numbers: Iterable[int]) -> list[int]:
+    text = told(sandbox)
+    return [number for number in numbers if f"Alert{number:03}" not in text]
+
+
+async def test_each_alert_is_told_once_whichever_replica_accepts_it(
+    postgres: Databases, sandbox: Sandbox, running: Processes, tmp_path: Path
+) -> None:
+    config, url = set_up_chats(sandbox, tmp_path), postgres.fresh()
+    relays = [await replica(running, config, url) for _ in range(2)]
+    numbers = await post(relays, range(30))
+    assert len(numbers) == 30
+    await until("all are told", lambda: not untold(sandbox, numbers))
+    assert [told(sandbox).count(f"Alert{n:03}") for n in numbers] == [1] * 30
+
+
+@pytest.mark.parametrize(
+    ("number", "within"),
+    [(signal.SIGKILL, TTL + 2), (signal.SIGSTOP, TTL + 2), (signal.SIGTERM, 1)],
+)
+async def test_what_a_replica_leaves_another_takes_over(
+    number: signal.Signals,
+    within: float,
+    postgres: Databases,
+    sandbox: Sandbox,
+    running: Processes,
+    tmp_path: Path,
+) -> None:
+    """Its chats are in trouble when it goes, so that it holds them."""
+    config, url = set_up_chats(sandbox, tmp_path), postgres.fresh()
+    first = await replica(running, config, url)
+    sandbox.faults.add("telegram", "*", "slow", seconds=0.3)
+    await post([first], range(0, 30, 3))
+    await until("it has begun", lambda: bool(sandbox.telegram.transcript(ONE)))
+    second = await replica(running, config, url)
+    first.process.signal(number)
+    if number == signal.SIGTERM:
+        assert await first.process.ended() == 0
+    sandbox.faults.clear()
+    gone = asyncio.get_running_loop().time()
+    assert await second.post(payload("Alert999", "one")) == 200
+    await until("another goes on", lambda: not untold(sandbox, [999]), within)
+    assert asyncio.get_running_loop().time() - gone < within
+    await until("all are told", lambda: not untold(sandbox, range(0, 30, 3)))
+    first.process.signal(signal.SIGCONT)
+
+
+async def verb(running: Processes, *arguments: str, blocked: str = "") -> tuple[int, str]:
+    """Runs a verb on the database; its status and what it printed. `blocked`: a module that is not
+    installed.
+    """
+    code = (
+        f"import sys; sys.modules[{blocked!r}] = None; sys.argv[0] = 'alert-relay'; "
+        if blocked
+        else ""
+    )
+    code += "from relay.__main__ import main; sys.exit(main())" if blocked else ""
+    start = ("-c", code) if blocked else ("-P", "-m", "relay")
+    process = await running.start(
+        "verb", sys.executable, *start, *arguments, f"--storage.url-file={running.folder / 'url'}"
+    )
+    status = await process.ended()
+    return status, process.output
+
+
+async def test_verbs_act_through_the_database_beside_the_replicas(
+    postgres: Databases, sandbox: Sandbox, running: Processes, tmp_path: Path
+) -> None:
+    config, url = set_up_chats(sandbox, tmp_path), postgres.fresh()
+    relay = await replica(running, config, url)
+    sandbox.telegram.kick(ONE)
+    await post([relay], [0])
+
+    async def listed() -> bool:
+        return "Alert000" in (await verb(running, "queue", "list"))[1]
+
+    await until("it waits for its chat", listed)
+    status, said = await verb(running, "status")
+    assert status == 0, said
+    assert "the chat is down" in said
+    status, said = await verb(running, "queue", "drop", "1/1")
+    assert (status, "dropped" in said) == (0, True), said
+    assert (await verb(running, "history"))[0] == 0
+
+
+async def test_without_the_extra_it_is_said_how_it_is_installed(
+    running: Processes, tmp_path: Path
+) -> None:
+    (tmp_path / "url").write_text("postgresql://relay@127.0.0.1:1/relay")
+    status, said = await verb(running, "queue", "list", blocked="psycopg")
+    assert status == 2
+    assert "pip install 'alert-relay[postgres]'" in said
+
+
+async def test_a_database_that_is_not_there_is_one_line_without_the_password(
+    sandbox: Sandbox, running: Processes, tmp_path: Path
+) -> None:
+    (tmp_path / "url").write_text("postgresql://relay:geheim@127.0.0.1:1/relay")
+    config = set_up_chats(sandbox, tmp_path)
+    status, said = await verb(running, "serve", f"--config.file={config}")
+    assert status == 2
+    assert said.splitlines()[-1].startswith("PostgreSQL: cannot open the storage: ")
+    assert "geheim" not in said
