@@ -12,7 +12,6 @@ AlertStatus = Literal["firing", "resolved"]
 Labels = dict[str, str]
 _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 _REMEMBERED = 200  # characters of a label
-THING = "thing "  # with it the keys of things begin, and no fingerprint
 REPLICAS = frozenset({"prometheus", "prometheus_replica", "replica", "__replica__"})
 _NO_DIFFERENCE = REPLICAS | {"severity"}
 MALFORMED = "Malformed alert"  # the name of what stands in for an alert that cannot be read
@@ -165,7 +164,7 @@ def thing_key(labels: Labels, ignores: Set[str]) -> str:
     if len(kept) == len(labels):
         return ""
     kept.sort()
-    return THING + blake2b(msgspec.json.encode(kept), digest_size=8).hexdigest()
+    return blake2b(msgspec.json.encode(kept), digest_size=8).hexdigest()
 
 
 def identity(fingerprint: str, labels: Labels, ignores: Set[str]) -> str:
