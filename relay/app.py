@@ -188,7 +188,7 @@ class App:
         )
         self._peers = alertmanager_transport()
         self._alertmanagers = Alertmanagers(
-            self._store.acting, writer, self._peers, clock, emit, self._lanes.wake
+            self._store.acting, writer, self._peers.send, clock, emit, self._lanes.wake
         )
         self._heartbeats = Heartbeats(
             self._store.acting,

@@ -57,6 +57,7 @@ class TwinCluster:
 class TwinAlertmanager:
     """One peer. `faults` are met by the calls to come, first come first served; `None` is none.
 
+    `fingerprints` are those of alerts by their `instance`, where they are not Alertmanager's own.
     `skew` is how far its clock is ahead of ours, in seconds. `old`: it speaks as 0.25 does.
     """
 
@@ -72,6 +73,7 @@ class TwinAlertmanager:
     calls: list[str] = field(default_factory=list)
     started_at: float = 0.0
     headers: list[dict[str, str]] = field(default_factory=list)
+    fingerprints: dict[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.started_at = self.clock()
@@ -180,7 +182,7 @@ class TwinAlertmanager:
         return {
             "labels": labels,
             "annotations": {},
-            "fingerprint": alert_key(labels),
+            "fingerprint": self.fingerprints.get(labels.get("instance", "")) or alert_key(labels),
             "startsAt": _written(self.started_at),
             "endsAt": _written(self.now + _RESERVED),
             "updatedAt": _written(self.now),

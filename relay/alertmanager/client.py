@@ -23,6 +23,7 @@ from relay.core.action.silence import (
     is_of,
 )
 from relay.core.routing.matcher import Matcher
+from relay.delivery.calls import Exchange
 from relay.delivery.transport import Transport
 from relay.platforms.http import NoAnswer, Request, Response
 
@@ -45,10 +46,10 @@ class AlertmanagerClient:
     """
 
     def __init__(
-        self, config: AlertmanagerConfig, connections: Transport, clock: Callable[[], float]
+        self, config: AlertmanagerConfig, exchange: Exchange, clock: Callable[[], float]
     ) -> None:
         self._config = config
-        self._connections = connections
+        self._exchange = exchange
         self._clock = clock
         self._peers = config.urls
         self._at = 0
@@ -129,7 +130,7 @@ class AlertmanagerClient:
 
     async def _send(self, request: Request, peer: str) -> Response | NoAnswer:
         async with self._locks.setdefault(peer, asyncio.Lock()):
-            return await self._connections.send(request)
+            return await self._exchange(request)
 
     def _noted(self, peer: str, answer: T) -> T:
         """The answer; a peer that is not available makes room for the next."""

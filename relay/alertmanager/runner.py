@@ -39,7 +39,7 @@ from relay.core.alert import Labels
 from relay.core.event import Event, Noted
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.matcher import Matcher
-from relay.delivery.transport import Transport
+from relay.delivery.calls import Exchange
 from relay.store.writer import Transactions
 from relay.supervised import Loop
 
@@ -87,7 +87,7 @@ class AlertmanagerRunner:
         config: AlertmanagerConfig,
         store: SilenceStore,
         transactions: Transactions,
-        connections: Transport,
+        exchange: Exchange,
         clock: Callable[[], float],
         emit: Callable[[Event], None],
         wake: Callable[[tuple[LaneKey, ...]], None],
@@ -95,7 +95,7 @@ class AlertmanagerRunner:
         self._config = config
         self._store = store
         self._transactions = transactions
-        self._client = AlertmanagerClient(config, connections, clock)
+        self._client = AlertmanagerClient(config, exchange, clock)
         self._clock = clock
         self._emit = emit
         self._wake = wake
@@ -251,7 +251,7 @@ class Alertmanagers:
         self,
         store: SilenceStore,
         transactions: Transactions,
-        connections: Transport,
+        exchange: Exchange,
         clock: Callable[[], float],
         emit: Callable[[Event], None],
         wake: Callable[[tuple[LaneKey, ...]], None],
@@ -260,7 +260,7 @@ class Alertmanagers:
             AlertmanagerRunner,
             store=store,
             transactions=transactions,
-            connections=connections,
+            exchange=exchange,
             clock=clock,
             emit=emit,
             wake=wake,

@@ -17,7 +17,7 @@ from relay.active_config import CurrentConfig
 from relay.config.fault import render as draw_fault
 from relay.console.drawn import DrawnMessage
 from relay.console.forms import form_of
-from relay.console.plot import HEIGHT, WIDTH, bars
+from relay.console.plot import HEIGHT, WIDTH, Bar, bars
 from relay.console.sessions import COOKIE, SECONDS, Sessions
 from relay.console.words import WORDS, language_of
 from relay.console.workshop import Workshop
@@ -309,7 +309,7 @@ class Console:
                 (time_of(seen.since + at * 60)[11:16], *each)
                 for at, each in enumerate(seen.minutes)
             ],
-            plots=[bars([each[which] for each in seen.minutes]) for which in range(3)],
+            plots=[_plot([each[which] for each in seen.minutes]) for which in range(3)],
         )
 
     def _seen(self, now: float) -> Seen:
@@ -463,6 +463,11 @@ class Console:
             guarded=not self._is_open(),
             **values,
         )
+
+
+def _plot(values: list[int]) -> tuple[list[Bar], int, int]:
+    """Its bars, the largest value and the last."""
+    return bars(values), max(values, default=0), values[-1] if values else 0
 
 
 def _page(text: str, status: int = 200) -> web.Response:

@@ -103,7 +103,7 @@ async def test_a_silence_of_two_pods_mutes_these_and_amtool_shows_it(
     running: Processes, connections: Transport
 ) -> None:
     url = await start_alertmanager(running, "http://127.0.0.1:9/alerts")
-    client = AlertmanagerClient(AlertmanagerConfig("", (url,)), connections, time.time)
+    client = AlertmanagerClient(AlertmanagerConfig("", (url,)), connections.send, time.time)
     await fire(url, POD_A, POD_B, OTHER)
     done = await carried_out(client, asking(POD_A, POD_B))
     assert (done.state, done.why) == ("done", "")
@@ -125,7 +125,7 @@ async def test_what_amtool_silences_is_read_with_creator_comment_and_end(
     running: Processes, connections: Transport
 ) -> None:
     url = await start_alertmanager(running, "http://127.0.0.1:9/alerts")
-    client = AlertmanagerClient(AlertmanagerConfig("", (url,)), connections, time.time)
+    client = AlertmanagerClient(AlertmanagerConfig("", (url,)), connections.send, time.time)
     await fire(url, POD_A)
     await amtool(url, "silence", "add", "-a", "Ben", "-c", "deploy", "-d", "1h", 'namespace=~"w.*"')
     (only,) = (await suppressed(client, POD_A)).values()
@@ -138,7 +138,7 @@ async def test_what_would_mute_more_is_refused_with_the_count(
     running: Processes, connections: Transport
 ) -> None:
     url = await start_alertmanager(running, "http://127.0.0.1:9/alerts")
-    client = AlertmanagerClient(AlertmanagerConfig("", (url,)), connections, time.time)
+    client = AlertmanagerClient(AlertmanagerConfig("", (url,)), connections.send, time.time)
     crossed = [{**POD_A, "container": c, "pod": p} for c, p in (("x", "1"), ("y", "2"), ("x", "2"))]
     await fire(url, *crossed)
     refused = await carried_out(client, asking(*crossed[:2]))
@@ -155,7 +155,7 @@ async def test_of_a_pair_one_is_written_to_and_a_lost_answer_makes_no_second_sil
         await start_alertmanager(running, "http://127.0.0.1:9/a", cluster=(first,)),
         await start_alertmanager(running, "http://127.0.0.1:9/a", cluster=(second, first)),
     )
-    client = AlertmanagerClient(AlertmanagerConfig("", urls), connections, time.time)
+    client = AlertmanagerClient(AlertmanagerConfig("", urls), connections.send, time.time)
     await fire(urls[0], POD_A)
     asked = await carried_out(client, asking(POD_A))
     assert asked.peer == urls[0]
@@ -174,7 +174,7 @@ async def test_a_silence_is_made_longer_and_its_id_is_the_one_that_comes_back(
     running: Processes, connections: Transport
 ) -> None:
     url = await start_alertmanager(running, "http://127.0.0.1:9/alerts")
-    client = AlertmanagerClient(AlertmanagerConfig("", (url,)), connections, time.time)
+    client = AlertmanagerClient(AlertmanagerConfig("", (url,)), connections.send, time.time)
     await fire(url, POD_A)
     short = await carried_out(client, asking(POD_A, seconds=600.0))
     silence = NewSilence(

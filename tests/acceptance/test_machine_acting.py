@@ -1,64 +1,79 @@
-"""Any interleaving of presses on two chats, payloads, silences, kills and restarts: one holder, the
-same on all cards, and what the rows say.
+"""Any interleaving of presses by several people on both platforms, payloads, polls, silences made
+elsewhere, faults of Alertmanager, kills and restarts: one holder, the same on all cards and as the
+rows have it; silences as Alertmanager has them, and none twice for one action.
 """
 
 import asyncio
-from functools import partial
+from collections import Counter
 
 import pytest
+from aiohttp.test_utils import TestServer
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
+from relay.alertmanager.client import transport
+from relay.alertmanager.runner import AlertmanagerRunner
 from relay.bot.pressing import Presses
-from relay.core.action.reconcile import Reconciled, Suppressed
 from relay.core.action.settings import (
     ActingConfig,
     ActionConfig,
     ActionRule,
     AlertmanagerConfig,
+    DiscordBot,
     Everyone,
     Person,
 )
+from relay.core.alert import Labels
 from relay.core.bot.account import Bot
 from relay.core.bot.update import BotId, CallbackQuery, ChatInfo, Topic
 from relay.core.routing.lane import HttpOptions, LaneKey
-from relay.core.routing.matcher import Matcher
+from relay.core.routing.matcher import Matcher, matches
 from relay.core.secret import Secret
+from relay.platforms.discord.interactions import interaction
 from relay.platforms.http import NoAnswer, Request, Response
-from relay.sandbox.telegram_chats import Message
-from tests.build import T0, alert, notification
+from tests.build import POLICY, alert, notification
+from tests.twin_alertmanager import Fault, TwinAlertmanager, TwinSilence
 from tests.world import (
     API,
+    CHANNEL,
+    CHANNEL_HOOK,
     CHAT,
     GROUP_CHAT,
+    HOOK,
     SPARE,
     SPARE_CHAT,
     TOKEN,
     AtOnce,
     World,
+    discord_target,
     telegram_target,
 )
 
-CHATS = {CHAT: GROUP_CHAT, SPARE_CHAT: SPARE}
+GROUPS = {"x": CHAT, "y": SPARE_CHAT}
+LANES = (GROUP_CHAT, SPARE, CHANNEL_HOOK)
 PEOPLE = {1: "Anna", 2: "Ben", 3: "Eve"}
-ACTING = ActingConfig(
-    tuple(Person(name, str(user)) for user, name in PEOPLE.items()),
-    ActionConfig((ActionRule((Everyone(),), frozenset({"take", "silence"})),)),
-    {"": AlertmanagerConfig("", ("http://127.0.0.1:1",))},
-)
+APPLICATION = "9000001"
 BOT = Bot(API, "111", Secret(TOKEN), HttpOptions(), "polling", "")
-Op = tuple[str, int, str]
+ALERTS = {name: alert(name).labels for name in "abc"}
+Op = tuple[str, int, str, int]
+who, which, button = st.sampled_from([1, 2, 3]), st.sampled_from("abc"), st.integers(0, 3)
+no_one, no_chat, no_button = st.just(0), st.just(""), st.just(0)
+places = st.sampled_from("xyd")
+fates = st.sampled_from(["busy", "lost before", "lost after", "error after", "text"])
 OPS: st.SearchStrategy[Op] = st.one_of(
-    st.tuples(st.just("fire"), st.just(0), st.sampled_from("abc")),
-    st.tuples(st.just("end"), st.just(0), st.sampled_from("abc")),
-    st.tuples(st.just("press"), st.sampled_from([1, 2, 3]), st.sampled_from("xy")),
-    st.tuples(st.just("twice"), st.sampled_from([1, 2, 3]), st.sampled_from("xy")),
-    st.tuples(st.just("race"), st.sampled_from([1, 2, 3]), st.sampled_from("xy")),
-    st.tuples(st.just("silence"), st.just(0), st.sampled_from("abc")),
-    st.tuples(st.just("free"), st.just(0), st.sampled_from("abc")),
-    st.tuples(st.sampled_from(["restart", "kill", "wait"]), st.just(0), st.just("")),
-)
+    st.tuples(st.just("fire"), no_one, which, no_button),
+    st.tuples(st.just("end"), no_one, which, no_button),
+    st.tuples(st.just("press"), who, places, button),
+    st.tuples(st.just("twice"), who, places, button),
+    st.tuples(st.just("race"), who, places, button),
+    st.tuples(st.sampled_from(["elsewhere", "over"]), no_one, which, no_button),
+    st.tuples(st.just("fault"), no_one, fates, no_button),
+    st.tuples(
+        st.sampled_from(["poll", "poll", "kill", "kill at alertmanager", "restart", "wait"]),
+        no_one, no_chat, no_button,
+    ),
+)  # fmt: skip
 
 
 async def not_counted(_source: str, _matchers: tuple[Matcher, ...]) -> None:
@@ -66,60 +81,108 @@ async def not_counted(_source: str, _matchers: tuple[Matcher, ...]) -> None:
 
 
 class Chats(World):
-    """Two groups that get the same alerts, and people who press."""
+    """Two groups and a channel that get the same alerts, people who press, and Alertmanager."""
 
     def __init__(self) -> None:
-        super().__init__(telegram_target(), telegram_target(SPARE))
-        self.config.load(replace(self.config.current, acting=ACTING, bots=(BOT,)))
+        super().__init__(telegram_target(), telegram_target(SPARE), discord_target(POLICY))
+        self.discord.webhooks[HOOK].application = APPLICATION
         self.firing: dict[str, float] = {}
-        self.silent: set[str] = set()
-        self.presses_made = 0
+        self.number = 0
         self.time = 0.0
-        self.racing: tuple[int, int] | None = None
+        self.racing: tuple[int, str, int] | None = None
+        self.dies_at_alertmanager = False
+        self.twin = TwinAlertmanager(lambda: self.now)
+        self.twin.started_at -= 3600.0
         self.presses = Presses(
+            self.store.acting, AtOnce(self.store), self.send, lambda: self.now,
+            self.events.append, self.config, self.woken, lambda: None,
+            lambda: f"act{self.number}", not_counted,
+        )  # fmt: skip
+
+    async def begin(self, url: str) -> None:
+        people = tuple(Person(name, str(user), f"34000{user}") for user, name in PEOPLE.items())
+        rule = ActionRule((Everyone(),), frozenset({"take", "silence"}))
+        self.peer = AlertmanagerConfig("", (url,))
+        acting = ActingConfig(
+            people,
+            ActionConfig((rule,)),
+            {"": self.peer},
+            discord=DiscordBot(API, APPLICATION, Secret("t"), HttpOptions()),
+        )
+        self.config.load(replace(self.config.current, acting=acting, bots=(BOT,)))
+        self.connections = transport()
+        self.runner = self.relay()
+
+    def relay(self) -> AlertmanagerRunner:
+        """The part of a process that has just started which asks Alertmanager."""
+        return AlertmanagerRunner(
+            self.peer,
             self.store.acting,
             AtOnce(self.store),
-            self.send,
+            self.ask,
             lambda: self.now,
             self.events.append,
-            self.config,
             self.woken,
-            lambda: None,
-            lambda: f"act{self.presses_made}",
-            not_counted,
         )
+
+    async def ask(self, request: Request) -> Response | NoAnswer:
+        """A call of Alertmanager. The process may be killed before its answer comes."""
+        answer = await self.connections.send(request)
+        if self.dies_at_alertmanager and request.verb != "GET":
+            self.dies_at_alertmanager = False
+            raise KeyboardInterrupt
+        return answer
 
     def woken(self, lanes: tuple[LaneKey, ...]) -> None:
         for lane in lanes:
             self.wakes[lane] = self.now
 
     async def do(self, op: Op) -> None:
-        what, who, which = op
+        what, user, at, index = op
         match what:
             case "fire" | "end":
-                await self.tell(which, fires=what == "fire")
+                await self.tell(at, fires=what == "fire")
             case "press" | "twice":
-                chat = CHAT if which == "x" else SPARE_CHAT
-                await self.press(who, chat, times=1 if what == "press" else 2)
+                await self.press(user, at, index, times=1 if what == "press" else 2)
             case "race":
-                self.racing = who, CHAT if which == "x" else SPARE_CHAT
-                await self.suppress("a", silent="a" not in self.silent)
-            case "silence" | "free":
-                await self.suppress(which, silent=what == "silence")
-            case "restart":
-                await self.restart()
+                self.racing = user, at, index
+            case "elsewhere" | "over":
+                self.silence(at, lasts=3600.0 if what == "elsewhere" else 0.0)
+            case "fault":
+                fault: dict[str, Fault] = {
+                    "busy": "busy", "lost before": "lost before", "lost after": "lost after",
+                    "error after": "error after", "text": "text",
+                }  # fmt: skip
+                self.twin.faults.append(fault[at])
+            case "kill at alertmanager":
+                self.dies_at_alertmanager = True
             case "kill":
                 await self.killed()
+            case "restart":
+                await self.restart()
+                self.runner = self.relay()
             case _:
                 pass
+        if what in ("poll", "kill at alertmanager"):
+            await self.works()
         self.time += 30.0
         await self.run(self.time)
 
+    async def works(self) -> None:
+        """What is due at Alertmanager, and a look at what it suppresses."""
+        try:
+            for silencing in self.store.acting.silencings_due("", self.now):
+                await self.runner.advance(silencing)
+            await self.runner.look()
+        except KeyboardInterrupt:
+            await self.restart()
+            self.runner = self.relay()
+
     async def send(self, request: Request) -> Response | NoAnswer:
         """While a card is edited, somebody presses."""
-        if self.racing and request.name == "editMessageText":
-            (user, chat), self.racing = self.racing, None
-            await self.press(user, chat, times=1)
+        if self.racing and request.name in ("editMessageText", "edit_webhook_message"):
+            racing, self.racing = self.racing, None
+            await self.press(*racing, times=1)
         return await super().send(request)
 
     async def tell(self, which: str, *, fires: bool) -> None:
@@ -130,84 +193,134 @@ class Chats(World):
         began = self.firing[which] if fires else self.firing.pop(which)
         ended = [] if fires else [alert(which, "resolved", at=began, ends=self.now)]
         now = [alert(each, at=at) for each, at in self.firing.items()]
+        self.twin.alerts = [dict(ALERTS[each]) for each in self.firing]
+        self.twin.fingerprints = {each: each for each in ALERTS}
         await self.post(notification(*now, *ended))
 
-    async def press(self, user: int, chat: int, times: int) -> None:
-        """The first button that there is; the same press may come twice."""
-        shown = self.cards(chat)
-        if not shown:
+    def silence(self, which: str, lasts: float) -> None:
+        """Somebody silences an alert by amtool, or ends all silences."""
+        silences = self.twin.cluster.silences
+        if not lasts:
+            for each in silences.values():
+                each.ends_at = min(each.ends_at, self.now)
             return
-        markup = shown[-1].shown.markup or {}
-        rows = markup["inline_keyboard"]
-        assert isinstance(rows, list)
-        self.presses_made += 1
-        update = CallbackQuery(
-            self.presses_made,
-            f"q{self.presses_made}",
-            ChatInfo(str(chat), "supergroup", ""),
-            Topic(),
-            str(shown[-1].id),
-            user,
-            PEOPLE[user],
-            "en",
-            rows[0][0]["callback_data"],
+        self.number += 1
+        matcher = (Matcher("instance", "=", which),)
+        name = f"s{self.number}"
+        silences[name] = TwinSilence(
+            name, matcher, self.now, self.now + lasts, "Zoe", "deploy", self.now, self.twin.name
         )
+
+    async def press(self, user: int, at: str, index: int, times: int) -> None:
+        """One of the buttons that there are; the same press may come twice."""
+        self.number += 1
+        if at == "d":
+            shown = [m for m in self.discord.messages(CHANNEL) if m.shown.components]
+            if not shown:
+                return
+            cells = shown[-1].shown.components[0]["components"]
+            assert isinstance(cells, list)
+            body: dict[str, object] = {
+                "id": str(700000000000 + self.number), "application_id": APPLICATION, "type": 3,
+                "token": "t", "channel_id": str(CHANNEL),
+                "member": {"user": {"id": f"34000{user}"}},
+                "message": {"id": str(shown[-1].id), "webhook_id": str(HOOK)},
+                "data": {"custom_id": cells[index % len(cells)]["custom_id"]},
+            }  # fmt: skip
+            for _ in range(times):
+                await self.presses.answer(interaction(body))
+            return
+        chat = GROUPS[at]
+        cards = [each for each in self.telegram.messages(chat) if each.shown.markup]
+        if not cards:
+            return
+        rows = (cards[-1].shown.markup or {})["inline_keyboard"]
+        assert isinstance(rows, list)
+        update = CallbackQuery(
+            self.number, f"q{self.number}", ChatInfo(str(chat), "supergroup", ""), Topic(),
+            str(cards[-1].id), user, PEOPLE[user], "en",
+            rows[0][index % len(rows[0])]["callback_data"],
+        )  # fmt: skip
         for _ in range(times):
             await self.presses.press(BotId(API, "111"), update)
-
-    async def suppress(self, which: str, *, silent: bool) -> None:
-        found = {which: Suppressed("silenced", T0 * 2, "Ben", "deploy", "s1")} if silent else {}
-        self.silent = self.silent | {which} if silent else self.silent - {which}
-        seen = Reconciled(found, () if silent else (which,))
-        keep = partial(self.store.acting.keep_reconciled, "", seen, self.now)
-        self.woken(await self.commit(keep))
 
     async def killed(self) -> None:
         """The process ends in the middle of the next call, if there is one."""
         self.dying = True
-        for lane in CHATS.values():
+        for lane in LANES:
             try:
                 await self.turn(lane)
             except KeyboardInterrupt:
                 break
         await self.restart()
+        self.runner = self.relay()
 
-    def cards(self, chat: int) -> list[Message]:
-        """The messages with buttons; replies have none."""
-        return [each for each in self.telegram.messages(chat) if each.shown.markup]
-
-    def line(self, chat: int, sign: str) -> str:
-        """The line of the chat's newest card that begins so."""
-        shown = self.cards(chat)
-        lines = shown[-1].text.splitlines() if shown else []
-        return next((line for line in lines if line.startswith(sign)), "")
+    def cards(self) -> dict[str, str]:
+        """The text of the newest card with buttons of each chat."""
+        found = {}
+        for name, chat in GROUPS.items():
+            shown = [m.text for m in self.telegram.messages(chat) if m.shown.markup]
+            found[name] = shown[-1] if shown else ""
+        channel = [m for m in self.discord.messages(CHANNEL) if m.shown.components]
+        told = [f"{m.shown.content}\n{m.shown.embeds}" for m in channel[-1:]]
+        found["d"] = told[0].replace("\\n", "\n") if told else ""
+        return found
 
     def check(self) -> None:
         known = self.store.acting.known("", sorted(self.firing))
-        holders = {each.holder.name for each in known.takes.values() if each.ended_at is None}
-        for chat in CHATS:
-            taken = self.line(chat, "✋")
-            assert all(name in taken for name in holders), (holders, taken)
-            assert bool(holders) == bool(taken), (holders, taken)
-            is_silent = bool(self.silent & set(self.firing))
-            assert bool(self.line(chat, "🔕")) == is_silent, self.telegram.transcript(chat)
-        assert self.line(CHAT, "✋") == self.line(SPARE_CHAT, "✋")
-        for each in known.takes.values():
-            assert each.holder.name in PEOPLE.values()
+        holders = {
+            each.holder.name
+            for key, each in known.takes.items()
+            if each.ended_at is None and key in self.firing
+        }
+        assert holders <= set(PEOPLE.values())
+        silent = [each for each in self.firing if self.is_silent(ALERTS[each])]
+        for place, text in self.cards().items():
+            named = {
+                name for name in PEOPLE.values() if f"✋ {name}" in text or f"· {name}" in text
+            }
+            if self.firing:
+                taken = {name for name in holders if f"{name} since" in text}
+                assert taken == holders, (place, text, holders)
+                assert ("✋" in text) == bool(holders), (place, text)
+                assert ("🔕 until" in text) == bool(silent), (place, text, silent)
+        made = Counter(
+            each.comment.partition("[alert-relay ")[2].partition(":")[0]
+            for each in self.twin.cluster.silences.values()
+            if "[alert-relay " in each.comment
+        )
+        assert all(times == 1 for times in made.values()), made
+
+    def is_silent(self, labels: Labels) -> bool:
+        """Whether Alertmanager mutes it."""
+        return any(
+            each.state(self.now) == "active" and matches(each.matchers, labels)
+            for each in self.twin.cluster.silences.values()
+        )
 
 
 @pytest.mark.medium
-@given(st.lists(OPS, max_size=14))
+@given(st.lists(OPS, max_size=16))
 @settings(deadline=None)
-def test_however_presses_payloads_kills_and_silences_meet_all_cards_say_the_same(
+def test_however_people_payloads_alertmanager_and_kills_meet_all_cards_say_the_same(
     ops: list[Op],
 ) -> None:
     async def all_of_it() -> None:
         world = Chats()
-        for op in [("fire", 0, "a"), *ops]:
+        server = TestServer(world.twin.app())
+        await server.start_server()
+        await world.begin(str(server.make_url("/")).rstrip("/"))
+        for op in [("fire", 0, "a", 0), *ops]:
             await world.do(op)
-        world.time += 120.0
-        await world.run(world.time)
+        world.twin.faults.clear()
+        world.dies_at_alertmanager = False
+        for _ in range(8):  # what was asked for is carried out, and everything is shown
+            world.time += 45.0
+            await world.run(world.time)
+            await world.works()
+        await world.run(world.time + 30.0)
         world.check()
+        await world.connections.close()
+        await server.close()
 
     asyncio.run(all_of_it())

@@ -5,8 +5,6 @@ A picture of a scene has Telegram at the left and Discord at the right, each 360
 a narrow phone; `lock-screen` has what a locked phone shows of each.
 """
 
-import shutil
-import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -18,7 +16,7 @@ from relay.core.card.digest import DigestView
 from relay.core.card.view import Late, View
 from relay.core.template import sample
 from relay.core.template.sample import NOON
-from tests.docs.drawing import measure, page, shoot
+from tests.docs.drawing import measure, page, shoot, shrink
 from tests.docs.scenes import Scene, Shown
 from tests.golden.digests import DIGESTS
 from tests.world import CHANNEL, CHAT
@@ -162,9 +160,7 @@ def draw(name: str) -> None:
         height = measure(html, WIDTH).height
     path = FOLDER / f"{name}.png"
     shoot(html, WIDTH, height, path)
-    if smaller := shutil.which("pngquant"):
-        command = (smaller, "--force", "--skip-if-larger", "--strip", "--output", path, "96", path)
-        subprocess.run(command, check=False)
+    shrink(path)
 
 
 def _lock_screens() -> tuple[str, int]:

@@ -77,7 +77,9 @@ async def pair() -> AsyncIterator[Pair]:
     tenant = (Header("X-Scope-OrgID", Secret("eu")),)
     config = AlertmanagerConfig("", urls, headers=tenant)
     connections = transport()
-    yield Pair(clock, twins, servers, AlertmanagerClient(config, connections, clock), connections)
+    yield Pair(
+        clock, twins, servers, AlertmanagerClient(config, connections.send, clock), connections
+    )
     await connections.close()
     for server in servers:
         await server.close()
@@ -212,7 +214,7 @@ async def test_what_one_peer_wrote_is_looked_for_there_while_gossip_is_late(pair
 
 async def test_an_answer_that_is_cut_at_the_bound_is_none(pair: Pair) -> None:
     small = Transport(2.0, 10.0, 1000)
-    client = AlertmanagerClient(AlertmanagerConfig("", pair.urls), small, pair.clock)
+    client = AlertmanagerClient(AlertmanagerConfig("", pair.urls), small.send, pair.clock)
     pair.twins[0].alerts = [{"alertname": "A", "n": str(n)} for n in range(100)]
     assert isinstance(await client.call(Count(MATCHERS[:1]), client.peer), ApiUnavailable)
     await small.close()

@@ -58,7 +58,7 @@ class World:
             AlertmanagerConfig("", self.urls, 0.01),
             self.store,
             Now(self.store),
-            self.connections,
+            self.connections.send,
             self.clock,
             self.events.append,
             self.woken.extend,

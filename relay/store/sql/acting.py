@@ -156,10 +156,12 @@ class SqlActing:
         )
 
     def _presses(self, presser: Presser, now: float) -> list[tuple[float, PressRow]]:
-        rows = self._db.execute("SELECT at, body FROM press WHERE at > ?", (now - _MINUTE,))
+        rows = self._db.execute(
+            "SELECT at, body FROM press WHERE person = ? AND at > ?",
+            (_person(presser), now - _MINUTE),
+        )
         decoded = [(at, readable(_press, body)) for at, body in rows.fetchall()]
-        who = (presser.platform, presser.id)
-        return [(at, row) for at, row in decoded if row and (row.platform, row.person) == who]
+        return [(at, row) for at, row in decoded if row is not None]
 
     def _card_at(self, place: MessagePlace) -> tuple[LaneKey, Card] | None:
         """The card whose message stands there: an index is asked for each lane."""
@@ -220,9 +222,16 @@ class SqlActing:
             answer.offers,
         )
         self._db.execute(
-            "INSERT INTO press (key, at, source, alert, body) VALUES (?, ?, ?, ?, ?)"
+            "INSERT INTO press (key, at, source, alert, body, person) VALUES (?, ?, ?, ?, ?, ?)"
             " ON CONFLICT DO NOTHING",
-            (press.key, now, effects.source, next(iter(effects.alerts), ""), _encode(row)),
+            (
+                press.key,
+                now,
+                effects.source,
+                next(iter(effects.alerts), ""),
+                _encode(row),
+                _person(presser),
+            ),
         )
 
     def keep_question(self, question: Question) -> None:
@@ -527,6 +536,10 @@ def _keep_single(db: Database, name: str, body: bytes) -> None:
         " ON CONFLICT (name) DO UPDATE SET body = excluded.body",
         (name, body),
     )
+
+
+def _person(presser: Presser) -> str:
+    return f"{presser.platform} {presser.id}"
 
 
 def _where(place: MessagePlace) -> tuple[str, str, str]:

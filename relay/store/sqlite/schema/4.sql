@@ -13,3 +13,7 @@ CREATE TABLE presence (
 
 -- Labels that make no new alert for the chat, and for how long (JSON); NULL: none.
 ALTER TABLE delivery ADD COLUMN ignoring BLOB;
+
+-- Who pressed (`PLATFORM ID`): how often somebody did lately is asked with each press.
+ALTER TABLE press ADD COLUMN person TEXT NOT NULL DEFAULT '';
+CREATE INDEX press_person ON press (person, at);
