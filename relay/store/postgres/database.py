@@ -145,8 +145,13 @@ class PostgresDatabase:
 
     def run(self, sql: str, parameters: Sequence[Cells] = ()) -> Rows:
         """Runs a statement in PostgreSQL's own SQL."""
-        with self._noted() as connection:
-            return connection.execute(sql.encode(), parameters or None)
+        try:
+            with self._noted() as connection:
+                return connection.execute(sql.encode(), parameters or None)
+        except psycopg.Error as error:
+            if self._session.is_open or not self._prepared_elsewhere(error):
+                raise
+        return self.run(sql, parameters)
 
     @contextmanager
     def _noted(self, also: str = "") -> Iterator[Connection]:
@@ -274,9 +279,7 @@ class PostgresDatabase:
         return result
 
     def _meant(self, error: psycopg.Error, *, alone: bool) -> Exception:
-        if error.sqlstate in NOT_PREPARED and self._prepares:
-            self._prepares = False
-            self._forget_connection(self._session)
+        if self._prepared_elsewhere(error):
             return _AgainError()
         match trouble(error):
             case "conflict" if not (alone and error.sqlstate == "23505"):
@@ -285,6 +288,14 @@ class PostgresDatabase:
                 return StoreError(told_by(error))
             case "conflict" | "refused":
                 return error
+
+    def _prepared_elsewhere(self, error: psycopg.Error) -> bool:
+        """Whether a pooler is between us and the database: nothing is prepared from now on."""
+        if error.sqlstate not in NOT_PREPARED or not self._prepares:
+            return False
+        self._prepares = False
+        self._forget_connection(self._session)
+        return True
 
     def _forget_connection(self, session: _Session) -> None:
         with suppress(psycopg.Error):

@@ -283,9 +283,11 @@ CREATE TABLE press (
     at DOUBLE PRECISION NOT NULL,
     source TEXT COLLATE "C" NOT NULL,
     alert TEXT COLLATE "C" NOT NULL,
-    body BYTEA NOT NULL
+    body BYTEA NOT NULL,
+    person TEXT COLLATE "C" NOT NULL DEFAULT ''
 );
 CREATE INDEX press_at ON press (at);
+CREATE INDEX press_person ON press (person, at);
 
 CREATE TABLE suppressed (
     source TEXT COLLATE "C" NOT NULL,
