@@ -162,8 +162,11 @@ def thing_key(labels: Labels, ignores: Set[str]) -> str:
     difference."""
     if _NO_DIFFERENCE.isdisjoint(labels) and ignores.isdisjoint(labels):
         return ""
-    kept = msgspec.json.encode(sorted(thing(labels, ignores)))
-    return f"{THING}{blake2b(kept, digest_size=8).hexdigest()}"
+    aside = _NO_DIFFERENCE | ignores if ignores else _NO_DIFFERENCE
+    kept = {name: value for name, value in labels.items() if name not in aside}
+    digest = _EMPTY_DIGEST.copy()
+    digest.update(msgspec.json.encode(kept, order="sorted"))
+    return f"{THING}{digest.hexdigest()}"
 
 
 def identity(fingerprint: str, labels: Labels, ignores: Set[str]) -> str:
