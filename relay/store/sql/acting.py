@@ -26,7 +26,6 @@ from relay.core.action.reconcile import AbsentAlert, Presence, Reconciled, Suppr
 from relay.core.action.rights import Presser
 from relay.core.action.silence import Silencing
 from relay.core.action.take import Taken, ended
-from relay.core.alert import THING
 from relay.core.card.card import Card, Entry, shown_alerts
 from relay.core.card.digest import DIGEST, QUIET
 from relay.core.card.subject import subject
@@ -390,7 +389,7 @@ class SqlActing:
         rows = self._db.execute(
             "SELECT DISTINCT alert FROM standing WHERE source = ? AND fires = 1", (source,)
         )
-        return tuple(alert for (alert,) in rows.fetchall() if not alert.startswith(THING))
+        return tuple(alert for (alert,) in rows.fetchall())
 
     def names(self, source: str, alerts: Sequence[str]) -> dict[str, str]:
         return {key: name_of(entry) for key, entry in self._entries(source, alerts).items()}
