@@ -72,6 +72,8 @@ def setup(level: Level, form: Form, stream: TextIO | None = None) -> None:
     All that looks like a bot token, a webhook path or the credentials in an address is masked, as
     is what `hide` names.
     """
+    # No line says where it comes from, and each record would look for it.
+    logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
     handler = logging.StreamHandler(stream or sys.stderr)
     handler.setFormatter(_Line(form))
     root = logging.getLogger()

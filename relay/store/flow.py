@@ -12,7 +12,7 @@ _PATIENCE = 5.0  # seconds for which jobs yield to payloads that flow without an
 _REST = 0.5  # seconds without a flow after which another one begins
 
 
-class Flow:
+class TurnPace:
     """Times are seconds of a clock that only goes forward."""
 
     def __init__(self) -> None:

@@ -13,7 +13,7 @@ from queue import Empty, SimpleQueue
 from typing import Any, NamedTuple, Protocol, TypeVar
 
 from relay.core.routing.lane import LaneKey
-from relay.store.flow import Flow
+from relay.store.flow import TurnPace
 from relay.store.protocol import Kept, NewPayload, Store, StoreError
 
 T = TypeVar("T")
@@ -64,7 +64,7 @@ class Writer:
         # What is put for the thread, and in which of the queues it is to wait; None: the end.
         self._inbox: SimpleQueue[tuple[deque[Any], Sequence[object]] | None] = SimpleQueue()
         self._arrived: list[_Accepting] = []  # in this round of the loop
-        self._flow = Flow()
+        self._flow = TurnPace()
         self.load = 0  # jobs that somebody waits for
         self._closing = False
         self._dirty = False

@@ -5,8 +5,6 @@ Each has Telegram at the left and Discord at the right, 360 pixels wide each, as
 """
 
 import asyncio
-import shutil
-import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
@@ -42,7 +40,7 @@ from relay.core.secret import Secret
 from relay.core.text.richtext import RichText
 from relay.operate.escalations import escalate
 from tests.build import POLICY, T0, alert, notification
-from tests.docs.drawing import measure, page, shoot
+from tests.docs.drawing import measure, page, shoot, shrink
 from tests.docs.pictures import FOLDER, WIDTH
 from tests.world import (
     API,
@@ -267,9 +265,7 @@ def draw(name: str) -> None:
     html = page(night.telegram, night.discord, WIDTH, wide=True)
     path = FOLDER / f"{name}.png"
     shoot(html, WIDTH, measure(html, WIDTH).height, path)
-    if smaller := shutil.which("pngquant"):
-        command = (smaller, "--force", "--skip-if-larger", "--strip", "--output", path, "96", path)
-        subprocess.run(command, check=False)
+    shrink(path)
 
 
 if __name__ == "__main__":

@@ -18,6 +18,7 @@ from relay.sandbox.server import Sandbox
 from relay.sandbox.telegram import Telegram
 from tests.cases import Body, steps
 from tests.docs.devtools import Browser, browser
+from tests.docs.drawing import shrink
 from tests.world import CHANNEL, CHAT, HOOK, HOOK_TOKEN, TOKEN
 
 PICTURES = Path(__file__).parents[2] / "docs" / "pictures"
@@ -65,6 +66,7 @@ async def _draw(page: Browser, url: str, changed: str) -> None:
                 await page.loaded()
             out = PICTURES / f"console-{name}-{scheme}-{width}.png"
             out.write_bytes(await page.picture())
+            shrink(out)
 
 
 async def main() -> None:

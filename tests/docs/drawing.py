@@ -4,6 +4,7 @@ messages are.
 
 import json
 import re
+import shutil
 import subprocess
 import tempfile
 from collections.abc import Sequence
@@ -101,3 +102,10 @@ def _run(browser: str, folder: str, *arguments: str) -> str:
         env={"TZ": "Europe/Paris", "HOME": folder, "PATH": "/usr/bin:/bin"},
     )
     return done.stdout
+
+
+def shrink(picture: Path) -> None:
+    """Makes the file smaller by fewer colors, where pngquant is here."""
+    if program := shutil.which("pngquant"):
+        words = ("--force", "--skip-if-larger", "--strip", "--output", picture, "96", picture)
+        subprocess.run([program, *words], check=False)

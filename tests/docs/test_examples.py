@@ -1,5 +1,6 @@
 """What the pages show works: configurations are checked, templates rendered, commands run."""
 
+import json
 import re
 import shlex
 import subprocess
@@ -17,6 +18,8 @@ from relay.settings.load import BUILTIN, load
 from tests.docs import pages, verbs
 from tests.docs.pages import Block
 from tests.need import need_program
+from tests.ship.charts import CHART
+from tests.ship.test_schema import keys as chart_values
 
 VERBS = {name: parser for name, parser, _ in verbs.verbs()}
 OF_A_CHECKOUT = ("test", "check")  # known to ./run alone
@@ -93,6 +96,13 @@ def test_each_configuration_is_accepted(block: Block, tmp_path: Path) -> None:
             )
         case "# alertmanager.yml, before":
             assert main(["import", str(_furnish(tmp_path, block))]) == 0
+        case "# values.yaml":
+            schema = json.loads((CHART / "values.schema.json").read_text())
+            assert list(chart_values(yaml.safe_load(block.text), schema))
+        case "# a Cluster of CloudNativePG":
+            cluster = yaml.safe_load(block.text)
+            synchronous = cluster["spec"]["postgresql"]["synchronous"]["number"]
+            assert cluster["spec"]["instances"] > synchronous + 1
         case first:
             pytest.fail(f"the first line has to say which file this is, not {first!r}")
 

@@ -46,9 +46,14 @@ class Rendered:
         )
         return found
 
+    def workload(self) -> Object:
+        """What runs the relay's pods."""
+        (found,) = (*self.of("StatefulSet"), *self.of("Deployment"))
+        return found
+
     def spec(self) -> Object:
         """The relay's pod."""
-        return table(self.one("StatefulSet"), "spec", "template", "spec")
+        return table(self.workload(), "spec", "template", "spec")
 
     def container(self) -> Object:
         """The relay's container."""

@@ -22,7 +22,7 @@ from kubernetes_validate import SchemaNotFoundError, ValidationError, validate
 NAMESPACE, KUBERNETES = "default", "1.36"
 KINDS = {
     "v1": ["ConfigMap", "Pod", "Secret", "Service", "ServiceAccount"],
-    "apps/v1": ["StatefulSet"],
+    "apps/v1": ["Deployment", "StatefulSet"],
     "networking.k8s.io/v1": ["Ingress", "NetworkPolicy"],
     "policy/v1": ["PodDisruptionBudget"],
     "monitoring.coreos.com/v1": ["PrometheusRule", "ServiceMonitor"],

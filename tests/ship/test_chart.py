@@ -79,7 +79,7 @@ def test_the_relay_takes_the_flags_and_the_files_of_its_pod(scenario: str, tmp_p
 
 
 def name(release: Rendered) -> str:
-    return text(release.one("StatefulSet"), "metadata", "name")
+    return text(release.workload(), "metadata", "name")
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
@@ -113,10 +113,7 @@ def test_the_pod_is_probed_and_mounts_folders_that_follow_changes(scenario: str)
 def test_the_pod_of_helm_test_is_none_of_the_services(scenario: str) -> None:
     release = rendered(scenario)
     wanted = table(release.one("Service"), "spec", "selector").items()
-    assert (
-        wanted
-        <= table(release.one("StatefulSet"), "spec", "template", "metadata", "labels").items()
-    )
+    assert wanted <= table(release.workload(), "spec", "template", "metadata", "labels").items()
     assert not wanted <= table(release.one("Pod"), "metadata", "labels").items()
 
 
@@ -183,6 +180,88 @@ def test_only_443_and_dns_lead_out() -> None:
     }  # fmt: skip
 
 
+def test_replicas_on_postgresql_have_no_volume_and_read_its_address_from_a_file() -> None:
+    release = rendered("postgres")
+    assert release.of("StatefulSet") == []
+    assert table(release.one("Deployment"), "spec")["replicas"] == 3
+    assert "--storage.url-file=/etc/alert-relay/storage-url" in release.arguments()
+    assert not any(flag.startswith("--storage.path") for flag in release.arguments())
+    mounts = tables(release.container(), "volumeMounts")
+    assert "/data" not in [mount["mountPath"] for mount in mounts]
+    config = next(each for each in tables(release.spec(), "volumes") if each["name"] == "config")
+    storage = [
+        each["secret"]
+        for each in tables(config, "projected", "sources")
+        if table(each, "secret")["name"] in ("relay-db-app", "relay-db-ca")
+    ]
+    assert storage == [
+        {"name": "relay-db-app", "items": [{"key": "uri", "path": "storage-url"}]},
+        {"name": "relay-db-ca", "items": [{"key": "ca.crt", "path": "storage-ca.crt"}]},
+    ]
+
+
+def test_the_certificate_of_postgresql_is_verified_by_its_authority_alone() -> None:
+    """The Secret of CloudNativePG has the authority's key as well."""
+    environment = tables(rendered("postgres").container(), "env")
+    assert environment == [
+        {"name": "PGSSLMODE", "value": "verify-full"},
+        {"name": "PGSSLROOTCERT", "value": "/etc/alert-relay/storage-ca.crt"},
+    ]
+
+
+def test_a_new_replica_is_ready_before_an_old_one_stops() -> None:
+    deployment = table(rendered("postgres").one("Deployment"), "spec")
+    assert deployment["strategy"] == {
+        "type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 0, "maxSurge": 1}
+    }  # fmt: skip
+    own = {"type": "RollingUpdate", "rollingUpdate": {"maxUnavailable": 1}}
+    release = render({**values("postgres"), "updateStrategy": own})
+    strategy = table(release.one("Deployment"), "spec", "strategy")
+    assert strategy["rollingUpdate"] == {"maxUnavailable": 1, "maxSurge": 1}
+
+
+def test_replicas_are_spread_over_nodes_and_a_drain_leaves_one() -> None:
+    release = rendered("postgres")
+    labels = table(release.one("Service"), "spec", "selector")
+    assert release.spec()["topologySpreadConstraints"] == [
+        {
+            "maxSkew": 1,
+            "topologyKey": "kubernetes.io/hostname",
+            "whenUnsatisfiable": "ScheduleAnyway",
+            "labelSelector": {"matchLabels": labels},
+        }
+    ]
+    budget = table(release.one("PodDisruptionBudget"), "spec")
+    assert (budget["maxUnavailable"], budget["selector"]) == (1, {"matchLabels": labels})
+    assert budget["unhealthyPodEvictionPolicy"] == "AlwaysAllow"
+
+
+def test_a_single_replica_has_no_budget_that_would_hold_up_a_drain() -> None:
+    assert rendered("default").of("PodDisruptionBudget") == []
+    assert "topologySpreadConstraints" not in rendered("default").spec()
+    without = {**values("postgres"), "podDisruptionBudget": {"enabled": False}}
+    assert render(without).of("PodDisruptionBudget") == []
+
+
+def test_one_port_more_leads_to_postgresql() -> None:
+    """To its pods alone, where they are named."""
+    rules = tables(rendered("postgres").one("NetworkPolicy"), "spec", "egress")
+    (rule,) = (each for each in rules if "to" in each)
+    assert rule == {
+        "ports": [{"port": 5432, "protocol": "TCP"}],
+        "to": [{"podSelector": {"matchLabels": {"cnpg.io/cluster": "relay-db"}}}],
+    }
+
+
+def test_a_release_moves_from_its_volume_to_postgresql() -> None:
+    before, after = every_step({}, {"storage": {"postgres": {"existingSecretName": "db"}}})
+    assert name(before) == name(after)
+    assert (len(before.of("StatefulSet")), len(after.of("StatefulSet"))) == (1, 0)
+    assert before.files("Secret", "live-alert-relay-auth") == after.files(
+        "Secret", "live-alert-relay-auth"
+    )
+
+
 def test_alerts_can_be_left_out_labelled_and_added(tmp_path: Path) -> None:
     (group,) = tables(rendered("full").one("PrometheusRule"), "spec", "groups")
     shipped = yaml.safe_load((CHART / "rules/alert-relay.yml").read_text())["groups"][0]["rules"]
@@ -230,10 +309,24 @@ def test_the_notes_say_what_is_missing() -> None:
     assert "Anyone who reaches the Service can post" in rendered("open").notes
 
 
+def test_the_notes_name_what_runs_the_pods() -> None:
+    assert "exec statefulset/live-alert-relay -- alert-relay" in rendered("default").notes
+    notes = rendered("postgres").notes
+    assert "exec deployment/live-alert-relay -- alert-relay queue list --storage.url-file=" in notes
+    assert "rollout restart deployment/live-alert-relay" in notes
+
+
 REFUSALS: dict[str, tuple[Object, str]] = {
     "a misspelt key": ({"persistance": {"enabled": False}}, "persistance"),
     "a misspelt key further down": ({"auth": {"protect_all": True}}, "protect_all"),
-    "two owners of one storage": ({"replicas": 2}, "replicas"),
+    "two owners of one volume": (
+        {"replicas": 2},
+        (
+            "replicas: 2 relays cannot share one volume: name the Secret of a PostgreSQL in "
+            "storage.postgres.existingSecretName, or set replicas to 1"
+        ),
+    ),
+    "half a replica": ({"replicas": 1.5}, "replicas"),
     "a misspelt key of relay.yml": (config(telegram_config=[]), "telegram_config"),
     "a chat id in quotes": (config(telegram_configs=[{"chat_id": "-100"}]), "chat_id"),
     "a password that is no hash": (

@@ -225,6 +225,12 @@ def test_no_tool_that_installs_or_builds_came_along_with_the_program(container: 
     assert not (container.root / "usr/bin/gcc").exists()
 
 
+def test_it_can_speak_to_postgresql(container: Container) -> None:
+    python = "/opt/alert-relay/bin/python"
+    asked = container.command([python, "-c", "import psycopg.pq; print(psycopg.pq.__impl__)"])
+    assert run(*asked).strip() == "binary"
+
+
 def test_it_is_ready_and_guarded_on_a_read_only_root(relay: "subprocess.Popen[str]") -> None:
     assert relay.poll() is None
     assert status("/alerts", b'{"alerts": []}') == 401

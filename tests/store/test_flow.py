@@ -2,12 +2,12 @@
 
 import pytest
 
-from relay.store.flow import Flow
+from relay.store.flow import TurnPace
 
 
-def flowing(seconds: float, per_second: float = 400.0, began: float = 100.0) -> Flow:
+def flowing(seconds: float, per_second: float = 400.0, began: float = 100.0) -> TurnPace:
     """Payloads that come so fast, for so long, one by one."""
-    flow = Flow()
+    flow = TurnPace()
     for number in range(int(seconds * per_second)):
         flow.came(1, began + number / per_second)
     return flow

@@ -55,6 +55,27 @@ namespace: {{ default (include "alert-relay.namespace" $root) (index . 2) }}
 {{- default (printf "%s-auth" (include "alert-relay.fullname" .)) .Values.auth.existingSecretName }}
 {{- end }}
 
+{{- /* Whether several replicas may share the storage. */}}
+{{- define "alert-relay.postgres" -}}
+{{- if .Values.storage.postgres.existingSecretName -}}
+true
+{{- else if gt (int .Values.replicas) 1 -}}
+{{- fail (printf "replicas: %d relays cannot share one volume: name the Secret of a PostgreSQL in storage.postgres.existingSecretName, or set replicas to 1" (int .Values.replicas)) -}}
+{{- end -}}
+{{- end }}
+
+{{- /* Whether a replica has a volume of its own: it is a pod of a StatefulSet then. */}}
+{{- define "alert-relay.volume" -}}
+{{- if not (include "alert-relay.postgres" .) -}}
+true
+{{- end -}}
+{{- end }}
+
+{{- /* What runs the pods, as kubectl takes it. */}}
+{{- define "alert-relay.workload" -}}
+{{- ternary "statefulset" "deployment" (eq (include "alert-relay.volume" .) "true") }}/{{ include "alert-relay.fullname" . }}
+{{- end }}
+
 {{- define "alert-relay.scheme" -}}
 {{- ternary "https" "http" .Values.tls.enabled }}
 {{- end }}
@@ -90,6 +111,20 @@ httpGet:
     name: {{ include "alert-relay.fullname" . }}-web
     items:
       - {key: web.yml, path: web.yml}
+{{- end }}
+{{- with .Values.storage.postgres }}
+{{- if .existingSecretName }}
+- secret:
+    name: {{ .existingSecretName }}
+    items:
+      - {key: {{ .existingSecretKey }}, path: storage-url}
+{{- end }}
+{{- if .caSecretName }}
+- secret:
+    name: {{ .caSecretName }}
+    items:
+      - {key: {{ .caSecretKey }}, path: storage-ca.crt}
+{{- end }}
 {{- end }}
 {{- if .Values.auth.enabled }}
 - secret:

@@ -69,7 +69,6 @@ class TemplateContext:
         self.reader = Reader(policy.language, policy.timezone, view.now)
         self._visible = view.alerts[:MOST_SHOWN]
         self._made_ready()
-        self._brief = self._told(self._visible, brief=True)
         many = len(self._visible) > _MOST_DETAILS
         self._alerts = self._brief if many else self._told(self._visible)
         self.in_full = 0 if many else MOST_SHOWN
@@ -77,12 +76,19 @@ class TemplateContext:
         self._makers = self._names(reply or "")
         self._made: dict[str, object] = {}
 
+    @cached_property
+    def _brief(self) -> Alerts:
+        """The alerts without lines for their own text."""
+        return self._told(self._visible, brief=True)
+
     def names(self, context_shape: ContextShape, uses: Set[str] | None = None) -> dict[str, object]:
         """What a template can name, for that shape; of the names that no shape changes only those
         in `uses` (None: all).
         """
         full, brief, most = context_shape.full, context_shape.brief, context_shape.shown
-        shown_alerts = (*self._alerts[:full], *self._brief[full : min(brief, most)])
+        shown_alerts = tuple(self._alerts[:full])
+        if full < min(brief, most, len(self._visible)):
+            shown_alerts += tuple(self._brief[full : min(brief, most)])
         if len(shown_alerts) < most:
             shown_alerts += self._terse[len(shown_alerts) : most]
         hidden = self._hidden(len(shown_alerts))

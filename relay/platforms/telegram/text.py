@@ -72,10 +72,10 @@ _TYPES: dict[Kind, str] = {
     "spoiler": "spoiler",
     "subtext": "italic",
     "italic": "italic",
-}  # the most important first: what exceeds MOST_ENTITIES is left out from the end
+}  # the most important first (see `_most_important`)
 # A command of our own has no entity: Telegram finds it, where nothing else is over it.
 _RANK: dict[Kind, int] = {kind: rank for rank, kind in enumerate(("command", *_TYPES))}
-_GUARD = _RANK["link"] - 0.5
+_GUARD, _LOOKS = _RANK["link"] - 0.5, _RANK["link"] + 1
 _GUARDING: frozenset[Kind] = frozenset({"code", "pre", "link", "mention", "command"})
 
 # What td's find_* functions take for a link, an e-mail address, a command and so on, or a little
@@ -127,8 +127,9 @@ def write(rich: RichText) -> tuple[str, tuple[Entity, ...]]:
 
 
 def _most_important(rich: RichText) -> tuple[Span, ...]:
-    """As many styles as Telegram takes: those of the head, which everyone reads; code that keeps
-    Telegram from finding something before links and code that only looks better.
+    """As many styles as Telegram takes: those of the head, which everyone reads; what changes what
+    a text does or how it folds; code that keeps Telegram from finding something; links; then what
+    only looks better, as it comes.
     """
     head = rich.text.find("\n")
     found = _merged(sorted(_automatic(rich.text)))
@@ -138,7 +139,8 @@ def _most_important(rich: RichText) -> tuple[Span, ...]:
         guards = span.kind == "code" and bisect_right(ends, span.start) < bisect_left(
             starts, span.end
         )
-        return span.start > head, _GUARD if guards else _RANK[span.kind], span.start
+        rank = _GUARD if guards else min(_RANK[span.kind], _LOOKS)
+        return span.start > head, rank, span.start
 
     return tuple(sorted(rich.spans, key=importance)[:MOST_ENTITIES])
 

@@ -22,7 +22,7 @@ from relay.core.routing.lane import LaneKey, Platform
 from relay.store.postgres.connection import LIMITS, Connection, trouble
 from relay.store.postgres.dialect import translated
 from relay.store.protocol import Fenced, Lease, StoreError
-from relay.store.sql.database import Remembered, Rows, Unspread, Value
+from relay.store.sql.database import AcceptedNotifications, Remembered, Rows, Value
 
 T = TypeVar("T")
 _STORAGE = 7_203_461_185  # the advisory lock: any number that no other program uses
@@ -54,7 +54,7 @@ class _Session:
         self.held: dict[Lease, tuple[int, int]] = {}
         self.counts: dict[tuple[Platform, str, str], int] = {}
         self.remembered = Remembered()
-        self.unspread = Unspread()
+        self.unspread = AcceptedNotifications()
         self.woken: dict[LaneKey, None] = {}
 
 
@@ -97,12 +97,12 @@ class PostgresDatabase:
         return fresh
 
     @property
-    def unspread(self) -> Unspread:
+    def unspread(self) -> AcceptedNotifications:
         """Payloads of this transaction: others are read from the table, by whichever process."""
         return self._session.unspread
 
     @unspread.setter
-    def unspread(self, told: Unspread) -> None:
+    def unspread(self, told: AcceptedNotifications) -> None:
         self._session.unspread = told
 
     @property
@@ -415,7 +415,7 @@ def _reset(session: _Session, fresh: Remembered, *, durable: bool, has_spread: b
     session.is_open, session.durable, session.mode = True, durable, "none"
     session.wants_alone = session.wants_spread = False
     session.has_spread, session.error = has_spread, None
-    session.held, session.counts, session.unspread = {}, {}, Unspread()
+    session.held, session.counts, session.unspread = {}, {}, AcceptedNotifications()
     session.remembered = fresh
 
 

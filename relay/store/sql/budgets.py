@@ -70,8 +70,7 @@ def take_all(
             wish,
         )
         return due if due > now else now + (ASK_AGAIN if asked else YIELD)
-    for limit, budget in budgets:
-        _keep(db, take(budget, limit, now))
+    _keep_all(db, [take(budget, limit, now) for limit, budget in budgets])
     db.execute("UPDATE lane SET called_at = ? WHERE id = ?", (now, lane))
     return None
 
@@ -201,9 +200,13 @@ def decoded(key: str, body: bytes) -> Budget:
 
 
 def _keep(db: Database, budget: Budget) -> None:
-    db.remembered.budgets[budget.key] = budget
-    db.execute(
+    _keep_all(db, [budget])
+
+
+def _keep_all(db: Database, budgets: Sequence[Budget]) -> None:
+    db.remembered.budgets |= {budget.key: budget for budget in budgets}
+    db.executemany(
         "INSERT INTO budget (key, body) VALUES (?, ?)"
         " ON CONFLICT (key) DO UPDATE SET body = excluded.body",
-        (budget.key, _encode(budget)),
+        [(budget.key, _encode(budget)) for budget in budgets],
     )

@@ -44,7 +44,7 @@ class Remembered:
         self.spread: int | None = None
 
 
-class Unspread:
+class AcceptedNotifications:
     """Notifications that were accepted and not spread, by the number of their payload. Few are kept
     in memory: the others are read from the table.
     """
@@ -80,7 +80,7 @@ class Database(Protocol):
     """
 
     remembered: Remembered
-    unspread: Unspread
+    unspread: AcceptedNotifications
     owned: bool
     woken: dict[LaneKey, None]
     lanes_may_fail: bool

@@ -9,7 +9,6 @@ import msgspec
 from relay.core.action.escalation import Event as EscalationEvent
 from relay.core.action.reconcile import AbsentAlert, Presence, Reconciled, Suppressed
 from relay.core.action.silence import Silencing
-from relay.core.alert import THING
 from relay.core.card.card import Entry
 from relay.core.card.subject import subject
 from relay.core.routing.lane import LaneKey
@@ -158,7 +157,7 @@ class SqlSilences:
         rows = self._db.execute(
             "SELECT DISTINCT alert FROM standing WHERE source = ? AND fires = 1", (source,)
         )
-        return tuple(alert for (alert,) in rows.fetchall() if not alert.startswith(THING))
+        return tuple(alert for (alert,) in rows.fetchall())
 
     def names(self, source: str, alerts: Sequence[str]) -> dict[str, str]:
         return {key: name_of(entry) for key, entry in self._entries(source, alerts).items()}

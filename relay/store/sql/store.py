@@ -195,7 +195,10 @@ class SqlStore:
         self._held(lease)
         return tuple(ended for change in changes for ended in self._keep(lease.lane, change, now))
 
-    def _keep(self, lane: LaneKey, change: CardChange, now: float | None) -> tuple[Ended, ...]:
+    def _keep(
+        self, lane: LaneKey, change: CardChange, now: float | None, *, ended: bool = False
+    ) -> tuple[Ended, ...]:
+        """`ended`: nothing is pending on the card."""
         card, row = change.card, self._lane(lane)
         group = text(card.group)
         card_id = cards.keep(self._db, row, change)
@@ -207,16 +210,16 @@ class SqlStore:
                 "UPDATE delivery SET card = ? WHERE lane = ? AND seq = ?",
                 [(card_id, row, seq) for seq in change.folded],
             )
-        ended = self._duplicates(lane, change, now)
-        if not change.settled:
-            return ended
+        repeated = self._duplicates(lane, change, now)
+        if not change.settled or ended:
+            return repeated
         if card.group == DIGEST:
-            return ended + self._counted(lane, row, card, now)
+            return repeated + self._counted(lane, row, card, now)
         pending = self._pending(card_id, card.folded_seq)
         if change.muted_by:
-            return ended + self._end(lane, pending, "muted", change.muted_by, now)
+            return repeated + self._end(lane, pending, "muted", change.muted_by, now)
         into, message = (card.shown_seq, card.shown.message) if card.shown else (None, None)
-        return ended + self._end(lane, pending, "merged", "", now, into, message)
+        return repeated + self._end(lane, pending, "merged", "", now, into, message)
 
     def _duplicates(
         self, lane: LaneKey, change: CardChange, now: float | None
@@ -352,7 +355,9 @@ class SqlStore:
                 ended += self._keep(result.lane, change, result.now)
             return ended
         finished = self._finish(result) if result.shown or result.dead else ()
-        for change in (result.change, *result.also):
+        over = bool(result.shown or result.dead)  # all that was pending on the card is
+        finished += self._keep(result.lane, result.change, result.now, ended=over)
+        for change in result.also:
             finished += self._keep(result.lane, change, result.now)
         return finished
 

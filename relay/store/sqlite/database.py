@@ -13,7 +13,7 @@ from pathlib import Path
 from relay.core.event import Event, StorageDamaged
 from relay.core.routing.lane import LaneKey, Platform
 from relay.store.protocol import StoreError
-from relay.store.sql.database import Remembered, Rows, Unspread, Value
+from relay.store.sql.database import AcceptedNotifications, Remembered, Rows, Value
 from relay.store.sql.unreadable import InvalidRow
 from relay.store.sqlite.connection import Connect, Connection, damaged, trouble
 from relay.store.sqlite.open_file import move_aside, open_checked
@@ -49,8 +49,9 @@ class SqliteDatabase:
         self._synced = True
         self.remembered = Remembered()
         self.lanes_may_fail = True  # False: no lane's calls fail, so that none need be looked for
-        self.unspread = Unspread()
+        self.unspread = AcceptedNotifications()
         self.owned = True
+        self._began_at: int | None = None  # what was changed when the transaction began
         self.woken: dict[LaneKey, None] = {}  # lanes that have work by what was spread
 
     def _check_writable(self) -> None:
@@ -178,7 +179,11 @@ class SqliteDatabase:
             raise
 
     def touch(self) -> None:
-        """Changes a page of the file, so that a commit has something to sync."""
+        """Changes a page of the file, so that a commit has something to sync; a transaction that
+        changed rows, and took nothing of it back, has that already.
+        """
+        if self._began_at is not None and self._changes() > self._began_at:
+            return
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         self._db.execute(f"PRAGMA user_version={version}")
 
@@ -221,9 +226,14 @@ class SqliteDatabase:
             self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._synced = durable
 
+    def _changes(self) -> int:
+        """Rows that were changed over this connection."""
+        return self._db.total_changes if isinstance(self._db, sqlite3.Connection) else 0
+
     def _committed(self, jobs: Sequence[Callable[[], object]]) -> list[object]:
         try:
             self._db.execute("BEGIN IMMEDIATE")
+            self._began_at = self._changes()
             results = [job() for job in jobs]
             self._db.execute("COMMIT")
         except BaseException:
@@ -243,6 +253,7 @@ class SqliteDatabase:
             if isinstance(error, sqlite3.Error) and trouble(error) != "refused":
                 raise
             self.remembered = Remembered()
+            self._began_at = None
             self._db.execute("ROLLBACK TO job")
             result = error
         self._db.execute("RELEASE job")
