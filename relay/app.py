@@ -5,9 +5,8 @@ opposite order.
 import asyncio
 import os
 import random
-import re
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from importlib import import_module
@@ -36,7 +35,7 @@ from relay.core.active_config import ActiveConfig, Refusing
 from relay.core.alert import Notification
 from relay.core.balance import BalanceRow
 from relay.core.bot.update import BotId, Update
-from relay.core.event import Event, Loaded, Noted
+from relay.core.event import Event, Noted
 from relay.core.notice import NOTICES
 from relay.core.template.template import TemplateError
 from relay.delivery.lanes import Lanes
@@ -58,11 +57,13 @@ from relay.operate.housekeeping import Housekeeping
 from relay.operate.notices import Notices
 from relay.operate.paced import Paced
 from relay.operate.refusals import Refusals
+from relay.operate.scrape import Scrapes
 from relay.operate.storage_watch import StorageWatch
 from relay.own_thread import OwnThread
 from relay.platforms import PLATFORMS
 from relay.platforms.contract import Platforms
 from relay.settings import load as settings
+from relay.settings.loaded import LOAD_SECONDS, loaded, of_web_config, too_slow, why_refused
 from relay.store.data_dir import CannotStart, DataDir
 from relay.store.history import RelayStatus
 from relay.store.leases import Leases, SoleOwner
@@ -77,8 +78,6 @@ if TYPE_CHECKING:  # psycopg may be missing
     from relay.store.postgres.shared import Shared
 
 _FOLLOW_EVERY = 5.0  # seconds between two looks at what other processes changed
-LOAD_SECONDS = 60.0  # for the configuration and the files that it names to be read and checked
-_PLACE = re.compile(r"(.+):([0-9]+):([0-9]+)")
 TURN_SECONDS = 10.0  # for which an API call under way may go on when the relay stops
 
 
@@ -153,8 +152,7 @@ class App:
         clock, emit, config = self._clock, self._emit, self.config
         writer = self._writer = self._shared.writer if self._shared else Writer(self._store)
         leases: Leases = self._shared.leases if self._shared else SoleOwner()
-        self._reads = Paced(writer)
-        self._scrape: asyncio.Future[bytes] | None = None
+        self._scrapes = Scrapes(self._metrics, self._store, Paced(writer), self.config)
         self._transport = (
             Transport(total=self._shared.call_seconds) if self._shared else Transport()
         )
@@ -482,11 +480,11 @@ class App:
         try:
             rules, faults = await self._loading.run(partial(self._load, path), LOAD_SECONDS)
         except TimeoutError:
-            rules, faults = None, (_too_slow(path),)
+            rules, faults = None, (too_slow(path),)
         refused = await self._door.reload() if self._door else ""
         if refused:
-            rules, faults = None, (*faults, *map(_of_web_config, refused.splitlines()))
-        self._emit_loaded(rules, faults, why)
+            rules, faults = None, (*faults, *map(of_web_config, refused.splitlines()))
+        self._emit_all(loaded(rules, faults, why, self._clock()))
         if rules is None:
             return tuple(render_fault(fault) for fault in faults)
         await self._adopt(rules.active)
@@ -504,27 +502,6 @@ class App:
             await self._writer.run(partial(self._store.recheck, self._clock()))
             self._lanes.wake(lane for lane, _ in await self._writer.run(self._store.wakes))
         return ()
-
-    def _emit_loaded(self, rules: Rules | None, faults: tuple[Fault, ...], why: str) -> None:
-        now, wrong = self._clock(), _wrong(faults)
-        if rules is None:
-            first = next((render_fault(fault).partition("\n")[0] for fault in wrong), "")
-            self._emit(Loaded(ok=False, at=now, faults=len(wrong), why=why, first=first))
-        else:
-            chats = len({target.lane for target in rules.routing.all_targets})
-            self._emit(
-                Loaded(
-                    ok=True,
-                    at=now,
-                    faults=0,
-                    why=why,
-                    receivers=len(rules.routing.targets),
-                    chats=chats,
-                    sha256=rules.sha256,
-                )
-            )
-        for fault in faults:
-            self._emit(_noted(fault))
 
     def _prime(self, config: ActiveConfig) -> None:
         """The log hides its secrets, and each of its chats has its metrics from the beginning."""
@@ -544,6 +521,10 @@ class App:
     def _emit(self, event: Event) -> None:
         for on_event in self._hooks:
             on_event(event)
+
+    def _emit_all(self, events: Iterable[Event]) -> None:
+        for event in events:
+            self._emit(event)
 
     def _emit_threadsafe(self, event: Event) -> None:
         """The store's events come from the writer's thread, and before there is one."""
@@ -567,30 +548,7 @@ class App:
         return await self._writer.run(self._store.balance)
 
     async def _render_metrics(self) -> bytes:
-        """Scrapes that come at once, or too soon, share one look into the store."""
-        self._intake.tell()
-        if self._scrape is None:
-            self._scrape = asyncio.ensure_future(self._scraped())
-            self._scrape.add_done_callback(self._scrape_ended)
-        return await asyncio.shield(self._scrape)
-
-    async def _scraped(self) -> bytes:
-        if not self._leads:  # what is in the storage is told once, by the process that leads
-            return self._metrics.render((), (), {})
-        balance, down = await self._reads.run(lambda: (self._store.balance(), self._store.down()))
-        heard = await self._heard()
-        return self._metrics.render(balance, self.config.current.refusing(down), heard)
-
-    async def _heard(self) -> dict[str, float]:
-        """When each heartbeat was heard last; of several of a name, the oldest."""
-        heard: dict[str, float] = {}
-        if self.config.current.acting.heartbeats:
-            for beat in await self._reads.run(self._store.acting.beats):
-                heard[beat.name] = min(heard.get(beat.name, beat.seen_at), beat.seen_at)
-        return heard
-
-    def _scrape_ended(self, _: "asyncio.Future[bytes]") -> None:
-        self._scrape = None
+        return await self._scrapes.render(leads=self._leads)
 
     async def _refusing(self) -> tuple[Refusing, ...]:
         """The receivers with a chat that is down, or that got nothing of what it is owed for ten
@@ -604,10 +562,8 @@ class App:
         path = self.options.config_file
         rules, faults = self._load(path)
         if rules is None:
-            wrong = _wrong(faults)
-            first = render_fault(wrong[0]).partition("\n")[0]
-            raise CannotStart(f"{first} ({len(wrong)} in all: alert-relay check-config {path})")
-        self._emit_loaded(rules, faults, "start")
+            raise CannotStart(why_refused(path, faults))
+        self._emit_all(loaded(rules, faults, "start", self._clock()))
         return rules.active
 
     def _auth(self) -> Auth | None:
@@ -665,29 +621,3 @@ def _always() -> bool:
 def _fresh_action() -> str:
     """An action's id: it stands in the comment of a silence."""
     return secrets.token_hex(8)
-
-
-def _wrong(faults: tuple[Fault, ...]) -> list[Fault]:
-    return [fault for fault in faults if fault.severity == "fault"]
-
-
-def _of_web_config(line: str) -> Fault:
-    """A fault of the web configuration, of which one of its own files need not have a place."""
-    place, _, why = line.partition(": ")
-    found = _PLACE.fullmatch(place)
-    return Fault(found[1], int(found[2]), int(found[3]), why) if found else Fault(place, 1, 1, why)
-
-
-def _too_slow(path: Path) -> Fault:
-    return Fault(
-        str(path),
-        1,
-        1,
-        f"reading it and the files that it names takes more than {LOAD_SECONDS:g} s: one of them "
-        "may be on a mount that does not answer",
-    )
-
-
-def _noted(fault: Fault) -> Noted:
-    place = ("place", f"{fault.file}:{fault.line}:{fault.column}")
-    return Noted("warning" if fault.severity == "warning" else "error", fault.message, (place,))

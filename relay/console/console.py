@@ -1,13 +1,11 @@
 """The console's pages: one handler, which reads a frozen view from the store for each."""
 
-import asyncio
 import re
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlencode
 
 from aiohttp import web
@@ -16,9 +14,10 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from relay.active_config import CurrentConfig
 from relay.config.fault import render as draw_fault
 from relay.console.drawn import DrawnMessage
-from relay.console.forms import form_of
+from relay.console.forms import form_of, labels_of, moment_of, place_of
 from relay.console.plot import HEIGHT, WIDTH, Bar, bars
 from relay.console.sessions import COOKIE, SECONDS, Sessions
+from relay.console.views import Seen, Views
 from relay.console.words import WORDS, language_of
 from relay.console.workshop import Workshop
 from relay.core.history import OUTCOMES, DeliveryTrace, HistoryRow, Trace, outcome_of, outcomes_of
@@ -32,21 +31,15 @@ from relay.store.history import (
     ChatStatus,
     HistoryPage,
     HistoryQuery,
-    Minute,
     OpenCard,
     RelayStatus,
-    StorageStatus,
 )
-from relay.store.protocol import Store, StoreError
+from relay.store.protocol import Store
 from relay.store.writer import Transactions
 
 T = TypeVar("T")
 _HERE = Path(__file__).parent / "pages"
 _ROWS = 100
-_CARDS = 200
-_MINUTES = 60
-_STATUS_SECONDS, _PLOT_SECONDS = 4.0, 30.0  # for which a view is shared
-_STALE = 8.0  # seconds after which one is not shown any more while it is renewed
 _LOOKED_FOR = 0.1  # seconds of a page for which rows are looked for that may be far back
 _MOST_FORM = 4096  # bytes of the login form
 _STATIC = {"console.css": "text/css", "console.js": "text/javascript"}
@@ -63,17 +56,6 @@ _HEADERS = {
     "Cache-Control": "no-store",
     "Cross-Origin-Opener-Policy": "same-origin",
 }
-
-
-class Seen(NamedTuple):
-    """The storage at a glance, its open cards, and the minutes of the last hour, of which the first
-    began at `since` (Unix seconds).
-    """
-
-    storage: StorageStatus
-    cards: tuple[OpenCard, ...]
-    since: float
-    minutes: tuple[Minute, ...]
 
 
 class Console:
@@ -108,21 +90,18 @@ class Console:
         self._auth = auth
         self._prefix = prefix
         self._sessions = Sessions(clock)
-        self._paced = Paced(transactions)
+        paced = Paced(transactions)
+        self._views = Views(store, transactions, paced, config, clock, platforms)
         self._workshop = Workshop(
             store,
             transactions,
-            self._paced,
+            paced,
             config,
             lambda: relay_status().config_file,
             clock,
             platforms,
         )
         self._drawn: dict[str, tuple[Seen, str]] = {}
-        self._plotted: tuple[float, tuple[Minute, ...]] = (float("-inf"), ())
-        self._views: dict[str, tuple[float, Any]] = {}
-        self._renewing: dict[str, asyncio.Lock] = {}
-        self._behind: set[asyncio.Task[None]] = set()
         self._jinja = Environment(
             loader=FileSystemLoader(_HERE), autoescape=True, undefined=StrictUndefined
         )
@@ -256,41 +235,12 @@ class Console:
     def _to(self, path: str) -> web.Response:
         return web.Response(status=303, headers={**_HEADERS, "Location": f"{self._prefix}{path}"})
 
-    async def _shared(self, name: str, seconds: float, job: Callable[[], T]) -> T:
-        """A view that all who look share: it grows with what is kept, and the store has one thread.
-        One that is older than so many seconds is renewed behind the answer, and one that is much
-        older waited for.
-        """
-        lock = self._renewing.setdefault(name, asyncio.Lock())
-        at, view = self._views.get(name, (float("-inf"), None))
-        now = self._clock()
-        if now >= at + seconds + _STALE:
-            async with lock:
-                at, view = self._views.get(name, (float("-inf"), None))
-                if self._clock() >= at + seconds:
-                    view = await self._renewed(name, job)
-        elif now >= at + seconds and not lock.locked():
-            behind = asyncio.create_task(self._renew(name, lock, job))
-            self._behind.add(behind)
-            behind.add_done_callback(self._behind.discard)
-        return view  # type: ignore[no-any-return]  # what the job of that name gave
-
-    async def _renew(self, name: str, lock: asyncio.Lock, job: Callable[[], object]) -> None:
-        async with lock:
-            with suppress(StoreError):  # who asks later waits, and is told
-                await self._renewed(name, job)
-
-    async def _renewed(self, name: str, job: Callable[[], T]) -> T:
-        view = await self._paced.run(job)
-        self._views[name] = (self._clock(), view)
-        return view
-
     async def _read(self, job: Callable[[], T]) -> T:
         return await self._transactions.run_unsynced(job)
 
     async def _now(self, language: str) -> web.Response:
         """Drawn once for all who look at the same view: an open page asks again and again."""
-        seen = await self._shared("now", _STATUS_SECONDS, partial(self._seen, self._clock()))
+        seen = await self._views.seen()
         drawn = self._drawn.get(language)
         if drawn is None or drawn[0] is not seen:
             drawn = self._drawn[language] = seen, self._draw_now(seen, language)
@@ -312,20 +262,18 @@ class Console:
             plots=[_plot([each[which] for each in seen.minutes]) for which in range(3)],
         )
 
-    def _seen(self, now: float) -> Seen:
-        if now >= self._plotted[0] + _MINUTES * 60 + _PLOT_SECONDS:
-            since = now - _MINUTES * 60
-            self._plotted = since, self._store.per_minute(since, _MINUTES)
-        return Seen(self._store.standing_now(), self._store.open_cards(0, _CARDS), *self._plotted)
-
     async def _chats(self, language: str) -> web.Response:
-        storage, *_ = await self._shared("now", _STATUS_SECONDS, partial(self._seen, self._clock()))
-        chats = [self._chat(chat) for chat in storage.chats]
+        seen = await self._views.seen()
+        lanes = [chat.lane for chat in seen.storage.chats]
+        room = await self._views.room(lanes)
+        chats = [
+            {**self._chat(chat), "room": room.get(chat.lane, ())} for chat in seen.storage.chats
+        ]
         return self._render("chats.html", language, page="chats", chats=chats)
 
     async def _history(self, query: Mapping[str, str], language: str) -> web.Response:
         text, fault = query.get("labels", "").strip(), ""
-        labels = _labels(text)
+        labels = labels_of(text)
         if labels is None:
             labels, fault = (), "faulty"
         asked = HistoryQuery(
@@ -333,7 +281,7 @@ class Console:
             receiver=query.get("receiver", "").strip(),
             outcome=query["outcome"] if query.get("outcome") in OUTCOMES else "",
             limit=_ROWS,
-            after=_place(query.get("after", "")),
+            after=place_of(query.get("after", "")),
         )
         until = self._clock() + _LOOKED_FOR
         page = await self._read(partial(self._store.history, asked))
@@ -365,7 +313,7 @@ class Console:
                 "alert.html", language, status=404, page="alert", id=trace_id, sentences=(),
                 rows=(), labels="",
             )  # fmt: skip
-        places = {each.id: self._place(each) for each in trace.deliveries}
+        places = {each.id: self.place_of(each) for each in trace.deliveries}
         return self._render(
             "alert.html",
             language,
@@ -381,7 +329,7 @@ class Console:
 
     async def _explain(self, query: Mapping[str, str], language: str) -> web.Response:
         text, at = query.get("labels", "").strip(), query.get("at", "").strip()
-        labels, moment = _labels(text), _moment(at, self._clock())
+        labels, moment = labels_of(text), moment_of(at, self._clock())
         config = self._config.current
         routing = config.routing
         visited, found, previews = [], [], list[DrawnMessage]()
@@ -409,7 +357,7 @@ class Console:
             previews=previews,
         )
 
-    def _place(self, each: DeliveryTrace) -> Place:
+    def place_of(self, each: DeliveryTrace) -> Place:
         platform = self._platforms.get(each.lane.platform)
         link = platform.message_link(each.message, each.guild) if platform and each.message else ""
         return Place(self._spell(each.lane), link)
@@ -419,7 +367,7 @@ class Console:
         return platform.spell(lane) if platform else str(lane)  # type: ignore[arg-type]
 
     def _row(self, row: HistoryRow, language: str) -> dict[str, object]:
-        place = self._place(row) if isinstance(row, DeliveryTrace) else Place("")
+        place = self.place_of(row) if isinstance(row, DeliveryTrace) else Place("")
         return {
             "row": row,
             "payload": getattr(row, "payload", ""),
@@ -479,29 +427,6 @@ def _behind(query: HistoryQuery, page: HistoryPage) -> HistoryQuery:
         query.labels, query.since, query.receiver, query.outcome, query.source, query.limit,
         page.next,
     )  # fmt: skip
-
-
-def _labels(text: str) -> tuple[tuple[str, str], ...] | None:
-    """`a=b c="d e"` as labels; None when it is something else."""
-    found = re.findall(r'([A-Za-z_][A-Za-z0-9_]*)=("[^"]*"|[^\s,]*)', text)
-    rest = re.sub(r'([A-Za-z_][A-Za-z0-9_]*)=("[^"]*"|[^\s,]*)', "", text).strip(" ,")
-    return None if rest else tuple((name, value.strip('"')) for name, value in found)
-
-
-def _place(text: str) -> str:
-    """The place of a page, if it is one."""
-    return text if re.fullmatch(r"\d{1,19}(?:\.\d{1,19}){1,2}", text) else ""
-
-
-def _moment(text: str, now: float) -> float | None:
-    """A time in RFC 3339; now where none is given, None where it is another text."""
-    try:
-        moment = datetime.fromisoformat(text) if text else None
-    except ValueError:
-        return None
-    if moment is None:
-        return now
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
 
 
 def _linked(sentence: str) -> list[tuple[str, bool]]:

@@ -1,4 +1,9 @@
-"""What a form brings: its fields as text, bounded, and never on disk."""
+"""What a reader writes: the fields of a form as text, bounded and never on disk; labels, a place in
+the history, and a time.
+"""
+
+import re
+from datetime import UTC, datetime
 
 from aiohttp import BodyPartReader, web
 
@@ -18,3 +23,26 @@ async def form_of(request: web.BaseRequest) -> dict[str, str] | None:
             text = bytes(await part.read()).decode(errors="replace")
             fields[part.name] = text or fields.get(part.name, "")
     return fields
+
+
+def labels_of(text: str) -> tuple[tuple[str, str], ...] | None:
+    """`a=b c="d e"` as labels; None when it is something else."""
+    found = re.findall(r'([A-Za-z_][A-Za-z0-9_]*)=("[^"]*"|[^\s,]*)', text)
+    rest = re.sub(r'([A-Za-z_][A-Za-z0-9_]*)=("[^"]*"|[^\s,]*)', "", text).strip(" ,")
+    return None if rest else tuple((name, value.strip('"')) for name, value in found)
+
+
+def place_of(text: str) -> str:
+    """The place of a page, if it is one."""
+    return text if re.fullmatch(r"\d{1,19}(?:\.\d{1,19}){1,2}", text) else ""
+
+
+def moment_of(text: str, now: float) -> float | None:
+    """A time in RFC 3339; now where none is given, None where it is another text."""
+    try:
+        moment = datetime.fromisoformat(text) if text else None
+    except ValueError:
+        return None
+    if moment is None:
+        return now
+    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()

@@ -12,7 +12,6 @@ AlertStatus = Literal["firing", "resolved"]
 Labels = dict[str, str]
 _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 _REMEMBERED = 200  # characters of a label
-THING = "thing "  # with it the keys of things begin, and no fingerprint
 REPLICAS = frozenset({"prometheus", "prometheus_replica", "replica", "__replica__"})
 _NO_DIFFERENCE = REPLICAS | {"severity"}
 MALFORMED = "Malformed alert"  # the name of what stands in for an alert that cannot be read
@@ -162,10 +161,12 @@ def thing(labels: Labels, ignores: Iterable[str] = ()) -> frozenset[tuple[str, s
 def thing_key(labels: Labels, ignores: Set[str]) -> str:
     """A thing (see `thing`), hashed; empty for an alert that has none of the labels that make no
     difference."""
-    if _NO_DIFFERENCE.isdisjoint(labels) and ignores.isdisjoint(labels):
+    aside = _NO_DIFFERENCE | ignores if ignores else _NO_DIFFERENCE
+    kept = [item for item in labels.items() if item[0] not in aside]
+    if len(kept) == len(labels):
         return ""
-    kept = msgspec.json.encode(sorted(thing(labels, ignores)))
-    return f"{THING}{blake2b(kept, digest_size=8).hexdigest()}"
+    kept.sort()
+    return blake2b(msgspec.json.encode(kept), digest_size=8).hexdigest()
 
 
 def identity(fingerprint: str, labels: Labels, ignores: Set[str]) -> str:

@@ -211,9 +211,12 @@ def _text(notice: Notice, language: str) -> str:
 
 
 def _labels(notice: Notice) -> dict[str, str]:
-    """Name, severity by the weight of the thing, and what it is about."""
+    """Name, severity by the weight of the thing, what it is about, and the alert that is lost."""
     severity = "critical" if notice.kind in _CRITICAL or notice.urgent else "warning"
     labels = {"alertname": notice.name, "severity": severity}
+    told = dict(notice.values)
+    if told.get("lost"):
+        return {**labels, "about": told["receiver"], "lost": told["lost"]}
     return {**labels, "about": notice.subject} if notice.subject else labels
 
 

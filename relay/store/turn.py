@@ -54,7 +54,7 @@ from relay.platforms.contract import Platforms
 from relay.platforms.endpoint import limits_of
 from relay.store.protocol import Claim, Ended, Lease, Open, Store
 
-PAGE = 32  # deliveries folded at a time
+PAGE = 16  # deliveries folded at a time
 AFTER_BUG = 15.0  # seconds for which the others of its chat go before a card at which a turn failed
 _LARGE = 2000  # alerts whose folding is a turn of its own: others get the store's thread
 _MOST_LED = 100  # alerts of a card that are looked for on others

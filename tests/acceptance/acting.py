@@ -7,20 +7,18 @@ import json
 from base64 import urlsafe_b64encode
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 from aiohttp import web
 from aiohttp.test_utils import TestServer
 
-from relay.app import App, Options
 from relay.core.alert import alert_key
-from relay.core.event import Event, Noted
+from relay.core.event import Noted
 from relay.sandbox.server import Sandbox
 from relay.sandbox.telegram_updates import Query
-from tests.acceptance.life import hurry
+from tests.acceptance.life import Lived, hurry, posted
 from tests.acceptance.processes import until
 from tests.gateway_sandbox import GatewaySandbox, SandboxInteraction
 from tests.twin_alertmanager import TwinAlertmanager
@@ -43,13 +41,11 @@ actions:
 
 
 @dataclass
-class Acting:
+class Acting(Lived):
     """A relay, two Telegram groups, a Discord channel of its bot, and one Alertmanager: the twin,
     or those whose addresses `twin_url` has, with spaces between.
     """
 
-    sandbox: Sandbox
-    folder: Path
     gateway: GatewaySandbox
     twin: TwinAlertmanager
     discord_url: str
@@ -59,23 +55,14 @@ class Acting:
     escalate: str = ""
     interactions: str = "gateway"
     chat: int = CHAT
-    port: int = 0
     discord: str = f'channel_id: "{CHANNEL}"'
     poll: str = "1s"
     has_alertmanager: bool = True
-    events: list[Event] = field(default_factory=list)
-    app: App | None = None
-    address: str = ""
 
     @property
     def webhook(self) -> str:
         """A webhook of the channel, as the configuration names it."""
         return f'webhook_url: "{self.discord_url}/api/webhooks/{HOOK}/{HOOK_TOKEN}"'
-
-    @property
-    def running(self) -> App:
-        assert self.app is not None
-        return self.app
 
     def write(self) -> None:
         urls = json.dumps(self.twin_url.split())
@@ -108,21 +95,6 @@ receivers:
   - name: nobody
 """)
 
-    async def start(self) -> None:
-        self.write()
-        options = Options(self.folder / "relay.yml", self.folder / "data", port=self.port)
-        self.app = App(options, (self.events.append,))
-        self.address = await self.app.start()
-
-    async def stop(self) -> None:
-        if self.app:
-            await self.app.stop()
-        self.app = None
-
-    async def restart(self) -> None:
-        await self.stop()
-        await self.start()
-
     async def post(
         self,
         *pods: str,
@@ -131,7 +103,7 @@ receivers:
         group: str = "",
         **labels: str,
     ) -> None:
-        alerts = []
+        alerts: list[dict[str, object]] = []
         for pod in pods:
             own = {"alertname": name, "severity": "critical", "pod": pod, "namespace": "shop"}
             own |= labels
@@ -139,26 +111,12 @@ receivers:
                 self.twin.alerts.append(own)
             elif status != "firing" and own in self.twin.alerts:
                 self.twin.alerts.remove(own)
-            over = "2026-11-19T02:50:00Z" if status == "resolved" else "0001-01-01T00:00:00Z"
-            alerts.append(
-                {
-                    "status": status, "labels": own, "annotations": {}, "generatorURL": "",
-                    "startsAt": "2026-11-19T02:40:00Z", "endsAt": over,
-                    "fingerprint": alert_key(own),
-                }
-            )  # fmt: skip
-        body = {
-            "version": "4", "receiver": "relay", "status": status,
-            "groupKey": f"{{}}:{group or name}", "groupLabels": {"alertname": name},
-            "commonLabels": {}, "commonAnnotations": {}, "externalURL": "", "truncatedAlerts": 0,
-            "alerts": alerts,
-        }  # fmt: skip
-        url = f"http://{self.address}/alerts"
-        async with aiohttp.ClientSession() as session, session.post(url, json=body) as response:
-            assert response.status == 200, await response.text()
+            alerts.append(posted(own, status, alert_key(own)))
+        await self.send(group or name, status, alerts)
 
-    def texts(self, chat: int) -> list[str]:
-        return [message.text for message in self.sandbox.telegram.messages(chat)]
+    def group_labels(self, alerts: list[dict[str, object]]) -> dict[str, str]:
+        labels = alerts[0]["labels"]
+        return {"alertname": labels["alertname"]} if isinstance(labels, dict) else {}
 
     def channel(self) -> str:
         return self.sandbox.discord.transcript(CHANNEL)

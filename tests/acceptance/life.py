@@ -27,26 +27,90 @@ PUBLIC = "https://relay.example.org"
 
 
 @dataclass
-class Life:
-    """A relay that can be stopped and started, beside a Telegram that goes on."""
+class Lived:
+    """A relay that can be stopped and started, beside chats that go on. `write` makes its file."""
 
     sandbox: Sandbox
     folder: Path
-    mode: str = "polling"
-    rates: str = ""
-    language: str = "en"
-    events: list[Event] = field(default_factory=list)
-    app: App | None = None
-    address: str = ""
-
-    @property
-    def bot(self) -> BotId:
-        return BotId(self.sandbox.url, "111")
+    port: int = field(default=0, kw_only=True)
+    events: list[Event] = field(default_factory=list, kw_only=True)
+    app: App | None = field(default=None, kw_only=True)
+    address: str = field(default="", kw_only=True)
 
     @property
     def running(self) -> App:
         assert self.app is not None
         return self.app
+
+    def write(self) -> None:
+        raise NotImplementedError
+
+    async def start(self) -> None:
+        self.write()
+        options = Options(self.folder / "relay.yml", self.folder / "data", port=self.port)
+        self.app = App(options, (self.events.append,))
+        self.address = await self.app.start()
+
+    async def stop(self) -> None:
+        if self.app:
+            await self.app.stop()
+        self.app = None
+
+    async def restart(self) -> None:
+        await self.stop()
+        await self.start()
+
+    async def send(self, group: str, status: str, alerts: list[dict[str, object]]) -> None:
+        """Posts a payload as Alertmanager does."""
+        body = {
+            "version": "4", "receiver": "relay", "status": status, "groupKey": f"{{}}:{group}",
+            "groupLabels": {},
+            "commonLabels": {}, "commonAnnotations": {}, "externalURL": "", "truncatedAlerts": 0,
+            "alerts": alerts,
+        }  # fmt: skip
+        if labels := self.group_labels(alerts):
+            body["groupLabels"] = labels
+        url = f"http://{self.address}/alerts"
+        async with aiohttp.ClientSession() as session, session.post(url, json=body) as response:
+            assert response.status == 200, await response.text()
+
+    def group_labels(self, _alerts: list[dict[str, object]]) -> dict[str, str]:
+        """What the group is made by."""
+        return {}
+
+    def texts(self, chat: int) -> list[str]:
+        return (
+            [message.text for message in self.sandbox.telegram.messages(chat)]
+            if self.knows(chat)
+            else []
+        )
+
+    def knows(self, chat: int) -> bool:
+        return chat in self.sandbox.telegram.chats
+
+
+def posted(
+    labels: dict[str, str], status: str, fingerprint: str, **more: object
+) -> dict[str, object]:
+    """An alert of a payload."""
+    over = "2026-11-19T02:50:00Z" if status == "resolved" else "0001-01-01T00:00:00Z"
+    return {
+        "status": status, "labels": labels, "annotations": {}, "generatorURL": "",
+        "startsAt": "2026-11-19T02:40:00Z", "endsAt": over, "fingerprint": fingerprint, **more,
+    }  # fmt: skip
+
+
+@dataclass
+class Life(Lived):
+    """A relay whose bot people write to."""
+
+    mode: str = "polling"
+    rates: str = ""
+    language: str = "en"
+
+    @property
+    def bot(self) -> BotId:
+        return BotId(self.sandbox.url, "111")
 
     def write(self) -> None:
         (self.folder / "relay.yml").write_text(f"""\
@@ -63,19 +127,8 @@ receivers: [{{name: ops, telegram_configs: [{{chat_id: {GROUP}}}]}}, {{name: nob
 """)
 
     async def start(self) -> None:
-        self.write()
-        options = Options(self.folder / "relay.yml", self.folder / "data", port=0)
-        self.app = App(options, (self.events.append,))
-        self.address = await self.app.start()
+        await super().start()
         self.sandbox.handlers[PUBLIC] = f"http://{self.address}"
-
-    async def stop(self) -> None:
-        await self.running.stop()
-        self.app = None
-
-    async def restart(self) -> None:
-        await self.stop()
-        await self.start()
 
     async def invite(
         self, token: str = "token", uses: int = 1, expires_at: float = T0 * 2
@@ -98,39 +151,19 @@ receivers: [{{name: ops, telegram_configs: [{{chat_id: {GROUP}}}]}}, {{name: nob
             alert(each, "resolved" if status == "resolved" else "firing", severity=severity)
             for each in instances
         ]
-        alerts = [
-            {
-                "status": each.status,
-                "labels": each.labels | {"alertname": name},
-                "annotations": each.annotations,
-                "startsAt": "2026-11-19T02:40:00Z",
-                "endsAt": "2026-11-19T02:50:00Z"
-                if status == "resolved"
-                else "0001-01-01T00:00:00Z",
-                "generatorURL": "",
-                "fingerprint": f"{name} {each.fingerprint}",
-            }
-            for each in told
-        ]
-        body = {
-            "version": "4", "receiver": "relay", "status": status, "groupKey": f"{{}}:{name}",
-            "groupLabels": {},
-            "commonLabels": {}, "commonAnnotations": {}, "externalURL": "", "truncatedAlerts": 0,
-            "alerts": alerts,
-        }  # fmt: skip
-        url = f"http://{self.address}/alerts"
-        async with aiohttp.ClientSession() as session, session.post(url, json=body) as response:
-            assert response.status == 200, await response.text()
-
-    def texts(self, chat: int) -> list[str]:
-        return (
-            [message.text for message in self.sandbox.telegram.messages(chat)]
-            if self.knows(chat)
-            else []
+        await self.send(
+            name,
+            status,
+            [
+                posted(
+                    each.labels | {"alertname": name},
+                    each.status,
+                    f"{name} {each.fingerprint}",
+                    annotations=each.annotations,
+                )
+                for each in told
+            ],
         )
-
-    def knows(self, chat: int) -> bool:
-        return chat in self.sandbox.telegram.chats
 
     async def reads(self, chat: int, *wanted: str) -> None:
         """Waits until the chat's messages are as many as wanted and each holds its words."""

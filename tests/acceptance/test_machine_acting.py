@@ -276,9 +276,6 @@ class Chats(World):
         assert holders <= set(PEOPLE.values())
         silent = [each for each in self.firing if self.is_silent(ALERTS[each])]
         for place, text in self.cards().items():
-            named = {
-                name for name in PEOPLE.values() if f"✋ {name}" in text or f"· {name}" in text
-            }
             if self.firing:
                 taken = {name for name in holders if f"{name} since" in text}
                 assert taken == holders, (place, text, holders)

@@ -13,7 +13,9 @@ from pathlib import Path
 from msgspec.structs import replace
 
 from relay.core.card.digest import DigestView
-from relay.core.card.view import Late, View
+from relay.core.card.view import Late, View, WentOn
+from relay.core.event import Settled
+from relay.core.notice import notice_of, notification
 from relay.core.template import sample
 from relay.core.template.sample import NOON
 from tests.docs.drawing import measure, page, shoot, shrink
@@ -117,6 +119,41 @@ def _late() -> View:
     return replace(_disks(), late=late)
 
 
+def _not_delivered() -> View:
+    """The notice of an alert that its chat takes in no form."""
+    lost = "warning KubeJobFailed · invoice-export-28893210 · billing"
+    settled = Settled("telegram", "web", "dead", 1, why="Bad Request: chat not found", lost=lost)
+    notice = notice_of(settled)
+    assert notice is not None
+    told = notification(notice, "en", _NIGHT, _NIGHT).alerts[0]
+    return sample.view(
+        (sample.alert(-540, labels=told.labels, annotations=told.annotations),), now=-540, group={}
+    )
+
+
+def _probe() -> View:
+    labels = {
+        "alertname": "BlackboxProbeFailed",
+        "instance": "https://shop.example.org/health",
+        "job": "blackbox-http",
+        "severity": "critical",
+    }
+    annotations = {
+        "summary": "Blackbox probe failed (instance https://shop.example.org/health)",
+        "description": "Probe failed\n  VALUE = 502\n  LABELS = map[instance:https://shop]",
+    }
+    alert = sample.alert(-538, labels=labels, annotations=annotations)
+    return sample.view((alert,), now=-536, group={})
+
+
+def _went_on() -> View:
+    view = _namespace()
+    gone = replace(view.alerts[1], status="gone", ends_at=_NIGHT + 90.0)
+    alerts = (view.alerts[0], *view.alerts[2:], gone)
+    link = "https://t.me/c/1234567890/77"
+    return replace(view, alerts=alerts, went_on=(WentOn((gone.fingerprint,), link),))
+
+
 SCENES: Mapping[str, Sequence[Shown]] = {
     "chats": (
         Shown(_volume(2), _NIGHT),
@@ -141,6 +178,11 @@ SCENES: Mapping[str, Sequence[Shown]] = {
     "storm": (Shown(DIGESTS["storm of 200"], NOON + 240.0),),
     "storm-all-critical": (Shown(DIGESTS["storm, all critical"], NOON + 240.0),),
     "quiet-hours": (Shown(DIGESTS["quiet hours over"], NOON + 240.0),),
+    "others": (
+        Shown(_not_delivered(), _NIGHT),
+        Shown(_probe(), _NIGHT + 240.0),
+        Shown(_went_on(), _NIGHT + 360.0),
+    ),
     "hostile": (Shown(sample.VIEWS["hostile"], NOON + 240.0),),
     "long": (Shown(sample.VIEWS["long"], NOON + 240.0), Shown(sample.VIEWS["bare"], NOON + 300.0)),
 }

@@ -4,10 +4,9 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
 import pytest
-from aiohttp.test_utils import TestServer
 from msgspec.structs import replace
 
-from relay.alertmanager.client import AlertmanagerClient, transport
+from relay.alertmanager.client import AlertmanagerClient
 from relay.core.action.reconcile import PeerStatus
 from relay.core.action.settings import AlertmanagerConfig, Header
 from relay.core.action.silence import (
@@ -33,9 +32,9 @@ from relay.core.action.take import Holder
 from relay.core.routing.matcher import Matcher
 from relay.core.secret import Secret
 from relay.delivery.transport import Transport
-from tests.twin_alertmanager import Fault, TwinAlertmanager, TwinCluster
+from tests.shell.twins import NOW, Twins, two_peers
+from tests.twin_alertmanager import Fault
 
-NOW = 1_795_300_000.0
 LABELS = {"alertname": "A", "path": 'a+b "c" %2'}
 OTHER = {"alertname": "B"}
 MATCHERS = (Matcher("alertname", "=", "A"), Matcher("path", "=", 'a+b "c" %2'))
@@ -43,46 +42,20 @@ SILENCE = NewSilence(MATCHERS, NOW, NOW + 3600, "Anna", "A: by Anna [alert-relay
 
 
 @dataclass
-class Clock:
-    now: float = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class Pair:
+class Pair(Twins):
     """Two peers of one cluster and a client of both."""
 
-    clock: Clock
-    twins: list[TwinAlertmanager]
-    servers: list[TestServer]
     client: AlertmanagerClient
-    connections: Transport
-
-    @property
-    def urls(self) -> tuple[str, str]:
-        first, second = (str(server.make_url("/am")) for server in self.servers)
-        return first, second
 
 
 @pytest.fixture
 async def pair() -> AsyncIterator[Pair]:
-    clock, cluster = Clock(), TwinCluster()
-    twins = [TwinAlertmanager(clock, cluster, f"am-{at}") for at in (0, 1)]
-    servers = [TestServer(twin.app("/am")) for twin in twins]
-    for server in servers:
-        await server.start_server()
-    urls = tuple(f"{server.make_url('/am')}/" for server in servers)
-    tenant = (Header("X-Scope-OrgID", Secret("eu")),)
-    config = AlertmanagerConfig("", urls, headers=tenant)
-    connections = transport()
-    yield Pair(
-        clock, twins, servers, AlertmanagerClient(config, connections.send, clock), connections
-    )
-    await connections.close()
-    for server in servers:
-        await server.close()
+    async with two_peers("/am") as twins:
+        tenant = (Header("X-Scope-OrgID", Secret("eu")),)
+        urls = tuple(f"{url}/" for url in twins.urls)  # as people write them
+        config = AlertmanagerConfig("", urls, headers=tenant)
+        client = AlertmanagerClient(config, twins.connections.send, twins.clock)
+        yield Pair(**vars(twins), client=client)
 
 
 async def test_a_silence_is_written_found_and_expired(pair: Pair) -> None:

@@ -5,12 +5,10 @@ from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 
 import pytest
-from aiohttp.test_utils import TestServer
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
-from relay.alertmanager.client import transport
 from relay.alertmanager.runner import AlertmanagerRunner
 from relay.core.action.episode import ShownAlert
 from relay.core.action.press import ShownCard
@@ -21,11 +19,10 @@ from relay.core.action.take import Holder
 from relay.core.event import Event
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.matcher import Matcher
-from relay.delivery.transport import Transport
 from tests.shell.acting_store import MemoryActing, Now
-from tests.twin_alertmanager import Fault, TwinAlertmanager, TwinCluster
+from tests.shell.twins import NOW, Twins, two_peers
+from tests.twin_alertmanager import Fault
 
-NOW = 1_795_300_000.0
 LABELS = {"alertname": "A", "pod": "a"}
 ALERT = ShownAlert(LABELS, NOW - 60)
 LANE = LaneKey("telegram", "https://api.telegram.org", "7", "-1001")
@@ -33,21 +30,9 @@ MATCHERS = (Matcher("alertname", "=", "A"), Matcher("pod", "=", "a"))
 
 
 @dataclass
-class Clock:
-    now: float = NOW
-
-    def __call__(self) -> float:
-        return self.now
-
-
-@dataclass
-class World:
+class World(Twins):
     """One open card, a relay, and two peers of an Alertmanager."""
 
-    clock: Clock
-    twins: list[TwinAlertmanager]
-    urls: tuple[str, ...]
-    connections: Transport
     store: MemoryActing = field(default_factory=MemoryActing)
     events: list[Event] = field(default_factory=list)
     woken: list[LaneKey] = field(default_factory=list)
@@ -90,23 +75,13 @@ class World:
 
 @pytest.fixture
 async def world() -> AsyncIterator[World]:
-    clock, cluster = Clock(), TwinCluster()
-    twins = [TwinAlertmanager(clock, cluster, f"am-{at}") for at in (0, 1)]
-    servers = [TestServer(twin.app()) for twin in twins]
-    for server in servers:
-        await server.start_server()
-    connections = transport()
-    urls = tuple(str(server.make_url("")).rstrip("/") for server in servers)
-    found = World(clock, twins, urls, connections)
-    card = ShownCard("name", "", {}, (ALERT,), title="A")
-    found.store.show(LANE, "5", card)
-    for twin in twins:
-        twin.alerts = [dict(LABELS)]
-    clock.now += 400.0  # its uptime is believed
-    yield found
-    await connections.close()
-    for server in servers:
-        await server.close()
+    async with two_peers() as twins:
+        found = World(**vars(twins))
+        found.store.show(LANE, "5", ShownCard("name", "", {}, (ALERT,), title="A"))
+        for twin in found.twins:
+            twin.alerts = [dict(LABELS)]
+        found.clock.now += 400.0  # its uptime is believed
+        yield found
 
 
 async def test_a_press_makes_one_silence_and_the_card_shows_what_alertmanager_says(

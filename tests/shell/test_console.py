@@ -202,6 +202,11 @@ async def test_forms_of_other_sites_and_large_ones_are_refused(relay: Running) -
     assert (await relay.post("/configuration", data=large))[0] == 413
 
 
+async def test_the_chats_have_their_budgets(relay: Running) -> None:
+    _, text, _ = await relay.get("/chats")
+    assert re.search(r"<td>\d+/27 within 1 s, \d+/1 within 1.1 s", text), text
+
+
 async def test_it_only_reads(relay: Running) -> None:
     assert (await relay.post("/history"))[0] == 405
     assert (await relay.get("/nowhere"))[0] == 404

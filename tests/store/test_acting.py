@@ -14,7 +14,7 @@ from relay.core.action.press import (
     Question,
 )
 from relay.core.action.pressed import ButtonData, card_name
-from relay.core.action.reconcile import Reconciled, Suppressed
+from relay.core.action.reconcile import Presence, Reconciled, Suppressed
 from relay.core.action.rights import Presser
 from relay.core.action.silence import Silencing
 from relay.core.action.take import Holder, Taken
@@ -22,7 +22,7 @@ from relay.core.text.richtext import RichText
 from relay.core.turn.change import CardChange
 from relay.store.acting import ActingStore
 from relay.store.protocol import Store
-from tests.build import GROUP, T0, TELEGRAM, alert, notification
+from tests.build import DISCORD, GROUP, T0, TELEGRAM, alert, notification
 from tests.store.conftest import Reopen
 from tests.store.held import own, settle
 from tests.store.test_store import fold_all, new_payload, result, shown
@@ -159,6 +159,38 @@ def test_what_is_suppressed_is_kept_and_freed(acting: ActingStore) -> None:
     assert acting.known("", ["a"]).suppressed == {"a": BY_BEN}
     assert acting.keep_reconciled("", Reconciled({}, ("a",)), T0) == (TELEGRAM,)
     assert acting.known("", ["a"]).suppressed == {}
+
+
+def test_what_left_a_list_is_asked_for_until_it_is_listed_again(acting: ActingStore) -> None:
+    assert acting.asked_for("") == {}
+    assert acting.asked_for("", ["a", "b"])["a"].presence == Presence("left", T0)
+    acting.keep_listed("", [], ["a"], T0 + 10)
+    (asked,) = acting.asked_for("").values()
+    assert asked.presence == Presence("left", T0 + 10)
+    assert asked.labels["instance"] == "a"
+    absent = Reconciled({}, (), presences={"a": Presence("absent", T0 + 20)})
+    assert acting.keep_reconciled("", absent, T0 + 20) == (TELEGRAM,)
+    acting.keep_listed("", ["a"], [], T0 + 15)  # an older payload, of a slow chat
+    assert acting.known("", ["a"]).presences == {"a": Presence("absent", T0 + 20)}
+    acting.keep_listed("", ["a"], [], T0 + 30)
+    assert acting.known("", ["a"]).presences == {}
+
+
+def test_a_card_is_given_to_another_lane_with_its_alerts_and_its_escalation(
+    store: Store, acting: ActingStore
+) -> None:
+    clock = EscalationClock("ops", "", "a", T0, T0)
+    acting.keep_clock(TELEGRAM, clock, T0 + 60)
+    assert store.stranded([TELEGRAM]) == ()
+    ((lane, card),) = store.stranded([])
+    assert lane == TELEGRAM
+    moved = CardChange(replace(card, shown=None, folded_seq=0), T0, urgent=False)
+    assert store.move(own(store, TELEGRAM), own(store, DISCORD), moved) == (TELEGRAM, DISCORD)
+    assert store.card(TELEGRAM, GROUP, "") is None
+    assert store.card(DISCORD, GROUP, "") is not None
+    assert acting.cards_due("", ["a"]) == (DISCORD,)
+    (due,) = acting.clocks_due(T0 + 60, 9)
+    assert (due.lane, due.card is not None) == (DISCORD, True)
 
 
 def test_a_question_is_answered_once_and_in_time(acting: ActingStore) -> None:

@@ -169,6 +169,8 @@ def _suspecting(
     """The lane after a call of so many seconds: what a card or digest holds that failed is
     suspected.
     """
+    if isinstance(attempted.outcome, Delivered) and not state.suspected:
+        return state
     hushed = any(line.hushed for line in lines)
     shown = [suspicion.words_of_line(line) for line in lines if not line.hushed]
     words = suspicion.words_of(card).union(*shown)

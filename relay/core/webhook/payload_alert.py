@@ -213,8 +213,12 @@ def believed(unread: Sequence[StrictAlert | Raw], told: AlertStatus | None) -> b
     in different payloads.
     """
     for each in unread[:_MOST_WITNESSES]:
-        alert = read_alert(each, told, believed=True)
-        size = sum(len(name) + len(value) for name, value in alert.labels.items())
-        if size <= _LONGEST_WITNESS and alert.name != MALFORMED:
-            return alert.fingerprint == alert_key(alert.labels)
+        if isinstance(each, StrictAlert):
+            labels, given = each.labels or {}, each.fingerprint
+        else:
+            alert = read_alert(each, told, believed=True)
+            labels, given = alert.labels, alert.fingerprint
+        size = sum(map(len, labels)) + sum(map(len, labels.values()))
+        if size <= _LONGEST_WITNESS and labels.get("alertname") != MALFORMED:
+            return given == alert_key(labels)
     return True

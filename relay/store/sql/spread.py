@@ -227,35 +227,53 @@ def _routed(db: Database, payloads: Sequence[_Payload]) -> dict[int, list[_Route
     return found
 
 
+_COLUMNS = "lane, receiver, owner, grp, fingerprint, fallback_for, fires, ended_at"
+
+
 def _homes(db: Database, payload: _Payload) -> dict[tuple[str, int], _Home]:
     """Where the alerts of the payload have their lines, by alert and lane."""
-    return _lines(db, payload.source, [alert.fingerprint for alert in payload.alerts])
-
-
-def _lines(db: Database, source: str, alerts: Sequence[str]) -> dict[tuple[str, int], _Home]:
-    """Where these alerts, or things, have their lines."""
-    columns = "alert, lane, receiver, owner, grp, fingerprint, fallback_for, fires, ended_at"
-    if len(alerts) == 1:
+    if len(payload.alerts) == 1:
         rows = db.execute(
-            f"SELECT {columns} FROM standing WHERE source = ? AND alert = ?",  # noqa: S608 - ours
-            (source, alerts[0]),
+            f"SELECT alert, {_COLUMNS} FROM standing"  # noqa: S608 - ours
+            " WHERE source = ? AND alert = ?",
+            (payload.source, payload.alerts[0].fingerprint),
         )
     else:
         rows = db.execute(
-            f"SELECT {columns} FROM json_each(?) AS wanted CROSS JOIN standing"  # noqa: S608 - ours
-            " ON source = ? AND alert = wanted.value",
-            (_encode(alerts).decode(), source),
+            f"SELECT alert, {_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN"  # noqa: S608 - ours
+            " standing ON source = ? AND alert = wanted.value",
+            (_encode([alert.fingerprint for alert in payload.alerts]).decode(), payload.source),
         )
-    return {
-        (alert, lane): _Home(
-            Row(lane, lane_of(db, lane), receiver, owner, grp, fingerprint, None, fallback_for),
-            bool(fires),
-            ended_at,
-        )
-        for alert, lane, receiver, owner, grp, fingerprint, fallback_for, fires, ended_at in (
-            rows.fetchall()
-        )
-    }
+    return {(alert, lane): _home(db, lane, *rest) for alert, lane, *rest in rows.fetchall()}
+
+
+def _lines(db: Database, source: str, things: Sequence[str]) -> dict[tuple[str, int], _Home]:
+    """Where alerts that are one of these things have their lines, by thing and lane: one that
+    fires, or the one that ended last.
+    """
+    rows = db.execute(
+        f"SELECT thing, {_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN"  # noqa: S608 - ours
+        " standing INDEXED BY standing_thing"
+        " ON source = ? AND thing = wanted.value AND thing != ''",
+        (_encode(things).decode(), source),
+    )
+    ordered = sorted(rows.fetchall(), key=lambda row: (row[-2], row[-1] or 0.0))
+    return {(thing, lane): _home(db, lane, *rest) for thing, lane, *rest in ordered}
+
+
+def _home(
+    db: Database,
+    lane: int,
+    receiver: str,
+    owner: str,
+    grp: str,
+    fingerprint: str,
+    fallback_for: int | None,
+    fires: int,
+    ended_at: float | None,
+) -> _Home:
+    row = Row(lane, lane_of(db, lane), receiver, owner, grp, fingerprint, None, fallback_for)
+    return _Home(row, bool(fires), ended_at)
 
 
 def _joined(
@@ -473,9 +491,8 @@ def _stand(
             home = homes.get((alert.fingerprint, row.lane))
             known = home is not None and home.fires and not home.joined
             if alert.status == "firing" and not known:
-                rows.append((payload.source, alert.fingerprint, row))
-                if key := _thing(payload, index, row.ignoring):
-                    rows.append((payload.source, key, row))
+                thing = _thing(payload, index, row.ignoring)
+                rows.append((payload.source, alert.fingerprint, thing, row))
                 if home is not None and not home.joined and _card(home.row) != _card(row):
                     left.add(_card(home.row))
     stand(db, rows)

@@ -14,13 +14,14 @@ from relay.store.sql.database import Database
 _OVER_WHAT_ENDED = (
     " ON CONFLICT (source, alert, lane) DO UPDATE SET grp = excluded.grp,"
     " fingerprint = excluded.fingerprint, receiver = excluded.receiver, owner = excluded.owner,"
-    " fallback_for = excluded.fallback_for, fires = 1, ended_at = NULL WHERE standing.fires = 0"
+    " fallback_for = excluded.fallback_for, fires = 1, ended_at = NULL, thing = excluded.thing"
+    " WHERE standing.fires = 0"
 )
 
-_STAND = f"INSERT INTO standing VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, NULL){_OVER_WHAT_ENDED}"  # noqa: S608 - ours
+_STAND = f"INSERT INTO standing VALUES (?, ?, ?, ?, ?, ?, ?, ?, 1, NULL, ?){_OVER_WHAT_ENDED}"  # noqa: S608 - ours
 _STAND_AS_WATCHED = (
     "INSERT INTO standing SELECT ?, ?, lane, home, fingerprint, receiver, owner, fallback_for,"  # noqa: S608 - ours
-    " 1, NULL FROM watched INDEXED BY watched_home"
+    " 1, NULL, ? FROM watched INDEXED BY watched_home"
     f" WHERE lane = ? AND home = ? AND fingerprint = ? LIMIT 1{_OVER_WHAT_ENDED}"
 )
 
@@ -43,16 +44,16 @@ class Row(NamedTuple):
     ignoring: bytes | None = None
 
 
-def stand(db: Database, rows: Sequence[tuple[str, str, Row]]) -> None:
-    """Alerts (source, fingerprint) have their lines on the cards of these rows, but where one has
-    a line as firing on the lane.
+def stand(db: Database, rows: Sequence[tuple[str, str, str, Row]]) -> None:
+    """Alerts (source, fingerprint, thing) have their lines on the cards of these rows, but where
+    one has a line as firing on the lane.
     """
     db.executemany(
         _STAND,
         [
             (source, alert, row.lane, row.grp, row.fingerprint, row.receiver, row.owner,
-             row.fallback_for)
-            for source, alert, row in rows
+             row.fallback_for, thing)
+            for source, alert, thing, row in rows
         ],
     )  # fmt: skip
 
@@ -69,22 +70,20 @@ def follow(db: Database, lane: int, group: str, card: Card) -> None:
             key,
         ).fetchall()
     )
-    firing = [e for e in card.entries if e.status == "firing"]
-    began = [e.fingerprint for e in firing if not known.get(e.fingerprint)]
-    began += {e.thing: None for e in firing if e.thing and not known.get(e.thing)}
+    began = [e for e in card.entries if e.status == "firing" and not known.get(e.fingerprint)]
     ended = [e for e in card.entries if e.status != "firing" and known.get(e.fingerprint)]
     if began:
         _begin(db, card, key, began)
     if ended:
         _end(db, card, lane, ended)
-    _end_others(db, card, lane, known)
+    _end_followed(db, card, lane, known)
 
 
-def _begin(db: Database, card: Card, key: tuple[int, str, str], began: Sequence[str]) -> None:
+def _begin(db: Database, card: Card, key: tuple[int, str, str], began: Sequence[Entry]) -> None:
     """Also of a card that fired before its alerts were known by their lines."""
     db.executemany(
         _STAND_AS_WATCHED,
-        [(card.group.source, alert, *key) for alert in began],
+        [(card.group.source, entry.fingerprint, entry.thing, *key) for entry in began],
     )
 
 
@@ -103,24 +102,14 @@ def _end(db: Database, card: Card, lane: int, ended: Sequence[Entry]) -> None:
     db.execute("DELETE FROM episode WHERE ended_at < ?", (card.heard_at - EPISODES_KEPT,))
 
 
-def _end_others(db: Database, card: Card, lane: int, known: Mapping[str, int]) -> None:
-    """Things of which no alert fires any more have no line, nor has an alert in whose place another
-    one fires.
-    """
-    present = {e.fingerprint for e in card.entries}
-    burning = {e.thing for e in card.entries if e.status == "firing"}
-    over = {e.follows: card.heard_at for e in card.entries if known.get(e.follows)}
-    over = {alert: at for alert, at in over.items() if alert not in present}
-    for entry in card.entries:
-        if known.get(entry.thing) and entry.thing not in burning:
-            ended_at = entry.ends_at or card.heard_at
-            over[entry.thing] = max(ended_at, over.get(entry.thing, ended_at))
-    if over:
-        db.executemany(
-            "UPDATE standing SET fires = 0, ended_at = ?"
-            " WHERE source = ? AND alert = ? AND lane = ?",
-            [(at, card.group.source, alert, lane) for alert, at in over.items()],
-        )
+def _end_followed(db: Database, card: Card, lane: int, known: Mapping[str, int]) -> None:
+    """An alert in whose place another one fires has no line any more."""
+    followed = {e.follows for e in card.entries if known.get(e.follows)}
+    over = followed - {e.fingerprint for e in card.entries} if followed else followed
+    db.executemany(
+        "UPDATE standing SET fires = 0, ended_at = ? WHERE source = ? AND alert = ? AND lane = ?",
+        [(card.heard_at, card.group.source, alert, lane) for alert in sorted(over)],
+    )
 
 
 def elsewhere(

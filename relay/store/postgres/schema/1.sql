@@ -137,9 +137,11 @@ CREATE TABLE standing (
     fallback_for BIGINT,
     fires BIGINT NOT NULL,
     ended_at DOUBLE PRECISION,
+    thing TEXT COLLATE "C" NOT NULL DEFAULT '',
     PRIMARY KEY (source, alert, lane)
 );
 CREATE INDEX standing_card ON standing (lane, md5(grp), fingerprint);
+CREATE INDEX standing_thing ON standing (source, thing, lane) WHERE thing != '';
 
 CREATE TABLE watched (
     grp TEXT COLLATE "C" NOT NULL,
@@ -283,9 +285,11 @@ CREATE TABLE press (
     at DOUBLE PRECISION NOT NULL,
     source TEXT COLLATE "C" NOT NULL,
     alert TEXT COLLATE "C" NOT NULL,
-    body BYTEA NOT NULL
+    body BYTEA NOT NULL,
+    person TEXT COLLATE "C" NOT NULL DEFAULT ''
 );
 CREATE INDEX press_at ON press (at);
+CREATE INDEX press_person ON press (person, at);
 
 CREATE TABLE suppressed (
     source TEXT COLLATE "C" NOT NULL,

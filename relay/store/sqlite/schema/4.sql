@@ -11,6 +11,9 @@ CREATE TABLE presence (
     PRIMARY KEY (source, alert)
 ) WITHOUT ROWID;
 
+-- What the alert is, hashed: alerts with the same one have one line (core/alert.py: thing_key).
+ALTER TABLE standing ADD COLUMN thing TEXT NOT NULL DEFAULT '';
+CREATE INDEX standing_thing ON standing (source, thing, lane) WHERE thing != '';
 -- Labels that make no new alert for the chat, and for how long (JSON); NULL: none.
 ALTER TABLE delivery ADD COLUMN ignoring BLOB;
 
