@@ -116,7 +116,7 @@ class Databases:
     def __init__(self, url: Callable[[str], str]) -> None:
         self._url = url
         self._made: list[str] = []
-        self._run_id = f"relay_{os.getpid()}"
+        self._run_id = f"relay_{os.getpid()}_{next(_numbers)}"
         self._template = f"{self._run_id}_template"
         self._do(f"CREATE DATABASE {self._template}")
         PostgresStore(url(self._template)).close()
@@ -124,6 +124,11 @@ class Databases:
     def fresh(self) -> str:
         """The address of a new one."""
         name = f"{self._run_id}_{next(_numbers)}"
+        # A pooler keeps its own connections to the template.
+        self._do(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+            f" WHERE datname = '{self._template}'"
+        )
         self._do(f"CREATE DATABASE {name} TEMPLATE {self._template}")
         self._made.append(name)
         return self._url(name)

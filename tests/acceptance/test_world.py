@@ -423,6 +423,19 @@ async def test_what_waits_for_a_removed_chat_reaches_one_that_knows_an_older_sta
     assert status in world.telegram.transcript(SPARE_CHAT).replace("🟠", "firing")
 
 
+async def test_a_configuration_that_is_not_the_newest_leaves_alone_what_it_does_not_know() -> None:
+    world = World(telegram_target(), telegram_target(SPARE))
+    old, new = world.store.configured("old", T0), world.store.configured("new", T0)
+    await world.post(notification(alert("db-1")))
+    reloaded(world, "ops", telegram_target())
+    world.config.load(replace(world.config.current, generation=old))
+    await world.turn(SPARE)
+    assert [(row.accepted, row.merged, row.dead) for row in world.balance()] == [(2, 0, 0)]
+    world.config.load(replace(world.config.current, generation=new))
+    await world.turn(SPARE)
+    assert [(row.accepted, row.merged, row.dead) for row in world.balance()] == [(2, 1, 0)]
+
+
 async def test_what_waits_for_a_removed_chat_does_not_undo_what_others_were_told_since() -> None:
     world = World(telegram_target(), telegram_target(SPARE))
     await world.post(notification(alert("db-1"), alert("db-2")))

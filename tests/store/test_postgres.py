@@ -1,16 +1,21 @@
 """What PostgreSQL has of its own: the same tables, one owner of a lane, plans by index."""
 
 import sqlite3
+import threading
+from functools import partial
 
 import pytest
+from msgspec.structs import replace
 
+from relay.core.budget import Limit
+from relay.core.card.step import Post
 from relay.store.postgres.store import PostgresStore
-from relay.store.protocol import Fenced
+from relay.store.protocol import Attempt, Begun, Denied, Fenced, Kept
 from relay.store.sqlite.store import SqliteStore
-from tests.build import T0, TELEGRAM
+from tests.build import DISCORD, GROUP, T0, TELEGRAM
 from tests.postgres import Databases
-from tests.store.held import own
-from tests.store.test_store import new_payload
+from tests.store.held import begin, own
+from tests.store.test_store import fold_all, new_payload
 
 pytestmark = pytest.mark.postgres
 _TYPES = {"INTEGER": "bigint", "REAL": "double precision", "TEXT": "text", "BLOB": "bytea"}
@@ -64,3 +69,70 @@ def test_a_lane_has_one_owner_and_a_write_of_the_last_one_is_refused(postgres: D
     assert [opened.seq for opened in second.claim(taken, T0, 9).page] == [1]
     first.close()
     second.close()
+
+
+def test_a_budget_is_shared_by_all_replicas(postgres: Databases) -> None:
+    url = postgres.fresh()
+    first, second = PostgresStore(url), PostgresStore(url)
+    limits = (Limit("bot", 1, 60.0),)
+    for store, lane in ((first, TELEGRAM), (second, DISCORD)):
+        store.batch([partial(store.accept, [new_payload(lane)])])
+    attempt = Attempt(TELEGRAM, GROUP, "", Post(silent=False))
+    first.batch([lambda: fold_all(first, TELEGRAM)])
+    second.batch([lambda: fold_all(second, DISCORD)])
+    assert first.batch([lambda: begin(first, attempt, limits, T0)]) == [Begun()]
+    other = replace(attempt, lane=DISCORD)
+    (denied,) = second.batch([lambda: begin(second, other, limits, T0)])
+    assert isinstance(denied, Denied)
+    assert 59 < denied.until - second.server.read_clock() < 61
+    first.close()
+    second.close()
+
+
+def test_payloads_of_all_replicas_have_numbers_in_the_order_of_their_commits(
+    postgres: Databases,
+) -> None:
+    url = postgres.fresh()
+    stores = [PostgresStore(url) for _ in range(3)]
+
+    def accept(store: PostgresStore) -> None:
+        for _ in range(20):
+            (kept,) = store.batch([partial(store.accept, [new_payload(TELEGRAM, DISCORD)])])
+            assert isinstance(kept, Kept), kept
+
+    threads = [threading.Thread(target=accept, args=(store,)) for store in stores]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    rows = (
+        stores[0]
+        .server.run("SELECT payload, seq FROM delivery WHERE lane = 1 ORDER BY seq")
+        .fetchall()
+    )
+    assert rows == [(number, number) for number in range(1, 61)]
+    assert [(row.accepted, row.pending) for row in stores[0].balance()] == [(60, 60)] * 2
+    for store in stores:
+        store.close()
+
+
+BY_INDEX = (
+    (
+        "SELECT seq FROM delivery WHERE lane = $1 AND card IS NULL AND settlement IS NULL"
+        " AND payload <= $2 ORDER BY payload, seq LIMIT 33"
+    ),
+    (
+        "SELECT body FROM card WHERE lane = $1 AND ready = 1 AND rank < $2"
+        " ORDER BY rank, waiting_since NULLS FIRST, due LIMIT 1"
+    ),
+    "SELECT min(due) FROM card WHERE lane = $1 AND ready = 0 AND due IS NOT NULL AND due < $2",
+    "SELECT id FROM payload WHERE id > $1 AND id < $2 ORDER BY id LIMIT 64",
+)
+
+
+@pytest.mark.parametrize("sql", BY_INDEX)
+def test_a_turn_reads_by_index(postgres: Databases, sql: str) -> None:
+    store = PostgresStore(postgres.fresh())
+    plan = store.server.run(f"EXPLAIN {sql}", (1, 2)).fetchall()
+    store.close()
+    assert not any("Seq Scan" in line for (line,) in plan), plan

@@ -523,3 +523,26 @@ def test_what_a_failed_transaction_accepted_is_not_spread_in_place_of_another(
     ended = notification(alert("b", "resolved"), group=GroupId("", "relay", "other"))
     (kept,) = store.batch([partial(accepted, store, [new_payload(DISCORD, posted=ended)])])
     assert kept == (DISCORD, TELEGRAM)
+
+
+def test_what_is_the_same_thing_goes_where_the_other_alert_has_its_line(store: Store) -> None:
+    """Where that fires, or ended a moment ago and the chat ignores what tells them apart."""
+    other = GroupId("", "relay", '{}:{severity="critical"}')
+    warning = notification(alert("a"))
+    critical = notification(replace(alert("a", severity="critical"), fingerprint="c"), group=other)
+    apart = notification(replace(alert("b", severity="critical"), fingerprint="b"), group=other)
+    accepted(store, [new_payload(TELEGRAM, DISCORD, posted=warning)])
+    accepted(store, [new_payload(TELEGRAM, posted=critical)])
+    accepted(store, [new_payload(TELEGRAM, posted=apart)])
+    page = store.claim(own(store, TELEGRAM), T0, 9).page
+    places = [(opened.group, opened.notification.group) for opened in page if opened.alerts != ()]
+    assert places == [(GROUP, GROUP), (GROUP, other), (other, other)]
+
+
+def test_what_goes_on_elsewhere_is_found_with_its_message(store: Store) -> None:
+    other = GroupId("", "relay", "other")
+    accepted(store, [new_payload(TELEGRAM)])
+    card = fold_all(store, TELEGRAM)
+    somewhere = Card(other, "", "ops")
+    assert store.elsewhere(TELEGRAM, somewhere, ("a", "x")) == (("a", None),)
+    assert store.elsewhere(TELEGRAM, card, ("a",)) == ()

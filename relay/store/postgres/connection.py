@@ -31,6 +31,10 @@ LIMITS = (
 )
 _AWAY = ("08", "57P", "53", "58")
 _AWAY_CODES = ("25006", "57014", "55P03", "25P03")
+_OFTEN = 3  # runs of a statement after which it is prepared
+# A pooler of transactions gives each one another session, which does not know what another one
+# prepared: https://www.psycopg.org/psycopg3/docs/advanced/prepare.html
+NOT_PREPARED = ("26000", "42P05", "0A000")
 _CONFLICTS = ("40001", "40P01", "23505")
 
 
@@ -69,14 +73,14 @@ def parsed(url: str) -> dict[str, str]:
     return _DEFAULTS | {key: str(value) for key, value in told.items() if value is not None}
 
 
-def connect(told: dict[str, str]) -> Connection:
-    """A connection without transactions of its own. Raises psycopg.Error."""
-    # With prepared statements a pooler of transactions needs PgBouncer 1.22.
-    # https://www.psycopg.org/psycopg3/docs/advanced/prepare.html
+def connect(told: dict[str, str], *, prepares: bool = False) -> Connection:
+    """A connection without transactions of its own, which may prepare the statements that come
+    often. Raises psycopg.Error.
+    """
     connection = psycopg.connect(
         conninfo.make_conninfo(**told),
         autocommit=True,
-        prepare_threshold=None,
+        prepare_threshold=_OFTEN if prepares else None,
         cursor_factory=psycopg.RawCursor,
     )
     adapters = connection.adapters

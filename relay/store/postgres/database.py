@@ -19,7 +19,7 @@ import msgspec
 import psycopg
 
 from relay.core.routing.lane import LaneKey, Platform
-from relay.store.postgres.connection import LIMITS, Connection, trouble
+from relay.store.postgres.connection import LIMITS, NOT_PREPARED, Connection, connect, trouble
 from relay.store.postgres.dialect import translated
 from relay.store.protocol import Fenced, Lease, StoreError
 from relay.store.sql.database import AcceptedNotifications, Remembered, Rows, Value
@@ -52,6 +52,7 @@ class _Session:
         self.has_spread = False
         self.error: psycopg.Error | None = None
         self.held: dict[Lease, tuple[int, int]] = {}
+        self.locked: set[str] = set()
         self.counts: dict[tuple[Platform, str, str], int] = {}
         self.remembered = Remembered()
         self.unspread = AcceptedNotifications()
@@ -63,9 +64,10 @@ class PostgresDatabase:
     database.
     """
 
-    def __init__(self, connect: Callable[[], Connection], replica: str) -> None:
-        self._connect = connect
-        self.owned = False  # others write to it
+    def __init__(self, told: dict[str, str], replica: str) -> None:
+        """`told` is what the address says."""
+        self._told = told
+        self._prepares = True
         self.replica = replica
         self._local = threading.local()
         self._sessions: list[_Session] = []
@@ -143,24 +145,31 @@ class PostgresDatabase:
 
     def run(self, sql: str, parameters: Sequence[Cells] = ()) -> Rows:
         """Runs a statement in PostgreSQL's own SQL."""
-        with self._noted() as connection:
-            return connection.execute(sql.encode(), parameters or None)
+        try:
+            with self._noted() as connection:
+                return connection.execute(sql.encode(), parameters or None)
+        except psycopg.Error as error:
+            if self._session.is_open or not self._prepared_elsewhere(error):
+                raise
+        return self.run(sql, parameters)
 
     @contextmanager
-    def _noted(self) -> Iterator[Connection]:
-        """The connection, in the transaction that begins with its first statement. An error that
-        a job takes for its own is remembered.
+    def _noted(self, also: str = "") -> Iterator[Connection]:
+        """The connection, in the transaction that begins with its first statement, and `also` with
+        that. An error that a job takes for its own is remembered.
         """
         session = self._session
         try:
             if session.connection is None or session.connection.closed:
-                session.connection = self._connect()
+                session.connection = connect(self._told, prepares=self._prepares)
             connection = session.connection
             if not session.is_open:
                 session.remembered = self._fresh()
             elif connection.info.transaction_status == _IDLE:
                 commit = "" if session.durable else "; SET LOCAL synchronous_commit = off"
-                connection.execute(f"BEGIN; {LIMITS}{commit}".encode())
+                connection.execute(f"BEGIN; {LIMITS}{commit}; {also}".encode())
+            elif also:
+                connection.execute(also.encode())
             yield connection
         except psycopg.Error as error:
             session.error = session.error or error
@@ -176,7 +185,8 @@ class PostgresDatabase:
             raise _AgainError
         session.mode = "alone"
         session.remembered.spread = None  # another one may have done it while we waited
-        self.run(f"SELECT pg_advisory_xact_lock({_STORAGE})")
+        with self._noted(f"SELECT pg_advisory_xact_lock({_STORAGE})"):
+            pass
 
     def hold(self, lease: Lease) -> int:
         """The number of the lane, which nobody else works on until the end of this transaction.
@@ -187,7 +197,8 @@ class PostgresDatabase:
             return session.held[lease][0]
         if session.is_open and session.mode == "none":
             session.mode = "shared"
-            self.run(f"SELECT pg_advisory_xact_lock_shared({_STORAGE})")
+            with self._noted(f"SELECT pg_advisory_xact_lock_shared({_STORAGE})"):
+                pass
         found = self.run(
             "SELECT lease.lane, coalesce(bell, 0) FROM lane JOIN lease ON lease.lane = lane.id"
             " LEFT JOIN lane_work ON lane_work.lane = lane.id"
@@ -259,13 +270,38 @@ class PostgresDatabase:
             session.is_open = False
             self._give_up(session)
             if isinstance(cause, psycopg.Error):
-                raise _meant(cause, alone=alone) from error
+                raise self._meant(cause, alone=alone) from error
             if session.wants_alone or session.wants_spread:
                 raise _AgainError from error
             raise
         session.is_open = False
         self._learn(session)
         return result
+
+    def _meant(self, error: psycopg.Error, *, alone: bool) -> Exception:
+        if self._prepared_elsewhere(error):
+            return _AgainError()
+        match trouble(error):
+            case "conflict" if not (alone and error.sqlstate == "23505"):
+                return _AgainError()
+            case "away":
+                return StoreError(told_by(error))
+            case "conflict" | "refused":
+                return error
+
+    def _prepared_elsewhere(self, error: psycopg.Error) -> bool:
+        """Whether a pooler is between us and the database: nothing is prepared from now on."""
+        if error.sqlstate not in NOT_PREPARED or not self._prepares:
+            return False
+        self._prepares = False
+        self._forget_connection(self._session)
+        return True
+
+    def _forget_connection(self, session: _Session) -> None:
+        with suppress(psycopg.Error):
+            if session.connection:
+                session.connection.close()
+        session.connection = None
 
     def _end(self, session: _Session, how: str) -> None:
         connection = session.connection
@@ -284,10 +320,7 @@ class PostgresDatabase:
         try:
             self._end(session, "ROLLBACK")
         except (psycopg.Error, StoreError):
-            with suppress(psycopg.Error):
-                if session.connection:
-                    session.connection.close()
-            session.connection = None
+            self._forget_connection(session)
 
     def _learn(self, session: _Session) -> None:
         for seen, known in (
@@ -357,19 +390,29 @@ class PostgresDatabase:
             (lane, least),
         )
 
-    def lock_budgets(self, keys: Iterable[str]) -> None:
-        """Nobody else changes these budgets until the end of the transaction."""
-        wanted = sorted(set(keys))
-        if not wanted or not self._session.is_open:
-            return
-        self.run(
-            "INSERT INTO budget (key, body) SELECT key, $2 FROM unnest($1::text[]) AS told (key)"
-            " ORDER BY key ON CONFLICT DO NOTHING",
-            (wanted, b""),
+    def lock_budgets(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        """Nobody else changes these budgets until the end of the transaction (see `Database`)."""
+        session = self._session
+        wanted = sorted(set(keys) - session.locked)
+        if not wanted or not session.is_open:
+            return {}
+        found = self._locked(wanted)
+        if len(found) < len(wanted):
+            self.run(
+                "INSERT INTO budget (key, body) SELECT key, $2 FROM unnest($1::text[]) AS told"
+                " (key) ORDER BY key ON CONFLICT DO NOTHING",
+                ([key for key in wanted if key not in found], b""),
+            )
+            found = self._locked(wanted)
+        session.locked.update(wanted)
+        return found
+
+    def _locked(self, keys: list[str]) -> dict[str, bytes]:
+        rows = self.run(
+            "SELECT key, body FROM budget WHERE key = ANY($1::text[]) ORDER BY key FOR UPDATE",
+            (keys,),
         )
-        self.run(
-            "SELECT key FROM budget WHERE key = ANY($1::text[]) ORDER BY key FOR UPDATE", (wanted,)
-        )
+        return dict(rows.fetchall())
 
     def read_clock(self) -> float:
         """The database's clock, Unix seconds."""
@@ -416,17 +459,8 @@ def _reset(session: _Session, fresh: Remembered, *, durable: bool, has_spread: b
     session.wants_alone = session.wants_spread = False
     session.has_spread, session.error = has_spread, None
     session.held, session.counts, session.unspread = {}, {}, AcceptedNotifications()
+    session.locked = set()
     session.remembered = fresh
-
-
-def _meant(error: psycopg.Error, *, alone: bool) -> Exception:
-    match trouble(error):
-        case "conflict" if not (alone and error.sqlstate == "23505"):
-            return _AgainError()
-        case "away":
-            return StoreError(told_by(error))
-        case "conflict" | "refused":
-            return error
 
 
 def told_by(error: psycopg.Error) -> str:

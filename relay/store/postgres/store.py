@@ -18,6 +18,7 @@ from relay.store.postgres.connection import connect, parsed
 from relay.store.postgres.database import NOW, PostgresDatabase, told_by
 from relay.store.postgres.migrate import migrate
 from relay.store.protocol import Attempt, Begun, Denied, Kept, Lease, NewPayload, StoreError
+from relay.store.sql.budgets import lock
 from relay.store.sql.spread import spread
 from relay.store.sql.store import SqlStore
 
@@ -61,7 +62,7 @@ class PostgresStore(SqlStore):
         told = parsed(url)
         self.ttl = ttl
         self.replica = secrets.token_hex(8)
-        self.server = PostgresDatabase(partial(connect, told), self.replica)
+        self.server = PostgresDatabase(told, self.replica)
         try:
             with connect(told) as connection:
                 migrate(connection)
@@ -190,7 +191,7 @@ class PostgresStore(SqlStore):
     ) -> Begun | Denied:
         """By the database's clock, read when nobody else can change the budgets any more."""
         self._held(lease)
-        self.server.lock_budgets(limit.key for limit in limits)
+        lock(self.server, [limit.key for limit in limits])
         if self._by_own_clock:
             now = self.server.read_clock()
         return super().begin(lease, attempt, limits, now)

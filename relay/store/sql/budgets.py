@@ -47,7 +47,7 @@ def take_all(
     denied attempt leaves a wish; an attempt lets the wishes of lower rank that may go now go first,
     as far as there is room.
     """
-    db.lock_budgets(limit.key for limit in limits)
+    lock(db, [limit.key for limit in limits])
     budgets = [(_open_to(attempt.rank, limit), _read(db, limit.key)) for limit in limits]
     due = max((free_at(budget, limit, now) for limit, budget in budgets), default=now)
     _forget_wishes(db, lane, now)
@@ -75,9 +75,15 @@ def take_all(
     return None
 
 
+def lock(db: Database, keys: Sequence[str]) -> None:
+    """Nobody else changes these budgets until the end of the transaction."""
+    for key, body in db.lock_budgets(keys).items():
+        db.remembered.budgets[key] = decoded(key, body)
+
+
 def _forget_wishes(db: Database, lane: int, now: float) -> None:
     """The lane's own, and those of lanes that did not come."""
-    if db.remembered.wishes or not db.owned:
+    if db.remembered.wishes:
         db.execute("DELETE FROM wish WHERE lane = ? OR due <= ?", (lane, now - PATIENCE))
         db.remembered.wishes = db.execute("SELECT 1 FROM wish LIMIT 1").fetchone() is not None
 
@@ -123,7 +129,7 @@ def take_spare(db: Database, limits: Sequence[Limit], now: float) -> bool:
     """Takes a call that need not be made, if half of each budget is free and nobody waits for
     it.
     """
-    db.lock_budgets(limit.key for limit in limits)
+    lock(db, [limit.key for limit in limits])
     budgets = [(limit, _read(db, limit.key)) for limit in limits]
     for limit, budget in budgets:
         waits = db.execute(
@@ -145,7 +151,7 @@ def settle(db: Database, renamed: Iterable[tuple[str, str]], blocks: Iterable[Bl
     renamed, blocks = tuple(renamed), tuple(blocks)
     keys = [key for both in renamed for key in both]
     keys += [key for each in blocks for key in (*each.keys, *filter(None, (each.whole,)))]
-    db.lock_budgets(keys)
+    lock(db, keys)
     for old, new in renamed:
         _keep(db, merge(_read(db, old), _read(db, new)))
         db.remembered.budgets.pop(old, None)
@@ -162,7 +168,7 @@ def end(db: Database, keys: Iterable[str], *, passed: bool) -> None:
     answer.
     """
     keys = tuple(keys)
-    db.lock_budgets(keys)
+    lock(db, keys)
     for key in keys:
         budget = _read(db, key)
         if budget.refused is not None:
@@ -173,7 +179,7 @@ def _ahead(db: Database, order: tuple[int, float, float], limit: Limit, now: flo
     """How many other lanes may make a call on this budget now that goes before one of this order:
     rank, last call of its lane, age.
     """
-    if db.owned and not db.remembered.wishes:
+    if not db.remembered.wishes:
         return 0
     (count,) = db.execute(
         "SELECT count(*) FROM wish WHERE key = ? AND due <= ?"
@@ -184,7 +190,7 @@ def _ahead(db: Database, order: tuple[int, float, float], limit: Limit, now: flo
 
 
 def _read(db: Database, key: str) -> Budget:
-    known = db.remembered.budgets.get(key) if db.owned else None
+    known = db.remembered.budgets.get(key)
     if known is None:
         found = db.execute("SELECT body FROM budget WHERE key = ?", (key,)).fetchone()
         known = decoded(key, found[0]) if found else Budget(key)

@@ -151,7 +151,7 @@ def count_waiting_beside(db: Database, lane: int) -> Beside:
 def _is_alone(db: Database, lane: int) -> bool:
     """The chat has no other thread."""
     alone = db.remembered.alone
-    if lane not in alone or not db.owned:
+    if lane not in alone:
         (first, last) = db.execute(
             "SELECT min(id), max(id) FROM lane WHERE chat = (SELECT chat FROM lane WHERE id = ?)",
             (lane,),
@@ -163,7 +163,7 @@ def _is_alone(db: Database, lane: int) -> bool:
 def has_digest(db: Database, lane: int) -> bool:
     """Whether the lane may have a digest, or cards in one."""
     undigested = db.remembered.undigested
-    if db.owned and lane in undigested:
+    if lane in undigested:
         return False
     found = db.execute(
         "SELECT 1 FROM card WHERE lane = ?1 AND in_digest = 1 UNION ALL"

@@ -26,11 +26,12 @@ class Rows(Protocol):
 class Remembered:
     """Values of the tables that this run keeps in memory; emptied when a transaction fails. `rows`
     and `keys` are the lanes by their keys and numbers, `payload` is the number of the last accepted
-    payload, `spread` that of the last one that was spread.
+    payload, `spread` that of the last one that was spread. `budgets` are rows by their keys.
+    `undigested` are lanes without a digest and without a card in one, `alone` says of lanes whether
+    their chats have no other lane. `wishes`: there may be some.
 
-    Further of a database that is `owned`: `budgets` are rows by their keys. `undigested` are lanes
-    without a digest and without a card in one, `alone` says of lanes whether their chats have no
-    other lane. `wishes`: there may be some.
+    Where others write to the database, too, a transaction remembers no more than what it has read
+    under its locks.
     """
 
     def __init__(self) -> None:
@@ -71,8 +72,7 @@ class AcceptedNotifications:
 
 
 class Database(Protocol):
-    """An engine, inside a transaction. `owned`: nobody else writes to it, so that what a run
-    remembers of rows is what stands there.
+    """An engine, inside a transaction.
 
     `unspread` are notifications that were accepted and not spread, and `woken` the lanes that have
     work by what was spread. `lanes_may_fail` is False while no lane's calls fail, so that none need
@@ -81,7 +81,6 @@ class Database(Protocol):
 
     remembered: Remembered
     unspread: AcceptedNotifications
-    owned: bool
     woken: dict[LaneKey, None]
     lanes_may_fail: bool
 
@@ -105,8 +104,10 @@ class Database(Protocol):
     def count(self, platform: Platform, receiver: str, name: str, by: int) -> None:
         """Adds to a counter that lasts."""
 
-    def lock_budgets(self, keys: Iterable[str]) -> None:
-        """Nobody else changes these budgets until the end of the transaction."""
+    def lock_budgets(self, keys: Sequence[str]) -> Mapping[str, bytes]:
+        """Nobody else changes these budgets until the end of the transaction. The rows of those
+        that were not locked before (empty: new), as far as others may have changed them.
+        """
 
     def may_spread(self) -> bool:
         """Whether this transaction may bring payloads to lanes; False: one just before it did, and
