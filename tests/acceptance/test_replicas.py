@@ -32,7 +32,9 @@ async def running(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Processes]:
         yield started
 
 
-async def replica(running: Processes, config: Path, url: str, ttl: float = TTL) -> Relay:
+async def replica(
+    running: Processes, config: Path, url: str, ttl: float = TTL, spool: Path | None = None
+) -> Relay:
     """One more relay on that database."""
     canary.learn(config)
     named = running.folder / "url"
@@ -40,7 +42,7 @@ async def replica(running: Processes, config: Path, url: str, ttl: float = TTL) 
     process = await running.start(
         "relay", sys.executable, "-P", "-m", "relay", "serve", f"--config.file={config}",
         f"--storage.url-file={named}", f"--storage.lease={ttl:g}s",
-        "--web.listen-address=127.0.0.1:0",
+        "--web.listen-address=127.0.0.1:0", *([f"--storage.spool={spool}"] if spool else []),
     )  # fmt: skip
     await until("the relay listens", lambda: listens(process) or not process.runs)
     assert listens(process), process.output
