@@ -145,13 +145,12 @@ async def test_verbs_act_through_the_database_beside_the_replicas(
     sandbox.telegram.kick(ONE)
     await post([relay], [0])
 
-    async def listed() -> bool:
-        return "Alert000" in (await verb(running, "queue", "list"))[1]
+    async def is_down() -> bool:
+        status, said = await verb(running, "status")
+        return status == 0 and "the chat is down" in said
 
-    await until("it waits for its chat", listed)
-    status, said = await verb(running, "status")
-    assert status == 0, said
-    assert "the chat is down" in said
+    await until("it waits for its chat", is_down)
+    assert "Alert000" in (await verb(running, "queue", "list"))[1]
     status, said = await verb(running, "queue", "drop", "1/1")
     assert (status, "dropped" in said) == (0, True), said
     assert (await verb(running, "history"))[0] == 0

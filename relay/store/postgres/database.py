@@ -136,8 +136,13 @@ class PostgresDatabase:
         if not given:
             return
         self._before(sql)
-        with self._noted() as connection, connection.cursor() as cursor:
-            cursor.executemany(translated(sql).encode(), given)
+        try:
+            with self._noted() as connection, connection.cursor() as cursor:
+                cursor.executemany(translated(sql).encode(), given)
+        except psycopg.Error as error:
+            if self._session.is_open or not self._prepared_elsewhere(error):
+                raise
+            self.executemany(sql, given)
 
     def _before(self, sql: str) -> None:
         session = self._session
