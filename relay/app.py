@@ -46,6 +46,7 @@ from relay.inbound.connections import ConnectionLimits, Listener
 from relay.inbound.intake import Intake
 from relay.inbound.peers import is_loopback
 from relay.inbound.server import Handlers, RequestLimits, Server
+from relay.inbound.spool_intake import SpoolIntake
 from relay.inbound.web_config import open_access
 from relay.operate import log, metrics
 from relay.operate.admin_socket import AdminSocket
@@ -68,6 +69,7 @@ from relay.store.history import RelayStatus
 from relay.store.leases import Leases, SoleOwner
 from relay.store.moving import move_cards
 from relay.store.protocol import NewerSchema, Store, StoreError
+from relay.store.spool import Spool
 from relay.store.sqlite.store import SqliteStore
 from relay.store.writer import Writer
 from relay.supervised import Loop
@@ -90,6 +92,7 @@ class Options(Struct, frozen=True):
     storage_path: Path
     storage_url: str = ""
     lease: float = 15.0
+    spool: Path | None = None
     host: str = "127.0.0.1"
     port: int = 9087
     web_config_file: Path | None = None
@@ -179,6 +182,11 @@ class App:
         self._intake = Intake(
             writer, self._lanes.wake, clock, emit, config, there, self._store.acting.heard
         )
+        self._spool: Spool | None = None
+        self._spool_intake: SpoolIntake | None = None
+        if options.spool:
+            self._spool = Spool(options.spool)
+            self._spool_intake = SpoolIntake(self._intake, self._spool, self._store, clock, emit)
         self._housekeeping = Housekeeping(self._store, writer, clock, emit, config)
         self._replies = Replies(people, writer, exchange, clock, emit, config)
         self._bot_handler = BotHandler(
@@ -226,7 +234,7 @@ class App:
             self._store, writer, self._lanes, clock, emit, config, self.relay_status
         )
         handlers = Handlers(
-            self._intake.accept,
+            (self._spool_intake or self._intake).accept,
             self._readiness,
             partial(self.reload, "HTTP"),
             self._render_metrics,
@@ -277,7 +285,7 @@ class App:
         return ()
 
     def _readiness(self) -> str:
-        return self._why_not_ready or self._intake.why_not
+        return self._why_not_ready or (self._spool_intake or self._intake).why_not
 
     async def start(self) -> str:
         """Takes up what an earlier run left, then listens. Returns `HOST:PORT`. Raises
@@ -332,6 +340,8 @@ class App:
         if self._shared:
             self._shared.leases.start(self._lanes.wake, self._lead, self._resign)
             self._following.start()
+            if self._spool_intake:
+                self._spool_intake.start()
         else:
             await self._lead()
 
@@ -428,6 +438,8 @@ class App:
         listeners = (self._listener, self._console_listener)
         closing = [listener.close() for listener in listeners if listener]
         await asyncio.gather(*closing, self._lanes.stop(TURN_SECONDS))
+        if self._spool_intake:
+            await self._spool_intake.stop()
         self._intake.tell()
         with suppress(StoreError):  # the next run takes what was not kept for in doubt
             await self._pipeline.settle_all()

@@ -106,6 +106,14 @@ def arguments(parser: argparse.ArgumentParser) -> None:
         help="on PostgreSQL: time after which others take over the chats of a replica that is not"
         " heard of (default: 15s)",
     )
+    add(
+        "--storage.spool",
+        dest="spool",
+        type=Path,
+        metavar="DIR",
+        help="on PostgreSQL: directory on a local disk in which payloads wait while the database is"
+        " away (default: none, they are answered with 503)",
+    )
     add("--log.level", dest="level", choices=("debug", "info", "warning", "error"), default="info")
     add("--log.format", dest="form", choices=("logfmt", "json"), default="logfmt")
     parser.set_defaults(run=run)
@@ -133,6 +141,12 @@ def run(options: argparse.Namespace) -> int:
     except ValueError as error:
         complain(str(error))
         return CANNOT
+    if options.spool and not url:
+        complain(
+            "--storage.spool is for PostgreSQL (--storage.url-file): without it the storage is"
+            " on the local disk already"
+        )
+        return CANNOT
     external = urlsplit(options.external)
     if options.external and not (external.scheme in ("http", "https") and external.hostname):
         complain(
@@ -144,6 +158,7 @@ def run(options: argparse.Namespace) -> int:
         storage_path=options.storage,
         storage_url=url,
         lease=options.lease,
+        spool=options.spool,
         host=host.strip("[]"),
         port=int(port),
         web_config_file=options.web,

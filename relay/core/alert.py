@@ -75,7 +75,8 @@ class Notification(Struct, frozen=True):
     `receiver` is Alertmanager's, without the regular-expression quoting it arrives with. `reason`
     is empty before Alertmanager 0.32. `state` is a hash over the fingerprints of all alerts that
     fire in the whole payload: the same alerts firing give the same one, whatever their order,
-    sender, reason and starts.
+    sender, reason and starts. `overtaken`: of all its alerts something accepted later was committed
+    before, so it changes nothing.
     """
 
     source: str
@@ -93,6 +94,7 @@ class Notification(Struct, frozen=True):
     state: int
     part: int = 0
     parts: int = 1
+    overtaken: bool = False
 
     @property
     def group(self) -> GroupId:

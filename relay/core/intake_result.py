@@ -17,10 +17,13 @@ class InvalidPayload(Struct, frozen=True):
 
 
 class RetryLater(Struct, frozen=True):
-    """A temporary failure: nothing was stored, send the body again in `retry_after` seconds."""
+    """A temporary failure: nothing was stored, send the body again in `retry_after` seconds.
+    `away`: the storage failed.
+    """
 
     why: str
     retry_after: float
+    away: bool = False
 
 
 IntakeResult = Committed | InvalidPayload | RetryLater

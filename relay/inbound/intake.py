@@ -12,6 +12,7 @@ from itertools import islice
 from weakref import WeakValueDictionary
 
 import msgspec
+from msgspec import Struct
 from msgspec.structs import replace
 
 from relay.active_config import CurrentConfig
@@ -20,12 +21,16 @@ from relay.core.active_config import ActiveConfig
 from relay.core.alert import Notification
 from relay.core.event import Accepted, Event, Noted
 from relay.core.intake_result import Committed, IntakeResult, InvalidPayload, RetryLater
+from relay.core.overtaken import HeardLast, apart, is_overtaken, last_heard
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery, Routed, Routing, deliveries
 from relay.core.template.links import inside, rewrite_hint
 from relay.core.webhook.payload import parse
 from relay.core.webhook.shape import PayloadError
-from relay.store.protocol import Kept, NewPayload, StoreError
+from relay.store.history import StoredPayload
+from relay.store.late import Overtaken, accept_late, read
+from relay.store.protocol import Kept, NewPayload, Store, StoreError
+from relay.store.spool import Spooled
 from relay.store.writer import Writer
 
 LARGE = 128 * 1024  # bytes of a body that is parsed beside the event loop
@@ -47,6 +52,21 @@ HeardBeat = tuple[str, tuple[str, ...]]
 
 def _not_kept(_beats: Sequence[HeardBeat], _at: float) -> None:
     """Keeps nothing."""
+
+
+class Seen(Struct, frozen=True):
+    """What is known of the committed payloads that are not older than `since` (Unix seconds), up to
+    the number `after`.
+    """
+
+    since: float
+    after: int = 0
+    said: HeardLast = HeardLast()
+
+    def with_(self, committed: Sequence[StoredPayload]) -> "Seen":
+        """What is known with these as well."""
+        after = max((each.number for each in committed), default=self.after)
+        return Seen(self.since, max(after, self.after), last_heard(self.said, read(committed)))
 
 
 class Intake:
@@ -84,7 +104,7 @@ class Intake:
         """Taken only when every delivery that follows from the body is committed and synced.
         Whoever waits may go away: the commit goes on.
         """
-        if self._writer.backlog > _BUSIEST:
+        if self.is_overloaded:
             return _done(RetryLater("overloaded", _RETRY_AFTER))
         if len(body) >= LARGE or source in self._orders:
             waiting = asyncio.ensure_future(self._accept_in_order(source, body))
@@ -145,7 +165,7 @@ class Intake:
         """Why a payload would be refused now, by what is known; empty when it would not."""
         if not self._is_there():
             return "the storage is gone: restart the relay"
-        if self._writer.backlog > _BUSIEST:
+        if self.is_overloaded:
             return "overloaded"
         return "storage failed" if self._clock() < self._failed_at + _FAILS_FOR else ""
 
@@ -166,6 +186,48 @@ class Intake:
             self._wake(lanes)
         if beats:
             await self._writer.run(partial(self._heard, tuple(beats), at))
+
+    @property
+    def is_overloaded(self) -> bool:
+        """Whether too many transactions wait."""
+        return self._writer.backlog > _BUSIEST
+
+    async def take_up(self, spooled: Spooled, seen: Seen, store: Store) -> Seen:
+        """Accepts a body that waited in the spool, part by part: it changes nothing of which
+        something accepted later is committed, as far as is `seen`. Returns what is seen then. A
+        part that is accepted twice is a duplicate. Raises PayloadError and StoreError.
+        """
+        config, beats, lanes = self._config.current, list[HeardBeat](), set[LaneKey]()
+        parsed = await asyncio.to_thread(parse, spooled.body, spooled.source)
+        parts = _sorted_out(parsed, config, beats)
+        try:
+            while some := await asyncio.to_thread(lambda: list(islice(parts, _PARTS_AT_ONCE))):
+                kept, seen = await self._keep_late(some, spooled.at, seen, store)
+                lanes.update(kept.lanes)
+        finally:
+            self._wake(lanes)
+        if beats:
+            await self._writer.run(partial(self._heard, tuple(beats), spooled.at))
+        return seen
+
+    async def _keep_late(
+        self, parts: Sequence[Notification], at: float, seen: Seen, store: Store
+    ) -> tuple[Kept, Seen]:
+        while True:
+            config = self._config.current
+            left = [each for part in parts for each in apart(part, at, seen.said)]
+            taken = _arrivals(left, config, at)
+            payloads = [payload for payload, _ in taken]
+            is_news = partial(_overtakes, parts, at)
+            try:
+                kept, committed = await self._writer.run(
+                    partial(accept_late, store, payloads, seen.since, seen.after, is_news)
+                )
+            except Overtaken as error:
+                seen = seen.with_(error.payloads)
+                continue
+            self._told(taken, kept.first)
+            return kept, seen.with_(committed)
 
     async def post(self, notification: Notification, receiver: str) -> None:
         """Takes a notification of the relay's own, past the routes, for the chats of one
@@ -241,13 +303,21 @@ class Intake:
     def _failed(self, error: StoreError) -> RetryLater:
         self._failed_at = self._clock()
         self._emit(Noted("error", "storage failed", (("at", "accept"), ("err", str(error)))))
-        return RetryLater("storage failed", _RETRY_AFTER)
+        return RetryLater("storage failed", _RETRY_AFTER, away=True)
 
 
 def _done(result: IntakeResult) -> "asyncio.Future[IntakeResult]":
     done: asyncio.Future[IntakeResult] = asyncio.get_running_loop().create_future()
     done.set_result(result)
     return done
+
+
+def _overtakes(
+    parts: Sequence[Notification], at: float, committed: Sequence[StoredPayload]
+) -> bool:
+    """Whether one of the parts, accepted `at`, would change what these say."""
+    said = last_heard(HeardLast(), read(committed))
+    return any(is_overtaken(part, at, said) for part in parts)
 
 
 def _sorted_out(

@@ -39,9 +39,10 @@ class DataDir:
     Raises CannotStart when it cannot be had.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, database: str = DATABASE, flag: str = "--storage.path") -> None:
+        """`flag` is that by which the folder was named."""
         self.folder = path
-        self.database = path / DATABASE
+        self.database = path / database
         self.socket = socket_path(path)
         self._lock_file = path / "relay.lock"
         try:
@@ -50,7 +51,7 @@ class DataDir:
         except OSError as error:
             raise CannotStart(
                 f"cannot use the storage folder {path}: {error.strerror}; name another one with "
-                "--storage.path"
+                f"{flag}"
             ) from error
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -58,7 +59,7 @@ class DataDir:
             os.close(self._lock)
             raise InUse(
                 f"another alert-relay uses the storage folder {path}: stop it, or name another "
-                "one with --storage.path"
+                f"one with {flag}"
             ) from error
 
     def is_there(self) -> bool:

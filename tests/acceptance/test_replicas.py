@@ -32,7 +32,9 @@ async def running(tmp_path: Path, sandbox: Sandbox) -> AsyncIterator[Processes]:
         yield started
 
 
-async def replica(running: Processes, config: Path, url: str, ttl: float = TTL) -> Relay:
+async def replica(
+    running: Processes, config: Path, url: str, ttl: float = TTL, spool: Path | None = None
+) -> Relay:
     """One more relay on that database."""
     canary.learn(config)
     named = running.folder / "url"
@@ -40,7 +42,7 @@ async def replica(running: Processes, config: Path, url: str, ttl: float = TTL) 
     process = await running.start(
         "relay", sys.executable, "-P", "-m", "relay", "serve", f"--config.file={config}",
         f"--storage.url-file={named}", f"--storage.lease={ttl:g}s",
-        "--web.listen-address=127.0.0.1:0",
+        "--web.listen-address=127.0.0.1:0", *([f"--storage.spool={spool}"] if spool else []),
     )  # fmt: skip
     await until("the relay listens", lambda: listens(process) or not process.runs)
     assert listens(process), process.output
@@ -143,13 +145,12 @@ async def test_verbs_act_through_the_database_beside_the_replicas(
     sandbox.telegram.kick(ONE)
     await post([relay], [0])
 
-    async def listed() -> bool:
-        return "Alert000" in (await verb(running, "queue", "list"))[1]
+    async def is_down() -> bool:
+        status, said = await verb(running, "status")
+        return status == 0 and "the chat is down" in said
 
-    await until("it waits for its chat", listed)
-    status, said = await verb(running, "status")
-    assert status == 0, said
-    assert "the chat is down" in said
+    await until("it waits for its chat", is_down)
+    assert "Alert000" in (await verb(running, "queue", "list"))[1]
     status, said = await verb(running, "queue", "drop", "1/1")
     assert (status, "dropped" in said) == (0, True), said
     assert (await verb(running, "history"))[0] == 0

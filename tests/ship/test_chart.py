@@ -253,6 +253,16 @@ def test_one_port_more_leads_to_postgresql() -> None:
     }
 
 
+def test_with_a_spool_each_replica_has_a_volume_of_its_own() -> None:
+    release = rendered("spool")
+    assert release.of("Deployment") == []
+    stateful = table(release.one("StatefulSet"), "spec")
+    assert (stateful["replicas"], len(tables(stateful, "volumeClaimTemplates"))) == (2, 1)
+    assert "--storage.spool=/data/spool" in release.arguments()
+    assert "/data" in [mount["mountPath"] for mount in tables(release.container(), "volumeMounts")]
+    assert len(release.of("PodDisruptionBudget")) == 1
+
+
 def test_a_release_moves_from_its_volume_to_postgresql() -> None:
     before, after = every_step({}, {"storage": {"postgres": {"existingSecretName": "db"}}})
     assert name(before) == name(after)
@@ -325,6 +335,14 @@ REFUSALS: dict[str, tuple[Object, str]] = {
             "replicas: 2 relays cannot share one volume: name the Secret of a PostgreSQL in "
             "storage.postgres.existingSecretName, or set replicas to 1"
         ),
+    ),
+    "a spool without PostgreSQL": (
+        {"storage": {"spool": {"enabled": True}}},
+        "storage.spool.enabled: a spool is for a PostgreSQL",
+    ),
+    "one claim for two spools": (
+        {**values("spool"), "persistence": {"existingClaim": "mine"}},
+        "persistence.existingClaim: one claim cannot hold the spools of several replicas",
     ),
     "half a replica": ({"replicas": 1.5}, "replicas"),
     "a misspelt key of relay.yml": (config(telegram_config=[]), "telegram_config"),

@@ -10,7 +10,7 @@ from msgspec.structs import replace
 from relay.core.budget import Limit
 from relay.core.card.step import Post
 from relay.store.postgres.store import PostgresStore
-from relay.store.protocol import Attempt, Begun, Denied, Fenced, Kept
+from relay.store.protocol import Attempt, Begun, Claim, Denied, Fenced, Kept
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM
 from tests.postgres import Databases
@@ -69,6 +69,31 @@ def test_a_lane_has_one_owner_and_a_write_of_the_last_one_is_refused(postgres: D
     assert [opened.seq for opened in second.claim(taken, T0, 9).page] == [1]
     first.close()
     second.close()
+
+
+def test_a_lane_that_is_given_up_is_found_again_when_a_payload_came_amid_its_last_turn(
+    postgres: Databases,
+) -> None:
+    """After others brought to lanes what was accepted before, and before the turn went on."""
+    url = postgres.fresh()
+    store, other = PostgresStore(url, ttl=60), PostgresStore(url, ttl=60)
+    store.batch([lambda: store.accept([new_payload(TELEGRAM)])])
+    lease = own(store, TELEGRAM)
+    tries = []
+
+    def turn() -> Claim:
+        tries.append(1)
+        if len(tries) == 2:
+            other.batch([lambda: other.accept([new_payload(TELEGRAM, at=T0 + 1)])])
+        return store.claim(lease, T0, 9)
+
+    (claimed,) = store.batch([turn])
+    assert isinstance(claimed, Claim)
+    assert (len(tries), [opened.seq for opened in claimed.page]) == (2, [1])
+    store.give_up(lease, None)
+    assert other.look().lanes == (TELEGRAM,)
+    store.close()
+    other.close()
 
 
 def test_a_budget_is_shared_by_all_replicas(postgres: Databases) -> None:

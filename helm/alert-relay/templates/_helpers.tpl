@@ -67,6 +67,14 @@ true
 {{- /* Whether a replica has a volume of its own: it is a pod of a StatefulSet then. */}}
 {{- define "alert-relay.volume" -}}
 {{- if not (include "alert-relay.postgres" .) -}}
+{{- if .Values.storage.spool.enabled -}}
+{{- fail "storage.spool.enabled: a spool is for a PostgreSQL: name its Secret in storage.postgres.existingSecretName" -}}
+{{- end -}}
+true
+{{- else if .Values.storage.spool.enabled -}}
+{{- if and (gt (int .Values.replicas) 1) .Values.persistence.existingClaim -}}
+{{- fail "persistence.existingClaim: one claim cannot hold the spools of several replicas: leave it empty, and each gets a claim of its own" -}}
+{{- end -}}
 true
 {{- end -}}
 {{- end }}

@@ -57,6 +57,9 @@ spec:
         - --config.auto-reload-interval={{ .Values.configReloadInterval }}
         {{- if include "alert-relay.postgres" . }}
         - --storage.url-file=/etc/alert-relay/storage-url
+        {{- if .Values.storage.spool.enabled }}
+        - --storage.spool=/data/spool
+        {{- end }}
         {{- else }}
         - --storage.path=/data
         {{- end }}

@@ -83,7 +83,9 @@ def fold(card: Card, arriving: Sequence[Arriving], policy: Policy) -> Folded:
             card = _count(card, delivery, repeated=was_same, policy=policy)
         head = card.head if delivery.via and before.entries else delivery.head
         seq = max(card.folded_seq, delivery.seq)
-        card = replace(card, head=head, heard_at=delivery.accepted_at, folded_seq=seq)
+        card = replace(
+            card, head=head, heard_at=max(card.heard_at, delivery.accepted_at), folded_seq=seq
+        )
     card = replace(card, entries=_ordered(card.entries, policy))
     if is_settled(card):
         card = replace(card, waiting_since=None)

@@ -50,6 +50,7 @@ class _Session:
         self.wants_alone = False
         self.wants_spread = False
         self.has_spread = False
+        self.has_passed_over = False  # payloads that came since were not brought to lanes
         self.error: psycopg.Error | None = None
         self.held: dict[Lease, tuple[int, int]] = {}
         self.locked: set[str] = set()
@@ -135,8 +136,13 @@ class PostgresDatabase:
         if not given:
             return
         self._before(sql)
-        with self._noted() as connection, connection.cursor() as cursor:
-            cursor.executemany(translated(sql).encode(), given)
+        try:
+            with self._noted() as connection, connection.cursor() as cursor:
+                cursor.executemany(translated(sql).encode(), given)
+        except psycopg.Error as error:
+            if self._session.is_open or not self._prepared_elsewhere(error):
+                raise
+            self.executemany(sql, given)
 
     def _before(self, sql: str) -> None:
         session = self._session
@@ -230,6 +236,7 @@ class PostgresDatabase:
             self.alone()
             return True
         if session.has_spread:
+            session.has_passed_over = True
             return False
         session.wants_spread = True
         raise _AgainError
@@ -329,7 +336,8 @@ class PostgresDatabase:
         ):
             if isinstance(seen, ChainMap):
                 known.update(seen.maps[0])
-        self._bells.update(dict(session.held.values()))
+        if not session.has_passed_over:  # else the bell rang for what this turn did not see
+            self._bells.update(dict(session.held.values()))
 
     def _flush_counts(self, session: _Session) -> None:
         """In one order, in rows of this thread's own: nobody waits for them."""
@@ -457,7 +465,7 @@ class PostgresDatabase:
 def _reset(session: _Session, fresh: Remembered, *, durable: bool, has_spread: bool) -> None:
     session.is_open, session.durable, session.mode = True, durable, "none"
     session.wants_alone = session.wants_spread = False
-    session.has_spread, session.error = has_spread, None
+    session.has_spread, session.has_passed_over, session.error = has_spread, False, None
     session.held, session.counts, session.unspread = {}, {}, AcceptedNotifications()
     session.locked = set()
     session.remembered = fresh

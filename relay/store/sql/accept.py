@@ -79,7 +79,20 @@ def accept(db: Database, payloads: Sequence[NewPayload]) -> Kept:
     )
     for number, _, new in accepted:
         db.unspread.keep(number, new.notification)
+        if new.notification and new.notification.overtaken:
+            _merge(db, number)
     return Kept(woken, accepted[0][0] if accepted else 0)
+
+
+def _merge(db: Database, number: int) -> None:
+    """Ends what came of a payload that was overtaken before it was committed."""
+    owners = db.execute(
+        "UPDATE delivery SET settlement = 'merged', ended_at = accepted_at WHERE payload = ?"
+        " AND settlement IS NULL RETURNING lane, owner",
+        (number,),
+    ).fetchall()
+    for lane, owner in owners:
+        count(db, lane_of(db, lane).platform, owner, "merged", 1)
 
 
 def _insert(db: Database, payloads: Sequence[NewPayload]) -> list[tuple[int, str, NewPayload]]:

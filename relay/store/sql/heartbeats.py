@@ -28,6 +28,8 @@ def heard(db: Database, found: Sequence[tuple[str, tuple[str, ...]]], now: float
             "SELECT body FROM heartbeat WHERE name = ? AND by_values = ?", (name, _key(values))
         ).fetchone()
         beat = readable(_beat, row[0]) if row else None
+        if beat and beat.seen_at > now:
+            continue  # this one waited in a spool
         if beat is None or beat.lost_at is None:
             keep(db, Beat(name, values, now))
         elif beat.back_at is None:

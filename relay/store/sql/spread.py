@@ -71,6 +71,7 @@ class _Payload(NamedTuple):
     alerts: tuple[Alert, ...]
     last: bool
     things: dict[tuple[int, bytes | None], str]
+    overtaken: bool = False
 
 
 def spread(db: Database) -> bool:
@@ -144,11 +145,12 @@ def _read(db: Database, number: int, at: float, *, last: bool) -> _Payload:
         notification.alerts,
         last=last,
         things={},
+        overtaken=notification.overtaken,
     )
 
 
 def _spread(db: Database, payload: _Payload, routed: Sequence[_Routed]) -> tuple[LaneKey, ...]:
-    if not payload.group:
+    if not payload.group or payload.overtaken:
         _mark_bare(db, payload)
         return ()
     homes = _homes(db, payload)

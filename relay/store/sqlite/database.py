@@ -50,7 +50,6 @@ class SqliteDatabase:
         self.remembered = Remembered()
         self.lanes_may_fail = True  # False: no lane's calls fail, so that none need be looked for
         self.unspread = AcceptedNotifications()
-        self._began_at: int | None = None  # what was changed when the transaction began
         self.woken: dict[LaneKey, None] = {}  # lanes that have work by what was spread
 
     def _check_writable(self) -> None:
@@ -179,11 +178,9 @@ class SqliteDatabase:
             raise
 
     def touch(self) -> None:
-        """Changes a page of the file, so that a commit has something to sync; a transaction that
-        changed rows, and took nothing of it back, has that already.
+        """Changes a page of the file, so that a commit has something to sync. (A row that is
+        written as it was changes none.)
         """
-        if self._began_at is not None and self._changes() > self._began_at:
-            return
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         self._db.execute(f"PRAGMA user_version={version}")
 
@@ -226,14 +223,9 @@ class SqliteDatabase:
             self._db.execute(f"PRAGMA synchronous={'FULL' if durable else 'NORMAL'}")
             self._synced = durable
 
-    def _changes(self) -> int:
-        """Rows that were changed over this connection."""
-        return self._db.total_changes if isinstance(self._db, sqlite3.Connection) else 0
-
     def _committed(self, jobs: Sequence[Callable[[], object]]) -> list[object]:
         try:
             self._db.execute("BEGIN IMMEDIATE")
-            self._began_at = self._changes()
             results = [job() for job in jobs]
             self._db.execute("COMMIT")
         except BaseException:
@@ -253,7 +245,6 @@ class SqliteDatabase:
             if isinstance(error, sqlite3.Error) and trouble(error) != "refused":
                 raise
             self.remembered = Remembered()
-            self._began_at = None
             self._db.execute("ROLLBACK TO job")
             result = error
         self._db.execute("RELEASE job")

@@ -1,0 +1,59 @@
+"""What waited on a local disk while the storage was away, against what others accepted meanwhile: a
+payload changes no alert of which something accepted later is committed.
+"""
+
+from collections.abc import Iterable, Mapping
+
+from msgspec import Struct
+from msgspec.structs import replace
+
+from relay.core.alert import GroupId, Notification
+
+AlertId = tuple[str, str]
+"""An alert's source and fingerprint."""
+
+
+class HeardLast(Struct, frozen=True):
+    """When (Unix seconds) something was last accepted of alerts and of groups."""
+
+    alerts: Mapping[AlertId, float] = {}
+    groups: Mapping[GroupId, float] = {}
+
+
+def last_heard(before: HeardLast, committed: Iterable[tuple[float, Notification]]) -> HeardLast:
+    """What is known with these committed payloads, each with the moment of its acceptance."""
+    alerts, groups = dict(before.alerts), dict(before.groups)
+    for at, part in committed:
+        groups[part.group] = max(groups.get(part.group, at), at)
+        for alert in part.alerts:
+            key = (part.source, alert.fingerprint)
+            alerts[key] = max(alerts.get(key, at), at)
+    return HeardLast(alerts, groups)
+
+
+def is_overtaken(part: Notification, at: float, said: HeardLast) -> bool:
+    """Whether something later is known of the group of this part, accepted `at`, or of an alert of
+    it.
+    """
+    if said.groups.get(part.group, at) > at:
+        return True
+    return any(said.alerts.get((part.source, alert.fingerprint), at) > at for alert in part.alerts)
+
+
+def apart(part: Notification, at: float, said: HeardLast) -> tuple[Notification, ...]:
+    """The part, accepted `at`, without the alerts of which something later is known; these are one
+    of their own, which is marked as overtaken. Where something later is known, what is left says
+    nothing of alerts that it does not list: it looks like the first part of more that never comes.
+    """
+    if not is_overtaken(part, at, said):
+        return (part,)
+    later = {
+        alert.fingerprint
+        for alert in part.alerts
+        if said.alerts.get((part.source, alert.fingerprint), at) > at
+    }
+    left = tuple(alert for alert in part.alerts if alert.fingerprint not in later)
+    over = tuple(alert for alert in part.alerts if alert.fingerprint in later)
+    rest = replace(part, alerts=left, parts=part.part + 2)
+    old = replace(part, alerts=over, parts=part.part + 2, overtaken=True)
+    return tuple(each for each in (rest, old) if each.alerts)
