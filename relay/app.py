@@ -152,7 +152,14 @@ class App:
         clock, emit, config = self._clock, self._emit, self.config
         writer = self._writer = self._shared.writer if self._shared else Writer(self._store)
         leases: Leases = self._shared.leases if self._shared else SoleOwner()
-        self._scrapes = Scrapes(self._metrics, self._store, Paced(writer), self.config)
+        self._scrapes = Scrapes(
+            self._metrics,
+            self._store,
+            Paced(writer),
+            self.config,
+            self._replica_status,
+            self._shared.store.durability if self._shared else str,
+        )
         self._transport = (
             Transport(total=self._shared.call_seconds) if self._shared else Transport()
         )
@@ -546,6 +553,12 @@ class App:
     async def balance(self) -> tuple[BalanceRow, ...]:
         """Where the accepted deliveries are now."""
         return await self._writer.run(self._store.balance)
+
+    def _replica_status(self) -> metrics.ReplicaStatus | None:
+        if self._shared is None:
+            return None
+        leases, spooled = self._shared.leases, self._spool.count if self._spool else None
+        return metrics.ReplicaStatus(leases.count, leases.lost, leases.is_reached, spooled=spooled)
 
     async def _render_metrics(self) -> bytes:
         return await self._scrapes.render(leads=self._leads)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from itertools import chain
 from typing import assert_never, get_args
 
+from msgspec import Struct
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -53,6 +54,19 @@ _ANSWER_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0,
 _LATENCY_SECONDS = (0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 900.0, 3600.0)
 _CHAT = ("platform", "receiver")
 Chat = tuple[Platform, str]
+
+
+class ReplicaStatus(Struct, frozen=True):
+    """One of several processes on a PostgreSQL: how many lanes it holds, how often it lost one,
+    whether the database answers, how safe a commit is (empty: not known, or another tells it), and
+    how many payloads wait in its spool (None: it has none).
+    """
+
+    leases: int
+    leases_lost: int
+    is_reached: bool
+    durability: str = ""
+    spooled: int | None = None
 
 
 class Metrics:
@@ -243,18 +257,25 @@ class Metrics:
 
     def render(
         self,
-        balance: Iterable[BalanceRow],
+        balance: Iterable[BalanceRow] | None,
         refusing: Iterable[Refusing] = (),
         heard: Mapping[str, float] | None = None,
+        replica: ReplicaStatus | None = None,
     ) -> bytes:
         """One scrape in Prometheus' text format; deliveries are as `balance` says, 0 for a chat it
         does not name, and the chats are up but those that are `refusing`. `heard` is when each
-        heartbeat was heard last, Unix seconds."""
+        heartbeat was heard last, Unix seconds. Without a balance another replica tells of what is
+        in the storage: a series that began at 0 here would rise by all of it when this one does.
+        """
+        if balance is None:
+            return generate_latest(_Scrape(self._registry, (), {}, {}, replica))
         rows = {chat: BalanceRow(*chat) for chat in sorted(self._chats)}
         rows |= {(row.platform, row.receiver): row for row in balance}
         down = {(each.platform, each.receiver) for each in refusing}
         up = {chat: chat not in down for chat in sorted(self._chats)}
-        return generate_latest(_Scrape(self._registry, tuple(rows.values()), up, heard or {}))
+        return generate_latest(
+            _Scrape(self._registry, tuple(rows.values()), up, heard or {}, replica)
+        )
 
 
 class _Scrape(Collector):
@@ -266,7 +287,9 @@ class _Scrape(Collector):
         balance: tuple[BalanceRow, ...],
         up: Mapping[Chat, bool],
         heard: Mapping[str, float],
+        replica: ReplicaStatus | None,
     ) -> None:
+        self._replica = replica
         self._heard = heard
         self._up = up
         self._registry = registry
@@ -274,7 +297,7 @@ class _Scrape(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The metric families, as prometheus_client asks for them."""
-        own = [_destinations(self._up), _heartbeats(self._heard)]
+        own = [_destinations(self._up), _heartbeats(self._heard), *_replica(self._replica)]
         return chain(self._registry.collect(), _families(self._balance), own)
 
 
@@ -287,6 +310,38 @@ def _destinations(up: Mapping[Chat, bool]) -> Metric:
     for chat, is_up in up.items():
         gauge.add_metric(chat, is_up)
     return gauge
+
+
+def _replica(told: ReplicaStatus | None) -> Iterator[Metric]:
+    """What one process of several tells of itself; nothing where there is only one."""
+    if told is None:
+        return
+    leases = GaugeMetricFamily(
+        f"{_PREFIX}_lane_leases", "Chats that this replica works on, by state.", labels=("state",)
+    )
+    leases.add_metric(("held",), told.leases)
+    yield leases
+    yield CounterMetricFamily(
+        f"{_PREFIX}_lane_leases_lost",
+        "Leases that ran out or that another replica took.",
+        told.leases_lost,
+    )
+    yield GaugeMetricFamily(
+        f"{_PREFIX}_storage_up", "Whether this replica reaches the PostgreSQL (1).", told.is_reached
+    )
+    if told.durability:
+        durability = GaugeMetricFamily(
+            f"{_PREFIX}_store_durability",
+            "Where a commit is when it is answered: on one machine (local) or on a synchronous "
+            "standby too (remote); always 1.",
+            labels=("level",),
+        )
+        durability.add_metric((told.durability,), 1)
+        yield durability
+    if told.spooled is not None:
+        yield GaugeMetricFamily(
+            f"{_PREFIX}_spool_payloads", "Payloads that wait in the spool.", told.spooled
+        )
 
 
 def _heartbeats(heard: Mapping[str, float]) -> Metric:

@@ -1,11 +1,16 @@
 """Scrapes of /metrics: what the process counted, with what the storage holds."""
 
 import asyncio
+from collections.abc import Callable
+
+from msgspec.structs import replace
 
 from relay.active_config import CurrentConfig
-from relay.operate.metrics import Metrics
+from relay.core.active_config import Refusing
+from relay.core.balance import BalanceRow
+from relay.operate.metrics import Metrics, ReplicaStatus
 from relay.operate.paced import Paced
-from relay.store.protocol import Store
+from relay.store.protocol import Store, StoreError
 
 
 class Scrapes:
@@ -13,7 +18,21 @@ class Scrapes:
     storage.
     """
 
-    def __init__(self, metrics: Metrics, store: Store, reads: Paced, config: CurrentConfig) -> None:
+    def __init__(
+        self,
+        metrics: Metrics,
+        store: Store,
+        reads: Paced,
+        config: CurrentConfig,
+        replica: Callable[[], ReplicaStatus | None] = lambda: None,
+        durability: Callable[[], str] = str,
+    ) -> None:
+        """`durability` asks the storage how safe a commit is."""
+        self._replica = replica
+        self._durability = durability
+        self._last: tuple[tuple[BalanceRow, ...], tuple[Refusing, ...], dict[str, float], str]
+        self._last = ((), (), {}, "")
+        self._has_read = False
         self._metrics = metrics
         self._store = store
         self._reads = reads
@@ -29,10 +48,29 @@ class Scrapes:
 
     async def _render(self, *, leads: bool) -> bytes:
         if not leads:
-            return self._metrics.render((), (), {})
-        balance, down = await self._reads.run(lambda: (self._store.balance(), self._store.down()))
-        heard = await self._heard()
-        return self._metrics.render(balance, self._config.current.refusing(down), heard)
+            return self._metrics.render(None, replica=self._replica())
+        try:
+            self._last = await self._read()
+            self._has_read = True
+        except StoreError:  # what was last known holds, or counters would seem to begin anew
+            replica = self._replica()
+            if replica is None:
+                raise
+            if not self._has_read:
+                return self._metrics.render(None, replica=replica)
+        balance, refusing, heard, durability = self._last
+        replica = self._replica()
+        told = replace(replica, durability=durability) if replica else None
+        return self._metrics.render(balance, refusing, heard, told)
+
+    async def _read(
+        self,
+    ) -> tuple[tuple[BalanceRow, ...], tuple[Refusing, ...], dict[str, float], str]:
+        balance, down, durability = await self._reads.run(
+            lambda: (self._store.balance(), self._store.down(), self._durability())
+        )
+        refusing = self._config.current.refusing(down)
+        return balance, refusing, await self._heard(), durability
 
     async def _heard(self) -> dict[str, float]:
         """When each heartbeat was heard last; of several of a name, the oldest."""

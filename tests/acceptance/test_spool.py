@@ -14,7 +14,7 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from relay.sandbox.server import Sandbox
-from tests.acceptance.processes import Processes, Relay, payload, processes, until
+from tests.acceptance.processes import Processes, Relay, fetch, payload, processes, until
 from tests.acceptance.test_kill import ONE, set_up_chats
 from tests.acceptance.test_replicas import replica, told
 from tests.postgres import Cluster, Databases, cluster
@@ -81,6 +81,11 @@ def accepted(url: str) -> list[float]:
         return [at for (at,) in connection.execute("SELECT accepted_at FROM payload ORDER BY id")]
 
 
+async def says(relay: Relay, sample: str) -> bool:
+    _, metrics = await fetch("GET", f"{relay.url}/metrics")
+    return sample in metrics
+
+
 async def test_without_a_spool_it_is_503_at_once(
     server: Cluster, sandbox: Sandbox, running: Processes, tmp_path: Path
 ) -> None:
@@ -105,6 +110,9 @@ async def test_with_a_spool_it_is_200_and_told_in_order_when_the_database_is_bac
         assert await relay.post(payload(f"Alert{number:03}")) == 200
     assert await relay.post({"version": "4", "alerts": "none"}) == 400
     assert await relay.post(payload("Alert001", ended=True)) == 200
+    await until("metrics say so", lambda: says(relay, "alert_relay_storage_up 0.0"))
+    assert await says(relay, "alert_relay_spool_payloads 21.0")
+    assert (await fetch("GET", f"{relay.url}/-/ready"))[0] == 200
     await asyncio.to_thread(server.start)
     await until("all are told", lambda: "Alert020" in told(sandbox))
     await until("all is told", relay.at_rest)

@@ -14,13 +14,16 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 from relay.core.balance import BalanceRow
-from relay.operate.metrics import Metrics
+from relay.operate.metrics import Metrics, ReplicaStatus
 from tests.need import need_program
 from tests.ship.charts import CHART
 
 RULES, DASHBOARD = CHART / "rules/alert-relay.yml", CHART / "dashboards/alert-relay.json"
 SCENES = Path(__file__).parent / "rules.test.yml"
+REPLICA = ReplicaStatus(1, 0, is_reached=True, durability="remote", spooled=0)
 LABELS = {
+    "state",
+    "level",
     "platform",
     "receiver",
     "outcome",
@@ -101,7 +104,7 @@ def exposed() -> set[str]:
     metrics = Metrics()
     metrics.prime([("telegram", "ops")], ["own.j2"])
     row = BalanceRow("telegram", "ops", accepted=1, pending=1, oldest_pending=1.0)
-    text = metrics.render([row], heard={"prometheus": 1.0}).decode()
+    text = metrics.render([row], heard={"prometheus": 1.0}, replica=REPLICA).decode()
     return {
         name
         for family in text_string_to_metric_families(text)

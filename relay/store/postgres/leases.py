@@ -52,6 +52,8 @@ class PostgresLeases:
         self._told_time = told_time
         self._monotonic = monotonic
         self._held: dict[LaneKey, _Held] = {}
+        self.is_reached = True  # the database answers
+        self.lost = 0  # leases, since the start
         self._leads_until = 0.0
         self._leads = False
         self._tasks: tuple[asyncio.Task[None], ...] = ()
@@ -124,6 +126,7 @@ class PostgresLeases:
             try:
                 await work()
             except StoreError as error:
+                self.is_reached = False
                 self._emit(_failed("lease", error))
             await asyncio.sleep(seconds)
 
@@ -139,10 +142,12 @@ class PostgresLeases:
                 each.until = before + self._store.ttl
             elif self._held.get(each.lease.lane) is each:
                 del self._held[each.lease.lane]
+                self.lost += 1
 
     async def _look(self, wake: Callable[[Iterable[LaneKey]], None]) -> None:
         before = self._monotonic()
         look = await self._transactions.run_unsynced(self._store.look)
+        self.is_reached = True
         self._told_time(look.now, before, self._monotonic())
         wake(look.lanes)
 

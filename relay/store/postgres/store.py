@@ -92,6 +92,16 @@ class PostgresStore(SqlStore):
             f"{file.name} was not written: of PostgreSQL a copy is made by its own tools (pg_dump)"
         )
 
+    def durability(self) -> str:
+        """Where a commit is when it is answered: `remote`, on a synchronous standby too, or
+        `local`. https://www.postgresql.org/docs/current/runtime-config-wal.html#GUC-SYNCHRONOUS-COMMIT
+        """
+        standbys, commit = self.server.run(
+            "SELECT current_setting('synchronous_standby_names'),"
+            " current_setting('synchronous_commit')"
+        ).fetchone()
+        return "remote" if standbys and commit in ("on", "remote_apply") else "local"
+
     def take(self, lane: LaneKey) -> Lease | None:
         row = self._lane(lane)
         found = self.server.run(
