@@ -142,19 +142,14 @@ async def live(server: Running, sizes: Sizes) -> str:
     """
     beside: list[float] = []
     alone: list[float] = []
-    number, share = int(sizes.rate * sizes.seconds), 0.0
-    idle = await _busy(server, sizes.seconds)
+    number = int(sizes.rate * sizes.seconds)
+    idle = await _busy(server, sizes.seconds)  # before anything is posted that is to be delivered
+    async with _looking(server, sizes):
+        share = await _busy(server, sizes.seconds) - idle
     for _ in range(sizes.rounds):
         alone += await post(server, bodies(number), sizes.rate, 16)
-        # They look from another process, so that they do not hold up who posts.
-        looking = await asyncio.create_subprocess_exec(sys.executable, __file__, server.url)
-        try:
-            await asyncio.sleep(min(EVERY, sizes.seconds))
-            share += (await _busy(server, sizes.seconds) - idle) / sizes.rounds
+        async with _looking(server, sizes):
             beside += await post(server, bodies(number), sizes.rate, 16)
-        finally:
-            looking.terminate()
-            await looking.wait()
     middle, without = (1000 * statistics.median(each) for each in (beside, alone))
     late, late_without = (1000 * _late(each) for each in (beside, alone))
     return (
@@ -162,6 +157,18 @@ async def live(server: Running, sizes: Sizes) -> str:
         f" {middle / without:.2f} x; p99 {late:.1f} and {late_without:.1f} ms ="
         f" {late / late_without:.2f} x; the pages alone take {share:.1%} of a processor"
     )
+
+
+@contextlib.asynccontextmanager
+async def _looking(server: Running, sizes: Sizes) -> AsyncIterator[None]:
+    """Open pages, of another process, so that they do not hold up who posts."""
+    looking = await asyncio.create_subprocess_exec(sys.executable, __file__, server.url)
+    try:
+        await asyncio.sleep(min(EVERY, sizes.seconds))
+        yield
+    finally:
+        looking.terminate()
+        await looking.wait()
 
 
 async def _busy(server: Running, seconds: float) -> float:
