@@ -6,9 +6,9 @@ from collections import deque
 
 _RECENT = 0.05  # seconds of which is judged whether payloads flow
 _MANY = 8  # payloads within them
-_PAUSE = 9  # times the time of a job, until the next one: a tenth of the time is for them
+_PAUSE = 4  # times the time of a job, until the next one: a fifth of the time is for them
 _LONGEST_PAUSE = 0.1  # seconds
-_PATIENCE = 5.0  # seconds for which jobs yield to payloads that flow without an end
+_PATIENCE = 1.0  # seconds for which jobs yield to payloads that flow without an end
 _REST = 0.5  # seconds without a flow after which another one begins
 
 

@@ -239,7 +239,7 @@ async def test_it_is_not_ready_while_the_storage_takes_nothing(tmp_path: Path) -
     taking = Intake(writer, lambda _: None, lambda: now, lambda _: None, config)
     assert taking.why_not == ""
     disk.failing = True
-    assert await taking.accept("", POSTED) == RetryLater("storage failed", 5)
+    assert await taking.accept("", POSTED) == RetryLater("storage failed", 5, away=True)
     assert taking.why_not == "storage failed"
     now += 11.0  # nobody may post to what is not ready: it is tried again
     assert taking.why_not == ""
@@ -255,7 +255,7 @@ async def test_a_webhook_is_told_to_come_again_while_the_disk_is_full(tiny_disk:
     assert await take() == Committed()
     fill(tiny_disk / "others")
     answers = [await take() for _ in range(40)]
-    assert answers[-1] == RetryLater("storage failed", 5)
+    assert answers[-1] == RetryLater("storage failed", 5, away=True)
     assert (
         Noted("error", "storage failed", (("at", "accept"), ("err", "the disk is full"))) in events
     )
@@ -283,7 +283,7 @@ async def test_a_webhook_is_told_to_come_again_while_syncs_fail(
     take = intake(writer, [])
     assert await take() == Committed()
     disk.failing, disk.closed = True, closed
-    assert [await take() for _ in range(3)] == [RetryLater("storage failed", 5)] * 3
+    assert [await take() for _ in range(3)] == [RetryLater("storage failed", 5, away=True)] * 3
     disk.failing = disk.closed = False
     assert await take() == Committed()
     writer.close()
@@ -312,7 +312,7 @@ async def test_a_file_system_that_turned_read_only_is_told_as_such_and_passes(
         disk.at_its_quota = lambda: True
         patched.setattr(Path, "unlink", refuse)
         patched.setattr(os, "open", refuse)
-        assert [await take() for _ in range(3)] == [RetryLater("storage failed", 5)] * 3
+        assert [await take() for _ in range(3)] == [RetryLater("storage failed", 5, away=True)] * 3
         assert run(store, partial(store.purge, T0, 1 << 30, 9)) == 0
     disk.at_its_quota = lambda: False
     assert await take() == Committed()
