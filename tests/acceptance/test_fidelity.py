@@ -287,7 +287,8 @@ def assert_all_told(card: Card, rendered: Rendered, text: str) -> None:
     assert sorted((*rendered.named, *rendered.counted)) == sorted(
         entry.fingerprint for entry in card.entries
     )
-    assert [name for name in rendered.named if f"n{int(name[1:], 16):03}" not in text] == []
+    shown_as = {entry.fingerprint: entry.labels["instance"][:4] for entry in card.entries}
+    assert [name for name in rendered.named if shown_as[name] not in text] == []
     assert not rendered.counted or re.search(rf"\b{len(rendered.counted)}\b", text)
 
 

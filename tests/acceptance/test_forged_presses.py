@@ -7,7 +7,7 @@ from functools import partial
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from msgspec.structs import replace
 
@@ -167,6 +167,8 @@ def telegram_body(number: int, user: int, chat: int, message: int, data: str) ->
 
 
 @pytest.mark.medium
+@pytest.mark.timeout(600)
+@settings(max_examples=min(settings().max_examples, 100), deadline=None)
 @given(st.data())
 def test_on_telegram_nothing_that_a_client_makes_up_changes_anything(data: st.DataObject) -> None:
     async def all_of_it() -> None:
@@ -196,6 +198,8 @@ def test_on_telegram_nothing_that_a_client_makes_up_changes_anything(data: st.Da
 
 
 @pytest.mark.medium
+@pytest.mark.timeout(600)
+@settings(max_examples=min(settings().max_examples, 100), deadline=None)
 @given(st.data())
 def test_on_discord_nothing_that_a_client_makes_up_changes_anything(data: st.DataObject) -> None:
     async def all_of_it() -> None:

@@ -297,8 +297,9 @@ class Chats(World):
 
 
 @pytest.mark.medium
+@pytest.mark.timeout(600)
+@settings(max_examples=min(settings().max_examples, 200), deadline=None)
 @given(st.lists(OPS, max_size=16))
-@settings(deadline=None)
 def test_however_people_payloads_alertmanager_and_kills_meet_all_cards_say_the_same(
     ops: list[Op],
 ) -> None:

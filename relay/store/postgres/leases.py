@@ -14,6 +14,7 @@ from relay.core.routing.lane import LaneKey
 from relay.store.postgres.store import PostgresStore
 from relay.store.protocol import Lease, StoreError
 from relay.store.writer import Transactions
+from relay.supervised import Loop
 
 LOOK_EVERY = 0.5  # seconds between two looks at what is ready
 _WORTH_KEEPING = 5.0  # seconds without work for which a lane stays ours
@@ -56,7 +57,7 @@ class PostgresLeases:
         self.lost = 0  # leases, since the start
         self._leads_until = 0.0
         self._leads = False
-        self._tasks: tuple[asyncio.Task[None], ...] = ()
+        self._loops: tuple[Loop, ...] = ()
 
     async def take(self, lane: LaneKey) -> Lease | None:
         before = self._monotonic()
@@ -103,23 +104,26 @@ class PostgresLeases:
         resign: Callable[[], Awaitable[None]],
     ) -> None:
         """Begins to renew, to look for lanes that are ready, and to stand for the duty."""
-        self._tasks = (
-            asyncio.create_task(self._every(self._store.ttl / _RENEWALS, self._renew)),
-            asyncio.create_task(self._every(LOOK_EVERY, partial(self._look, wake))),
-            asyncio.create_task(self._every(LOOK_EVERY, partial(self._stand, lead, resign))),
+        self._loops = (
+            self._loop("renewing leases failed", self._store.ttl / _RENEWALS, self._renew),
+            self._loop("looking for work failed", LOOK_EVERY, partial(self._look, wake)),
+            self._loop("leading failed", LOOK_EVERY, partial(self._stand, lead, resign)),
         )
+        for loop in self._loops:
+            loop.start()
 
     async def stop(self) -> None:
         """Ends that, and lets another process do what one does for all; `resign` is not called."""
-        for task in self._tasks:
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.gather(*(loop.stop() for loop in self._loops))
         if self._leads:
             self._leads = False
             try:
                 await self._transactions.run(partial(self._store.give_up_duty, _DUTY))
             except StoreError as error:
                 self._emit(_failed("lease", error))
+
+    def _loop(self, failed: str, seconds: float, work: Callable[[], Awaitable[None]]) -> Loop:
+        return Loop(failed, partial(self._every, seconds, work), self._emit)
 
     async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -167,7 +171,11 @@ class PostgresLeases:
             self._leads_until = before + self._store.ttl
         if ours != self._leads:
             self._leads = ours
-            await (lead() if ours else resign())
+            try:
+                await (lead() if ours else resign())
+            except Exception:
+                self._leads = not ours  # tried again
+                raise
 
 
 def _failed(at: str, error: StoreError) -> Noted:
