@@ -548,7 +548,7 @@ class _Turn:
             urgent=claim.urgent,
             urgent_room=urgent_room,
             rank=claim.rank,
-            lines=suspicion.hushed(claim.lines, claim.state, card.failures, self._now),
+            lines=claim.lines,
             digest=card if card.group == DIGEST else self._store.card(self._lane, DIGEST, ""),
             memory=self._memory(card),
             acting=self._config.acting,

@@ -177,26 +177,6 @@ async def test_what_a_box_refuses_for_its_style_goes_out_plain_at_the_third_try(
     assert f"Alert-{BAD}" in world.telegram.transcript(CHAT)
 
 
-@pytest.mark.parametrize("platform", ["telegram", "discord"])
-@pytest.mark.parametrize(("kind", "within"), [("hang", 45.0), ("blocked", 12.0)])
-async def test_a_digest_with_a_word_that_does_not_pass_counts_its_groups_and_names_the_others(
-    kind: FaultKind, within: float, platform: str
-) -> None:
-    world = World(telegram_target() if platform == "telegram" else discord_target())
-    for where in ("telegram", "discord"):
-        world.faults.add(where, "*", kind, text=BAD)
-    for number in range(60):
-        name = f"Alert-{BAD}" if number % 2 else "Alert-good"
-        group = GroupId("", "relay", f"{{}}:{number}")
-        told_of = alert(f"db-{number}", severity="critical", name=name)
-        await world.post(notification(told_of, group=group))
-    await world.run(until=within)
-    shown = world.telegram.transcript(CHAT) + world.discord.transcript(CHANNEL)
-    assert "60 critical" in shown
-    assert "Alert-good" in shown
-    assert [row.pending for row in world.balance()] == [0]
-
-
 async def test_only_when_different_cards_fail_the_lane_pauses_and_its_end_ends_all_pauses() -> None:
     world = World()
     world.faults.add("telegram", "*", "502", until=T0 + 100)

@@ -62,7 +62,6 @@ class Line(Struct, frozen=True):
     spoken: bool = False
     untold: bool = False
     rung: bool = False
-    hushed: bool = False
 
 
 class Name(Struct, frozen=True):
@@ -98,7 +97,6 @@ class DigestView(Struct, frozen=True):
     may_be_repeated: bool = False
     silent: int = 0
     joined: bool = False
-    hushed: tuple[Name, ...] = ()
 
 
 def line(card: Card, ignores: Set[str] = frozenset()) -> Line:
@@ -133,6 +131,12 @@ def view(
 ) -> DigestView:
     """The digest of these lines."""
     firing = [each for each in lines if each.status == "firing"]
+    together: dict[tuple[str, str], list[Line]] = {}
+    for each in firing:
+        together.setdefault((each.severity, each.name), []).append(each)
+    ordered = sorted(
+        together.items(), key=lambda item: (rank(item[0][0]), -len(item[1]), item[0][1])
+    )
     return DigestView(
         firing=len(firing),
         urgent=sum(rank(each.severity) == 0 for each in firing),
@@ -140,22 +144,11 @@ def view(
         since=min((each.since for each in lines), default=now),
         now=now,
         per_minute=int(capacity(limits, 60.0)),
-        names=_names(each for each in firing if not each.hushed),
-        hushed=_names(each for each in firing if each.hushed),
+        names=tuple(_name(name, severity, same) for (severity, name), same in ordered),
         after=after,
         late=late,
         may_be_repeated=digest.doubt,
     )
-
-
-def _names(lines: Iterable[Line]) -> tuple[Name, ...]:
-    together: dict[tuple[str, str], list[Line]] = {}
-    for each in lines:
-        together.setdefault((each.severity, each.name), []).append(each)
-    ordered = sorted(
-        together.items(), key=lambda item: (rank(item[0][0]), -len(item[1]), item[0][1])
-    )
-    return tuple(_name(name, severity, same) for (severity, name), same in ordered)
 
 
 def _name(name: str, severity: str, same: Sequence[Line]) -> Name:
@@ -170,12 +163,7 @@ def _name(name: str, severity: str, same: Sequence[Line]) -> Name:
 
 def mark(lines: Sequence[Line]) -> str:
     """What a reader can tell from the digest, hashed."""
-    visible = sorted(
-        (each.severity, "", "", each.status)
-        if each.hushed
-        else (each.severity, each.name, each.where, each.status)
-        for each in lines
-    )
+    visible = sorted((each.severity, each.name, each.where, each.status) for each in lines)
     return blake2b(msgspec.json.encode(visible), digest_size=12).hexdigest()
 
 

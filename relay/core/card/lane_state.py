@@ -35,7 +35,7 @@ class LaneState(Struct, frozen=True):
     platform last answered for a card; `recovered_at`: it did so after several had failed.
     `trouble`, its cause and its times explain lateness. `suspected` are words (checksums) that only
     cards held whose calls failed, the last one at `suspected_at` (see `suspicion`); `hung`: one of
-    those calls took long; `withheld`: a digest without them got through, one with them had not.
+    those calls took long.
     """
 
     chat: str = ""
@@ -58,7 +58,6 @@ class LaneState(Struct, frozen=True):
     suspected: tuple[int, ...] = ()
     suspected_at: float = 0.0
     hung: bool = False
-    withheld: bool = False
 
 
 def taking_over(state: LaneState, left: LaneState) -> LaneState:

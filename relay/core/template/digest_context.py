@@ -42,9 +42,9 @@ class DigestContext:
     def names(self, context_shape: ContextShape) -> dict[str, object]:
         """All that the block can name, for that shape."""
         view, say = self.view, self.reader.say
-        rest = (*view.names[context_shape.shown :], *view.hushed)
+        rest = view.names[context_shape.shown :]
         groups = sum(len(name.lines) for name in rest)
-        lines, told = self.counted(context_shape), (*view.names, *view.hushed)
+        lines = self.counted(context_shape)
         hidden = len(lines) - context_shape.full
         return {
             "mark": self._mark(),
@@ -59,7 +59,7 @@ class DigestContext:
             "over": say("storm_over", view.over) if self._tells_over() else "",
             "note": self._note(),
             "notes": self._notes(),
-            "color": telling.color(_mark(told[0]) if told else "🟢"),
+            "color": telling.color(_mark(view.names[0]) if view.names else "🟢"),
         }
 
     def counted(self, context_shape: ContextShape) -> tuple[Line, ...]:
@@ -122,7 +122,7 @@ class DigestContext:
     def _kinds(self) -> list[RichText]:
         """`1 critical, 2 warning`: how many groups fire with each severity."""
         counts: dict[str, int] = {}
-        for name in (*self.view.names, *self.view.hushed):
+        for name in self.view.names:
             word = severity_word(name.severity) or self.reader.say("firing").text
             counts[word] = counts.get(word, 0) + len(name.lines)
         counts_by_word = [f"{count} {word}" for word, count in list(counts.items())[:_KINDS]]

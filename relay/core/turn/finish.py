@@ -10,7 +10,7 @@ from relay.core.budget import Block
 from relay.core.card import digest, suspicion
 from relay.core.card.advance import Advanced, advance
 from relay.core.card.card import Card
-from relay.core.card.digest import DIGEST, QUIET, Line
+from relay.core.card.digest import DIGEST, QUIET
 from relay.core.card.failures import paused_until
 from relay.core.card.lane_state import LaneState
 from relay.core.card.outcome import (
@@ -67,9 +67,7 @@ def finish(
             result = _finish_card(send, situation, contents, attempted, jitter)
     return replace(
         result,
-        state=_suspecting(
-            _marked(result.state, situation), send.card, situation.lines, attempted, seconds
-        ),
+        state=_suspecting(_marked(result.state, situation), send.card, attempted, seconds),
         blocks=result.blocks + attempted.blocks,
         renamed=attempted.renamed,
         budgets=() if isinstance(outcome, RateLimited) else keys,
@@ -163,22 +161,13 @@ def _summary_due(situation: Situation) -> tuple[CardChange, ...]:
     return (CardChange(card, situation.hours.until, urgent=False),)
 
 
-def _suspecting(
-    state: LaneState, card: Card, lines: Sequence[Line], attempted: Attempted, seconds: float
-) -> LaneState:
-    """The lane after a call of so many seconds: what a card or digest holds that failed is
-    suspected.
-    """
-    if isinstance(attempted.outcome, Delivered) and not state.suspected:
-        return state
-    hushed = any(line.hushed for line in lines)
-    shown = [suspicion.words_of_line(line) for line in lines if not line.hushed]
-    words = suspicion.words_of(card).union(*shown)
+def _suspecting(state: LaneState, card: Card, attempted: Attempted, seconds: float) -> LaneState:
+    """The lane after a call of so many seconds: what a card holds that failed is suspected."""
     match attempted.outcome:
         case Delivered():
-            return suspicion.lifted(state, words, attempted.at, hushed=hushed)
+            return suspicion.lifted(state, card, attempted.at)
         case Unavailable() | Unknown(stopped=False):
-            return suspicion.raised(state, words, attempted.at, seconds, hushed=hushed)
+            return suspicion.raised(state, card, attempted.at, seconds)
         case _:
             return state
 
