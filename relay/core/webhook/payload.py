@@ -128,13 +128,14 @@ def _notifications(
     alerts = _page(unread, told, known_by) if parts == 1 else ()
     state = 0
     firing = False
-    known: set[str] = set()
+    fingerprints: list[str] = []
     for alert in alerts or (read_alert(each, told, believed=known_by) for each in unread):
         fingerprint = alert.fingerprint
-        known.add(fingerprint)
+        fingerprints.append(fingerprint)
         if alert.status == "firing":
             state += _number(fingerprint)
             firing = True
+    known = set(fingerprints)
     whole = replace(
         whole,
         group_key=outside_key(whole.group_key) or _own_key(known),
@@ -146,7 +147,11 @@ def _notifications(
         yield replace(whole, alerts=alerts if unique else _told_apart(alerts))
         return
     for part in range(parts):
-        page = _page(unread[part * PART : (part + 1) * PART], told, known_by)
+        at = slice(part * PART, (part + 1) * PART)
+        page = tuple(
+            read_alert(each, told, believed=known_by, known_by=name)
+            for each, name in zip(unread[at], fingerprints[at], strict=True)
+        )
         page = page if unique else _told_apart(page)
         yield replace(whole, alerts=page, part=part, parts=parts)
 

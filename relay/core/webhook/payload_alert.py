@@ -80,28 +80,34 @@ _FIELDS = Decoder(_Fields)
 _VALUES: Decoder[dict[str, float] | None] = Decoder(dict[str, float] | None)
 
 
-def read_alert(unread: StrictAlert | Raw, told: AlertStatus | None, *, believed: bool) -> Alert:
+def read_alert(
+    unread: StrictAlert | Raw, told: AlertStatus | None, *, believed: bool, known_by: str = ""
+) -> Alert:
     """`told` is the status of the payload, None where it gives none. `believed`: the fingerprint
-    that it gives is Alertmanager's."""
+    that it gives is Alertmanager's. `known_by` spares a second hashing of the labels."""
     match unread:
         case StrictAlert():
-            return _from_known(unread, unread.annotations, believed=believed)
+            return _from_known(unread, unread.annotations, believed, known_by)
         case Raw():
             try:
                 known = _KNOWN_ALERT.decode(unread)
             except ValidationError:
                 return _from_fields(unread, told, believed=believed)
             annotations = _with_grafanas(known.annotations or {}, known)
-            return _from_known(known, annotations, believed=believed)
+            return _from_known(known, annotations, believed, known_by)
         case _:
             assert_never(unread)
 
 
 def _from_known(
-    known: StrictAlert | KnownAlert, annotations: Labels | None, *, believed: bool
+    known: StrictAlert | KnownAlert,
+    annotations: Labels | None,
+    believed: bool,  # noqa: FBT001 - a fact, not a switch
+    known_by: str,
 ) -> Alert:
     labels, given = known.labels or {}, known.fingerprint
-    known_by = given if believed and given and _FINGERPRINT(given) else own_fingerprint(labels)
+    if not known_by:
+        known_by = given if believed and given and _FINGERPRINT(given) else own_fingerprint(labels)
     return Alert(
         known.status,
         labels,
@@ -149,8 +155,12 @@ def _with_grafanas(annotations: Labels, told: KnownAlert | _Fields) -> Labels:
 
     https://grafana.com/docs/grafana/latest/alerting/configure-notifications/manage-contact-points/integrations/webhook-notifier/
     """
-    raws = (told.silence_url, told.dashboard_url, told.panel_url, told.values)
-    if all(raw is ABSENT for raw in raws):
+    if (
+        told.silence_url is ABSENT
+        and told.dashboard_url is ABSENT
+        and told.panel_url is ABSENT
+        and told.values is ABSENT
+    ):
         return annotations
     own = {
         "__silence_url__": text_of(told.silence_url),

@@ -21,6 +21,7 @@ _indexes = msgspec.json.Decoder(tuple[int, ...]).decode
 # A page of large payloads takes some ten times as much memory when it is read, and the time of the
 # thread that accepts. The parts of one card are read together: each page goes through all of it.
 PAGE_BYTES, MIXED_BYTES = 4 << 20, 256 << 10
+_MOST_OF_ONE = 128  # deliveries
 _ANY = (1 << 63) - 1
 _Opened = tuple[int, str, str, str, bytes | None, float, bytes, str, int]
 _group = msgspec.json.Decoder(GroupId).decode
@@ -40,7 +41,8 @@ def claim(
     state, called_at = db.execute(
         "SELECT state, called_at FROM lane WHERE id = ?", (row,)
     ).fetchone()
-    opened, more = _opened(db, row, page, spread_only=room)
+    # No call begins before all is spread, so that nothing is folded in smaller pages before.
+    opened, more = _opened(db, row, page, spread_only=room) if done else ([], True)
     if opened or not done:
         return Claim(
             lane,
@@ -48,7 +50,7 @@ def claim(
             tuple(map(_open, opened)),
             _touched(db, row, opened),
             None,
-            more or not done,
+            more,
             woken=woken,
         )
     found = cards.first_due(db, row, now)
@@ -90,7 +92,8 @@ def _touched(db: Database, row: int, opened: list[_Opened]) -> tuple[Card, ...]:
 
 def _opened(db: Database, row: int, page: int, *, spread_only: bool) -> tuple[list[_Opened], bool]:
     """The oldest open deliveries, and whether there are more: at most `page`, and no more once they
-    bring `MIXED_BYTES` of alerts, or `PAGE_BYTES` for one card.
+    bring `MIXED_BYTES` of alerts. Beyond either go those for one card, up to `_MOST_OF_ONE` and
+    `PAGE_BYTES`.
     """
     if page == 0:
         return [], False
@@ -102,16 +105,15 @@ def _opened(db: Database, row: int, page: int, *, spread_only: bool) -> tuple[li
         " JOIN payload ON payload.id = payload WHERE lane = ? AND card IS NULL AND settlement IS "
         "NULL AND payload <= ?"
         " ORDER BY payload, seq LIMIT ?",
-        (row, last_spread(db) if spread_only else _ANY, page + 1),
+        (row, last_spread(db) if spread_only else _ANY, max(page, _MOST_OF_ONE) + 1),
     )
     opened: list[_Opened] = []
     size = 0
     while each := found.fetchone():
-        if opened and size >= MIXED_BYTES:
-            last = opened[-1]
-            if size >= PAGE_BYTES or (each[3], each[7]) != (last[3], last[7]):
-                return opened, True
-        if len(opened) == page:
+        large = size >= MIXED_BYTES
+        if large and (size >= PAGE_BYTES or (each[3], each[7]) != (opened[-1][3], opened[-1][7])):
+            return opened, True
+        if len(opened) >= (max(page, _MOST_OF_ONE) if large else page):
             return opened, True
         opened.append(each)
         size += len(each[6])
