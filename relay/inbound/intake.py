@@ -97,6 +97,7 @@ class Intake:
         # Who holds one is taking a large body of that source; later ones of the source wait for it.
         self._orders: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
         self._in_order: set[asyncio.Future[IntakeResult]] = set()
+        self._spreads = False  # soon
         self._spreading: asyncio.Task[None] | None = None
         self._untold: list[tuple[list[tuple[NewPayload, Accepted]], int]] = []
 
@@ -282,8 +283,9 @@ class Intake:
         for number, (_, accepted) in enumerate(taken, first):
             self._emit(replace(accepted, id=number))
             self._warn(accepted.inside)
-        if self._spreading is None or self._spreading.done():
-            self._spreading = asyncio.create_task(self._spread())
+        if not self._spreads:
+            self._spreads = True
+            asyncio.get_running_loop().call_later(_SPREAD_AFTER, self._spread_now)
 
     def _warn(self, inside: tuple[str, ...]) -> None:
         """Says once of each address that links to it are left out, and what would mend that."""
@@ -293,10 +295,13 @@ class Intake:
                 values = (("address", address), ("write", rewrite_hint(address)))
                 self._emit(Noted("warning", _LEFT_OUT, values))
 
+    def _spread_now(self) -> None:
+        self._spreads = False
+        self._spreading = asyncio.create_task(self._spread())
+
     async def _spread(self) -> None:
         """What was accepted reaches other lanes than those of its routes by the next turn of any
         lane; where all of these are busy, by this."""
-        await asyncio.sleep(_SPREAD_AFTER)
         with suppress(StoreError):
             self._wake(await self._writer.spread())
 
