@@ -16,6 +16,7 @@ from tests.sandbox import telegram_parser
 pytest_plugins = ["pytester"]
 canary.watch()
 settings.register_profile("quick", max_examples=25, deadline=None)
+settings.register_profile("ci", max_examples=150, deadline=None)
 settings.register_profile(
     "thorough", max_examples=400, deadline=None
 )  # pytest --hypothesis-profile=thorough
