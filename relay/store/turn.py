@@ -7,31 +7,22 @@ from collections.abc import Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
-from relay.core.action.escalation import accepted, came_from, owed_of
-from relay.core.action.escalation import due as escalation_due
-from relay.core.action.heartbeat import lost_since
-from relay.core.action.marks import NO_MARKS, in_use, marks_of, to_carry
-from relay.core.action.rights import mentions_of
+from relay.core.action.marks import NO_MARKS
 from relay.core.active_config import ActiveConfig
 from relay.core.alert import GroupId, via
 from relay.core.bot.people import Subscription
 from relay.core.card import suspicion
-from relay.core.card.advance import with_edit
-from relay.core.card.card import Card, Head, fires_anew, is_firing, overlaid, owing, shown_alerts
+from relay.core.card.card import Card, Head, fires_anew, is_firing
 from relay.core.card.digest import DIGEST, is_old, share
 from relay.core.card.failures import hastened, name_of, owes_fallback, yields
 from relay.core.card.fold import Arriving, fold
 from relay.core.card.lane_state import LaneState
 from relay.core.card.outcome import Unknown
-from relay.core.card.plan import with_silence_over
 from relay.core.card.step import Rank, Wait
 from relay.core.card.view import EPISODES_KEPT, Memory, WentOn
 from relay.core.event import EndReason, Settlement
-from relay.core.notice import is_notice
 from relay.core.routing.lane import LaneKey, Target
-from relay.core.routing.matcher import matches
 from relay.core.routing.route import SUBSCRIPTION, deliveries
-from relay.core.text.message import ButtonsIn
 from relay.core.turn.change import AttemptResult, CardChange
 from relay.core.turn.decide import (
     FEW,
@@ -53,6 +44,8 @@ from relay.core.turn.finish import Attempted, Contents, finish
 from relay.platforms.contract import Platforms
 from relay.platforms.endpoint import limits_of
 from relay.store.protocol import Claim, Ended, Lease, Open, Store
+from relay.store.turn_acting import ActingTurn
+from relay.store.turn_fallbacks import copy_to_fallbacks, hand_over
 
 PAGE = 16  # deliveries folded at a time
 AFTER_BUG = 15.0  # seconds for which the others of its chat go before a card at which a turn failed
@@ -62,6 +55,7 @@ _LOOK_AGAIN = 15.0  # seconds until a card looks again for a message that is yet
 _MOST_TWINS = 3  # alerts of a card that may be one thing at several severities
 _MOST_SAVED = 16  # cards that a turn keeps without a call before others get the store's thread
 _MOMENT = 0.01  # seconds: what is due is due, however its time is rounded
+TRY_AGAIN = 1.0  # seconds for which a call that was denied is not even composed
 LEFT_ALONE = 5.0  # seconds for which a lane is left to processes with a newer configuration
 _YIELDS = 5.0  # seconds for which a card that failed lets others of its lane go first
 _Key = tuple[GroupId, str]
@@ -96,9 +90,6 @@ class Turn(Struct, frozen=True):
     subscriptions: tuple[Subscription, ...] = ()
     hand_over_at: float | None = None
     absent: tuple[str, ...] = ()
-
-
-TRY_AGAIN = 1.0  # seconds for which a call that was denied is not even composed
 
 
 class Refused(Struct, frozen=True):
@@ -218,9 +209,11 @@ class _Turn:
         self._contradicted: list[tuple[str, str, str]] = []
         self._bugs: list[str] = []
         self._left: tuple[Subscription, ...] = ()
+        self._acting = ActingTurn(store, lease.lane, config, platforms, now)
 
     def done(self, then: Send | Wait, situation: Situation | None = None) -> Turn:
-        hand_over_at = self._hand_over()
+        lanes, hand_over_at = hand_over(self._store, self._lease, self._config, self._now)
+        self._woken += lanes
         if isinstance(then, Wait) and hand_over_at is not None:
             then = Wait(hand_over_at if then.until is None else min(then.until, hand_over_at))
         return Turn(
@@ -247,6 +240,9 @@ class _Turn:
         gone = any(self._config.target(self._lane, receiver) is None for receiver in receivers)
         return gone and ours < self._store.newest_generation()
 
+    def copy_to_fallbacks(self, card: _Key | None = None) -> None:
+        self._woken += copy_to_fallbacks(self._store, self._lease, self._config, card)
+
     def wake(self, lanes: tuple[LaneKey, ...]) -> None:
         self._woken += [lane for lane in lanes if lane != self._lane]
 
@@ -271,40 +267,19 @@ class _Turn:
             woken = self._store.wake_api(self._lease, since, self._now, URGENT_PAUSE)
             self._woken += woken
         if result.shown:
-            self._start_clocks(card, result.now)
+            self._acting.start_clocks(card, result.now)
         self._look_once_more(card)
         people, down = self._store.people, result.state.down
         if down is not None and result.change.card.receiver == SUBSCRIPTION and down.left:
             fallen = [each.id for each, _ in people.fallen() if each.lane == self._lane]
             self._left = people.end_subscriptions(fallen)
 
-    def _start_clocks(self, card: Card, now: float) -> None:
-        """A chat accepted a message of the card: what nobody takes escalates from then on."""
-        plan = self._config.acting.escalations.get(card.receiver)
-        target = self._config.target(self._lane, card.receiver)
-        if plan is None or target is None or is_notice(card.group):
-            return
-        source, window = card.group.source, target.policy.lifecycle.reopen_window
-        alerts = [
-            each
-            for each in shown_alerts(card)
-            if each.firing and matches(plan.matchers, each.labels)
-        ]
-        store = self._store.acting
-        known = store.clocks(card.receiver, source, [each.key for each in alerts])
-        for each in alerts:
-            before = known.get(each.key)
-            clock = accepted(before, card.receiver, source, each.key, each.starts_at, now, window)
-            if clock != before:
-                following = escalation_due(clock, plan)
-                store.keep_clock(self._lane, clock, following.at if following else None)
-
     def _look_once_more(self, card: Card) -> None:
         """Somebody may have acted while the call was made."""
         target = self._config.target(self._lane, card.receiver)
         if target is None or not (self._config.acting.is_used or card.acting != NO_MARKS):
             return
-        now = self._overlaid(card, target)
+        now = self._acting.overlaid(card, target)
         if (now.acting, now.owed) != (card.acting, card.owed):
             self._store.postpone(self._lease, card.group, card.fingerprint, self._now)
 
@@ -351,8 +326,10 @@ class _Turn:
         leaves = is_old(digest, now) and fires_anew(card, folded.card)
         card = leaving(card, folded.card, target.policy)
         card = replace(card, absorbed=card.absorbed and not leaves)
-        self._ask_for(card)
-        card = self._overlaid(card, target)
+        absent = self._acting.ask_for(card)
+        if absent is not None:
+            self._absent.append(absent)
+        card = self._acting.overlaid(card, target)
         hours = hours_of(card, target, self._config, now)
         seqs = tuple(opened.seq for opened in page)
         originals, counted = _originals(seqs, folded.duplicates, card.counted_seq)
@@ -365,19 +342,6 @@ class _Turn:
             originals=originals,
             leaves=leaves,
         )
-
-    def _ask_for(self, card: Card) -> None:
-        """Alerts of the card that are no longer listed are asked for; of those that are listed
-        nothing is to be asked.
-        """
-        source, at = card.group.source, card.heard_at
-        if source not in self._config.acting.alertmanagers:
-            return
-        listed = [entry.fingerprint for entry in card.entries if entry.seen == at]
-        left = [entry.fingerprint for entry in card.entries if entry.absent_since == at]
-        self._store.acting.keep_listed(source, listed, left, at)
-        if left:
-            self._absent.append(source)
 
     def _route_again(self, opened: Open) -> None:
         """An open delivery whose chat or receiver is gone goes where the routes lead now, but for
@@ -411,36 +375,6 @@ class _Turn:
         )
         self.end(ended)
 
-    def copy_to_fallbacks(self, card: _Key | None = None) -> None:
-        """Hands what the lane owes, or what waits for one card, to the fallbacks of its receivers.
-        What stands here for others goes on along their chain of fallbacks.
-        """
-        for target in self._config.targets(self._lane):
-            self._copy(target, card, None)
-
-    def _copy(self, target: Target, card: _Key | None, before: float | None) -> None:
-        receiver, fallback = target.policy.receiver, target.policy.fallback
-        to = [other.lane for other in self._config.routing.targets.get(fallback, ())]
-        if not to:
-            return
-        for owner in self._config.owners(receiver, fallback):
-            self._woken += self._store.copy_to_fallback(
-                self._lease, receiver, fallback, to, owner=owner, card=card, before=before
-            )
-
-    def _hand_over(self) -> float | None:
-        """Copies what waited for `fallback_after` to the fallbacks; when more will have."""
-        due: list[float] = []
-        for target in self._config.targets(self._lane):
-            policy, after = target.policy, target.policy.fallback_after
-            if not after or not self._config.routing.targets.get(policy.fallback):
-                continue
-            self._copy(target, None, self._now - after + _MOMENT)
-            for owner in self._config.owners(policy.receiver, policy.fallback):
-                oldest = self._store.oldest_uncopied(self._lane, policy.receiver, owner)
-                due += [] if oldest is None else [oldest + after]
-        return min(due, default=None)
-
     def bring(self, claim: Claim, card: Card) -> tuple[Send | Wait, Situation | None] | None:
         """The call that the card needs, if it does; else what was decided is done. A bug in one
         card must not silence the others of its chat. A card that nobody shows any more is
@@ -455,7 +389,7 @@ class _Turn:
             self._store.postpone(self._lease, card.group, card.fingerprint, later)
             return None
         try:
-            card, unsure = self._led_on(self._overlaid(card, target), target)
+            card, unsure = self._led_on(self._acting.overlaid(card, target), target)
             situation = self._situation(claim, card, target)
             decision = decide(card, situation)
         except Exception as error:  # noqa: BLE001 - see above
@@ -554,72 +488,6 @@ class _Turn:
             acting=self._config.acting,
             button_key=self._store.acting.button_key() if card.acting.buttons else b"",
         )
-
-    def _overlaid(self, card: Card, target: Target) -> Card:
-        """The card with what people and Alertmanager did about its alerts. Where nothing of it is
-        configured, nothing is said.
-        """
-        acting, group = self._config.acting, card.group
-        if card.acting.lost is not None and not acting.heartbeats:
-            card = with_edit(card)  # its mark does not tell
-        if not acting.is_used or not is_firing(card) or is_notice(group):
-            return owing(overlaid(card, NO_MARKS, self._now), None, ())
-        store, alerts = self._store.acting, shown_alerts(card)
-        known = store.known(group.source, [each.key for each in alerts if each.firing])
-        window = target.policy.lifecycle.reopen_window
-        store.keep_takes(to_carry(alerts, known, window))
-        used, lost = in_use(acting, group.source, known), None
-        if acting.heartbeats:
-            lost = lost_since(acting.heartbeats, store.beats(), group.source)
-        marks = marks_of(
-            alerts,
-            used,
-            window,
-            self._now,
-            buttons=self._buttons() if acting.is_on else "none",
-            lost=lost,
-            untaken_by=self._untaken_by(card),
-        )
-        after = overlaid(card, marks, self._now, used.presences)
-        return self._escalated(with_silence_over(card, after, target.policy, self._now))
-
-    def _buttons(self) -> ButtonsIn:
-        """The buttons that messages of the lane can have."""
-        state, platform = self._store.state(self._lane), self._platforms[self._lane.platform]
-        lane = replace(self._lane, chat=state.chat or self._lane.chat)
-        return platform.buttons_in(lane, state.kind, self._config.acting)
-
-    def _untaken_by(self, card: Card) -> tuple[str, float] | None:
-        """The receiver from which the card's alerts came, because nobody took them there."""
-        plans = self._config.acting.escalations
-        own = card.receiver
-        leading = [
-            name for name, plan in plans.items() if any(s.receiver == own for s in plan.steps)
-        ]
-        keys = [entry.fingerprint for entry in card.entries if entry.status == "firing"]
-        source, store = card.group.source, self._store.acting
-        clocks = [c for name in leading for c in store.clocks(name, source, keys).values()]
-        return came_from(plans, clocks, own)
-
-    def _escalated(self, card: Card) -> Card:
-        """The card with what its escalation has to say to somebody on this platform; a fallback's
-        card says what the chat cannot be told that it stands in for.
-        """
-        receiver = card.fallback_for or card.receiver
-        is_for_one_down = not card.fallback_for or self._is_down(receiver)
-        if receiver not in self._config.acting.escalations or not is_for_one_down:
-            return owing(card, None, ())
-        keys = [entry.fingerprint for entry in card.entries if entry.status == "firing"]
-        clocks = self._store.acting.clocks(receiver, card.group.source, keys)
-        said = owed_of(clocks.values(), card.escalated_at)
-        if said and said.mention and not mentions_of(said.mention, self._lane.platform):
-            said = None
-        return owing(card, said, sorted(clocks))
-
-    def _is_down(self, receiver: str) -> bool:
-        down = {lane for lane, _ in self._store.down()}
-        targets = self._config.routing.targets.get(receiver, ())
-        return any(target.lane in down for target in targets)
 
     def _memory(self, card: Card) -> Memory:
         """What the last seven days know of the alert of a card that has one, which may have risen
