@@ -57,6 +57,7 @@ from relay.operate.housekeeping import Housekeeping
 from relay.operate.notices import Notices
 from relay.operate.paced import Paced
 from relay.operate.refusals import Refusals
+from relay.operate.replica import Replica
 from relay.operate.scrape import Scrapes
 from relay.operate.storage_watch import StorageWatch
 from relay.own_thread import OwnThread
@@ -179,6 +180,11 @@ class App:
         self._refusals = Refusals(self._store, writer, clock, emit)
         self._hooks = (*self._hooks, self._refusals.on_event)
         self._lanes = Lanes(self._pipeline.turn, clock, emit, leases, self._pipeline.leave)
+        self._replica = (
+            Replica(self._shared, self._lanes.wake, self._lead, self._resign, emit)
+            if self._shared
+            else None
+        )
         self._storage_watch = StorageWatch(self._data_dir, emit) if self._data_dir else None
         self._clock_watch: ClockWatch | None = None
         if self._steady:
@@ -344,8 +350,8 @@ class App:
             self._storage_watch.start()
         if self._clock_watch:
             self._clock_watch.start()
-        if self._shared:
-            self._shared.leases.start(self._lanes.wake, self._lead, self._resign)
+        if self._replica:
+            self._replica.start()
             self._following.start()
             if self._spool_intake:
                 self._spool_intake.start()
@@ -465,9 +471,9 @@ class App:
         if self._clock_watch:
             await self._clock_watch.stop()
         await self._notices.stop()
-        if self._shared:
+        if self._replica:
             await self._following.stop()
-            await self._shared.leases.stop()
+            await self._replica.stop()
         await self._transport.close()
         await self._peers.close()
         self._loading.close()

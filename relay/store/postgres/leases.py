@@ -1,24 +1,17 @@
-"""The leases of this process on a PostgreSQL, and what it does for all of them: taken, renewed, and
-looked after while it runs.
-"""
+"""The leases of this process on a PostgreSQL, and the duty that one process does for all."""
 
-import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from functools import partial
 
 from msgspec import Struct
 
-from relay.core.event import Event, Noted
 from relay.core.routing.lane import LaneKey
 from relay.store.postgres.store import PostgresStore
 from relay.store.protocol import Lease, StoreError
 from relay.store.writer import Transactions
-from relay.supervised import Loop
 
-LOOK_EVERY = 0.5  # seconds between two looks at what is ready
 _WORTH_KEEPING = 5.0  # seconds without work for which a lane stays ours
-_RENEWALS = 5  # in the time of a lease
 _DUTY = "for all"
 
 
@@ -30,8 +23,8 @@ class _Held(Struct):
 
 
 class PostgresLeases:
-    """See `Leases`. Between `start` and `stop` lanes that are ready are given to `wake`, and `lead`
-    and `resign` are called when this process begins and ends to do what one does for all.
+    """See `Leases`. `renew`, `look` and `stand` are to be called again and again (see
+    `operate.replica`).
     """
 
     def __init__(
@@ -39,7 +32,6 @@ class PostgresLeases:
         store: PostgresStore,
         transactions: Transactions,
         call_seconds: float,
-        emit: Callable[[Event], None],
         told_time: Callable[[float, float, float], None],
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -49,7 +41,6 @@ class PostgresLeases:
         self._store = store
         self._transactions = transactions
         self._call_seconds = call_seconds
-        self._emit = emit
         self._told_time = told_time
         self._monotonic = monotonic
         self._held: dict[LaneKey, _Held] = {}
@@ -57,7 +48,6 @@ class PostgresLeases:
         self.lost = 0  # leases, since the start
         self._leads_until = 0.0
         self._leads = False
-        self._loops: tuple[Loop, ...] = ()
 
     async def take(self, lane: LaneKey) -> Lease | None:
         before = self._monotonic()
@@ -97,44 +87,8 @@ class PostgresLeases:
         """Whether this process does what one does for all."""
         return self._leads
 
-    def start(
-        self,
-        wake: Callable[[Iterable[LaneKey]], None],
-        lead: Callable[[], Awaitable[None]],
-        resign: Callable[[], Awaitable[None]],
-    ) -> None:
-        """Begins to renew, to look for lanes that are ready, and to stand for the duty."""
-        self._loops = (
-            self._loop("renewing leases failed", self._store.ttl / _RENEWALS, self._renew),
-            self._loop("looking for work failed", LOOK_EVERY, partial(self._look, wake)),
-            self._loop("leading failed", LOOK_EVERY, partial(self._stand, lead, resign)),
-        )
-        for loop in self._loops:
-            loop.start()
-
-    async def stop(self) -> None:
-        """Ends that, and lets another process do what one does for all; `resign` is not called."""
-        await asyncio.gather(*(loop.stop() for loop in self._loops))
-        if self._leads:
-            self._leads = False
-            try:
-                await self._transactions.run(partial(self._store.give_up_duty, _DUTY))
-            except StoreError as error:
-                self._emit(_failed("lease", error))
-
-    def _loop(self, failed: str, seconds: float, work: Callable[[], Awaitable[None]]) -> Loop:
-        return Loop(failed, partial(self._every, seconds, work), self._emit)
-
-    async def _every(self, seconds: float, work: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            try:
-                await work()
-            except StoreError as error:
-                self.is_reached = False
-                self._emit(_failed("lease", error))
-            await asyncio.sleep(seconds)
-
-    async def _renew(self) -> None:
+    async def renew(self) -> None:
+        """Renews what is held; what is no longer ours is held no more."""
         held = list(self._held.values())
         if not held:
             return
@@ -148,16 +102,24 @@ class PostgresLeases:
                 del self._held[each.lease.lane]
                 self.lost += 1
 
-    async def _look(self, wake: Callable[[Iterable[LaneKey]], None]) -> None:
+    async def look(self) -> tuple[LaneKey, ...]:
+        """The lanes that have work and nobody's lease but ours."""
         before = self._monotonic()
-        look = await self._transactions.run_unsynced(self._store.look)
+        try:
+            look = await self._transactions.run_unsynced(self._store.look)
+        except StoreError:
+            self.is_reached = False
+            raise
         self.is_reached = True
         self._told_time(look.now, before, self._monotonic())
-        wake(look.lanes)
+        return look.lanes
 
-    async def _stand(
+    async def stand(
         self, lead: Callable[[], Awaitable[None]], resign: Callable[[], Awaitable[None]]
     ) -> None:
+        """Takes or keeps the duty for all, if it is to be had; `lead` and `resign` are called when
+        it becomes ours and is ours no more.
+        """
         before = self._monotonic()
         try:
             ours = await self._transactions.run_unsynced(partial(self._store.take_duty, _DUTY))
@@ -177,6 +139,8 @@ class PostgresLeases:
                 self._leads = not ours  # tried again
                 raise
 
-
-def _failed(at: str, error: StoreError) -> Noted:
-    return Noted("error", "storage failed", (("at", at), ("err", str(error))))
+    async def leave(self) -> None:
+        """Lets another process do what one does for all."""
+        if self._leads:
+            self._leads = False
+            await self._transactions.run(partial(self._store.give_up_duty, _DUTY))

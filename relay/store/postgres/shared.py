@@ -23,4 +23,4 @@ class Shared:
         self.store = PostgresStore(url, emit, ttl)
         self.writer = Writers(self.store)
         self.call_seconds = min(CALL_SECONDS, ttl * 2 / 3)
-        self.leases = PostgresLeases(self.store, self.writer, self.call_seconds, emit, told_time)
+        self.leases = PostgresLeases(self.store, self.writer, self.call_seconds, told_time)
