@@ -8,19 +8,20 @@ folder of this disk.
 """
 
 import asyncio
-import contextlib
-import json
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import aiohttp
 from aiohttp import web
 
-ROOT = Path(__file__).parent.parent
+from bench.payloads import payload
+from bench.server_process import ROOT, python, server_process
+
 SECONDS = 10.0  # for the whole
 WARM_UP = 0.5
 CONFIG = """
@@ -31,39 +32,6 @@ global:
 route: {receiver: ops}
 receivers: [{name: ops, telegram_configs: [{chat_id: -1001}]}]
 """
-
-
-def payload(alerts: int, group: int) -> bytes:
-    """A webhook body of so many firing alerts, of a group of its own."""
-    labels = {"alertname": "Disk", "severity": "warning", "cluster": f"c{group}"}
-    one = {
-        "status": "firing",
-        "startsAt": "2026-11-22T10:00:00Z",
-        "endsAt": "0001-01-01T00:00:00Z",
-        "annotations": {
-            "summary": "the disk is nearly full",
-            "runbook_url": "https://runbooks.example.org/disk",
-        },
-        "generatorURL": "https://prometheus.example.org/graph?g0.expr=up",
-    }
-    listed = [
-        {**one, "labels": {**labels, "instance": f"host-{n}"}, "fingerprint": f"{n:016x}"}
-        for n in range(alerts)
-    ]
-    body = {
-        "version": "4",
-        "groupKey": f"{{}}:{{n={group}}}",
-        "receiver": "relay",
-        "status": "firing",
-    }
-    rest = {
-        "alerts": listed,
-        "groupLabels": labels,
-        "commonLabels": labels,
-        "commonAnnotations": {},
-        "externalURL": "",
-    }
-    return json.dumps(body | rest).encode()
 
 
 async def bare() -> None:
@@ -77,29 +45,9 @@ async def bare() -> None:
     await runner.setup()
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
-    sys.stderr.write(f"address={runner.addresses[0][0]}:{runner.addresses[0][1]}\n")
+    sys.stderr.write(f"listening address={runner.addresses[0][0]}:{runner.addresses[0][1]}\n")
     sys.stderr.flush()
     await asyncio.Event().wait()
-
-
-@contextlib.asynccontextmanager
-async def serving(*arguments: str) -> AsyncIterator[str]:
-    """A server process; gives the URL that it says it listens on."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, cwd=ROOT, stderr=asyncio.subprocess.PIPE
-    )
-    said = process.stderr or asyncio.StreamReader()
-    address = ""
-    while not address:
-        line = (await said.readline()).decode()
-        if not line:
-            raise SystemExit(f"{arguments} did not start")
-        address = line.rpartition("address=")[2].split()[0] if "address=" in line else ""
-    drain = asyncio.ensure_future(said.read())
-    yield f"http://{address}/alerts"
-    process.terminate()
-    await process.wait()
-    await drain
 
 
 async def measure(url: str, senders: int, alerts: int, seconds: float) -> tuple[float, list[float]]:
@@ -150,12 +98,12 @@ async def main(seconds: float) -> None:
         )
         sys.stdout.write("".join(f"{name:>11}" for name in head) + "\n")
         async with (
-            serving(__file__, "bare") as plain,
-            serving("-m", "relay", "serve", *options) as relay,
+            server_process(*python(__file__, "bare")) as (plain, _),
+            server_process(*python("-m", "relay", "serve", *options)) as (relay, _),
         ):
             for senders, alerts in cases:
                 rates: dict[str, float] = {}
-                for name, url in (("bare", plain), ("relay", relay)):
+                for name, url in (("bare", f"{plain}/alerts"), ("relay", f"{relay}/alerts")):
                     rates[name], took = await measure(
                         url, senders, alerts, seconds / len(cases) / 2 - WARM_UP
                     )

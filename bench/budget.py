@@ -25,6 +25,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from bench import running
+from bench.server_process import ROOT
 from relay.app import App, Options
 from relay.delivery import pipeline
 from relay.inbound.intake import Intake
@@ -142,12 +143,12 @@ async def measure(messages: int, rate: float) -> str:
     counts = Counts()
     _wrap(counts)
     other = await asyncio.create_subprocess_exec(
-        sys.executable, __file__, "drive", str(messages), str(rate), cwd=running.ROOT,
+        sys.executable, __file__, "drive", str(messages), str(rate), cwd=ROOT,
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE,
     )  # fmt: skip
     assert other.stdin is not None  # noqa: S101 - it is a pipe
     assert other.stdout is not None  # noqa: S101 - likewise
-    with tempfile.TemporaryDirectory(dir=running.ROOT) as folder:
+    with tempfile.TemporaryDirectory(dir=ROOT) as folder:
         config = Path(folder) / "relay.yml"
         config.write_text(running.CONFIG % (await other.stdout.readline()).decode().strip())
         app = App(Options(config, Path(folder) / "data", port=0))

@@ -24,7 +24,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import aiohttp
 
 from bench.payloads import payload
-from bench.running import ROOT, Running, bodies, chat_api, delivered, post, relay_options, running
+from bench.running import Running, bodies, chat_api, delivered, post, relay_options, running
+from bench.server_process import ROOT
 
 LIVE, EVERY = 50, 5.0  # open pages, and the seconds after which each renews itself
 PAGES = (

@@ -15,7 +15,7 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 
 import msgspec
 
-from bench.accept import payload
+from bench.payloads import payload
 from relay.core.routing.lane import Endpoint, LaneKey, Policy, Target
 from relay.core.routing.matcher import Matcher
 from relay.core.routing.route import Route, Routing, deliveries

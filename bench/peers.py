@@ -21,7 +21,7 @@ import shutil
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence, Set
+from collections.abc import Awaitable, Callable, Sequence, Set
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,7 +30,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 import aiohttp
 from aiohttp import web
 
-from bench.running import CONFIG, ROOT
+from bench.running import CONFIG
+from bench.server_process import ROOT, server_process
 
 TOKEN = "123456789:" + "AAF" + 32 * "0"
 CHAT = -1001234567890
@@ -150,30 +151,6 @@ SERVERS = (
 )
 
 
-@contextlib.asynccontextmanager
-async def started(command: Sequence[str]) -> AsyncIterator[tuple[asyncio.subprocess.Process, str]]:
-    """The process and its address, from the moment that it says where it listens."""
-    process = await asyncio.create_subprocess_exec(
-        *command, cwd=ROOT, stderr=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.DEVNULL
-    )
-    said = process.stderr or asyncio.StreamReader()
-    try:
-        address = ""
-        while not address:
-            line = (await said.readline()).decode()
-            if not line:
-                raise SystemExit(f"{command[0]} did not start")
-            listens = "istening" in line and "address=" in line
-            address = line.rpartition("address=")[2].split()[0] if listens else ""
-        drain = asyncio.ensure_future(said.read())
-        yield process, f"http://{address}"
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.kill()
-        await process.wait()
-    await drain
-
-
 async def _post(server: Server, url: str, tokens: Sequence[str], rate: int) -> set[str]:
     """Posts an alert for each token, so many a second; those that were answered with 2xx."""
     accepted: set[str] = set()
@@ -202,9 +179,9 @@ async def lost(server: Server, sizes: Sizes) -> str:
     half = len(tokens) // 2
     with tempfile.TemporaryDirectory(dir=ROOT) as folder:
         command = server.command(Path(folder), address)
-        async with started(command) as (_, url):
+        async with server_process(*command, crash=True) as (url, _):
             accepted = await _post(server, url, tokens[:half], sizes.rate)
-        async with started(command) as (_, url):
+        async with server_process(*command, crash=True) as (url, _):
             accepted |= await _post(server, url, tokens[half:], sizes.rate)
             await api.open()
             await api.tells(accepted, sizes.wait)
@@ -217,7 +194,8 @@ async def early(server: Server, sizes: Sizes) -> str:
     api = Api(sizes.retry_after)
     address = await api.open()
     with tempfile.TemporaryDirectory(dir=ROOT) as folder:
-        async with started(server.command(Path(folder), address)) as (_, url):
+        command = server.command(Path(folder), address)
+        async with server_process(*command, crash=True) as (url, _):
             await _post(server, url, ["trc0z"], 1)
             await asyncio.sleep(sizes.counted)
     await api.close()

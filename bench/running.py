@@ -33,8 +33,8 @@ import aiohttp
 from aiohttp import web
 
 from bench.payloads import payload
+from bench.server_process import ROOT, python, server_process
 
-ROOT = Path(__file__).parent.parent
 JSON = {"Content-Type": "application/json"}
 CONFIG = """
 global: {telegram_api_url: "%s", telegram_bot_token: "111:bench", telegram_updates: none}
@@ -127,32 +127,16 @@ async def bare(forward_to: str) -> None:
     runner = web.AppRunner(app, access_log=None)
     await runner.setup()
     await web.TCPSite(runner, "127.0.0.1", 0).start()
-    sys.stderr.write(f"address=127.0.0.1:{runner.addresses[0][1]}\n")
+    sys.stderr.write(f"listening address=127.0.0.1:{runner.addresses[0][1]}\n")
     sys.stderr.flush()
     await asyncio.Event().wait()
 
 
 @contextlib.asynccontextmanager
 async def running(*arguments: str) -> AsyncIterator[Running]:
-    """A server process, from the moment that it says where it listens."""
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, *arguments, cwd=ROOT, stderr=asyncio.subprocess.PIPE
-    )
-    said = process.stderr or asyncio.StreamReader()
-    try:
-        address = ""
-        while not address:
-            line = (await said.readline()).decode()
-            if not line:
-                raise SystemExit(f"{arguments} did not start")
-            address = line.rpartition("address=")[2].split()[0] if "address=" in line else ""
-        drain = asyncio.ensure_future(said.read())
-        yield Running(f"http://{address}", process.pid)
-    finally:
-        with contextlib.suppress(ProcessLookupError):
-            process.terminate()
-        await process.wait()
-    await drain
+    """A Python server, from the moment that it says where it listens."""
+    async with server_process(*python(*arguments)) as (url, pid):
+        yield Running(url, pid)
 
 
 def relay_options(folder: str, api: str) -> tuple[str, ...]:
