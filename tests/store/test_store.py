@@ -30,7 +30,7 @@ from relay.store.protocol import (
     StoreError,
 )
 from relay.store.queue import Retried
-from relay.store.sql.claim import PAGE_BYTES
+from relay.store.sql.claim import MIXED_BYTES, PAGE_BYTES
 from relay.store.sqlite.store import SqliteStore
 from tests.build import DISCORD, GROUP, T0, TELEGRAM, alert, entry, notification
 from tests.store.conftest import Reopen
@@ -124,6 +124,29 @@ def test_a_page_of_large_payloads_is_cut_by_what_they_weigh_and_never_empty(stor
     store.accept([new_payload(DISCORD, posted=notification(heavier))])
     assert [opened.seq for opened in store.claim(own(store, DISCORD), T0, 9).page] == [1]
     assert [opened.seq for opened in store.claim(own(store, TELEGRAM), T0, 9).page] == [3, 4]
+
+
+def test_parts_of_one_card_are_read_together_beyond_a_page_and_those_of_many_are_not(
+    store: Store,
+) -> None:
+    text = {"description": "x" * (MIXED_BYTES // 4)}
+    heavy = [replace(alert(f"i{number}"), annotations=text) for number in range(30)]
+    groups = [replace(GROUP, group_key=f"{{}}:{{n={number}}}") for number in range(30)]
+    one = [new_payload(TELEGRAM, posted=notification(each)) for each in heavy]
+    many = [
+        new_payload(DISCORD, posted=notification(each, group=group))
+        for each, group in zip(heavy, groups, strict=True)
+    ]
+    store.accept([*one, *many])
+    assert len(store.claim(own(store, TELEGRAM), T0, 9).page) == 30
+    assert len(store.claim(own(store, DISCORD), T0, 9).page) == 4
+
+
+def test_nothing_is_read_before_all_that_was_accepted_is_spread(store: Store) -> None:
+    store.accept([new_payload(TELEGRAM) for _ in range(70)])
+    claim = store.claim(own(store, TELEGRAM), T0, 9)
+    assert (claim.page, claim.cards, claim.more) == ((), (), True)
+    assert len(store.claim(own(store, TELEGRAM), T0, 9).page) == 9
 
 
 def test_accept_tells_which_lanes_have_work(store: Store) -> None:

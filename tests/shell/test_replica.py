@@ -1,0 +1,88 @@
+"""What one process of several does for all: begun once it may, and begun again where it failed."""
+
+from collections.abc import Callable
+from typing import TypeVar, cast
+
+import pytest
+
+from relay.store.postgres.leases import PostgresLeases
+from relay.store.postgres.store import PostgresStore
+from relay.store.protocol import StoreError
+
+T = TypeVar("T")
+
+
+class Duty:
+    """The duty of a database that is to be had, or belongs to another, or is away."""
+
+    ttl = 15.0
+
+    def __init__(self) -> None:
+        self.given: bool | None = True
+
+    def take_duty(self, name: str) -> bool:
+        if self.given is None:
+            raise StoreError(f"{name}: away")
+        return self.given
+
+
+class Transactions:
+    async def run(self, job: Callable[[], T]) -> T:
+        return job()
+
+    async def run_unsynced(self, job: Callable[[], T]) -> T:
+        return job()
+
+
+class Did:
+    """What was begun and ended, in order; `fails` is what the next beginning raises."""
+
+    def __init__(self) -> None:
+        self.log: list[str] = []
+        self.fails: Exception | None = None
+
+    async def lead(self) -> None:
+        self.log.append("lead")
+        fails, self.fails = self.fails, None
+        if fails:
+            raise fails
+
+    async def resign(self) -> None:
+        self.log.append("resign")
+
+
+def leases(duty: Duty, now: Callable[[], float]) -> PostgresLeases:
+    store = cast("PostgresStore", duty)
+    return PostgresLeases(store, Transactions(), 10.0, lambda *_: None, now)
+
+
+async def test_what_one_does_for_all_is_begun_once_and_ended_when_another_does_it() -> None:
+    duty, did = Duty(), Did()
+    held = leases(duty, lambda: 100.0)
+    for given in (True, True, False, False, True):
+        duty.given = given
+        await held.stand(did.lead, did.resign)
+    assert did.log == ["lead", "resign", "lead"]
+
+
+async def test_a_beginning_that_failed_is_tried_again() -> None:
+    did = Did()
+    held = leases(Duty(), lambda: 100.0)
+    did.fails = RuntimeError("a bug")
+    with pytest.raises(RuntimeError):
+        await held.stand(did.lead, did.resign)
+    assert not held.leads
+    await held.stand(did.lead, did.resign)
+    assert held.leads
+    assert did.log == ["lead", "lead"]
+
+
+async def test_without_the_database_it_ends_before_another_may_begin() -> None:
+    duty, did, now = Duty(), Did(), [100.0]
+    held = leases(duty, lambda: now[0])
+    await held.stand(did.lead, did.resign)
+    duty.given = None
+    for now[0], done in ((104.9, ["lead"]), (105.0, ["lead", "resign"])):
+        with pytest.raises(StoreError):
+            await held.stand(did.lead, did.resign)
+        assert did.log == done
