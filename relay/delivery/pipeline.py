@@ -37,7 +37,6 @@ from relay.platforms.contract import Platforms
 from relay.store.protocol import Denied, Ended, Fenced, Lease, Store, StoreError
 from relay.store.turn import (
     AFTER_BUG,
-    TRY_AGAIN,
     Refused,
     Turn,
     doubt,
@@ -49,6 +48,7 @@ from relay.store.writer import Transactions
 T = TypeVar("T")
 MANY = 20  # alerts of a card whose message is composed beside the event loop
 _MOST_CALLS = 1000  # of a lane whose times are remembered: an hour of a busy chat
+_TRY_AGAIN = 1.0  # seconds for which a call that was denied is not even composed
 SETTLE_AGAIN = 1.0  # seconds between tries to keep what a platform has already done
 
 
@@ -212,7 +212,7 @@ class Pipeline:
             self._emit(TemplateFailed(policy.template, composed.failed))
         attempted = await self._calls.make(lease, send, situation, composed.message, config.limits)
         if isinstance(attempted, Denied):
-            until = min(attempted.until, self._clock() + TRY_AGAIN)
+            until = min(attempted.until, self._clock() + _TRY_AGAIN)
             self._refused[target.lane] = (Refused(send.rank, until), config)
             return attempted.until
         self._refused.pop(target.lane, None)

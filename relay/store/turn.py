@@ -55,7 +55,6 @@ _LOOK_AGAIN = 15.0  # seconds until a card looks again for a message that is yet
 _MOST_TWINS = 3  # alerts of a card that may be one thing at several severities
 _MOST_SAVED = 16  # cards that a turn keeps without a call before others get the store's thread
 _MOMENT = 0.01  # seconds: what is due is due, however its time is rounded
-TRY_AGAIN = 1.0  # seconds for which a call that was denied is not even composed
 LEFT_ALONE = 5.0  # seconds for which a lane is left to processes with a newer configuration
 _YIELDS = 5.0  # seconds for which a card that failed lets others of its lane go first
 _Key = tuple[GroupId, str]
@@ -94,7 +93,7 @@ class Turn(Struct, frozen=True):
 
 class Refused(Struct, frozen=True):
     """Budgets let no call of this rank, or of one that goes later, through before `until` (Unix
-    seconds, at most `TRY_AGAIN` ahead).
+    seconds).
     """
 
     rank: Rank
@@ -117,8 +116,8 @@ def take_turn(
     StoreError and Fenced.
     """
     lane = lease.lane
-    if refused is not None and not now < refused.until <= now + TRY_AGAIN:
-        refused = None  # it is over, or the clock was set back
+    if refused is not None and refused.until <= now:
+        refused = None
     before = refused.rank if refused else None
     turn = _Turn(store, lease, config, platforms, now)
     if store.in_doubt(lane) is None:

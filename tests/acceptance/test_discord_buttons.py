@@ -91,8 +91,10 @@ async def test_open_cards_of_a_webhook_go_on_as_the_bots(
         first, second = messages(here)
         here.discord = f"{of_bot}, {here.webhook}" if has_webhook else of_bot
         here.write()
+        calls = len(sandbox.discord.calls)
         assert await here.running.reload() == ()
         await until("the bot posts both", lambda: sum(map(is_bots, messages(here))) == 2)
+        assert {call.status for call in sandbox.discord.calls[calls:]} == {200}
         crash, other = messages(here)[2:]
         assert "Crash" in crash.shown.content
         await here.shows("Other", "✋ Anna since")

@@ -483,3 +483,16 @@ async def test_of_two_open_cards_of_one_alert_the_younger_closes_with_a_link_to_
     assert second.text.startswith("⚪ no longer reported Disk · a")
     assert f"https://t.me/c/4/{first.id}" in str(second.shown.content)
     assert sum(not each.silent for each in world.telegram.messages(LINKED)) <= 3
+
+
+async def test_a_copy_that_fires_soon_after_the_end_goes_to_the_card_that_showed_it() -> None:
+    world = World()
+    await world.post(notification(alert("a")))
+    await world.run(until=10)
+    await world.post(notification(alert("a", "resolved", ends=world.now)))
+    await world.run(until=30)
+    await world.post(notification(alert("a"), group=OTHER))
+    await world.run(until=50)
+    card, reply = world.telegram.messages(CHAT)
+    assert card.text.startswith("🟢 resolved Disk · a")
+    assert reply.text.startswith("🟢 resolved after")

@@ -175,7 +175,7 @@ class Night:
         self.posted: list[Notification] = []
         self.since: dict[tuple[int, str], float] = {}
         self.told: list[tuple[float, int, Alert]] = []
-        self.last: dict[int, Notification] = {}
+        self.last: dict[int, tuple[float, Notification]] = {}
         self.was_reloaded = self.may_be_repeated = False
 
     async def happen(self, what: Happening) -> None:
@@ -246,7 +246,7 @@ class Night:
             await self.world.post(replace(told, alerts=alerts, part=part, parts=parts))
         group = int(told.group_key[-1])
         self.told += [(self.world.now, group, each) for each in told.alerts]
-        self.last[group] = told
+        self.last[group] = self.world.now, told
 
     async def end(self) -> None:
         """The platforms work again and an hour goes by."""
@@ -279,7 +279,7 @@ class Night:
         """One message of each group, at most, says that something fires. Unless one was deleted it
         names all that does, and nothing else where the last payload was no late snapshot: that may
         tell of the end of an earlier episode."""
-        for number, told in self.last.items():
+        for number, told in self.reported():
             texts = [message.texts[-1][1] for message in shown if message.stands]
             firing = [
                 text
@@ -296,6 +296,11 @@ class Night:
                 and all(message.stands for message in shown)
             ):
                 assert {name for text in firing for name in FIRING.findall(text)} == fires
+
+    def reported(self) -> list[tuple[int, Notification]]:
+        """The groups that did not go stale, each with its last payload."""
+        since = self.world.now - POLICY.stale_after
+        return [(number, told) for number, (at, told) in self.last.items() if at > since]
 
     def newest(self, number: int) -> Notification:
         """What Alertmanager said last of the group, copies and late snapshots apart."""
@@ -376,6 +381,7 @@ ONE_FIRES, ONE_IS_OVER = (
 @SOME
 @given(happenings)
 @example([ONE_FIRES, Pass(50.0), ONE_IS_OVER, Pass(3.0), Again(1), Pass(20.0)])  # a late snapshot
+@example([ONE_FIRES, Pass(80_000.0), Post(1, ("firing",) * 3), Pass(40_000.0)])  # one goes stale
 @example([ONE_FIRES, Fail("cut after", 1.0), Crash(in_call=True), Pass(3.0), Crash(in_call=False)])
 async def test_the_promises_hold_whatever_happens(script: list[Happening]) -> None:
     await live(Night(), script)

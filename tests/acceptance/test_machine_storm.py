@@ -75,7 +75,7 @@ class Storm(machine.Night):
         digests = [text for text in texts if DIGEST.search(text)]
         own = [text for text in digests if text[0] != "➕"]
         told = own[-1] if own and not own[-1].startswith("🟢") else ""
-        for number, last in self.last.items():
+        for number, last in self.reported():
             fires = {each.labels["instance"] for each in last.alerts if each.status == "firing"}
             cards = [
                 text
