@@ -352,8 +352,8 @@ def _fire(
     at: float,
     policy: Policy,
 ) -> Card:
-    """The card after the alerts `fresh` began to fire: they join a firing card, or begin a new round
-    of one that had ended. Those in `anew` fired before and began again without an end in between.
+    """The card after the alerts `fresh` began to fire: they join a firing card, or begin a new
+    round of one that had ended. Those in `anew` fired before and began again without an end.
     """
     card = replace(card, owed=tuple(reply for reply in card.owed if reply.kind != "resolved"))
     if not before.entries:
