@@ -1,5 +1,5 @@
-"""Go templates of the common forms to Jinja2 as the relay writes it; what has no counterpart is
-marked where it stood.
+"""Translates Go templates of the common forms to Jinja2 in the relay's style. An action without a
+counterpart becomes a comment in its place.
 """
 
 import json
@@ -27,7 +27,7 @@ from relay.config.go.parser import (
 )
 
 _DEEPEST = 20  # templates within templates
-# What fields come to, by the kind of value that has them: the relay's name, and its kind.
+# What a field becomes, by the type of the value that has it: the relay's name, and its type.
 _FIELDS: Mapping[str, Mapping[str, tuple[str, str]]] = {
     "data": {
         "Receiver": ("receiver", "text"),
@@ -68,7 +68,7 @@ _FILTERS = {  # of one value
 }  # fmt: skip
 _NUMBERS = {"len"}
 _COMPARED = {"eq": "==", "ne": "!=", "lt": "<", "le": "<=", "gt": ">", "ge": ">="}
-_PLAIN = {"html", "js", "print"}  # values are escaped by themselves
+_PLAIN = {"html", "js", "print"}  # values are escaped anyway
 _VERB = re.compile(r"%(?:%|[svd]|q|[-+# 0-9.]*[a-zA-Z])")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _METHODS = frozenset(
@@ -89,18 +89,18 @@ class NotTranslated(Struct, frozen=True):
 
 
 class Translated(Struct, frozen=True):
-    """A Jinja2 template, and what is left to do by hand."""
+    """A Jinja2 template, and what has to be translated by hand."""
 
     text: str
     left: tuple[NotTranslated, ...]
 
 
-class _Untranslatable(Exception):  # noqa: N818 - it is caught where the action is marked
+class _Untranslatable(Exception):  # noqa: N818 - caught where the action becomes a comment
     pass
 
 
 class _Value(Struct, frozen=True):
-    """A Jinja2 expression and the kind of its value; `bare` needs no brackets."""
+    """A Jinja2 expression and the type of its value; `bare` needs no brackets."""
 
     code: str
     kind: str
@@ -112,7 +112,9 @@ class _Value(Struct, frozen=True):
 
 
 class _Scope(Struct, frozen=True):
-    """What the dot and the variables are, in which template, within how many others."""
+    """The meaning of the dot and the variables, in which template, and how many others that
+    is in.
+    """
 
     dot: _Value
     root: _Value
@@ -120,14 +122,14 @@ class _Scope(Struct, frozen=True):
     template: str
     depth: int
     loop: int = 0
-    """Which loop of the template it is in: a variable lives as long as its loop."""
+    """The loop of the template: a variable lives as long as its loop."""
 
 
 _DATA = _Value("", "data")
 
 
 def translate(body: Body, defined: Mapping[str, Body]) -> Translated:
-    """The template as Jinja2, with what it includes in its place."""
+    """The template as Jinja2, with the templates that it includes in their places."""
     writer = _Writer(defined)
     writer.body(body, _Scope(_DATA, _DATA, {}, "", 0))
     return Translated(writer.text(), tuple(writer.left))
@@ -143,7 +145,9 @@ class _Writer:
         self._loops = 0
 
     def text(self) -> str:
-        """Jinja2 drops the line break behind a tag, unless the tag asks to keep it."""
+        """The written text. Jinja2 drops the line break after a tag, unless the tag asks to keep
+        it.
+        """
         found: list[str] = []
         for at, (part, is_tag) in enumerate(self._parts):
             following = self._parts[at + 1][0] if at + 1 < len(self._parts) else ""
@@ -163,7 +167,7 @@ class _Writer:
             self._parts.append((escaped, False))
 
     def body(self, nodes: Body, scope: _Scope) -> _Scope:
-        """Writes the nodes; a variable is known from its declaration on."""
+        """Writes the nodes. A variable is known from its declaration on."""
         for node in nodes:
             scope = self._node(node, scope)
         return scope
@@ -183,8 +187,8 @@ class _Writer:
     def _mark(
         self, node: Output | Assign | If | Range | Include | Unreadable, scope: _Scope, why: str
     ) -> None:
-        """A comment in the place of the action; what is inside a block stays, for the one who
-        mends it.
+        """Writes a comment in place of the action. The contents of a block stay, for whoever mends
+        it.
         """
         self.left.append(NotTranslated(scope.template, node.line, f"{{{{ {node.source} }}}}", why))
         self._comment(f"not translated: {{{{ {node.source} }}}}")
@@ -311,7 +315,7 @@ def _with_variables(scope: _Scope, more: dict[str, _Value]) -> _Scope:
 
 
 def _value(expr: Expr, scope: _Scope) -> _Value:
-    """Raises _Untranslatable."""
+    """The value of an expression. Raises _Untranslatable."""
     match expr:
         case Literal():
             return _literal(expr)
@@ -415,7 +419,7 @@ def _function(name: str, given: list[_Value]) -> _Value | None:
 
 
 def _piped(value: _Value) -> str:
-    """A value before a filter: filters bind more strongly than anything but themselves."""
+    """A value before a filter: filters bind more strongly than any operator."""
     return value.code if value.bare or " | " in value.code else f"({value.code})"
 
 
