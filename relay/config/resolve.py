@@ -192,7 +192,7 @@ def _check_last_resort(file: File, targets: dict[str, tuple[Target, ...]], repor
             all(matcher.op == "!=" for matcher in target.when) for target in found
         ):
             message = (
-                f'every chat of {quote(name)} is chosen by a label: one needs a"default", as '
+                f'every chat of {quote(name)} is chosen by a label: one needs a "default", as '
                 f"the last resort"
             )
             report.fault(loc, message)
