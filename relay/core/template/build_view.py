@@ -94,6 +94,8 @@ def one_line_each(alerts: tuple[AlertView, ...], ignores: Set[str]) -> tuple[Ale
     severity before it rose; equal ones in natural order. Alerts with only a brief entry stay as
     they are.
     """
+    if len(alerts) == 1:
+        return alerts
     leads: dict[frozenset[tuple[str, str]], AlertView] = {}
     for alert in alerts[:DETAILED]:
         key = thing(alert.labels, ignores)

@@ -58,6 +58,7 @@ _REPLIES: tuple[ReplyKind, ...] = ("joined", "raised", "repeated", "resolved", "
 _MOST_LINES = 10  # alerts of a built-in card on Discord, which cannot fold text
 _MOST_ALIKE = 4  # repetitions of a fault that end a check: a costly one would take too long
 _REPLY, _DIGEST = frozenset({"reply"}), frozenset({"digest"})
+_OF_CARD = frozenset(BLOCKS) - _REPLY - _DIGEST
 _TRIED = (ContextShape(99, 99, WHOLE), ContextShape(1, 2, 80))
 
 
@@ -328,7 +329,7 @@ def render(
     scene = TemplateContext(view, policy, kind)
     failed = ""
     try:
-        shows = _REPLY if part == "reply" else form.shows
+        shows = _REPLY if part == "reply" else form.shows & _OF_CARD
         parts = templates.parts(policy.template, policy.markup, shows)
         draws = draw_reply if part == "reply" else draw
 
