@@ -15,7 +15,7 @@ from relay.config.importing_chats import senders
 from relay.config.importing_routes import child, items, word
 from relay.config.yaml_tree import read as read_yaml
 from relay.platforms import PLATFORMS
-from relay.settings.load import read_files
+from relay.settings.load import load, read_files
 
 _MOST = 1 << 20  # bytes of a template
 CONFIG = "relay.yml"
@@ -60,6 +60,8 @@ def run(options: argparse.Namespace) -> int:
         complain(f"alert-relay: {problem}")
         return CANNOT
     complain(_left(imported, options.out))
+    if options.out is not None and (listed := _faulty_templates(options.out)):
+        complain(listed)
     return GOOD
 
 
@@ -115,6 +117,20 @@ def _made(imported: Imported, folder: Path | None) -> str:
         return ""
     names = [CONFIG, *(each.path for each in imported.files)]
     return "".join(f"Wrote {folder / name}\n" for name in names) + "\n"
+
+
+def _faulty_templates(folder: Path) -> str:
+    """What is wrong with the templates that were written, such as markup that never ends: the
+    platform refuses such a message from Alertmanager too.
+    """
+    _, faults = load(folder / CONFIG, "check")
+    found = [
+        each for each in faults if each.severity == "fault" and each.file != str(folder / CONFIG)
+    ]
+    if not found:
+        return ""
+    listed = "\n".join(map(render, found))
+    return f"\nTo be mended before {CONFIG} can be served ({len(found)}):\n{listed}"
 
 
 def _missing(imported: Imported) -> str:

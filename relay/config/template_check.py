@@ -26,17 +26,18 @@ def names(template_check: TemplateCheck) -> tuple[str, ...]:
 
 
 def check_results(template_check: TemplateCheck, wanted: Iterable[str]) -> Iterator[CheckResult]:
-    """Tries the wanted templates one by one, each in the markup of its uses; one that nobody uses
-    is plain text.
+    """Tries the wanted templates one by one, each in the markup of its uses. One that nobody uses
+    (such as that of an entry with a fault) is tried as plain text, without a word on its markup.
     """
     shared = template.shipped(dict(template_check.builtin))
     own = dict(template_check.own)
+    told = {name for name, _ in template_check.uses} & own.keys()
     for name in wanted:
         found, faults = template.compile({name: own[name]}) if name in own else (shared, ())
         templates = Templates(shared.by_name | found.by_name, shared.by_name)
         for markup in _markups(template_check, name) if name in templates.by_name else ():
             faults += check(templates, name, markup)
-            faults += warnings(templates, name, markup) if name in own else ()
+            faults += warnings(templates, name, markup) if name in told else ()
         yield CheckResult(name, tuple(dict.fromkeys(faults)))
 
 
