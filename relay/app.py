@@ -148,7 +148,7 @@ class App:
             self._post_notice, self._refusing, self._clock, self._emit, self.config
         )
         self._hooks = (*self._hooks, self._notices.on_event)
-        auth = self._door = self._auth()
+        auth = self._web_auth = self._auth()
         self._data_dir = None if options.storage_url else DataDir(options.storage_path)
         self._storage_name = str(self._data_dir.database) if self._data_dir else "PostgreSQL"
         self._shared = self._open_shared() if options.storage_url else None
@@ -502,7 +502,7 @@ class App:
             rules, faults = await self._loading.run(partial(self._load, path), LOAD_SECONDS)
         except TimeoutError:
             rules, faults = None, (too_slow(path),)
-        refused = await self._door.reload() if self._door else ""
+        refused = await self._web_auth.reload() if self._web_auth else ""
         if refused:
             rules, faults = None, (*faults, *map(of_web_config, refused.splitlines()))
         self._emit_all(loaded(rules, faults, why, self._clock()))
