@@ -280,7 +280,7 @@ class App:
         options = self.options
         if not options.console:
             return ()
-        console = Console(
+        self._console = Console(
             self._store,
             self._writer,
             self.config,
@@ -293,8 +293,7 @@ class App:
             on_loopback=is_loopback(options.console_host),
         )
         if options.console_port is None:
-            return console.answer, console.serves
-        self._console = console
+            return self._console.answer, self._console.serves
         return ()
 
     def _readiness(self) -> str:
@@ -326,7 +325,7 @@ class App:
         return address
 
     async def _open_console(self) -> None:
-        if self._console is None:
+        if self._console is None or self.options.console_port is None:
             return
         self._console_listener = Listener(self._console.handle, ConnectionLimits())
         host, port = self.options.console_host, self.options.console_port or 0
@@ -435,13 +434,15 @@ class App:
                 self._steady.jump(seconds)
 
     def warm_up(self) -> None:
-        """Makes ready what the first message would have to wait for. Takes some 50 ms of a
-        processor, in any thread.
+        """Makes ready what the first message, and the first page, would have to wait for. Takes
+        some 50 ms of a processor for each, in any thread.
         """
         config = self.config.current
         for target in config.routing.all_targets:
             with suppress(TemplateError):  # the built-in plain text goes out in its place
                 config.templates.parts(target.policy.template, target.policy.markup)
+        if self._console is not None:
+            self._console.warm_up()
 
     async def stop(self) -> None:
         """Not ready at once; requests under way are answered, API calls under way end, everything
