@@ -1,4 +1,6 @@
-"""`import`: a relay configuration from an alertmanager.yml, and what Alertmanager then needs."""
+"""`import`: makes a relay configuration from an alertmanager.yml, and says what Alertmanager then
+needs.
+"""
 
 import argparse
 import glob
@@ -36,8 +38,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(options: argparse.Namespace) -> int:
-    """Imports; status 1 when the file has faults or no chats, 2 when it cannot be read, or a file
-    of the result is there already.
+    """Imports. Status 1 if the file has faults or no chats, 2 if it cannot be read, or a file of
+    the result exists already.
     """
     path: Path = options.file
     try:
@@ -64,7 +66,7 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _templates(path: Path, data: bytes) -> dict[str, str]:
-    """The template files that an alertmanager.yml names, by their paths; those that are not here
+    """The template files that an alertmanager.yml names, by their paths. Files that are not there
     are looked for beside it.
     """
     source, _ = read_yaml(str(path), data)
@@ -80,7 +82,7 @@ def _templates(path: Path, data: bytes) -> dict[str, str]:
 
 
 def _written(imported: Imported, folder: Path) -> str:
-    """Writes all files; says why it cannot, and then has changed none that was there."""
+    """Writes all files. Returns why it cannot; then no existing file has changed."""
     files = (ImportedFile(CONFIG, imported.config, secret=False), *imported.files)
     there = [each.path for each in files if (folder / each.path).exists()]
     if there:
@@ -98,7 +100,7 @@ def _written(imported: Imported, folder: Path) -> str:
 
 
 def _left(imported: Imported, folder: Path | None) -> str:
-    """What the reader has to do."""
+    """What is left for the user to do."""
     listed = "\n".join(map(render, imported.losses)) or "Everything was converted."
     head = f"Not converted, or to be checked ({len(imported.losses)}):\n" if imported.losses else ""
     return (

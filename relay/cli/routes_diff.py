@@ -1,4 +1,4 @@
-"""`routes diff`: what a changed configuration would do to the alerts that came."""
+"""`routes diff`: what a changed configuration would do to stored alerts."""
 
 import argparse
 import json
@@ -23,11 +23,11 @@ from relay.core.routing.diff import (
     diff,
 )
 
-_MOST_NAMES = 5  # alert names of one receiver that are shown; JSON has them all
+_MOST_NAMES = 5  # alert names listed for one receiver; the JSON has all
 
 
 def run(options: argparse.Namespace) -> int:
-    """Compares; status 1 by `--fail-on`, or when a file is faulty, 2 when there is no file or no
+    """Compares. Status 1 by `--fail-on`, or if a file is faulty; 2 if there is no file or no
     payload.
     """
     if not options.new.is_file():

@@ -10,7 +10,7 @@ from relay.core.secret import Secret
 
 _PATH = re.compile(r"/api(?:/v[0-9]+)?/webhooks/([0-9]{1,20})/([A-Za-z0-9_-]{1,200})/?")
 _OTHER_FORM = re.compile(r"/api(?:/v[0-9]+)?/webhooks/[0-9]+/[A-Za-z0-9_-]+(/slack|/github)/?")
-# Forms of discord.com that people copy from older or test versions of the app.
+# Hosts in URLs that people copy from older or test versions of the app.
 _DISCORD = re.compile(r"(?:(?:www|ptb|canary)\.)?discord(?:app)?\.com")
 
 
@@ -25,7 +25,7 @@ class Webhook(Struct, frozen=True):
 
 
 def parse_webhook(text: str) -> Webhook:
-    """The webhook of a URL; its fault never shows the URL. Raises ValueError.
+    """The webhook of a URL. Raises ValueError, which never shows the URL.
 
     https, or http to this machine itself. https://discord.com/developers/docs/resources/webhook
     """

@@ -1,5 +1,5 @@
-"""Every answer of Telegram and what it comes to: the first row that fits decides; docs/errors.md
-shows the same table.
+"""Every answer of Telegram with its outcome. The first row that matches decides; docs/errors.md has
+the same table.
 
 The descriptions are those of telegram-bot-api/Client.cpp of tdlib/telegram-bot-api. They decide
 before the status, since the server turns some 403 into 400.

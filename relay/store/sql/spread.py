@@ -1,5 +1,5 @@
-"""Spreading: what a payload says of an alert is brought to the card on which the alert has its line
-in each chat, whichever group, route or receiver brings it, and its group's absent alerts to theirs.
+"""Spreading: brings each alert of a payload to the card on which it has its line in each chat,
+whichever group, route or receiver it came by, and the group's absent alerts to their cards.
 
 It happens after the payload is acknowledged, from the durable payload, in order of acceptance and
 before any lane folds it.
@@ -19,13 +19,14 @@ from relay.store.sql.database import Database
 from relay.store.sql.standing import Row, stand
 from relay.store.sql.unreadable import readable
 
-# Alerts and payloads spread in one transaction, so that others get the thread of the store.
+# Alerts and payloads spread in one transaction, so that others get the store's thread.
 _MOST_ALERTS = 500
 _MOST_PAYLOADS = 64
-# Seconds after its end for which a firing copy of an alert goes to the card that showed it: a copy
-# of another group, or of another replica, may come late.
+# Seconds after its end during which a firing copy of an alert goes to the card that showed it: a
+# copy from another group, or from another replica, may be late.
 _LATE = 45.0
-# Seconds after which a card looks where an alert went on that is no longer reported there.
+# Seconds after which a card looks for the card on which an alert fires that is no longer reported
+# there.
 _LOOK_LATER = 10.0
 _EMPTY = b"[]"
 _encode = msgspec.json.encode
@@ -50,8 +51,8 @@ class _Routed(NamedTuple):
 
 
 class _Home(NamedTuple):
-    """The card of a lane on which an alert has its line. `joined`: another alert that is the same
-    thing has it there.
+    """The card of a lane on which an alert has its line. `joined`: that is the line of another
+    alert that is the same thing.
     """
 
     row: Row
@@ -61,8 +62,9 @@ class _Home(NamedTuple):
 
 
 class _Payload(NamedTuple):
-    """A payload that is to be spread. `alerts` are empty where it cannot be read. `things` are
-    keys that were made of them (see `_thing`)."""
+    """A payload to be spread. `alerts` are empty if it cannot be read. `things` are the thing keys
+    computed so far (`_thing`).
+    """
 
     number: int
     at: float
@@ -75,8 +77,8 @@ class _Payload(NamedTuple):
 
 
 def spread(db: Database) -> bool:
-    """Spreads what was accepted since the last time, some of it where that is much, and says
-    whether all is done. `take_woken` has the lanes that have work by it.
+    """Spreads what was accepted since the last time, or part of it if that is much; returns whether
+    all is spread. `take_woken` returns the lanes that got work.
     """
     done = last_spread(db)
     if done == db.remembered.payload:
@@ -84,7 +86,7 @@ def spread(db: Database) -> bool:
     waiting = _waiting(db, done)
     if not waiting or not db.may_spread():
         return True
-    if last_spread(db) != done:  # while we waited for that
+    if last_spread(db) != done:  # another transaction did, while we waited for the lock
         done = last_spread(db)
         waiting = _waiting(db, done)
         if not waiting:
@@ -108,7 +110,7 @@ def spread(db: Database) -> bool:
 
 
 def _waiting(db: Database, done: int) -> list[tuple[int, float, int]]:
-    """Some payloads behind that number: their numbers, times, and whether no part is to follow."""
+    """Some payloads after that number: their numbers, times, and whether each is the last part."""
     return db.execute(
         "SELECT id, accepted_at, last FROM payload WHERE id > ? ORDER BY id LIMIT ?",
         (done, _MOST_PAYLOADS),
@@ -124,7 +126,7 @@ def last_spread(db: Database) -> int:
 
 
 def take_woken(db: Database) -> tuple[LaneKey, ...]:
-    """The lanes that have work by what was spread; each is given once."""
+    """The lanes that got work from spreading. Each is returned once."""
     woken = tuple(db.woken)
     db.woken.clear()
     return woken
@@ -166,7 +168,7 @@ def _spread(db: Database, payload: _Payload, routed: Sequence[_Routed]) -> tuple
         present |= {(row.lane, row.grp, row.fingerprint): row for row in rows}
         own = _row(each, payload.group)._replace(alerts=_encode(kept))
         if not kept and not _is_watched(db, own):
-            own, *rows = rows  # nothing is left of the delivery as it was: it becomes the first
+            own, *rows = rows  # nothing is left of the delivery as it was, so it becomes the first
         else:
             present[own.lane, own.grp, own.fingerprint] = own
         _change(db, each.seq, own)
@@ -183,7 +185,9 @@ def _spread(db: Database, payload: _Payload, routed: Sequence[_Routed]) -> tuple
 
 
 def _name(db: Database, payloads: Sequence[_Payload]) -> None:
-    """The payloads are found by the names of their alerts, and their sources were heard."""
+    """Records the names of the payloads' alerts, by which the history finds them, and that their
+    sources were heard.
+    """
     db.executemany(
         "INSERT INTO payload_name VALUES (?, ?) ON CONFLICT DO NOTHING",
         [
@@ -201,7 +205,7 @@ def _name(db: Database, payloads: Sequence[_Payload]) -> None:
 
 
 def _mark_bare(db: Database, payload: _Payload) -> None:
-    """No delivery came from the payload: it is kept for the history alone."""
+    """Marks a payload without deliveries, which is kept only for the history."""
     db.execute(
         "UPDATE payload SET bare = CASE WHEN length(body) > 1 THEN length(body) ELSE 1 END"
         " WHERE id = ? AND NOT EXISTS"
@@ -211,7 +215,7 @@ def _mark_bare(db: Database, payload: _Payload) -> None:
 
 
 def _routed(db: Database, payloads: Sequence[_Payload]) -> dict[int, list[_Routed]]:
-    """The deliveries that routes made of the payloads, which follow one another."""
+    """The deliveries that routes made of the payloads, which are consecutive."""
     groups = {payload.number: payload.group for payload in payloads}
     rows = db.execute(
         "SELECT payload, grp, lane, seq, receiver, owner, fingerprint, alerts, route, ignoring"
@@ -248,8 +252,8 @@ def _homes(db: Database, payload: _Payload) -> dict[tuple[str, int], _Home]:
 
 
 def _lines(db: Database, source: str, things: Sequence[str]) -> dict[tuple[str, int], _Home]:
-    """Where alerts that are one of these things have their lines, by thing and lane: one that
-    fires, or the one that ended last.
+    """Where alerts that are one of these things have their lines, by thing and lane: a firing one,
+    or else the one that ended last.
     """
     rows = db.execute(
         f"SELECT thing, {_COLUMNS} FROM json_each(?) AS wanted CROSS JOIN"  # noqa: S608 - ours
@@ -282,8 +286,8 @@ def _joined(
     routed: Sequence[_Routed],
     homes: Mapping[tuple[str, int], _Home],
 ) -> dict[tuple[str, int], _Home]:
-    """The lines of alerts that fire and have none, where another alert that is the same thing (see
-    `thing`) has one: one that fires, or that they go on with.
+    """Lines for firing alerts that have none, on which another alert that is the same thing
+    (`alert.thing`) has its line: it fires, or ended so lately that they go on with it.
     """
     things: dict[tuple[str, int], tuple[str, float]] = {}
     for each in routed:
@@ -308,7 +312,9 @@ def _joined(
 
 
 def _thing(payload: _Payload, index: int, ignoring: bytes | None) -> str:
-    """The key of what an alert of the payload is for a chat that ignores these labels."""
+    """The key of the thing that an alert of the payload is, for a chat that ignores these
+    labels.
+    """
     known = payload.things.get((index, ignoring))
     if known is None:
         ignores = frozenset(_ignoring(ignoring).labels) if ignoring else frozenset[str]()
@@ -342,7 +348,9 @@ def _parted(
 
 
 def _is_over(home: _Home, alert: Alert, at: float) -> bool:
-    """The alert fires, and the card that showed it last has shown its end for a while."""
+    """Whether the alert fires anew: the card that showed it last has shown its end for some
+    time.
+    """
     return (
         alert.status == "firing"
         and not home.fires
@@ -351,7 +359,7 @@ def _is_over(home: _Home, alert: Alert, at: float) -> bool:
 
 
 def _some(payload: _Payload, indexes: list[int]) -> bytes | None:
-    """Alerts of a payload as a delivery has them: none of them listed stands for all."""
+    """The alert indexes in the form of a delivery: None means all alerts of the payload."""
     return None if len(indexes) == len(payload.alerts) else _encode(indexes)
 
 
@@ -361,7 +369,7 @@ def _moved(
     moved: Mapping[_Card, list[int]],
     homes: Mapping[tuple[str, int], _Home],
 ) -> list[Row]:
-    """The deliveries in place of the one of a route, for the cards on which its alerts have their
+    """The deliveries that replace the one of a route, for the cards on which its alerts have their
     lines, under the policy of the route.
     """
     fallbacks = {_card(home.row): home.row.fallback_for for home in homes.values()}
@@ -396,8 +404,8 @@ def _change(db: Database, seq: int, row: Row) -> None:
 def _unrouted(
     payload: _Payload, routed: Sequence[_Routed], homes: Mapping[tuple[str, int], _Home]
 ) -> list[Row]:
-    """Deliveries for the cards of chats that no route leads to any more, on which alerts fire that
-    the payload ends.
+    """Deliveries for cards in chats that no route leads to any more, on which alerts fire that the
+    payload ends.
     """
     reached = {
         (payload.alerts[index].fingerprint, each.lane)
@@ -419,7 +427,7 @@ def _unrouted(
 
 
 def _watchers(db: Database, group: str, homes: Mapping[tuple[str, int], _Home]) -> dict[_Card, Row]:
-    """The cards that an absent alert of the group concerns, and those that stand in for cards on
+    """The cards that an absent alert of the group concerns, and the fallbacks' cards of those on
     which alerts of the payload have their lines.
     """
     others = {home.row.grp for home in homes.values()} - {group}
@@ -441,10 +449,10 @@ def _watchers(db: Database, group: str, homes: Mapping[tuple[str, int], _Home]) 
 def _absent(
     watchers: Mapping[_Card, Row], present: Mapping[_Card, Row], *, last: bool
 ) -> list[Row]:
-    """Deliveries for the watching cards that the payload does not reach by itself: a copy where the
-    card stands in for another lane, else, once the payload is whole, an empty one. Where that lane
-    is none of its receiver's any more (the receiver has another bot or chat now), what goes to the
-    receiver is copied.
+    """Deliveries for the watching cards that the payload does not reach otherwise: a copy for the
+    card of a fallback; for others, once the payload is complete, an empty one. If the fallback's
+    card is for a lane that its receiver no longer has (the receiver has another bot or chat now),
+    it gets a copy of what goes to the receiver.
     """
     owners = {(row.owner, row.grp, row.fingerprint): row for row in present.values()}
     rows: list[Row] = []
@@ -479,11 +487,11 @@ def _stand(
     present: Mapping[_Card, Row],
     homes: Mapping[tuple[str, int], _Home],
 ) -> None:
-    """Alerts that fire have their lines on these cards from now on, but for those whose line stands
-    as firing already.
+    """From now on firing alerts have their lines on these cards, except those that have a firing
+    line already.
     """
     rows = []
-    left: set[_Card] = set()  # cards that may show what goes on elsewhere from now on
+    left: set[_Card] = set()  # cards whose alerts now fire elsewhere, and which may say so
     for row in present.values():
         indexes = range(len(payload.alerts)) if row.alerts is None else _indexes(row.alerts)
         for index in indexes:
