@@ -132,7 +132,9 @@ class App:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._loading = OwnThread("load")
         self._leads = not options.storage_url
-        self._following = Loop("following the others failed", self._follow_others, self._emit)
+        self._following = Loop(
+            "following the other replicas failed", self._follow_others, self._emit
+        )
         self._reloading = asyncio.Lock()
         self._why_not_ready = "starting"
         self._metrics = metrics.Metrics()

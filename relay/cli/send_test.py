@@ -138,7 +138,7 @@ async def _test(
     outcome = platform.outcome(target.lane, step, await transport.send(request))
     error, remedy = _judged(outcome, target, platform)
     if rendered.failed and not error:
-        error = f"the template failed, the built-in plain text went out: {rendered.failed}"
+        error = f"the template failed, the built-in plain text was sent: {rendered.failed}"
         remedy = f"correct the template {policy.template}"
     return _tested(target, outcome, error, remedy)
 
