@@ -283,7 +283,7 @@ class App:
         options = self.options
         if not options.console:
             return ()
-        console = Console(
+        self._console = Console(
             self._store,
             self._writer,
             self.config,
@@ -296,8 +296,7 @@ class App:
             on_loopback=is_loopback(options.console_host),
         )
         if options.console_port is None:
-            return console.answer, console.serves
-        self._console = console
+            return self._console.answer, self._console.serves
         return ()
 
     def _readiness(self) -> str:
@@ -329,7 +328,7 @@ class App:
         return address
 
     async def _open_console(self) -> None:
-        if self._console is None:
+        if self._console is None or self.options.console_port is None:
             return
         self._console_listener = Listener(self._console.handle, ConnectionLimits())
         host, port = self.options.console_host, self.options.console_port or 0
@@ -442,13 +441,15 @@ class App:
                 self._steady.jump(seconds)
 
     def warm_up(self) -> None:
-        """Prepares what the first message would have to wait for. Takes about 50 ms of a processor,
-        in any thread.
+        """Prepares what the first message, and the first page, would have to wait for. Takes about
+        50 ms of a processor for each, in any thread.
         """
         config = self.config.current
         for target in config.routing.all_targets:
             with suppress(TemplateError):  # the built-in plain text is sent in its place
                 config.templates.parts(target.policy.template, target.policy.markup)
+        if self._console is not None:
+            self._console.warm_up()
 
     async def stop(self) -> None:
         """Stops: not ready at once; requests that have begun are answered, API calls that have

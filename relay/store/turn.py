@@ -11,7 +11,7 @@ from relay.core.action.marks import NO_MARKS
 from relay.core.active_config import ActiveConfig
 from relay.core.alert import GroupId, via
 from relay.core.bot.people import Subscription
-from relay.core.card import suspicion
+from relay.core.card import suspicion, withheld
 from relay.core.card.card import Card, Head, fires_anew, is_firing
 from relay.core.card.digest import DIGEST, is_old, share
 from relay.core.card.failures import hastened, name_of, owes_fallback, yields
@@ -434,15 +434,16 @@ class _Turn:
 
     def _goes_later(self, claim: Claim, card: Card, target: Target) -> float:
         """Until when a card that failed lets others go: while its lane pauses, while others have
-        something to do, or while half of a budget is used up. So does a card that has more in
-        common with failed ones than another waiting card. 0.0: it may go.
+        something to do, or while half of a budget is used up (but a digest, which tells what is
+        new). So does a card that has more in common with failed ones than another waiting card.
+        0.0: it may go.
         """
         state = claim.state
         if card.failures and state.down is None and state.retry_at > self._now:
             return state.retry_at
         name = name_of(card.group, card.fingerprint)
         fails = yields(card.failures, name, state, self._now) and (
-            claim.waiting > 1 or self._is_half_used(state, target)
+            claim.waiting > 1 or (card.group != DIGEST and self._is_half_used(state, target))
         )
         return self._now + _YIELDS if fails or self._is_suspected(state, card) else 0.0
 
@@ -481,7 +482,7 @@ class _Turn:
             urgent=claim.urgent,
             urgent_room=urgent_room,
             rank=claim.rank,
-            lines=claim.lines,
+            lines=withheld.applied(claim.lines, card, claim.state, self._now),
             digest=card if card.group == DIGEST else self._store.card(self._lane, DIGEST, ""),
             memory=self._memory(card),
             acting=self._config.acting,

@@ -95,16 +95,33 @@ class Head(Struct, frozen=True):
     state: int = 0
 
 
+class Withheld(Struct, frozen=True, omit_defaults=True):
+    """What a digest knows of its texts that do not pass, by checksums of their words: those that
+    the chat has `taken`; those `refused`, which failed twice by themselves and are not tried again
+    before `again_at` (Unix seconds), after so many `times`; those `doubted`, which failed once.
+    `passed`: the last call got through, so the next one tries `batch` of the other texts (0: all).
+    """
+
+    taken: tuple[int, ...] = ()
+    refused: tuple[int, ...] = ()
+    doubted: tuple[int, ...] = ()
+    passed: bool = False
+    batch: int = 0
+    again_at: float = 0.0
+    times: int = 0
+
+
 class Storm(Struct, frozen=True, omit_defaults=True):
     """What a digest remembers of its storm, Unix seconds: when more cards last waited than the chat
     takes, the same for urgent ones, when it last made a sound, and when it last let a card have a
-    message of its own.
+    message of its own; and what it withholds.
     """
 
     pressed_at: float = 0.0
     urgent_at: float = 0.0
     rung_at: float = 0.0
     followed_at: float = 0.0
+    withheld: Withheld | None = None
 
 
 class Card(Struct, frozen=True, omit_defaults=True):

@@ -41,7 +41,8 @@ class Line(Struct, frozen=True):
 
     The rest is not part of a stored line. `urgent`: one of its alerts is urgent. `own`: it has a
     message of its own. `spoken`: the digest speaks for it. `untold`: the digest still has to tell
-    its present state. `rung`: the digest made a sound since it became urgent.
+    its present state. `rung`: the digest made a sound since it became urgent. `left_out`: the
+    digest tells it without some of its texts; without its name it is only counted (`withheld`).
     """
 
     group: GroupId
@@ -60,17 +61,19 @@ class Line(Struct, frozen=True):
     spoken: bool = False
     untold: bool = False
     rung: bool = False
+    left_out: bool = False
 
 
 class Name(Struct, frozen=True):
     """All groups of one alert name and severity: their lines, the oldest first, and where the first
-    of them are.
+    of them are. `left_out`: the name is withheld.
     """
 
     name: str
     severity: str
     where: tuple[str, ...]
     lines: tuple[Line, ...]
+    left_out: bool = False
 
 
 class DigestView(Struct, frozen=True):
@@ -156,6 +159,7 @@ def _name(name: str, severity: str, same: Sequence[Line]) -> Name:
         severity,
         tuple(dict.fromkeys(each.where for each in ordered if each.where))[:_PLACES_KEPT],
         ordered,
+        left_out=not name and all(each.left_out for each in ordered),
     )
 
 
@@ -198,12 +202,18 @@ def plan(
     ring_at = _rings_at(digest, lines, policy, hours)
     if ring_at is not None and ring_at <= now:
         return Reply(digest.shown.message, "joined", silent=False)
-    if digest.shown.mark == now_mark:
-        return Wait(ring_at)
+    withheld = storm_of(digest).withheld
+    if digest.shown.mark == now_mark and (withheld is None or withheld.passed):
+        again_at = withheld.again_at if withheld and withheld.refused else None
+        return Wait(_earliest(ring_at, again_at))
     at = digest.shown.edited_at + _gap(EDIT_GAP, limits)
     if at <= now:
         return Edit(digest.shown.message)
-    return Wait(at if ring_at is None else min(at, ring_at))
+    return Wait(_earliest(at, ring_at))
+
+
+def _earliest(*times: float | None) -> float | None:
+    return min((at for at in times if at is not None), default=None)
 
 
 def _is_silent(lines: Sequence[Line], policy: Policy, hours: Hours) -> bool:

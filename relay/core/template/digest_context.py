@@ -69,7 +69,7 @@ class DigestContext:
         whole = {
             (name.name, name.severity) for row in self._rows(context_shape) for name in row.whole
         }
-        names = self.view.names[: context_shape.shown]
+        names = [name for name in self.view.names[: context_shape.shown] if not name.left_out]
         return tuple(
             line for name in names if (name.name, name.severity) not in whole for line in name.lines
         )
@@ -183,7 +183,8 @@ class DigestContext:
         )
 
     def _title(self, name: Name, limit: int) -> RichText:
-        title = telling.one_line(name.name) or self.reader.say("unnamed").text
+        unnamed = self.reader.say("left_out" if name.left_out else "unnamed").text
+        title = telling.one_line(name.name) or unnamed
         count = [RichText(f"×{len(name.lines)}")] if len(name.lines) > 1 else []
         return join(" ", [styled("bold", title[:limit]), *count])
 
@@ -213,6 +214,8 @@ class DigestContext:
 
 def _names_all(name: Name) -> bool:
     """Whether the name's row says where each of its groups is, or there is only one group."""
+    if name.left_out:
+        return False
     return len(name.lines) == 1 or len(name.lines) == len(name.where[:_PLACES])
 
 

@@ -26,6 +26,10 @@ CATALOGUE = MappingProxyType(
         "resolved": Text("resolved", "résolu"),
         "gone": Text("no longer reported", "n'est plus signalé"),
         "unnamed": Text("unnamed alert", "alerte sans nom"),
+        "left_out": Text(
+            "name left out: this chat does not take it",
+            "nom omis : cette discussion ne l'accepte pas",
+        ),
         "unknown_time": Text("unknown time", "heure inconnue"),
         "new": Text("new", "nouveau"),
         "reported_again": Text("reported again", "signalé de nouveau"),

@@ -7,10 +7,10 @@ from msgspec.structs import replace
 
 from relay.core.alert import GroupId
 from relay.core.budget import Block
-from relay.core.card import digest, suspicion
+from relay.core.card import digest, suspicion, withheld
 from relay.core.card.advance import Advanced, advance
 from relay.core.card.card import Card
-from relay.core.card.digest import DIGEST, QUIET
+from relay.core.card.digest import DIGEST, QUIET, Line
 from relay.core.card.failures import paused_until
 from relay.core.card.lane_state import LaneState
 from relay.core.card.outcome import (
@@ -101,12 +101,17 @@ def _finish_digest(
     lines, at = situation.lines, attempted.at
     advanced = _advanced(send, attempted, jitter, digest.mark(lines))
     card, over = advanced.card, advanced.shown and digest.is_over(lines)
-    if advanced.shown:
-        card = replace(card, waiting_since=None, closed_at=at if over else None)
     rang = _rang(send.step, attempted.outcome)
     if rang:
         card = replace(card, storm=replace(digest.storm_of(card), rung_at=at))
-    rests = over or (advanced.shown and not any(line.urgent for line in lines))
+    card = _withholding(card, lines, send.step, attempted, advanced.state)
+    known = digest.storm_of(card).withheld
+    if advanced.shown and known is not None and not known.refused and not over:
+        card = replace(card, waiting_since=send.card.waiting_since, doubt=send.card.doubt)
+    elif advanced.shown:
+        card = replace(card, waiting_since=None, closed_at=at if over else None)
+    urgent = any(line.urgent for line in lines)
+    rests = over or (advanced.shown and known is None and not urgent)
     return AttemptResult(
         lane=situation.target.lane,
         state=advanced.state,
@@ -121,6 +126,22 @@ def _finish_digest(
         rang=rang,
         also=_summary_due(situation) if situation.hours.quiet else (),
     )
+
+
+def _withholding(
+    card: Card, lines: Sequence[Line], step: Step, attempted: Attempted, state: LaneState
+) -> Card:
+    """The digest with what is known now of the texts that its chat does not take."""
+    storm = digest.storm_of(card)
+    told = digest.joined(lines) if isinstance(step, Reply) else lines
+    match attempted.outcome:
+        case Delivered():
+            known = withheld.passed(storm.withheld, lines, told)
+        case Unavailable() | Unknown(stopped=False) if card.failures is not None:
+            known = withheld.failed(storm.withheld, told, card.failures, state, attempted.at)
+        case _:
+            return card
+    return card if known == storm.withheld else replace(card, storm=replace(storm, withheld=known))
 
 
 def _rang(step: Step, outcome: Outcome) -> bool:

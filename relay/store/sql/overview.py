@@ -21,6 +21,15 @@ from relay.store.sql.unreadable import readable
 _lane_key = msgspec.json.Decoder(LaneKey).decode
 _lane_state = msgspec.json.Decoder(LaneState).decode
 _line = msgspec.json.Decoder(Line).decode
+
+
+class _Told(msgspec.Struct, frozen=True):
+    """Of a line only how severe it is: there may be many."""
+
+    severity: str = ""
+
+
+_told = msgspec.json.Decoder(_Told).decode
 _group = msgspec.json.Decoder(GroupId).decode
 _card = msgspec.json.Decoder(Card).decode
 _OWN = (text(DIGEST), text(QUIET))  # the lane's own cards
@@ -34,6 +43,7 @@ OPEN_CARDS = (
     " INDEXED BY card_open JOIN lane ON lane.id = card.lane"
     " WHERE firing = 1 AND card.id > ? AND card.grp NOT IN (?, ?) ORDER BY card.id LIMIT ?"
 )
+SEVERITIES = "SELECT line FROM card INDEXED BY card_open WHERE firing = 1 AND grp NOT IN (?, ?)"
 LAST_MESSAGE = (
     "SELECT ended_at FROM delivery WHERE lane = ?1 AND seq > (SELECT max(seq) FROM delivery"
     " WHERE lane = ?1) - ?2 AND settlement = 'delivered' ORDER BY seq DESC LIMIT 1"
@@ -95,8 +105,8 @@ def status(db: Database) -> StorageStatus:
     lanes = db.execute("SELECT id, key, state FROM lane ORDER BY key").fetchall()
     severities = Counter(
         line.severity or "none"
-        for (body,) in db.execute("SELECT line FROM card INDEXED BY card_open WHERE firing = 1")
-        if (line := readable(_line, body)) and line.group not in (DIGEST, QUIET)
+        for (body,) in db.execute(SEVERITIES, _OWN)
+        if (line := readable(_told, body))
     )
     return StorageStatus(
         config=last_config(db),
