@@ -1,5 +1,5 @@
-"""From any bytes to the requests of both platforms: what is no payload ends as a typed error, all
-else is told.
+"""From any bytes to the requests of both platforms: a body that is not a payload ends as a typed
+error, any other is told.
 """
 
 import json
