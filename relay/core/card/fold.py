@@ -25,6 +25,7 @@ from relay.core.card.severity import rank
 from relay.core.card.view import Change, Round
 from relay.core.routing.lane import Policy
 
+_NEWS = frozenset({"joined", "raised", "again"})  # replies about alerts that began to fire
 # Seconds for which a stale card stays open before it closes.
 STALE_CLOSES_AFTER = 6 * 3600.0
 # Alerts of a card whose labels and annotations are kept whole. A message shows fewer.
@@ -86,7 +87,7 @@ def fold(card: Card, arriving: Sequence[Arriving], policy: Policy) -> Folded:
         card = replace(
             card, head=head, heard_at=max(card.heard_at, delivery.accepted_at), folded_seq=seq
         )
-    card = replace(card, entries=_ordered(card.entries, policy))
+    card = _without_old_news(replace(card, entries=_ordered(card.entries, policy)))
     if is_settled(card):
         card = replace(card, waiting_since=None)
     if not card.entries:  # only absent alerts were told: there is nothing to show, now or later
@@ -144,7 +145,22 @@ def ripen(card: Card, policy: Policy, now: float) -> Card:
     )
     if revived:
         return _fire(ripened, card, revived, (), now, policy)
-    return _close(ripened, card, now, policy)
+    return _without_old_news(_close(ripened, card, now, policy))
+
+
+def _without_old_news(card: Card) -> Card:
+    """The card without replies that say that alerts began to fire which are over by now."""
+    if not any(reply.kind in _NEWS for reply in card.owed):
+        return card
+    firing = {entry.fingerprint for entry in card.entries if fires(entry)}
+    news = (
+        replace(reply, about=tuple(each for each in reply.about if each in firing))
+        if reply.kind in _NEWS
+        else reply
+        for reply in card.owed
+    )
+    owed = tuple(reply for reply in news if reply.about or reply.kind not in _NEWS)
+    return card if owed == card.owed else replace(card, owed=owed)
 
 
 def _is_accounted_for(card: Card) -> bool:
