@@ -17,7 +17,7 @@ from relay.core.card.card import (
     text,
 )
 from relay.core.card.entry import absent, continued, fires, goes_on, is_new_episode, reported
-from relay.core.card.rounds import change_of, close, fire, owe
+from relay.core.card.rounds import change_of, close, fire, owe, without_old_news
 from relay.core.routing.lane import Policy
 
 # Alertmanager notify/notify.go; '' is before 0.32.
@@ -71,7 +71,7 @@ def fold(card: Card, arriving: Sequence[Arriving], policy: Policy) -> Folded:
         card = replace(
             card, head=head, heard_at=max(card.heard_at, delivery.accepted_at), folded_seq=seq
         )
-    card = replace(card, entries=ordered(card.entries, policy))
+    card = without_old_news(replace(card, entries=ordered(card.entries, policy)))
     if is_settled(card):
         card = replace(card, waiting_since=None)
     if not card.entries:  # only absent alerts were told: there is nothing to show, now or later

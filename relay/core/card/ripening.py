@@ -8,7 +8,7 @@ from relay.core.card.brief_entries import ordered
 from relay.core.card.card import Card, Entry, is_firing, is_suppressed
 from relay.core.card.entry import fires, ripe
 from relay.core.card.entry import ripens_at as entry_ripens_at
-from relay.core.card.rounds import change_of, close, fire
+from relay.core.card.rounds import change_of, close, fire, without_old_news
 from relay.core.routing.lane import Policy
 
 # Seconds for which a stale card stays open before it closes.
@@ -45,7 +45,7 @@ def ripen(card: Card, policy: Policy, now: float) -> Card:
     )
     if revived:
         return fire(ripened, card, revived, (), now, policy)
-    return close(ripened, card, now, policy)
+    return without_old_news(close(ripened, card, now, policy))
 
 
 def _is_accounted_for(card: Card) -> bool:

@@ -13,6 +13,7 @@ from relay.core.card.view import Change, Round
 from relay.core.routing.lane import Policy
 
 _ROUNDS_KEPT = 20
+_NEWS = frozenset({"joined", "raised", "again"})  # replies about alerts that began to fire
 
 
 def owe(card: Card, owed: OwedReply, *, wanted: bool) -> Card:
@@ -30,6 +31,21 @@ def owe(card: Card, owed: OwedReply, *, wanted: bool) -> Card:
         card,
         owed=(*(r for r in card.owed if r.kind != owed.kind), OwedReply(owed.kind, about, since)),
     )
+
+
+def without_old_news(card: Card) -> Card:
+    """The card without replies that say that alerts began to fire which are over by now."""
+    if not any(reply.kind in _NEWS for reply in card.owed):
+        return card
+    firing = {entry.fingerprint for entry in card.entries if fires(entry)}
+    news = (
+        replace(reply, about=tuple(each for each in reply.about if each in firing))
+        if reply.kind in _NEWS
+        else reply
+        for reply in card.owed
+    )
+    owed = tuple(reply for reply in news if reply.about or reply.kind not in _NEWS)
+    return card if owed == card.owed else replace(card, owed=owed)
 
 
 def fire(
