@@ -67,6 +67,45 @@ async def test_nothing_acknowledged_is_lost_over_many_kills_while_calls_and_mess
     log.info("%d groups, repeated %s", len(load.acknowledged), repeated)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(180)
+async def test_an_outage_with_a_kill_loses_nothing_while_calls_and_messages_fail(
+    sandbox: Sandbox, tmp_path: Path
+) -> None:
+    """The README's figure of 200 alerts, an API that is away for four seconds and a SIGKILL, with
+    faults of messages and of each so-manieth call before, meanwhile and after.
+    """
+    async with processes(tmp_path) as running:
+        config, port = set_up_chats(sandbox, tmp_path), free_port()
+        for platform in ("telegram", "discord"):
+            for number in range(0, 200, 9):
+                sandbox.faults.add(platform, "*", "blocked", text=f"Gone{number:03}", count=3)
+            for kind, every in OFTEN:
+                sandbox.faults.add(platform, "*", kind, every=every)  # type: ignore[arg-type]
+        relay = await start_relay(running, config, port)
+        now = time.time()
+        for platform in ("telegram", "discord"):
+            sandbox.faults.add(platform, "*", "cut before", since=now, until=now + 4)
+        acknowledged: list[tuple[str, str]] = []
+        for number in range(200):
+            name, team = f"Gone{number:03}", ("one", "channel")[number % 2]
+            if await relay.post(payload(name, team)) == 200:
+                acknowledged.append((name, team))
+            if number == 120:
+                await relay.process.kill()
+                relay = await start_relay(running, config, port)
+        await asyncio.sleep(max(0.0, now + 20 - time.time()))
+        sandbox.faults.clear()
+        await until("everything is settled", relay.at_rest, within=120)
+        books = await relay.balance()
+    assert [(row.lost, row.dead, row.expired) for row in books.values()] == [(0, 0, 0)] * 3
+    said = {team: "".join(each.first for each in seen(sandbox, TEAMS[team]))
+            for team in ("one", "channel")}  # fmt: skip
+    assert len(acknowledged) == 200
+    assert [name for name, team in acknowledged if name not in said[team]] == []
+    log.info("200 groups, %d faults struck", len(sandbox.faults.struck))
+
+
 def critical(name: str, team: str) -> dict[str, object]:
     body = payload(name, team)
     body["alerts"][0]["labels"]["severity"] = "critical"  # type: ignore[index]
