@@ -1,6 +1,7 @@
 """The store of several replicas: one PostgreSQL database, a lease for each lane."""
 
 import secrets
+from collections import Counter
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,8 +16,9 @@ from relay.core.event import Event
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
 from relay.store.postgres.connection import connect, parsed
-from relay.store.postgres.database import NOW, PostgresDatabase, told_by
+from relay.store.postgres.database import PostgresDatabase, told_by
 from relay.store.postgres.migrate import migrate
+from relay.store.postgres.session import NOW
 from relay.store.protocol import Attempt, Begun, Denied, Kept, Lease, NewPayload, StoreError
 from relay.store.sql.budgets import lock
 from relay.store.sql.spread import spread
@@ -69,6 +71,7 @@ class PostgresStore(SqlStore):
         except psycopg.Error as error:
             raise StoreError(f"cannot open the storage: {told_by(error)}") from error
         super().__init__(self.server, emit)
+        self._spreading = partial(spread, self._db)
 
     def close(self) -> None:
         """Ends the use of the database, by all threads."""
@@ -79,7 +82,7 @@ class PostgresStore(SqlStore):
 
     def _result(self, job: Callable[[], object], *, durable: bool) -> object:
         try:
-            return self.server.transaction(job, partial(spread, self._db), durable=durable)
+            return self.server.transaction(job, self._spreading, durable=durable)
         except Exception as error:  # noqa: BLE001 - what a job raised is its result
             return error
 
@@ -132,7 +135,7 @@ class PostgresStore(SqlStore):
             " FROM unnest($1::bigint[], $2::bigint[]) AS told (lane, epoch)"
             " WHERE lease.lane = told.lane AND lease.epoch = told.epoch AND owner = $3"
             " RETURNING lease.lane",
-            (list(rows), [lease.epoch for lease in rows.values()], self.replica, self.ttl),
+            (tuple(rows), tuple(each.epoch for each in rows.values()), self.replica, self.ttl),
         )
         return tuple(rows[row] for (row,) in renewed.fetchall())
 
@@ -193,7 +196,11 @@ class PostgresStore(SqlStore):
         if not all(new.deliveries for new in payloads):
             self.server.alone()  # they are brought to lanes at once
             return super().accept(payloads)
+        known = self.server.remembered.rows
+        wanted = Counter(known.get(way.lane) for new in payloads for way in new.deliveries)
         with self.server.accepting():
+            if (numbers := {row: count for row, count in wanted.items() if row}) == wanted:
+                self.server.number(len(payloads), numbers)
             return super().accept(payloads)
 
     def begin(
@@ -203,7 +210,7 @@ class PostgresStore(SqlStore):
         self._held(lease)
         lock(self.server, [limit.key for limit in limits])
         if self._by_own_clock:
-            now = self.server.read_clock()
+            now = self.server.clock_of_budgets()
         return super().begin(lease, attempt, limits, now)
 
     def route_again(self, lease: Lease, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:

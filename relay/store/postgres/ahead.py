@@ -1,0 +1,212 @@
+"""What a transaction is about to read, by what earlier ones of its kind have read: it is asked for
+together with the first of it, so that one wait brings all.
+
+A guess is a statement with its parameters. Only a statement that is the same, before anything was
+written to a table of it, gets what a guess brought: a wrong guess costs the database some work, and
+changes nothing else.
+"""
+
+import re
+from collections import deque
+from collections.abc import Mapping, Sequence
+from functools import lru_cache
+from typing import NamedTuple
+
+from msgspec import Struct
+
+from relay.store.postgres.wire import Cells, Reply
+
+_READ = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
+_WRITE = re.compile(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+(\w+)")
+_REMEMBERED = 6  # transactions of a kind without it after which a read is no longer expected
+_SURE = 2  # transactions with it after which it is
+_MOST = 40  # reads that are asked for at once
+_SELDOM = 8  # transactions of which one is learned from while all goes as expected
+# Rows are locked in one order, and a clock is read when it is wanted: neither is asked for before.
+_NEVER = re.compile(r"FOR UPDATE OF|name = 'accepted' FOR UPDATE|clock_timestamp")
+_Params = tuple[Cells, ...]
+
+
+class Touched(NamedTuple):
+    """The tables of a statement, and whether it writes to the one that it names first."""
+
+    tables: frozenset[str]
+    writes: bool
+
+
+@lru_cache(maxsize=1000)
+def touched(sql: str) -> Touched:
+    """What the statement reads or writes."""
+    written = _WRITE.match(sql)
+    if written:
+        return Touched(frozenset((written[1],)), writes=True)
+    return Touched(frozenset(_READ.findall(sql)), writes=False)
+
+
+class _Source(NamedTuple):
+    """Where a parameter comes from: `name` is what is given; a `constant` follows on a time that is
+    given, or stands alone.
+    """
+
+    name: str
+    constant: Cells = None
+
+
+class _Guess(Struct):
+    """A read that followed on another one: in how many transactions, and how many may come without
+    it.
+    """
+
+    sql: str
+    sources: tuple[_Source, ...]
+    seen: int = 0
+    credit: int = _REMEMBERED
+    position: int = 0
+
+
+class _Step(NamedTuple):
+    """A statement of a transaction. `given` are how many values were known before it; `waited`: it
+    was not guessed.
+    """
+
+    sql: str
+    parameters: _Params
+    given: int
+    waited: bool
+
+
+class Habits:
+    """What transactions of each kind read behind each read that they waited for."""
+
+    def __init__(self) -> None:
+        self._fewest: dict[str, int] = {}
+        self._learned = 0
+        self._guesses: dict[tuple[str, str], dict[tuple[str, tuple[_Source, ...]], _Guess]] = {}
+
+    def guesses(self, kind: str, sql: str, given: Mapping[str, Cells]) -> list[tuple[str, _Params]]:
+        """What is expected behind this read."""
+        known = self._guesses.get((kind, sql))
+        if not known:
+            return []
+        found: list[tuple[str, _Params]] = []
+        for guess in sorted(known.values(), key=_position):
+            parameters = _filled(guess.sources, given) if guess.seen >= _SURE else None
+            if parameters is not None and (guess.sql, parameters) not in found:
+                found.append((guess.sql, parameters))
+        return found[:_MOST]
+
+    def learn(self, kind: str, steps: Sequence[_Step], given: Mapping[str, Cells]) -> None:
+        """Remembers how a transaction went."""
+        waited = sum(step.waited for step in steps)
+        fewest = self._fewest[kind] = min(waited, self._fewest.get(kind, waited))
+        self._learned += 1
+        if waited == fewest and self._learned % _SELDOM:
+            return
+        names = tuple(given.items())
+        for at, step in enumerate(steps):
+            if not step.waited:
+                continue
+            known = self._guesses.setdefault((kind, step.sql), {})
+            for guess in tuple(known.values()):
+                guess.credit -= 1
+            for position, (sql, sources) in enumerate(
+                _followed(steps[at + 1 :], names[: step.given])
+            ):
+                kept = known.setdefault((sql, sources), _Guess(sql, sources))
+                kept.seen, kept.credit, kept.position = kept.seen + 1, _REMEMBERED, position
+            for key in [key for key, guess in known.items() if guess.credit <= 0]:
+                del known[key]
+
+
+def _position(guess: _Guess) -> int:
+    return guess.position
+
+
+def _followed(
+    steps: Sequence[_Step], given: Sequence[tuple[str, Cells]]
+) -> list[tuple[str, tuple[_Source, ...]]]:
+    """The reads of these steps that no write before them changes."""
+    written: set[str] = set()
+    found: list[tuple[str, tuple[_Source, ...]]] = []
+    for step in steps:
+        tables, writes = touched(step.sql)
+        if writes:
+            written |= tables
+        elif not tables & written and not _NEVER.search(step.sql):
+            found.append((step.sql, tuple(_source(each, given) for each in step.parameters)))
+    return found
+
+
+def _source(told: Cells, given: Sequence[tuple[str, Cells]]) -> _Source:
+    for name, value in given:
+        if type(value) is type(told) and value == told:
+            return _Source(name)
+    if isinstance(told, float):
+        for name, value in given:
+            if isinstance(value, float) and value + (after := round(told - value, 3)) == told:
+                return _Source(name, after)
+    return _Source("", told)
+
+
+def _filled(sources: Sequence[_Source], given: Mapping[str, Cells]) -> _Params | None:
+    found: list[Cells] = []
+    for name, constant in sources:
+        if not name:
+            found.append(constant)
+            continue
+        value = given.get(name)
+        if value is None:
+            return None
+        follows = isinstance(constant, float) and isinstance(value, float)
+        found.append(value + constant if follows else value)
+    return tuple(found)
+
+
+class Ahead:
+    """What one transaction has asked for before it was wanted."""
+
+    def __init__(self, habits: Habits, kind: str, given: Mapping[str, Cells]) -> None:
+        """`given`: values by name that it begins with."""
+        self._habits = habits
+        self._kind = kind
+        self._given = dict(given)
+        self._steps: list[_Step] = []
+        self._asked: dict[tuple[str, _Params], deque[Reply]] = {}
+
+    def give(self, name: str, value: Cells) -> None:
+        """The value is known from now on."""
+        self._given.setdefault(name, value)
+
+    def forget(self) -> None:
+        """What was asked for before is no longer true."""
+        self._asked.clear()
+
+    def wrote(self, sql: str, parameters: Sequence[Cells], *, waited: bool = False) -> None:
+        """The statement was sent; what was asked for of its table is no longer true."""
+        tables = touched(sql).tables
+        self._steps.append(_Step(sql, tuple(parameters), len(self._given), waited))
+        for key in [key for key in self._asked if touched(key[0]).tables & tables]:
+            del self._asked[key]
+
+    def asked(self, sql: str, parameters: Sequence[Cells]) -> Reply | None:
+        """What a guess brings of this read."""
+        key = (sql, tuple(parameters))
+        replies = self._asked.get(key)
+        found = replies.popleft() if replies else None
+        self._steps.append(_Step(*key, len(self._given), waited=found is None))
+        return found
+
+    def guesses(self, sql: str, parameters: Sequence[Cells]) -> list[tuple[str, _Params]]:
+        """What to ask for beside this read, that nobody guessed."""
+        told = self._habits.guesses(self._kind, sql, self._given)
+        for at, value in enumerate(parameters):
+            self.give(f"{sql} {at}", value)
+        return [each for each in told if each not in self._asked]
+
+    def ask(self, guess: tuple[str, _Params], reply: Reply) -> None:
+        """The guess was sent."""
+        self._asked.setdefault(guess, deque()).append(reply)
+
+    def learn(self) -> None:
+        """The transaction went well."""
+        self._habits.learn(self._kind, self._steps, self._given)
