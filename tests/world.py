@@ -6,7 +6,7 @@ import weakref
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
+from typing import TypeVar, cast
 from urllib.parse import parse_qsl, urlsplit
 
 import msgspec
@@ -83,11 +83,10 @@ class AtOnce:
         return self._batch(job, durable=False)
 
     def _batch(self, job: Callable[[], T], *, durable: bool) -> T:
-        results: list[T] = []
-        (outcome,) = self._store.batch([lambda: results.append(job())], durable=durable)
-        if isinstance(outcome, Exception):
-            raise outcome
-        return results[-1]
+        (result,) = self._store.batch([job], durable=durable)
+        if isinstance(result, Exception):
+            raise result
+        return cast("T", result)
 
 
 class World:
@@ -167,8 +166,10 @@ class World:
             reply.status, {name.lower(): value for name, value in reply.headers.items()}, reply.body
         )
 
-    async def post(self, told: Notification) -> None:
-        """Alertmanager posts a notification; when this returns it was answered with 200."""
+    async def post(self, told: Notification, *, is_kept: bool = False) -> None:
+        """Alertmanager posts a notification; when this returns it was answered with 200. `is_kept`:
+        it need not be read again from the store.
+        """
         routed = deliveries(self.routing, told)
         last = told.part == told.parts - 1
         new_payload = NewPayload(
@@ -178,6 +179,7 @@ class World:
             routed.deliveries,
             last,
             discarded=routed.discarded,
+            notification=told if is_kept else None,
         )
         kept = await self.commit(partial(self.store.accept, [new_payload]))
         for lane in kept.lanes:

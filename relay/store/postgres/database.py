@@ -17,12 +17,14 @@ from typing import TypeVar
 
 import psycopg
 
+from relay.core.card.card import Card
 from relay.core.routing.lane import LaneKey, Platform
 from relay.store.postgres.connection import NOT_PREPARED, trouble
 from relay.store.postgres.dialect import translated
-from relay.store.postgres.kind import kind_of, lane_text
+from relay.store.postgres.kind import kind_of, lane_text, told_of
+from relay.store.postgres.pipelined import Cells, PipelinedConnection
+from relay.store.postgres.prefetch import PrefetchHistory
 from relay.store.postgres.session import CLOCK, LOCK, Session
-from relay.store.postgres.wire import Cells, Wire
 from relay.store.protocol import Fenced, Lease, StoreError
 from relay.store.sql.database import AcceptedNotifications, Remembered, Rows, Value
 
@@ -38,7 +40,8 @@ _PROGRESS = (
 _HOLD = (
     "SELECT lease.lane, coalesce(bell, 0),"
     " (SELECT value FROM progress WHERE name = 'accepted'),"
-    " (SELECT value FROM progress WHERE name = 'spread')"
+    " (SELECT value FROM progress WHERE name = 'spread'),"
+    " EXISTS (SELECT 1 FROM lane AS other WHERE attempts > 0 AND other.id != lane.id)"
     " FROM lane JOIN lease ON lease.lane = lane.id"
     " LEFT JOIN lane_work ON lane_work.lane = lane.id"
     " WHERE key = $1 AND owner = $2 AND epoch = $3 FOR UPDATE OF lease"
@@ -66,12 +69,15 @@ class PostgresDatabase:
         self._told = told
         self._prepares = True
         self.replica = replica
+        self._history = PrefetchHistory()
         self._local = threading.local()
         self._sessions: list[Session] = []
         self._first_writer = int(replica[:4], 16)
         self._rows: dict[LaneKey, int] = {}
         self._keys: dict[int, LaneKey] = {}
         self._bells: dict[int, int] = {}
+        self._accepted: dict[LaneKey | None, Mapping[str, Cells]] = {}  # the last of each lane here
+        self._last_accepted: LaneKey | None = None
         self._spread = 0  # up to which payload others had heard of it, when it was last read
 
     @property
@@ -83,7 +89,7 @@ class PostgresDatabase:
     def _session(self) -> Session:
         session: Session | None = getattr(self._local, "session", None)
         if session is None:
-            session = self._local.session = Session(self._told)
+            session = self._local.session = Session(self._told, self._history)
             self._sessions.append(session)
         return session
 
@@ -121,8 +127,8 @@ class PostgresDatabase:
 
     @property
     def lanes_may_fail(self) -> bool:
-        """Another process may know of one."""
-        return True
+        """Whether calls of another lane than the one that is held fail."""
+        return self._session.others_fail
 
     @lanes_may_fail.setter
     def lanes_may_fail(self, _: bool) -> None: ...
@@ -139,13 +145,25 @@ class PostgresDatabase:
             return
         self._before(sql)
         session = self._session
-        wire = self._wire()
+        connection = self._connected()
         if session.is_open:
-            session.run_each(wire, translated(sql), given)
+            session.run_each(connection, translated(sql), given)
             return
         for row in given:
-            wire.send(translated(sql), row)
-        wire.finish()
+            connection.send(translated(sql), row)
+        connection.finish()
+
+    def execute_each(self, sql: str, rows: Sequence[Sequence[Value]]) -> Sequence[Rows]:
+        """Runs a statement that reads once for each row, with one wait for all."""
+        return [self.execute(sql, row) for row in rows]
+
+    def prefetch(self, sql: str, rows: Sequence[Sequence[Value]]) -> None:
+        """The statement is going to read these: they are asked for with what is sent next."""
+        session = self._session
+        if session.is_open:
+            connection = self._connected()
+            for row in rows:
+                session.ask(connection, translated(sql), row)
 
     def _before(self, sql: str) -> None:
         session = self._session
@@ -155,19 +173,19 @@ class PostgresDatabase:
     def run(self, sql: str, parameters: Sequence[Cells] = ()) -> Rows:
         """Runs a statement in PostgreSQL's own SQL."""
         session = self._session
-        wire = self._wire()
+        connection = self._connected()
         if session.is_open:
-            return session.run(wire, sql, parameters)
-        reply = wire.send(sql, parameters)
+            return session.run(connection, sql, parameters)
+        reply = session.run_alone(connection, sql, parameters)
         try:
-            wire.finish()
+            connection.finish()
         except psycopg.Error as error:
             if not self._prepared_elsewhere(error):
                 raise
             return self.run(sql, parameters)
         return reply
 
-    def _wire(self) -> Wire:
+    def _connected(self) -> PipelinedConnection:
         """The connection, in the transaction that begins with its first statement."""
         session = self._session
         if not session.is_open:
@@ -187,7 +205,7 @@ class PostgresDatabase:
             session.wants_alone = True
             raise _AgainError
         session.mode = "alone"
-        self._wire().send(f"SELECT pg_advisory_xact_lock({_STORAGE})")
+        self._connected().send(f"SELECT pg_advisory_xact_lock({_STORAGE})")
         session.forget_reads()
         self._read_progress(self.run(_PROGRESS).fetchone())
 
@@ -196,6 +214,11 @@ class PostgresDatabase:
         remembered = session.remembered
         remembered.payload, remembered.spread = told
         self._spread = max(self._spread, remembered.spread)
+
+    def is_all_spread(self) -> bool:
+        """Whether no accepted payload is to be brought to lanes."""
+        accepted, spread = self.run(_PROGRESS).fetchone()
+        return bool(accepted == spread)
 
     def hold(self, lease: Lease) -> int:
         """The number of the lane, which nobody else works on until the end of this transaction.
@@ -206,11 +229,11 @@ class PostgresDatabase:
             return session.held[lease][0]
         if session.is_open and session.mode == "none":
             session.mode = "shared"
-            self._wire().send(f"SELECT pg_advisory_xact_lock_shared({_STORAGE})")
+            self._connected().send(f"SELECT pg_advisory_xact_lock_shared({_STORAGE})")
         found = self.run(_HOLD, (lane_text(lease.lane), self.replica, lease.epoch)).fetchone()
         if found is None:
             raise Fenced
-        lane, bell, accepted, spread = found
+        lane, bell, accepted, spread, session.others_fail = found
         if session.is_open:
             session.held[lease] = (lane, bell)
             if session.has_spread and accepted > spread:
@@ -227,6 +250,16 @@ class PostgresDatabase:
         if remembered.payload != remembered.spread:
             session.wants_spread = True
             raise _AgainError
+
+    def expect(self, card: Card) -> None:
+        """Statements may ask for what this card's are."""
+        for name, value in told_of(card).items():
+            self._session.give(name, value)
+
+    def has_accepted(self, lane: LaneKey, told: Mapping[str, Cells]) -> None:
+        """Something with these values came for the lane."""
+        self._accepted[lane] = told
+        self._last_accepted = lane
 
     @contextmanager
     def accepting(self) -> Iterator[None]:
@@ -276,8 +309,11 @@ class PostgresDatabase:
     def _once(self, job: Callable[[], T], *, durable: bool, alone: bool, has_spread: bool) -> T:
         session = self._session
         kind = kind_of(job, self._rows)
-        session.begin(kind, self._fresh(), durable=durable, has_spread=has_spread)
-        session.give("spread", self._spread)
+        if kind.single:
+            return self._single(job, durable=durable)
+        lane = kind.lease.lane if kind.lease else self._last_accepted
+        given = {"spread": self._spread, **self._accepted.get(lane, {})}
+        session.begin(kind, self._fresh(), given, durable=durable, has_spread=has_spread)
         try:
             if alone:
                 self.alone()
@@ -298,6 +334,17 @@ class PostgresDatabase:
             raise
         self._learn(session)
         return result
+
+    def _single(self, job: Callable[[], T], *, durable: bool) -> T:
+        """Each statement of the job is a transaction of its own."""
+        session = self._session
+        session.durable = durable
+        try:
+            return job()
+        except psycopg.Error as error:
+            raise self._meant(error, alone=False) from error
+        finally:
+            session.durable = True
 
     def _meant(self, error: psycopg.Error, *, alone: bool) -> Exception:
         if self._prepared_elsewhere(error):
@@ -325,6 +372,7 @@ class PostgresDatabase:
         ):
             if isinstance(seen, ChainMap):
                 known.update(seen.maps[0])
+        self._spread = max(self._spread, session.remembered.spread or 0)
         if not session.has_passed_over:  # else the bell rang for what this turn did not see
             self._bells.update(dict(session.held.values()))
 
@@ -417,7 +465,7 @@ class PostgresDatabase:
         session = self._session
         rows = self.run(LOCK, (tuple(keys),))
         if session.clock is None:
-            session.clock = self._wire().send(CLOCK)
+            session.clock = self._connected().send(CLOCK)
         return dict(rows.fetchall())
 
     def clock_of_budgets(self) -> float:

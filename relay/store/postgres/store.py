@@ -15,13 +15,24 @@ from relay.core.budget import Limit
 from relay.core.event import Event
 from relay.core.routing.lane import LaneKey
 from relay.core.routing.route import Delivery
+from relay.core.turn.change import CardChange
 from relay.store.postgres.connection import connect, parsed
 from relay.store.postgres.database import PostgresDatabase, told_by
+from relay.store.postgres.kind import told_of_way
 from relay.store.postgres.migrate import migrate
 from relay.store.postgres.session import NOW
-from relay.store.protocol import Attempt, Begun, Denied, Kept, Lease, NewPayload, StoreError
+from relay.store.protocol import (
+    Attempt,
+    Begun,
+    Denied,
+    Ended,
+    Kept,
+    Lease,
+    NewPayload,
+    StoreError,
+)
 from relay.store.sql.budgets import lock
-from relay.store.sql.spread import spread
+from relay.store.sql.spread import spread, take_woken
 from relay.store.sql.store import SqlStore
 
 _MOST_READY = 500  # lanes that are looked at together
@@ -85,6 +96,12 @@ class PostgresStore(SqlStore):
             return self.server.transaction(job, self._spreading, durable=durable)
         except Exception as error:  # noqa: BLE001 - what a job raised is its result
             return error
+
+    def spread(self) -> tuple[LaneKey, ...]:
+        if self.server.is_all_spread():
+            return take_woken(self._db)
+        self.server.alone()
+        return super().spread()
 
     def sync(self) -> None:
         """The log of what was committed before is written with the next synced commit."""
@@ -198,6 +215,9 @@ class PostgresStore(SqlStore):
             return super().accept(payloads)
         known = self.server.remembered.rows
         wanted = Counter(known.get(way.lane) for new in payloads for way in new.deliveries)
+        for new in payloads:
+            for way in new.deliveries:
+                self.server.has_accepted(way.lane, told_of_way(new, way))
         with self.server.accepting():
             if (numbers := {row: count for row, count in wanted.items() if row}) == wanted:
                 self.server.number(len(payloads), numbers)
@@ -212,6 +232,13 @@ class PostgresStore(SqlStore):
         if self._by_own_clock:
             now = self.server.clock_of_budgets()
         return super().begin(lease, attempt, limits, now)
+
+    def fold(
+        self, lease: Lease, changes: Sequence[CardChange], now: float | None = None
+    ) -> tuple[Ended, ...]:
+        for change in changes[-1:]:
+            self.server.expect(change.card)
+        return super().fold(lease, changes, now)
 
     def route_again(self, lease: Lease, seq: int, ways: Sequence[Delivery]) -> tuple[LaneKey, ...]:
         self._held(lease)
@@ -239,7 +266,7 @@ class PostgresStore(SqlStore):
 
     def wake_api(self, lease: Lease, since: float, now: float, pause: float) -> tuple[LaneKey, ...]:
         self._held(lease)
-        if self.server.run("SELECT 1 FROM lane WHERE attempts > 0 LIMIT 1").fetchone() is None:
+        if not self.server.lanes_may_fail:
             return ()
         self.server.alone()
         return super().wake_api(lease, since, now, pause)

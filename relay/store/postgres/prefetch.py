@@ -7,14 +7,15 @@ changes nothing else.
 """
 
 import re
-from collections import deque
+import threading
+from collections import Counter, deque
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import NamedTuple
 
 from msgspec import Struct
 
-from relay.store.postgres.wire import Cells, Reply
+from relay.store.postgres.pipelined import Cells, Reply
 
 _READ = re.compile(r"\b(?:FROM|JOIN)\s+(\w+)")
 _WRITE = re.compile(r"\s*(?:INSERT INTO|UPDATE|DELETE FROM)\s+(\w+)")
@@ -27,7 +28,7 @@ _NEVER = re.compile(r"FOR UPDATE OF|name = 'accepted' FOR UPDATE|clock_timestamp
 _Params = tuple[Cells, ...]
 
 
-class Touched(NamedTuple):
+class Tables(NamedTuple):
     """The tables of a statement, and whether it writes to the one that it names first."""
 
     tables: frozenset[str]
@@ -35,12 +36,21 @@ class Touched(NamedTuple):
 
 
 @lru_cache(maxsize=1000)
-def touched(sql: str) -> Touched:
+def touched(sql: str) -> Tables:
     """What the statement reads or writes."""
     written = _WRITE.match(sql)
     if written:
-        return Touched(frozenset((written[1],)), writes=True)
-    return Touched(frozenset(_READ.findall(sql)), writes=False)
+        return Tables(frozenset((written[1],)), writes=True)
+    return Tables(frozenset(_READ.findall(sql)), writes=False)
+
+
+@lru_cache(maxsize=10_000)
+def changes(write: str, read: str) -> bool:
+    """Whether the write may change what the read gives. What is done to deliveries that are folded
+    changes none that is not.
+    """
+    apart = "card IS NOT NULL" in write and "card IS NULL" in read
+    return bool(touched(write).tables & touched(read).tables) and not apart
 
 
 class _Source(NamedTuple):
@@ -50,6 +60,14 @@ class _Source(NamedTuple):
 
     name: str
     constant: Cells = None
+
+
+class _Key(NamedTuple):
+    """A read that followed on another one, for the nth time."""
+
+    sql: str
+    sources: tuple[_Source, ...]
+    nth: int
 
 
 class _Guess(Struct):
@@ -75,32 +93,38 @@ class _Step(NamedTuple):
     waited: bool
 
 
-class Habits:
-    """What transactions of each kind read behind each read that they waited for."""
+class PrefetchHistory:
+    """What transactions of each kind read behind each statement that they waited for. Threads may
+    share it.
+    """
 
     def __init__(self) -> None:
+        self._lock = threading.Lock()
         self._fewest: dict[str, int] = {}
-        self._learned = 0
-        self._guesses: dict[tuple[str, str], dict[tuple[str, tuple[_Source, ...]], _Guess]] = {}
+        self._times: Counter[str] = Counter()
+        self._guesses: dict[tuple[str, str], dict[_Key, _Guess]] = {}
 
     def guesses(self, kind: str, sql: str, given: Mapping[str, Cells]) -> list[tuple[str, _Params]]:
-        """What is expected behind this read."""
-        known = self._guesses.get((kind, sql))
-        if not known:
-            return []
+        """What is expected behind this statement."""
+        with self._lock:
+            known = sorted(self._guesses.get((kind, sql), {}).values(), key=_position)
         found: list[tuple[str, _Params]] = []
-        for guess in sorted(known.values(), key=_position):
+        for guess in known:
             parameters = _filled(guess.sources, given) if guess.seen >= _SURE else None
-            if parameters is not None and (guess.sql, parameters) not in found:
+            if parameters is not None:
                 found.append((guess.sql, parameters))
         return found[:_MOST]
 
     def learn(self, kind: str, steps: Sequence[_Step], given: Mapping[str, Cells]) -> None:
         """Remembers how a transaction went."""
+        with self._lock:
+            self._learn(kind, steps, given)
+
+    def _learn(self, kind: str, steps: Sequence[_Step], given: Mapping[str, Cells]) -> None:
         waited = sum(step.waited for step in steps)
         fewest = self._fewest[kind] = min(waited, self._fewest.get(kind, waited))
-        self._learned += 1
-        if waited == fewest and self._learned % _SELDOM:
+        self._times[kind] += 1
+        if waited == fewest and self._times[kind] > _SELDOM and self._times[kind] % _SELDOM:
             return
         names = tuple(given.items())
         for at, step in enumerate(steps):
@@ -109,10 +133,8 @@ class Habits:
             known = self._guesses.setdefault((kind, step.sql), {})
             for guess in tuple(known.values()):
                 guess.credit -= 1
-            for position, (sql, sources) in enumerate(
-                _followed(steps[at + 1 :], names[: step.given])
-            ):
-                kept = known.setdefault((sql, sources), _Guess(sql, sources))
+            for position, key in enumerate(_followed(steps[at + 1 :], names[: step.given])):
+                kept = known.setdefault(key, _Guess(key.sql, key.sources))
                 kept.seen, kept.credit, kept.position = kept.seen + 1, _REMEMBERED, position
             for key in [key for key, guess in known.items() if guess.credit <= 0]:
                 del known[key]
@@ -122,18 +144,18 @@ def _position(guess: _Guess) -> int:
     return guess.position
 
 
-def _followed(
-    steps: Sequence[_Step], given: Sequence[tuple[str, Cells]]
-) -> list[tuple[str, tuple[_Source, ...]]]:
+def _followed(steps: Sequence[_Step], given: Sequence[tuple[str, Cells]]) -> list[_Key]:
     """The reads of these steps that no write before them changes."""
-    written: set[str] = set()
-    found: list[tuple[str, tuple[_Source, ...]]] = []
+    written: list[str] = []
+    times: Counter[tuple[str, tuple[_Source, ...]]] = Counter()
+    found: list[_Key] = []
     for step in steps:
-        tables, writes = touched(step.sql)
-        if writes:
-            written |= tables
-        elif not tables & written and not _NEVER.search(step.sql):
-            found.append((step.sql, tuple(_source(each, given) for each in step.parameters)))
+        if touched(step.sql).writes:
+            written.append(step.sql)
+        elif not any(changes(each, step.sql) for each in written) and not _NEVER.search(step.sql):
+            read = (step.sql, tuple(_source(each, given) for each in step.parameters))
+            times[read] += 1
+            found.append(_Key(*read, times[read]))
     return found
 
 
@@ -157,17 +179,18 @@ def _filled(sources: Sequence[_Source], given: Mapping[str, Cells]) -> _Params |
         value = given.get(name)
         if value is None:
             return None
-        follows = isinstance(constant, float) and isinstance(value, float)
-        found.append(value + constant if follows else value)
+        if isinstance(constant, float) and isinstance(value, float):
+            value += constant
+        found.append(value)
     return tuple(found)
 
 
-class Ahead:
+class Prefetch:
     """What one transaction has asked for before it was wanted."""
 
-    def __init__(self, habits: Habits, kind: str, given: Mapping[str, Cells]) -> None:
+    def __init__(self, history: PrefetchHistory, kind: str, given: Mapping[str, Cells]) -> None:
         """`given`: values by name that it begins with."""
-        self._habits = habits
+        self._history = history
         self._kind = kind
         self._given = dict(given)
         self._steps: list[_Step] = []
@@ -183,9 +206,8 @@ class Ahead:
 
     def wrote(self, sql: str, parameters: Sequence[Cells], *, waited: bool = False) -> None:
         """The statement was sent; what was asked for of its table is no longer true."""
-        tables = touched(sql).tables
-        self._steps.append(_Step(sql, tuple(parameters), len(self._given), waited))
-        for key in [key for key in self._asked if touched(key[0]).tables & tables]:
+        self._stepped(sql, parameters, waited=waited)
+        for key in [key for key in self._asked if changes(sql, key[0])]:
             del self._asked[key]
 
     def asked(self, sql: str, parameters: Sequence[Cells]) -> Reply | None:
@@ -193,15 +215,23 @@ class Ahead:
         key = (sql, tuple(parameters))
         replies = self._asked.get(key)
         found = replies.popleft() if replies else None
-        self._steps.append(_Step(*key, len(self._given), waited=found is None))
+        self._stepped(sql, parameters, waited=found is None)
         return found
 
-    def guesses(self, sql: str, parameters: Sequence[Cells]) -> list[tuple[str, _Params]]:
-        """What to ask for beside this read, that nobody guessed."""
-        told = self._habits.guesses(self._kind, sql, self._given)
-        for at, value in enumerate(parameters):
-            self.give(f"{sql} {at}", value)
-        return [each for each in told if each not in self._asked]
+    def guesses(self, sql: str) -> list[tuple[str, _Params]]:
+        """What to ask for beside this statement, which is waited for."""
+        told = self._history.guesses(self._kind, sql, self._given)
+        return [each for each in told if not self.has_asked(each)]
+
+    def has_asked(self, guess: tuple[str, _Params]) -> bool:
+        """It was sent, and nobody had it yet."""
+        return bool(self._asked.get(guess))
+
+    def _stepped(self, sql: str, parameters: Sequence[Cells], *, waited: bool) -> None:
+        if waited:
+            for at, value in enumerate(parameters):
+                self.give(f"{sql} {at}", value)
+        self._steps.append(_Step(sql, tuple(parameters), len(self._given), waited))
 
     def ask(self, guess: tuple[str, _Params], reply: Reply) -> None:
         """The guess was sent."""
@@ -209,4 +239,4 @@ class Ahead:
 
     def learn(self) -> None:
         """The transaction went well."""
-        self._habits.learn(self._kind, self._steps, self._given)
+        self._history.learn(self._kind, self._steps, self._given)

@@ -46,10 +46,12 @@ _READERS: dict[int, Callable[[bytes], Any]] = {
 class Reply:
     """What a statement gives: its rows, once they were waited for."""
 
-    __slots__ = ("_at", "_error", "_rows", "_wait")
+    __slots__ = ("_at", "_error", "_rows", "_wait", "number")
 
-    def __init__(self, wait: Callable[["Reply"], None]) -> None:
+    def __init__(self, wait: Callable[["Reply"], None], number: int) -> None:
+        """`number`: of the statement."""
         self._wait = wait
+        self.number = number
         self._rows: list[tuple[Any, ...]] | None = None
         self._error: psycopg.Error | None = None
         self._at = 0
@@ -99,7 +101,7 @@ class _Sent(Struct):
     ends: bool = False
 
 
-class Wire:
+class PipelinedConnection:
     """The connection of one thread. `trips`: how often an answer was waited for."""
 
     def __init__(self, connection: "psycopg.Connection[Any]", *, prepares: bool) -> None:
@@ -112,6 +114,8 @@ class Wire:
         self._poll = select.poll()
         self._poll.register(self._socket, select.POLLIN)
         self._sent: deque[_Sent] = deque()
+        self._last = 0  # statement, by its number
+        self._asked_for = 0  # up to which the answers are on their way
         self._runs: dict[_Key, int] = {}
         self._prepared: dict[_Key, bytes] = {}
         self._error: psycopg.Error | None = None
@@ -133,7 +137,8 @@ class Wire:
 
     def send(self, sql: str, parameters: Sequence[Cells] = (), *, prepares: bool = True) -> Reply:
         """Sends one statement with the next that is waited for. Raises psycopg.Error."""
-        reply = Reply(self.wait)
+        self._last += 1
+        reply = Reply(self.wait, self._last)
         oids, values, formats = _encoded(parameters)
         key = (sql, oids)
         name = self._prepared.get(key)
@@ -189,10 +194,12 @@ class Wire:
         """Waits for this one; None: for all. Raises psycopg.Error if the connection is lost."""
         if not self._sent or (reply is not None and reply.is_there):
             return
-        self.trips += 1
-        if not self._sent[-1].ends:
-            self._libpq.send_flush_request()
-        self.push()
+        if (reply.number if reply else self._last) > self._asked_for:
+            if not self._sent[-1].ends:
+                self._libpq.send_flush_request()
+            self._asked_for = self._last
+            self.trips += 1
+            self.push()
         self._hear_all(reply)
 
     def _hear_all(self, reply: Reply | None) -> None:
