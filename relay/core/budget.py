@@ -2,6 +2,7 @@
 refuse any. Pure: rows and the time are arguments.
 """
 
+from bisect import bisect_right
 from collections.abc import Mapping
 
 from msgspec import Struct
@@ -56,15 +57,18 @@ def free_at(budget: Budget, limit: Limit, now: float) -> float:
     """The first moment, `now` or later, at which a call fits: after any block, with less than
     `count` in the window.
     """
-    used = [at for at in budget.used if at > now - limit.window]
-    if len(used) < limit.count:
+    if _used_since(budget, now - limit.window) < limit.count:
         return max(now, budget.blocked_until)
-    return max(now, budget.blocked_until, used[-limit.count] + limit.window)
+    return max(now, budget.blocked_until, budget.used[-limit.count] + limit.window)
+
+
+def _used_since(budget: Budget, since: float) -> int:
+    return len(budget.used) - bisect_right(budget.used, since)
 
 
 def room(budget: Budget, limit: Limit, now: float) -> int:
     """How many calls still fit into the window that ends now."""
-    return limit.count - sum(at > now - limit.window for at in budget.used)
+    return limit.count - _used_since(budget, now - limit.window)
 
 
 def room_within(budget: Budget, limit: Limit, now: float, seconds: float) -> float:
@@ -74,13 +78,12 @@ def room_within(budget: Budget, limit: Limit, now: float, seconds: float) -> flo
         return 0.0
     if left > limit.window:
         return limit.count * left / limit.window
-    used = sum(at > now + seconds - limit.window for at in budget.used)
-    return float(max(0, limit.count - used))
+    return float(max(0, limit.count - _used_since(budget, now + seconds - limit.window)))
 
 
 def take(budget: Budget, limit: Limit, now: float) -> Budget:
     """The budget after a call at `now`. Calls before the window are dropped."""
-    used = tuple(at for at in budget.used if at > now - limit.window)
+    used = budget.used[bisect_right(budget.used, now - limit.window) :]
     doubted = len(_resting(budget, now)) > 1
     return replace(budget, used=(*used, now), asked_at=now if doubted else 0.0)
 

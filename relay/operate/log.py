@@ -2,12 +2,14 @@
 secrets.
 """
 
+import asyncio
 import json
 import logging
 import re
 import sys
 import traceback
 from collections.abc import Iterable
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import lru_cache
 from pathlib import PurePath
@@ -74,7 +76,7 @@ def setup(level: Level, form: Form, stream: TextIO | None = None) -> None:
     """
     # No line says where it comes from, and each record would look for it.
     logging.logThreads = logging.logProcesses = logging.logMultiprocessing = False
-    handler = logging.StreamHandler(stream or sys.stderr)
+    handler = _Rounds(stream or sys.stderr)
     handler.setFormatter(_Line(form))
     root = logging.getLogger()
     root.handlers = [handler]
@@ -206,9 +208,7 @@ def _told_of_machine(event: StorageDamaged | StorageLost | ClockChanged) -> tupl
 
 def _fields(event: Event, *hidden: str) -> Pairs:
     """The event's own fields, without the hidden and the empty ones."""
-    fields = [
-        (name, getattr(event, name)) for name in event.__struct_fields__ if name not in hidden
-    ]
+    fields = [(name, getattr(event, name)) for name in _names(type(event), hidden)]
     return tuple(
         [
             (name, value if isinstance(value, int | float) else str(value))
@@ -216,6 +216,45 @@ def _fields(event: Event, *hidden: str) -> Pairs:
             if value != ""
         ]
     )
+
+
+@lru_cache(maxsize=256)
+def _names(kind: type[Event], hidden: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple(name for name in kind.__struct_fields__ if name not in hidden)
+
+
+class _Rounds(logging.StreamHandler[TextIO]):
+    """Writes the lines of one round of the event loop together, all others at once."""
+
+    def __init__(self, stream: TextIO) -> None:
+        super().__init__(stream)
+        self._lines: list[str] = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            self._lines.append(self.format(record) + self.terminator)
+        except Exception:  # noqa: BLE001 - as `StreamHandler` has it
+            self.handleError(record)
+        try:
+            loop = asyncio.get_running_loop()
+        except RuntimeError:
+            self._write(record)
+            return
+        if len(self._lines) == 1:
+            loop.call_soon(self._write, record)
+
+    def _write(self, record: logging.LogRecord) -> None:
+        try:
+            self.flush()
+        except Exception:  # noqa: BLE001 - likewise
+            self.handleError(record)
+
+    def flush(self) -> None:
+        with self.lock or nullcontext():
+            lines, self._lines = self._lines, []
+            if lines:
+                self.stream.write("".join(lines))
+            super().flush()
 
 
 class _Line(logging.Formatter):

@@ -243,7 +243,7 @@ def test_a_missing_fingerprint_is_made_of_the_labels() -> None:
     first, again, other = (
         only(labels=labels) for labels in ({"a": "1", "b": "2"}, {"b": "2", "a": "1"}, {"a": "1"})
     )
-    assert first.fingerprint == again.fingerprint == "120420d51be3bed6"
+    assert first.fingerprint == again.fingerprint == "f1b5248dc1213123"
     assert other.fingerprint != first.fingerprint
 
 
@@ -688,7 +688,7 @@ def test_the_state_depends_on_the_firing_alerts_not_on_order_starts_sender_or_re
 
 
 def test_the_state_is_the_same_in_every_run() -> None:
-    assert one(body(*numbered(2))).state == 1526209798395911395
+    assert one(body(*numbered(2))).state == 8678267256409639129
 
 
 @pytest.mark.parametrize("own", [DIGEST, QUIET, replace(NOTICES, group_key="notice/storage/x")])

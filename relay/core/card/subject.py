@@ -141,9 +141,28 @@ def subject(
     """The subject that all the alerts share. `group` are the labels by which their group is made;
     labels named by `ignores` make no difference.
     """
-    names = dict.fromkeys(one_line(alert.labels.get("alertname", "")) for alert in alerts)
     if not alerts:
         return Subject((), (), ())
+    if len(alerts) > 1:
+        return _shared(alerts, group or {}, ignores)
+    labels = alerts[0].labels
+    told = (tuple(labels.items()), tuple(group or ()), frozenset(ignores))
+    few = sum(map(len, labels)) + sum(map(len, labels.values())) <= _ALL_REMEMBERED
+    return _single(*told) if few else _single.__wrapped__(*told)
+
+
+@lru_cache(maxsize=512)  # a card is told several times
+def _single(
+    labels: tuple[tuple[str, str], ...], group: tuple[str, ...], ignores: frozenset[str]
+) -> Subject:
+    """The subject of one alert."""
+    return _shared((_Labelled(dict(labels)),), dict.fromkeys(group, ""), ignores)
+
+
+def _shared(
+    alerts: Sequence[Labelled], group: Mapping[str, str], ignores: Iterable[str]
+) -> Subject:
+    names = dict.fromkeys(one_line(alert.labels.get("alertname", "")) for alert in alerts)
     first = alerts[0].labels
     others = alerts[1:]
     common = {
@@ -153,7 +172,7 @@ def subject(
     }
     # What is the exporter's on one of them is so on all: a card has one kind of head.
     aside = frozenset[str]().union(*(scraped(alert.labels) for alert in alerts))
-    by = set(group or ()) if len(group or ()) <= _MOST_GROUPED else set()
+    by = set(group) if len(group) <= _MOST_GROUPED else set()
     made = _made(first, common - aside, set(ignores), by)
     if not made.values and len(alerts) == 1:
         made = _made(first, common, set(ignores), by)

@@ -90,6 +90,8 @@ def one_line_each(alerts: tuple[AlertView, ...], ignores: Set[str]) -> tuple[Ale
     """The alerts, those that are one thing (see `thing`) as one, which says what it was before its
     severity rose; equal ones in natural order. Those of which only a brief is kept stay as they
     are."""
+    if len(alerts) == 1:
+        return alerts
     leads: dict[frozenset[tuple[str, str]], AlertView] = {}
     for alert in alerts[:DETAILED]:
         key = thing(alert.labels, ignores)

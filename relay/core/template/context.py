@@ -2,8 +2,9 @@
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
-from functools import cache, cached_property
+from collections.abc import Callable, Iterable, Sequence
+from functools import cached_property, lru_cache
+from typing import ClassVar
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -73,7 +74,7 @@ class TemplateContext:
         self._alerts = self._brief if many else self._told(self._visible)
         self.in_full = 0 if many else MOST_SHOWN
         self.longest = 0
-        self._makers = self._names(reply or "")
+        self._reply = reply or ""
         self._made: dict[str, object] = {}
 
     @cached_property
@@ -81,7 +82,9 @@ class TemplateContext:
         """The alerts without lines for their own text."""
         return self._told(self._visible, brief=True)
 
-    def names(self, context_shape: ContextShape, uses: Set[str] | None = None) -> dict[str, object]:
+    def names(
+        self, context_shape: ContextShape, uses: frozenset[str] | None = None
+    ) -> dict[str, object]:
         """What a template can name, for that shape; of the names that no shape changes only those
         in `uses` (None: all).
         """
@@ -94,9 +97,9 @@ class TemplateContext:
         hidden = self._hidden(len(shown_alerts))
         alerts = Alerts(shown_alerts)
         alerts.more = int(hidden)
-        for name in self._makers.keys() if uses is None else self._makers.keys() & uses:
+        for name, maker in _makers(uses):
             if name not in self._made:
-                self._made[name] = self._makers[name]()
+                self._made[name] = maker(self)
         return {
             **self._made,
             "alerts": alerts,
@@ -246,71 +249,6 @@ class TemplateContext:
 
     def _word(self, key: str) -> str:
         return self.reader.say(key).text if key in ("firing", "resolved", "gone") else key
-
-    def _names(self, reply: str) -> Mapping[str, Callable[[], object]]:
-        """How each name comes to its value: most templates use few of them."""
-        view, reader = self.view, self.reader
-        alerts = self._told(self._about) if self._about else self._alerts
-        severity = next((alert.severity for alert in alerts if alert.status == "firing"), "")
-        mark = telling.mark(view.status, severity)
-        about = self._told(view.about[:_MOST_ABOUT])
-        about.more = len(view.about) - len(about)
-        return {
-            **self._payload(),
-            "change": lambda: view.change,
-            "reply": lambda: reply,
-            "about": lambda: about,
-            "mark": lambda: mark,
-            "color": lambda: telling.color(mark),
-            "severity": lambda: severity,
-            "state": lambda: (
-                severity if view.status == "firing" and severity else self._word(view.status)
-            ),
-            "name": self._name,
-            "was": lambda: about[0].was if reply == "raised" and about else "",
-            "who": lambda: list(self._subject.who),
-            "where": lambda: list(self._subject.where),
-            "rest": lambda: list(self._subject.rest),
-            "subject": lambda: self._subject_line(code=True),
-            "subject_plain": lambda: self._subject_line(code=False),
-            "count": self._count,
-            "named": lambda: self._named(code=True),
-            "named_plain": lambda: self._named(code=False),
-            "summary": lambda: linked(self._wrong.text, self.policy.link_rewrites),
-            "description": lambda: linked(self._wrong.more, self.policy.link_rewrites),
-            "excerpt": lambda: linked(self._excerpt(), self.policy.link_rewrites),
-            "figure": lambda: self._wrong.figure if len(self._about or view.alerts) == 1 else "",
-            "facts": self._facts,
-            "memory": self._memory,
-            "counts": self._counts,
-            "links": lambda: self.links,
-            "since": lambda: reader.time(view.since),
-            "until": lambda: reader.time(view.until or 0.0),
-            "age": lambda: reader.age(view.since, view.until),
-            "now": lambda: reader.time(view.now),
-            "again": self._again,
-            "over": self._over,
-            "late": lambda: lateness(view.late, reader),
-            "notes": lambda: self.notes,
-            "t": lambda: self._say,
-        }
-
-    def _payload(self) -> dict[str, Callable[[], object]]:
-        """The names of the payload, and Alertmanager's spellings of them."""
-        view = self.view
-        makers: dict[str, Callable[[], object]] = {
-            "receiver": lambda: view.receiver,
-            "status": lambda: view.status,
-            "group_labels": lambda: Labels(view.group_labels),
-            "common_labels": lambda: Labels(view.common_labels),
-            "common_annotations": lambda: Labels(view.common_annotations),
-            "route_labels": lambda: Labels(view.route_labels),
-            "external_url": lambda: view.external_url,
-            "notification_reason": lambda: view.notification_reason,
-            "truncated_alerts": lambda: view.truncated_alerts,
-            "group_key": lambda: view.group_key,
-        }
-        return makers | {_alias(name): maker for name, maker in makers.items()}
 
     def _say(self, key: str, n: int | None = None, **values: object) -> RichText:
         """A text of the catalogue: `t("since", start=alert.starts_at, age=alert.age)`."""
@@ -529,6 +467,104 @@ class TemplateContext:
             for each in found[:_MOST_MALFORMED]
         ]
 
+    @cached_property
+    def _severity(self) -> str:
+        """The severity of the first alert that fires; empty when none does."""
+        alerts = self._told(self._about) if self._about else self._alerts
+        return next((alert.severity for alert in alerts if alert.status == "firing"), "")
+
+    @cached_property
+    def _mark(self) -> str:
+        return telling.mark(self.view.status, self._severity)
+
+    @cached_property
+    def _told_about_some(self) -> Alerts:
+        about = self._told(self.view.about[:_MOST_ABOUT])
+        about.more = len(self.view.about) - len(about)
+        return about
+
+    def _state(self) -> str:
+        firing = self.view.status == "firing" and self._severity
+        return firing or self._word(self.view.status)
+
+    def _was(self) -> str:
+        return self._told_about_some[0].was if self._reply == "raised" and self.view.about else ""
+
+    def _linked(self, text: str) -> RichText | str:
+        return linked(text, self.policy.link_rewrites)
+
+    def _figure(self) -> str:
+        return self._wrong.figure if len(self._about or self.view.alerts) == 1 else ""
+
+    # How each name comes to its value: most templates use few of them.
+    MAKERS: ClassVar[dict[str, Callable[["TemplateContext"], object]]] = {
+        "receiver": lambda self: self.view.receiver,
+        "status": lambda self: self.view.status,
+        "group_labels": lambda self: Labels(self.view.group_labels),
+        "common_labels": lambda self: Labels(self.view.common_labels),
+        "common_annotations": lambda self: Labels(self.view.common_annotations),
+        "route_labels": lambda self: Labels(self.view.route_labels),
+        "external_url": lambda self: self.view.external_url,
+        "notification_reason": lambda self: self.view.notification_reason,
+        "truncated_alerts": lambda self: self.view.truncated_alerts,
+        "group_key": lambda self: self.view.group_key,
+        "change": lambda self: self.view.change,
+        "reply": lambda self: self._reply,
+        "about": lambda self: self._told_about_some,
+        "mark": lambda self: self._mark,
+        "color": lambda self: telling.color(self._mark),
+        "severity": lambda self: self._severity,
+        "state": _state,
+        "name": _name,
+        "was": _was,
+        "who": lambda self: list(self._subject.who),
+        "where": lambda self: list(self._subject.where),
+        "rest": lambda self: list(self._subject.rest),
+        "subject": lambda self: self._subject_line(code=True),
+        "subject_plain": lambda self: self._subject_line(code=False),
+        "count": _count,
+        "named": lambda self: self._named(code=True),
+        "named_plain": lambda self: self._named(code=False),
+        "summary": lambda self: self._linked(self._wrong.text),
+        "description": lambda self: self._linked(self._wrong.more),
+        "excerpt": lambda self: self._linked(self._excerpt()),
+        "figure": _figure,
+        "facts": _facts,
+        "memory": _memory,
+        "counts": _counts,
+        "links": lambda self: self.links,
+        "since": lambda self: self.reader.time(self.view.since),
+        "until": lambda self: self.reader.time(self.view.until or 0.0),
+        "age": lambda self: self.reader.age(self.view.since, self.view.until),
+        "now": lambda self: self.reader.time(self.view.now),
+        "again": _again,
+        "over": _over,
+        "late": lambda self: lateness(self.view.late, self.reader),
+        "notes": lambda self: self.notes,
+        "t": lambda self: self._say,
+    }
+
+
+_PAYLOAD = (
+    "receiver", "status", "group_labels", "common_labels", "common_annotations", "route_labels",
+    "external_url", "notification_reason", "truncated_alerts", "group_key",
+)  # fmt: skip
+_MAKERS = TemplateContext.MAKERS | {
+    # Alertmanager's spelling: `external_url` is `ExternalURL`.
+    "".join(word.capitalize() for word in name.split("_")).replace("Url", "URL"): (
+        TemplateContext.MAKERS[name]
+    )
+    for name in _PAYLOAD
+}
+
+
+@lru_cache(maxsize=64)
+def _makers(
+    uses: frozenset[str] | None,
+) -> tuple[tuple[str, Callable[[TemplateContext], object]], ...]:
+    """How the names that a template uses are made; None: all names."""
+    return tuple((name, maker) for name, maker in _MAKERS.items() if uses is None or name in uses)
+
 
 def _said_in(label: str, text: str) -> bool:
     """The value of `name=value` stands in the text, where a reader finds it as well."""
@@ -550,9 +586,3 @@ def lateness(late: Late | None, reader: Reader) -> RichText | str:
     start, end = reader.time(late.since).rich(), reader.time(late.until).rich()
     age = str(reader.duration(late.seconds))
     return reader.say(late.why, late.per_minute, age=age, start=start, end=end)
-
-
-@cache
-def _alias(name: str) -> str:
-    """Alertmanager's spelling: `external_url` is `ExternalURL`."""
-    return "".join(word.capitalize() for word in name.split("_")).replace("Url", "URL")

@@ -24,6 +24,8 @@ def made(value: object) -> int:
     """Steps for having made the value. What is in a list was there before."""
     if type(value) is str:
         return len(value) // _MADE
+    if type(value) is RichText:
+        return _bulk(value) // _MADE
     if isinstance(value, Sized) and not isinstance(value, (str, range)):
         return len(value)
     return _bulk(value) // _MADE

@@ -118,6 +118,9 @@ class Run:
         if type(value) is str and len(value) <= self.limit and value.isprintable():
             self.longest = max(self.longest, len(value))
             return value if value.isascii() else clean(value)
+        if type(value) is RichText and len(value.text) <= self.limit:
+            self.longest = max(self.longest, len(value.text))
+            return value
         text = shown(value[: 2 * self.limit] if isinstance(value, str) else value)
         size = max(price.size(value), price.size(text))
         self.longest = max(self.longest, size)

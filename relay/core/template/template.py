@@ -58,6 +58,7 @@ _REPLIES: tuple[ReplyKind, ...] = ("joined", "raised", "repeated", "resolved", "
 _MOST_LINES = 10  # alerts of a built-in card on Discord, which folds nothing
 _MOST_ALIKE = 4  # times the same fault on the samples is enough; a costly one would go on for long
 _REPLY, _DIGEST = frozenset({"reply"}), frozenset({"digest"})
+_OF_CARD = frozenset(BLOCKS) - _REPLY - _DIGEST
 _TRIED = (ContextShape(99, 99, WHOLE), ContextShape(1, 2, 80))
 
 
@@ -324,7 +325,7 @@ def render(
     scene = TemplateContext(view, policy, kind)
     failed = ""
     try:
-        shows = _REPLY if part == "reply" else form.shows
+        shows = _REPLY if part == "reply" else form.shows & _OF_CARD
         parts = templates.parts(policy.template, policy.markup, shows)
         draws = draw_reply if part == "reply" else draw
 

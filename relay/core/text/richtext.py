@@ -153,6 +153,9 @@ def normalise(rich: RichText) -> RichText:
     size = len(rich.text)
     if len(rich.spans) <= 1 and all(0 <= s.start < s.end <= size for s in rich.spans):
         return rich
+    ordered = sorted(rich.spans, key=_place)
+    if _is_normal(ordered, size):
+        return RichText(rich.text, tuple(ordered))
     heap = [
         (s.start, -s.end, order, s)
         for order, s in enumerate(rich.spans)
@@ -170,6 +173,31 @@ def normalise(rich: RichText) -> RichText:
     return RichText(
         rich.text, tuple(Span(n.span.kind, n.start, n.end, n.span.value) for n in tree.nodes)
     )
+
+
+def _place(span: Span) -> tuple[int, int]:
+    return (span.start, -span.end)
+
+
+def _is_normal(ordered: Sequence[Span], size: int) -> bool:
+    """Whether spans in order are as `normalise` leaves them, as most are."""
+    within: list[Span] = []
+    ended: set[tuple[int, Kind, str]] = set()
+    for span in ordered:
+        kind, start, end = span.kind, span.start, span.end
+        while within and within[-1].end <= start:
+            within.pop()
+        if not 0 <= start < end <= size or (within and end > within[-1].end):
+            return False
+        family = _FAMILY.get(kind, kind)
+        for outer in within:
+            if _FAMILY.get(outer.kind, outer.kind) == family:
+                return False
+        if (start, kind, span.value) in ended and kind in _INLINE:
+            return False
+        ended.add((end, kind, span.value))
+        within.append(span)
+    return True
 
 
 class _Node:

@@ -271,11 +271,13 @@ def _plain_units(rich: RichText) -> int:
 def _written(message: Message, *, plain: bool) -> tuple[str, tuple[Entity, ...]]:
     if plain:
         return write_plain(shorten(_shown(message), MOST_UNITS, _plain_units)), ()
-    return write(_shown(squeeze(message)))
+    shown = _shown(message)
+    return write(shown if _units(shown) <= MOST_UNITS else _shown(squeeze(message)))
 
 
 def _shown(message: Message) -> RichText:
-    return concat([_body(message), _mentions(message)])
+    body = _body(message)
+    return concat([body, _mentions(message)]) if message.mentions else body
 
 
 def _body(message: Message) -> RichText:
