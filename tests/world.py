@@ -3,7 +3,8 @@ in-process, no sleeping.
 """
 
 import weakref
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import TypeVar, cast
@@ -28,7 +29,7 @@ from relay.sandbox.discord import Discord
 from relay.sandbox.faults import Faults
 from relay.sandbox.reply import Reply
 from relay.sandbox.telegram import Telegram
-from relay.store.protocol import NewPayload, Store
+from relay.store.protocol import Lease, NewPayload, Store
 from relay.store.sqlite.store import SqliteStore
 from tests.build import POLICY, T0, target
 from tests.sandbox import telegram_parser
@@ -55,6 +56,15 @@ def templates() -> template.Templates:
 
 
 TEMPLATES = templates()
+_make: list[Callable[[], Store]] = [lambda: SqliteStore(":memory:")]
+
+
+@contextmanager
+def stores(make: Callable[[], Store]) -> Iterator[None]:
+    """Meanwhile new worlds have such stores."""
+    _make.append(make)
+    yield
+    _make.pop()
 
 
 def telegram_target(lane: LaneKey = GROUP_CHAT, policy: Policy = POLICY) -> Target:
@@ -116,8 +126,9 @@ class World:
         self.now = T0
         self.events: list[Event] = []
         self.wakes: dict[LaneKey, float] = {}
+        self.leases: dict[LaneKey, Lease] = {}
         self.dying = False
-        self.store = store or SqliteStore(":memory:")
+        self.store = store or _make[-1]()
         weakref.finalize(self, self.store.close)
         self.config = CurrentConfig(
             ActiveConfig(
@@ -186,10 +197,12 @@ class World:
             self.wakes[lane] = self.now
 
     async def turn(self, lane: LaneKey) -> Next:
-        """A turn of the lane by whoever takes it."""
-        lease = await self.commit(partial(self.store.take, lane))
-        assert lease is not None
-        return await self.pipeline.turn(lease)
+        """A turn of the lane, which is this process's from its first one on."""
+        if lane not in self.leases:
+            lease = await self.commit(partial(self.store.take, lane))
+            assert lease is not None
+            self.leases[lane] = lease
+        return await self.pipeline.turn(self.leases[lane])
 
     async def run(self, until: float) -> None:
         """Lets time pass to `until` seconds after the beginning, giving lanes their turns when they
@@ -224,7 +237,7 @@ class World:
 
     async def restart(self) -> None:
         """What a new process does first: see what the clock is, and ask for the wakes."""
-        self.wakes, self.dying = {}, False
+        self.wakes, self.leases, self.dying = {}, {}, False
         self.pipeline = self._begun()
         await self.commit(partial(self.store.move_times_back, self.now))
         for lane, at in await self.commit(self.store.wakes):

@@ -54,10 +54,12 @@ SETTLE_AGAIN = 1.0  # seconds between tries to keep what a platform has already 
 
 class Next(Struct, frozen=True):
     """When a lane's next turn is due: a moment not after now means at once, None that nothing is to
-    come. `wake` are other lanes that have work since this turn."""
+    come. `wake` are other lanes that have work since this turn. `leaves`: until then the lane is
+    for a process with a newer configuration."""
 
     until: float | None
     wake: tuple[LaneKey, ...] = ()
+    leaves: bool = False
 
 
 class _Result(Struct, frozen=True):
@@ -143,7 +145,8 @@ class Pipeline:
             until = await self._guarded(lease, turn.next, turn.situation, config)
             until = until if turn.hand_over_at is None else min(until, turn.hand_over_at)
             return Next(until, turn.woken)
-        return Next(None if isinstance(turn.next, Send) else turn.next.until, turn.woken)
+        due = None if isinstance(turn.next, Send) else turn.next.until
+        return Next(due, turn.woken, turn.leaves)
 
     def _kept(self, lease: Lease) -> _Result | None:
         """The result of the last call, unless somebody else had the lane since."""

@@ -119,6 +119,22 @@ async def test_what_a_replica_leaves_another_takes_over(
     first.process.signal(signal.SIGCONT)
 
 
+async def test_an_older_configuration_lets_a_newer_one_have_the_chat_it_holds(
+    postgres: Databases, sandbox: Sandbox, running: Processes, tmp_path: Path
+) -> None:
+    config, url = set_up_chats(sandbox, tmp_path), postgres.fresh()
+    first = await replica(running, config, url)
+    sandbox.faults.add("telegram", "*", "slow", seconds=0.3)
+    await post([first], range(0, 90, 3))
+    await until("it has begun", lambda: bool(sandbox.telegram.transcript(ONE)))
+    newer = config.with_name("newer.yml")
+    newer.write_text(config.read_text() + "  - name: spare\n")
+    second = await replica(running, newer, url)
+    assert await second.post(payload("Alert999", "one")) == 200
+    sandbox.faults.clear()
+    await until("all are told", lambda: not untold(sandbox, [*range(0, 90, 3), 999]))
+
+
 async def verb(running: Processes, *arguments: str, blocked: str = "") -> tuple[int, str]:
     """Runs a verb on the database; its status and what it printed. `blocked`: a module that is not
     installed.

@@ -314,6 +314,7 @@ class PostgresDatabase:
         lane = kind.lease.lane if kind.lease else self._last_accepted
         given = {"spread": self._spread, **self._accepted.get(lane, {})}
         session.begin(kind, self._fresh(), given, durable=durable, has_spread=has_spread)
+        woken = dict(session.woken)
         try:
             if alone:
                 self.alone()
@@ -326,6 +327,7 @@ class PostgresDatabase:
             session.commit()
         except BaseException as error:
             cause = session.failed or error
+            session.woken |= woken  # whoever was told of them forgot it
             session.give_up()
             if isinstance(cause, psycopg.Error):
                 raise self._meant(cause, alone=alone) from error

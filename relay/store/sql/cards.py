@@ -28,7 +28,7 @@ def text(group: GroupId) -> str:
 
 
 _DIGEST = text(DIGEST)
-_LINE = "SELECT line, urgent, posted, absorbed, absorbed AND waiting_since IS NOT NULL, rung"
+_LINE = "SELECT line, urgent, posted, absorbed, absorbed = 1 AND waiting_since IS NOT NULL, rung"
 _IN_DIGEST = _LINE + " FROM card WHERE lane = ? AND in_digest = 1"
 _FIRING = _LINE + " FROM card WHERE lane = ? AND firing = 1"
 _FIND = (
